@@ -1,9 +1,10 @@
-"""Long short-term memory as published in 1997, its rivals and its experiments."""
+"""Long short-term memory, whole: the system of 1997, its rivals, its experiments."""
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
+from carrousel.contracts import Cell as Cell
+from carrousel.contracts import Network as Network
+from carrousel.contracts import Training as Training
+from carrousel.sequences import Sequences as Sequences
 
-__version__ = _version("carrousel")
-
-__all__ = ["__version__"]
+__all__ = ["Cell", "Network", "Sequences", "Training"]

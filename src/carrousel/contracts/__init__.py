@@ -1,0 +1,53 @@
+"""The nouns on one page, frozen descriptions and interfaces; nothing here computes.
+
+Network: :class:`Cell`, :class:`Init`, :class:`Network`. Learning: :class:`Training`, :class:`Errors`,
+:class:`Kernel`, :class:`Learner`, :class:`Task`. Study: :class:`Published`, :class:`Reading`,
+:class:`StopRule`, :class:`Experiment`, :class:`Trial`. Equation and table numbers throughout are those
+of Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+from __future__ import annotations
+
+from carrousel.contracts.learning import Errors as Errors
+from carrousel.contracts.learning import Kernel as Kernel
+from carrousel.contracts.learning import Learner as Learner
+from carrousel.contracts.learning import LearnerFactory as LearnerFactory
+from carrousel.contracts.learning import Task as Task
+from carrousel.contracts.learning import Training as Training
+from carrousel.contracts.learning import Update as Update
+from carrousel.contracts.network import SQUASHES as SQUASHES
+from carrousel.contracts.network import BiasScheme as BiasScheme
+from carrousel.contracts.network import Cell as Cell
+from carrousel.contracts.network import Init as Init
+from carrousel.contracts.network import Network as Network
+from carrousel.contracts.network import Part as Part
+from carrousel.contracts.network import Wiring as Wiring
+from carrousel.contracts.study import Ending as Ending
+from carrousel.contracts.study import Experiment as Experiment
+from carrousel.contracts.study import Published as Published
+from carrousel.contracts.study import Reading as Reading
+from carrousel.contracts.study import StopRule as StopRule
+from carrousel.contracts.study import Trial as Trial
+
+__all__ = [
+    "BiasScheme",
+    "Cell",
+    "Ending",
+    "Errors",
+    "Experiment",
+    "Init",
+    "Kernel",
+    "Learner",
+    "LearnerFactory",
+    "Network",
+    "Part",
+    "Published",
+    "Reading",
+    "SQUASHES",
+    "StopRule",
+    "Task",
+    "Training",
+    "Trial",
+    "Update",
+    "Wiring",
+]

@@ -1,0 +1,115 @@
+"""Descriptions of a study: a row of the paper's tables, its published figures, one trial's outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from carrousel.contracts.learning import Task, Training
+from carrousel.contracts.network import Network
+
+
+@dataclass(frozen=True)
+class Published:
+    """The paper's own figures for one row of its tables; ``None`` where it gives none.
+
+    Args:
+        table: where the row stands, e.g. ``"Table 7"``.
+        success_percent: share of successful trials.
+        sequences: mean number of training sequences until the stop rule held.
+        weights: the paper's count of trainable weights.
+        trials: how many trials the paper ran.
+        others: further printed figures by name, e.g. ``{"wrong of 2560": 1}``.
+    """
+
+    table: str
+    success_percent: float | None
+    sequences: float | None
+    weights: int | None
+    trials: int
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One place where the paper is silent or contradicts itself, and what is done about it."""
+
+    field: str
+    chosen: str
+    why: str
+
+
+class StopRule(Protocol):
+    """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper."""
+
+    @property
+    def describe(self) -> str:
+        """One sentence in words, for tables."""
+        ...
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of the paper's tables: task, network, learner, stop rule, trials, published figure.
+
+    Args:
+        name: the row's fixed name, e.g. ``"4-1"``.
+        title: a few words, e.g. ``"adding problem, T = 100"``.
+        task: what is learned.
+        network: the net, whose ``n_weights`` equals the paper's count.
+        learner: name of the learning algorithm in the registry of learners.
+        training: its settings.
+        stop: when a trial has solved the task.
+        budget: training sequences after which a trial is given up.
+        published: the paper's figures.
+        readings: choices made where the paper is silent.
+    """
+
+    name: str
+    title: str
+    task: Task
+    network: Network
+    learner: str
+    training: Training
+    stop: StopRule
+    budget: int
+    published: Published
+    readings: tuple[Reading, ...] = ()
+
+
+Ending = Literal["solved", "budget", "diverged"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One seed's outcome.
+
+    Args:
+        experiment: name of the experiment.
+        index: number of the trial within the run, from 0.
+        seed: seed of the run; experiment, index and seed together fix everything below but
+            ``seconds``.
+        ending: ``"solved"``, ``"budget"`` (given up) or ``"diverged"`` (weights no longer finite).
+        sequences: training sequences presented until the stop rule held, or until given up.
+        steps: time steps among them.
+        seconds: this trial's share of the wall time of its worker.
+        measures: further figures by name: the first stop rule's count, test errors, accuracies.
+        curve: thinned learning curve: pairs of sequences seen and mean absolute training error
+            since the pair before.
+    """
+
+    experiment: str
+    index: int
+    seed: int
+    ending: Ending
+    sequences: int
+    steps: int
+    seconds: float
+    measures: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def success(self) -> bool:
+        """Whether the stop rule held within the budget."""
+        return self.ending == "solved"
