@@ -1,0 +1,124 @@
+# Every target works in a fresh clone: it first makes the environment it needs, in .venv.
+# Stamp files in .venv/.stamps remember what is installed, so a second call does no work twice.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+LOCAL := --no-build-isolation --editable
+NATIVE := $(wildcard native/*.cc native/*.h) CMakeLists.txt
+
+SANITIZE := build/sanitize
+WHEEL_VENV := build/wheel-venv
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+# --- environment ---------------------------------------------------------------------------------
+
+# Prerequisites of one target are made in the order they are named: an install that has just
+# compiled the extension spares the next one the work.
+.NOTPARALLEL:
+
+$(STAMPS)/tools: constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	$(PIP) scikit-build-core nanobind cmake ninja pathspec
+	@touch $@
+
+INSTALL_run := report,data
+INSTALL_test := test,check
+INSTALL_dev := dev
+INSTALL_bench := bench
+
+$(STAMPS)/run $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/bench: $(STAMPS)/%: pyproject.toml $(STAMPS)/tools
+	$(PIP) $(LOCAL) '.[$(INSTALL_$*)]'
+	@touch $@ $(STAMPS)/native
+
+# A native source changed: compile, but resolve and download nothing.
+$(STAMPS)/native: $(NATIVE) | $(STAMPS)/tools
+	$(PIP) --no-deps $(LOCAL) .
+	@touch $@
+
+.PHONY: build
+build: $(STAMPS)/run $(STAMPS)/native ## install into .venv; compile what changed
+
+.PHONY: dev
+dev: $(STAMPS)/dev $(STAMPS)/native ## all a contributor needs in .venv, and the commit hooks
+	@if git rev-parse --git-dir >/dev/null 2>&1; then $(BIN)/pre-commit install; fi
+
+# --- use -----------------------------------------------------------------------------------------
+
+.PHONY: reproduce
+reproduce: $(STAMPS)/run $(STAMPS)/native ## the paper's headline rows, ours beside the published
+	$(BIN)/carrousel reproduce $(ARGS)
+
+.PHONY: bench
+bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified before they are timed
+	$(BIN)/python benchmarks/lanes.py $(ARGS)
+
+# --- checks --------------------------------------------------------------------------------------
+
+.PHONY: test
+test: unit sanitize check ## everything that is checked
+
+.PHONY: unit
+unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
+	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+
+.PHONY: check
+check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/python -m pytest --quiet tests/test_arrows.py
+
+# The instrumented extension lives in an environment of its own, which sees the packages of .venv
+# behind its own. Neither the editable install nor the fast build is touched.
+$(SANITIZE)/stamp: $(NATIVE) $(shell find src -name '*.py') $(STAMPS)/test
+	@test -x $(SANITIZE)/venv/bin/python || $(BIN)/python -m venv --without-pip $(SANITIZE)/venv
+	site=$$($(SANITIZE)/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	rm -rf "$$site"/carrousel*; \
+	$(PIP) --no-deps --no-build-isolation --target "$$site" \
+	  --config-settings build-dir=$(SANITIZE)/cmake \
+	  --config-settings install.strip=false \
+	  --config-settings cmake.define.CARROUSEL_SANITIZE=ON . ; \
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$site/shared.pth"
+	@touch $@
+
+.PHONY: sanitize
+sanitize: $(SANITIZE)/stamp ## the native tests under AddressSanitizer and UBSan
+	CARROUSEL_SANITIZED=1 \
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(SANITIZE)/venv/bin/python -m pytest -p no:cacheprovider -m native $(ARGS)
+
+# --- release -------------------------------------------------------------------------------------
+
+.PHONY: wheel
+wheel: $(STAMPS)/tools ## build a wheel and try it in an empty environment without a compiler
+	rm -rf dist/*.whl $(WHEEL_VENV)
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation \
+	  --config-settings build-dir=build/wheel --wheel-dir dist .
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	cd $(WHEEL_VENV) && export PATH="$$PWD/bin" && \
+	  pip --disable-pip-version-check install --quiet --constraint $(CURDIR)/constraints.txt \
+	    $(CURDIR)/dist/*.whl && \
+	  python -c 'import carrousel; print(carrousel.__file__)' && \
+	  carrousel list
+
+.PHONY: clean
+clean: ## remove what was built, .venv included
+	rm -rf build dist $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
