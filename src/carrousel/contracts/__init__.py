@@ -23,7 +23,9 @@ from carrousel.contracts.network import Network as Network
 from carrousel.contracts.network import Part as Part
 from carrousel.contracts.network import Wiring as Wiring
 from carrousel.contracts.study import Ending as Ending
+from carrousel.contracts.study import Exam as Exam
 from carrousel.contracts.study import Experiment as Experiment
+from carrousel.contracts.study import Memory as Memory
 from carrousel.contracts.study import Published as Published
 from carrousel.contracts.study import Reading as Reading
 from carrousel.contracts.study import StopRule as StopRule
@@ -34,11 +36,13 @@ __all__ = [
     "Cell",
     "Ending",
     "Errors",
+    "Exam",
     "Experiment",
     "Init",
     "Kernel",
     "Learner",
     "LearnerFactory",
+    "Memory",
     "Network",
     "Part",
     "Published",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from carrousel.contracts.learning import Task, Training
+import numpy as np
+
+from carrousel.contracts.learning import Errors, Task, Training
 from carrousel.contracts.network import Network
+from carrousel.sequences import Sequences
+from carrousel.shapes import check_int
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,52 @@ class Reading:
     why: str
 
 
+Memory = dict[str, np.ndarray]
+"""What a stop rule remembers of one trial: a few small arrays, changed in place."""
+
+Exam = Generator[Sequences, np.ndarray, bool]
+"""A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
+
+
 class StopRule(Protocol):
-    """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper."""
+    """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper.
+
+    A rule is a frozen description; what it remembers of a trial lives in a :data:`Memory` that the
+    runner keeps and may write to disk between two calls.
+    """
 
     @property
     def describe(self) -> str:
         """One sentence in words, for tables."""
+        ...
+
+    @property
+    def every(self) -> int:
+        """Training sequences between two exams; 0 for a rule that looks at training errors alone."""
+        ...
+
+    def begin(self) -> Memory:
+        """Return the memory of a trial that has not learned anything."""
+        ...
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        """Note the errors of the next training sequences, in order.
+
+        Return after how many of them the rule first held, or None if it does not hold yet.
+        """
+        ...
+
+    def exam(
+        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
+    ) -> Exam:
+        """Test a net whose training stands still, after each :attr:`every` sequences.
+
+        ``generator(n)`` is the trial's ``n``-th generator of test data, the same at each call.
+        """
+        ...
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        """Return further figures by name, such as the count at which an earlier rule held."""
         ...
 
 
@@ -64,6 +108,8 @@ class Experiment:
         budget: training sequences after which a trial is given up.
         published: the paper's figures.
         readings: choices made where the paper is silent.
+        test_size: fresh sequences on which a trial is judged at its end; 0 for no such test.
+        draws: how often the task's fixed sets are drawn; trial ``i`` uses draw ``i % draws``.
     """
 
     name: str
@@ -76,6 +122,13 @@ class Experiment:
     budget: int
     published: Published
     readings: tuple[Reading, ...] = ()
+    test_size: int = 0
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        check_int("budget", self.budget, minimum=1)
+        check_int("test_size", self.test_size, minimum=0)
+        check_int("draws", self.draws, minimum=1)
 
 
 Ending = Literal["solved", "budget", "diverged"]
