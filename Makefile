@@ -102,7 +102,7 @@ sanitize: $(SANITIZE)/stamp ## the native tests under AddressSanitizer and UBSan
 	CARROUSEL_SANITIZED=1 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(SANITIZE)/venv/bin/python -m pytest -p no:cacheprovider -m native $(ARGS)
+	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider -m native $(ARGS)
 
 # --- release -------------------------------------------------------------------------------------
 
