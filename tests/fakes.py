@@ -1,0 +1,94 @@
+"""Made-up experiments and trials: whatever a store or a report shows of them was typed in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from carrousel.contracts import (
+    Cell,
+    Experiment,
+    Network,
+    Published,
+    Reading,
+    Training,
+    Trial,
+)
+from carrousel.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class FakeTask:
+    """The fields of a task, and none of its work."""
+
+    n_inputs: int = 2
+    n_outputs: int = 1
+    length: int = 100
+    targets: tuple[float, ...] = (0.5, 1.0)
+
+    def draw(self, rng: np.random.Generator) -> FakeTask:
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        raise NotImplementedError
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        raise NotImplementedError
+
+    def correct(self, outputs: np.ndarray, data: Sequences) -> np.ndarray:
+        raise NotImplementedError
+
+    @property
+    def tolerance(self) -> float:
+        return 0.04
+
+    @property
+    def mean_length(self) -> float:
+        return float(self.length)
+
+
+@dataclass(frozen=True)
+class FakeStop:
+    """A stop rule in words."""
+
+    describe: str = "2000 sequences in a row are right"
+    bounds: dict[str, float] = field(default_factory=lambda: {"error": 0.01})
+
+
+def experiment(name: str = "4-1", **changes: Any) -> Experiment:
+    """A row like Table 7's first, changed as told."""
+    row: dict[str, Any] = {
+        "name": name,
+        "title": "adding problem, T = 100",
+        "task": FakeTask(),
+        "network": Network(2, 1, Cell(2, 2), bias="all"),
+        "learner": "truncated",
+        "training": Training(rate=0.5),
+        "stop": FakeStop(),
+        "budget": 1_000_000,
+        "published": Published("Table 7", 100.0, 74_000.0, 93, 10, {"wrong of 2560": 1.0}),
+        "readings": (Reading("first marker", "1", "the paper does not say"),),
+    }
+    return Experiment(**{**row, **changes})
+
+
+def trial(index: int, name: str = "4-1", seed: int = 0, **changes: Any) -> Trial:
+    """A solved trial whose figures follow from its index."""
+    rng = np.random.default_rng([seed, index])
+    sequences = int(60_000 + rng.integers(40_000))
+    seen = np.linspace(1000, sequences, 25).astype(int)
+    errors = 0.25 * np.exp(-4.0 * seen / sequences) * rng.uniform(0.8, 1.25, seen.size)
+    row: dict[str, Any] = {
+        "experiment": name,
+        "index": index,
+        "seed": seed,
+        "ending": "solved",
+        "sequences": sequences,
+        "steps": sequences * 105,
+        "seconds": 1.5 + index / 10,
+        "measures": {"wrong of 2560": float(index % 3)},
+        "curve": tuple(zip(seen.tolist(), errors.tolist(), strict=True)),
+    }
+    return Trial(**{**row, **changes})
