@@ -1,0 +1,36 @@
+"""What must be learned: the tasks of Experiments 1 to 6. A task knows no learner."""
+
+from __future__ import annotations
+
+from carrousel.tasks.arithmetic import Adding as Adding
+from carrousel.tasks.arithmetic import Multiplication as Multiplication
+from carrousel.tasks.lags import LongLag as LongLag
+from carrousel.tasks.lags import NoiseFreeLag as NoiseFreeLag
+from carrousel.tasks.lags import RandomLag as RandomLag
+from carrousel.tasks.noise import TwoSequence as TwoSequence
+from carrousel.tasks.order import TemporalOrder as TemporalOrder
+from carrousel.tasks.reber import EmbeddedReber as EmbeddedReber
+
+TASKS = {
+    "embedded-reber": EmbeddedReber,
+    "noise-free-lag": NoiseFreeLag,
+    "random-lag": RandomLag,
+    "long-lag": LongLag,
+    "two-sequence": TwoSequence,
+    "adding": Adding,
+    "multiplication": Multiplication,
+    "temporal-order": TemporalOrder,
+}
+"""Every task by name."""
+
+__all__ = [
+    "TASKS",
+    "Adding",
+    "EmbeddedReber",
+    "LongLag",
+    "Multiplication",
+    "NoiseFreeLag",
+    "RandomLag",
+    "TemporalOrder",
+    "TwoSequence",
+]

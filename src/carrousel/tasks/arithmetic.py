@@ -1,0 +1,237 @@
+"""Continuous values over long lags: Experiments 4 and 5 (sections 5.4 and 5.5, Tables 7 and 8).
+
+Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+
+Both tasks mark two pairs of a long sequence of pairs (value, marker). Where the paper leaves room:
+
+- "one of the first T/2 - 1 still unmarked pairs" are the first T/2 - 1 of those that are left, so
+  the second mark falls on one of the first T/2 pairs; only then is the minimal lag T/2, as printed;
+- "if the first pair gets marked" holds for either mark, and sets the value which that mark chose;
+- what that exception changes besides the target is the argument ``first_pair``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, Float, Int, ShapeError, check_choice, check_int
+
+FirstPair = Literal["target", "input", "marker"]
+FIRST_PAIRS = ("target", "input", "marker")
+SHORTEST = 11  # else the first mark, on one of ten pairs, could hit the last
+
+
+@dataclass(frozen=True)
+class Adding:
+    """The adding problem: remember two marked values and give their sum at the end.
+
+    A sequence is one of pairs (value, marker), values uniform on [-1, 1]. One of the first ten
+    pairs is marked by 1.0 (its value is ``X1``), then one of the first ``T/2 - 1`` pairs left
+    (``X2``); it may precede the other. All other markers are 0, but the first and the last pair's
+    are -1. If the first pair is marked, its value counts as 0. The target at the end is
+    ``0.5 + (X1 + X2) / 4``.
+
+    Args:
+        length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
+            likely.
+        first_pair: if the first pair is marked (its marker then being 1.0), ``"target"`` counts its
+            value as 0 and shows it nevertheless, ``"input"`` makes the input 0 as well, and
+            ``"marker"`` shows the value and leaves the marker at -1, so that no mark is seen.
+
+    Raises:
+        SettingError: ``length`` is out of its range.
+        UnknownNameError: there is no such ``first_pair``.
+
+    >>> data = Adding(length=100).sample(np.random.default_rng(0), 1)
+    >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
+    >>> len(marked), bool(abs(data.targets[0, 0] - (0.5 + marked.sum() / 4)) < 1e-6)
+    (2, True)
+    """
+
+    length: int
+    first_pair: FirstPair = "input"
+
+    def __post_init__(self) -> None:
+        check_int("length", self.length, minimum=SHORTEST, maximum=2**24)
+        check_choice("first_pair", self.first_pair, FIRST_PAIRS)
+
+    @property
+    def n_inputs(self) -> int:
+        """Value and marker."""
+        return 2
+
+    @property
+    def n_outputs(self) -> int:
+        """One output."""
+        return 1
+
+    @property
+    def tolerance(self) -> float:
+        """The output must be off by less than 0.04."""
+        return 0.04
+
+    @property
+    def mean_length(self) -> float:
+        """Middle of the range of lengths."""
+        return self.length + self.length // 10 / 2
+
+    def draw(self, rng: np.random.Generator) -> Adding:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences."""
+        pairs = _draw_pairs(rng, n, self.length, low=-1.0)
+        x1, x2 = _mark(pairs, self.first_pair, neutral=0.0)
+        return _finish(pairs, np.float32(0.5) + (x1 + x2) / np.float32(4.0))
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether the output at the end is off by less than 0.04.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+        """
+        return _within(outputs, data, self.tolerance)
+
+
+@dataclass(frozen=True)
+class Multiplication:
+    """The multiplication problem: remember two marked values and give their product at the end.
+
+    As :class:`Adding`, but values are uniform on [0, 1], the value of a marked first pair counts as
+    1.0, and the target is ``X1 * X2``.
+
+    Args:
+        length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
+            likely.
+        first_pair: as in :class:`Adding`, with 1.0 in the place of 0.
+
+    Raises:
+        SettingError: ``length`` is out of its range.
+        UnknownNameError: there is no such ``first_pair``.
+
+    >>> data = Multiplication(length=100).sample(np.random.default_rng(0), 1)
+    >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
+    >>> len(marked), bool(abs(data.targets[0, 0] - marked.prod()) < 1e-6)
+    (2, True)
+    """
+
+    length: int
+    first_pair: FirstPair = "input"
+
+    def __post_init__(self) -> None:
+        check_int("length", self.length, minimum=SHORTEST, maximum=2**24)
+        check_choice("first_pair", self.first_pair, FIRST_PAIRS)
+
+    @property
+    def n_inputs(self) -> int:
+        """Value and marker."""
+        return 2
+
+    @property
+    def n_outputs(self) -> int:
+        """One output."""
+        return 1
+
+    @property
+    def tolerance(self) -> float:
+        """The output must be off by less than 0.04."""
+        return 0.04
+
+    @property
+    def mean_length(self) -> float:
+        """Middle of the range of lengths."""
+        return self.length + self.length // 10 / 2
+
+    def draw(self, rng: np.random.Generator) -> Multiplication:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences."""
+        pairs = _draw_pairs(rng, n, self.length, low=0.0)
+        x1, x2 = _mark(pairs, self.first_pair, neutral=1.0)
+        return _finish(pairs, x1 * x2)
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether the output at the end is off by less than 0.04.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+        """
+        return _within(outputs, data, self.tolerance)
+
+
+class _Pairs(NamedTuple):
+    inputs: Float[np.ndarray, "steps 2"]
+    offsets: Int[np.ndarray, " n_plus_1"]
+    first: Int[np.ndarray, " n"]  # position of X1 within its sequence, from 0
+    second: Int[np.ndarray, " n"]  # position of X2
+
+
+def _draw_pairs(rng: np.random.Generator, n: int, length: int, low: float) -> _Pairs:
+    """Values uniform on [low, 1), markers 0, and where the marks will be."""
+    check_int("n", n, minimum=1)
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(rng.integers(length, length + length // 10, n, endpoint=True), out=offsets[1:])
+    first = rng.integers(0, 10, n)
+    second = rng.integers(0, length // 2 - 1, n)
+    second += second >= first  # the pair that is marked already is not counted
+    values = rng.random(int(offsets[-1]), dtype=np.float32)
+    values *= np.float32(1.0 - low)
+    values += np.float32(low)
+    inputs = np.zeros((len(values), 2), dtype=np.float32)
+    inputs[:, 0] = values
+    return _Pairs(inputs, offsets, first, second)
+
+
+def _mark(pairs: _Pairs, first_pair: FirstPair, neutral: float) -> tuple[np.ndarray, np.ndarray]:
+    """Set the markers; return ``X1`` and ``X2`` with the exception for a marked first pair."""
+    inputs, offsets, first, second = pairs
+    starts = offsets[:-1]
+    inputs[starts, 1] = -1.0
+    inputs[offsets[1:] - 1, 1] = -1.0
+    inputs[starts + first, 1] = 1.0
+    inputs[starts + second, 1] = 1.0
+    values = [
+        np.where(place == 0, np.float32(neutral), inputs[starts + place, 0])
+        for place in (first, second)
+    ]
+    excepted = starts[(first == 0) | (second == 0)]
+    if first_pair == "input":
+        inputs[excepted, 0] = neutral
+    if first_pair == "marker":
+        inputs[excepted, 1] = -1.0
+    return values[0], values[1]
+
+
+def _finish(pairs: _Pairs, targets: Float[np.ndarray, " n"]) -> Sequences:
+    return Sequences(
+        inputs=pairs.inputs,
+        n_inputs=2,
+        offsets=pairs.offsets,
+        targets=targets[:, None],
+        n_outputs=1,
+        target_steps=pairs.offsets[1:] - 1,
+    )
+
+
+def _within(outputs: np.ndarray, data: Sequences, tolerance: float) -> Bool[np.ndarray, " N"]:
+    if outputs.shape != (len(data), 1):
+        raise ShapeError(
+            f"outputs has shape {outputs.shape}, expected ({len(data)}, 1): "
+            "one row for each sequence of data"
+        )
+    return np.abs(outputs - data.targets)[:, 0] < tolerance

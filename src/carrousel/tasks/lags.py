@@ -1,0 +1,298 @@
+"""Long time lags: Experiments 2a, 2b and 2c (section 5.2, Tables 2 and 3).
+
+Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, Float, Int, ShapeError, check_int
+
+LARGEST_ALPHABET = 2**24
+
+
+@dataclass(frozen=True)
+class NoiseFreeLag:
+    """Experiment 2a: predict the next symbol; only the first tells which will be the last.
+
+    The alphabet is ``a_1 ... a_{p-1}, x, y`` (symbols ``0 ... p``, in this order). There are two
+    sequences, ``y a_1 ... a_{p-1} y`` and ``x a_1 ... a_{p-1} x``, equally likely. The target at
+    every step but the last is the next symbol; the last symbol is an input all the same, so that a
+    learner that watches for unexpected inputs can see it.
+
+    Args:
+        p: time lag between the first symbol and the last, at least 2.
+
+    Raises:
+        SettingError: ``p`` is out of its range.
+
+    >>> task = NoiseFreeLag(p=4)
+    >>> both = task.test(np.random.default_rng(0), 1)
+    >>> both.inputs.reshape(2, 5).tolist()
+    [[3, 0, 1, 2, 3], [4, 0, 1, 2, 4]]
+    >>> both.targets.reshape(2, 4).tolist()
+    [[0, 1, 2, 3], [0, 1, 2, 4]]
+    """
+
+    p: int
+
+    def __post_init__(self) -> None:
+        check_int("p", self.p, minimum=2, maximum=LARGEST_ALPHABET - 1)
+
+    @property
+    def n_inputs(self) -> int:
+        """``p + 1`` symbols."""
+        return self.p + 1
+
+    @property
+    def n_outputs(self) -> int:
+        """``p + 1`` symbols."""
+        return self.p + 1
+
+    @property
+    def tolerance(self) -> float:
+        """All outputs must be off by less than 0.25 at every step."""
+        return 0.25
+
+    @property
+    def mean_length(self) -> float:
+        """``p + 1`` steps."""
+        return self.p + 1.0
+
+    def draw(self, rng: np.random.Generator) -> NoiseFreeLag:
+        """Return the task itself: both sequences are fixed."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences, each one of the two with probability 0.5."""
+        check_int("n", n, minimum=1)
+        return _next_symbol(self._both[rng.integers(0, 2, n)], self.n_inputs)
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Return the two sequences there are, ``x ... x`` first; ``n`` and ``rng`` are not used.
+
+        Ten thousand successive sequences, as the paper has it, are right if and only if both are.
+        """
+        return _next_symbol(self._both, self.n_inputs)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether all outputs at all steps of a sequence are off by less than 0.25.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
+        """
+        _check_outputs(outputs, len(data.targets), self.n_outputs)
+        wrong = ~_within(outputs, data.targets, self.tolerance)
+        wrong_until = np.concatenate([[0], np.cumsum(wrong)])
+        return np.diff(wrong_until[data.target_offsets]) == 0
+
+    @property
+    def _both(self) -> Int[np.ndarray, "2 steps"]:
+        both = np.empty((2, self.p + 1), dtype=np.int32)
+        both[:, 1:-1] = np.arange(self.p - 1)
+        both[:, 0] = both[:, -1] = self.p - 1, self.p
+        return both
+
+
+@dataclass(frozen=True)
+class RandomLag:
+    """Experiment 2b: as 2a, but nothing between the first symbol and the last can be foretold.
+
+    The ``p - 1`` symbols in between are drawn at random from ``a_1 ... a_{p-1}``, and again the
+    target at every step but the last is the next symbol. Only the last prediction is judged.
+
+    Args:
+        p: time lag between the first symbol and the last, at least 2.
+
+    Raises:
+        SettingError: ``p`` is out of its range.
+
+    >>> data = RandomLag(p=100).sample(np.random.default_rng(0), 3)
+    >>> rows = data.inputs.reshape(3, 101)
+    >>> rows[:, 0].tolist() == rows[:, -1].tolist(), bool(rows[:, 1:-1].max() < 99)
+    (True, True)
+    """
+
+    p: int
+
+    def __post_init__(self) -> None:
+        check_int("p", self.p, minimum=2, maximum=LARGEST_ALPHABET - 1)
+
+    @property
+    def n_inputs(self) -> int:
+        """``p + 1`` symbols, in the order of :class:`NoiseFreeLag`."""
+        return self.p + 1
+
+    @property
+    def n_outputs(self) -> int:
+        """``p + 1`` symbols."""
+        return self.p + 1
+
+    @property
+    def tolerance(self) -> float:
+        """All outputs must be off by less than 0.25."""
+        return 0.25
+
+    @property
+    def mean_length(self) -> float:
+        """``p + 1`` steps."""
+        return self.p + 1.0
+
+    def draw(self, rng: np.random.Generator) -> RandomLag:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences; ``x`` and ``y`` are equally likely."""
+        check_int("n", n, minimum=1)
+        rows = np.empty((n, self.p + 1), dtype=np.int32)
+        rows[:, 1:-1] = _draw_symbols(rng, self.p - 1, (n, self.p - 1))
+        rows[:, 0] = rows[:, -1] = self.p - 1 + rng.integers(0, 2, n)
+        return _next_symbol(rows, self.n_inputs)
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether all outputs are off by less than 0.25 at the last target of a sequence.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
+        """
+        _check_outputs(outputs, len(data.targets), self.n_outputs)
+        last = data.target_offsets[1:] - 1
+        return _within(outputs[last], data.targets[last], self.tolerance)
+
+
+@dataclass(frozen=True)
+class LongLag:
+    """Experiment 2c: keep one symbol over ``q`` and more random ones until a trigger comes.
+
+    A sequence is ``b``, then ``x`` or ``y``, then ``q`` random distractors, then further ones, each
+    with probability 9/10, then the trigger ``e``, upon which the net must say ``x`` or ``y``. The
+    alphabet is ``a_1 ... a_p, e, b, x, y`` (symbols ``0 ... p + 3``); the classes are 0 for ``x``
+    and 1 for ``y``.
+
+    In the paper the second symbol then appears once more as the last. It is left out as an input:
+    it comes after the only error, and all activations are reset after it, so it can change nothing.
+    Sequences here have one step less than the paper counts, and end with their target.
+
+    Args:
+        p: number of different distractors.
+        q: number of distractors that always come; the lag is at least ``q + 1``.
+
+    Raises:
+        SettingError: ``p`` or ``q`` is out of its range.
+
+    >>> task = LongLag(p=50, q=50)
+    >>> one = task.sample(np.random.default_rng(0), 1)
+    >>> one.inputs[:2].tolist(), one.targets.tolist(), int(one.inputs[-1])  # b y ... e -> y
+    ([51, 53], [1], 50)
+    """
+
+    p: int
+    q: int
+
+    def __post_init__(self) -> None:
+        check_int("p", self.p, minimum=1, maximum=LARGEST_ALPHABET - 4)
+        check_int("q", self.q, minimum=1, maximum=2**24)
+
+    @property
+    def n_inputs(self) -> int:
+        """``p + 4`` symbols."""
+        return self.p + 4
+
+    @property
+    def n_outputs(self) -> int:
+        """Two classes, ``x`` and ``y``."""
+        return 2
+
+    @property
+    def tolerance(self) -> float:
+        """Both outputs must be off by less than 0.2."""
+        return 0.2
+
+    @property
+    def mean_length(self) -> float:
+        """``q + 12`` steps: 3 fixed symbols, ``q`` distractors, 9 more on average."""
+        return self.q + 12.0
+
+    def draw(self, rng: np.random.Generator) -> LongLag:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences; ``x`` and ``y`` are equally likely."""
+        check_int("n", n, minimum=1)
+        second = rng.integers(0, 2, n, dtype=np.int32)
+        until_trigger = rng.geometric(0.1, n)  # distractors beyond q, and the trigger
+        offsets = np.concatenate([[0], np.cumsum(self.q + 2 + until_trigger)])
+        starts, ends = offsets[:-1], offsets[1:] - 1
+        inputs = _draw_symbols(rng, self.p, offsets[-1]).astype(np.int32)
+        inputs[starts] = self.p + 1
+        inputs[starts + 1] = self.p + 2 + second
+        inputs[ends] = self.p
+        return Sequences(
+            inputs=inputs,
+            n_inputs=self.n_inputs,
+            offsets=offsets,
+            targets=second,
+            n_outputs=2,
+            target_steps=ends,
+        )
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether both outputs are off by less than 0.2 when the trigger comes.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 2 for each sequence.
+        """
+        _check_outputs(outputs, len(data), self.n_outputs)
+        return _within(outputs, data.targets, self.tolerance)
+
+
+def _draw_symbols(
+    rng: np.random.Generator, count: int, size: int | np.integer | tuple[int, int]
+) -> np.ndarray:
+    # 16 random bits cost two thirds of 32; the alphabets of the paper have at most 1000 distractors
+    return rng.integers(0, count, size, dtype=np.uint16 if count <= 2**16 else np.uint32)
+
+
+def _next_symbol(rows: Int[np.ndarray, "n steps"], n_symbols: int) -> Sequences:
+    """Sequences of equal length; the target of every step but the last is the symbol after it."""
+    n, steps = rows.shape
+    positions = np.arange(n * steps).reshape(n, steps)
+    return Sequences(
+        inputs=rows.reshape(-1),
+        n_inputs=n_symbols,
+        offsets=np.arange(n + 1) * steps,
+        targets=rows[:, 1:].reshape(-1),
+        n_outputs=n_symbols,
+        target_steps=positions[:, :-1].reshape(-1),
+    )
+
+
+def _within(
+    outputs: Float[np.ndarray, "R O"], classes: Int[np.ndarray, " R"], tolerance: float
+) -> Bool[np.ndarray, " R"]:
+    """Whether all outputs of a row are off by less than ``tolerance`` from the one-hot class."""
+    errors = outputs.copy()
+    errors[np.arange(len(classes)), classes] -= 1.0
+    return np.abs(errors, out=errors).max(axis=1) < tolerance
+
+
+def _check_outputs(outputs: np.ndarray, rows: int, n_outputs: int) -> None:
+    if outputs.shape != (rows, n_outputs):
+        raise ShapeError(
+            f"outputs has shape {outputs.shape}, expected ({rows}, {n_outputs}): "
+            "one row for each target of data"
+        )

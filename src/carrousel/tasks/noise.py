@@ -1,0 +1,154 @@
+"""Noise and signal on one channel: Experiments 3a, 3b and 3c (section 5.3, Tables 4 to 6).
+
+Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, Float, ShapeError, check_choice, check_int
+
+NOISE_VARIANCE = 0.2
+TARGET_VARIANCE = 0.1
+
+
+@dataclass(frozen=True)
+class TwoSequence:
+    """The 2-sequence problem: tell from its first elements which of two classes a sequence is of.
+
+    The first ``informative`` elements are 1.0 (class 1) or -1.0 (class 2), all later ones Gaussian
+    with mean 0 and variance 0.2. The target comes at the last step.
+
+    - ``"a"``: target 1.0 for class 1 and 0.0 for class 2;
+    - ``"b"``: as ``"a"``, and Gaussian noise of variance 0.2 is added to the informative elements;
+    - ``"c"``: as ``"a"``, but with targets 0.2 and 0.8, to which Gaussian noise of variance 0.1 is
+      added in training. Whether informative elements are noisy here is not said; they are not.
+
+    Args:
+        length: ``T``; lengths are whole numbers from ``T`` to ``T + T // 10``, equally likely.
+        informative: number of elements that carry the class (the paper's ``N``), at most ``T``.
+        variant: which of the paper's three experiments.
+
+    Raises:
+        SettingError: ``length`` or ``informative`` is out of its range.
+        UnknownNameError: there is no such variant.
+
+    >>> task = TwoSequence(length=100, informative=3, variant="a")
+    >>> data = task.sample(np.random.default_rng(0), 1)
+    >>> data.inputs[:3, 0].tolist(), data.targets.tolist(), 100 <= data.n_steps <= 110
+    ([1.0, 1.0, 1.0], [[1.0]], True)
+    """
+
+    length: int
+    informative: int
+    variant: Literal["a", "b", "c"]
+
+    def __post_init__(self) -> None:
+        check_int("length", self.length, minimum=1, maximum=2**24)
+        check_int("informative", self.informative, minimum=1, maximum=self.length)
+        check_choice("variant", self.variant, ("a", "b", "c"))
+
+    @property
+    def n_inputs(self) -> int:
+        """One channel."""
+        return 1
+
+    @property
+    def n_outputs(self) -> int:
+        """One output."""
+        return 1
+
+    @property
+    def tolerance(self) -> float:
+        """The output must be off by less than 0.2, or 0.1 for variant c."""
+        return 0.1 if self.variant == "c" else 0.2
+
+    @property
+    def mean_length(self) -> float:
+        """Middle of the range of lengths."""
+        return self.length + self.length // 10 / 2
+
+    def draw(self, rng: np.random.Generator) -> TwoSequence:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences; both classes are equally likely."""
+        data = self.test(rng, n)
+        if self.variant == "c":
+            data.targets[:, 0] += _draw_gaussians(rng, n, TARGET_VARIANCE)
+        return data
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences whose targets are free of noise."""
+        check_int("n", n, minimum=1)
+        longest = self.length + self.length // 10
+        offsets = np.zeros(n + 1, dtype=np.int64)
+        np.cumsum(rng.integers(self.length, longest, n, endpoint=True), out=offsets[1:])
+        first_class = rng.integers(0, 2, n, dtype=bool, endpoint=False)
+        sign = np.where(first_class, np.float32(1.0), np.float32(-1.0))[:, None]
+        inputs = _draw_gaussians(rng, int(offsets[-1]), NOISE_VARIANCE)
+        informative = offsets[:-1, None] + np.arange(self.informative)
+        if self.variant == "b":
+            inputs[informative] += sign
+        else:
+            inputs[informative] = sign
+        return Sequences(
+            inputs=inputs[:, None],
+            n_inputs=1,
+            offsets=offsets,
+            targets=self._targets(first_class),
+            n_outputs=1,
+            target_steps=offsets[1:] - 1,
+        )
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether the output is off by less than 0.2 from the target (variant c: by less than 0.1
+        from the target free of noise, also where ``data`` carry a noisy one).
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+        """
+        if outputs.shape != (len(data), 1):
+            raise ShapeError(
+                f"outputs has shape {outputs.shape}, expected ({len(data)}, 1): "
+                "one row for each sequence of data"
+            )
+        targets = data.targets
+        if self.variant == "c":
+            targets = self._targets(data.inputs[data.offsets[:-1], 0] > 0)
+        return np.abs(outputs - targets)[:, 0] < self.tolerance
+
+    def _targets(self, first_class: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 1"]:
+        one, two = (0.2, 0.8) if self.variant == "c" else (1.0, 0.0)
+        return np.where(first_class, np.float32(one), np.float32(two))[:, None]
+
+
+def _draw_gaussians(rng: np.random.Generator, n: int, variance: float) -> Float[np.ndarray, " n"]:
+    """Draw ``n`` Gaussians of mean 0, in single precision, at a third of NumPy's own cost.
+
+    The method of Box and Muller: with ``u``, ``v`` uniform on ``[0, 1)``, both ``r cos(2 pi v)``
+    and ``r sin(2 pi v)`` are normal if ``r = sqrt(-2 ln(1 - u))``, and they are independent. Since
+    ``u`` has 24 bits, no value lies beyond 5.77 standard deviations.
+
+    >>> bool(abs(_draw_gaussians(np.random.default_rng(0), 100_000, 0.2).var() - 0.2) < 0.005)
+    True
+    """
+    half = (n + 1) // 2
+    drawn = rng.random(2 * half, dtype=np.float32)
+    radius, angle = drawn[:half], drawn[half:]
+    np.subtract(1.0, radius, out=radius)
+    np.log(radius, out=radius)
+    radius *= np.float32(-2.0 * variance)
+    np.sqrt(radius, out=radius)
+    angle *= np.float32(2.0 * np.pi)
+    cosine = np.cos(angle)
+    np.sin(angle, out=angle)
+    angle *= radius
+    radius *= cosine
+    return drawn[:n]

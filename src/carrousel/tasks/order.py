@@ -1,0 +1,116 @@
+"""Temporal order: Experiments 6a and 6b (section 5.6, Table 9).
+
+Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, Float, ShapeError, check_int
+
+SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
+PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
+CLASSES = {2: "QRSU", 3: "QRSUVABC"}
+
+
+@dataclass(frozen=True)
+class TemporalOrder:
+    """Tell in which order two or three symbols ``X`` or ``Y`` came, far apart, among distractors.
+
+    A sequence of 100 to 110 symbols starts with ``E`` and ends with the trigger ``B``; at two
+    (6a: 10-20, 50-60) or three places (6b: 10-20, 33-43, 66-76) it holds ``X`` or ``Y``, else
+    random symbols from ``{a, b, c, d}``. The target at the end is the class: XX, XY, YX, YY in this
+    order are Q, R, S, U, and XXX ... YYY in the same binary order Q, R, S, U, V, A, B, C.
+
+    Places are counted from 1 and both ends of a range are included: then the last relevant symbol
+    is 40 (6a) and 24 (6b) steps before the target at least, as Table 10 has it.
+
+    Args:
+        relevant: how many symbols matter: 2 (Experiment 6a) or 3 (6b).
+
+    Raises:
+        SettingError: ``relevant`` is neither 2 nor 3.
+
+    >>> data = TemporalOrder(relevant=2).sample(np.random.default_rng(0), 1)
+    >>> "".join(SYMBOLS[symbol] for symbol in data.inputs if symbol >= 6), int(data.targets[0])
+    ('YX', 2)
+    """
+
+    relevant: Literal[2, 3]
+
+    def __post_init__(self) -> None:
+        check_int("relevant", self.relevant, minimum=2, maximum=3)
+
+    @property
+    def n_inputs(self) -> int:
+        """Eight symbols, in the order of :data:`SYMBOLS`."""
+        return len(SYMBOLS)
+
+    @property
+    def n_outputs(self) -> int:
+        """Four classes, or eight."""
+        return 2**self.relevant
+
+    @property
+    def tolerance(self) -> float:
+        """All outputs must be off by less than 0.3."""
+        return 0.3
+
+    @property
+    def mean_length(self) -> float:
+        """105 steps."""
+        return 105.0
+
+    def draw(self, rng: np.random.Generator) -> TemporalOrder:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences; all classes are equally likely."""
+        check_int("n", n, minimum=1)
+        offsets = np.zeros(n + 1, dtype=np.int64)
+        np.cumsum(rng.integers(100, 110, n, endpoint=True), out=offsets[1:])
+        starts, ends = offsets[:-1], offsets[1:] - 1
+        classes = rng.integers(0, self.n_outputs, n, dtype=np.int32)
+        # Two bits of a random byte choose among a, b, c, d, which are symbols 2 to 5.
+        noise = np.frombuffer(rng.bytes(int(offsets[-1])), dtype=np.uint8)
+        inputs = ((noise & np.uint8(3)) + np.uint8(2)).astype(np.int32)
+        inputs[starts] = SYMBOLS.index("E")
+        inputs[ends] = SYMBOLS.index("B")
+        for bit, (low, high) in zip(reversed(range(self.relevant)), self._places, strict=True):
+            place = starts - 1 + rng.integers(low, high, n, endpoint=True)
+            inputs[place] = SYMBOLS.index("X") + (classes >> bit & 1)
+        return Sequences(
+            inputs=inputs,
+            n_inputs=self.n_inputs,
+            offsets=offsets,
+            targets=classes,
+            n_outputs=self.n_outputs,
+            target_steps=ends,
+        )
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether all outputs at the end are off by less than 0.3.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 4 (or 8) for each sequence.
+        """
+        if outputs.shape != (len(data), self.n_outputs):
+            raise ShapeError(
+                f"outputs has shape {outputs.shape}, expected ({len(data)}, {self.n_outputs}): "
+                "one row for each sequence of data"
+            )
+        return np.abs(outputs - data.dense_targets()).max(axis=1) < self.tolerance
+
+    @property
+    def _places(self) -> tuple[tuple[int, int], ...]:
+        return PLACES[self.relevant]

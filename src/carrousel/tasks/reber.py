@@ -1,0 +1,285 @@
+"""The embedded Reber grammar: Experiment 1 (section 5.1, Table 1).
+
+Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, DataError, Float, Int, SettingError, ShapeError, check_int
+
+SYMBOLS = "BTPSXVE"
+"""The order of input and output units."""
+
+GRAMMAR = (
+    (("B", 1),),
+    (("T", 2), ("P", 3)),
+    (("S", 2), ("X", 4)),
+    (("T", 3), ("V", 5)),
+    (("X", 3), ("S", 6)),
+    (("P", 4), ("V", 6)),
+    (("E", 7),),
+)
+"""The Reber grammar: for each state the symbols that may come and the states they lead to; state 7
+is the end. Of two symbols each comes with probability 0.5."""
+
+Transitions = tuple[tuple[tuple[str, int], ...], ...]
+
+MEAN_LENGTH = 12.0  # expected: 8 symbols of the inner string and 4 around it
+MOST_STRINGS = 4096  # the more distinct strings are wanted, the rarer is a new one
+
+
+def _embed(grammar: Transitions) -> Transitions:
+    """The automaton of ``B T <string> T E`` and ``B P <string> P E``; its last state is the end.
+
+    A copy of the grammar for each outer symbol remembers which it was.
+    """
+    size = len(grammar) + 1  # states of a copy, its end included
+    copies = {"T": 2, "P": 2 + size}
+    before_last = 2 + 2 * size
+    states = [(("B", 1),), tuple(copies.items())]
+    for outer, first in copies.items():
+        states += [tuple((s, first + to) for s, to in state) for state in grammar]
+        states.append(((outer, before_last),))
+    return (*states, (("E", before_last + 1),), ())
+
+
+EMBEDDED = _embed(GRAMMAR)
+END = len(EMBEDDED) - 1
+
+# The automaton by symbol: state x symbol -> state, or -1 where the symbol is not legal.
+_AFTER = np.full((len(EMBEDDED), len(SYMBOLS)), -1, dtype=np.int64)
+for _state, _choices in enumerate(EMBEDDED):
+    for _symbol, _to in _choices:
+        _AFTER[_state, SYMBOLS.index(_symbol)] = _to
+
+# The automaton by coin: state x {0, 1} -> letter and state. Past the end come NULs, for ever.
+_COINS = [tuple(choices or [("\0", END)]) for choices in EMBEDDED]
+_LETTER = np.array([[ord(c[coin % len(c)][0]) for coin in (0, 1)] for c in _COINS], dtype=np.uint8)
+_TO = np.array([[c[coin % len(c)][1] for coin in (0, 1)] for c in _COINS], dtype=np.int64)
+
+_SYMBOL_OF = np.zeros(256, dtype=np.int32)
+_SYMBOL_OF[np.frombuffer(SYMBOLS.encode(), dtype=np.uint8)] = np.arange(len(SYMBOLS))
+
+
+@dataclass(frozen=True)
+class EmbeddedReber:
+    """Experiment 1: predict the next symbol of embedded Reber strings.
+
+    A string is ``B T <Reber string> T E`` or ``B P <Reber string> P E``, every choice a fair coin.
+    The target at every step but the last is the symbol that does come next, although often two
+    are legal. A string is right if at each of those steps all legal successors are more active than
+    all others; the symbol before the last must equal the second one.
+
+    :meth:`draw` fixes the strings: the training set first, then test strings that are not in it.
+    The paper does not say whether a set may hold a string twice. By default it may, in either set,
+    as strings "drawn at random" do; with ``distinct`` neither does.
+
+    Args:
+        n_train: training strings, 1 to 4096.
+        n_test: test strings, 1 to 4096.
+        distinct: whether all strings of a set differ.
+        train: the training strings, once drawn.
+        test_set: the test strings, once drawn.
+
+    Raises:
+        SettingError: a number is out of its range; one set is given without the other, or its size
+            is not the number stated.
+        DataError: a set holds something that is not an embedded Reber string.
+
+    >>> task = EmbeddedReber().draw(np.random.default_rng(0))
+    >>> len(task.test(np.random.default_rng(0), 1))  # training and test strings
+    512
+    >>> one = task.sample(np.random.default_rng(2), 1)
+    >>> "".join(SYMBOLS[symbol] for symbol in one.inputs)
+    'BTBPVPXTVPSETE'
+    >>> "".join(SYMBOLS[symbol] for symbol in one.targets)
+    'TBPVPXTVPSETE'
+    """
+
+    n_train: int = 256
+    n_test: int = 256
+    distinct: bool = False
+    train: Sequences | None = field(default=None, repr=False)
+    test_set: Sequences | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_int("n_train", self.n_train, minimum=1, maximum=MOST_STRINGS)
+        check_int("n_test", self.n_test, minimum=1, maximum=MOST_STRINGS)
+        if not isinstance(self.distinct, bool):
+            raise SettingError(f"distinct is {self.distinct!r}, expected True or False")
+        if (self.train is None) != (self.test_set is None):
+            raise SettingError("train and test_set belong together; give both, or call draw(rng)")
+        sizes = {"train": ("n_train", self.n_train), "test_set": ("n_test", self.n_test)}
+        for name, data in (("train", self.train), ("test_set", self.test_set)):
+            if data is None:
+                continue
+            which, size = sizes[name]
+            if len(data) != size:
+                raise SettingError(f"{name} holds {len(data)} strings, but {which} is {size}")
+            if (_walk(data)[data.offsets[1:] - 1] != END).any():
+                raise DataError(f"{name} holds a string that breaks off before its last E")
+
+    @property
+    def n_inputs(self) -> int:
+        """Seven symbols, in the order of :data:`SYMBOLS`."""
+        return len(SYMBOLS)
+
+    @property
+    def n_outputs(self) -> int:
+        """Seven symbols."""
+        return len(SYMBOLS)
+
+    @property
+    def tolerance(self) -> float:
+        """None: where two symbols are legal no small error can hold, so nothing is below 0.0.
+
+        Success is a matter of :meth:`correct` alone.
+        """
+        return 0.0
+
+    @property
+    def mean_length(self) -> float:
+        """12 steps by the grammar; once drawn, the mean of the training strings."""
+        return MEAN_LENGTH if self.train is None else float(self.train.lengths.mean())
+
+    def draw(self, rng: np.random.Generator) -> EmbeddedReber:
+        """Return a copy with a training set and a test set of its own."""
+        train = _collect(rng, self.n_train, self.distinct, banned=())
+        test = _collect(rng, self.n_test, self.distinct, banned=train)
+        return replace(self, train=_from_strings(train), test_set=_from_strings(test))
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Pick ``n`` training strings at random, with replacement.
+
+        Raises:
+            SettingError: no training set has been drawn.
+        """
+        check_int("n", n, minimum=1)
+        train = self._drawn(self.train)
+        picked = rng.integers(0, self.n_train, n)
+        offsets = np.concatenate([[0], np.cumsum(train.lengths[picked])])
+        # Sequences.take would gather targets and positions too, which here follow from the inputs.
+        steps = np.repeat(train.offsets[picked] - offsets[:-1], train.lengths[picked])
+        steps += np.arange(len(steps))
+        return _next_symbol(train.inputs.take(steps), offsets)
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Return all training strings, then all test strings; ``n`` and ``rng`` are not used.
+
+        These are what success is judged by.
+
+        Raises:
+            SettingError: no sets have been drawn.
+        """
+        return self._judged
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether all legal next symbols are the most active outputs at every step of a string.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 7 for each target.
+            DataError: ``data`` holds something that is not a string of the grammar.
+        """
+        if outputs.shape != (len(data.targets), len(SYMBOLS)):
+            raise ShapeError(
+                f"outputs has shape {outputs.shape}, expected ({len(data.targets)}, "
+                f"{len(SYMBOLS)}): one row for each target of data"
+            )
+        # A net is tested often, and nearly always on these strings.
+        known = self.train is not None and data is self._judged
+        legal = self._judged_legal if known else _legal(data)
+        by_symbol = np.ascontiguousarray(outputs.T)  # reductions over the long axis are fast
+        least_legal = np.where(legal, by_symbol, np.float32(np.inf)).min(axis=0)
+        most_illegal = np.where(legal, np.float32(-np.inf), by_symbol).max(axis=0)
+        wrong_until = np.concatenate([[0], np.cumsum(~(least_legal > most_illegal))])
+        return np.diff(wrong_until[data.target_offsets]) == 0
+
+    @cached_property
+    def _judged(self) -> Sequences:
+        return Sequences.concatenate([self._drawn(self.train), self._drawn(self.test_set)])
+
+    @cached_property
+    def _judged_legal(self) -> Bool[np.ndarray, "7 M"]:
+        return _legal(self._judged)
+
+    @staticmethod
+    def _drawn(data: Sequences | None) -> Sequences:
+        if data is None:
+            raise SettingError("no strings have been drawn; use the task that draw(rng) returns")
+        return data
+
+
+def _draw_strings(rng: np.random.Generator, n: int) -> list[bytes]:
+    """Walk ``n`` strings through the automaton together, a coin for each at each step."""
+    state, letters = np.zeros(n, dtype=np.int64), []
+    while (state != END).any():
+        coin = rng.integers(0, 2, n, dtype=np.uint8)
+        letters.append(_LETTER[state, coin])
+        state = _TO[state, coin]
+    rows = np.stack(letters, axis=1)
+    return rows.view(f"S{rows.shape[1]}")[:, 0].tolist()  # NumPy drops the trailing NULs
+
+
+def _collect(
+    rng: np.random.Generator, count: int, distinct: bool, banned: Collection[bytes]
+) -> list[bytes]:
+    found: list[bytes] = []
+    barred = set(banned)
+    while len(found) < count:
+        for string in _draw_strings(rng, 2 * count):
+            if string not in barred:
+                found.append(string)
+                if distinct:
+                    barred.add(string)
+    return found[:count]
+
+
+def _from_strings(strings: list[bytes]) -> Sequences:
+    lengths = [len(string) for string in strings]
+    letters = np.frombuffer(b"".join(strings), dtype=np.uint8)
+    return _next_symbol(_SYMBOL_OF[letters], np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _next_symbol(inputs: Int[np.ndarray, " steps"], offsets: Int[np.ndarray, " N1"]) -> Sequences:
+    """The target of every step but a string's last is the symbol after it."""
+    has_target = np.ones(len(inputs), dtype=bool)
+    has_target[offsets[1:] - 1] = False
+    target_steps = np.flatnonzero(has_target)
+    return Sequences(
+        inputs=inputs,
+        n_inputs=len(SYMBOLS),
+        offsets=offsets,
+        targets=inputs[1:].take(target_steps),
+        n_outputs=len(SYMBOLS),
+        target_steps=target_steps,
+    )
+
+
+def _walk(data: Sequences) -> Int[np.ndarray, " steps"]:
+    """The automaton's state after each step of each string."""
+    data.check_contents()
+    if not data.symbolic or data.n_inputs != len(SYMBOLS):
+        raise DataError(f"data must be strings over the {len(SYMBOLS)} symbols {SYMBOLS}")
+    states = np.empty(data.n_steps, dtype=np.int64)
+    state = np.zeros(len(data), dtype=np.int64)
+    for step in range(int(data.lengths.max(initial=0))):
+        alive = data.lengths > step
+        at = data.offsets[:-1][alive] + step
+        state[alive] = _AFTER[state[alive], data.inputs[at]]
+        if (state < 0).any():
+            string = int(np.argmax(state < 0))
+            raise DataError(f"sequence {string} breaks the grammar at its step {step}, from 0")
+        states[at] = state[alive]
+    return states
+
+
+def _legal(data: Sequences) -> Bool[np.ndarray, "7 M"]:
+    """Whether each symbol may follow each step that has a target."""
+    return (_AFTER.T >= 0).take(_walk(data)[data.target_steps], axis=1)
