@@ -1,35 +1,89 @@
-// Chooses, once, the best instruction set that was compiled in and that this processor has.
-#include "dispatch.h"
+// Chooses, once, the instruction sets this processor has, and spreads lane groups over threads.
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#include "carrousel.h"
 
 namespace carrousel {
 
 #if CARROUSEL_HAVE_AVX512
-namespace avx512 { const char* name(); }
+namespace avx512 { extern const Kernel lanes; }
 #endif
 #if CARROUSEL_HAVE_AVX2
-namespace avx2 { const char* name(); }
+namespace avx2 { extern const Kernel lanes; }
 #endif
 #if CARROUSEL_HAVE_NEON
-namespace neon { const char* name(); }
+namespace neon { extern const Kernel lanes; }
 #endif
-namespace plain { const char* name(); }
+namespace plain { extern const Kernel lanes; }
 
-std::vector<const char*> available() {
-  std::vector<const char*> names;
+namespace {
+
+std::vector<const Kernel*> find_kernels() {
+  std::vector<const Kernel*> found;
 #if CARROUSEL_HAVE_AVX512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    names.push_back(avx512::name());
+    found.push_back(&avx512::lanes);
 #endif
 #if CARROUSEL_HAVE_AVX2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    names.push_back(avx2::name());
+    found.push_back(&avx2::lanes);
 #endif
 #if CARROUSEL_HAVE_NEON
-  names.push_back(neon::name());
+  found.push_back(&neon::lanes);
 #endif
-  names.push_back(plain::name());
-  return names;
+  found.push_back(&plain::lanes);
+  return found;
+}
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+std::unique_ptr<void, Free> aligned_block(std::size_t bytes) {
+  void* memory = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (!memory) throw std::bad_alloc();
+  return std::unique_ptr<void, Free>(memory);
+}
+
+}  // namespace
+
+const std::vector<const Kernel*>& kernels() {
+  static const std::vector<const Kernel*> found = find_kernels();
+  return found;
+}
+
+void run_lanes(const Kernel& kernel, const Job& job, std::vector<Lane>& lanes, int threads) {
+  const int width = kernel.width;
+  const int groups = static_cast<int>((lanes.size() + width - 1) / width);
+  const std::size_t bytes = kernel.workspace_bytes(job);
+  std::atomic<int> next{0};
+  std::exception_ptr failure;
+  std::mutex failure_lock;
+  const auto work = [&] {
+    try {
+      const auto workspace = aligned_block(bytes);
+      for (int group; (group = next++) < groups;) {
+        const int first = group * width;
+        const int left = static_cast<int>(lanes.size()) - first;
+        kernel.run(job, lanes.data() + first, left < width ? left : width, workspace.get());
+      }
+    } catch (...) {
+      const std::lock_guard lock(failure_lock);
+      failure = std::current_exception();
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (int i = 1; i < threads && i < groups; ++i) helpers.emplace_back(work);
+  work();
+  for (auto& helper : helpers) helper.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace carrousel

@@ -1,9 +1,263 @@
-// Placeholder kernel: says which instruction set this copy was compiled for.
+// Many small nets at once, one per lane of a vector, each with its own weights, data, learning rate
+// and sequence boundaries.
+//
+// A round takes one sequence of every lane. Sequences of unequal length end together: a lane whose
+// sequence is shorter becomes live later, and until then keeps its initial state. Within a round,
+// time goes in chunks of at most kChunk steps that end wherever some lane has a target, so weights
+// stand still inside a chunk and traces are stored once per chunk. Nothing of a lane's arithmetic
+// depends on its neighbours: where chunks end changes no sum's order, and a change of weights that
+// waits for the end of a sequence is the same, bit for bit, as one that does not have to.
+#include "carrousel.h"
+#include "lanes_errors.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+class Group {
+ public:
+  Group(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
+      : job_(job), lanes_(lanes), n_lanes_(n_lanes), p_(job, workspace), forward_(job) {
+    char* bytes = static_cast<char*>(workspace);
+    for (std::size_t i = 0; i < p_.bytes; ++i) bytes[i] = 0;
+    rate_ = splat(0.0f);
+    for (int lane = 0; lane < n_lanes; ++lane) {
+      rate_[lane] = lanes[lane].rate;
+      each_weight(p_, lane, lanes[lane].weights, [](const float* flat, float* place) {
+        *place = *flat;
+      });
+    }
+  }
+
+  void run() {
+    Index rounds = 0;
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (lanes_[lane].n_sequences > rounds) rounds = lanes_[lane].n_sequences;
+    for (Index n = 0; n < rounds; ++n) round(n);
+    if (!p_.learn) return;
+    if (job_.update == Update::epoch) apply_all();
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      each_weight(p_, lane, lanes_[lane].weights, [](float* flat, const float* place) {
+        *flat = *place;
+      });
+  }
+
+ private:
+  bool active(int lane) const { return lane < n_lanes_ && round_ < lanes_[lane].n_sequences; }
+
+  // Position in the lane's data of step t of the round; negative offsets are not live yet.
+  Index position(int lane, Index t) const { return first_[lane] + t - start_[lane]; }
+
+  void begin_round(Index n) {
+    round_ = n, length_ = 0, ragged_until_ = 0, pending_ = false;
+    for (int lane = 0; lane < V; ++lane) {
+      if (!active(lane)) continue;
+      const Index* offset = lanes_[lane].offsets + n;
+      if (offset[1] - offset[0] > length_) length_ = offset[1] - offset[0];
+    }
+    for (int lane = 0; lane < V; ++lane) {
+      start_[lane] = length_, first_[lane] = next_[lane] = last_[lane] = 0;
+      cells_on_[lane] = 0;
+      if (active(lane)) {
+        const Lane& l = lanes_[lane];
+        first_[lane] = l.offsets[n];
+        start_[lane] = length_ - (l.offsets[n + 1] - l.offsets[n]);
+        next_[lane] = l.target_offsets[n], last_[lane] = l.target_offsets[n + 1];
+        cells_on_[lane] = n >= l.cells_from ? -1 : 0;
+      }
+      if (start_[lane] > ragged_until_) ragged_until_ = start_[lane];
+    }
+    event_.max_abs = event_.sum_abs = event_.sum_sq = splat(0.0f);
+    forward_.reset(p_);
+    if (p_.learn) clear_traces(p_);
+  }
+
+  // First step after `t` at which the chunk that starts there must end.
+  Index chunk_end(Index t) const {
+    Index end = t + kChunk < length_ ? t + kChunk : length_;
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (next_[lane] < last_[lane]) {
+        const Index at = lanes_[lane].target_steps[next_[lane]] - first_[lane] + start_[lane] + 1;
+        if (at < end) end = at;
+      }
+    return end;
+  }
+
+  void stage_inputs(Index t, Index steps) {
+    for (Index k = 0; k < steps; ++k)
+      for (Index i = 0; i < p_.dense_inputs; ++i) p_.sources[k * p_.S + i] = splat(0.0f);
+    for (int lane = 0; lane < V; ++lane) {
+      const Index wait = start_[lane] > t ? start_[lane] - t : 0;  // steps before it is live
+      if (p_.rows)
+        for (Index k = 0; k < wait && k < steps; ++k) rows_.symbol[k][lane] = kNoSymbol;
+      if (wait >= steps) continue;
+      const Lane& l = lanes_[lane];
+      float* source = reinterpret_cast<float*>(p_.sources) + lane;
+      for (Index k = wait; k < steps; ++k) {
+        const Index at = position(lane, t + k);
+        if (p_.rows) {
+          rows_.symbol[k][lane] = l.symbols[at];
+        } else if (l.symbols) {
+          source[(k * p_.S + l.symbols[at]) * V] = 1.0f;
+        } else {
+          const float* x = l.values + at * p_.I;
+          for (Index i = 0; i < p_.I; ++i) source[(k * p_.S + i) * V] = x[i];
+        }
+      }
+    }
+    if (p_.rows) rows_.load(p_, steps);
+  }
+
+  template <bool Learn>
+  void forward(Index t, Index steps) {
+    if (t >= ragged_until_) {
+      for (Index k = 0; k < steps; ++k) forward_.step<Learn, false>(p_, k, ivec{});
+      return;
+    }
+    for (Index k = 0; k < steps; ++k) {
+      ivec live;
+      for (int lane = 0; lane < V; ++lane) live[lane] = t + k >= start_[lane] ? -1 : 0;
+      forward_.step<Learn, true>(p_, k, live);
+    }
+  }
+
+  // Whether some lane has a target at the chunk's last step; fills the event.
+  bool event_at(Index t, Index steps) {
+    bool any = false;
+    event_.k = steps - 1;
+    for (int lane = 0; lane < V; ++lane) {
+      event_.target[lane] = -1;
+      if (next_[lane] < last_[lane] &&
+          lanes_[lane].target_steps[next_[lane]] == position(lane, t + steps - 1)) {
+        event_.target[lane] = next_[lane]++;
+        any = true;
+      }
+    }
+    for (Index c = 0; any && c < p_.C; ++c)
+      p_.cell_out[c] = cells_on_ ? p_.cell_out[c] : splat(0.0f);
+    return any;
+  }
+
+  void predict_event() {
+    if (!p_.output_rows) ColumnOutputs::forward(p_, event_.k);
+    for (int lane = 0; lane < n_lanes_; ++lane) {
+      if (!event_.wanted(lane)) continue;
+      float* out = lanes_[lane].outputs + event_.target[lane] * p_.O;
+      if (p_.output_rows)
+        RowOutputs::predict(p_, lane, rows_.symbol[event_.k][lane], out);
+      else
+        for (Index o = 0; o < p_.O; ++o) out[o] = p_.output_y[o][lane];
+    }
+  }
+
+  void output_errors() {
+    if (!p_.output_rows) {
+      ColumnOutputs::forward(p_, event_.k);
+      ColumnOutputs::errors(p_, lanes_, event_, job_.output_derivative);
+      ColumnOutputs::send_back(p_);
+      return;
+    }
+    for (Index c = 0; c < p_.C; ++c) p_.back[c] = splat(0.0f);
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (event_.wanted(lane)) {
+        RowOutputs::errors(p_, lane, rows_.symbol[event_.k][lane], lanes_[lane], event_,
+                           job_.output_derivative);
+        RowOutputs::send_back(p_, lane);
+      }
+  }
+
+  // `last`: the round ends here, so nothing more will be gathered for it.
+  void learn_event(bool last) {
+    const bool direct =
+        job_.update == Update::step || (job_.update == Update::sequence && last && !pending_);
+    pending_ = pending_ || !direct;
+    output_errors();
+    for (Index c = 0; c < p_.C; ++c) p_.back[c] = cells_on_ ? p_.back[c] : splat(0.0f);
+    inner_errors(p_, forward_.h);
+    if (!p_.output_rows) ColumnOutputs::learn(p_, event_.k, rate_, direct);
+    learn_hidden(p_, event_.k, rate_, direct);
+    if (!p_.rows) return;
+    for (int lane = 0; lane < n_lanes_; ++lane) {
+      if (!event_.wanted(lane)) continue;
+      const std::int32_t symbol = rows_.symbol[event_.k][lane];
+      Rows::learn(p_, lane, symbol, lanes_[lane].rate, direct);
+      if (p_.output_rows) RowOutputs::learn(p_, lane, symbol, lanes_[lane].rate, direct);
+    }
+  }
+
+  void end_round() {
+    const bool apply = job_.update == Update::sequence && pending_;
+    if (apply) apply_columns();
+    for (int lane = 0; lane < n_lanes_; ++lane) {
+      if (p_.rows) Rows::finish(p_, lane, lanes_[lane].rate, apply);
+      if (!active(lane)) continue;
+      lanes_[lane].max_abs[round_] = event_.max_abs[lane];
+      lanes_[lane].sum_abs[round_] = event_.sum_abs[lane];
+      lanes_[lane].sum_sq[round_] = event_.sum_sq[lane];
+    }
+  }
+
+  void apply_columns() {
+    apply_hidden(p_, rate_);
+    if (!p_.output_rows) ColumnOutputs::apply(p_, rate_);
+    for (int lane = 0; p_.output_rows && lane < n_lanes_; ++lane)
+      RowOutputs::apply(p_, lane, lanes_[lane].rate);
+  }
+
+  void apply_all() {
+    apply_columns();
+    for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
+      for (Index symbol = 0; symbol < p_.I; ++symbol)
+        Rows::apply(p_, lane, symbol, lanes_[lane].rate);
+  }
+
+  void round(Index n) {
+    begin_round(n);
+    for (Index t = 0; t < length_;) {
+      const Index end = chunk_end(t), steps = end - t;
+      stage_inputs(t, steps);
+      if (p_.learn) {
+        forward<true>(t, steps);
+        gather_traces(p_, steps);
+        if (p_.rows) rows_.gather(p_, steps, n + 1);
+        if (event_at(t, steps)) learn_event(end == length_);
+      } else {
+        forward<false>(t, steps);
+        if (event_at(t, steps)) predict_event();
+      }
+      if (p_.shape.full)
+        for (Index u = 0; u < p_.U; ++u)
+          Forward::hidden(p_, 0)[u] = Forward::hidden(p_, steps)[u];
+      t = end;
+    }
+    if (p_.learn) end_round();
+  }
+
+  const Job& job_;
+  const Lane* lanes_;
+  int n_lanes_;
+  Plan p_;
+  Forward forward_;
+  Rows rows_;
+  vec rate_;
+  Event event_;
+  ivec cells_on_;
+  Index round_ = 0, length_ = 0, ragged_until_ = 0;
+  Index start_[V], first_[V], next_[V], last_[V];
+  bool pending_ = false;
+};
+
+std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }
+
+void run(const Job& job, const Lane* lanes, int n_lanes, void* workspace) {
+  Group(job, lanes, n_lanes, workspace).run();
+}
+
+}  // namespace
+
 #define CARROUSEL_STRINGIFY_(x) #x
 #define CARROUSEL_STRINGIFY(x) CARROUSEL_STRINGIFY_(x)
 
-namespace carrousel::CARROUSEL_ISA {
-
-const char* name() { return CARROUSEL_STRINGIFY(CARROUSEL_ISA); }
+extern const Kernel lanes;
+const Kernel lanes = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run};
 
 }  // namespace carrousel::CARROUSEL_ISA

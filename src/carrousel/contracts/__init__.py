@@ -32,6 +32,7 @@ from carrousel.contracts.study import StopRule as StopRule
 from carrousel.contracts.study import Trial as Trial
 
 __all__ = [
+    "SQUASHES",
     "BiasScheme",
     "Cell",
     "Ending",
@@ -47,7 +48,6 @@ __all__ = [
     "Part",
     "Published",
     "Reading",
-    "SQUASHES",
     "StopRule",
     "Task",
     "Training",

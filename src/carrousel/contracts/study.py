@@ -1,10 +1,10 @@
-"""Descriptions of a study: a row of the paper's tables, its published figures, one trial's outcome."""
+"""A study: a row of the paper's tables, its published figures, one trial's outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Reading:
 Memory = dict[str, np.ndarray]
 """What a stop rule remembers of one trial: a few small arrays, changed in place."""
 
-Exam = Generator[Sequences, np.ndarray, bool]
+Exam = Generator[Sequences, Any, bool]
 """A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
 
 
@@ -65,7 +65,7 @@ class StopRule(Protocol):
 
     @property
     def every(self) -> int:
-        """Training sequences between two exams; 0 for a rule that looks at training errors alone."""
+        """Training sequences between two exams; 0 for a rule that looks at training alone."""
         ...
 
     def begin(self) -> Memory:

@@ -1,0 +1,93 @@
+// The contract between Python and the kernels.
+//
+// Letters, once:
+//   I inputs or symbols    O outputs       B blocks        C memory cells (all blocks)
+//   U hidden units: input gates, cells, output gates, in this order
+//   S sources of a hidden unit: inputs, then hidden units of the step before (full wiring)
+//   F traces per source: 2 C, first those of the input gates (one per cell), then those of the cells
+//   V lanes of one vector  K steps of one chunk  N sequences of a lane  M targets of a lane
+//
+// Flat weights of a lane, row-major, each row INTO a unit:
+//   hidden_inputs [U, I], hidden_recurrent [U, U] (full), hidden_bias [biased units],
+//   output_inputs [O, I] (layered), output_cells [O, C], output_bias [O] (if biased).
+//
+// Nothing here owns memory. Every pointer of a Lane is borrowed for the duration of one call, must
+// not alias any other writable pointer of that call, and has been checked by check() first.
+// A workspace is private to one run() at a time; its contents on entry do not matter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace carrousel {
+
+using Index = std::int64_t;
+
+enum class Squash : int { unit, one, two, four, identity };  // [0,1] [-1,1] [-2,2] [-4,4] x
+enum class Update : int { step, sequence, epoch };
+
+struct Shape {
+  Index inputs, outputs, blocks, block_size;
+  Squash g, h;
+  bool output_gate;
+  bool full;                                   // full wiring, else layered
+  bool gate_bias, cell_bias, output_bias;
+  bool symbols;                                // inputs are symbols, else values
+  bool classes;                                // targets are classes, else values
+
+  Index cells() const { return blocks * block_size; }
+  Index units() const { return cells() + blocks * (output_gate ? 2 : 1); }
+  bool biased(Index unit) const {
+    const bool is_cell = unit >= blocks && unit < blocks + cells();
+    return is_cell ? cell_bias : gate_bias;
+  }
+};
+
+struct Lane {
+  const float* values;              // [steps, I], or null when inputs are symbols
+  const std::int32_t* symbols;      // [steps], or null
+  const Index* offsets;             // [N + 1]
+  const float* targets;             // [M, O], or null when targets are classes
+  const std::int32_t* classes;      // [M], or null
+  const Index* target_steps;        // [M], ascending
+  const Index* target_offsets;      // [N + 1]: targets of sequence n are [n], [n + 1)
+  Index n_sequences, n_steps, n_targets;
+  Index cells_from;                 // cells and gates take part from this sequence on
+  float rate;
+  float* weights;                   // [W], read; written when learning
+  float* max_abs;                   // [N] each, written when learning
+  float* sum_abs;
+  float* sum_sq;
+  float* outputs;                   // [M, O], written when predicting
+};
+
+struct Job {
+  Shape shape;
+  Update update;
+  bool output_derivative;
+  float initial_activation;
+  bool learn;
+};
+
+// One compiled copy of the lane kernel.
+struct Kernel {
+  const char* name;
+  int width;                                                        // V
+  std::size_t (*workspace_bytes)(const Job&);                       // 64-byte aligned; may throw
+  void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
+};
+
+// Kernels this processor can run, best first.
+const std::vector<const Kernel*>& kernels();
+
+// Throws std::invalid_argument with a sentence unless the lane can be run without reading or
+// writing out of bounds and without meeting a value that is not finite.
+void check(const Job& job, const Lane& lane, Index lane_number);
+Index weight_count(const Shape& shape);
+
+// Runs any number of lanes in groups of one vector, on up to `threads` threads.
+void run_lanes(const Kernel& kernel, const Job& job, std::vector<Lane>& lanes, int threads);
+
+}  // namespace carrousel

@@ -1,0 +1,106 @@
+// One vector type per instruction set, and the few operations the kernels need beyond + - * /.
+#pragma once
+
+#include <cstdint>
+
+#if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2
+#include <immintrin.h>
+#endif
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+#if CARROUSEL_ISA_AVX512
+constexpr int V = 16;
+constexpr int kAccumulators = 16;  // vectors one loop may keep in registers
+#elif CARROUSEL_ISA_AVX2
+constexpr int V = 8;
+constexpr int kAccumulators = 8;
+#else
+constexpr int V = 4;
+constexpr int kAccumulators = 8;
+#endif
+
+typedef float vec __attribute__((vector_size(4 * V), aligned(4 * V), may_alias));
+typedef std::int32_t ivec __attribute__((vector_size(4 * V), aligned(4 * V), may_alias));
+typedef float quad __attribute__((vector_size(16), aligned(16), may_alias));
+
+inline vec splat(float x) { return x - vec{}; }
+inline ivec isplat(std::int32_t x) { return x - ivec{}; }
+
+// Both return x when x is not a number, so that a diverged lane shows.
+inline vec at_most(float limit, vec x) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_min_ps(_mm512_set1_ps(limit), (__m512)x);
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_min_ps(_mm256_set1_ps(limit), (__m256)x);
+#else
+  return splat(limit) < x ? splat(limit) : x;
+#endif
+}
+
+inline vec at_least(float limit, vec x) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_max_ps(_mm512_set1_ps(limit), (__m512)x);
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_max_ps(_mm256_set1_ps(limit), (__m256)x);
+#else
+  return splat(limit) > x ? splat(limit) : x;
+#endif
+}
+
+inline vec larger(vec a, vec b) { return a > b ? a : b; }
+
+inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
+
+// x rounded to the nearest whole number, for |x| < 2^22.
+inline vec nearest(vec x) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  const vec magic = splat(12582912.0f);  // 1.5 * 2^23: the sum has no fraction bits left
+  return (x + magic) - magic;
+#endif
+}
+
+// 2^n for whole n in [-126, 127].
+inline vec power_of_two(vec n) {
+  const vec biased = n + splat(12582912.0f + 127.0f);  // n + 127 stands in the low mantissa bits
+  return (vec)((ivec)biased << 23);
+}
+
+// In each group of four lanes, the 4 x 4 matrix whose rows are a, b, c, d becomes its transpose.
+inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
+#if CARROUSEL_ISA_AVX512
+  const __m512 ab0 = _mm512_unpacklo_ps((__m512)a, (__m512)b);
+  const __m512 ab1 = _mm512_unpackhi_ps((__m512)a, (__m512)b);
+  const __m512 cd0 = _mm512_unpacklo_ps((__m512)c, (__m512)d);
+  const __m512 cd1 = _mm512_unpackhi_ps((__m512)c, (__m512)d);
+  a = (vec)_mm512_shuffle_ps(ab0, cd0, 0x44);
+  b = (vec)_mm512_shuffle_ps(ab0, cd0, 0xee);
+  c = (vec)_mm512_shuffle_ps(ab1, cd1, 0x44);
+  d = (vec)_mm512_shuffle_ps(ab1, cd1, 0xee);
+#elif CARROUSEL_ISA_AVX2
+  const __m256 ab0 = _mm256_unpacklo_ps((__m256)a, (__m256)b);
+  const __m256 ab1 = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  const __m256 cd0 = _mm256_unpacklo_ps((__m256)c, (__m256)d);
+  const __m256 cd1 = _mm256_unpackhi_ps((__m256)c, (__m256)d);
+  a = (vec)_mm256_shuffle_ps(ab0, cd0, 0x44);
+  b = (vec)_mm256_shuffle_ps(ab0, cd0, 0xee);
+  c = (vec)_mm256_shuffle_ps(ab1, cd1, 0x44);
+  d = (vec)_mm256_shuffle_ps(ab1, cd1, 0xee);
+#else
+  const vec rows[4] = {a, b, c, d};
+  for (int i = 0; i < 4; ++i) {
+    a[i] = rows[i][0];
+    b[i] = rows[i][1];
+    c[i] = rows[i][2];
+    d[i] = rows[i][3];
+  }
+#endif
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

@@ -1,0 +1,213 @@
+"""Native lanes: one independent network per SIMD lane, compiled for several instruction sets.
+
+Every lane has its own weights, data, learning rate and sequence boundaries. A lane's result is the
+same to the last bit wherever it runs on one instruction set: in whichever lane, group, thread or
+process, beside whichever neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from carrousel import _native
+from carrousel.contracts import SQUASHES, Errors, Network, Training
+from carrousel.sequences import Sequences
+from carrousel.shapes import DataError, Float, Int, ShapeError, check_choice, check_int
+
+
+def instruction_set() -> str:
+    """Name of the instruction set chosen for this processor: avx512, avx2, neon or plain.
+
+    >>> instruction_set() in instruction_sets()
+    True
+    """
+    return _native.instruction_set()
+
+
+def instruction_sets() -> list[str]:
+    """Names of all instruction sets this processor can run, best first.
+
+    >>> instruction_sets()[-1]
+    'plain'
+    """
+    return list(_native.available_instruction_sets())
+
+
+class NativeKernel:
+    """Lanes in float32, on one or more threads.
+
+    Args:
+        threads: threads that share the lane groups of one call.
+        instruction_set: one of :func:`instruction_sets`; the best by default.
+
+    Raises:
+        SettingError: ``threads`` is not a whole number from 1 to 1024.
+        UnknownNameError: the instruction set does not exist on this processor.
+
+    >>> from carrousel.contracts import Cell
+    >>> net = Network(1, 1, Cell(1, 1))
+    >>> data = Sequences.from_lists([[0.5, 1.0]], [[1.0]])
+    >>> weights = np.full((1, net.n_weights), 0.1, np.float32)
+    >>> args = np.array([0.5], np.float32), np.array([0])
+    >>> errors = NativeKernel().learn(net, Training(rate=0.5), weights, *args, [data])[0]
+    >>> round(float(errors.max_abs[0]), 3)
+    0.499
+    """
+
+    name = "native"
+    dtype = np.float32
+
+    def __init__(self, threads: int = 1, instruction_set: str | None = None) -> None:
+        self.threads = check_int("threads", threads, minimum=1, maximum=1024)
+        chosen = instruction_set or _native.instruction_set()
+        self.instruction_set = check_choice("instruction set", chosen, instruction_sets())
+        self.width: int = _native.lane_width(self.instruction_set)
+
+    def learn(
+        self,
+        network: Network,
+        training: Training,
+        weights: Float[np.ndarray, "B W"],
+        rates: Float[np.ndarray, " B"],
+        cells_from: Int[np.ndarray, " B"],
+        data: Sequence[Sequences | None],
+    ) -> list[Errors | None]:
+        """Learn in place; see :class:`carrousel.contracts.Kernel`.
+
+        Raises:
+            ShapeError: weights are not float32 of shape (B, W), or lanes differ in kind.
+            DataError: data are not finite, or a symbol is outside its alphabet.
+        """
+        results: list[Errors | None] = []
+        lanes: list[dict[str, Any] | None] = []
+        for part in data:
+            if part is None:
+                results.append(None)
+                lanes.append(None)
+                continue
+            errors = Errors(
+                max_abs=np.empty(len(part), np.float32),
+                sum_abs=np.empty(len(part), np.float32),
+                sum_sq=np.empty(len(part), np.float32),
+                n_values=np.diff(part.target_offsets) * part.n_outputs,
+            )
+            results.append(errors)
+            arrays = {"max_abs": errors.max_abs, "sum_abs": errors.sum_abs}
+            lanes.append(_arrays(part) | arrays | {"sum_sq": errors.sum_sq})
+        self._run(network, training, weights, rates, cells_from, data, lanes, learn=True)
+        return results
+
+    def predict(
+        self,
+        network: Network,
+        training: Training,
+        weights: Float[np.ndarray, "B W"],
+        cells_from: Int[np.ndarray, " B"],
+        data: Sequence[Sequences | None],
+    ) -> list[Float[np.ndarray, "M O"] | None]:
+        """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
+        results = [
+            None if part is None else np.empty((len(part.targets), part.n_outputs), np.float32)
+            for part in data
+        ]
+        lanes = [
+            None if part is None else _arrays(part) | {"outputs": out}
+            for part, out in zip(data, results, strict=True)
+        ]
+        rates = np.zeros(len(data), np.float32)
+        self._run(network, training, weights, rates, cells_from, data, lanes, learn=False)
+        return results
+
+    def _run(
+        self,
+        network: Network,
+        training: Training,
+        weights: np.ndarray,
+        rates: np.ndarray,
+        cells_from: np.ndarray,
+        data: Sequence[Sequences | None],
+        lanes: list[dict[str, Any] | None],
+        *,
+        learn: bool,
+    ) -> None:
+        parts = [part for part in data if part is not None]
+        _check_arrays(network, weights, rates, cells_from, data)
+        if not parts:
+            return
+        try:
+            _native.run_lanes(
+                shape=_shape(network, parts),
+                update=training.update,
+                output_derivative=training.output_derivative,
+                initial_activation=training.initial_activation,
+                learn=learn,
+                weights=weights,
+                rates=np.ascontiguousarray(rates, np.float32),
+                cells_from=np.ascontiguousarray(cells_from, np.int64),
+                data=lanes,
+                threads=self.threads,
+                instruction_set=self.instruction_set,
+            )
+        except ValueError as refused:
+            raise DataError(str(refused)) from None
+
+
+def _arrays(part: Sequences) -> dict[str, Any]:
+    return {
+        "inputs": np.ascontiguousarray(part.inputs),
+        "targets": np.ascontiguousarray(part.targets),
+        "offsets": np.ascontiguousarray(part.offsets),
+        "target_steps": np.ascontiguousarray(part.target_steps),
+        "target_offsets": part.target_offsets,
+    }
+
+
+def _shape(network: Network, parts: Sequence[Sequences]) -> dict[str, int]:
+    kinds = {(p.n_inputs, p.n_outputs, p.symbolic, p.targets.ndim == 1) for p in parts}
+    if len(kinds) > 1:
+        raise ShapeError(f"lanes differ in kind (inputs, outputs, symbols, classes): {kinds}")
+    inputs, outputs, symbols, classes = kinds.pop()
+    if (inputs, outputs) != (network.n_inputs, network.n_outputs):
+        raise ShapeError(
+            f"data have {inputs} inputs and {outputs} outputs, "
+            f"the network {network.n_inputs} and {network.n_outputs}"
+        )
+    ranges = list(SQUASHES)
+    return {
+        "inputs": inputs,
+        "outputs": outputs,
+        "blocks": network.cell.blocks,
+        "block_size": network.cell.block_size,
+        "g": ranges.index(network.cell.g),
+        "h": ranges.index(network.cell.h),
+        "output_gate": int(network.cell.output_gate),
+        "full": int(network.wiring == "full"),
+        "gate_bias": int(network.bias != "none"),
+        "cell_bias": int(network.bias in ("hidden", "all")),
+        "output_bias": int(network.bias == "all"),
+        "symbols": int(symbols),
+        "classes": int(classes),
+    }
+
+
+def _check_arrays(
+    network: Network,
+    weights: np.ndarray,
+    rates: np.ndarray,
+    cells_from: np.ndarray,
+    data: Sequence[Sequences | None],
+) -> None:
+    expected = (len(data), network.n_weights)
+    if not isinstance(weights, np.ndarray) or weights.shape != expected:
+        got = getattr(weights, "shape", type(weights).__name__)
+        raise ShapeError(f"weights has shape {got}, expected (lanes, W) = {expected}")
+    if weights.dtype != np.float32 or not weights.flags.c_contiguous:
+        raise ShapeError(f"weights must be contiguous float32, got {weights.dtype}")
+    if not weights.flags.writeable:
+        raise ShapeError("weights are read-only; pass a writable copy")
+    for name, array in (("rates", rates), ("cells_from", cells_from)):
+        if np.shape(array) != (len(data),):
+            raise ShapeError(f"{name} has shape {np.shape(array)}, expected ({len(data)},)")

@@ -1,0 +1,44 @@
+"""Initial weights: uniform draws, and start values of gate biases (Table 10)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carrousel.contracts import Init, Network
+from carrousel.shapes import Float
+
+
+def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndarray, " W"]:
+    """Draw the weights of one network: uniform in ``[-range, range]``, gate biases as ``init`` says.
+
+    A block that is recruited late starts with a more negative output-gate bias ("abuse problem",
+    section 4); a more negative input-gate bias holds back drifting states.
+
+    Returns:
+        float32 ``[W]`` in the order of ``network.layout``.
+
+    >>> from carrousel.contracts import Cell
+    >>> init = Init(range=0.1, input_gate_bias=(-3.0, -6.0))
+    >>> net = Network(2, 1, Cell(2, 2), bias="all", init=init)
+    >>> flat = initial_weights(net, np.random.default_rng(0))
+    >>> net.views(flat)["hidden_bias"][:2].tolist()
+    [-3.0, -6.0]
+    """
+    init = network.init
+    flat = rng.uniform(-init.range, init.range, network.n_weights).astype(np.float32)
+    blocks, units = network.cell.blocks, network.cell.n_units
+    _start_gates(network, flat, init, tuple(range(blocks)), init.input_gate_bias)
+    _start_gates(network, flat, init, tuple(range(units - blocks, units)), init.output_gate_bias)
+    return flat
+
+
+def _start_gates(
+    network: Network, flat: np.ndarray, init: Init, units: tuple[int, ...], start: tuple[float, ...]
+) -> None:
+    if not start:
+        return
+    bias = network.views(flat)["hidden_bias"]
+    places = [network.biased_units.index(unit) for unit in units]
+    bias[places] = np.asarray(start, np.float32) + (
+        bias[places] if init.gate_bias == "added" else 0
+    )
