@@ -46,9 +46,11 @@ $(STAMPS)/run $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/bench: $(STAMPS)/%: pyproje
 	$(PIP) $(LOCAL) '.[$(INSTALL_$*)]'
 	@touch $@ $(STAMPS)/native
 
-# A native source changed: compile, but resolve and download nothing.
+# A native source changed: compile, but resolve and download nothing. The stub tells type checkers
+# what the extension holds.
 $(STAMPS)/native: $(NATIVE) | $(STAMPS)/tools
 	$(PIP) --no-deps $(LOCAL) .
+	$(BIN)/python -m nanobind.stubgen --quiet -m carrousel._native -o src/carrousel/_native.pyi
 	@touch $@
 
 .PHONY: build
@@ -102,7 +104,7 @@ sanitize: $(SANITIZE)/stamp ## the native tests under AddressSanitizer and UBSan
 	CARROUSEL_SANITIZED=1 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider -m native $(ARGS)
+	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider -m native tests $(ARGS)
 
 # --- release -------------------------------------------------------------------------------------
 

@@ -32,7 +32,14 @@ RANKS = (
     ("__main__",),
 )
 
-DEFINITIONS = ("experiments.paper1997", "experiments.vowels", "experiments.tour")
+# Inside `experiments`: small tools, the rows of the tables, what a worker does.
+TOOLS = (
+    "experiments.curve",
+    "experiments.seeds",
+    "experiments.settings",
+    "experiments.stopping",
+)
+ROWS = ("experiments.paper1997*", "experiments.vowels", "experiments.tour")
 
 # Modules of one package import each other only where a row says so: importer, may import.
 SIBLINGS = (
@@ -40,9 +47,13 @@ SIBLINGS = (
     ("contracts.study", ("contracts.network", "contracts.learning")),
     ("learners.*", ("learners.update",)),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
-    ("experiments.tour", DEFINITIONS),
-    ("experiments.runner", (*DEFINITIONS, "experiments.store")),
-    ("experiments.report*", (*DEFINITIONS, "experiments.store", "experiments.report*")),
+    ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
+    ("experiments.vowels", TOOLS),
+    ("experiments.tour", (*TOOLS, *ROWS)),
+    ("experiments.store", TOOLS),
+    ("experiments.lanes", TOOLS),
+    ("experiments.runner", (*TOOLS, *ROWS, "experiments.store", "experiments.lanes")),
+    ("experiments.report*", (*TOOLS, *ROWS, "experiments.store", "experiments.report*")),
 )
 
 # Everything from outside the standard library, and the modules that may import it.
@@ -155,6 +166,11 @@ def test_imports_follow_the_arrows():
 def test_every_module_has_a_rank():
     tops = {name.split(".")[0] for name in modules(SOURCE)} - {""}
     assert sorted(tops - set(RANK_OF)) == []
+
+
+def test_every_folder_is_a_package():
+    folders = {path.parent for path in SOURCE.rglob("*.py")}
+    assert sorted(str(f) for f in folders if not (f / "__init__.py").exists()) == []
 
 
 def test_files_are_short():
