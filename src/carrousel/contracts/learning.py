@@ -133,8 +133,15 @@ class Learner(Protocol):
 class Task(Protocol):
     """What must be learned. A task knows no learner."""
 
-    n_inputs: int
-    n_outputs: int
+    @property
+    def n_inputs(self) -> int:
+        """``I``, input units or symbols."""
+        ...
+
+    @property
+    def n_outputs(self) -> int:
+        """``O``, output units or classes."""
+        ...
 
     def draw(self, rng: np.random.Generator) -> Task:
         """Fix what is drawn once (a training set); tasks that make data afresh return themselves."""

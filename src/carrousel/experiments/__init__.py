@@ -1,0 +1,8 @@
+"""Experiments: the rows of the paper, what runs them, where their trials are kept."""
+
+from __future__ import annotations
+
+from carrousel.experiments.tour import EXPERIMENTS as EXPERIMENTS
+from carrousel.experiments.tour import TOUR as TOUR
+
+__all__ = ["EXPERIMENTS", "TOUR"]

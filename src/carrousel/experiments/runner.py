@@ -1,0 +1,206 @@
+"""Runs the trials of an experiment, on one core or many machines, and can be stopped at any time.
+
+To add an experiment, write one literal :class:`carrousel.contracts.Experiment`: a task, a network,
+a learner's name, its training, a stop rule and a budget; ``experiments/paper1997_signals.py`` has
+many to follow. If no stop rule of ``experiments/stopping.py`` fits, write another with the same
+members (:class:`carrousel.contracts.StopRule`); the runner asks for nothing but these. :func:`run`
+then runs it, and nothing else needs to know; listed in ``experiments/tour.py``, it also has a name
+on the command line.
+
+How it works. Every trial has random generators of its own (``experiments/seeds.py``). The trials
+are dealt to ``jobs`` workers, each of which carries up to 16 of them on side by side for a slice of
+about a second (``experiments/lanes.py``), then hands back those that ended and the state of the
+others. Ended trials are stored at once, what is left is dealt anew, and the next slice begins.
+Joblib brings slices to processes of this machine or to a Dask or Ray cluster alike; slices are all
+there is to progress, to balance and to resumption.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import cast
+
+import joblib
+
+from carrousel.contracts import Experiment, Trial
+from carrousel.experiments.lanes import Paused, Plan, Slice, advance
+from carrousel.experiments.settings import fingerprint
+from carrousel.experiments.store import Store
+from carrousel.learners import LEARNERS
+from carrousel.shapes import MissingExtraError, check_choice, check_int
+
+SLICE_SECONDS = 1.0
+BACKENDS = ("loky", "dask", "ray")
+
+Hand = tuple[Sequence[Paused], Sequence[int]]
+"""One worker's share: trials under way, and indices of trials to begin."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Args:
+        experiment: its name.
+        trials_done: trials that have ended, those found in the store included.
+        trials: trials asked for.
+        sequences: training sequences learned since the run was started, over all its trials.
+        steps: time steps among them.
+        seconds: wall time since the run was started.
+    """
+
+    experiment: str
+    trials_done: int
+    trials: int
+    sequences: int
+    steps: int
+    seconds: float
+
+
+def run(
+    experiment: Experiment,
+    *,
+    trials: int,
+    seed: int = 1997,
+    jobs: int = 1,
+    store: Store | None = None,
+    backend: str = "loky",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Trial]:
+    """Run trials of an experiment and return them in the order of their indices.
+
+    Trial ``i`` depends on the experiment, ``seed`` and ``i`` alone, but for its ``seconds``; not on
+    ``trials``, ``jobs`` or ``backend``, nor on whether the run was interrupted.
+
+    Args:
+        experiment: what to run.
+        trials: how many trials.
+        seed: seed of the run.
+        jobs: worker processes; 1 works in this process.
+        store: where ended trials are kept. Those it holds already, of the same settings and seed,
+            are not run again; so a run that was killed carries on.
+        backend: ``"loky"`` for processes of this machine, ``"dask"`` or ``"ray"`` for a cluster.
+        on_progress: called after each slice of about a second.
+
+    Raises:
+        SettingError: a number is out of its range.
+        UnknownNameError: no such learner or backend.
+        MissingExtraError: the backend is not installed.
+        StoreError: the store cannot be read or written.
+    """
+    began = time.perf_counter()
+    check_int("trials", trials, minimum=0)
+    check_int("seed", seed, minimum=0)
+    check_int("jobs", jobs, minimum=1)
+    check_choice("backend", backend, BACKENDS)
+    plan = Plan(experiment, LEARNERS[check_choice("learner", experiment.learner, LEARNERS)], seed)
+    known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
+    ended = {trial.index: trial for trial in known if trial.index < trials}
+    fresh, paused = list[Trial](), list[Paused]()
+    pending = [index for index in range(trials) if index not in ended]
+    if not pending:
+        return list(ended.values())
+    session = store.session(experiment, seed=seed, trials=trials) if store else nullcontext()
+    with session, _workers(plan, jobs, backend) as advance_all:
+        while paused or pending:
+            slices = advance_all(deal(paused, pending, jobs))
+            for each in slices:
+                for trial in each.ended:
+                    if store:
+                        store.append(trial, experiment, instruction_set=each.instruction_set)
+                    fresh.append(trial)
+            paused = [trial for each in slices for trial in each.paused]
+            pending = sorted(index for each in slices for index in each.pending)
+            if on_progress:
+                all_trials = [*fresh, *paused]
+                on_progress(
+                    Progress(
+                        experiment=experiment.name,
+                        trials_done=len(ended) + len(fresh),
+                        trials=trials,
+                        sequences=sum(trial.sequences for trial in all_trials),
+                        steps=sum(trial.steps for trial in all_trials),
+                        seconds=time.perf_counter() - began,
+                    )
+                )
+    return sorted([*ended.values(), *fresh], key=lambda trial: trial.index)
+
+
+def deal(paused: Sequence[Paused], pending: Sequence[int], jobs: int) -> list[Hand]:
+    """Share trials out evenly among at most ``jobs`` workers.
+
+    Those under way come first, and a worker gets no more trials to begin than another.
+
+    >>> [waiting for _, waiting in deal([], range(5), jobs=2)]
+    [[0, 2, 4], [1, 3]]
+    """
+    begun: list[list[Paused]] = [[] for _ in range(jobs)]
+    waiting: list[list[int]] = [[] for _ in range(jobs)]
+    for place, trial in enumerate(sorted(paused, key=lambda trial: trial.index)):
+        begun[place % jobs].append(trial)
+    for place, index in enumerate(pending, start=len(paused)):
+        waiting[place % jobs].append(index)
+    return [hand for hand in zip(begun, waiting, strict=True) if hand[0] or hand[1]]
+
+
+@contextmanager
+def _workers(
+    plan: Plan, jobs: int, backend: str
+) -> Iterator[Callable[[Iterable[Hand]], list[Slice]]]:
+    """A function that advances one hand per worker for a slice, with workers kept warm."""
+    if jobs == 1 and backend == "loky":
+        yield lambda hands: [advance(plan, *hand, seconds=SLICE_SECONDS) for hand in hands]
+        return
+    with ExitStack() as stack:
+        if backend == "loky":
+            # each worker is one core's worth: a threaded BLAS inside would only get in the way
+            stack.enter_context(joblib.parallel_config("loky", inner_max_num_threads=1))
+        else:
+            stack.enter_context(_cluster(backend, jobs))
+        parallel = stack.enter_context(
+            joblib.Parallel(n_jobs=jobs, max_nbytes=None)  # plain copies of arrays
+        )
+        task = joblib.delayed(advance)
+
+        def advance_all(hands: Iterable[Hand]) -> list[Slice]:
+            slices = parallel(task(plan, *hand, seconds=SLICE_SECONDS) for hand in hands)
+            return cast(list[Slice], slices)
+
+        yield advance_all
+
+
+@contextmanager
+def _cluster(backend: str, jobs: int) -> Iterator[None]:
+    """Send joblib's tasks to a cluster: the one at hand, or else one on this machine."""
+    try:
+        with ExitStack() as stack:
+            if backend == "ray":
+                from ray.util.joblib import register_ray  # pyright: ignore[reportMissingImports]
+
+                register_ray()
+            else:
+                stack.enter_context(_dask_client(jobs))
+            stack.enter_context(joblib.parallel_config(backend))
+            yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("dask", "distributed", "ray"):
+            raise
+        raise MissingExtraError(
+            f"backend {backend!r} needs {error.name}; install it with "
+            f"pip install 'carrousel[{backend}]'"
+        ) from error
+
+
+def _dask_client(jobs: int) -> AbstractContextManager[object]:
+    """The client in use, or one for the scheduler that Dask is configured with, or a local one."""
+    import dask  # pyright: ignore[reportMissingImports]
+    import distributed  # pyright: ignore[reportMissingImports]
+
+    with suppress(ValueError):  # there is no client
+        return nullcontext(distributed.default_client())
+    if address := dask.config.get("scheduler-address", None):
+        return distributed.Client(address)
+    return distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None)

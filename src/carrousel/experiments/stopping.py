@@ -1,0 +1,300 @@
+"""When a trial has solved its task: the paper's stop rules (sections 5.1-5.6 and Table 11).
+
+A rule is a frozen description. What it remembers of one trial is a small dictionary of arrays that
+the runner keeps, copies and may hand to another process between two calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from carrousel.contracts import Errors, Exam, Memory, Task
+from carrousel.shapes import Int, SettingError, check_int, check_number
+
+FIRST_PART = 16
+GROWTH = 4
+LARGEST_PART = 2**18
+"""Tests are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
+within the first. A part holds about ``LARGEST_PART`` time steps at most."""
+
+
+@dataclass(frozen=True)
+class RecentTraining:
+    """Judge by the errors made on the most recent training sequences; no test is needed.
+
+    Experiments 4 and 6 stop once the 2000 most recent sequences were right and the average training
+    error was below 0.01 or 0.1; Experiment 5 once fewer than ``n_seq`` of them were wrong (sections
+    5.4-5.6, Table 11). "Average error" is read as the mean absolute error over the same window:
+    squared, 0.01 would say nothing where every error is below 0.04. A sequence is right while all
+    its absolute errors stay below the task's tolerance.
+
+    Args:
+        window: number of most recent training sequences.
+        wrong_at_most: how many of them may be wrong.
+        mean_below: upper bound of their mean absolute error; None for no such condition.
+
+    Raises:
+        SettingError: an argument is out of its range.
+
+    >>> rule = RecentTraining(window=3, wrong_at_most=0)
+    >>> memory = rule.begin()
+    >>> errors = np.array([0.9, 0.1, 0.2, 0.1, 0.1])
+    >>> rule.watch(memory, Errors(errors, errors, errors**2, np.ones(5, int)), tolerance=0.3)
+    4
+    """
+
+    window: int = 2000
+    wrong_at_most: int = 0
+    mean_below: float | None = None
+
+    def __post_init__(self) -> None:
+        check_int("window", self.window, minimum=1)
+        check_int("wrong_at_most", self.wrong_at_most, minimum=0, maximum=self.window)
+        if self.mean_below is not None:
+            check_number("mean_below", self.mean_below, above=0.0)
+
+    @property
+    def describe(self) -> str:
+        """The rule in words."""
+        if self.wrong_at_most == 0:
+            words = f"the last {self.window} training sequences right"
+        else:
+            words = (
+                f"fewer than {self.wrong_at_most + 1} of the last {self.window} training "
+                "sequences wrong"
+            )
+        if self.mean_below is not None:
+            words += f" and their mean absolute error below {self.mean_below:g}"
+        return words
+
+    @property
+    def every(self) -> int:
+        """No exams: 0."""
+        return 0
+
+    def begin(self) -> Memory:
+        """Return an empty window."""
+        return {
+            "seen": np.zeros((), np.int64),
+            "wrong": np.ones(self.window, bool),
+            "error": np.zeros(self.window),
+        }
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        """Slide the window over a chunk of training errors, exact to the sequence."""
+        new, seen = len(errors.max_abs), int(memory["seen"])
+        # The window that ends after the chunk's sequence k is [k : k + window] of these.
+        wrong = np.concatenate([memory["wrong"], ~(errors.max_abs < tolerance)])
+        error = np.concatenate([memory["error"], errors.mean_abs])
+        memory["seen"] = np.array(seen + new)
+        memory["wrong"], memory["error"] = wrong[new:], error[new:]
+        # Most chunks end here: all their windows share sequences of which too many are wrong.
+        shared = np.count_nonzero(wrong[new : self.window]) if new < self.window else 0
+        if shared > self.wrong_at_most or seen + new < self.window:
+            return None
+        held = _window_sums(wrong, self.window) <= self.wrong_at_most
+        held[: max(0, self.window - seen)] = False  # the first windows that are full
+        if self.mean_below is not None and held.any():
+            held &= _window_sums(error, self.window) < self.mean_below * self.window
+        held[0] = False  # the window that ends before the chunk
+        return int(np.argmax(held)) if held.any() else None
+
+    def exam(
+        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
+    ) -> Exam:
+        """Ask for nothing; the rule never holds by a test."""
+        return False
+        yield  # makes this a generator, as the interface wants it
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        """Return nothing: the count at which the rule held is the trial's own figure."""
+        return {}
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Judge by a test with frozen weights after each ``every`` training sequences.
+
+    Experiments 2b and 2c: all of 10,000 fresh sequences right; 3: ST1, fewer than 1 (3b: 6) of 256
+    test sequences wrong, and ST2, ST1 and a mean absolute error on the test set below a bound
+    (sections 5.2 and 5.3, Table 11). How often the test ran is not said in the paper. A test is sat
+    in growing parts and broken off once the rule can no longer hold, which changes no verdict. With
+    ``mean_below``, the measure ``st1_sequences`` tells when the first condition alone first held.
+
+    Args:
+        every: training sequences between two tests; the count of a success is a multiple of it.
+        size: number of test sequences.
+        wrong_fewer_than: the test is passed with fewer wrong sequences than this.
+        mean_below: upper bound of the mean absolute error, averaged over sequences; or None.
+        fixed: one test set for the whole trial, instead of fresh sequences for each test.
+
+    Raises:
+        SettingError: an argument is out of its range.
+
+    >>> TestSet(every=100, size=256, mean_below=0.01).describe
+    'every 100 sequences: all of 256 test sequences right and their mean absolute error below 0.01'
+    """
+
+    __test__ = False  # not a class of tests, whatever pytest makes of its name
+
+    every: int
+    size: int = 256
+    wrong_fewer_than: int = 1
+    mean_below: float | None = None
+    fixed: bool = True
+
+    def __post_init__(self) -> None:
+        check_int("every", self.every, minimum=1)
+        check_int("size", self.size, minimum=1)
+        check_int("wrong_fewer_than", self.wrong_fewer_than, minimum=1)
+        if self.wrong_fewer_than > self.size:
+            raise SettingError(
+                f"wrong_fewer_than is {self.wrong_fewer_than}, expected at most size, {self.size}: "
+                "any net would pass"
+            )
+        if self.mean_below is not None:
+            check_number("mean_below", self.mean_below, above=0.0)
+
+    @property
+    def describe(self) -> str:
+        """The rule in words."""
+        kind = "test" if self.fixed else "fresh"
+        if self.wrong_fewer_than == 1:
+            words = f"all of {self.size} {kind} sequences right"
+        else:
+            words = f"fewer than {self.wrong_fewer_than} of {self.size} {kind} sequences wrong"
+        if self.mean_below is not None:
+            words += f" and their mean absolute error below {self.mean_below:g}"
+        return f"every {self.every} sequences: {words}"
+
+    def begin(self) -> Memory:
+        """Return the memory of a trial that has sat no test."""
+        return {"seen": np.zeros((), np.int64), "st1": np.array(-1)}
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        """Count the training sequences; what was wrong among them does not matter."""
+        memory["seen"] = memory["seen"] + len(errors.max_abs)
+        return None
+
+    def exam(
+        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
+    ) -> Exam:
+        """Yield the test in growing parts, and break off once the verdict is certain."""
+        seen = int(memory["seen"])
+        rng = generator(0 if self.fixed else seen)
+        wrong, error = 0, 0.0
+        for part in exam_parts(self.size, task.mean_length):
+            data = task.test(rng, part)
+            outputs = yield data
+            wrong += int(np.count_nonzero(~task.correct(outputs, data)))
+            if wrong >= self.wrong_fewer_than:
+                return False
+            if self.mean_below is not None:
+                error += float(
+                    mean_errors(outputs, data.dense_targets(), data.target_offsets).sum()
+                )
+                if memory["st1"] >= 0 and not error < self.mean_below * self.size:
+                    return False
+        if memory["st1"] < 0:
+            memory["st1"] = np.array(seen)
+        return self.mean_below is None or error < self.mean_below * self.size
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        """Return when the first of two conditions first held, if it did."""
+        if self.mean_below is None or memory["st1"] < 0:
+            return {}
+        return {"st1_sequences": float(memory["st1"])}
+
+
+@dataclass(frozen=True)
+class WholeSet:
+    """Judge by all sequences that a task with fixed sets has, after each ``every`` sequences.
+
+    Experiment 1: every training and every test string; 2a: both sequences there are, which says
+    the same as 10,000 random ones (sections 5.1 and 5.2, Table 11). How often the test ran is not
+    said in the paper. It is broken off at the first wrong sequence.
+
+    Args:
+        every: training sequences between two tests; the count of a success is a multiple of it.
+
+    Raises:
+        SettingError: ``every`` is out of its range.
+
+    >>> WholeSet(every=100).describe
+    'every 100 sequences: all training and test sequences right'
+    """
+
+    every: int
+
+    def __post_init__(self) -> None:
+        check_int("every", self.every, minimum=1)
+
+    @property
+    def describe(self) -> str:
+        """The rule in words."""
+        return f"every {self.every} sequences: all training and test sequences right"
+
+    def begin(self) -> Memory:
+        """Return nothing: there is nothing to remember."""
+        return {}
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        """What was wrong in training does not matter."""
+        return None
+
+    def exam(
+        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
+    ) -> Exam:
+        """Yield the task's own test in growing parts, until one holds a wrong sequence."""
+        whole = task.test(generator(0), 1)
+        first = 0
+        for part in exam_parts(len(whole), task.mean_length):
+            data = whole[first : first + part]
+            outputs = yield data
+            if not task.correct(outputs, data).all():
+                return False
+            first += part
+        return True
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        """Return nothing."""
+        return {}
+
+
+def exam_parts(size: int, mean_length: float) -> Iterator[int]:
+    """Numbers of sequences that add up to ``size``: few at first, then more.
+
+    >>> list(exam_parts(256, mean_length=105.0))
+    [16, 48, 192]
+    >>> list(exam_parts(1000, mean_length=1000.0))
+    [16, 48, 192, 262, 262, 220]
+    """
+    largest = max(FIRST_PART, round(LARGEST_PART / mean_length))
+    done, total = 0, FIRST_PART
+    while done < size:
+        part = min(total - done, largest, size - done)
+        yield part
+        done += part
+        total = max(total, done * GROWTH)
+
+
+def mean_errors(
+    outputs: np.ndarray, targets: np.ndarray, offsets: Int[np.ndarray, " N_plus_1"]
+) -> np.ndarray:
+    """Mean absolute error of each sequence, ``[N]``, from outputs and targets ``[M, O]``.
+
+    >>> mean_errors(np.array([[0.5], [1.0], [0.25]]), np.ones((3, 1)), np.array([0, 2, 3]))
+    array([0.25, 0.75])
+    """
+    per_step = np.abs(outputs - targets, dtype=np.float64).mean(axis=1)
+    running = np.concatenate([[0.0], np.cumsum(per_step)])
+    return np.diff(running[offsets]) / np.maximum(np.diff(offsets), 1)
+
+
+def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums of all runs of ``window`` neighbours, ``[len(values) - window + 1]``."""
+    running = np.concatenate([[0], np.cumsum(values)])
+    return running[window:] - running[:-window]

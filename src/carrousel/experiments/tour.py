@@ -1,0 +1,14 @@
+"""All experiments by name, and the tour through their headline rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from carrousel.contracts import Experiment
+from carrousel.experiments.paper1997 import LSTM_ROWS
+
+EXPERIMENTS: Mapping[str, Experiment] = {**LSTM_ROWS}
+"""Every experiment by its name, in the order of the paper."""
+
+TOUR: tuple[tuple[str, int], ...] = (("3a-1", 10), ("4-1", 10), ("6a", 20), ("2c-1", 20))
+"""Names and numbers of trials that show the system at work within two minutes on two cores."""
