@@ -7,7 +7,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Processes that share the test suite, for example `make unit JOBS=4`; 0: none but pytest's own.
+JOBS ?= 0
 ARGS ?=
 
 VENV := .venv
