@@ -1,0 +1,203 @@
+"""Experiment 1: strings against a regular expression, which knows the grammar in another form."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import DataError, SettingError
+from carrousel.tasks import EmbeddedReber
+from carrousel.tasks.reber import SYMBOLS
+
+# After T, S's come until X; then, or after P, the part that may repeat PXT*V before it closes.
+TAIL = "T*V(?:PXT*V)*(?:PS|V)"
+INNER = f"B(?:TS*X(?:S|X{TAIL})|P{TAIL})E"
+EMBEDDED = re.compile(f"B(?P<outer>[TP]){INNER}(?P=outer)E")
+
+# From wherever a legal beginning stops, one of these completes it.
+INNER_ENDS = ("BTXSE", "TXSE", "XSE", "SE", "VVE", "VE", "E", "")
+ENDINGS = [a + b for a, b in product(INNER_ENDS, ("TE", "PE"))] + ["E", "", "TBTXSETE", "PBTXSEPE"]
+
+
+def as_text(data: Sequences) -> list[str]:
+    return ["".join(SYMBOLS[symbol] for symbol in one.inputs) for one in data]
+
+
+def from_text(*strings: str) -> Sequences:
+    symbols = [[SYMBOLS.index(letter) for letter in string] for string in strings]
+    data = Sequences.from_lists(symbols, [s[1:] for s in symbols], n_inputs=7, n_outputs=7)
+    # from_lists gives k targets to the last k steps; here they belong to all steps but the last
+    return replace(data, target_steps=data.target_steps - 1)
+
+
+@cache
+def legal_after(beginning: str) -> frozenset[str]:
+    return frozenset(
+        letter
+        for letter in SYMBOLS
+        if any(EMBEDDED.fullmatch(beginning + letter + ending) for ending in ENDINGS)
+    )
+
+
+def drawn(seed: int, **settings: object) -> EmbeddedReber:
+    return EmbeddedReber(**settings).draw(np.random.default_rng(seed))  # type: ignore[arg-type]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), distinct=st.booleans())
+def test_sets_hold_legal_strings_and_share_none(seed, distinct):
+    task = drawn(seed, n_train=100, n_test=60, distinct=distinct)
+    strings = as_text(task.test(np.random.default_rng(0), 1))
+    assert len(strings) == 160
+    assert all(EMBEDDED.fullmatch(string) for string in strings)
+    train, test = strings[:100], strings[100:]
+    assert not set(train) & set(test)
+    if distinct:
+        assert len(set(train)) == 100
+        assert len(set(test)) == 60
+
+
+def test_strings_drawn_at_random_repeat():
+    train = as_text(drawn(0).test(np.random.default_rng(0), 1))[:256]
+    assert len(set(train)) < 250
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.integers(1, 60))
+def test_samples_are_training_strings_and_targets_the_next_symbol(seed, n):
+    task = drawn(seed, n_train=30, n_test=1)
+    train = set(as_text(task.test(np.random.default_rng(0), 1))[:30])
+    data = task.sample(np.random.default_rng(seed), n)
+    for one, text in zip(data, as_text(data), strict=True):
+        assert text in train
+        assert "".join(SYMBOLS[symbol] for symbol in one.targets) == text[1:]
+        np.testing.assert_array_equal(one.target_steps, np.arange(len(text) - 1))
+
+
+def test_training_strings_are_picked_evenly():
+    task = drawn(3, n_train=20, n_test=1, distinct=True)
+    counts = Counter(as_text(task.sample(np.random.default_rng(4), 20_000)))
+    assert len(counts) == 20
+    spread = np.sqrt(1000 * 0.95)
+    assert max(abs(count - 1000) for count in counts.values()) < 5 * spread
+
+
+def test_every_choice_is_a_fair_coin():
+    """A string has probability 0.5 to the number of its choices."""
+    strings: list[str] = []
+    for seed in range(6):
+        task = drawn(seed, n_train=4096, n_test=1)
+        strings += as_text(task.test(np.random.default_rng(0), 1))[:4096]
+    counts = Counter(strings)
+    for text, count in counts.most_common(12):
+        choices = sum(len(legal_after(text[:k])) - 1 for k in range(1, len(text)))
+        expected = len(strings) * 0.5**choices
+        assert abs(count - expected) < 5 * np.sqrt(expected), text
+    lengths = np.array([len(text) for text in strings])
+    assert lengths.min() == 9
+    assert abs(lengths.mean() - 12.0) < 4 * lengths.std() / np.sqrt(len(lengths))
+
+
+def test_legal_sets_match_the_regular_expression():
+    """1 for legal symbols and 0 for others is right; change one output, and its string is wrong."""
+    data = drawn(5, n_train=25, n_test=25, distinct=True).test(np.random.default_rng(0), 1)
+    task = EmbeddedReber()
+    outputs = np.zeros((len(data.targets), 7), np.float32)
+    row = 0
+    for text in as_text(data):
+        for k in range(1, len(text)):
+            outputs[row, [SYMBOLS.index(letter) for letter in legal_after(text[:k])]] = 1.0
+            row += 1
+    assert row == len(outputs)
+    assert task.correct(outputs, data).all()
+    rng = np.random.default_rng(6)
+    owner = np.repeat(np.arange(len(data)), np.diff(data.target_offsets))
+    for changed in rng.integers(0, outputs.size, 150):
+        spoiled = outputs.copy()
+        spoiled.flat[changed] = -1.0 if outputs.flat[changed] else 2.0
+        expected = np.arange(len(data)) != owner[changed // 7]
+        np.testing.assert_array_equal(task.correct(spoiled, data), expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), lift=st.floats(0.6, 1.2))
+def test_correct_against_a_slow_loop(seed, lift):
+    task = drawn(7, n_train=12, n_test=8)
+    data = task.test(np.random.default_rng(0), 1)
+    outputs = np.random.default_rng(seed).random((len(data.targets), 7), dtype=np.float32)
+    texts = as_text(data)
+    expected, row = [], 0
+    for text in texts:
+        right = True
+        for k in range(1, len(text)):
+            legal = [SYMBOLS.index(letter) for letter in legal_after(text[:k])]
+            outputs[row, legal] += np.float32(lift)
+            others = [s for s in range(7) if s not in legal]
+            right &= min(outputs[row, legal]) > max(outputs[row, others])
+            row += 1
+        expected.append(right)
+    np.testing.assert_array_equal(task.correct(outputs, data), expected)
+    # The same on data the task has not met, where the grammar is walked afresh.
+    np.testing.assert_array_equal(EmbeddedReber().correct(outputs, data[:]), expected)
+
+
+def test_the_outer_symbol_counts_and_a_tie_is_wrong():
+    task = EmbeddedReber()
+    data = from_text("BTBTXSETE", "BPBTXSEPE")
+    outputs = np.zeros((16, 7))
+    for row, text in enumerate(["BTBTXSETE"[:k] for k in range(1, 9)]):
+        legal = [SYMBOLS.index(letter) for letter in legal_after(text)]
+        outputs[row, legal] = outputs[row + 8, legal] = 1.0
+    # What is right for T is wrong for P at one step only, the symbol before the last.
+    np.testing.assert_array_equal(task.correct(outputs, data), [True, False])
+    outputs[14, SYMBOLS.index("P")] = 1.0
+    np.testing.assert_array_equal(task.correct(outputs, data), [True, False])
+    outputs[14, SYMBOLS.index("T")] = 0.9
+    np.testing.assert_array_equal(task.correct(outputs, data), [True, True])
+
+
+def test_strings_of_ones_own():
+    train, test = from_text("BTBTXSETE"), from_text("BPBPVVEPE", "BTBTSXSETE")
+    task = EmbeddedReber(n_train=1, n_test=2, train=train, test_set=test)
+    assert task.mean_length == 9.0
+    assert as_text(task.sample(np.random.default_rng(0), 2)) == ["BTBTXSETE"] * 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "BTBTXSEPE",  # the outer symbols differ
+        "BTBTXSET",  # breaks off
+        "TBTXSE",  # does not start
+        "BTBTXSETEE",  # goes on
+        "BTBTTXSETE",  # T twice
+        "BTXSE",  # not embedded
+    ],
+)
+def test_other_strings_are_refused(bad):
+    good = from_text("BTBTXSETE")
+    with pytest.raises(DataError):
+        EmbeddedReber(n_train=1, n_test=1, train=good, test_set=from_text(bad))
+
+
+def test_incomplete_settings_are_refused():
+    good = from_text("BTBTXSETE")
+    with pytest.raises(SettingError, match="belong together"):
+        EmbeddedReber(n_train=1, train=good)
+    with pytest.raises(SettingError, match="n_test is 256"):
+        EmbeddedReber(n_train=1, train=good, test_set=good)
+    for call in (EmbeddedReber().sample, EmbeddedReber().test):
+        with pytest.raises(SettingError, match="draw"):
+            call(np.random.default_rng(0), 1)
+    other = Sequences.from_lists([[0.5]], [[1.0]])
+    with pytest.raises(DataError, match="BTPSXVE"):
+        EmbeddedReber(n_train=1, n_test=1, train=good, test_set=other)

@@ -1,0 +1,179 @@
+"""What every task must do, whichever it is."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import carrousel.tasks
+from carrousel.sequences import Sequences
+from carrousel.shapes import SettingError, ShapeError, UnknownNameError
+from carrousel.tasks import (
+    TASKS,
+    Adding,
+    EmbeddedReber,
+    LongLag,
+    Multiplication,
+    NoiseFreeLag,
+    RandomLag,
+    TemporalOrder,
+    TwoSequence,
+)
+
+EXAMPLES: list[Any] = [
+    EmbeddedReber().draw(np.random.default_rng(1)),
+    EmbeddedReber(n_train=8, n_test=5, distinct=True).draw(np.random.default_rng(1)),
+    NoiseFreeLag(2),
+    NoiseFreeLag(100),
+    RandomLag(2),
+    RandomLag(100),
+    LongLag(1, 1),
+    LongLag(50, 50),
+    LongLag(70_000, 3),
+    *[TwoSequence(100, 3, variant) for variant in ("a", "b", "c")],
+    TwoSequence(1, 1, "a"),
+    TwoSequence(7, 7, "b"),
+    *[Adding(100, how) for how in ("target", "input", "marker")],
+    *[Multiplication(100, how) for how in ("target", "input", "marker")],
+    Adding(11),
+    TemporalOrder(2),
+    TemporalOrder(3),
+]
+examples = st.sampled_from(EXAMPLES)
+seeds = st.integers(0, 2**32)
+# Strings all in one set are judged all together, whatever number is asked for.
+FIXED_TEST = (EmbeddedReber, NoiseFreeLag)
+
+
+def assert_same(one: Sequences, two: Sequences) -> None:
+    for field in dataclasses.fields(Sequences):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
+
+
+def test_registry_and_public_names_agree():
+    classes = {cls.__name__ for cls in TASKS.values()}
+    assert {*classes, "TASKS"} == set(carrousel.tasks.__all__)
+    assert {type(task) for task in EXAMPLES} == set(TASKS.values())
+
+
+@pytest.mark.parametrize("cls", TASKS.values())
+def test_tasks_are_frozen(cls):
+    assert dataclasses.is_dataclass(cls)
+    task = next(task for task in EXAMPLES if type(task) is cls)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(task, dataclasses.fields(task)[0].name, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(task=examples, seed=seeds, n=st.integers(1, 40))
+def test_samples_fit_the_task(task, seed, n):
+    data = task.sample(np.random.default_rng(seed), n)
+    data.check_contents()
+    assert (len(data), data.n_inputs, data.n_outputs) == (n, task.n_inputs, task.n_outputs)
+    test = task.test(np.random.default_rng(seed), n)
+    test.check_contents()
+    assert (test.n_inputs, test.n_outputs) == (task.n_inputs, task.n_outputs)
+    assert isinstance(task, FIXED_TEST) or len(test) == n
+
+
+@settings(max_examples=60, deadline=None)
+@given(task=examples, seed=seeds, n=st.integers(1, 40), warm=st.integers(1, 5))
+def test_state_of_the_generator_and_n_decide_alone(task, seed, n, warm):
+    first = task.sample(np.random.default_rng(seed), n)
+    task.sample(np.random.default_rng(seed + 1), warm)  # leaves no trace in the task
+    assert_same(task.sample(np.random.default_rng(seed), n), first)
+    twin = pickle.loads(pickle.dumps(task))
+    assert_same(twin.sample(np.random.default_rng(seed), n), first)
+    assert_same(
+        twin.test(np.random.default_rng(seed), n), task.test(np.random.default_rng(seed), n)
+    )
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+def test_successive_samples_differ_and_stay_as_they_are(task):
+    rng = np.random.default_rng(5)
+    first = task.sample(rng, 50)
+    kept = copy.deepcopy(first)
+    second = task.sample(rng, 50)
+    assert not np.array_equal(first.inputs, second.inputs)
+    assert_same(first, kept)
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+def test_mean_length_is_what_samples_have(task):
+    lengths = task.sample(np.random.default_rng(6), 4000).lengths
+    error = lengths.std() / np.sqrt(len(lengths))
+    assert abs(lengths.mean() - task.mean_length) <= 4.0 * error + 1e-9
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+def test_perfect_outputs_are_right_and_nan_is_wrong(task):
+    data = task.test(np.random.default_rng(7), 30)
+    targets = data.dense_targets()
+    if isinstance(task, EmbeddedReber):
+        assert not task.correct(targets, data).any()  # one-hot targets tell one of two successors
+    else:
+        assert task.correct(targets, data).all()
+        assert task.correct(targets.astype(np.float64), data).all()
+    nan = np.full_like(targets, np.nan)
+    assert not task.correct(nan, data).any()
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+def test_outputs_of_a_wrong_shape_are_refused(task):
+    data = task.test(np.random.default_rng(8), 3)
+    right = data.dense_targets()
+    for wrong in (right[:-1], right[:1][:0], np.hstack([right, right])):
+        with pytest.raises(ShapeError, match="outputs has shape"):
+            task.correct(wrong, data)
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@pytest.mark.parametrize("n", [0, -1])
+def test_samples_of_no_sequences_are_refused(task, n):
+    with pytest.raises(SettingError, match=f"n is {n}"):
+        task.sample(np.random.default_rng(0), n)
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+def test_only_what_has_a_training_set_is_drawn(task):
+    drawn = task.draw(np.random.default_rng(9))
+    assert (drawn is task) == (not isinstance(task, EmbeddedReber))
+
+
+@pytest.mark.parametrize(
+    ("cls", "given"),
+    [
+        (EmbeddedReber, {"n_train": 0}),
+        (EmbeddedReber, {"n_test": 0}),
+        (EmbeddedReber, {"n_train": 4097}),
+        (EmbeddedReber, {"distinct": 1}),
+        (NoiseFreeLag, {"p": 1}),
+        (NoiseFreeLag, {"p": 2.0}),
+        (RandomLag, {"p": 1}),
+        (RandomLag, {"p": "100"}),
+        (LongLag, {"p": 0, "q": 5}),
+        (LongLag, {"p": 5, "q": 0}),
+        (LongLag, {"p": 2**24, "q": 5}),
+        (TwoSequence, {"length": 0, "informative": 1, "variant": "a"}),
+        (TwoSequence, {"length": 10, "informative": 0, "variant": "a"}),
+        (TwoSequence, {"length": 10, "informative": 11, "variant": "a"}),
+        (TwoSequence, {"length": 10, "informative": 1, "variant": "d"}),
+        (Adding, {"length": 10}),
+        (Adding, {"length": 100, "first_pair": "inputs"}),
+        (Multiplication, {"length": True}),
+        (Multiplication, {"length": 100, "first_pair": None}),
+        (TemporalOrder, {"relevant": 1}),
+        (TemporalOrder, {"relevant": 4}),
+    ],
+)
+def test_impossible_settings_are_refused(cls, given):
+    with pytest.raises((SettingError, UnknownNameError)):
+        cls(**given)
