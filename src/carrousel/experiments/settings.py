@@ -13,8 +13,8 @@ import numpy as np
 from carrousel.contracts import Experiment
 from carrousel.shapes import SettingError
 
-SETTINGS = ("name", "task", "network", "learner", "training", "stop", "budget")
-"""The fields of an experiment that decide how its trials end."""
+WORDS = ("title", "published", "readings")
+"""The fields of an experiment that only say something about it; all others are settings."""
 
 
 def describe(thing: object) -> Any:
@@ -53,7 +53,7 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
     Title, published figures and readings are words about it and left out: correcting them must
     not part an experiment from its trials.
     """
-    return {name: describe(getattr(experiment, name)) for name in SETTINGS}
+    return {name: value for name, value in describe(experiment).items() if name not in WORDS}
 
 
 def canonical(value: object) -> str:

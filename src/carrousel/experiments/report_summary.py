@@ -1,0 +1,165 @@
+"""Statistics of an experiment's trials, each with how sure one may be of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any
+
+from carrousel.contracts import Experiment, Published, Trial
+from carrousel.experiments.settings import describe
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the trials of one experiment came to.
+
+    Figures about sequences and ``measures`` are over successful trials alone, as in the paper, and
+    ``None`` where there are none (an interval needs two).
+
+    Args:
+        name: the experiment's name.
+        trials: trials that ended.
+        successes: how many of them met the stop rule within the budget.
+        endings: number of trials by how they ended.
+        success_ci95: 95 % interval of the success rate, by Wilson's score.
+        sequences_mean: mean number of training sequences until the stop rule held.
+        sequences_median: the median.
+        sequences_ci95: 95 % interval of the mean, by Student's t, cut off at zero.
+        seconds: wall time spent.
+        steps: time steps learned, over all trials.
+        measures: median of every further figure.
+        published: the paper's figures.
+    """
+
+    name: str
+    trials: int
+    successes: int
+    endings: Mapping[str, int]
+    success_ci95: Interval | None
+    sequences_mean: float | None
+    sequences_median: float | None
+    sequences_ci95: Interval | None
+    seconds: float
+    steps: int
+    measures: Mapping[str, float]
+    published: Published
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON, which knows no NaN: such figures become ``None``."""
+        plain = {key: value for key, value in describe(self).items() if key != "kind"}
+        return _finite({**plain, "published": published_as_json(self.published)})
+
+
+def published_as_json(published: Published) -> dict[str, Any]:
+    """The paper's figures as plain values."""
+    return {key: value for key, value in describe(published).items() if key != "kind"}
+
+
+def summarise(experiment: Experiment, trials: Sequence[Trial], wall_seconds: float) -> Summary:
+    """Count, average and bound what the trials of an experiment came to.
+
+    The interval is Student's and no bootstrap: of ten log-normal trials with a deviation of 0.5, it
+    holds the true mean in 92 % of cases, bootstrap percentiles in 88 %; of five, 92 % and 79 %.
+
+    Args:
+        experiment: what was run.
+        trials: those that ended.
+        wall_seconds: wall time spent on them.
+
+    >>> from carrousel.experiments.paper1997 import EXPERIMENTS
+    >>> ended = [Trial("4-1", n, 0, "solved", 40 + 10 * n, 400, 0.1) for n in range(3)]
+    >>> found = summarise(EXPERIMENTS["4-1"], ended, wall_seconds=0.3)
+    >>> found.successes, found.sequences_mean, [round(end, 1) for end in found.sequences_ci95]
+    (3, 50.0, [25.2, 74.8])
+    """
+    solved = [trial for trial in trials if trial.success]
+    counts = [float(trial.sequences) for trial in solved]
+    return Summary(
+        name=experiment.name,
+        trials=len(trials),
+        successes=len(solved),
+        endings=dict(Counter(trial.ending for trial in trials)),
+        success_ci95=wilson(len(solved), len(trials)),
+        sequences_mean=fmean(counts) if counts else None,
+        sequences_median=median(counts) if counts else None,
+        sequences_ci95=interval_of_mean(counts),
+        seconds=wall_seconds,
+        steps=sum(trial.steps for trial in trials),
+        measures=_medians(trial.measures for trial in solved),
+        published=experiment.published,
+    )
+
+
+def wilson(successes: int, trials: int) -> Interval | None:
+    """95 % score interval of a rate (Wilson 1927); honest also where all trials or none succeed.
+
+    >>> [round(end, 2) for end in wilson(10, 10)]
+    [0.72, 1.0]
+    """
+    if trials == 0:
+        return None
+    z = 1.959963984540054  # the normal distribution's 97.5th percentile
+    rate, shrink = successes / trials, 1.0 + z * z / trials
+    middle = (rate + z * z / (2 * trials)) / shrink
+    reach = z / shrink * math.sqrt(rate * (1 - rate) / trials + (z / (2 * trials)) ** 2)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def interval_of_mean(values: Sequence[float]) -> Interval | None:
+    """95 % interval of the mean of counts, by Student's t; ``None`` for fewer than two.
+
+    >>> [round(end, 1) for end in interval_of_mean([40, 50, 60])]
+    [25.2, 74.8]
+    """
+    if len(values) < 2:
+        return None
+    mean = fmean(values)
+    reach = student_975(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return max(0.0, mean - reach), mean + reach
+
+
+def student_975(freedom: int) -> float:
+    """97.5th percentile of Student's t distribution.
+
+    >>> round(student_975(9), 4)
+    2.2622
+    """
+    low, high = 0.0, math.pi / 2  # the share within +-t, by the angle atan(t / sqrt(freedom))
+    for _ in range(60):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _share_within(angle, freedom) < 0.95 else (low, angle)
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _share_within(angle: float, freedom: int) -> float:
+    """P(|t| <= sqrt(freedom) tan(angle)): Abramowitz & Stegun 1964, eqs. 26.7.3 and 26.7.4."""
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * k / (k + 1)
+    part = math.sin(angle) * total
+    return (angle + part) * 2 / math.pi if odd else part
+
+
+def _medians(measures: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for each in measures:
+        for name, value in each.items():
+            values.setdefault(name, []).append(value)
+    return {name: median(found) for name, found in values.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
