@@ -80,6 +80,13 @@ test: unit sanitize check ## everything that is checked
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
 	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
+# Separate from `unit`: there our own checks must answer a wrong argument, here a hint does first.
+TYPECHECKER := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+
+.PHONY: typed
+typed: $(STAMPS)/test $(STAMPS)/native ## the suite with every type and shape hint enforced
+	$(BIN)/python -m pytest --jaxtyping-packages='carrousel,$(TYPECHECKER)' $(ARGS)
+
 .PHONY: check
 check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import
 	$(BIN)/ruff check

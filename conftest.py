@@ -1,8 +1,10 @@
-"""Which examples in docstrings can run: those whose extra is installed."""
+"""What cannot run here: examples whose extra is missing, wrong types where hints are enforced."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+
+import pytest
 
 NEEDS = {
     "src/carrousel/kernels/autograd.py": "torch",
@@ -11,3 +13,11 @@ NEEDS = {
 }
 
 collect_ignore = [path for path, package in NEEDS.items() if find_spec(package) is None]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("jaxtyping_packages"):
+        skip = pytest.mark.skip(reason="hands over wrong types on purpose")
+        for item in items:
+            if item.get_closest_marker("wrong_types"):
+                item.add_marker(skip)
