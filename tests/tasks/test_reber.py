@@ -146,8 +146,9 @@ def test_correct_against_a_slow_loop(seed, lift):
             row += 1
         expected.append(right)
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
-    # The same on data the task has not met, where the grammar is walked afresh.
-    np.testing.assert_array_equal(EmbeddedReber().correct(outputs, data[:]), expected)
+    # The same on data a task has not met, where the grammar is walked afresh.
+    for other in (EmbeddedReber(), drawn(8, n_train=12, n_test=8)):
+        np.testing.assert_array_equal(other.correct(outputs, data), expected)
 
 
 def test_the_outer_symbol_counts_and_a_tie_is_wrong():
@@ -187,6 +188,12 @@ def test_other_strings_are_refused(bad):
     good = from_text("BTBTXSETE")
     with pytest.raises(DataError):
         EmbeddedReber(n_train=1, n_test=1, train=good, test_set=from_text(bad))
+
+
+def test_data_that_break_the_grammar_cannot_be_judged():
+    data = from_text("BTBTXSETE", "BTBTTXSETE")
+    with pytest.raises(DataError, match="sequence 1 breaks the grammar at its step 4"):
+        EmbeddedReber().correct(np.zeros((17, 7)), data)
 
 
 def test_incomplete_settings_are_refused():
