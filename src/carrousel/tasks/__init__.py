@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from carrousel.contracts import Task
 from carrousel.tasks.arithmetic import Adding as Adding
 from carrousel.tasks.arithmetic import Multiplication as Multiplication
 from carrousel.tasks.lags import LongLag as LongLag
@@ -11,7 +14,7 @@ from carrousel.tasks.noise import TwoSequence as TwoSequence
 from carrousel.tasks.order import TemporalOrder as TemporalOrder
 from carrousel.tasks.reber import EmbeddedReber as EmbeddedReber
 
-TASKS = {
+TASKS: Mapping[str, type[Task]] = {
     "embedded-reber": EmbeddedReber,
     "noise-free-lag": NoiseFreeLag,
     "random-lag": RandomLag,
