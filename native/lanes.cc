@@ -54,17 +54,30 @@ class Group {
       const Index* offset = lanes_[lane].offsets + n;
       if (offset[1] - offset[0] > length_) length_ = offset[1] - offset[0];
     }
-    for (int lane = 0; lane < V; ++lane) {
+    int longest = 0;
+    for (int lane = 0; lane < n_lanes_; ++lane) {
+      const Lane& l = lanes_[lane];
+      source_[lane] = &l;
       start_[lane] = length_, first_[lane] = next_[lane] = last_[lane] = 0;
-      cells_on_[lane] = 0;
+      cells_on_[lane] = n >= l.cells_from ? -1 : 0;
       if (active(lane)) {
-        const Lane& l = lanes_[lane];
         first_[lane] = l.offsets[n];
         start_[lane] = length_ - (l.offsets[n + 1] - l.offsets[n]);
         next_[lane] = l.target_offsets[n], last_[lane] = l.target_offsets[n + 1];
-        cells_on_[lane] = n >= l.cells_from ? -1 : 0;
       }
       if (start_[lane] > ragged_until_) ragged_until_ = start_[lane];
+      if (start_[lane] == 0) longest = lane;
+    }
+    once_ = true;
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (active(lane))
+        once_ = once_ && last_[lane] - next_[lane] == 1 &&
+                lanes_[lane].target_steps[next_[lane]] + 1 == lanes_[lane].offsets[n + 1];
+    // Elements of the vector that hold no lane see what the longest lane sees, and learn nothing.
+    for (int lane = n_lanes_; lane < V; ++lane) {
+      source_[lane] = source_[longest], first_[lane] = first_[longest];
+      start_[lane] = next_[lane] = last_[lane] = 0;
+      cells_on_[lane] = 0;
     }
     event_.max_abs = event_.sum_abs = event_.sum_sq = splat(0.0f);
     forward_.reset(p_);
@@ -83,28 +96,72 @@ class Group {
   }
 
   void stage_inputs(Index t, Index steps) {
-    for (Index k = 0; k < steps; ++k)
-      for (Index i = 0; i < p_.dense_inputs; ++i) p_.sources[k * p_.S + i] = splat(0.0f);
+    if (p_.rows)
+      stage_symbols(t, steps);
+    else if (p_.shape.symbols)
+      stage_one_hot(t, steps);
+    else if (t >= ragged_until_ && steps == kChunk)
+      stage_values(t);
+    else
+      stage_ragged(t, steps);
+  }
+
+  // Steps of this chunk before the lane is live.
+  Index wait(int lane, Index t, Index steps) const {
+    const Index left = start_[lane] - t;
+    return left < 0 ? 0 : left < steps ? left : steps;
+  }
+
+  void stage_symbols(Index t, Index steps) {
     for (int lane = 0; lane < V; ++lane) {
-      const Index wait = start_[lane] > t ? start_[lane] - t : 0;  // steps before it is live
-      if (p_.rows)
-        for (Index k = 0; k < wait && k < steps; ++k) rows_.symbol[k][lane] = kNoSymbol;
-      if (wait >= steps) continue;
-      const Lane& l = lanes_[lane];
+      const Index from = lane < n_lanes_ ? wait(lane, t, steps) : steps;
+      const Index at = position(lane, t);
+      for (Index k = 0; k < from; ++k) rows_.symbol[k][lane] = kNoSymbol;
+      for (Index k = from; k < steps; ++k) rows_.symbol[k][lane] = source_[lane]->symbols[at + k];
+    }
+    rows_.load(p_, steps);
+  }
+
+  void clear_inputs(Index steps) {
+    for (Index k = 0; k < steps; ++k)
+      for (Index i = 0; i < p_.I; ++i) p_.sources[k * p_.S + i] = splat(0.0f);
+  }
+
+  void stage_one_hot(Index t, Index steps) {
+    clear_inputs(steps);
+    for (int lane = 0; lane < V; ++lane) {
+      const Index at = position(lane, t);
       float* source = reinterpret_cast<float*>(p_.sources) + lane;
-      for (Index k = wait; k < steps; ++k) {
-        const Index at = position(lane, t + k);
-        if (p_.rows) {
-          rows_.symbol[k][lane] = l.symbols[at];
-        } else if (l.symbols) {
-          source[(k * p_.S + l.symbols[at]) * V] = 1.0f;
-        } else {
-          const float* x = l.values + at * p_.I;
-          for (Index i = 0; i < p_.I; ++i) source[(k * p_.S + i) * V] = x[i];
-        }
+      for (Index k = wait(lane, t, steps); k < steps; ++k)
+        source[(k * p_.S + source_[lane]->symbols[at + k]) * V] = 1.0f;
+    }
+  }
+
+  // A whole chunk of values of lanes that are all live: four floats of every lane at a time.
+  void stage_values(Index t) {
+    const float* from[V];
+    for (int lane = 0; lane < V; ++lane) from[lane] = source_[lane]->values + position(lane, t) * p_.I;
+    Index k = 0, i = 0;  // kChunk I is a multiple of four
+    for (Index n = 0; n < kChunk * p_.I; n += 4) {
+      vec column[4];
+      columns_from(from, column);
+      for (int j = 0; j < 4; ++j) {
+        p_.sources[k * p_.S + i] = column[j];
+        if (++i == p_.I) i = 0, ++k;
+      }
+      for (int lane = 0; lane < V; ++lane) from[lane] += 4;
+    }
+  }
+
+  void stage_ragged(Index t, Index steps) {
+    clear_inputs(steps);
+    for (int lane = 0; lane < V; ++lane) {
+      float* source = reinterpret_cast<float*>(p_.sources) + lane;
+      for (Index k = wait(lane, t, steps); k < steps; ++k) {
+        const float* x = source_[lane]->values + position(lane, t + k) * p_.I;
+        for (Index i = 0; i < p_.I; ++i) source[(k * p_.S + i) * V] = x[i];
       }
     }
-    if (p_.rows) rows_.load(p_, steps);
   }
 
   template <bool Learn>
@@ -179,7 +236,11 @@ class Group {
     for (int lane = 0; lane < n_lanes_; ++lane) {
       if (!event_.wanted(lane)) continue;
       const std::int32_t symbol = rows_.symbol[event_.k][lane];
-      Rows::learn(p_, lane, symbol, lanes_[lane].rate, direct);
+      if (once_)
+        Rows::learn_once(p_, lane, lanes_[lane].symbols + first_[lane], length_ - start_[lane],
+                         lanes_[lane].rate, direct);
+      else
+        Rows::learn(p_, lane, symbol, lanes_[lane].rate, direct);
       if (p_.output_rows) RowOutputs::learn(p_, lane, symbol, lanes_[lane].rate, direct);
     }
   }
@@ -218,7 +279,8 @@ class Group {
       if (p_.learn) {
         forward<true>(t, steps);
         gather_traces(p_, steps);
-        if (p_.rows) rows_.gather(p_, steps, n + 1);
+        if (p_.rows) rows_.gather(p_, steps);
+        if (p_.rows && !once_) rows_.remember(p_, steps, n + 1);
         if (event_at(t, steps)) learn_event(end == length_);
       } else {
         forward<false>(t, steps);
@@ -242,8 +304,10 @@ class Group {
   Event event_;
   ivec cells_on_;
   Index round_ = 0, length_ = 0, ragged_until_ = 0;
+  const Lane* source_[V];  // whose data an element of the vector sees
   Index start_[V], first_[V], next_[V], last_[V];
   bool pending_ = false;
+  bool once_ = false;  // every sequence of this round has one target, at its end
 };
 
 std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }

@@ -10,7 +10,7 @@ namespace {
 // From the error at each cell's output (p.back) to the errors inside: equations (21) and (23).
 inline void inner_errors(const Plan& p, const Squasher& h) {
   for (Index j = 0, c = 0; j < p.B; ++j) {
-    const vec y_out = p.shape.output_gate ? p.gate_out[j] : splat(1.0f);
+    const vec y_out = p.shape.output_gate ? p.unit_y[p.B + p.C + j] : splat(1.0f);
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       p.error_cell[c] = y_out * h.slope(p.squashed[c]) * p.back[c];

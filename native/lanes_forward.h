@@ -16,12 +16,12 @@ void in_blocks(Index count, Run run) {
     switch (size) {
       case 1: run.template operator()<1>(first); break;
       case 2: run.template operator()<2>(first); break;
-      case 3: run.template operator()<3>(first); break;
-      case 4: run.template operator()<4>(first); break;
-      case 5: if constexpr (Most > 4) run.template operator()<5>(first); break;
-      case 6: if constexpr (Most > 4) run.template operator()<6>(first); break;
-      case 7: if constexpr (Most > 4) run.template operator()<7>(first); break;
-      case 8: if constexpr (Most > 4) run.template operator()<8>(first); break;
+      case 3: if constexpr (Most >= 3) run.template operator()<3>(first); break;
+      case 4: if constexpr (Most >= 4) run.template operator()<4>(first); break;
+      case 5: if constexpr (Most >= 5) run.template operator()<5>(first); break;
+      case 6: if constexpr (Most >= 6) run.template operator()<6>(first); break;
+      case 7: if constexpr (Most >= 7) run.template operator()<7>(first); break;
+      case 8: if constexpr (Most >= 8) run.template operator()<8>(first); break;
     }
     first += size;
   }
@@ -60,42 +60,37 @@ struct Forward {
   // Step k of the chunk. With Ragged, lanes that are not yet live keep their initial state.
   template <bool Learn, bool Ragged>
   void step(const Plan& p, Index k, ivec live) const {
-    const vec zero = splat(0.0f);
     hidden_nets(p, p.sources + k * p.S,
                 p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
-    const Index size = p.shape.block_size, cells = p.B, gates = p.B + p.C;
-    for (Index j = 0; j < p.B; ++j) p.gate_in[j] = logistic(p.nets[j]);
-    if (p.shape.output_gate)
-      for (Index j = 0; j < p.B; ++j) p.gate_out[j] = logistic(p.nets[gates + j]);
-    vec* factor = p.factors + k * round_up(p.F, 4);
-    for (Index j = 0, c = 0; j < p.B; ++j) {
-      const vec y_in = p.gate_in[j];
+    // Locals, since a store to a vector might otherwise be thought to change the plan.
+    const Index blocks = p.B, size = p.shape.block_size, cells = p.C, units = p.U;
+    const vec* net = p.nets;
+    vec *y = p.unit_y, *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
+    // All units at once, whatever their role: independent chains hide each other's latency.
+#pragma GCC unroll 4
+    for (Index u = 0; u < units; ++u) y[u] = logistic(net[u]);
+    vec* by_gate = p.factors + k * round_up(p.F, 4);
+    vec* by_cell = by_gate + cells;
+    const vec *net_c = net + blocks, *y_c = y + blocks;
+    for (Index j = 0, c = 0; j < blocks; ++j) {
+      const vec y_in = Ragged ? (live ? y[j] : splat(0.0f)) : y[j];
       const vec slope_in = logistic_slope(y_in);
       for (Index v = 0; v < size; ++v, ++c) {
-        const vec input = g.value(p.nets[cells + c]);
-        vec change = y_in * input;
-        if (Learn) {
-          const vec by_gate = input * slope_in, by_cell = g.slope(input) * y_in;
-          factor[c] = Ragged ? (live ? by_gate : zero) : by_gate;
-          factor[p.C + c] = Ragged ? (live ? by_cell : zero) : by_cell;
-        }
-        if (Ragged) change = live ? change : zero;
-        p.state[c] += change;
+        const vec input = g.from_logistic(net_c[c], y_c[c]);
+        if (Learn) by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;
+        s[c] += y_in * input;
       }
     }
-    for (Index j = 0, c = 0; j < p.B; ++j)
-      for (Index v = 0; v < size; ++v, ++c) {
-        const vec squashed = h.value(p.state[c]);
-        p.squashed[c] = squashed;
-        p.cell_out[c] = p.shape.output_gate ? p.gate_out[j] * squashed : squashed;
-      }
+#pragma GCC unroll 4
+    for (Index c = 0; c < cells; ++c) h_s[c] = h.value(s[c]);
+    const bool gated = p.shape.output_gate;
+    const vec* y_out = y + blocks + cells;
+    for (Index j = 0, c = 0; j < blocks; ++j)
+      for (Index v = 0; v < size; ++v, ++c) y_cell[c] = gated ? y_out[j] * h_s[c] : h_s[c];
     if (!p.shape.full) return;
     vec* next = hidden(p, k + 1);
-    const auto publish = [&](Index u, vec y) { next[u] = Ragged ? (live ? y : initial) : y; };
-    for (Index j = 0; j < p.B; ++j) publish(j, p.gate_in[j]);
-    for (Index c = 0; c < p.C; ++c) publish(cells + c, p.cell_out[c]);
-    if (p.shape.output_gate)
-      for (Index j = 0; j < p.B; ++j) publish(gates + j, p.gate_out[j]);
+    for (Index c = 0; c < cells; ++c) y[blocks + c] = y_cell[c];
+    for (Index u = 0; u < units; ++u) next[u] = Ragged ? (live ? y[u] : initial) : y[u];
   }
 };
 

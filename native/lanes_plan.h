@@ -59,10 +59,10 @@ struct Plan {
   vec *sources, *input_nets, *nets, *factors;
   vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
   vec *output_w, *output_b, *output_g, *output_gb;
-  vec *state, *squashed, *cell_out, *gate_in, *gate_out, *back, *error_cell, *error_gate;
+  vec *state, *squashed, *cell_out, *unit_y, *back, *error_cell, *error_gate;
   vec *output_y, *output_e;
   // rows, for each lane
-  float *table, *output_table, *output_table_g, *output_row_w, *output_row_g, *output_row_b,
+  float *table, *row_error, *output_table, *output_table_g, *output_row_w, *output_row_g, *output_row_b,
       *output_row_gb, *output_row_e;
   std::int32_t *touched, *touched_count;
   std::int64_t* stamp;
@@ -116,13 +116,14 @@ struct Plan {
     output_y = carver.take<vec>(columns);
     output_e = carver.take<vec>(columns);
     state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
-    gate_in = carver.take<vec>(B), gate_out = carver.take<vec>(B), back = carver.take<vec>(C);
+    unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
     error_cell = carver.take<vec>(C), error_gate = carver.take<vec>(B);
   }
 
   void carve_rows(Carver& carver) {
     const Index lanes = rows ? V : 0, output_lanes = output_rows ? V : 0;
     table = carver.take<float>(lanes, I, row_length);
+    row_error = carver.take<float>(round_up(F, 4));
     touched = carver.take<std::int32_t>(lanes, learn ? I : 0);
     touched_count = carver.take<std::int32_t>(V);
     stamp = carver.take<std::int64_t>(lanes, learn ? I : 0);

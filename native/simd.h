@@ -12,7 +12,7 @@ namespace {
 
 #if CARROUSEL_ISA_AVX512
 constexpr int V = 16;
-constexpr int kAccumulators = 16;  // vectors one loop may keep in registers
+constexpr int kAccumulators = 24;  // vectors one loop may keep in registers
 #elif CARROUSEL_ISA_AVX2
 constexpr int V = 8;
 constexpr int kAccumulators = 8;
@@ -65,10 +65,14 @@ inline vec nearest(vec x) {
 #endif
 }
 
-// 2^n for whole n in [-126, 127].
-inline vec power_of_two(vec n) {
-  const vec biased = n + splat(12582912.0f + 127.0f);  // n + 127 stands in the low mantissa bits
-  return (vec)((ivec)biased << 23);
+// x 2^n for x in [1/2, 2] and whole n; n beyond what a float can hold saturates.
+inline vec times_power_of_two(vec x, vec n) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+  const vec biased = at_least(-126.0f, at_most(127.0f, n)) + splat(12582912.0f + 127.0f);
+  return x * (vec)((ivec)biased << 23);  // n + 127 stood in the low bits of the mantissa
+#endif
 }
 
 // In each group of four lanes, the 4 x 4 matrix whose rows are a, b, c, d becomes its transpose.
@@ -100,6 +104,24 @@ inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
     d[i] = rows[i][3];
   }
 #endif
+}
+
+// Four consecutive floats of each lane become four columns.
+inline void columns_from(const float* const lane[V], vec column[4]) {
+  for (int i = 0; i < 4; ++i) {
+#if CARROUSEL_ISA_AVX512
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(lane[i]));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(lane[4 + i]), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(lane[8 + i]), 2);
+    column[i] = (vec)_mm512_insertf32x4(v, _mm_loadu_ps(lane[12 + i]), 3);
+#elif CARROUSEL_ISA_AVX2
+    const __m256 v = _mm256_castps128_ps256(_mm_loadu_ps(lane[i]));
+    column[i] = (vec)_mm256_insertf128_ps(v, _mm_loadu_ps(lane[4 + i]), 1);
+#else
+    for (int j = 0; j < 4; ++j) column[i][j] = lane[i][j];
+#endif
+  }
+  transpose_groups(column[0], column[1], column[2], column[3]);
 }
 
 }  // namespace
