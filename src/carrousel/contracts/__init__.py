@@ -29,6 +29,7 @@ from carrousel.contracts.study import Memory as Memory
 from carrousel.contracts.study import Published as Published
 from carrousel.contracts.study import Reading as Reading
 from carrousel.contracts.study import StopRule as StopRule
+from carrousel.contracts.study import Tests as Tests
 from carrousel.contracts.study import Trial as Trial
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Reading",
     "StopRule",
     "Task",
+    "Tests",
     "Training",
     "Trial",
     "Update",

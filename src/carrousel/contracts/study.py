@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -51,6 +51,20 @@ Exam = Generator[Sequences, Any, bool]
 """A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
 
 
+class Tests(Protocol):
+    """Where a trial's test data come from."""
+
+    def fresh(self, count: int) -> np.random.Generator:
+        """Return a generator that this trial uses for nothing but the test number ``count``."""
+        ...
+
+    def kept(
+        self, make: Callable[[np.random.Generator], Iterable[Sequences]]
+    ) -> Iterator[Sequences]:
+        """Return the parts of the trial's fixed test set, which ``make`` draws when first asked."""
+        ...
+
+
 class StopRule(Protocol):
     """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper.
 
@@ -79,13 +93,8 @@ class StopRule(Protocol):
         """
         ...
 
-    def exam(
-        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
-    ) -> Exam:
-        """Test a net whose training stands still, after each :attr:`every` sequences.
-
-        ``generator(n)`` is the trial's ``n``-th generator of test data, the same at each call.
-        """
+    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
+        """Test a net whose training stands still, after each :attr:`every` sequences."""
         ...
 
     def measures(self, memory: Memory) -> Mapping[str, float]:

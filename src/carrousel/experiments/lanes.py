@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,6 +228,8 @@ class _Lane:
         self._rng = np.random.Generator(np.random.SFC64(0))
         self._rng.bit_generator.state = trial.drawing
         self._batch = task.sample(self._rng, batch)
+        self._kept: list[Sequences] = []
+        self._more: Iterator[Sequences] | None = None
 
     def take(self, n: int) -> Sequences:
         """Return the next ``n`` training sequences, or fewer where the budget ends."""
@@ -268,12 +270,23 @@ class _Lane:
 
     def exam(self) -> Exam:
         """Return the stop rule's exam."""
-        seed, name, index = self._plan.seed, self._plan.experiment.name, self.trial.index
-        return self._plan.experiment.stop.exam(
-            self.trial.memory,
-            self.task,
-            lambda count: generator(seed, name, index, "test", count),
-        )
+        return self._plan.experiment.stop.exam(self.trial.memory, self.task, self)
+
+    def fresh(self, count: int) -> np.random.Generator:
+        """Return the generator for one test (see :class:`carrousel.contracts.Tests`)."""
+        key = self._plan.seed, self._plan.experiment.name, self.trial.index
+        return generator(*key, "test", count)
+
+    def kept(
+        self, make: Callable[[np.random.Generator], Iterable[Sequences]]
+    ) -> Iterator[Sequences]:
+        """Return the fixed test set part by part; each is drawn once, when first needed."""
+        if self._more is None:
+            self._more = iter(make(self.fresh(0)))
+        yield from self._kept
+        for part in self._more:
+            self._kept.append(part)
+            yield part
 
     def close(self, ending: Ending, verdicts: Mapping[str, float]) -> Trial:
         """Return the outcome."""

@@ -6,12 +6,14 @@ the runner keeps, copies and may hand to another process between two calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from carrousel.contracts import Errors, Exam, Memory, Task
+from carrousel.contracts import Errors, Exam, Memory, Task, Tests
+from carrousel.sequences import Sequences
 from carrousel.shapes import Int, SettingError, check_int, check_number
 
 FIRST_PART = 16
@@ -102,9 +104,7 @@ class RecentTraining:
         held[0] = False  # the window that ends before the chunk
         return int(np.argmax(held)) if held.any() else None
 
-    def exam(
-        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
-    ) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
         """Ask for nothing; the rule never holds by a test."""
         return False
         yield  # makes this a generator, as the interface wants it
@@ -179,15 +179,11 @@ class TestSet:
         memory["seen"] = memory["seen"] + len(errors.max_abs)
         return None
 
-    def exam(
-        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
-    ) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
         """Yield the test in growing parts, and break off once the verdict is certain."""
         seen = int(memory["seen"])
-        rng = generator(0 if self.fixed else seen)
         wrong, error = 0, 0.0
-        for part in exam_parts(self.size, task.mean_length):
-            data = task.test(rng, part)
+        for data in self._parts(seen, task, tests):
             outputs = yield data
             wrong += int(np.count_nonzero(~task.correct(outputs, data)))
             if wrong >= self.wrong_fewer_than:
@@ -201,6 +197,12 @@ class TestSet:
         if memory["st1"] < 0:
             memory["st1"] = np.array(seen)
         return self.mean_below is None or error < self.mean_below * self.size
+
+    def _parts(self, seen: int, task: Task, tests: Tests) -> Iterator[Sequences]:
+        def make(rng: np.random.Generator) -> Iterator[Sequences]:
+            return (task.test(rng, n) for n in exam_parts(self.size, task.mean_length))
+
+        return tests.kept(make) if self.fixed else make(tests.fresh(seen))
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
         """Return when the first of two conditions first held, if it did."""
@@ -245,18 +247,18 @@ class WholeSet:
         """What was wrong in training does not matter."""
         return None
 
-    def exam(
-        self, memory: Memory, task: Task, generator: Callable[[int], np.random.Generator]
-    ) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
         """Yield the task's own test in growing parts, until one holds a wrong sequence."""
-        whole = task.test(generator(0), 1)
-        first = 0
-        for part in exam_parts(len(whole), task.mean_length):
-            data = whole[first : first + part]
+
+        def make(rng: np.random.Generator) -> Iterator[Sequences]:
+            whole = task.test(rng, 1)
+            ends = np.cumsum([0, *exam_parts(len(whole), task.mean_length)])
+            return (whole[first:last] for first, last in pairwise(ends.tolist()))
+
+        for data in tests.kept(make):
             outputs = yield data
             if not task.correct(outputs, data).all():
                 return False
-            first += part
         return True
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
