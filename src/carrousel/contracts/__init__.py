@@ -24,12 +24,12 @@ from carrousel.contracts.network import Part as Part
 from carrousel.contracts.network import Wiring as Wiring
 from carrousel.contracts.study import Ending as Ending
 from carrousel.contracts.study import Exam as Exam
+from carrousel.contracts.study import ExamData as ExamData
 from carrousel.contracts.study import Experiment as Experiment
 from carrousel.contracts.study import Memory as Memory
 from carrousel.contracts.study import Published as Published
 from carrousel.contracts.study import Reading as Reading
 from carrousel.contracts.study import StopRule as StopRule
-from carrousel.contracts.study import Tests as Tests
 from carrousel.contracts.study import Trial as Trial
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Ending",
     "Errors",
     "Exam",
+    "ExamData",
     "Experiment",
     "Init",
     "Kernel",
@@ -51,7 +52,6 @@ __all__ = [
     "Reading",
     "StopRule",
     "Task",
-    "Tests",
     "Training",
     "Trial",
     "Update",

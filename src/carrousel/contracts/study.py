@@ -51,7 +51,7 @@ Exam = Generator[Sequences, Any, bool]
 """A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
 
 
-class Tests(Protocol):
+class ExamData(Protocol):
     """Where a trial's test data come from."""
 
     def fresh(self, count: int) -> np.random.Generator:
@@ -93,7 +93,7 @@ class StopRule(Protocol):
         """
         ...
 
-    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
         """Test a net whose training stands still, after each :attr:`every` sequences."""
         ...
 

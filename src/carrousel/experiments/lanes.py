@@ -37,11 +37,19 @@ between: enough to make Python's share small, few enough to stay in a cache."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What every worker must know of a run: the experiment, how to make a learner, the seed."""
+    """What every worker must know of a run.
+
+    Args:
+        experiment: what is run.
+        learner: makes the learner.
+        seed: seed of the run.
+        batch_steps: about as many time steps are drawn at once for a lane; trials depend on it.
+    """
 
     experiment: Experiment
     learner: LearnerFactory
     seed: int
+    batch_steps: int = BATCH_STEPS
 
 
 @dataclass
@@ -97,7 +105,7 @@ def advance(plan: Plan, paused: Sequence[Paused], pending: Sequence[int], second
     return Slice(ended, group.pause(), list(waiting), instruction_set())
 
 
-def plan_chunks(mean_length: float, every: int) -> tuple[int, int]:
+def plan_chunks(mean_length: float, every: int, batch_steps: int = BATCH_STEPS) -> tuple[int, int]:
     """Return how many sequences are drawn at once, and how many are learned at once.
 
     A chunk divides the batch it is taken from, and the interval ``every`` between exams.
@@ -105,7 +113,7 @@ def plan_chunks(mean_length: float, every: int) -> tuple[int, int]:
     >>> plan_chunks(105.0, every=0), plan_chunks(105.0, every=100), plan_chunks(1013.0, every=1000)
     ((624, 624), (600, 100), (50, 50))
     """
-    most = max(1, round(BATCH_STEPS / mean_length))
+    most = max(1, round(batch_steps / mean_length))
     if every == 0:
         return most, most
     chunk = next(n for n in range(min(every, most), 0, -1) if every % n == 0)
@@ -127,7 +135,9 @@ class LaneGroup:
         self._examiner = plan.learner(experiment.network, experiment.training, LANES)
         self._lanes: list[_Lane | None] = [None] * n_lanes
         self._tasks: dict[int, Task] = {}
-        self._batch, self._chunk = plan_chunks(experiment.task.mean_length, experiment.stop.every)
+        self._batch, self._chunk = plan_chunks(
+            experiment.task.mean_length, experiment.stop.every, plan.batch_steps
+        )
 
     @property
     def has_room(self) -> bool:
@@ -273,7 +283,7 @@ class _Lane:
         return self._plan.experiment.stop.exam(self.trial.memory, self.task, self)
 
     def fresh(self, count: int) -> np.random.Generator:
-        """Return the generator for one test (see :class:`carrousel.contracts.Tests`)."""
+        """Return the generator for one test (see :class:`carrousel.contracts.ExamData`)."""
         key = self._plan.seed, self._plan.experiment.name, self.trial.index
         return generator(*key, "test", count)
 

@@ -38,7 +38,11 @@ _NOISE = (
 )
 _TARGET_NOISE = (
     *_NOISE,
-    Reading("task", "information-carrying elements without noise", "'like in Task 3a'"),
+    Reading(
+        "task",
+        "information-carrying elements are free of noise",
+        "architecture and the rest are as in 3a; whether that covers the inputs is not said",
+    ),
     Reading(
         "stop",
         "one criterion, as in section 5.3",

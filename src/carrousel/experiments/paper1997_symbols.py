@@ -124,8 +124,8 @@ _LAG = (
     Reading(
         "training.cells_added_after",
         "4000",
-        "cell and gate join 'once error has stopped decreasing'; neither a criterion nor the size "
-        "of that period is printed, and these sequences count",
+        "cell and gate join once the error has stopped decreasing; neither a criterion nor the "
+        "length of that period is printed; these sequences count",
     ),
     Reading(
         "budget",

@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from carrousel.contracts import Errors, Exam, Memory, Task, Tests
+from carrousel.contracts import Errors, Exam, Memory, Task, ExamData
 from carrousel.sequences import Sequences
 from carrousel.shapes import Int, SettingError, check_int, check_number
 
 FIRST_PART = 16
 GROWTH = 4
 LARGEST_PART = 2**18
-"""Tests are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
+"""ExamData are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
 within the first. A part holds about ``LARGEST_PART`` time steps at most."""
 
 
@@ -104,7 +104,7 @@ class RecentTraining:
         held[0] = False  # the window that ends before the chunk
         return int(np.argmax(held)) if held.any() else None
 
-    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
         """Ask for nothing; the rule never holds by a test."""
         return False
         yield  # makes this a generator, as the interface wants it
@@ -179,7 +179,7 @@ class TestSet:
         memory["seen"] = memory["seen"] + len(errors.max_abs)
         return None
 
-    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
         """Yield the test in growing parts, and break off once the verdict is certain."""
         seen = int(memory["seen"])
         wrong, error = 0, 0.0
@@ -198,7 +198,7 @@ class TestSet:
             memory["st1"] = np.array(seen)
         return self.mean_below is None or error < self.mean_below * self.size
 
-    def _parts(self, seen: int, task: Task, tests: Tests) -> Iterator[Sequences]:
+    def _parts(self, seen: int, task: Task, tests: ExamData) -> Iterator[Sequences]:
         def make(rng: np.random.Generator) -> Iterator[Sequences]:
             return (task.test(rng, n) for n in exam_parts(self.size, task.mean_length))
 
@@ -247,7 +247,7 @@ class WholeSet:
         """What was wrong in training does not matter."""
         return None
 
-    def exam(self, memory: Memory, task: Task, tests: Tests) -> Exam:
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
         """Yield the task's own test in growing parts, until one holds a wrong sequence."""
 
         def make(rng: np.random.Generator) -> Iterator[Sequences]:
