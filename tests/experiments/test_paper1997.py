@@ -139,7 +139,7 @@ def test_lengths_of_tables_4_to_6(row: Experiment):
     longer = [len(np.unique(one.inputs[: informative + 1])) == 1 for one in data]
     assert all(same) == (row.name[:2] != "3b" or informative == 1)
     assert not any(longer)
-    clean = np.isin(data.targets, np.float32([0.0, 1.0])).all()
+    clean = np.isin(data.targets, np.array([0.0, 1.0], np.float32)).all()
     assert clean == (row.name[:2] != "3c")
 
 
