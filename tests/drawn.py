@@ -1,0 +1,123 @@
+"""Networks, weights and data drawn at random, for every test that needs many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from hypothesis import strategies as st
+
+from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Update, Wiring
+from carrousel.sequences import Sequences
+
+When = Literal["none", "end", "some", "all"]
+
+WIRINGS: tuple[Wiring, ...] = get_args(Wiring)
+BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
+UPDATES: tuple[Update, ...] = get_args(Update)
+WHEN: tuple[When, ...] = get_args(When)
+BOUNDED = tuple(name for name, scale in SQUASHES.items() if scale is not None)
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What inputs and targets are, and which steps have a target."""
+
+    symbolic: bool = False
+    classes: bool = False
+    when: When = "some"
+
+
+@st.composite
+def networks(
+    draw: st.DrawFn,
+    *,
+    inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+    outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+    squashes: Sequence[str] = tuple(SQUASHES),
+) -> Network:
+    """Small networks of every wiring, bias scheme, block size and squashing."""
+    cell = Cell(
+        blocks=draw(st.integers(1, 3)),
+        block_size=draw(st.integers(1, 3)),
+        g=draw(st.sampled_from(squashes)),
+        h=draw(st.sampled_from(squashes)),
+        output_gate=draw(st.booleans()),
+    )
+    wiring, bias = draw(st.sampled_from(WIRINGS)), draw(st.sampled_from(BIASES))
+    return Network(draw(inputs), draw(outputs), cell, wiring=wiring, bias=bias)
+
+
+kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from(WHEN))
+
+
+def trainings(*updates: Update, most: float = 0.5) -> st.SearchStrategy[Training]:
+    """Learning with any of ``updates`` (all of them if none is named)."""
+    return st.builds(
+        Training,
+        rate=st.floats(0.01, most),
+        update=st.sampled_from(updates or UPDATES),
+        output_derivative=st.booleans(),
+        initial_activation=st.sampled_from([0.0, 0.5, -0.75]),
+    )
+
+
+def drawn_weights(
+    network: Network, rng: np.random.Generator, lanes: int = 1, scale: float = 0.5
+) -> np.ndarray:
+    """Weights ``[lanes, W]``, normal with standard deviation ``scale``, as float32."""
+    return rng.normal(0.0, scale, (lanes, network.n_weights)).astype(np.float32)
+
+
+def drawn_data(
+    network: Network, rng: np.random.Generator, kind: Kind, lengths: Sequence[int]
+) -> Sequences:
+    """Sequences of the given lengths that fit a network."""
+    steps, inputs, outputs = int(sum(lengths)), network.n_inputs, network.n_outputs
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    mask = {
+        "none": np.zeros(steps, bool),
+        "end": np.isin(np.arange(steps), offsets[1:] - 1),
+        "some": rng.random(steps) < 0.4,
+        "all": np.ones(steps, bool),
+    }[kind.when]
+    places = np.flatnonzero(mask).astype(np.int64)
+    values = rng.uniform(-1, 1, (steps, inputs)).astype(np.float32)
+    goals = rng.uniform(0, 1, (len(places), outputs)).astype(np.float32)
+    symbols = rng.integers(0, inputs, steps, dtype=np.int32)
+    classes = rng.integers(0, outputs, len(places), dtype=np.int32)
+    return Sequences(
+        inputs=symbols if kind.symbolic else values,
+        n_inputs=inputs,
+        offsets=offsets,
+        targets=classes if kind.classes else goals,
+        n_outputs=outputs,
+        target_steps=places,
+    )
+
+
+def drawn_lengths(rng: np.random.Generator, most: int, sequences: int) -> list[int]:
+    """Lengths between 1 and ``most``."""
+    return [int(length) for length in rng.integers(1, most + 1, sequences)]
+
+
+def drawn_lanes(
+    network: Network,
+    rng: np.random.Generator,
+    kind: Kind,
+    *,
+    lanes: int,
+    most: int = 12,
+    idle: float = 0.2,
+) -> list[Sequences | None]:
+    """One ragged batch of 0 to 3 sequences for each lane, of which some are idle."""
+    return [
+        None
+        if rng.random() < idle
+        else drawn_data(network, rng, kind, drawn_lengths(rng, most, int(rng.integers(0, 4))))
+        for _ in range(lanes)
+    ]

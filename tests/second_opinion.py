@@ -1,0 +1,218 @@
+"""A second implementation of the truncated gradient, written apart from the package's own.
+
+The package goes forward in time with one trace per weight. Here every step is stored, and the
+gradient is found twice more: by a derivative of the loss as a whole, and by going backwards.
+
+Truncation means that the hidden activations of the step before are constants. :func:`play` takes
+them as an argument, ``held``: with constants in their place, the loss is a plain function of the
+weights whose derivative is the truncated gradient itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from carrousel.contracts import SQUASHES, Network, Training
+
+Parts = Mapping[str, np.ndarray]
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def squash(kind: str, x: np.ndarray) -> np.ndarray:
+    low_high = SQUASHES[kind]
+    return x if low_high is None else low_high[0] * logistic(x) + low_high[1]
+
+
+def slope(kind: str, x: np.ndarray) -> np.ndarray:
+    """Derivative of a squashing function at ``x`` (the package takes it from the value instead)."""
+    low_high = SQUASHES[kind]
+    return np.ones_like(x) if low_high is None else low_high[0] / (2.0 * np.cosh(x / 2.0)) ** 2
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a network stands before the first step: hidden activations ``[H]``, states ``[C]``."""
+
+    y: np.ndarray
+    s: np.ndarray
+
+    @staticmethod
+    def fresh(network: Network, training: Training) -> Start:
+        units, cells = network.cell.n_units, network.cell.n_cells
+        return Start(np.full(units, training.initial_activation), np.zeros(cells))
+
+
+def play(
+    network: Network,
+    flat: np.ndarray,
+    inputs: np.ndarray,
+    start: Start,
+    *,
+    cells_on: bool = True,
+    held: np.ndarray | None = None,
+) -> list[SimpleNamespace]:
+    """Equations (3) to (9) over ``inputs [T, I]``; weights ``[..., W]`` may hold many copies.
+
+    ``held [T, H]`` are the recurrent activations each step sees; without them the network's own.
+    Only analytic functions are used, so that weights may be complex.
+    """
+    cell, parts = network.cell, network.views(flat)
+    B, C, size = cell.blocks, cell.n_cells, cell.block_size
+    y: np.ndarray = start.y
+    s: np.ndarray = start.s
+    tape = []
+    for t, x in enumerate(inputs):
+        before = y if held is None else held[t]
+        net = parts["hidden_inputs"] @ x
+        if network.wiring == "full":
+            net = net + np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+        if network.biased_units:
+            net[..., list(network.biased_units)] += parts["hidden_bias"]
+        net_in, net_cell, net_out = net[..., :B], net[..., B : B + C], net[..., B + C :]
+        y_in = logistic(net_in)
+        y_out = logistic(net_out) if cell.output_gate else np.ones(B)
+        g = squash(cell.g, net_cell)
+        s = s + np.repeat(y_in, size, axis=-1) * g
+        h = squash(cell.h, s)
+        y_cell = np.repeat(y_out, size, axis=-1) * h
+        net_k = np.einsum("...oc,...c->...o", parts["output_cells"], y_cell * cells_on)
+        if network.wiring == "layered":
+            net_k = net_k + parts["output_inputs"] @ x
+        if "output_bias" in parts:
+            net_k = net_k + parts["output_bias"]
+        gates = [y_out] if cell.output_gate else []
+        y = np.concatenate([y_in, y_cell, *gates], axis=-1)
+        tape.append(
+            SimpleNamespace(
+                x=x, before=before, net_in=net_in, net_cell=net_cell, net_out=net_out, y_in=y_in,
+                y_out=y_out, g=g, s=s, h=h, y_cell=y_cell, y=y, net_k=net_k, y_k=logistic(net_k),
+            )
+        )  # fmt: skip
+    return tape
+
+
+Goals = Mapping[int, np.ndarray]
+"""Targets ``[O]`` by step."""
+
+
+def loss(tape: list[SimpleNamespace], goals: Goals, training: Training) -> np.ndarray:
+    """What is descended on: half of (16), or cross-entropy where ``f'`` is left out of (19).
+
+    With a logistic output, minus the derivative of cross-entropy by the net input is ``t - y``. It
+    is taken from the net input, since ``1 - y`` has few digits left near 0.
+    """
+    total: np.ndarray = np.zeros(())
+    for t, goal in goals.items():
+        step = tape[t]
+        if training.output_derivative:
+            total = total + 0.5 * ((goal - step.y_k) ** 2).sum(axis=-1)
+        else:
+            total = total + (np.log(1 + np.exp(step.net_k)) - goal * step.net_k).sum(axis=-1)
+    return total
+
+
+def differences(of: Callable[[np.ndarray], np.ndarray], flat: np.ndarray) -> np.ndarray:
+    """Derivative by every entry of ``flat``: ``Im f(w + i e) / e``.
+
+    A finite difference whose step is imaginary: nothing is subtracted, so ``e`` can be so small
+    that no error of order ``e`` squared is left.
+    """
+    e = 1e-40
+    return np.imag(of(flat + 1j * e * np.eye(len(flat)))) / e
+
+
+def held_activations(tape: list[SimpleNamespace], start: Start) -> np.ndarray:
+    """The recurrent activations each step of an unperturbed run saw."""
+    return np.array([start.y, *[step.y for step in tape[:-1]]])
+
+
+def by_differences(
+    network: Network,
+    training: Training,
+    flat: np.ndarray,
+    inputs: np.ndarray,
+    goals: Goals,
+    start: Start,
+    *,
+    cells_on: bool = True,
+) -> np.ndarray:
+    """Minus the truncated gradient ``[W]``, from the loss alone."""
+    flat = flat.astype(np.float64)
+    held = held_activations(play(network, flat, inputs, start), start)
+
+    def of(weights: np.ndarray) -> np.ndarray:
+        tape = play(network, weights, inputs, start, cells_on=cells_on, held=held)
+        return loss(tape, goals, training)
+
+    return -differences(of, flat)
+
+
+def backwards(
+    network: Network,
+    training: Training,
+    flat: np.ndarray,
+    tape: list[SimpleNamespace],
+    goals: Goals,
+) -> np.ndarray:
+    """Minus the truncated gradient ``[W]``, by going back through the stored steps.
+
+    Error enters a cell at its output, flows back inside the carrousel with factor 1 and is gathered
+    there; at every step a share of it leaves through the cell input and the input gate, changes the
+    weights into those units and ends.
+    """
+    cell, size = network.cell, network.cell.block_size
+    found = np.zeros_like(flat)
+    change = network.views(found)
+    parts = network.views(flat)
+    inside = np.zeros(cell.n_cells)  # e_s, gathered from all later steps
+    for t in reversed(range(len(tape))):
+        step = tape[t]
+        e_out = np.zeros(cell.blocks)
+        if t in goals:
+            e_k = goals[t] - step.y_k
+            if training.output_derivative:
+                e_k = e_k * step.y_k * (1 - step.y_k)
+            change["output_cells"] += np.outer(e_k, step.y_cell)
+            if "output_inputs" in change:
+                change["output_inputs"] += np.outer(e_k, step.x)
+            if "output_bias" in change:
+                change["output_bias"] += e_k
+            back = e_k @ parts["output_cells"]
+            inside = inside + np.repeat(step.y_out, size) * slope(cell.h, step.s) * back
+            if cell.output_gate:
+                by_block = (step.h * back).reshape(-1, size).sum(axis=1)
+                e_out = by_block * slope("[0,1]", step.net_out)
+        e_cell = inside * np.repeat(step.y_in, size) * slope(cell.g, step.net_cell)
+        e_in = (inside * step.g).reshape(-1, size).sum(axis=1) * slope("[0,1]", step.net_in)
+        error = np.concatenate([e_in, e_cell, e_out if cell.output_gate else e_out[:0]])
+        change["hidden_inputs"] += np.outer(error, step.x)
+        if "hidden_recurrent" in change:
+            change["hidden_recurrent"] += np.outer(error, step.before)
+        if network.biased_units:
+            change["hidden_bias"] += error[list(network.biased_units)]
+    return found
+
+
+def step_by_step(
+    network: Network, training: Training, flat: np.ndarray, inputs: np.ndarray, goals: Goals
+) -> np.ndarray:
+    """Weights ``[W]`` after one sequence when they change at every step that has a target.
+
+    Error at step t meets the weights of step t on its way in, and whatever each earlier step put
+    into the state under the weights of its own time.
+    """
+    flat, tape = flat.copy(), []
+    now = Start.fresh(network, training)
+    for t, x in enumerate(inputs):
+        tape += play(network, flat, x[None], now)
+        now = Start(tape[-1].y, tape[-1].s)
+        if t in goals:
+            flat += training.rate * backwards(network, training, flat, tape, {t: goals[t]})
+    return flat
