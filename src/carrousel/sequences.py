@@ -130,12 +130,10 @@ class Sequences:
         stop = max(start, stop)
         first, last = int(self.offsets[start]), int(self.offsets[stop])
         low, high = np.searchsorted(self.target_steps, [first, last])
-        return Sequences(
+        return self._like(
             inputs=self.inputs[first:last],
-            n_inputs=self.n_inputs,
             offsets=self.offsets[start : stop + 1] - first,
             targets=self.targets[low:high],
-            n_outputs=self.n_outputs,
             target_steps=self.target_steps[low:high] - first,
         )
 
@@ -156,14 +154,18 @@ class Sequences:
         steps = _runs(self.offsets[indices], lengths, offsets)
         goals = _runs(self.target_offsets[indices], counts, target_offsets)
         shift = np.repeat(offsets[:-1] - self.offsets[indices], counts)
-        return Sequences(
+        return self._like(
             inputs=self.inputs[steps],
-            n_inputs=self.n_inputs,
             offsets=offsets,
             targets=self.targets[goals],
-            n_outputs=self.n_outputs,
             target_steps=self.target_steps[goals] + shift,
         )
+
+    def _like(self, **arrays: np.ndarray) -> Sequences:
+        """Sequences of the same kind whose arrays are sound because they are parts of these."""
+        made = object.__new__(Sequences)
+        made.__dict__.update(arrays, n_inputs=self.n_inputs, n_outputs=self.n_outputs)
+        return made
 
     @staticmethod
     def concatenate(parts: Sequence[Sequences]) -> Sequences:
@@ -209,7 +211,7 @@ class Sequences:
 
     @cached_property
     def target_offsets(self) -> Int[np.ndarray, " N_plus_1"]:
-        """Targets of sequence ``n`` are rows ``target_offsets[n]`` up to ``target_offsets[n+1]``."""
+        """Sequence ``n`` has the targets ``target_offsets[n]`` up to ``target_offsets[n + 1]``."""
         return np.searchsorted(self.target_steps, self.offsets).astype(np.int64)
 
     @property

@@ -54,7 +54,7 @@ class ShapeError(CarrouselError, ValueError):
 
 
 class DataError(CarrouselError, ValueError):
-    """Data hold something no network can learn: NaN, an empty sequence, a symbol off the alphabet."""
+    """Data hold what no network can learn: NaN, an empty sequence, a symbol off the alphabet."""
 
 
 class SettingError(CarrouselError, ValueError):
@@ -96,7 +96,7 @@ def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 
 def check_number(
     name: str, value: object, *, above: float | None = None, least: float | None = None
 ) -> float:
-    """Return ``value`` as a finite float above (or at least) a bound, or raise :class:`SettingError`.
+    """Return ``value`` as a finite float within a bound, or raise :class:`SettingError`.
 
     >>> check_number("rate", 0.5, above=0.0)
     0.5

@@ -1,9 +1,10 @@
 """The nouns on one page, frozen descriptions and interfaces; nothing here computes.
 
-Network: :class:`Cell`, :class:`Init`, :class:`Network`. Learning: :class:`Training`, :class:`Errors`,
-:class:`Kernel`, :class:`Learner`, :class:`Task`. Study: :class:`Published`, :class:`Reading`,
-:class:`StopRule`, :class:`Experiment`, :class:`Trial`. Equation and table numbers throughout are those
-of Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+Network: :class:`Cell`, :class:`Init`, :class:`Network`. Learning: :class:`Training`,
+:class:`Errors`, :class:`Kernel`, :class:`Learner`, :class:`Task`. Study: :class:`Published`,
+:class:`Reading`, :class:`StopRule`, :class:`Experiment`, :class:`Trial`. Equation and table numbers
+throughout are those of Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+1997.
 """
 
 from __future__ import annotations

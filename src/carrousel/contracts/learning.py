@@ -67,8 +67,8 @@ class Errors(NamedTuple):
 class Kernel(Protocol):
     """Forward and learning passes over lanes: independent copies of one network.
 
-    ``weights [B, W]`` is changed in place by ``learn``. Lane ``b`` learns ``data[b]``, its sequences
-    in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates take part
+    ``weights [B, W]`` is changed in place by ``learn``. Lane ``b`` learns ``data[b]``, its
+    sequences in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates take part
     from sequence ``cells_from[b]`` on. A lane's result does not depend on its neighbours.
     """
 
@@ -144,7 +144,7 @@ class Task(Protocol):
         ...
 
     def draw(self, rng: np.random.Generator) -> Task:
-        """Fix what is drawn once (a training set); tasks that make data afresh return themselves."""
+        """Fix what is drawn once (a training set); a task that makes data afresh returns itself."""
         ...
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:

@@ -18,7 +18,7 @@ SQUASHES: Mapping[str, tuple[float, float] | None] = {
     "[-4,4]": (8.0, -4.0),
     "identity": None,
 }
-"""Squashing functions ``scale / (1 + exp(-x)) + shift`` by their range (eqs. 3-5), or the identity."""
+"""Squashing functions ``scale / (1 + exp(-x)) + shift`` by range (eqs. 3-5), or the identity."""
 
 Wiring = Literal["full", "layered"]
 BiasScheme = Literal["none", "gates", "hidden", "all"]
@@ -158,8 +158,8 @@ class Network:
     def layout(self) -> Mapping[str, Part]:
         """The flat weight vector's named parts, in order; each row holds the weights INTO a unit.
 
-        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, H]`` (full wiring), ``hidden_bias`` (one for
-        each of :attr:`biased_units`), ``output_inputs [O, I]`` (layered wiring), ``output_cells
+        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, H]`` (full wiring), ``hidden_bias`` (one
+        for each of :attr:`biased_units`), ``output_inputs [O, I]`` (layered wiring), ``output_cells
         [O, C]``, ``output_bias [O]``. Hidden units stand in the order input gates, cells, output
         gates. A part the network lacks is absent.
         """
@@ -181,7 +181,7 @@ class Network:
             start = parts[name].stop
         return parts
 
-    @property
+    @cached_property
     def n_weights(self) -> int:
         """``W``: trainable weights, as the paper counts them."""
         return max(part.stop for part in self.layout.values())

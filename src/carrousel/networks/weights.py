@@ -9,7 +9,7 @@ from carrousel.shapes import Float
 
 
 def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndarray, " W"]:
-    """Draw the weights of one network: uniform in ``[-range, range]``, gate biases as ``init`` says.
+    """Draw one network's weights: uniform in ``[-range, range]``, gate biases as ``init`` says.
 
     A block that is recruited late starts with a more negative output-gate bias ("abuse problem",
     section 4); a more negative input-gate bias holds back drifting states.
