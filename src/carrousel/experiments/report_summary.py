@@ -72,7 +72,7 @@ def summarise(experiment: Experiment, trials: Sequence[Trial], wall_seconds: flo
         trials: those that ended.
         wall_seconds: wall time spent on them.
 
-    >>> from carrousel.experiments.paper1997 import EXPERIMENTS
+    >>> from carrousel.experiments.tour import EXPERIMENTS
     >>> ended = [Trial("4-1", n, 0, "solved", 40 + 10 * n, 400, 0.1) for n in range(3)]
     >>> found = summarise(EXPERIMENTS["4-1"], ended, wall_seconds=0.3)
     >>> found.successes, found.sequences_mean, [round(end, 1) for end in found.sequences_ci95]

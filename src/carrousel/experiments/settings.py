@@ -53,7 +53,8 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
     Title, published figures and readings are words about it and left out: correcting them must
     not part an experiment from its trials.
     """
-    return {name: value for name, value in describe(experiment).items() if name not in WORDS}
+    written = describe(experiment)
+    return {name: value for name, value in written.items() if name not in ("kind", *WORDS)}
 
 
 def canonical(value: object) -> str:
