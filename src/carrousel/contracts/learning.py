@@ -68,8 +68,8 @@ class Kernel(Protocol):
     """Forward and learning passes over lanes: independent copies of one network.
 
     ``weights [B, W]`` is changed in place by ``learn``. Lane ``b`` learns ``data[b]``, its
-    sequences in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates take part
-    from sequence ``cells_from[b]`` on. A lane's result does not depend on its neighbours.
+    sequences in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates
+    take part from sequence ``cells_from[b]`` on. A lane's result does not depend on its neighbours.
     """
 
     name: str
