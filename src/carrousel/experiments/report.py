@@ -123,6 +123,34 @@ def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
     return f"{what}: they ran with other settings ({'; '.join(changes)})"
 
 
+def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry:
+    """The entry of one run, as far as the store holds it: trials 0 to ``asked - 1`` of a seed.
+
+    Where the store holds more trials of this seed, these are given their share of its wall time.
+    """
+    mark = fingerprint(experiment)
+    held = store.trials(experiment.name, seed, mark)
+    trials = [trial for trial in held if trial.index < asked]
+    wall = sum(
+        each.seconds for each in store.holdings() if (each.fingerprint, each.seed) == (mark, seed)
+    )
+    work = sum(trial.seconds for trial in held)
+    part = sum(trial.seconds for trial in trials) / work if work > 0 else 1.0
+    return Entry(
+        experiment=experiment,
+        trials=tuple(trials),
+        summary=summarise(experiment, trials, wall * part),
+        asked=asked,
+        seeds=(seed,),
+    )
+
+
+def unstored(experiment: Experiment, trials: Sequence[Trial], seed: int, seconds: float) -> Entry:
+    """The entry of a run that nothing was kept of."""
+    summary = summarise(experiment, trials, seconds)
+    return Entry(experiment, tuple(trials), summary, asked=len(trials), seeds=(seed,))
+
+
 # --- tables --------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from carrousel.experiments.report import (
     provenance,
 )
 from carrousel.experiments.report_show import facts
-from carrousel.shapes import MissingExtraError, SettingError
+from carrousel.shapes import MissingExtraError
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIAN_POINTS = 200
@@ -140,39 +138,6 @@ def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
         row[:] = error[np.minimum(np.searchsorted(seen, grid), seen.size - 1)]
     middle = np.median(table, axis=0).tolist()
     return {"seen": grid.tolist(), "error": [_positive(value) for value in middle]}
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        SettingError: it cannot be written.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise SettingError(
-            f"{path} cannot be written ({error.strerror}); choose another file"
-        ) from error
-
-
-def _umask() -> int:
-    """The permissions that new files do without; a temporary file starts with fewer."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _positive(value: float) -> float | None:
