@@ -16,6 +16,7 @@ from carrousel.contracts import (
     Training,
     Trial,
 )
+from carrousel.experiments.store import Store
 from carrousel.sequences import Sequences
 
 
@@ -92,3 +93,11 @@ def trial(index: int, name: str = "4-1", seed: int = 0, **changes: Any) -> Trial
         "curve": tuple(zip(seen.tolist(), errors.tolist(), strict=True)),
     }
     return Trial(**{**row, **changes})
+
+
+def put(store: Store, *trials: Trial, **changes: Any) -> list[bool]:
+    """Append trials of the experiment above, changed as told; say which of them were new."""
+    return [
+        store.append(each, experiment(each.experiment, **changes), instruction_set="plain")
+        for each in trials
+    ]

@@ -37,7 +37,6 @@ def html(report: Report) -> str:
     """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise MissingExtraError(
@@ -59,16 +58,13 @@ def html(report: Report) -> str:
         facts=facts,
         footnotes=footnotes(report),
         legend=LEGEND,
-        overview=Markup(_json_for_script(overview(report.entries))),
-        curves={
-            entry.experiment.name: Markup(_json_for_script(curves(entry)))
-            for entry in report.entries
-        },
-        plotly=Markup(get_plotlyjs()),
+        overview=_json_for_script(overview(report.entries)),
+        curves={entry.experiment.name: _json_for_script(curves(entry)) for entry in report.entries},
+        plotly=get_plotlyjs(),
         provenance=provenance(report.entries),
-        script=Markup(read["report.js"]),
+        script=read["report.js"],
         source=SOURCE,
-        style=Markup(read["report.css"]),
+        style=read["report.css"],
         words=words,
     )
 

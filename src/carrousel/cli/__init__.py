@@ -8,7 +8,6 @@ JSON alone. What a command needs is imported when it runs, so that help and list
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -17,29 +16,25 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.shapes import CarrouselError, SettingError, StoreError, check_choice, check_int
+from carrousel.cli.order import BACKEND, SEED, Order, experiment_named, usable_cores
+from carrousel.cli.screen import console_of, put, put_json, put_report, say
+from carrousel.shapes import CarrouselError, StoreError, check_choice, check_int
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from carrousel.contracts import Experiment
-    from carrousel.experiments.report import Entry, Report
+    from carrousel.experiments.report import Entry
     from carrousel.experiments.report_progress import ProgressBars
     from carrousel.experiments.runner import Progress
     from carrousel.experiments.store import Store
 
 DONE, FELL_SHORT, WRONG_CALL = 0, 1, 2
-SEED = 1997
 DEFAULT_FOLDER = Path("runs")
-WIDE = 110
-"""Columns from which tables show titles, intervals and medians too; also for files and pipes."""
 
 app = typer.Typer(
     name="carrousel",
@@ -62,7 +57,7 @@ def main() -> None:
     try:
         app(prog_name="carrousel")
     except CarrouselError as error:
-        _say(str(error))
+        say(str(error))
         sys.exit(WRONG_CALL)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,9 +89,9 @@ def list_(as_json: Json = False) -> None:
     from carrousel.experiments.report_show import list_as_json, table_of
 
     if as_json:
-        _print_json([list_as_json(each) for each in EXPERIMENTS.values()])
+        put_json([list_as_json(each) for each in EXPERIMENTS.values()])
     else:
-        _print(table_of(EXPERIMENTS.values()))
+        put(table_of(EXPERIMENTS.values()))
 
 
 @app.command()
@@ -107,51 +102,11 @@ def show(
     """Show one experiment in full."""
     from carrousel.experiments import report_show
 
-    experiment = _experiment(name)
+    experiment = experiment_named(name)
     if as_json:
-        _print_json(report_show.show_as_json(experiment))
+        put_json(report_show.show_as_json(experiment))
     else:
-        _print(report_show.show(experiment))
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a call of ``reproduce`` asks for; ``trials`` and ``jobs`` as given, for repeating it."""
-
-    names: tuple[str, ...]
-    everything: bool
-    trials: int | None
-    seed: int
-    jobs: int | None
-    backend: str
-    out: Path | None
-    as_json: bool
-
-    @property
-    def command(self) -> str:
-        """The command that asks for the same."""
-        words = ["carrousel", "reproduce", *self.names]
-        words += ["--all"] if self.everything else []
-        words += ["--trials", str(self.trials)] if self.trials is not None else []
-        words += ["--seed", str(self.seed)] if self.seed != SEED else []
-        words += ["--jobs", str(self.jobs)] if self.jobs is not None else []
-        words += ["--backend", self.backend] if self.backend != "loky" else []
-        words += ["--out", str(self.out)] if self.out is not None else []
-        return shlex.join([*words, *(["--json"] if self.as_json else [])])
-
-    def plan(self) -> list[tuple[Experiment, int]]:
-        """Experiments and how many trials of each."""
-        from carrousel.experiments import EXPERIMENTS, TOUR
-
-        if self.names and self.everything:
-            raise SettingError("names and --all contradict each other; give one of the two")
-        if self.trials is not None:
-            check_int("--trials", self.trials, minimum=1)
-        names = list(EXPERIMENTS) if self.everything else list(dict.fromkeys(self.names))
-        rows = [(_experiment(name), None) for name in names]
-        if not names:
-            rows = [(_experiment(name), number) for name, number in TOUR]
-        return [(row, self.trials or number or row.published.trials) for row, number in rows]
+        put(report_show.show(experiment))
 
 
 @app.command()
@@ -172,7 +127,7 @@ def reproduce(
     ] = None,
     backend: Annotated[
         str, typer.Option(help="Where workers run: loky (here), dask or ray.", metavar="NAME")
-    ] = "loky",
+    ] = BACKEND,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -197,20 +152,22 @@ def reproduce(
     with _open_store(out) as store:
         _announce(order, plan, store)
         entries, stopped = _run_all(order, plan, jobs, store)
+    if sys.stderr.isatty():
+        say("")
     if as_json:
-        _print_json([entry.summary.as_json() for entry in entries])
+        put_json([entry.summary.as_json() for entry in entries])
     elif entries:
         from carrousel.experiments.report import Report
 
-        _print_report(Report(tuple(entries), ()))
+        put_report(Report(tuple(entries), ()))
     if stopped:
-        _say(stopped)
+        say(stopped)
         if store is not None:
-            _say(f"Trials that ended are kept. Go on with: {order.command}")
+            say("Trials that ended are kept. Go on with:", command=order.command)
         raise typer.Exit(FELL_SHORT)
     if store is not None:
         where = shlex.quote(str(out or DEFAULT_FOLDER))
-        _say(f"Learning curves: carrousel report {where} --html report.html")
+        say("See the learning curves:", command=f"carrousel report {where} --html report.html")
 
 
 @app.command()
@@ -237,24 +194,10 @@ def report(
         write_text(html, page(found))
     if markdown is not None:
         write_text(markdown, reports.markdown(found))
-    _print_report(found)
+    put_report(found)
     for path in (html, markdown):
         if path is not None:
-            _say(f"written: {path}")
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its affinity, and the quota of its control group if any."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):  # no control groups, or no quota ("max")
-        pass
-    return cores
+            say(f"written: {path}")
 
 
 @contextmanager
@@ -269,7 +212,7 @@ def _open_store(out: Path | None) -> Iterator[Store | None]:
     try:
         store = Store(DEFAULT_FOLDER)
     except StoreError as error:
-        _say(f"{error}. This time nothing will be kept; --out DIR keeps trials elsewhere.")
+        say(f"{error}. This time nothing will be kept; --out DIR keeps trials elsewhere.")
         yield None
         return
     with store:
@@ -285,7 +228,7 @@ def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store
         rows = f"Everything: {rows}; this takes hours"
     where = "" if store is None else f" Kept in {order.out or DEFAULT_FOLDER}."
     stops = " Ctrl-C stops; the same command goes on." if store is not None else ""
-    _say(f"{rows}. Seed {order.seed}.{where}{stops}")
+    say(f"{rows}. Seed {order.seed}.{where}{stops}")
 
 
 def _run_all(
@@ -296,7 +239,7 @@ def _run_all(
     from carrousel.experiments.report_progress import ProgressBars
 
     entries: list[Entry] = []
-    with _terminated_like_interrupted(), ProgressBars(_console(sys.stderr)) as bars:
+    with _terminated_like_interrupted(), ProgressBars(console_of(sys.stderr)) as bars:
         for experiment, number in plan:
             try:
                 entries.append(_run(experiment, number, order, jobs, store, bars))
@@ -360,35 +303,3 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _experiment(name: str) -> Experiment:
-    from carrousel.experiments import EXPERIMENTS
-
-    return EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    # Nobody wraps lines in a file or a pipe, so there they may be long.
-    return Console(file=stream, width=None if stream.isatty() else WIDE + 30, highlight=False)
-
-
-def _print(what: RenderableType) -> None:
-    _console(sys.stdout).print(what)
-
-
-def _print_report(found: Report) -> None:
-    from carrousel.experiments.report import terminal
-
-    console = _console(sys.stdout)
-    console.print(terminal(found, wide=console.width >= WIDE))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _say(message: str) -> None:
-    _console(sys.stderr).print(message, markup=False, soft_wrap=True)
