@@ -1,0 +1,109 @@
+"""How far a float32 kernel may be from the float64 reference: earned, not chosen.
+
+Each kernel gets the same float32 numbers. A kernel is allowed
+
+    twice the error of the naive float32 reference, plus a floor,
+
+where the floor is :data:`MOVES` times the response of the exact result to a change of every weight
+by one unit of rounding. That response is what rounding costs: a dot product over S sources, summed
+in float32 in any order, is the exact one of weights moved by S units at most, by the square root
+of S as a rule, and a few more for the squashing; S is below 50 in these tests. The response grows
+by itself where a network amplifies (long sequences, large states, large rates). Where it has grown
+so far that two float32 programs need not agree, there is nothing to compare: see :data:`CHAOS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from carrousel.contracts import Kernel, Network, Training
+from carrousel.kernels import ReferenceKernel
+from carrousel.sequences import Sequences
+
+UNIT = float(np.finfo(np.float32).eps) / 2
+"""Relative error of one rounding to float32."""
+
+MOVES = 10.0
+"""Moves of every weight that the roundings of one step amount to: the root of 50, and 3."""
+
+CHAOS = 1e-4
+"""A response above this share of the result's size, and the result says nothing of a kernel."""
+
+Result = dict[str, np.ndarray]
+
+
+def result_of(
+    kernel: Kernel,
+    network: Network,
+    training: Training,
+    weights: np.ndarray,
+    rates: np.ndarray,
+    cells_from: np.ndarray,
+    data: Sequence[Sequences | None],
+) -> list[Result | None]:
+    """All that a kernel says about each lane, as float64: outputs, then errors and new weights."""
+    weights = weights.astype(kernel.dtype)
+    outputs = kernel.predict(network, training, weights, cells_from, data)
+    errors = kernel.learn(network, training, weights, rates.astype(kernel.dtype), cells_from, data)
+    results: list[Result | None] = []
+    for lane, (out, error) in enumerate(zip(outputs, errors, strict=True)):
+        if out is None or error is None:
+            results.append(None)
+            continue
+        named = {"outputs": out, "weights": weights[lane], **error._asdict()}
+        results.append({name: np.asarray(array, np.float64) for name, array in named.items()})
+    return results
+
+
+def measured(
+    network: Network,
+    training: Training,
+    weights: np.ndarray,
+    rates: np.ndarray,
+    cells_from: np.ndarray,
+    data: Sequence[Sequences | None],
+    rng: np.random.Generator,
+) -> tuple[list[Result | None], list[dict[str, float] | None]]:
+    """Exact results of each lane, and how far off each of them a float32 kernel may be.
+
+    A lane whose results say nothing has no entry among the latter.
+    """
+    rest = (rates, cells_from, data)
+    exact = result_of(ReferenceKernel(), network, training, weights, *rest)
+    naive = result_of(ReferenceKernel(np.float32), network, training, weights, *rest)
+    signs = rng.choice([-1.0, 1.0], (2, *weights.shape))
+    moved = [
+        result_of(ReferenceKernel(), network, training, weights * (1 + UNIT * sign), *rest)
+        for sign in signs
+    ]
+    allowed = [
+        None if lane is None else _allowed(lane, *rivals)
+        for lane, *rivals in zip(exact, naive, *moved, strict=True)
+    ]
+    return exact, allowed
+
+
+def _allowed(exact: Result, naive: Result, *moved: Result) -> dict[str, float] | None:
+    found = {}
+    for name, array in exact.items():
+        if not array.size:
+            continue
+        size = np.abs(array).max()
+        response = UNIT * size + max(np.abs(each[name] - array).max() for each in moved)
+        if response > CHAOS * size:
+            return None
+        found[name] = 2 * np.abs(naive[name] - array).max() + MOVES * response
+        if name.startswith("sum"):  # one rounding of a positive sum for each value added
+            found[name] += UNIT * np.max(exact["n_values"] * array)
+    return found
+
+
+def assert_within(result: Result, exact: Result, allowed: dict[str, float], what: str) -> None:
+    """Compare one lane; counts are whole numbers and agree exactly."""
+    np.testing.assert_array_equal(result["n_values"], exact["n_values"])
+    for name, most in allowed.items():
+        np.testing.assert_allclose(
+            result[name], exact[name], rtol=0, atol=most, err_msg=f"{what}: {name}"
+        )
