@@ -1,0 +1,61 @@
+"""What is measured: nets and tasks of the paper's experiments, data as a run draws them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carrousel.contracts import Network, Task, Training
+from carrousel.experiments.lanes import plan_chunks
+from carrousel.experiments.paper1997 import LSTM_ROWS
+from carrousel.experiments.seeds import generator
+from carrousel.networks import initial_weights
+from carrousel.shapes import Float, check_choice
+
+NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")
+"""Targets at every step; a small and a large alphabet; real values; several blocks of two."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the paper's tables, ready to be learned.
+
+    Args:
+        name: the row.
+        title: the row in words.
+        network: its net.
+        training: its learning rate, and when weights change.
+        task: its task, fixed sets drawn.
+        batch: sequences that a run draws at once for a lane.
+        chunk: sequences that a run learns in one call.
+    """
+
+    name: str
+    title: str
+    network: Network
+    training: Training
+    task: Task
+    batch: int
+    chunk: int
+
+    def weights(self, lanes: int) -> Float[np.ndarray, "B W"]:
+        """Initial weights of the first ``lanes`` trials, float32."""
+        rngs = [generator(0, self.name, lane, "weights") for lane in range(lanes)]
+        return np.stack([initial_weights(self.network, rng) for rng in rngs])
+
+    def rng(self, number: int = 0) -> np.random.Generator:
+        """A generator for training data."""
+        return generator(0, self.name, number, "training")
+
+
+def find_case(name: str) -> Case:
+    """Return the case of that name.
+
+    Raises:
+        UnknownNameError: there is no such case.
+    """
+    row = LSTM_ROWS[check_choice("case", name, NAMES)]
+    task = row.task.draw(generator(0, name, 0, "draw"))
+    batch, chunk = plan_chunks(task.mean_length, row.stop.every)
+    return Case(name, row.title, row.network, row.training, task, batch, chunk)

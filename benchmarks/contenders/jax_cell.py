@@ -1,0 +1,170 @@
+"""The cell of 1997 in JAX, float32: ``jit`` of ``scan`` over sequences of ``vmap`` over nets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from carrousel.contracts import Network
+from carrousel.sequences import Sequences
+from carrousel.shapes import Float, SettingError
+from cases import Case
+from contenders import Outcome
+from contenders.jax_equations import (
+    Net,
+    Shape,
+    learn_by_grad,
+    learn_by_traces,
+    learn_stream,
+)
+from contenders.padding import join_streams, joined, last_only, pad
+
+Gradient = Literal["traces", "stream", "grad"]
+
+
+class Form(NamedTuple):
+    """Which of the ways to the same result."""
+
+    gradient: Gradient
+    one_hot: bool  # whether symbols become vectors, or weights are looked up
+
+
+def forms(case: Case) -> list[Form]:
+    """All forms that can learn a case."""
+    sample = case.task.sample(case.rng(), 4)
+    gradients: list[Gradient] = ["traces" if last_only(sample) else "stream"]
+    if case.training.update == "sequence":
+        gradients.append("grad")
+    ways = (False, True) if sample.symbolic else (False,)
+    return [Form(gradient, one_hot) for gradient in gradients for one_hot in ways]
+
+
+class JaxCell:
+    """Nets as one compiled program; weights stay on the device and are donated to each call.
+
+    Args:
+        case: what is learned.
+        form: one of :func:`forms`.
+        lanes: nets side by side.
+        sequences: sequences of each lane that one call learns.
+
+    Raises:
+        SettingError: the network or training is not of the kind written here.
+    """
+
+    name = "JAX jit(vmap(scan))"
+    exact = True
+
+    def __init__(self, case: Case, form: Form, lanes: int, sequences: int) -> None:
+        _check(case)
+        self.case, self.form, self.n_lanes, self.sequences = case, form, lanes, sequences
+        self.detail = f"{form.gradient}, {lanes} nets"
+        self.detail += ", one-hot" if form.one_hot else ""
+        self._program = _program(_shape(case, form), form.gradient)
+        self._net = _net(case.network, case.weights(lanes))
+        self._errors: Any = None
+        self._offsets = np.zeros(0, np.int64)
+
+    def draw(self, rng: np.random.Generator) -> list[Sequences]:
+        """One part for all lanes: the cheapest way to draw."""
+        return [self.case.task.sample(rng, self.n_lanes * self.sequences)]
+
+    def pack(self, parts: list[Sequences]) -> tuple[Any, ...]:
+        """Rectangles of numbers on the device."""
+        data = joined(parts)
+        self._offsets = data.offsets
+        make = join_streams if self.form.gradient == "stream" else pad
+        return jax.block_until_ready(tuple(map(jnp.asarray, make([data], self.n_lanes))))
+
+    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+        """Begin anew with these weights."""
+        self._net = jax.block_until_ready(_net(self.case.network, weights))
+
+    def learn(self, packed: tuple[Any, ...]) -> None:
+        """Learn all sequences in one call."""
+        self._net, self._errors = jax.block_until_ready(self._program(self._net, packed))
+
+    def outcome(self) -> Outcome:
+        """Weights now, and the errors of the latest :meth:`learn`."""
+        errors = np.asarray(self._errors)  # [N, B], or [K, B] of the steps of a stream
+        if self.form.gradient == "stream":
+            starts = self._offsets[:-1].reshape(self.n_lanes, -1)
+            lanes = [
+                np.add.reduceat(errors[:, lane], start - start[0])
+                for lane, start in enumerate(starts)
+            ]
+            return Outcome(_flat(self.case.network, self._net), np.stack(lanes))
+        return Outcome(_flat(self.case.network, self._net), errors.T)
+
+
+def _check(case: Case) -> None:
+    cell, training = case.network.cell, case.training
+    usual = (cell.g, cell.h, cell.output_gate) == ("[-2,2]", "[-1,1]", True)
+    if not usual or case.network.wiring != "full":
+        raise SettingError(f"{case.name}: only cells with g in [-2,2], h in [-1,1], full wiring")
+    if training.update == "epoch" or training.cells_added_after or training.initial_activation:
+        raise SettingError(f"{case.name}: only nets that start whole, at rest, and learn online")
+
+
+def _shape(case: Case, form: Form) -> Shape:
+    network = case.network
+    return Shape(
+        blocks=network.cell.blocks,
+        block_size=network.cell.block_size,
+        rate=case.training.rate,
+        output_derivative=case.training.output_derivative,
+        each_step=case.training.update == "step",
+        biased=tuple(unit in network.biased_units for unit in range(network.cell.n_units)),
+        one_hot=network.n_inputs if form.one_hot else 0,
+    )
+
+
+def _program(shape: Shape, gradient: Gradient) -> Any:
+    """Compiled: all sequences of all lanes. In what is mapped, lanes are axis 1 behind time."""
+    if gradient == "stream":
+        lanes = jax.vmap(partial(learn_stream, shape), in_axes=(0, 1, 1, 1, 1), out_axes=(0, 1))
+        return jax.jit(lambda net, data: lanes(net, *data), donate_argnums=0)
+    if gradient == "traces":
+        traced = jax.vmap(partial(learn_by_traces, shape), in_axes=(0, None, 1, 0, 0))
+
+        def next_sequence(net: Net, row: Any) -> Any:
+            inputs, lengths, targets, _ = row
+            return traced(net, lengths.max(), inputs, lengths, targets)
+
+    else:
+
+        def next_sequence(net: Net, row: Any) -> Any:
+            inputs, lengths, targets, has = row
+            target_axis = 1 if targets.ndim == 3 else 0
+            mapped = jax.vmap(partial(learn_by_grad, shape), in_axes=(0, 1, 0, target_axis, 1))
+            return mapped(net, inputs, lengths, targets, has)
+
+    return jax.jit(lambda net, data: lax.scan(next_sequence, net, data), donate_argnums=0)
+
+
+def _net(network: Network, weights: Float[np.ndarray, "B W"]) -> Net:
+    parts = network.views(weights)
+    bias = None
+    if network.biased_units:
+        bias = np.zeros((len(weights), network.cell.n_units), np.float32)
+        bias[:, list(network.biased_units)] = parts["hidden_bias"]
+    arrays = parts["hidden_inputs"], parts["hidden_recurrent"], bias, parts["output_cells"]
+    # copies: the program overwrites what it is given
+    return Net(*(None if a is None else jnp.array(a) for a in (*arrays, parts.get("output_bias"))))
+
+
+def _flat(network: Network, net: Net) -> Float[np.ndarray, "B W"]:
+    flat = np.zeros((len(net.inputs), network.n_weights), np.float32)
+    parts = network.views(flat)
+    parts["hidden_inputs"][:], parts["hidden_recurrent"][:] = net.inputs, net.recurrent
+    parts["output_cells"][:] = net.outputs
+    if net.bias is not None:
+        parts["hidden_bias"][:] = np.asarray(net.bias)[:, list(network.biased_units)]
+    if net.output_bias is not None:
+        parts["output_bias"][:] = net.output_bias
+    return flat
