@@ -11,15 +11,14 @@ if TYPE_CHECKING:
 
     from carrousel.experiments.report import Report
 
-WIDE = 110
-"""Columns from which tables show titles, intervals and medians too; also for files and pipes."""
+PIPE_WIDTH = 140
+"""Columns where there is no terminal: nobody wraps lines in a file or a pipe."""
 
 
 def console_of(stream: TextIO) -> Console:
     from rich.console import Console
 
-    # Nobody wraps lines in a file or a pipe, so there they may be long.
-    return Console(file=stream, width=None if stream.isatty() else WIDE + 30, highlight=False)
+    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False)
 
 
 def put(what: RenderableType) -> None:
@@ -30,7 +29,7 @@ def put_report(found: Report) -> None:
     from carrousel.experiments.report import terminal
 
     console = console_of(sys.stdout)
-    console.print(terminal(found, wide=console.width >= WIDE))
+    console.print(terminal(found, width=console.width))
 
 
 def put_json(value: Any) -> None:

@@ -155,33 +155,34 @@ def unstored(experiment: Experiment, trials: Sequence[Trial], seed: int, seconds
 
 
 class Column(NamedTuple):
-    """One column of the main table; ``wide`` ones are left out where 80 columns must do."""
+    """One column of the main table."""
 
     head: str
     cell: Callable[[Entry], str]
-    wide: bool = False
 
 
 COLUMNS = (
     Column("row", lambda entry: entry.experiment.name),
-    Column("task", lambda entry: entry.experiment.title, wide=True),
+    Column("task", lambda entry: entry.experiment.title),
     Column("solved", lambda entry: words.solved(entry.summary)),
-    Column("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95), wide=True),
+    Column("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
     Column("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
     Column("sequences", lambda entry: words.mean_sequences(entry.summary)),
-    Column("median", lambda entry: words.number(entry.summary.sequences_median), wide=True),
+    Column("median", lambda entry: words.number(entry.summary.sequences_median)),
     Column("paper", lambda entry: words.number(entry.summary.published.sequences)),
     Column("ratio", lambda entry: words.ratio(entry.summary)),
     Column("time", lambda entry: words.duration(entry.summary.seconds)),
 )
 TEXT_COLUMNS = ("row", "task")
 """Heads of columns that hold text and stand to the left; figures stand to the right."""
+DISPENSABLE = ("task", "median", "95 %", "time", "ratio")
+"""Heads of columns that a narrow terminal does without, the first to go first."""
 
 
-def terminal(report: Report, *, wide: bool = False) -> RenderableType:
-    """The table for a terminal of 80 columns; ``wide`` adds titles, intervals and medians."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    columns = [column for column in COLUMNS if wide or not column.wide]
+def terminal(report: Report, *, width: int = 80) -> RenderableType:
+    """The table for a terminal, with as many columns as fit; with all figures from 80 on."""
+    columns, gap = _fitting(report.entries, width)
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for column in columns:
         text = column.head in TEXT_COLUMNS
         table.add_column(column.head, justify="left" if text else "right", no_wrap=True)
@@ -189,6 +190,21 @@ def terminal(report: Report, *, wide: bool = False) -> RenderableType:
         table.add_row(*(Text(column.cell(entry), style=_style(entry)) for column in columns))
     lines = [LEGEND, *footnotes(report)]
     return Group(table, Text(), *(Text(line, style="dim") for line in lines))
+
+
+def _fitting(entries: Sequence[Entry], width: int) -> tuple[list[Column], int]:
+    """Columns that fit side by side, and the gap between them."""
+    choices = [
+        ([column for column in COLUMNS if column.head not in DISPENSABLE[:dropped]], gap)
+        for dropped in range(len(DISPENSABLE) + 1)
+        for gap in ((2, 1) if dropped >= DISPENSABLE.index("time") else (2,))
+    ]
+    for columns, gap in choices:
+        cells = [[column.head, *map(column.cell, entries)] for column in columns]
+        needed = sum(max(map(len, one)) for one in cells) + gap * (len(columns) - 1)
+        if needed <= width:
+            return columns, gap
+    return choices[-1]
 
 
 def _style(entry: Entry) -> str:

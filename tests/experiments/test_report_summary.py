@@ -1,0 +1,107 @@
+"""Statistics are those of the textbooks, over solved trials alone."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import fakes
+from carrousel.contracts import Published
+from carrousel.experiments.report_summary import (
+    interval_of_mean,
+    student_975,
+    summarise,
+    wilson,
+)
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 31), 99, 100, 1000])
+def test_students_t(freedom):
+    np.testing.assert_allclose(student_975(freedom), stats.t.ppf(0.975, freedom), rtol=1e-12)
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=2, max_size=40))
+def test_interval_of_a_mean(counts):
+    low, high = interval_of_mean(counts) or (math.nan, math.nan)
+    error = stats.sem(counts)
+    expected = stats.t.interval(0.95, len(counts) - 1, np.mean(counts), error) if error else None
+    want_low, want_high = expected or (np.mean(counts), np.mean(counts))
+    # sums of squares of numbers up to 1e7 in float64: 1e-9 relative leaves a wide margin
+    np.testing.assert_allclose([low, high], [max(0.0, want_low), want_high], rtol=1e-9, atol=1e-6)
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_interval_of_a_rate(case):
+    successes, trials = case
+    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose(wilson(successes, trials) or (), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_no_trial_no_rate():
+    assert wilson(0, 0) is None
+
+
+def mixed():
+    return [
+        fakes.trial(0, sequences=100, steps=1_000, measures={"wrong of 2560": 4.0, "mse": 0.5}),
+        fakes.trial(1, sequences=300, steps=3_000, measures={"wrong of 2560": 8.0}),
+        fakes.trial(2, sequences=200, steps=2_000, measures={"wrong of 2560": 5.0}),
+        fakes.trial(3, ending="budget", sequences=10**6, steps=10**7, measures={"mse": 9.0}),
+        fakes.trial(4, ending="diverged", sequences=7, steps=70, measures={"mse": math.nan}),
+    ]
+
+
+def test_only_solved_trials_count_for_sequences_and_measures():
+    found = summarise(fakes.experiment(), mixed(), 12.5)
+    assert (found.trials, found.successes) == (5, 3)
+    assert found.endings == {"solved": 3, "budget": 1, "diverged": 1}
+    assert (found.sequences_mean, found.sequences_median) == (200.0, 200.0)
+    assert found.measures == {"wrong of 2560": 5.0, "mse": 0.5}
+    assert found.steps == 10_006_070  # of all trials: they were all learned
+    assert found.seconds == 12.5
+
+
+@pytest.mark.parametrize("trials", [[], [fakes.trial(0, ending="budget")]])
+def test_nothing_solved_gives_null(trials):
+    found = summarise(fakes.experiment(), trials, 0.0).as_json()
+    for key in ("sequences_mean", "sequences_median", "sequences_ci95"):
+        assert found[key] is None
+    assert found["successes"] == 0
+
+
+def test_one_solved_trial_has_no_interval():
+    found = summarise(fakes.experiment(), [fakes.trial(0)], 0.0)
+    assert found.sequences_mean == fakes.trial(0).sequences
+    assert found.sequences_ci95 is None
+
+
+def test_json_has_the_promised_keys_and_is_strict():
+    odd = [*mixed(), fakes.trial(5, measures={"mse": math.nan, "other": math.inf})]
+    found = summarise(fakes.experiment(), odd, 1.5).as_json()
+    promised = {
+        *("name", "trials", "successes", "sequences_mean", "sequences_median"),
+        *("sequences_ci95", "seconds", "steps", "published"),
+    }
+    assert promised <= found.keys()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["measures"]["other"] is None
+    assert found["published"] == {
+        "table": "Table 7",
+        "success_percent": 100,
+        "sequences": 74_000,
+        "weights": 93,
+        "trials": 10,
+        "others": {"wrong of 2560": 1},
+    }
+
+
+def test_what_the_paper_does_not_print_is_null():
+    silent = fakes.experiment(published=Published("section 5.2", None, None, None, 18))
+    found = summarise(silent, [], 0.0).as_json()["published"]
+    assert found["success_percent"] is found["sequences"] is found["weights"] is None
