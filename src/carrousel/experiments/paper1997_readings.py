@@ -45,7 +45,7 @@ SQUASHES = Reading(
 MARKED = Reading(
     "task.first_pair",
     "the exception for a marked first pair holds in the input too; its marker is 1",
-    "the text sets the value without saying where; where the input keeps its value, no net can tell "
+    "the text sets the value without saying where; if the input keeps its value, no net can tell "
     "that it does not count, and none of 16 trials of 4-1 met the criterion within 250,000 "
     "sequences",
 )

@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from carrousel.contracts import Errors, Exam, Memory, Task, ExamData
+from carrousel.contracts import Errors, Exam, ExamData, Memory, Task
 from carrousel.sequences import Sequences
 from carrousel.shapes import Int, SettingError, check_int, check_number
 
 FIRST_PART = 16
 GROWTH = 4
 LARGEST_PART = 2**18
-"""ExamData are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
+"""Exams are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
 within the first. A part holds about ``LARGEST_PART`` time steps at most."""
 
 
