@@ -250,7 +250,8 @@ def report_test() -> str:
 
 TEST_TEXT = """`carrousel reproduce vowels`: ten trials of {sequences:,} sequences (200
 rounds), {weights:,} weights. Accuracy on the 370 test utterances, in percent: mean
-**{mean:.2f}**, from {low:.1f} to {high:.1f} ({each}). All ten together took {seconds:.0f} s of processor time.
+**{mean:.2f}**, from {low:.1f} to {high:.1f} ({each}).
+All ten together took {seconds:.0f} s of processor time.
 
 Others on the same split: {others}
 (H. Ismail Fawaz and others, Data Mining and Knowledge Discovery 33, 2019, means of ten runs;
