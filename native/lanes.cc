@@ -3,10 +3,9 @@
 //
 // A round takes one sequence of every lane. Sequences of unequal length end together: a lane whose
 // sequence is shorter becomes live later, and until then keeps its initial state. Within a round,
-// time goes in chunks of at most kChunk steps that end wherever some lane has a target, so weights
-// stand still inside a chunk and traces are stored once per chunk. Nothing of a lane's arithmetic
-// depends on its neighbours: where chunks end changes no sum's order, and a change of weights that
-// waits for the end of a sequence is the same, bit for bit, as one that does not have to.
+// time goes in chunks of at most kChunk steps, during which weights stand still, so that traces and
+// gradients are loaded and stored once per chunk. Nothing of a lane's arithmetic depends on its
+// neighbours: not the order of any sum, nor where it is rounded.
 #include "carrousel.h"
 #include "lanes_errors.h"
 
@@ -68,11 +67,8 @@ class Group {
       if (start_[lane] > ragged_until_) ragged_until_ = start_[lane];
       if (start_[lane] == 0) longest = lane;
     }
-    once_ = true;
-    for (int lane = 0; lane < n_lanes_; ++lane)
-      if (active(lane))
-        once_ = once_ && last_[lane] - next_[lane] == 1 &&
-                lanes_[lane].target_steps[next_[lane]] + 1 == lanes_[lane].offsets[n + 1];
+    const Index target = next_target();
+    late_ = job_.update == Update::sequence && target < length_ && target >= length_ - kChunk;
     // Elements of the vector that hold no lane see what the longest lane sees, and learn nothing.
     for (int lane = n_lanes_; lane < V; ++lane) {
       source_[lane] = source_[longest], first_[lane] = first_[longest];
@@ -84,15 +80,15 @@ class Group {
     if (p_.learn) clear_traces(p_);
   }
 
-  // First step after `t` at which the chunk that starts there must end.
-  Index chunk_end(Index t) const {
-    Index end = t + kChunk < length_ ? t + kChunk : length_;
+  // Time of the round at which some lane has its next target.
+  Index next_target() const {
+    Index soonest = length_;
     for (int lane = 0; lane < n_lanes_; ++lane)
       if (next_[lane] < last_[lane]) {
-        const Index at = lanes_[lane].target_steps[next_[lane]] - first_[lane] + start_[lane] + 1;
-        if (at < end) end = at;
+        const Index at = lanes_[lane].target_steps[next_[lane]] - first_[lane] + start_[lane];
+        if (at < soonest) soonest = at;
       }
-    return end;
+    return soonest;
   }
 
   void stage_inputs(Index t, Index steps) {
@@ -165,33 +161,24 @@ class Group {
   }
 
   template <bool Learn>
-  void forward(Index t, Index steps) {
-    if (t >= ragged_until_) {
-      for (Index k = 0; k < steps; ++k) forward_.step<Learn, false>(p_, k, ivec{});
-      return;
-    }
-    for (Index k = 0; k < steps; ++k) {
-      ivec live;
-      for (int lane = 0; lane < V; ++lane) live[lane] = t + k >= start_[lane] ? -1 : 0;
-      forward_.step<Learn, true>(p_, k, live);
-    }
+  void step(Index t, Index k) {
+    if (t >= ragged_until_) return forward_.step<Learn, false>(p_, k, ivec{});
+    ivec live;
+    for (int lane = 0; lane < V; ++lane) live[lane] = t + k >= start_[lane] ? -1 : 0;
+    forward_.step<Learn, true>(p_, k, live);
   }
 
-  // Whether some lane has a target at the chunk's last step; fills the event.
-  bool event_at(Index t, Index steps) {
-    bool any = false;
-    event_.k = steps - 1;
+  // Turns to the targets of step k of the chunk that began at t.
+  void meet_targets(Index t, Index k) {
+    event_.k = k;
     for (int lane = 0; lane < V; ++lane) {
       event_.target[lane] = -1;
       if (next_[lane] < last_[lane] &&
-          lanes_[lane].target_steps[next_[lane]] == position(lane, t + steps - 1)) {
+          lanes_[lane].target_steps[next_[lane]] == position(lane, t + k))
         event_.target[lane] = next_[lane]++;
-        any = true;
-      }
     }
-    for (Index c = 0; any && c < p_.C; ++c)
+    for (Index c = 0; c < p_.C; ++c)
       p_.cell_out[c] = cells_on_ ? p_.cell_out[c] : splat(0.0f);
-    return any;
   }
 
   void predict_event() {
@@ -222,26 +209,73 @@ class Group {
       }
   }
 
-  // `last`: the round ends here, so nothing more will be gathered for it.
-  void learn_event(bool last) {
-    const bool direct =
-        job_.update == Update::step || (job_.update == Update::sequence && last && !pending_);
-    pending_ = pending_ || !direct;
+  // Errors of the event's step, and the change of output weights or of their gradients.
+  void learn_outputs() {
     output_errors();
     for (Index c = 0; c < p_.C; ++c) p_.back[c] = cells_on_ ? p_.back[c] : splat(0.0f);
-    inner_errors(p_, forward_.h);
-    if (!p_.output_rows) ColumnOutputs::learn(p_, event_.k, rate_, direct);
-    learn_hidden(p_, event_.k, rate_, direct);
-    if (!p_.rows) return;
+    inner_errors(p_, forward_.h, event_.k);
+    if (!p_.output_rows) {
+      ColumnOutputs::learn(p_, event_.k, p_.accumulate ? splat(1.0f) : rate_);
+      return;
+    }
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (event_.wanted(lane))
+        RowOutputs::learn(p_, lane, rows_.symbol[event_.k][lane],
+                          p_.accumulate ? 1.0f : lanes_[lane].rate);
+  }
+
+  // Weights change at every step that has a target, so a chunk ends there.
+  void learn_by_step(Index t, Index steps, Index target) {
+    for (Index k = 0; k < steps; ++k) step<true>(t, k);
+    add_products(p_, traces(p_), steps);
+    if (p_.rows) rows_.gather(p_, steps), rows_.remember(p_, steps, round_ + 1);
+    if (target >= t + steps) return;
+    meet_targets(t, steps - 1);
+    learn_outputs();
+    learn_step(p_, event_.k, rate_);
+    for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
+      if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
+  }
+
+  // Weights stand still during the sequence: errors of a chunk are gathered, then spread at once.
+  void learn_by_chunk(Index t, Index steps, Index target) {
+    const bool wanted = target < t + steps, last = t + steps == length_;
+    Index filled = 0;  // steps whose errors are written
+    for (Index k = 0; k < steps; ++k) {
+      step<true>(t, k);
+      if (t + k != target) continue;
+      clear_errors(filled, k);
+      meet_targets(t, k);
+      learn_outputs();
+      filled = k + 1;
+      target = next_target();
+    }
+    if (p_.rows && !late_) rows_.remember(p_, steps, round_ + 1);
+    if (wanted) {
+      clear_errors(filled, steps);
+      learn_chunk(p_, steps);
+      if (p_.rows) learn_rows(steps);
+      pending_ = true;
+    }
+    if (last) return;  // nobody would read the traces
+    add_products(p_, traces(p_), steps);
+    if (p_.rows) rows_.gather(p_, steps);
+  }
+
+  void clear_errors(Index from, Index to) {
+    clear(p_.error_cell + from * p_.C, (to - from) * p_.C);
+    clear(p_.error_gate + from * p_.B, (to - from) * p_.B);
+  }
+
+  void learn_rows(Index steps) {
     for (int lane = 0; lane < n_lanes_; ++lane) {
-      if (!event_.wanted(lane)) continue;
-      const std::int32_t symbol = rows_.symbol[event_.k][lane];
-      if (once_)
-        Rows::learn_once(p_, lane, lanes_[lane].symbols + first_[lane], length_ - start_[lane],
-                         lanes_[lane].rate, direct);
+      if (!active(lane)) continue;
+      rows_.spread(p_, lane, steps);
+      if (late_)
+        Rows::reach_and_apply(p_, lane, lanes_[lane].symbols + first_[lane],
+                              length_ - start_[lane], lanes_[lane].rate);
       else
-        Rows::learn(p_, lane, symbol, lanes_[lane].rate, direct);
-      if (p_.output_rows) RowOutputs::learn(p_, lane, symbol, lanes_[lane].rate, direct);
+        Rows::reach(p_, lane);
     }
   }
 
@@ -274,24 +308,36 @@ class Group {
   void round(Index n) {
     begin_round(n);
     for (Index t = 0; t < length_;) {
-      const Index end = chunk_end(t), steps = end - t;
+      const Index target = next_target(), steps = chunk_steps(t, target);
       stage_inputs(t, steps);
-      if (p_.learn) {
-        forward<true>(t, steps);
-        gather_traces(p_, steps);
-        if (p_.rows) rows_.gather(p_, steps);
-        if (p_.rows && !once_) rows_.remember(p_, steps, n + 1);
-        if (event_at(t, steps)) learn_event(end == length_);
+      if (!p_.learn) {
+        for (Index k = 0; k < steps; ++k) step<false>(t, k);
+        if (target < t + steps) meet_targets(t, steps - 1), predict_event();
+      } else if (p_.accumulate) {
+        learn_by_chunk(t, steps, target);
       } else {
-        forward<false>(t, steps);
-        if (event_at(t, steps)) predict_event();
+        learn_by_step(t, steps, target);
       }
-      if (p_.shape.full)
-        for (Index u = 0; u < p_.U; ++u)
-          Forward::hidden(p_, 0)[u] = Forward::hidden(p_, steps)[u];
-      t = end;
+      carry(steps);
+      t += steps;
     }
     if (p_.learn) end_round();
+  }
+
+  // Gathering chunks are counted from the end of the round, which is the end of every lane's
+  // sequence: so where they end does not depend on a lane's neighbours. Others end at targets.
+  Index chunk_steps(Index t, Index target) const {
+    const Index left = length_ - t;
+    if (p_.accumulate) return left % kChunk ? left % kChunk : kChunk;
+    const Index most = left < kChunk ? left : kChunk;
+    return target - t < most ? target - t + 1 : most;
+  }
+
+  void carry(Index steps) {
+    if (!p_.shape.full || steps == 0) return;
+    const vec* last = Forward::hidden(p_, steps);
+    vec* first = Forward::hidden(p_, 0);
+    for (Index u = 0; u < p_.U; ++u) first[u] = last[u];
   }
 
   const Job& job_;
@@ -306,8 +352,8 @@ class Group {
   Index round_ = 0, length_ = 0, ragged_until_ = 0;
   const Lane* source_[V];  // whose data an element of the vector sees
   Index start_[V], first_[V], next_[V], last_[V];
-  bool pending_ = false;
-  bool once_ = false;  // every sequence of this round has one target, at its end
+  bool pending_ = false;  // gradients were gathered in this round
+  bool late_ = false;     // all targets are in the round's last chunk, and no gradient outlives it
 };
 
 std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }

@@ -1,5 +1,5 @@
-// Errors of cells and gates, and the change of every hidden weight held as columns:
-// equations (21) to (28).
+// Errors of cells and gates, and the change of hidden weights held as columns: equations (21) to
+// (28).
 #pragma once
 
 #include "lanes_outputs.h"
@@ -8,52 +8,85 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 // From the error at each cell's output (p.back) to the errors inside: equations (21) and (23).
-inline void inner_errors(const Plan& p, const Squasher& h) {
+inline void inner_errors(const Plan& p, const Squasher& h, Index k) {
+  vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
   for (Index j = 0, c = 0; j < p.B; ++j) {
     const vec y_out = p.shape.output_gate ? p.unit_y[p.B + p.C + j] : splat(1.0f);
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-      p.error_cell[c] = y_out * h.slope(p.squashed[c]) * p.back[c];
+      error_cell[c] = y_out * h.slope(p.squashed[c]) * p.back[c];
       gate += p.squashed[c] * p.back[c];
     }
-    p.error_gate[j] = p.shape.output_gate ? logistic_slope(y_out) * gate : splat(0.0f);
+    error_gate[j] = p.shape.output_gate ? logistic_slope(y_out) * gate : splat(0.0f);
   }
 }
 
-// The change of all weights from one source, given its traces and its activation.
-inline void learn_from(const Plan& p, const vec* trace, vec activation, vec* weight, vec* gradient,
-                       vec rate, bool direct, bool gates, bool cells) {
+// Adds error times trace for every unit that has traces, equations (26) and (28), to one row of
+// sums; `scale` is the learning rate where the row holds weights.
+inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
+                       bool gates, bool cells) {
   for (Index j = 0, c = 0; j < p.B; ++j) {
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-      gate += p.error_cell[c] * trace[c];
-      if (cells)
-        move(weight[p.B + c], gradient[p.B + c], p.error_cell[c] * trace[p.C + c], rate, direct);
+      gate += error[c] * trace[c];
+      if (cells) row[p.B + c] += scale * (error[c] * trace[p.C + c]);
     }
-    if (gates) move(weight[j], gradient[j], gate, rate, direct);
+    if (gates) row[j] += scale * gate;
   }
-  if (!p.shape.output_gate || !gates) return;
-  const Index first = p.B + p.C;
-  for (Index j = 0; j < p.B; ++j)
-    move(weight[first + j], gradient[first + j], p.error_gate[j] * activation, rate, direct);
 }
 
-inline void learn_hidden(const Plan& p, Index k, vec rate, bool direct) {
-  for (Index s = 0; s < p.S; ++s) {
-    vec* weight = p.hidden_w + s * p.U;
-    vec* gradient = p.accumulate ? p.hidden_g + s * p.U : weight;
-    learn_from(p, p.trace + s * p.F, p.sources[k * p.S + s], weight, gradient, rate, direct, true,
-               true);
-  }
-  learn_from(p, p.trace_b, splat(1.0f), p.hidden_b, p.hidden_gb, rate, direct, p.shape.gate_bias,
-             p.shape.cell_bias);
+// Changes hidden weights at once, by the errors of step k; traces include that step.
+inline void learn_step(const Plan& p, Index k, vec rate) {
+  const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
+  const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
+    add_traced(p, trace, error_cell, weight, rate, gates, cells);
+    if (!p.shape.output_gate || !gates) return;
+    for (Index j = 0; j < p.B; ++j)
+      weight[p.B + p.C + j] += rate * (error_gate[j] * activation);
+  };
+  for (Index s = 0; s < p.S; ++s)
+    learn(p.trace + s * p.F, p.sources[k * p.S + s], p.hidden_w + s * p.U, true, true);
+  learn(p.trace_b, splat(1.0f), p.hidden_b, p.shape.gate_bias, p.shape.cell_bias);
 }
 
+// Gathers the gradient of a whole chunk of steps. Traces must not yet include the chunk.
+//
+// The error of step k meets the trace of that step: the trace from before the chunk, plus the
+// products of steps up to k. Summed over the chunk's errors, what was there before meets the sum of
+// all of them (`reach`), and the product of step i meets the sum of those from i on; so `spread`,
+// what step i adds to the gradient for each unit and source, takes one multiplication.
+inline void learn_chunk(const Plan& p, Index steps) {
+  const Index gates = p.B + p.C;
+  clear(p.reach, p.C);
+  for (Index k = steps - 1; k >= 0; --k) {
+    const vec *by_gate = p.factors + k * round_up(p.F, 4), *by_cell = by_gate + p.C;
+    vec* spread = p.spread + k * p.U;
+    for (Index j = 0, c = 0; j < p.B; ++j) {
+      vec gate = splat(0.0f);
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        const vec reach = p.reach[c] += p.error_cell[k * p.C + c];
+        gate += by_gate[c] * reach;
+        spread[p.B + c] = by_cell[c] * reach;
+      }
+      spread[j] = gate;
+      if (p.shape.output_gate) spread[gates + j] = p.error_gate[k * p.B + j];
+    }
+  }
+  const vec one = splat(1.0f);
+  for (Index s = 0; s < p.S; ++s)
+    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, true, true);
+  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, true, true);
+  add_products(p, gradients(p), steps);
+}
+
+// Changes hidden weights by what was gathered. Units without a bias gathered one nobody wants.
 inline void apply_hidden(const Plan& p, vec rate) {
   for (Index i = 0; i < p.S * p.U; ++i)
     p.hidden_w[i] += rate * p.hidden_g[i], p.hidden_g[i] = splat(0.0f);
-  for (Index u = 0; u < p.U; ++u)
-    p.hidden_b[u] += rate * p.hidden_gb[u], p.hidden_gb[u] = splat(0.0f);
+  for (Index u = 0; u < p.U; ++u) {
+    if (p.shape.biased(u)) p.hidden_b[u] += rate * p.hidden_gb[u];
+    p.hidden_gb[u] = splat(0.0f);
+  }
 }
 
 }  // namespace

@@ -31,13 +31,6 @@ inline float target_of(const Lane& lane, Index row, Index output, Index outputs)
                       : lane.targets[row * outputs + output];
 }
 
-inline void move(vec& weight, vec& gradient, vec by, vec rate, bool direct) {
-  if (direct)
-    weight += rate * by;
-  else
-    gradient += by;
-}
-
 // Outputs held as columns: sources are the inputs (layered wiring) and the cells.
 struct ColumnOutputs {
   static vec source(const Plan& p, Index k, Index q) {
@@ -78,16 +71,16 @@ struct ColumnOutputs {
     }
   }
 
-  static void learn(const Plan& p, Index k, vec rate, bool direct) {
-    vec* gradient = p.accumulate ? p.output_g : p.output_w;
+  // Equation (22), into the weights or into their gradients; `scale` is the rate or 1.
+  static void learn(const Plan& p, Index k, vec scale) {
+    vec* into = p.accumulate ? p.output_g : p.output_w;
     for (Index q = 0; q < p.P; ++q) {
       const vec x = source(p, k, q);
-      for (Index o = 0; o < p.O; ++o)
-        move(p.output_w[q * p.O + o], gradient[q * p.O + o], p.output_e[o] * x, rate, direct);
+      for (Index o = 0; o < p.O; ++o) into[q * p.O + o] += scale * (p.output_e[o] * x);
     }
     if (!p.shape.output_bias) return;
-    for (Index o = 0; o < p.O; ++o)
-      move(p.output_b[o], p.output_gb[o], p.output_e[o], rate, direct);
+    into = p.accumulate ? p.output_gb : p.output_b;
+    for (Index o = 0; o < p.O; ++o) into[o] += scale * p.output_e[o];
   }
 
   static void apply(const Plan& p, vec rate) {
@@ -102,7 +95,8 @@ struct ColumnOutputs {
 struct RowOutputs {
   struct View {
     Index size;
-    vec *w, *b, *e, *input, *g, *gb, *input_g;
+    vec *w, *b, *e, *input, *g, *gb;
+    vec* input_g;  // gradients of the symbol's row, or where none are gathered, the row itself
     View(const Plan& p, int lane, Index symbol) : size(p.padded_outputs / V) {
       const auto as_vec = [](float* f) { return reinterpret_cast<vec*>(f); };
       const Index at = lane * p.padded_outputs;
@@ -167,16 +161,15 @@ struct RowOutputs {
     }
   }
 
-  static void learn(const Plan& p, int lane, Index symbol, float rate, bool direct) {
+  static void learn(const Plan& p, int lane, Index symbol, float scale) {
     const View view(p, lane, symbol);
-    const vec rates = splat(rate);
+    vec* const w = p.accumulate ? view.g : view.w;
+    vec* const b = p.accumulate ? view.gb : view.b;
     for (Index i = 0; i < view.size; ++i) {
-      const vec e = view.e[i];
-      move(view.input[i], view.input_g[i], e, rates, direct);
-      if (p.shape.output_bias) move(view.b[i], view.gb[i], e, rates, direct);
-      for (Index c = 0; c < p.C; ++c)
-        move(view.w[c * view.size + i], view.g[c * view.size + i], e * p.cell_out[c][lane], rates,
-             direct);
+      const vec e = scale * view.e[i];
+      view.input_g[i] += e;
+      if (p.shape.output_bias) b[i] += e;
+      for (Index c = 0; c < p.C; ++c) w[c * view.size + i] += e * p.cell_out[c][lane];
     }
   }
 

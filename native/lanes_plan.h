@@ -46,7 +46,8 @@ class Carver {
 
 struct Plan {
   Shape shape;
-  bool learn, accumulate;  // accumulate: weights change later than the error that moves them
+  bool learn;
+  bool accumulate;         // gradients are gathered: weights change at the end of a sequence or epoch
   bool rows;               // symbols come as rows
   bool output_rows;        // outputs see those symbols as well
   Index I, O, B, C, U, F;
@@ -59,7 +60,9 @@ struct Plan {
   vec *sources, *input_nets, *nets, *factors;
   vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
   vec *output_w, *output_b, *output_g, *output_gb;
-  vec *state, *squashed, *cell_out, *unit_y, *back, *error_cell, *error_gate;
+  vec *state, *squashed, *cell_out, *unit_y, *back;
+  vec *error_cell, *error_gate;  // of every step of a chunk
+  vec *spread, *reach;           // see learn_chunk()
   vec *output_y, *output_e;
   // rows, for each lane
   float *table, *row_error, *output_table, *output_table_g, *output_row_w, *output_row_g, *output_row_b,
@@ -117,7 +120,8 @@ struct Plan {
     output_e = carver.take<vec>(columns);
     state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
     unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
-    error_cell = carver.take<vec>(C), error_gate = carver.take<vec>(B);
+    error_cell = carver.take<vec>(kChunk, C), error_gate = carver.take<vec>(kChunk, B);
+    spread = carver.take<vec>(kChunk, accumulate ? U : 0), reach = carver.take<vec>(C);
   }
 
   void carve_rows(Carver& carver) {

@@ -56,100 +56,116 @@ struct Rows {
       }
   }
 
-  // Equations (26) and (28) for the row of one symbol; errors are those of take_errors().
-  static void learn_row(const Plan& p, int lane, Index symbol, float rate, bool direct) {
-    float* weight = p.row(lane, symbol);
-    float* gradient = p.accumulate ? p.gradient_row(lane, symbol) : weight;
-    const float* trace = p.trace_row(lane, symbol);
-    const float* error = p.row_error;
+  // Equations (26) and (28) for the row of one symbol: error times trace, into weights or gradients.
+  // `error` holds a lane's cell errors twice, for the traces of input gates and those of cells.
+  static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
+                         float scale) {
     if (p.shape.block_size == 1) {  // weights and traces then stand in the same order
-      for (Index f = 0; f < p.row_traces; f += 4) {
-        const quad by = *reinterpret_cast<const quad*>(error + f) *
-                        *reinterpret_cast<const quad*>(trace + f);
-        if (direct)
-          *reinterpret_cast<quad*>(weight + f) += rate * by;
-        else
-          *reinterpret_cast<quad*>(gradient + f) += by;
-      }
+      for (Index f = 0; f < p.row_traces; f += 4)
+        *reinterpret_cast<quad*>(into + f) +=
+            scale * (*reinterpret_cast<const quad*>(error + f) *
+                     *reinterpret_cast<const quad*>(trace + f));
       return;
     }
     for (Index j = 0, c = 0; j < p.B; ++j) {
       float gate = 0.0f;
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         gate += error[c] * trace[c];
-        move(weight[p.B + c], gradient[p.B + c], error[c] * trace[p.C + c], rate, direct);
+        into[p.B + c] += scale * (error[c] * trace[p.C + c]);
       }
-      move(weight[j], gradient[j], gate, rate, direct);
+      into[j] += scale * gate;
     }
   }
 
-  // A lane's cell errors, once for the traces of input gates and once for those of cells.
-  static void take_errors(const Plan& p, int lane) {
+  static float element(const vec* v, int lane) { return reinterpret_cast<const float*>(v)[lane]; }
+
+  static const float* take_errors(const Plan& p, const vec* error, int lane) {
     for (Index c = 0; c < p.C; ++c)
-      p.row_error[c] = p.row_error[p.C + c] =
-          reinterpret_cast<const float*>(p.error_cell + c)[lane];
+      p.row_error[c] = p.row_error[p.C + c] = element(error + c, lane);
+    return p.row_error;
   }
 
-  // Output gates, equation (22): they have no traces, so only the current symbol's row changes.
-  static void learn_output_gates(const Plan& p, int lane, Index symbol, float rate, bool direct) {
-    if (!p.shape.output_gate) return;
-    float* weight = p.row(lane, symbol) + p.B + p.C;
-    float* gradient = p.accumulate ? p.gradient_row(lane, symbol) + p.B + p.C : weight;
-    for (Index j = 0; j < p.B; ++j)
-      move(weight[j], gradient[j], reinterpret_cast<const float*>(p.error_gate + j)[lane], rate,
-           direct);
-  }
-
-  // Every row this sequence has touched, while more errors may come.
-  static void learn(const Plan& p, int lane, Index current, float rate, bool direct) {
-    take_errors(p, lane);
-    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i)
-      learn_row(p, lane, p.touched[lane * p.I + i], rate, direct);
-    learn_output_gates(p, lane, current, rate, direct);
-  }
-
-  // The same for the only error of a sequence, at its end: traces are used up on the way, so a
-  // symbol met twice adds nothing the second time and none has to be remembered.
-  static void learn_once(const Plan& p, int lane, const std::int32_t* symbols, Index steps,
-                         float rate, bool direct) {
-    take_errors(p, lane);
-    for (Index t = 0; t < steps; ++t) {
-      learn_row(p, lane, symbols[t], rate, direct);
-      clear(p, lane, symbols[t]);
+  // Changes every row this sequence has touched at once, by the errors of step k.
+  void learn_step(const Plan& p, int lane, Index k, float rate) const {
+    const float* error = take_errors(p, p.error_cell + k * p.C, lane);
+    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
+      const std::int32_t s = p.touched[lane * p.I + i];
+      add_traced(p, p.trace_row(lane, s), error, p.row(lane, s), rate);
     }
-    learn_output_gates(p, lane, symbols[steps - 1], rate, direct);
+    if (!p.shape.output_gate) return;
+    float* weight = p.row(lane, symbol[k][lane]) + p.B + p.C;
+    for (Index j = 0; j < p.B; ++j)
+      weight[j] += rate * element(p.error_gate + k * p.B + j, lane);
   }
 
-  static void clear(const Plan& p, int lane, Index symbol) {
+  // Gathers the gradients of a chunk as learn_chunk() does, first those of its own steps.
+  void spread(const Plan& p, int lane, Index steps) const {
+    for (Index k = 0; k < steps; ++k) {
+      if (symbol[k][lane] < 0) continue;
+      float* gradient = p.gradient_row(lane, symbol[k][lane]);
+      for (Index u = 0; u < p.U; ++u) gradient[u] += element(p.spread + k * p.U + u, lane);
+    }
+  }
+
+  // Then those of the rows touched before it.
+  static void reach(const Plan& p, int lane) {
+    const float* error = take_errors(p, p.reach, lane);
+    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
+      const std::int32_t s = p.touched[lane * p.I + i];
+      add_traced(p, p.trace_row(lane, s), error, p.gradient_row(lane, s), 1.0f);
+    }
+  }
+
+  // The same where no more errors come in this sequence: traces and gradients are used up on the
+  // way, so a symbol met twice adds nothing the second time and none has to be remembered.
+  static void reach_and_apply(const Plan& p, int lane, const std::int32_t* symbols, Index steps,
+                              float rate) {
+    const float* error = take_errors(p, p.reach, lane);
+    const bool aligned = p.shape.block_size == 1 && !p.output_rows;
+    for (Index t = 0; t < steps; ++t) {
+      const Index s = symbols[t];
+      float* gradient = p.gradient_row(lane, s);
+      if (aligned && t + kChunk < steps) {  // no gradient but those of traces: one pass
+        quad* weight = reinterpret_cast<quad*>(p.row(lane, s));
+        for (Index f = 0; f < p.row_traces / 4; ++f) {
+          quad& trace = reinterpret_cast<quad*>(p.trace_row(lane, s))[f];
+          quad& gathered = reinterpret_cast<quad*>(gradient)[f];
+          weight[f] += rate * (gathered + reinterpret_cast<const quad*>(error)[f] * trace);
+          gathered = trace = quad{};
+        }
+        continue;
+      }
+      add_traced(p, p.trace_row(lane, s), error, gradient, 1.0f);
+      clear_trace(p, lane, s);
+      apply(p, lane, s, rate);
+    }
+  }
+
+  static void clear_trace(const Plan& p, int lane, Index symbol) {
     quad* trace = reinterpret_cast<quad*>(p.trace_row(lane, symbol));
     for (Index f = 0; f < p.row_traces / 4; ++f) trace[f] = quad{};
   }
 
-  // Moves one weight now, or its gradient.
-  static void move(float& weight, float& gradient, float by, float rate, bool direct) {
-    if (direct)
-      weight += rate * by;
-    else
-      gradient += by;
-  }
-
   // Applies gradients gathered in the rows of one symbol, and clears them.
   static void apply(const Plan& p, int lane, Index symbol, float rate) {
-    float* weight = p.row(lane, symbol);
-    float* gradient = p.gradient_row(lane, symbol);
-    for (Index u = 0; u < p.U; ++u) weight[u] += rate * gradient[u], gradient[u] = 0.0f;
+    quad* weight = reinterpret_cast<quad*>(p.row(lane, symbol));
+    quad* gradient = reinterpret_cast<quad*>(p.gradient_row(lane, symbol));
+    for (Index u = 0; u < p.row_weights / 4; ++u) {
+      weight[u] += rate * gradient[u];
+      gradient[u] = quad{};
+    }
     if (!p.output_rows) return;
-    weight = p.output_row(p.output_table, lane, symbol);
-    gradient = p.output_row(p.output_table_g, lane, symbol);
+    float* output = p.output_row(p.output_table, lane, symbol);
+    float* output_gradient = p.output_row(p.output_table_g, lane, symbol);
     for (Index o = 0; o < p.padded_outputs; ++o)
-      weight[o] += rate * gradient[o], gradient[o] = 0.0f;
+      output[o] += rate * output_gradient[o], output_gradient[o] = 0.0f;
   }
 
   // After a sequence: its traces go, and what it gathered is applied if it is time.
   static void finish(const Plan& p, int lane, float rate, bool apply_gradients) {
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
       const std::int32_t symbol = p.touched[lane * p.I + i];
-      clear(p, lane, symbol);
+      clear_trace(p, lane, symbol);
       if (apply_gradients) apply(p, lane, symbol, rate);
     }
     p.touched_count[lane] = 0;

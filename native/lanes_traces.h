@@ -1,7 +1,6 @@
-// Traces ds/dw, equations (25) and (27), gathered over the steps of a chunk.
+// Sums of products over the steps of a chunk: traces ds/dw, equations (25) and (27), and gradients.
 //
-// trace[s][f] += sum_k factor[k][f] source[k][s], added step by step in order of time, so that the
-// result does not depend on where chunks end.
+// sum[s][f] += sum_k factor[k][f] source[k][s], added in order of time.
 #pragma once
 
 #include "lanes_forward.h"
@@ -9,38 +8,60 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
+inline void clear(vec* first, Index count) {
+  for (Index i = 0; i < count; ++i) first[i] = splat(0.0f);
+}
+
+// Where products go: one row of `width` sums for each source, and one more for the biases.
+struct Sums {
+  vec *sum, *bias;
+  Index width;
+  const vec* factors;  // [K, stride]
+  Index stride;
+};
+
+inline Sums traces(const Plan& p) {
+  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4)};
+}
+
+inline Sums gradients(const Plan& p) {
+  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U};
+}
+
 inline void clear_traces(const Plan& p) {
-  for (Index i = 0; i < p.S * p.F; ++i) p.trace[i] = splat(0.0f);
-  for (Index f = 0; f < p.F; ++f) p.trace_b[f] = splat(0.0f);
+  clear(p.trace, p.S * p.F);
+  clear(p.trace_b, p.F);
 }
 
 template <int Sources, int Factors>
-inline void trace_tile(const Plan& p, Index steps, Index s0, Index f0) {
+inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index f0) {
   vec sum[Sources][Factors];
+  vec* out = to.sum + s0 * to.width + f0;
   for (int i = 0; i < Sources; ++i)
-    for (int j = 0; j < Factors; ++j) sum[i][j] = p.trace[(s0 + i) * p.F + f0 + j];
-  const vec* factor = p.factors + f0;
+    for (int j = 0; j < Factors; ++j) sum[i][j] = out[i * to.width + j];
+  const vec* factor = to.factors + f0;
   const vec* source = p.sources + s0;
-  for (Index k = 0; k < steps; ++k, factor += round_up(p.F, 4), source += p.S)
+  const Index factor_stride = to.stride, source_stride = p.S;
+  for (Index k = 0; k < steps; ++k, factor += factor_stride, source += source_stride)
     for (int i = 0; i < Sources; ++i) {
       const vec x = source[i];
       for (int j = 0; j < Factors; ++j) sum[i][j] += factor[j] * x;
     }
   for (int i = 0; i < Sources; ++i)
-    for (int j = 0; j < Factors; ++j) p.trace[(s0 + i) * p.F + f0 + j] = sum[i][j];
+    for (int j = 0; j < Factors; ++j) out[i * to.width + j] = sum[i][j];
 }
 
-inline void gather_traces(const Plan& p, Index steps) {
-  in_blocks<4>(p.F, [&]<int Factors>(Index f0) {
+inline void add_products(const Plan& p, const Sums& to, Index steps) {
+  in_blocks<4>(to.width, [&]<int Factors>(Index f0) {
     in_blocks<kAccumulators / 4>(p.S, [&]<int Sources>(Index s0) {
-      trace_tile<Sources, Factors>(p, steps, s0, f0);
+      add_tile<Sources, Factors>(p, to, steps, s0, f0);
     });
   });
   if (!p.shape.gate_bias && !p.shape.cell_bias) return;
-  for (Index f = 0; f < p.F; ++f) {
-    vec sum = p.trace_b[f];
-    for (Index k = 0; k < steps; ++k) sum += p.factors[k * round_up(p.F, 4) + f];
-    p.trace_b[f] = sum;
+  for (Index f = 0; f < to.width; ++f) {
+    vec sum = to.bias[f];
+    for (Index k = 0; k < steps; ++k) sum += to.factors[k * to.stride + f];
+    to.bias[f] = sum;
   }
 }
 
