@@ -181,6 +181,16 @@ class Group {
       p_.cell_out[c] = cells_on_ ? p_.cell_out[c] : splat(0.0f);
   }
 
+  void predict_chunk(Index t, Index steps, Index target) {
+    for (Index k = 0; k < steps; ++k) {
+      step<false>(t, k);
+      if (t + k != target) continue;
+      meet_targets(t, k);
+      predict_event();
+      target = next_target();
+    }
+  }
+
   void predict_event() {
     if (!p_.output_rows) ColumnOutputs::forward(p_, event_.k);
     for (int lane = 0; lane < n_lanes_; ++lane) {
@@ -311,8 +321,7 @@ class Group {
       const Index target = next_target(), steps = chunk_steps(t, target);
       stage_inputs(t, steps);
       if (!p_.learn) {
-        for (Index k = 0; k < steps; ++k) step<false>(t, k);
-        if (target < t + steps) meet_targets(t, steps - 1), predict_event();
+        predict_chunk(t, steps, target);
       } else if (p_.accumulate) {
         learn_by_chunk(t, steps, target);
       } else {
@@ -324,13 +333,12 @@ class Group {
     if (p_.learn) end_round();
   }
 
-  // Gathering chunks are counted from the end of the round, which is the end of every lane's
-  // sequence: so where they end does not depend on a lane's neighbours. Others end at targets.
+  // Chunks are counted from the end of the round, which is the end of every lane's sequence: so
+  // where they end does not depend on a lane's neighbours. Weights that change by step end them.
   Index chunk_steps(Index t, Index target) const {
-    const Index left = length_ - t;
-    if (p_.accumulate) return left % kChunk ? left % kChunk : kChunk;
-    const Index most = left < kChunk ? left : kChunk;
-    return target - t < most ? target - t + 1 : most;
+    const Index left = length_ - t, most = left % kChunk ? left % kChunk : kChunk;
+    const bool cut = p_.learn && !p_.accumulate && target - t < most;
+    return cut ? target - t + 1 : most;
   }
 
   void carry(Index steps) {

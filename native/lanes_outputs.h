@@ -118,7 +118,8 @@ struct RowOutputs {
     const View view(p, lane, symbol);
     for (Index i = 0; i < view.size; ++i) {
       const vec y = logistic(net(p, view, lane, i));
-      for (Index o = i * V; o < p.O && o < (i + 1) * V; ++o) outputs[o] = y[o - i * V];
+      const Index left = p.O - i * V;
+      __builtin_memcpy(outputs + i * V, &y, sizeof(float) * (left < V ? left : V));
     }
   }
 
