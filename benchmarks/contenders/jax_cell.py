@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,26 +22,8 @@ from contenders.jax_equations import (
     learn_by_traces,
     learn_stream,
 )
-from contenders.padding import join_streams, joined, last_only, pad
-
-Gradient = Literal["traces", "stream", "grad"]
-
-
-class Form(NamedTuple):
-    """Which of the ways to the same result."""
-
-    gradient: Gradient
-    one_hot: bool  # whether symbols become vectors, or weights are looked up
-
-
-def forms(case: Case) -> list[Form]:
-    """All forms that can learn a case."""
-    sample = case.task.sample(case.rng(), 4)
-    gradients: list[Gradient] = ["traces" if last_only(sample) else "stream"]
-    if case.training.update == "sequence":
-        gradients.append("grad")
-    ways = (False, True) if sample.symbolic else (False,)
-    return [Form(gradient, one_hot) for gradient in gradients for one_hot in ways]
+from contenders.jax_tuning import Form, Gradient
+from contenders.padding import join_streams, joined, pad
 
 
 class JaxCell:
@@ -49,7 +31,7 @@ class JaxCell:
 
     Args:
         case: what is learned.
-        form: one of :func:`forms`.
+        form: one of :func:`contenders.jax_tuning.forms`.
         lanes: nets side by side.
         sequences: sequences of each lane that one call learns.
 

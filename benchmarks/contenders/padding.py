@@ -18,16 +18,20 @@ ROUND_TO = 16
 
 
 class Padded(NamedTuple):
-    """Sequence by sequence; what lies behind the end of a sequence is 0."""
+    """Sequence by sequence. What inputs and targets hold behind the end of a sequence is left open.
+
+    Where each sequence has one target, at its last step, ``targets`` are ``[N, B, O]``, and
+    ``has_target`` says nothing.
+    """
 
     inputs: Float[np.ndarray, "N T B I"] | Int[np.ndarray, "N T B"]
     lengths: Int[np.ndarray, "N B"]
-    targets: Float[np.ndarray, "N T B O"] | Float[np.ndarray, "N B O"]  # the latter: last step only
+    targets: Float[np.ndarray, "N T B O"] | Float[np.ndarray, "N B O"]
     has_target: Bool[np.ndarray, "N T B"]
 
 
 class Streams(NamedTuple):
-    """The sequences of each lane joined end to end; what lies behind the last one is 0."""
+    """The sequences of each lane joined end to end. Behind the last one there is no target."""
 
     inputs: Float[np.ndarray, "K B I"] | Int[np.ndarray, "K B"]
     targets: Float[np.ndarray, "K B O"]
@@ -48,23 +52,22 @@ def last_only(data: Sequences) -> bool:
 def pad(parts: list[Sequences], lanes: int) -> Padded:
     """Fill every sequence up to the longest."""
     data = joined(parts)
-    steps = -(-int(data.lengths.max()) // ROUND_TO) * ROUND_TO
-    places, live = _places(data.offsets, data.n_steps, steps)
-
-    def turn(rows: np.ndarray) -> np.ndarray:  # [B N, ...] -> [N, ..., B, ...]
-        rows = rows.reshape(lanes, -1, *rows.shape[1:])
-        return np.ascontiguousarray(np.moveaxis(rows, 0, 2))
-
+    steps = _round_up(int(data.lengths.max()), ROUND_TO)
+    lengths = data.lengths.reshape(lanes, -1).T.astype(np.int32)  # [N, B]
+    starts = data.offsets[:-1].reshape(lanes, -1).T[:, None, :]
+    places = np.minimum(starts + np.arange(steps)[:, None], data.n_steps - 1)  # [N, T, B]
     if last_only(data):
         rows = data.dense_targets().reshape(lanes, -1, data.n_outputs)
-        targets = np.ascontiguousarray(rows.swapaxes(0, 1))
+        targets, has = rows.swapaxes(0, 1), np.zeros((len(lengths), steps, lanes), bool)
     else:
-        targets = turn(_spread_targets(data)[places] * live[..., None])
+        targets = _spread_targets(data).take(places, axis=0)
+        live = np.arange(steps)[:, None] < lengths[:, None, :]
+        has = data.mask.take(places) & live
     return Padded(
-        inputs=turn(_blank(data.inputs[places], live)),
-        lengths=np.ascontiguousarray(data.lengths.reshape(lanes, -1).T.astype(np.int32)),
-        targets=targets,
-        has_target=turn(data.mask[places] & live),
+        inputs=data.inputs.take(places, axis=0),
+        lengths=np.ascontiguousarray(lengths),
+        targets=np.ascontiguousarray(targets),
+        has_target=has,
     )
 
 
@@ -72,31 +75,22 @@ def join_streams(parts: list[Sequences], lanes: int) -> Streams:
     """Fill every lane up to the one with most steps."""
     data = joined(parts)
     offsets = data.offsets[:: len(data) // lanes]
-    steps = -(-int(np.diff(offsets).max()) // (8 * ROUND_TO)) * 8 * ROUND_TO
-    places, live = _places(offsets, data.n_steps, steps)
+    steps = _round_up(int(np.diff(offsets).max()), 8 * ROUND_TO)
+    places = offsets[:-1] + np.arange(steps)[:, None]  # [K, B]
+    live = places < offsets[1:]
+    places = np.minimum(places, data.n_steps - 1)
     ends = np.zeros(data.n_steps, bool)
     ends[data.offsets[1:] - 1] = True
-
-    def turn(rows: np.ndarray) -> np.ndarray:  # [B, K, ...] -> [K, B, ...]
-        return np.ascontiguousarray(rows.swapaxes(0, 1))
-
     return Streams(
-        inputs=turn(_blank(data.inputs[places], live)),
-        targets=turn(_spread_targets(data)[places] * live[..., None]),
-        has_target=turn(data.mask[places] & live),
-        ends=turn(ends[places] & live),
+        inputs=data.inputs.take(places, axis=0),
+        targets=_spread_targets(data).take(places, axis=0),
+        has_target=data.mask.take(places) & live,
+        ends=ends.take(places) & live,
     )
 
 
-def _places(offsets: np.ndarray, n_steps: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each step of each row lies among all steps, and whether it exists."""
-    places = offsets[:-1, None] + np.arange(steps)
-    live = places < offsets[1:, None]
-    return np.minimum(places, n_steps - 1), live
-
-
-def _blank(inputs: np.ndarray, live: np.ndarray) -> np.ndarray:
-    return inputs * (live if inputs.ndim == 2 else live[..., None])
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
 
 
 def _spread_targets(data: Sequences) -> Float[np.ndarray, "steps O"]:

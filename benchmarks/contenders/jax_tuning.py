@@ -1,0 +1,83 @@
+"""Which form, and how many nets side by side, make JAX fastest on this machine.
+
+JAX itself is imported only to make a program: choices travel between processes without it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from cases import Case
+from contenders.padding import last_only
+
+if TYPE_CHECKING:
+    from contenders.jax_cell import JaxCell
+
+Gradient = Literal["traces", "stream", "grad"]
+
+WIDTHS = (1, 16, 64, 256, 1024)
+STEPS_OF_A_TRY = 2**17
+STEPS_OF_A_CALL = 2**19
+"""Time steps, over all nets, of one compiled call: enough that starting it costs nothing."""
+
+
+class Form(NamedTuple):
+    """Which of the ways to the same result; see :mod:`contenders.jax_equations`."""
+
+    gradient: Gradient
+    one_hot: bool  # whether symbols become vectors, or weights are looked up
+
+
+class Choice(NamedTuple):
+    """A form of the program, and nets side by side."""
+
+    form: Form
+    lanes: int
+
+    def make(self, case: Case, steps: int = STEPS_OF_A_CALL) -> JaxCell:
+        """Return the contender."""
+        from contenders.jax_cell import JaxCell
+
+        sequences = int(steps / (self.lanes * case.task.mean_length))
+        return JaxCell(case, self.form, self.lanes, min(max(sequences, 1), 512))
+
+
+def forms(case: Case) -> list[Form]:
+    """All forms that can learn a case."""
+    sample = case.task.sample(case.rng(), 4)
+    gradients: list[Gradient] = ["traces" if last_only(sample) else "stream"]
+    if case.training.update == "sequence":
+        gradients.append("grad")
+    ways = (False, True) if sample.symbolic else (False,)
+    return [Form(gradient, one_hot) for gradient in gradients for one_hot in ways]
+
+
+def tune(case: Case, widths: tuple[int, ...] = WIDTHS) -> dict[Choice, float]:
+    """Try every form at a middling width, and the two fastest of them at all widths.
+
+    Returns:
+        nanoseconds per net and time step of all that were tried, fastest first; to choose by only.
+    """
+    middle = widths[len(widths) // 2]
+    tried = {Choice(form, middle): 0.0 for form in forms(case)}
+    tried = {choice: _try(case, choice) for choice in tried}
+    best = sorted(tried, key=tried.__getitem__)[:2]
+    for width in widths:
+        for choice in (Choice(one.form, width) for one in best):
+            if choice not in tried:
+                tried[choice] = _try(case, choice)
+    return dict(sorted(tried.items(), key=lambda item: item[1]))
+
+
+def _try(case: Case, choice: Choice) -> float:
+    contender = choice.make(case, STEPS_OF_A_TRY)
+    parts = contender.draw(case.rng())
+    packed = contender.pack(parts)
+    contender.learn(packed)  # compiles
+    times = []
+    for _ in range(3):
+        began = time.process_time()  # others may use the core as well
+        contender.learn(packed)
+        times.append(time.process_time() - began)
+    return 1e9 * min(times) / sum(part.n_steps for part in parts)
