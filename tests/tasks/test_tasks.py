@@ -19,6 +19,7 @@ from carrousel.tasks import (
     TASKS,
     Adding,
     EmbeddedReber,
+    JapaneseVowels,
     LongLag,
     Multiplication,
     NoiseFreeLag,
@@ -45,11 +46,12 @@ EXAMPLES: list[Any] = [
     Adding(11),
     TemporalOrder(2),
     TemporalOrder(3),
+    JapaneseVowels(),
 ]
 examples = st.sampled_from(EXAMPLES)
 seeds = st.integers(0, 2**32)
 # Strings all in one set are judged all together, whatever number is asked for.
-FIXED_TEST = (EmbeddedReber, NoiseFreeLag)
+FIXED_TEST = (EmbeddedReber, JapaneseVowels, NoiseFreeLag)
 
 
 def assert_same(one: Sequences, two: Sequences) -> None:

@@ -35,6 +35,12 @@ _NOISE = (
         "100 (1000 for T = 1000)",
         "ST1 and ST2 are judged on a test set; how often is not said",
     ),
+    Reading(
+        "stop.fixed",
+        "each test draws 256 fresh sequences",
+        "'a randomly chosen test set' may be one for the whole trial or one for each test; with "
+        "one kept for the trial, 64 trials of 3a-1 took 33,900 sequences instead of 26,600",
+    ),
 )
 _TARGET_NOISE = (
     *_NOISE,
@@ -58,7 +64,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
         budget=400_000,
         published=Published(
             table="Table 4",
@@ -78,7 +84,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
         budget=650_000,
         published=Published(
             table="Table 4",
@@ -98,7 +104,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=1000, size=256, wrong_fewer_than=1, mean_below=0.01),
+        stop=TestSet(every=1000, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
         budget=4_600_000,
         published=Published(
             table="Table 4",
@@ -118,7 +124,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
         budget=450_000,
         published=Published(
             table="Table 5",
@@ -138,7 +144,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
         budget=800_000,
         published=Published(
             table="Table 5",
@@ -158,7 +164,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=1.0),
-        stop=TestSet(every=1000, size=256, wrong_fewer_than=6, mean_below=0.04),
+        stop=TestSet(every=1000, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
         budget=4_900_000,
         published=Published(
             table="Table 5",
@@ -178,7 +184,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=0.1),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015, fixed=False),
         budget=2_700_000,
         published=Published(
             table="Table 6",
@@ -198,7 +204,7 @@ NOISE = (
         network=_TWO_SEQUENCE_NET,
         learner="truncated",
         training=Training(rate=0.1),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015),
+        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015, fixed=False),
         budget=5_700_000,
         published=Published(
             table="Table 6",

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 
 from carrousel.contracts import Experiment
 from carrousel.experiments.paper1997 import LSTM_ROWS
+from carrousel.experiments.vowels import VOWELS
 
-EXPERIMENTS: Mapping[str, Experiment] = {**LSTM_ROWS}
-"""Every experiment by its name, in the order of the paper."""
+EXPERIMENTS: Mapping[str, Experiment] = {**LSTM_ROWS, VOWELS.name: VOWELS}
+"""Every experiment by its name: those of the paper in its order, then real data."""
 
-TOUR: tuple[tuple[str, int], ...] = (("3a-1", 10), ("4-1", 10), ("6a", 20), ("2c-1", 20))
+TOUR: tuple[tuple[str, int], ...] = (
+    ("3a-1", 10),
+    ("4-1", 10),
+    ("6a", 20),
+    ("2c-1", 10),
+    ("vowels", 10),
+)
 """Names and numbers of trials that show the system at work within two minutes on two cores."""

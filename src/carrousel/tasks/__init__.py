@@ -1,4 +1,4 @@
-"""What must be learned: the tasks of Experiments 1 to 6. A task knows no learner."""
+"""What must be learned: tasks of Experiments 1 to 6, and real speech. A task knows no learner."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from carrousel.tasks.lags import RandomLag as RandomLag
 from carrousel.tasks.noise import TwoSequence as TwoSequence
 from carrousel.tasks.order import TemporalOrder as TemporalOrder
 from carrousel.tasks.reber import EmbeddedReber as EmbeddedReber
+from carrousel.tasks.vowels import JapaneseVowels as JapaneseVowels
 
 TASKS: Mapping[str, type[Task]] = {
     "embedded-reber": EmbeddedReber,
@@ -23,6 +24,7 @@ TASKS: Mapping[str, type[Task]] = {
     "adding": Adding,
     "multiplication": Multiplication,
     "temporal-order": TemporalOrder,
+    "japanese-vowels": JapaneseVowels,
 }
 """Every task by name."""
 
@@ -30,6 +32,7 @@ __all__ = [
     "TASKS",
     "Adding",
     "EmbeddedReber",
+    "JapaneseVowels",
     "LongLag",
     "Multiplication",
     "NoiseFreeLag",
