@@ -234,6 +234,15 @@ class Sequences:
         """Targets as vectors: classes become one-hot rows."""
         return _dense(self.targets, self.n_outputs)
 
+    def check_outputs(self, outputs: Float[np.ndarray, "M O"]) -> None:
+        """Raise :class:`ShapeError` unless ``outputs`` has one row of ``O`` for each target."""
+        expected = (len(self.targets), self.n_outputs)
+        if np.shape(outputs) != expected:
+            raise ShapeError(
+                f"outputs has shape {np.shape(outputs)}, expected {expected}: "
+                "one row for each target of data"
+            )
+
     def check_contents(self) -> None:
         """Raise :class:`DataError` unless values are finite and symbols inside their alphabet."""
         for name, units, width in (

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int, ShapeError, check_choice, check_int
+from carrousel.shapes import Bool, Float, Int, check_choice, check_int
 
 FirstPair = Literal["target", "input", "marker"]
 FIRST_PAIRS = ("target", "input", "marker")
@@ -229,9 +229,5 @@ def _finish(pairs: _Pairs, targets: Float[np.ndarray, " n"]) -> Sequences:
 
 
 def _within(outputs: np.ndarray, data: Sequences, tolerance: float) -> Bool[np.ndarray, " N"]:
-    if outputs.shape != (len(data), 1):
-        raise ShapeError(
-            f"outputs has shape {outputs.shape}, expected ({len(data)}, 1): "
-            "one row for each sequence of data"
-        )
+    data.check_outputs(outputs)
     return np.abs(outputs - data.targets)[:, 0] < tolerance

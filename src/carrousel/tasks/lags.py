@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int, ShapeError, check_int
+from carrousel.shapes import Bool, Float, Int, check_int
 
 LARGEST_ALPHABET = 2**24
 
@@ -85,7 +85,7 @@ class NoiseFreeLag:
         Raises:
             ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
         """
-        _check_outputs(outputs, len(data.targets), self.n_outputs)
+        data.check_outputs(outputs)
         wrong = ~_within(outputs, data.targets, self.tolerance)
         wrong_until = np.concatenate([[0], np.cumsum(wrong)])
         return np.diff(wrong_until[data.target_offsets]) == 0
@@ -164,7 +164,7 @@ class RandomLag:
         Raises:
             ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
         """
-        _check_outputs(outputs, len(data.targets), self.n_outputs)
+        data.check_outputs(outputs)
         last = data.target_offsets[1:] - 1
         return _within(outputs[last], data.targets[last], self.tolerance)
 
@@ -256,7 +256,7 @@ class LongLag:
         Raises:
             ShapeError: ``outputs`` has not one row of 2 for each sequence.
         """
-        _check_outputs(outputs, len(data), self.n_outputs)
+        data.check_outputs(outputs)
         return _within(outputs, data.targets, self.tolerance)
 
 
@@ -288,11 +288,3 @@ def _within(
     errors = outputs.copy()
     errors[np.arange(len(classes)), classes] -= 1.0
     return np.abs(errors, out=errors).max(axis=1) < tolerance
-
-
-def _check_outputs(outputs: np.ndarray, rows: int, n_outputs: int) -> None:
-    if outputs.shape != (rows, n_outputs):
-        raise ShapeError(
-            f"outputs has shape {outputs.shape}, expected ({rows}, {n_outputs}): "
-            "one row for each target of data"
-        )

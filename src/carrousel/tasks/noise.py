@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, ShapeError, check_choice, check_int
+from carrousel.shapes import Bool, Float, check_choice, check_int
 
 NOISE_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
@@ -114,11 +114,7 @@ class TwoSequence:
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
         """
-        if outputs.shape != (len(data), 1):
-            raise ShapeError(
-                f"outputs has shape {outputs.shape}, expected ({len(data)}, 1): "
-                "one row for each sequence of data"
-            )
+        data.check_outputs(outputs)
         targets = data.targets
         if self.variant == "c":
             targets = self._targets(data.inputs[data.offsets[:-1], 0] > 0)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, ShapeError, check_int
+from carrousel.shapes import Bool, Float, check_int
 
 SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
 PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
@@ -104,11 +104,7 @@ class TemporalOrder:
         Raises:
             ShapeError: ``outputs`` has not one row of 4 (or 8) for each sequence.
         """
-        if outputs.shape != (len(data), self.n_outputs):
-            raise ShapeError(
-                f"outputs has shape {outputs.shape}, expected ({len(data)}, {self.n_outputs}): "
-                "one row for each sequence of data"
-            )
+        data.check_outputs(outputs)
         return np.abs(outputs - data.dense_targets()).max(axis=1) < self.tolerance
 
     @property

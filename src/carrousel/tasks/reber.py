@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, DataError, Float, Int, SettingError, ShapeError, check_int
+from carrousel.shapes import Bool, DataError, Float, Int, SettingError, check_int
 
 SYMBOLS = "BTPSXVE"
 """The order of input and output units."""
@@ -187,11 +187,7 @@ class EmbeddedReber:
             ShapeError: ``outputs`` has not one row of 7 for each target.
             DataError: ``data`` holds something that is not a string of the grammar.
         """
-        if outputs.shape != (len(data.targets), len(SYMBOLS)):
-            raise ShapeError(
-                f"outputs has shape {outputs.shape}, expected ({len(data.targets)}, "
-                f"{len(SYMBOLS)}): one row for each target of data"
-            )
+        data.check_outputs(outputs)
         # A net is tested often, and nearly always on these strings.
         known = self.train is not None and data is self._judged
         legal = self._judged_legal if known else _legal(data)

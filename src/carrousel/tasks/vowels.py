@@ -20,7 +20,6 @@ from carrousel.shapes import (
     Int,
     MissingExtraError,
     SettingError,
-    ShapeError,
     check_choice,
     check_int,
     check_number,
@@ -135,11 +134,7 @@ class JapaneseVowels:
         Raises:
             ShapeError: ``outputs`` has not one row of 9 for each target.
         """
-        expected = (len(data.targets), SPEAKERS)
-        if outputs.shape != expected:
-            raise ShapeError(
-                f"outputs has shape {outputs.shape}, expected {expected}: one row for each target"
-            )
+        data.check_outputs(outputs)
         first = data.target_offsets[:-1]
         sums = np.add.reduceat(outputs, first, axis=0, dtype=np.float64)
         finite = np.isfinite(sums).all(axis=1)  # argmax would answer NaN with the first speaker
