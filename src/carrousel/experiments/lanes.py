@@ -90,6 +90,7 @@ def advance(plan: Plan, paused: Sequence[Paused], pending: Sequence[int], second
     A free lane takes the next pending trial. Where the slice ends changes no result.
     """
     deadline = time.perf_counter() + seconds
+    _keep_freed_memory()
     group = LaneGroup(plan, min(LANES, len(paused) + len(pending)))
     waiting, ended = deque(pending), list[Trial]()
     for trial in paused:
@@ -103,6 +104,17 @@ def advance(plan: Plan, paused: Sequence[Paused], pending: Sequence[int], second
         if time.perf_counter() >= deadline:
             break
     return Slice(ended, group.pause(), list(waiting), instruction_set())
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of each batch of data for the next one.
+
+    GNU's returns blocks above a threshold to the system as soon as they are freed, and fresh ones
+    cost a page fault every 4 KiB, which can be most of the time of drawing data. It raises the
+    threshold to the size of the largest such block it has seen freed.
+    """
+    block = np.empty(24 * 2**20, np.uint8)
+    del block
 
 
 def plan_chunks(mean_length: float, every: int, batch_steps: int = BATCH_STEPS) -> tuple[int, int]:
