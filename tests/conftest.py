@@ -1,0 +1,14 @@
+"""How hypothesis draws: the same examples in every run, or new ones when told to explore."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "mutants: breaks kernels on purpose; takes minutes")
