@@ -62,7 +62,7 @@ def test_only_solved_trials_count_for_sequences_and_measures():
     assert (found.trials, found.successes) == (5, 3)
     assert found.endings == {"solved": 3, "budget": 1, "diverged": 1}
     assert (found.sequences_mean, found.sequences_median) == (200.0, 200.0)
-    assert found.measures == {"wrong of 2560": 5.0, "mse": 0.5}
+    assert found.measures == {"wrong of 2560": 17 / 3, "mse": 0.5}
     assert found.steps == 10_006_070  # of all trials: they were all learned
     assert found.seconds == 12.5
 

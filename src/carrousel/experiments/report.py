@@ -220,13 +220,12 @@ def footnotes(report: Report) -> list[str]:
         f"{entry.experiment.name}: {note}." for entry in report.entries for note in entry.notes
     ]
     for entry in report.entries:
-        theirs = entry.summary.published.others
-        ours = entry.summary.measures
-        figures = [
-            f"{words.label(name)} {words.number(ours[name])} (paper {words.number(theirs[name])})"
-            for name in theirs
-            if name in ours
-        ]
+        figures = []
+        for name, ours in entry.summary.measures.items():
+            beside = words.beside(name, entry.summary.published.others)
+            if beside:
+                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in beside)
+                figures.append(f"{words.label(name)} {words.number(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
     return [*lines, *(f"Left out: {line}." for line in report.left_out)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from carrousel.experiments.report_summary import Interval, Summary
 
@@ -28,6 +29,22 @@ def label(measure: str) -> str:
     ('test sequences wrong', 'mean length')
     """
     return LABELS.get(measure, measure.replace("_", " "))
+
+
+def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Published values of a measure, each with whose it is.
+
+    A figure of the paper goes by the measure's own name, that of somebody else by "NAME of WHO".
+
+    >>> beside("wrong", {"wrong": 1.0, "rmse": 0.1})
+    [('paper', 1.0)]
+    >>> beside("accuracy", {"accuracy of FCN": 0.993})
+    [('FCN', 0.993)]
+    """
+    paper = [("paper", published[measure])] if measure in published else []
+    start = f"{measure} of "
+    others = [(name.removeprefix(start), value) for name, value in published.items()]
+    return paper + [(who, value) for who, value in others if f"{start}{who}" in published]
 
 
 def number(value: float | None) -> str:
