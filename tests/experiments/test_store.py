@@ -175,6 +175,12 @@ def test_sessions_add_up(tmp_path, monkeypatch):
     assert len(held.versions) == 1
 
 
+def test_without_a_session_what_is_there_was_asked_for(tmp_path):
+    with Store(tmp_path) as store:
+        put(store, fakes.trial(0), fakes.trial(1))
+        assert [held.asked for held in store.holdings()] == [2]
+
+
 def test_a_session_keeps_its_time_when_it_breaks_off(tmp_path, monkeypatch):
     now = iter([100.0, 103.0])
     monkeypatch.setattr("carrousel.experiments.store.time.monotonic", lambda: next(now))

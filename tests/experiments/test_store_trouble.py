@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 import fakes
+from carrousel.experiments import store as store_module
 from carrousel.experiments.store import FILE_NAME, Store
 from carrousel.shapes import StoreError
 from fakes import put
@@ -162,6 +164,38 @@ def test_a_writer_waits_for_another(tmp_path):
         mine._db.execute("COMMIT")
         waiting.join()
         assert [t.index for t in hasty.trials("4-1")] == [1]
+
+
+def test_two_that_make_one_store_at_once(tmp_path):
+    # One holds the lock of a file that is still empty; the other has seen it empty and waits.
+    first = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    first.execute("BEGIN IMMEDIATE")
+    failures = []
+
+    def second() -> None:
+        try:
+            with Store(tmp_path) as store:
+                put(store, fakes.trial(0))
+        except StoreError as error:
+            failures.append(error)
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    time.sleep(0.3)
+    for statement in (*store_module._SCHEMA.split(";"), *PRAGMAS):
+        first.execute(statement)
+    first.execute("COMMIT")
+    first.close()
+    waiting.join()
+    assert failures == []
+    with Store(tmp_path) as store:
+        assert store.trials("4-1") == [fakes.trial(0)]
+
+
+PRAGMAS = (
+    f"PRAGMA application_id = {store_module._APPLICATION_ID}",
+    f"PRAGMA user_version = {store_module._SCHEMA_VERSION}",
+)
 
 
 def script(text: str, *arguments: object) -> subprocess.Popen[str]:
