@@ -71,6 +71,10 @@ reproduce: $(STAMPS)/run $(STAMPS)/native ## the paper's headline rows, ours bes
 bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified before they are timed
 	$(BIN)/python benchmarks/lanes.py $(ARGS)
 
+.PHONY: docs
+docs: $(STAMPS)/run $(STAMPS)/native ## tables of the documentation from the committed runs
+	$(BIN)/python docs/generate.py
+
 # --- checks --------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -1,0 +1,94 @@
+"""Writes every generated part of the documentation from committed runs and measurements.
+
+    python docs/generate.py
+
+``docs/runs`` is the store of a real run (``carrousel reproduce --all --out docs/runs``);
+``docs/speed.json`` what ``make bench ARGS='--save docs/speed.json'`` measured. From them come
+``docs/results.md`` and the two tables of ``README.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments import report_words as words
+from carrousel.experiments.report import Report, collect, markdown
+from carrousel.experiments.store import Store
+
+ROOT = Path(__file__).parents[1]
+RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
+
+
+def table(heads: list[str], rows: list[list[str]], text_columns: int) -> str:
+    """A Markdown table whose first columns hold text and whose others hold figures."""
+    rule = [":--" if i < text_columns else "--:" for i in range(len(heads))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
+def results_table(report: Report) -> str:
+    """Every row of the store: ours beside the paper's."""
+    rows = []
+    for entry in report.entries:
+        summary, published = entry.summary, entry.experiment.published
+        rows.append(
+            [
+                entry.experiment.name,
+                entry.experiment.title,
+                words.solved(summary),
+                words.percent(published.success_percent),
+                words.mean_sequences(summary),
+                words.number(published.sequences),
+            ]
+        )
+    heads = ["row", "task", "solved", "paper", "sequences to success", "paper"]
+    return table(heads, rows, text_columns=2)
+
+
+def speed_table(measured: dict[str, Any]) -> str:
+    """Nanoseconds per trial and time step, ours beside the strongest alternative of each kind."""
+    cases: dict[str, dict[str, float]] = {}
+    for row in measured["rows"]:
+        cases.setdefault(row["case"], {})[row["contender"]] = row["ns"]
+    contenders = [name for name in measured["contenders"] if any(name in c for c in cases.values())]
+    rows = [
+        [case, *(words.number(times[name]) if name in times else "–" for name in contenders)]  # noqa: RUF001
+        for case, times in cases.items()
+    ]
+    return table(["net", *contenders], rows, text_columns=1)
+
+
+def replaced(text: str, name: str, part: str) -> str:
+    """Put ``part`` between the marks of ``name`` in a Markdown text."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n\n{part}\n\n{end}{after}"
+
+
+def documents() -> dict[Path, str]:
+    """Every generated file, as it should be."""
+    with Store(RUNS, read_only=True) as store:
+        report = collect(store, EXPERIMENTS)
+    readme = ROOT / "README.md"
+    text = replaced(readme.read_text(encoding="utf-8"), "results", results_table(report))
+    found = {ROOT / "docs" / "results.md": markdown(report)}
+    if SPEED.exists():
+        text = replaced(text, "speed", speed_table(json.loads(SPEED.read_text(encoding="utf-8"))))
+    return {readme: text, **found}
+
+
+def main() -> int:
+    """Write what has changed."""
+    for path, text in documents().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"written: {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

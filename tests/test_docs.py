@@ -1,0 +1,40 @@
+"""What the documentation shows is what the program does."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_examples_of_the_readme_run():
+    found = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert found.attempted > 10
+    assert found.failed == 0
+
+
+def test_generated_parts_are_current(generate):
+    """Tables come from the committed runs: an edited figure or a changed setting shows here."""
+    for path, text in generate.documents().items():
+        assert path.read_text(encoding="utf-8") == text, "stale: run `python docs/generate.py`"
+
+
+def test_every_row_of_the_store_is_in_the_readme(generate):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in generate.EXPERIMENTS:
+        assert f"| {name} |" in text
