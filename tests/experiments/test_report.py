@@ -81,6 +81,14 @@ def test_unfinished_runs_carry_a_warning(report):
     assert "4-1: 4 of 10 trials have ended" in rendered(reports.terminal(report), 200)
 
 
+def test_a_run_without_a_trial_yet_says_so(tmp_path):
+    with Store(tmp_path) as store:
+        with store.session(ROWS["4-1"], seed=0, trials=4):
+            pass
+        (entry,) = collect(store, ROWS).entries
+    assert entry.notes == ["none of 4 trials has ended yet"]
+
+
 def test_failures_are_told(report):
     (note,) = report.entries[2].notes
     assert note == "1 trial was given up when the budget of 1,000,000 sequences was spent"

@@ -59,7 +59,9 @@ class Entry:
     def notes(self) -> list[str]:
         """Sentences without which its figures would mislead."""
         found = []
-        if not self.complete:
+        if not self.trials:
+            found.append(f"none of {words.count(self.asked, 'trial')} has ended yet")
+        elif not self.complete:
             found.append(
                 f"{len(self.trials)} of {words.count(self.asked, 'trial')} have ended; the quick "
                 "ones end first, so the mean is too low until all have"

@@ -127,12 +127,13 @@ def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
     start = min(trial.curve[0][0] for trial in drawn)
     grid = np.unique(np.linspace(start, stop, MEDIAN_POINTS).astype(np.int64))
     table = np.empty((len(drawn), grid.size))
-    for row, trial in zip(table, drawn, strict=True):
-        seen, error = (np.array(column, dtype=float) for column in zip(*trial.curve, strict=True))
-        error[~np.isfinite(error)] = np.inf  # it diverged: worse than any number
-        # a point stands for the sequences up to its own, so the next point on the right counts
-        row[:] = error[np.minimum(np.searchsorted(seen, grid), seen.size - 1)]
-    middle = np.median(table, axis=0).tolist()
+    with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of zero, inf - inf
+        for row, trial in zip(table, drawn, strict=True):
+            seen, error = (np.array(each, dtype=float) for each in zip(*trial.curve, strict=True))
+            error[~np.isfinite(error)] = np.inf  # it diverged: worse than any number
+            row[:] = np.exp(np.interp(grid, seen, np.log(error)))  # straight on a log axis
+        table[np.isnan(table)] = np.inf
+        middle = np.median(table, axis=0).tolist()
     return {"seen": grid.tolist(), "error": [_positive(value) for value in middle]}
 
 

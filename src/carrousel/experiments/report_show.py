@@ -48,6 +48,8 @@ def in_words(value: Any) -> str:
 
     >>> in_words({"kind": "Cell", "blocks": 2, "output_gate": True, "bias": []})
     'Cell: blocks 2, output gate yes, bias none'
+    >>> in_words([-3, -3, -3, -3])
+    '4 times -3'
     """
     if isinstance(value, Mapping):
         inside = [
@@ -59,6 +61,8 @@ def in_words(value: Any) -> str:
         joined = ", ".join(inside)
         return f"{kind}: {joined}" if kind and joined else kind or joined
     if isinstance(value, list):
+        if len(value) > 3 and all(each == value[0] for each in value):
+            return f"{len(value)} times {in_words(value[0])}"
         return ", ".join(in_words(each) for each in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

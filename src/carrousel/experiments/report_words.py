@@ -25,10 +25,11 @@ LABELS = {
 def label(measure: str) -> str:
     """The name of a figure or setting in words.
 
-    >>> label("wrong"), label("mean_length")
-    ('test sequences wrong', 'mean length')
+    >>> label("wrong"), label("mean_length"), label("accuracy of DTW_D")
+    ('test sequences wrong', 'mean length', 'test accuracy of DTW_D')
     """
-    return LABELS.get(measure, measure.replace("_", " "))
+    name, of, whose = measure.partition(" of ")
+    return LABELS.get(name, name.replace("_", " ")) + of + whose
 
 
 def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:

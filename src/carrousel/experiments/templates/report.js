@@ -16,7 +16,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: {color: css("--ink"), family: "system-ui, sans-serif", size: 13},
       hoverlabel: {bgcolor: css("--card"), bordercolor: css("--line"), font: {color: css("--ink")}},
-      margin: {l: 60, r: 20, t: 34, b: 50}, hovermode: "closest",
+      margin: {l: 60, r: 20, t: 46, b: 50}, hovermode: "closest",
       ...more, xaxis: {...axis, ...more.xaxis}, yaxis: {...axis, ...more.yaxis},
     };
   }
@@ -44,20 +44,26 @@
       hovertemplate: "%{text}<extra></extra>"};
   }
 
+  // Vertical lines at the two means. Labels point away from each other where there is room, and
+  // where there is not, the left one moves up.
   function means(data) {
     const lines = [["paper", data.paper, css("--paper"), "dash"], ["ours", data.ours, css("--ours"), "solid"]]
-      .filter(([, at]) => at !== null).sort((one, other) => one[1] - other[1]);
-    // The left line's label stands to its left unless the plot begins there.
-    const widest = Math.max(...data.trials.map((trial) => trial.sequences), ...lines.map((line) => line[1]));
+      .filter(([, at]) => at !== null).sort((one, other) => one[1] - other[1])
+      .map(([name, at, color, dash]) => ({name, at, color, dash, anchor: "left", up: 0}));
+    const widest = Math.max(...data.trials.map((trial) => trial.sequences), ...lines.map((line) => line.at));
+    const first = lines[0], last = lines.at(-1);
+    if (last && last.at > 0.85 * widest) last.anchor = "right";
+    if (lines.length === 2) {
+      if (first.at > 0.15 * widest) first.anchor = "right";
+      const apart = first.anchor === "right" && last.anchor === "left";
+      if (!apart && last.at - first.at < 0.4 * widest) first.up = 17;
+    }
     return {
-      shapes: lines.map(([, at, color, dash]) => ({type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
+      shapes: lines.map(({at, color, dash}) => ({type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
         line: {color, width: 2, dash}})),
-      annotations: lines.map(([name, at, color], place) => {
-        const right = (lines.length > 1 ? place > 0 : true) ? at < 0.8 * widest : at < 0.2 * widest;
-        return {x: at, yref: "paper", y: place === 1 && at > 0.8 * widest && lines[0][1] > 0.6 * widest ? 0.93 : 1,
-          yanchor: "bottom", xanchor: right ? "left" : "right", showarrow: false,
-          text: `${name} ${comma(at)}`, font: {color, size: 13}};
-      }),
+      annotations: lines.map(({name, at, color, anchor, up}) => ({x: at, yref: "paper", y: 1, yshift: up,
+        yanchor: "bottom", xanchor: anchor, showarrow: false, text: `${name} ${comma(at)}`,
+        font: {color, size: 13}})),
     };
   }
 
