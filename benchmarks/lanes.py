@@ -16,21 +16,21 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import machine
-import timing
 from carrousel.kernels import instruction_set
 from carrousel.shapes import CarrouselError
 from cases import NAMES, find_case
 from contenders.native import Native
-from lineup import DATA, QUICK, Plan, Report, work
-from tables import markdown, print_tables
+from lineup import QUICK, Plan, Report, work
+from page import markdown
+from results import collect
+from tables import print_tables
 
 BARRIER_SECONDS = 900.0
 
@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.source:
             results = json.loads(Path(options.source).read_text(encoding="utf-8"))
         else:
-            results = measure(_plan(options), options.only or _cases(options), _counts(options))
+            plan, names = _plan(options), options.only or _cases(options)
+            results = collect(plan, measure(plan, names, _counts(options)))
     except CarrouselError as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,93 +62,35 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if any(not row["parity"]["holds"] for row in results["parity"]) else 0
 
 
-def measure(plan: Plan, names: list[str], counts: list[int]) -> dict[str, Any]:
+def measure(plan: Plan, names: list[str], counts: list[int]) -> Iterator[tuple[str, list[Report]]]:
     """Measure cases on one process, then on several at once.
 
     Args:
         plan: how much is measured.
         names: cases.
-        counts: numbers of processes, each on a core of its own; what a program does on several
+        counts: numbers of processes, each on a core of its own. What a program does on several
             cores is measured in this way for all contenders, since our runner works in this way.
 
-    Returns:
-        plain dictionaries and lists, as they are written to JSON.
+    Yields:
+        the name of a case, and a report from each of the processes that ran at the same time.
     """
-    results: dict[str, Any] = {
-        "machine": machine.describe() | {"instruction_set": instruction_set(), "peak_gflops": {}},
-        "plan": {"repeats": plan.repeats, "seconds": plan.seconds},
-        "rows": [],
-        "parity": [],
-        "tuning": [],
-        "missing": [],
-    }
-    for name in names:
-        find_case(name)  # a wrong name is found out before anything else is done
-    for name in names:
+    for case in [find_case(name) for name in names]:  # wrong names are found out at once
         tuning: Any = None
         for count in counts:
-            say(f"{name}: {count} process{'es' if count > 1 else ''}")
-            reports = together(name, plan, count, tuning)
-            if tuning is None and reports[0].tuning:
-                tuning = reports[0].tuning
-                results["tuning"] += [
-                    {"case": name, **choice.form._asdict(), "lanes": choice.lanes, "ns": ns}
-                    for choice, ns in tuning.items()
-                ]
-            _add(results, name, reports)
-    return results
+            say(f"{case.name}: {count} process{'es' if count > 1 else ''}")
+            reports = together(case.name, plan, count, tuning)
+            tuning = reports[0].tuning
+            yield case.name, reports
 
 
 def together(name: str, plan: Plan, count: int, tuning: Any) -> list[Report]:
     """Measure one case in several processes that keep in step."""
+    machine.one_thread_each()
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as pool:
         barrier = manager.Barrier(count, timeout=BARRIER_SECONDS)
         waiting = [pool.submit(work, name, plan, place, tuning, barrier) for place in range(count)]
         return [each.result() for each in waiting]
-
-
-def _add(results: dict[str, Any], name: str, reports: list[Report]) -> None:
-    count, first = len(reports), reports[0]
-    peak = 1.0 / timing.nanoseconds([report.peak for report in reports], "processor").min()
-    peaks = results["machine"]["peak_gflops"]
-    peaks[str(count)] = max(peak, peaks.get(str(count), 0.0))
-    results["missing"] = sorted({*results["missing"], *first.missing})
-    results["parity"] += [
-        {"case": name, "processes": count, "contender": key, "parity": _parity(found)}
-        for key, found in first.parity.items()
-    ]
-    for data in DATA:
-        samples = {
-            key: [report.samples[data][key] for report in reports] for key in first.samples[data]
-        }
-        for clock in ("wall", "processor"):
-            ns = {key: timing.nanoseconds(found, clock) for key, found in samples.items()}
-            ours = [key for key in ns if first.names[key][0] == Native.name]
-            best = min(ours, key=lambda key: float(np.median(ns[key])))
-            for key, values in ns.items():
-                title, detail, lanes = first.names[key]
-                results["rows"].append(
-                    {
-                        "case": name,
-                        "contender": title,
-                        "detail": detail,
-                        "lanes": lanes,
-                        "processes": count,
-                        "data": data,
-                        "clock": clock,
-                        "ns": timing.summarise(values)._asdict(),
-                        # round by round, since neighbours in time are disturbed alike
-                        "ratio": float(np.median(values / ns[best])),
-                        "held": timing.held(samples[key]),
-                        "flop_per_step": first.flop_per_step,
-                        "checked": key in first.parity,
-                    }
-                )
-
-
-def _parity(found: Any) -> dict[str, Any]:
-    return found._asdict() | {"holds": found.holds}
 
 
 def profile(name: str, seconds: float) -> int:

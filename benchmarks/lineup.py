@@ -39,7 +39,7 @@ class Plan:
     seconds: float = 0.2
     widths: tuple[int, ...] = (1, 16, 64, 256, 1024)
     torch_widths: tuple[int, ...] = (1, 256)
-    slow_steps: int = 1000
+    slow_steps: int = 500
 
 
 QUICK = Plan(repeats=3, seconds=0.03, widths=(64,), torch_widths=(1,), slow_steps=100)

@@ -15,8 +15,7 @@ from carrousel.kernels import instruction_sets
 PACKAGES = ("carrousel", "numpy", "jax", "torch")
 SIDE = 1024  # of the square matrices whose product stands for the peak
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # processes started from here inherit it before they load a library
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def describe() -> dict[str, object]:
@@ -47,6 +46,11 @@ def processor() -> str:
 def cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_thread_each() -> None:
+    """Let no library of a process that is started from now on use more than one thread."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
 def pin(place: int) -> None:

@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/lanes.py`` as tables: for the terminal, and as a page of Markdown."""
+"""Results of ``benchmarks/lanes.py`` as tables for the terminal, and how figures are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def print_tables(results: Mapping[str, Any]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    for line in _about(results):
+    for line in about(results):
         console.print(line, highlight=False)
     for group in dict.fromkeys((row["case"], row["processes"]) for row in results["rows"]):
         rows = [row for row in results["rows"] if (row["case"], row["processes"]) == group]
@@ -69,68 +69,14 @@ def share_of_peak(results: Mapping[str, Any], row: Row) -> float:
     return gflops / results["machine"]["peak_gflops"][str(row["processes"])]
 
 
-def markdown(results: Mapping[str, Any], clock: str | None = None) -> str:
-    """A page with one table: each case on one process, ours beside the best of the others.
-
-    Args:
-        results: as :func:`lanes.measure` returns them.
-        clock: ``"wall"`` or ``"processor"``; by default the former, unless others used the cores.
-    """
-    rows = [row for row in results["rows"] if row["processes"] == 1]
-    clock = clock or choose_clock(rows)
-    rows = [row for row in rows if row["clock"] == clock]
-    cases = list(dict.fromkeys(row["case"] for row in rows))
-    names = list(dict.fromkeys(row["contender"] for row in rows))
-    head = ["contender", *cases]
-    lines = [
-        "# Speed",
-        "",
-        "Nanoseconds per trial and time step, learning included: median of "
-        f"{results['plan']['repeats']} stretches, in brackets how many times as long as ours. One "
-        "core. "
-        + (
-            "Time is what the clock on the wall shows."
-            if clock == "wall"
-            else "Time is what the core spent on the program: others used the machine meanwhile."
-        ),
-        "",
-        "| " + " | ".join(head) + " |",
-        "|---|" + "---:|" * len(cases),
-    ]
-    for data, words in (("ready", "data ready"), ("drawn", "data drawn on the clock")):
-        lines.append(f"| *{words}* |" + " |" * len(cases))
-        for name in names:
-            best = [_best(rows, case, name, data) for case in cases]
-            lines.append(f"| {name} | " + " | ".join(_entry(row) for row in best) + " |")
-    lines += ["", *_notes(results, rows, cases), ""]
-    return "\n".join(lines)
-
-
-def _notes(results: Mapping[str, Any], rows: list[Row], cases: list[str]) -> Iterable[str]:
-    yield from (f"- {line}" for line in _about(results))
-    for name in dict.fromkeys(row["contender"] for row in rows):
-        best = [(case, _best(rows, case, name, "ready")) for case in cases]
-        forms = "; ".join(f"{case}: {row['detail']}" for case, row in best if row)
-        yield f"- {name}: {forms}."
-    shares = [
-        f"{case} {share_of_peak(results, row):.0%}"
-        for case in cases
-        if (row := _best(rows, case, "carrousel", "ready"))
-    ]
-    yield f"- Share of that peak that our kernel's arithmetic reaches: {', '.join(shares)}."
-    yield (
-        "- Every contender but `torch.nn.LSTM` (another cell, another algorithm: the usual choice) "
-        "was first checked against the float64 reference."
-    )
-    yield "- Made by `make bench ARGS='--save FILE --markdown docs/speed.md'`."
-
-
-def _about(results: Mapping[str, Any]) -> Iterable[str]:
-    about = results["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    yield f"{about['processor']}, {about['cores']} cores, {about['instruction_set']}; {versions}."
-    peak = about["peak_gflops"].get("1", 0.0)
-    yield f"A float32 matrix product reaches {peak:.0f} GFLOP/s on one core, taken for its peak."
+def about(results: Mapping[str, Any]) -> Iterable[str]:
+    """The machine in two sentences."""
+    found = results["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    yield f"{found['processor']}, {found['cores']} cores, {found['instruction_set']}; {versions}."
+    for count, peak in found["peak_gflops"].items():
+        where = "one core" if count == "1" else f"{count} cores"
+        yield f"A float32 matrix product reaches {peak:.0f} GFLOP/s on {where}, taken for the peak."
 
 
 def choose_clock(rows: Iterable[Row]) -> str:
@@ -138,27 +84,15 @@ def choose_clock(rows: Iterable[Row]) -> str:
     return "wall" if all(row["held"] >= UNDISTURBED for row in rows) else "processor"
 
 
-def _best(rows: Iterable[Row], case: str, name: str, data: str) -> Row | None:
-    found = [r for r in rows if (r["case"], r["contender"], r["data"]) == (case, name, data)]
-    return min(found, key=lambda row: row["ns"]["median"], default=None)
-
-
-def _entry(row: Row | None) -> str:
-    if row is None:
-        return "-"
-    ns = number(row["ns"]["median"])
-    return f"**{ns}**" if row["contender"] == "carrousel" else f"{ns} ({ratio(row['ratio'])})"
-
-
 def number(ns: float) -> str:
     """Three digits.
 
     >>> number(8.706), number(74.61), number(197700.0)
-    ('8.71', '74.6', '197,700')
+    ('8.71', '74.6', '198,000')
     """
     if ns >= 100:
         digits = len(str(int(ns))) - 3
-        return f"{round(ns / 10**digits) * 10**digits:,}" if digits > 1 else f"{ns:,.0f}"
+        return f"{round(ns / 10**digits) * 10**digits:,}"
     return f"{ns:.1f}" if ns >= 10 else f"{ns:.2f}"
 
 

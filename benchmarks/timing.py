@@ -55,7 +55,7 @@ def alternate(
                 entry.prepare()
                 meet()
                 samples[name].append(_stretch(entry, calls[name]))
-                gc.collect()
+            gc.collect()
     finally:
         gc.enable()
     return samples

@@ -135,9 +135,14 @@ def _net(network: Network, weights: Float[np.ndarray, "B W"]) -> Net:
     if network.biased_units:
         bias = np.zeros((len(weights), network.cell.n_units), np.float32)
         bias[:, list(network.biased_units)] = parts["hidden_bias"]
-    arrays = parts["hidden_inputs"], parts["hidden_recurrent"], bias, parts["output_cells"]
-    # copies: the program overwrites what it is given
-    return Net(*(None if a is None else jnp.array(a) for a in (*arrays, parts.get("output_bias"))))
+    output_bias = parts.get("output_bias")
+    return Net(  # of copies: the program overwrites what it is given
+        jnp.array(parts["hidden_inputs"]),
+        jnp.array(parts["hidden_recurrent"]),
+        None if bias is None else jnp.array(bias),
+        jnp.array(parts["output_cells"]),
+        None if output_bias is None else jnp.array(output_bias),
+    )
 
 
 def _flat(network: Network, net: Net) -> Float[np.ndarray, "B W"]:

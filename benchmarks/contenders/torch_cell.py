@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,16 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError
 from cases import Case
 from contenders import Outcome
-from contenders.padding import Padded, joined, pad
+from contenders.padding import joined, pad
+
+
+class Row(NamedTuple):
+    """One sequence of each lane; as :class:`contenders.padding.Padded`, without its first axis."""
+
+    inputs: torch.Tensor
+    lengths: torch.Tensor
+    targets: torch.Tensor
+    has_target: torch.Tensor
 
 
 class TorchCell:
@@ -48,13 +57,13 @@ class TorchCell:
         """One part for all lanes."""
         return [self.case.task.sample(rng, self.n_lanes * self.sequences)]
 
-    def pack(self, parts: list[Sequences]) -> list[Padded]:
+    def pack(self, parts: list[Sequences]) -> list[Row]:
         """One rectangle for each row of sequences, cut to the longest of them."""
         data = joined(parts)
         order = np.arange(len(data)).reshape(self.n_lanes, -1)
         rows = [data.take(order[:, n]) for n in range(order.shape[1])]
         return [
-            Padded(*(torch.from_numpy(np.ascontiguousarray(a[0])) for a in pad([row], len(row))))
+            Row(*(torch.from_numpy(np.ascontiguousarray(a[0])) for a in pad([row], len(row))))
             for row in rows
         ]
 
@@ -64,7 +73,7 @@ class TorchCell:
         self._start = {name: torch.from_numpy(part.copy()) for name, part in parts.items()}
         self._drift = {name: torch.zeros_like(part) for name, part in self._start.items()}
 
-    def learn(self, packed: list[Padded]) -> None:
+    def learn(self, packed: list[Row]) -> None:
         """Learn sequence after sequence."""
         self._sum_sq = [self._learn_one(row) for row in packed]
 
@@ -75,7 +84,7 @@ class TorchCell:
             part[:] = self._start[name].numpy()
         return Outcome(flat, torch.stack(self._sum_sq, dim=1).numpy())
 
-    def _learn_one(self, row: Padded) -> torch.Tensor:
+    def _learn_one(self, row: Row) -> torch.Tensor:
         """One sequence of each lane; returns their squared errors ``[B]``."""
         start = {name: part.detach().requires_grad_() for name, part in self._start.items()}
         last_only = row.targets.ndim == 2
@@ -85,7 +94,7 @@ class TorchCell:
             drift.zero_()
         return total
 
-    def _learn_at_end(self, start: dict[str, torch.Tensor], row: Padded) -> torch.Tensor:
+    def _learn_at_end(self, start: dict[str, torch.Tensor], row: Row) -> torch.Tensor:
         inputs, state, cells = self._project(start, row.inputs), self._rest(), []
         for t in range(int(row.lengths.max())):
             state = self._advance(start, *state[:2], inputs[t])
@@ -97,7 +106,7 @@ class TorchCell:
         self._descend(self._loss(error, into, row.targets, torch.ones(())), start)
         return error.detach().square().sum(1)
 
-    def _learn_at_steps(self, start: dict[str, torch.Tensor], row: Padded) -> torch.Tensor:
+    def _learn_at_steps(self, start: dict[str, torch.Tensor], row: Row) -> torch.Tensor:
         each_step, steps = self.case.training.update == "step", int(row.lengths.max())
         weights, state = start, self._rest()
         inputs = self._project(start, row.inputs[:steps])
