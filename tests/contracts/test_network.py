@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from carrousel.contracts import SQUASHES, Cell, Init, Network
+from carrousel.shapes import CarrouselError, SettingError, UnknownNameError
+from drawn import networks
+
+ONE = Cell(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "network", "weights"),
+    [
+        ("Table 1, 4 blocks", Network(7, 7, Cell(4, 1), bias="gates"), 264),
+        ("Table 1, 3 blocks", Network(7, 7, Cell(3, 2), bias="gates"), 276),
+        ("Table 2", Network(101, 101, Cell(1, 1, output_gate=False), "layered"), 10504),
+        ("Table 3, p 50", Network(54, 2, Cell(2, 1)), 364),
+        ("Table 3, p 100", Network(104, 2, Cell(2, 1)), 664),
+        ("Table 3, p 200", Network(204, 2, Cell(2, 1)), 1264),
+        ("Table 3, p 500", Network(504, 2, Cell(2, 1)), 3064),
+        ("Table 3, p 1000", Network(1004, 2, Cell(2, 1)), 6064),
+        ("Tables 4 to 6", Network(1, 1, Cell(3, 1), bias="hidden"), 102),
+        ("Tables 7 and 8", Network(2, 1, Cell(2, 2), bias="all"), 93),
+        ("Table 9, 6a", Network(8, 4, Cell(2, 2), bias="all"), 156),
+        ("Table 9, 6b", Network(8, 8, Cell(3, 2), bias="all"), 308),
+    ],
+)
+def test_weights_are_counted_as_the_paper_counts_them(table, network, weights):
+    assert network.n_weights == weights, table
+
+
+@given(networks())
+def test_parts_tile_the_flat_vector(network):
+    """Every weight belongs to exactly one part, in the order of the layout."""
+    owner = np.zeros(network.n_weights, int)
+    end = 0
+    for part in network.layout.values():
+        assert part.start == end
+        assert part.stop == end + np.prod(part.shape)
+        owner[part.start : part.stop] += 1
+        end = part.stop
+    np.testing.assert_array_equal(owner, 1)
+
+
+@given(networks())
+def test_parts_a_network_lacks_are_absent(network):
+    parts = network.layout
+    assert ("hidden_recurrent" in parts) == (network.wiring == "full")
+    assert ("output_inputs" in parts) == (network.wiring == "layered")
+    assert ("hidden_bias" in parts) == (network.bias != "none")
+    assert ("output_bias" in parts) == (network.bias == "all")
+
+
+@given(networks())
+def test_views_write_through(network):
+    weights = np.zeros((2, 3, network.n_weights))
+    for number, view in enumerate(network.views(weights).values(), start=1):
+        assert view.shape[:2] == (2, 3)
+        view[1, 2] = number
+    assert np.all(weights[1, 2] > 0)
+    assert not weights[0].any()
+    assert not weights[1, :2].any()
+    np.testing.assert_array_equal(np.sort(weights[1, 2]), weights[1, 2])  # in order of the layout
+
+
+@given(networks())
+def test_units_are_counted(network):
+    cell = network.cell
+    gates = cell.blocks * (2 if cell.output_gate else 1)
+    assert cell.n_cells == cell.blocks * cell.block_size
+    assert cell.n_units == cell.n_cells + gates
+    biased = {"none": 0, "gates": gates, "hidden": cell.n_units, "all": cell.n_units}
+    assert len(network.biased_units) == biased[network.bias]
+    cells = set(range(cell.blocks, cell.blocks + cell.n_cells))
+    if network.bias == "gates":
+        assert not cells & set(network.biased_units)
+    assert list(network.biased_units) == sorted(set(network.biased_units))
+
+
+def test_squashing_functions_have_the_range_of_their_name():
+    for name, scale_shift in SQUASHES.items():
+        if scale_shift is not None:
+            low, high = (float(end) for end in name.strip("[]").split(","))
+            assert (scale_shift[1], sum(scale_shift)) == (low, high)
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    ("error", "match", "settings"),
+    [
+        (SettingError, "blocks is 0", {"blocks": 0}),
+        (SettingError, "blocks is 4097, .* from 1 to 4096", {"blocks": 4097}),
+        (SettingError, "blocks is 1.5", {"blocks": 1.5}),
+        (SettingError, "block_size is -1", {"block_size": -1}),
+        (SettingError, "block_size is True", {"block_size": True}),
+        (UnknownNameError, "g '\\[-2, 2\\]' is unknown; did you mean", {"g": "[-2, 2]"}),
+        (UnknownNameError, "h 'tanh' is unknown", {"h": "tanh"}),
+    ],
+)
+def test_cells_that_cannot_be(error, match, settings):
+    with pytest.raises(error, match=match):
+        Cell(**{"blocks": 1, "block_size": 1, **settings})
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    ("error", "match", "settings"),
+    [
+        (SettingError, "n_inputs is 0", {"n_inputs": 0}),
+        (SettingError, "n_inputs is 16777217", {"n_inputs": 2**24 + 1}),
+        (SettingError, "n_outputs is 2.0", {"n_outputs": 2.0}),
+        (UnknownNameError, "wiring 'ful' is unknown; did you mean 'full'", {"wiring": "ful"}),
+        (UnknownNameError, "bias 'gate' is unknown; did you mean 'gates'", {"bias": "gate"}),
+        (UnknownNameError, "bias None", {"bias": None}),
+        (SettingError, "input_gate_bias is .*no such bias", {"init": Init(1, (1.0,))}),
+        (
+            SettingError,
+            "input_gate_bias has 2 values, expected one for each of 1 blocks",
+            {"init": Init(1, (1.0, 2.0)), "bias": "gates"},
+        ),
+        (
+            SettingError,
+            "output_gate_bias .*no such bias",
+            {
+                "init": Init(1, (), (1.0,)),
+                "bias": "all",
+                "cell": Cell(1, 1, output_gate=False),
+            },
+        ),
+    ],
+)
+def test_networks_that_cannot_be(error, match, settings):
+    with pytest.raises(error, match=match):
+        Network(**{"n_inputs": 1, "n_outputs": 1, "cell": ONE, **settings})
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"range": -0.1},
+        {"range": np.nan},
+        {"range": "0.1"},
+        {"input_gate_bias": (np.inf,)},
+        {"output_gate_bias": ("1",)},
+        {"gate_bias": "add"},
+    ],
+)
+def test_starts_that_cannot_be(settings):
+    with pytest.raises(CarrouselError):
+        Init(**settings)
+
+
+def test_descriptions_are_frozen_and_equal_by_value():
+    assert Network(1, 1, Cell(1, 1)) == Network(1, 1, Cell(1, 1))
+    assert hash(Network(1, 1, Cell(1, 1))) == hash(Network(1, 1, Cell(1, 1)))
+    for each in (ONE, Init(), Network(1, 1, ONE)):
+        field = dataclasses.fields(each)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(each, field, 2)
