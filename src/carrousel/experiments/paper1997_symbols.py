@@ -130,7 +130,9 @@ _LAG = (
         "training.cells_added_after",
         "4000",
         "cell and gate join once the error has stopped decreasing; neither a criterion nor the "
-        "length of that period is printed; these sequences count",
+        "length of that period is printed; these sequences count. 8 of 16 trials of 2a succeeded "
+        "within 250,000 this way; with 0 or 1000, or with changes at each step, none of 8 did "
+        "within 30,000; of 2b none of 16 within 60,000, whichever way",
     ),
     Reading(
         "budget",
