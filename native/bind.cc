@@ -5,7 +5,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
-#include <set>
 
 #include "carrousel.h"
 
@@ -22,6 +21,16 @@ using Symbols = Array<const std::int32_t, 1>;
 using Positions = Array<const Index, 1>;
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+// An array exactly as it came: a conversion would be of a copy that nobody keeps, or that the caller
+// never sees written.
+template <class T>
+T array(nb::handle object, const char* name) {
+  T found;
+  if (!nb::try_cast<T>(object, found, false))
+    refuse(std::string(name) + " has the wrong type, shape or layout: expected a contiguous array");
+  return found;
+}
 
 // Attributes of the description that Python passes; every number is checked here, once.
 carrousel::Shape shape_of(nb::dict d) {
@@ -73,10 +82,10 @@ struct Held {
 
 void take_inputs(const carrousel::Shape& s, Held& held, carrousel::Lane& lane) {
   if (s.symbols) {
-    const auto a = nb::cast<Symbols>(held.inputs);
+    const auto a = array<Symbols>(held.inputs, "inputs");
     lane.symbols = a.data(), lane.n_steps = static_cast<Index>(a.shape(0));
   } else {
-    const auto a = nb::cast<Table>(held.inputs);
+    const auto a = array<Table>(held.inputs, "inputs");
     expect_width(a, s.inputs, "inputs");
     lane.values = a.data(), lane.n_steps = static_cast<Index>(a.shape(0));
   }
@@ -84,10 +93,10 @@ void take_inputs(const carrousel::Shape& s, Held& held, carrousel::Lane& lane) {
 
 void take_targets(const carrousel::Shape& s, Held& held, carrousel::Lane& lane) {
   if (s.classes) {
-    const auto a = nb::cast<Symbols>(held.targets);
+    const auto a = array<Symbols>(held.targets, "targets");
     lane.classes = a.data(), lane.n_targets = static_cast<Index>(a.shape(0));
   } else {
-    const auto a = nb::cast<Table>(held.targets);
+    const auto a = array<Table>(held.targets, "targets");
     expect_width(a, s.outputs, "targets");
     lane.targets = a.data(), lane.n_targets = static_cast<Index>(a.shape(0));
   }
@@ -99,9 +108,9 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
   held.targets = nb::borrow(d["targets"]);
   take_inputs(job.shape, held, lane);
   take_targets(job.shape, held, lane);
-  held.offsets = nb::cast<Positions>(d["offsets"]);
-  held.target_steps = nb::cast<Positions>(d["target_steps"]);
-  held.target_offsets = nb::cast<Positions>(d["target_offsets"]);
+  held.offsets = array<Positions>(d["offsets"], "offsets");
+  held.target_steps = array<Positions>(d["target_steps"], "target_steps");
+  held.target_offsets = array<Positions>(d["target_offsets"], "target_offsets");
   if (held.offsets.shape(0) < 1) refuse("offsets is empty, expected N + 1 entries");
   lane.n_sequences = static_cast<Index>(held.offsets.shape(0)) - 1;
   expect(held.target_offsets, lane.n_sequences + 1, "target_offsets");
@@ -113,12 +122,12 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
     float** const places[] = {&lane.max_abs, &lane.sum_abs, &lane.sum_sq};
     const char* const names[] = {"max_abs", "sum_abs", "sum_sq"};
     for (int i = 0; i < 3; ++i) {
-      held.errors.push_back(nb::cast<Array<float, 1>>(d[names[i]]));
+      held.errors.push_back(array<Array<float, 1>>(d[names[i]], names[i]));
       expect(held.errors.back(), lane.n_sequences, names[i]);
       *places[i] = held.errors.back().data();
     }
   } else {
-    held.outputs = nb::cast<Array<float, 2>>(d["outputs"]);
+    held.outputs = array<Array<float, 2>>(d["outputs"], "outputs");
     expect(held.outputs, lane.n_targets, "outputs");
     expect_width(held.outputs, job.shape.outputs, "outputs");
     lane.outputs = held.outputs.data();
@@ -154,7 +163,6 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   expect(cells_from, lanes, "cells_from");
   std::vector<Held> held(data.size());
   std::vector<carrousel::Lane> run_these;
-  std::set<const float*> written;
   for (Index i = 0; i < lanes; ++i) {
     const nb::object item = nb::borrow(data[i]);
     if (item.is_none()) continue;
@@ -162,12 +170,10 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
     lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
-    for (const float* p : {lane.max_abs, lane.sum_abs, lane.sum_sq, lane.outputs})
-      if (p && (lane.n_sequences || lane.n_targets) && !written.insert(p).second)
-        refuse("data[" + std::to_string(i) + "]: an output array is used twice");
     carrousel::check(job, lane, i);
     run_these.push_back(lane);
   }
+  carrousel::check_overlaps(job, run_these);
   const carrousel::Kernel& kernel = kernel_named(instruction_set);
   const nb::gil_scoped_release unlocked;
   carrousel::run_lanes(kernel, job, run_these, threads);

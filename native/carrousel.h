@@ -85,6 +85,7 @@ const std::vector<const Kernel*>& kernels();
 // Throws std::invalid_argument with a sentence unless the lane can be run without reading or
 // writing out of bounds and without meeting a value that is not finite.
 void check(const Job& job, const Lane& lane, Index lane_number);
+void check_overlaps(const Job& job, const std::vector<Lane>& lanes);  // throws the same
 Index weight_count(const Shape& shape);
 
 // Runs any number of lanes in groups of one vector, on up to `threads` threads.

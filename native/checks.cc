@@ -1,6 +1,8 @@
 // What must hold before a pointer of a lane is used.
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <type_traits>
 
 #include "carrousel.h"
 
@@ -48,7 +50,45 @@ void check_targets(const Lane& lane, Index number) {
   }
 }
 
+struct Range {
+  const char *begin, *end;
+  bool written;
+};
+
+template <class T>
+void add(std::vector<Range>& ranges, T* first, Index count) {
+  const char* begin = reinterpret_cast<const char*>(first);
+  if (first && count > 0)
+    ranges.push_back({begin, begin + count * sizeof(T), !std::is_const_v<T>});
+}
+
 }  // namespace
+
+void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
+  std::vector<Range> ranges;
+  for (const Lane& lane : lanes) {
+    add(ranges, lane.values, lane.n_steps * job.shape.inputs);
+    add(ranges, lane.symbols, lane.n_steps);
+    add(ranges, lane.offsets, lane.n_sequences + 1);
+    add(ranges, lane.targets, lane.n_targets * job.shape.outputs);
+    add(ranges, lane.classes, lane.n_targets);
+    add(ranges, lane.target_steps, lane.n_targets);
+    add(ranges, lane.target_offsets, lane.n_sequences + 1);
+    add(ranges, lane.weights, weight_count(job.shape));
+    for (float* column : {lane.max_abs, lane.sum_abs, lane.sum_sq})
+      add(ranges, column, lane.n_sequences);
+    add(ranges, lane.outputs, lane.n_targets * job.shape.outputs);
+  }
+  const auto by_begin = [](const Range& a, const Range& b) { return a.begin < b.begin; };
+  std::sort(ranges.begin(), ranges.end(), by_begin);
+  const char *end = nullptr, *end_of_written = nullptr;
+  for (const Range& range : ranges) {
+    if (range.begin < (range.written ? end : end_of_written))
+      throw std::invalid_argument("two arrays share memory and one of them is written; copy one");
+    end = std::max(end, range.end);
+    if (range.written) end_of_written = std::max(end_of_written, range.end);
+  }
+}
 
 Index weight_count(const Shape& s) {
   Index biased = 0;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include "carrousel.h"
@@ -80,7 +81,11 @@ void run_lanes(const Kernel& kernel, const Job& job, std::vector<Lane>& lanes, i
     }
   };
   std::vector<std::thread> helpers;
-  for (int i = 1; i < threads && i < groups; ++i) helpers.emplace_back(work);
+  try {
+    for (int i = 1; i < threads && i < groups; ++i) helpers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system has no more threads to give: those there are do the work.
+  }
   work();
   for (auto& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);

@@ -67,8 +67,9 @@ class Group {
       if (start_[lane] > ragged_until_) ragged_until_ = start_[lane];
       if (start_[lane] == 0) longest = lane;
     }
-    const Index target = next_target();
-    late_ = job_.update == Update::sequence && target < length_ && target >= length_ - kChunk;
+    late_ = job_.update == Update::sequence && next_target() >= length_ - kChunk;
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (active(lane) && next_[lane] == last_[lane]) late_ = false;
     // Elements of the vector that hold no lane see what the longest lane sees, and learn nothing.
     for (int lane = n_lanes_; lane < V; ++lane) {
       source_[lane] = source_[longest], first_[lane] = first_[longest];
@@ -221,11 +222,12 @@ class Group {
 
   // Errors of the event's step, and the change of output weights or of their gradients.
   void learn_outputs() {
+    learned_ |= event_.mask();
     output_errors();
     for (Index c = 0; c < p_.C; ++c) p_.back[c] = cells_on_ ? p_.back[c] : splat(0.0f);
     inner_errors(p_, forward_.h, event_.k);
     if (!p_.output_rows) {
-      ColumnOutputs::learn(p_, event_.k, p_.accumulate ? splat(1.0f) : rate_);
+      ColumnOutputs::learn(p_, event_.k, p_.accumulate ? splat(1.0f) : rate_, event_.mask());
       return;
     }
     for (int lane = 0; lane < n_lanes_; ++lane)
@@ -242,7 +244,7 @@ class Group {
     if (target >= t + steps) return;
     meet_targets(t, steps - 1);
     learn_outputs();
-    learn_step(p_, event_.k, rate_);
+    learn_step(p_, event_.k, rate_, event_.mask());
     for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
       if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
   }
@@ -279,7 +281,7 @@ class Group {
 
   void learn_rows(Index steps) {
     for (int lane = 0; lane < n_lanes_; ++lane) {
-      if (!active(lane)) continue;
+      if (!active(lane) || !learned_[lane]) continue;
       rows_.spread(p_, lane, steps);
       if (late_)
         Rows::reach_and_apply(p_, lane, lanes_[lane].symbols + first_[lane],
@@ -302,10 +304,11 @@ class Group {
   }
 
   void apply_columns() {
-    apply_hidden(p_, rate_);
-    if (!p_.output_rows) ColumnOutputs::apply(p_, rate_);
+    apply_hidden(p_, rate_, learned_);
+    if (!p_.output_rows) ColumnOutputs::apply(p_, rate_, learned_);
     for (int lane = 0; p_.output_rows && lane < n_lanes_; ++lane)
       RowOutputs::apply(p_, lane, lanes_[lane].rate);
+    learned_ = isplat(0);
   }
 
   void apply_all() {
@@ -357,11 +360,12 @@ class Group {
   vec rate_;
   Event event_;
   ivec cells_on_;
+  ivec learned_{};  // lanes that had a target since weights last changed
   Index round_ = 0, length_ = 0, ragged_until_ = 0;
   const Lane* source_[V];  // whose data an element of the vector sees
   Index start_[V], first_[V], next_[V], last_[V];
   bool pending_ = false;  // gradients were gathered in this round
-  bool late_ = false;     // all targets are in the round's last chunk, and no gradient outlives it
+  bool late_ = false;     // every lane's targets are in the last chunk; no gradient outlives it
 };
 
 std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }

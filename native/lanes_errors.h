@@ -24,25 +24,25 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k) {
 // Adds error times trace for every unit that has traces, equations (26) and (28), to one row of
 // sums; `scale` is the learning rate where the row holds weights.
 inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
-                       bool gates, bool cells) {
+                       ivec lanes, bool gates, bool cells) {
   for (Index j = 0, c = 0; j < p.B; ++j) {
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       gate += error[c] * trace[c];
-      if (cells) row[p.B + c] += scale * (error[c] * trace[p.C + c]);
+      if (cells) add_where(lanes, row[p.B + c], scale * (error[c] * trace[p.C + c]));
     }
-    if (gates) row[j] += scale * gate;
+    if (gates) add_where(lanes, row[j], scale * gate);
   }
 }
 
 // Changes hidden weights at once, by the errors of step k; traces include that step.
-inline void learn_step(const Plan& p, Index k, vec rate) {
+inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
   const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
   const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
-    add_traced(p, trace, error_cell, weight, rate, gates, cells);
+    add_traced(p, trace, error_cell, weight, rate, lanes, gates, cells);
     if (!p.shape.output_gate || !gates) return;
     for (Index j = 0; j < p.B; ++j)
-      weight[p.B + p.C + j] += rate * (error_gate[j] * activation);
+      add_where(lanes, weight[p.B + p.C + j], rate * (error_gate[j] * activation));
   };
   for (Index s = 0; s < p.S; ++s)
     learn(p.trace + s * p.F, p.sources[k * p.S + s], p.hidden_w + s * p.U, true, true);
@@ -73,20 +73,19 @@ inline void learn_chunk(const Plan& p, Index steps) {
     }
   }
   const vec one = splat(1.0f);
+  const ivec all = isplat(-1);
   for (Index s = 0; s < p.S; ++s)
-    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, true, true);
-  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, true, true);
+    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, all, true, true);
+  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, all, true, true);
   add_products(p, gradients(p), steps);
 }
 
 // Changes hidden weights by what was gathered. Units without a bias gathered one nobody wants.
-inline void apply_hidden(const Plan& p, vec rate) {
-  for (Index i = 0; i < p.S * p.U; ++i)
-    p.hidden_w[i] += rate * p.hidden_g[i], p.hidden_g[i] = splat(0.0f);
-  for (Index u = 0; u < p.U; ++u) {
-    if (p.shape.biased(u)) p.hidden_b[u] += rate * p.hidden_gb[u];
-    p.hidden_gb[u] = splat(0.0f);
-  }
+inline void apply_hidden(const Plan& p, vec rate, ivec lanes) {
+  apply(p.hidden_w, p.hidden_g, p.S * p.U, rate, lanes);
+  for (Index u = 0; u < p.U; ++u)
+    apply(p.hidden_b + u, p.hidden_gb + u, p.shape.biased(u) ? 1 : 0, rate, lanes);
+  clear(p.hidden_gb, p.U);
 }
 
 }  // namespace

@@ -72,22 +72,21 @@ struct ColumnOutputs {
   }
 
   // Equation (22), into the weights or into their gradients; `scale` is the rate or 1.
-  static void learn(const Plan& p, Index k, vec scale) {
+  static void learn(const Plan& p, Index k, vec scale, ivec lanes) {
     vec* into = p.accumulate ? p.output_g : p.output_w;
     for (Index q = 0; q < p.P; ++q) {
       const vec x = source(p, k, q);
-      for (Index o = 0; o < p.O; ++o) into[q * p.O + o] += scale * (p.output_e[o] * x);
+      for (Index o = 0; o < p.O; ++o)
+        add_where(lanes, into[q * p.O + o], scale * (p.output_e[o] * x));
     }
     if (!p.shape.output_bias) return;
     into = p.accumulate ? p.output_gb : p.output_b;
-    for (Index o = 0; o < p.O; ++o) into[o] += scale * p.output_e[o];
+    for (Index o = 0; o < p.O; ++o) add_where(lanes, into[o], scale * p.output_e[o]);
   }
 
-  static void apply(const Plan& p, vec rate) {
-    for (Index i = 0; i < p.P * p.O; ++i)
-      p.output_w[i] += rate * p.output_g[i], p.output_g[i] = splat(0.0f);
-    for (Index o = 0; o < p.O; ++o)
-      p.output_b[o] += rate * p.output_gb[o], p.output_gb[o] = splat(0.0f);
+  static void apply(const Plan& p, vec rate, ivec lanes) {
+    carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.P * p.O, rate, lanes);
+    carrousel::CARROUSEL_ISA::apply(p.output_b, p.output_gb, p.O, rate, lanes);
   }
 };
 

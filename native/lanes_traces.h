@@ -12,6 +12,14 @@ inline void clear(vec* first, Index count) {
   for (Index i = 0; i < count; ++i) first[i] = splat(0.0f);
 }
 
+// Changes weights by gradients of the lanes that gathered any, and forgets these.
+inline void apply(vec* weight, vec* gradient, Index count, vec rate, ivec lanes) {
+  for (Index i = 0; i < count; ++i) {
+    add_where(lanes, weight[i], rate * gradient[i]);
+    gradient[i] = splat(0.0f);
+  }
+}
+
 // Where products go: one row of `width` sums for each source, and one more for the biases.
 struct Sums {
   vec *sum, *bias;

@@ -51,6 +51,9 @@ inline vec at_least(float limit, vec x) {
 
 inline vec larger(vec a, vec b) { return a > b ? a : b; }
 
+// Adds where the mask is set. Elsewhere x keeps every bit, even if `by` is not a number.
+inline void add_where(ivec mask, vec& x, vec by) { x = mask ? x + by : x; }
+
 inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
 
 // x rounded to the nearest whole number, for |x| < 2^22.

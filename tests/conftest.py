@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
+settings.register_profile("mutants", derandomize=True, deadline=None, phases=[Phase.generate])
 settings.load_profile("suite")
 
 

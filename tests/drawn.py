@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Update, Wiring
 from carrousel.sequences import Sequences
 
-When = Literal["none", "end", "some", "all"]
+When = Literal["none", "end", "some", "all", "mixed"]
 
 WIRINGS: tuple[Wiring, ...] = get_args(Wiring)
 BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
@@ -25,7 +25,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @dataclass(frozen=True)
 class Kind:
-    """What inputs and targets are, and which steps have a target."""
+    """What inputs and targets are, and which steps have a target (mixed: each sequence its own)."""
 
     symbolic: bool = False
     classes: bool = False
@@ -79,12 +79,11 @@ def drawn_data(
     """Sequences of the given lengths that fit a network."""
     steps, inputs, outputs = int(sum(lengths)), network.n_inputs, network.n_outputs
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    mask = {
-        "none": np.zeros(steps, bool),
-        "end": np.isin(np.arange(steps), offsets[1:] - 1),
-        "some": rng.random(steps) < 0.4,
-        "all": np.ones(steps, bool),
-    }[kind.when]
+    whens = (
+        rng.choice(WHEN[:-1], len(lengths)) if kind.when == "mixed" else [kind.when] * len(lengths)
+    )
+    masks = [_mask(when, int(length), rng) for when, length in zip(whens, lengths, strict=True)]
+    mask = np.concatenate([np.zeros(0, bool), *masks])
     places = np.flatnonzero(mask).astype(np.int64)
     values = rng.uniform(-1, 1, (steps, inputs)).astype(np.float32)
     goals = rng.uniform(0, 1, (len(places), outputs)).astype(np.float32)
@@ -98,6 +97,13 @@ def drawn_data(
         n_outputs=outputs,
         target_steps=places,
     )
+
+
+def _mask(when: str, steps: int, rng: np.random.Generator) -> np.ndarray:
+    """Which steps of one sequence have a target."""
+    if when == "end":
+        return np.arange(steps) == steps - 1
+    return rng.random(steps) < {"none": 0.0, "some": 0.4, "all": 1.0}[when]
 
 
 def drawn_lengths(rng: np.random.Generator, most: int, sequences: int) -> list[int]:

@@ -36,21 +36,23 @@ RANGES = tuple(SQUASHES)
 # Symbols of alphabets above 16 are stored as rows, below as columns; 4, 8 and 16 are the widths of
 # a vector, which outputs are padded to where they see rows.
 ALPHABETS = st.sampled_from([1, 2, 3, 5, 15, 16, 17, 18, 29])
+# The kernels take time in chunks of 8.
+LENGTHS = st.sampled_from([1, 7, 12, 24])
 OUTPUTS = st.sampled_from([1, 2, 3, 4, 5, 17])
 
 
 def compare(
-    network: Network, training: Training, kind: Kind, lanes: int, seed: int, scale: float = 0.4
+    network: Network, training: Training, kind: Kind, lanes: int, seed: int, most: int = 12
 ) -> int:
     """Run lanes of unequal data, rates and cell starts on every instruction set.
 
     Returns the number of lanes that could be compared.
     """
     rng = np.random.default_rng(seed)
-    weights = drawn_weights(network, rng, lanes, scale)
+    weights = drawn_weights(network, rng, lanes, 0.4)
     rates = rng.uniform(0, training.rate, lanes).astype(np.float32)
     cells_from = rng.integers(-1, 3, lanes)
-    data = drawn_lanes(network, rng, kind, lanes=lanes)
+    data = drawn_lanes(network, rng, kind, lanes=lanes, most=most)
     args = (network, training, weights, rates, cells_from, data)
     exact, allowed = measured(*args, rng)
     for kernel in KERNELS:
@@ -63,21 +65,29 @@ def compare(
 
 
 @settings(max_examples=50, deadline=None)
-@given(networks(inputs=ALPHABETS, outputs=OUTPUTS), trainings(), kinds, st.integers(1, 6), seeds)
-def test_any_network_on_any_data(network, training, kind, lanes, seed):
-    compare(network, training, kind, lanes, seed)
+@given(
+    networks(inputs=ALPHABETS, outputs=OUTPUTS),
+    trainings(),
+    kinds,
+    st.integers(1, 6),
+    seeds,
+    LENGTHS,
+)
+def test_any_network_on_any_data(network, training, kind, lanes, seed, most):
+    compare(network, training, kind, lanes, seed, most)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     networks(inputs=st.integers(17, 40), outputs=OUTPUTS),
     trainings(),
-    st.builds(Kind, st.just(True), st.booleans(), st.sampled_from(["end", "some", "all"])),
+    st.builds(Kind, st.just(True), st.booleans(), st.sampled_from(["end", "some", "all", "mixed"])),
     st.integers(1, 6),
     seeds,
+    LENGTHS,
 )
-def test_any_network_on_symbols_of_a_large_alphabet(network, training, kind, lanes, seed):
-    compare(network, training, kind, lanes, seed)
+def test_any_network_on_symbols_of_a_large_alphabet(network, training, kind, lanes, seed, most):
+    compare(network, training, kind, lanes, seed, most)
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)

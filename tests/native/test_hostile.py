@@ -142,7 +142,6 @@ def test_weights_are_never_copied(how):
     refused(call)
 
 
-@pytest.mark.xfail(reason="a lane's array is converted, its copy freed while in use, or written")
 @pytest.mark.skipif("CARROUSEL_SANITIZED" in os.environ, reason=SANITIZED)
 @pytest.mark.parametrize("how", CONVERTED)
 @pytest.mark.parametrize("name", LANE + ERRORS)

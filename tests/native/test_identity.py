@@ -41,13 +41,14 @@ class Lanes:
     cells_from: np.ndarray
     data: list[Sequences | None]
 
+    # Up to 30 steps: the kernels take time in chunks of 8, so some sequences span several.
     @staticmethod
     def drawn(network: Network, kind: Kind, rng: np.random.Generator, n: int) -> Lanes:
         return Lanes(
             weights=drawn_weights(network, rng, n),
             rates=rng.uniform(0, 1, n).astype(np.float32),
             cells_from=rng.integers(0, 3, n),
-            data=drawn_lanes(network, rng, kind, lanes=n),
+            data=drawn_lanes(network, rng, kind, lanes=n, most=30),
         )
 
     def __getitem__(self, order: Sequence[int] | np.ndarray) -> Lanes:
@@ -140,7 +141,7 @@ def test_one_call_may_be_split_into_several(network, training, kind, parts, begi
     """learn(a + b) is learn(a), then learn(b), wherever the cells come in."""
     rng = np.random.default_rng(seed)
     kernel = NativeKernel(instruction_set=isa)
-    lengths = rng.integers(1, 12, sum(parts)).tolist()
+    lengths = rng.integers(1, 30, sum(parts)).tolist()
     whole = drawn_data(network, rng, kind, lengths)
     rates = rng.uniform(0, 1, 1).astype(np.float32)
     at_once = drawn_weights(network, rng)
@@ -188,7 +189,6 @@ def test_a_diverged_neighbour_does_no_harm(isa, wiring: Wiring, inputs):
     assert not np.isfinite(mixed.weights[sick]).all()
 
 
-@pytest.mark.xfail(reason="an error of 0 from a neighbour's target meets an infinite trace")
 @every_isa
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("h", ["identity", "[-1,1]"])
