@@ -57,11 +57,11 @@ def compare(
     exact, allowed = measured(*args, rng)
     for kernel in KERNELS:
         for lane, ours in enumerate(result_of(kernel, *args)):
-            truth, most = exact[lane], allowed[lane]
+            truth, off = exact[lane], allowed[lane]
             assert (ours is None) == (truth is None)
-            if ours is not None and truth is not None and most is not None:
-                assert_within(ours, truth, most, f"{kernel.instruction_set}, lane {lane}")
-    return sum(most is not None for most in allowed)
+            if ours is not None and truth is not None and off is not None:
+                assert_within(ours, truth, off, f"{kernel.instruction_set}, lane {lane}")
+    return sum(off is not None for off in allowed)
 
 
 @settings(max_examples=50, deadline=None)

@@ -58,31 +58,34 @@ def assert_every_part_equal(network: Network, ours: np.ndarray, theirs: np.ndarr
         close(part, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
-def test_every_weight_part_agrees_with_finite_differences(
-    wiring, bias, output_gate, block_size, size
-):
-    n_inputs, n_outputs, blocks, steps = SIZES[size]
-    place = STRUCTURES.index((wiring, bias, output_gate, block_size))
-    for number, g in enumerate(RANGES):  # every g here; over the structures, every pair of g and h
-        rng = np.random.default_rng([place, number])
-        h = RANGES[(place + number) % len(RANGES)]
-        cell = Cell(blocks, block_size, g, h, output_gate)
-        network = Network(n_inputs, n_outputs, cell, wiring=wiring, bias=bias)
-        training = Training(rate=1.0, output_derivative=bool(number % 2))
-        flat = rng.normal(0, 0.7, network.n_weights)
-        inputs = rng.normal(0, 1, (steps, n_inputs))
-        goals = {
-            t: rng.uniform(0, 1, n_outputs)
-            for t in range(steps)
-            if t == steps - 1 or rng.random() < 0.5
-        }
-        start = Start(rng.uniform(-1, 1, cell.n_units), rng.normal(0, 1, cell.n_cells))
-        ours = reference_gradient(network, training, flat, inputs, goals, start)
-        theirs = by_differences(network, training, flat, inputs, goals, start)
-        assert np.any(theirs)
-        assert_every_part_equal(network, ours, theirs)
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("initial", [0.0, 0.5])
+def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
+    """``learn`` adds rate times gradient: after every target, every sequence, or the call."""
+    rng = np.random.default_rng(11)
+    network = Network(3, 2, Cell(2, 2), bias="all")
+    training = Training(rate=0.3, update=update, initial_activation=initial)
+    data = drawn_data(network, rng, Kind(symbolic=True, classes=True), [4, 1, 6, 3])
+    flat = rng.normal(0, 0.5, (1, network.n_weights))
+    learned = flat.copy()
+    kernel = ReferenceKernel()
+    kernel.learn(network, training, learned, np.array([0.3]), np.array([0]), [data])
+
+    expected, start = flat[0].copy(), Start.fresh(network, training)
+    waiting = np.zeros_like(expected)
+    for one in data:
+        inputs = one.dense_inputs().astype(np.float64)
+        goals = dict(zip(one.target_steps.tolist(), one.dense_targets(), strict=True))
+        if update == "step":
+            expected = step_by_step(network, training, expected, inputs, goals)
+            continue
+        tape = play(network, expected, inputs, start)
+        waiting += backwards(network, training, expected, tape, goals)
+        if update == "sequence":
+            expected += 0.3 * waiting
+            waiting[:] = 0
+    expected += 0.3 * waiting
+    close(learned[0], expected)
 
 
 @pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES[::5])
@@ -128,31 +131,28 @@ def test_traces_are_truncated_back_propagation_through_time(
     assert_every_part_equal(network, ours, theirs)
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("initial", [0.0, 0.5])
-def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
-    """``learn`` adds rate times gradient: after every target, every sequence, or the call."""
-    rng = np.random.default_rng(11)
-    network = Network(3, 2, Cell(2, 2), bias="all")
-    training = Training(rate=0.3, update=update, initial_activation=initial)
-    data = drawn_data(network, rng, Kind(symbolic=True, classes=True), [4, 1, 6, 3])
-    flat = rng.normal(0, 0.5, (1, network.n_weights))
-    learned = flat.copy()
-    kernel = ReferenceKernel()
-    kernel.learn(network, training, learned, np.array([0.3]), np.array([0]), [data])
-
-    expected, start = flat[0].copy(), Start.fresh(network, training)
-    waiting = np.zeros_like(expected)
-    for one in data:
-        inputs = one.dense_inputs().astype(np.float64)
-        goals = dict(zip(one.target_steps.tolist(), one.dense_targets(), strict=True))
-        if update == "step":
-            expected = step_by_step(network, training, expected, inputs, goals)
-            continue
-        tape = play(network, expected, inputs, start)
-        waiting += backwards(network, training, expected, tape, goals)
-        if update == "sequence":
-            expected += 0.3 * waiting
-            waiting[:] = 0
-    expected += 0.3 * waiting
-    close(learned[0], expected)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
+def test_every_weight_part_agrees_with_finite_differences(
+    wiring, bias, output_gate, block_size, size
+):
+    n_inputs, n_outputs, blocks, steps = SIZES[size]
+    place = STRUCTURES.index((wiring, bias, output_gate, block_size))
+    for number, g in enumerate(RANGES):  # every g here; over the structures, every pair of g and h
+        rng = np.random.default_rng([place, number])
+        h = RANGES[(place + number) % len(RANGES)]
+        cell = Cell(blocks, block_size, g, h, output_gate)
+        network = Network(n_inputs, n_outputs, cell, wiring=wiring, bias=bias)
+        training = Training(rate=1.0, output_derivative=bool(number % 2))
+        flat = rng.normal(0, 0.7, network.n_weights)
+        inputs = rng.normal(0, 1, (steps, n_inputs))
+        goals = {
+            t: rng.uniform(0, 1, n_outputs)
+            for t in range(steps)
+            if t == steps - 1 or rng.random() < 0.5
+        }
+        start = Start(rng.uniform(-1, 1, cell.n_units), rng.normal(0, 1, cell.n_cells))
+        ours = reference_gradient(network, training, flat, inputs, goals, start)
+        theirs = by_differences(network, training, flat, inputs, goals, start)
+        assert np.any(theirs)
+        assert_every_part_equal(network, ours, theirs)

@@ -72,13 +72,16 @@ def test_predicting_changes_nothing(kernel):
     np.testing.assert_array_equal(learner.weights, before)
 
 
-def test_errors_are_those_of_predictions_made_before_learning():
+@kernels
+def test_errors_are_those_of_predictions_made_before_learning(kernel):
     """With one sequence per call and updates at its end, both see the same weights."""
-    learner, data = started(), batch(n=1)
+    learner, data = started(kernel=kernel), batch(n=1)
     [outputs] = learner.predict([data])
     [errors] = learner.learn([data])
     assert outputs is not None
     assert errors is not None
+    assert (data.targets < outputs).any()  # errors of both signs
+    assert (data.targets > outputs).any()
     off = np.abs(data.targets.astype(np.float64) - outputs)
     np.testing.assert_allclose(errors.max_abs, [off.max()], rtol=1e-6)
     np.testing.assert_allclose(errors.mean_abs, [off.mean()], rtol=1e-6)

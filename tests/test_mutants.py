@@ -1,0 +1,44 @@
+"""The suite notices when a kernel is wrong; see mutants.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import mutants
+
+pytestmark = pytest.mark.skipif(
+    "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
+)
+
+
+@pytest.mark.parametrize("mutant", [*mutants.REFERENCE, *mutants.NATIVE], ids=lambda m: m.what)
+def test_mutants_apply(mutant):
+    """The line each mutant breaks exists, once."""
+    assert mutant.source() != (mutants.ROOT / mutant.file).read_text(encoding="utf-8")
+
+
+def test_a_mutant_that_no_longer_applies_is_an_error():
+    mutant = mutants.Mutant("gone", "somewhere", "x = 1", "x = 2")
+    for text in ("y = 1", "x = 1; x = 1"):
+        with pytest.raises(LookupError, match="places in somewhere, expected 1"):
+            mutant.applied(text)
+
+
+def red_for_each(kind: str) -> None:
+    command = [sys.executable, mutants.__file__, kind]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_mutant_of_the_reference_turns_the_suite_red():
+    red_for_each("reference")
+
+
+@pytest.mark.mutants
+@pytest.mark.skipif("CARROUSEL_MUTANTS" not in os.environ, reason="takes minutes: make mutants")
+def test_every_mutant_of_the_extension_turns_the_suite_red():
+    red_for_each("native")
