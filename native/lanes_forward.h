@@ -58,8 +58,9 @@ struct Forward {
   }
 
   // Step k of the chunk. With Ragged, lanes that are not yet live keep their initial state.
+  // Kept out of line: inside the loop over chunks it competes for registers.
   template <bool Learn, bool Ragged>
-  void step(const Plan& p, Index k, ivec live) const {
+  [[gnu::noinline]] void step(const Plan& p, Index k, ivec live) const {
     hidden_nets(p, p.sources + k * p.S,
                 p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
     // Locals, since a store to a vector might otherwise be thought to change the plan.
