@@ -18,8 +18,6 @@ import numpy as np
 
 from carrousel.contracts import SQUASHES, Network, Training
 
-Parts = Mapping[str, np.ndarray]
-
 
 def logistic(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
@@ -34,6 +32,15 @@ def slope(kind: str, x: np.ndarray) -> np.ndarray:
     """Derivative of a squashing function at ``x`` (the package takes it from the value instead)."""
     low_high = SQUASHES[kind]
     return np.ones_like(x) if low_high is None else low_high[0] / (2.0 * np.cosh(x / 2.0)) ** 2
+
+
+def parts_of(network: Network, flat: np.ndarray) -> dict[str, np.ndarray]:
+    """Named views of flat weights ``[..., W]``, which may be complex here."""
+    lanes = flat.shape[:-1]
+    return {
+        name: flat[..., part.start : part.stop].reshape(*lanes, *part.shape)
+        for name, part in network.layout.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def play(
     ``held [T, H]`` are the recurrent activations each step sees; without them the network's own.
     Only analytic functions are used, so that weights may be complex.
     """
-    cell, parts = network.cell, network.views(flat)
+    cell, parts = network.cell, parts_of(network, flat)
     B, C, size = cell.blocks, cell.n_cells, cell.block_size
     y: np.ndarray = start.y
     s: np.ndarray = start.s
@@ -169,8 +176,7 @@ def backwards(
     """
     cell, size = network.cell, network.cell.block_size
     found = np.zeros_like(flat)
-    change = network.views(found)
-    parts = network.views(flat)
+    change, parts = parts_of(network, found), parts_of(network, flat)
     inside = np.zeros(cell.n_cells)  # e_s, gathered from all later steps
     for t in reversed(range(len(tape))):
         step = tape[t]

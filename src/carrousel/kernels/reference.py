@@ -218,7 +218,9 @@ class ReferenceKernel:
         return [
             None
             if part is None
-            else self._learn_lane(network, training, weights[b], rates[b], cells_from[b], part)
+            else self._learn_lane(
+                network, training, weights[b], float(rates[b]), int(cells_from[b]), part
+            )
             for b, part in enumerate(data)
         ]
 
@@ -270,7 +272,7 @@ class ReferenceKernel:
                 _outputs(w, seen)
                 for n in range(len(part))
                 for w, _, seen, _ in self._walk(
-                    network, training, weights[b], part, n, n >= cells_from[b]
+                    network, training, weights[b], part, n, n >= int(cells_from[b])
                 )
             ]
             results.append(np.array(rows, self.dtype).reshape(-1, network.n_outputs))
