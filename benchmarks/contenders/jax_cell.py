@@ -50,6 +50,7 @@ class JaxCell:
         self._program = _program(_shape(case, form), form.gradient)
         self._net = _net(case.network, case.weights(lanes))
         self._errors: Any = None
+        self._steps = 0
         self._offsets = np.zeros(0, np.int64)
 
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
@@ -60,8 +61,11 @@ class JaxCell:
         """Rectangles of numbers on the device."""
         data = joined(parts)
         self._offsets = data.offsets
-        make = join_streams if self.form.gradient == "stream" else pad
-        return jax.block_until_ready(tuple(map(jnp.asarray, make([data], self.n_lanes))))
+        stream = self.form.gradient == "stream"
+        packed = (join_streams if stream else pad)([data], self.n_lanes, least=self._steps)
+        # never smaller again: each other shape would have to be compiled
+        self._steps = packed.inputs.shape[0 if stream else 1]
+        return jax.block_until_ready(tuple(map(jnp.asarray, packed)))
 
     def start(self, weights: Float[np.ndarray, "B W"]) -> None:
         """Begin anew with these weights."""

@@ -49,10 +49,10 @@ def last_only(data: Sequences) -> bool:
     return np.array_equal(data.target_steps, data.offsets[1:] - 1)
 
 
-def pad(parts: list[Sequences], lanes: int) -> Padded:
-    """Fill every sequence up to the longest."""
+def pad(parts: list[Sequences], lanes: int, least: int = 0) -> Padded:
+    """Fill every sequence up to the longest, or to ``least`` steps if that is more."""
     data = joined(parts)
-    steps = _round_up(int(data.lengths.max()), ROUND_TO)
+    steps = max(least, _round_up(int(data.lengths.max()), ROUND_TO))
     lengths = data.lengths.reshape(lanes, -1).T.astype(np.int32)  # [N, B]
     starts = data.offsets[:-1].reshape(lanes, -1).T[:, None, :]
     places = np.minimum(starts + np.arange(steps)[:, None], data.n_steps - 1)  # [N, T, B]
@@ -71,11 +71,11 @@ def pad(parts: list[Sequences], lanes: int) -> Padded:
     )
 
 
-def join_streams(parts: list[Sequences], lanes: int) -> Streams:
-    """Fill every lane up to the one with most steps."""
+def join_streams(parts: list[Sequences], lanes: int, least: int = 0) -> Streams:
+    """Fill every lane up to the one with most steps, or to ``least`` if that is more."""
     data = joined(parts)
     offsets = data.offsets[:: len(data) // lanes]
-    steps = _round_up(int(np.diff(offsets).max()), 8 * ROUND_TO)
+    steps = max(least, _round_up(int(np.diff(offsets).max()), 8 * ROUND_TO))
     places = offsets[:-1] + np.arange(steps)[:, None]  # [K, B]
     live = places < offsets[1:]
     places = np.minimum(places, data.n_steps - 1)
