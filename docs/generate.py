@@ -33,21 +33,25 @@ def table(heads: list[str], rows: list[list[str]], text_columns: int) -> str:
 
 
 def results_table(report: Report) -> str:
-    """Every row of the store: ours beside the paper's."""
+    """Every experiment, ours beside the paper's; dashes where the store holds no ended run."""
+    entries = {entry.experiment.name: entry for entry in report.entries if entry.complete}
     rows = []
-    for entry in report.entries:
-        summary, published = entry.summary, entry.experiment.published
+    for name, experiment in EXPERIMENTS.items():
+        ours = [words.ABSENT, words.ABSENT]
+        if name in entries:
+            summary = entries[name].summary
+            ours = [words.solved(summary), words.mean_sequences(summary)]
+        published = experiment.published
         rows.append(
             [
-                entry.experiment.name,
-                entry.experiment.title,
-                words.solved(summary),
-                words.percent(published.success_percent),
-                words.mean_sequences(summary),
-                words.number(published.sequences),
+                name,
+                experiment.title,
+                *(ours[0], words.percent(published.success_percent)),
+                *(ours[1], words.number(published.sequences)),
+                words.number(experiment.budget),
             ]
         )
-    heads = ["row", "task", "solved", "paper", "sequences to success", "paper"]
+    heads = ["row", "task", "solved", "paper", "sequences to success", "paper", "given up after"]
     return table(heads, rows, text_columns=2)
 
 

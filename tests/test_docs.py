@@ -34,7 +34,7 @@ def test_generated_parts_are_current(generate):
         assert path.read_text(encoding="utf-8") == text, "stale: run `python docs/generate.py`"
 
 
-def test_every_row_of_the_store_is_in_the_readme(generate):
+def test_every_experiment_is_in_the_readme(generate):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in generate.EXPERIMENTS:
         assert f"| {name} |" in text
