@@ -112,7 +112,7 @@ SPOILT: dict[str, Callable[[np.ndarray], Any]] = {
 # it was freed.
 CONVERTED: dict[str, Callable[[np.ndarray], Any]] = {
     "float64": lambda a: a.astype(np.float64),
-    "int16": lambda a: a.astype(np.int16),
+    "int16": lambda a: np.zeros(a.shape, np.int16),
     "strided": lambda a: np.repeat(a, 2, axis=0)[::2],
     "backwards": lambda a: np.ascontiguousarray(a[::-1])[::-1],
 }

@@ -294,7 +294,7 @@ class ReferenceKernel:
 
 
 def _count(errors: Errors, n: int, error: np.ndarray) -> None:
-    errors.max_abs[n] = max(errors.max_abs[n], np.abs(error).max())
+    errors.max_abs[n] = np.maximum(errors.max_abs[n], np.abs(error).max())  # keeps a NaN
     errors.sum_abs[n] += np.abs(error).sum()
     errors.sum_sq[n] += (error**2).sum()
     errors.n_values[n] += error.size

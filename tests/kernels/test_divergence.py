@@ -1,0 +1,55 @@
+"""A network whose weights are no numbers any more must not look like one without errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from carrousel.contracts import Cell, Kernel, Network, Training, Wiring
+from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
+from carrousel.sequences import Sequences
+from drawn import UPDATES, WIRINGS
+
+pytestmark = [pytest.mark.native, pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")]
+
+forgotten = pytest.mark.xfail(strict=False, reason="larger(NaN, x) is x: a later error hides it")
+KERNELS = [
+    pytest.param(ReferenceKernel(), id="float64"),
+    pytest.param(ReferenceKernel(np.float32), id="float32"),
+    *[
+        pytest.param(NativeKernel(instruction_set=name), id=name, marks=forgotten)
+        for name in instruction_sets()
+    ],
+]
+
+
+def with_targets(network: Network, steps: list[int]) -> Sequences:
+    """Five steps of symbols, with a target of ones at each of the given steps."""
+    return Sequences(
+        inputs=np.arange(5, dtype=np.int32) % network.n_inputs,
+        n_inputs=network.n_inputs,
+        offsets=np.array([0, 5]),
+        targets=np.ones((len(steps), network.n_outputs), np.float32),
+        n_outputs=network.n_outputs,
+        target_steps=np.array(steps),
+    )
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("inputs", [3, 20])
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("sick_output", [0, 1, 19])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_an_error_that_is_no_number_stays_one(
+    kernel: Kernel, sick_output: int, wiring: Wiring, inputs, update
+):
+    """Whichever output it comes from, and whatever follows in this lane or in others."""
+    network = Network(inputs, 20, Cell(1, 1), wiring=wiring)
+    weights = np.full((3, network.n_weights), 0.1, kernel.dtype)
+    network.views(weights)["output_cells"][0, sick_output] = np.nan
+    data = [with_targets(network, steps) for steps in ([1], [1, 2, 4], [4])]
+    rates, start = np.zeros(3, kernel.dtype), np.zeros(3, np.int64)
+    errors = kernel.learn(network, Training(0.0, update), weights, rates, start, list(data))
+    sick, *well = (each for each in errors if each is not None)
+    np.testing.assert_array_equal([sick.max_abs, sick.sum_abs, sick.sum_sq], np.nan)
+    assert np.isfinite(well).all()
