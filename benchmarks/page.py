@@ -11,12 +11,13 @@ HEAD = """\
 # Speed
 
 Nanoseconds per trial and time step, learning included: forward pass, truncated gradient, change of
-weights. Median of {repeats} stretches; in brackets, how many times as long as ours. {clock}
+weights. Median of {repeats} stretches; in brackets, how many times as long as the fastest of ours.
+{clock}
 """
 CLOCK = {
     "wall": "One core; time on the wall.",
     "processor": (
-        "One core; time that the core\nspent on the program, since others used the machine as well."
+        "One core; time that the core spent on the program, since others used the machine as well."
     ),
 }
 DATA = {"ready": "data ready", "drawn": "data drawn meanwhile"}
@@ -68,7 +69,7 @@ def _notes(
     for name in dict.fromkeys(row["contender"] for row in rows if not _is_ours(row)):
         best = {case: _best(rows, case, name, "ready") for case in cases}
         forms = (f"{case} {row['detail']}" for case, row in best.items() if row)
-        yield f"{name} at its best: {'; '.join(forms)}."
+        yield f"{name}, as shown: {'; '.join(forms)}."
     checked = list(dict.fromkeys(row["contender"] for row in rows if row["checked"]))
     yield f"Checked against the float64 reference before they were timed: {', '.join(checked)}."
     for name in dict.fromkeys(row["contender"] for row in rows if not row["checked"]):

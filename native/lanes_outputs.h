@@ -144,7 +144,7 @@ struct RowOutputs {
       view.e[i] = derivative ? error * logistic_slope(y) : error;
     }
     for (int i = 0; i < V; ++i) {
-      if (!(event.max_abs[lane] > worst[i])) event.max_abs[lane] = worst[i];
+      event.max_abs[lane] = larger(event.max_abs[lane], worst[i]);
       event.sum_abs[lane] += sum[i];
       event.sum_sq[lane] += squares[i];
     }

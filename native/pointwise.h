@@ -7,9 +7,10 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// exp(-x), relative error about 1e-7; saturates near 2^127 instead of overflowing to infinity.
+// exp(-x), relative error about 1e-7; saturates at exp(+-87) instead of overflowing to infinity.
 inline vec exp_of_minus(vec x) {
   constexpr float log2e = -1.44269504088896340736f;
+  x = at_least(-87.0f, at_most(87.0f, x));
   const vec n = nearest(x * log2e);
   const vec f = x * log2e - n;  // |f| <= 1/2, one rounding where the compiler may contract
   // 2^f = 1 + f p(f): p fitted in the Chebyshev sense with degree 5, relative error 1.1e-8.

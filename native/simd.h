@@ -49,7 +49,9 @@ inline vec at_least(float limit, vec x) {
 #endif
 }
 
-inline vec larger(vec a, vec b) { return a > b ? a : b; }
+// The larger one; not a number if either is not.
+inline vec larger(vec a, vec b) { return ((a > b) | (a != a)) ? a : b; }
+inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
 // Adds where the mask is set. Elsewhere x keeps every bit, even if `by` is not a number.
 inline void add_where(ivec mask, vec& x, vec by) { x = mask ? x + by : x; }
@@ -68,12 +70,12 @@ inline vec nearest(vec x) {
 #endif
 }
 
-// x 2^n for x in [1/2, 2] and whole n; n beyond what a float can hold saturates.
+// x 2^n for x in [1/2, 2] and whole n in [-126, 126].
 inline vec times_power_of_two(vec x, vec n) {
 #if CARROUSEL_ISA_AVX512
   return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
 #else
-  const vec biased = at_least(-126.0f, at_most(127.0f, n)) + splat(12582912.0f + 127.0f);
+  const vec biased = n + splat(12582912.0f + 127.0f);
   return x * (vec)((ivec)biased << 23);  // n + 127 stood in the low bits of the mantissa
 #endif
 }

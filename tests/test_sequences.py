@@ -193,7 +193,6 @@ def test_from_lists_refuses(inputs, targets, sizes, error, match):
         Sequences.from_lists(inputs, targets, **sizes)
 
 
-@pytest.mark.xfail(reason="errors of numpy, or a warning of it, come through")
 @pytest.mark.parametrize(
     ("inputs", "sizes"),
     [
@@ -284,7 +283,6 @@ def test_positions_are_taken_only_where_they_fit(offsets, steps):
     assert sum(len(one.targets) for one in data) == len(steps)
 
 
-@pytest.mark.xfail(reason="differences are formed first, and wrap around")
 @pytest.mark.parametrize("name", ["offsets", "target_steps"])
 def test_positions_so_far_apart_that_their_differences_wrap(name):
     far = np.array([0, 2**63 - 1, -(2**63), -1, 4 + (name == "offsets")])

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from carrousel.shapes import Bool, DataError, Float, Int, ShapeError
+from carrousel.shapes import Bool, DataError, Float, Int, ShapeError, check_int
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,9 @@ class Sequences:
                 f"offsets must run from 0 to the number of steps, {len(self.inputs)}; "
                 f"got {offsets[:1].tolist()} to {offsets[-1:].tolist()}"
             )
-        if len(offsets) > 1 and np.min(np.diff(offsets)) < 1:
-            first = int(np.argmax(np.diff(offsets) < 1))
+        empty = offsets[1:] <= offsets[:-1]  # a difference of far positions could wrap around
+        if empty.any():
+            first = int(np.argmax(empty))
             raise DataError(f"sequence {first} is empty; drop it, or give it at least one step")
         if len(steps) != len(self.targets):
             raise ShapeError(
@@ -69,7 +70,7 @@ class Sequences:
             )
         if len(steps) and (steps[0] < 0 or steps[-1] >= len(self.inputs)):
             raise DataError(f"target_steps must lie in 0..{len(self.inputs) - 1}")
-        if len(steps) > 1 and np.min(np.diff(steps)) < 1:
+        if (steps[1:] <= steps[:-1]).any():
             raise DataError("target_steps must ascend; two targets for one step cannot be learned")
 
     @staticmethod
@@ -103,10 +104,10 @@ class Sequences:
         joined, goal = _join("inputs", rows, n_inputs), _join("targets", goals, n_outputs)
         made = Sequences(
             inputs=joined,
-            n_inputs=_width(joined, n_inputs),
+            n_inputs=_width("n_inputs", joined, n_inputs),
             offsets=np.concatenate([[0], ends]).astype(np.int64),
             targets=goal,
-            n_outputs=_width(goal, n_outputs),
+            n_outputs=_width("n_outputs", goal, n_outputs),
             target_steps=np.concatenate(steps).astype(np.int64) if steps else np.zeros(0, np.int64),
         )
         made.check_contents()
@@ -280,18 +281,22 @@ def _check_positions(name: str, positions: np.ndarray) -> None:
 
 
 def _as_units(name: str, given: object) -> np.ndarray:
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of unequal length
+        raise ShapeError(f"{name} is ragged, expected (T, I) with one width I, or (T,)") from None
     if array.size and array.dtype.kind in "iub":
         if array.ndim != 1:
             raise ShapeError(f"{name} has shape {array.shape}; symbols take one dimension (T,)")
         if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
             raise DataError(f"{name} holds a symbol outside 0..{np.iinfo(np.int32).max}")
         return array.astype(np.int32)
-    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or 0 in array.shape[1:]:
         raise ShapeError(
             f"{name} has type {array.dtype} and shape {array.shape}, expected (T, I) or (T,)"
         )
-    return array.astype(np.float32).reshape(len(array), -1 if array.size else 1)
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
+        return array.astype(np.float32).reshape(len(array), -1 if array.size else 1)
 
 
 def _join(name: str, rows: list[np.ndarray], width: int | None) -> np.ndarray:
@@ -304,9 +309,9 @@ def _join(name: str, rows: list[np.ndarray], width: int | None) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(filled))
 
 
-def _width(units: np.ndarray, given: int | None) -> int:
+def _width(name: str, units: np.ndarray, given: int | None) -> int:
     if given is not None:
-        return given
+        return check_int(name, given, minimum=1)
     return units.shape[1] if units.ndim == 2 else int(units.max()) + 1
 
 

@@ -12,14 +12,10 @@ from drawn import UPDATES, WIRINGS
 
 pytestmark = [pytest.mark.native, pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")]
 
-forgotten = pytest.mark.xfail(strict=False, reason="larger(NaN, x) is x: a later error hides it")
 KERNELS = [
     pytest.param(ReferenceKernel(), id="float64"),
     pytest.param(ReferenceKernel(np.float32), id="float32"),
-    *[
-        pytest.param(NativeKernel(instruction_set=name), id=name, marks=forgotten)
-        for name in instruction_sets()
-    ],
+    *[pytest.param(NativeKernel(instruction_set=name), id=name) for name in instruction_sets()],
 ]
 
 

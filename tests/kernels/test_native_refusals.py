@@ -90,7 +90,7 @@ def test_shapes_of_settings_of_lanes(name, value):
 @pytest.mark.parametrize("rate", [np.nan, np.inf, -np.inf])
 def test_rates_that_are_not_finite(rate):
     rates = np.array([0.5, rate], np.float32)
-    refused(DataError, r"data\[1\]: the learning rate is not finite", rates=rates, predict=False)
+    refused(DataError, "rates must be finite in float32", rates=rates, predict=False)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +142,16 @@ def test_lanes_of_different_kind(data):
     refused(CarrouselError, "lanes differ in kind|the network", data=data)
 
 
-@pytest.mark.xfail(reason="a ShapeError of ours is caught and raised again as a DataError")
 @pytest.mark.parametrize("data", DIFFERENT)
 def test_lanes_of_different_kind_are_a_matter_of_shape(data):
     refused(ShapeError, "lanes differ in kind|the network", data=data)
 
 
-@pytest.mark.xfail(reason="parts are not looked at before they are used")
 @pytest.mark.parametrize("data", [None, 5, "ab", [1, 2], [[1.0], [2.0]], [np.zeros(3)] * 2])
 def test_data_that_are_no_sequences(data):
     refused(CarrouselError, "Sequences", data=data)
 
 
-@pytest.mark.xfail(reason="converted to whole numbers without a look; 2^63 becomes negative")
 @pytest.mark.parametrize(
     "cells_from",
     [np.full(2, 0.5), np.full(2, np.nan), np.full(2, 2**63, np.uint64), np.ones(2, complex)],
@@ -163,7 +160,6 @@ def test_cells_from_that_are_no_counts(cells_from):
     refused(CarrouselError, "cells_from", cells_from=cells_from)
 
 
-@pytest.mark.xfail(reason="numpy warns of the overflow first")
 def test_rates_beyond_float32():
     refused(CarrouselError, "rate", rates=np.full(2, 1e300), predict=False)
 

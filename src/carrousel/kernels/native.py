@@ -81,6 +81,7 @@ class NativeKernel:
             ShapeError: weights are not float32 of shape (B, W), or lanes differ in kind.
             DataError: data are not finite, or a symbol is outside its alphabet.
         """
+        _check_parts(data)
         results: list[Errors | None] = []
         lanes: list[dict[str, Any] | None] = []
         for part in data:
@@ -109,6 +110,7 @@ class NativeKernel:
         data: Sequence[Sequences | None],
     ) -> list[Float[np.ndarray, "M O"] | None]:
         """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
+        _check_parts(data)
         results = [
             None if part is None else np.empty((len(part.targets), part.n_outputs), np.float32)
             for part in data
@@ -137,9 +139,10 @@ class NativeKernel:
         _check_arrays(network, weights, rates, cells_from, data)
         if not parts:
             return
+        shape = _shape(network, parts)
         try:
             _native.run_lanes(
-                shape=_shape(network, parts),
+                shape=shape,
                 update=training.update,
                 output_derivative=training.output_derivative,
                 initial_activation=training.initial_activation,
@@ -211,3 +214,19 @@ def _check_arrays(
     for name, array in (("rates", rates), ("cells_from", cells_from)):
         if np.shape(array) != (len(data),):
             raise ShapeError(f"{name} has shape {np.shape(array)}, expected ({len(data)},)")
+    if not np.all(np.abs(rates) <= np.finfo(np.float32).max):
+        raise DataError(f"rates must be finite in float32, got {np.asarray(rates).tolist()}")
+    counts = np.asarray(cells_from)
+    if counts.dtype.kind not in "iu" or np.any(counts > np.iinfo(np.int64).max):
+        raise ShapeError(f"cells_from must be int64, got {counts.dtype}: {counts.tolist()}")
+
+
+def _check_parts(data: Sequence[Sequences | None]) -> None:
+    if not isinstance(data, list | tuple):
+        raise ShapeError(f"data is a {type(data).__name__}, expected a list of Sequences or None")
+    for lane, part in enumerate(data):
+        if part is not None and not isinstance(part, Sequences):
+            raise ShapeError(
+                f"data[{lane}] is a {type(part).__name__}, expected Sequences or None; "
+                "see Sequences.from_lists"
+            )
