@@ -6,6 +6,7 @@ import doctest
 import json
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,3 +227,10 @@ def test_a_wrong_name_gets_the_nearest(capsys):
 def test_profile_learns(capsys):
     assert lanes.main(["--profile", "4-1", "--seconds", "0.001"]) == 0
     assert "ns per trial and step" in capsys.readouterr().err
+
+
+def test_the_published_page_is_made_from_the_published_figures():
+    docs = Path(__file__).parents[2] / "docs"
+    figures = json.loads((docs / "speed.json").read_text(encoding="utf-8"))
+    assert page.markdown(figures) == (docs / "speed.md").read_text(encoding="utf-8")
+    assert all(row["parity"]["holds"] for row in figures["parity"])
