@@ -91,6 +91,10 @@ TYPECHECKER := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True
 typed: $(STAMPS)/test $(STAMPS)/native ## the suite with every type and shape hint enforced
 	$(BIN)/python -m pytest --jaxtyping-packages='carrousel,$(TYPECHECKER)' $(ARGS)
 
+.PHONY: mutants
+mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
+	$(BIN)/python tests/mutants.py $(ARGS)
+
 .PHONY: check
 check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,15 @@ import numpy as np
 
 from carrousel.contracts import (
     Cell,
+    Errors,
+    Exam,
+    ExamData,
     Experiment,
+    Memory,
     Network,
     Published,
     Reading,
+    Task,
     Training,
     Trial,
 )
@@ -56,6 +62,22 @@ class FakeStop:
 
     describe: str = "2000 sequences in a row are right"
     bounds: dict[str, float] = field(default_factory=lambda: {"error": 0.01})
+
+    @property
+    def every(self) -> int:
+        return 0
+
+    def begin(self) -> Memory:
+        raise NotImplementedError
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        raise NotImplementedError
+
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
+        raise NotImplementedError
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        raise NotImplementedError
 
 
 def experiment(name: str = "4-1", **changes: Any) -> Experiment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class Errors(NamedTuple):
         return tuple(self)[part]
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """Forward and learning passes over lanes: independent copies of one network.
 
@@ -99,6 +100,7 @@ class Kernel(Protocol):
         ...
 
 
+@runtime_checkable
 class Learner(Protocol):
     """A network that learns, in one or many lanes; every lane is a trial of its own."""
 
@@ -130,6 +132,7 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
 class Task(Protocol):
     """What must be learned. A task knows no learner."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -51,6 +51,7 @@ Exam = Generator[Sequences, Any, bool]
 """A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
 
 
+@runtime_checkable
 class ExamData(Protocol):
     """Where a trial's test data come from."""
 
@@ -65,6 +66,7 @@ class ExamData(Protocol):
         ...
 
 
+@runtime_checkable
 class StopRule(Protocol):
     """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper.
 
