@@ -33,14 +33,19 @@ def table(heads: list[str], rows: list[list[str]], text_columns: int) -> str:
 
 
 def results_table(report: Report) -> str:
-    """Every experiment, ours beside the paper's; dashes where the store holds no ended run."""
-    entries = {entry.experiment.name: entry for entry in report.entries if entry.complete}
+    """Every experiment, ours beside the paper's.
+
+    Of a run that has not ended, no mean is given: the quick trials end first.
+    """
+    entries = {entry.experiment.name: entry for entry in report.entries if entry.trials}
     rows = []
     for name, experiment in EXPERIMENTS.items():
         ours = [words.ABSENT, words.ABSENT]
         if name in entries:
             summary = entries[name].summary
             ours = [words.solved(summary), words.mean_sequences(summary)]
+            if not entries[name].complete:
+                ours = [f"{ours[0]} so far", words.ABSENT]
         published = experiment.published
         rows.append(
             [
