@@ -28,7 +28,8 @@ template <class T>
 T array(nb::handle object, const char* name) {
   T found;
   if (!nb::try_cast<T>(object, found, false))
-    refuse(std::string(name) + " has the wrong type, shape or layout: expected a contiguous array");
+    refuse(std::string(name) +
+           " has the wrong type, shape or layout: expected a contiguous array");
   return found;
 }
 

@@ -137,7 +137,8 @@ class Group {
   // A whole chunk of values of lanes that are all live: four floats of every lane at a time.
   void stage_values(Index t) {
     const float* from[V];
-    for (int lane = 0; lane < V; ++lane) from[lane] = source_[lane]->values + position(lane, t) * p_.I;
+    for (int lane = 0; lane < V; ++lane)
+      from[lane] = source_[lane]->values + position(lane, t) * p_.I;
     Index k = 0, i = 0;  // kChunk I is a multiple of four
     for (Index n = 0; n < kChunk * p_.I; n += 4) {
       vec column[4];

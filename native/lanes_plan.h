@@ -29,7 +29,8 @@ class Carver {
     for (const Index factor : {count, times, times_again})
       if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(factor), &bytes)) too_large();
     const std::size_t at = used_;
-    if (__builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_) || used_ > kLimit) too_large();
+    if (__builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_) || used_ > kLimit)
+      too_large();
     return base_ ? reinterpret_cast<T*>(base_ + at) : nullptr;
   }
 
@@ -47,7 +48,7 @@ class Carver {
 struct Plan {
   Shape shape;
   bool learn;
-  bool accumulate;         // gradients are gathered: weights change at the end of a sequence or epoch
+  bool accumulate;         // weights change at the end of a sequence or epoch, by gradients
   bool rows;               // symbols come as rows
   bool output_rows;        // outputs see those symbols as well
   Index I, O, B, C, U, F;
@@ -65,8 +66,8 @@ struct Plan {
   vec *spread, *reach;           // see learn_chunk()
   vec *output_y, *output_e;
   // rows, for each lane
-  float *table, *row_error, *output_table, *output_table_g, *output_row_w, *output_row_g, *output_row_b,
-      *output_row_gb, *output_row_e;
+  float *table, *row_error, *output_table, *output_table_g;
+  float *output_row_w, *output_row_g, *output_row_b, *output_row_gb, *output_row_e;
   std::int32_t *touched, *touched_count;
   std::int64_t* stamp;
   std::size_t bytes;

@@ -56,7 +56,7 @@ struct Rows {
       }
   }
 
-  // Equations (26) and (28) for the row of one symbol: error times trace, into weights or gradients.
+  // Equations (26) and (28) for the row of one symbol: error times trace, to weights or gradients.
   // `error` holds a lane's cell errors twice, for the traces of input gates and those of cells.
   static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
                          float scale) {
