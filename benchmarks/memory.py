@@ -25,7 +25,7 @@ from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.runner import run
 from carrousel.experiments.seeds import generator
 from carrousel.experiments.stopping import RecentTraining
-from carrousel.learners import TruncatedLearner
+from carrousel.learners import GradientLearner
 from carrousel.tasks import Adding
 
 ROW = LSTM_ROWS["4-1"]
@@ -54,7 +54,7 @@ class Figure(NamedTuple):
 
 def by_length(length: int, rounds: int = 5) -> Figure:
     """Learn adding problems of some length: equally many time steps, in fewer sequences."""
-    learner = TruncatedLearner(ROW.network, ROW.training, LANES)
+    learner = GradientLearner(ROW.network, ROW.training, LANES)
     task, rng, steps, held = Adding(length), generator(0, "memory", 0, "training"), 0, 0
     for lane in range(LANES):
         learner.begin(lane, generator(0, "memory", lane, "weights"))
@@ -72,7 +72,7 @@ def by_count(sequences: int) -> Figure:
     """Run 16 trials of the adding problem, with as many training sequences in all."""
     never = RecentTraining(mean_below=1e-30)
     row = replace(ROW, stop=never, budget=-(-sequences // LANES), test_size=0)
-    state = TruncatedLearner(row.network, row.training, LANES).nbytes
+    state = GradientLearner(row.network, row.training, LANES).nbytes
     before = peak()
     trials = run(row, trials=LANES)
     seen = sum(trial.sequences for trial in trials)

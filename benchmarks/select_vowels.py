@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from carrousel.contracts import Cell, Init, Network, Training
-from carrousel.learners import TruncatedLearner
+from carrousel.learners import GradientLearner
 from carrousel.tasks.vowels import JapaneseVowels
 
 PAGE = Path(__file__).parents[1] / "docs" / "vowels.md"
@@ -127,7 +127,7 @@ def cross_validate(setting: Setting) -> Scores:
     lanes = list(itertools.product(range(FOLDS), range(SEEDS)))
     tasks = [setting.task(fold) for fold, _ in lanes]
     rngs = [np.random.Generator(np.random.SFC64([1999, fold, seed])) for fold, seed in lanes]
-    learner = TruncatedLearner(setting.network(), setting.training(), len(lanes))
+    learner = GradientLearner(setting.network(), setting.training(), len(lanes))
     for lane, rng in enumerate(rngs):
         learner.begin(lane, rng)
     tests = [task.test(rng, 1) for task, rng in zip(tasks, rngs, strict=True)]

@@ -9,12 +9,21 @@ from typing import Literal, get_args
 import numpy as np
 from hypothesis import strategies as st
 
-from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Update, Wiring
+from carrousel.contracts import (
+    CELL_WIRINGS,
+    SQUASHES,
+    BiasScheme,
+    Cell,
+    Network,
+    Training,
+    Update,
+    Wiring,
+)
 from carrousel.sequences import Sequences
 
 When = Literal["none", "end", "some", "all", "mixed"]
 
-WIRINGS: tuple[Wiring, ...] = get_args(Wiring)
+WIRINGS: tuple[Wiring, ...] = CELL_WIRINGS
 BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
 UPDATES: tuple[Update, ...] = get_args(Update)
 WHEN: tuple[When, ...] = get_args(When)

@@ -43,8 +43,12 @@ ROWS = ("experiments.paper1997*", "experiments.vowels", "experiments.tour")
 
 # Modules of one package import each other only where a row says so: importer, may import.
 SIBLINGS = (
-    ("contracts.learning", ("contracts.network",)),
+    ("contracts.network", ("contracts.cells",)),
+    ("contracts.learning", ("contracts.network", "contracts.cells")),
     ("contracts.study", ("contracts.network", "contracts.learning")),
+    ("kernels.reference_paths", ("kernels.reference_layers",)),
+    ("kernels.reference_truncated", ("kernels.reference_layers",)),
+    ("kernels.reference", ("kernels.reference_*",)),
     ("learners.*", ("learners.update",)),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),

@@ -34,7 +34,7 @@ RULES = {
 
 @pytest.fixture(autouse=True)
 def scripted_learner(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runner, "LEARNERS", {"scripted": ScriptedLearner})
+    monkeypatch.setattr(runner, "learner_named", lambda name: ScriptedLearner)
     monkeypatch.setattr(runner, "Plan", partial(Plan, batch_steps=BATCH_STEPS))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Kernel, Network, Training
 from carrousel.kernels import NativeKernel, ReferenceKernel
-from carrousel.learners import LEARNERS, TruncatedLearner
+from carrousel.learners import LEARNERS, GradientLearner
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, SettingError, ShapeError
@@ -29,8 +29,8 @@ def batch(seed: int = 0, n: int = 3, network: Network = NETWORK) -> Sequences:
 
 def started(
     lanes: int = 1, training: Training | None = None, kernel: Kernel | None = None
-) -> TruncatedLearner:
-    learner = TruncatedLearner(NETWORK, training or Training(0.5), lanes, kernel)
+) -> GradientLearner:
+    learner = GradientLearner(NETWORK, training or Training(0.5), lanes, kernel)
     for lane in range(lanes):
         learner.begin(lane, np.random.default_rng(lane))
     return learner
@@ -52,7 +52,7 @@ def test_a_lane_learns_as_if_it_were_alone(kernel):
     assert errors[1] is None
     np.testing.assert_array_equal(together.weights[1], started(3, kernel=kernel).weights[1])
     for lane, data in ((0, batch(1)), (2, batch(2))):
-        alone = TruncatedLearner(NETWORK, Training(0.5), kernel=kernel)
+        alone = GradientLearner(NETWORK, Training(0.5), kernel=kernel)
         alone.begin(0, np.random.default_rng(lane))
         [expected] = alone.learn([data])
         np.testing.assert_array_equal(together.weights[lane], alone.weights[0])
@@ -159,7 +159,7 @@ def test_bytes_are_weights_and_traces_and_do_not_depend_on_time(network, lanes, 
     recurrent = cell.n_units if network.wiring == "full" else 0
     per_cell = network.n_inputs + recurrent + 1
     expected = lanes * 4 * (network.n_weights + 2 * cell.blocks * cell.block_size * per_cell)
-    learner = TruncatedLearner(network, Training(0.1), lanes)
+    learner = GradientLearner(network, Training(0.1), lanes)
     assert learner.nbytes == expected
     for steps in (1, 200):
         data = drawn_data(network, np.random.default_rng(seed), Kind(when="end"), [steps])
@@ -172,7 +172,7 @@ def test_it_learns(kernel):
     """Two cues, the first step decides the target five steps later: the paper's point, in small."""
     training = Training(2.0)
     network = Network(4, 1, Cell(1, 1), bias="all")
-    learner = TruncatedLearner(network, training, kernel=kernel)
+    learner = GradientLearner(network, training, kernel=kernel)
     learner.begin(0, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     cues = rng.integers(0, 2, 800)
@@ -208,7 +208,7 @@ def test_another_number_of_parts_than_lanes(parts):
 @pytest.mark.parametrize("lanes", [0, -1])
 def test_no_lanes(lanes):
     with pytest.raises(SettingError, match="n_lanes"):
-        TruncatedLearner(NETWORK, Training(0.5), lanes)
+        GradientLearner(NETWORK, Training(0.5), lanes)
 
 
 def test_refused_data_leave_weights_and_counts_alone():

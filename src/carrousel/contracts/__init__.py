@@ -1,24 +1,30 @@
 """The nouns on one page, frozen descriptions and interfaces; nothing here computes.
 
-Network: :class:`Cell`, :class:`Init`, :class:`Network`. Learning: :class:`Training`,
-:class:`Errors`, :class:`Kernel`, :class:`Learner`, :class:`Task`. Study: :class:`Published`,
-:class:`Reading`, :class:`StopRule`, :class:`Experiment`, :class:`Trial`. Equation and table numbers
-throughout are those of Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
-1997.
+Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`. Learning:
+:class:`Training`, :class:`Gradient`, :class:`Errors`, :class:`Kernel`, :class:`Learner`,
+:class:`Task`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`, :class:`Experiment`,
+:class:`Trial`. Equation and table numbers throughout are those of Hochreiter & Schmidhuber, "Long
+Short-Term Memory", Neural Computation 9(8), 1997.
 """
 
 from __future__ import annotations
 
+from carrousel.contracts.cells import SQUASHES as SQUASHES
+from carrousel.contracts.cells import Cell as Cell
+from carrousel.contracts.cells import Simple as Simple
+from carrousel.contracts.cells import later as later
+from carrousel.contracts.learning import TRUNCATED as TRUNCATED
 from carrousel.contracts.learning import Errors as Errors
+from carrousel.contracts.learning import Gradient as Gradient
 from carrousel.contracts.learning import Kernel as Kernel
 from carrousel.contracts.learning import Learner as Learner
 from carrousel.contracts.learning import LearnerFactory as LearnerFactory
 from carrousel.contracts.learning import Task as Task
 from carrousel.contracts.learning import Training as Training
 from carrousel.contracts.learning import Update as Update
-from carrousel.contracts.network import SQUASHES as SQUASHES
+from carrousel.contracts.network import CELL_WIRINGS as CELL_WIRINGS
+from carrousel.contracts.network import SIMPLE_WIRINGS as SIMPLE_WIRINGS
 from carrousel.contracts.network import BiasScheme as BiasScheme
-from carrousel.contracts.network import Cell as Cell
 from carrousel.contracts.network import Init as Init
 from carrousel.contracts.network import Network as Network
 from carrousel.contracts.network import Part as Part
@@ -34,7 +40,10 @@ from carrousel.contracts.study import StopRule as StopRule
 from carrousel.contracts.study import Trial as Trial
 
 __all__ = [
+    "CELL_WIRINGS",
+    "SIMPLE_WIRINGS",
     "SQUASHES",
+    "TRUNCATED",
     "BiasScheme",
     "Cell",
     "Ending",
@@ -42,6 +51,7 @@ __all__ = [
     "Exam",
     "ExamData",
     "Experiment",
+    "Gradient",
     "Init",
     "Kernel",
     "Learner",
@@ -51,10 +61,12 @@ __all__ = [
     "Part",
     "Published",
     "Reading",
+    "Simple",
     "StopRule",
     "Task",
     "Training",
     "Trial",
     "Update",
     "Wiring",
+    "later",
 ]

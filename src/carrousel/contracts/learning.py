@@ -8,16 +8,27 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.contracts.cells import later
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int, check_choice, check_int, check_number
+from carrousel.shapes import (
+    Bool,
+    Float,
+    Int,
+    SettingError,
+    UnknownNameError,
+    check_choice,
+    check_int,
+    check_number,
+    suggestion,
+)
 
 Update = Literal["step", "sequence", "epoch"]
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the truncated gradient changes weights (sections 2.4 of the appendix, eqs. 19-28).
+    """When a gradient changes weights, and by how much (appendix A.1, eqs. 17-19).
 
     Args:
         rate: learning rate ``alpha``.
@@ -27,6 +38,8 @@ class Training:
         cells_added_after: number of sequences after which cells and gates join the network; until
             then only direct connections learn ("sequential network construction", section 4).
         initial_activation: activation of hidden units before the first step of a sequence.
+        reset: whether activations, states and their derivatives start anew with each sequence;
+            without, a lane's sequences are one endless stream.
     """
 
     rate: float
@@ -34,12 +47,84 @@ class Training:
     output_derivative: bool = True
     cells_added_after: int = 0
     initial_activation: float = 0.0
+    reset: bool = later(True)
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)
         check_choice("update", self.update, ("step", "sequence", "epoch"))
         check_int("cells_added_after", self.cells_added_after, minimum=0)
         check_number("initial_activation", self.initial_activation)
+
+
+Kind = Literal["truncated", "bptt", "rtrl", "snap", "uoro"]
+
+_KINDS: tuple[Kind, ...] = ("truncated", "bptt", "rtrl", "snap", "uoro")
+_FORMS = (*_KINDS[:3], "bptt:h", "bptt:h:k", "snap:n", "uoro")
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Which gradient of the error by the hidden layer's weights a learner follows.
+
+    Output weights always get their exact gradient, which no time lag enters.
+
+    Args:
+        kind: ``"truncated"``, that of 1997: error inside a cell flows back for ever, and ends at
+            the weights into gates, cell inputs and simple units. ``"bptt"``: exact, backwards over
+            stored activations. ``"rtrl"``: exact while weights stand still, forwards by
+            sensitivities. ``"snap"``: sensitivities restricted to those entries that a weight can
+            influence within ``depth`` steps. ``"uoro"``: an unbiased rank-one estimate of them.
+        depth: steps that ``"bptt"`` goes back (None: to the first), or the ``n`` of ``"snap"``.
+        stride: ``"bptt"`` of bounded depth goes back at each ``stride``-th step, for all errors met
+            since it last did.
+
+    >>> Gradient.named("bptt:20:5")
+    Gradient(kind='bptt', depth=20, stride=5)
+    >>> Gradient("snap", 1).name
+    'snap:1'
+    """
+
+    kind: Kind
+    depth: int | None = None
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("gradient", self.kind, _KINDS)
+        if self.kind == "snap" and self.depth is None:
+            raise SettingError("gradient 'snap' needs a depth; say 'snap:1'")
+        if self.kind not in ("snap", "bptt") and self.depth is not None:
+            raise SettingError(f"gradient {self.kind!r} has no depth; leave the number out")
+        if self.depth is not None:
+            check_int("depth", self.depth, minimum=1)
+        check_int("stride", self.stride, minimum=1)
+        if self.stride > 1 and (self.kind != "bptt" or self.depth is None):
+            raise SettingError(f"gradient {self.kind!r} of this depth has no stride")
+        if self.depth is not None and self.kind == "bptt" and self.stride > self.depth:
+            raise SettingError(
+                f"gradient {self.name!r} would skip errors; expected bptt:h:k with k at most h"
+            )
+
+    @staticmethod
+    def named(name: str) -> Gradient:
+        """Read ``truncated``, ``bptt``, ``bptt:h``, ``bptt:h:k``, ``rtrl``, ``snap:n``, ``uoro``.
+
+        Raises:
+            UnknownNameError: it is none of these.
+        """
+        kind, *numbers = name.split(":")
+        if kind not in _KINDS or len(numbers) > 2 or not all(n.isdecimal() for n in numbers):
+            raise UnknownNameError(f"gradient {name!r} is unknown; {suggestion(name, _FORMS)}")
+        return Gradient(kind, *(int(number) for number in numbers))
+
+    @property
+    def name(self) -> str:
+        """The name that :meth:`named` reads."""
+        numbers = [] if self.depth is None else [self.depth]
+        numbers += [self.stride] if self.stride > 1 else []
+        return ":".join([self.kind, *map(str, numbers)])
+
+
+TRUNCATED = Gradient("truncated")
 
 
 class Errors(NamedTuple):
@@ -71,6 +156,7 @@ class Kernel(Protocol):
     ``weights [B, W]`` is changed in place by ``learn``. Lane ``b`` learns ``data[b]``, its
     sequences in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates
     take part from sequence ``cells_from[b]`` on. A lane's result does not depend on its neighbours.
+    A gradient that draws random numbers takes them from ``rngs[b]``.
     """
 
     name: str
@@ -84,6 +170,8 @@ class Kernel(Protocol):
         rates: Float[np.ndarray, " B"],
         cells_from: Int[np.ndarray, " B"],
         data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Errors | None]:
         """Learn in place; return the errors of each lane."""
         ...
@@ -124,6 +212,10 @@ class Learner(Protocol):
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
         """Put a lane back into a state that :meth:`state` returned."""
+        ...
+
+    def measures(self, lane: int) -> Mapping[str, float]:
+        """Further figures of a lane by name, such as the units that a network has grown."""
         ...
 
     @property
@@ -173,5 +265,9 @@ class Task(Protocol):
         ...
 
 
-LearnerFactory = Callable[[Network, Training, int], Learner]
-"""Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``."""
+LearnerFactory = Callable[[Network, Any, int], Learner]
+"""Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``.
+
+``training`` is a frozen dataclass of the settings that this learner has; :class:`Training` for all
+that follow a gradient.
+"""

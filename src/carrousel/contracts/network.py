@@ -1,4 +1,4 @@
-"""Descriptions of a network: squashing functions, memory cells, wiring, initial weights, layout."""
+"""Descriptions of a network: its hidden layer, wiring, initial weights, and layout of weights."""
 
 from __future__ import annotations
 
@@ -9,57 +9,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from carrousel.contracts.cells import Cell, Simple, later
 from carrousel.shapes import Float, SettingError, check_choice, check_int, check_number
 
-SQUASHES: Mapping[str, tuple[float, float] | None] = {
-    "[0,1]": (1.0, 0.0),
-    "[-1,1]": (2.0, -1.0),
-    "[-2,2]": (4.0, -2.0),
-    "[-4,4]": (8.0, -4.0),
-    "identity": None,
-}
-"""Squashing functions ``scale / (1 + exp(-x)) + shift`` by range (eqs. 3-5), or the identity."""
-
-Wiring = Literal["full", "layered"]
+Wiring = Literal["full", "layered", "direct", "united", "sparse"]
+CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")
+SIMPLE_WIRINGS: tuple[Wiring, ...] = ("full", "direct", "united", "sparse")
 BiasScheme = Literal["none", "gates", "hidden", "all"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Memory-cell blocks: which equations the hidden layer follows (section 4).
-
-    Args:
-        blocks: number of memory-cell blocks; each has one input gate and one output gate.
-        block_size: cells of a block, which share its gates.
-        g: range of the squashing of the cell input (eq. 5 is ``"[-2,2]"``).
-        h: range of the squashing of the cell output (eq. 4 is ``"[-1,1]"``).
-        output_gate: without one, a cell's output is ``h(s)``.
-
-    >>> Cell(blocks=2, block_size=2).n_units
-    8
-    """
-
-    blocks: int
-    block_size: int
-    g: str = "[-2,2]"
-    h: str = "[-1,1]"
-    output_gate: bool = True
-
-    def __post_init__(self) -> None:
-        check_int("blocks", self.blocks, minimum=1, maximum=4096)
-        check_int("block_size", self.block_size, minimum=1, maximum=4096)
-        check_choice("g", self.g, SQUASHES)
-        check_choice("h", self.h, SQUASHES)
-
-    @property
-    def n_cells(self) -> int:
-        """``C``: memory cells of all blocks."""
-        return self.blocks * self.block_size
-
-    @property
-    def n_units(self) -> int:
-        """``H``: input gates, cells and output gates, in this order."""
-        return self.n_cells + self.blocks * (2 if self.output_gate else 1)
 
 
 class Part(NamedTuple):
@@ -81,6 +37,7 @@ class Init:
         range: every weight is drawn uniformly from ``[-range, range]``.
         input_gate_bias: start value of each block's input-gate bias; ``()`` leaves it random.
         output_gate_bias: the same for output gates.
+        forget_gate_bias: the same for forget gates; positive ones begin by remembering.
         gate_bias: ``"set"`` makes the start value the bias; ``"added"`` adds it to the random one.
             The paper says "initialised with"; a later simulator by its first author adds.
     """
@@ -89,38 +46,52 @@ class Init:
     input_gate_bias: tuple[float, ...] = ()
     output_gate_bias: tuple[float, ...] = ()
     gate_bias: Literal["set", "added"] = "set"
+    forget_gate_bias: tuple[float, ...] = later(())
 
     def __post_init__(self) -> None:
         check_number("init range", self.range, least=0.0)
         check_choice("gate_bias", self.gate_bias, ("set", "added"))
-        for bias in (*self.input_gate_bias, *self.output_gate_bias):
+        for bias in (*self.input_gate_bias, *self.output_gate_bias, *self.forget_gate_bias):
             check_number("gate bias", bias)
 
 
 @dataclass(frozen=True)
 class Network:
-    """Cells, their wiring, biases and initial weights (section 4, Table 10).
+    """A hidden layer, its wiring, biases and initial weights (section 4, Table 10).
 
     Args:
         n_inputs: ``I``. Symbols and vectors are wired alike: a symbol is a one-hot vector.
         n_outputs: ``O`` logistic output units.
-        cell: the hidden layer.
-        wiring: ``"full"``: all hidden units (gates included) feed all hidden units, and cells feed
-            the outputs. ``"layered"``: each layer sees all layers below and nothing recurs but the
-            carrousel itself: hidden units see inputs, outputs see inputs and cells (Experiment 2a).
-        bias: which units have one: ``"none"``, ``"gates"``, ``"hidden"`` (gates and cells) or
-            ``"all"`` (outputs too).
+        cell: the hidden layer, memory cells or simple units.
+        wiring: who feeds whom.
+
+            ``"full"``: inputs and all hidden units (gates included) feed all hidden units; cells,
+            or all simple units, feed the outputs.
+            ``"layered"``, memory cells only: hidden units see inputs, outputs see inputs and cells,
+            and nothing recurs but the carrousel itself (Experiment 2a).
+            ``"direct"``, simple units only: ``"full"``, and inputs feed the outputs too (the nets
+            of RTRL and BPTT in Experiment 2a).
+            ``"united"``, simple units only: the last ``O`` hidden units are the outputs, so these
+            feed back as well (fully recurrent nets of Williams & Zipser 1989).
+            ``"sparse"``, simple units only: ``"united"``, but of the other hidden units each sees
+            the inputs, the outputs and itself alone (architecture A2 of weight guessing).
+        bias: which units have one: ``"none"``, ``"gates"``, ``"hidden"`` (gates and cells, or
+            simple units) or ``"all"`` (outputs too).
         init: initial weights.
 
     >>> Network(2, 1, Cell(2, 2), bias="all").n_weights  # Table 7
     93
     >>> Network(101, 101, Cell(1, 1, output_gate=False), wiring="layered").n_weights  # Table 2
     10504
+    >>> Network(101, 101, Simple(1), wiring="direct").n_weights  # the same table, RTRL and BPTT
+    10404
+    >>> Network(7, 7, Simple(19), wiring="united").n_weights  # Table 1, RTRL with 12 hidden units
+    494
     """
 
     n_inputs: int
     n_outputs: int
-    cell: Cell
+    cell: Cell | Simple
     wiring: Wiring = "full"
     bias: BiasScheme = "none"
     init: Init = field(default_factory=Init)
@@ -128,15 +99,32 @@ class Network:
     def __post_init__(self) -> None:
         check_int("n_inputs", self.n_inputs, minimum=1, maximum=2**24)
         check_int("n_outputs", self.n_outputs, minimum=1, maximum=2**24)
-        check_choice("wiring", self.wiring, ("full", "layered"))
+        check_choice("wiring", self.wiring, (*CELL_WIRINGS, *SIMPLE_WIRINGS))
         check_choice("bias", self.bias, ("none", "gates", "hidden", "all"))
-        self._check_gate_bias("input_gate_bias", self.init.input_gate_bias, True)
-        self._check_gate_bias("output_gate_bias", self.init.output_gate_bias, self.cell.output_gate)
+        memory = isinstance(self.cell, Cell)
+        fitting = CELL_WIRINGS if memory else SIMPLE_WIRINGS
+        if self.wiring not in fitting:
+            kind = "memory cells" if memory else "simple units"
+            raise SettingError(f"wiring is {self.wiring!r}; {kind} are wired {_or(fitting)}")
+        if self.bias == "gates" and not memory:
+            raise SettingError("bias is 'gates', but simple units have none; say 'hidden' or 'all'")
+        if self.united and self.n_outputs > self.cell.n_units:
+            raise SettingError(
+                f"{self.n_outputs} outputs are to be among {self.cell.n_units} units; "
+                "expected no more outputs than units"
+            )
+        gated = isinstance(self.cell, Cell)
+        for name, start, has_gates in (
+            ("input_gate_bias", self.init.input_gate_bias, gated),
+            ("output_gate_bias", self.init.output_gate_bias, gated and self.cell.output_gate),
+            ("forget_gate_bias", self.init.forget_gate_bias, gated and self.cell.forget_gate),
+        ):
+            self._check_gate_bias(name, start, bool(has_gates))
 
     def _check_gate_bias(self, name: str, start: tuple[float, ...], has_gates: bool) -> None:
         if not start:
             return
-        if self.bias == "none" or not has_gates:
+        if self.bias == "none" or not has_gates or not isinstance(self.cell, Cell):
             raise SettingError(f"{name} is {start}, but this network's gates have no such bias")
         if len(start) != self.cell.blocks:
             raise SettingError(
@@ -144,37 +132,56 @@ class Network:
                 f"{self.cell.blocks} blocks"
             )
 
+    @property
+    def recurrent(self) -> bool:
+        """Whether hidden activations feed hidden units one step later."""
+        return self.wiring != "layered"
+
+    @property
+    def direct(self) -> bool:
+        """Whether inputs feed the outputs."""
+        return self.wiring in ("layered", "direct")
+
+    @property
+    def united(self) -> bool:
+        """Whether the outputs are themselves among the hidden units."""
+        return self.wiring in ("united", "sparse")
+
     @cached_property
     def biased_units(self) -> tuple[int, ...]:
         """Hidden units that have a bias, ascending."""
-        blocks, cells = self.cell.blocks, self.cell.n_cells
         if self.bias == "none":
             return ()
-        gates_only = self.bias == "gates"
-        cell_units = range(blocks, blocks + cells)
-        return tuple(u for u in range(self.cell.n_units) if not (gates_only and u in cell_units))
+        units = range(self.cell.n_units)
+        return tuple(u for u in units if self.bias != "gates" or u not in self.cell.read_units)
 
     @cached_property
     def layout(self) -> Mapping[str, Part]:
         """The flat weight vector's named parts, in order; each row holds the weights INTO a unit.
 
-        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, H]`` (full wiring), ``hidden_bias`` (one
-        for each of :attr:`biased_units`), ``output_inputs [O, I]`` (layered wiring), ``output_cells
-        [O, C]``, ``output_bias [O]``. Hidden units stand in the order input gates, cells, output
-        gates. A part the network lacks is absent.
+        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, H]`` (unless layered), ``hidden_bias`` (one
+        for each of :attr:`biased_units`), ``output_inputs [O, I]`` (layered and direct),
+        ``output_cells [O, R]`` (R units are read), ``output_bias [O]``. Hidden units stand in the
+        order input gates, forget gates, cells, output gates. A part the network lacks is absent.
+        In place of ``hidden_recurrent``, sparse wiring has ``hidden_self [H - O]``,
+        ``hidden_outputs [H - O, O]`` and ``output_recurrent [O, H]``.
         """
-        units, cells = self.cell.n_units, self.cell.n_cells
-        full = self.wiring == "full"
+        units, outs = self.cell.n_units, self.n_outputs
         shapes: list[tuple[str, tuple[int, ...]]] = [("hidden_inputs", (units, self.n_inputs))]
-        if full:
+        if self.wiring == "sparse":
+            inner = units - outs
+            shapes += [("hidden_self", (inner,)), ("hidden_outputs", (inner, outs))]
+            shapes.append(("output_recurrent", (outs, units)))
+        elif self.recurrent:
             shapes.append(("hidden_recurrent", (units, units)))
         if self.biased_units:
             shapes.append(("hidden_bias", (len(self.biased_units),)))
-        if not full:
-            shapes.append(("output_inputs", (self.n_outputs, self.n_inputs)))
-        shapes.append(("output_cells", (self.n_outputs, cells)))
-        if self.bias == "all":
-            shapes.append(("output_bias", (self.n_outputs,)))
+        if self.direct:
+            shapes.append(("output_inputs", (outs, self.n_inputs)))
+        if not self.united:
+            shapes.append(("output_cells", (outs, len(self.cell.read_units))))
+            if self.bias == "all":
+                shapes.append(("output_bias", (outs,)))
         parts, start = {}, 0
         for name, shape in shapes:
             parts[name] = Part(start, shape)
@@ -198,3 +205,7 @@ class Network:
             name: weights[..., part.start : part.stop].reshape(*lanes, *part.shape)
             for name, part in self.layout.items()
         }
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(repr(name) for name in names)

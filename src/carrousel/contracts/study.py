@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.contracts.learning import Errors, Task, Training
+from carrousel.contracts.learning import Errors, Task
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
 from carrousel.shapes import check_int
@@ -113,8 +113,8 @@ class Experiment:
         title: a few words, e.g. ``"adding problem, T = 100"``.
         task: what is learned.
         network: the net, whose ``n_weights`` equals the paper's count.
-        learner: name of the learning algorithm in the registry of learners.
-        training: its settings.
+        learner: name of the learning algorithm, as the registry of learners reads it.
+        training: its settings, the frozen dataclass that this learner asks for.
         stop: when a trial has solved the task.
         budget: training sequences after which a trial is given up.
         published: the paper's figures.
@@ -128,7 +128,7 @@ class Experiment:
     task: Task
     network: Network
     learner: str
-    training: Training
+    training: Any
     stop: StopRule
     budget: int
     published: Published

@@ -211,7 +211,10 @@ class LaneGroup:
             lane.trial.seconds += share
         for place in endings:
             self._lanes[place] = None
-        return [busy[p].close(ending, verdicts.get(p, {})) for p, ending in endings.items()]
+        return [
+            busy[p].close(ending, {**self._learner.measures(p), **verdicts.get(p, {})})
+            for p, ending in endings.items()
+        ]
 
     @property
     def _key(self) -> tuple[int, str]:

@@ -29,7 +29,7 @@ from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.lanes import Paused, Plan, Slice, advance
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.store import Store
-from carrousel.learners import LEARNERS
+from carrousel.learners import learner_named
 from carrousel.shapes import MissingExtraError, check_choice, check_int
 
 SLICE_SECONDS = 1.0
@@ -96,7 +96,7 @@ def run(
     check_int("seed", seed, minimum=0)
     check_int("jobs", jobs, minimum=1)
     check_choice("backend", backend, BACKENDS)
-    plan = Plan(experiment, LEARNERS[check_choice("learner", experiment.learner, LEARNERS)], seed)
+    plan = Plan(experiment, learner_named(experiment.learner), seed)
     known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
     ended = {trial.index: trial for trial in known if trial.index < trials}
     fresh, paused = list[Trial](), list[Paused]()

@@ -20,7 +20,8 @@ WORDS = ("title", "published", "readings")
 def describe(thing: object) -> Any:
     """Write a description down as plain JSON values; dataclasses carry their ``kind``.
 
-    Whole floats become integers, so that ``1.0`` and ``1`` describe the same setting.
+    Whole floats become integers, so that ``1.0`` and ``1`` describe the same setting. A setting
+    that was added later is left out at its default (see :func:`carrousel.contracts.later`).
 
     Raises:
         SettingError: something in it is neither a dataclass nor plain data.
@@ -30,7 +31,11 @@ def describe(thing: object) -> Any:
     (1, 'Training')
     """
     if is_dataclass(thing) and not isinstance(thing, type):
-        inside = {field.name: describe(getattr(thing, field.name)) for field in fields(thing)}
+        inside = {
+            field.name: describe(getattr(thing, field.name))
+            for field in fields(thing)
+            if not field.metadata.get("later") or getattr(thing, field.name) != field.default
+        }
         return {"kind": type(thing).__name__, **inside}
     if isinstance(thing, np.generic | np.ndarray):
         return describe(thing.tolist())

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-from carrousel.contracts import LearnerFactory
-from carrousel.learners.truncated import TruncatedLearner as TruncatedLearner
+from carrousel.contracts import Gradient, LearnerFactory
+from carrousel.learners.gradient import GradientLearner as GradientLearner
+from carrousel.shapes import UnknownNameError, suggestion
 
-LEARNERS: Mapping[str, LearnerFactory] = {"truncated": TruncatedLearner}
-"""Every learner by name; an experiment names one of these."""
+LEARNERS: Mapping[str, LearnerFactory] = {
+    "truncated": partial(GradientLearner, gradient="truncated"),
+    "bptt": partial(GradientLearner, gradient="bptt"),
+    "rtrl": partial(GradientLearner, gradient="rtrl"),
+    "snap:1": partial(GradientLearner, gradient="snap:1"),
+    "uoro": partial(GradientLearner, gradient="uoro"),
+}
+"""Every learner by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names as well."""
 
-__all__ = ["LEARNERS", "TruncatedLearner"]
+
+def learner_named(name: str) -> LearnerFactory:
+    """Return what makes learners of this name; an experiment names one of these.
+
+    Raises:
+        UnknownNameError: no learner is called so.
+
+    >>> from carrousel.contracts import Cell, Network, Training
+    >>> learner_named("bptt:20")(Network(2, 1, Cell(2, 2)), Training(rate=0.5), 4).n_lanes
+    4
+    """
+    if name in LEARNERS:
+        return LEARNERS[name]
+    try:
+        return partial(GradientLearner, gradient=Gradient.named(name))
+    except UnknownNameError:
+        names = [*LEARNERS, "bptt:h", "bptt:h:k", "snap:n"]
+        raise UnknownNameError(f"learner {name!r} is unknown; {suggestion(name, names)}") from None
+
+
+__all__ = ["LEARNERS", "GradientLearner", "learner_named"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carrousel.contracts import Init, Network
+from carrousel.contracts import Cell, Network
 from carrousel.shapes import Float
 
 
@@ -17,7 +17,7 @@ def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndar
     Returns:
         float32 ``[W]`` in the order of ``network.layout``.
 
-    >>> from carrousel.contracts import Cell
+    >>> from carrousel.contracts import Cell, Init
     >>> init = Init(range=0.1, input_gate_bias=(-3.0, -6.0))
     >>> net = Network(2, 1, Cell(2, 2), bias="all", init=init)
     >>> flat = initial_weights(net, np.random.default_rng(0))
@@ -26,19 +26,21 @@ def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndar
     """
     init = network.init
     flat = rng.uniform(-init.range, init.range, network.n_weights).astype(np.float32)
-    blocks, units = network.cell.blocks, network.cell.n_units
-    _start_gates(network, flat, init, tuple(range(blocks)), init.input_gate_bias)
-    _start_gates(network, flat, init, tuple(range(units - blocks, units)), init.output_gate_bias)
+    if isinstance(network.cell, Cell):
+        blocks, units = network.cell.blocks, network.cell.n_units
+        _start_gates(network, flat, range(blocks), init.input_gate_bias)
+        _start_gates(network, flat, range(blocks, 2 * blocks), init.forget_gate_bias)
+        _start_gates(network, flat, range(units - blocks, units), init.output_gate_bias)
     return flat
 
 
 def _start_gates(
-    network: Network, flat: np.ndarray, init: Init, units: tuple[int, ...], start: tuple[float, ...]
+    network: Network, flat: np.ndarray, units: range, start: tuple[float, ...]
 ) -> None:
     if not start:
         return
     bias = network.views(flat)["hidden_bias"]
     places = [network.biased_units.index(unit) for unit in units]
     bias[places] = np.asarray(start, np.float32) + (
-        bias[places] if init.gate_bias == "added" else 0
+        bias[places] if network.init.gate_bias == "added" else 0
     )

@@ -1,0 +1,119 @@
+"""Descriptions of hidden layers: memory-cell blocks, and simple recurrent units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from carrousel.shapes import check_choice, check_int
+
+
+def later(default: Any) -> Any:
+    """A setting that came after trials had been stored: at its default it is not written down.
+
+    So experiments that do not use it stay the same experiments.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+SQUASHES: Mapping[str, tuple[float, float] | None] = {
+    "[0,1]": (1.0, 0.0),
+    "[-1,1]": (2.0, -1.0),
+    "[-2,2]": (4.0, -2.0),
+    "[-4,4]": (8.0, -4.0),
+    "identity": None,
+}
+"""Squashing functions ``scale / (1 + exp(-x)) + shift`` by range (eqs. 3-5), or the identity."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Memory-cell blocks: which equations the hidden layer follows (section 4).
+
+    Args:
+        blocks: number of memory-cell blocks; each has one input gate and one output gate.
+        block_size: cells of a block, which share its gates.
+        g: range of the squashing of the cell input (eq. 5 is ``"[-2,2]"``).
+        h: range of the squashing of the cell output (eq. 4 is ``"[-1,1]"``).
+        output_gate: without one, a cell's output is ``h(s)``.
+        forget_gate: with one, ``s(t) = y_forget s(t-1) + y_in g`` (Gers, Schmidhuber & Cummins
+            2000), so that a stream without end does not overflow its cells.
+
+    >>> Cell(blocks=2, block_size=2).n_units
+    8
+    """
+
+    blocks: int
+    block_size: int
+    g: str = "[-2,2]"
+    h: str = "[-1,1]"
+    output_gate: bool = True
+    forget_gate: bool = later(False)
+
+    def __post_init__(self) -> None:
+        check_int("blocks", self.blocks, minimum=1, maximum=4096)
+        check_int("block_size", self.block_size, minimum=1, maximum=4096)
+        check_choice("g", self.g, SQUASHES)
+        check_choice("h", self.h, SQUASHES)
+
+    @property
+    def n_cells(self) -> int:
+        """``C``: memory cells of all blocks."""
+        return self.blocks * self.block_size
+
+    @property
+    def n_units(self) -> int:
+        """``H``: input gates, forget gates, cells and output gates, in this order."""
+        return self.n_cells + self.blocks * (1 + self.output_gate + self.forget_gate)
+
+    @property
+    def n_states(self) -> int:
+        """What a step hands on apart from activations: one state for each cell."""
+        return self.n_cells
+
+    @property
+    def read_units(self) -> range:
+        """Hidden units that feed the outputs: the cells, never the gates."""
+        first = self.blocks * (1 + self.forget_gate)
+        return range(first, first + self.n_cells)
+
+
+@dataclass(frozen=True)
+class Simple:
+    """Simple recurrent units: ``y(t) = f(net(t))``, all of the layer alike.
+
+    Args:
+        units: how many.
+        f: ``"logistic"``, ``1 / (1 + exp(-x))``, or ``"tanh"``.
+
+    >>> Simple(15).n_units
+    15
+    """
+
+    units: int
+    f: Literal["logistic", "tanh"] = "logistic"
+
+    def __post_init__(self) -> None:
+        check_int("units", self.units, minimum=1, maximum=4096)
+        check_choice("f", self.f, ("logistic", "tanh"))
+
+    @property
+    def n_units(self) -> int:
+        """``H``: hidden units."""
+        return self.units
+
+    @property
+    def n_cells(self) -> int:
+        """Memory cells: none."""
+        return 0
+
+    @property
+    def n_states(self) -> int:
+        """Nothing but activations is handed on."""
+        return 0
+
+    @property
+    def read_units(self) -> range:
+        """Hidden units that feed the outputs: all."""
+        return range(self.units)
