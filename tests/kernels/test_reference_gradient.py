@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import SQUASHES, Cell, Network, Training
 from carrousel.kernels import ReferenceKernel
-from carrousel.kernels.reference import Weights, advance, begin, gradient, output_sources
+from carrousel.kernels.reference_layers import Weights
+from carrousel.kernels.reference_truncated import advance, begin, hidden_gradient
 from drawn import BIASES, UPDATES, WIRINGS, Kind, drawn_data
 from second_opinion import Start, backwards, by_differences, play, step_by_step
 
@@ -45,10 +46,13 @@ def reference_gradient(
         advance(network, w, state, x)
         if t not in goals:
             continue
-        seen = output_sources(network, state, x, cells_on)
-        error = goals[t] - 1 / (1 + np.exp(-(w.output @ seen)))
-        step = gradient(network, training, w, state, seen, error, cells_on)
-        step.add_to(network, found, 1.0)
+        direct = x if network.direct else x[:0]
+        seen = np.concatenate([direct, state.y_cell * cells_on, [1.0]])
+        y = 1 / (1 + np.exp(-(w.output @ seen)))
+        e_k = (goals[t] - y) * (y * (1 - y) if training.output_derivative else 1.0)
+        back = w.read(network).T @ e_k * cells_on
+        hidden = hidden_gradient(network, state, back)
+        Weights(hidden, np.outer(e_k, seen)).add_to(network, found, 1.0)
     return found
 
 

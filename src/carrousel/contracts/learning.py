@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.contracts.cells import later
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
 from carrousel.shapes import (
@@ -38,8 +37,6 @@ class Training:
         cells_added_after: number of sequences after which cells and gates join the network; until
             then only direct connections learn ("sequential network construction", section 4).
         initial_activation: activation of hidden units before the first step of a sequence.
-        reset: whether activations, states and their derivatives start anew with each sequence;
-            without, a lane's sequences are one endless stream.
     """
 
     rate: float
@@ -47,7 +44,6 @@ class Training:
     output_derivative: bool = True
     cells_added_after: int = 0
     initial_activation: float = 0.0
-    reset: bool = later(True)
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from carrousel import _native
-from carrousel.contracts import SQUASHES, Errors, Network, Training
+from carrousel.contracts import SQUASHES, TRUNCATED, Errors, Gradient, Network, Training
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, Float, Int, ShapeError, check_choice, check_int
 
@@ -59,6 +59,7 @@ class NativeKernel:
 
     name = "native"
     dtype = np.float32
+    gradients = ("truncated", "bptt", "rtrl")
 
     def __init__(self, threads: int = 1, instruction_set: str | None = None) -> None:
         self.threads = check_int("threads", threads, minimum=1, maximum=1024)
@@ -74,6 +75,8 @@ class NativeKernel:
         rates: Float[np.ndarray, " B"],
         cells_from: Int[np.ndarray, " B"],
         data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Errors | None]:
         """Learn in place; see :class:`carrousel.contracts.Kernel`.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from carrousel.contracts import Gradient, LearnerFactory
+from carrousel.learners.elman import elman as elman
 from carrousel.learners.gradient import GradientLearner as GradientLearner
 from carrousel.shapes import UnknownNameError, suggestion
 
@@ -15,6 +16,7 @@ LEARNERS: Mapping[str, LearnerFactory] = {
     "rtrl": partial(GradientLearner, gradient="rtrl"),
     "snap:1": partial(GradientLearner, gradient="snap:1"),
     "uoro": partial(GradientLearner, gradient="uoro"),
+    "elman": elman,
 }
 """Every learner by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names as well."""
 
@@ -38,4 +40,4 @@ def learner_named(name: str) -> LearnerFactory:
         raise UnknownNameError(f"learner {name!r} is unknown; {suggestion(name, names)}") from None
 
 
-__all__ = ["LEARNERS", "GradientLearner", "learner_named"]
+__all__ = ["LEARNERS", "GradientLearner", "elman", "learner_named"]

@@ -1,0 +1,42 @@
+"""How many numbers a gradient keeps between time steps, by its formula."""
+
+from __future__ import annotations
+
+from carrousel.contracts import Cell, Gradient, Network
+from carrousel.kernels.reference_paths import reachable
+
+
+def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
+    """Numbers kept between time steps by one network, apart from its weights.
+
+    With ``S`` sources of a hidden unit (its bias counts as one), ``n = H + C`` activations and
+    states, and ``T = longest`` steps of the longest sequence:
+
+    ==========  =============================================================================
+    truncated   ``2 C S``, ``3 C S`` with forget gates, none for simple units: O(W)
+    bptt        ``T (I + H + 3 C)``, T at most the depth: O(T)
+    rtrl        ``n H S``: O(n W)
+    snap:n      ``S`` for each entry of ``q`` a unit's weights can reach in n steps: O(W) for n = 1
+    uoro        ``n + H S``: O(W)
+    ==========  =============================================================================
+
+    >>> from carrousel.contracts import Simple
+    >>> gradient_numbers(Network(2, 1, Simple(10)), Gradient("rtrl"), longest=100)
+    1300
+    """
+    cell, recurrent = network.cell, network.cell.n_units if network.recurrent else 0
+    units, states, sources = cell.n_units, cell.n_states, network.n_inputs + recurrent + 1
+    if gradient.kind == "truncated":
+        return _traces_of_a_cell(network) * cell.n_cells * sources
+    if gradient.kind == "bptt":
+        steps = longest if gradient.depth is None else min(longest, gradient.depth)
+        return steps * (network.n_inputs + units + 3 * cell.n_cells)
+    if gradient.kind == "uoro":
+        return units + states + units * sources
+    if gradient.kind == "snap":
+        return int(reachable(network, gradient.depth or 1).sum()) * sources
+    return (units + states) * units * sources
+
+
+def _traces_of_a_cell(network: Network) -> int:
+    return 2 + network.cell.forget_gate if isinstance(network.cell, Cell) else 0

@@ -1,0 +1,171 @@
+"""A hidden layer in NumPy, written to be read: squashing, weights as matrices, one step forward.
+
+Symbols follow Hochreiter & Schmidhuber 1997, section 4 and appendix A.1: ``net`` are net inputs,
+``y`` activations, ``s`` cell states, ``e`` error signals. Time runs as in the paper's experiments:
+hidden units see the current input together with hidden activations of the step before, and output
+units see the cells of the same step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carrousel.contracts import SQUASHES, Cell, Network
+from carrousel.shapes import Float
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """Equation (3): ``1 / (1 + exp(-x))``, without overflow.
+
+    >>> logistic(np.array([0.0, -1000.0]))
+    array([0.5, 0. ])
+    """
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def squash(kind: str, x: np.ndarray) -> np.ndarray:
+    """Squashing function by its range; equations (3) to (5), or the identity.
+
+    >>> squash("[-2,2]", np.array([0.0]))
+    array([0.])
+    """
+    scale_shift = SQUASHES[kind]
+    if scale_shift is None:
+        return x
+    scale, shift = scale_shift
+    return scale * logistic(x) + shift
+
+
+def slope(kind: str, y: np.ndarray) -> np.ndarray:
+    """Derivative of a squashing function, from its value ``y``.
+
+    With ``y = scale f(x) + shift`` and ``f' = f (1 - f)``: ``(y - low) (high - y) / (high - low)``.
+
+    >>> slope("[0,1]", np.array([0.5]))
+    array([0.25])
+    """
+    scale_shift = SQUASHES[kind]
+    if scale_shift is None:
+        return np.ones_like(y)
+    scale, low = scale_shift
+    return (y - low) * (low + scale - y) / scale
+
+
+@dataclass
+class Weights:
+    """A network's weights as two dense matrices, missing ones held at zero.
+
+    ``hidden [H, S]``: sources are inputs, hidden units of the step before (unless layered) and a
+    constant 1. ``output [O, P]``: sources are inputs (layered and direct), the hidden units that
+    are read, and a constant 1; in united wiring there are no output weights, and ``P`` is 1.
+    """
+
+    hidden: np.ndarray
+    output: np.ndarray
+
+    @staticmethod
+    def unpack(network: Network, flat: Float[np.ndarray, " W"]) -> Weights:
+        """Arrange a flat vector as matrices."""
+        parts, units, outs = network.views(flat), network.cell.n_units, network.n_outputs
+        bias = np.zeros((units, 1), flat.dtype)
+        if network.biased_units:
+            bias[list(network.biased_units), 0] = parts["hidden_bias"]
+        out_bias = parts.get("output_bias", np.zeros(outs, flat.dtype))[:, None]
+        nothing = np.zeros((units, 0), flat.dtype), np.zeros((outs, 0), flat.dtype)
+        recurrent = parts.get("hidden_recurrent", nothing[0])
+        direct = parts.get("output_inputs", nothing[1])
+        read = parts.get("output_cells", nothing[1])
+        return Weights(
+            np.hstack([parts["hidden_inputs"], recurrent, bias]),
+            np.hstack([direct, read, out_bias]),
+        )
+
+    def recurrent(self, network: Network) -> np.ndarray:
+        """Weights ``[H, H]`` between hidden units; zero where nothing recurs."""
+        if not network.recurrent:
+            return np.zeros((len(self.hidden),) * 2, self.hidden.dtype)
+        return self.hidden[:, network.n_inputs : -1]
+
+    def read(self, network: Network) -> np.ndarray:
+        """Weights ``[O, R]`` from the hidden units that are read into the outputs."""
+        return self.output[:, network.n_inputs * network.direct : -1]
+
+    def add_to(self, network: Network, flat: Float[np.ndarray, " W"], times: float) -> None:
+        """Add ``times`` these matrices to a flat vector in place; missing weights are skipped."""
+        parts, inputs = network.views(flat), network.n_inputs
+        parts["hidden_inputs"] += times * self.hidden[:, :inputs]
+        if "hidden_recurrent" in parts:
+            parts["hidden_recurrent"] += times * self.hidden[:, inputs:-1]
+        if network.biased_units:
+            parts["hidden_bias"] += times * self.hidden[list(network.biased_units), -1]
+        direct = inputs if "output_inputs" in parts else 0
+        if direct:
+            parts["output_inputs"] += times * self.output[:, :direct]
+        if "output_cells" in parts:
+            parts["output_cells"] += times * self.output[:, direct:-1]
+        if "output_bias" in parts:
+            parts["output_bias"] += times * self.output[:, -1]
+
+
+@dataclass
+class Step:
+    """One time step: what the hidden layer saw, what it became, and how one depends on the other.
+
+    The layer's full state ``q`` are its ``H`` activations, then its ``C`` cell states. Its change
+    splits into pointwise parts: ``dq(t) = by_net dnet(t) + by_state ds(t-1)``.
+    """
+
+    sources: np.ndarray  # [S] inputs, hidden units of the step before, a constant 1
+    y: np.ndarray  # [H] activations
+    s: np.ndarray  # [C] cell states
+    by_net: np.ndarray  # [H + C, H]
+    by_state: np.ndarray  # [H + C, C]
+
+    def jacobian(self, w_recurrent: np.ndarray) -> np.ndarray:
+        """``dq(t) / dq(t-1)``, ``[H + C, H + C]``: through the recurrent weights, and inside."""
+        return np.hstack([self.by_net @ w_recurrent, self.by_state])
+
+
+def forward(
+    network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Float[np.ndarray, " I"]
+) -> Step:
+    """One time step from activations ``y [H]`` and states ``s [C]``: equations (6) to (9)."""
+    recurrent = y if network.recurrent else y[:0]
+    sources = np.concatenate([x, recurrent, np.ones(1, x.dtype)])
+    net = w.hidden @ sources
+    if isinstance(network.cell, Cell):
+        return _memory_cells(network.cell, sources, net, s)
+    new = logistic(net) if network.cell.f == "logistic" else np.tanh(net)
+    rate = new * (1 - new) if network.cell.f == "logistic" else 1 - new * new
+    return Step(sources, new, s, np.diag(rate), np.zeros((len(new), 0), x.dtype))
+
+
+def _memory_cells(cell: Cell, sources: np.ndarray, net: np.ndarray, before: np.ndarray) -> Step:
+    blocks, cells, size, units = cell.blocks, cell.n_cells, cell.block_size, cell.n_units
+    ins, reads = np.arange(blocks), np.array(cell.read_units)
+    forgets, outs = ins + blocks, ins + units - blocks
+    c, own = np.arange(cells), np.arange(cells) // size  # cells, and the block of each
+    y = logistic(net)
+    rate = y * (1 - y)
+    g = squash(cell.g, net[reads])
+    y_in, y_forget = y[ins][own], y[forgets][own] if cell.forget_gate else np.ones_like(before)
+    s = y_forget * before + y_in * g
+    h = squash(cell.h, s)
+    y_out = y[outs][own] if cell.output_gate else np.ones_like(h)
+
+    s_by_net, s_by_s = np.zeros((cells, units), net.dtype), np.diag(y_forget)
+    s_by_net[c, own] = rate[ins][own] * g
+    s_by_net[c, reads] = y_in * slope(cell.g, g)
+    if cell.forget_gate:
+        s_by_net[c, forgets[own]] = rate[forgets][own] * before
+    y_by_net, y_by_s = np.diag(rate), np.zeros((units, cells), net.dtype)
+    through = (y_out * slope(cell.h, h))[:, None]
+    y_by_net[reads] = through * s_by_net
+    y_by_s[reads] = through * s_by_s
+    if cell.output_gate:
+        y_by_net[reads, outs[own]] = rate[outs][own] * h
+    y[reads] = y_out * h
+    return Step(sources, y, s, np.vstack([y_by_net, s_by_net]), np.vstack([y_by_s, s_by_s]))

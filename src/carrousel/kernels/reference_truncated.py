@@ -1,0 +1,125 @@
+"""The truncated gradient of 1997 in NumPy, written to be read: the measure of every other kernel.
+
+Error that reaches a gate or a cell input changes the weights into that unit and ends there; error
+inside a cell flows on. So one trace for each weight into a cell, an input gate or a forget gate,
+moved forward in time, is all that must be kept: O(1) for each weight and step. Forget gates and
+their traces follow Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12(10),
+2000; all else, and the numbers of equations, Hochreiter & Schmidhuber 1997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from carrousel.contracts import Cell, Network, Training
+from carrousel.kernels.reference_layers import Weights, logistic, slope, squash
+from carrousel.shapes import Float
+
+
+@dataclass
+class LaneState:
+    """What one network keeps between time steps of a sequence: O(W), whatever the length."""
+
+    y: np.ndarray  # [H] hidden activations of the step before
+    s: np.ndarray  # [C] cell states
+    ds_in: np.ndarray  # [C, S] ds_c / dw_in, one per cell of the block (25)
+    ds_cell: np.ndarray  # [C, S] ds_c / dw_c (27)
+    ds_forget: np.ndarray  # [C, S] ds_c / dw_forget, where there are forget gates
+    h_s: np.ndarray = field(init=False)  # [C] squashed states
+    y_out: np.ndarray = field(init=False)  # [blocks] output gates
+    sources: np.ndarray = field(init=False)  # [S] what hidden units saw
+    y_cell: np.ndarray = field(init=False)  # [C] cell outputs
+
+
+def begin(network: Network, training: Training, dtype: type[np.floating]) -> LaneState:
+    """State before the first step: ``s = 0``, traces 0, activations as the training says."""
+    cell = network.cell
+    sources = network.n_inputs + (cell.n_units if network.recurrent else 0) + 1
+    traces = np.zeros((3, cell.n_cells, sources), dtype)
+    return LaneState(
+        np.full(cell.n_units, training.initial_activation, dtype),
+        np.zeros(cell.n_cells, dtype),
+        *traces,
+    )
+
+
+def advance(network: Network, w: Weights, state: LaneState, x: Float[np.ndarray, " I"]) -> None:
+    """One time step: equations (7) to (9), and the traces (25) and (27) that move at every step.
+
+    With a forget gate ``y_forget``, what the carrousel holds decays by it, and so do its traces.
+    """
+    cell = network.cell
+    assert isinstance(cell, Cell)
+    blocks, size, reads = cell.blocks, cell.block_size, cell.read_units
+    recurrent = state.y if network.recurrent else state.y[:0]
+    state.sources = np.concatenate([x, recurrent, np.ones(1, state.s.dtype)])
+    net = w.hidden @ state.sources
+    y_in = np.repeat(logistic(net[:blocks]), size)  # (7), one copy per cell of the block
+    y_in_slope = y_in * (1 - y_in)
+    g = squash(cell.g, net[reads.start : reads.stop])
+    forget = logistic(net[blocks : reads.start])
+    if cell.forget_gate:
+        kept = np.repeat(forget, size)
+        change = np.outer(kept * (1 - kept) * state.s, state.sources)
+        state.ds_forget = kept[:, None] * state.ds_forget + change
+        state.s, state.ds_in = kept * state.s, kept[:, None] * state.ds_in
+        state.ds_cell = kept[:, None] * state.ds_cell
+    state.s = state.s + y_in * g  # (9)
+    state.ds_in = state.ds_in + np.outer(g * y_in_slope, state.sources)  # (25)
+    state.ds_cell = state.ds_cell + np.outer(slope(cell.g, g) * y_in, state.sources)  # (27)
+    state.h_s = squash(cell.h, state.s)
+    gates_out = net[reads.stop :]
+    state.y_out = logistic(gates_out) if cell.output_gate else np.ones(blocks, net.dtype)  # (8)
+    state.y_cell = np.repeat(state.y_out, size) * state.h_s
+    shown = state.y_out if cell.output_gate else state.y_out[:0]
+    state.y = np.concatenate([y_in[::size], forget, state.y_cell, shown])
+
+
+def hidden_gradient(
+    network: Network, state: LaneState, back: Float[np.ndarray, " C"]
+) -> np.ndarray:
+    """Minus the truncated gradient ``[H, S]`` by weights into hidden units, equations (21) to (28).
+
+    ``back`` is what arrives at each cell's output, ``sum_k w_kc e_k``.
+    """
+    cell = network.cell
+    assert isinstance(cell, Cell)
+    size, first = cell.block_size, np.arange(0, cell.n_cells, cell.block_size)
+    e_s = np.repeat(state.y_out, size) * slope(cell.h, state.h_s) * back  # (23)
+    d_in = np.add.reduceat(e_s[:, None] * state.ds_in, first)  # (26)
+    d_cell = e_s[:, None] * state.ds_cell  # (28)
+    d_forget = np.add.reduceat(e_s[:, None] * state.ds_forget, first)
+    rows = [d_in, d_forget, d_cell] if cell.forget_gate else [d_in, d_cell]
+    if cell.output_gate:
+        summed = np.add.reduceat(state.h_s * back, first)
+        e_out = state.y_out * (1 - state.y_out) * summed  # (21)
+        rows.append(np.outer(e_out, state.sources))  # (22)
+    return np.vstack(rows)
+
+
+class Truncated:
+    """The truncated gradient as a rule that a kernel can follow."""
+
+    def __init__(self, network: Network, training: Training, dtype: type[np.floating]) -> None:
+        self._network, self._training, self._dtype = network, training, dtype
+        self._ready: np.ndarray | None = None
+
+    def begin(self) -> None:
+        """A sequence starts."""
+        self.state = begin(self._network, self._training, self._dtype)
+
+    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> np.ndarray:
+        """One time step; return what outputs see of the hidden layer, ``[R]``."""
+        advance(self._network, w, self.state, x)
+        return self.state.y_cell
+
+    def meet(self, back: Float[np.ndarray, " R"]) -> None:
+        """An error arrives at the units that outputs see."""
+        self._ready = hidden_gradient(self._network, self.state, back)
+
+    def due(self, w: Weights, last: bool) -> np.ndarray | None:
+        """Return the gradient ``[H, S]`` of the errors met, if it is known by now."""
+        ready, self._ready = self._ready, None
+        return ready
