@@ -14,7 +14,7 @@ def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
 
     ==========  =============================================================================
     truncated   ``2 C S``, ``3 C S`` with forget gates, none for simple units: O(W)
-    bptt        ``T (I + H + 3 C)``, T at most the depth: O(T)
+    bptt        ``T (I + 2 H + 6 C)``, T at most the depth: O(T)
     rtrl        ``n H S``: O(n W)
     snap:n      ``S`` for each entry of ``q`` a unit's weights can reach in n steps: O(W) for n = 1
     uoro        ``n + H S``: O(W)
@@ -30,7 +30,7 @@ def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
         return _traces_of_a_cell(network) * cell.n_cells * sources
     if gradient.kind == "bptt":
         steps = longest if gradient.depth is None else min(longest, gradient.depth)
-        return steps * (network.n_inputs + units + 3 * cell.n_cells)
+        return steps * (network.n_inputs + 2 * units + 6 * cell.n_cells)
     if gradient.kind == "uoro":
         return units + states + units * sources
     if gradient.kind == "snap":
