@@ -1,4 +1,7 @@
-"""What must be learned: tasks of Experiments 1 to 6, and real speech. A task knows no learner."""
+"""What must be learned: tasks of Experiments 1 to 6, those that guessing solves, and real speech.
+
+A task knows no learner.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from carrousel.tasks.arithmetic import Multiplication as Multiplication
 from carrousel.tasks.lags import LongLag as LongLag
 from carrousel.tasks.lags import NoiseFreeLag as NoiseFreeLag
 from carrousel.tasks.lags import RandomLag as RandomLag
+from carrousel.tasks.latch import Latch as Latch
 from carrousel.tasks.noise import TwoSequence as TwoSequence
 from carrousel.tasks.order import TemporalOrder as TemporalOrder
+from carrousel.tasks.parity import Parity as Parity
 from carrousel.tasks.reber import EmbeddedReber as EmbeddedReber
 from carrousel.tasks.vowels import JapaneseVowels as JapaneseVowels
 
@@ -24,6 +29,8 @@ TASKS: Mapping[str, type[Task]] = {
     "adding": Adding,
     "multiplication": Multiplication,
     "temporal-order": TemporalOrder,
+    "latch": Latch,
+    "parity": Parity,
     "japanese-vowels": JapaneseVowels,
 }
 """Every task by name."""
@@ -33,9 +40,11 @@ __all__ = [
     "Adding",
     "EmbeddedReber",
     "JapaneseVowels",
+    "Latch",
     "LongLag",
     "Multiplication",
     "NoiseFreeLag",
+    "Parity",
     "RandomLag",
     "TemporalOrder",
     "TwoSequence",

@@ -10,8 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.contracts import later
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, check_choice, check_int
+from carrousel.shapes import Bool, Float, check_choice, check_int, check_number
 
 NOISE_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
@@ -33,9 +34,11 @@ class TwoSequence:
         length: ``T``; lengths are whole numbers from ``T`` to ``T + T // 10``, equally likely.
         informative: number of elements that carry the class (the paper's ``N``), at most ``T``.
         variant: which of the paper's three experiments.
+        longest: greatest length, if it is not ``T + T // 10``.
+        within: how much an output may be off, if it is not what the experiment says.
 
     Raises:
-        SettingError: ``length`` or ``informative`` is out of its range.
+        SettingError: a number is out of its range.
         UnknownNameError: there is no such variant.
 
     >>> task = TwoSequence(length=100, informative=3, variant="a")
@@ -47,11 +50,17 @@ class TwoSequence:
     length: int
     informative: int
     variant: Literal["a", "b", "c"]
+    longest: int | None = later(None)
+    within: float | None = later(None)
 
     def __post_init__(self) -> None:
         check_int("length", self.length, minimum=1, maximum=2**24)
         check_int("informative", self.informative, minimum=1, maximum=self.length)
         check_choice("variant", self.variant, ("a", "b", "c"))
+        if self.longest is not None:
+            check_int("longest", self.longest, minimum=self.length, maximum=2**24)
+        if self.within is not None:
+            check_number("within", self.within, above=0.0)
 
     @property
     def n_inputs(self) -> int:
@@ -65,13 +74,15 @@ class TwoSequence:
 
     @property
     def tolerance(self) -> float:
-        """The output must be off by less than 0.2, or 0.1 for variant c."""
+        """The output must be off by less than 0.2, or 0.1 for variant c, unless said otherwise."""
+        if self.within is not None:
+            return self.within
         return 0.1 if self.variant == "c" else 0.2
 
     @property
     def mean_length(self) -> float:
         """Middle of the range of lengths."""
-        return self.length + self.length // 10 / 2
+        return (self.length + self._longest) / 2
 
     def draw(self, rng: np.random.Generator) -> TwoSequence:
         """Return the task itself: sequences are made afresh."""
@@ -87,9 +98,8 @@ class TwoSequence:
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences whose targets are free of noise."""
         check_int("n", n, minimum=1)
-        longest = self.length + self.length // 10
         offsets = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(rng.integers(self.length, longest, n, endpoint=True), out=offsets[1:])
+        np.cumsum(rng.integers(self.length, self._longest, n, endpoint=True), out=offsets[1:])
         first_class = rng.integers(0, 2, n, dtype=bool, endpoint=False)
         sign = np.where(first_class, np.float32(1.0), np.float32(-1.0))[:, None]
         inputs = _draw_gaussians(rng, int(offsets[-1]), NOISE_VARIANCE)
@@ -108,8 +118,8 @@ class TwoSequence:
         )
 
     def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
-        """Whether the output is off by less than 0.2 from the target (variant c: by less than 0.1
-        from the target free of noise, also where ``data`` carry a noisy one).
+        """Whether the output is off by less than the tolerance from the target (variant c: from
+        the target free of noise, also where ``data`` carry a noisy one).
 
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
@@ -119,6 +129,10 @@ class TwoSequence:
         if self.variant == "c":
             targets = self._targets(data.inputs[data.offsets[:-1], 0] > 0)
         return np.abs(outputs - targets)[:, 0] < self.tolerance
+
+    @property
+    def _longest(self) -> int:
+        return self.length + self.length // 10 if self.longest is None else self.longest
 
     def _targets(self, first_class: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 1"]:
         one, two = (0.2, 0.8) if self.variant == "c" else (1.0, 0.0)

@@ -1,0 +1,116 @@
+"""The latch problem: one bit, shown at the first step, must survive noise.
+
+Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult",
+IEEE Transactions on Neural Networks 5(2), 1994; as set up by Schmidhuber, Hochreiter & Bengio,
+"Evaluating benchmark problems by random guessing", 2001, section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from carrousel.sequences import Sequences
+from carrousel.shapes import Bool, Float, check_choice, check_int
+
+NOISE_DEVIATION = np.float32(np.sqrt(0.2))
+
+
+@dataclass(frozen=True)
+class Latch:
+    """Tell at the end of a long noisy sequence which of two classes its first step was of.
+
+    Every element but the first is Gaussian with mean 0 and variance 0.2.
+
+    - ``"I"``: the values of a class's first input are themselves free parameters of the net. So
+      there are three inputs: the first step is ``(1, 0, 0)`` or ``(0, 1, 0)``, whose weights are
+      these parameters, and all later ones are ``(0, 0, noise)``, whose weight must be held at 1.
+      Targets are 0.8 and -0.8. An output counts as right if it has the target's sign: the authors'
+      general bound of 0.1 would ask a tanh unit for a self-weight near 1.4, for which a guess
+      from [-100, 100] takes hundreds of trials, while they report six on average.
+    - ``"II"``: one input; sequences start with 1.0 or -1.0. Targets are 1.0 and -1.0, and an output
+      is right if it is off by less than 0.1.
+
+    Args:
+        variant: which of the two.
+        length: least number of steps.
+        longest: greatest number; all between are equally likely.
+
+    Raises:
+        SettingError: a length is out of its range.
+        UnknownNameError: there is no such variant.
+
+    >>> data = Latch("II", length=3, longest=3).sample(np.random.default_rng(2), 2)
+    >>> data.inputs[data.offsets[:-1], 0].tolist(), data.targets[:, 0].tolist()
+    ([1.0, -1.0], [1.0, -1.0])
+    """
+
+    variant: Literal["I", "II"]
+    length: int = 500
+    longest: int = 600
+
+    def __post_init__(self) -> None:
+        check_choice("variant", self.variant, ("I", "II"))
+        check_int("length", self.length, minimum=1, maximum=2**24)
+        check_int("longest", self.longest, minimum=self.length, maximum=2**24)
+
+    @property
+    def n_inputs(self) -> int:
+        """Three channels, or one."""
+        return 3 if self.variant == "I" else 1
+
+    @property
+    def n_outputs(self) -> int:
+        """One output."""
+        return 1
+
+    @property
+    def tolerance(self) -> float:
+        """Outputs must be off by less than 0.8, which is to have the right sign, or by 0.1."""
+        return 0.8 if self.variant == "I" else 0.1
+
+    @property
+    def mean_length(self) -> float:
+        """Middle of the range of lengths."""
+        return (self.length + self.longest) / 2
+
+    def draw(self, rng: np.random.Generator) -> Latch:
+        """Return the task itself: sequences are made afresh."""
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences; both classes are equally likely."""
+        check_int("n", n, minimum=1)
+        offsets = np.zeros(n + 1, dtype=np.int64)
+        np.cumsum(rng.integers(self.length, self.longest, n, endpoint=True), out=offsets[1:])
+        first_class = rng.integers(0, 2, n, dtype=bool, endpoint=False)
+        inputs = np.zeros((int(offsets[-1]), self.n_inputs), np.float32)
+        inputs[:, -1] = NOISE_DEVIATION * rng.standard_normal(len(inputs), dtype=np.float32)
+        if self.variant == "I":
+            inputs[offsets[:-1]] = np.where(first_class[:, None], [1, 0, 0], [0, 1, 0])
+        else:
+            inputs[offsets[:-1], 0] = np.where(first_class, 1, -1)
+        goal = np.float32(0.8 if self.variant == "I" else 1.0)
+        return Sequences(
+            inputs=inputs,
+            n_inputs=self.n_inputs,
+            offsets=offsets,
+            targets=np.where(first_class, goal, -goal)[:, None],
+            n_outputs=1,
+            target_steps=offsets[1:] - 1,
+        )
+
+    def test(self, rng: np.random.Generator, n: int) -> Sequences:
+        """Draw ``n`` sequences in the same way."""
+        return self.sample(rng, n)
+
+    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+        """Whether the output at the end is off by less than the tolerance.
+
+        Raises:
+            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+        """
+        data.check_outputs(outputs)
+        return np.abs(outputs - data.targets)[:, 0] < self.tolerance
