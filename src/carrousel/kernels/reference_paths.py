@@ -207,7 +207,8 @@ def reachable(network: Network, steps: int) -> np.ndarray:
     True
     """
     cell = network.cell
-    generic = np.full(network.n_weights, 0.5)  # no derivative is zero by chance
+    sources = network.n_inputs + cell.n_units + 1
+    generic = np.full(network.n_weights, 0.5 / sources)  # no derivative is zero, nothing saturates
     w = Weights.unpack(network, generic)
     y, s, x = np.full(cell.n_units, 0.25), np.full(cell.n_states, 0.25), np.ones(network.n_inputs)
     step = forward(network, w, y, s, x)

@@ -183,9 +183,8 @@ def _check(network: Network, training: Training, gradient: Gradient, n_lanes: in
 
 def _words_of(rng: np.random.Generator) -> np.ndarray:
     state = rng.bit_generator.state
-    return np.append(state["state"]["state"], [state["has_uint32"], state["uinteger"]]).astype(
-        np.uint64
-    )
+    half = np.array([state["has_uint32"], state["uinteger"]], np.uint64)
+    return np.concatenate([state["state"]["state"], half])  # of mixed types it would be float64
 
 
 def _generator_of(words: np.ndarray) -> np.random.Generator:
