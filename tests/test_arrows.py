@@ -51,6 +51,8 @@ SIBLINGS = (
     ("kernels.memory", ("kernels.reference_paths",)),
     ("kernels.reference", ("kernels.reference_*",)),
     ("learners.*", ("learners.update",)),
+    ("learners.cascade_train", ("learners.cascade_batch",)),
+    ("learners.cascade", ("learners.cascade_batch", "learners.cascade_train")),
     ("learners.elman", ("learners.gradient",)),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),

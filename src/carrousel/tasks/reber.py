@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from carrousel.contracts import later
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, DataError, Float, Int, SettingError, check_int
+from carrousel.shapes import Bool, DataError, Float, Int, SettingError, check_choice, check_int
 
 SYMBOLS = "BTPSXVE"
 """The order of input and output units."""
@@ -85,10 +87,13 @@ class EmbeddedReber:
         n_train: training strings, 1 to 4096.
         n_test: test strings, 1 to 4096.
         distinct: whether all strings of a set differ.
+        order: how :meth:`sample` picks training strings: each at ``"random"``, with replacement, or
+            in ``"epochs"``, whole passes over the training set, each in a fresh random order.
         train: the training strings, once drawn.
         test_set: the test strings, once drawn.
 
     Raises:
+        UnknownNameError: ``order`` is neither of the two.
         SettingError: a number is out of its range; one set is given without the other, or its size
             is not the number stated.
         DataError: a set holds something that is not an embedded Reber string.
@@ -106,6 +111,7 @@ class EmbeddedReber:
     n_train: int = 256
     n_test: int = 256
     distinct: bool = False
+    order: Literal["random", "epochs"] = later("random")
     train: Sequences | None = field(default=None, repr=False)
     test_set: Sequences | None = field(default=None, repr=False)
 
@@ -114,6 +120,7 @@ class EmbeddedReber:
         check_int("n_test", self.n_test, minimum=1, maximum=MOST_STRINGS)
         if not isinstance(self.distinct, bool):
             raise SettingError(f"distinct is {self.distinct!r}, expected True or False")
+        check_choice("order", self.order, ("random", "epochs"))
         if (self.train is None) != (self.test_set is None):
             raise SettingError("train and test_set belong together; give both, or call draw(rng)")
         sizes = {"train": ("n_train", self.n_train), "test_set": ("n_test", self.n_test)}
@@ -156,14 +163,22 @@ class EmbeddedReber:
         return replace(self, train=_from_strings(train), test_set=_from_strings(test))
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Pick ``n`` training strings at random, with replacement.
+        """Pick ``n`` training strings, in the order that :attr:`order` names.
+
+        In ``"epochs"``, each ``n_train`` strings from the first on are one pass over the training
+        set. Where ``n`` is not a multiple, the strings left over are the beginning of a pass, whose
+        rest is not picked up by a later call.
 
         Raises:
             SettingError: no training set has been drawn.
         """
         check_int("n", n, minimum=1)
         train = self._drawn(self.train)
-        picked = rng.integers(0, self.n_train, n)
+        if self.order == "epochs":
+            passes = np.tile(np.arange(self.n_train), (-(-n // self.n_train), 1))
+            picked = rng.permuted(passes, axis=1).ravel()[:n]
+        else:
+            picked = rng.integers(0, self.n_train, n)
         offsets = np.concatenate([[0], np.cumsum(train.lengths[picked])])
         # Sequences.take would gather targets and positions too, which here follow from the inputs.
         steps = np.repeat(train.offsets[picked] - offsets[:-1], train.lengths[picked])
