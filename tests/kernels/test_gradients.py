@@ -1,0 +1,160 @@
+"""Theorems of recurrent gradients: each one is the sum of shares it is said to be, from any state.
+
+See ``third_opinion`` for what a share is. Sequences begin at activations and cell states that are
+not zero.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.kernels.reference import rule_for
+from carrousel.kernels.reference_layers import Weights, forward
+from carrousel.kernels.reference_truncated import advance, begin
+from carrousel.shapes import SettingError
+from drawn import seeds
+from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, expected, follow, summed
+
+# Both sides are float64 and differ in the order of sums and in how slopes are formed: some hundred
+# roundings of terms that are at most a few units in size.
+close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-13)
+
+
+def assert_every_part_close(case: Case, ours: np.ndarray, theirs: np.ndarray) -> None:
+    wanted = case.network.views(theirs)
+    for name, part in case.network.views(ours).items():
+        close(part, wanted[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("cell", "wiring", "bias"), BIASED)
+def test_back_propagation_finds_the_derivative_by_every_weight(cell, wiring, bias):
+    """Of the loss as a whole, by finite differences; every weight has one that is not zero."""
+    place = BIASED.index((cell, wiring, bias))
+    case = case_of(cell, wiring, bias, np.random.default_rng(place), derivative=bool(place % 2))
+    theirs = summed(case)
+    assert np.all(theirs)
+    assert_every_part_close(case, follow(case, "bptt"), theirs)
+
+
+@settings(max_examples=60)
+@given(cases(), st.integers(1, 9), st.data())
+def test_back_propagation_of_bounded_depth_drops_older_shares(case, depth, data):
+    """BPTT(h; k): errors go back at each k-th step, together, to h steps before that one."""
+    stride = data.draw(st.integers(1, depth))
+    theirs = expected(case, Gradient("bptt", depth, stride))
+    assert_every_part_close(case, follow(case, f"bptt:{depth}:{stride}"), theirs)
+
+
+@settings(max_examples=40)
+@given(cases(), st.integers(0, 3), st.data())
+def test_a_depth_of_the_whole_sequence_is_no_bound(case, beyond, data):
+    """Whatever the stride: errors may be sent back from several steps, and all arrive."""
+    depth = case.steps + beyond
+    stride = data.draw(st.integers(1, depth))
+    assert_every_part_close(case, follow(case, f"bptt:{depth}:{stride}"), follow(case, "bptt"))
+
+
+@settings(max_examples=60)
+@given(cases(most=12))
+def test_forwards_and_backwards_find_one_gradient(case):
+    """RTRL summed over a sequence is BPTT."""
+    assert_every_part_close(case, follow(case, "rtrl"), follow(case, "bptt"))
+
+
+@settings(max_examples=60)
+@given(cases())
+def test_truncated_is_back_propagation_along_the_paths_that_are_left(case):
+    """Recurrent activations are constants; inside a cell error flows on, through its forget gate.
+
+    The forget gate has a gradient of its own. Simple units keep one step.
+    """
+    theirs = expected(case, Gradient("truncated"))
+    assert_every_part_close(case, follow(case, "truncated"), theirs)
+    if isinstance(case.network.cell, Simple):
+        assert_every_part_close(case, follow(case, "bptt:1"), theirs)
+
+
+@settings(max_examples=20)
+@given(cases())
+def test_where_nothing_recurs_but_the_carrousel_truncation_cuts_nothing(case):
+    """In layered wiring; in any other some path is lost, if a sequence has two steps."""
+    lost = np.abs(follow(case, "truncated") - follow(case, "bptt")).max()
+    if case.network.wiring == "layered" or case.steps == 1:
+        assert lost < 1e-12
+    else:
+        assert lost > 1e-12
+
+
+@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+def test_the_jacobian_of_a_step_is_its_derivative(cell, wiring):
+    """``dq(t) / dq(t-1)`` by differences of the step itself; q are activations, then states."""
+    case = case_of(cell, wiring, "none", np.random.default_rng(8))
+    network, w = case.network, Weights.unpack(case.network, case.flat)
+    step = forward(network, w, case.start.y, case.start.s, case.inputs[0])
+    off, q = 1e-6, np.concatenate([case.start.y, case.start.s])
+    columns = []
+    for shift in off * np.eye(len(q)):
+        sides = []
+        for moved in (q + shift, q - shift):
+            y, s = np.split(moved, [cell.n_units])
+            side = forward(network, w, y, s, case.inputs[0])
+            sides.append(np.concatenate([side.y, side.s]))
+        columns.append((sides[0] - sides[1]) / (2 * off))
+    # A central difference is off by off^2 |f'''| / 6, and by a rounding of q over off: 1e-10.
+    theirs = np.array(columns).T
+    np.testing.assert_allclose(step.jacobian(w.recurrent(network)), theirs, rtol=0, atol=1e-9)
+
+
+@given(
+    st.floats(0, 30), st.integers(1, 40), st.sampled_from(("full", "layered")), st.integers(1, 2),
+    seeds,
+)  # fmt: skip
+@settings(max_examples=30)
+def test_an_open_forget_gate_is_the_carrousel(bias, lag, wiring, size, seed):
+    """``ds(t) / ds(t-q)`` is the product of forget gates, and no less than ``1 - q exp(-net)``.
+
+    From a net input of 40 on it is 1 to the last bit. One state's disturbance is carried as an
+    imaginary part; what other steps see of it is held constant.
+    """
+    rng = np.random.default_rng(seed)
+    network = Network(2, 1, Cell(1, size, forget_gate=True), wiring=wiring, bias="hidden")
+    flat = rng.normal(0, 0.5, network.n_weights)
+    for open_by in (bias, 60.0):
+        network.views(flat)["hidden_bias"][1] = open_by
+        w, state = Weights.unpack(network, flat), begin(network, Training(1.0), np.float64)
+        state.s = rng.normal(0, 1, size) + 1j * np.eye(size)[0]
+        gates = []
+        for _ in range(lag):
+            advance(network, w, state, rng.uniform(-1, 1, 2))
+            state.y = np.real(state.y)
+            gates.append(state.y[1])
+        factor = np.imag(state.s)
+        close(factor, np.eye(size)[0] * np.prod(gates))
+        odds = 1 / np.array(gates) - 1  # exp(-net)
+        assert factor[0] >= 1 - odds.sum() - 1e-14
+        if open_by == 60.0:
+            np.testing.assert_array_equal(factor, np.eye(size)[0])
+
+
+def test_a_shut_forget_gate_leaves_nothing():
+    """Then a state is what entered at this step, and traces are those of this step alone."""
+    cell = Cell(1, 2, forget_gate=True)
+    case = case_of(cell, "layered", "hidden", np.random.default_rng(3), steps=4)
+    case.network.views(case.flat)["hidden_bias"][1] = -800.0
+    last = Case(case.network, case.training, case.flat, case.inputs[-1:], {0: case.goals[3]},
+                case.start)  # fmt: skip
+    only = Case(case.network, case.training, case.flat, case.inputs, {3: case.goals[3]}, case.start)
+    for gradient in ("truncated", "bptt", "rtrl", "snap:1"):
+        close(follow(only, gradient), follow(last, gradient), err_msg=gradient)
+
+
+def test_sparse_wiring_has_no_rule():
+    network = Network(2, 1, Simple(3), wiring="sparse")
+    with pytest.raises(SettingError, match="kernels run it as 'united'"):
+        rule_for(network, Training(1.0), Gradient("bptt"), np.float64)
