@@ -153,6 +153,7 @@ def play(
             y, s, seen = memory_cells(network.cell, net, s)
         else:
             y = seen = logistic(net) if network.cell.f == "logistic" else np.tanh(net)
+            s = net[..., :0]
         tape.append(SimpleNamespace(y=y, s=s, net_k=None, y_k=y[..., -network.n_outputs :]))
         if not network.united:
             net_k = np.einsum("...om,...m->...o", parts["output_cells"], seen)
