@@ -29,7 +29,6 @@ from carrousel.shapes import (
     check_number,
 )
 
-
 OUTPUTS = Phase(epsilon=1.0, threshold=0.01)
 CANDIDATES = Phase(epsilon=1.0, threshold=0.03)
 """How outputs and candidates are trained unless one says otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -196,8 +197,8 @@ def packed(
 
 def _bytes_of(units: np.ndarray) -> np.ndarray:
     """Symbols or values as one row of bytes for each step."""
-    whole = np.ascontiguousarray(units).reshape(len(units), -1)
-    return whole.view(np.uint8).reshape(len(units), whole.shape[1] * units.itemsize)
+    width = units.itemsize * math.prod(units.shape[1:])
+    return np.ascontiguousarray(units).view(np.uint8).reshape(len(units), width)
 
 
 def _spread(inputs: np.ndarray, place: np.ndarray, steps: int) -> np.ndarray:
