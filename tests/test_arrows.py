@@ -51,6 +51,7 @@ SIBLINGS = (
     ("kernels.memory", ("kernels.reference_paths",)),
     ("kernels.reference", ("kernels.reference_*",)),
     ("learners.*", ("learners.update",)),
+    ("learners.guess", ("learners.guess_run",)),
     ("learners.chunker_data", ("learners.chunker_nets",)),
     ("learners.chunker", ("learners.chunker_data", "learners.chunker_nets")),
     ("learners.compressor", ("learners.chunker_data", "learners.chunker_nets")),

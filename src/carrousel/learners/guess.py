@@ -1,0 +1,288 @@
+"""Random weight guessing: draw all weights anew until a network happens to be right.
+
+Schmidhuber, Hochreiter & Bengio, "Evaluating benchmark problems by random guessing", in Kolen &
+Kremer (eds.), A Field Guide to Dynamical Recurrent Networks, 2001, sections 2 to 4; Hochreiter &
+Schmidhuber, "LSTM can solve hard long time lag problems", NIPS 9, 1997.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from carrousel.contracts import TRUNCATED, Errors, Kernel, Network, Simple, Training
+from carrousel.kernels import default_kernel
+from carrousel.learners.guess_run import run_outputs_last
+from carrousel.learners.update import generator_of, words_of
+from carrousel.networks import initial_weights
+from carrousel.sequences import Sequences
+from carrousel.shapes import (
+    Float,
+    SettingError,
+    ShapeError,
+    check_int,
+    check_number,
+)
+
+
+@dataclass(frozen=True)
+class GuessTraining:
+    """When a guess is discarded, and which weights are not guessed at all.
+
+    Args:
+        tolerance: a guess is kept while all outputs at all targets are off by less than this.
+        held: pairs of a place in the flat weight vector and the value that is held there, such as
+            a missing connection's 0.
+        outputs_last: in a net whose outputs are among its units, whether the other units change
+            first, and outputs see their new activations; else all units change at once.
+
+    Raises:
+        SettingError: the tolerance is not above 0, a held place is negative or named twice, or a
+            held value is not finite.
+
+    >>> GuessTraining(tolerance=0.1, held=((2, 1.0),)).held
+    ((2, 1.0),)
+    """
+
+    tolerance: float
+    held: tuple[tuple[int, float], ...] = ()
+    outputs_last: bool = False
+
+    def __post_init__(self) -> None:
+        check_number("tolerance", self.tolerance, above=0.0)
+        for place, value in self.held:
+            check_int("held place", place, minimum=0)
+            check_number("held value", value)
+        places = [place for place, _ in self.held]
+        if len(set(places)) < len(places):
+            raise SettingError(f"held names a place twice: {places}; name each weight once")
+
+
+class GuessLearner:
+    """Networks with guessed weights, one guess in each lane; nothing is ever changed by an error.
+
+    A guess draws all weights uniformly from ``[-range, range]`` (``network.init.range``; the
+    authors took 100). Sequences are presented one after another. The first one on which an output
+    is off by ``tolerance`` or more discards the guess, and the next sequence meets a new one. So
+    with a rule that asks for the 100 most recent sequences to be right, a trial ends with the first
+    guess that gets 100 sequences in a row right. The authors drew a set of 100 training sequences
+    once and showed it to each guess from its start; fresh sequences leave less room for luck.
+
+    Every wiring is guessed: ``"united"`` (the authors' architecture A1) and ``"sparse"`` (A2), but
+    memory cells as well. Kernels do not know sparse wiring; they get the same network united, its
+    missing weights at zero. Nor do they know nets whose outputs change last: see
+    :func:`carrousel.learners.guess_run.run_outputs_last`.
+
+    Args:
+        network: the net, the same for all lanes.
+        training: when a guess is discarded.
+        n_lanes: independent copies, each with its own guesses, data and state.
+        kernel: where the arithmetic is done; by default the fastest there is.
+
+    Raises:
+        SettingError: ``n_lanes`` is below 1, a lane number is out of range, a held place is
+            beyond the last weight, or outputs are to change last but are not among the units.
+        ShapeError: ``data`` has another number of parts than there are lanes, or other numbers of
+            inputs and outputs than the network.
+        DataError: data are not finite, or symbols are outside their alphabet.
+
+    >>> from carrousel.contracts import Init, Simple
+    >>> from carrousel.kernels import ReferenceKernel
+    >>> network = Network(1, 1, Simple(1), wiring="united", bias="all", init=Init(100.0))
+    >>> learner = GuessLearner(network, GuessTraining(tolerance=0.1), kernel=ReferenceKernel())
+    >>> learner.begin(0, np.random.default_rng(1))
+    >>> both = Sequences.from_lists([[1.0, 0.0], [-1.0, 0.0]] * 100, [[1.0], [0.0]] * 100)
+    >>> [errors] = learner.learn([both])
+    >>> bool((errors.max_abs[-50:] < 0.1).all()), learner.measures(0)["guesses"] < 100
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        training: GuessTraining,
+        n_lanes: int = 1,
+        kernel: Kernel | None = None,
+    ) -> None:
+        self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
+        if not isinstance(training, GuessTraining):
+            raise SettingError(
+                f"training is {training!r}, expected a carrousel.learners.guess.GuessTraining"
+            )
+        for place, _ in training.held:
+            if place >= network.n_weights:
+                raise SettingError(
+                    f"held place is {place}, expected 0..{network.n_weights - 1}: "
+                    f"the network has {network.n_weights} weights"
+                )
+        if training.outputs_last and not (isinstance(network.cell, Simple) and network.united):
+            raise SettingError(
+                f"outputs_last is True, but in {network.wiring!r} wiring outputs are no units of "
+                "the hidden layer and change last anyway; leave it False"
+            )
+        self.network, self.training = network, training
+        self.kernel: Kernel = default_kernel(TRUNCATED) if kernel is None else kernel
+        self._places = np.array([place for place, _ in training.held], np.int64)
+        self._held = np.array([value for _, value in training.held])
+        self._run_as = replace(network, wiring="united") if network.wiring == "sparse" else network
+        self._expand = _Expansion(network, self._run_as)
+        self.weights: Float[np.ndarray, "B W"] = np.zeros(
+            (n_lanes, network.n_weights), self.kernel.dtype
+        )
+        self._dense = np.zeros((n_lanes, self._run_as.n_weights), self.kernel.dtype)
+        self._guesses = np.zeros(n_lanes, np.int64)
+        self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
+
+    def begin(self, lane: int, rng: np.random.Generator) -> None:
+        """Draw a lane's first guess."""
+        self._rngs[self._lane(lane)] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
+        self._guesses[lane] = 0
+        self._guess(lane)
+
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+        """Present one ragged batch per lane, in order; ``None`` leaves a lane alone.
+
+        All lanes run side by side, each on its next 1, 2, 4, ... sequences while its guess
+        survives: a bad guess costs one sequence, a good one few calls.
+
+        Returns:
+            the errors of each sequence under the guess that met it.
+        """
+        self._check(data)
+        found: list[Errors | None] = [None if part is None else _no_errors(part) for part in data]
+        done, size = [0] * self.n_lanes, [1] * self.n_lanes
+        while True:
+            parts = [
+                part[done[lane] : done[lane] + size[lane]]
+                if part is not None and done[lane] < len(part)
+                else None
+                for lane, part in enumerate(data)
+            ]
+            if not any(part is not None for part in parts):
+                return found
+            outputs = self._predict(parts)
+            for lane, (part, seen, into) in enumerate(zip(parts, outputs, found, strict=True)):
+                if part is None or seen is None or into is None:
+                    continue
+                errors = _errors(seen, part)
+                wrong = ~(errors.max_abs < self.training.tolerance)
+                met = int(np.argmax(wrong)) + 1 if wrong.any() else len(part)
+                for column, new in zip(into, errors, strict=True):
+                    column[done[lane] : done[lane] + met] = new[:met]
+                done[lane] += met
+                size[lane] *= 2
+                if wrong.any():
+                    size[lane] = 1
+                    self._guess(lane)
+
+    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+        """Outputs of the current guesses at the steps that have a target."""
+        self._check(data)
+        return self._predict(data)
+
+    def state(self, lane: int) -> dict[str, np.ndarray]:
+        """Copies of a lane's guess and of what the next ones depend on."""
+        lane = self._lane(lane)
+        return {
+            "weights": self.weights[lane].copy(),
+            "guesses": self._guesses[lane].copy(),
+            "random": words_of(self._rngs[lane]),
+        }
+
+    def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
+        """Put a lane back into a state that :meth:`state` returned."""
+        self._set(self._lane(lane), state["weights"])
+        self._guesses[lane] = state["guesses"]
+        self._rngs[lane] = generator_of(state["random"])
+
+    def measures(self, lane: int) -> Mapping[str, float]:
+        """Return how many guesses a lane has drawn, the current one included."""
+        return {"guesses": float(self._guesses[self._lane(lane)])}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights, all lanes together; a sparse net's are kept twice."""
+        dense = 0 if self._run_as is self.network else self._dense.nbytes
+        return self.weights.nbytes + dense
+
+    def _guess(self, lane: int) -> None:
+        drawn = initial_weights(self.network, self._rngs[lane])
+        drawn[self._places] = self._held
+        self._set(lane, drawn)
+        self._guesses[lane] += 1
+
+    def _set(self, lane: int, weights: np.ndarray) -> None:
+        self.weights[lane] = weights
+        self._expand(self.weights[lane], self._dense[lane])
+
+    def _predict(self, data: Sequence[Sequences | None]) -> list[np.ndarray | None]:
+        if self.training.outputs_last:
+            return run_outputs_last(self._run_as, self._dense, data)
+        from_first = np.zeros(self.n_lanes, np.int64)
+        return self.kernel.predict(self._run_as, Training(rate=0.0), self._dense, from_first, data)
+
+    def _lane(self, lane: int) -> int:
+        if not 0 <= lane < self.n_lanes:
+            raise SettingError(f"lane is {lane}, expected 0..{self.n_lanes - 1}")
+        return lane
+
+    def _check(self, data: Sequence[Sequences | None]) -> None:
+        if len(data) != self.n_lanes:
+            raise ShapeError(
+                f"data has {len(data)} parts for {self.n_lanes} lanes; pass None for idle lanes"
+            )
+        wanted = self.network.n_inputs, self.network.n_outputs
+        for part in data:
+            if part is None:
+                continue
+            if (part.n_inputs, part.n_outputs) != wanted:
+                raise ShapeError(
+                    f"data have {part.n_inputs} inputs and {part.n_outputs} outputs, "
+                    f"the network has {wanted[0]} and {wanted[1]}"
+                )
+            part.check_contents()
+
+
+class _Expansion:
+    """Writes a network's weights as those of the network that stands in for it."""
+
+    def __init__(self, given: Network, dense: Network) -> None:
+        self._into = np.arange(given.n_weights)
+        if given is dense:
+            return
+        units, outs = given.cell.n_units, given.n_outputs
+        inner = np.arange(units - outs)
+        place = dense.views(np.arange(dense.n_weights))
+        among = place["hidden_recurrent"]
+        sparse = {
+            **place,
+            "hidden_self": among[inner, inner],
+            "hidden_outputs": among[: units - outs, units - outs :],
+            "output_recurrent": among[units - outs :],
+        }
+        self._into = np.concatenate([sparse[name].ravel() for name in given.layout])
+
+    def __call__(self, weights: np.ndarray, into: np.ndarray) -> None:
+        into[self._into] = weights  # what has no place here stays zero
+
+
+def _no_errors(part: Sequences) -> Errors:
+    n = len(part)
+    return Errors(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.int64))
+
+
+def _errors(outputs: np.ndarray, data: Sequences) -> Errors:
+    """Errors of each sequence; one without a target has none."""
+    found = _no_errors(data)
+    off = np.abs(outputs - data.dense_targets(), dtype=np.float64)
+    counts = np.diff(data.target_offsets)
+    some = counts > 0
+    starts = data.target_offsets[:-1][some]
+    if len(starts):
+        found.max_abs[some] = np.maximum.reduceat(off.max(axis=1), starts)
+        found.sum_abs[some] = np.add.reduceat(off.sum(axis=1), starts)
+        found.sum_sq[some] = np.add.reduceat(np.square(off).sum(axis=1), starts)
+        found.n_values[:] = counts * data.n_outputs
+    return found

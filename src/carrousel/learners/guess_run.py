@@ -1,0 +1,92 @@
+"""Nets whose outputs are among their units, and change after the others: only their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from carrousel.contracts import Network, Simple
+from carrousel.sequences import Sequences
+from carrousel.shapes import Float
+
+
+def run_outputs_last(
+    network: Network, weights: Float[np.ndarray, "B W"], data: Sequence[Sequences | None]
+) -> list[Float[np.ndarray, "M O"] | None]:
+    """Outputs at every step that has a target, for each lane.
+
+    With ``h`` the activations of the other units, ``o`` those of the outputs, all 0 at first:
+    ``h(t) = f(W [x(t), h(t-1), o(t-1), 1])`` and then ``o(t) = f(W' [x(t), h(t), o(t-1), 1])``:
+    the three phases of a time step of Hochreiter & Schmidhuber 1997, section 5.
+
+    All sequences of all lanes run side by side, the longest first, so that those which have ended
+    are left off the end.
+
+    Args:
+        network: simple units in united wiring.
+        weights: one flat vector for each lane.
+        data: a ragged batch for each lane, checked by the caller; ``None`` leaves a lane alone.
+
+    >>> net = Network(1, 1, Simple(2), wiring="united", bias="all")
+    >>> one = Sequences.from_lists([[1.0, 1.0]], [[1.0]])
+    >>> run_outputs_last(net, np.zeros((1, net.n_weights)), [one])
+    [array([[0.5]])]
+    """
+    assert isinstance(network.cell, Simple)
+    lanes = [lane for lane, part in enumerate(data) if part is not None]
+    parts = [part for part in data if part is not None]
+    found: list[np.ndarray | None] = [None] * len(data)
+    if not parts:
+        return found
+    lengths = np.concatenate([part.lengths for part in parts])
+    order = np.argsort(-lengths, kind="stable")
+    owner = np.repeat(lanes, [len(part) for part in parts])[order]
+    firsts = np.cumsum([0, *(part.n_steps for part in parts)])
+    starts = np.concatenate(
+        [part.offsets[:-1] + first for part, first in zip(parts, firsts, strict=False)]
+    )[order]
+    inputs = np.concatenate([part.dense_inputs() for part in parts]).astype(weights.dtype)
+    outputs = np.empty((len(inputs), network.n_outputs), weights.dtype)
+    _run(network, weights[owner], inputs, starts, lengths[order], outputs)
+    for lane, part, first in zip(lanes, parts, firsts, strict=False):
+        found[lane] = outputs[part.target_steps + first]
+    return found
+
+
+def _run(
+    network: Network,
+    weights: np.ndarray,
+    inputs: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    outputs: np.ndarray,
+) -> None:
+    """Run sequences, the longest first, each with weights of its own; write down all outputs."""
+    parts, units, outs = network.views(weights), network.cell.n_units, network.n_outputs
+    hidden = units - outs
+    from_inputs, from_units = parts["hidden_inputs"], parts["hidden_recurrent"]
+    bias = np.zeros((len(weights), units), weights.dtype)
+    if network.biased_units:
+        bias[:, list(network.biased_units)] = parts["hidden_bias"]
+    squash = _logistic if network.cell.f == "logistic" else np.tanh  # type: ignore[union-attr]
+    y = np.zeros((len(weights), units), weights.dtype)
+    live = len(weights)
+    for t in range(int(lengths[0])):
+        while lengths[live - 1] <= t:
+            live -= 1
+        at, now = starts[:live] + t, y[:live]
+        net = _times(from_inputs[:live], inputs[at]) + bias[:live]
+        now[:, :hidden] = squash(net[:, :hidden] + _times(from_units[:live, :hidden], now))
+        now[:, hidden:] = squash(net[:, hidden:] + _times(from_units[:live, hidden:], now))
+        outputs[at] = now[:, hidden:]
+
+
+def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Each sequence's matrix times its vector, summed in an order that ignores the neighbours."""
+    return (matrices * vectors[:, None, :]).sum(axis=2)
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
