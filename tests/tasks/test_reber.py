@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel.experiments.settings import describe
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError
+from carrousel.shapes import DataError, SettingError, UnknownNameError
 from carrousel.tasks import EmbeddedReber
 from carrousel.tasks.reber import SYMBOLS
 
@@ -89,6 +90,26 @@ def test_training_strings_are_picked_evenly():
     assert len(counts) == 20
     spread = np.sqrt(1000 * 0.95)
     assert max(abs(count - 1000) for count in counts.values()) < 5 * spread
+
+
+def test_epochs_are_whole_passes_each_in_an_order_of_its_own():
+    task = drawn(3, n_train=20, n_test=1, distinct=True, order="epochs")
+    picked = as_text(task.sample(np.random.default_rng(4), 3 * 20 + 7))
+    passes = [picked[first : first + 20] for first in (0, 20, 40)]
+    train = as_text(task.test(np.random.default_rng(0), 1))[:20]
+    assert all(sorted(one) == sorted(train) for one in passes)
+    assert len({tuple(one) for one in [*passes, train]}) == 4
+    assert len(set(picked[60:])) == 7  # the beginning of a pass
+    anywhere = {as_text(task.sample(np.random.default_rng(n), 1))[0] for n in range(400)}
+    assert len(anywhere) == 20  # any string may come first
+
+
+def test_the_usual_order_is_not_written_down():
+    """Trials stored before there was a choice belong to the same experiment."""
+    assert "order" not in describe(EmbeddedReber())
+    assert describe(EmbeddedReber(order="epochs"))["order"] == "epochs"
+    with pytest.raises(UnknownNameError, match="did you mean 'epochs'"):
+        EmbeddedReber(order="epoch")  # type: ignore[arg-type]
 
 
 def test_every_choice_is_a_fair_coin():
