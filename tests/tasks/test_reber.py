@@ -108,6 +108,10 @@ def test_the_usual_order_is_not_written_down():
     """Trials stored before there was a choice belong to the same experiment."""
     assert "order" not in describe(EmbeddedReber())
     assert describe(EmbeddedReber(order="epochs"))["order"] == "epochs"
+
+
+@pytest.mark.wrong_types
+def test_other_orders_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'epochs'"):
         EmbeddedReber(order="epoch")  # type: ignore[arg-type]
 
