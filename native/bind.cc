@@ -49,13 +49,23 @@ carrousel::Shape shape_of(nb::dict d) {
   s.block_size = number("block_size", 1, 4096);
   s.g = static_cast<carrousel::Squash>(number("g", 0, 4));
   s.h = static_cast<carrousel::Squash>(number("h", 0, 4));
+  s.kind = static_cast<carrousel::Kind>(number("kind", 0, 2));
   s.output_gate = number("output_gate", 0, 1);
-  s.full = number("full", 0, 1);
+  s.forget_gate = number("forget_gate", 0, 1);
+  s.recurrent = number("recurrent", 0, 1);
+  s.direct = number("direct", 0, 1);
+  s.united = number("united", 0, 1);
   s.gate_bias = number("gate_bias", 0, 1);
   s.cell_bias = number("cell_bias", 0, 1);
   s.output_bias = number("output_bias", 0, 1);
   s.symbols = number("symbols", 0, 1);
   s.classes = number("classes", 0, 1);
+  if (s.memory() && (s.united || s.direct == s.recurrent))
+    refuse("memory cells are wired full (recurrent) or layered (direct)");
+  if (!s.memory() && (!s.recurrent || s.block_size != 1 || s.output_gate || s.forget_gate))
+    refuse("simple units are recurrent, in blocks of one, and have no gates");
+  if (s.united && (s.direct || s.outputs > s.units() || s.gate_bias != s.cell_bias))
+    refuse("in united wiring the outputs are hidden units, fed and biased as these are");
   return s;
 }
 
@@ -142,8 +152,16 @@ const carrousel::Kernel& kernel_named(const std::string& name) {
   refuse("instruction set '" + name + "' is not available on this processor");
 }
 
+carrousel::Rule rule_of(const std::string& gradient) {
+  if (gradient == "truncated") return carrousel::Rule::truncated;
+  if (gradient == "bptt") return carrousel::Rule::bptt;
+  if (gradient == "rtrl") return carrousel::Rule::rtrl;
+  refuse("gradient '" + gradient + "' is unknown");
+}
+
 void run(nb::dict description, const std::string& update, bool output_derivative,
-         float initial_activation, bool learn, Array<float, 2> weights, Floats rates,
+         float initial_activation, bool learn, const std::string& gradient, Index depth,
+         Index stride, Array<float, 2> weights, Floats rates,
          Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
   carrousel::Job job{};
   job.shape = shape_of(description);
@@ -155,6 +173,17 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   job.output_derivative = output_derivative;
   job.initial_activation = initial_activation;
   job.learn = learn;
+  job.rule = rule_of(gradient);
+  job.depth = depth, job.stride = stride;
+  if (depth < 0 || depth > (Index{1} << 32)) refuse("depth must lie in 0..2^32");
+  if (stride < 1 || (stride > 1 && (job.rule != carrousel::Rule::bptt || stride > depth)))
+    refuse("stride must lie in 1..depth, and be 1 unless the gradient is bptt");
+  if (job.rule != carrousel::Rule::bptt && depth != 0) refuse("only bptt has a depth");
+  if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
+      job.update == carrousel::Update::step)
+    refuse("bptt of unbounded depth cannot change weights at each step");
+  if (job.shape.united && !output_derivative)
+    refuse("united outputs always have their derivative in the error");
   if (!std::isfinite(initial_activation)) refuse("initial_activation is not finite");
   if (threads < 1 || threads > 1024) refuse("threads must lie in 1..1024");
   const Index lanes = static_cast<Index>(data.size());
@@ -199,7 +228,8 @@ NB_MODULE(_native, m) {
       "lane_width", [](const std::string& name) { return kernel_named(name).width; },
       nb::arg("instruction_set") = "", "Number of lanes one vector of an instruction set holds.");
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
-        nb::arg("initial_activation"), nb::arg("learn"), nb::arg("weights").noconvert(),
+        nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
+        nb::arg("stride"), nb::arg("weights").noconvert(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");

@@ -1,15 +1,17 @@
 // The contract between Python and the kernels.
 //
 // Letters, once:
-//   I inputs or symbols    O outputs       B blocks        C memory cells (all blocks)
-//   U hidden units: input gates, cells, output gates, in this order
-//   S sources of a hidden unit: inputs, then hidden units of the step before (full wiring)
+//   I inputs or symbols    O outputs       B blocks
+//   C hidden units that outputs read: memory cells of all blocks, or all simple units
+//   U hidden units: input gates, forget gates, cells, output gates, in this order; or simple units
+//   S sources of a hidden unit: inputs, then hidden units of the step before (if recurrent)
 //   F traces per source: 2 C, first those of the input gates (one per cell), then those of the cells
 //   V lanes of one vector  K steps of one chunk  N sequences of a lane  M targets of a lane
 //
 // Flat weights of a lane, row-major, each row INTO a unit:
-//   hidden_inputs [U, I], hidden_recurrent [U, U] (full), hidden_bias [biased units],
-//   output_inputs [O, I] (layered), output_cells [O, C], output_bias [O] (if biased).
+//   hidden_inputs [U, I], hidden_recurrent [U, U] (if recurrent), hidden_bias [biased units],
+//   output_inputs [O, I] (if direct), output_cells [O, C], output_bias [O] (if biased). Of united
+//   nets, whose outputs are the last O units, nothing after hidden_bias.
 //
 // Nothing here owns memory. Every pointer of a Lane is borrowed for the duration of one call, must
 // not alias any other writable pointer of that call, and has been checked by check() first.
@@ -27,20 +29,29 @@ using Index = std::int64_t;
 
 enum class Squash : int { unit, one, two, four, identity };  // [0,1] [-1,1] [-2,2] [-4,4] x
 enum class Update : int { step, sequence, epoch };
+enum class Kind : int { memory, logistic, tanh };  // memory cells, or simple units by their f
+enum class Rule : int { truncated, bptt, rtrl };
 
 struct Shape {
-  Index inputs, outputs, blocks, block_size;
+  Kind kind;
+  Index inputs, outputs, blocks, block_size;   // simple units are blocks of size 1
   Squash g, h;
-  bool output_gate;
-  bool full;                                   // full wiring, else layered
+  bool output_gate, forget_gate;
+  bool recurrent;                              // hidden units feed hidden units
+  bool direct;                                 // inputs feed outputs
+  bool united;                                 // outputs are the last hidden units
   bool gate_bias, cell_bias, output_bias;
   bool symbols;                                // inputs are symbols, else values
   bool classes;                                // targets are classes, else values
 
+  bool memory() const { return kind == Kind::memory; }
   Index cells() const { return blocks * block_size; }
-  Index units() const { return cells() + blocks * (output_gate ? 2 : 1); }
+  Index first_cell() const { return memory() ? blocks * (1 + forget_gate) : 0; }
+  Index units() const {
+    return cells() + (memory() ? blocks * (1 + forget_gate + output_gate) : 0);
+  }
   bool biased(Index unit) const {
-    const bool is_cell = unit >= blocks && unit < blocks + cells();
+    const bool is_cell = unit >= first_cell() && unit < first_cell() + cells();
     return is_cell ? cell_bias : gate_bias;
   }
 };
@@ -69,6 +80,14 @@ struct Job {
   bool output_derivative;
   float initial_activation;
   bool learn;
+  Rule rule;
+  Index depth, stride;              // of bptt: steps back (0: all), and steps between going back
+  Index longest;                    // steps of the longest sequence; run_lanes() fills it in
+
+  // What lanes.cc does not know goes through paths.cc.
+  bool path() const {
+    return !shape.memory() || shape.forget_gate || (learn && rule != Rule::truncated);
+  }
 };
 
 // One compiled copy of the lane kernel.
@@ -77,6 +96,12 @@ struct Kernel {
   int width;                                                        // V
   std::size_t (*workspace_bytes)(const Job&);                       // 64-byte aligned; may throw
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
+};
+
+// Its two parts, one of which a job goes to.
+struct Part {
+  std::size_t (*workspace_bytes)(const Job&);
+  void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);
 };
 
 // Kernels this processor can run, best first.
@@ -89,6 +114,6 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes);  // throws 
 Index weight_count(const Shape& shape);
 
 // Runs any number of lanes in groups of one vector, on up to `threads` threads.
-void run_lanes(const Kernel& kernel, const Job& job, std::vector<Lane>& lanes, int threads);
+void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int threads);
 
 }  // namespace carrousel

@@ -93,8 +93,9 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
 Index weight_count(const Shape& s) {
   Index biased = 0;
   for (Index u = 0; u < s.units(); ++u) biased += s.biased(u);
-  const Index hidden = s.units() * (s.inputs + (s.full ? s.units() : 0)) + biased;
-  const Index output = s.outputs * (s.cells() + (s.full ? 0 : s.inputs));
+  const Index hidden = s.units() * (s.inputs + (s.recurrent ? s.units() : 0)) + biased;
+  if (s.united) return hidden;
+  const Index output = s.outputs * (s.cells() + (s.direct ? s.inputs : 0));
   return hidden + output + (s.output_bias ? s.outputs : 0);
 }
 

@@ -1,4 +1,5 @@
 // Chooses, once, the instruction sets this processor has, and spreads lane groups over threads.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <exception>
@@ -13,15 +14,15 @@
 namespace carrousel {
 
 #if CARROUSEL_HAVE_AVX512
-namespace avx512 { extern const Kernel lanes; }
+namespace avx512 { extern const Kernel kernel; }
 #endif
 #if CARROUSEL_HAVE_AVX2
-namespace avx2 { extern const Kernel lanes; }
+namespace avx2 { extern const Kernel kernel; }
 #endif
 #if CARROUSEL_HAVE_NEON
-namespace neon { extern const Kernel lanes; }
+namespace neon { extern const Kernel kernel; }
 #endif
-namespace plain { extern const Kernel lanes; }
+namespace plain { extern const Kernel kernel; }
 
 namespace {
 
@@ -30,16 +31,16 @@ std::vector<const Kernel*> find_kernels() {
 #if CARROUSEL_HAVE_AVX512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    found.push_back(&avx512::lanes);
+    found.push_back(&avx512::kernel);
 #endif
 #if CARROUSEL_HAVE_AVX2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    found.push_back(&avx2::lanes);
+    found.push_back(&avx2::kernel);
 #endif
 #if CARROUSEL_HAVE_NEON
-  found.push_back(&neon::lanes);
+  found.push_back(&neon::kernel);
 #endif
-  found.push_back(&plain::lanes);
+  found.push_back(&plain::kernel);
   return found;
 }
 
@@ -60,7 +61,11 @@ const std::vector<const Kernel*>& kernels() {
   return found;
 }
 
-void run_lanes(const Kernel& kernel, const Job& job, std::vector<Lane>& lanes, int threads) {
+void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int threads) {
+  job.longest = 0;
+  for (const Lane& lane : lanes)
+    for (Index n = 0; n < lane.n_sequences; ++n)
+      job.longest = std::max(job.longest, lane.offsets[n + 1] - lane.offsets[n]);
   const int width = kernel.width;
   const int groups = static_cast<int>((lanes.size() + width - 1) / width);
   const std::size_t bytes = kernel.workspace_bytes(job);

@@ -53,7 +53,7 @@ struct Forward {
 
   void reset(const Plan& p) const {
     for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
-    if (p.shape.full)
+    if (p.shape.recurrent)
       for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
   }
 
@@ -88,7 +88,7 @@ struct Forward {
     const vec* y_out = y + blocks + cells;
     for (Index j = 0, c = 0; j < blocks; ++j)
       for (Index v = 0; v < size; ++v, ++c) y_cell[c] = gated ? y_out[j] * h_s[c] : h_s[c];
-    if (!p.shape.full) return;
+    if (!p.shape.recurrent) return;
     vec* next = hidden(p, k + 1);
     for (Index c = 0; c < cells; ++c) y[blocks + c] = y_cell[c];
     for (Index u = 0; u < units; ++u) next[u] = Ragged ? (live ? y[u] : initial) : y[u];

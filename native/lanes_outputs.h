@@ -9,6 +9,7 @@ namespace {
 // The step that a group's lanes have a target at, and what they did wrong so far in this sequence.
 struct Event {
   Index k;                // step of the chunk
+  Index time;             // and of the round
   Index target[V];        // row of the target, or -1 for a lane without one
   vec max_abs, sum_abs, sum_sq;
 
@@ -87,6 +88,18 @@ struct ColumnOutputs {
   static void apply(const Plan& p, vec rate, ivec lanes) {
     carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.P * p.O, rate, lanes);
     carrousel::CARROUSEL_ISA::apply(p.output_b, p.output_gb, p.O, rate, lanes);
+  }
+};
+
+// Outputs that are themselves the last hidden units.
+struct UnitedOutputs {
+  static void forward(const Plan& p) {
+    for (Index o = 0; o < p.O; ++o) p.output_y[o] = p.cell_out[p.C - p.O + o];
+  }
+
+  static void send_back(const Plan& p) {
+    for (Index c = 0; c < p.C; ++c)
+      p.back[c] = c < p.C - p.O ? splat(0.0f) : p.output_e[c - (p.C - p.O)];
   }
 };
 
@@ -173,7 +186,15 @@ struct RowOutputs {
     }
   }
 
-  // Applies what was gathered for cells and biases; rows of symbols are applied by Rows.
+  // Applies what was gathered for the row of one symbol, and clears it.
+  static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
+    float* output = p.output_row(p.output_table, lane, symbol);
+    float* gradient = p.output_row(p.output_table_g, lane, symbol);
+    for (Index o = 0; o < p.padded_outputs; ++o)
+      output[o] += rate * gradient[o], gradient[o] = 0.0f;
+  }
+
+  // Applies what was gathered for cells and biases.
   static void apply(const Plan& p, int lane, float rate) {
     const View view(p, lane, 0);
     for (Index i = 0; i < p.C * view.size; ++i)

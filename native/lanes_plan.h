@@ -48,11 +48,13 @@ class Carver {
 struct Plan {
   Shape shape;
   bool learn;
+  bool path;               // the job is one of paths.cc
   bool accumulate;         // weights change at the end of a sequence or epoch, by gradients
   bool rows;               // symbols come as rows
-  bool output_rows;        // outputs see those symbols as well
+  bool gathered;           // or as columns of which each lane takes its own (paths.cc)
+  bool output_rows;        // outputs see those symbols as well, as rows
   Index I, O, B, C, U, F;
-  Index dense_inputs;      // inputs among the sources: I, or 0 with rows
+  Index dense_inputs;      // inputs among the sources: I, or 0 where symbols pick theirs
   Index S;                 // sources held as columns
   Index P;                 // sources of an output held as columns: dense inputs (layered), cells
   Index row_weights, row_traces, row_length, padded_outputs;
@@ -60,6 +62,7 @@ struct Plan {
   // columns
   vec *sources, *input_nets, *nets, *factors;
   vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
+  vec *symbol_w, *symbol_g;      // [I, U] where gathered
   vec *output_w, *output_b, *output_g, *output_gb;
   vec *state, *squashed, *cell_out, *unit_y, *back;
   vec *error_cell, *error_gate;  // of every step of a chunk
@@ -72,15 +75,16 @@ struct Plan {
   std::int64_t* stamp;
   std::size_t bytes;
 
-  Plan(const Job& job, void* workspace) : shape(job.shape), learn(job.learn) {
+  Plan(const Job& job, void* workspace) : shape(job.shape), learn(job.learn), path(job.path()) {
     I = shape.inputs, O = shape.outputs, B = shape.blocks, C = shape.cells(), U = shape.units();
-    F = 2 * C;
-    accumulate = learn && job.update != Update::step;
-    rows = shape.symbols && I > kDenseSymbols;
-    output_rows = rows && !shape.full;
-    dense_inputs = rows ? 0 : I;
-    S = dense_inputs + (shape.full ? U : 0);
-    P = C + (shape.full ? 0 : dense_inputs);
+    F = job.path() ? 0 : 2 * C;  // paths.cc keeps its own traces
+    accumulate = learn && (job.update != Update::step || job.stride > 1);
+    gathered = shape.symbols && I > kDenseSymbols && job.path();
+    rows = shape.symbols && I > kDenseSymbols && !gathered;
+    output_rows = (rows || gathered) && shape.direct;
+    dense_inputs = rows || gathered ? 0 : I;
+    S = dense_inputs + (shape.recurrent ? U : 0);
+    P = C + (shape.direct ? dense_inputs : 0);
     row_weights = round_up(U, 4);
     row_traces = learn ? round_up(F, 4) : 0;
     row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
@@ -108,17 +112,19 @@ struct Plan {
     factors = carver.take<vec>(kChunk, learn ? round_up(F, 4) : 0);
     hidden_w = carver.take<vec>(S, U);
     hidden_b = carver.take<vec>(U);
+    symbol_w = carver.take<vec>(gathered ? I : 0, U);
+    symbol_g = carver.take<vec>(gathered && learn ? I : 0, U);
     trace = carver.take<vec>(learn ? S : 0, F);
     trace_b = carver.take<vec>(F);
-    hidden_g = carver.take<vec>(accumulate ? S : 0, U);
+    hidden_g = carver.take<vec>(accumulate || path ? S : 0, U);
     hidden_gb = carver.take<vec>(U);
-    const Index columns = output_rows ? 0 : O;
+    const Index columns = output_rows || shape.united ? 0 : O;
     output_w = carver.take<vec>(P, columns);
     output_b = carver.take<vec>(columns);
     output_g = carver.take<vec>(accumulate ? P : 0, columns);
     output_gb = carver.take<vec>(columns);
-    output_y = carver.take<vec>(columns);
-    output_e = carver.take<vec>(columns);
+    output_y = carver.take<vec>(output_rows ? 0 : O);
+    output_e = carver.take<vec>(output_rows ? 0 : O);
     state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
     unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
     error_cell = carver.take<vec>(kChunk, C), error_gate = carver.take<vec>(kChunk, B);
@@ -149,14 +155,17 @@ void each_weight(const Plan& p, int lane, float* flat, Visit visit) {
   const auto column = [lane](vec* v) { return reinterpret_cast<float*>(v) + lane; };
   for (Index u = 0; u < p.U; ++u)
     for (Index i = 0; i < p.I; ++i)
-      visit(flat++, p.rows ? p.row(lane, i) + u : column(p.hidden_w + i * p.U + u));
-  if (p.shape.full)
+      visit(flat++, p.rows       ? p.row(lane, i) + u
+                    : p.gathered ? column(p.symbol_w + i * p.U + u)
+                                 : column(p.hidden_w + i * p.U + u));
+  if (p.shape.recurrent)
     for (Index u = 0; u < p.U; ++u)
       for (Index m = 0; m < p.U; ++m)
         visit(flat++, column(p.hidden_w + (p.dense_inputs + m) * p.U + u));
   for (Index u = 0; u < p.U; ++u)
     if (p.shape.biased(u)) visit(flat++, column(p.hidden_b + u));
-  if (!p.shape.full)
+  if (p.shape.united) return;
+  if (p.shape.direct)
     for (Index o = 0; o < p.O; ++o)
       for (Index i = 0; i < p.I; ++i)
         visit(flat++, p.output_rows ? p.output_row(p.output_table, lane, i) + o

@@ -13,9 +13,26 @@ from typing import Any
 import numpy as np
 
 from carrousel import _native
-from carrousel.contracts import SQUASHES, TRUNCATED, Errors, Gradient, Network, Training
+from carrousel.contracts import (
+    SQUASHES,
+    TRUNCATED,
+    Cell,
+    Errors,
+    Gradient,
+    Network,
+    Simple,
+    Training,
+)
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, Float, Int, ShapeError, check_choice, check_int
+from carrousel.shapes import (
+    DataError,
+    Float,
+    Int,
+    SettingError,
+    ShapeError,
+    check_choice,
+    check_int,
+)
 
 
 def instruction_set() -> str:
@@ -101,7 +118,7 @@ class NativeKernel:
             results.append(errors)
             arrays = {"max_abs": errors.max_abs, "sum_abs": errors.sum_abs}
             lanes.append(_arrays(part) | arrays | {"sum_sq": errors.sum_sq})
-        self._run(network, training, weights, rates, cells_from, data, lanes, learn=True)
+        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, True)
         return results
 
     def predict(
@@ -123,7 +140,7 @@ class NativeKernel:
             for part, out in zip(data, results, strict=True)
         ]
         rates = np.zeros(len(data), np.float32)
-        self._run(network, training, weights, rates, cells_from, data, lanes, learn=False)
+        self._run(network, training, weights, rates, cells_from, data, lanes, TRUNCATED, False)
         return results
 
     def _run(
@@ -135,10 +152,11 @@ class NativeKernel:
         cells_from: np.ndarray,
         data: Sequence[Sequences | None],
         lanes: list[dict[str, Any] | None],
-        *,
+        gradient: Gradient,
         learn: bool,
     ) -> None:
         parts = [part for part in data if part is not None]
+        _check_gradient(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
         if not parts:
             return
@@ -150,6 +168,9 @@ class NativeKernel:
                 output_derivative=training.output_derivative,
                 initial_activation=training.initial_activation,
                 learn=learn,
+                gradient=gradient.kind,
+                depth=gradient.depth or 0,
+                stride=gradient.stride,
                 weights=weights,
                 rates=np.ascontiguousarray(rates, np.float32),
                 cells_from=np.ascontiguousarray(cells_from, np.int64),
@@ -181,22 +202,46 @@ def _shape(network: Network, parts: Sequence[Sequences]) -> dict[str, int]:
             f"data have {inputs} inputs and {outputs} outputs, "
             f"the network {network.n_inputs} and {network.n_outputs}"
         )
-    ranges = list(SQUASHES)
     return {
         "inputs": inputs,
         "outputs": outputs,
-        "blocks": network.cell.blocks,
-        "block_size": network.cell.block_size,
-        "g": ranges.index(network.cell.g),
-        "h": ranges.index(network.cell.h),
-        "output_gate": int(network.cell.output_gate),
-        "full": int(network.wiring == "full"),
+        **_layer(network.cell),
+        "recurrent": int(network.recurrent),
+        "direct": int(network.direct),
+        "united": int(network.united),
         "gate_bias": int(network.bias != "none"),
         "cell_bias": int(network.bias in ("hidden", "all")),
         "output_bias": int(network.bias == "all"),
         "symbols": int(symbols),
         "classes": int(classes),
     }
+
+
+def _layer(cell: Cell | Simple) -> dict[str, int]:
+    if isinstance(cell, Simple):
+        nothing = dict.fromkeys(("g", "h", "output_gate", "forget_gate"), 0)
+        kind = 1 + ("logistic", "tanh").index(cell.f)
+        return {"kind": kind, "blocks": cell.units, "block_size": 1, **nothing}
+    ranges = list(SQUASHES)
+    return {
+        "kind": 0,
+        "blocks": cell.blocks,
+        "block_size": cell.block_size,
+        "g": ranges.index(cell.g),
+        "h": ranges.index(cell.h),
+        "output_gate": int(cell.output_gate),
+        "forget_gate": int(cell.forget_gate),
+    }
+
+
+def _check_gradient(network: Network, gradient: Gradient) -> None:
+    if gradient.kind not in NativeKernel.gradients:
+        raise SettingError(
+            f"gradient {gradient.name!r} has no native lanes; take the ReferenceKernel, or one of "
+            + ", ".join(NativeKernel.gradients)
+        )
+    if network.wiring == "sparse":
+        raise SettingError("wiring is 'sparse'; kernels run it as 'united' with zero weights")
 
 
 def _check_arrays(
