@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +24,8 @@ from carrousel.learners.cascade_train import (
 )
 from carrousel.sequences import Sequences
 from drawn import Kind, When, drawn_data
+
+DERIVATION = Path(__file__).parents[2] / "docs" / "derivations" / "cascade.md"
 
 shapes = given(
     seed=st.integers(0, 2**32),
@@ -118,7 +124,7 @@ def test_correlation_and_slopes_are_those_of_the_traces(
     # hidden activations are given per packed place; steps of the data find theirs through targets
     place_of = _places(data, batch, which)
     values, traces, rows = [], [], []
-    for start, stop in zip(data.offsets[:-1], data.offsets[1:], strict=True):
+    for start, stop in pairwise(data.offsets):
         value, trace = 0.0, np.zeros_like(weights)
         for step in range(start, stop):
             sources = np.array([1.0, *inputs[step], *hidden[:, place_of[step]], value])
@@ -220,3 +226,9 @@ def _epochs_until_end(merits: list[float], phase: Phase) -> int:
         if ended:
             return epoch
     raise AssertionError("the phase did not end")
+
+
+def test_examples_of_the_derivation_run():
+    found = doctest.testfile(str(DERIVATION), module_relative=False)
+    assert found.attempted > 20
+    assert found.failed == 0
