@@ -234,7 +234,7 @@ class Paths : Rounds {
   Index tape_start_ = 0;  // time of the tape's first slot
   Index met_until_ = -1;  // time of the last error on the tape
   Index since_[V];        // steps since the lane last went back
-  alignas(64) std::int32_t symbol_[V];
+  ivec symbol_{};         // of each lane at this step
 };
 
 std::size_t path_workspace_bytes(const Job& job) {

@@ -10,32 +10,31 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// The activation of source m at step k; symbols are added lane by lane afterwards.
-inline vec source_of(const Plan& p, const PathPlan& x, Index k, Index m) {
-  if (m < x.inputs) return splat(0.0f);
+// The activation of source m at step k; `symbol` is the one of each lane.
+inline vec source_of(const Plan& p, const PathPlan& x, Index k, Index m, ivec symbol) {
+  if (m < x.inputs)
+    return symbol == isplat(static_cast<std::int32_t>(m)) ? splat(1.0f) : splat(0.0f);
   return x.is_bias(m) ? splat(1.0f) : p.sources[k * p.S + m - x.inputs];
 }
 
 struct Sensitivities {
   // P(t) = D P(t-1) + I.
-  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f,
-                      const std::int32_t* symbol) {
-    for (Index m = 0; m < x.M; ++m) {
-      vec z = source_of(p, x, k, m);
-      if (m < x.inputs)
-        for (int lane = 0; lane < V; ++lane)
-          if (symbol[lane] == m) z[lane] = 1.0f;
-      in_blocks<PathPlan::kTile>(p.U, [&]<int N>(Index u) {
-        vec* const columns = x.p + (m * p.U + u) * x.n;
-        net_inputs<N>(p, x, columns, u, z);
-        if (p.shape.memory())
-          for (int i = 0; i < N; ++i) through_cells(p, x, f, columns + i * x.n, i);
-        else
+  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
+    Index m = 0, u = 0;  // of the column that is next to get its immediate part
+    in_blocks<PathPlan::kTile>(x.M * p.U, [&]<int N>(Index first) {
+      vec* const columns = x.p + first * x.n;
+      net_inputs<N>(p, x, columns);
+      for (int i = 0; i < N; ++i) {
+        x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);
+        if (++u == p.U) u = 0, ++m;
+      }
+      if (p.shape.memory())
+        for (int i = 0; i < N; ++i) through_cells(p, x, f, columns + i * x.n, i);
+      else
+        for (Index q = 0; q < p.U; ++q)
           for (int i = 0; i < N; ++i)
-            for (Index q = 0; q < p.U; ++q)
-              columns[i * x.n + q] = f.rate[q] * x.nets[q * PathPlan::kTile + i];
-      });
-    }
+            columns[i * x.n + q] = f.rate[q] * x.nets[q * PathPlan::kTile + i];
+    });
   }
 
   // Adds the gradient of the error p.back to weights or gathered gradients.
@@ -54,9 +53,9 @@ struct Sensitivities {
   }
 
  private:
-  // dnet = W_recurrent dy(t-1), and z for the unit that the weight leads to.
+  // dnet = W_recurrent dy(t-1).
   template <int N>
-  static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns, Index u, vec z) {
+  static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns) {
     const vec* weights = p.hidden_w + p.dense_inputs * p.U;
     const Index from = p.shape.recurrent ? p.U : 0;
     in_blocks<kAccumulators / PathPlan::kTile>(p.U, [&]<int Units>(Index q) {
@@ -71,7 +70,6 @@ struct Sensitivities {
       for (int j = 0; j < Units; ++j)
         for (int i = 0; i < N; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
     });
-    for (int i = 0; i < N; ++i) x.nets[(u + i) * PathPlan::kTile + i] += z;
   }
 
   static void through_cells(const Plan& p, const PathPlan& x, const Factors& f, vec* column,
@@ -96,12 +94,9 @@ struct Sensitivities {
 // Traces ds/dw of input gates, forget gates and cells; see reference_truncated.py.
 struct Traces {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f,
-                      const std::int32_t* symbol) {
+                      ivec symbol) {
     for (Index m = 0; m < x.M; ++m) {
-      vec z = source_of(p, x, k, m);
-      if (m < x.inputs)
-        for (int lane = 0; lane < V; ++lane)
-          if (symbol[lane] == m) z[lane] = 1.0f;
+      const vec z = source_of(p, x, k, m, symbol);
       vec* const trace = x.trace + m * 3 * p.C;
       for (Index c = 0; c < p.C; ++c) {
         trace[c] = f.keep[c] * trace[c] + f.in[c] * z;
@@ -112,15 +107,12 @@ struct Traces {
   }
 
   static void learn(const Plan& p, const PathPlan& x, Index k, const Factors& f, vec scale,
-                    ivec lanes, const std::int32_t* symbol) {
+                    ivec lanes, ivec symbol) {
     const Index first = p.shape.first_cell(), outs = first + p.C, size = p.shape.block_size;
     for (Index m = 0; m < x.M; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       const vec* trace = x.trace + m * 3 * p.C;
-      vec z = source_of(p, x, k, m);
-      if (m < x.inputs)
-        for (int lane = 0; lane < V; ++lane)
-          if (symbol[lane] == m) z[lane] = 1.0f;
+      const vec z = source_of(p, x, k, m, symbol);
       const bool gates = !x.is_bias(m) || p.shape.gate_bias;
       const bool cells = !x.is_bias(m) || p.shape.cell_bias;
       for (Index j = 0, c = 0; j < p.B; ++j) {

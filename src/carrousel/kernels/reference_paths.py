@@ -175,8 +175,8 @@ class RankOne:
         carried = now.jacobian(w.recurrent(self._path.network)) @ self._q
         immediate = np.outer(signs @ now.by_net, now.sources)
         before = np.zeros_like(immediate) if self._w is None else self._w
-        r0 = _balance(before, carried)
-        r1 = _balance(immediate, signs)
+        r0 = balance(before, carried)
+        r1 = balance(immediate, signs)
         self._q = r0 * carried + r1 * signs
         self._w = before / r0 + immediate / r1
         return self._path.y[self._path.read]
@@ -192,7 +192,8 @@ class RankOne:
         return ready
 
 
-def _balance(weights: np.ndarray, state: np.ndarray) -> np.floating | float:
+def balance(weights: np.ndarray, state: np.ndarray) -> np.floating | float:
+    """Return the factor that makes two norms equal; 1 where one of them is zero."""
     above, below = np.linalg.norm(weights), np.linalg.norm(state)
     return np.sqrt(above / below) if above > 0 and below > 0 else 1.0
 

@@ -1,0 +1,8 @@
+"""Where the error flows: what arrives how many steps earlier, and in which direction."""
+
+from __future__ import annotations
+
+from carrousel.insight.lag import cosines_by_lag as cosines_by_lag
+from carrousel.insight.lag import errors_by_lag as errors_by_lag
+
+__all__ = ["cosines_by_lag", "errors_by_lag"]

@@ -1,0 +1,171 @@
+"""The share of a gradient that comes from weights used some steps before the error.
+
+The error of the last step changes a weight for what it did at every earlier step. The share of step
+``T - q`` is the outer product of an error by the hidden units' net inputs at that step and of what
+they saw there. The second factor is the same for every gradient algorithm; the first, ``[H]``, is
+what an algorithm makes of the error on its way back over ``q`` steps, by going back or by carrying
+sensitivities forward. Compared here, lag by lag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from carrousel.contracts import Gradient, Network
+from carrousel.kernels.reference_layers import Step, Weights, forward, logistic
+from carrousel.kernels.reference_paths import balance, reachable
+from carrousel.sequences import Sequences
+from carrousel.shapes import DataError, Float, SettingError
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One sequence gone through: its steps, the recurrent weights, and the error at its end."""
+
+    network: Network
+    steps: list[Step]
+    recurrent: np.ndarray  # [H, H]
+    error: np.ndarray  # [n] by the full state of the last step
+
+
+def errors_by_lag(
+    network: Network,
+    weights: Float[np.ndarray, " W"],
+    data: Sequences,
+    gradient: Gradient | str,
+    lags: Sequence[int],
+    *,
+    initial_activation: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Float[np.ndarray, "L H"]:
+    """What the error at the end of a sequence becomes, by each hidden net input, ``lag`` earlier.
+
+    Args:
+        network: memory cells or simple units.
+        weights: its weights, flat ``[W]``.
+        data: one sequence with a target at its last step.
+        gradient: the algorithm, or its name.
+        lags: steps back from the last one, each below the sequence's length.
+        initial_activation: activation of hidden units before the first step.
+        rng: for gradients that draw random numbers; a fixed one by default.
+
+    Raises:
+        DataError: there is not one sequence, or no target at its end.
+        SettingError: a lag reaches beyond the sequence.
+
+    Source: Hochreiter & Schmidhuber 1997, section 3 (equations 1 and 2) and appendix A.2 (41).
+
+    >>> from carrousel.contracts import Simple
+    >>> net = Network(1, 1, Simple(1))  # weights: from the input, from itself, to the output
+    >>> one = Sequences.from_lists([[0.0] * 4], [[1.0]])
+    >>> found = errors_by_lag(net, np.array([1.0, 2.0, 1.0]), one, "bptt", [0, 1])
+    >>> bool(0 < found[1, 0] / found[0, 0] <= 0.25 * 2.0)  # f' is at most 1/4
+    True
+    """
+    gradient = Gradient.named(gradient) if isinstance(gradient, str) else gradient
+    run = _go_forward(network, weights, data, initial_activation)
+    for lag in lags:
+        if not 0 <= lag < len(run.steps):
+            raise SettingError(f"lag is {lag}, expected 0 to {len(run.steps) - 1}")
+    if gradient.kind == "uoro":
+        shares = _rank_one(run, rng or np.random.default_rng(0))
+    elif gradient.kind == "snap":
+        shares = _restricted(run, reachable(network, gradient.depth or 1), lags)
+    else:
+        shares = _going_back(run, gradient)
+    return np.array([shares[lag] for lag in lags])
+
+
+def cosines_by_lag(
+    network: Network,
+    weights: Float[np.ndarray, " W"],
+    data: Sequences,
+    gradient: Gradient | str,
+    lags: Sequence[int],
+    **options: float | np.random.Generator | None,
+) -> Float[np.ndarray, " L"]:
+    """Cosine between an algorithm's share of each lag and the exact one.
+
+    1 where they agree in direction, 0 where the algorithm has nothing left, and NaN where the exact
+    share itself has vanished below the smallest number. Arguments are those of
+    :func:`errors_by_lag`.
+    """
+    ours = errors_by_lag(network, weights, data, gradient, lags, **options)  # type: ignore[arg-type]
+    options.pop("rng", None)
+    exact = errors_by_lag(network, weights, data, "bptt", lags, **options)  # type: ignore[arg-type]
+    return np.array([_cosine(a, b) for a, b in zip(ours, exact, strict=True)])
+
+
+def _cosine(ours: np.ndarray, exact: np.ndarray) -> float:
+    if not np.any(exact):
+        return float("nan")
+    if not np.any(ours):
+        return 0.0
+    ours, exact = ours / np.abs(ours).max(), exact / np.abs(exact).max()  # no underflow
+    return float(ours @ exact / (np.linalg.norm(ours) * np.linalg.norm(exact)))
+
+
+def _go_forward(
+    network: Network, weights: np.ndarray, data: Sequences, initial_activation: float
+) -> _Run:
+    if len(data) != 1 or len(data.inputs) - 1 not in data.target_steps:
+        raise DataError(f"expected one sequence with a target at its end, got {len(data)}")
+    flat = np.asarray(weights, np.float64)
+    w, cell = Weights.unpack(network, flat), network.cell
+    y, s = np.full(cell.n_units, initial_activation), np.zeros(cell.n_states)
+    steps = []
+    for x in data.dense_inputs().astype(np.float64):
+        steps.append(forward(network, w, y, s, x))
+        y, s = steps[-1].y, steps[-1].s
+    read, goal = np.array(cell.read_units), data.dense_targets()[-1].astype(np.float64)
+    error = np.zeros(cell.n_units + cell.n_states)
+    if network.united:
+        error[cell.n_units - network.n_outputs : cell.n_units] = goal - y[-network.n_outputs :]
+    else:
+        direct = data.dense_inputs()[-1] if network.direct else np.zeros(0)
+        out = logistic(w.output @ np.concatenate([direct, y[read], [1.0]]))
+        error[read] = w.read(network).T @ ((goal - out) * out * (1 - out))
+    return _Run(network, steps, w.recurrent(network), error)
+
+
+def _going_back(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
+    """Shares of BPTT, of RTRL (the same), and of the truncated gradient, whose way back is cut.
+
+    For simple units truncated means one step; a bounded depth leaves nothing beyond it.
+    """
+    cut, e = gradient.kind == "truncated", run.error
+    shares: dict[int, np.ndarray] = {}
+    for lag, step in enumerate(reversed(run.steps)):
+        shares[lag] = step.by_net.T @ e
+        if gradient.depth is not None and lag >= gradient.depth:
+            shares[lag] = np.zeros_like(shares[lag])
+        e = step.jacobian(np.zeros_like(run.recurrent) if cut else run.recurrent).T @ e
+    return shares
+
+
+def _restricted(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, np.ndarray]:
+    """SnAp: what a step put into ``P`` is carried forward, restricted to ``mask`` at each step."""
+    shares = {}
+    for lag in lags:
+        carried = run.steps[-1 - lag].by_net * mask
+        for step in run.steps[len(run.steps) - lag :]:
+            carried = (step.jacobian(run.recurrent) @ carried) * mask
+        shares[lag] = run.error @ carried
+    return shares
+
+
+def _rank_one(run: _Run, rng: np.random.Generator) -> dict[int, np.ndarray]:
+    """UORO: the estimate is a sum over steps, each scaled by all that came after."""
+    q, whole, added = np.zeros_like(run.error), np.zeros(0), list[np.ndarray]()
+    for step in run.steps:
+        signs = rng.choice([-1.0, 1.0], len(q))
+        carried, by_net = step.jacobian(run.recurrent) @ q, signs @ step.by_net
+        immediate = np.outer(by_net, step.sources)
+        before = whole if added else np.zeros_like(immediate)
+        r0, r1 = balance(before, carried), balance(immediate, signs)
+        q, whole = r0 * carried + r1 * signs, before / r0 + immediate / r1
+        added = [share / r0 for share in added] + [by_net / r1]
+    return {lag: (run.error @ q) * share for lag, share in enumerate(reversed(added))}
