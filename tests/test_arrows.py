@@ -39,7 +39,7 @@ TOOLS = (
     "experiments.settings",
     "experiments.stopping",
 )
-ROWS = ("experiments.paper1997*", "experiments.vowels", "experiments.tour")
+ROWS = ("experiments.paper1997*", "experiments.rivals", "experiments.vowels", "experiments.tour")
 
 # Modules of one package import each other only where a row says so: importer, may import.
 SIBLINGS = (
@@ -56,10 +56,12 @@ SIBLINGS = (
     ("learners.chunker", ("learners.chunker_data", "learners.chunker_nets")),
     ("learners.compressor", ("learners.chunker_data", "learners.chunker_nets")),
     ("learners.cascade_train", ("learners.cascade_batch",)),
-    ("learners.cascade", ("learners.cascade_batch", "learners.cascade_train")),
+    ("learners.cascade_lane", ("learners.cascade_batch", "learners.cascade_train")),
+    ("learners.cascade", ("learners.cascade_*",)),
     ("learners.elman", ("learners.gradient",)),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
+    ("experiments.rivals", ("experiments.paper1997*",)),
     ("experiments.vowels", TOOLS),
     ("experiments.tour", (*TOOLS, *ROWS)),
     ("experiments.store", TOOLS),

@@ -82,6 +82,12 @@ def test_output_slopes_are_finite_differences(seed, n_inputs, n_outputs, grown, 
     slopes = output_slopes(outcome(weights, batch, hidden), batch, hidden, offset=0.0)
     np.testing.assert_allclose(slopes, differences(half_mean_square, weights), atol=1e-8)
 
+    # An offset adds so much of the slope that linear outputs with these errors would have.
+    found = outcome(weights, batch, hidden)
+    linear = output_slopes(found._replace(derivative=np.ones(1)), batch, hidden, offset=0.0)
+    offset = output_slopes(found, batch, hidden, offset=0.25)
+    np.testing.assert_allclose(offset, slopes + 0.25 * linear, atol=1e-12)
+
 
 @few
 @shapes

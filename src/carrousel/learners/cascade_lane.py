@@ -1,0 +1,241 @@
+"""One network that grows by cascade-correlation, and where its training stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from carrousel.contracts import Errors, Network, Simple
+from carrousel.learners.cascade_batch import Batch, Keys, keys_of, packed, squash
+from carrousel.learners.cascade_train import (
+    Outcome,
+    Phase,
+    Progress,
+    correlation_slopes,
+    errors_of,
+    outcome,
+    output_slopes,
+    quickprop,
+    squared_error,
+)
+from carrousel.sequences import Sequences
+from carrousel.shapes import Float, Int, SettingError, check_int, check_number
+
+OUTPUTS = Phase(epsilon=1.0, threshold=0.01)
+CANDIDATES = Phase(epsilon=1.0, threshold=0.03)
+"""How outputs and candidates are trained unless one says otherwise."""
+
+
+@dataclass(frozen=True)
+class CascadeTraining:
+    """Settings of cascade-correlation.
+
+    Args:
+        epoch: sequences that make one batch; weights change once per batch.
+        pool: candidates that are trained side by side for each new hidden unit.
+        outputs: how the outputs are trained.
+        candidates: how the candidates are trained.
+        offset: added to the derivative of the outputs' squashing ("sigmoid-prime offset").
+        normalised: whether correlations are divided by the sum of squared errors.
+
+    Raises:
+        SettingError: a setting is out of its range.
+
+    >>> CascadeTraining(pool=16).outputs.threshold
+    0.01
+    """
+
+    epoch: int = 256
+    pool: int = 8
+    outputs: Phase = OUTPUTS
+    candidates: Phase = CANDIDATES
+    offset: float = 0.1
+    normalised: bool = True
+
+    def __post_init__(self) -> None:
+        check_int("epoch", self.epoch, minimum=1)
+        check_int("pool", self.pool, minimum=1, maximum=4096)
+        for name, phase in (("outputs", self.outputs), ("candidates", self.candidates)):
+            if not isinstance(phase, Phase):
+                raise SettingError(f"{name} is {phase!r}, expected a Phase of training")
+        check_number("offset", self.offset, least=0.0)
+        if not isinstance(self.normalised, bool):
+            raise SettingError(f"normalised is {self.normalised!r}, expected True or False")
+
+
+class Answers(NamedTuple):
+    """A batch, where in it the targets of the data are, in their order, and hidden activations."""
+
+    batch: Batch
+    asked: Int[np.ndarray, " targets"]
+    hidden: Float[np.ndarray, "k N"]
+
+    @property
+    def nbytes(self) -> int:
+        return self.batch.nbytes + self.asked.nbytes + self.hidden.nbytes
+
+
+class Lane:
+    """One growing network, and where its training stands.
+
+    Columns of every weight matrix are bias, inputs, hidden units. A hidden unit's or candidate's
+    own past has the column of the unit that it is or would become; columns beyond are not used.
+    """
+
+    def __init__(self, network: Network, training: CascadeTraining) -> None:
+        assert isinstance(network.cell, Simple)
+        self.network, self.training, self.f = network, training, network.cell.f
+        self.first = 1 + network.n_inputs
+        columns = self.first + network.cell.units
+        rows = {
+            "hidden": network.cell.units,
+            **dict.fromkeys(("outputs", "outputs_step", "outputs_slope"), network.n_outputs),
+            **dict.fromkeys(("pool", "pool_step", "pool_slope"), training.pool),
+        }
+        self.arrays: dict[str, np.ndarray] = {
+            name: np.zeros((n, columns)) for name, n in rows.items()
+        }
+        self.arrays["seed"] = np.zeros((), np.uint64)
+        # hidden units grown; whether candidates are in training; epoch and end of patience
+        self.arrays["stage"] = np.zeros(4, np.int64)
+        self.arrays["best"] = np.zeros(())
+        self._kept: tuple[Keys, Batch, np.ndarray] | None = None
+
+    def begin(self, rng: np.random.Generator) -> None:
+        for array in self.arrays.values():
+            array[...] = 0
+        self.arrays["seed"][...] = rng.integers(2**63)
+        weights = self.arrays["outputs"][:, : self.first]
+        weights[:] = rng.uniform(-1.0, 1.0, weights.shape) * self.network.init.range
+        weights[:, 0] *= self.network.bias == "all"
+        self._kept = None
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, array in self.arrays.items():
+            array[...] = state[name]
+        self._kept = None
+
+    @property
+    def grown(self) -> int:
+        return int(self.arrays["stage"][0])
+
+    @property
+    def frozen(self) -> np.ndarray:
+        """Weights into the hidden units that have grown."""
+        return self.arrays["hidden"][: self.grown]
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells nets apart by what they answer."""
+        return self.frozen.tobytes() + self.arrays["outputs"].tobytes()
+
+    @property
+    def measures(self) -> dict[str, float]:
+        k, network = self.grown, self.network
+        into_hidden = k * (network.n_inputs + (network.bias != "none")) + k * (k + 1) // 2
+        into_outputs = network.n_outputs * (network.n_inputs + (network.bias == "all") + k)
+        return {"hidden_units": float(k), "weights": float(into_hidden + into_outputs)}
+
+    @property
+    def nbytes(self) -> int:
+        kept = 0 if self._kept is None else self._kept[1].nbytes + self._kept[2].nbytes
+        return kept + sum(array.nbytes for array in self.arrays.values())
+
+    def learn(self, data: Sequences) -> Errors:
+        size = self.training.epoch
+        parts = [self._epoch(data[n : n + size]) for n in range(0, len(data), size)]
+        if len(parts) == 1:
+            return parts[0]
+        none = np.zeros(0)
+        empty = Errors(none, none, none, np.zeros(0, np.int64))
+        return Errors(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+
+    def predict(self, known: Answers) -> Float[np.ndarray, "M O"]:
+        net = known.batch.net(self.arrays["outputs"], known.hidden)
+        return squash(net.take(known.asked, axis=1), "logistic").T
+
+    def _epoch(self, data: Sequences) -> Errors:
+        """Show one batch; change weights, or go over to the next phase."""
+        keys, which = keys_of(data)
+        if self._kept is None or self._kept[0] != keys:
+            batch, _ = packed(data, keys, which)
+            self._kept = keys, batch, self.activations(batch)
+        _, batch, hidden = self._kept
+        found = outcome(self.arrays["outputs"], batch, hidden)
+        if self.arrays["stage"][1]:
+            self._train_candidates(batch, hidden, found)
+        else:
+            self._train_outputs(batch, hidden, found)
+        return errors_of(found, batch, which)
+
+    def _train_outputs(self, batch: Batch, hidden: np.ndarray, found: Outcome) -> None:
+        phase = self.training.outputs
+        stagnant = self._note(squared_error(found, batch), phase)
+        if stagnant and self.grown < self.network.cell.n_units:
+            self._gather_candidates()
+            return
+        slopes = output_slopes(found, batch, hidden, self.training.offset)
+        if self.network.bias != "all":
+            slopes[:, 0] = 0.0
+        self._step("outputs", slopes, phase)
+
+    def _train_candidates(self, batch: Batch, hidden: np.ndarray, found: Outcome) -> None:
+        phase, used = self.training.candidates, self.first + self.grown + 1
+        pool = self.arrays["pool"][:, :used]
+        merits, slopes = correlation_slopes(
+            pool, batch, hidden, found.errors, self.f, self.training.normalised
+        )
+        merits[np.isnan(merits)] = -np.inf  # a candidate that diverged is not the best
+        if self._note(float(merits.max()), phase):
+            self._grant_tenure(pool[np.argmax(merits)])
+            return
+        if self.network.bias == "none":
+            slopes[:, 0] = 0.0
+        self._step("pool", -slopes, phase)  # uphill
+
+    def _note(self, merit: float, phase: Phase) -> bool:
+        stage = self.arrays["stage"]
+        progress = Progress(int(stage[2]), int(stage[3]), float(self.arrays["best"]))
+        progress, ended = progress.after(merit, phase)
+        stage[2], stage[3], self.arrays["best"][...] = progress
+        return ended
+
+    def _step(self, name: str, slopes: np.ndarray, phase: Phase) -> None:
+        used = slopes.shape[1]
+        weights, step, slope = (
+            self.arrays[name + part][:, :used] for part in ("", "_step", "_slope")
+        )
+        slopes = slopes + phase.decay * weights
+        step[:] = quickprop(slopes, slope, step, phase.epsilon, phase.mu)
+        slope[:] = slopes
+        weights += step
+
+    def _gather_candidates(self) -> None:
+        """Draw a fresh pool; it depends on the lane's seed and the units it has grown alone."""
+        rng = np.random.default_rng((int(self.arrays["seed"]), self.grown))
+        for part in ("pool", "pool_step", "pool_slope"):
+            self.arrays[part][:] = 0.0
+        pool = self.arrays["pool"][:, : self.first + self.grown + 1]
+        pool[:] = rng.uniform(-1.0, 1.0, pool.shape) * self.network.init.range
+        pool[:, 0] *= self.network.bias != "none"
+        self.arrays["stage"][1:] = 1, 0, 0
+
+    def _grant_tenure(self, weights: np.ndarray) -> None:
+        """Freeze a candidate as the next hidden unit, and go back to training the outputs."""
+        self.arrays["hidden"][self.grown, : len(weights)] = weights
+        for part in ("outputs_step", "outputs_slope"):
+            self.arrays[part][:] = 0.0
+        self.arrays["stage"][:] = self.grown + 1, 0, 0, 0
+        self._kept = None
+
+    def activations(self, batch: Batch) -> Float[np.ndarray, "k N"]:
+        """What the hidden units do on a batch, one after the other."""
+        hidden = np.zeros((self.grown, batch.n_steps))
+        for unit in range(self.grown):
+            weights = self.arrays["hidden"][unit : unit + 1, : self.first + unit + 1]
+            net = batch.net(weights, hidden[:unit])
+            hidden[unit] = batch.run(net, weights[:, -1], self.f)[0]
+        return hidden
