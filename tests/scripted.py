@@ -110,6 +110,9 @@ class ScriptedLearner:
         self.pace[lane], self.seen[lane] = state["pace"], state["seen"]
         self.digest[lane] = state["digest"]
 
+    def measures(self, lane: int) -> Mapping[str, float]:
+        return {}
+
     @property
     def nbytes(self) -> int:
         return 3 * 8 * self.n_lanes

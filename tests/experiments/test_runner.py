@@ -18,7 +18,7 @@ from carrousel.experiments.runner import Progress, run
 from carrousel.experiments.seeds import generator
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
 from carrousel.experiments.store import Store
-from carrousel.learners import LEARNERS
+from carrousel.learners import LEARNERS, learner_named
 from carrousel.shapes import MissingExtraError, SettingError, StoreError, UnknownNameError
 from scripted import DIVERGES, ScriptedLearner, ScriptedTask, experiment, last_inputs
 
@@ -321,9 +321,10 @@ def test_wrong_calls_name_the_argument(wrong: dict, error: type[Exception]):
         run(experiment(), **{"trials": 1, **wrong})
 
 
-def test_an_unknown_learner_is_named():
-    row = dataclasses.replace(experiment(), learner="scripter")
-    with pytest.raises(UnknownNameError, match="did you mean 'scripted'"):
+def test_an_unknown_learner_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runner, "learner_named", learner_named)
+    row = dataclasses.replace(experiment(), learner="truncatd")
+    with pytest.raises(UnknownNameError, match="did you mean 'truncated'"):
         run(row, trials=1)
 
 

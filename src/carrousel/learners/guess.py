@@ -7,8 +7,11 @@ Schmidhuber, "LSTM can solve hard long time lag problems", NIPS 9, 1997.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +28,9 @@ from carrousel.shapes import (
     check_int,
     check_number,
 )
+
+AHEAD = 8
+"""Guesses of a lane that are run side by side, and sequences that they are sure to get through."""
 
 
 @dataclass(frozen=True)
@@ -131,56 +137,52 @@ class GuessLearner:
         self.weights: Float[np.ndarray, "B W"] = np.zeros(
             (n_lanes, network.n_weights), self.kernel.dtype
         )
-        self._dense = np.zeros((n_lanes, self._run_as.n_weights), self.kernel.dtype)
         self._guesses = np.zeros(n_lanes, np.int64)
         self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
+        # Guesses drawn ahead; with each guess, where the generator stood once it was drawn.
+        self._ahead: list[deque[_Drawn]] = [deque() for _ in range(n_lanes)]
+        self._stands = [words_of(rng) for rng in self._rngs]
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
         """Draw a lane's first guess."""
         self._rngs[self._lane(lane)] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
+        self._ahead[lane].clear()
         self._guesses[lane] = 0
-        self._guess(lane)
+        self._next(lane)
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         """Present one ragged batch per lane, in order; ``None`` leaves a lane alone.
 
-        All lanes run side by side, each on its next 1, 2, 4, ... sequences while its guess
-        survives: a bad guess costs one sequence, a good one few calls.
+        Most guesses fall within a few sequences. So those to come are drawn ahead and run beside
+        the current one: of the next eight sequences, it on all, the guess after it on all but the
+        first, and so on. A guess that got eight right is run alone, on the next 16, 32, ... What a
+        sequence meets depends on none of this.
 
         Returns:
             the errors of each sequence under the guess that met it.
         """
         self._check(data)
         found: list[Errors | None] = [None if part is None else _no_errors(part) for part in data]
-        done, size = [0] * self.n_lanes, [1] * self.n_lanes
+        runs = [_Run(part, into) for part, into in zip(data, found, strict=True)]
         while True:
-            parts = [
-                part[done[lane] : done[lane] + size[lane]]
-                if part is not None and done[lane] < len(part)
-                else None
-                for lane, part in enumerate(data)
-            ]
-            if not any(part is not None for part in parts):
+            if not any(run.width for run in runs):
                 return found
-            outputs = self._predict(parts)
-            for lane, (part, seen, into) in enumerate(zip(parts, outputs, found, strict=True)):
-                if part is None or seen is None or into is None:
-                    continue
-                errors = _errors(seen, part)
-                wrong = ~(errors.max_abs < self.training.tolerance)
-                met = int(np.argmax(wrong)) + 1 if wrong.any() else len(part)
-                for column, new in zip(into, errors, strict=True):
-                    column[done[lane] : done[lane] + met] = new[:met]
-                done[lane] += met
-                size[lane] *= 2
-                if wrong.any():
-                    size[lane] = 1
-                    self._guess(lane)
+            questions = [part for run in runs for part in run.questions()]
+            weights = [
+                each for lane, run in enumerate(runs) for each in self._candidates(lane, run)
+            ]
+            answers = iter(self._predict(np.array(weights), questions))
+            for lane, run in enumerate(runs):
+                fallen = run.hear(
+                    [next(answers) for _ in range(run.width)], self.training.tolerance
+                )
+                for _ in range(fallen):
+                    self._next(lane)
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
         """Outputs of the current guesses at the steps that have a target."""
         self._check(data)
-        return self._predict(data)
+        return self._predict(self.weights, data)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
         """Copies of a lane's guess and of what the next ones depend on."""
@@ -188,14 +190,16 @@ class GuessLearner:
         return {
             "weights": self.weights[lane].copy(),
             "guesses": self._guesses[lane].copy(),
-            "random": words_of(self._rngs[lane]),
+            "random": self._stands[lane].copy(),
         }
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
         """Put a lane back into a state that :meth:`state` returned."""
-        self._set(self._lane(lane), state["weights"])
+        self.weights[self._lane(lane)] = state["weights"]
         self._guesses[lane] = state["guesses"]
+        self._stands[lane] = state["random"].copy()
         self._rngs[lane] = generator_of(state["random"])
+        self._ahead[lane].clear()
 
     def measures(self, lane: int) -> Mapping[str, float]:
         """Return how many guesses a lane has drawn, the current one included."""
@@ -203,25 +207,38 @@ class GuessLearner:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, all lanes together; a sparse net's are kept twice."""
-        dense = 0 if self._run_as is self.network else self._dense.nbytes
-        return self.weights.nbytes + dense
+        """Bytes of all lanes' guesses, those drawn ahead included."""
+        ahead = sum(drawn.weights.nbytes for queue in self._ahead for drawn in queue)
+        return self.weights.nbytes + ahead
 
-    def _guess(self, lane: int) -> None:
-        drawn = initial_weights(self.network, self._rngs[lane])
-        drawn[self._places] = self._held
-        self._set(lane, drawn)
+    def _candidates(self, lane: int, run: _Run) -> Iterator[np.ndarray]:
+        """The current guess, and as many of those to come as a lane runs beside it."""
+        queue = self._ahead[lane]
+        while len(queue) < run.width - 1:
+            queue.append(self._draw(lane))
+        if run.width:
+            yield self.weights[lane]
+        yield from (drawn.weights for drawn in islice(queue, max(run.width - 1, 0)))
+
+    def _draw(self, lane: int) -> _Drawn:
+        weights = initial_weights(self.network, self._rngs[lane]).astype(self.kernel.dtype)
+        weights[self._places] = self._held
+        return _Drawn(weights, words_of(self._rngs[lane]))
+
+    def _next(self, lane: int) -> None:
+        queue = self._ahead[lane]
+        drawn = queue.popleft() if queue else self._draw(lane)
+        self.weights[lane], self._stands[lane] = drawn
         self._guesses[lane] += 1
 
-    def _set(self, lane: int, weights: np.ndarray) -> None:
-        self.weights[lane] = weights
-        self._expand(self.weights[lane], self._dense[lane])
-
-    def _predict(self, data: Sequence[Sequences | None]) -> list[np.ndarray | None]:
+    def _predict(
+        self, weights: np.ndarray, data: Sequence[Sequences | None]
+    ) -> list[np.ndarray | None]:
+        dense = self._expand(weights)
         if self.training.outputs_last:
-            return run_outputs_last(self._run_as, self._dense, data)
-        from_first = np.zeros(self.n_lanes, np.int64)
-        return self.kernel.predict(self._run_as, Training(rate=0.0), self._dense, from_first, data)
+            return run_outputs_last(self._run_as, dense, data)
+        from_first = np.zeros(len(data), np.int64)
+        return self.kernel.predict(self._run_as, Training(rate=0.0), dense, from_first, data)
 
     def _lane(self, lane: int) -> int:
         if not 0 <= lane < self.n_lanes:
@@ -245,10 +262,56 @@ class GuessLearner:
             part.check_contents()
 
 
+class _Drawn(NamedTuple):
+    weights: np.ndarray
+    stands: np.ndarray  # where the generator stood then
+
+
+class _Run:
+    """How far a lane has come with its sequences, and how its next ones are run."""
+
+    def __init__(self, data: Sequences | None, errors: Errors | None) -> None:
+        self._data, self._errors = data, errors
+        self._done, self._size = 0, AHEAD
+
+    @property
+    def width(self) -> int:
+        """Guesses run side by side: several until the current one has proved itself."""
+        left = 0 if self._data is None else len(self._data) - self._done
+        return min(left, AHEAD if self._size == AHEAD else 1)
+
+    def questions(self) -> Iterator[Sequences]:
+        """The sequences that each of them may meet: each begins one later than the one before."""
+        for place in range(self.width):
+            assert self._data is not None
+            yield self._data[self._done + place : self._done + self._size]
+
+    def hear(self, answers: Sequence[np.ndarray | None], tolerance: float) -> int:
+        """Note the outputs of each guess; return how many guesses fell."""
+        if not answers:
+            return 0
+        asked, fallen, met = list(self.questions()), 0, 0
+        while fallen < len(asked) and met < len(asked[0]):
+            seen = answers[fallen]
+            assert seen is not None
+            assert self._errors is not None
+            errors = _errors_of(seen, asked[fallen])[met - fallen :]
+            wrong = ~(errors.max_abs < tolerance)
+            more = int(np.argmax(wrong)) + 1 if wrong.any() else len(wrong)
+            for column, new in zip(self._errors, errors, strict=True):
+                column[self._done + met : self._done + met + more] = new[:more]
+            met += more
+            fallen += bool(wrong.any())
+        self._done += met
+        self._size = AHEAD if fallen else 2 * self._size
+        return fallen
+
+
 class _Expansion:
-    """Writes a network's weights as those of the network that stands in for it."""
+    """Writes networks' weights as those of the network that stands in for theirs."""
 
     def __init__(self, given: Network, dense: Network) -> None:
+        self._width = dense.n_weights
         self._into = np.arange(given.n_weights)
         if given is dense:
             return
@@ -264,8 +327,10 @@ class _Expansion:
         }
         self._into = np.concatenate([sparse[name].ravel() for name in given.layout])
 
-    def __call__(self, weights: np.ndarray, into: np.ndarray) -> None:
-        into[self._into] = weights  # what has no place here stays zero
+    def __call__(self, weights: Float[np.ndarray, "B W"]) -> np.ndarray:
+        dense = np.zeros((len(weights), self._width), weights.dtype)
+        dense[:, self._into] = weights  # what has no place here stays zero
+        return dense
 
 
 def _no_errors(part: Sequences) -> Errors:
@@ -273,7 +338,7 @@ def _no_errors(part: Sequences) -> Errors:
     return Errors(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.int64))
 
 
-def _errors(outputs: np.ndarray, data: Sequences) -> Errors:
+def _errors_of(outputs: np.ndarray, data: Sequences) -> Errors:
     """Errors of each sequence; one without a target has none."""
     found = _no_errors(data)
     off = np.abs(outputs - data.dense_targets(), dtype=np.float64)

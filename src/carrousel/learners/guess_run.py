@@ -48,7 +48,8 @@ def run_outputs_last(
     )[order]
     inputs = np.concatenate([part.dense_inputs() for part in parts]).astype(weights.dtype)
     outputs = np.empty((len(inputs), network.n_outputs), weights.dtype)
-    _run(network, weights[owner], inputs, starts, lengths[order], outputs)
+    with np.errstate(over="ignore"):  # of exp: then the logistic function is 0
+        _run(network, weights[owner], inputs, starts, lengths[order], outputs)
     for lane, part, first in zip(lanes, parts, firsts, strict=False):
         found[lane] = outputs[part.target_steps + first]
     return found
@@ -62,31 +63,41 @@ def _run(
     lengths: np.ndarray,
     outputs: np.ndarray,
 ) -> None:
-    """Run sequences, the longest first, each with weights of its own; write down all outputs."""
-    parts, units, outs = network.views(weights), network.cell.n_units, network.n_outputs
-    hidden = units - outs
-    from_inputs, from_units = parts["hidden_inputs"], parts["hidden_recurrent"]
-    bias = np.zeros((len(weights), units), weights.dtype)
+    """Run sequences, the longest first, each with weights of its own; write down all outputs.
+
+    Arrays have the sequences last: one NumPy call is a step of all, whose sums run over sources in
+    the same order for any number of sequences but one, which would be summed in pairs. So at least
+    two are run.
+    """
+    parts = network.views(np.resize(weights, (max(2, len(weights)), weights.shape[1])))
+    units, hidden = network.cell.n_units, network.cell.n_units - network.n_outputs
+    from_inputs, from_units = (
+        np.ascontiguousarray(np.moveaxis(parts[name], 0, -1))
+        for name in ("hidden_inputs", "hidden_recurrent")
+    )
+    bias = np.zeros((units, from_units.shape[-1]), weights.dtype)
     if network.biased_units:
-        bias[:, list(network.biased_units)] = parts["hidden_bias"]
-    squash = _logistic if network.cell.f == "logistic" else np.tanh  # type: ignore[union-attr]
-    y = np.zeros((len(weights), units), weights.dtype)
+        bias[list(network.biased_units)] = parts["hidden_bias"].T
+    squash = np.tanh if isinstance(network.cell, Simple) and network.cell.f == "tanh" else _logistic
+    y = np.zeros_like(bias)
     live = len(weights)
     for t in range(int(lengths[0])):
         while lengths[live - 1] <= t:
             live -= 1
-        at, now = starts[:live] + t, y[:live]
-        net = _times(from_inputs[:live], inputs[at]) + bias[:live]
-        now[:, :hidden] = squash(net[:, :hidden] + _times(from_units[:live, :hidden], now))
-        now[:, hidden:] = squash(net[:, hidden:] + _times(from_units[:live, hidden:], now))
-        outputs[at] = now[:, hidden:]
+        run = max(2, live)
+        at = starts[:live] + t
+        x = inputs[at].T if live == run else np.repeat(inputs[at].T, 2, axis=1)
+        now = y[:, :run]
+        net = _times(from_inputs[..., :run], x) + bias[:, :run]
+        now[:hidden] = squash(net[:hidden] + _times(from_units[:hidden, :, :run], now))
+        now[hidden:] = squash(net[hidden:] + _times(from_units[hidden:, :, :run], now))
+        outputs[at] = now[hidden:, :live].T
 
 
 def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Each sequence's matrix times its vector, summed in an order that ignores the neighbours."""
-    return (matrices * vectors[:, None, :]).sum(axis=2)
+    """Each sequence's matrix times its vector: ``[U, S, n]`` times ``[S, n]``."""
+    return (matrices * vectors).sum(axis=1)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    return 1 / (1 + np.exp(-x))
