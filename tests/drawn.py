@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from hypothesis import strategies as st
@@ -14,7 +14,9 @@ from carrousel.contracts import (
     SQUASHES,
     BiasScheme,
     Cell,
+    Gradient,
     Network,
+    Simple,
     Training,
     Update,
     Wiring,
@@ -24,6 +26,7 @@ from carrousel.sequences import Sequences
 When = Literal["none", "end", "some", "all", "mixed"]
 
 WIRINGS: tuple[Wiring, ...] = CELL_WIRINGS
+SIMPLE: tuple[Wiring, ...] = ("full", "direct", "united")
 BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
 UPDATES: tuple[Update, ...] = get_args(Update)
 WHEN: tuple[When, ...] = get_args(When)
@@ -48,6 +51,7 @@ def networks(
     inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
     outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
     squashes: Sequence[str] = tuple(SQUASHES),
+    forget_gates: st.SearchStrategy[bool] = st.just(False),  # noqa: B008
 ) -> Network:
     """Small networks of every wiring, bias scheme, block size and squashing."""
     cell = Cell(
@@ -56,9 +60,25 @@ def networks(
         g=draw(st.sampled_from(squashes)),
         h=draw(st.sampled_from(squashes)),
         output_gate=draw(st.booleans()),
+        forget_gate=draw(forget_gates),
     )
     wiring, bias = draw(st.sampled_from(WIRINGS)), draw(st.sampled_from(BIASES))
     return Network(draw(inputs), draw(outputs), cell, wiring=wiring, bias=bias)
+
+
+@st.composite
+def simple_networks(
+    draw: st.DrawFn,
+    *,
+    inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+    outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+) -> Network:
+    """Small networks of simple units in every wiring that kernels know, and every bias scheme."""
+    n_outputs = draw(outputs)
+    wiring, bias = draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(["none", "hidden", "all"]))
+    units = draw(st.integers(n_outputs if wiring == "united" else 1, n_outputs + 4))
+    cell = Simple(units, draw(st.sampled_from(["logistic", "tanh"])))
+    return Network(draw(inputs), n_outputs, cell, wiring=wiring, bias=bias)
 
 
 kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from(WHEN))
@@ -73,6 +93,42 @@ def trainings(*updates: Update, most: float = 0.5) -> st.SearchStrategy[Training
         output_derivative=st.booleans(),
         initial_activation=st.sampled_from([0.0, 0.5, -0.75]),
     )
+
+
+def gradients(update: Update = "sequence", deepest: int = 14) -> st.SearchStrategy[Gradient]:
+    """What compiled lanes can follow where weights change at ``update``."""
+    whole = ["truncated", "rtrl"] + ["bptt"] * (update != "step")
+    strides = st.integers(1, deepest).flatmap(
+        lambda depth: st.builds(Gradient, st.just("bptt"), st.just(depth), st.integers(1, depth))
+    )
+    return st.one_of(st.sampled_from(whole).map(Gradient.named), strides)
+
+
+class Lesson(NamedTuple):
+    """A network, and how it learns."""
+
+    network: Network
+    training: Training
+    gradient: Gradient
+
+
+@st.composite
+def lessons(
+    draw: st.DrawFn,
+    *updates: Update,
+    inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+    outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
+    squashes: Sequence[str] = tuple(SQUASHES),
+    deepest: int = 14,
+) -> Lesson:
+    """Any hidden layer by any gradient; outputs of united nets keep their derivative."""
+    sizes = {"inputs": inputs, "outputs": outputs}
+    cells = networks(**sizes, squashes=squashes, forget_gates=st.booleans())
+    network = draw(st.one_of(cells, simple_networks(**sizes)))
+    training = draw(trainings(*updates))
+    if network.united:
+        training = replace(training, output_derivative=True)
+    return Lesson(network, training, draw(gradients(training.update, deepest)))
 
 
 def drawn_weights(

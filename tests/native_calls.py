@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 
 from carrousel import _native
-from carrousel.contracts import Network, Training
+from carrousel.contracts import TRUNCATED, Gradient, Network, Training
 from carrousel.kernels import NativeKernel
 from carrousel.sequences import Sequences
 
@@ -25,6 +25,7 @@ def caught(
     *,
     learn: bool = True,
     kernel: NativeKernel | None = None,
+    gradient: Gradient = TRUNCATED,
 ) -> Call:
     """What :class:`NativeKernel` would hand to the extension."""
     kernel, calls = kernel or NativeKernel(), []
@@ -32,7 +33,7 @@ def caught(
     with mock.patch.object(_native, "run_lanes", lambda **call: calls.append(call)):
         if learn:
             rates = np.full(len(data), training.rate, np.float32)
-            kernel.learn(network, training, weights, rates, start, data)
+            kernel.learn(network, training, weights, rates, start, data, gradient)
         else:
             kernel.predict(network, training, weights, start, data)
     [call] = calls

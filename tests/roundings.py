@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from carrousel.contracts import Kernel, Network, Training
+from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.sequences import Sequences
 
@@ -42,11 +42,13 @@ def result_of(
     rates: np.ndarray,
     cells_from: np.ndarray,
     data: Sequence[Sequences | None],
+    gradient: Gradient = TRUNCATED,
 ) -> list[Result | None]:
     """All that a kernel says about each lane, as float64: outputs, then errors and new weights."""
     weights = weights.astype(kernel.dtype)
     outputs = kernel.predict(network, training, weights, cells_from, data)
-    errors = kernel.learn(network, training, weights, rates.astype(kernel.dtype), cells_from, data)
+    rates = rates.astype(kernel.dtype)
+    errors = kernel.learn(network, training, weights, rates, cells_from, data, gradient)
     results: list[Result | None] = []
     for lane, (out, error) in enumerate(zip(outputs, errors, strict=True)):
         if out is None or error is None:
@@ -65,12 +67,13 @@ def measured(
     cells_from: np.ndarray,
     data: Sequence[Sequences | None],
     rng: np.random.Generator,
+    gradient: Gradient = TRUNCATED,
 ) -> tuple[list[Result | None], list[dict[str, float] | None]]:
     """Exact results of each lane, and how far off each of them a float32 kernel may be.
 
     A lane whose results say nothing has no entry among the latter.
     """
-    rest = (rates, cells_from, data)
+    rest = (rates, cells_from, data, gradient)
     exact = result_of(ReferenceKernel(), network, training, weights, *rest)
     naive = result_of(ReferenceKernel(np.float32), network, training, weights, *rest)
     signs = rng.choice([-1.0, 1.0], (3, *weights.shape))
@@ -111,3 +114,26 @@ def assert_within(result: Result, exact: Result, allowed: dict[str, float], what
         np.testing.assert_allclose(
             result[name], exact[name], rtol=0, atol=most, err_msg=f"{what}: {name}"
         )
+
+
+def assert_near(
+    kernels: Sequence[Kernel],
+    network: Network,
+    training: Training,
+    weights: np.ndarray,
+    rates: np.ndarray,
+    cells_from: np.ndarray,
+    data: Sequence[Sequences | None],
+    rng: np.random.Generator,
+    gradient: Gradient = TRUNCATED,
+) -> int:
+    """Compare all lanes of several kernels; return the number of lanes that could be compared."""
+    args = (network, training, weights, rates, cells_from, data)
+    exact, allowed = measured(*args, rng, gradient)
+    for number, kernel in enumerate(kernels):
+        for lane, ours in enumerate(result_of(kernel, *args, gradient)):
+            truth, off = exact[lane], allowed[lane]
+            assert (ours is None) == (truth is None)
+            if ours is not None and truth is not None and off is not None:
+                assert_within(ours, truth, off, f"kernel {number}, lane {lane}")
+    return sum(off is not None for off in allowed)

@@ -25,7 +25,7 @@ from drawn import (
     seeds,
     trainings,
 )
-from roundings import MOVES, UNIT, assert_within, measured, result_of
+from roundings import MOVES, UNIT, assert_near
 from second_opinion import Start, by_differences
 
 pytestmark = pytest.mark.native
@@ -53,15 +53,7 @@ def compare(
     rates = rng.uniform(0, training.rate, lanes).astype(np.float32)
     cells_from = rng.integers(-1, 3, lanes)
     data = drawn_lanes(network, rng, kind, lanes=lanes, most=most)
-    args = (network, training, weights, rates, cells_from, data)
-    exact, allowed = measured(*args, rng)
-    for kernel in KERNELS:
-        for lane, ours in enumerate(result_of(kernel, *args)):
-            truth, off = exact[lane], allowed[lane]
-            assert (ours is None) == (truth is None)
-            if ours is not None and truth is not None and off is not None:
-                assert_within(ours, truth, off, f"{kernel.instruction_set}, lane {lane}")
-    return sum(off is not None for off in allowed)
+    return assert_near(KERNELS, network, training, weights, rates, cells_from, data, rng)
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from carrousel.contracts import Cell, Network, Training
+from carrousel.contracts import Cell, Network, Simple, Training, Wiring
 from drawn import Kind, drawn_data, drawn_weights
 from native_calls import Call, Change, alter, caught, put, run
 
@@ -35,9 +35,9 @@ def held(call: Call) -> list[np.ndarray]:
     return [array.copy() for array in found if isinstance(array, np.ndarray)]
 
 
-def refused(call: Call) -> None:
+def refused(call: Call, match: str = "") -> None:
     before = held(call)
-    with pytest.raises(REFUSALS):
+    with pytest.raises(REFUSALS, match=match):
         run(call)
     for now, then in zip(held(call), before, strict=True):
         np.testing.assert_array_equal(now, then)
@@ -49,8 +49,9 @@ def test_the_call_that_is_spoiled_below_is_good():
             run(fresh(learn=learn, symbols=symbols))
 
 
-SHAPE = ("inputs", "outputs", "blocks", "block_size", "g", "h", "output_gate", "full",
-         "gate_bias", "cell_bias", "output_bias", "symbols", "classes")  # fmt: skip
+SHAPE = ("inputs", "outputs", "blocks", "block_size", "kind", "g", "h", "output_gate",
+         "forget_gate", "recurrent", "direct", "united", "gate_bias", "cell_bias", "output_bias",
+         "symbols", "classes")  # fmt: skip
 LANE = ("inputs", "targets", "offsets", "target_steps", "target_offsets")
 ERRORS = ("max_abs", "sum_abs", "sum_sq")
 
@@ -81,6 +82,9 @@ def test_an_absent_array(name):
     ("name", "value"),
     [
         *[("update", value) for value in ("", "epochs", None, 1)],
+        *[("gradient", value) for value in ("", "snap", "uoro", "bptt:3", "RTRL", None, 1)],
+        *[("depth", value) for value in (-1, 1, 2**32 + 1, 2**63, -(2**70), 1.5, "1", None)],
+        *[("stride", value) for value in (-1, 0, 2, 2**63, -(2**70), 1.5, "1", None)],
         *[("initial_activation", value) for value in (np.nan, np.inf, 1e300, "0", None)],
         *[("threads", value) for value in (0, -1, 10**9, 2**31, 2**70, 1.5, None)],
         *[("instruction_set", value) for value in ("none", "PLAIN", None, 1)],
@@ -94,6 +98,96 @@ def test_other_arguments(name, value):
     call = fresh()
     put(name, value=value)(call)
     refused(call)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "depth", "stride", "update"),
+    [
+        ("bptt", -1, 1, "epoch"),
+        ("bptt", 2**32 + 1, 1, "epoch"),
+        ("bptt", 2**63 - 1, 1, "epoch"),
+        ("bptt", 4, 0, "epoch"),
+        ("bptt", 4, 5, "epoch"),
+        ("bptt", 4, -(2**63), "epoch"),
+        ("bptt", 0, 2, "epoch"),
+        ("bptt", 0, 1, "step"),
+        ("rtrl", 3, 1, "step"),
+        ("rtrl", 0, 2, "step"),
+        ("truncated", 1, 1, "step"),
+        ("truncated", 0, 2, "step"),
+    ],
+)
+@pytest.mark.parametrize("layer", ["memory", "simple"])
+def test_gradients_that_do_not_exist(layer, gradient, depth, stride, update):
+    call = fresh() if layer == "memory" else simple()
+    call.update(gradient=gradient, depth=depth, stride=stride, update=update)
+    refused(call)
+
+
+def simple(wiring: Wiring = "full") -> Call:
+    """A call with simple units, three of them."""
+    rng, network = np.random.default_rng(1), Network(3, 2, Simple(3), wiring=wiring, bias="all")
+    data = [drawn_data(network, rng, Kind(when="all"), [5, 4]) for _ in range(2)]
+    return caught(network, Training(0.5), drawn_weights(network, rng, 2), list(data))
+
+
+@pytest.mark.parametrize("wiring", ["full", "direct", "united"])
+def test_the_simple_calls_that_are_spoiled_below_are_good(wiring):
+    run(simple(wiring))
+
+
+CONTRADICTIONS: dict[str, tuple[Call, dict[str, int]]] = {
+    "united cells": (fresh(), {"united": 1}),
+    "cells neither full nor layered": (fresh(), {"recurrent": 0}),
+    "cells both full and layered": (fresh(), {"direct": 1}),
+    "cells that are simple units": (fresh(), {"kind": 1}),
+    "simple units with output gates": (simple(), {"output_gate": 1}),
+    "simple units with forget gates": (simple(), {"forget_gate": 1}),
+    "simple units in blocks": (simple(), {"blocks": 1, "block_size": 3}),
+    "simple units that do not recur": (simple(), {"recurrent": 0}),
+    "simple units, layered": (simple("direct"), {"recurrent": 0}),
+    "united and direct": (simple("united"), {"direct": 1}),
+    "more outputs than units": (simple("united"), {"outputs": 4}),
+    "less units than outputs": (simple("united"), {"blocks": 1}),
+    "united with biases of gates alone": (simple("united"), {"cell_bias": 0}),
+}
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_shapes_that_contradict_themselves(what):
+    """Weights and data have the sizes that go with the shape: nothing else is wrong."""
+    call, changes = CONTRADICTIONS[what]
+    call = {**call, "shape": {**call["shape"], **changes}}
+    shape = call["shape"]
+    call["weights"] = np.zeros((len(call["data"]), count_of(shape)), np.float32)
+    call["data"] = [{**lane} for lane in call["data"]]
+    if shape["outputs"] != 2:
+        for lane in call["data"]:
+            lane["targets"] = np.zeros((1, shape["outputs"]), np.float32)
+            lane["target_steps"], lane["target_offsets"] = np.array([0]), np.array([0, 1, 1])
+    refused(call, "memory cells are wired|simple units are recurrent|in united wiring")
+
+
+def test_united_outputs_without_their_derivative():
+    call = simple("united")
+    call["output_derivative"] = False
+    refused(call)
+
+
+def count_of(shape: dict[str, int]) -> int:
+    """The header's count of weights, in words of its own."""
+    cells = shape["blocks"] * shape["block_size"]
+    gates = 1 + shape["output_gate"] + shape["forget_gate"] if shape["kind"] == 0 else 0
+    units = cells + gates * shape["blocks"]
+    biases = shape["gate_bias"] * (units - cells) + shape["cell_bias"] * cells
+    if shape["kind"]:
+        biases = shape["gate_bias"] * cells
+    hidden = units * (shape["inputs"] + shape["recurrent"] * units) + biases
+    if shape["united"]:
+        return hidden
+    return hidden + shape["outputs"] * (
+        cells + shape["direct"] * shape["inputs"] + shape["output_bias"]
+    )
 
 
 SPOILT: dict[str, Callable[[np.ndarray], Any]] = {
@@ -242,22 +336,27 @@ def test_positions_are_taken_only_where_they_fit(changes, learn, symbols):
         {name: st.sampled_from([1, 2, 3, 16, 17, 4096, 2**24, 2**24 + 1, 0]) for name in SHAPE[:4]}
     ),
     st.sampled_from(["step", "sequence", "epoch"]),
+    st.sampled_from([("truncated", 0), ("bptt", 1), ("bptt", 2**32), ("rtrl", 0)]),
+    st.booleans(),
     st.booleans(),
 )
-def test_networks_beyond_any_memory(sizes, update, learn):
+def test_networks_beyond_any_memory(sizes, update, gradient, forget_gate, learn):
     """No lanes, so that the weights cost nothing; the sizes alone must not overflow anywhere."""
     call = fresh(learn=learn)
-    call["shape"].update(sizes)
+    call["shape"].update(sizes, forget_gate=int(forget_gate))
+    call.update(gradient=gradient[0], depth=gradient[1])
     limits = {"inputs": 2**24, "outputs": 2**24, "blocks": 4096, "block_size": 4096}
     possible = all(1 <= sizes[name] <= most for name, most in limits.items())
     none = {"rates": np.zeros(0, np.float32), "cells_from": np.zeros(0, np.int64), "data": []}
+    count = count_of(call["shape"])
     cells = sizes["blocks"] * sizes["block_size"]
-    units = cells + 2 * sizes["blocks"]
-    hidden = units * (sizes["inputs"] + units + 1)
-    count = hidden + sizes["outputs"] * (cells + 1)
+    units = cells + (2 + forget_gate) * sizes["blocks"]
+    # Sensitivities: one of every unit and state by every hidden weight.
+    kept = (units + cells) * units * (sizes["inputs"] + units + 1)
+    kept = count + kept * (learn and gradient[0] == "rtrl")
     width = count if possible else 1
     call.update(none, update=update, weights=np.zeros((0, width), np.float32))
-    if not possible or count > 2**38:  # 2^38 floats are the kernels' own limit, 1 TiB
+    if not possible or kept > 2**38:  # 2^38 floats are the kernels' own limit, 1 TiB
         refused(call)
-    elif count < 2**20:
+    elif kept < 2**20:
         run(call)
