@@ -35,7 +35,7 @@ def held(call: Call) -> list[np.ndarray]:
     return [array.copy() for array in found if isinstance(array, np.ndarray)]
 
 
-def refused(call: Call, match: str = "") -> None:
+def refused(call: Call, match: str | None = None) -> None:
     before = held(call)
     with pytest.raises(REFUSALS, match=match):
         run(call)
