@@ -97,6 +97,42 @@ def test_show(call, name):
     assert found["trials"] == row.published.trials
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("3c", ["3c-1", "3c-2"]),
+        ("2a", ["2a"]),
+        ("6a 3c 3c-1", ["6a", "3c-1", "3c-2"]),
+        ("2b --rivals", ["2b", *(n for n in EXPERIMENTS if n.startswith("2b/"))]),
+        ("1 --rivals", [n for n in EXPERIMENTS if n[:2] in ("1-", "1/")]),
+        ("4-1 --rivals", ["4-1"]),
+        ("guess", [n for n in EXPERIMENTS if n.startswith("guess/")]),
+        ("guess/parity", ["guess/parity"]),
+        ("--rivals", [n for n in EXPERIMENTS if "/" in n]),
+    ],
+)
+def test_groups_and_rivals(call, fake, words, names):
+    found = call("reproduce", *words.split(), "--trials", 1, "--json")
+    assert found.code == 0
+    assert [row["name"] for row in json.loads(found.out)] == names
+    assert "tour" not in found.err
+    listed = call("list", *words.split(), "--json")
+    assert [row["name"] for row in json.loads(listed.out)] == names
+    if len(words.split()) == 1 and "--" not in words:
+        shown = json.loads(call("show", words, "--json").out)
+        rows = [shown] if words in EXPERIMENTS else shown
+        assert [row["name"] for row in rows] == names
+        assert all(EXPERIMENTS[name].title in call("show", words).out for name in names)
+
+
+def test_a_list_of_one_learner(call):
+    rows = json.loads(call("list", "--learner", "rtrl", "--json").out)
+    expected = [name for name, row in EXPERIMENTS.items() if row.learner == "rtrl"]
+    assert [row["name"] for row in rows] == expected != []
+    assert json.loads(call("list", "6a", "--learner", "rtrl", "--json").out) == []
+    assert "1/elman" in call("list", "--learner", "elman").out
+
+
 def test_a_wrong_name_gets_the_nearest(call):
     found = call("show", "4_1")
     assert (found.code, found.out) == (2, "")
@@ -108,6 +144,8 @@ def test_a_wrong_name_gets_the_nearest(call):
     [
         *("", "shw", "list --jsn", "show", "show 4-1 4-2", "show nothing", "report"),
         *("report absent", "reproduce 4-1 no-such", "reproduce 4-1 --all"),
+        *("list nothing", "list --learner rtl", "reproduce --all --rivals", "show 2 --rivals"),
+        *("reproduce 1/ --trials 1", "reproduce guess/ --trials 1", "reproduce - --trials 1"),
         *("reproduce 4-1 --trials 0", "reproduce 4-1 --trials -3", "reproduce 4-1 --trials 1.5"),
         *("reproduce 4-1 --seed x", "reproduce 4-1 --seed -1", "reproduce 4-1 --seed 1.5"),
         *("reproduce 4-1 --jobs 0", "reproduce 4-1 --backend spark", "reproduce --out"),
@@ -213,7 +251,7 @@ def test_stopped_with_json_it_is_still_json(call, fake):
 
 
 def test_the_command_to_go_on_repeats_every_option(call, fake):
-    words = "2a --trials 3 --seed 4 --jobs 2 --backend dask --out o"
+    words = "2a --rivals --trials 3 --seed 4 --jobs 2 --backend dask --out o"
     fake.fail_after = 0
     found = call("reproduce", *words.split())
     assert found.err.splitlines()[-1].strip() == f"carrousel reproduce {words}"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.cli.order import BACKEND, SEED, Order, experiment_named, usable_cores
+from carrousel.cli.order import BACKEND, SEED, Order, chosen, usable_cores
 from carrousel.cli.screen import console_of, put, put_json, put_report, say
 from carrousel.shapes import CarrouselError, StoreError, check_choice, check_int
 
@@ -46,6 +46,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+Rivals = Annotated[
+    bool,
+    typer.Option("--rivals", help="The rival rows too, of the groups named; without names, all."),
+]
 
 
 def main() -> None:
@@ -83,39 +87,66 @@ def _options(
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
-    """List all experiments with the published figures."""
+def list_(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Experiments or groups; none for all.", metavar="NAME"),
+    ] = None,
+    rivals: Rivals = False,
+    learner: Annotated[
+        str | None, typer.Option(help="Those with this learner only.", metavar="NAME")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List experiments with the published figures."""
     from carrousel.experiments import EXPERIMENTS
     from carrousel.experiments.report_show import list_as_json, table_of
 
+    rows = chosen(names or (), rivals=rivals) if names or rivals else list(EXPERIMENTS.values())
+    if learner is not None:
+        known = dict.fromkeys(row.learner for row in EXPERIMENTS.values())
+        check_choice("learner", learner, known)
+        rows = [row for row in rows if row.learner == learner]
     if as_json:
-        put_json([list_as_json(each) for each in EXPERIMENTS.values()])
+        put_json([list_as_json(each) for each in rows])
     else:
-        put(table_of(EXPERIMENTS.values()))
+        put(table_of(rows))
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of the experiment, e.g. 4-1.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="Name of an experiment, e.g. 4-1, or of a group.", metavar="NAME")
+    ],
+    rivals: Rivals = False,
     as_json: Json = False,
 ) -> None:
-    """Show one experiment in full."""
-    from carrousel.experiments import report_show
+    """Show one experiment in full, or all of a group (as JSON: a list)."""
+    from carrousel.experiments import EXPERIMENTS, report_show
 
-    experiment = experiment_named(name)
+    rows = chosen([name], rivals=rivals)
     if as_json:
-        put_json(report_show.show_as_json(experiment))
-    else:
-        put(report_show.show(experiment))
+        shown = [report_show.show_as_json(row) for row in rows]
+        put_json(shown[0] if name in EXPERIMENTS and not rivals else shown)
+        return
+    for place, row in enumerate(rows):
+        if place:
+            put("")
+        put(report_show.show(row))
 
 
 @app.command()
 def reproduce(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Experiments; none for a tour of headline rows.", metavar="NAME"),
+        typer.Argument(
+            help="Experiments, or groups of them: 1, 2a, 2b, 2c, 3a, ..., guess; none for a tour "
+            "of headline rows.",
+            metavar="NAME",
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All experiments.")] = False,
+    rivals: Rivals = False,
     trials: Annotated[
         int | None,
         typer.Option(help="Trials of each; default: as many as the paper.", metavar="N"),
@@ -142,7 +173,7 @@ def reproduce(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    order = Order(tuple(names or ()), everything, trials, seed, jobs, backend, out, as_json)
+    order = Order(tuple(names or ()), everything, rivals, trials, seed, jobs, backend, out, as_json)
     plan = order.plan()
     check_int("--seed", seed, minimum=0)
     jobs = usable_cores() if jobs is None else check_int("--jobs", jobs, minimum=1)
@@ -222,7 +253,7 @@ def _open_store(out: Path | None) -> Iterator[Store | None]:
 def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store | None) -> None:
     trials = sum(number for _, number in plan)
     rows = f"{len(plan)} experiment{'s' if len(plan) > 1 else ''}, {trials} trials"
-    if not order.names and not order.everything:
+    if order.is_tour:
         rows = f"A tour of {rows}: within two minutes on two cores"
     elif order.everything:
         rows = f"Everything: {rows}; this takes hours"

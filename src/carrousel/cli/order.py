@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ class Order:
 
     names: tuple[str, ...]
     everything: bool
+    rivals: bool
     trials: int | None
     seed: int
     jobs: int | None
@@ -35,6 +37,7 @@ class Order:
         """The command that asks for the same."""
         words = ["carrousel", "reproduce", *self.names]
         words += ["--all"] if self.everything else []
+        words += ["--rivals"] if self.rivals else []
         words += ["--trials", str(self.trials)] if self.trials is not None else []
         words += ["--seed", str(self.seed)] if self.seed != SEED else []
         words += ["--jobs", str(self.jobs)] if self.jobs is not None else []
@@ -46,21 +49,60 @@ class Order:
         """Experiments and how many trials of each."""
         from carrousel.experiments import EXPERIMENTS, TOUR
 
-        if self.names and self.everything:
-            raise SettingError("names and --all contradict each other; give one of the two")
+        if self.everything and (self.names or self.rivals):
+            other = "names" if self.names else "--rivals"
+            raise SettingError(f"{other} and --all contradict each other; give one of the two")
         if self.trials is not None:
             check_int("--trials", self.trials, minimum=1)
-        names = list(EXPERIMENTS) if self.everything else list(dict.fromkeys(self.names))
-        rows = [(experiment_named(name), None) for name in names]
-        if not names:
-            rows = [(experiment_named(name), number) for name, number in TOUR]
+        if self.is_tour:
+            rows = [(EXPERIMENTS[name], number) for name, number in TOUR]
+        elif self.everything:
+            rows = [(row, None) for row in EXPERIMENTS.values()]
+        else:
+            rows = [(row, None) for row in chosen(self.names, rivals=self.rivals)]
         return [(row, self.trials or number or row.published.trials) for row, number in rows]
 
+    @property
+    def is_tour(self) -> bool:
+        """Whether nothing in particular was asked for."""
+        return not (self.names or self.everything or self.rivals)
 
-def experiment_named(name: str) -> Experiment:
+
+def chosen(names: Sequence[str], *, rivals: bool = False) -> list[Experiment]:
+    """Experiments by their names or by the names of their groups, each once.
+
+    A group (``1``, ``2c``, ``guess``) stands for its LSTM rows, or for all its rows if it has none.
+    With ``rivals``, the rival rows of each group that was named are added; those of all groups if
+    none was.
+    """
     from carrousel.experiments import EXPERIMENTS
 
-    return EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
+    found = dict.fromkeys(row for name in names for row in _rows(name))
+    if rivals:
+        wanted = {_group(name) for name in names}
+        found |= dict.fromkeys(
+            name for name in EXPERIMENTS if "/" in name and (_group(name) in wanted or not names)
+        )
+    return [EXPERIMENTS[name] for name in found]
+
+
+def _rows(name: str) -> list[str]:
+    from carrousel.experiments import EXPERIMENTS
+
+    if name not in EXPERIMENTS:
+        group = [each for each in EXPERIMENTS if _group(each) == name]
+        if group:
+            return [each for each in group if "/" not in each] or group
+    return [check_choice("experiment", name, EXPERIMENTS)]
+
+
+def _group(name: str) -> str:
+    """The experiment of the paper that a row belongs to: ``2c`` of ``2c-1``, ``1`` of ``1/elman``.
+
+    >>> _group("2c-1"), _group("2a/rtrl-p4-a1"), _group("guess")
+    ('2c', '2a', 'guess')
+    """
+    return name.partition("/")[0].partition("-")[0]
 
 
 def usable_cores() -> int:
