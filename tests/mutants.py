@@ -12,6 +12,7 @@ red; without a mutant the same tests must be green.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
@@ -35,12 +36,23 @@ OPTIONS = ["-x", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
 
 @dataclass(frozen=True)
 class Mutant:
-    """One way to be wrong."""
+    """One way to be wrong. The file may be a pattern: then the text stands in one of several."""
 
     what: str
     file: str
     old: str
     new: str
+
+    @property
+    def path(self) -> Path:
+        """The one file that holds the text; an error if there is none, or more than one."""
+        files = sorted(ROOT.glob(self.file))
+        holding = [file for file in files if self.old in file.read_text(encoding="utf-8")]
+        if len(holding) != 1:
+            raise LookupError(
+                f"mutant {self.what!r}: text in {len(holding)} files of {self.file}, expected 1"
+            )
+        return holding[0]
 
     def applied(self, text: str) -> str:
         """The text with the mutation; an error unless there is exactly one place for it."""
@@ -50,39 +62,83 @@ class Mutant:
         return text.replace(self.old, self.new)
 
     def source(self) -> str:
-        return self.applied((ROOT / self.file).read_text(encoding="utf-8"))
+        return self.applied(self.path.read_text(encoding="utf-8"))
 
 
 def _reference(what: str, old: str, new: str) -> Mutant:
-    return Mutant(what, "src/carrousel/kernels/reference.py", old, new)
+    return Mutant(what, "src/carrousel/kernels/reference*.py", old, new)
 
 
 REFERENCE = (
     _reference("sign of the state's change", "state.s + y_in * g", "state.s - y_in * g"),
-    _reference("input gates swapped with output gates", "[y_in[::size], state.y_cell, kept]",
-               "[kept, state.y_cell, y_in[::size]]"),
+    _reference("input gates swapped with output gates",
+               "[y_in[::size], forget, state.y_cell, shown]",
+               "[shown, forget, state.y_cell, y_in[::size]]"),
     _reference("trace of gates forgets", "state.ds_in + np.outer", "0 * state.ds_in + np.outer"),
     _reference("trace of cells forgets", "state.ds_cell + np.outer", "np.outer"),
     _reference("last step is dropped", "enumerate(inputs)", "enumerate(inputs[:-1])"),
     _reference("state is not reset between sequences",
-               "state = begin(network, training, self.dtype)",
-               'state = self.__dict__.setdefault("s", begin(network, training, self.dtype))'),
+               "self.state = begin(self._network, self._training, self._dtype)",
+               'self.state = self.__dict__.setdefault('
+               '"kept", begin(self._network, self._training, self._dtype))'),
     _reference("gradients are not cleared", "waiting.clear()", "pass"),
     _reference("slope of squashing", "(low + scale - y) / scale", "(scale - y) / scale"),
     _reference("slope of input gates", "y_in * (1 - y_in)", "y_in * y_in"),
     _reference("no h' on the way in", "* slope(cell.h, state.h_s) * back", "* back"),
     _reference("no y_out on the way in", "e_s = np.repeat(state.y_out, size) * ", "e_s = "),
-    _reference("output derivative left out", "y * (1 - y) if training", "1 if training"),
-    _reference("error of the first cell only", "np.add.reduceat(e_s[:, None] * state.ds_in, "
-               "np.arange(0, cell.n_cells, size))", "(e_s[:, None] * state.ds_in)[::size]"),
-    _reference("error reaches cells that take no part", "@ e_k) * cells_on", "@ e_k)"),
-    _reference("recurrent activations of the same step", "np.concatenate([x, recurrent,",
-               "np.concatenate([x, 0 * recurrent,"),
+    _reference("output derivative left out", "y * (1 - y) if self", "1 if self"),
+    _reference("error of the first cell only", "np.add.reduceat(e_s[:, None] * state.ds_in, first)",
+               "(e_s[:, None] * state.ds_in)[::size]"),
+    _reference("error reaches cells that take no part", "meet(back * on)", "meet(back)"),
+    _reference("recurrent activations of the same step",
+               "np.concatenate([x, recurrent, np.ones(1, state.s.dtype)])",
+               "np.concatenate([x, 0 * recurrent, np.ones(1, state.s.dtype)])"),
     _reference("weights change per call instead of per sequence", '== "sequence"', '== "never"'),
     _reference("weights change per sequence instead of per step", '== "step"', '== "never"'),
     _reference("largest error without its sign", "np.abs(error).max()", "error.max()"),
     _reference("initial activation", "np.full(cell.n_units, training.initial_activation, dtype)",
                "np.zeros(cell.n_units, dtype)"),
+    # forget gates
+    _reference("trace of forget gates without decay", "kept[:, None] * state.ds_forget + change",
+               "state.ds_forget + change"),
+    _reference("trace of input gates without decay", "kept * state.s, kept[:, None] * state.ds_in",
+               "kept * state.s, state.ds_in"),
+    _reference("forget gate sees the state it has made", "rate[forgets][own] * before",
+               "rate[forgets][own] * s"),
+    # one step of the layer, and its derivatives
+    _reference("slope of tanh", "else 1 - new * new", "else 1 - new"),
+    _reference("path inside the cells is left out", "w_recurrent, self.by_state]",
+               "w_recurrent, 0 * self.by_state]"),
+    _reference("recurrent weights the wrong way round", "self.by_net @ w_recurrent",
+               "self.by_net @ w_recurrent.T"),
+    _reference("no h' inside a step", "(y_out * slope(cell.h, h))[:, None]", "y_out[:, None]"),
+    _reference("output gate without the state", "rate[outs][own] * h", "rate[outs][own]"),
+    _reference("error of united outputs at other units", "back[-len(error) :]",
+               "back[: len(error)]"),
+    # backwards
+    _reference("errors go back through the Jacobian itself", "step.jacobian(recurrent).T @ e",
+               "step.jacobian(recurrent) @ e"),
+    _reference("stride off by one", "== self._gradient.stride", "== self._gradient.stride + 1"),
+    _reference("depth off by one", "deque(maxlen=self._gradient.depth)",
+               "deque(maxlen=self._gradient.depth and self._gradient.depth + 1)"),
+    _reference("only the latest error goes back", "back < len(errors)", "back < 1"),
+    _reference("only errors of the last step send others back", "if all(error is None",
+               "if any(error is None"),
+    _reference("output weights do not wait for hidden ones", 'update == "step" and due',
+               'update == "step" and target'),
+    _reference("cell states are not reset between sequences",
+               "self.s = np.zeros(cell.n_states, self._dtype)",
+               'self.s = getattr(self, "s", np.zeros(cell.n_states, self._dtype))'),
+    # forwards
+    _reference("sensitivities through the Jacobian's transpose", '"pq,qlm->plm"', '"qp,qlm->plm"'),
+    _reference("sensitivities of the first step only", "self.p) + immediate", "self.p)"),
+    _reference("sensitivities are not restricted", "self.p = self.p * self._mask[:, :, None]",
+               "pass"),
+    _reference("reach off by one", "range(steps - 1)", "range(steps)"),
+    _reference("reach is looked for in saturation", "0.5 / sources", "0.5"),
+    _reference("state is not balanced, weights are", "r0 * carried", "carried"),
+    _reference("signs are not balanced, weights are", "r1 * signs", "signs"),
+    _reference("rank-one weights forget", "before / r0 + immediate", "immediate"),
 )  # fmt: skip
 
 NATIVE = (
@@ -114,7 +170,9 @@ NATIVE = (
            "return count == 0 || worst < limit;", "return count == 0 || worst <= limit;"),
 )  # fmt: skip
 
-REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py"]
+TRUNCATED_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py"]
+GRADIENT_TESTS = ["kernels/test_gradients.py", "kernels/test_gradients_forward.py",
+                  "kernels/test_gradients_learn.py"]  # fmt: skip
 NATIVE_TESTS = ["kernels/test_native_accuracy.py", "native/test_identity.py",
                 "native/test_hostile.py"]  # fmt: skip
 
@@ -136,42 +194,53 @@ def functions(module: types.ModuleType, name: str) -> Iterator[types.FunctionTyp
 
 @contextlib.contextmanager
 def mutated(mutant: Mutant) -> Iterator[None]:
-    """The package's module behaves as the mutant does, for everybody who has imported from it."""
-    from carrousel.kernels import reference
+    """The package's module behaves as the mutant does, for everybody who has imported from it.
 
-    assert reference.__file__ is not None
-    other = types.ModuleType(reference.__name__)
-    exec(compile(mutant.source(), reference.__file__, "exec"), vars(other))
-    pairs = list(
-        zip(functions(reference, other.__name__), functions(other, other.__name__), strict=True)
-    )
-    kept = [ours.__code__ for ours, _ in pairs]
-    for ours, theirs in pairs:
-        assert ours.__qualname__ == theirs.__qualname__
-        ours.__code__ = theirs.__code__
+    Functions are exchanged, those of classes included; nothing else of a module can be mutated.
+    """
+    path = mutant.path
+    ours = importlib.import_module(f"carrousel.kernels.{path.stem}")
+    other = types.ModuleType(ours.__name__)
+    exec(compile(mutant.source(), str(path), "exec"), vars(other))
+    pairs = list(zip(functions(ours, ours.__name__), functions(other, ours.__name__), strict=True))
+    kept = [old.__code__ for old, _ in pairs]
+    assert [old.__qualname__ for old, _ in pairs] == [new.__qualname__ for _, new in pairs]
+    for old, new in pairs:
+        old.__code__ = new.__code__
     try:
         yield
     finally:
-        for (ours, _), code in zip(pairs, kept, strict=True):
-            ours.__code__ = code
+        for (old, _), code in zip(pairs, kept, strict=True):
+            old.__code__ = code
 
 
 def green(tests: list[str]) -> bool:
-    """Whether the tests pass, in this process."""
+    """Whether the tests pass, in this process; files are run one by one, until one is red."""
+    return all(_green(name) for name in tests)
+
+
+def _green(name: str) -> bool:
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-        outcome = pytest.main([*OPTIONS, *[str(TESTS / name) for name in tests]])
+        outcome = pytest.main([*OPTIONS, str(TESTS / name)])
     if outcome not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"the tests could not be run:\n{quiet.getvalue()}")
     return outcome == pytest.ExitCode.OK
 
 
+def tests_of(mutant: Mutant) -> list[str]:
+    """All tests of the reference, those of the mutated file first."""
+    truncated = mutant.path.stem in ("reference", "reference_truncated")
+    first, then = (TRUNCATED_TESTS, GRADIENT_TESTS)[:: 1 if truncated else -1]
+    return [*first, *then]
+
+
 def reference_survivors() -> Iterator[tuple[Mutant | None, bool]]:
     """Each mutant, ``None`` first for no mutation, and whether the tests were green."""
-    yield None, green(REFERENCE_TESTS)
+    yield None, green([*TRUNCATED_TESTS, *GRADIENT_TESTS])
     for mutant in REFERENCE:
         with mutated(mutant):
-            yield mutant, green(REFERENCE_TESTS)
+            yield mutant, green(tests_of(mutant))
 
 
 # --- the extension: compiled anew, for the instruction set that compiles fastest -----------------

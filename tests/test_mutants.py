@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("mutant", [*mutants.REFERENCE, *mutants.NATIVE], ids=lambda m: m.what)
 def test_mutants_apply(mutant):
     """The line each mutant breaks exists, once."""
-    assert mutant.source() != (mutants.ROOT / mutant.file).read_text(encoding="utf-8")
+    assert mutant.source() != mutant.path.read_text(encoding="utf-8")
 
 
 def test_a_mutant_that_no_longer_applies_is_an_error():
@@ -26,6 +26,13 @@ def test_a_mutant_that_no_longer_applies_is_an_error():
     for text in ("y = 1", "x = 1; x = 1"):
         with pytest.raises(LookupError, match="places in somewhere, expected 1"):
             mutant.applied(text)
+
+
+def test_text_that_is_nowhere_or_in_several_files_is_an_error():
+    for old, found in (("x = no such line", 0), ("import annotations", r"\d")):
+        mutant = mutants.Mutant("lost", "src/carrousel/kernels/reference*.py", old, "")
+        with pytest.raises(LookupError, match=rf"text in {found} files of src/.*, expected 1"):
+            mutant.source()
 
 
 def red_for_each(kind: str) -> None:

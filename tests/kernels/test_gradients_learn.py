@@ -94,7 +94,7 @@ def test_weights_change_as_soon_as_a_gradient_is_known(kernel, cell, wiring, bia
     """
     network = Network(2, 2, cell, wiring=wiring, bias=bias)
     training = Training(0.5, "step", initial_activation=0.5)
-    data, flat = batch(network, 5, [5, 1, 4]), weights_of(network, 5)
+    data, flat = batch(network, 5, [5, 1, 4], "all"), weights_of(network, 5)
     ours = learned(kernel, network, training, flat, data, gradient)
     theirs = change_expected(network, training, flat, data, gradient)
     assert_near(kernel, ours, theirs)
