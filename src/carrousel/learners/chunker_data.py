@@ -29,6 +29,10 @@ class Round:
     here: list[Lanes]
     aimed: list[np.ndarray | None]
 
+    def __post_init__(self) -> None:
+        self._rows: dict[int, np.ndarray] = {}  # by the number of inputs of a net
+        self._lanes = np.arange(self.symbols.shape[1])
+
     @property
     def n_aimed(self) -> Int[np.ndarray, " B"]:
         """Targets of each lane."""
@@ -44,9 +48,13 @@ class Round:
 
     def inputs(self, t: int, lanes: Lanes, width: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Rows of the input weights and values for ``lanes``, as :class:`LaneNets` take them."""
-        every = np.arange(self.symbols.shape[1]) if lanes is None else lanes
-        rows = every * width + self.symbols[t, every]
-        return rows, None if self.values is None else self.values[t, every]
+        if width not in self._rows:
+            self._rows[width] = np.arange(self.symbols.shape[1]) * width + self.symbols
+        rows = self._rows[width][t]
+        values = None if self.values is None else self.values[t]
+        if lanes is None:
+            return rows, values
+        return rows[lanes], None if values is None else values[lanes]
 
     def miss(self, t: int, lanes: Lanes, outputs: Float[np.ndarray, "n O"]) -> None:
         """Subtract the targets of step ``t`` from ``outputs``, in place."""
@@ -54,7 +62,7 @@ class Round:
             outputs -= self.goals[t] if lanes is None else self.goals[t, lanes]
             return
         classes = self.classes[t] if lanes is None else self.classes[t, lanes]
-        outputs[np.arange(len(outputs)), classes] -= 1.0
+        outputs[self._lanes[: len(outputs)], classes] -= 1.0
 
     def errors(self, outputs: Float[np.ndarray, "T B O"]) -> Float[np.ndarray, "T B O"]:
         """Outputs minus targets, in place; zero where there is no target."""
