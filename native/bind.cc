@@ -19,6 +19,7 @@ using Floats = Array<const float, 1>;
 using Table = Array<const float, 2>;
 using Symbols = Array<const std::int32_t, 1>;
 using Positions = Array<const Index, 1>;
+using Seeds = Array<const std::uint64_t, 1>;
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
@@ -156,13 +157,15 @@ carrousel::Rule rule_of(const std::string& gradient) {
   if (gradient == "truncated") return carrousel::Rule::truncated;
   if (gradient == "bptt") return carrousel::Rule::bptt;
   if (gradient == "rtrl") return carrousel::Rule::rtrl;
+  if (gradient == "snap") return carrousel::Rule::snap;  // of depth 1
+  if (gradient == "uoro") return carrousel::Rule::uoro;
   refuse("gradient '" + gradient + "' is unknown");
 }
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
          float initial_activation, bool learn, const std::string& gradient, Index depth,
          Index stride, Array<float, 2> weights, Floats rates,
-         Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
+         Positions cells_from, Seeds seeds, nb::list data, int threads, const std::string& instruction_set) {
   carrousel::Job job{};
   job.shape = shape_of(description);
   job.update = update == "step"       ? carrousel::Update::step
@@ -178,6 +181,8 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   if (depth < 0 || depth > (Index{1} << 32)) refuse("depth must lie in 0..2^32");
   if (stride < 1 || (stride > 1 && (job.rule != carrousel::Rule::bptt || stride > depth)))
     refuse("stride must lie in 1..depth, and be 1 unless the gradient is bptt");
+  if (job.rule == carrousel::Rule::snap && job.shape.block_size > 64)
+    refuse("snap takes blocks of at most 64 cells");
   if (job.rule != carrousel::Rule::bptt && depth != 0) refuse("only bptt has a depth");
   if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
       job.update == carrousel::Update::step)
@@ -191,6 +196,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   expect_width(weights, carrousel::weight_count(job.shape), "weights");
   expect(rates, lanes, "rates");
   expect(cells_from, lanes, "cells_from");
+  expect(seeds, lanes, "seeds");
   std::vector<Held> held(data.size());
   std::vector<carrousel::Lane> run_these;
   for (Index i = 0; i < lanes; ++i) {
@@ -200,6 +206,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
     lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
+    lane.seed = seeds.data()[i];
     carrousel::check(job, lane, i);
     run_these.push_back(lane);
   }
@@ -230,7 +237,7 @@ NB_MODULE(_native, m) {
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
         nb::arg("stride"), nb::arg("weights").noconvert(),
-        nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
+        nb::arg("rates"), nb::arg("cells_from"), nb::arg("seeds"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
 }

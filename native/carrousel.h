@@ -30,7 +30,7 @@ using Index = std::int64_t;
 enum class Squash : int { unit, one, two, four, identity };  // [0,1] [-1,1] [-2,2] [-4,4] x
 enum class Update : int { step, sequence, epoch };
 enum class Kind : int { memory, logistic, tanh };  // memory cells, or simple units by their f
-enum class Rule : int { truncated, bptt, rtrl };
+enum class Rule : int { truncated, bptt, rtrl, snap, uoro };
 
 struct Shape {
   Kind kind;
@@ -67,6 +67,7 @@ struct Lane {
   Index n_sequences, n_steps, n_targets;
   Index cells_from;                 // cells and gates take part from this sequence on
   float rate;
+  std::uint64_t seed;               // of the signs that uoro draws
   float* weights;                   // [W], read; written when learning
   float* max_abs;                   // [N] each, written when learning
   float* sum_abs;

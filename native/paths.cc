@@ -5,7 +5,9 @@
 // As in lanes.cc, nothing of a lane's arithmetic depends on its neighbours.
 #include "carrousel.h"
 #include "paths_back.h"
+#include "paths_cheap.h"
 #include "paths_sensitivities.h"
+#include "paths_traces.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -36,7 +38,8 @@ class Paths : Rounds {
     for (int lane = 0; lane < V; ++lane) since_[lane] = 0;
     p_.sources = x_.sources;
     forward_.reset(p_);
-    if (x_.way == Way::forward) clear(x_.p, x_.M * p_.U * x_.n);
+    clear(x_.p, x_.M * p_.U * x_.kept);
+    if (x_.way == Way::rank_one) clear(x_.q, x_.n);
     if (x_.way == Way::traces) clear(x_.trace, x_.M * 3 * p_.C);
   }
 
@@ -95,6 +98,11 @@ class Paths : Rounds {
     forward_.step(p_, k, start, f, live);
     if (x_.way == Way::forward) Sensitivities::advance(p_, x_, k, f, symbol_);
     if (x_.way == Way::traces) Traces::advance(p_, x_, k, f, symbol_);
+    if (x_.way == Way::restricted) Restricted::advance(p_, x_, k, f, symbol_);
+    if (x_.way == Way::rank_one) {
+      draw_signs(live);
+      RankOne::advance(p_, x_, k, f, symbol_, live);
+    }
     if (time == next_target()) meet(t, k, f);
     if (x_.way == Way::back) due(time);
   }
@@ -110,6 +118,11 @@ class Paths : Rounds {
     return x_.start;
   }
 
+  void draw_signs(ivec live) {
+    for (int lane = 0; lane < n_lanes_; ++lane)
+      if (live[lane]) RankOne::draw(x_, lane, lanes_[lane].seed, drawn_[lane]++);
+  }
+
   void meet(Index t, Index k, const Factors& f) {
     meet_targets(t, k);
     if (!p_.learn) return predict_event();
@@ -121,6 +134,8 @@ class Paths : Rounds {
       met_until_ = t + k;
     }
     if (x_.way == Way::forward) Sensitivities::learn(p_, x_, scale, event_.mask());
+    if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.mask());
+    if (x_.way == Way::rank_one) RankOne::learn(p_, x_, scale, event_.mask());
     if (x_.way == Way::traces) Traces::learn(p_, x_, k, f, scale, event_.mask(), symbol_);
     change_outputs();
   }
@@ -233,6 +248,7 @@ class Paths : Rounds {
   ivec learned_{};        // lanes that had a target since weights last changed
   Index tape_start_ = 0;  // time of the tape's first slot
   Index met_until_ = -1;  // time of the last error on the tape
+  std::uint64_t drawn_[V] = {};  // steps for which a lane has drawn signs
   Index since_[V];        // steps since the lane last went back
   ivec symbol_{};         // of each lane at this step
 };

@@ -10,9 +10,8 @@ struct GoingBack {
   // The error by net inputs of one step, from the error by its state; then the error by the state
   // before: e_net = I' e, e(t-1) = D' e.
   static void through_step(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
-    vec *e_y = x.error_y, *e_s = x.error_s;
-    for (Index u = 0; u < p.U; ++u) net[u] = f.rate[u] * e_y[u];
-    if (p.shape.memory()) through_cells(p, f, e_y, e_s, net);
+    vec* const e_y = x.error_y;
+    by_net(p, x, f, net);
     if (!p.shape.recurrent) {
       clear(e_y, p.U);
       return;
@@ -24,6 +23,12 @@ struct GoingBack {
         for (int i = 0; i < N; ++i) sum[i] += weights[(first + i) * p.U + k] * net[k];
       for (int i = 0; i < N; ++i) e_y[first + i] = sum[i];
     });
+  }
+
+  // The first half of it; the error by cell states before, inside the cells, is left in error_s.
+  static void by_net(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
+    for (Index u = 0; u < p.U; ++u) net[u] = f.rate[u] * x.error_y[u];
+    if (p.shape.memory()) through_cells(p, f, x.error_y, x.error_s, net);
   }
 
   // Adds what `steps` steps, the first of them in slot `from`, give to the gradient.

@@ -25,19 +25,21 @@ struct Factors {
         through(keep + p.C), show(through + p.C) {}
 };
 
-enum class Way : int { predict, back, forward, traces };
+enum class Way : int { predict, back, forward, traces, restricted, rank_one };
 
 struct PathPlan {
   Way way;
   Index depth, stride;   // of going back; depth is at most the longest sequence
   Index slots;           // steps the tape can hold
   Index M, n, inputs;    // `inputs` of the sources are picked by symbols; 0 where they are dense
+  Index kept;            // numbers of p for each hidden weight
 
   vec *sources;          // [slots + 1, S] the tape, which Plan::sources points into
   vec *factors;          // [slots, Factors::count]
   vec *met;              // [slots, C] errors met, not yet sent back
   vec *error_y, *error_s, *error_net, *spread;
-  vec *p, *nets;         // [M, U, n] sensitivities; [U, kTile] net inputs' share of one tile
+  vec *p, *nets;         // [M, U, kept] sensitivities; [U, kTile] net inputs' share of one tile
+  vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
   vec *trace;            // [M, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
   std::size_t bytes;
@@ -50,6 +52,8 @@ struct PathPlan {
     way = !job.learn                ? Way::predict
           : back                    ? Way::back
           : job.rule == Rule::rtrl  ? Way::forward
+          : job.rule == Rule::snap  ? Way::restricted
+          : job.rule == Rule::uoro  ? Way::rank_one
                                     : Way::traces;
     const Index longest = job.longest > 0 ? job.longest : 1;
     depth = job.rule == Rule::truncated ? 1 : job.depth == 0 ? longest : job.depth;
@@ -66,7 +70,10 @@ struct PathPlan {
     met = carver.take<vec>(taped, plan.C);
     error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
     error_net = carver.take<vec>(plan.U), spread = carver.take<vec>(kChunk, plan.U);
-    p = carver.take<vec>(way == Way::forward ? M : 0, plan.U, n);
+    kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
+           : s.memory() ? 1 + 2 * s.block_size : 1;
+    p = carver.take<vec>(M, plan.U, kept);
+    q = carver.take<vec>(way == Way::rank_one ? n : 0), signs = carver.take<vec>(n);
     nets = carver.take<vec>(plan.U, kTile);
     trace = carver.take<vec>(way == Way::traces ? M : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);

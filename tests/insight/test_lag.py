@@ -11,6 +11,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.insight import cosines_by_lag, errors_by_lag
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference_layers import Weights, forward
+from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, SettingError
 
@@ -39,7 +40,10 @@ def drawn(network: Network, seed: int, steps: int) -> tuple[np.ndarray, Sequence
 def test_shares_of_all_lags_add_up_to_the_gradient(name, gradient, seed, steps):
     network = NETWORKS[name]
     flat, data = drawn(network, seed, steps)
-    options = {"initial_activation": 0.25, "rng": np.random.default_rng(5)}
+    options = {
+        "initial_activation": 0.25,
+        "rng": Signs(int(np.random.default_rng(5).integers(2**64, dtype=np.uint64))),
+    }
     shares = errors_by_lag(network, flat, data, gradient, range(steps), **options)
 
     w, y = Weights.unpack(network, flat), np.full(network.cell.n_units, 0.25)

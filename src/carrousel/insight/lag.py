@@ -17,6 +17,7 @@ import numpy as np
 from carrousel.contracts import Gradient, Network
 from carrousel.kernels.reference_layers import Step, Weights, forward, logistic
 from carrousel.kernels.reference_paths import balance, reachable
+from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, Float, SettingError
 
@@ -39,7 +40,7 @@ def errors_by_lag(
     lags: Sequence[int],
     *,
     initial_activation: float = 0.0,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | Signs | None = None,
 ) -> Float[np.ndarray, "L H"]:
     """What the error at the end of a sequence becomes, by each hidden net input, ``lag`` earlier.
 
@@ -85,7 +86,7 @@ def cosines_by_lag(
     data: Sequences,
     gradient: Gradient | str,
     lags: Sequence[int],
-    **options: float | np.random.Generator | None,
+    **options: float | np.random.Generator | Signs | None,
 ) -> Float[np.ndarray, " L"]:
     """Cosine between an algorithm's share of each lag and the exact one.
 
@@ -157,11 +158,11 @@ def _restricted(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, n
     return shares
 
 
-def _rank_one(run: _Run, rng: np.random.Generator) -> dict[int, np.ndarray]:
+def _rank_one(run: _Run, rng: np.random.Generator | Signs) -> dict[int, np.ndarray]:
     """UORO: the estimate is a sum over steps, each scaled by all that came after."""
     q, whole, added = np.zeros_like(run.error), np.zeros(0), list[np.ndarray]()
     for step in run.steps:
-        signs = rng.choice([-1.0, 1.0], len(q))
+        signs = rng.choice(np.array([-1.0, 1.0]), len(q))
         carried, by_net = step.jacobian(run.recurrent) @ q, signs @ step.by_net
         immediate = np.outer(by_net, step.sources)
         before = whole if added else np.zeros_like(immediate)

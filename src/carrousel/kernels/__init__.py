@@ -13,10 +13,10 @@ from carrousel.kernels.reference import ReferenceKernel as ReferenceKernel
 def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
     """Return the fastest kernel that knows a gradient.
 
-    >>> default_kernel(Gradient("uoro")).name
-    'reference'
+    >>> default_kernel(Gradient("uoro")).name, default_kernel(Gradient("snap", 2)).name
+    ('native', 'reference')
     """
-    return NativeKernel() if gradient.kind in NativeKernel.gradients else ReferenceKernel()
+    return NativeKernel() if NativeKernel.knows(gradient) else ReferenceKernel()
 
 
 __all__ = [

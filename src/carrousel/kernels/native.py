@@ -23,6 +23,7 @@ from carrousel.contracts import (
     Simple,
     Training,
 )
+from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import (
     DataError,
@@ -76,13 +77,17 @@ class NativeKernel:
 
     name = "native"
     dtype = np.float32
-    gradients = ("truncated", "bptt", "rtrl")
 
     def __init__(self, threads: int = 1, instruction_set: str | None = None) -> None:
         self.threads = check_int("threads", threads, minimum=1, maximum=1024)
         chosen = instruction_set or _native.instruction_set()
         self.instruction_set = check_choice("instruction set", chosen, instruction_sets())
         self.width: int = _native.lane_width(self.instruction_set)
+
+    @staticmethod
+    def knows(gradient: Gradient) -> bool:
+        """Whether there are native lanes for a gradient."""
+        return gradient.kind in ("truncated", "bptt", "rtrl", "uoro") or gradient.name == "snap:1"
 
     def learn(
         self,
@@ -118,7 +123,8 @@ class NativeKernel:
             results.append(errors)
             arrays = {"max_abs": errors.max_abs, "sum_abs": errors.sum_abs}
             lanes.append(_arrays(part) | arrays | {"sum_sq": errors.sum_sq})
-        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, True)
+        seeds = draw_seeds(rngs if gradient.kind == "uoro" else None, data)
+        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, seeds)
         return results
 
     def predict(
@@ -140,7 +146,7 @@ class NativeKernel:
             for part, out in zip(data, results, strict=True)
         ]
         rates = np.zeros(len(data), np.float32)
-        self._run(network, training, weights, rates, cells_from, data, lanes, TRUNCATED, False)
+        self._run(network, training, weights, rates, cells_from, data, lanes, TRUNCATED, None)
         return results
 
     def _run(
@@ -153,8 +159,9 @@ class NativeKernel:
         data: Sequence[Sequences | None],
         lanes: list[dict[str, Any] | None],
         gradient: Gradient,
-        learn: bool,
+        seeds: np.ndarray | None,
     ) -> None:
+        """Learn with these seeds, or where there are none, predict."""
         parts = [part for part in data if part is not None]
         _check_gradient(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
@@ -167,13 +174,14 @@ class NativeKernel:
                 update=training.update,
                 output_derivative=training.output_derivative,
                 initial_activation=training.initial_activation,
-                learn=learn,
+                learn=seeds is not None,
                 gradient=gradient.kind,
-                depth=gradient.depth or 0,
+                depth=(gradient.depth or 0) if gradient.kind == "bptt" else 0,
                 stride=gradient.stride,
                 weights=weights,
                 rates=np.ascontiguousarray(rates, np.float32),
                 cells_from=np.ascontiguousarray(cells_from, np.int64),
+                seeds=np.zeros(len(data), np.uint64) if seeds is None else seeds,
                 data=lanes,
                 threads=self.threads,
                 instruction_set=self.instruction_set,
@@ -235,10 +243,10 @@ def _layer(cell: Cell | Simple) -> dict[str, int]:
 
 
 def _check_gradient(network: Network, gradient: Gradient) -> None:
-    if gradient.kind not in NativeKernel.gradients:
+    if not NativeKernel.knows(gradient):
         raise SettingError(
             f"gradient {gradient.name!r} has no native lanes; take the ReferenceKernel, or one of "
-            + ", ".join(NativeKernel.gradients)
+            "truncated, bptt, bptt:h, bptt:h:k, rtrl, snap:1, uoro"
         )
     if network.wiring == "sparse":
         raise SettingError("wiring is 'sparse'; kernels run it as 'united' with zero weights")

@@ -15,6 +15,7 @@ from carrousel.contracts import TRUNCATED, Cell, Errors, Gradient, Network, Trai
 from carrousel.kernels.reference_layers import Weights, logistic
 from carrousel.kernels.reference_paths import BackPropagation, RankOne, Sensitivities
 from carrousel.kernels.reference_truncated import Truncated
+from carrousel.kernels.signs import Signs, draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int, SettingError
 
@@ -36,7 +37,7 @@ def rule_for(
     training: Training,
     gradient: Gradient,
     dtype: type[np.floating],
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | Signs | None = None,
 ) -> Rule:
     """Return the rule of a gradient. For simple units, truncated is one step of BPTT (11), (20)."""
     if network.wiring == "sparse":
@@ -83,8 +84,10 @@ class ReferenceKernel:
     ) -> list[Errors | None]:
         """Learn in place; see :class:`carrousel.contracts.Kernel`."""
         results: list[Errors | None] = []
+        seeds = draw_seeds(rngs if gradient.kind == "uoro" else None, data)
         for b, part in enumerate(data):
-            rule = rule_for(network, training, gradient, self.dtype, rngs[b] if rngs else None)
+            signs = Signs(int(seeds[b]))
+            rule = rule_for(network, training, gradient, self.dtype, signs)
             walk = _Walk(network, training, rule, weights[b], self.dtype)
             with np.errstate(all="ignore"):  # errors say that weights are no numbers any more
                 results.append(

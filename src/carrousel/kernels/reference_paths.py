@@ -18,6 +18,7 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network, Training
 from carrousel.kernels.reference_layers import Step, Weights, forward
+from carrousel.kernels.signs import Signs
 from carrousel.shapes import Float
 
 
@@ -157,7 +158,7 @@ class RankOne:
         network: Network,
         training: Training,
         dtype: type[np.floating],
-        rng: np.random.Generator,
+        rng: np.random.Generator | Signs,
     ) -> None:
         self._path, self._rng = _Path(network, training, dtype), rng
         self._ready: np.ndarray | None = None

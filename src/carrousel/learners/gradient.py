@@ -29,8 +29,8 @@ class GradientLearner:
         network: the net, the same for all lanes.
         training: learning rate, and when weights change.
         n_lanes: independent copies, each with its own weights, data and state.
-        kernel: where the arithmetic is done; by default native lanes for ``truncated``, ``bptt``
-            and ``rtrl``, and the NumPy reference for the rest.
+        kernel: where the arithmetic is done; by default native lanes, and the NumPy reference for
+            ``snap:n`` with n above 1.
         gradient: which gradient is followed, or its name.
 
     Raises:
