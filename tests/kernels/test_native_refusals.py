@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrousel.contracts import Cell, Network, Training
+from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
 from carrousel.shapes import (
@@ -198,6 +198,32 @@ def test_a_network_beyond_any_memory_is_refused_before_it_is_tried():
     nothing = np.zeros(0, np.int64)
     assert NativeKernel().predict(huge, Training(0.5), weights, nothing, []) == []
     refused(ShapeError, "expected", network=huge)
+
+
+def test_gradients_without_lanes():
+    match = "gradient 'snap:2' has no native lanes; take the ReferenceKernel, or one of truncated"
+    refused(SettingError, match, predict=False, gradient=Gradient("snap", 2))
+
+
+def test_unbounded_back_propagation_at_each_step():
+    """Weights would change under the steps that errors go back through: all of them."""
+    changes = {"gradient": Gradient("bptt"), "training": Training(0.5, "step")}
+    refused(
+        DataError, "unbounded depth cannot change weights at each step", predict=False, **changes
+    )
+
+
+def test_wirings_that_lanes_do_not_run():
+    sparse = Network(3, 2, Simple(4), wiring="sparse")
+    weights = np.zeros((2, sparse.n_weights), np.float32)
+    refused(SettingError, "kernels run it as 'united'", network=sparse, weights=weights)
+
+
+def test_united_outputs_without_their_derivative():
+    united = Network(3, 2, Simple(4), wiring="united")
+    weights = np.zeros((2, united.n_weights), np.float32)
+    training = Training(0.5, output_derivative=False)
+    refused(DataError, "always have their", network=united, weights=weights, training=training)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
