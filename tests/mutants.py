@@ -147,8 +147,8 @@ NATIVE = (
     Mutant("trace of gates and of cells swapped", "native/lanes_forward.h",
            "by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;",
            "by_cell[c] = input * slope_in, by_gate[c] = g.slope(input) * y_in;"),
-    Mutant("lanes become live a step late", "native/lanes.cc",
-           "t + k >= start_[lane] ? -1 : 0", "t + k > start_[lane] ? -1 : 0"),
+    Mutant("lanes become live a step late", "native/lanes_rounds.h",
+           "time >= start_[lane] ? -1 : 0", "time > start_[lane] ? -1 : 0"),
     Mutant("sums over a chunk forget what was there", "native/lanes_traces.h",
            "sum[i][j] = out[i * to.width + j];", "sum[i][j] = splat(0.0f);"),
     Mutant("traces are not reset between sequences", "native/lanes.cc",
@@ -168,13 +168,48 @@ NATIVE = (
            "      clear_trace(p, lane, symbol);\n", ""),
     Mutant("symbols are not checked", "native/checks.cc",
            "return count == 0 || worst < limit;", "return count == 0 || worst <= limit;"),
+    Mutant("united wiring is not checked", "native/bind.cc",
+           "if (s.united && (s.direct", "if (s.inputs < 0 && (s.direct"),
+    Mutant("error of the first of united outputs", "native/lanes_outputs.h",
+           "p.output_e[c - (p.C - p.O)];", "p.output_e[0];"),
+    # paths through time
+    Mutant("slope of tanh", "native/paths*.h", "tanh ? 1.0f - y * y", "tanh ? 1.0f - y"),
+    Mutant("errors pass through the time before a sequence", "native/paths*.h",
+           "f.rate[u] = where(live, logistic_slope(y[u]));", "f.rate[u] = logistic_slope(y[u]);"),
+    Mutant("errors go back through the transpose", "native/paths*.h",
+           "weights[(first + i) * p.U + k] * net[k]", "weights[k * p.U + first + i] * net[k]"),
+    Mutant("errors inside cells do not pass forget gates", "native/paths*.h",
+           "e_s[c] = f.keep[c] * e;", "e_s[c] = e;"),
+    Mutant("errors met are sent back again", "native/paths.cc",
+           "met[c] = lanes ? splat(0.0f) : met[c];", ""),
+    Mutant("errors of lanes that wait go back too", "native/paths.cc",
+           "add_where(lanes, x_.error_y[reads + c], met[c]);", "x_.error_y[reads + c] += met[c];"),
+    Mutant("errors go back a step too far", "native/paths.cc",
+           "time - x_.depth + 1 > 0 ? time - x_.depth + 1 : 0",
+           "time - x_.depth > 0 ? time - x_.depth : 0"),
+    Mutant("the tape moves by a step too many", "native/paths.cc",
+           "tape_start_ += first;", "tape_start_ += first - 1;"),
+    Mutant("errors wait a step too long", "native/paths.cc",
+           "++since_[lane] == x_.stride", "++since_[lane] > x_.stride"),
+    Mutant("a symbol's gradient is that of its first step", "native/paths.cc",
+           "gradient[u][lane] += x_.spread", "gradient[u][lane] = x_.spread"),
+    Mutant("sensitivities of the first step are missing", "native/paths*.h",
+           "x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);", ";"),
+    Mutant("sensitivities of cells do not pass forget gates", "native/paths*.h",
+           "vec sum = f.keep[c] * ds[c] +", "vec sum = ds[c] +"),
+    Mutant("sensitivities are not reset between sequences", "native/paths.cc",
+           "    forward_.reset(p_);\n", "    forward_.reset(p_);\n    if (n) return;\n"),
+    Mutant("traces of input gates do not pass forget gates", "native/paths*.h",
+           "trace[c] = f.keep[c] * trace[c] +", "trace[c] = trace[c] +"),
+    Mutant("forget gates do not learn", "native/paths*.h",
+           "add_where(lanes, into[p.B + j], scale * forget);", ";"),
 )  # fmt: skip
 
 TRUNCATED_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py"]
 GRADIENT_TESTS = ["kernels/test_gradients.py", "kernels/test_gradients_forward.py",
                   "kernels/test_gradients_learn.py"]  # fmt: skip
-NATIVE_TESTS = ["kernels/test_native_accuracy.py", "native/test_identity.py",
-                "native/test_hostile.py"]  # fmt: skip
+NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py",
+                "native/test_identity.py", "native/test_hostile.py"]  # fmt: skip
 
 
 # --- the reference: the code of its functions is exchanged where it stands -----------------------
@@ -281,9 +316,10 @@ class Workshop:
             copy = self.folder / "native"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(ROOT / "native", copy)
-            (copy / Path(mutant.file).name).write_text(mutant.source(), encoding="utf-8")
-            name = Path(mutant.file).name
-            again = [name] if name in objects else ["lanes.cc"]  # headers are those of the lanes
+            (copy / mutant.path.name).write_text(mutant.source(), encoding="utf-8")
+            name = mutant.path.name
+            headers = ["paths.cc"] if name.startswith("paths") else ["lanes.cc", "paths.cc"]
+            again = [name] if name in objects else headers
             for source in again:
                 objects[source] = self._object(copy / source, f"mutated-{source}")
         link = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
