@@ -64,6 +64,7 @@ def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n
     if n_values:
         dense[:, 4 - n_values :] = values[:, 0]
     nets.start(n_values)
+    y = nets.y
     for t in range(steps):
         y = nets.step(None, symbols[t], None if values is None else values[t])
     np.testing.assert_allclose(y[0], forward(network, [flat] * steps, dense), rtol=1e-12)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,7 @@ def test_it_is_a_learner_and_refuses_what_it_cannot_do():
         learner.state(2)
     with pytest.raises(ShapeError, match="data has 1 parts for 2 lanes"):
         learner.learn([ragged(0, 1)])
-    for setting in ({"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"levels": 0}):
+    wrong: list[dict[str, Any]] = [{"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"levels": 0}]
+    for setting in wrong:
         with pytest.raises(CarrouselError, match=next(iter(setting))):
             CompressorTraining(**setting)
