@@ -111,7 +111,7 @@ def test_orders_of_magnitude():
 @pytest.mark.parametrize(
     ("name", "kernel"),
     [("truncated", "native"), ("bptt", "native"), ("bptt:20:5", "native"), ("rtrl", "native"),
-     ("snap:1", "reference"), ("uoro", "reference")],
+     ("snap:1", "native"), ("uoro", "native"), ("snap:2", "reference")],
 )  # fmt: skip
 def test_the_kernel_is_the_fastest_that_knows_the_gradient(name, kernel):
     learner = learner_named(name)(NETWORK, SEQUENCE, 2)
