@@ -7,7 +7,7 @@ What moves forward through time, and what is sent back, stands in ``reference_la
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int, SettingError
 
 
+@runtime_checkable
 class Rule(Protocol):
     """A way through a sequence that knows, sooner or later, the gradient of the errors it met."""
 
