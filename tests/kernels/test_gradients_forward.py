@@ -14,7 +14,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference_paths import reachable
 from drawn import Kind, drawn_data
-from second_opinion import Start, logistic
+from second_opinion import Start, logistic, parts_of
 from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, follow, learned, play
 
 close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-13)
@@ -65,7 +65,7 @@ def influence(network: Network, steps: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     copies = np.empty((steps, units, wired.n_weights), complex)
     copies[:] = rng.normal(0, 0.5, wired.n_weights)
-    wired.views(copies[0])["hidden_bias"][:] += 1e-40j * np.eye(units)
+    parts_of(wired, copies[0])["hidden_bias"][:] += 1e-40j * np.eye(units)
     start = Start(rng.normal(0, 1, units), rng.normal(0, 1, network.cell.n_states))
     tape = play(wired, copies, rng.normal(0, 1, (steps, 1)), start)
     moved = [np.concatenate([step.y, step.s], axis=-1) for step in tape]
@@ -111,7 +111,7 @@ def test_restricted_sensitivities_drop_the_others_at_every_step(structure, reach
 def into_unit(network: Network) -> np.ndarray:
     """The hidden unit ``[W]`` that each weight leads into; -1 for output weights."""
     units = np.full(network.n_weights, -1)
-    parts = network.views(units)
+    parts = parts_of(network, units)
     for name in {"hidden_inputs", "hidden_recurrent"} & set(parts):
         parts[name][:] = np.arange(network.cell.n_units)[:, None]
     if network.biased_units:
