@@ -303,7 +303,6 @@ def test_it_is_a_learner_whose_memory_does_not_depend_on_time():
         (Network(5, 5, Cell(1, 1)), "memory cells, which 'truncated', 'bptt' and 'rtrl' drive"),
         (Network(5, 5, Simple(7), wiring="united"), "'united', which 'rtrl' and 'bptt' drive"),
         (Network(5, 5, Simple(7), wiring="sparse"), "'sparse', which 'guess' alone drives"),
-        ("a net", "expected a carrousel.contracts.Network"),
     ],
 )
 def test_networks_it_cannot_drive(network, words):
@@ -311,11 +310,22 @@ def test_networks_it_cannot_drive(network, words):
         ChunkerLearner(network, ChunkerTraining())
 
 
+@pytest.mark.wrong_types
+def test_what_is_no_network_and_no_setting():
+    with pytest.raises(SettingError, match="expected a carrousel"):
+        ChunkerLearner("a net", ChunkerTraining())  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="expected a ChunkerTraining"):
+        ChunkerLearner(lag_net(4), {"rate": 1.0})  # type: ignore[arg-type]
+    for setting in ({"predict": "all"}, {"chunker_wiring": "direct"}):
+        with pytest.raises(CarrouselError, match=next(iter(setting))):
+            ChunkerTraining(**setting)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "setting",
     [
-        {"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"predict": "all"}, {"time_code": -1},
-        {"chunker_rate": float("nan")}, {"chunker_wiring": "direct"}, {"state_weight": -1.0},
+        {"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"time_code": -1},
+        {"chunker_rate": float("nan")}, {"state_weight": -1.0},
     ],
 )  # fmt: skip
 def test_settings_out_of_range(setting):
@@ -327,8 +337,6 @@ def test_wrong_calls():
     learner = started(lanes=2)
     with pytest.raises(SettingError, match="n_lanes"):
         ChunkerLearner(lag_net(4), ChunkerTraining(), 0)
-    with pytest.raises(SettingError, match="expected a ChunkerTraining"):
-        ChunkerLearner(lag_net(4), {"rate": 1.0})  # type: ignore[arg-type]
     for lane in (-1, 2):
         for call in (learner.state, learner.measures):
             with pytest.raises(SettingError, match=rf"lane is {lane}, expected 0\.\.1"):

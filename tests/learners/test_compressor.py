@@ -151,8 +151,6 @@ def test_it_is_a_learner_and_refuses_what_it_cannot_do():
     assert learner.nbytes > 3 * 2 * 4 * learner.network.n_weights
     with pytest.raises(SettingError, match="compressor: the network has memory cells"):
         CompressorLearner(Network(5, 5, Cell(1, 1)), CompressorTraining())
-    with pytest.raises(SettingError, match="expected a CompressorTraining"):
-        CompressorLearner(learner.network, 1.0)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match=r"lane is 2, expected 0\.\.1"):
         learner.state(2)
     with pytest.raises(ShapeError, match="data has 1 parts for 2 lanes"):
@@ -161,3 +159,9 @@ def test_it_is_a_learner_and_refuses_what_it_cannot_do():
     for setting in wrong:
         with pytest.raises(CarrouselError, match=next(iter(setting))):
             CompressorTraining(**setting)
+
+
+@pytest.mark.wrong_types
+def test_settings_of_another_learner():
+    with pytest.raises(SettingError, match="expected a CompressorTraining"):
+        CompressorLearner(started().network, 1.0)  # type: ignore[arg-type]

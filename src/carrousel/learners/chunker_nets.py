@@ -364,7 +364,7 @@ def _logistic(net: np.ndarray) -> None:
     np.reciprocal(net, out=net)
 
 
-def lanes_where(mask: Bool[np.ndarray, " B"], lanes: Lanes) -> Lanes:
+def lanes_where(mask: Bool[np.ndarray, " B"], lanes: Lanes) -> Int[np.ndarray, " found"] | None:
     """Those of ``lanes`` where ``mask`` holds; ``None`` if that is every lane there is."""
     if lanes is None:
         found = np.flatnonzero(mask)
