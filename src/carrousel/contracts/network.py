@@ -113,23 +113,25 @@ class Network:
                 f"{self.n_outputs} outputs are to be among {self.cell.n_units} units; "
                 "expected no more outputs than units"
             )
-        gated = isinstance(self.cell, Cell)
-        for name, start, has_gates in (
-            ("input_gate_bias", self.init.input_gate_bias, gated),
-            ("output_gate_bias", self.init.output_gate_bias, gated and self.cell.output_gate),
-            ("forget_gate_bias", self.init.forget_gate_bias, gated and self.cell.forget_gate),
-        ):
-            self._check_gate_bias(name, start, bool(has_gates))
+        cell, init = self.cell, self.init
+        gates = (
+            (True, cell.output_gate, cell.forget_gate) if isinstance(cell, Cell) else (False,) * 3
+        )
+        blocks = cell.blocks if isinstance(cell, Cell) else 0
+        starts = (init.input_gate_bias, init.output_gate_bias, init.forget_gate_bias)
+        for name, start, there in zip(("input", "output", "forget"), starts, gates, strict=True):
+            self._check_gate_bias(f"{name}_gate_bias", start, there, blocks)
 
-    def _check_gate_bias(self, name: str, start: tuple[float, ...], has_gates: bool) -> None:
+    def _check_gate_bias(
+        self, name: str, start: tuple[float, ...], has_gates: bool, blocks: int
+    ) -> None:
         if not start:
             return
-        if self.bias == "none" or not has_gates or not isinstance(self.cell, Cell):
+        if self.bias == "none" or not has_gates:
             raise SettingError(f"{name} is {start}, but this network's gates have no such bias")
-        if len(start) != self.cell.blocks:
+        if len(start) != blocks:
             raise SettingError(
-                f"{name} has {len(start)} values, expected one for each of "
-                f"{self.cell.blocks} blocks"
+                f"{name} has {len(start)} values, expected one for each of {blocks} blocks"
             )
 
     @property

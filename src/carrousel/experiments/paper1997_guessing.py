@@ -33,7 +33,8 @@ _PHASES = Reading(
     "the order is not said; it is that of section 5 of the LSTM paper. If all units changed at "
     "once, no net could tell parity at the last element, as the output would follow that element "
     "by the sign of one weight. So run, one guess in 331 of architecture A2 without "
-    "self-connections solved parity (printed: 250), of 60,000",
+    "self-connections solved parity (printed: 250), of 60,000. About 65 combinations of order, "
+    "biases and connections were counted out before these rows were written down",
 )
 _ARCHITECTURE_1 = Reading(
     "training.held",

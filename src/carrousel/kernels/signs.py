@@ -17,7 +17,7 @@ class Signs:
         seed: 64 bits.
 
     >>> Signs(1997).choice(np.array([-1.0, 1.0]), 4).tolist()
-    [1.0, 1.0, -1.0, 1.0]
+    [1.0, -1.0, -1.0, 1.0]
     """
 
     def __init__(self, seed: int) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from carrousel.contracts import Gradient, LearnerFactory
+from carrousel.learners.cascade import CascadeLearner as CascadeLearner
+from carrousel.learners.chunker import ChunkerLearner as ChunkerLearner
+from carrousel.learners.compressor import CompressorLearner as CompressorLearner
 from carrousel.learners.elman import elman as elman
 from carrousel.learners.gradient import GradientLearner as GradientLearner
+from carrousel.learners.guess import GuessLearner as GuessLearner
 from carrousel.shapes import UnknownNameError, suggestion
 
 LEARNERS: Mapping[str, LearnerFactory] = {
@@ -17,6 +21,10 @@ LEARNERS: Mapping[str, LearnerFactory] = {
     "snap:1": partial(GradientLearner, gradient="snap:1"),
     "uoro": partial(GradientLearner, gradient="uoro"),
     "elman": elman,
+    "cascade": CascadeLearner,
+    "chunker": ChunkerLearner,
+    "compressor": CompressorLearner,
+    "guess": GuessLearner,
 }
 """Every learner by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names as well."""
 
@@ -40,4 +48,13 @@ def learner_named(name: str) -> LearnerFactory:
         raise UnknownNameError(f"learner {name!r} is unknown; {suggestion(name, names)}") from None
 
 
-__all__ = ["LEARNERS", "GradientLearner", "elman", "learner_named"]
+__all__ = [
+    "LEARNERS",
+    "CascadeLearner",
+    "ChunkerLearner",
+    "CompressorLearner",
+    "GradientLearner",
+    "GuessLearner",
+    "elman",
+    "learner_named",
+]

@@ -26,7 +26,7 @@ class Round:
     values: Float[np.ndarray, "T B I"] | None
     classes: Int[np.ndarray, "T B"]
     goals: Float[np.ndarray, "T B O"] | None
-    here: list[Lanes]
+    here: list[np.ndarray | None]
     aimed: list[np.ndarray | None]
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Training
 from carrousel.kernels import default_kernel, gradient_numbers
+from carrousel.learners.update import generator_of, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError, ShapeError, check_int
@@ -111,7 +112,7 @@ class GradientLearner:
         lane = self._lane(lane)
         found = {"weights": self.weights[lane].copy(), "seen": self._seen[lane].copy()}
         if self.gradient.kind == "uoro":
-            found["random"] = _words_of(self._rngs[lane])
+            found["random"] = words_of(self._rngs[lane])
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
@@ -120,7 +121,7 @@ class GradientLearner:
         self.weights[lane] = state["weights"]
         self._seen[lane] = state["seen"]
         if self.gradient.kind == "uoro":
-            self._rngs[lane] = _generator_of(state["random"])
+            self._rngs[lane] = generator_of(state["random"])
 
     def measures(self, lane: int) -> Mapping[str, float]:
         """Return nothing: weights and errors say it all."""
@@ -179,20 +180,3 @@ def _check(network: Network, training: Training, gradient: Gradient, n_lanes: in
             f"({wanted / 2**30:,.0f} GiB, at most 64 are allowed); 'truncated', 'bptt', 'snap:1' "
             "and 'uoro' need less"
         )
-
-
-def _words_of(rng: np.random.Generator) -> np.ndarray:
-    state = rng.bit_generator.state
-    half = np.array([state["has_uint32"], state["uinteger"]], np.uint64)
-    return np.concatenate([state["state"]["state"], half])  # of mixed types it would be float64
-
-
-def _generator_of(words: np.ndarray) -> np.random.Generator:
-    rng = np.random.Generator(np.random.SFC64(0))
-    rng.bit_generator.state = {
-        "bit_generator": "SFC64",
-        "state": {"state": words[:-2]},
-        "has_uint32": int(words[-2]),
-        "uinteger": int(words[-1]),
-    }
-    return rng
