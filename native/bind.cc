@@ -88,6 +88,7 @@ void expect_width(const A& array, Index width, const char* name) {
 struct Held {
   nb::object inputs, targets;
   Positions offsets, target_steps, target_offsets;
+  Seeds seeds;
   std::vector<Array<float, 1>> errors;
   Array<float, 2> outputs;
 };
@@ -130,6 +131,11 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
   lane.offsets = held.offsets.data();
   lane.target_steps = held.target_steps.data();
   lane.target_offsets = held.target_offsets.data();
+  if (job.learn && job.rule == carrousel::Rule::uoro) {
+    held.seeds = array<Seeds>(d["seeds"], "seeds");
+    expect(held.seeds, lane.n_sequences, "seeds");
+    lane.seeds = held.seeds.data();
+  }
   if (job.learn) {
     float** const places[] = {&lane.max_abs, &lane.sum_abs, &lane.sum_sq};
     const char* const names[] = {"max_abs", "sum_abs", "sum_sq"};
@@ -165,7 +171,7 @@ carrousel::Rule rule_of(const std::string& gradient) {
 void run(nb::dict description, const std::string& update, bool output_derivative,
          float initial_activation, bool learn, const std::string& gradient, Index depth,
          Index stride, Array<float, 2> weights, Floats rates,
-         Positions cells_from, Seeds seeds, nb::list data, int threads, const std::string& instruction_set) {
+         Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
   carrousel::Job job{};
   job.shape = shape_of(description);
   job.update = update == "step"       ? carrousel::Update::step
@@ -196,7 +202,6 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   expect_width(weights, carrousel::weight_count(job.shape), "weights");
   expect(rates, lanes, "rates");
   expect(cells_from, lanes, "cells_from");
-  expect(seeds, lanes, "seeds");
   std::vector<Held> held(data.size());
   std::vector<carrousel::Lane> run_these;
   for (Index i = 0; i < lanes; ++i) {
@@ -206,7 +211,6 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
     lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
-    lane.seed = seeds.data()[i];
     carrousel::check(job, lane, i);
     run_these.push_back(lane);
   }
@@ -237,7 +241,7 @@ NB_MODULE(_native, m) {
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
         nb::arg("stride"), nb::arg("weights").noconvert(),
-        nb::arg("rates"), nb::arg("cells_from"), nb::arg("seeds"), nb::arg("data"), nb::arg("threads"),
+        nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
 }

@@ -67,7 +67,7 @@ struct Lane {
   Index n_sequences, n_steps, n_targets;
   Index cells_from;                 // cells and gates take part from this sequence on
   float rate;
-  std::uint64_t seed;               // of the signs that uoro draws
+  const std::uint64_t* seeds;       // [N] of the signs that uoro draws; may be null for others
   float* weights;                   // [W], read; written when learning
   float* max_abs;                   // [N] each, written when learning
   float* sum_abs;

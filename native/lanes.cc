@@ -71,7 +71,7 @@ class Group : Rounds {
   void learn_outputs() {
     learned_ |= event_.mask();
     output_errors();
-    inner_errors(p_, forward_.h, event_.k);
+    inner_errors(p_, forward_.h, event_.k, event_.mask());
     change_outputs();
   }
 
@@ -92,20 +92,22 @@ class Group : Rounds {
   void learn_by_chunk(Index t, Index steps, Index target) {
     const bool wanted = target < t + steps, last = t + steps == length_;
     Index filled = 0;  // steps whose errors are written
+    ivec met{};        // lanes that have some
     for (Index k = 0; k < steps; ++k) {
       step<true>(t, k);
       if (t + k != target) continue;
       clear_errors(filled, k);
       meet_targets(t, k);
       learn_outputs();
+      met |= event_.mask();
       filled = k + 1;
       target = next_target();
     }
     if (p_.rows && !late_) rows_.remember(p_, steps, round_ + 1);
     if (wanted) {
       clear_errors(filled, steps);
-      learn_chunk(p_, steps);
-      if (p_.rows) learn_rows(steps);
+      learn_chunk(p_, steps, met);
+      if (p_.rows) learn_rows(steps, met);
       pending_ = true;
     }
     if (last) return;  // nobody would read the traces
@@ -118,9 +120,9 @@ class Group : Rounds {
     clear(p_.error_gate + from * p_.B, (to - from) * p_.B);
   }
 
-  void learn_rows(Index steps) {
+  void learn_rows(Index steps, ivec met) {
     for (int lane = 0; lane < n_lanes_; ++lane) {
-      if (!active(lane) || !learned_[lane]) continue;
+      if (!met[lane]) continue;
       rows_.spread(p_, lane, steps);
       if (late_)
         Rows::reach_and_apply(p_, lane, lanes_[lane].symbols + first_[lane],

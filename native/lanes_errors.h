@@ -8,16 +8,18 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 // From the error at each cell's output (p.back) to the errors inside: equations (21) and (23).
-inline void inner_errors(const Plan& p, const Squasher& h, Index k) {
+inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) {
   vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
   for (Index j = 0, c = 0; j < p.B; ++j) {
     const vec y_out = p.shape.output_gate ? p.unit_y[p.B + p.C + j] : splat(1.0f);
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-      error_cell[c] = y_out * h.slope(p.squashed[c]) * p.back[c];
+      const vec inside = y_out * h.slope(p.squashed[c]) * p.back[c];
+      error_cell[c] = lanes ? inside : splat(0.0f);
       gate += p.squashed[c] * p.back[c];
     }
-    error_gate[j] = p.shape.output_gate ? logistic_slope(y_out) * gate : splat(0.0f);
+    const ivec gated = p.shape.output_gate ? lanes : ivec{};
+    error_gate[j] = gated ? logistic_slope(y_out) * gate : splat(0.0f);
   }
 }
 
@@ -54,8 +56,9 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
 // The error of step k meets the trace of that step: the trace from before the chunk, plus the
 // products of steps up to k. Summed over the chunk's errors, what was there before meets the sum of
 // all of them (`reach`), and the product of step i meets the sum of those from i on; so `spread`,
-// what step i adds to the gradient for each unit and source, takes one multiplication.
-inline void learn_chunk(const Plan& p, Index steps) {
+// what step i adds to the gradient for each unit and source, takes one multiplication. `lanes` are
+// those with an error in the chunk.
+inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
   const Index gates = p.B + p.C;
   clear(p.reach, p.C);
   for (Index k = steps - 1; k >= 0; --k) {
@@ -73,11 +76,10 @@ inline void learn_chunk(const Plan& p, Index steps) {
     }
   }
   const vec one = splat(1.0f);
-  const ivec all = isplat(-1);
   for (Index s = 0; s < p.S; ++s)
-    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, all, true, true);
-  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, all, true, true);
-  add_products(p, gradients(p), steps);
+    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
+  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, lanes, true, true);
+  add_products(p, gradients(p, lanes), steps);
 }
 
 // Changes hidden weights by what was gathered. Units without a bias gathered one nobody wants.

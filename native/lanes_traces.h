@@ -26,14 +26,15 @@ struct Sums {
   Index width;
   const vec* factors;  // [K, stride]
   Index stride;
+  ivec lanes;          // whose sums change; others keep every bit, whatever their factors
 };
 
 inline Sums traces(const Plan& p) {
-  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4)};
+  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4), isplat(-1)};
 }
 
-inline Sums gradients(const Plan& p) {
-  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U};
+inline Sums gradients(const Plan& p, ivec lanes) {
+  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U, lanes};
 }
 
 inline void clear_traces(const Plan& p) {
@@ -50,13 +51,17 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
   const vec* factor = to.factors + f0;
   const vec* source = p.sources + s0;
   const Index factor_stride = to.stride, source_stride = p.S;
+  const ivec lanes = to.lanes;  // a local, since a store to a vector might be thought to change it
   for (Index k = 0; k < steps; ++k, factor += factor_stride, source += source_stride)
     for (int i = 0; i < Sources; ++i) {
       const vec x = source[i];
       for (int j = 0; j < Factors; ++j) sum[i][j] += factor[j] * x;
     }
   for (int i = 0; i < Sources; ++i)
-    for (int j = 0; j < Factors; ++j) out[i * to.width + j] = sum[i][j];
+    for (int j = 0; j < Factors; ++j) {
+      vec& into = out[i * to.width + j];
+      into = lanes ? sum[i][j] : into;
+    }
 }
 
 inline void add_products(const Plan& p, const Sums& to, Index steps) {
@@ -69,7 +74,7 @@ inline void add_products(const Plan& p, const Sums& to, Index steps) {
   for (Index f = 0; f < to.width; ++f) {
     vec sum = to.bias[f];
     for (Index k = 0; k < steps; ++k) sum += to.factors[k * to.stride + f];
-    to.bias[f] = sum;
+    to.bias[f] = to.lanes ? sum : to.bias[f];
   }
 }
 

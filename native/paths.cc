@@ -34,8 +34,8 @@ class Paths : Rounds {
  private:
   void begin(Index n) {
     begin_round(n);
-    tape_start_ = 0, met_until_ = -1;
-    for (int lane = 0; lane < V; ++lane) since_[lane] = 0;
+    tape_start_ = 0, met_ = isplat(0);
+    for (int lane = 0; lane < V; ++lane) since_[lane] = 0, drawn_[lane] = 0;
     p_.sources = x_.sources;
     forward_.reset(p_);
     clear(x_.p, x_.M * p_.U * x_.kept);
@@ -120,7 +120,7 @@ class Paths : Rounds {
 
   void draw_signs(ivec live) {
     for (int lane = 0; lane < n_lanes_; ++lane)
-      if (live[lane]) RankOne::draw(x_, lane, lanes_[lane].seed, drawn_[lane]++);
+      if (live[lane]) RankOne::draw(x_, lane, lanes_[lane].seeds[round_], drawn_[lane]++);
   }
 
   void meet(Index t, Index k, const Factors& f) {
@@ -130,8 +130,9 @@ class Paths : Rounds {
     output_errors();
     const vec scale = p_.accumulate ? splat(1.0f) : rate_;
     if (x_.way == Way::back) {
-      for (Index c = 0; c < p_.C; ++c) x_.met[slot(t + k) * p_.C + c] = p_.back[c];
-      met_until_ = t + k;
+      for (Index c = 0; c < p_.C; ++c)
+        x_.met[slot(t + k) * p_.C + c] = event_.mask() ? p_.back[c] : splat(0.0f);
+      met_ |= event_.mask();
     }
     if (x_.way == Way::forward) Sensitivities::learn(p_, x_, scale, event_.mask());
     if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.mask());
@@ -144,13 +145,17 @@ class Paths : Rounds {
   void due(Index time) {
     const bool last = time == length_ - 1;
     if (x_.stride == 0 && !last) return;
+    const Index oldest = time - x_.depth + 1 > 0 ? time - x_.depth + 1 : 0;
     ivec lanes{};
+    bool any = false;
     for (int lane = 0; lane < n_lanes_; ++lane) {
       if (!active(lane) || time < start_[lane]) continue;
-      if (last || ++since_[lane] == x_.stride) lanes[lane] = -1, since_[lane] = 0;
+      if (!last && ++since_[lane] != x_.stride) continue;
+      lanes[lane] = -1, since_[lane] = 0;
+      any |= met_[lane] != 0;
     }
-    const Index oldest = time - x_.depth + 1 > 0 ? time - x_.depth + 1 : 0;
-    if (met_until_ >= oldest) go_back(time, oldest, lanes);
+    if (any) go_back(time, oldest, lanes & met_);
+    met_ &= ~lanes;
     if (job_.update == Update::step) apply_due(time, lanes);
   }
 
@@ -169,16 +174,16 @@ class Paths : Rounds {
         vec* const net = x_.spread + (at - from) * p_.U;
         GoingBack::through_step(p_, x_, factors_at(at, 0), net);
       }
-      GoingBack::add_steps(p_, x_, slot(from), steps);
-      if (p_.gathered) add_symbols(from, steps);
+      GoingBack::add_steps(p_, x_, slot(from), steps, lanes);
+      if (p_.gathered) add_symbols(from, steps, lanes);
       end = from;
     }
   }
 
-  void add_symbols(Index from, Index steps) {
+  void add_symbols(Index from, Index steps, ivec lanes) {
     for (int lane = 0; lane < n_lanes_; ++lane)
       for (Index i = 0; i < steps; ++i) {
-        if (!active(lane) || from + i < start_[lane]) continue;
+        if (!lanes[lane] || from + i < start_[lane]) continue;
         const Index symbol = source_[lane]->symbols[position(lane, from + i)];
         vec* const gradient = p_.symbol_g + symbol * p_.U;
         for (Index u = 0; u < p_.U; ++u) gradient[u][lane] += x_.spread[i * p_.U + u][lane];
@@ -247,8 +252,8 @@ class Paths : Rounds {
   PathForward forward_;
   ivec learned_{};        // lanes that had a target since weights last changed
   Index tape_start_ = 0;  // time of the tape's first slot
-  Index met_until_ = -1;  // time of the last error on the tape
-  std::uint64_t drawn_[V] = {};  // steps for which a lane has drawn signs
+  ivec met_{};            // lanes with errors on the tape, not yet sent back
+  std::uint64_t drawn_[V];  // steps of its sequence for which a lane has drawn signs
   Index since_[V];        // steps since the lane last went back
   ivec symbol_{};         // of each lane at this step
 };

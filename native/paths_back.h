@@ -32,10 +32,10 @@ struct GoingBack {
   }
 
   // Adds what `steps` steps, the first of them in slot `from`, give to the gradient.
-  static void add_steps(Plan& p, const PathPlan& x, Index from, Index steps) {
+  static void add_steps(Plan& p, const PathPlan& x, Index from, Index steps, ivec lanes) {
     vec* const now = p.sources;
     p.sources = x.sources + from * p.S;
-    add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U}, steps);
+    add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U, lanes}, steps);
     p.sources = now;
   }
 

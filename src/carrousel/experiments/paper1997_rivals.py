@@ -136,9 +136,9 @@ TABLE_1 = (
                 "at most 16 symmetric hidden units; inputs feed the outputs, all units are biased, "
                 "and weights start from [-1, 1]",
                 "the table says 7 to 9 hidden units and prints nothing else. How many grow, and "
-                "the weights they make, are measures. The table's smallest count, 119, is that of 7 "
-                "hidden units without biases, self-connections or direct connections; no count of "
-                "9 hidden units that comes to its largest, 198, was found",
+                "the weights they make, are measures. The table's smallest count, 119, is that of "
+                "7 hidden units without biases, self-connections or direct connections; no count "
+                "of 9 hidden units that comes to its largest, 198, was found",
             ),
             Reading(
                 "training",

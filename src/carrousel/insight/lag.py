@@ -160,6 +160,8 @@ def _restricted(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, n
 
 def _rank_one(run: _Run, rng: np.random.Generator | Signs) -> dict[int, np.ndarray]:
     """UORO: the estimate is a sum over steps, each scaled by all that came after."""
+    if isinstance(rng, Signs):
+        rng.begin()
     q, whole, added = np.zeros_like(run.error), np.zeros(0), list[np.ndarray]()
     for step in run.steps:
         signs = rng.choice(np.array([-1.0, 1.0]), len(q))

@@ -123,8 +123,10 @@ class NativeKernel:
             results.append(errors)
             arrays = {"max_abs": errors.max_abs, "sum_abs": errors.sum_abs}
             lanes.append(_arrays(part) | arrays | {"sum_sq": errors.sum_sq})
-        seeds = draw_seeds(rngs if gradient.kind == "uoro" else None, data)
-        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, seeds)
+        for lane, seeds in zip(lanes, draw_seeds(gradient, rngs, data), strict=True):
+            if lane is not None:
+                lane["seeds"] = seeds
+        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, True)
         return results
 
     def predict(
@@ -146,7 +148,7 @@ class NativeKernel:
             for part, out in zip(data, results, strict=True)
         ]
         rates = np.zeros(len(data), np.float32)
-        self._run(network, training, weights, rates, cells_from, data, lanes, TRUNCATED, None)
+        self._run(network, training, weights, rates, cells_from, data, lanes, TRUNCATED, False)
         return results
 
     def _run(
@@ -159,9 +161,8 @@ class NativeKernel:
         data: Sequence[Sequences | None],
         lanes: list[dict[str, Any] | None],
         gradient: Gradient,
-        seeds: np.ndarray | None,
+        learn: bool,
     ) -> None:
-        """Learn with these seeds, or where there are none, predict."""
         parts = [part for part in data if part is not None]
         _check_gradient(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
@@ -174,14 +175,13 @@ class NativeKernel:
                 update=training.update,
                 output_derivative=training.output_derivative,
                 initial_activation=training.initial_activation,
-                learn=seeds is not None,
+                learn=learn,
                 gradient=gradient.kind,
                 depth=(gradient.depth or 0) if gradient.kind == "bptt" else 0,
                 stride=gradient.stride,
                 weights=weights,
                 rates=np.ascontiguousarray(rates, np.float32),
                 cells_from=np.ascontiguousarray(cells_from, np.int64),
-                seeds=np.zeros(len(data), np.uint64) if seeds is None else seeds,
                 data=lanes,
                 threads=self.threads,
                 instruction_set=self.instruction_set,

@@ -85,9 +85,9 @@ class ReferenceKernel:
     ) -> list[Errors | None]:
         """Learn in place; see :class:`carrousel.contracts.Kernel`."""
         results: list[Errors | None] = []
-        seeds = draw_seeds(rngs if gradient.kind == "uoro" else None, data)
+        seeds = draw_seeds(gradient, rngs, data)
         for b, part in enumerate(data):
-            signs = Signs(int(seeds[b]))
+            signs = Signs(seeds[b].tolist())
             rule = rule_for(network, training, gradient, self.dtype, signs)
             walk = _Walk(network, training, rule, weights[b], self.dtype)
             with np.errstate(all="ignore"):  # errors say that weights are no numbers any more

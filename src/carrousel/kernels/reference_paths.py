@@ -166,6 +166,8 @@ class RankOne:
     def begin(self) -> None:
         """A sequence starts."""
         self._path.start()
+        if isinstance(self._rng, Signs):
+            self._rng.begin()
         self._q: np.ndarray = np.zeros(self._path.n, self._path.y.dtype)
         self._w: np.ndarray | None = None
 

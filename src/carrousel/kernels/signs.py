@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+
+from carrousel.contracts import Gradient
+from carrousel.sequences import Sequences
 
 _GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ALL = 2**64 - 1
 
 
 class Signs:
-    """A stream of signs: the bits of SplitMix64 (Steele, Lea & Flood 2014), some for each call.
+    """Streams of signs, one for each sequence: bits of SplitMix64 (Steele, Lea & Flood 2014).
 
     Args:
-        seed: 64 bits.
+        seeds: 64 bits for each sequence.
 
-    >>> Signs(1997).choice(np.array([-1.0, 1.0]), 4).tolist()
+    >>> signs = Signs([1997])
+    >>> signs.begin()
+    >>> signs.choice(np.array([-1.0, 1.0]), 4).tolist()
     [1.0, -1.0, -1.0, 1.0]
     """
 
-    def __init__(self, seed: int) -> None:
-        self._state = int(seed)
+    def __init__(self, seeds: Iterable[int]) -> None:
+        self._seeds = iter(seeds)
+
+    def begin(self) -> None:
+        """The next sequence starts."""
+        self._state = int(next(self._seeds))
 
     def choice(self, values: np.ndarray, n: int) -> np.ndarray:
         """Draw ``n`` of two values, as :meth:`numpy.random.Generator.choice` does."""
@@ -39,11 +48,17 @@ def _mixed(z: int) -> int:
 
 
 def draw_seeds(
-    rngs: Sequence[np.random.Generator] | None, data: Sequence[object | None]
-) -> np.ndarray:
-    """Draw a seed for each lane that has data, ``uint64 [B]``; idle lanes draw nothing."""
-    seeds = np.zeros(len(data), np.uint64)
+    gradient: Gradient,
+    rngs: Sequence[np.random.Generator] | None,
+    data: Sequence[Sequences | None],
+) -> list[np.ndarray]:
+    """Draw a seed for each sequence of each lane, ``uint64 [N]``, if the gradient asks for any.
+
+    Lanes without a generator draw from a fixed one.
+    """
+    seeds = []
     for lane, part in enumerate(data):
-        if rngs is not None and part is not None:
-            seeds[lane] = rngs[lane].integers(2**64, dtype=np.uint64)
+        count = len(part) if part is not None and gradient.kind == "uoro" else 0
+        rng = rngs[lane] if rngs is not None else np.random.default_rng(lane)
+        seeds.append(rng.integers(2**64, size=count, dtype=np.uint64))
     return seeds
