@@ -39,7 +39,13 @@ TOOLS = (
     "experiments.settings",
     "experiments.stopping",
 )
-ROWS = ("experiments.paper1997*", "experiments.rivals", "experiments.vowels", "experiments.tour")
+ROWS = (
+    "experiments.paper1997*",
+    "experiments.rivals",
+    "experiments.gradients",
+    "experiments.vowels",
+    "experiments.tour",
+)
 
 # Modules of one package import each other only where a row says so: importer, may import.
 SIBLINGS = (
@@ -63,6 +69,7 @@ SIBLINGS = (
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
     ("experiments.rivals", ("experiments.paper1997*",)),
+    ("experiments.gradients", (*TOOLS, "experiments.paper1997*")),
     ("experiments.vowels", TOOLS),
     ("experiments.tour", (*TOOLS, *ROWS)),
     ("experiments.store", TOOLS),
