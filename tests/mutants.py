@@ -190,7 +190,7 @@ NATIVE = (
     Mutant("the tape moves by a step too many", "native/paths.cc",
            "tape_start_ += first;", "tape_start_ += first - 1;"),
     Mutant("errors wait a step too long", "native/paths.cc",
-           "++since_[lane] == x_.stride", "++since_[lane] > x_.stride"),
+           "++since_[lane] != x_.stride", "++since_[lane] <= x_.stride"),
     Mutant("a symbol's gradient is that of its first step", "native/paths.cc",
            "gradient[u][lane] += x_.spread", "gradient[u][lane] = x_.spread"),
     Mutant("sensitivities of the first step are missing", "native/paths*.h",

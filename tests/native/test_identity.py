@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -187,6 +189,32 @@ def test_an_overflow_without_a_target_stays_without_effect(isa, gradient, wiring
     together = run(kernel, lesson, lanes)
     together[[0]].assert_same(run(kernel, lesson, lanes[[0]]))
     np.testing.assert_array_equal(together.weights[0], weights[0])
+
+
+@every_isa
+@every_gradient
+@pytest.mark.parametrize("update", ["step", "sequence", "epoch"])
+@layers
+def test_an_overflow_after_the_last_target_is_the_same_beside_others(
+    isa, gradient, update, cell, wiring
+):
+    """Nothing more is learned in that lane, whatever its neighbours still have to learn."""
+    if (update, gradient.name) == ("step", "bptt"):
+        pytest.skip("unbounded back-propagation changes weights after sequences")
+    if isinstance(cell, Cell):
+        cell = dataclasses.replace(cell, g="identity", h="identity")
+    network, rng = Network(1, 2, cell, wiring=wiring), np.random.default_rng(3)
+    inputs, goals = np.full((12, 1), 3e38, np.float32), np.ones((2, 2), np.float32)
+    inputs[:2] = 0.5
+    early = Sequences(inputs, 1, np.array([0, 12]), goals, 2, np.array([0, 1]))
+    busy = drawn_data(network, rng, Kind(when="all"), [12, 3])
+    weights = np.abs(drawn_weights(network, rng, 2))
+    lanes = Lanes(weights, np.ones(2, np.float32), np.zeros(2, np.int64), [early, busy])
+    kernel, training = NativeKernel(instruction_set=isa), Training(1.0, update)
+    lesson = Lesson(network, training, gradient)
+    together = run(kernel, lesson, lanes)
+    together[[0]].assert_same(run(kernel, lesson, lanes[[0]]))
+    together[[1]].assert_same(run(kernel, lesson, lanes[[1]]))
 
 
 @every_isa
