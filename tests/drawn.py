@@ -28,6 +28,7 @@ When = Literal["none", "end", "some", "all", "mixed"]
 WIRINGS: tuple[Wiring, ...] = CELL_WIRINGS
 SIMPLE: tuple[Wiring, ...] = ("full", "direct", "united")
 BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
+UNGATED: tuple[BiasScheme, ...] = ("none", "hidden", "all")
 UPDATES: tuple[Update, ...] = get_args(Update)
 WHEN: tuple[When, ...] = get_args(When)
 BOUNDED = tuple(name for name, scale in SQUASHES.items() if scale is not None)
@@ -75,7 +76,7 @@ def simple_networks(
 ) -> Network:
     """Small networks of simple units in every wiring that kernels know, and every bias scheme."""
     n_outputs = draw(outputs)
-    wiring, bias = draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(["none", "hidden", "all"]))
+    wiring, bias = draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(UNGATED))
     units = draw(st.integers(n_outputs if wiring == "united" else 1, n_outputs + 4))
     cell = Simple(units, draw(st.sampled_from(["logistic", "tanh"])))
     return Network(draw(inputs), n_outputs, cell, wiring=wiring, bias=bias)
