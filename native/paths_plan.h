@@ -59,7 +59,9 @@ struct PathPlan {
     depth = job.rule == Rule::truncated ? 1 : job.depth == 0 ? longest : job.depth;
     depth = depth < longest ? depth : longest;
     stride = job.rule == Rule::bptt && job.depth > 0 ? job.stride : job.rule == Rule::bptt ? 0 : 1;
-    slots = way == Way::back ? 2 * round_up(depth, kChunk) + 2 * kChunk : kChunk;
+    const Index sliding = 2 * round_up(depth, kChunk) + 2 * kChunk;
+    const Index whole = round_up(longest, kChunk);
+    slots = way != Way::back ? kChunk : sliding < whole ? sliding : whole;
     inputs = plan.gathered ? plan.I : 0;
     M = inputs + plan.S + 1;
     n = plan.U + (s.memory() ? plan.C : 0);

@@ -29,8 +29,8 @@ NETS: Mapping[str, tuple[Network, Training]] = {
 _NET = Reading(
     "network, training",
     "one rate and one initial range for all gradients",
-    "for memory cells those of row 4-1; for simple units 0.1 and [-0.3, 0.3]: with back-propagation "
-    "none of 16 trials learned within 100,000 sequences at this rate, nor at 0.02",
+    "for memory cells those of row 4-1; for simple units 0.1 and [-0.3, 0.3]: with "
+    "back-propagation none of 16 trials learned within 100,000 sequences at this rate, nor at 0.02",
 )
 
 GRADIENT_ROWS: Mapping[str, Experiment] = {

@@ -16,8 +16,8 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     **GRADIENT_ROWS,
     VOWELS.name: VOWELS,
 }
-"""Every experiment by its name: the paper's LSTM rows in its order, its rivals, every gradient on one
-task, then real data."""
+"""Every experiment by its name: the paper's LSTM rows in its order, its rivals, every gradient
+on one task, then real data."""
 
 TOUR: tuple[tuple[str, int], ...] = (
     ("3a-1", 10),

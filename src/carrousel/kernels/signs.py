@@ -56,9 +56,11 @@ def draw_seeds(
 
     Lanes without a generator draw from a fixed one.
     """
+    if gradient.kind != "uoro":
+        return [np.zeros(0, np.uint64)] * len(data)
     seeds = []
     for lane, part in enumerate(data):
-        count = len(part) if part is not None and gradient.kind == "uoro" else 0
+        count = 0 if part is None else len(part)
         rng = rngs[lane] if rngs is not None else np.random.default_rng(lane)
         seeds.append(rng.integers(2**64, size=count, dtype=np.uint64))
     return seeds
