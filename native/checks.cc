@@ -77,6 +77,7 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
     add(ranges, lane.weights, weight_count(job.shape));
     for (float* column : {lane.max_abs, lane.sum_abs, lane.sum_sq})
       add(ranges, column, lane.n_sequences);
+    add(ranges, lane.seeds, lane.n_sequences);
     add(ranges, lane.outputs, lane.n_targets * job.shape.outputs);
   }
   const auto by_begin = [](const Range& a, const Range& b) { return a.begin < b.begin; };

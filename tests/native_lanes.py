@@ -21,6 +21,7 @@ class Lanes:
     rates: np.ndarray
     cells_from: np.ndarray
     data: list[Sequences | None]
+    seeds: Sequence[int] = range(64)
 
     # Up to 30 steps: the kernels take time in chunks of 8, so some sequences span several.
     @staticmethod
@@ -34,7 +35,8 @@ class Lanes:
 
     def __getitem__(self, order: Sequence[int] | np.ndarray) -> Lanes:
         data = [self.data[lane] for lane in order]
-        return Lanes(self.weights[order], self.rates[order], self.cells_from[order], data)
+        seeds = [self.seeds[lane] for lane in order]
+        return Lanes(self.weights[order], self.rates[order], self.cells_from[order], data, seeds)
 
 
 @dataclass
@@ -65,5 +67,6 @@ def run(kernel: NativeKernel, lesson: Lesson, lanes: Lanes) -> Outcome:
     weights, args = lanes.weights.copy(), (lanes.cells_from, lanes.data)
     outputs = kernel.predict(network, training, weights, *args)
     np.testing.assert_array_equal(weights, lanes.weights)
-    errors = kernel.learn(network, training, weights, lanes.rates, *args, gradient)
+    rngs = [np.random.default_rng(seed) for seed in lanes.seeds[: len(lanes.data)]]
+    errors = kernel.learn(network, training, weights, lanes.rates, *args, gradient, rngs)
     return Outcome(weights, [None if e is None else np.array(tuple(e)) for e in errors], outputs)

@@ -115,12 +115,49 @@ def test_other_arguments(name, value):
         ("rtrl", 0, 2, "step"),
         ("truncated", 1, 1, "step"),
         ("truncated", 0, 2, "step"),
+        ("snap", 1, 1, "step"),
+        ("snap", 0, 2, "step"),
+        ("uoro", 1, 1, "step"),
+        ("uoro", 0, 2, "step"),
     ],
 )
 @pytest.mark.parametrize("layer", ["memory", "simple"])
 def test_gradients_that_do_not_exist(layer, gradient, depth, stride, update):
     call = fresh() if layer == "memory" else simple()
     call.update(gradient=gradient, depth=depth, stride=stride, update=update)
+    refused(call)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        *(None, "none", 1),
+        *(np.zeros(n, np.uint64) for n in (0, 1)),
+        *(np.zeros(shape, kind) for shape, kind in ((99, np.int64), ((1, 1), np.uint64))),
+    ],
+)
+def test_seeds_of_random_signs(seeds):
+    """One for each sequence, or the lane is refused; absent ones too."""
+    call = fresh()
+    call.update(gradient="uoro", depth=0, stride=1)
+    refused(call)
+    counts = [None if lane is None else len(lane["offsets"]) - 1 for lane in call["data"]]
+    for lane, count in zip(call["data"], counts, strict=True):
+        if lane is not None:
+            lane["seeds"] = np.zeros(count, np.uint64)
+    run(call)
+    next(lane for lane in call["data"] if lane is not None and len(lane["offsets"]) > 2)[
+        "seeds"
+    ] = seeds
+    refused(call)
+
+
+def test_blocks_too_large_for_snap():
+    call = fresh()
+    call["shape"].update(blocks=1, block_size=65)
+    call.update(gradient="snap", depth=0, stride=1, data=[])
+    call.update({name: call[name][:0] for name in ("rates", "cells_from")})
+    call["weights"] = np.zeros((0, count_of(call["shape"])), np.float32)
     refused(call)
 
 

@@ -111,12 +111,15 @@ def test_one_call_may_be_split_into_several(lesson, kind, parts, begin, isa, see
     at_once = drawn_weights(network, rng)
     in_parts = at_once.copy()
     start = np.array([begin])
-    [expected] = kernel.learn(network, training, at_once, rates, start, [whole], gradient)
+    rngs = [np.random.default_rng(seed)], [np.random.default_rng(seed)]
+    args = rates, start, [whole], gradient, rngs[0]
+    [expected] = kernel.learn(network, training, at_once, *args)
     done, found = 0, []
     for part in parts:
         left = np.array([max(begin - done, 0)])
         piece = whole[done : done + part]
-        [errors] = kernel.learn(network, training, in_parts, rates, left, [piece], gradient)
+        args = rates, left, [piece], gradient, rngs[1]
+        [errors] = kernel.learn(network, training, in_parts, *args)
         found.append(errors)
         done += part
     assert expected is not None
