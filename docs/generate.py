@@ -4,7 +4,8 @@
 
 ``docs/runs`` is the store of a real run (``carrousel reproduce --all --out docs/runs``);
 ``docs/speed.json`` what ``make bench ARGS='--save docs/speed.json'`` measured. From them come
-``docs/results.md`` and the two tables of ``README.md``.
+``docs/results.md``, ``docs/rivals.md`` and the two tables of ``README.md``; ``docs/gradients.json``
+is what ``python benchmarks/gradients.py --save docs/gradients.json`` measured.
 """
 
 from __future__ import annotations
@@ -14,52 +15,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rivals_page import figures, rivals_in_short, rivals_page, table
+
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
 from carrousel.experiments.report import Report, collect, markdown
-from carrousel.experiments.rivals import RIVAL_ROWS
 from carrousel.experiments.store import Store
 
 ROOT = Path(__file__).parents[1]
 UNDISTURBED = 0.95
 """Share of the time that a contender must have held its core for the wall clock to be fair."""
 
-RIVALS = """What the paper sets beside LSTM, and what random guessing solves (`carrousel reproduce
---rivals`). A dash in "solved" means that the row's run had not begun when this table was made.
-Figures of Table 1 are quoted there from other papers; guesses are those of Schmidhuber, Hochreiter
-& Bengio (2001), see [derivations/guessing.md](derivations/guessing.md)."""
-
 RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
-
-
-def table(heads: list[str], rows: list[list[str]], text_columns: int) -> str:
-    """A Markdown table whose first columns hold text and whose others hold figures."""
-    rule = [":--" if i < text_columns else "--:" for i in range(len(heads))]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
-
-
-def figures(report: Report, name: str) -> tuple[str, str, str]:
-    """What an experiment came to: solved, sequences to success, and guesses if it counts them.
-
-    Of a run that has not ended, no mean is given: the quick trials end first.
-    """
-    entries = {entry.experiment.name: entry for entry in report.entries if entry.trials}
-    if name not in entries:
-        return words.ABSENT, words.ABSENT, words.ABSENT
-    summary = entries[name].summary
-    if not entries[name].complete:
-        return f"{words.solved(summary)} so far", words.ABSENT, words.ABSENT
-    guesses = words.number(summary.measures.get("guesses"))
-    return words.solved(summary), words.mean_sequences(summary), guesses
+GRADIENTS = ROOT / "docs" / "gradients.json"
 
 
 def results_table(report: Report) -> str:
     """Every LSTM row, and real data: ours beside the paper's."""
+    entries = {entry.experiment.name: entry for entry in report.entries if entry.trials}
     rows = []
     for name, experiment in EXPERIMENTS.items():
-        if name in RIVAL_ROWS:
+        if "/" in name:
             continue
-        ours, published = figures(report, name), experiment.published
+        ours, published = figures(entries, name), experiment.published
         rows.append(
             [
                 name,
@@ -71,26 +49,6 @@ def results_table(report: Report) -> str:
         )
     heads = ["row", "task", "solved", "paper", "sequences to success", "paper", "given up after"]
     return table(heads, rows, text_columns=2)
-
-
-def rivals_table(report: Report) -> str:
-    """Every rival row, ours beside the paper's."""
-    rows = []
-    for name, experiment in RIVAL_ROWS.items():
-        solved, sequences, guesses = figures(report, name)
-        published = experiment.published
-        rows.append(
-            [
-                *(name, experiment.title, experiment.learner),
-                *(solved, words.percent(published.success_percent)),
-                *(sequences, words.number(published.sequences)),
-                *(guesses, words.number(published.others.get("guesses"))),
-                words.number(experiment.budget),
-            ]
-        )
-    heads = ["row", "task", "learner", "solved", "paper", "sequences to success", "paper"]
-    heads += ["guesses", "published", "given up after"]
-    return table(heads, rows, text_columns=3)
 
 
 def speed_table(measured: dict[str, Any]) -> str:
@@ -140,8 +98,12 @@ def documents() -> dict[Path, str]:
         report = collect(store, EXPERIMENTS)
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(encoding="utf-8"), "results", results_table(report))
-    rivals = f"\n## Rivals\n\n{RIVALS}\n\n{rivals_table(report)}\n"
-    found = {ROOT / "docs" / "results.md": markdown(report).rstrip() + "\n" + rivals}
+    text = replaced(text, "rivals", rivals_in_short(report))
+    gradients = json.loads(GRADIENTS.read_text("utf-8")) if GRADIENTS.exists() else None
+    found = {
+        ROOT / "docs" / "results.md": markdown(report),
+        ROOT / "docs" / "rivals.md": rivals_page(report, gradients),
+    }
     if SPEED.exists():
         text = replaced(text, "speed", speed_table(json.loads(SPEED.read_text(encoding="utf-8"))))
     return {readme: text, **found}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from carrousel.contracts import Cell as Cell
+from carrousel.contracts import Gradient as Gradient
 from carrousel.contracts import Network as Network
+from carrousel.contracts import Simple as Simple
 from carrousel.contracts import Training as Training
 from carrousel.sequences import Sequences as Sequences
 
-__all__ = ["Cell", "Network", "Sequences", "Training"]
+__all__ = ["Cell", "Gradient", "Network", "Sequences", "Simple", "Training"]
