@@ -49,7 +49,8 @@ SLOW = """
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_signals(tmp_path, number):
     words = ("reproduce", "4-1", "--trials", "25", "--out", "o", "--json")
-    running = python(SLOW, *words, cwd=tmp_path)
+    held = SLOW.replace("0.05", "0.05 if progress.trials_done < 4 else 60")  # until the signal
+    running = python(held, *words, cwd=tmp_path)
     kept = tmp_path / "o"
     while running.poll() is None and ended(kept) < 2:
         time.sleep(0.01)
