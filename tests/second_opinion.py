@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from carrousel.contracts import SQUASHES, Network, Training
+from carrousel.contracts import SQUASHES, Cell, Network, Training
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
@@ -71,6 +71,7 @@ def play(
     Only analytic functions are used, so that weights may be complex.
     """
     cell, parts = network.cell, parts_of(network, flat)
+    assert isinstance(cell, Cell)
     B, C, size = cell.blocks, cell.n_cells, cell.block_size
     y: np.ndarray = start.y
     s: np.ndarray = start.s
@@ -174,8 +175,9 @@ def backwards(
     there; at every step a share of it leaves through the cell input and the input gate, changes the
     weights into those units and ends.
     """
-    cell, size = network.cell, network.cell.block_size
-    found = np.zeros_like(flat)
+    cell = network.cell
+    assert isinstance(cell, Cell)
+    size, found = cell.block_size, np.zeros_like(flat)
     change, parts = parts_of(network, found), parts_of(network, flat)
     inside = np.zeros(cell.n_cells)  # e_s, gathered from all later steps
     for t in reversed(range(len(tape))):

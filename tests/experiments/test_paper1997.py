@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carrousel.contracts import Experiment
+from carrousel.contracts import Cell, Experiment
 from carrousel.experiments import EXPERIMENTS, TOUR
 from carrousel.experiments.lanes import plan_chunks
 from carrousel.experiments.paper1997 import LSTM_ROWS
@@ -103,6 +103,7 @@ def test_every_row_is_there_in_order():
 def test_networks_are_those_of_table_10(row: Experiment):
     blocks, size, inputs, outputs, weights, output_bias, input_bias, biased, rate = conditions(row)
     net, cell = row.network, row.network.cell
+    assert isinstance(cell, Cell)
     assert (cell.blocks, cell.block_size) == (blocks, size)
     assert (net.n_inputs, net.n_outputs) == (inputs, outputs)
     assert net.n_weights == weights == row.published.weights

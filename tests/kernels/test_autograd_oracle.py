@@ -20,6 +20,7 @@ def squash(kind: str, x):
 def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np.ndarray:
     """Minus the gradient ``[W]`` over a batch, with ``detach`` where the paper truncates."""
     cell = network.cell
+    assert isinstance(cell, Cell)
     B, C, size = cell.blocks, cell.n_cells, cell.block_size
     leaf = torch.tensor(flat, dtype=torch.float64, requires_grad=True)
     parts = {name: leaf[p.start : p.stop].reshape(p.shape) for name, p in network.layout.items()}
