@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import doctest
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,15 +13,23 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.tasks.lags import NoiseFreeLag
 
+Squasher = Literal["logistic", "tanh"]
+BiasScheme = Literal["none", "hidden", "all"]
 
-def lag_net(p: int, units: int = 1, wiring: str = "direct") -> Network:
-    return Network(p + 1, p + 1, Simple(units), wiring=wiring, init=Init(0.2))  # type: ignore[arg-type]
+
+def lag_net(p: int, units: int = 1, f: Squasher = "logistic", bias: BiasScheme = "none") -> Network:
+    return Network(p + 1, p + 1, Simple(units, f), wiring="direct", bias=bias, init=Init(0.2))
 
 
 def started(
-    p: int = 4, lanes: int = 1, units: int = 1, training: ChunkerTraining | None = None
+    p: int = 4,
+    lanes: int = 1,
+    units: int = 1,
+    training: ChunkerTraining | None = None,
+    f: Squasher = "logistic",
+    bias: BiasScheme = "none",
 ) -> ChunkerLearner:
-    learner = ChunkerLearner(lag_net(p, units), training or ChunkerTraining(), lanes)
+    learner = ChunkerLearner(lag_net(p, units, f, bias), training or ChunkerTraining(), lanes)
     for lane in range(lanes):
         learner.begin(lane, np.random.default_rng(lane))
     return learner
@@ -44,7 +53,7 @@ class PlainNet:
 
     def __init__(self, network: Network, flat: np.ndarray, depth: int) -> None:
         self.w = {name: v.copy() for name, v in network.views(flat.astype(float)).items()}
-        self.depth = depth
+        self.depth, self.tanh = depth, network.cell == Simple(network.cell.n_units, "tanh")
         self.reset()
 
     def reset(self) -> None:
@@ -53,10 +62,10 @@ class PlainNet:
 
     def step(self, x: np.ndarray) -> None:
         before = self.h
-        self.h = 1 / (
-            1 + np.exp(-self.w["hidden_inputs"] @ x - self.w["hidden_recurrent"] @ before)
-        )
-        net = self.w["output_cells"] @ self.h
+        net = self.w["hidden_inputs"] @ x + self.w["hidden_recurrent"] @ before
+        net = net + self.w.get("hidden_bias", 0.0)
+        self.h = np.tanh(net) if self.tanh else 1 / (1 + np.exp(-net))
+        net = self.w["output_cells"] @ self.h + self.w.get("output_bias", 0.0)
         net = net + self.w["output_inputs"] @ x if "output_inputs" in self.w else net
         self.y = 1 / (1 + np.exp(-net))
         self.tape = [*self.tape, (x, before, self.h)][-self.depth :]
@@ -69,8 +78,12 @@ class PlainNet:
         change["output_cells"] += np.outer(delta, self.h)
         if "output_inputs" in self.w:
             change["output_inputs"] += np.outer(delta, x)
+        if "output_bias" in self.w:
+            change["output_bias"] += delta
         for x, before, h in reversed(self.tape):
-            theta = back * h * (1 - h)
+            theta = back * (1 - h * h if self.tanh else h * (1 - h))
+            if "hidden_bias" in self.w:
+                change["hidden_bias"] += theta
             change["hidden_inputs"] += np.outer(theta, x)
             change["hidden_recurrent"] += np.outer(theta, before)
             back = self.w["hidden_recurrent"].T @ theta
@@ -98,16 +111,16 @@ def plain(learner: ChunkerLearner, data: Sequences, state: dict[str, np.ndarray]
                 count += 1
                 c.step(np.concatenate([eye[symbol], code(t)]))
             a.step(eye[symbol])
-            seen = {"nothing": [], "hidden": c.h, "hidden+outputs": np.concatenate([c.h, c.y])}
+            h = (1 + c.h) / 2 if c.tanh else c.h  # as a number from 0 to 1, as outputs are
+            seen = {"nothing": [], "hidden": h, "hidden+outputs": np.concatenate([h, c.y])}
             error = a.y - np.concatenate([a.y[:O], seen[training.predict]])
-            error[O:] *= training.state_weight
             if t in goals:
                 error[:O] = a.y[:O] - np.eye(O)[goals[t]]
             surprise = t not in goals or np.abs(error[:O]).max() >= training.threshold
             a.learn(error, training.rate)
             if t in goals and surprise:
-                rate = training.rate if training.chunker_rate is None else training.chunker_rate
-                c.learn(c.y - np.concatenate([np.eye(O)[goals[t]], code(t + 1)]), rate)
+                aim = np.concatenate([np.eye(O)[goals[t]], code(t + 1)])
+                c.learn(c.y - aim, training.rate)
         surprises.append(count)
     return a.w, c.w, surprises
 
@@ -115,16 +128,19 @@ def plain(learner: ChunkerLearner, data: Sequences, state: dict[str, np.ndarray]
 TRAININGS = [
     ChunkerTraining(threshold=0.5),
     ChunkerTraining(rate=0.5, predict="hidden+outputs", time_code=3, depth=2),
-    ChunkerTraining(predict="nothing", chunker_rate=0.2),
-    ChunkerTraining(chunker_wiring="full", state_weight=3.0, depth=5),
+    ChunkerTraining(predict="nothing"),
+    ChunkerTraining(chunker_wiring="full", depth=5),
 ]
 
 
 @pytest.mark.parametrize("targets", ["next", "end"])
 @pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize(
+    ("f", "bias"), [("logistic", "none"), ("logistic", "all"), ("tanh", "all")]
+)
 @pytest.mark.parametrize("training", TRAININGS)
-def test_it_does_what_the_algorithm_says(training, units, targets):
-    learner = started(units=units, training=training)
+def test_it_does_what_the_algorithm_says(training, f, bias, units, targets):
+    learner = started(units=units, training=training, f=f, bias=bias)
     data = ragged(3, 40, targets=targets)
     below, above, surprises = plain(learner, data, learner.state(0))
     learner.learn([data])
@@ -175,15 +191,18 @@ def test_the_mean_is_over_the_last_100_sequences():
     assert learner.measures(0)["surprises"] == pytest.approx((99 + end.lengths[-1]) / 100)
 
 
+@pytest.mark.parametrize("f", ["logistic", "tanh"])
 @pytest.mark.parametrize("predict", ["hidden", "hidden+outputs"])
-def test_the_automatizer_learns_the_state_of_the_chunker(predict):
+def test_the_automatizer_learns_the_state_of_the_chunker(predict, f):
+    """A symmetric unit's state, which may be below 0, is predicted by an output all the same."""
     training = ChunkerTraining(threshold=2.0, predict=predict, rate=2.0)
-    learner = started(units=2, training=training)
+    learner = started(units=2, training=training, f=f)
     data = Sequences.from_lists([[3, 0, 1, 2]], [[0, 1, 2]], n_inputs=5, n_outputs=5)
     for _ in range(400):
         learner.learn([data])
     above, below = learner.chunker, learner.automatizer  # as the last step left them
-    state = np.concatenate([above.h[0], above.y[0]] if predict != "hidden" else [above.h[0]])
+    hidden = (1 + above.h[0]) / 2 if f == "tanh" else above.h[0]
+    state = np.concatenate([hidden, above.y[0]] if predict != "hidden" else [hidden])
     np.testing.assert_allclose(below.y[0, 5:], state, atol=0.02)
 
 
@@ -276,16 +295,18 @@ def test_weights_that_diverge_show_in_the_errors():
     assert np.isfinite(good.sum_sq).all()
 
 
-def test_a_short_lag_is_bridged():
-    """Experiment 2a with p = 4: most of eight trials are right at every step."""
-    training = ChunkerTraining(chunker_rate=4.0, state_weight=3.0, chunker_wiring="full")
-    task, lanes = NoiseFreeLag(4), 8
-    learner = started(lanes=lanes, training=training)
+@pytest.mark.parametrize(("predict", "least", "most"), [("hidden", 6, 8), ("nothing", 0, 0)])
+def test_it_is_the_chunker_that_bridges_a_lag(predict, least, most):
+    """Experiment 2a with p = 6: most of eight trials are right at every step, where the
+    automatizer alone, whose errors reach back three steps, never is."""
+    training = ChunkerTraining(rate=2.0, predict=predict, chunker_wiring="full")
+    task, lanes = NoiseFreeLag(6), 8
+    learner = started(6, lanes, training=training)
     rngs = [np.random.default_rng([1, lane]) for lane in range(lanes)]
-    learner.learn([task.sample(rng, 1600) for rng in rngs])
+    learner.learn([task.sample(rng, 1800) for rng in rngs])
     both = task.test(rngs[0], 2)
     solved = [task.correct(np.array(out), both).all() for out in learner.predict([both] * lanes)]
-    assert np.count_nonzero(solved) >= 5, solved
+    assert least <= np.count_nonzero(solved) <= most, solved
 
 
 def test_it_is_a_learner_whose_memory_does_not_depend_on_time():
@@ -325,7 +346,7 @@ def test_what_is_no_network_and_no_setting():
     "setting",
     [
         {"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"time_code": -1},
-        {"chunker_rate": float("nan")}, {"state_weight": -1.0},
+        {"rate": float("nan")}, {"time_code": 33},
     ],
 )  # fmt: skip
 def test_settings_out_of_range(setting):

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from carrousel.contracts import Errors, Network
+from carrousel.contracts import Errors, Network, Simple
 from carrousel.learners.chunker_data import Round, Tally, check_data, rounds
 from carrousel.learners.chunker_nets import LaneNets, Lanes, check_network, lanes_where
 from carrousel.networks import initial_weights
@@ -24,14 +24,12 @@ class ChunkerTraining:
     """Settings of :class:`ChunkerLearner`.
 
     Args:
-        rate: learning rate of the automatizer.
+        rate: learning rate of both nets.
         threshold: an input was predicted if every output was off by less than this. The paper
             prints no figure.
         depth: time steps that an error flows back over, its own included, in both nets.
         predict: which part of the chunker's state the automatizer learns to predict as well:
             its ``"hidden"`` units (1997), ``"hidden+outputs"`` (1992), or ``"nothing"``.
-        state_weight: weight of those errors beside the errors of the next input.
-        chunker_rate: learning rate of the chunker; None for the same.
         chunker_wiring: ``"full"`` takes the chunker's connections from inputs to outputs away.
             With them it can foretell the next surprise from the last one past its hidden units,
             which then hold nothing that the automatizer could learn from.
@@ -43,8 +41,6 @@ class ChunkerTraining:
     threshold: float = 0.25
     depth: int = 3
     predict: Literal["nothing", "hidden", "hidden+outputs"] = "hidden"
-    state_weight: float = 1.0
-    chunker_rate: float | None = None
     chunker_wiring: Literal["same", "full"] = "same"
     time_code: int = 0
 
@@ -53,10 +49,7 @@ class ChunkerTraining:
         check_number("threshold", self.threshold, above=0.0)
         check_int("depth", self.depth, minimum=1, maximum=1000)
         check_choice("predict", self.predict, ("nothing", "hidden", "hidden+outputs"))
-        check_number("state_weight", self.state_weight, least=0.0)
         check_choice("chunker_wiring", self.chunker_wiring, ("same", "full"))
-        if self.chunker_rate is not None:
-            check_number("chunker_rate", self.chunker_rate, least=0.0)
         check_int("time_code", self.time_code, minimum=0, maximum=32)
 
 
@@ -81,7 +74,12 @@ class ChunkerLearner:
     An input whose step before had no target was not predicted, so it is a surprise too, from which
     C does not learn. For other targets than the next input (classes, say), it is these that A and C
     predict, and a missed one hands up the input that follows it. Activations of both nets start at
-    zero with each sequence.
+    zero with each sequence. Outputs lie between 0 and 1, so a hidden unit ``h`` of C that lies
+    between -1 and 1 (``Simple(n, "tanh")``) is predicted as ``(h + 1) / 2``.
+
+    Give the network biases: without them, the hidden units of both nets learn first to be what
+    holds all outputs down, and are saturated when the chunker has something to say. See
+    ``docs/derivations/chunker.md``.
 
     Args:
         network: both nets, simple units wired ``"direct"`` or ``"full"``; the automatizer gets one
@@ -106,6 +104,7 @@ class ChunkerLearner:
         if not isinstance(training, ChunkerTraining):
             raise SettingError(f"training is {training!r}, expected a ChunkerTraining")
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
+        self._symmetric = isinstance(network.cell, Simple) and network.cell.f == "tanh"
         code = training.time_code
         above = replace(
             network,
@@ -149,7 +148,6 @@ class ChunkerLearner:
         training, O, B = self.training, self.network.n_outputs, self.n_lanes  # noqa: E741
         below, above = self.automatizer, self.chunker
         H, T = above.n_hidden, data.n_steps
-        chunker_rate = training.rate if training.chunker_rate is None else training.chunker_rate
         all_errors = np.zeros((T, B, O), below.dtype)
         surprising = np.ones(B, bool)
         counts = np.zeros(B, np.int64)
@@ -168,11 +166,10 @@ class ChunkerLearner:
             if aimed is not None:
                 goal[~(aimed if lanes is None else aimed[lanes])] = 0.0
             if training.predict != "nothing":
-                error[:, O : O + H] -= above.h if lanes is None else above.h[lanes]
+                hidden = above.h if lanes is None else above.h[lanes]
+                error[:, O : O + H] -= 0.5 * (hidden + 1.0) if self._symmetric else hidden
             if training.predict == "hidden+outputs":
                 error[:, O + H :] -= above.y if lanes is None else above.y[lanes]
-            if training.state_weight != 1.0:
-                error[:, O:] *= training.state_weight
             whole = slice(None) if lanes is None else lanes
             all_errors[t, whole] = goal
             below.learn(lanes, error, training.rate)
@@ -184,7 +181,7 @@ class ChunkerLearner:
             else:
                 surprising = missed
             if missed.any():
-                self._teach_chunker(data, t, lanes_where(missed, lanes), chunker_rate)
+                self._teach_chunker(data, t, lanes_where(missed, lanes))
         tally.note(all_errors, data)
         begun = slice(None) if data.here[0] is None else data.here[0]
         self._surprises[begun, self._seen[begun] % RECENT] = counts[begun]
@@ -199,12 +196,12 @@ class ChunkerLearner:
             values = code if values is None else np.concatenate([values, code], axis=1)
         return rows, values
 
-    def _teach_chunker(self, data: Round, t: int, lanes: Lanes, rate: float) -> None:
+    def _teach_chunker(self, data: Round, t: int, lanes: Lanes) -> None:
         error = self.chunker.y.copy() if lanes is None else self.chunker.y[lanes]
         data.miss(t, lanes, error[:, : self.network.n_outputs])
         if self.training.time_code:
             error[:, self.network.n_outputs :] -= self._code(t + 1)
-        self.chunker.learn(lanes, error, rate)
+        self.chunker.learn(lanes, error, self.training.rate)
 
     def _code(self, t: int) -> np.ndarray:
         """Binary digits of a time step."""
