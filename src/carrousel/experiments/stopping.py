@@ -176,7 +176,7 @@ class TestSet:
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
         """Count the training sequences; what was wrong among them does not matter."""
-        memory["seen"] = memory["seen"] + len(errors.max_abs)
+        memory["seen"] = np.array(memory["seen"] + len(errors.max_abs))
         return None
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:

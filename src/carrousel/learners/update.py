@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from carrousel.shapes import Int
 
-
-def words_of(rng: np.random.Generator) -> Int[np.ndarray, " words"]:
+def words_of(rng: np.random.Generator) -> np.ndarray:
     """Write down where a generator of NumPy's SFC64 stands: six words of 64 bits.
 
     Args:
@@ -24,7 +22,7 @@ def words_of(rng: np.random.Generator) -> Int[np.ndarray, " words"]:
     return np.concatenate([state["state"]["state"], half])
 
 
-def generator_of(words: Int[np.ndarray, " words"]) -> np.random.Generator:
+def generator_of(words: np.ndarray) -> np.random.Generator:
     """Return a generator that stands where :func:`words_of` found one.
 
     Args:
