@@ -49,8 +49,8 @@ million steps, each of which computes 101 logistic outputs: the hidden unit's se
 weights that one symbol touches are the lesser part. The last two columns say what a trial's share
 of a core's time was (up to sixteen run side by side), and what the paper's number of trials takes
 at that rate. RTRL and BPTT with p = 100 ran fewer trials than the paper's 18, each with the full
-budget. The chunker's rows depart from the printed net in two declared ways, without which it solved nothing:
-see `carrousel show 2a/chunker`.
+budget. The chunker's rows depart from the printed net in two declared ways, without which it solved
+nothing: see `carrousel show 2a/chunker`.
 """
 
 GUESSING = """
