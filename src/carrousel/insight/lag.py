@@ -16,7 +16,7 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network
 from carrousel.kernels.reference_layers import Step, Weights, forward, logistic
-from carrousel.kernels.reference_paths import balance, reachable
+from carrousel.kernels.reference_paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, Float, SettingError
@@ -162,13 +162,10 @@ def _rank_one(run: _Run, rng: np.random.Generator | Signs) -> dict[int, np.ndarr
     """UORO: the estimate is a sum over steps, each scaled by all that came after."""
     if isinstance(rng, Signs):
         rng.begin()
-    q, whole, added = np.zeros_like(run.error), np.zeros(0), list[np.ndarray]()
+    q, whole, added = np.zeros_like(run.error), None, list[np.ndarray]()
     for step in run.steps:
         signs = rng.choice(np.array([-1.0, 1.0]), len(q))
-        carried, by_net = step.jacobian(run.recurrent) @ q, signs @ step.by_net
-        immediate = np.outer(by_net, step.sources)
-        before = whole if added else np.zeros_like(immediate)
-        r0, r1 = balance(before, carried), balance(immediate, signs)
-        q, whole = r0 * carried + r1 * signs, before / r0 + immediate / r1
-        added = [share / r0 for share in added] + [by_net / r1]
+        jacobian = step.jacobian(run.recurrent)
+        q, whole, kept, share = rank_one(step, jacobian, q, whole, signs)
+        added = [before / kept for before in added] + [share]
     return {lag: (run.error @ q) * share for lag, share in enumerate(reversed(added))}

@@ -175,13 +175,8 @@ class RankOne:
         """One time step; return what outputs see of the hidden layer, ``[R]``."""
         now = self._path.step(w, x)
         signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self._path.n)
-        carried = now.jacobian(w.recurrent(self._path.network)) @ self._q
-        immediate = np.outer(signs @ now.by_net, now.sources)
-        before = np.zeros_like(immediate) if self._w is None else self._w
-        r0 = balance(before, carried)
-        r1 = balance(immediate, signs)
-        self._q = r0 * carried + r1 * signs
-        self._w = before / r0 + immediate / r1
+        jacobian = now.jacobian(w.recurrent(self._path.network))
+        self._q, self._w, _, _ = rank_one(now, jacobian, self._q, self._w, signs)
         return self._path.y[self._path.read]
 
     def meet(self, back: Float[np.ndarray, " R"]) -> None:
@@ -193,6 +188,27 @@ class RankOne:
         """Return the estimate ``[H, S]`` for the errors met: it is known at once."""
         ready, self._ready = self._ready, None
         return ready
+
+
+def rank_one(
+    step: Step,
+    jacobian: np.ndarray,
+    q: Float[np.ndarray, " n"],
+    w: Float[np.ndarray, "H S"] | None,
+    signs: Float[np.ndarray, " n"],
+) -> tuple[np.ndarray, np.ndarray, np.floating | float, np.ndarray]:
+    """One step of :class:`RankOne` from its factors ``q`` and ``w`` (None before the first).
+
+    Returns:
+        the new factors; what the old ``w`` was divided by; and what this step put into the new
+        one, by net inputs ``[H]``.
+    """
+    carried, by_net = jacobian @ q, signs @ step.by_net
+    immediate = np.outer(by_net, step.sources)
+    before = np.zeros_like(immediate) if w is None else w
+    r0 = balance(before, carried)
+    r1 = balance(immediate, signs)
+    return r0 * carried + r1 * signs, before / r0 + immediate / r1, r0, by_net / r1
 
 
 def balance(weights: np.ndarray, state: np.ndarray) -> np.floating | float:

@@ -11,6 +11,7 @@ from carrousel.learners.cascade_batch import keys_of, packed
 from carrousel.learners.cascade_lane import Answers, Lane
 from carrousel.learners.cascade_lane import CascadeTraining as CascadeTraining
 from carrousel.learners.cascade_train import Phase as Phase
+from carrousel.learners.update import check_lane, check_parts
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError, ShapeError, check_int
 
@@ -145,15 +146,10 @@ class CascadeLearner:
         return sum(known.nbytes for known in self._asked.values())
 
     def _lane(self, lane: int) -> Lane:
-        if not 0 <= lane < self.n_lanes:
-            raise SettingError(f"lane is {lane}, expected 0..{self.n_lanes - 1}")
-        return self._lanes[lane]
+        return self._lanes[check_lane(lane, self.n_lanes)]
 
     def _check(self, data: Sequence[Sequences | None]) -> None:
-        if len(data) != self.n_lanes:
-            raise ShapeError(
-                f"data has {len(data)} parts for {self.n_lanes} lanes; pass None for idle lanes"
-            )
+        check_parts(data, self.n_lanes)
         wanted = self.network.n_inputs, self.network.n_outputs
         for lane, part in enumerate(data):
             if part is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from carrousel.contracts import Errors, Network
 from carrousel.learners.chunker_nets import Lanes
+from carrousel.learners.update import check_parts
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, Float, Int, ShapeError
 
@@ -81,10 +82,7 @@ def check_data(network: Network, n_lanes: int, data: Sequence[Sequences | None])
         ShapeError: there is not one part for each lane, or a part has another width.
         DataError: contents are not finite or off the alphabet, or kinds are mixed.
     """
-    if len(data) != n_lanes:
-        raise ShapeError(
-            f"data has {len(data)} parts for {n_lanes} lanes; pass None for idle lanes"
-        )
+    check_parts(data, n_lanes)
     kinds = set()
     for lane, part in enumerate(data):
         if part is None:

@@ -10,6 +10,7 @@ import numpy as np
 from carrousel.contracts import Errors, Network
 from carrousel.learners.chunker_data import Round, Tally, check_data, rounds
 from carrousel.learners.chunker_nets import LaneNets, check_network, lanes_where
+from carrousel.learners.update import check_lane
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError, check_int, check_number
@@ -166,9 +167,7 @@ class CompressorLearner:
         return sum(net.nbytes for net in self.levels)
 
     def _lane(self, lane: int) -> int:
-        if not 0 <= lane < self.n_lanes:
-            raise SettingError(f"lane is {lane}, expected 0..{self.n_lanes - 1}")
-        return lane
+        return check_lane(lane, self.n_lanes)
 
 
 def _run(

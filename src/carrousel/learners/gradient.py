@@ -8,10 +8,10 @@ import numpy as np
 
 from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Training
 from carrousel.kernels import default_kernel, gradient_numbers
-from carrousel.learners.update import generator_of, words_of
+from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError, ShapeError, check_int
+from carrousel.shapes import Float, SettingError, check_int
 
 MOST_BYTES = 2**36
 """Memory that all lanes of a learner may ask for between time steps: 64 GiB."""
@@ -145,15 +145,10 @@ class GradientLearner:
         return np.maximum(self.training.cells_added_after - self._seen, 0)
 
     def _lane(self, lane: int) -> int:
-        if not 0 <= lane < self.n_lanes:
-            raise SettingError(f"lane is {lane}, expected 0..{self.n_lanes - 1}")
-        return lane
+        return check_lane(lane, self.n_lanes)
 
     def _check(self, data: Sequence[Sequences | None]) -> None:
-        if len(data) != self.n_lanes:
-            raise ShapeError(
-                f"data has {len(data)} parts for {self.n_lanes} lanes; pass None for idle lanes"
-            )
+        check_parts(data, self.n_lanes)
 
 
 def _check(network: Network, training: Training, gradient: Gradient, n_lanes: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from carrousel.contracts import TRUNCATED, Errors, Kernel, Network, Simple, Training
 from carrousel.kernels import default_kernel
 from carrousel.learners.guess_run import run_outputs_last
-from carrousel.learners.update import generator_of, words_of
+from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import (
@@ -241,15 +241,10 @@ class GuessLearner:
         return self.kernel.predict(self._run_as, Training(rate=0.0), dense, from_first, data)
 
     def _lane(self, lane: int) -> int:
-        if not 0 <= lane < self.n_lanes:
-            raise SettingError(f"lane is {lane}, expected 0..{self.n_lanes - 1}")
-        return lane
+        return check_lane(lane, self.n_lanes)
 
     def _check(self, data: Sequence[Sequences | None]) -> None:
-        if len(data) != self.n_lanes:
-            raise ShapeError(
-                f"data has {len(data)} parts for {self.n_lanes} lanes; pass None for idle lanes"
-            )
+        check_parts(data, self.n_lanes)
         wanted = self.network.n_inputs, self.network.n_outputs
         for part in data:
             if part is None:

@@ -1,8 +1,12 @@
-"""What several learners share: random generators that travel as arrays."""
+"""What several learners share: checks of lanes, and random generators that travel as arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from carrousel.shapes import SettingError, ShapeError
 
 
 def words_of(rng: np.random.Generator) -> np.ndarray:
@@ -36,3 +40,18 @@ def generator_of(words: np.ndarray) -> np.random.Generator:
         "uinteger": int(words[-1]),
     }
     return rng
+
+
+def check_lane(lane: int, n_lanes: int) -> int:
+    """Return the number of a lane, or raise :class:`SettingError` where there is no such lane."""
+    if not 0 <= lane < n_lanes:
+        raise SettingError(f"lane is {lane}, expected 0..{n_lanes - 1}")
+    return lane
+
+
+def check_parts(data: Sequence[object], n_lanes: int) -> None:
+    """Raise :class:`ShapeError` unless there is one part of data, or None, for each lane."""
+    if len(data) != n_lanes:
+        raise ShapeError(
+            f"data has {len(data)} parts for {n_lanes} lanes; pass None for idle lanes"
+        )
