@@ -168,7 +168,7 @@ class Group : Rounds {
       } else {
         learn_by_step(t, steps, target);
       }
-      carry(steps);
+      Layer::carry(p_, steps);
       t += steps;
     }
     if (p_.learn) end_round();
@@ -180,13 +180,6 @@ class Group : Rounds {
     const Index left = length_ - t, most = left % kChunk ? left % kChunk : kChunk;
     const bool cut = p_.learn && !p_.accumulate && target - t < most;
     return cut ? target - t + 1 : most;
-  }
-
-  void carry(Index steps) {
-    if (!p_.shape.recurrent || steps == 0) return;
-    const vec* last = Forward::hidden(p_, steps);
-    vec* first = Forward::hidden(p_, 0);
-    for (Index u = 0; u < p_.U; ++u) first[u] = last[u];
   }
 
   Forward forward_;

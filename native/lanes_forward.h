@@ -41,11 +41,12 @@ inline void hidden_nets(const Plan& p, const vec* source, const vec* start) {
   });
 }
 
-struct Forward {
+// Where a hidden layer stands before and between steps.
+struct Layer {
   Squasher g, h;
   vec initial;  // activation of hidden units before the first step
 
-  explicit Forward(const Job& job)
+  explicit Layer(const Job& job)
       : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
 
   // Where the hidden units of the step before k stand among the sources.
@@ -56,6 +57,18 @@ struct Forward {
     if (p.shape.recurrent)
       for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
   }
+
+  // The last of `steps` steps of a chunk becomes the one before the next chunk.
+  static void carry(const Plan& p, Index steps) {
+    if (!p.shape.recurrent || steps == 0) return;
+    const vec* last = hidden(p, steps);
+    vec* first = hidden(p, 0);
+    for (Index u = 0; u < p.U; ++u) first[u] = last[u];
+  }
+};
+
+struct Forward : Layer {
+  using Layer::Layer;
 
   // Step k of the chunk. With Ragged, lanes that are not yet live keep their initial state.
   // Kept out of line: inside the loop over chunks it competes for registers.

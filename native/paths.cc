@@ -50,7 +50,7 @@ class Paths : Rounds {
       make_room(t, steps);
       if (!p_.gathered) stage_dense(t, steps);
       for (Index k = 0; k < steps; ++k) step(t, k);
-      if (x_.way != Way::back) carry(steps);
+      if (x_.way != Way::back) Layer::carry(p_, steps);
       t += steps;
     }
     if (!p_.learn) return;
@@ -74,13 +74,6 @@ class Paths : Rounds {
     }
     p_.sources = x_.sources + slot(t) * p_.S;
     clear(x_.met + slot(t) * p_.C, steps * p_.C);
-  }
-
-  void carry(Index steps) const {
-    if (!p_.shape.recurrent) return;
-    const vec* last = PathForward::hidden(p_, steps);
-    vec* first = PathForward::hidden(p_, 0);
-    for (Index u = 0; u < p_.U; ++u) first[u] = last[u];
   }
 
   Factors factors_at(Index time, Index k) const {

@@ -6,20 +6,8 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-struct PathForward {
-  Squasher g, h;
-  vec initial;  // activation of hidden units before the first step
-
-  explicit PathForward(const Job& job)
-      : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
-
-  static vec* hidden(const Plan& p, Index k) { return p.sources + k * p.S + p.dense_inputs; }
-
-  void reset(const Plan& p) const {
-    for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
-    if (p.shape.recurrent)
-      for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
-  }
+struct PathForward : Layer {
+  using Layer::Layer;
 
   // Step k of the chunk, from net inputs that start at `start`. Lanes that are not live keep their
   // initial state, and their factors are zero, so that no error passes through them.

@@ -154,7 +154,7 @@ NATIVE = (
     Mutant("traces are not reset between sequences", "native/lanes.cc",
            "if (p_.learn) clear_traces(p_);", ""),
     Mutant("activations are not carried to the next chunk", "native/lanes.cc",
-           "      carry(steps);\n", ""),
+           "      Layer::carry(p_, steps);\n", ""),
     Mutant("gradients are not cleared", "native/lanes_traces.h",
            "gradient[i] = splat(0.0f);", ""),
     Mutant("output gate of another block", "native/lanes_errors.h",
