@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from carrousel.contracts import SQUASHES, Cell, Init, Network
+from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
 from carrousel.shapes import CarrouselError, SettingError, UnknownNameError
 from drawn import networks
 
@@ -132,6 +132,16 @@ def test_cells_that_cannot_be(error, match, settings):
                 "cell": Cell(1, 1, output_gate=False),
             },
         ),
+        (
+            SettingError,
+            "input_gate_weights is -3.0, but simple units have no gates",
+            {"init": Init(1, input_gate_weights=-3.0), "cell": Simple(1)},
+        ),
+        (
+            SettingError,
+            "output_range is 0.5, but with 'united' wiring",
+            {"init": Init(1, output_range=0.5), "cell": Simple(1), "wiring": "united"},
+        ),
     ],
 )
 def test_networks_that_cannot_be(error, match, settings):
@@ -149,6 +159,10 @@ def test_networks_that_cannot_be(error, match, settings):
         {"input_gate_bias": (np.inf,)},
         {"output_gate_bias": ("1",)},
         {"gate_bias": "add"},
+        {"input_gate_weights": np.nan},
+        {"input_gate_weights": "-3"},
+        {"output_range": -0.1},
+        {"output_range": np.inf},
     ],
 )
 def test_starts_that_cannot_be(settings):

@@ -40,6 +40,11 @@ class Init:
         forget_gate_bias: the same for forget gates; positive ones begin by remembering.
         gate_bias: ``"set"`` makes the start value the bias; ``"added"`` adds it to the random one.
             The paper says "initialised with"; a later simulator by its first author adds.
+        input_gate_weights: added to every drawn weight into an input gate, from inputs and from
+            hidden units, not to its bias. Negative ones begin with closed gates where units have
+            no bias (Experiments 2a to 2c).
+        output_range: range of the weights into output units, their biases included, if it is not
+            :attr:`range`; all other weights stay what they are without it.
     """
 
     range: float = 0.1
@@ -47,9 +52,14 @@ class Init:
     output_gate_bias: tuple[float, ...] = ()
     gate_bias: Literal["set", "added"] = "set"
     forget_gate_bias: tuple[float, ...] = later(())
+    input_gate_weights: float = later(0.0)
+    output_range: float | None = later(None)
 
     def __post_init__(self) -> None:
         check_number("init range", self.range, least=0.0)
+        check_number("input_gate_weights", self.input_gate_weights)
+        if self.output_range is not None:
+            check_number("output_range", self.output_range, least=0.0)
         check_choice("gate_bias", self.gate_bias, ("set", "added"))
         for bias in (*self.input_gate_bias, *self.output_gate_bias, *self.forget_gate_bias):
             check_number("gate bias", bias)
@@ -121,6 +131,16 @@ class Network:
         starts = (init.input_gate_bias, init.output_gate_bias, init.forget_gate_bias)
         for name, start, there in zip(("input", "output", "forget"), starts, gates, strict=True):
             self._check_gate_bias(f"{name}_gate_bias", start, there, blocks)
+        if init.input_gate_weights and not memory:
+            raise SettingError(
+                f"input_gate_weights is {init.input_gate_weights}, but simple units have no gates; "
+                "expected 0.0"
+            )
+        if init.output_range is not None and self.united:
+            raise SettingError(
+                f"output_range is {init.output_range}, but with {self.wiring!r} wiring the outputs "
+                "are hidden units; expected None, or other wiring"
+            )
 
     def _check_gate_bias(
         self, name: str, start: tuple[float, ...], has_gates: bool, blocks: int

@@ -9,7 +9,7 @@ from carrousel.shapes import Float
 
 
 def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndarray, " W"]:
-    """Draw one network's weights: uniform in ``[-range, range]``, gate biases as ``init`` says.
+    """Draw one network's weights: uniform in ``[-range, range]``, but for what ``init`` says else.
 
     A block that is recruited late starts with a more negative output-gate bias ("abuse problem",
     section 4); a more negative input-gate bias holds back drifting states.
@@ -23,14 +23,27 @@ def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndar
     >>> flat = initial_weights(net, np.random.default_rng(0))
     >>> net.views(flat)["hidden_bias"][:2].tolist()
     [-3.0, -6.0]
+    >>> closed = Network(2, 1, Cell(1, 1), init=Init(range=0.1, input_gate_weights=-3.0))
+    >>> parts = closed.views(initial_weights(closed, np.random.default_rng(0)))
+    >>> parts["hidden_inputs"][0].round().tolist()  # the row of the input gate
+    [-3.0, -3.0]
     """
     init = network.init
-    flat = rng.uniform(-init.range, init.range, network.n_weights).astype(np.float32)
+    most = np.full(network.n_weights, init.range)
+    if init.output_range is not None:
+        for name, part in network.views(most).items():
+            if name.startswith("output_"):
+                part[...] = init.output_range
+    flat = rng.uniform(-most, most).astype(np.float32)
     if isinstance(network.cell, Cell):
         blocks, units = network.cell.blocks, network.cell.n_units
         _start_gates(network, flat, range(blocks), init.input_gate_bias)
         _start_gates(network, flat, range(blocks, 2 * blocks), init.forget_gate_bias)
         _start_gates(network, flat, range(units - blocks, units), init.output_gate_bias)
+        if init.input_gate_weights:
+            for name, part in network.views(flat).items():
+                if name in ("hidden_inputs", "hidden_recurrent"):
+                    part[:blocks] += np.float32(init.input_gate_weights)
     return flat
 
 
