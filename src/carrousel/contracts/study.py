@@ -37,11 +37,20 @@ class Published:
 
 @dataclass(frozen=True)
 class Reading:
-    """One place where the paper is silent or contradicts itself, and what is done about it."""
+    """One place where the paper is silent or contradicts itself, and what is done about it.
+
+    Args:
+        field: the setting that the choice decides.
+        chosen: what is done.
+        why: the reason.
+        departs: whether the choice contradicts what the paper prints, instead of answering where
+            it is silent or says two things at once.
+    """
 
     field: str
     chosen: str
     why: str
+    departs: bool = False
 
 
 Memory = dict[str, np.ndarray]
