@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import re
 from collections import Counter
 from dataclasses import replace
@@ -13,11 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.lanes import Plan, advance
 from carrousel.experiments.settings import describe
+from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
 from carrousel.shapes import DataError, SettingError, UnknownNameError
 from carrousel.tasks import EmbeddedReber
-from carrousel.tasks.reber import SYMBOLS
+from carrousel.tasks.reber import SYMBOLS, _known
 
 # After T, S's come until X; then, or after P, the part that may repeat PXT*V before it closes.
 TAIL = "T*V(?:PXT*V)*(?:PS|V)"
@@ -104,16 +109,84 @@ def test_epochs_are_whole_passes_each_in_an_order_of_its_own():
     assert len(anywhere) == 20  # any string may come first
 
 
-def test_the_usual_order_is_not_written_down():
+def test_what_is_usual_is_not_written_down():
     """Trials stored before there was a choice belong to the same experiment."""
-    assert "order" not in describe(EmbeddedReber())
-    assert describe(EmbeddedReber(order="epochs"))["order"] == "epochs"
+    assert not {"order", "target", "judged"} & describe(EmbeddedReber()).keys()
+    changed = describe(EmbeddedReber(order="epochs", target="legal", judged="test"))
+    assert [changed[x] for x in ("order", "target", "judged")] == ["epochs", "legal", "test"]
 
 
 @pytest.mark.wrong_types
-def test_other_orders_are_refused():
-    with pytest.raises(UnknownNameError, match="did you mean 'epochs'"):
-        EmbeddedReber(order="epoch")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"order": "epoch"}, "epochs"),
+        ({"target": "legals"}, "legal"),
+        ({"judged": "train"}, "training"),
+    ],
+)
+def test_other_choices_are_refused(given, meant):
+    with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
+        EmbeddedReber(**given)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32), n=st.integers(1, 60), order=st.sampled_from(["random", "epochs"])
+)
+def test_legal_targets_are_all_symbols_the_regular_expression_allows(seed, n, order):
+    """Strings, steps and draws are those of the other target; only what is aimed at differs."""
+    plain = drawn(seed, n_train=30, n_test=6, order=order)
+    task = replace(plain, target="legal")
+    for draw in (task.sample, task.test):
+        data = draw(np.random.default_rng(seed), n)
+        data.check_contents()
+        other = getattr(plain, draw.__name__)(np.random.default_rng(seed), n)
+        for name in ("inputs", "offsets", "target_steps"):
+            np.testing.assert_array_equal(getattr(data, name), getattr(other, name))
+        expected = np.zeros((len(other.targets), 7))
+        row = 0
+        for text in as_text(data):
+            for k in range(1, len(text)):
+                expected[row, [SYMBOLS.index(letter) for letter in legal_after(text[:k])]] = 1.0
+                row += 1
+        np.testing.assert_array_equal(data.targets, expected)
+        assert task.correct(data.targets, data).all()
+        assert (data.targets[np.arange(row), other.targets] == 1.0).all()
+
+
+def test_a_drawn_task_with_legal_targets_has_the_strings_of_the_other():
+    plain, legal = drawn(11), drawn(11, target="legal")
+    rng = np.random.default_rng(0)
+    assert as_text(plain.test(rng, 1)) == as_text(legal.test(rng, 1))
+
+
+@pytest.mark.parametrize("target", ["next", "legal"])
+def test_one_set_may_be_judged_alone(target):
+    both = drawn(2, n_train=20, n_test=11, target=target)
+    strings = as_text(both.test(np.random.default_rng(0), 1))
+    for judged, part in (("training", slice(20)), ("test", slice(20, None))):
+        alone = replace(both, judged=judged).test(np.random.default_rng(0), 1)
+        assert as_text(alone) == strings[part]
+        np.testing.assert_array_equal(
+            alone.dense_targets(), both.test(np.random.default_rng(0), 1)[part].dense_targets()
+        )
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("1")])
+def test_every_learner_of_experiment_1_takes_legal_targets(name):
+    """Trials of two draws in one group; targets of training and of tests are of one kind."""
+    usual = replace(EXPERIMENTS[name], budget=400, draws=2)
+    curves = {}
+    for target in ("next", "legal"):
+        assert isinstance(usual.task, EmbeddedReber)
+        task = replace(usual.task, n_train=40, n_test=40, target=target)
+        plan = Plan(replace(usual, task=task), learner_named(usual.learner), seed=3)
+        ended = advance(plan, [], [0, 1], seconds=100.0).ended
+        assert [trial.sequences for trial in ended] == [400, 400]
+        curves[target] = [trial.curve for trial in ended]
+    assert curves["next"] != curves["legal"]
 
 
 def test_every_choice_is_a_fair_coin():
@@ -171,9 +244,24 @@ def test_correct_against_a_slow_loop(seed, lift):
             row += 1
         expected.append(right)
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
-    # The same on data a task has not met, where the grammar is walked afresh.
-    for other in (EmbeddedReber(), drawn(8, n_train=12, n_test=8)):
+    # The same by a task that has not met these data, and on copies whose strings are walked afresh.
+    for other in (task, EmbeddedReber(), drawn(8, n_train=12, n_test=8)):
         np.testing.assert_array_equal(other.correct(outputs, data), expected)
+        np.testing.assert_array_equal(other.correct(outputs, copy.deepcopy(data)), expected)
+    ends = data.target_offsets
+    for part in (slice(0, 3), slice(3, 20), slice(5, 6)):  # what is judged, part by part
+        some = outputs[ends[part.start] : ends[part.stop]]
+        np.testing.assert_array_equal(task.correct(some, data[part]), expected[part])
+
+
+def test_what_is_kept_about_strings_goes_with_them():
+    task, before = drawn(1, n_train=5, n_test=5), len(_known)
+    data = [task.sample(np.random.default_rng(n), 4) for n in range(10)]
+    assert not any(task.correct(one.dense_targets(), one).any() for one in data)
+    assert len(_known) == before + 10
+    data.clear()
+    gc.collect()
+    assert len(_known) <= before
 
 
 def test_the_outer_symbol_counts_and_a_tie_is_wrong():

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -61,6 +62,8 @@ for _state, _choices in enumerate(EMBEDDED):
     for _symbol, _to in _choices:
         _AFTER[_state, SYMBOLS.index(_symbol)] = _to
 
+_IS_LEGAL = _AFTER >= 0  # state x symbol
+
 # The automaton by coin: state x {0, 1} -> letter and state. Past the end come NULs, for ever.
 _COINS = [tuple(choices or [("\0", END)]) for choices in EMBEDDED]
 _LETTER = np.array([[ord(c[coin % len(c)][0]) for coin in (0, 1)] for c in _COINS], dtype=np.uint8)
@@ -76,8 +79,9 @@ class EmbeddedReber:
 
     A string is ``B T <Reber string> T E`` or ``B P <Reber string> P E``, every choice a fair coin.
     The target at every step but the last is the symbol that does come next, although often two
-    are legal. A string is right if at each of those steps all legal successors are more active than
-    all others; the symbol before the last must equal the second one.
+    are legal: the paper does not say that targets are the sets of legal symbols, nor that they are
+    not. A string is right if at each of those steps all legal successors are more active than all
+    others, whichever the targets; the symbol before the last must equal the second one.
 
     :meth:`draw` fixes the strings: the training set first, then test strings that are not in it.
     The paper does not say whether a set may hold a string twice. By default it may, in either set,
@@ -89,11 +93,15 @@ class EmbeddedReber:
         distinct: whether all strings of a set differ.
         order: how :meth:`sample` picks training strings: each at ``"random"``, with replacement, or
             in ``"epochs"``, whole passes over the training set, each in a fresh random order.
+        target: what a step's target is: the symbol that comes ``"next"``, or all that are
+            ``"legal"``, as a vector with a 1 for each of them.
+        judged: which strings :meth:`test` returns: those of the ``"training"`` set, of the
+            ``"test"`` set, or ``"both"``, as section 5.1 says.
         train: the training strings, once drawn.
         test_set: the test strings, once drawn.
 
     Raises:
-        UnknownNameError: ``order`` is neither of the two.
+        UnknownNameError: ``order``, ``target`` or ``judged`` is none of those above.
         SettingError: a number is out of its range; one set is given without the other, or its size
             is not the number stated.
         DataError: a set holds something that is not an embedded Reber string.
@@ -106,12 +114,17 @@ class EmbeddedReber:
     'BTBPVPXTVPSETE'
     >>> "".join(SYMBOLS[symbol] for symbol in one.targets)
     'TBPVPXTVPSETE'
+    >>> legal = replace(task, target="legal").sample(np.random.default_rng(2), 1)
+    >>> ["".join(SYMBOLS[k] for k in np.flatnonzero(row)) for row in legal.targets][:5]
+    ['TP', 'B', 'TP', 'TV', 'PV']
     """
 
     n_train: int = 256
     n_test: int = 256
     distinct: bool = False
     order: Literal["random", "epochs"] = later("random")
+    target: Literal["next", "legal"] = later("next")
+    judged: Literal["both", "test", "training"] = later("both")
     train: Sequences | None = field(default=None, repr=False)
     test_set: Sequences | None = field(default=None, repr=False)
 
@@ -121,6 +134,8 @@ class EmbeddedReber:
         if not isinstance(self.distinct, bool):
             raise SettingError(f"distinct is {self.distinct!r}, expected True or False")
         check_choice("order", self.order, ("random", "epochs"))
+        check_choice("target", self.target, ("next", "legal"))
+        check_choice("judged", self.judged, ("both", "test", "training"))
         if (self.train is None) != (self.test_set is None):
             raise SettingError("train and test_set belong together; give both, or call draw(rng)")
         sizes = {"train": ("n_train", self.n_train), "test_set": ("n_test", self.n_test)}
@@ -183,12 +198,15 @@ class EmbeddedReber:
         # Sequences.take would gather targets and positions too, which here follow from the inputs.
         steps = np.repeat(train.offsets[picked] - offsets[:-1], train.lengths[picked])
         steps += np.arange(len(steps))
-        return _next_symbol(train.inputs.take(steps), offsets)
+        data = _next_symbol(train.inputs.take(steps), offsets)
+        if self.target == "next":
+            return data
+        return _legal_symbols(data, self._train_states[steps])
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Return all training strings, then all test strings; ``n`` and ``rng`` are not used.
+        """Return what success is judged by: all training strings, then all test strings.
 
-        These are what success is judged by.
+        With :attr:`judged`, those of one set only. ``n`` and ``rng`` are not used.
 
         Raises:
             SettingError: no sets have been drawn.
@@ -203,9 +221,7 @@ class EmbeddedReber:
             DataError: ``data`` holds something that is not a string of the grammar.
         """
         data.check_outputs(outputs)
-        # A net is tested often, and nearly always on these strings.
-        known = self.train is not None and data is self._judged
-        legal = self._judged_legal if known else _legal(data)
+        legal = _legal(data)
         by_symbol = np.ascontiguousarray(outputs.T)  # reductions over the long axis are fast
         least_legal = np.where(legal, by_symbol, np.float32(np.inf)).min(axis=0)
         most_illegal = np.where(legal, np.float32(-np.inf), by_symbol).max(axis=0)
@@ -214,11 +230,13 @@ class EmbeddedReber:
 
     @cached_property
     def _judged(self) -> Sequences:
-        return Sequences.concatenate([self._drawn(self.train), self._drawn(self.test_set)])
+        sets = {"training": self._drawn(self.train), "test": self._drawn(self.test_set)}
+        data = Sequences.concatenate([sets[x] for x in sets if self.judged in (x, "both")])
+        return data if self.target == "next" else _legal_symbols(data, _walk(data))
 
     @cached_property
-    def _judged_legal(self) -> Bool[np.ndarray, "7 M"]:
-        return _legal(self._judged)
+    def _train_states(self) -> Int[np.ndarray, " steps"]:
+        return _walk(self._drawn(self.train))
 
     @staticmethod
     def _drawn(data: Sequences | None) -> Sequences:
@@ -273,6 +291,11 @@ def _next_symbol(inputs: Int[np.ndarray, " steps"], offsets: Int[np.ndarray, " N
     )
 
 
+def _legal_symbols(data: Sequences, states: Int[np.ndarray, " steps"]) -> Sequences:
+    """The same strings; the target of a step is 1 for each symbol that its state lets follow."""
+    return replace(data, targets=_IS_LEGAL[states[data.target_steps]].astype(np.float32))
+
+
 def _walk(data: Sequences) -> Int[np.ndarray, " steps"]:
     """The automaton's state after each step of each string."""
     data.check_contents()
@@ -291,6 +314,15 @@ def _walk(data: Sequences) -> Int[np.ndarray, " steps"]:
     return states
 
 
+_known: WeakKeyDictionary[Sequences, np.ndarray] = WeakKeyDictionary()
+
+
 def _legal(data: Sequences) -> Bool[np.ndarray, "7 M"]:
-    """Whether each symbol may follow each step that has a target."""
-    return (_AFTER.T >= 0).take(_walk(data)[data.target_steps], axis=1)
+    """Whether each symbol may follow each step that has a target.
+
+    It is kept for as long as the data are: a net is tested often, nearly always on strings that it
+    was tested on before, and to walk them takes longer than to judge the outputs.
+    """
+    if data not in _known:
+        _known[data] = np.ascontiguousarray(_IS_LEGAL[_walk(data)[data.target_steps]].T)
+    return _known[data]
