@@ -15,7 +15,7 @@ class FakeRunner:
     """Keeps the runner's promises without learning anything; may be told to fail."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, int, int, int, str]] = []
+        self.calls: list[tuple[str, int, int, int | None, str]] = []
         self.ran: list[tuple[str, int]] = []
         self.fail_after: int | None = None
         self.failure: BaseException = KeyboardInterrupt()
@@ -26,9 +26,10 @@ class FakeRunner:
         *,
         trials: int,
         seed: int,
-        jobs: int,
+        jobs: int | None,
         store: Store | None = None,
         backend: str = "loky",
+        address: str | None = None,
         on_progress: Callable[[runner.Progress], None] | None = None,
     ) -> list[Trial]:
         name = experiment.name

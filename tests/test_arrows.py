@@ -37,6 +37,7 @@ TOOLS = (
     "experiments.curve",
     "experiments.seeds",
     "experiments.settings",
+    "experiments.statistics",
     "experiments.stopping",
 )
 ROWS = (
@@ -66,6 +67,7 @@ SIBLINGS = (
     ("learners.cascade_lane", ("learners.cascade_batch", "learners.cascade_train")),
     ("learners.cascade", ("learners.cascade_*",)),
     ("learners.elman", ("learners.gradient",)),
+    ("learners.batch", ("learners.gradient", "learners.batch_*")),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
     ("experiments.rivals", ("experiments.paper1997*",)),
@@ -74,7 +76,11 @@ SIBLINGS = (
     ("experiments.tour", (*TOOLS, *ROWS)),
     ("experiments.store", TOOLS),
     ("experiments.lanes", TOOLS),
-    ("experiments.runner", (*TOOLS, *ROWS, "experiments.store", "experiments.lanes")),
+    ("experiments.clusters", (*TOOLS, "experiments.lanes")),
+    (
+        "experiments.runner",
+        (*TOOLS, *ROWS, "experiments.store", "experiments.lanes", "experiments.clusters"),
+    ),
     ("experiments.report*", (*TOOLS, *ROWS, "experiments.store", "experiments.report*")),
 )
 
@@ -83,19 +89,20 @@ OUTSIDE = {
     "numpy": ("*",),
     "jaxtyping": ("shapes",),
     "carrousel._native": ("kernels.native*",),
-    "joblib": ("experiments.runner*",),
-    "dask": ("experiments.runner*",),
-    "distributed": ("experiments.runner*",),
-    "ray": ("experiments.runner*",),
+    "joblib": ("experiments.runner*", "experiments.clusters"),
+    "dask": ("experiments.clusters",),
+    "distributed": ("experiments.clusters",),
+    "ray": ("experiments.clusters",),
     "typer": ("cli*",),
     "rich": ("cli*", "experiments.report*"),
+    "scipy": ("experiments.statistics",),
     "jinja2": ("experiments.report*",),
     "plotly": ("experiments.report*",),
     "aeon": ("tasks.vowels",),
     "torch": ("kernels.autograd", "nn*"),
     "sklearn": ("estimators*",),
     "river": ("online*",),
-    "matplotlib": ("insight*",),
+    "matplotlib": ("insight*", "experiments.survival_plot"),
     "onnx": ("nn*",),
 }
 

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
@@ -16,9 +17,9 @@ import pytest
 import fakes
 from carrousel.cli import main
 from carrousel.cli.order import SEED, usable_cores
-from carrousel.experiments import EXPERIMENTS, TOUR, runner
+from carrousel.experiments import EXPERIMENTS, TOUR, clusters, runner
 from carrousel.experiments.store import FILE_NAME
-from carrousel.shapes import StoreError
+from carrousel.shapes import ClusterFailedError, StoreError
 from fake_runner import FakeRunner
 
 PROMISED = {
@@ -149,6 +150,7 @@ def test_a_wrong_name_gets_the_nearest(call):
         *("reproduce 4-1 --trials 0", "reproduce 4-1 --trials -3", "reproduce 4-1 --trials 1.5"),
         *("reproduce 4-1 --seed x", "reproduce 4-1 --seed -1", "reproduce 4-1 --seed 1.5"),
         *("reproduce 4-1 --jobs 0", "reproduce 4-1 --backend spark", "reproduce --out"),
+        *("reproduce 4-1 --address tcp://h:1", "reproduce 4-1 --backend loky --address h:1"),
         *(f"reproduce 4-1 --seed {2**63}", "reproduce 4-1 --out /dev/null/x"),
     ],
 )
@@ -223,6 +225,7 @@ def test_what_is_kept_is_not_run_again(call, fake):
         (KeyboardInterrupt(), "Stopped in 6a."),
         (BrokenProcessPool("a process died"), "a worker was killed"),
         (StoreError("kept/trials.sqlite: no room is left"), "no room is left"),
+        (ClusterFailedError("the Dask scheduler is gone"), "scheduler is gone"),
     ],
 )
 def test_stopped_it_tells_how_to_go_on(call, fake, failure, told):
@@ -250,8 +253,9 @@ def test_stopped_with_json_it_is_still_json(call, fake):
     assert found.err.splitlines()[-1].strip() == "carrousel reproduce 4-1 --trials 3 --json"
 
 
-def test_the_command_to_go_on_repeats_every_option(call, fake):
-    words = "2a --rivals --trials 3 --seed 4 --jobs 2 --backend dask --out o"
+def test_the_command_to_go_on_repeats_every_option(call, fake, monkeypatch):
+    monkeypatch.setattr(clusters, "cluster", lambda *_, **__: nullcontext())
+    words = "2a --rivals --trials 3 --seed 4 --jobs 2 --backend dask --address tcp://h:1 --out o"
     fake.fail_after = 0
     found = call("reproduce", *words.split())
     assert found.err.splitlines()[-1].strip() == f"carrousel reproduce {words}"

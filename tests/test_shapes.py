@@ -22,6 +22,8 @@ BUILT_IN = {
     "SettingError": ValueError,
     "UnknownNameError": LookupError,
     "StoreError": OSError,
+    "ClusterError": ConnectionError,
+    "ClusterFailedError": ConnectionError,
     "MissingExtraError": ImportError,
 }
 

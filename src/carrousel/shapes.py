@@ -69,6 +69,14 @@ class StoreError(CarrouselError, OSError):
     """A store of trials cannot be read or written."""
 
 
+class ClusterError(CarrouselError, ConnectionError):
+    """A cluster cannot be used: nobody answers, it has no workers, or they cannot do this work."""
+
+
+class ClusterFailedError(CarrouselError, ConnectionError):
+    """A cluster failed in the middle of a run: its scheduler is gone, or its workers die."""
+
+
 class MissingExtraError(CarrouselError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

@@ -22,9 +22,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carrousel.cli.options import Address, Backend, Jobs
 from carrousel.cli.order import BACKEND, SEED, Order, chosen, usable_cores
 from carrousel.cli.screen import console_of, put, put_json, put_report, say
-from carrousel.shapes import CarrouselError, StoreError, check_choice, check_int
+from carrousel.shapes import (
+    CarrouselError,
+    ClusterFailedError,
+    StoreError,
+    check_choice,
+    check_int,
+)
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
@@ -152,13 +159,9 @@ def reproduce(
         typer.Option(help="Trials of each; default: as many as the paper.", metavar="N"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the run.", metavar="S")] = SEED,
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="Worker processes; default: one for each usable core.", metavar="N"),
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(help="Where workers run: loky (here), dask or ray.", metavar="NAME")
-    ] = BACKEND,
+    jobs: Jobs = None,
+    backend: Backend = BACKEND,
+    address: Address = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -173,14 +176,17 @@ def reproduce(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    order = Order(tuple(names or ()), everything, rivals, trials, seed, jobs, backend, out, as_json)
+    rows = tuple(names or ())
+    order = Order(rows, everything, rivals, trials, seed, jobs, backend, out, as_json, address)
     plan = order.plan()
     check_int("--seed", seed, minimum=0)
-    jobs = usable_cores() if jobs is None else check_int("--jobs", jobs, minimum=1)
-    from carrousel.experiments.runner import BACKENDS
+    if jobs is not None:
+        check_int("--jobs", jobs, minimum=1)
+    elif backend == BACKEND:
+        jobs = usable_cores()
+    from carrousel.experiments.clusters import cluster
 
-    check_choice("--backend", backend, BACKENDS)
-    with _open_store(out) as store:
+    with cluster(backend, address, jobs=jobs), _open_store(out) as store:
         _announce(order, plan, store)
         entries, stopped = _run_all(order, plan, jobs, store)
     if sys.stderr.isatty():
@@ -263,7 +269,7 @@ def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store
 
 
 def _run_all(
-    order: Order, plan: Sequence[tuple[Experiment, int]], jobs: int, store: Store | None
+    order: Order, plan: Sequence[tuple[Experiment, int]], jobs: int | None, store: Store | None
 ) -> tuple[list[Entry], str]:
     """Run what is planned; if that stops early, also say why in a sentence."""
     from carrousel.experiments import report as reports
@@ -279,7 +285,7 @@ def _run_all(
                 stopped = f"Stopped in {experiment.name}."
             except BrokenProcessPool:
                 stopped = f"Stopped in {experiment.name}: a worker was killed (out of memory?)."
-            except StoreError as error:
+            except (StoreError, ClusterFailedError) as error:
                 stopped = f"Stopped in {experiment.name}: {error}."
             if store is not None:
                 with suppress(StoreError):
@@ -292,7 +298,7 @@ def _run(
     experiment: Experiment,
     number: int,
     order: Order,
-    jobs: int,
+    jobs: int | None,
     store: Store | None,
     bars: ProgressBars,
 ) -> Entry:
@@ -315,6 +321,7 @@ def _run(
         jobs=jobs,
         store=store,
         backend=order.backend,
+        address=order.address,
         on_progress=on_progress,
     )
     if store is not None:

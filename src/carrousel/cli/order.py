@@ -31,6 +31,7 @@ class Order:
     backend: str
     out: Path | None
     as_json: bool
+    address: str | None = None
 
     @property
     def command(self) -> str:
@@ -42,6 +43,7 @@ class Order:
         words += ["--seed", str(self.seed)] if self.seed != SEED else []
         words += ["--jobs", str(self.jobs)] if self.jobs is not None else []
         words += ["--backend", self.backend] if self.backend != BACKEND else []
+        words += ["--address", self.address] if self.address is not None else []
         words += ["--out", str(self.out)] if self.out is not None else []
         return shlex.join([*words, *(["--json"] if self.as_json else [])])
 

@@ -11,32 +11,30 @@ How it works. Every trial has random generators of its own (``experiments/seeds.
 are dealt to ``jobs`` workers, each of which carries up to 16 of them on side by side for a slice of
 about a second (``experiments/lanes.py``), then hands back those that ended and the state of the
 others. Ended trials are stored at once, what is left is dealt anew, and the next slice begins.
-Joblib brings slices to processes of this machine or to a Dask or Ray cluster alike; slices are all
-there is to progress, to balance and to resumption.
+Slices go to processes of this machine by joblib, or to a Dask or Ray cluster
+(``experiments/clusters.py``); they are all there is to progress, to balance and to resumption.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
 import joblib
 
 from carrousel.contracts import Experiment, Trial
+from carrousel.experiments.clusters import BACKENDS as BACKENDS
+from carrousel.experiments.clusters import Hand, cluster
 from carrousel.experiments.lanes import Paused, Plan, Slice, advance
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.store import Store
 from carrousel.learners import learner_named
-from carrousel.shapes import MissingExtraError, check_choice, check_int
+from carrousel.shapes import check_choice, check_int
 
 SLICE_SECONDS = 1.0
-BACKENDS = ("loky", "dask", "ray")
-
-Hand = tuple[Sequence[Paused], Sequence[int]]
-"""One worker's share: trials under way, and indices of trials to begin."""
 
 
 @dataclass(frozen=True)
@@ -65,36 +63,43 @@ def run(
     *,
     trials: int,
     seed: int = 1997,
-    jobs: int = 1,
+    jobs: int | None = None,
     store: Store | None = None,
     backend: str = "loky",
+    address: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Trial]:
     """Run trials of an experiment and return them in the order of their indices.
 
     Trial ``i`` depends on the experiment, ``seed`` and ``i`` alone, but for its ``seconds``; not on
-    ``trials``, ``jobs`` or ``backend``, nor on whether the run was interrupted.
+    ``trials``, ``jobs``, ``backend`` or the cluster, nor on whether the run was interrupted or a
+    worker was killed.
 
     Args:
         experiment: what to run.
         trials: how many trials.
         seed: seed of the run.
-        jobs: worker processes; 1 works in this process.
+        jobs: how many workers share the trials; on this machine 1, the default, works in this
+            process. On a cluster the default is one for each core it has at the moment.
         store: where ended trials are kept. Those it holds already, of the same settings and seed,
             are not run again; so a run that was killed carries on.
         backend: ``"loky"`` for processes of this machine, ``"dask"`` or ``"ray"`` for a cluster.
+        address: of the cluster (see :func:`carrousel.experiments.clusters.cluster`).
         on_progress: called after each slice of about a second.
 
     Raises:
-        SettingError: a number is out of its range.
+        SettingError: a number is out of its range, or an address is given without a cluster.
         UnknownNameError: no such learner or backend.
         MissingExtraError: the backend is not installed.
         StoreError: the store cannot be read or written.
+        ClusterError: the cluster cannot be reached or used.
+        ClusterFailedError: it failed in the middle; the store holds what had ended.
     """
     began = time.perf_counter()
     check_int("trials", trials, minimum=0)
     check_int("seed", seed, minimum=0)
-    check_int("jobs", jobs, minimum=1)
+    if jobs is not None:
+        check_int("jobs", jobs, minimum=1)
     check_choice("backend", backend, BACKENDS)
     plan = Plan(experiment, learner_named(experiment.learner), seed)
     known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
@@ -104,9 +109,9 @@ def run(
     if not pending:
         return list(ended.values())
     session = store.session(experiment, seed=seed, trials=trials) if store else nullcontext()
-    with session, _workers(plan, jobs, backend) as advance_all:
+    with _workers(plan, jobs, backend, address) as (count, advance_all), session:
         while paused or pending:
-            slices = advance_all(deal(paused, pending, jobs))
+            slices = advance_all(deal(paused, pending, count()))
             for each in slices:
                 for trial in each.ended:
                     if store:
@@ -148,59 +153,30 @@ def deal(paused: Sequence[Paused], pending: Sequence[int], jobs: int) -> list[Ha
 
 @contextmanager
 def _workers(
-    plan: Plan, jobs: int, backend: str
-) -> Iterator[Callable[[Iterable[Hand]], list[Slice]]]:
-    """A function that advances one hand per worker for a slice, with workers kept warm."""
-    if jobs == 1 and backend == "loky":
-        yield lambda hands: [advance(plan, *hand, seconds=SLICE_SECONDS) for hand in hands]
+    plan: Plan, jobs: int | None, backend: str, address: str | None
+) -> Iterator[tuple[Callable[[], int], Callable[[Iterable[Hand]], list[Slice]]]]:
+    """How many workers there are now, and what lets each carry its hand on for a slice.
+
+    Workers are kept warm from one slice to the next.
+    """
+    with cluster(backend, address, jobs=jobs) as found:
+        if found is not None:
+            yield (
+                lambda: jobs or found.cores(),
+                lambda hands: found.advance(plan, hands, SLICE_SECONDS),
+            )
+            return
+    if jobs is None or jobs == 1:
+        yield lambda: 1, lambda hands: [advance(plan, *hand, SLICE_SECONDS) for hand in hands]
         return
-    with ExitStack() as stack:
-        if backend == "loky":
-            # each worker is one core's worth: a threaded BLAS inside would only get in the way
-            stack.enter_context(joblib.parallel_config("loky", inner_max_num_threads=1))
-        else:
-            stack.enter_context(_cluster(backend, jobs))
-        parallel = stack.enter_context(
-            joblib.Parallel(n_jobs=jobs, max_nbytes=None)  # plain copies of arrays
-        )
+    # each worker is one core's worth: a threaded BLAS inside would only get in the way
+    with (
+        joblib.parallel_config("loky", inner_max_num_threads=1),
+        joblib.Parallel(n_jobs=jobs, max_nbytes=None) as parallel,  # plain copies of arrays
+    ):
         task = joblib.delayed(advance)
 
         def advance_all(hands: Iterable[Hand]) -> list[Slice]:
-            slices = parallel(task(plan, *hand, seconds=SLICE_SECONDS) for hand in hands)
-            return cast(list[Slice], slices)
+            return cast(list[Slice], parallel(task(plan, *hand, SLICE_SECONDS) for hand in hands))
 
-        yield advance_all
-
-
-@contextmanager
-def _cluster(backend: str, jobs: int) -> Iterator[None]:
-    """Send joblib's tasks to a cluster: the one at hand, or else one on this machine."""
-    try:
-        with ExitStack() as stack:
-            if backend == "ray":
-                from ray.util.joblib import register_ray  # pyright: ignore[reportMissingImports]
-
-                register_ray()
-            else:
-                stack.enter_context(_dask_client(jobs))
-            stack.enter_context(joblib.parallel_config(backend))
-            yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("dask", "distributed", "ray"):
-            raise
-        raise MissingExtraError(
-            f"backend {backend!r} needs {error.name}; install it with "
-            f"pip install 'carrousel[{backend}]'"
-        ) from error
-
-
-def _dask_client(jobs: int) -> AbstractContextManager[object]:
-    """The client in use, or one for the scheduler that Dask is configured with, or a local one."""
-    import dask  # pyright: ignore[reportMissingImports]
-    import distributed  # pyright: ignore[reportMissingImports]
-
-    with suppress(ValueError):  # there is no client
-        return nullcontext(distributed.default_client())
-    if address := dask.config.get("scheduler-address", None):
-        return distributed.Client(address)
-    return distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+        yield lambda: jobs, advance_all

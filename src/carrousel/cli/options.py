@@ -1,0 +1,27 @@
+"""Options that every command which runs trials takes: who works on them, and where."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Workers at a time; default: one for each usable core, on a cluster one for each of "
+        "its cores.",
+        metavar="N",
+    ),
+]
+Backend = Annotated[
+    str, typer.Option(help="Where workers run: loky (here), dask or ray.", metavar="NAME")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="The cluster's, with --backend dask or ray, e.g. tcp://host:8786; default: the one at "
+        "hand, or else one that is started on this machine.",
+        metavar="ADDR",
+    ),
+]
