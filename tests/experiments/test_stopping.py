@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Errors, Exam, StopRule
+from carrousel.experiments.settings import describe
 from carrousel.experiments.stopping import (
     RecentTraining,
     TestSet,
@@ -19,16 +20,30 @@ from carrousel.experiments.stopping import (
     mean_errors,
 )
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError
+from carrousel.shapes import SettingError, UnknownNameError
 from scripted import ScriptedTask
 
 TOLERANCE = 0.3
 
 
-def errors_of(largest: np.ndarray, mean: np.ndarray | None = None) -> Errors:
-    """Errors of sequences with two values each, so that mean and largest can differ."""
+def errors_of(
+    largest: np.ndarray, mean: np.ndarray | None = None, square: np.ndarray | None = None
+) -> Errors:
+    """Errors of sequences with two values each, so that mean and largest can differ.
+
+    Mean squares are those of two equal values, or as given.
+    """
     mean = largest if mean is None else mean
-    return Errors(largest, 2 * mean, 2 * mean**2, np.full(len(largest), 2))
+    square = mean**2 if square is None else square
+    return Errors(largest, 2 * mean, 2 * square, np.full(len(largest), 2))
+
+
+AVERAGE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "absolute": lambda mean, square: float(np.mean(mean)),
+    "squared": lambda mean, square: float(np.mean(square)),
+    "root": lambda mean, square: float(np.sqrt(np.mean(square))),
+}
+"""What a window's average error is, of the mean absolute and mean squared errors in it."""
 
 
 def chunks_of(total: int, sizes: list[int]) -> Iterator[slice]:
@@ -50,31 +65,63 @@ def chunks_of(total: int, sizes: list[int]) -> Iterator[slice]:
     wrong_at_most=st.integers(0, 5),
     mean_below=st.one_of(st.none(), st.floats(0.05, 0.4)),
     share_wrong=st.sampled_from([0.0, 0.02, 0.2]),
+    error=st.sampled_from(list(AVERAGE)),
 )
 def test_recent_training_agrees_with_its_definition(
-    seed, total, sizes, window, wrong_at_most, mean_below, share_wrong
+    seed, total, sizes, window, wrong_at_most, mean_below, share_wrong, error
 ):
     rng = np.random.default_rng(seed)
     wrong = rng.random(total) < share_wrong
     largest = np.where(wrong, 0.9, 0.1)
     mean = rng.random(total) * rng.choice([0.2, 1.0])
-    rule = RecentTraining(window, min(wrong_at_most, window), mean_below)
+    square = mean**2 * rng.uniform(1.0, 2.0, total)  # of two values, whatever they are
+    error = "absolute" if mean_below is None else error
+    rule = RecentTraining(window, min(wrong_at_most, window), mean_below, error)
 
     expected = None
     for end in range(window, total + 1):
         recent = slice(end - window, end)
         few = np.count_nonzero(wrong[recent]) <= rule.wrong_at_most
-        if few and (mean_below is None or np.mean(mean[recent]) < mean_below):
+        if few and (
+            mean_below is None or AVERAGE[error](mean[recent], square[recent]) < mean_below
+        ):
             expected = end
             break
 
     memory, found = rule.begin(), None
     for part in chunks_of(total, sizes):
-        held = rule.watch(memory, errors_of(largest[part], mean[part]), TOLERANCE)
+        new = errors_of(largest[part], mean[part], square[part])
+        held = rule.watch(memory, new, TOLERANCE)
         if held is not None:
             found = part.start + held
             break
     assert found == expected
+
+
+@pytest.mark.parametrize(("error", "held_at"), [("absolute", 4), ("squared", 3), ("root", 5)])
+def test_average_errors_differ(error, held_at):
+    """Windows of 2 over errors 1.0, 0.8, 0.4, 0.3, 0.1, each of one value.
+
+    Means: 0.9, 0.6, 0.35, 0.2. Mean squares: 0.82, 0.4, 0.125, 0.05, of which the roots are 0.906,
+    0.632, 0.354, 0.224. The bounds lie between these.
+    """
+    bound = {"absolute": 0.352, "squared": 0.41, "root": 0.352}[error]
+    rule = RecentTraining(window=2, wrong_at_most=2, mean_below=bound, error=error)
+    each = np.array([1.0, 0.8, 0.4, 0.3, 0.1])
+    errors = Errors(each, each, each**2, np.ones(5, int))
+    assert rule.watch(rule.begin(), errors, TOLERANCE) == held_at
+
+
+def test_the_usual_average_is_not_written_down():
+    """Trials stored before there was a choice belong to the same experiment."""
+    assert "error" not in describe(RecentTraining(2000, 0, 0.01))
+    assert describe(RecentTraining(2000, 0, 0.01, "root"))["error"] == "root"
+
+
+@pytest.mark.wrong_types
+def test_other_averages_are_refused():
+    with pytest.raises(UnknownNameError, match="did you mean 'squared'"):
+        RecentTraining(mean_below=0.1, error="square")  # type: ignore[arg-type]
 
 
 def test_recent_training_does_not_hold_before_its_window_is_full():
@@ -259,6 +306,15 @@ def test_mean_errors_are_over_the_values_of_each_sequence():
             "the last 2000 training sequences right and their mean absolute error below 0.01",
         ),
         (
+            RecentTraining(2000, 0, 0.01, "squared"),
+            "the last 2000 training sequences right and their mean squared error below 0.01",
+        ),
+        (
+            RecentTraining(2000, 0, 0.1, "root"),
+            "the last 2000 training sequences right and the root of their mean squared error "
+            "below 0.1",
+        ),
+        (
             RecentTraining(2000, 139),
             "fewer than 140 of the last 2000 training sequences wrong",
         ),
@@ -283,6 +339,7 @@ def test_rules_in_words(rule: StopRule, words: str):
         (lambda: RecentTraining(window=0), "window"),
         (lambda: RecentTraining(window=5, wrong_at_most=6), "wrong_at_most"),
         (lambda: RecentTraining(mean_below=0.0), "mean_below"),
+        (lambda: RecentTraining(error="squared"), "error is 'squared', but no mean"),
         (lambda: TestSet(every=0), "every"),
         (lambda: TestSet(every=1, size=0), "size"),
         (lambda: TestSet(every=1, size=5, wrong_fewer_than=6), "wrong_fewer_than"),

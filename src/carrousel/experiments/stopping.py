@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
-from carrousel.contracts import Errors, Exam, ExamData, Memory, Task
+from carrousel.contracts import Errors, Exam, ExamData, Memory, Task, later
 from carrousel.sequences import Sequences
-from carrousel.shapes import Int, SettingError, check_int, check_number
+from carrousel.shapes import Int, SettingError, check_choice, check_int, check_number
+
+AVERAGES = {
+    "absolute": "their mean absolute error",
+    "squared": "their mean squared error",
+    "root": "the root of their mean squared error",
+}
+"""Readings of "average training error", in words."""
 
 FIRST_PART = 16
 GROWTH = 4
@@ -29,17 +37,21 @@ class RecentTraining:
 
     Experiments 4 and 6 stop once the 2000 most recent sequences were right and the average training
     error was below 0.01 or 0.1; Experiment 5 once fewer than ``n_seq`` of them were wrong (sections
-    5.4-5.6, Table 11). "Average error" is read as the mean absolute error over the same window:
-    squared, 0.01 would say nothing where every error is below 0.04. A sequence is right while all
-    its absolute errors stay below the task's tolerance.
+    5.4-5.6, Table 11). "Average error" is not defined; :attr:`error` tells how it is read, over the
+    same window: squared, 0.01 says nothing where every error is below 0.04. A sequence is right
+    while all its absolute errors stay below the task's tolerance.
 
     Args:
         window: number of most recent training sequences.
         wrong_at_most: how many of them may be wrong.
-        mean_below: upper bound of their mean absolute error; None for no such condition.
+        mean_below: upper bound of their average error; None for no such condition.
+        error: what that is: the mean ``"absolute"`` error, the mean ``"squared"`` error, or the
+            ``"root"`` of the latter. Each sequence counts by its own mean over its targets and
+            outputs; the root is taken last.
 
     Raises:
-        SettingError: an argument is out of its range.
+        SettingError: an argument is out of its range, or a mean is named but has no bound.
+        UnknownNameError: there is no such error.
 
     >>> rule = RecentTraining(window=3, wrong_at_most=0)
     >>> memory = rule.begin()
@@ -51,12 +63,18 @@ class RecentTraining:
     window: int = 2000
     wrong_at_most: int = 0
     mean_below: float | None = None
+    error: Literal["absolute", "squared", "root"] = later("absolute")
 
     def __post_init__(self) -> None:
         check_int("window", self.window, minimum=1)
         check_int("wrong_at_most", self.wrong_at_most, minimum=0, maximum=self.window)
         if self.mean_below is not None:
             check_number("mean_below", self.mean_below, above=0.0)
+        check_choice("error", self.error, AVERAGES)
+        if self.mean_below is None and self.error != "absolute":
+            raise SettingError(
+                f"error is {self.error!r}, but no mean is asked for; give mean_below too"
+            )
 
     @property
     def describe(self) -> str:
@@ -69,7 +87,7 @@ class RecentTraining:
                 "sequences wrong"
             )
         if self.mean_below is not None:
-            words += f" and their mean absolute error below {self.mean_below:g}"
+            words += f" and {AVERAGES[self.error]} below {self.mean_below:g}"
         return words
 
     @property
@@ -90,7 +108,11 @@ class RecentTraining:
         new, seen = len(errors.max_abs), int(memory["seen"])
         # The window that ends after the chunk's sequence k is [k : k + window] of these.
         wrong = np.concatenate([memory["wrong"], ~(errors.max_abs < tolerance)])
-        error = np.concatenate([memory["error"], errors.mean_abs])
+        if self.error == "absolute":
+            mean = errors.mean_abs
+        else:
+            mean = errors.sum_sq / np.maximum(errors.n_values, 1)
+        error = np.concatenate([memory["error"], mean])
         memory["seen"] = np.array(seen + new)
         memory["wrong"], memory["error"] = wrong[new:], error[new:]
         # Most chunks end here: all their windows share sequences of which too many are wrong.
@@ -100,7 +122,8 @@ class RecentTraining:
         held = _window_sums(wrong, self.window) <= self.wrong_at_most
         held[: max(0, self.window - seen)] = False  # the first windows that are full
         if self.mean_below is not None and held.any():
-            held &= _window_sums(error, self.window) < self.mean_below * self.window
+            bound = self.mean_below**2 if self.error == "root" else self.mean_below
+            held &= _window_sums(error, self.window) < bound * self.window
         held[0] = False  # the window that ends before the chunk
         return int(np.argmax(held)) if held.any() else None
 
