@@ -1,10 +1,10 @@
 """The nouns on one page, frozen descriptions and interfaces; nothing here computes.
 
 Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`. Learning:
-:class:`Training`, :class:`Gradient`, :class:`Errors`, :class:`Kernel`, :class:`Learner`,
-:class:`Task`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`, :class:`Experiment`,
-:class:`Trial`. Equation and table numbers throughout are those of Hochreiter & Schmidhuber, "Long
-Short-Term Memory", Neural Computation 9(8), 1997.
+:class:`Training`, :class:`Batches`, :class:`Gradient`, :class:`Errors`, :class:`Kernel`,
+:class:`Learner`, :class:`Task`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`,
+:class:`Experiment`, :class:`Trial`. Equation and table numbers throughout are those of Hochreiter &
+Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from carrousel.contracts.cells import Cell as Cell
 from carrousel.contracts.cells import Simple as Simple
 from carrousel.contracts.cells import later as later
 from carrousel.contracts.learning import TRUNCATED as TRUNCATED
+from carrousel.contracts.learning import Batches as Batches
 from carrousel.contracts.learning import Errors as Errors
 from carrousel.contracts.learning import Gradient as Gradient
 from carrousel.contracts.learning import Kernel as Kernel
@@ -44,6 +45,7 @@ __all__ = [
     "SIMPLE_WIRINGS",
     "SQUASHES",
     "TRUNCATED",
+    "Batches",
     "BiasScheme",
     "Cell",
     "Ending",

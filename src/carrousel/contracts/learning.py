@@ -123,6 +123,61 @@ class Gradient:
 TRUNCATED = Gradient("truncated")
 
 
+@dataclass(frozen=True)
+class Batches:
+    """Settings of the learner ``"adam"``: gradients of several sequences, and what becomes of them.
+
+    The gradient of a change is the sum, not the mean, over its ``size`` sequences.
+
+    Args:
+        rate: learning rate ``alpha``.
+        size: sequences whose gradient makes one change of the weights.
+        rule: how: ``"adam"`` (Kingma & Ba 2015, algorithm 1), ``"momentum"`` (with
+            ``v <- momentum v + gradient``, a change of ``rate v``), or ``"plain"``.
+        gradient: which gradient, by a name that :meth:`Gradient.named` reads.
+        output_derivative: whether the output error is ``f'(net) (t - y)`` (eq. 19) or ``t - y``,
+            the gradient of the cross-entropy.
+        initial_activation: activation of hidden units before the first step of a sequence.
+        momentum: how much of the mean gradient stays with each change; ``beta_1`` of Adam.
+        second: how much of the mean squared gradient stays; ``beta_2`` of Adam.
+        epsilon: added to the root of the mean square by Adam.
+        clip: the largest Euclidean norm of a change's gradient, which is scaled down to it.
+        halves_every: the rate halves after each so many sequences; 0: never. A change has the rate
+            of the last of its sequences.
+
+    >>> Batches(rate=0.01, size=10).rule
+    'adam'
+    """
+
+    rate: float
+    size: int = 1
+    rule: Literal["adam", "momentum", "plain"] = "adam"
+    gradient: str = "bptt"
+    output_derivative: bool = False
+    initial_activation: float = 0.0
+    momentum: float = 0.9
+    second: float = 0.999
+    epsilon: float = 1e-8
+    clip: float | None = None
+    halves_every: int = 0
+
+    def __post_init__(self) -> None:
+        check_number("rate", self.rate, least=0.0)
+        check_int("size", self.size, minimum=1)
+        check_choice("rule", self.rule, ("adam", "momentum", "plain"))
+        if not isinstance(self.gradient, str):
+            raise SettingError(f"gradient is {self.gradient!r}, expected a name, such as 'bptt'")
+        Gradient.named(self.gradient)
+        check_number("initial_activation", self.initial_activation)
+        for name, kept in (("momentum", self.momentum), ("second", self.second)):
+            if not check_number(name, kept, least=0.0) < 1.0:
+                raise SettingError(f"{name} is {kept}, expected a number from 0 to below 1")
+        check_number("epsilon", self.epsilon, above=0.0)
+        if self.clip is not None:
+            check_number("clip", self.clip, above=0.0)
+        check_int("halves_every", self.halves_every, minimum=0)
+
+
 class Errors(NamedTuple):
     """What a lane's network got wrong while it learned, one entry per sequence.
 
@@ -264,6 +319,6 @@ class Task(Protocol):
 LearnerFactory = Callable[[Network, Any, int], Learner]
 """Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``.
 
-``training`` is a frozen dataclass of the settings that this learner has; :class:`Training` for all
-that follow a gradient.
+``training`` is a frozen dataclass of the settings that this learner has: :class:`Training` where a
+gradient is followed at once, :class:`Batches` where it is gathered first.
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from carrousel.contracts import Gradient, LearnerFactory
+from carrousel.learners.batch import BatchLearner as BatchLearner
 from carrousel.learners.cascade import CascadeLearner as CascadeLearner
 from carrousel.learners.chunker import ChunkerLearner as ChunkerLearner
 from carrousel.learners.compressor import CompressorLearner as CompressorLearner
@@ -20,6 +21,7 @@ LEARNERS: Mapping[str, LearnerFactory] = {
     "rtrl": partial(GradientLearner, gradient="rtrl"),
     "snap:1": partial(GradientLearner, gradient="snap:1"),
     "uoro": partial(GradientLearner, gradient="uoro"),
+    "adam": BatchLearner,
     "elman": elman,
     "cascade": CascadeLearner,
     "chunker": ChunkerLearner,
@@ -50,6 +52,7 @@ def learner_named(name: str) -> LearnerFactory:
 
 __all__ = [
     "LEARNERS",
+    "BatchLearner",
     "CascadeLearner",
     "ChunkerLearner",
     "CompressorLearner",

@@ -60,7 +60,7 @@ class GradientLearner:
     ) -> None:
         self.gradient = Gradient.named(gradient) if isinstance(gradient, str) else gradient
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
-        _check(network, training, self.gradient, n_lanes)
+        check_training(network, training, self.gradient, n_lanes)
         self.network, self.training = network, training
         self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
         self.weights: Float[np.ndarray, "B W"] = np.zeros(
@@ -151,7 +151,7 @@ class GradientLearner:
         check_parts(data, self.n_lanes)
 
 
-def _check(network: Network, training: Training, gradient: Gradient, n_lanes: int) -> None:
+def check_training(network: Network, training: Training, gradient: Gradient, n_lanes: int) -> None:
     """Refuse what cannot be done, and say what can."""
     if not isinstance(training, Training):
         raise SettingError(f"training is {training!r}, expected a carrousel.contracts.Training")
