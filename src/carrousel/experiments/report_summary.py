@@ -6,13 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import Any
 
 from carrousel.contracts import Experiment, Published, Trial
 from carrousel.experiments.settings import describe
-
-Interval = tuple[float, float]
+from carrousel.experiments.statistics import Interval, interval_of_mean, wilson
 
 
 @dataclass(frozen=True)
@@ -94,59 +93,6 @@ def summarise(experiment: Experiment, trials: Sequence[Trial], wall_seconds: flo
         measures=_means(trial.measures for trial in solved),
         published=experiment.published,
     )
-
-
-def wilson(successes: int, trials: int) -> Interval | None:
-    """95 % score interval of a rate (Wilson 1927); honest also where all trials or none succeed.
-
-    >>> [round(end, 2) for end in wilson(10, 10)]
-    [0.72, 1.0]
-    """
-    if trials == 0:
-        return None
-    z = 1.959963984540054  # the normal distribution's 97.5th percentile
-    rate, shrink = successes / trials, 1.0 + z * z / trials
-    middle = (rate + z * z / (2 * trials)) / shrink
-    reach = z / shrink * math.sqrt(rate * (1 - rate) / trials + (z / (2 * trials)) ** 2)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
-def interval_of_mean(values: Sequence[float]) -> Interval | None:
-    """95 % interval of the mean of counts, by Student's t; ``None`` for fewer than two.
-
-    >>> [round(end, 1) for end in interval_of_mean([40, 50, 60])]
-    [25.2, 74.8]
-    """
-    if len(values) < 2:
-        return None
-    mean = fmean(values)
-    reach = student_975(len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return max(0.0, mean - reach), mean + reach
-
-
-def student_975(freedom: int) -> float:
-    """97.5th percentile of Student's t distribution.
-
-    >>> round(student_975(9), 4)
-    2.2622
-    """
-    low, high = 0.0, math.pi / 2  # the share within +-t, by the angle atan(t / sqrt(freedom))
-    for _ in range(60):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _share_within(angle, freedom) < 0.95 else (low, angle)
-    return math.tan(low) * math.sqrt(freedom)
-
-
-def _share_within(angle: float, freedom: int) -> float:
-    """P(|t| <= sqrt(freedom) tan(angle)): Abramowitz & Stegun 1964, eqs. 26.7.3 and 26.7.4."""
-    odd = freedom % 2
-    term = math.cos(angle) if odd else 1.0
-    total = 0.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * k / (k + 1)
-    part = math.sin(angle) * total
-    return (angle + part) * 2 / math.pi if odd else part
 
 
 def _means(measures: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from carrousel.experiments.report_summary import Interval, Summary
+from carrousel.experiments.report_summary import Summary
+from carrousel.experiments.statistics import Interval
 
 ABSENT = "–"  # noqa: RUF001  (an en dash: the usual sign for "not given" in tables)
 
