@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Network
-from carrousel.sequences import Sequences
+from carrousel.sequences import Sequences, within
 from carrousel.shapes import CarrouselError, DataError, ShapeError
 from drawn import Kind, drawn_data, kinds, seeds
 
@@ -296,3 +296,24 @@ def test_contents_are_looked_at_when_asked():
     with pytest.raises(DataError, match=r"inputs\[0\] = \[inf, inf\] is not finite"):
         data.check_contents()
     drawn_data(Network(2, 2, Cell(1, 1)), np.random.default_rng(0), Kind(), [3]).check_contents()
+
+
+@given(data=batches(), tolerance=st.floats(0.05, 0.5), seed=seeds)
+def test_within_against_a_slow_loop(data, tolerance, seed):
+    """Outputs off by a little less than the tolerance, and by more in places."""
+    rng = np.random.default_rng(seed)
+    wanted = data.dense_targets().astype(np.float64)
+    off = rng.choice([-1.0, 1.0], wanted.shape) * tolerance
+    off *= rng.choice([0.99, 1.01], wanted.shape, p=[0.9, 0.1])
+    outputs = wanted + off
+    kept = outputs.copy()
+    expected = [
+        all(abs(y - w) < tolerance for y, w in zip(row, goal, strict=True))
+        for row, goal in zip(outputs.tolist(), wanted.tolist(), strict=True)
+    ]
+    np.testing.assert_array_equal(within(outputs, data, tolerance), expected)
+    np.testing.assert_array_equal(outputs, kept)
+    nan = np.full_like(outputs, np.nan)
+    assert not within(nan, data, tolerance).any()
+    with pytest.raises(ShapeError, match="one row for each target"):
+        within(outputs[:, :0], data, tolerance)

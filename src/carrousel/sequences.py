@@ -261,6 +261,29 @@ class Sequences:
                 raise DataError(f"{name}[{row}] = {units[row].tolist()} {what}")
 
 
+def within(
+    outputs: Float[np.ndarray, "M O"], data: Sequences, tolerance: float
+) -> Bool[np.ndarray, " M"]:
+    """Whether all outputs at each target are off by less than ``tolerance``.
+
+    Where every sequence has one target, this tells which sequences are right.
+
+    Raises:
+        ShapeError: ``outputs`` has not one row of ``O`` for each target.
+
+    >>> data = Sequences.from_lists([[0.1, 0.2], [0.3]], [[1.0], [0.0]])
+    >>> within(np.array([[0.95], [0.2]]), data, tolerance=0.1).tolist()
+    [True, False]
+    """
+    data.check_outputs(outputs)
+    if data.targets.ndim == 2:
+        errors = outputs - data.targets
+    else:  # without the one-hot vectors, which may be long
+        errors = outputs.copy()
+        errors[np.arange(len(data.targets)), data.targets] -= 1.0
+    return np.abs(errors, out=errors).max(axis=1) < tolerance
+
+
 def _check_units(name: str, units: np.ndarray, width_name: str, width: int) -> None:
     if not isinstance(units, np.ndarray):
         raise ShapeError(f"{name} is a {type(units).__name__}, expected a NumPy array")

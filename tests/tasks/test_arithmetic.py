@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from carrousel.experiments.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import Adding, Multiplication
 
 seeds = st.integers(0, 2**32)
-hows = st.sampled_from(["target", "input", "marker"])
+hows = st.sampled_from(["target", "input", "marker", "both"])
+seconds = st.sampled_from(["any", "not_first", "counts"])
 kinds = st.sampled_from([Adding, Multiplication])
 
 
@@ -23,15 +25,22 @@ def marks(data: Sequences) -> np.ndarray:
 
 
 @settings(max_examples=80, deadline=None)
-@given(seed=seeds, length=st.integers(11, 60), how=hows, kind=kinds, n=st.integers(1, 60))
-def test_markers_and_targets_one_by_one(seed, length, how, kind, n):
+@given(
+    seed=seeds,
+    length=st.integers(11, 60),
+    how=hows,
+    kind=kinds,
+    n=st.integers(1, 60),
+    second=st.sampled_from(["any", "not_first"]),
+)
+def test_markers_and_targets_one_by_one(seed, length, how, kind, n, second):
     neutral = {Adding: 0.0, Multiplication: 1.0}[kind]
-    for one in kind(length, how).sample(np.random.default_rng(seed), n):
+    for one in kind(length, how, second).sample(np.random.default_rng(seed), n):
         assert length <= one.n_steps <= length + length // 10
         assert one.target_steps.tolist() == [one.n_steps - 1]
         values, markers = one.inputs.astype(np.float64).T
         places = [place for place, marker in enumerate(markers) if marker == 1.0]
-        hidden = how == "marker" and len(places) == 1
+        hidden = how in ("marker", "both") and len(places) == 1
         assert len(places) == (1 if hidden else 2)
         for place, marker in enumerate(markers):
             if place in places:
@@ -43,8 +52,9 @@ def test_markers_and_targets_one_by_one(seed, length, how, kind, n):
         assert min(places) < 10 or hidden
         assert max(places) < max(length // 2, 10)
         factors = [values[place] for place in places] + [neutral] * hidden
+        assert not (hidden and how == "both") or values[0] == neutral
         if places[0] == 0:
-            assert how != "marker"
+            assert how in ("target", "input")
             assert how != "input" or values[0] == neutral
             factors[0] = neutral
         wanted = 0.5 + sum(factors) / 4 if kind is Adding else factors[0] * factors[1]
@@ -53,9 +63,9 @@ def test_markers_and_targets_one_by_one(seed, length, how, kind, n):
 
 @pytest.mark.parametrize("kind", [Adding, Multiplication])
 def test_readings_of_a_marked_first_pair_differ_only_there(kind):
-    shown, zeroed, unmarked = (
+    shown, zeroed, unmarked, neither = (
         kind(100, how).sample(np.random.default_rng(3), 500)
-        for how in ("target", "input", "marker")
+        for how in ("target", "input", "marker", "both")
     )
     hit = marks(shown)[:, 0] == 0
     assert 30 < np.count_nonzero(hit) < 90
@@ -65,6 +75,80 @@ def test_readings_of_a_marked_first_pair_differ_only_there(kind):
         changed = np.argwhere(other.inputs != shown.inputs)
         np.testing.assert_array_equal(changed, [[start, column] for start in starts])
     np.testing.assert_array_equal(unmarked.inputs[starts, 1], -1.0)
+    np.testing.assert_array_equal(neither.targets, shown.targets)
+    np.testing.assert_array_equal(neither.inputs[:, 0], zeroed.inputs[:, 0])
+    np.testing.assert_array_equal(neither.inputs[:, 1], unmarked.inputs[:, 1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, length=st.integers(11, 60), how=hows, kind=kinds, n=st.integers(1, 60))
+def test_a_value_that_counts_differs_from_any_only_where_the_second_mark_hits(
+    seed, length, how, kind, n
+):
+    """Where it does, the pair is marked and shown, and its own value is in the target.
+
+    Which mark has hit cannot be seen in a sequence, but where both readings give the same inputs
+    with "target" and other targets, it was the second.
+    """
+    plain, counts, excepted = (
+        kind(length, first_pair, second).sample(np.random.default_rng(seed), n)
+        for first_pair, second in (("target", "any"), ("target", "counts"), (how, "counts"))
+    )
+    other = kind(length, how).sample(np.random.default_rng(seed), n)
+    np.testing.assert_array_equal(counts.inputs, plain.inputs)
+    np.testing.assert_array_equal(excepted.targets, counts.targets)
+    hit_by_second = (counts.targets != plain.targets)[:, 0]
+    for number, (one, its_other) in enumerate(zip(excepted, other, strict=True)):
+        places = np.flatnonzero(one.inputs[:, 1] == 1.0)
+        if hit_by_second[number]:
+            assert places[0] == 0
+            values = one.inputs[places, 0].astype(np.float64)
+            wanted = 0.5 + values.sum() / 4 if kind is Adding else values.prod()
+            np.testing.assert_allclose(one.targets, [[wanted]], rtol=0, atol=2e-7)
+        else:
+            np.testing.assert_array_equal(one.inputs, its_other.inputs)
+            np.testing.assert_array_equal(one.targets, its_other.targets)
+
+
+@pytest.mark.parametrize("kind", [Adding, Multiplication])
+def test_the_second_mark_hits_the_first_pair_as_often_as_its_reading_says(kind):
+    """By the first mark in a tenth of all sequences, by the second in 9/10 of a 49th, or never."""
+    n = 20_000
+    for second, chance in (("any", 0.1 + 0.9 / 49), ("counts", 0.1 + 0.9 / 49), ("not_first", 0.1)):
+        data = kind(100, "target", second).sample(np.random.default_rng(8), n)
+        hits = np.count_nonzero(marks(data)[:, 0] == 0)
+        assert abs(hits - n * chance) < 3.5 * np.sqrt(n * chance * (1 - chance)), second
+    # neither reading can be taken for the other
+    assert n * 0.9 / 49 > 2 * 3.5 * np.sqrt(n * 0.12 * 0.88)
+    shown, counts = (
+        kind(100, "target", second).sample(np.random.default_rng(8), n)
+        for second in ("any", "counts")
+    )
+    changed = np.count_nonzero(shown.targets != counts.targets)
+    assert abs(changed - n * 0.9 / 49) < 5 * np.sqrt(n * 0.9 / 49)
+
+
+def test_a_second_mark_that_spares_the_first_pair_is_fair_among_the_others():
+    """One of the first 49 pairs left, the first pair apart: 48, or 49 if that is marked already."""
+    n = 20_000
+    data = Adding(100, "target", "not_first").sample(np.random.default_rng(9), n)
+    counts = np.bincount(marks(data).ravel(), minlength=50)
+    assert len(counts) == 50
+    chance = np.zeros(50)
+    for first in range(10):
+        chance[first] += 0.1
+        candidates = [k for k in range(50) if k != first and k > 0]
+        chance[candidates] += 0.1 / len(candidates)
+    np.testing.assert_allclose(chance.sum(), 2.0)
+    spread = np.sqrt(n * chance * (1 - chance))
+    assert np.all(np.abs(counts - n * chance) < 5 * spread)
+
+
+@given(length=st.integers(11, 60), how=hows, second=seconds, kind=kinds)
+def test_the_usual_second_mark_is_not_written_down(length, how, second, kind):
+    """Trials stored before there was a choice belong to the same experiment."""
+    written = describe(kind(length, how, second))
+    assert ("second" in written) == (second != "any")
 
 
 @pytest.mark.parametrize(("kind", "low"), [(Adding, -1.0), (Multiplication, 0.0)])

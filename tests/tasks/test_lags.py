@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from carrousel.experiments.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import LongLag, NoiseFreeLag, RandomLag
 
@@ -101,6 +104,38 @@ def test_2c_keeps_to_its_grammar(seed, p, q, n):
     outputs = near_misses(data, 0.2, seed)
     expected = [each[0] < 0.2 for each in slow_errors(outputs, data)]
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, p=st.integers(1, 30), q=st.integers(1, 30), n=st.integers(1, 30))
+def test_2c_of_fixed_length_has_its_trigger_right_after_q_distractors(seed, p, q, n):
+    task = LongLag(p, q, "fixed")
+    e, b, x, y = range(p, p + 4)
+    assert task.mean_length == q + 3
+    rows = task.sample(np.random.default_rng(seed), n).inputs.reshape(n, q + 3)
+    assert set(rows[:, 0]) == {b}
+    assert set(rows[:, 1]) <= {x, y}
+    assert (rows[:, 2:-1] < p).all()
+    assert set(rows[:, -1]) == {e}
+
+
+def test_a_lag_of_a_million_steps_takes_a_few_megabytes():
+    """Symbols of 4 bytes, which are drawn from 2 each, and nothing else for each step."""
+    task, rng = LongLag(50, 1_000_000, "fixed"), np.random.default_rng(0)
+    tracemalloc.start()
+    data = task.sample(rng, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert data.n_steps == 1_000_003
+    assert data.nbytes < 4.1e6
+    assert peak < 7e6
+    assert task.correct(data.dense_targets(), data).all()
+
+
+def test_the_usual_law_of_lengths_is_not_written_down():
+    """Trials stored before there was a choice belong to the same experiment."""
+    assert "length_law" not in describe(LongLag(50, 50))
+    assert describe(LongLag(50, 50, "fixed"))["length_law"] == "fixed"
 
 
 @pytest.mark.parametrize(("p", "q"), [(50, 50), (3, 7), (70_000, 2)])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from carrousel.experiments.settings import describe
 from carrousel.tasks import TemporalOrder
 from carrousel.tasks.order import CLASSES, SYMBOLS
 
@@ -25,19 +26,20 @@ PAPER = {
     },
 }
 PLACES = {2: [(10, 20), (50, 60)], 3: [(10, 20), (33, 43), (66, 76)]}
+firsts = st.sampled_from([0, 1])
 relevants = st.sampled_from([2, 3])
 seeds = st.integers(0, 2**32)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=seeds, relevant=relevants, n=st.integers(1, 30))
-def test_sequences_one_by_one(seed, relevant, n):
-    for one in TemporalOrder(relevant).sample(np.random.default_rng(seed), n):
+@given(seed=seeds, relevant=relevants, first=firsts, n=st.integers(1, 30))
+def test_sequences_one_by_one(seed, relevant, first, n):
+    for one in TemporalOrder(relevant, first).sample(np.random.default_rng(seed), n):
         text = "".join(SYMBOLS[symbol] for symbol in one.inputs)
         assert 100 <= len(text) <= 110
         assert text[0] == "E"
         assert text[-1] == "B"
-        found = [(place, letter) for place, letter in enumerate(text, start=1) if letter in "XY"]
+        found = [(place, letter) for place, letter in enumerate(text, first) if letter in "XY"]
         assert len(found) == relevant
         for (place, _), (low, high) in zip(found, PLACES[relevant], strict=True):
             assert low <= place <= high
@@ -47,10 +49,32 @@ def test_sequences_one_by_one(seed, relevant, n):
         assert one.target_steps.tolist() == [len(text) - 1]
 
 
+def test_places_are_counted_from_1_unless_said_otherwise():
+    """Trials stored before there was a choice belong to the same experiment."""
+    rng = [np.random.default_rng(2) for _ in range(2)]
+    usual, named = TemporalOrder(3), TemporalOrder(3, first_position=1)
+    np.testing.assert_array_equal(usual.sample(rng[0], 50).inputs, named.sample(rng[1], 50).inputs)
+    assert "first_position" not in describe(usual)
+    assert describe(TemporalOrder(3, first_position=0))["first_position"] == 0
+
+
 @pytest.mark.parametrize("relevant", [2, 3])
-def test_distributions(relevant):
+def test_counted_from_0_everything_relevant_comes_one_step_later(relevant):
+    by_one, by_nought = (
+        TemporalOrder(relevant, first).sample(np.random.default_rng(3), 200) for first in (1, 0)
+    )
+    np.testing.assert_array_equal(by_one.offsets, by_nought.offsets)
+    np.testing.assert_array_equal(by_one.targets, by_nought.targets)
+    np.testing.assert_array_equal(
+        np.flatnonzero(by_one.inputs >= 6) + 1, np.flatnonzero(by_nought.inputs >= 6)
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("relevant", [2, 3])
+def test_distributions(relevant, first):
     n = 6000
-    data = TemporalOrder(relevant).sample(np.random.default_rng(1), n)
+    data = TemporalOrder(relevant, first).sample(np.random.default_rng(1), n)
     letters = np.bincount(data.inputs, minlength=8)
     np.testing.assert_array_equal(letters[:2], n)
     assert letters[6] + letters[7] == n * relevant
@@ -61,7 +85,7 @@ def test_distributions(relevant):
     assert len(lengths) == 11
     assert stats.chisquare(lengths).pvalue > 1e-4
     steps = np.flatnonzero(data.inputs >= 6).reshape(n, relevant)
-    places = steps - data.offsets[:-1, None] + 1
+    places = steps - data.offsets[:-1, None] + first
     for column, (low, high) in zip(places.T, PLACES[relevant], strict=True):
         counts = np.bincount(column, minlength=high + 1)[low:]
         assert len(counts) == high - low + 1
@@ -69,7 +93,7 @@ def test_distributions(relevant):
     # places are chosen independently, and Table 10's minimal lag is met
     table = np.histogram2d(places[:, 0], places[:, 1], bins=11)[0]
     assert stats.chisquare(table.ravel()).pvalue > 1e-4
-    assert (data.lengths - places[:, -1]).min() == {2: 40, 3: 24}[relevant]
+    assert (data.lengths - 1 + first - places[:, -1]).min() == {2: 40, 3: 24}[relevant] - 1 + first
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,7 +6,8 @@ Both tasks mark two pairs of a long sequence of pairs (value, marker). Where the
 
 - "one of the first T/2 - 1 still unmarked pairs" are the first T/2 - 1 of those that are left, so
   the second mark falls on one of the first T/2 pairs; only then is the minimal lag T/2, as printed;
-- "if the first pair gets marked" holds for either mark, and sets the value which that mark chose;
+- whether the second mark may fall on the first pair is the argument ``second``, and so is whether
+  "if the first pair gets marked, we set X1 to zero" then holds for the value which that mark chose;
 - what that exception changes besides the target is the argument ``first_pair``.
 """
 
@@ -17,11 +18,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from carrousel.sequences import Sequences
+from carrousel.contracts import later
+from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bool, Float, Int, check_choice, check_int
 
-FirstPair = Literal["target", "input", "marker"]
-FIRST_PAIRS = ("target", "input", "marker")
+FirstPair = Literal["target", "input", "marker", "both"]
+FIRST_PAIRS = ("target", "input", "marker", "both")
+Second = Literal["any", "not_first", "counts"]
+SECONDS = ("any", "not_first", "counts")
 SHORTEST = 11  # else the first mark, on one of ten pairs, could hit the last
 
 
@@ -39,12 +43,17 @@ class Adding:
         length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
             likely.
         first_pair: if the first pair is marked (its marker then being 1.0), ``"target"`` counts its
-            value as 0 and shows it nevertheless, ``"input"`` makes the input 0 as well, and
-            ``"marker"`` shows the value and leaves the marker at -1, so that no mark is seen.
+            value as 0 and shows it nevertheless, ``"input"`` makes the input 0 as well,
+            ``"marker"`` shows the value and leaves the marker at -1, so that no mark is seen, and
+            ``"both"`` makes the input 0 and leaves the marker at -1.
+        second: what happens if the second mark would fall on the first pair: with ``"any"`` it is
+            marked like any other, and ``first_pair`` says the rest; with ``"not_first"`` it never
+            does, and is drawn from the other candidates; with ``"counts"`` it may, and the value of
+            that pair counts and is shown, as the paper sets ``X1`` alone to 0.
 
     Raises:
         SettingError: ``length`` is out of its range.
-        UnknownNameError: there is no such ``first_pair``.
+        UnknownNameError: there is no such ``first_pair`` or ``second``.
 
     >>> data = Adding(length=100).sample(np.random.default_rng(0), 1)
     >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
@@ -54,10 +63,12 @@ class Adding:
 
     length: int
     first_pair: FirstPair = "input"
+    second: Literal["any", "not_first", "counts"] = later("any")
 
     def __post_init__(self) -> None:
         check_int("length", self.length, minimum=SHORTEST, maximum=2**24)
         check_choice("first_pair", self.first_pair, FIRST_PAIRS)
+        check_choice("second", self.second, SECONDS)
 
     @property
     def n_inputs(self) -> int:
@@ -85,8 +96,8 @@ class Adding:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences."""
-        pairs = _draw_pairs(rng, n, self.length, low=-1.0)
-        x1, x2 = _mark(pairs, self.first_pair, neutral=0.0)
+        pairs = _draw_pairs(rng, n, self.length, self.second, low=-1.0)
+        x1, x2 = _mark(pairs, self.first_pair, self.second, neutral=0.0)
         return _finish(pairs, np.float32(0.5) + (x1 + x2) / np.float32(4.0))
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -99,7 +110,7 @@ class Adding:
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
         """
-        return _within(outputs, data, self.tolerance)
+        return within(outputs, data, self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -113,10 +124,11 @@ class Multiplication:
         length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
             likely.
         first_pair: as in :class:`Adding`, with 1.0 in the place of 0.
+        second: as in :class:`Adding`.
 
     Raises:
         SettingError: ``length`` is out of its range.
-        UnknownNameError: there is no such ``first_pair``.
+        UnknownNameError: there is no such ``first_pair`` or ``second``.
 
     >>> data = Multiplication(length=100).sample(np.random.default_rng(0), 1)
     >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
@@ -126,10 +138,12 @@ class Multiplication:
 
     length: int
     first_pair: FirstPair = "input"
+    second: Literal["any", "not_first", "counts"] = later("any")
 
     def __post_init__(self) -> None:
         check_int("length", self.length, minimum=SHORTEST, maximum=2**24)
         check_choice("first_pair", self.first_pair, FIRST_PAIRS)
+        check_choice("second", self.second, SECONDS)
 
     @property
     def n_inputs(self) -> int:
@@ -157,8 +171,8 @@ class Multiplication:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences."""
-        pairs = _draw_pairs(rng, n, self.length, low=0.0)
-        x1, x2 = _mark(pairs, self.first_pair, neutral=1.0)
+        pairs = _draw_pairs(rng, n, self.length, self.second, low=0.0)
+        x1, x2 = _mark(pairs, self.first_pair, self.second, neutral=1.0)
         return _finish(pairs, x1 * x2)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -171,7 +185,7 @@ class Multiplication:
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
         """
-        return _within(outputs, data, self.tolerance)
+        return within(outputs, data, self.tolerance)
 
 
 class _Pairs(NamedTuple):
@@ -181,13 +195,17 @@ class _Pairs(NamedTuple):
     second: Int[np.ndarray, " n"]  # position of X2
 
 
-def _draw_pairs(rng: np.random.Generator, n: int, length: int, low: float) -> _Pairs:
+def _draw_pairs(
+    rng: np.random.Generator, n: int, length: int, second_mark: Second, low: float
+) -> _Pairs:
     """Values uniform on [low, 1), markers 0, and where the marks will be."""
     check_int("n", n, minimum=1)
     offsets = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(rng.integers(length, length + length // 10, n, endpoint=True), out=offsets[1:])
     first = rng.integers(0, 10, n)
-    second = rng.integers(0, length // 2 - 1, n)
+    # Of the candidates the first is the first pair, unless that is marked already.
+    least = (first > 0).astype(np.int64) if second_mark == "not_first" else 0
+    second = rng.integers(least, length // 2 - 1, n)
     second += second >= first  # the pair that is marked already is not counted
     values = rng.random(int(offsets[-1]), dtype=np.float32)
     values *= np.float32(1.0 - low)
@@ -197,7 +215,9 @@ def _draw_pairs(rng: np.random.Generator, n: int, length: int, low: float) -> _P
     return _Pairs(inputs, offsets, first, second)
 
 
-def _mark(pairs: _Pairs, first_pair: FirstPair, neutral: float) -> tuple[np.ndarray, np.ndarray]:
+def _mark(
+    pairs: _Pairs, first_pair: FirstPair, second_mark: Second, neutral: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Set the markers; return ``X1`` and ``X2`` with the exception for a marked first pair."""
     inputs, offsets, first, second = pairs
     starts = offsets[:-1]
@@ -205,16 +225,17 @@ def _mark(pairs: _Pairs, first_pair: FirstPair, neutral: float) -> tuple[np.ndar
     inputs[offsets[1:] - 1, 1] = -1.0
     inputs[starts + first, 1] = 1.0
     inputs[starts + second, 1] = 1.0
-    values = [
-        np.where(place == 0, np.float32(neutral), inputs[starts + place, 0])
-        for place in (first, second)
-    ]
-    excepted = starts[(first == 0) | (second == 0)]
-    if first_pair == "input":
+    hit = first == 0, (second == 0) & (second_mark != "counts")
+    x1, x2 = (
+        np.where(excepted, np.float32(neutral), inputs[starts + place, 0])
+        for excepted, place in zip(hit, (first, second), strict=True)
+    )
+    excepted = starts[hit[0] | hit[1]]
+    if first_pair in ("input", "both"):
         inputs[excepted, 0] = neutral
-    if first_pair == "marker":
+    if first_pair in ("marker", "both"):
         inputs[excepted, 1] = -1.0
-    return values[0], values[1]
+    return x1, x2
 
 
 def _finish(pairs: _Pairs, targets: Float[np.ndarray, " n"]) -> Sequences:
@@ -226,8 +247,3 @@ def _finish(pairs: _Pairs, targets: Float[np.ndarray, " n"]) -> Sequences:
         n_outputs=1,
         target_steps=pairs.offsets[1:] - 1,
     )
-
-
-def _within(outputs: np.ndarray, data: Sequences, tolerance: float) -> Bool[np.ndarray, " N"]:
-    data.check_outputs(outputs)
-    return np.abs(outputs - data.targets)[:, 0] < tolerance

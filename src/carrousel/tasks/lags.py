@@ -5,12 +5,14 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int, check_int
+from carrousel.contracts import later
+from carrousel.sequences import Sequences, within
+from carrousel.shapes import Bool, Float, Int, check_choice, check_int
 
 LARGEST_ALPHABET = 2**24
 
@@ -85,8 +87,7 @@ class NoiseFreeLag:
         Raises:
             ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
         """
-        data.check_outputs(outputs)
-        wrong = ~_within(outputs, data.targets, self.tolerance)
+        wrong = ~within(outputs, data, self.tolerance)
         wrong_until = np.concatenate([[0], np.cumsum(wrong)])
         return np.diff(wrong_until[data.target_offsets]) == 0
 
@@ -166,7 +167,8 @@ class RandomLag:
         """
         data.check_outputs(outputs)
         last = data.target_offsets[1:] - 1
-        return _within(outputs[last], data.targets[last], self.tolerance)
+        ends = replace(data, targets=data.targets[last], target_steps=data.target_steps[last])
+        return within(outputs[last], ends, self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -185,9 +187,13 @@ class LongLag:
     Args:
         p: number of different distractors.
         q: number of distractors that always come; the lag is at least ``q + 1``.
+        length_law: ``"geometric"`` as said above, or ``"fixed"``: the trigger comes right after the
+            ``q`` distractors. The paper's formula has lengths of ``q + 4 + k`` with a geometric
+            ``k``, of mean 9; the mean length that it prints, ``q + 14``, does not follow.
 
     Raises:
         SettingError: ``p`` or ``q`` is out of its range.
+        UnknownNameError: there is no such law.
 
     >>> task = LongLag(p=50, q=50)
     >>> one = task.sample(np.random.default_rng(0), 1)
@@ -197,10 +203,12 @@ class LongLag:
 
     p: int
     q: int
+    length_law: Literal["geometric", "fixed"] = later("geometric")
 
     def __post_init__(self) -> None:
         check_int("p", self.p, minimum=1, maximum=LARGEST_ALPHABET - 4)
         check_int("q", self.q, minimum=1, maximum=2**24)
+        check_choice("length_law", self.length_law, ("geometric", "fixed"))
 
     @property
     def n_inputs(self) -> int:
@@ -219,8 +227,8 @@ class LongLag:
 
     @property
     def mean_length(self) -> float:
-        """``q + 12`` steps: 3 fixed symbols, ``q`` distractors, 9 more on average."""
-        return self.q + 12.0
+        """``q + 12`` steps: 3 fixed symbols, ``q`` distractors, 9 more on average; or ``q + 3``."""
+        return self.q + (12.0 if self.length_law == "geometric" else 3.0)
 
     def draw(self, rng: np.random.Generator) -> LongLag:
         """Return the task itself: sequences are made afresh."""
@@ -230,7 +238,9 @@ class LongLag:
         """Draw ``n`` sequences; ``x`` and ``y`` are equally likely."""
         check_int("n", n, minimum=1)
         second = rng.integers(0, 2, n, dtype=np.int32)
-        until_trigger = rng.geometric(0.1, n)  # distractors beyond q, and the trigger
+        # distractors beyond q, and the trigger
+        geometric = self.length_law == "geometric"
+        until_trigger = rng.geometric(0.1, n) if geometric else np.ones(n, np.int64)
         offsets = np.concatenate([[0], np.cumsum(self.q + 2 + until_trigger)])
         starts, ends = offsets[:-1], offsets[1:] - 1
         inputs = _draw_symbols(rng, self.p, offsets[-1]).astype(np.int32)
@@ -256,8 +266,7 @@ class LongLag:
         Raises:
             ShapeError: ``outputs`` has not one row of 2 for each sequence.
         """
-        data.check_outputs(outputs)
-        return _within(outputs, data.targets, self.tolerance)
+        return within(outputs, data, self.tolerance)
 
 
 def _draw_symbols(
@@ -279,12 +288,3 @@ def _next_symbol(rows: Int[np.ndarray, "n steps"], n_symbols: int) -> Sequences:
         n_outputs=n_symbols,
         target_steps=positions[:, :-1].reshape(-1),
     )
-
-
-def _within(
-    outputs: Float[np.ndarray, "R O"], classes: Int[np.ndarray, " R"], tolerance: float
-) -> Bool[np.ndarray, " R"]:
-    """Whether all outputs of a row are off by less than ``tolerance`` from the one-hot class."""
-    errors = outputs.copy()
-    errors[np.arange(len(classes)), classes] -= 1.0
-    return np.abs(errors, out=errors).max(axis=1) < tolerance

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from carrousel.sequences import Sequences
+from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bool, Float, check_choice, check_int
 
 NOISE_DEVIATION = np.float32(np.sqrt(0.2))
@@ -112,5 +112,4 @@ class Latch:
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
         """
-        data.check_outputs(outputs)
-        return np.abs(outputs - data.targets)[:, 0] < self.tolerance
+        return within(outputs, data, self.tolerance)

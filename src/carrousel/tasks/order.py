@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from carrousel.sequences import Sequences
+from carrousel.contracts import later
+from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bool, Float, check_int
 
 SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
@@ -27,14 +28,16 @@ class TemporalOrder:
     random symbols from ``{a, b, c, d}``. The target at the end is the class: XX, XY, YX, YY in this
     order are Q, R, S, U, and XXX ... YYY in the same binary order Q, R, S, U, V, A, B, C.
 
-    Places are counted from 1 and both ends of a range are included: then the last relevant symbol
-    is 40 (6a) and 24 (6b) steps before the target at least, as Table 10 has it.
+    Both ends of a range are included. Where places are counted from 1, the last relevant symbol is
+    40 (6a) and 24 (6b) steps before the target at least, as Table 10 has it; one step less where
+    they are counted from 0.
 
     Args:
         relevant: how many symbols matter: 2 (Experiment 6a) or 3 (6b).
+        first_position: the place of the first symbol of a sequence, ``E``: 1 or 0.
 
     Raises:
-        SettingError: ``relevant`` is neither 2 nor 3.
+        SettingError: ``relevant`` is neither 2 nor 3, or ``first_position`` neither 0 nor 1.
 
     >>> data = TemporalOrder(relevant=2).sample(np.random.default_rng(0), 1)
     >>> "".join(SYMBOLS[symbol] for symbol in data.inputs if symbol >= 6), int(data.targets[0])
@@ -42,9 +45,11 @@ class TemporalOrder:
     """
 
     relevant: Literal[2, 3]
+    first_position: Literal[0, 1] = later(1)
 
     def __post_init__(self) -> None:
         check_int("relevant", self.relevant, minimum=2, maximum=3)
+        check_int("first_position", self.first_position, minimum=0, maximum=1)
 
     @property
     def n_inputs(self) -> int:
@@ -83,8 +88,8 @@ class TemporalOrder:
         inputs[starts] = SYMBOLS.index("E")
         inputs[ends] = SYMBOLS.index("B")
         for bit, (low, high) in zip(reversed(range(self.relevant)), self._places, strict=True):
-            place = starts - 1 + rng.integers(low, high, n, endpoint=True)
-            inputs[place] = SYMBOLS.index("X") + (classes >> bit & 1)
+            place = rng.integers(low, high, n, endpoint=True) - self.first_position
+            inputs[starts + place] = SYMBOLS.index("X") + (classes >> bit & 1)
         return Sequences(
             inputs=inputs,
             n_inputs=self.n_inputs,
@@ -104,8 +109,7 @@ class TemporalOrder:
         Raises:
             ShapeError: ``outputs`` has not one row of 4 (or 8) for each sequence.
         """
-        data.check_outputs(outputs)
-        return np.abs(outputs - data.dense_targets()).max(axis=1) < self.tolerance
+        return within(outputs, data, self.tolerance)
 
     @property
     def _places(self) -> tuple[tuple[int, int], ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carrousel.sequences import Sequences
+from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bool, Float, check_int, check_number
 
 
@@ -109,5 +109,4 @@ class Parity:
         Raises:
             ShapeError: ``outputs`` has not one row of 1 for each sequence.
         """
-        data.check_outputs(outputs)
-        return np.abs(outputs - data.targets)[:, 0] < self.tolerance
+        return within(outputs, data, self.tolerance)
