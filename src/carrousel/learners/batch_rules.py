@@ -99,7 +99,7 @@ class Rule:
         return self.settings.rate * 0.5 ** (last // self.settings.halves_every)
 
     def _column(self, lanes: np.ndarray, of_count: Callable[[int], float]) -> np.ndarray:
-        return np.array([[of_count(count)] for count in self.changes[lanes].tolist()])
+        return np.array([of_count(count) for count in self.changes[lanes].tolist()])[:, None]
 
 
 def _clip(gradient: np.ndarray, most: float) -> None:
