@@ -81,6 +81,9 @@ SIBLINGS = (
         "experiments.runner",
         (*TOOLS, *ROWS, "experiments.store", "experiments.lanes", "experiments.clusters"),
     ),
+    ("experiments.verdict", (*TOOLS, "experiments.report_words")),
+    ("experiments.survival_plot", (*TOOLS, "experiments.report_words")),
+    ("experiments.report_study", ("experiments.vary", "experiments.verdict")),
     ("experiments.report*", (*TOOLS, *ROWS, "experiments.store", "experiments.report*")),
 )
 

@@ -235,7 +235,8 @@ def bootstrap_interval(
     if min(values) == max(values):
         return float(values[0]), float(values[0])
     average: Callable[..., Any] = {"mean": np.mean, "median": np.median}[statistic]
-    return _bootstrap((np.asarray(values, dtype=float),), average, confidence, seed)
+    ordered = np.sort(np.asarray(values, dtype=float))  # so that their order does not matter
+    return _bootstrap((ordered,), average, confidence, seed)
 
 
 def restricted_mean_interval(
@@ -275,7 +276,13 @@ def median_interval(counts: Counts, confidence: float = 0.95, seed: int = 0) -> 
 
 
 def _columns(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
-    return np.array(counts.sequences, dtype=float), np.array(counts.solved, dtype=float)
+    return _sorted(counts.sequences, counts.solved)
+
+
+def _sorted(first: Sequence[float], second: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs in an order of their own, so that the order of trials does not matter."""
+    pairs = np.array(sorted(zip(first, second, strict=True)), dtype=float)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def kaplan_meier(sequences: np.ndarray, solved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -331,8 +338,7 @@ def expected_sequences(
     """
     if not trials:
         return None
-    spent = np.array([trial.sequences for trial in trials], dtype=float)
-    solved = np.array([trial.success for trial in trials], dtype=float)
+    spent, solved = _sorted([one.sequences for one in trials], [one.success for one in trials])
     cost = float(_cost(spent, solved))
     if len(trials) < 2 or not solved.any():
         return Expected(cost, None)
