@@ -10,38 +10,24 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from carrousel.cli.options import Address, Backend, Jobs
 from carrousel.cli.order import BACKEND, SEED, Order, chosen, usable_cores
-from carrousel.cli.screen import console_of, put, put_json, put_report, say
-from carrousel.shapes import (
-    CarrouselError,
-    ClusterFailedError,
-    StoreError,
-    check_choice,
-    check_int,
-)
+from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
+from carrousel.cli.screen import put, put_json, put_report, say
+from carrousel.shapes import CarrouselError, check_choice, check_int
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.report import Entry
-    from carrousel.experiments.report_progress import ProgressBars
-    from carrousel.experiments.runner import Progress
     from carrousel.experiments.store import Store
 
 DONE, FELL_SHORT, WRONG_CALL = 0, 1, 2
-DEFAULT_FOLDER = Path("runs")
 
 app = typer.Typer(
     name="carrousel",
@@ -186,9 +172,9 @@ def reproduce(
         jobs = usable_cores()
     from carrousel.experiments.clusters import cluster
 
-    with cluster(backend, address, jobs=jobs), _open_store(out) as store:
+    with cluster(backend, address, jobs=jobs), open_store(out) as store:
         _announce(order, plan, store)
-        entries, stopped = _run_all(order, plan, jobs, store)
+        entries, stopped = run_all(Work(seed, jobs, backend, address), plan, store)
     if sys.stderr.isatty():
         say("")
     if as_json:
@@ -237,25 +223,6 @@ def report(
             say(f"written: {path}")
 
 
-@contextmanager
-def _open_store(out: Path | None) -> Iterator[Store | None]:
-    """The store to use; none if the default folder will not do, which is no reason not to run."""
-    from carrousel.experiments.store import Store
-
-    if out is not None:
-        with Store(out) as store:
-            yield store
-        return
-    try:
-        store = Store(DEFAULT_FOLDER)
-    except StoreError as error:
-        say(f"{error}. This time nothing will be kept; --out DIR keeps trials elsewhere.")
-        yield None
-        return
-    with store:
-        yield store
-
-
 def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store | None) -> None:
     trials = sum(number for _, number in plan)
     rows = f"{len(plan)} experiment{'s' if len(plan) > 1 else ''}, {trials} trials"
@@ -266,78 +233,3 @@ def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store
     where = "" if store is None else f" Kept in {order.out or DEFAULT_FOLDER}."
     stops = " Ctrl-C stops; the same command goes on." if store is not None else ""
     say(f"{rows}. Seed {order.seed}.{where}{stops}")
-
-
-def _run_all(
-    order: Order, plan: Sequence[tuple[Experiment, int]], jobs: int | None, store: Store | None
-) -> tuple[list[Entry], str]:
-    """Run what is planned; if that stops early, also say why in a sentence."""
-    from carrousel.experiments import report as reports
-    from carrousel.experiments.report_progress import ProgressBars
-
-    entries: list[Entry] = []
-    with _terminated_like_interrupted(), ProgressBars(console_of(sys.stderr)) as bars:
-        for experiment, number in plan:
-            try:
-                entries.append(_run(experiment, number, order, jobs, store, bars))
-                continue
-            except KeyboardInterrupt:
-                stopped = f"Stopped in {experiment.name}."
-            except BrokenProcessPool:
-                stopped = f"Stopped in {experiment.name}: a worker was killed (out of memory?)."
-            except (StoreError, ClusterFailedError) as error:
-                stopped = f"Stopped in {experiment.name}: {error}."
-            if store is not None:
-                with suppress(StoreError):
-                    entries.append(reports.stored(store, experiment, order.seed, number))
-            return entries, stopped
-    return entries, ""
-
-
-def _run(
-    experiment: Experiment,
-    number: int,
-    order: Order,
-    jobs: int | None,
-    store: Store | None,
-    bars: ProgressBars,
-) -> Entry:
-    from carrousel.experiments import report as reports
-    from carrousel.experiments import runner
-
-    ended = 0
-    if store is not None:
-        ended = len(reports.stored(store, experiment, order.seed, number).trials)
-    bars.begin(experiment, trials=number, ended=ended)
-
-    def on_progress(now: Progress) -> None:
-        bars.update(trials_done=now.trials_done, sequences=now.sequences, seconds=now.seconds)
-
-    began = time.perf_counter()
-    trials = runner.run(
-        experiment,
-        trials=number,
-        seed=order.seed,
-        jobs=jobs,
-        store=store,
-        backend=order.backend,
-        address=order.address,
-        on_progress=on_progress,
-    )
-    if store is not None:
-        return reports.stored(store, experiment, order.seed, number)
-    return reports.unstored(experiment, trials, order.seed, time.perf_counter() - began)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does: with a table, and with no worker left behind."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
