@@ -81,6 +81,7 @@ SIBLINGS = (
         "experiments.runner",
         (*TOOLS, *ROWS, "experiments.store", "experiments.lanes", "experiments.clusters"),
     ),
+    ("experiments.vary", TOOLS),
     ("experiments.verdict", (*TOOLS, "experiments.report_words")),
     ("experiments.survival_plot", (*TOOLS, "experiments.report_words")),
     ("experiments.report_study", ("experiments.vary", "experiments.verdict")),

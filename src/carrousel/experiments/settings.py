@@ -76,6 +76,15 @@ def fingerprint(experiment: Experiment) -> str:
     return hashlib.sha256(canonical(settings_of(experiment)).encode()).hexdigest()
 
 
+def leaves(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value of a written-down description by its path; lists stay whole.
+
+    >>> leaves({"budget": 5, "training": {"kind": "Training", "rate": 0.1}})
+    {'budget': 5, 'training.kind': 'Training', 'training.rate': 0.1}
+    """
+    return dict(_leaves("", written))
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in which settings two written-down experiments differ.
 
@@ -83,7 +92,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     >>> differences({"budget": 5, "training": before}, {"budget": 5, "training": now})
     ['training.rate was 0.1, is 1']
     """
-    old, new = dict(_leaves("", before)), dict(_leaves("", now))
+    old, new = leaves(before), leaves(now)
     return [
         f"{key} was {old.get(key, 'absent')}, is {new.get(key, 'absent')}"
         for key in sorted(old.keys() | new.keys())
