@@ -131,8 +131,13 @@ def test_the_second_mark_hits_the_first_pair_as_often_as_its_reading_says(kind):
 def test_a_second_mark_that_spares_the_first_pair_is_fair_among_the_others():
     """One of the first 49 pairs left, the first pair apart: 48, or 49 if that is marked already."""
     n = 20_000
-    data = Adding(100, "target", "not_first").sample(np.random.default_rng(9), n)
-    counts = np.bincount(marks(data).ravel(), minlength=50)
+    places = marks(Adding(100, "target", "not_first").sample(np.random.default_rng(9), n))
+    after_first = places[places[:, 0] == 0, 1]
+    counts = np.bincount(after_first, minlength=50)
+    assert (counts[0], len(counts)) == (0, 50)
+    spread = np.sqrt(len(after_first) / 49)
+    assert np.all(np.abs(counts[1:] - len(after_first) / 49) < 5 * spread)
+    counts = np.bincount(places.ravel(), minlength=50)
     assert len(counts) == 50
     chance = np.zeros(50)
     for first in range(10):
