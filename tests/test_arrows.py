@@ -67,6 +67,7 @@ SIBLINGS = (
     ("learners.cascade_lane", ("learners.cascade_batch", "learners.cascade_train")),
     ("learners.cascade", ("learners.cascade_*",)),
     ("learners.elman", ("learners.gradient",)),
+    ("learners.gradient", ("learners.gradient_*",)),
     ("learners.batch", ("learners.gradient", "learners.batch_*")),
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
@@ -84,7 +85,7 @@ SIBLINGS = (
     ("experiments.vary", TOOLS),
     ("experiments.verdict", (*TOOLS, "experiments.report_words")),
     ("experiments.survival_plot", (*TOOLS, "experiments.report_words")),
-    ("experiments.report_study", ("experiments.vary", "experiments.verdict")),
+    ("experiments.report_study*", ("experiments.vary", "experiments.verdict")),
     ("experiments.report*", (*TOOLS, *ROWS, "experiments.store", "experiments.report*")),
 )
 

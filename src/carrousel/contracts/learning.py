@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.contracts.cells import later
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
 from carrousel.shapes import (
@@ -37,6 +38,10 @@ class Training:
         cells_added_after: number of sequences after which cells and gates join the network; until
             then only direct connections learn ("sequential network construction", section 4).
         initial_activation: activation of hidden units before the first step of a sequence.
+        halves_every: the rate halves after each so many sequences; 0: never.
+        plateau: cells and gates join once error has stopped decreasing: after the first ``m *
+            plateau`` sequences, ``m >= 2``, of which the last ``plateau`` have a mean absolute
+            error above 0.98 times that of the ``plateau`` before; 0: ``cells_added_after`` says.
     """
 
     rate: float
@@ -44,12 +49,26 @@ class Training:
     output_derivative: bool = True
     cells_added_after: int = 0
     initial_activation: float = 0.0
+    halves_every: int = later(0)
+    plateau: int = later(0)
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)
         check_choice("update", self.update, ("step", "sequence", "epoch"))
         check_int("cells_added_after", self.cells_added_after, minimum=0)
         check_number("initial_activation", self.initial_activation)
+        check_int("halves_every", self.halves_every, minimum=0)
+        check_int("plateau", self.plateau, minimum=0)
+        if self.plateau and self.cells_added_after:
+            raise SettingError(
+                f"cells_added_after is {self.cells_added_after}, but plateau = {self.plateau} lets "
+                "errors decide when cells join; leave one of them at 0"
+            )
+        if (self.plateau or self.halves_every) and self.update == "epoch":
+            raise SettingError(
+                "update is 'epoch', but halves_every and plateau count sequences, not calls; "
+                "say 'sequence' or 'step', or leave them at 0"
+            )
 
 
 Kind = Literal["truncated", "bptt", "rtrl", "snap", "uoro"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Training
 from carrousel.kernels import default_kernel, gradient_numbers
+from carrousel.learners.gradient_schedule import Run, Schedule
 from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
@@ -66,15 +67,14 @@ class GradientLearner:
         self.weights: Float[np.ndarray, "B W"] = np.zeros(
             (n_lanes, network.n_weights), self.kernel.dtype
         )
-        self._seen = np.zeros(n_lanes, np.int64)
+        self._schedule = Schedule(training, n_lanes, self.kernel.dtype)
         self._longest = 0
         self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
-        self._rates = np.full(n_lanes, training.rate, self.kernel.dtype)
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
         """Draw fresh initial weights for a lane and forget what it knew."""
         self.weights[self._lane(lane)] = initial_weights(self.network, rng)
-        self._seen[lane] = 0
+        self._schedule.begin(lane)
         self._rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
@@ -84,33 +84,27 @@ class GradientLearner:
             the errors of each sequence at the moment it was presented.
         """
         self._check(data)
-        errors = self.kernel.learn(
-            self.network,
-            self.training,
-            self.weights,
-            self._rates,
-            self._cells_from,
-            data,
-            self.gradient,
-            self._rngs,
-        )
-        for lane, part in enumerate(data):
-            self._seen[lane] += 0 if part is None else len(part)
-            if part is not None and len(part):
-                self._longest = max(self._longest, int(part.lengths.max()))
-        return errors
+        if not self._schedule.cuts:
+            return self._teach(data)
+        runs = [Run(part) for part in data]
+        while True:
+            pieces = [run.piece(self._schedule.room(lane)) for lane, run in enumerate(runs)]
+            if not any(pieces):
+                return [run.errors() for run in runs]
+            for run, found in zip(runs, self._teach(pieces), strict=True):
+                run.note(found)
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
         self._check(data)
         return self.kernel.predict(
-            self.network, self.training, self.weights, self._cells_from, data
+            self.network, self.training, self.weights, self._schedule.cells_from, data
         )
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
         """Copies of all that a lane has learned."""
         lane = self._lane(lane)
-        found = {"weights": self.weights[lane].copy(), "seen": self._seen[lane].copy()}
+        found = {"weights": self.weights[lane].copy(), **self._schedule.state(lane)}
         if self.gradient.kind == "uoro":
             found["random"] = words_of(self._rngs[lane])
         return found
@@ -119,13 +113,16 @@ class GradientLearner:
         """Put a lane back into a state that :meth:`state` returned."""
         lane = self._lane(lane)
         self.weights[lane] = state["weights"]
-        self._seen[lane] = state["seen"]
+        self._schedule.restore(lane, state)
         if self.gradient.kind == "uoro":
             self._rngs[lane] = generator_of(state["random"])
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Return nothing: weights and errors say it all."""
-        return {}
+        """Return ``cells_added_at``, the sequences before cells joined, where a plateau decides.
+
+        It is left out until then, and where ``training`` says when.
+        """
+        return self._schedule.measures(self._lane(lane))
 
     @property
     def nbytes(self) -> int:
@@ -139,10 +136,23 @@ class GradientLearner:
         kept = gradient_numbers(self.network, self.gradient, self._longest)
         return self.n_lanes * (self.network.n_weights + kept) * self.weights.itemsize
 
-    @property
-    def _cells_from(self) -> np.ndarray:
-        """Sequences of the coming call after which cells and gates take part."""
-        return np.maximum(self.training.cells_added_after - self._seen, 0)
+    def _teach(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+        """Learn at one rate for each lane."""
+        errors = self.kernel.learn(
+            self.network,
+            self.training,
+            self.weights,
+            self._schedule.rates,
+            self._schedule.cells_from,
+            data,
+            self.gradient,
+            self._rngs,
+        )
+        for lane, (part, found) in enumerate(zip(data, errors, strict=True)):
+            if part is not None and found is not None:
+                self._schedule.note(lane, found)
+                self._longest = max(self._longest, int(part.lengths.max(initial=0)))
+        return errors
 
     def _lane(self, lane: int) -> int:
         return check_lane(lane, self.n_lanes)

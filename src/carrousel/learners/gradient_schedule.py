@@ -1,0 +1,138 @@
+"""What follows from how many sequences a lane has seen: its rate, and whether cells take part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from carrousel.contracts import Errors, Training
+from carrousel.sequences import Sequences
+from carrousel.shapes import Float, Int
+
+STOPPED = 0.98
+"""An error has stopped decreasing where it stays above this part of what it was before."""
+
+_NEVER = 2**62
+
+
+class Schedule:
+    """Counts the sequences of each lane, halves its rate, and lets its cells join.
+
+    Everything is decided at multiples of ``training.halves_every`` and ``training.plateau``, from
+    the errors of whole stretches of ``plateau`` sequences: add up those of a lane one by one, and
+    it does not matter how they come in calls.
+
+    Args:
+        training: the settings.
+        n_lanes: independent lanes.
+        dtype: of learning rates.
+
+    >>> schedule = Schedule(Training(rate=0.5, halves_every=3), 1)
+    >>> schedule.room(0)
+    3
+    >>> schedule.note(0, Errors(*np.zeros((3, 3)), np.ones(3, np.int64)))
+    >>> schedule.rates.tolist()
+    [0.25]
+    """
+
+    def __init__(
+        self, training: Training, n_lanes: int, dtype: type[np.floating] = np.float64
+    ) -> None:
+        self.training, self._dtype = training, dtype
+        self.seen = np.zeros(n_lanes, np.int64)
+        self._sums = np.zeros(n_lanes)  # of mean errors, over the stretch that is under way
+        self._before = np.full(n_lanes, np.nan)  # the sum of the stretch before
+        self._added_at = np.full(n_lanes, -1, np.int64)  # with -1: not yet
+
+    @property
+    def cuts(self) -> bool:
+        """Whether anything may happen between two sequences of one call."""
+        return self.training.halves_every > 0 or self.training.plateau > 0
+
+    @property
+    def rates(self) -> Float[np.ndarray, " B"]:
+        """The learning rate of each lane's next sequence."""
+        every = self.training.halves_every
+        halved = [0.5 ** (seen // every) if every else 1.0 for seen in self.seen.tolist()]
+        return (self.training.rate * np.array(halved)).astype(self._dtype)
+
+    @property
+    def cells_from(self) -> Int[np.ndarray, " B"]:
+        """Sequences of the coming call after which cells and gates take part."""
+        if self.training.plateau:
+            return np.where(self._added_at < 0, _NEVER, 0)
+        return np.maximum(self.training.cells_added_after - self.seen, 0)
+
+    def room(self, lane: int) -> int:
+        """Sequences of a lane until the next that may meet another rate, or cells."""
+        watched = self.training.plateau if self._added_at[lane] < 0 else 0
+        spans = [every for every in (self.training.halves_every, watched) if every]
+        return min((every - int(self.seen[lane]) % every for every in spans), default=_NEVER)
+
+    def note(self, lane: int, errors: Errors) -> None:
+        """Count what a lane has learned, at most as much as there was room for."""
+        self.seen[lane] += len(errors.n_values)
+        every = self.training.plateau
+        if not every or self._added_at[lane] >= 0:
+            return
+        # Added up one by one: pairwise sums would depend on how many there are.
+        terms = np.concatenate([self._sums[lane : lane + 1], errors.mean_abs.astype(np.float64)])
+        self._sums[lane] = np.cumsum(terms)[-1]
+        if len(errors.n_values) and self.seen[lane] % every == 0:
+            if self._sums[lane] > STOPPED * self._before[lane]:  # False at first: nothing is before
+                self._added_at[lane] = self.seen[lane]
+            self._before[lane], self._sums[lane] = self._sums[lane], 0.0
+
+    def begin(self, lane: int) -> None:
+        """A lane starts anew."""
+        self.seen[lane] = self._sums[lane] = 0
+        self._before[lane], self._added_at[lane] = np.nan, -1
+
+    def state(self, lane: int) -> dict[str, np.ndarray]:
+        """Copies of a lane's counts, and of sums where they are in use."""
+        found = {"seen": self.seen[lane].copy()}
+        if self.training.plateau:
+            found["stretches"] = np.array([self._sums[lane], self._before[lane]])
+            found["added_at"] = self._added_at[lane].copy()
+        return found
+
+    def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
+        """Put a lane back into a state that :meth:`state` returned."""
+        self.seen[lane] = state["seen"]
+        if self.training.plateau:
+            self._sums[lane], self._before[lane] = state["stretches"]
+            self._added_at[lane] = state["added_at"]
+
+    def measures(self, lane: int) -> Mapping[str, float]:
+        """``cells_added_at``, once a plateau has let them join."""
+        added = int(self._added_at[lane])
+        return {"cells_added_at": float(added)} if added >= 0 else {}
+
+
+class Run:
+    """The data of one lane and call, handed out piece by piece, and their errors."""
+
+    def __init__(self, data: Sequences | None) -> None:
+        self._data, self._done = data, 0
+        self._found: list[Errors] = []
+
+    def piece(self, most: int) -> Sequences | None:
+        """The next sequences, ``most`` or as many as are left."""
+        if self._data is None or self._done == len(self._data):
+            return None
+        first, self._done = self._done, min(self._done + most, len(self._data))
+        return self._data[first : self._done]
+
+    def note(self, errors: Errors | None) -> None:
+        """Note the errors of the piece."""
+        if errors is not None:
+            self._found.append(errors)
+
+    def errors(self) -> Errors | None:
+        """The errors of all sequences."""
+        if self._data is None:
+            return None
+        if not self._found:  # there was no sequence
+            return Errors(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
+        return Errors(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
