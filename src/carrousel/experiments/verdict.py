@@ -35,6 +35,7 @@ Side = Literal["below", "around", "above"]
 
 _SILENT_RATE = "published.success_percent"
 _TOO_SELDOM = "solved less often than printed"
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Figures:
         restricted_mean: mean of sequences spent when all trials stop at the budget; only where some
             trials are unsolved.
         restricted_ci95: its bootstrap interval.
-        restricted_printed: the same of the paper, if its own failures also stopped at our budget.
+        rate_side: where our rate lies, seen from the printed one, by Fisher's exact test.
     """
 
     trials: int
@@ -68,7 +69,7 @@ class Figures:
     mean_ci95: Interval | None = None
     restricted_mean: float | None = None
     restricted_ci95: Interval | None = None
-    restricted_printed: float | None = None
+    rate_side: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -123,24 +124,20 @@ def verdict(
     1. *unpublished*: the paper prints neither a success rate nor a count for the row.
     2. *pending*: fewer trials have ended than the paper ran, or than were asked for. (Quick trials
        end first, so a judgement before that would flatter.)
-    3. Success rate: the Wilson interval is compared with the printed percentage. A row without one
-       counts as 100 %, since the text says that learning always succeeded, unless a reading of
-       ``published.success_percent`` says that no number stands for it; then one success is enough.
-       An interval that ends below the percentage is *not reproduced*, whatever the counts. As the
-       upper end is 100 % only if every trial was solved, a row printed with 100 % allows no
-       failure, and a rival printed with 0 % no success.
-    4. Count: the mean over solved trials, with its bootstrap interval (BCa), is compared with the
-       printed mean, which is one over solved trials too. Where some of ours are unsolved, this
-       alone would flatter, so a second comparison is made: the mean of sequences spent when every
-       trial stops at the budget (the area below the Kaplan-Meier curve) with what the paper's
-       figures give under the same budget, ``rate * count + (1 - rate) * budget``. Both must lie on
-       the same side; if they disagree, nothing is claimed and the row is *not reproduced*. (The
-       second is left out if the paper gives no number for its rate.) Fewer than two solved trials
-       have no interval: *not reproduced*.
+    3. Success rate: the printed percentage is itself an estimate from the few trials of the paper,
+       so both numbers of successes are compared by Fisher's exact test, one-sided, at 5 %. A row
+       without a percentage counts as 100 %, since the text says that learning always succeeded,
+       unless a reading of ``published.success_percent`` says that no number stands for it; then
+       one success is enough. A rate that is significantly lower is *not reproduced*, whatever the
+       counts.
+    4. Count: the printed mean is compared with the interval of our mean over solved trials
+       (bootstrap, BCa). Where some of ours are unsolved, that alone would flatter; so the interval
+       is widened to hold also that of the mean of sequences spent when every trial stops at the
+       budget (the area below the Kaplan-Meier curve). Fewer than two solved trials have no
+       interval: *not reproduced*.
     5. Interval entirely below the printed count: *faster*; entirely above: *slower*; around it, or
        no count printed: *reproduced*. But a rival (a row whose name has a slash) that is solved
-       significantly more often than printed is never *reproduced*: for it the interval of the rate
-       must lie around the percentage.
+       significantly more often than printed is *not reproduced*.
 
     Where the paper counts guesses instead of sequences, so does this.
 
@@ -190,13 +187,14 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
     mean = float(np.mean(values)) if values else None
     interval = bootstrap_interval(values) if len(trials) >= needed else None
     counts = counts_of(trials, experiment.budget)
-    restricted = _restricted(experiment.budget, counts, count, printed) if interval else {}
+    restricted = _restricted(experiment.budget, counts) if interval and count else {}
     return Figures(
         trials=len(trials),
         needed=needed,
         successes=len(solved),
         rate_ci95=wilson(len(solved), len(trials)),
         rate_printed=printed,
+        rate_side=_rate_side(len(solved), len(trials), printed, published.trials),
         unit=unit,
         count_printed=count,
         mean=mean,
@@ -205,17 +203,42 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
     )
 
 
-def _restricted(
-    budget: int, counts: Counts, count: float | None, rate: float | None
-) -> dict[str, Any]:
-    """The second comparison of the rule, where it is asked for."""
-    if counts.n_solved == len(counts.sequences) or count is None or rate is None:
+def _rate_side(solved: int, ended: int, printed: float | None, trials: int) -> Side | None:
+    if not ended:
+        return None
+    if printed is None:  # "some": one is enough
+        return "around" if solved else "below"
+    return rate_side((solved, ended), printed, trials)
+
+
+def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
+    """What the unsolved trials do to the mean, where there are some."""
+    if counts.n_solved == len(counts.sequences):
         return {}
     return {
         "restricted_mean": survival(counts).restricted_mean(budget),
         "restricted_ci95": restricted_mean_interval(counts, budget),
-        "restricted_printed": rate * count + (1 - rate) * budget,
     }
+
+
+def rate_side(ours: tuple[int, int], printed: float, trials: int) -> Side:
+    """Where our rate lies, seen from one that was printed, by Fisher's exact test at 5 %.
+
+    Args:
+        ours: successes and trials.
+        printed: share of successes.
+        trials: of how many.
+
+    >>> rate_side((48, 50), 1.0, 10), rate_side((30, 50), 1.0, 10), rate_side((5, 30), 0.0, 20)
+    ('around', 'below', 'around')
+    """
+    from scipy import stats
+
+    successes = round(printed * trials)
+    table = [[ours[0], ours[1] - ours[0]], [successes, trials - successes]]
+    if stats.fisher_exact(table, alternative="less").pvalue < _LEVEL:
+        return "below"
+    return "above" if stats.fisher_exact(table, alternative="greater").pvalue < _LEVEL else "around"
 
 
 def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
@@ -225,10 +248,7 @@ def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
     if figures.trials < figures.needed or figures.rate_ci95 is None:
         ended = f"{figures.trials} of {words.count(figures.needed, 'trial')}"
         return "pending", f"{ended} {'has' if figures.trials == 1 else 'have'} ended"
-    if figures.rate_printed is None:
-        rate = "around" if figures.successes else "below"
-    else:
-        rate = side_of(figures.rate_ci95, figures.rate_printed)
+    rate = figures.rate_side
     if rate == "below":
         return "not reproduced", _TOO_SELDOM
     too_often = rate == "above" and is_rival(experiment)
@@ -237,14 +257,9 @@ def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
         return ("not reproduced" if too_often else "reproduced"), often
     if figures.mean_ci95 is None:
         return "not reproduced", "too few trials were solved to bound their mean"
-    side = side_of(figures.mean_ci95, figures.count_printed)
-    if figures.restricted_ci95 is not None and figures.restricted_printed is not None:
-        other = side_of(figures.restricted_ci95, figures.restricted_printed)
-        if side != other:
-            return "not reproduced", (
-                f"the mean over solved trials lies {side} the printed one, but with the unsolved "
-                f"ones counted up to the budget it lies {other}: neither is claimed"
-            )
+    known = [figures.mean_ci95, *([figures.restricted_ci95] if figures.restricted_ci95 else [])]
+    hull = min(low for low, _ in known), max(high for _, high in known)
+    side = side_of(hull, figures.count_printed)
     if side == "around":
         return ("not reproduced" if too_often else "reproduced"), often
     return ("faster" if side == "below" else "slower"), often
@@ -284,17 +299,10 @@ def _mean_in_words(figures: Figures) -> str:
 
 
 def _restricted_in_words(figures: Figures) -> str:
-    ours, interval, theirs = (
-        figures.restricted_mean,
-        figures.restricted_ci95,
-        figures.restricted_printed,
-    )
-    if ours is None or interval is None or theirs is None:
+    ours, interval = figures.restricted_mean, figures.restricted_ci95
+    if ours is None or interval is None:
         return ""
-    return (
-        f"unsolved ones counted up to the budget {_whole(ours)} "
-        f"({_range(interval)}; by the printed figures: {_whole(theirs)})"
-    )
+    return f"unsolved ones counted up to the budget {_whole(ours)} ({_range(interval)})"
 
 
 def _range(interval: Interval) -> str:
