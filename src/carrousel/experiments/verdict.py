@@ -236,9 +236,12 @@ def rate_side(ours: tuple[int, int], printed: float, trials: int) -> Side:
 
     successes = round(printed * trials)
     table = [[ours[0], ours[1] - ours[0]], [successes, trials - successes]]
-    if stats.fisher_exact(table, alternative="less").pvalue < _LEVEL:
+    tests: dict[str, Any] = {
+        tail: stats.fisher_exact(table, alternative=tail) for tail in ("less", "greater")
+    }
+    if tests["less"].pvalue < _LEVEL:
         return "below"
-    return "above" if stats.fisher_exact(table, alternative="greater").pvalue < _LEVEL else "around"
+    return "above" if tests["greater"].pvalue < _LEVEL else "around"
 
 
 def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
