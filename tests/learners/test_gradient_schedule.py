@@ -201,12 +201,15 @@ def test_states_of_other_settings_stay_as_they_were():
 def test_settings_that_contradict_each_other():
     with pytest.raises(SettingError, match=r"cells_added_after is 4, but plateau = 2"):
         Training(0.1, cells_added_after=4, plateau=2)
-    wrong: dict[str, Any] = {}
+
+    def made(update: Update = "sequence", **settings: Any) -> Training:
+        return Training(0.1, update, **settings)
+
     for name in ("halves_every", "plateau"):
         with pytest.raises(SettingError, match="update is 'epoch'"):
-            Training(0.1, "epoch", **wrong | {name: 3})
+            made("epoch", **{name: 3})
         with pytest.raises(SettingError, match=f"{name} is -1"):
-            Training(0.1, **wrong | {name: -1})
+            made("step", **{name: -1})
     learner = GradientLearner(Network(2, 1, Simple(2)), Training(0.1, halves_every=3))
     with pytest.raises(SettingError, match=r"lane is 1, expected 0\.\.0"):
         learner.measures(1)
