@@ -11,9 +11,11 @@ whose Dask backend first lays large arguments down on a worker and so loses them
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -123,6 +125,17 @@ machine alone; choose backend 'dask' or 'ray', or leave the address out
 
 
 @contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library from telling at length, in its log, what one sentence of ours will tell."""
+    log = logging.getLogger(name)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+@contextmanager
 def _needed(backend: str) -> Iterator[None]:
     """Name the extra that brings what cannot be imported."""
     try:
@@ -158,10 +171,13 @@ def _other_version(where: str, theirs: str, ours: str) -> str:
     )
 
 
+_DEATHS = "one worker after another died under the same slice (out of memory?)"
+
+
 def _not_importable(error: ModuleNotFoundError) -> str:
     return (
-        f"a worker cannot import {error.name}; install the same carrousel, with the same extras, "
-        "wherever workers run, and start them anew"
+        f"the cluster cannot import {error.name}; install the same carrousel, with the same "
+        "extras, wherever the scheduler and workers run, and start them anew"
     )
 
 
@@ -174,27 +190,48 @@ def _dask(address: str | None, jobs: int | None) -> Iterator[Cluster]:
     with _needed("dask"):
         import dask.config
         import distributed
-    client = None
+    known = None
     if address is None:
         with suppress(ValueError):  # there is no client
-            client = nullcontext(distributed.default_client())
+            known = distributed.default_client()
         address = dask.config.get("scheduler-address", None)
-    if client is None and address is None:
+    if known is not None:
+        client = nullcontext(known)
+    elif address is None:
         cores = jobs or joblib.cpu_count()
         client = distributed.Client(
             n_workers=cores, threads_per_worker=1, processes=True, dashboard_address=None
         )
-    elif client is None:
-        try:
-            client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError) as error:  # ValueError: this is no address
-            raise _silence("Dask scheduler", address, "dask scheduler") from error
-    with client as connected:
+    else:
+        client = _dask_client(address)
+    with _quiet("distributed.client"), client as connected:
         _check_dask_workers(connected)
         yield _Dask(connected)
 
 
-def _silence(what: str, address: str | None, command: str) -> ClusterError:
+def _dask_client(address: str) -> Any:
+    """A client of the scheduler at an address.
+
+    First see who is there: with anything but a scheduler, a client would talk for ever.
+    """
+    import distributed
+
+    async def identity() -> Any:
+        security = distributed.Security().get_connection_args("client")
+        async with distributed.rpc(address, timeout=PATIENCE, connection_args=security) as there:
+            return await asyncio.wait_for(there.identity(), PATIENCE)
+
+    try:
+        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop, as in a notebook
+            found = thread.submit(asyncio.run, identity()).result()
+        if found.get("type") != "Scheduler":
+            raise ValueError(found)
+        return distributed.Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:  # ValueError: this is no address
+        raise _silence("Dask scheduler", address, "dask scheduler") from error
+
+
+def _silence(what: str, address: str, command: str) -> ClusterError:
     return ClusterError(
         f"no {what} answers at {address!r}; check the address that '{command}' printed, and that "
         "this machine may reach it"
@@ -247,15 +284,14 @@ class _Dask:
         try:
             yield
         except KilledWorker as error:
-            raise ClusterFailedError(_too_many_deaths()) from error
+            raise ClusterFailedError(_DEATHS) from error
         except (CancelledError, CommClosedError) as error:
             raise ClusterFailedError("the Dask scheduler is gone") from error
-        except ModuleNotFoundError as error:
-            raise ClusterFailedError(_not_importable(error)) from error
-
-
-def _too_many_deaths() -> str:
-    return f"{RETRIES + 1} workers died one after another under the same slice (out of memory?)"
+        except (ModuleNotFoundError, RuntimeError) as error:
+            cause = error.__cause__ if isinstance(error, RuntimeError) else error
+            if not isinstance(cause, ModuleNotFoundError):
+                raise
+            raise ClusterFailedError(_not_importable(cause)) from error  # worker or scheduler
 
 
 # --- Ray ------------------------------------------------------------------------------------------
@@ -277,7 +313,7 @@ def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
             cores = jobs or joblib.cpu_count()
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     else:
-        _knock(address)
+        _knock_at_ray(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -291,7 +327,7 @@ def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _knock_at_ray(address: str) -> None:
     """See whether anybody is there; Ray itself would try for a minute."""
     if address in ("auto", "local"):
         return
@@ -330,7 +366,7 @@ class _Ray:
                 raise ClusterFailedError(_not_importable(cause)) from error
             raise cause from error
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
-            raise ClusterFailedError(_too_many_deaths()) from error
+            raise ClusterFailedError(_DEATHS) from error
         except (errors.RayError, ConnectionError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ClusterFailedError(f"the Ray cluster failed: {reason}") from error

@@ -17,6 +17,7 @@ Slices go to processes of this machine by joblib, or to a Dask or Ray cluster
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -28,7 +29,7 @@ import joblib
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.clusters import BACKENDS as BACKENDS
 from carrousel.experiments.clusters import Hand, cluster
-from carrousel.experiments.lanes import Paused, Plan, Slice, advance
+from carrousel.experiments.lanes import LANES, Paused, Plan, Slice, advance
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.store import Store
 from carrousel.learners import learner_named
@@ -137,11 +138,14 @@ def run(
 def deal(paused: Sequence[Paused], pending: Sequence[int], jobs: int) -> list[Hand]:
     """Share trials out evenly among at most ``jobs`` workers.
 
-    Those under way come first, and a worker gets no more trials to begin than another.
+    Those under way come first, and a worker gets no more trials to begin than another. When workers
+    have left a cluster, there may be more trials under way than those that stayed have lanes for;
+    then there are more hands than workers, and some must wait for their turn.
 
     >>> [waiting for _, waiting in deal([], range(5), jobs=2)]
     [[0, 2, 4], [1, 3]]
     """
+    jobs = max(jobs, math.ceil(len(paused) / LANES))
     begun: list[list[Paused]] = [[] for _ in range(jobs)]
     waiting: list[list[int]] = [[] for _ in range(jobs)]
     for place, trial in enumerate(sorted(paused, key=lambda trial: trial.index)):
