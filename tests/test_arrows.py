@@ -100,7 +100,7 @@ OUTSIDE = {
     "ray": ("experiments.clusters",),
     "typer": ("cli*",),
     "rich": ("cli*", "experiments.report*"),
-    "scipy": ("experiments.statistics",),
+    "scipy": ("experiments.statistics", "experiments.verdict"),
     "jinja2": ("experiments.report*",),
     "plotly": ("experiments.report*",),
     "aeon": ("tasks.vowels",),

@@ -237,21 +237,21 @@ def markdown(report: Report) -> str:
     """The table, its footnotes, stop rules and readings in Markdown."""
     heads = [column.head for column in COLUMNS]
     rule = [":--" if head in TEXT_COLUMNS else "--:" for head in heads]
-    rows = [[_escaped(column.cell(entry)) for column in COLUMNS] for entry in report.entries]
+    rows = [[escaped(column.cell(entry)) for column in COLUMNS] for entry in report.entries]
     table = ["| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows)]
     return "\n".join(
         [
             "# Experiments of 1997, run again",
             *("", f"Columns headed “paper” are printed in {SOURCE}. {LEGEND}"),
             *("", *table),
-            *("", *(f"- {_escaped(line)}" for line in footnotes(report))),
+            *("", *(f"- {escaped(line)}" for line in footnotes(report))),
             *("", "## When a trial counts as solved", ""),
             *(
-                f"- {_escaped(entry.experiment.name)}: {_escaped(entry.experiment.stop.describe)}"
+                f"- {escaped(entry.experiment.name)}: {escaped(entry.experiment.stop.describe)}"
                 for entry in report.entries
             ),
             *("", "## Where the paper leaves a choice", ""),
-            *(f"- {_escaped(line)}" for line in readings(report.entries)),
+            *(f"- {escaped(line)}" for line in readings(report.entries)),
             *("", f"{provenance(report.entries)}", ""),
         ]
     )
@@ -280,6 +280,6 @@ def provenance(entries: Sequence[Entry]) -> str:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it stands."""
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)
