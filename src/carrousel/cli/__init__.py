@@ -1,4 +1,4 @@
-"""The command line: ``carrousel list | show | reproduce | report``.
+"""The command line: ``carrousel list | show | reproduce | study | report``.
 
 Exit codes: 0 done; 1 ran, but not all trials asked for have ended (interrupted, disk full, a worker
 killed); 2 wrong call. A trial that ended without solving its task is a result, not a shortfall.
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.cli.options import Address, Backend, Jobs
-from carrousel.cli.order import BACKEND, SEED, Order, chosen, usable_cores
+from carrousel.cli.options import Address, Backend, Jobs, Json, Recipe, Seed
+from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import put, put_json, put_report, say
+from carrousel.cli.study import study
 from carrousel.shapes import CarrouselError, check_choice, check_int
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Rivals = Annotated[
     bool,
     typer.Option("--rivals", help="The rival rows too, of the groups named; without names, all."),
@@ -112,12 +112,13 @@ def show(
         str, typer.Argument(help="Name of an experiment, e.g. 4-1, or of a group.", metavar="NAME")
     ],
     rivals: Rivals = False,
+    recipe: Recipe = PAPER,
     as_json: Json = False,
 ) -> None:
     """Show one experiment in full, or all of a group (as JSON: a list)."""
     from carrousel.experiments import EXPERIMENTS, report_show
 
-    rows = chosen([name], rivals=rivals)
+    rows = chosen([name], rivals=rivals, recipe=recipe)
     if as_json:
         shown = [report_show.show_as_json(row) for row in rows]
         put_json(shown[0] if name in EXPERIMENTS and not rivals else shown)
@@ -144,7 +145,8 @@ def reproduce(
         int | None,
         typer.Option(help="Trials of each; default: as many as the paper.", metavar="N"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run.", metavar="S")] = SEED,
+    recipe: Recipe = PAPER,
+    seed: Seed = SEED,
     jobs: Jobs = None,
     backend: Backend = BACKEND,
     address: Address = None,
@@ -163,13 +165,11 @@ def reproduce(
     Stopped at any moment, the same command goes on where it was.
     """
     rows = tuple(names or ())
-    order = Order(rows, everything, rivals, trials, seed, jobs, backend, out, as_json, address)
+    given = (trials, seed, jobs, backend, out, as_json, address, recipe)
+    order = Order(rows, everything, rivals, *given)
     plan = order.plan()
     check_int("--seed", seed, minimum=0)
-    if jobs is not None:
-        check_int("--jobs", jobs, minimum=1)
-    elif backend == BACKEND:
-        jobs = usable_cores()
+    jobs = workers(jobs, backend)
     from carrousel.experiments.clusters import cluster
 
     with cluster(backend, address, jobs=jobs), open_store(out) as store:
@@ -193,6 +193,9 @@ def reproduce(
         say("See the learning curves:", command=f"carrousel report {where} --html report.html")
 
 
+app.command()(study)
+
+
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a store.", metavar="DIR")],
@@ -204,13 +207,13 @@ def report(
     ] = None,
 ) -> None:
     """Report what reproduce kept in DIR."""
-    from carrousel.experiments import EXPERIMENTS
     from carrousel.experiments import report as reports
+    from carrousel.experiments.recipes import EVERYTHING
     from carrousel.experiments.report_file import write_text
     from carrousel.experiments.store import Store
 
     with Store(folder, read_only=True) as store:
-        found = reports.collect(store, EXPERIMENTS)
+        found = reports.collect(store, EVERYTHING)
     if html is not None:
         from carrousel.experiments.report_html import html as page
 

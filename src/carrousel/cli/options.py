@@ -1,4 +1,4 @@
-"""Options that every command which runs trials takes: who works on them, and where."""
+"""Options that several commands take: what is meant, who works on it, and where."""
 
 from __future__ import annotations
 
@@ -23,5 +23,15 @@ Address = Annotated[
         help="The cluster's, with --backend dask or ray, e.g. tcp://host:8786; default: the one at "
         "hand, or else one that is started on this machine.",
         metavar="ADDR",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the run.", metavar="S")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        help="Settings of the rows: paper, robust (every trial succeeds) or modern (full gradient, "
+        "Adam).",
+        metavar="NAME",
     ),
 ]

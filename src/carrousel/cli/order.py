@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SEED = 1997
 BACKEND = "loky"
+PAPER = "paper"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Order:
     out: Path | None
     as_json: bool
     address: str | None = None
+    recipe: str = PAPER
 
     @property
     def command(self) -> str:
@@ -39,6 +41,7 @@ class Order:
         words = ["carrousel", "reproduce", *self.names]
         words += ["--all"] if self.everything else []
         words += ["--rivals"] if self.rivals else []
+        words += ["--recipe", self.recipe] if self.recipe != PAPER else []
         words += ["--trials", str(self.trials)] if self.trials is not None else []
         words += ["--seed", str(self.seed)] if self.seed != SEED else []
         words += ["--jobs", str(self.jobs)] if self.jobs is not None else []
@@ -49,7 +52,9 @@ class Order:
 
     def plan(self) -> list[tuple[Experiment, int]]:
         """Experiments and how many trials of each."""
-        from carrousel.experiments import EXPERIMENTS, TOUR
+        from carrousel.experiments import TOUR
+        from carrousel.experiments.recipes import by_recipe, rows_of
+        from carrousel.experiments.tour import EXPERIMENTS
 
         if self.everything and (self.names or self.rivals):
             other = "names" if self.names else "--rivals"
@@ -57,11 +62,12 @@ class Order:
         if self.trials is not None:
             check_int("--trials", self.trials, minimum=1)
         if self.is_tour:
-            rows = [(EXPERIMENTS[name], number) for name, number in TOUR]
+            rows = [(by_recipe(EXPERIMENTS[name], self.recipe), number) for name, number in TOUR]
         elif self.everything:
-            rows = [(row, None) for row in EXPERIMENTS.values()]
+            rows = [(row, None) for row in rows_of(self.recipe)]
         else:
-            rows = [(row, None) for row in chosen(self.names, rivals=self.rivals)]
+            asked = chosen(self.names, rivals=self.rivals, recipe=self.recipe)
+            rows = [(row, None) for row in asked]
         return [(row, self.trials or number or row.published.trials) for row, number in rows]
 
     @property
@@ -70,14 +76,15 @@ class Order:
         return not (self.names or self.everything or self.rivals)
 
 
-def chosen(names: Sequence[str], *, rivals: bool = False) -> list[Experiment]:
+def chosen(names: Sequence[str], *, rivals: bool = False, recipe: str = PAPER) -> list[Experiment]:
     """Experiments by their names or by the names of their groups, each once.
 
     A group (``1``, ``2c``, ``guess``) stands for its LSTM rows, or for all its rows if it has none.
     With ``rivals``, the rival rows of each group that was named are added; those of all groups if
-    none was.
+    none was. Rows come as a recipe has them.
     """
     from carrousel.experiments import EXPERIMENTS
+    from carrousel.experiments.recipes import by_recipe
 
     found = dict.fromkeys(row for name in names for row in _rows(name))
     if rivals:
@@ -85,7 +92,7 @@ def chosen(names: Sequence[str], *, rivals: bool = False) -> list[Experiment]:
         found |= dict.fromkeys(
             name for name in EXPERIMENTS if "/" in name and (_group(name) in wanted or not names)
         )
-    return [EXPERIMENTS[name] for name in found]
+    return [by_recipe(EXPERIMENTS[name], recipe) for name in found]
 
 
 def _rows(name: str) -> list[str]:
@@ -105,6 +112,13 @@ def _group(name: str) -> str:
     ('2c', '2a', 'guess')
     """
     return name.partition("/")[0].partition("-")[0]
+
+
+def workers(jobs: int | None, backend: str) -> int | None:
+    """Workers to run: as asked, or one for each core here; a cluster knows its own number."""
+    if jobs is not None:
+        return check_int("--jobs", jobs, minimum=1)
+    return usable_cores() if backend == BACKEND else None
 
 
 def usable_cores() -> int:
