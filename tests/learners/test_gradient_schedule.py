@@ -35,7 +35,8 @@ def started(training: Training, lanes: int = 1, name: str = "truncated") -> Grad
 
 def learn_one_by_one(training: Training, data: Sequences, joined: int | None) -> GradientLearner:
     """The rule again: a fresh learner of plain settings for every single sequence."""
-    weights = started(training).weights
+    learner = started(training)
+    weights = learner.weights
     for n, one in enumerate(data):
         rate = training.rate
         if training.halves_every:
@@ -90,7 +91,7 @@ def test_cells_join_where_error_no_longer_decreases(update: Update, every: int):
 def stretches_of(schedule: Schedule, means: list[float]) -> list[dict[str, float]]:
     found = []
     for mean in means:
-        schedule.note(0, Errors(*np.full((3, 1), mean), np.ones(1, np.int64)))
+        schedule.note(0, Errors(*[np.full(1, mean)] * 3, n_values=np.ones(1, np.int64)))
         found.append(dict(schedule.measures(0)))
     return found
 
