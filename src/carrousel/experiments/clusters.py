@@ -317,7 +317,7 @@ def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
+            reason = str(error.__cause__ or error).strip().rpartition("\n")[2]
             raise ClusterError(
                 f"the Ray cluster at {address!r} cannot be used: {reason}"
             ) from error
