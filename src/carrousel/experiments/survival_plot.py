@@ -117,7 +117,8 @@ def _figure(
             f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
         ) from error
     with rc_context(cast(Any, _SETTINGS)):  # its keys are an enumeration for type checkers
-        figure = Figure(figsize=(7.2, 3.9 + 0.22 * math.ceil(len(lines) / 2)), layout="constrained")
+        rows = math.ceil(len(lines) / _legend_columns(lines))
+        figure = Figure(figsize=(7.2, 3.7 + 0.2 * rows), layout="constrained")
         axes = figure.add_subplot()
         span = _span(lines, paper, log)
         for place, line in reversed(list(enumerate(lines))):
@@ -215,6 +216,15 @@ def _dress(axes: Axes, title: str, span: tuple[float, float], log: bool) -> None
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _labels(lines: Sequence[Line]) -> list[str]:
+    return [f"{line.label} ({line.curve.solved} of {line.curve.trials})" for line in lines]
+
+
+def _legend_columns(lines: Sequence[Line]) -> int:
+    """Two side by side, unless a label is too long for half the width."""
+    return 1 if len(lines) == 1 or max(map(len, _labels(lines))) > 42 else 2
+
+
 def _legend(figure: Figure, lines: Sequence[Line]) -> None:
     from matplotlib.lines import Line2D
 
@@ -222,12 +232,11 @@ def _legend(figure: Figure, lines: Sequence[Line]) -> None:
         Line2D([], [], color=COLOURS[place], linestyle=STYLES[place], linewidth=1.9)
         for place in range(len(lines))
     ]
-    labels = [f"{line.label} ({line.curve.solved} of {line.curve.trials})" for line in lines]
     figure.legend(
         handles,
-        labels,
+        _labels(lines),
         loc="outside lower left",
-        ncols=1 if max(map(len, labels)) > 44 or len(lines) == 1 else 2,
+        ncols=_legend_columns(lines),
         frameon=False,
         fontsize=9,
         handlelength=2.6,
