@@ -86,8 +86,8 @@ def survival_svg(
 
 
 def _shortened(path: re.Match[str]) -> str:
-    """A path to a hundredth of a point, which no eye resolves; half the size."""
-    return re.sub(r"(\.\d\d)\d+", r"\1", path.group())
+    """A path to a tenth of a point, which is a fraction of a line's width; half the size."""
+    return re.sub(r" ?\nL ", "L", re.sub(r"(\.\d)\d+", r"\1", path.group()))
 
 
 def survival_png(
@@ -198,13 +198,14 @@ def thinned(
 
 
 def _dress(axes: Axes, title: str, span: tuple[float, float], log: bool) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
     axes.set_xscale("log" if log else "linear")
     axes.set_xlim(*span)
     if log:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        wide = span[1] > 300 * span[0]
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(-0.02, 1.02)
     axes.set_title(title, loc="left", fontsize=11, pad=18)
     axes.set_xlabel("training sequences")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments import report_words as words
+from carrousel.experiments.settings import describe
 from carrousel.experiments.statistics import (
     Counts,
     Interval,
@@ -105,12 +106,13 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        described = describe(self.figures)
         return {
             "kind": self.kind,
             "words": self.words,
             "with_a_departure": self.with_a_departure,
             "departs": list(self.departs),
-            "figures": asdict(self.figures),
+            "figures": {key: each for key, each in described.items() if key != "kind"},
         }
 
 
