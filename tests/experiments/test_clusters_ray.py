@@ -7,6 +7,7 @@ installed this file is skipped. ``docs/cluster.md`` says how to run it.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import secrets
 import signal
@@ -142,14 +143,24 @@ def kill_one_that_works() -> int:
     return found[0]
 
 
-def test_the_command_line(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_command_line(
+    address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     words = ["carrousel", "reproduce", "6a", "--trials", "2", "--seed", "3", "--out", "o"]
-    monkeypatch.setattr(sys, "argv", [*words, "--backend", "ray", "--address", address])
+    words += ["--backend", "ray", "--address", address, "--json"]
+    monkeypatch.setattr(sys, "argv", words)
+    thread = threading.Thread(target=kill_one_that_works)  # of which Ray tells at length
+    thread.start()
     with pytest.raises(SystemExit) as end:
         main()
+    thread.join()
     assert not end.value.code
+    assert json.loads(capsys.readouterr().out)[0]["trials"] == 2
     with Store(tmp_path / "o", read_only=True) as store:
         kept = store.trials("6a")
     assert timeless(kept) == timeless(run(EXPERIMENTS["6a"], trials=2, seed=3))

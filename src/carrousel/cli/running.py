@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -63,7 +63,11 @@ def run_all(
     from carrousel.experiments.report_progress import ProgressBars
 
     entries: list[Entry] = []
-    with _terminated_like_interrupted(), ProgressBars(console_of(sys.stderr)) as bars:
+    with (
+        _terminated_like_interrupted(),
+        ProgressBars(console_of(sys.stderr)) as bars,
+        redirect_stdout(sys.stderr),  # where Ray tells of dead workers, results alone belong
+    ):
         for experiment, number in plan:
             try:
                 entries.append(_run(experiment, number, work, store, bars))
