@@ -88,7 +88,10 @@ SIBLINGS = (
     ("cli.study", ("cli.options", "cli.order", "cli.running", "cli.screen")),
     ("experiments.verdict", (*TOOLS, "experiments.report_words")),
     ("experiments.survival_plot", (*TOOLS, "experiments.report_words")),
-    ("experiments.report_study*", ("experiments.vary", "experiments.verdict")),
+    (
+        "experiments.report_study*",
+        ("experiments.vary", "experiments.verdict", "experiments.survival_plot"),
+    ),
     ("experiments.report*", (*TOOLS, *ROWS, "experiments.store", "experiments.report*")),
 )
 

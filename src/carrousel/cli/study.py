@@ -160,9 +160,9 @@ def _put(found: Study, as_json: bool, plot: Path | None, markdown: Path | None) 
     from carrousel.experiments.report_file import write_text
 
     if plot is not None:
-        from carrousel.experiments.survival_plot import survival_svg
+        from carrousel.experiments.report_study_plot import study_svg
 
-        write_text(plot, survival_svg(found))
+        write_text(plot, study_svg(found))
     if markdown is not None:
         write_text(markdown, tables.markdown(found))
     if as_json:
