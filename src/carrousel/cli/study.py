@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +17,12 @@ from carrousel.cli.options import Address, Backend, Jobs, Json, Recipe, Seed
 from carrousel.cli.order import BACKEND, PAPER, SEED, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say
-from carrousel.shapes import SettingError, check_int
+from carrousel.shapes import CarrouselError, MissingExtraError, SettingError, check_int
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
     from carrousel.experiments.report_study import Study
+    from carrousel.experiments.store import Store
 
 FELL_SHORT = 1
 
@@ -31,6 +35,10 @@ class Grid:
     vary: tuple[str, ...]
     recipe: str
     trials: int | None
+    out: Path | None
+    plot: Path | None
+    markdown: Path | None
+    as_json: bool
 
     def row(self) -> Experiment:
         """The row whose settings are varied."""
@@ -41,29 +49,44 @@ class Grid:
         return rows[0]
 
     def points(self, row: Experiment) -> list[Experiment]:
-        """The row's variations, one for each combination of values."""
-        from carrousel.experiments.vary import grid, levels_from
+        """The row's variations, one for each combination of values; none if none is asked for."""
+        from carrousel.experiments.vary import full_path, grid, levels_from
 
-        levels = [levels_from(each) for each in self.vary]
-        repeated = {field for field, _ in levels if [name for name, _ in levels].count(field) > 1}
-        if repeated:
-            raise SettingError(
-                f"--vary {min(repeated)} was given twice; give all its values at once, a,b,c"
-            )
-        return grid(row, dict(levels))
+        levels: dict[str, list[object]] = {}
+        for each in self.vary:
+            field, values = levels_from(each)
+            path = full_path(row, field)
+            if path in levels:
+                raise SettingError(f"--vary {path} was given twice; give all its values at once")
+            levels[path] = values
+        points = grid(row, levels) if levels else []
+        for point in points:
+            _check(point)
+        return points
 
-    def command(self, work: Work, out: Path | None, as_json: bool) -> str:
+    def command(self, work: Work) -> str:
         """The command that asks for the same."""
-        words = ["carrousel", "study", self.name]
-        words += [word for each in self.vary for word in ("--vary", each)]
-        words += ["--recipe", self.recipe] if self.recipe != PAPER else []
+        words = [*self._start, *(word for each in self.vary for word in ("--vary", each))]
         words += ["--trials", str(self.trials)] if self.trials is not None else []
         words += ["--seed", str(work.seed)] if work.seed != SEED else []
         words += ["--jobs", str(work.jobs)] if work.jobs is not None else []
         words += ["--backend", work.backend] if work.backend != BACKEND else []
         words += ["--address", work.address] if work.address is not None else []
-        words += ["--out", str(out)] if out is not None else []
-        return shlex.join([*words, *(["--json"] if as_json else [])])
+        words += ["--out", str(self.out)] if self.out is not None else []
+        words += ["--plot", str(self.plot)] if self.plot is not None else []
+        words += ["--markdown", str(self.markdown)] if self.markdown is not None else []
+        return shlex.join([*words, *(["--json"] if self.as_json else [])])
+
+    @property
+    def drawing(self) -> str:
+        """The command that draws what the folder holds."""
+        where = ["--out", str(self.out)] if self.out is not None else []
+        return shlex.join([*self._start, *where, "--plot", "curves.svg"])
+
+    @property
+    def _start(self) -> list[str]:
+        recipe = ["--recipe", self.recipe] if self.recipe != PAPER else []
+        return ["carrousel", "study", self.name, *recipe]
 
 
 def study(
@@ -108,38 +131,91 @@ def study(
 
     Trials that were given up count as censored. Stopped at any moment, the same command goes on.
     """
-    grid = Grid(name, tuple(vary or ()), recipe, trials)
+    grid = Grid(name, tuple(vary or ()), recipe, trials, out, plot, markdown, as_json)
     row = grid.row()
     if settings:
         _show_settings(row, as_json)
         return
     check_int("--seed", seed, minimum=0)
     number = row.published.trials if trials is None else check_int("--trials", trials, minimum=1)
-    points = grid.points(row) if vary else []
-    work = Work(seed, jobs, backend, address)
-    from carrousel.experiments.clusters import cluster
-    from carrousel.experiments.report_study import find
-
-    stopped = ""
-    with open_store(out) as store:
-        if store is None:
-            raise SettingError(
-                "a study needs a folder that can be written; choose one by --out DIR"
-            )
+    _check_files(plot, markdown)
+    work, points, stopped = Work(seed, jobs, backend, address), grid.points(row), ""
+    with _store(out, read_only=not points) as store:
         if points:
-            say(
-                f"{len(points)} variations of {row.name}, {len(points) * number} trials. Seed "
-                f"{seed}. Kept in {out or DEFAULT_FOLDER}. Ctrl-C stops; the same command goes on."
-            )
-            with cluster(backend, address, jobs=(size := workers(jobs, backend))):
-                plan = [(point, number) for point in points]
-                _, stopped = run_all(Work(seed, size, backend, address), plan, store)
+            _announce(grid, row, len(points), number, seed)
+            stopped = _run(work, [(point, number) for point in points], store)
+        from carrousel.experiments.report_study import find
+
         found = find(store, row)
-    _put(found, as_json, plot, markdown)
+    if points and sys.stderr.isatty():
+        say("")
+    _put(found, as_json)
+    _write(found, plot, markdown)
     if stopped:
         say(stopped)
-        say("Trials that ended are kept. Go on with:", command=grid.command(work, out, as_json))
+        say("Trials that ended are kept. Go on with:", command=grid.command(work))
         raise typer.Exit(FELL_SHORT)
+    if found.variations and plot is None and not as_json:
+        say("See the curves:", command=grid.drawing)
+
+
+def _check(point: Experiment) -> None:
+    """Let a variation that cannot run fail before any other runs."""
+    from carrousel.learners import learner_named
+
+    task, network = point.task, point.network
+    for what in ("n_inputs", "n_outputs"):
+        theirs, ours = getattr(task, what), getattr(network, what)
+        if theirs != ours:
+            raise SettingError(f"{point.name}: network.{what} is {ours}, but its task has {theirs}")
+    try:
+        learner_named(point.learner)(network, point.training, 1)
+    except CarrouselError as error:
+        raise type(error)(f"{point.name}: {error}") from error
+
+
+def _check_files(plot: Path | None, markdown: Path | None) -> None:
+    """Find out that a file cannot be written before the trials run, not after."""
+    for option, path in (("--plot", plot), ("--markdown", markdown)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise SettingError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    if plot is not None and find_spec("matplotlib") is None:
+        raise MissingExtraError(
+            "--plot needs matplotlib; install it with: pip install 'carrousel[plot]'"
+        )
+
+
+@contextmanager
+def _store(out: Path | None, *, read_only: bool) -> Iterator[Store]:
+    """The store to study; only a run makes one that is not there."""
+    if read_only:
+        from carrousel.experiments.store import Store
+
+        with Store(out or DEFAULT_FOLDER, read_only=True) as store:
+            yield store
+        return
+    with open_store(out) as store:
+        if store is None:
+            raise SettingError("a study must keep its trials; choose a folder by --out DIR")
+        yield store
+
+
+def _announce(grid: Grid, row: Experiment, points: int, trials: int, seed: int) -> None:
+    from carrousel.experiments.report_words import count
+
+    say(
+        f"{count(points, 'variation')} of {row.name}, {count(points * trials, 'trial')}. Seed "
+        f"{seed}. Kept in {grid.out or DEFAULT_FOLDER}. Ctrl-C stops; the same command goes on."
+    )
+
+
+def _run(work: Work, plan: Sequence[tuple[Experiment, int]], store: Store) -> str:
+    """Run what is planned; if that stops early, say why."""
+    from carrousel.experiments.clusters import cluster
+
+    jobs = workers(work.jobs, work.backend)
+    with cluster(work.backend, work.address, jobs=jobs):
+        return run_all(replace(work, jobs=jobs), plan, store)[1]
 
 
 def _show_settings(row: Experiment, as_json: bool) -> None:
@@ -155,23 +231,30 @@ def _show_settings(row: Experiment, as_json: bool) -> None:
         print(f"{path:<{width}}  {value if isinstance(value, str) else canonical(value)}")
 
 
-def _put(found: Study, as_json: bool, plot: Path | None, markdown: Path | None) -> None:
-    from carrousel.experiments import report_study_table as tables
-    from carrousel.experiments.report_file import write_text
-
-    if plot is not None:
-        from carrousel.experiments.report_study_plot import study_svg
-
-        write_text(plot, study_svg(found))
-    if markdown is not None:
-        write_text(markdown, tables.markdown(found))
+def _put(found: Study, as_json: bool) -> None:
     if as_json:
         from carrousel.experiments.report_study_effects import study_as_json
 
         put_json(study_as_json(found))
-    else:
-        console = console_of(sys.stdout)
-        console.print(tables.terminal(found, width=console.width))
-    for path in (plot, markdown):
-        if path is not None:
-            say(f"written: {path}")
+        return
+    from carrousel.experiments.report_study_table import terminal
+
+    console = console_of(sys.stdout)
+    console.print(terminal(found, width=console.width))
+
+
+def _write(found: Study, plot: Path | None, markdown: Path | None) -> None:
+    from carrousel.experiments.report_file import write_text
+
+    if plot is not None and not found.variations:
+        say(f"{plot} is not written: no trial has ended, so there are no curves yet")
+    elif plot is not None:
+        from carrousel.experiments.report_study_plot import study_svg
+
+        write_text(plot, study_svg(found))
+        say(f"written: {plot}")
+    if markdown is not None:
+        from carrousel.experiments.report_study_table import markdown as as_markdown
+
+        write_text(markdown, as_markdown(found))
+        say(f"written: {markdown}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from carrousel.contracts import Experiment, Reading
 from carrousel.experiments.settings import WORDS, canonical, describe
-from carrousel.shapes import SettingError, UnknownNameError, suggestion
+from carrousel.shapes import CarrouselError, SettingError, UnknownNameError, suggestion
 
 _FIXED = ("name", *WORDS)
 """Fields of an experiment that are no settings to vary."""
@@ -60,10 +60,12 @@ def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
     """Return the experiment with settings replaced, under a name that says which.
 
     A value that the row has anyway is no change; without any change the row itself is returned.
+    Variations of a variation are named as if all had been changed at once.
 
     Args:
-        experiment: a row.
-        changes: new values by path or unambiguous end of one; lists stand for tuples.
+        experiment: a row, or a variation of one.
+        changes: new values by path or unambiguous end of one; lists stand for tuples, and where
+            the row has text, anything else for its JSON: ``h=[-2,2]`` needs no quotes.
 
     Raises:
         UnknownNameError: there is no such setting, or no such choice for it.
@@ -74,11 +76,12 @@ def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
     '4-1 training.rate=0.25'
     """
     now = paths_of(experiment)
-    wanted = {full_path(experiment, name): _frozen(value) for name, value in changes.items()}
-    new = {path: value for path, value in wanted.items() if not _same(value, now[path])}
+    wanted = {full_path(experiment, name): value for name, value in changes.items()}
+    fitting = {path: _fitting(path, value, now[path]) for path, value in wanted.items()}
+    new = {path: value for path, value in fitting.items() if not _same(value, now[path])}
     if not new:
         return experiment
-    return renamed(experiment, new, f"{experiment.name} {label_of(new)}", "varied in a study")
+    return renamed(experiment, new, _name_of(experiment.name, new), "varied in a study")
 
 
 def renamed(
@@ -86,14 +89,25 @@ def renamed(
 ) -> Experiment:
     """The experiment with settings replaced by full path, under a given name.
 
-    Each change becomes a reading that gives ``why``. ``training`` may be replaced as a whole.
+    Each change becomes a reading that gives ``why``, in place of those the row had there.
+    ``training`` may be replaced as a whole.
+
+    Raises:
+        UnknownNameError: there is no such choice for a setting.
+        SettingError: a value is not allowed, or does not fit the others.
     """
     try:
         changed = _replaced(experiment, changes)
-    except TypeError as error:  # from a description's own checks of its values
+    except CarrouselError as error:
+        raise type(error)(f"{experiment.name} with {label_of(changes)}: {error}") from error
+    except (TypeError, ValueError) as error:  # from a description that reads its values unchecked
         raise SettingError(f"{experiment.name} with {label_of(changes)}: {error}") from error
     told = tuple(Reading(path, _text(value), why) for path, value in changes.items())
-    kept = tuple(each for each in experiment.readings if each.field not in changes)
+    kept = tuple(
+        each
+        for each in experiment.readings
+        if not any(f"{each.field}.".startswith(f"{path}.") for path in changes)
+    )
     return replace(changed, name=name, readings=(*kept, *told))
 
 
@@ -106,9 +120,7 @@ def label_of(changes: Mapping[str, object]) -> str:
     return " ".join(f"{path}={_text(changes[path])}" for path in sorted(changes))
 
 
-def grid(
-    experiment: Experiment, levels: Mapping[str, Iterable[object]]
-) -> list[Experiment]:
+def grid(experiment: Experiment, levels: Mapping[str, Iterable[object]]) -> list[Experiment]:
     """All combinations of levels, as variations of one experiment, each once.
 
     >>> from carrousel.experiments import EXPERIMENTS
@@ -171,6 +183,26 @@ def _short(paths: Iterable[str]) -> list[str]:
 
 def _same(value: object, other: object) -> bool:
     return canonical(describe(value)) == canonical(describe(other))
+
+
+def _name_of(name: str, new: Mapping[str, object]) -> str:
+    """The name of a variation; what it was varied in before stands in the name it had."""
+    words = name.split(" ")
+    row = [word for word in words if "=" not in word]
+    before = {word.partition("=")[0]: word for word in words if "=" in word}
+    all_of_it = before | {path: label_of({path: value}) for path, value in new.items()}
+    return " ".join([*row, *(all_of_it[path] for path in sorted(all_of_it))])
+
+
+def _fitting(path: str, value: object, now: object) -> object:
+    """A value in the form that a setting asks for, as far as its present value tells."""
+    if isinstance(now, str):
+        return value if isinstance(value, str) else canonical(describe(value))
+    if isinstance(now, bool) and not isinstance(value, bool):
+        raise SettingError(f"{path} is {_text(value)}, expected true or false")
+    if isinstance(now, tuple) and not isinstance(value, list | tuple):
+        raise SettingError(f"{path} is {_text(value)}, expected a list such as [-1,-2]")
+    return _frozen(value)
 
 
 def _frozen(value: object) -> object:
