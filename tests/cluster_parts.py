@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ class SleepyLearner(ScriptedLearner):
 
     nap = 0.03
 
-    def learn(self, data: list[Sequences | None]) -> list[Errors | None]:  # type: ignore[override]
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         time.sleep(self.nap)
         return super().learn(data)
 
@@ -39,7 +39,7 @@ class SleepyLearner(ScriptedLearner):
 class WorkerKiller(ScriptedLearner):
     """Takes the process down that tries to learn with it."""
 
-    def learn(self, data: list[Sequences | None]) -> list[Errors | None]:  # type: ignore[override]
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         os.kill(os.getpid(), signal.SIGKILL)
         return []
 
