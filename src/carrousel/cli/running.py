@@ -65,7 +65,7 @@ def run_all(
     entries: list[Entry] = []
     with (
         _terminated_like_interrupted(),
-        ProgressBars(console_of(sys.stderr)) as bars,
+        ProgressBars(console_of(sys.stderr), [row.name for row, _ in plan]) as bars,
         redirect_stdout(sys.stderr),  # where Ray tells of dead workers, results alone belong
     ):
         for experiment, number in plan:

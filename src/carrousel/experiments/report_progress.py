@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -16,8 +18,19 @@ MOST_BY_SEQUENCES = 0.95
 """How full a bar gets while no trial ends; from there on nobody knows how long it takes."""
 
 
+_SETTING = re.compile(r"^[^ =]*\.(?=[^ =.]+=)")
+"""All of a setting's path but its last word."""
+_NARROW_BAR, _WIDE_BAR = 10, 18
+_BESIDE_NARROW, _BESIDE_WIDE = 42, 64
+"""Columns that bars and figures take beside the name: without the speed, and with it."""
+
+
 class ProgressBars:
     """Shows how far the experiments of one call are.
+
+    Args:
+        console: where.
+        names: the experiments to come; long names leave less room for figures.
 
     >>> from carrousel.experiments.tour import EXPERIMENTS
     >>> console = Console(width=72, force_terminal=False)
@@ -27,13 +40,17 @@ class ProgressBars:
     4-1: 10 of 10 trials ended after 30 s
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, names: Sequence[str] = ()) -> None:
         self._console = console
+        self._shown = shown_names(names, console.width - _BESIDE_NARROW)
+        longest = max((5, *map(len, self._shown.values())))
+        wide = longest <= console.width - _BESIDE_WIDE
+        speed = TextColumn("{task.fields[speed]}", justify="right", style="dim")
         self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=_WIDE_BAR if wide else _NARROW_BAR),
             TextColumn("{task.fields[trials]}", justify="right"),
-            TextColumn("{task.fields[speed]}", justify="right", style="dim"),
+            *([speed] if wide else []),
             TextColumn("{task.fields[left]}", style="dim"),
             console=console,
             disable=not console.is_terminal,
@@ -60,9 +77,15 @@ class ProgressBars:
         self._expected = float(experiment.published.sequences or experiment.budget)
         self._last_line = 0.0
         self._task = self._bars.add_task(
-            f"{experiment.name:5}", total=trials, trials=_of(ended, trials), speed="", left=""
+            f"{self._shown.get(experiment.name, experiment.name):5}",
+            total=trials,
+            trials=_of(ended, trials),
+            speed="",
+            left="",
         )
         self._bars.update(self._task, completed=ended)
+        for task in self._bars.task_ids[: 2 - max(self._console.height, 4)]:
+            self._bars.update(task, visible=False)  # more than fit would hide the running one
 
     def update(self, *, trials_done: int, sequences: int, seconds: float) -> None:
         """Show how many trials have ended, and sequences learned and time since :meth:`begin`."""
@@ -97,6 +120,29 @@ class ProgressBars:
         by_trials = (trials_done - self._ended_before) / fresh
         by_sequences = sequences / (self._expected * fresh)
         return max(by_trials, min(by_sequences, MOST_BY_SEQUENCES))
+
+
+def shown_names(names: Sequence[str], room: int) -> dict[str, str]:
+    """What experiments are called beside their bars: settings by the last word of their path.
+
+    Where that is too long, what all have in common is left out, and the rest cut off.
+
+    >>> shown_names(["4-1 training.rate=0.25", "4-1"], 20)
+    {'4-1 training.rate=0.25': '4-1 rate=0.25', '4-1': '4-1'}
+    >>> names = ["4-1 budget=900000 training.rate=0.25", "4-1 budget=900000"]
+    >>> list(shown_names(names, 20).values())
+    ['4-1 rate=0.25', '4-1']
+    """
+    words = {name: [_SETTING.sub("", word) for word in name.split(" ")] for name in names}
+    if any(len(" ".join(each)) > room for each in words.values()):
+        common = set.intersection(*(set(each) for each in words.values()))
+        words = {
+            name: [word for word in each if "=" not in word or word not in common]
+            for name, each in words.items()
+        }
+    shown = {name: " ".join(each) for name, each in words.items()}
+    room = max(room, 6)
+    return {n: each if len(each) <= room else f"{each[: room - 1]}…" for n, each in shown.items()}
 
 
 def _of(ended: int, trials: int) -> str:
