@@ -84,6 +84,11 @@ class Grid:
         return shlex.join([*self._start, *where, "--plot", "curves.svg"])
 
     @property
+    def listing(self) -> str:
+        """The command that lists what can be varied."""
+        return shlex.join([*self._start, "--settings"])
+
+    @property
     def _start(self) -> list[str]:
         recipe = ["--recipe", self.recipe] if self.recipe != PAPER else []
         return ["carrousel", "study", self.name, *recipe]
@@ -155,8 +160,8 @@ def study(
         say(stopped)
         say("Trials that ended are kept. Go on with:", command=grid.command(work))
         raise typer.Exit(FELL_SHORT)
-    if found.variations and plot is None and not as_json:
-        say("See the curves:", command=grid.drawing)
+    if not as_json:
+        _tell_what_next(grid, found)
 
 
 def _check(point: Experiment) -> None:
@@ -229,6 +234,13 @@ def _show_settings(row: Experiment, as_json: bool) -> None:
     width = max(map(len, found))
     for path, value in found.items():
         print(f"{path:<{width}}  {value if isinstance(value, str) else canonical(value)}")
+
+
+def _tell_what_next(grid: Grid, found: Study) -> None:
+    if not found.variations:
+        say("See what can be varied:", command=grid.listing)
+    elif grid.plot is None:
+        say("See the curves:", command=grid.drawing)
 
 
 def _put(found: Study, as_json: bool) -> None:

@@ -101,7 +101,10 @@ def renamed(
     except CarrouselError as error:
         raise type(error)(f"{experiment.name} with {label_of(changes)}: {error}") from error
     except (TypeError, ValueError) as error:  # from a description that reads its values unchecked
-        raise SettingError(f"{experiment.name} with {label_of(changes)}: {error}") from error
+        raise SettingError(
+            f"{experiment.name} with {label_of(changes)}: a value of another kind is expected "
+            f"({error})"
+        ) from error
     told = tuple(Reading(path, _text(value), why) for path, value in changes.items())
     kept = tuple(
         each
@@ -178,7 +181,7 @@ def _leaves(thing: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _short(paths: Iterable[str]) -> list[str]:
-    return [*paths, *(path.rpartition(".")[2] for path in paths)]
+    return list(dict.fromkeys([*paths, *(path.rpartition(".")[2] for path in paths)]))
 
 
 def _same(value: object, other: object) -> bool:
@@ -202,6 +205,8 @@ def _fitting(path: str, value: object, now: object) -> object:
         raise SettingError(f"{path} is {_text(value)}, expected true or false")
     if isinstance(now, tuple) and not isinstance(value, list | tuple):
         raise SettingError(f"{path} is {_text(value)}, expected a list such as [-1,-2]")
+    if isinstance(now, int) and isinstance(value, float) and value.is_integer():
+        return int(value)  # a budget of 1e5
     return _frozen(value)
 
 
