@@ -76,6 +76,7 @@ SIBLINGS = (
     ("experiments.vowels", TOOLS),
     ("experiments.tour", (*TOOLS, *ROWS)),
     ("experiments.store", TOOLS),
+    ("experiments.store_packed", (*TOOLS, "experiments.store")),
     ("experiments.lanes", TOOLS),
     ("experiments.clusters", (*TOOLS, "experiments.lanes")),
     (

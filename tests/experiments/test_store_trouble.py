@@ -55,9 +55,9 @@ def test_a_store_of_another_version(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0))
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     db.close()
-    assert "another version of carrousel (schema 2, this one has 1)" in refused(tmp_path)
+    assert "another version of carrousel (schema 3, this one has 1 and 2)" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["middle", "cut"])

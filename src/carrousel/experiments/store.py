@@ -5,6 +5,9 @@ DELETE) rather than a write-ahead log: a trial ends every few seconds at most, s
 buys nothing, while a journal leaves one single file that can be copied, lies safely on network
 drives, and can be read from a folder that cannot be written. ``synchronous = EXTRA`` is FULL plus a
 sync of the folder once the journal is gone: an acknowledged trial survives a power cut too.
+
+A store that is kept for good can be packed (:mod:`carrousel.experiments.store_packed`): its
+``trials`` are then a view of smaller tables, which is read and added to like the table.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ FILE_NAME = "trials.sqlite"
 
 _APPLICATION_ID = 0x43415252  # "CARR": tells a store from other programs' databases
 _SCHEMA_VERSION = 1
+PACKED_VERSION = 2
+"""Schema of a packed store."""
 _SCHEMA = """
 CREATE TABLE settings (
     fingerprint TEXT PRIMARY KEY, experiment TEXT NOT NULL, settings TEXT NOT NULL);
@@ -153,12 +158,14 @@ class Store:
             elif self._is_new():
                 self._create()
             else:  # writing to page one tells at once, not after an hour, whether one may
-                self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                with self.writing() as db:
+                    schema = db.execute("PRAGMA user_version").fetchone()[0]
+                    db.execute(f"PRAGMA user_version = {schema}")
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StoreError(f"{self.path}: {_ADVICE[sqlite3.SQLITE_CORRUPT]}")
 
     def _is_new(self) -> bool:
-        """Whether the file is empty; if it is not, it must be a store of this version."""
+        """Whether the file is empty; if it is not, it must be a store that we can read."""
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         schema = self._db.execute("PRAGMA user_version").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -168,15 +175,16 @@ class Store:
             raise StoreError(
                 f"{self.path}: it is another program's database; choose another folder"
             )
-        if schema != _SCHEMA_VERSION:
+        if schema not in (_SCHEMA_VERSION, PACKED_VERSION):
             raise StoreError(
                 f"{self.path} was written by another version of carrousel (schema {schema}, this "
-                f"one has {_SCHEMA_VERSION}); use that version, or choose another folder"
+                f"one has {_SCHEMA_VERSION} and {PACKED_VERSION}); use that version, or choose "
+                "another folder"
             )
         return False
 
     def _create(self) -> None:
-        with self._writing() as db:
+        with self.writing() as db:
             if self._is_new():  # nobody else made it while we waited for the lock
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
@@ -220,15 +228,17 @@ class Store:
             *(version("carrousel"), instruction_set),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
-        with self._writing() as db:
+        with self.writing() as db:
             self._register(experiment, mark)
-            added = db.execute(
-                f"INSERT INTO trials VALUES ({','.join('?' * len(row))}) "
-                "ON CONFLICT (experiment, fingerprint, seed, number) DO NOTHING",
-                row,
-            ).rowcount
+            known = db.execute(  # a view knows no upsert
+                "SELECT count(*) FROM trials WHERE experiment = ? AND fingerprint = ? "
+                "AND seed = ? AND number = ?",
+                row[:4],
+            ).fetchone()[0]
+            if not known:
+                db.execute(f"INSERT INTO trials VALUES ({','.join('?' * len(row))})", row)
             self._clock()
-        return added == 1
+        return not known
 
     def trials(
         self, name: str, seed: int | None = None, fingerprint: str | None = None
@@ -241,18 +251,21 @@ class Store:
             fingerprint: of one set of settings only (:func:`fingerprint`). Without it, trials that
                 ran with different settings are an error: they are never mixed.
         """
-        marks = {each.fingerprint: each for each in self.holdings() if each.experiment == name}
-        if fingerprint is None and len(marks) > 1:
-            raise StoreError(
-                f"{self.path} holds trials of {name!r} with {len(marks)} different settings; say "
-                "which: " + ", ".join(sorted(mark[:12] for mark in marks))
-            )
+        if fingerprint is None:
+            marks = {each.fingerprint for each in self.holdings() if each.experiment == name}
+            if len(marks) > 1:
+                raise StoreError(
+                    f"{self.path} holds trials of {name!r} with {len(marks)} different settings; "
+                    "say which: " + ", ".join(sorted(mark[:12] for mark in marks))
+                )
+        wanted = {"experiment": name, "fingerprint": fingerprint, "seed": seed}
+        given = {column: value for column, value in wanted.items() if value is not None}
         with self._lock, self._explained():
             rows = self._db.execute(
                 "SELECT experiment, number, seed, ending, sequences, steps, seconds, measures, "
-                "curve FROM trials WHERE experiment = :name AND seed = ifnull(:seed, seed) "
-                "AND fingerprint = ifnull(:mark, fingerprint) ORDER BY seed, number",
-                {"name": name, "seed": seed, "mark": fingerprint},
+                f"curve FROM trials WHERE {' AND '.join(f'{column} = ?' for column in given)} "
+                "ORDER BY seed, number",
+                tuple(given.values()),
             ).fetchall()
         try:
             return [_trial(*row) for row in rows]
@@ -296,7 +309,7 @@ class Store:
         The time is brought up to date with every trial that ends, so a killed session is not lost.
         """
         mark, name = fingerprint(experiment), uuid.uuid4().hex
-        with self._writing() as db:
+        with self.writing() as db:
             self._register(experiment, mark)
             db.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, 0.0)", (name, mark, int(seed), trials)
@@ -312,7 +325,7 @@ class Store:
 
     def _end_session(self) -> None:
         try:
-            with self._writing():
+            with self.writing():
                 self._clock()
         finally:
             self._session = None
@@ -325,13 +338,17 @@ class Store:
 
     def _register(self, experiment: Experiment, mark: str) -> None:
         self._db.execute(
-            "INSERT INTO settings VALUES (?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING",
+            "INSERT INTO settings (fingerprint, experiment, settings) VALUES (?, ?, ?) "
+            "ON CONFLICT (fingerprint) DO NOTHING",
             (mark, experiment.name, canonical(settings_of(experiment))),
         )
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; it takes the write lock at its start, so it waits instead of failing."""
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; it takes the write lock at its start, so it waits instead of failing.
+
+        For modules beside this one, which know the tables.
+        """
         with self._lock, self._explained():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -341,6 +358,11 @@ class Store:
                 with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                     self._db.execute("ROLLBACK")
                 raise
+
+    def alone(self, statement: str, *values: object) -> None:
+        """Run a statement that can be part of no transaction, as VACUUM; for the same modules."""
+        with self._lock, self._explained():
+            self._db.execute(statement, values)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
