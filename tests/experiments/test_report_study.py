@@ -145,8 +145,9 @@ def test_a_departure_taken_back_is_none(tmp_path):
 
 def test_effects_are_of_fields_that_varied_alone(study):
     found = {effect.path: effect for effect in effects(study)}
-    assert set(found) == {"budget", "training.rate"}
+    assert set(found) == {"network.bias", "training.rate"}  # a budget has no effect of its own
     rate = found["training.rate"]
+    assert rate.held == ()
     assert [level.value for level in rate.levels] == [0.1, 0.5, 1]
     assert [level.default for level in rate.levels] == [False, True, False]
     by_label = {one.label: one for one in study.variations}
@@ -156,17 +157,53 @@ def test_effects_are_of_fields_that_varied_alone(study):
     assert slow.p_adjusted is not None
     assert slow.p <= slow.p_adjusted < 0.05
     assert rate.levels[1].p is None
+    bias = found["network.bias"]  # the row's own was never varied alone
+    assert [(level.value, level.default) for level in bias.levels] == [
+        ("all", True),
+        ("none", False),
+    ]
+    assert [str(change) for change in bias.held] == ["rate=0.1"]
+    assert bias.sentences()[0] == "network.bias with rate=0.1:"
     told = " ".join(rate.sentences())
     assert "0.5 → 0.1 solved 4 of 10 (was 10 of 10), median > 1,000 (was 250), p = " in told
 
 
-def test_without_the_row_itself_there_is_nothing_to_compare_with(study):
+def test_without_the_rows_own_value_levels_stand_side_by_side(study):
     alone = Study(ROW, tuple(one for one in study.variations if one.changes))
     assert alone.base is None
-    levels = [level for effect in effects(alone) for level in effect.levels]
-    assert levels
-    assert all(level.p is None and not level.default for level in levels)
+    (rate,) = (effect for effect in effects(alone) if effect.path == "training.rate")
+    assert [(level.value, level.default, level.p) for level in rate.levels] == [
+        (0.1, False, None),
+        (1, False, None),
+    ]
+    assert rate.changed()[1] == "1 solved 10 of 10, median 100"
     assert "Verdict on the row" not in rendered(alone, 80)
+
+
+def test_of_a_field_the_comparison_with_most_levels_is_told(tmp_path):
+    search = {"budget": 900}
+    with Store(tmp_path) as store:
+        put(store, ROW, 50)
+        put(store, varied(ROW, {"rate": 0.2}), 40)
+        for rate in (0.5, 1.0, 2.0):
+            put(store, varied(ROW, {**search, "rate": rate}), round(30 * rate))
+        put(store, varied(ROW, {**search, "bias": "none"}), 20, unsolved=3)
+        put(store, varied(ROW, {**search, "bias": "none", "rate": 8.0}), 20)
+        put(store, renamed(ROW, {"training.rate": 9.0}, "4-1 robust", ""), 10)
+        study = find(store, ROW)
+    found = {effect.path: effect for effect in effects(study)}
+    assert set(found) == {"training.rate", "network.bias"}
+    rate = found["training.rate"]
+    assert [(level.value, level.default) for level in rate.levels] == [
+        (0.5, True),
+        (1, False),
+        (2, False),
+    ]
+    assert {str(change) for effect in found.values() for change in effect.held} == {"budget=900"}
+    counts = {one.label: one.counts for one in study.variations}
+    assert rate.levels[2].p == logrank_p(counts["budget=900"], counts["budget=900 rate=2"])
+    assert rate.as_json()["held"] == {"budget": 900}
+    assert study_as_json(study)["effects"] == [found[path].as_json() for path in sorted(found)]
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -214,7 +251,7 @@ def test_json_is_strict_and_whole(study):
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert [one["label"] for one in found["variations"]] == [one.label for one in study.variations]
     assert found["variations"][-1]["expected"] is None  # infinite
-    assert {effect["path"] for effect in found["effects"]} == {"budget", "training.rate"}
+    assert {effect["path"] for effect in found["effects"]} == {"network.bias", "training.rate"}
 
 
 def test_a_store_without_the_row_makes_an_empty_study(tmp_path):

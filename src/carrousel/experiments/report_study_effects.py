@@ -1,23 +1,31 @@
-"""What a single field of a row does: its levels, everything else as in the row, compared."""
+"""What a single field of a row does: its levels, everything else the same, compared."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from carrousel.experiments.report_study import (
+    Change,
     Outcome,
     Study,
+    Variation,
+    is_base,
     median_in_words,
     value_in_words,
 )
 from carrousel.experiments.report_summary import published_as_json
+from carrousel.experiments.settings import canonical
 from carrousel.experiments.statistics import adjusted, logrank_p
+
+_HELD = ("budget", "stop.every", "stop.size")
+"""Settings of the search itself: how long, and how often and how largely it was tested."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One value of a field, everything else as in the row.
+    """One value of a field, everything else the same.
 
     Args:
         value: the value, as plain JSON.
@@ -36,21 +44,38 @@ class Level:
 
 @dataclass(frozen=True)
 class Effect:
-    """A field that was varied alone: its levels in ascending order, the row's own among them."""
+    """What a field does where all other settings are the same.
+
+    Args:
+        path: the field.
+        levels: its values in ascending order, at least two.
+        held: other settings in which all of these differ from the row.
+    """
 
     path: str
     levels: tuple[Level, ...]
+    held: tuple[Change, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The field, and in what all levels differ from the row."""
+        return f"{self.path} with {' '.join(map(str, self.held))}" if self.held else self.path
+
+    def changed(self) -> list[str]:
+        """What each level came to, against the row's own value if that is among them."""
+        own = next((level for level in self.levels if level.default), None)
+        return [_changed(own, level) for level in self.levels if not level.default]
 
     def sentences(self) -> list[str]:
-        """What changed at each level against the row's own."""
-        own = next((level for level in self.levels if level.default), None)
-        others = [level for level in self.levels if not level.default]
-        return [f"{self.path}: {_changed(own, level)}" for level in others]
+        """The same with the field's name; what all levels share is told once."""
+        shared = [f"{self.title}:"] if self.held else []
+        return [*shared, *(f"{self.path}: {each}" for each in self.changed())]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "path": self.path,
+            "held": {one.path: one.value for one in self.held},
             "levels": [
                 {
                     "value": one.value,
@@ -65,26 +90,84 @@ class Effect:
 
 
 def effects(study: Study) -> tuple[Effect, ...]:
-    """For each field that varied alone against the row: its levels and how they compare.
+    """For each field, what it does where everything else is the same.
+
+    Searches run with smaller budgets than the row, and on top of other changes; so variations are
+    compared with each other, not with the row alone. Those that agree in all settings but one form
+    a group; of a field's groups the one with the most levels is taken, then with the most trials.
+    Budgets and how tests are made are no fields to compare, and recipes stay out of it.
 
     P-values are of the log-rank test, which takes unsolved trials for what they are; the adjusted
     ones allow for how many levels were tried (Benjamini & Hochberg).
     """
-    alone = [one for one in study.variations if len(one.changes) == 1]
-    base = study.base
-    tested = [logrank_p(base.counts, one.counts) if base else None for one in alone]
-    raised = iter(adjusted([p for p in tested if p is not None]))
-    paths: dict[str, list[Level]] = {}
-    for one, p in zip(alone, tested, strict=True):
-        change = one.changes[0]
-        if change.path not in paths:
-            own = [Level(change.default, base.outcome, default=True)] if base else []
-            paths[change.path] = own
-        level = Level(
-            change.value, one.outcome, p=p, p_adjusted=None if p is None else next(raised)
-        )
-        paths[change.path].append(level)
-    return tuple(Effect(path, tuple(sorted(paths[path], key=_ascending))) for path in sorted(paths))
+    default = {change.path: change.default for one in study.variations for change in one.changes}
+    chosen = _largest(_groups(study, default))
+    tests = {path: _tested(path, group) for path, group in chosen.items()}
+    known = [p for tested in tests.values() for _, p in tested if p is not None]
+    raised = iter(adjusted(known))
+    found = []
+    for path, tested in tests.items():
+        levels = [
+            Level(
+                _value(path, one, default),
+                one.outcome,
+                default=_is_default(path, one),
+                p=p,
+                p_adjusted=None if p is None else next(raised),
+            )
+            for one, p in tested
+        ]
+        held = tuple(change for change in tested[0][0].changes if change.path != path)
+        found.append(Effect(path, tuple(sorted(levels, key=_ascending)), held))
+    return tuple(found)
+
+
+_Group = dict[str, Variation]
+"""Variations that differ in one field, by its value in canonical JSON."""
+
+
+def _groups(study: Study, default: Mapping[str, Any]) -> dict[str, list[_Group]]:
+    """By field: all groups of variations that differ in nothing else."""
+    known = [one for one in study.variations if is_base(one) or _is_varied(one)]
+    found: dict[str, list[_Group]] = {}
+    for path in sorted(default.keys() - set(_HELD)):
+        groups: dict[tuple[tuple[str, str], ...], _Group] = {}
+        for one in known:
+            rest = tuple((c.path, canonical(c.value)) for c in one.changes if c.path != path)
+            group, level = groups.setdefault(rest, {}), canonical(_value(path, one, default))
+            if level not in group or len(group[level].trials) < len(one.trials):
+                group[level] = one
+        found[path] = [group for group in groups.values() if len(group) > 1]
+    return found
+
+
+def _largest(groups: dict[str, list[_Group]]) -> dict[str, _Group]:
+    def rank(group: _Group) -> tuple[int, int, int]:
+        held = min(len(one.changes) for one in group.values())
+        return len(group), sum(len(one.trials) for one in group.values()), -held
+
+    return {path: max(found, key=rank) for path, found in groups.items() if found}
+
+
+def _tested(path: str, group: _Group) -> list[tuple[Variation, float | None]]:
+    own = next((one for one in group.values() if _is_default(path, one)), None)
+    return [
+        (one, logrank_p(own.counts, one.counts) if own and one is not own else None)
+        for one in group.values()
+    ]
+
+
+def _is_varied(one: Variation) -> bool:
+    """Whether its label tells its changes; that of a recipe is a name."""
+    return bool(one.changes) and one.label == " ".join(map(str, one.changes))
+
+
+def _is_default(path: str, one: Variation) -> bool:
+    return all(change.path != path for change in one.changes)
+
+
+def _value(path: str, one: Variation, default: Mapping[str, Any]) -> Any:
+    return next((change.value for change in one.changes if change.path == path), default[path])
 
 
 def _ascending(level: Level) -> tuple[bool, float, str]:

@@ -76,7 +76,7 @@ def terminal(study: Study, *, width: int = 80) -> RenderableType:
     told = [Text(line) for line in effects_in_words(study)]
     below = [Text(), Text("One field changed at a time", style="bold"), *told] if told else []
     return Group(
-        *(title, Text(_printed(study), style="dim"), Text(), table, *below, Text()),
+        *(title, Text(printed(study), style="dim"), Text(), table, *below, Text()),
         *(Text(line, style="dim") for line in (LEGEND, *notes(study))),
     )
 
@@ -99,16 +99,13 @@ def _fitting(variations: Sequence[Variation], width: int) -> tuple[list[Column],
 def markdown(study: Study, *, heading: str = "##") -> str:
     """The study in Markdown: what was printed, the table, the effects, notes."""
     experiment = study.experiment
-    rule = [":--" if column.head in TEXT_COLUMNS else "--:" for column in COLUMNS]
-    rows = [[escaped(column.cell(one)) for column in COLUMNS] for one in study.variations]
-    heads = [column.head for column in COLUMNS]
-    table = ["| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows)]
+    table = markdown_table(study.variations)
     told = [f"- {escaped(line)}" for line in effects_in_words(study)]
     return "\n".join(
         [
             f"{heading} {escaped(experiment.name)}: {escaped(experiment.title)}",
-            *("", escaped(_printed(study))),
-            *("", *(table if rows else ["No trial of it has ended yet."])),
+            *("", escaped(printed(study))),
+            *("", *([table] if study.variations else ["No trial of it has ended yet."])),
             *(["", "One field changed at a time:", "", *told] if told else []),
             *("", *(f"- {escaped(line)}" for line in notes(study))),
             "",
@@ -116,8 +113,16 @@ def markdown(study: Study, *, heading: str = "##") -> str:
     )
 
 
+def markdown_table(variations: Sequence[Variation]) -> str:
+    """The table alone."""
+    rule = [":--" if column.head in TEXT_COLUMNS else "--:" for column in COLUMNS]
+    rows = [[escaped(column.cell(one)) for column in COLUMNS] for one in variations]
+    heads = [column.head for column in COLUMNS]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
 def effects_in_words(study: Study) -> list[str]:
-    """Each level of each field that was varied alone, in one line."""
+    """Each level of each field that was varied with all else the same, in one line."""
     return [line for effect in effects(study) for line in effect.sentences()]
 
 
@@ -145,7 +150,7 @@ def notes(study: Study) -> list[str]:
             lines.append(f"{one.label} (the row's own in brackets): {changed}.")
     if any(level.p is not None for effect in effects(study) for level in effect.levels):
         lines.append(
-            "p: log-rank test against the row as it stands, adjusted for the number of levels "
+            "p: log-rank test against the row's own value, adjusted for the number of levels "
             "compared (Benjamini and Hochberg)."
         )
     return lines
@@ -155,7 +160,8 @@ def _verdict(base: Variation | None) -> str:
     return "" if base is None else f"{base.verdict.label} ({base.verdict.words})"
 
 
-def _printed(study: Study) -> str:
+def printed(study: Study) -> str:
+    """What the paper prints for the row, as one sentence."""
     published = study.experiment.published
     rate = words.percent(published.success_percent)
     count = words.number(published.sequences)
