@@ -43,6 +43,7 @@ TOOLS = (
 ROWS = (
     "experiments.paper1997*",
     "experiments.rivals",
+    "experiments.far",
     "experiments.gradients",
     "experiments.vowels",
     "experiments.tour",
@@ -72,6 +73,7 @@ SIBLINGS = (
     ("networks.recurrent", ("networks.topology", "networks.weights")),
     ("experiments.paper1997*", (*TOOLS, "experiments.paper1997*")),
     ("experiments.rivals", ("experiments.paper1997*",)),
+    ("experiments.far", TOOLS),
     ("experiments.gradients", (*TOOLS, "experiments.paper1997*")),
     ("experiments.vowels", TOOLS),
     ("experiments.tour", (*TOOLS, *ROWS)),

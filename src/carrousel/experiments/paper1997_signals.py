@@ -15,6 +15,7 @@ from carrousel.experiments.paper1997_readings import (
     RESET,
     SQUASHES,
     TEN_TIMES,
+    WIDE_OUTPUT,
 )
 from carrousel.experiments.stopping import RecentTraining, TestSet
 from carrousel.tasks import Adding, Multiplication, TemporalOrder, TwoSequence
@@ -223,7 +224,7 @@ NOISE = (
 _ADDING_NET = Network(
     n_inputs=2,
     n_outputs=1,
-    cell=Cell(blocks=2, block_size=2, g="[-2,2]", h="[-1,1]"),
+    cell=Cell(blocks=2, block_size=2, g="[-2,2]", h="[-2,2]"),
     bias="all",
     init=Init(0.1, input_gate_bias=(-3.0, -6.0)),
 )
@@ -234,7 +235,8 @@ _MULTIPLICATION_NET = Network(
     bias="all",
     init=Init(0.1),
 )
-_ARITHMETIC = (RESET, GATE_BIAS, TEN_TIMES, AVERAGE, SQUASHES, MARKED, PLAIN_ERROR)
+_ARITHMETIC = (RESET, GATE_BIAS, TEN_TIMES, AVERAGE, MARKED, PLAIN_ERROR)
+_SUM = (*_ARITHMETIC, WIDE_OUTPUT)
 
 ADDING = (
     Experiment(
@@ -247,7 +249,7 @@ ADDING = (
         stop=RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
         budget=740_000,
         published=Published("Table 7", 100.0, 74_000, 93, trials=10, others={"wrong": 1}),
-        readings=_ARITHMETIC,
+        readings=_SUM,
         test_size=2560,
     ),
     Experiment(
@@ -260,7 +262,7 @@ ADDING = (
         stop=RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
         budget=1_000_000,
         published=Published("Table 7", 100.0, 209_000, 93, trials=10, others={"wrong": 0}),
-        readings=_ARITHMETIC,
+        readings=_SUM,
         test_size=2560,
     ),
     Experiment(
@@ -273,7 +275,7 @@ ADDING = (
         stop=RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
         budget=2_100_000,
         published=Published("Table 7", 100.0, 853_000, 93, trials=10, others={"wrong": 1}),
-        readings=_ARITHMETIC,
+        readings=_SUM,
         test_size=2560,
     ),
 )
@@ -281,6 +283,7 @@ ADDING = (
 
 _PRODUCT = (
     *_ARITHMETIC,
+    SQUASHES,
     Reading(
         "network.init.input_gate_bias",
         "random",

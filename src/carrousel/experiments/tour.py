@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from carrousel.contracts import Experiment
+from carrousel.experiments.far import FAR_ROWS
 from carrousel.experiments.gradients import GRADIENT_ROWS
 from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.rivals import RIVAL_ROWS
@@ -14,10 +15,11 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     **LSTM_ROWS,
     **RIVAL_ROWS,
     **GRADIENT_ROWS,
+    **FAR_ROWS,
     VOWELS.name: VOWELS,
 }
 """Every experiment by its name: the paper's LSTM rows in its order, its rivals, every gradient
-on one task, then real data."""
+on one task, lags beyond the paper, then real data."""
 
 TOUR: tuple[tuple[str, int], ...] = (
     ("3a-1", 10),
