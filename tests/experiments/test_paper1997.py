@@ -88,6 +88,10 @@ def conditions(row: Experiment) -> tuple:
     return CONDITIONS.get(row.name) or CONDITIONS[row.name.split("-")[0]]
 
 
+def departures(row: Experiment) -> set[str]:
+    return {each.field for each in row.readings if each.departs}
+
+
 def rows(prefix: str = "") -> pytest.MarkDecorator:
     chosen = [row for name, row in LSTM_ROWS.items() if name.startswith(prefix)]
     return pytest.mark.parametrize("row", chosen, ids=lambda row: row.name)
@@ -108,12 +112,16 @@ def test_networks_are_those_of_table_10(row: Experiment):
     assert (net.n_inputs, net.n_outputs) == (inputs, outputs)
     assert net.n_weights == weights == row.published.weights
     assert (net.init.output_gate_bias, net.init.input_gate_bias) == (output_bias, input_bias)
-    assert (net.bias, row.training.rate) == (biased, rate)
+    assert net.bias == biased
+    assert row.training.rate == rate or "training.rate" in departures(row)
     no_output_gate = row.name in ("2a", "2b")
     assert net.wiring == ("layered" if no_output_gate else "full")
-    assert (cell.g, cell.h) == (("[0,1]", "identity") if no_output_gate else ("[-2,2]", "[-1,1]"))
+    ranges = ("[0,1]", "identity") if no_output_gate else ("[-2,2]", "[-1,1]")
+    read = {"network.cell", "network.cell.h"} & {each.field for each in row.readings}
+    assert (cell.g, cell.h) == ranges or read  # text and caption of Table 10 disagree
     assert cell.output_gate != no_output_gate
-    assert net.init.range == (0.2 if row.name[0] in "12" else 0.1)
+    ranged = 0.2 if row.name[0] in "12" else 0.1
+    assert net.init.range == ranged or "network.init.range" in departures(row)
 
 
 @rows()

@@ -46,8 +46,9 @@ SQUASHES = Reading(
 SWAPPED = Reading(
     "network.cell",
     "g in [-1,1], h in [-2,2]",
-    "as the caption of Table 10 prints the two ranges; equations (4) and (5) have them the other way "
-    "round. Of 16 trials of 1-1, 6 succeeded within 400,000 strings by the caption, 2 by the text",
+    "as the caption of Table 10 prints the two ranges; equations (4) and (5) have them the other "
+    "way round. Of 16 trials of 1-1, 6 succeeded within 400,000 strings by the caption, 2 by the "
+    "text",
 )
 WIDE_OUTPUT = Reading(
     "network.cell.h",
