@@ -1,9 +1,17 @@
-"""How hypothesis draws: the same examples in every run, or new ones when told to explore."""
+"""How hypothesis draws, the same in every run or new when told to explore; calls of `carrousel`."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import Phase, settings
+
+if TYPE_CHECKING:
+    from fake_runner import FakeRunner
 
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
@@ -16,3 +24,43 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("jaxtyping_packages"):  # beartype looks at items of a list at random
         category = "hypothesis.errors.HypothesisDeprecationWarning"
         config.addinivalue_line("filterwarnings", f"ignore:.*the .random. module:{category}")
+
+
+@dataclass
+class Outcome:
+    """How a call of the command line ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
+    """Call the command line in an empty folder."""
+    from carrousel.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def carrousel(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["carrousel", *map(str, words)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 99
+        return Outcome(code, *capsys.readouterr())
+
+    return carrousel
+
+
+@pytest.fixture
+def fake(monkeypatch) -> FakeRunner:
+    """A runner that learns nothing, in place of the real one."""
+    from carrousel.experiments import runner
+    from fake_runner import FakeRunner
+
+    fake = FakeRunner()
+    monkeypatch.setattr(runner, "run", fake.run)
+    return fake

@@ -7,57 +7,21 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import pytest
 
 import fakes
-from carrousel.cli import main
 from carrousel.cli.order import SEED, usable_cores
 from carrousel.experiments import EXPERIMENTS, TOUR, clusters, runner
 from carrousel.experiments.store import FILE_NAME
 from carrousel.shapes import ClusterFailedError, StoreError
-from fake_runner import FakeRunner
 
 PROMISED = {
     *("name", "trials", "successes", "sequences_mean", "sequences_median", "sequences_ci95"),
     *("seconds", "steps", "published"),
 }
-
-
-@dataclass
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
-    """Call the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def carrousel(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["carrousel", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 99
-        return Outcome(code, *capsys.readouterr())
-
-    return carrousel
-
-
-@pytest.fixture
-def fake(monkeypatch) -> FakeRunner:
-    fake = FakeRunner()
-    monkeypatch.setattr(runner, "run", fake.run)
-    return fake
 
 
 # --- list and show --------------------------------------------------------------------------------

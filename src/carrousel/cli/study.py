@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -145,10 +145,12 @@ def study(
     number = row.published.trials if trials is None else check_int("--trials", trials, minimum=1)
     _check_files(plot, markdown)
     work, points, stopped = Work(seed, jobs, backend, address), grid.points(row), ""
-    with _store(out, read_only=not points) as store:
+    size = workers(jobs, backend)
+    with _workers(work, size) if points else nullcontext(), _store(out, not points) as store:
         if points:
             _announce(grid, row, len(points), number, seed)
-            stopped = _run(work, [(point, number) for point in points], store)
+            plan = [(point, number) for point in points]
+            _, stopped = run_all(replace(work, jobs=size), plan, store)
         from carrousel.experiments.report_study import find
 
         found = find(store, row)
@@ -190,8 +192,15 @@ def _check_files(plot: Path | None, markdown: Path | None) -> None:
         )
 
 
+def _workers(work: Work, size: int | None) -> AbstractContextManager[object]:
+    """The cluster, which must answer before anything is begun."""
+    from carrousel.experiments.clusters import cluster
+
+    return cluster(work.backend, work.address, jobs=size)
+
+
 @contextmanager
-def _store(out: Path | None, *, read_only: bool) -> Iterator[Store]:
+def _store(out: Path | None, read_only: bool) -> Iterator[Store]:
     """The store to study; only a run makes one that is not there."""
     if read_only:
         from carrousel.experiments.store import Store
@@ -212,15 +221,6 @@ def _announce(grid: Grid, row: Experiment, points: int, trials: int, seed: int) 
         f"{count(points, 'variation')} of {row.name}, {count(points * trials, 'trial')}. Seed "
         f"{seed}. Kept in {grid.out or DEFAULT_FOLDER}. Ctrl-C stops; the same command goes on."
     )
-
-
-def _run(work: Work, plan: Sequence[tuple[Experiment, int]], store: Store) -> str:
-    """Run what is planned; if that stops early, say why."""
-    from carrousel.experiments.clusters import cluster
-
-    jobs = workers(work.jobs, work.backend)
-    with cluster(work.backend, work.address, jobs=jobs):
-        return run_all(replace(work, jobs=jobs), plan, store)[1]
 
 
 def _show_settings(row: Experiment, as_json: bool) -> None:

@@ -1,0 +1,218 @@
+"""Recipes are rows under other settings; whatever rows they hold, these rules do."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carrousel.cli.order import Order, chosen
+from carrousel.contracts import Cell, Experiment
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.recipes import EVERYTHING, RECIPES, by_recipe, rows_of
+from carrousel.experiments.recipes_modern import MODERN
+from carrousel.experiments.recipes_robust import ROBUST
+from carrousel.experiments.settings import fingerprint
+from carrousel.experiments.vary import paths_of, varied
+from carrousel.learners import learner_named
+from carrousel.shapes import SettingError, UnknownNameError
+from carrousel.tasks import TASKS
+
+CHANGES = {"robust": ROBUST, "modern": MODERN}
+FURTHER = [
+    pytest.param(EXPERIMENTS[name], recipe, id=f"{name} {recipe}")
+    for recipe, rows in CHANGES.items()
+    for name in rows
+]
+TASK_SHAPE = ("length", "p", "q", "relevant", "informative", "n_train", "n_test")
+"""What makes a task harder or easier; its other fields are readings of the text."""
+
+
+@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+def test_a_recipe_builds_and_learns(row: Experiment, recipe: str):
+    found = by_recipe(row, recipe)
+    rng = np.random.default_rng(0)
+    task = found.task.draw(rng)
+    assert (task.n_inputs, task.n_outputs) == (found.network.n_inputs, found.network.n_outputs)
+    learner = learner_named(found.learner)(found.network, found.training, 1)
+    learner.begin(0, rng)
+    data = task.sample(rng, 2)
+    [errors], [outputs] = learner.learn([data]), learner.predict([data])
+    assert errors is not None
+    assert outputs is not None
+    assert np.isfinite(errors.sum_sq).all()
+    assert np.isfinite(outputs).all()
+
+
+@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+def test_a_recipe_changes_what_it_says_and_nothing_else(row: Experiment, recipe: str):
+    found, said = by_recipe(row, recipe), CHANGES[recipe][row.name]
+    assert found.name == f"{row.name} {recipe}"
+    before, after = paths_of(row), paths_of(found)
+    changed = {path for path in before.keys() | after.keys() if _differ(before, after, path)}
+    heads = tuple(f"{path}." for path in said)
+    assert all(f"{path}.".startswith(heads) for path in changed)
+    for path, value in said.items():
+        if path in after:
+            assert after[path] == value
+        else:
+            assert getattr(found, path) == value
+    assert fingerprint(found) != fingerprint(row)
+    assert (fingerprint(replace(found, name=row.name)) != fingerprint(row)) is bool(changed)
+    assert fingerprint(replace(found, title="", readings=())) == fingerprint(found)
+
+
+def _differ(before: dict[str, object], after: dict[str, object], path: str) -> bool:
+    return path not in before or path not in after or before[path] != after[path]
+
+
+@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+def test_a_recipe_says_why_and_drops_readings_that_it_replaces(row: Experiment, recipe: str):
+    found = by_recipe(row, recipe)
+    fields_read = [reading.field for reading in found.readings]
+    assert len(set(fields_read)) == len(fields_read)
+    assert set(CHANGES[recipe][row.name]) <= set(fields_read)
+    for reading in found.readings:
+        value: object = found
+        for name in reading.field.split("."):
+            value = getattr(value, name)
+        assert reading.chosen
+        assert len(reading.why) > 10
+
+
+@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+def test_the_published_figures_and_the_task_stay(row: Experiment, recipe: str):
+    found = by_recipe(row, recipe)
+    assert (found.title, found.published) == (row.title, row.published)
+    assert type(found.task) is type(row.task)
+    for name in TASK_SHAPE:
+        assert getattr(found.task, name, None) == getattr(row.task, name, None)
+    assert found.network.n_inputs == row.network.n_inputs
+    assert found.network.n_outputs == row.network.n_outputs
+
+
+@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+def test_a_network_stays_unless_the_recipe_says_otherwise(row: Experiment, recipe: str):
+    found, said = by_recipe(row, recipe), CHANGES[recipe][row.name]
+    shape = ("network.cell.", "network.wiring", "network.bias")
+    if any(
+        f"{path}.".startswith(("network.cell.forget_gate.", "network.wiring.")) for path in said
+    ):
+        assert recipe == "modern"
+    elif not any(path.startswith(shape) and path not in _SQUASHES for path in said):
+        assert found.network.n_weights == row.network.n_weights
+    if isinstance(row.network.cell, Cell):
+        assert isinstance(found.network.cell, Cell)
+        assert found.network.cell.blocks == row.network.cell.blocks
+        assert found.network.cell.block_size == row.network.cell.block_size
+
+
+_SQUASHES = ("network.cell.g", "network.cell.h")
+
+
+@pytest.mark.parametrize("name", ROBUST)
+def test_robust_keeps_the_algorithm_and_the_network(name: str):
+    row, found = EXPERIMENTS[name], by_recipe(EXPERIMENTS[name], "robust")
+    assert found.learner == row.learner == "truncated"
+    assert type(found.training) is type(row.training)
+    assert found.network.n_weights == row.network.n_weights
+    assert found.network.layout == row.network.layout
+    cell, own = found.network.cell, row.network.cell
+    assert isinstance(cell, Cell)
+    assert isinstance(own, Cell)
+    assert not cell.forget_gate
+    assert replace(cell, g=own.g, h=own.h) == own
+
+
+def test_names_are_rows_with_the_recipe_behind():
+    assert RECIPES == ("paper", *CHANGES)
+    assert rows_of("paper") == list(EXPERIMENTS.values())
+    for recipe, rows in CHANGES.items():
+        assert [row.name for row in rows_of(recipe)] == [f"{name} {recipe}" for name in rows]
+        assert set(rows) <= set(EXPERIMENTS)
+
+
+def test_everything_holds_each_row_once():
+    assert len(EVERYTHING) == len(EXPERIMENTS) + sum(map(len, CHANGES.values()))
+    assert all(row.name == name for name, row in EVERYTHING.items())
+    marks = Counter(fingerprint(row) for row in EVERYTHING.values())
+    assert max(marks.values()) == 1
+    for recipe in RECIPES:
+        assert {row.name for row in rows_of(recipe)} <= set(EVERYTHING)
+
+
+def test_a_recipe_can_be_varied_further():
+    for row in EVERYTHING.values():
+        other = varied(row, {"budget": row.budget + 1})
+        assert other.name == f"{row.name} budget={row.budget + 1}"
+
+
+def test_paper_is_the_row_itself():
+    for row in EXPERIMENTS.values():
+        assert by_recipe(row, "paper") is row
+
+
+def test_an_unknown_recipe_gets_the_nearest():
+    with pytest.raises(UnknownNameError, match="recipe 'robst' is unknown; did you mean 'robust'"):
+        by_recipe(EXPERIMENTS["4-1"], "robst")
+    with pytest.raises(UnknownNameError, match="recipe 'modrn' is unknown; did you mean 'modern'"):
+        rows_of("modrn")
+
+
+@pytest.mark.parametrize("recipe", CHANGES)
+def test_a_row_that_a_recipe_does_not_have_is_told_which_it_has(recipe: str):
+    absent = replace(EXPERIMENTS["4-1"], name="0-0")
+    with pytest.raises(UnknownNameError) as caught:
+        by_recipe(absent, recipe)
+    told = str(caught.value)
+    assert told.startswith(f"recipe '{recipe}' says nothing about 0-0; it has ")
+    assert told.endswith(", ".join(CHANGES[recipe]))
+    with pytest.raises(UnknownNameError):
+        by_recipe(rows_of(recipe)[0], recipe)  # it is one already
+
+
+# --- an order by recipe ---------------------------------------------------------------------------
+
+
+def order(**given: object) -> Order:
+    plain: dict[str, object] = {field.name: None for field in fields(Order)}
+    plain |= {"names": (), "everything": False, "rivals": False, "seed": 1997, "backend": "loky"}
+    return Order(**{**plain, "as_json": False, "recipe": "paper", **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recipe", CHANGES)
+def test_the_command_repeats_the_recipe(recipe: str):
+    name = next(iter(CHANGES[recipe]))
+    asked = order(names=(name,), recipe=recipe, trials=3, out=Path("my runs"))
+    assert shlex.split(asked.command) == [
+        *("carrousel", "reproduce", name, "--recipe", recipe, "--trials", "3", "--out", "my runs")
+    ]
+    assert [(row.name, number) for row, number in asked.plan()] == [(f"{name} {recipe}", 3)]
+    assert "--recipe" not in order(names=(name,)).command
+
+
+def test_all_of_a_recipe_is_what_it_has():
+    for recipe in RECIPES:
+        plan = order(everything=True, recipe=recipe).plan()
+        assert [row.name for row, _ in plan] == [row.name for row in rows_of(recipe)]
+        assert all(number == row.published.trials for row, number in plan)
+
+
+def test_names_and_all_contradict_each_other():
+    with pytest.raises(SettingError, match="names and --all contradict"):
+        order(names=("4-1",), everything=True, recipe="robust").plan()
+
+
+def test_names_by_recipe():
+    for recipe, rows in CHANGES.items():
+        for name in rows:
+            assert chosen([name], recipe=recipe) == [by_recipe(EXPERIMENTS[name], recipe)]
+
+
+def test_tasks_are_those_of_the_registry():
+    kinds = {type(row.task) for row in EVERYTHING.values()}
+    assert kinds <= set(TASKS.values())
