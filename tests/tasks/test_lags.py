@@ -155,3 +155,15 @@ def test_2c_is_drawn_as_the_paper_says(p, q):
     counts = np.histogram(distractors, bins=min(p, 100), range=(0, p))[0]
     assert stats.chisquare(counts).pvalue > 1e-4
     assert p < 1000 or distractors.max() > 2**16
+
+
+def test_a_random_lag_may_ask_for_its_last_symbol_alone():
+    every = RandomLag(7).sample(np.random.default_rng(3), 50)
+    last = RandomLag(7, targets="last").sample(np.random.default_rng(3), 50)
+    np.testing.assert_array_equal(last.inputs, every.inputs)
+    np.testing.assert_array_equal(last.target_offsets, np.arange(51))
+    np.testing.assert_array_equal(last.target_steps, every.target_steps.reshape(50, 7)[:, -1])
+    np.testing.assert_array_equal(last.targets, every.targets.reshape(50, 7)[:, -1])
+    outputs = np.zeros((50, 8), np.float32)
+    outputs[np.arange(50), last.targets] = 1.0
+    assert RandomLag(7, targets="last").correct(outputs, last).all()

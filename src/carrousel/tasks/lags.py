@@ -108,9 +108,12 @@ class RandomLag:
 
     Args:
         p: time lag between the first symbol and the last, at least 2.
+        targets: ``"every"``: the next symbol is the target at each step, though nothing tells when
+            a sequence will end. ``"last"``: only the last symbol is asked for.
 
     Raises:
         SettingError: ``p`` is out of its range.
+        UnknownNameError: there is no such choice of ``targets``.
 
     >>> data = RandomLag(p=100).sample(np.random.default_rng(0), 3)
     >>> rows = data.inputs.reshape(3, 101)
@@ -119,9 +122,11 @@ class RandomLag:
     """
 
     p: int
+    targets: Literal["every", "last"] = later("every")
 
     def __post_init__(self) -> None:
         check_int("p", self.p, minimum=2, maximum=LARGEST_ALPHABET - 1)
+        check_choice("targets", self.targets, ("every", "last"))
 
     @property
     def n_inputs(self) -> int:
@@ -153,7 +158,7 @@ class RandomLag:
         rows = np.empty((n, self.p + 1), dtype=np.int32)
         rows[:, 1:-1] = _draw_symbols(rng, self.p - 1, (n, self.p - 1))
         rows[:, 0] = rows[:, -1] = self.p - 1 + rng.integers(0, 2, n)
-        return _next_symbol(rows, self.n_inputs)
+        return _next_symbol(rows, self.n_inputs, first=self.p - 1 if self.targets == "last" else 0)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -276,15 +281,15 @@ def _draw_symbols(
     return rng.integers(0, count, size, dtype=np.uint16 if count <= 2**16 else np.uint32)
 
 
-def _next_symbol(rows: Int[np.ndarray, "n steps"], n_symbols: int) -> Sequences:
-    """Sequences of equal length; the target of every step but the last is the symbol after it."""
+def _next_symbol(rows: Int[np.ndarray, "n steps"], n_symbols: int, first: int = 0) -> Sequences:
+    """Sequences of equal length; from step ``first`` on, the target is the symbol after it."""
     n, steps = rows.shape
     positions = np.arange(n * steps).reshape(n, steps)
     return Sequences(
         inputs=rows.reshape(-1),
         n_inputs=n_symbols,
         offsets=np.arange(n + 1) * steps,
-        targets=rows[:, 1:].reshape(-1),
+        targets=rows[:, first + 1 :].reshape(-1),
         n_outputs=n_symbols,
-        target_steps=positions[:, :-1].reshape(-1),
+        target_steps=positions[:, first:-1].reshape(-1),
     )
