@@ -1,26 +1,33 @@
 """Writes every generated part of the documentation from committed runs and measurements.
 
-    python docs/generate.py
+    python docs/generate.py [RUNS]
 
-``docs/runs`` is the store of a real run (``carrousel reproduce --all --out docs/runs``);
-``docs/speed.json`` what ``make bench ARGS='--save docs/speed.json'`` measured. From them come
-``docs/results.md``, ``docs/rivals.md`` and the two tables of ``README.md``; ``docs/gradients.json``
-is what ``python benchmarks/gradients.py --save docs/gradients.json`` measured.
+RUNS is a folder with a store of trials. ``docs/runs``, which is taken if none is named, holds a
+real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged
+by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
+measured, ``docs/gradients.json`` what ``python benchmarks/gradients.py --save docs/gradients.json``
+did. From them come ``docs/results.md``, ``docs/rivals.md``, all of ``docs/reproduction`` and the
+three tables of ``README.md``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reproduction_page import reproduction_pages, verdict_of
 from rivals_page import figures, rivals_in_short, rivals_page, table
 
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
 from carrousel.experiments.report import Report, collect, markdown
 from carrousel.experiments.store import Store
+from carrousel.shapes import CarrouselError
 
 ROOT = Path(__file__).parents[1]
 UNDISTURBED = 0.95
@@ -28,6 +35,8 @@ UNDISTURBED = 0.95
 
 RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
 GRADIENTS = ROOT / "docs" / "gradients.json"
+REPRODUCTION = ROOT / "docs" / "reproduction"
+"""A folder whose files are all generated."""
 
 
 def results_table(report: Report) -> str:
@@ -45,9 +54,19 @@ def results_table(report: Report) -> str:
                 *(ours[0], words.percent(published.success_percent)),
                 *(ours[1], words.number(published.sequences)),
                 words.number(experiment.budget),
+                verdict_of(entries.get(name)),
             ]
         )
-    heads = ["row", "task", "solved", "paper", "sequences to success", "paper", "given up after"]
+    heads = [
+        "row",
+        "task",
+        "solved",
+        "paper",
+        "sequences to success",
+        "paper",
+        "given up after",
+        "verdict",
+    ]
     return table(heads, rows, text_columns=2)
 
 
@@ -92,10 +111,16 @@ def replaced(text: str, name: str, part: str) -> str:
     return f"{before}{begin}\n\n{part}\n\n{end}{after}"
 
 
-def documents() -> dict[Path, str]:
-    """Every generated file, as it should be."""
-    with Store(RUNS, read_only=True) as store:
-        report = collect(store, EXPERIMENTS)
+def documents(runs: Path = RUNS) -> dict[Path, str]:
+    """Every generated file, as it should be.
+
+    Raises:
+        MissingExtraError: matplotlib, which draws the pictures, is not installed.
+    """
+    measured = json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.exists() else None
+    with Store(runs, read_only=True) as store:
+        report = without_variations(collect(store, EXPERIMENTS))
+        pages = reproduction_pages(store, report, measured["machine"] if measured else None)
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(encoding="utf-8"), "results", results_table(report))
     text = replaced(text, "rivals", rivals_in_short(report))
@@ -104,17 +129,36 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "results.md": markdown(report),
         ROOT / "docs" / "rivals.md": rivals_page(report, gradients),
     }
-    if SPEED.exists():
-        text = replaced(text, "speed", speed_table(json.loads(SPEED.read_text(encoding="utf-8"))))
-    return {readme: text, **found}
+    if measured:
+        text = replaced(text, "speed", speed_table(measured))
+    reproduction = {REPRODUCTION / name: page for name, page in pages.items()}
+    return {readme: text, **found, **reproduction}
 
 
-def main() -> int:
-    """Write what has changed."""
-    for path, text in documents().items():
+def without_variations(report: Report) -> Report:
+    """The report without a word on variations and recipes, whose names have a space."""
+    kept = [line for line in report.left_out if re.search(r" of \S+ \(seed", line)]
+    return replace(report, left_out=tuple(kept))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write what has changed, and remove what is no longer generated."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", type=Path, nargs="?", default=RUNS, help="folder with a store")
+    try:
+        found = documents(parser.parse_args(arguments).runs)
+    except CarrouselError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path, text in found.items():
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"written: {path.relative_to(ROOT)}")
+    for path in sorted(REPRODUCTION.iterdir()):
+        if path not in found:  # a picture of a row that has no trials any more
+            path.unlink()
+            print(f"removed: {path.relative_to(ROOT)}")
     return 0
 
 

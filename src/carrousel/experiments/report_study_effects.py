@@ -19,7 +19,7 @@ from carrousel.experiments.report_summary import published_as_json
 from carrousel.experiments.settings import canonical
 from carrousel.experiments.statistics import adjusted, logrank_p
 
-_HELD = ("budget", "stop.every", "stop.size")
+HELD = ("budget", "stop.every", "stop.size")
 """Settings of the search itself: how long, and how often and how largely it was tested."""
 
 
@@ -130,7 +130,7 @@ def _groups(study: Study, default: Mapping[str, Any]) -> dict[str, list[_Group]]
     """By field: all groups of variations that differ in nothing else."""
     known = [one for one in study.variations if is_base(one) or _is_varied(one)]
     found: dict[str, list[_Group]] = {}
-    for path in sorted(default.keys() - set(_HELD)):
+    for path in sorted(default.keys() - set(HELD)):
         groups: dict[tuple[tuple[str, str], ...], _Group] = {}
         for one in known:
             rest = tuple((c.path, canonical(c.value)) for c in one.changes if c.path != path)
