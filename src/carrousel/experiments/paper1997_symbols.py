@@ -130,7 +130,7 @@ _LAG_NET = Network(
     bias="none",
     init=Init(0.2, input_gate_weights=-4.0),
 )
-_LAG = (
+_CLOSED_GATE = (
     INTERVAL,
     Reading(
         "training.update",
@@ -152,17 +152,39 @@ _LAG = (
         departs=True,
     ),
     Reading(
+        "budget",
+        "250,000",
+        "Table 11 says 5 million, which takes hours; this is more than forty times the published "
+        "count",
+    ),
+)
+_LAG = (
+    *_CLOSED_GATE,
+    Reading(
         "training.rate",
         "4",
         "1 is printed; with it, and closed gates, 8 of 8 trials of 2a took 28,000 sequences on "
         "average, with 4 some 5,400 (printed: 5,040)",
         departs=True,
     ),
+)
+_RANDOM_LAG = (
+    *_CLOSED_GATE,
     Reading(
-        "budget",
-        "250,000",
-        "Table 11 says 5 million, which takes hours; this is more than forty times the published "
-        "count",
+        "training.rate",
+        "6",
+        "1 is printed; with 4, 9 of 9 trials took 8,300 sequences on average, with 6 some 6,600 "
+        "(printed: 5,680)",
+        departs=True,
+    ),
+    Reading(
+        "task.targets",
+        "the last symbol alone",
+        "section 5.2 has errors at every step of 2a and takes over its conditions for 2b, where "
+        "success is judged at the end. Asked for every symbol no trial succeeded under any setting: "
+        "nothing in the input tells when the end has come, so the best forecast of x and y is small "
+        "at every step",
+        departs=True,
     ),
 )
 
@@ -182,14 +204,14 @@ LAGS = (
     Experiment(
         name="2b",
         title="long lag without local regularities, p = 100",
-        task=RandomLag(p=100),
+        task=RandomLag(p=100, targets="last"),
         network=_LAG_NET,
         learner="truncated",
-        training=Training(rate=4.0, update="step", cells_added_after=1000),
+        training=Training(rate=6.0, update="step", cells_added_after=1000),
         stop=TestSet(every=100, size=10_000, fixed=False),
         budget=250_000,
         published=Published("section 5.2", 100.0, 5_680, 10_504, trials=18),
-        readings=_LAG,
+        readings=_RANDOM_LAG,
     ),
 )
 """Experiments 2a and 2b."""
