@@ -206,6 +206,17 @@ def test_of_a_field_the_comparison_with_most_levels_is_told(tmp_path):
     assert study_as_json(study)["effects"] == [found[path].as_json() for path in sorted(found)]
 
 
+def test_comparisons_in_which_nothing_was_solved_are_the_last_resort(tmp_path):
+    with Store(tmp_path) as store:
+        for rate in (1.0, 2.0, 4.0):
+            put(store, varied(ROW, {"bias": "none", "rate": rate}), 1, unsolved=10)
+        put(store, varied(ROW, {"budget": 900}), 10)
+        put(store, varied(ROW, {"budget": 900, "rate": 1.0}), 20, unsolved=9)
+        (rate,) = effects(find(store, ROW))
+    assert [level.value for level in rate.levels] == [0.5, 1]
+    assert [str(change) for change in rate.held] == ["budget=900"]
+
+
 # --- what is shown -------------------------------------------------------------------------------
 
 

@@ -94,8 +94,9 @@ def effects(study: Study) -> tuple[Effect, ...]:
 
     Searches run with smaller budgets than the row, and on top of other changes; so variations are
     compared with each other, not with the row alone. Those that agree in all settings but one form
-    a group; of a field's groups the one with the most levels is taken, then with the most trials.
-    Budgets and how tests are made are no fields to compare, and recipes stay out of it.
+    a group; of a field's groups in which any trial was solved (others tell little), the one with
+    the most levels is taken, then with the most trials. Budgets and how tests are made are no
+    fields to compare, and recipes stay out of it.
 
     P-values are of the log-rank test, which takes unsolved trials for what they are; the adjusted
     ones allow for how many levels were tried (Benjamini & Hochberg).
@@ -142,9 +143,10 @@ def _groups(study: Study, default: Mapping[str, Any]) -> dict[str, list[_Group]]
 
 
 def _largest(groups: dict[str, list[_Group]]) -> dict[str, _Group]:
-    def rank(group: _Group) -> tuple[int, int, int]:
-        held = min(len(one.changes) for one in group.values())
-        return len(group), sum(len(one.trials) for one in group.values()), -held
+    def rank(group: _Group) -> tuple[bool, int, int, int]:
+        solved = any(one.outcome.solved for one in group.values())
+        trials = sum(len(one.trials) for one in group.values())
+        return solved, len(group), trials, -min(len(one.changes) for one in group.values())
 
     return {path: max(found, key=rank) for path, found in groups.items() if found}
 

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ RESAMPLES = 9999
 _HALF = 0.5 + 1e-9  # products of fractions miss one half by some ulps
 
 
+@lru_cache(maxsize=4096)  # reports ask for few different ones, and often
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval | None:
     """Score interval of a rate (Wilson 1927); honest also where all trials or none succeed.
 
