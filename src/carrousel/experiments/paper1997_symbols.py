@@ -181,9 +181,9 @@ _RANDOM_LAG = (
         "task.targets",
         "the last symbol alone",
         "section 5.2 has errors at every step of 2a and takes over its conditions for 2b, where "
-        "success is judged at the end. Asked for every symbol no trial succeeded under any setting: "
-        "nothing in the input tells when the end has come, so the best forecast of x and y is small "
-        "at every step",
+        "success is judged at the end. Asked for every symbol, no trial succeeded under any "
+        "setting: nothing in the input tells when the end has come, so the best forecast of x and "
+        "y is small at every step",
         departs=True,
     ),
 )
