@@ -146,13 +146,18 @@ def chosen(study: Study) -> list[Variation]:
     """The row as it stands, its recipes, and up to three variations.
 
     First the most successful variation; then, one for each setting, those with few changes whose
-    trials differ most from the row's by the log-rank test.
+    trials differ most from the row's by the log-rank test. Those that learn in another way than the
+    row, as by Adam, are left to its recipe.
     """
     current = _current()
     own = [one for one in study.variations if one.fingerprint in current]
     own.sort(key=lambda one: current.index(one.fingerprint))
     others = [
-        one for one in study.variations if one not in own and len(one.trials) >= FEWEST_TRIALS
+        one
+        for one in study.variations
+        if one not in own
+        and len(one.trials) >= FEWEST_TRIALS
+        and all(change.path != "training.kind" for change in one.changes)
     ]
     picked, seen = [], set()
     for one in [*others[:1], *_telling(study, others)]:
