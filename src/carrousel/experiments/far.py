@@ -117,7 +117,7 @@ def _lags() -> Iterator[Experiment]:
                 _network(system, DISTRACTORS + 4, 2, q, blocks=2, size=1),
                 TestSet(every=100, size=1000, fixed=False),
                 {"rate": 0.01},
-                budget=5000,
+                budget=5000 if q <= 100_000 else 1500,
                 trials=10 if q <= 100_000 else 3,
             )
 
@@ -133,7 +133,7 @@ def _additions() -> Iterator[Experiment]:
                 _network(system, 2, 1, length, blocks=2, size=2),
                 RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
                 {"rate": 0.003},
-                budget=100_000,
+                budget=60_000 if length <= 10_000 else 20_000,
                 trials=10 if length <= 10_000 else 3,
             )
 
