@@ -38,7 +38,7 @@ $(STAMPS)/tools: constraints.txt
 	$(PIP) scikit-build-core nanobind cmake ninja pathspec
 	@touch $@
 
-INSTALL_run := report,data
+INSTALL_run := report,data,plot
 INSTALL_test := test,check
 INSTALL_dev := dev
 INSTALL_bench := bench
