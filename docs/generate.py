@@ -5,9 +5,9 @@
 RUNS is a folder with a store of trials. ``docs/runs``, which is taken if none is named, holds a
 real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged
 by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
-measured, ``docs/gradients.json`` what ``python benchmarks/gradients.py --save docs/gradients.json``
-did. From them come ``docs/results.md``, ``docs/rivals.md``, all of ``docs/reproduction`` and the
-three tables of ``README.md``.
+measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/gradients.py`` and
+``benchmarks/far.py`` did, with ``--save`` and that name. From them come ``docs/results.md``,
+``docs/rivals.md``, all of ``docs/reproduction`` and the three tables of ``README.md``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ UNDISTURBED = 0.95
 
 RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
 GRADIENTS = ROOT / "docs" / "gradients.json"
+MEMORY = ROOT / "docs" / "far.json"
 REPRODUCTION = ROOT / "docs" / "reproduction"
 """A folder whose files are all generated."""
 
@@ -120,7 +121,9 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     measured = json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.exists() else None
     with Store(runs, read_only=True) as store:
         report = without_variations(collect(store, EXPERIMENTS))
-        pages = reproduction_pages(store, report, measured["machine"] if measured else None)
+        memory = json.loads(MEMORY.read_text("utf-8")) if MEMORY.exists() else None
+        machine = measured["machine"] if measured else None
+        pages = reproduction_pages(store, report, machine, memory)
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(encoding="utf-8"), "results", results_table(report))
     text = replaced(text, "rivals", rivals_in_short(report))

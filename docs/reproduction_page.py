@@ -5,17 +5,16 @@ This module writes the page that sums up; ``reproduction_rows.py`` the pages of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from reproduction_cost import cost, far
 from reproduction_rows import PAGES, link, page, picture, pictured
-from rivals_page import figures, table
+from rivals_page import table
 
-from carrousel.contracts import Trial
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
-from carrousel.experiments.gradients import GRADIENT_ROWS
 from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.recipes import EVERYTHING, by_recipe
 from carrousel.experiments.report import Entry, Report
@@ -29,7 +28,6 @@ LONG_ROWS = (*(f"2c-{n}" for n in range(4, 10)), "3a-3", "3b-3", "4-2", "4-3")
 """Rows with sequences of several hundred steps and more, for which fewer trials are affordable."""
 AIM, AIM_OF_LONG_ROWS = (49, 50), (19, 20)
 """How many trials of how many the robust recipe is to solve."""
-WORKERS = 2
 
 HEAD = """# Tables 1 to 9, run again
 
@@ -51,8 +49,9 @@ told on the page of the row.
 RECIPES = """
 ## Off the paper
 
-The same rows by two recipes. `robust` keeps the network and the truncated gradient with plain
-descent, and moves a few settings off the paper so that every trial succeeds; its aim is 49 of 50
+The same rows by two recipes. `robust` keeps the network and the truncated gradient, and moves a few
+settings off the paper so that every trial succeeds (in the rows with the longest lags, Adam's steps
+along that gradient instead of plain descent); its aim is 49 of 50
 trials, or 19 of 20 where sequences have several hundred steps. `modern` takes what came later:
 back-propagation through time, Adam, forget gates. What each changes is told on the page of the row.
 """
@@ -87,9 +86,9 @@ left the finite numbers.
   success would have taken longer. The estimator of Kaplan and Meier counts it as unsolved up to
   there, and the median is where its curve falls below one half; “> n” says that it had not by n.
 - **Ratio** is our mean over the paper's.
-- **Verdict**: *not reproduced* if significantly fewer trials are solved than printed (Fisher's
-  exact test, one-sided, 5 %; where no rate is printed, all were solved). Otherwise *reproduced* if
-  the interval of our mean holds the printed mean, *faster* if it lies below, *slower* if above;
+- **Verdict**: *not reproduced* if Wilson's interval of our rate ends more than five points below
+  the printed percentage (where none is printed, all were solved). Otherwise *reproduced* if the
+  interval of our mean holds the printed mean, *faster* if it lies below, *slower* if above;
   where trials are unsolved, the interval is widened to hold the mean with these counted up to the
   budget. *Pending* until as many trials have ended as the paper ran. The printed means have errors
   of their own, which are not printed; so some rows must come out as faster or slower by chance.
@@ -102,16 +101,12 @@ choices were made by people who knew the printed figures: *reproduced* says that
 has a reading under which its figures come out, not that its authors' program was this one.
 """
 
-FAR = """
-## The lags beyond the paper
-
-The task of Experiment 2c with longer lags, and the adding problem with longer sequences; these rows
-use Adam, and are the project's own. Seconds are a worker's time for one trial.
-"""
-
 
 def reproduction_pages(
-    store: Store, report: Report, machine: Mapping[str, Any] | None
+    store: Store,
+    report: Report,
+    machine: Mapping[str, Any] | None,
+    memory: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Every file of ``docs/reproduction`` by its name.
 
@@ -119,12 +114,13 @@ def reproduction_pages(
         store: with trials of the rows, their recipes and variations.
         report: what it holds of :data:`EXPERIMENTS`.
         machine: what is known of the machine that ran them.
+        memory: what ``benchmarks/far.py`` measured, by row.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     studies = {name: find(store, row) for name, row in LSTM_ROWS.items()}
-    found = {"README.md": _summary(studies, report, machine)}
+    found = {"README.md": _summary(studies, report, machine, memory)}
     for file in PAGES:
         found[file] = page(file, studies)
     drawn = {f"{name}.svg": picture(study) for name, study in studies.items() if pictured(study)}
@@ -139,7 +135,10 @@ def verdict_of(entry: Entry | None) -> str:
 
 
 def _summary(
-    studies: Mapping[str, Study], report: Report, machine: Mapping[str, Any] | None
+    studies: Mapping[str, Study],
+    report: Report,
+    machine: Mapping[str, Any] | None,
+    memory: Mapping[str, Any] | None,
 ) -> str:
     entries = {entry.experiment.name: entry for entry in report.entries if entry.trials}
     parts = [
@@ -149,8 +148,8 @@ def _summary(
         RIVALS + "\n" + _rivals(entries),
         FURTHER + "\n" + _further(entries),
         HOW,
-        "\n## What a full run costs\n\n" + _cost(studies, machine),
-        FAR + "\n" + _far(entries),
+        "\n## What a full run costs\n\n" + cost(entries, machine),
+        far(entries, memory),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -260,70 +259,6 @@ def _figure(value: float | None) -> str:
     if value is None or not 0 < abs(value) < 1:
         return words.number(value)
     return np.format_float_positional(value, precision=3, fractional=False, trim="-")
-
-
-def _cost(studies: Mapping[str, Study], machine: Mapping[str, Any] | None) -> str:
-    """What each row takes with the paper's number of trials, at the measured rate."""
-    rows, total, missing = [], 0.0, []
-    for name, study in studies.items():
-        wanted = study.experiment.published.trials
-        each = _seconds(study.base.trials) if study.base else None
-        if each is None:
-            missing.append(name)
-            continue
-        total += each * wanted
-        cells = [f"{each:.3g}", str(wanted), words.duration(each * wanted)]
-        rows.append([name, *cells])
-    if not rows:
-        return "No row has been run yet."
-    on = f" ({machine['processor']}, {machine['instruction_set']})" if machine else ""
-    without = f" It is without {', '.join(missing)}, which have no trials yet." if missing else ""
-    heads = ["row", "seconds a trial", "trials", "in all"]
-    return (
-        f"All rows as they stand, each with as many trials as the paper ran: "
-        f"**{words.duration(total / WORKERS)}** on {WORKERS} cores{on}, from the time that each "
-        f"trial was measured to take of a worker's; where other programs used the cores as "
-        f"well, that is more than it need be.{without}\n\n"
-        f"<details><summary>By row, one core</summary>\n\n{table(heads, rows, 1)}\n\n</details>"
-    )
-
-
-def _far(entries: Mapping[str, Entry]) -> str:
-    names = [
-        name
-        for name in EXPERIMENTS
-        if name.startswith(("lag/", "adding/")) and name not in GRADIENT_ROWS
-    ]
-    if not names:
-        return "There is no such row yet."
-    memory = _memory(entries, names)
-    rows = []
-    for name in names:
-        trials = entries[name].trials if name in entries else ()
-        each = _seconds(trials)
-        cells = [*figures(entries, name), words.ABSENT if each is None else f"{each:,.3g}"]
-        if memory:
-            cells.append(words.number(_mean_measure(trials, memory)))
-        rows.append([name, EXPERIMENTS[name].title, *cells])
-    heads = ["row", "task and system", "solved", "sequences", "seconds a trial"]
-    return table([*heads, *([words.label(memory)] if memory else [])], rows, text_columns=2)
-
-
-def _memory(entries: Mapping[str, Entry], names: Sequence[str]) -> str | None:
-    """The measure that says what a learner kept, if trials have one."""
-    held = [entries[name] for name in names if name in entries]
-    known = {key for entry in held for trial in entry.trials for key in trial.measures}
-    return next((key for key in sorted(known) if "bytes" in key or "memory" in key), None)
-
-
-def _mean_measure(trials: Sequence[Trial], key: str) -> float | None:
-    values = [trial.measures[key] for trial in trials if key in trial.measures]
-    return sum(values) / len(values) if values else None
-
-
-def _seconds(trials: Sequence[Trial]) -> float | None:
-    """Seconds of a worker's time for one trial."""
-    return sum(trial.seconds for trial in trials) / len(trials) if trials else None
 
 
 def _range(interval: Interval | None) -> str:

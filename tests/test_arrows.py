@@ -109,7 +109,7 @@ OUTSIDE = {
     "ray": ("experiments.clusters",),
     "typer": ("cli*",),
     "rich": ("cli*", "experiments.report*"),
-    "scipy": ("experiments.statistics", "experiments.verdict"),
+    "scipy": ("experiments.statistics",),
     "jinja2": ("experiments.report*",),
     "plotly": ("experiments.report*",),
     "aeon": ("tasks.vowels",),

@@ -52,6 +52,11 @@ _LONG_LAG = _adam(
 _NOISE = _adam(_TENS)
 
 
+def _product() -> Changes:
+    ranges = {"network.cell.g": "[-2,2]", "network.cell.h": "[-1,1]"}
+    return _adam(Batches(rate=0.003, size=10), budget=600_000, **ranges)
+
+
 def _long_sum(bias: tuple[float, ...]) -> Changes:
     return _adam(_TENS, **{"network.init.input_gate_bias": bias, "budget": 400_000})
 
@@ -69,8 +74,8 @@ MODERN: Mapping[str, Changes] = {
     "4-1": _adam(_TENS),
     "4-2": _long_sum((-5.0, -6.0)),
     "4-3": _long_sum((-6.0, -7.0)),
-    "5-1": _adam(Batches(rate=0.003, size=10), budget=600_000),
-    "5-2": _adam(Batches(rate=0.003, size=10), budget=600_000),
+    "5-1": _product(),
+    "5-2": _product(),
     "6a": _adam(_TENS),
     "6b": _adam(_TENS, budget=600_000),
 }

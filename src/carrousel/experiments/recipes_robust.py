@@ -80,8 +80,8 @@ ROBUST: Mapping[str, Changes] = {
     "4-1": {},
     "4-2": _long_sum((-5.0, -6.0)),
     "4-3": _long_sum((-6.0, -7.0)),
-    "5-1": {"network.cell.g": "[-1,1]"},
-    "5-2": {"network.cell.g": "[-1,1]"},
+    "5-1": {"network.cell.g": "[-1,1]", "network.cell.h": "[-1,1]"},
+    "5-2": {"network.cell.g": "[-1,1]", "network.cell.h": "[-1,1]"},
     "6a": {},
     "6b": {
         "network.init.input_gate_bias": (-1.0, -2.0, -3.0),

@@ -36,7 +36,8 @@ Side = Literal["below", "around", "above"]
 
 _SILENT_RATE = "published.success_percent"
 _TOO_SELDOM = "solved less often than printed"
-_LEVEL = 0.05
+LEEWAY = 0.05
+"""By how much a rate may miss the printed one: both come from few trials."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Figures:
         restricted_mean: mean of sequences spent when all trials stop at the budget; only where some
             trials are unsolved.
         restricted_ci95: its bootstrap interval.
-        rate_side: where our rate lies, seen from the printed one, by Fisher's exact test.
+        rate_side: where our rate lies, seen from the printed one, with its leeway.
     """
 
     trials: int
@@ -126,12 +127,12 @@ def verdict(
     1. *unpublished*: the paper prints neither a success rate nor a count for the row.
     2. *pending*: fewer trials have ended than the paper ran, or than were asked for. (Quick trials
        end first, so a judgement before that would flatter.)
-    3. Success rate: the printed percentage is itself an estimate from the few trials of the paper,
-       so both numbers of successes are compared by Fisher's exact test, one-sided, at 5 %. A row
-       without a percentage counts as 100 %, since the text says that learning always succeeded,
-       unless a reading of ``published.success_percent`` says that no number stands for it; then
-       one success is enough. A rate that is significantly lower is *not reproduced*, whatever the
-       counts.
+    3. Success rate: the Wilson interval of ours is compared with the printed percentage, which is
+       an estimate from few trials itself; so the interval need only come within five points of it.
+       A row without a percentage counts as 100 %, since the text says that learning always
+       succeeded, unless a reading of ``published.success_percent`` says that no number stands for
+       it; then one success is enough. An interval that ends lower is *not reproduced*, whatever
+       the counts.
     4. Count: the printed mean is compared with the interval of our mean over solved trials
        (bootstrap, BCa). Where some of ours are unsolved, that alone would flatter; so the interval
        is widened to hold also that of the mean of sequences spent when every trial stops at the
@@ -139,7 +140,7 @@ def verdict(
        interval: *not reproduced*.
     5. Interval entirely below the printed count: *faster*; entirely above: *slower*; around it, or
        no count printed: *reproduced*. But a rival (a row whose name has a slash) that is solved
-       significantly more often than printed is *not reproduced*.
+       more often than printed, by more than those five points, is *not reproduced*.
 
     Where the paper counts guesses instead of sequences, so does this.
 
@@ -196,7 +197,7 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
         successes=len(solved),
         rate_ci95=wilson(len(solved), len(trials)),
         rate_printed=printed,
-        rate_side=_rate_side(len(solved), len(trials), printed, published.trials),
+        rate_side=rate_side(wilson(len(solved), len(trials)), printed),
         unit=unit,
         count_printed=count,
         mean=mean,
@@ -205,12 +206,19 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
     )
 
 
-def _rate_side(solved: int, ended: int, printed: float | None, trials: int) -> Side | None:
-    if not ended:
-        return None
-    if printed is None:  # "some": one is enough
-        return "around" if solved else "below"
-    return rate_side((solved, ended), printed, trials)
+def rate_side(interval: Interval | None, printed: float | None) -> Side | None:
+    """Where our rate lies, seen from a printed one, with :data:`LEEWAY` on both sides.
+
+    Args:
+        interval: of our rate; ``None`` without trials.
+        printed: share of successes; ``None`` where the paper says "some", so that one is enough.
+
+    >>> rate_side((0.90, 0.99), 1.0), rate_side((0.7, 0.94), 1.0), rate_side((0.1, 0.4), 0.0)
+    ('around', 'below', 'above')
+    """
+    if interval is None or printed is None:
+        return None if interval is None else "around" if interval[0] > 0 else "below"
+    return side_of((interval[0] - LEEWAY, interval[1] + LEEWAY), printed)
 
 
 def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
@@ -221,29 +229,6 @@ def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
         "restricted_mean": survival(counts).restricted_mean(budget),
         "restricted_ci95": restricted_mean_interval(counts, budget),
     }
-
-
-def rate_side(ours: tuple[int, int], printed: float, trials: int) -> Side:
-    """Where our rate lies, seen from one that was printed, by Fisher's exact test at 5 %.
-
-    Args:
-        ours: successes and trials.
-        printed: share of successes.
-        trials: of how many.
-
-    >>> rate_side((48, 50), 1.0, 10), rate_side((30, 50), 1.0, 10), rate_side((5, 30), 0.0, 20)
-    ('around', 'below', 'around')
-    """
-    from scipy import stats
-
-    successes = round(printed * trials)
-    table = [[ours[0], ours[1] - ours[0]], [successes, trials - successes]]
-    tests: dict[str, Any] = {
-        tail: stats.fisher_exact(table, alternative=tail) for tail in ("less", "greater")
-    }
-    if tests["less"].pvalue < _LEVEL:
-        return "below"
-    return "above" if tests["greater"].pvalue < _LEVEL else "around"
 
 
 def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
