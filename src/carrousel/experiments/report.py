@@ -262,7 +262,7 @@ def readings(entries: Iterable[Entry]) -> list[str]:
     rows: dict[str, list[str]] = {}
     for entry in entries:
         for each in entry.experiment.readings:
-            line = f"{each.field}: {each.chosen}. Why: {each.why}"
+            line = f"{words.choice(each)}. Why: {each.why}"
             rows.setdefault(line, []).append(entry.experiment.name)
     return [f"{line} ({', '.join(names)})" for line, names in rows.items()]
 

@@ -104,9 +104,10 @@ def show(experiment: Experiment) -> RenderableType:
     if experiment.readings:
         parts += [Text(), Text("Where the paper leaves a choice", style="bold")]
         for each in experiment.readings:
-            parts.append(Text(f"{each.field}: {each.chosen}"))
+            parts.append(Text(words.choice(each)))
             parts.append(Padding(Text(each.why, style="dim"), (0, 0, 0, 4)))
-    run = f"carrousel reproduce {experiment.name}"
+    name, _, recipe = experiment.name.partition(" ")
+    run = f"carrousel reproduce {name}{f' --recipe {recipe}' if recipe else ''}"
     return Group(*parts, Text(), Text.assemble(("Run it: ", "dim"), run))
 
 
@@ -131,7 +132,12 @@ def show_as_json(experiment: Experiment) -> dict[str, Any]:
             for name, part in network.layout.items()
         },
         "readings": [
-            {"field": each.field, "chosen": each.chosen, "why": each.why}
+            {
+                "field": each.field,
+                "chosen": each.chosen,
+                "why": each.why,
+                "departs": each.departs,
+            }
             for each in experiment.readings
         ],
         "settings": settings_of(experiment),

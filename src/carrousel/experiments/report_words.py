@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from carrousel.contracts import Reading
 from carrousel.experiments.report_summary import Summary
 from carrousel.experiments.statistics import Interval
 
@@ -148,3 +149,13 @@ def _two_digits(value: float) -> float:
     if value < 1 or not math.isfinite(value):
         return value
     return float(f"{value:.2g}")
+
+
+def choice(reading: Reading) -> str:
+    """What a row chose where the paper leaves it open, and whether that contradicts the paper.
+
+    >>> choice(Reading("training.rate", "4", "1 is printed", departs=True))
+    'training.rate: 4 (departs from the paper)'
+    """
+    told = f"{reading.field}: {reading.chosen}"
+    return f"{told} (departs from the paper)" if reading.departs else told
