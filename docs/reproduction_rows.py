@@ -156,6 +156,7 @@ def chosen(study: Study) -> list[Variation]:
         one
         for one in study.variations
         if one not in own
+        and one.complete
         and len(one.trials) >= FEWEST_TRIALS
         and all(change.path != "training.kind" for change in one.changes)
     ]

@@ -63,7 +63,8 @@ def study(tmp_path_factory) -> Study:
         put(store, fakes.experiment("4", budget=BUDGET), 1)
         with store.session(varied(ROW, {"rate": 2.0}), seed=0, trials=3):
             pass
-        with store.session(varied(ROW, {"rate": 1.0}), seed=0, trials=12):
+        put(store, varied(ROW, {"rate": 3.0}), 20)
+        with store.session(varied(ROW, {"rate": 3.0}), seed=0, trials=12):
             pass
         return find(store, ROW)
 
@@ -81,6 +82,7 @@ def test_all_variations_are_found_the_best_first(study):
     assert [one.label for one in study.variations] == [
         "robust",
         "rate=1",
+        "rate=3",
         AS_IT_STANDS,
         "budget=800",
         "rate=0.1",
@@ -124,7 +126,7 @@ def test_figures_keep_the_unsolved_in(study):
 
 def test_a_variation_is_judged_by_its_own_trials_and_budget(study):
     kinds = {one.label: one.verdict.kind for one in study.variations}
-    assert kinds["rate=1"] == "pending"  # 10 of the 12 that were asked for
+    assert kinds["rate=3"] == "pending"  # 10 of the 12 that were asked for
     assert kinds[AS_IT_STANDS] == "faster"
     assert kinds["bias=none rate=0.1"] == "not reproduced"
 
@@ -243,7 +245,7 @@ def test_long_labels_are_folded_and_not_cut(study):
 
 def test_what_would_mislead_is_told(study):
     told = " ".join(tables.notes(study))
-    assert "rate=1: 10 of 12 trials have ended" in told
+    assert "rate=3: 10 of 12 trials have ended" in told
     assert "budget=800: 1 trial diverged" in told
     assert "robust (the row's own in brackets): network.bias none (all)" in told
     assert "Verdict on the row as it stands: faster (solved 10 of 10" in told

@@ -30,7 +30,8 @@ _GENTLE = {
 _BLOCKS_OF_TWO: Changes = {
     **_GENTLE,
     "network.cell.h": "[-4,4]",
-    "training": Training(rate=0.02, update="step", output_derivative=False),
+    "training": Training(rate=0.01, update="step", output_derivative=False),
+    "budget": 4_000_000,
 }
 _BLOCKS_OF_ONE: Changes = {
     **_GENTLE,

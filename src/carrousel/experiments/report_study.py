@@ -133,6 +133,11 @@ class Variation:
     verdict: Verdict
 
     @property
+    def complete(self) -> bool:
+        """Whether all trials that were asked for have ended; till then the quick ones flatter."""
+        return len(self.trials) >= self.asked
+
+    @property
     def counts(self) -> Counts:
         """Their sequences, for the functions of :mod:`carrousel.experiments.statistics`."""
         return counts_of(self.trials, self.budget)

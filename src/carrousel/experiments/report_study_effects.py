@@ -129,7 +129,7 @@ _Group = dict[str, Variation]
 
 def _groups(study: Study, default: Mapping[str, Any]) -> dict[str, list[_Group]]:
     """By field: all groups of variations that differ in nothing else."""
-    known = [one for one in study.variations if is_base(one) or _is_varied(one)]
+    known = [one for one in study.variations if one.complete and (is_base(one) or _is_varied(one))]
     found: dict[str, list[_Group]] = {}
     for path in sorted(default.keys() - set(HELD)):
         groups: dict[tuple[tuple[str, str], ...], _Group] = {}

@@ -37,10 +37,12 @@ def study_svg(study: Study) -> str:
 
 
 def drawn(study: Study) -> list[Variation]:
-    """The variations that are drawn, in the order of their curves."""
+    """The variations that are drawn, in the order of their curves; unfinished ones are not."""
     recipes = [one for one in study.variations if _is_recipe(one)][: MOST_LINES - 1]
     base = [one for one in study.variations if is_base(one)]
-    others = [one for one in study.variations if not (is_base(one) or _is_recipe(one))]
+    others = [
+        one for one in study.variations if one.complete and not (is_base(one) or _is_recipe(one))
+    ]
     return [*base, *others[: MOST_LINES - len(base) - len(recipes)], *recipes]
 
 
