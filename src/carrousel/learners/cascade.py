@@ -171,6 +171,11 @@ def _check(network: Network, training: CascadeTraining) -> None:
             f"cell is {network.cell!r}, but 'cascade' grows simple units; expected "
             "Simple(units=most), or one of the learners 'truncated', 'bptt', 'rtrl'"
         )
+    if network.init.output_range is not None:
+        raise SettingError(
+            f"output_range is {network.init.output_range}, but 'cascade' draws all weights from "
+            "one range; leave it None"
+        )
     if network.wiring != "direct":
         raise SettingError(
             f"wiring is {network.wiring!r}, but in a network that 'cascade' grows inputs feed the "
