@@ -25,18 +25,17 @@ _GENTLE = {
     "network.cell.g": "[-1,1]",
     "network.init.range": 0.1,
     "network.init.output_gate_bias": (),
-    "budget": 2_000_000,
+    "budget": 4_000_000,
 }
 _BLOCKS_OF_TWO: Changes = {
     **_GENTLE,
     "network.cell.h": "[-4,4]",
     "training": Training(rate=0.01, update="step", output_derivative=False),
-    "budget": 4_000_000,
 }
 _BLOCKS_OF_ONE: Changes = {
     **_GENTLE,
     "network.cell.h": "identity",
-    "training": Training(rate=0.03, update="step", output_derivative=False),
+    "training": Training(rate=0.01, update="step", output_derivative=False),
 }
 _STEPS = Batches(rate=0.01, gradient="truncated")
 _LONG_LAG: Changes = {
