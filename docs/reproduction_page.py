@@ -24,8 +24,8 @@ from carrousel.experiments.statistics import RESAMPLES, Interval
 from carrousel.experiments.store import Store
 from carrousel.experiments.verdict import KINDS, verdict
 
-LONG_ROWS = (*(f"2c-{n}" for n in range(4, 10)), "3a-3", "3b-3", "4-2", "4-3")
-"""Rows with sequences of several hundred steps and more, for which fewer trials are affordable."""
+LONG_ROWS = (*(f"2c-{n}" for n in range(3, 10)), "3a-3", "3b-3", "4-2", "4-3")
+"""Rows with sequences of two hundred steps and more, for which fewer trials are affordable."""
 AIM, AIM_OF_LONG_ROWS = (49, 50), (19, 20)
 """How many trials of how many the robust recipe is to solve."""
 
@@ -52,7 +52,7 @@ RECIPES = """
 The same rows by two recipes. `robust` keeps the network and the truncated gradient, and moves a few
 settings off the paper so that every trial succeeds (in the rows with the longest lags, Adam's steps
 along that gradient instead of plain descent); its aim is 49 of 50
-trials, or 19 of 20 where sequences have several hundred steps. `modern` takes what came later:
+trials, or 19 of 20 where sequences have two hundred steps and more. `modern` takes what came later:
 back-propagation through time, Adam, forget gates. What each changes is told on the page of the row.
 """
 

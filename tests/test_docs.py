@@ -161,7 +161,7 @@ def test_pages_show_what_the_store_holds(generate, tmp_path):
     assert recipes[1:5] == ["48 of 50", "24,500", "25,000", "no"]  # one too few
     assert further[1:] == ["test sequences wrong", "0.5", "1"]
     assert cost[1:] == ["6", "10", "1 min 00 s"]
-    assert "**30 s** on 2 cores" in found["README.md"]
+    assert "**30 s** for the LSTM rows" in found["README.md"]
     home = found["experiment-4.md"]
     assert "(4-1.svg)" in home
     assert "<details><summary>43 sets of settings, 108 trials</summary>" in home
