@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carrousel.contracts import (
     Batches,
@@ -89,7 +89,7 @@ def _row(
     task: Task,
     network: Network,
     stop: StopRule,
-    settings: Mapping[str, float],
+    steps: Batches,
     budget: int,
     trials: int,
 ) -> Experiment:
@@ -99,7 +99,7 @@ def _row(
         task=task,
         network=network,
         learner="adam",
-        training=Batches(gradient=system.gradient, **settings),
+        training=replace(steps, gradient=system.gradient),
         stop=stop,
         budget=budget,
         published=Published("beyond the paper", None, None, None, trials=trials),
@@ -117,7 +117,7 @@ def _lags() -> Iterator[Experiment]:
                 LongLag(DISTRACTORS, q),
                 _network(system, DISTRACTORS + 4, 2, q, blocks=2, size=1),
                 TestSet(every=100, size=1000, fixed=False),
-                {"rate": 0.01, "epsilon": 1e-15},
+                Batches(rate=0.01, epsilon=1e-15),
                 budget=5000 if q <= 100_000 else 1500,
                 trials=10 if q <= 100_000 else 3,
             )
@@ -133,7 +133,7 @@ def _additions() -> Iterator[Experiment]:
                 Adding(length),
                 _network(system, 2, 1, length, blocks=2, size=2),
                 RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
-                {"rate": 0.003},
+                Batches(rate=0.003),
                 budget=60_000 if length <= 10_000 else 20_000,
                 trials=10 if length <= 10_000 else 3,
             )
