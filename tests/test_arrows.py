@@ -88,6 +88,7 @@ SIBLINGS = (
     ("experiments.vary", TOOLS),
     ("experiments.recipes", (*ROWS, "experiments.recipes_*", "experiments.vary")),
     ("cli.running", ("cli.screen",)),
+    ("cli.options", ("cli.running",)),
     ("cli.study", ("cli.options", "cli.order", "cli.running", "cli.screen")),
     ("experiments.verdict", (*TOOLS, "experiments.report_words")),
     ("experiments.survival_plot", (*TOOLS, "experiments.report_words")),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.cli.options import Address, Backend, Jobs, Json, Recipe, Seed
+from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
 from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import put, put_json, put_report, say
@@ -150,14 +150,7 @@ def reproduce(
     jobs: Jobs = None,
     backend: Backend = BACKEND,
     address: Address = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Folder that keeps trials; default: {DEFAULT_FOLDER}. Those it holds are not "
-            "run again.",
-            metavar="DIR",
-        ),
-    ] = None,
+    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Run experiments; print ours beside the paper's.

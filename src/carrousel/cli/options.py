@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from carrousel.cli.running import DEFAULT_FOLDER
 
 Jobs = Annotated[
     int | None,
@@ -33,5 +36,13 @@ Recipe = Annotated[
         help="Settings of the rows: paper, robust (every trial succeeds) or modern (full gradient, "
         "Adam).",
         metavar="NAME",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"Folder that keeps trials; default: {DEFAULT_FOLDER}. Those it holds are not "
+        "run again.",
+        metavar="DIR",
     ),
 ]

@@ -42,12 +42,7 @@ class Order:
         words += ["--all"] if self.everything else []
         words += ["--rivals"] if self.rivals else []
         words += ["--recipe", self.recipe] if self.recipe != PAPER else []
-        words += ["--trials", str(self.trials)] if self.trials is not None else []
-        words += ["--seed", str(self.seed)] if self.seed != SEED else []
-        words += ["--jobs", str(self.jobs)] if self.jobs is not None else []
-        words += ["--backend", self.backend] if self.backend != BACKEND else []
-        words += ["--address", self.address] if self.address is not None else []
-        words += ["--out", str(self.out)] if self.out is not None else []
+        words += repeated(self.trials, self.seed, self.jobs, self.backend, self.address, self.out)
         return shlex.join([*words, *(["--json"] if self.as_json else [])])
 
     def plan(self) -> list[tuple[Experiment, int]]:
@@ -74,6 +69,34 @@ class Order:
     def is_tour(self) -> bool:
         """Whether nothing in particular was asked for."""
         return not (self.names or self.everything or self.rivals)
+
+
+def repeated(
+    trials: int | None,
+    seed: int,
+    jobs: int | None,
+    backend: str,
+    address: str | None,
+    out: Path | None,
+) -> list[str]:
+    """The options that say how many trials run, who runs them and where they are kept.
+
+    Those at their defaults are left out.
+
+    >>> repeated(20, SEED, None, BACKEND, None, Path("runs"))
+    ['--trials', '20', '--out', 'runs']
+    """
+    given = {
+        "--trials": trials,
+        "--seed": None if seed == SEED else seed,
+        "--jobs": jobs,
+        "--backend": None if backend == BACKEND else backend,
+        "--address": address,
+        "--out": out,
+    }
+    return [
+        word for name, value in given.items() if value is not None for word in (name, str(value))
+    ]
 
 
 def chosen(names: Sequence[str], *, rivals: bool = False, recipe: str = PAPER) -> list[Experiment]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.cli.options import Address, Backend, Jobs, Json, Recipe, Seed
-from carrousel.cli.order import BACKEND, PAPER, SEED, chosen, workers
+from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
+from carrousel.cli.order import BACKEND, PAPER, SEED, chosen, repeated, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say
 from carrousel.shapes import CarrouselError, MissingExtraError, SettingError, check_int
@@ -67,12 +67,7 @@ class Grid:
     def command(self, work: Work) -> str:
         """The command that asks for the same."""
         words = [*self._start, *(word for each in self.vary for word in ("--vary", each))]
-        words += ["--trials", str(self.trials)] if self.trials is not None else []
-        words += ["--seed", str(work.seed)] if work.seed != SEED else []
-        words += ["--jobs", str(work.jobs)] if work.jobs is not None else []
-        words += ["--backend", work.backend] if work.backend != BACKEND else []
-        words += ["--address", work.address] if work.address is not None else []
-        words += ["--out", str(self.out)] if self.out is not None else []
+        words += repeated(self.trials, work.seed, work.jobs, work.backend, work.address, self.out)
         words += ["--plot", str(self.plot)] if self.plot is not None else []
         words += ["--markdown", str(self.markdown)] if self.markdown is not None else []
         return shlex.join([*words, *(["--json"] if self.as_json else [])])
@@ -116,14 +111,7 @@ def study(
     jobs: Jobs = None,
     backend: Backend = BACKEND,
     address: Address = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Folder that keeps trials; default: {DEFAULT_FOLDER}. Those it holds are not "
-            "run again.",
-            metavar="DIR",
-        ),
-    ] = None,
+    out: Out = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write survival curves as SVG.", metavar="FILE")
     ] = None,
