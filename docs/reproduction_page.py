@@ -67,8 +67,8 @@ LEARNED = """
   changes that. The full gradient (`learner=bptt`, `rtrl`) succeeds about as early as printed and
   in more trials than the truncated one, but not in all either.
 - **2a.** A hundred steps through a half-open gate add up to a state that saturates the outputs;
-  with the gate's weights started lower the printed counts come out, at a rate above the printed
-  one.
+  with the gate's weights started lower the printed counts nearly come out, at a rate above the
+  printed one.
 - **2b.** If every next symbol is asked for, nothing tells a net that the end has come, and no
   setting solves the task; asked for the last symbol alone, it is nearly as quick as printed.
 - **2c.** Without biases, gates that stand at one half act on the cells as biases do, at every

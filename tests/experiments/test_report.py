@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_show_says_everything():
         *("the paper does not say", "carrousel reproduce 4-1"),
     ):
         assert part in text
+
+
+def test_a_recipe_is_shown_with_the_command_that_runs_it():
+    text = " ".join(rendered(show(replace(ROWS["4-1"], name="4-1 robust"))).split())
+    assert "carrousel reproduce 4-1 --recipe robust" in text
+
+
+def test_show_tells_what_departs_from_the_paper():
+    row = replace(ROWS["4-1"], readings=(Reading("training.rate", "4", "1 is printed", True),))
+    assert "training.rate: 4 (departs from the paper)" in " ".join(rendered(show(row)).split())
+    assert show_as_json(row)["readings"][0]["departs"] is True
 
 
 def test_show_as_json():

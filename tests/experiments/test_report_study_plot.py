@@ -63,6 +63,18 @@ def test_as_many_as_fit_and_none_left_out_without_need(study: Make, number, reci
     assert sum("=" not in one.label for one in shown) == base + recipes
 
 
+def test_unfinished_variations_are_drawn_only_where_there_is_nothing_else(study: Make, tmp_path):
+    half = varied(ROW, {"rate": 2.0})
+    with Store(tmp_path) as store, store.session(half, seed=0, trials=5):
+        pass
+    assert [one.label for one in drawn(study((half, 100)))] == ["rate=2"]
+    assert study_svg(study()).startswith("<?xml")
+    assert [one.label for one in drawn(study((ROW, 200), *rates(1)))] == [
+        AS_IT_STANDS,
+        "rate=1.125",
+    ]
+
+
 def test_a_varied_recipe_is_a_variation(study: Make):
     further = varied(RECIPES[0], {"budget": 500})
     found = study((ROW, 900), (further, 10), (RECIPES[0], 20))

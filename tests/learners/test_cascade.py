@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carrousel.contracts import Cell, Learner, Network, Simple
+from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.learners import cascade
 from carrousel.learners.cascade import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
@@ -169,6 +169,9 @@ def test_what_cannot_grow_is_refused():
         CascadeLearner(Network(2, 2, Cell(1, 1)), HASTY)
     with pytest.raises(SettingError, match="expected 'direct'"):
         CascadeLearner(Network(2, 2, Simple(3)), HASTY)
+    narrow = Network(2, 2, Simple(3), wiring="direct", init=Init(0.1, output_range=0.01))
+    with pytest.raises(SettingError, match=r"output_range is 0\.01"):
+        CascadeLearner(narrow, HASTY)
     with pytest.raises(SettingError, match="n_lanes is 0"):
         CascadeLearner(network(), HASTY, 0)
     for lane in (-1, 1):

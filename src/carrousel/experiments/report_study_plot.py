@@ -37,12 +37,15 @@ def study_svg(study: Study) -> str:
 
 
 def drawn(study: Study) -> list[Variation]:
-    """The variations that are drawn, in the order of their curves; unfinished ones are not."""
+    """The variations that are drawn, in the order of their curves.
+
+    Unfinished ones are not, since their quick trials end first; unless there is nothing else.
+    """
     recipes = [one for one in study.variations if _is_recipe(one)][: MOST_LINES - 1]
     base = [one for one in study.variations if is_base(one)]
-    others = [
-        one for one in study.variations if one.complete and not (is_base(one) or _is_recipe(one))
-    ]
+    varied = [one for one in study.variations if not (is_base(one) or _is_recipe(one))]
+    finished = [one for one in varied if one.complete]
+    others = finished if base or recipes else finished or varied
     return [*base, *others[: MOST_LINES - len(base) - len(recipes)], *recipes]
 
 

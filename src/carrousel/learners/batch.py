@@ -10,7 +10,7 @@ from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Trai
 from carrousel.kernels import default_kernel, gradient_numbers
 from carrousel.learners.batch_rules import Rule
 from carrousel.learners.gradient import check_training
-from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.update import check_lane, check_parts, generator_of, joined, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError, check_int
@@ -275,10 +275,7 @@ class _Run:
         """The errors of all sequences of this call."""
         if self._data is None:
             return None
-        if not self._found:  # there was no sequence
-            nothing = np.zeros(0)
-            return Errors(nothing, nothing, nothing, np.zeros(0, np.int64))
-        found = Errors(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
+        found = joined(self._found)
         return found[self._known if self._done else 0 :]
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from carrousel.contracts import Errors, Training
+from carrousel.learners.update import joined
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int
 
@@ -131,8 +132,4 @@ class Run:
 
     def errors(self) -> Errors | None:
         """The errors of all sequences."""
-        if self._data is None:
-            return None
-        if not self._found:  # there was no sequence
-            return Errors(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
-        return Errors(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
+        return None if self._data is None else joined(self._found)

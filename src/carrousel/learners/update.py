@@ -1,4 +1,4 @@
-"""What several learners share: checks of lanes, and random generators that travel as arrays."""
+"""What several learners share: checks of lanes, errors of pieces, generators as arrays."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from carrousel.contracts import Errors
 from carrousel.shapes import SettingError, ShapeError
 
 
@@ -55,3 +56,14 @@ def check_parts(data: Sequence[object], n_lanes: int) -> None:
         raise ShapeError(
             f"data has {len(data)} parts for {n_lanes} lanes; pass None for idle lanes"
         )
+
+
+def joined(found: Sequence[Errors]) -> Errors:
+    """The errors of pieces that were learned one after the other, as if they were one.
+
+    >>> joined([]).n_values
+    array([], dtype=int64)
+    """
+    if not found:  # there was no sequence
+        return Errors(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
+    return Errors(*(np.concatenate(column) for column in zip(*found, strict=True)))
