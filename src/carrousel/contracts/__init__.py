@@ -2,7 +2,8 @@
 
 Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`. Learning:
 :class:`Training`, :class:`Batches`, :class:`Gradient`, :class:`Errors`, :class:`Kernel`,
-:class:`Learner`, :class:`Task`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`,
+:class:`Learner`, :class:`Task`. Layers for whole batches: :class:`Recurrence`,
+:class:`CellKind`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`,
 :class:`Experiment`, :class:`Trial`. Equation and table numbers throughout are those of Hochreiter &
 Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
 """
@@ -30,6 +31,11 @@ from carrousel.contracts.network import Init as Init
 from carrousel.contracts.network import Network as Network
 from carrousel.contracts.network import Part as Part
 from carrousel.contracts.network import Wiring as Wiring
+from carrousel.contracts.recurrence import CELLS as CELLS
+from carrousel.contracts.recurrence import CellKind as CellKind
+from carrousel.contracts.recurrence import Recurrence as Recurrence
+from carrousel.contracts.recurrence import describe_cell as describe_cell
+from carrousel.contracts.recurrence import gradient_cut as gradient_cut
 from carrousel.contracts.study import Ending as Ending
 from carrousel.contracts.study import Exam as Exam
 from carrousel.contracts.study import ExamData as ExamData
@@ -41,6 +47,7 @@ from carrousel.contracts.study import StopRule as StopRule
 from carrousel.contracts.study import Trial as Trial
 
 __all__ = [
+    "CELLS",
     "CELL_WIRINGS",
     "SIMPLE_WIRINGS",
     "SQUASHES",
@@ -48,6 +55,7 @@ __all__ = [
     "Batches",
     "BiasScheme",
     "Cell",
+    "CellKind",
     "Ending",
     "Errors",
     "Exam",
@@ -63,6 +71,7 @@ __all__ = [
     "Part",
     "Published",
     "Reading",
+    "Recurrence",
     "Simple",
     "StopRule",
     "Task",
@@ -70,5 +79,7 @@ __all__ = [
     "Trial",
     "Update",
     "Wiring",
+    "describe_cell",
+    "gradient_cut",
     "later",
 ]
