@@ -1,0 +1,217 @@
+"""A call of a recurrent module, checked and laid out for the kernels, and its results laid back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carrousel.nn.options import InputError
+from carrousel.nn.ragged import (
+    Lengths,
+    Packed,
+    Resets,
+    active_steps,
+    read_lengths,
+    read_resets,
+)
+from carrousel.shapes import check_choice
+
+if TYPE_CHECKING:
+    from carrousel.nn.recurrent import Recurrent
+
+State = Tensor | tuple[Tensor, Tensor]
+"""``h``, or ``(h, c)`` of cells that have states besides ``h``."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Tensors of a call: ``x [T, B, I]``, ``h0``, ``s0`` ``[layers * directions, B, ...]`` or None
+    (zero or learned), ``active`` and ``resets`` ``[T, B]`` or None, all in packed order if packed;
+    ``dtype``: what autocast wants weights to be, or None."""
+
+    x: Tensor
+    h0: Tensor | None
+    s0: Tensor | None
+    active: Tensor | None
+    resets: Tensor | None
+    batch_first: bool
+    batched: bool
+    packed: Packed | None
+    dtype: torch.dtype | None
+
+    def output(self, out: Tensor) -> Tensor | PackedSequence:
+        """Outputs ``[T, B, K]`` in the form the input came in."""
+        return self.steps(out) if self.packed is None else self.packed.gather(out)
+
+    def steps(self, values: Tensor) -> Tensor:
+        """Values ``[T, B, ...]`` of every step, in batch order and the input's layout."""
+        if self.packed is not None:
+            values = self.packed.unsort(values)
+        if not self.batched:
+            return values.squeeze(1)
+        return values.transpose(0, 1) if self.batch_first else values
+
+    def state(self, last: Tensor) -> Tensor:
+        """Last states ``[layers * directions, B, K]`` in batch order."""
+        if self.packed is not None:
+            return self.packed.unsort(last)
+        return last if self.batched else last.squeeze(1)
+
+
+def read_call(
+    module: Recurrent,
+    input: Any,
+    hx: Any,
+    lengths: Lengths | None,
+    padding: str,
+    resets: Resets | None,
+) -> Call:
+    """Check the arguments of a module's call and lay them out.
+
+    Raises:
+        InputError: a tensor of the wrong shape, type or device, or arguments that contradict.
+        UnknownNameError: ``padding`` is neither side.
+    """
+    who = type(module).__name__
+    weight = getattr(module, "weight_ih_l0")  # noqa: B009  no attribute a type checker knows
+    padding = check_choice("padding", padding, ("right", "left"))
+    active = cuts = packed = None
+    batched = True
+    if isinstance(input, PackedSequence):
+        if lengths is not None:
+            raise InputError(
+                f"{who}: lengths came with a PackedSequence, which has lengths of its own; "
+                "leave lengths out, or hand over a padded tensor"
+            )
+        check_tensor(f"{who}: input.data", input.data, 2, module.input_size, weight)
+        packed = Packed(input)
+        x, active = packed.spread(), packed.active
+    else:
+        x = _padded_input(who, module, input, weight)
+        batched = input.dim() == 3
+    T, B = x.shape[0], x.shape[1]
+    if T == 0:
+        raise InputError(f"{who}: input has no steps, expected at least 1")
+    if lengths is not None:
+        if not batched:
+            raise InputError(
+                f"{who}: lengths came with unbatched input of shape {tuple(x[:, 0].shape)}, "
+                "expected (T, B, I); cut the one sequence instead"
+            )
+        active = active_steps(read_lengths(lengths, T, B, x.device), T, padding)
+    if resets is not None:
+        first = module.batch_first and packed is None
+        cuts = read_resets(resets, T, B, x.device, batch_first=first, batched=batched)
+        cuts = cuts if packed is None else packed.sort(cuts)
+    h0, s0 = _read_state(who, module, hx, B, batched, weight)
+    if packed is not None:
+        h0 = None if h0 is None else packed.sort(h0)
+        s0 = None if s0 is None else packed.sort(s0)
+    dtype = autocast_dtype(x)
+    if dtype is not None:
+        x, h0, s0 = (None if one is None else one.to(dtype) for one in (x, h0, s0))
+    assert x is not None
+    first = module.batch_first and packed is None
+    return Call(x, h0, s0, active, cuts, first, batched, packed, dtype)
+
+
+def autocast_dtype(x: Tensor) -> torch.dtype | None:
+    """The type to compute in where autocast is on, else None."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+
+
+def check_tensor(name: str, tensor: Any, dims: int, width: int, like: Tensor) -> None:
+    """Check one tensor against the weights it will meet.
+
+    Raises:
+        InputError: no tensor, or another number of dimensions, width, type or device.
+    """
+    if not isinstance(tensor, Tensor):
+        raise InputError(f"{name} is of type {type(tensor).__name__}, expected a torch.Tensor")
+    shape = tuple(tensor.shape)
+    if tensor.dim() != dims or shape[-1] != width:
+        raise InputError(
+            f"{name} has shape {shape}, expected {dims} dimensions, the last of size {width}"
+        )
+    check_like(name, tensor, like)
+
+
+def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Check type and device of a tensor against a module's weights."""
+    if tensor.device != like.device:
+        raise InputError(
+            f"{name} is on device {tensor.device}, expected {like.device}, where the weights are; "
+            f"call .to({str(like.device)!r}) on it or on the module"
+        )
+    if tensor.dtype != like.dtype and autocast_dtype(like) is None:
+        raise InputError(
+            f"{name} has type {tensor.dtype}, expected {like.dtype}, which the weights have; "
+            f"convert it by .to({like.dtype}) or the module by .to({tensor.dtype})"
+        )
+
+
+def _padded_input(who: str, module: Recurrent, input: Any, weight: Tensor) -> Tensor:
+    """The input as ``[T, B, I]``."""
+    if isinstance(input, Tensor) and input.dim() not in (2, 3):
+        letters = "(B, T, I)" if module.batch_first else "(T, B, I)"
+        raise InputError(
+            f"{who}: input has shape {tuple(input.shape)}, expected {letters}, or (T, I) for one "
+            f"sequence, with I = {module.input_size}"
+        )
+    dims = input.dim() if isinstance(input, Tensor) else 3
+    check_tensor(f"{who}: input", input, dims, module.input_size, weight)
+    if dims == 2:
+        return input.unsqueeze(1)
+    return input.transpose(0, 1) if module.batch_first else input
+
+
+def _read_state(
+    who: str, module: Recurrent, hx: Any, B: int, batched: bool, weight: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """``h0`` and ``s0`` ``[layers * directions, B, ...]``, or None where none was handed over."""
+    if hx is None:
+        return None, None
+    recurrence = module.recurrence
+    rows = module.num_layers * module.num_directions
+    if not recurrence.n_states:
+        return _one_state(f"{who}: hx", hx, (rows, B, recurrence.n_sources), batched, weight), None
+    if not isinstance(hx, Sequence) or len(hx) != 2:
+        raise InputError(f"{who}: hx is {_described(hx)}, expected a pair of tensors (h_0, c_0)")
+    widths = (recurrence.n_sources, recurrence.n_states)
+    h0, s0 = (
+        _one_state(f"{who}: hx[{which}]", one, (rows, B, width), batched, weight)
+        for which, (one, width) in enumerate(zip(hx, widths, strict=True))
+    )
+    return h0, s0
+
+
+def _one_state(
+    name: str, state: Any, expected: tuple[int, int, int], batched: bool, weight: Tensor
+) -> Tensor:
+    if not isinstance(state, Tensor):
+        raise InputError(f"{name} is {_described(state)}, expected a torch.Tensor")
+    wanted = expected if batched else (expected[0], expected[2])
+    if state.shape != wanted:
+        letters = (
+            "(layers * directions, batch, width)" if batched else "(layers * directions, width)"
+        )
+        raise InputError(
+            f"{name} has shape {tuple(state.shape)}, expected {letters} = {wanted}"
+            + (" whatever batch_first says" if batched else " because input is unbatched")
+        )
+    check_like(name, state, weight)
+    return state if batched else state.unsqueeze(1)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Sequence):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"of type {type(value).__name__}"

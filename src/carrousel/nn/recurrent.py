@@ -1,0 +1,341 @@
+"""What LSTM, GRU and RNN share: parameters of all layers, one call, ragged batches."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.functional import dropout as drop_between
+from torch.nn.utils.rnn import PackedSequence
+
+from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd import LayerInputs, LayerOptions, LayerResult, layer
+from carrousel.nn import options as check
+from carrousel.nn.inputs import Call, State, read_call
+from carrousel.nn.memory import MemoryPlan, plan_memory
+from carrousel.nn.ragged import Lengths, Resets, step_flags
+from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
+from carrousel.shapes import SettingError
+
+
+class StepStates(NamedTuple):
+    """What one direction of one layer held at every step.
+
+    ``states``: by name, such as ``"c"``, each ``[T, B, M]``. ``gates``: by name, such as
+    ``"input"``, activated, each ``[T, B, M]`` (``[T, B, blocks]`` for the gates of ``lstm97``).
+    Laid out as the output is: ``[B, T, M]`` with ``batch_first``, ``[T, M]`` unbatched. States
+    carry gradients, gates do not.
+    """
+
+    states: dict[str, Tensor]
+    gates: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How layers are stacked; arguments and meaning are torch's."""
+
+    input_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What the module does that torch's does not; see :class:`carrousel.nn.LSTM`."""
+
+    zoneout: Any = 0.0
+    recurrent_dropout: float = 0.0
+    forget_bias: float | None = None
+    initial_state: str = "zero"
+    gradient: str = "bptt"
+    recompute: int | str = 0
+
+
+class Recurrent(torch.nn.Module):
+    """Layers of one recurrence, in one or two directions. Use LSTM, GRU or RNN.
+
+    Attributes:
+        recurrence: the equations and sizes that every direction of every layer follows.
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]]
+    """Every argument of the constructor besides device and dtype, in order, with its default."""
+
+    def __init__(
+        self, recurrence: Recurrence, frame: Frame, variation: Variation, factory: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.recurrence = recurrence
+        self.input_size = check.check_size("input_size", frame.input_size)
+        self.hidden_size = recurrence.units
+        self.num_layers = check.check_size("num_layers", frame.num_layers)
+        self.bias = check.check_flag("bias", frame.bias)
+        self.batch_first = check.check_flag("batch_first", frame.batch_first)
+        self.dropout = check.check_dropout(frame.dropout, self.num_layers)
+        self.bidirectional = check.check_flag("bidirectional", frame.bidirectional)
+        self.proj_size = recurrence.projection
+        self.layer_norm = recurrence.layer_norm
+        self.zoneout = check.check_zoneout(variation.zoneout, recurrence)
+        self.recurrent_dropout = check.check_share(
+            "recurrent_dropout", variation.recurrent_dropout, below_one=True
+        )
+        self.forget_bias = check.check_forget_bias(variation.forget_bias, recurrence, self.bias)
+        self.initial_state = check.check_initial(variation.initial_state)
+        self.gradient = check.check_gradient(variation.gradient)
+        self.recompute = check.check_recompute(variation.recompute)
+        self._make_parameters(factory)
+        self.reset_parameters()
+
+    def _make_parameters(self, factory: dict[str, Any]) -> None:
+        self._part_names: tuple[str, ...] = ()
+        for index in range(self.num_layers):
+            width = self.recurrence.n_outputs * self.num_directions if index else self.input_size
+            shapes = parameter_shapes(
+                self.recurrence, width, bias=self.bias, learned=self.initial_state == "learned"
+            )
+            self._part_names = tuple(shapes)
+            for direction in range(self.num_directions):
+                for name, shape in shapes.items():
+                    empty = torch.empty(shape, **check.check_factory(**factory))
+                    self.register_parameter(name + _suffix(index, direction), Parameter(empty))
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """Parameters of every direction of every layer, in the order of the state dictionary."""
+        return [
+            [getattr(self, name + _suffix(index, direction)) for name in self._part_names]
+            for index in range(self.num_layers)
+            for direction in range(self.num_directions)
+        ]
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew: uniform within ``1 / sqrt(hidden_size)``, as torch does."""
+        layers = [dict(zip(self._part_names, have, strict=True)) for have in self.all_weights]
+        draw(layers, self.recurrence, self.forget_bias)
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: there is no flat copy to keep. It exists because torch's modules have it."""
+
+    def layer_weights(self, layer: int, direction: int) -> LayerWeights:
+        """Weights of one direction (0 forwards, 1 backwards) of one layer, as kernels take them.
+
+        >>> from carrousel.nn import LSTM
+        >>> LSTM(3, 5).layer_weights(0, 0).w_ih.shape
+        torch.Size([20, 3])
+        """
+        if not (0 <= layer < self.num_layers and 0 <= direction < self.num_directions):
+            raise SettingError(
+                f"layer is {layer} and direction {direction}, expected below "
+                f"{self.num_layers} and {self.num_directions}"
+            )
+        suffix = _suffix(layer, direction)
+        return assemble(
+            self.recurrence, self._part_names, lambda name: getattr(self, name + suffix)
+        )
+
+    def memory_plan(
+        self, T: int, B: int, *, ragged: bool = False, budget: int | None = None
+    ) -> MemoryPlan:
+        """Say how many bytes a call of ``T`` steps and ``B`` sequences needs, without making it.
+
+        Args:
+            T: steps.
+            B: sequences.
+            ragged: whether the call is handed lengths or resets.
+            budget: bytes to stay within while training; the plan then proposes a ``recompute``.
+
+        >>> from carrousel.nn import LSTM
+        >>> plan = LSTM(8, 64).memory_plan(1000, 16)
+        >>> plan.tape == (4 + 1 + 1) * 64 * 4 * 1000 * 16
+        True
+        """
+        return plan_memory(self, T, B, ragged=ragged, budget=budget)
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        padding: str = "right",
+        resets: Resets | None = None,
+        return_states: bool = False,
+    ) -> Any:
+        """Run all layers over all steps.
+
+        Args:
+            input: ``[T, B, I]``; ``[B, T, I]`` with ``batch_first``; ``[T, I]`` unbatched; or a
+                ``PackedSequence``.
+            hx: state before the first step: ``h_0 [layers * directions, B, K]``, or
+                ``(h_0, c_0)`` where the cell has states besides ``h``. None: zero, or learned.
+            lengths: ``[B]``, whole numbers from 0 to ``T`` in any order. Steps beyond are padding:
+                their output is zero, and final states are those of the last real step.
+            padding: side of the sequences on which padding stands, ``"right"`` or ``"left"``.
+            resets: boolean, of the shape of the input's steps. The sequence starts anew at that
+                step, from zero or the learned initial state, in every layer and direction (a
+                reverse direction starts anew on the step before it).
+            return_states: return a third value, one :class:`StepStates` for each layer and
+                direction, in the order of ``h_n``.
+
+        Returns:
+            ``output`` ``[T, B, directions * M]`` (or as the input is laid out), and the final
+            state in the form and order of ``hx``.
+
+        Raises:
+            InputError: a tensor of the wrong shape, type or device; also caught as
+                ``RuntimeError`` and ``ValueError``.
+        """
+        call = read_call(self, input, hx, lengths, padding, resets)
+        # What autocast wants has been done; inside, it would round the state at every step.
+        own = (
+            nullcontext()
+            if call.dtype is None
+            else torch.autocast(call.x.device.type, enabled=False)
+        )
+        with own:
+            out, results = self._run(call, return_states)
+        output = call.output(out)
+        state = call.state(torch.stack([one.h for one in results]))
+        if self.recurrence.n_states:
+            state = (state, call.state(torch.stack([one.s for one in results])))
+        if not return_states:
+            return output, state
+        return output, state, tuple(self._step_states(one, call) for one in results)
+
+    def _run(self, call: Call, record: bool) -> tuple[Tensor, list[LayerResult]]:
+        """All layers of a call: the last one's output and the results of every direction."""
+        flags = [
+            step_flags(call.active, call.resets, reverse=bool(direction))
+            for direction in range(self.num_directions)
+        ]
+        x, results = call.x, []
+        for index in range(self.num_layers):
+            if index and self.dropout and self.training:
+                x = drop_between(x, self.dropout, training=True)
+            here = [
+                self._run_direction(x, call, index, direction, flags[direction], record)
+                for direction in range(self.num_directions)
+            ]
+            shown = [one.out[..., : self.recurrence.n_outputs] for one in here]
+            x = torch.cat(shown, dim=-1) if len(shown) > 1 else shown[0]
+            results += here
+        return x, results
+
+    def _run_direction(
+        self,
+        x: Tensor,
+        call: Call,
+        index: int,
+        direction: int,
+        flags: Tensor | None,
+        record: bool,
+    ) -> LayerResult:
+        weights = self.layer_weights(index, direction)
+        if call.dtype is not None:
+            weights = weights.to(call.dtype)
+        h0, s0 = self._first_state(x, call, index * self.num_directions + direction, weights)
+        T, B = x.shape[0], x.shape[1]
+        zone_h, zone_s = self.zoneout
+        if self.training:
+            keep_h = _keep(zone_h, (T, B, self.recurrence.n_sources), x.device)
+            keep_s = _keep(zone_s, (T, B, self.recurrence.n_states), x.device)
+            zone_h = zone_s = 0.0
+        else:
+            keep_h = keep_s = None
+        drop = None
+        if self.training and self.recurrent_dropout:
+            stay = 1 - self.recurrent_dropout
+            drop = (torch.rand_like(h0) < stay).to(x.dtype) / stay
+        recompute = self.recompute
+        if isinstance(recompute, str):
+            recompute = math.ceil(math.sqrt(T))
+        return layer(
+            LayerInputs(
+                x=x,
+                h0=h0,
+                s0=s0,
+                drop=drop,
+                flags=flags,
+                keep_h=keep_h,
+                keep_s=keep_s,
+                **weights._asdict(),
+            ),
+            self.recurrence,
+            LayerOptions(
+                reverse=bool(direction),
+                gradient=self.gradient,
+                recompute=recompute,
+                zone_h=zone_h,
+                zone_s=zone_s,
+                record=record,
+            ),
+        )
+
+    def _first_state(
+        self, x: Tensor, call: Call, which: int, weights: LayerWeights
+    ) -> tuple[Tensor, Tensor]:
+        """``h0 [B, K]`` and ``s0 [B, S M]``: handed over, learned, or zero."""
+        B, K, S = x.shape[1], self.recurrence.n_sources, self.recurrence.n_states
+        learned_h, learned_s = weights.fresh_h, weights.fresh_s
+        if call.h0 is not None:
+            h0 = call.h0[which]
+        else:
+            h0 = x.new_zeros(B, K) if learned_h is None else learned_h.expand(B, K)
+        if call.s0 is not None:
+            s0 = call.s0[which]
+        else:
+            s0 = x.new_zeros(B, S) if learned_s is None else learned_s.expand(B, S)
+        return h0, s0
+
+    def _step_states(self, result: LayerResult, call: Call) -> StepStates:
+        assert result.states is not None
+        assert result.gates is not None
+        kind, M = self.recurrence.kind, self.recurrence.units
+        states = result.states.split(M, dim=-1) if kind.states else ()
+        gates = result.gates.split(list(self.recurrence.widths), dim=-1)
+        return StepStates(
+            {name: call.steps(one) for name, one in zip(kind.states, states, strict=True)},
+            {name: call.steps(one) for name, one in zip(kind.net_inputs, gates, strict=True)},
+        )
+
+    def extra_repr(self) -> str:
+        """Sizes, then every argument that is not at its default."""
+        parts = [str(self.input_size), str(self.hidden_size)]
+        for name in sorted(self.ARGUMENTS, key=lambda name: name != "proj_size"):
+            value = self.settings()[name]
+            if name not in ("input_size", "hidden_size") and value != self.ARGUMENTS[name]:
+                parts.append(f"{name}={value}")
+        return ", ".join(parts)
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments that make another module like this one."""
+        values = {name: getattr(self, name) for name in self.ARGUMENTS}
+        zone_h, zone_s = self.zoneout
+        if zone_h == zone_s or not self.recurrence.n_states:
+            values["zoneout"] = zone_h
+        return values
+
+
+def _suffix(layer: int, direction: int) -> str:
+    return f"_l{layer}" + "_reverse" * direction
+
+
+def _keep(share: float, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
+    """A zoneout mask, 1 where the value of the step before is kept; None: nowhere."""
+    if not share:
+        return None
+    return (torch.rand(shape, device=device) < share).view(torch.uint8)

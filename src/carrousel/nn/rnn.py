@@ -1,0 +1,96 @@
+"""The RNN module: a drop-in for ``torch.nn.RNN`` with the variants it lacks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from carrousel.contracts import Recurrence
+from carrousel.nn import options as check
+from carrousel.nn.recurrent import Frame, Recurrent, Variation
+
+
+class RNN(Recurrent):
+    r"""Elman's simple recurrent net over whole sequences; takes the place of ``torch.nn.RNN``.
+
+    Constructor, parameters, their names and first values, inputs and outputs are torch's; a
+    checkpoint of either loads into the other. One unit computes at every step (Elman 1990)::
+
+        h = tanh(W_ih x + b_ih + W_hh h' + b_hh)        h' is h of the step before
+
+    or ``max(0, ...)`` with ``nonlinearity="relu"``.
+
+    Args:
+        input_size: ``I``, inputs of a step.
+        hidden_size: ``M``, units of a layer and direction.
+        num_layers: layers; each reads the outputs of the one below.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        bias, batch_first, dropout, bidirectional, device, dtype: as in
+            :class:`carrousel.nn.LSTM`.
+        layer_norm, recurrent_dropout, initial_state, gradient, recompute: as in
+            :class:`carrousel.nn.LSTM`.
+        zoneout: probability with which a unit keeps its value of the step before, while training.
+        proj_size: refused, with torch's words.
+
+    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[L D, B, M]``; output ``[T, B, D M]``.
+
+    Raises:
+        SettingError: a setting out of range, or two that contradict each other.
+        UnknownNameError: no such nonlinearity.
+
+    >>> import torch
+    >>> rnn = RNN(3, 4, nonlinearity="relu", batch_first=True)
+    >>> output, h_n = rnn(torch.randn(5, 7, 3))
+    >>> output.shape, torch.equal(output[:, -1], h_n[0])
+    (torch.Size([5, 7, 4]), True)
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "input_size": None,
+        "hidden_size": None,
+        "num_layers": 1,
+        "nonlinearity": "tanh",
+        "bias": True,
+        "batch_first": False,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "layer_norm": False,
+        "zoneout": 0.0,
+        "recurrent_dropout": 0.0,
+        "initial_state": "zero",
+        "gradient": "bptt",
+        "recompute": 0,
+    }
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+        gradient: str = "bptt",
+        recompute: int | str = 0,
+        proj_size: int | None = None,
+    ) -> None:
+        check.refuse_projection(proj_size)
+        super().__init__(
+            Recurrence(
+                check.nonlinearity_cell(nonlinearity),
+                check.check_size("hidden_size", hidden_size),
+                layer_norm=check.check_flag("layer_norm", layer_norm),
+            ),
+            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            Variation(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
+            {"device": device, "dtype": dtype},
+        )
+        self.nonlinearity = nonlinearity
