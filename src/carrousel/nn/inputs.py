@@ -182,7 +182,7 @@ def _read_state(
     if not recurrence.n_states:
         return _one_state(f"{who}: hx", hx, (rows, B, recurrence.n_sources), batched, weight), None
     if not isinstance(hx, Sequence) or len(hx) != 2:
-        raise InputError(f"{who}: hx is {_described(hx)}, expected a pair of tensors (h_0, c_0)")
+        raise InputError(f"{who}: hx is {described(hx)}, expected a pair of tensors (h_0, c_0)")
     widths = (recurrence.n_sources, recurrence.n_states)
     h0, s0 = (
         _one_state(f"{who}: hx[{which}]", one, (rows, B, width), batched, weight)
@@ -195,7 +195,7 @@ def _one_state(
     name: str, state: Any, expected: tuple[int, int, int], batched: bool, weight: Tensor
 ) -> Tensor:
     if not isinstance(state, Tensor):
-        raise InputError(f"{name} is {_described(state)}, expected a torch.Tensor")
+        raise InputError(f"{name} is {described(state)}, expected a torch.Tensor")
     wanted = expected if batched else (expected[0], expected[2])
     if state.shape != wanted:
         letters = (
@@ -209,7 +209,8 @@ def _one_state(
     return state if batched else state.unsqueeze(1)
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
+    """What came in place of a tensor, in words."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, Sequence):

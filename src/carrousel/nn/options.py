@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -36,6 +37,7 @@ class OptionNameError(UnknownNameError, ValueError):
 LSTM_CELLS = ("lstm", "lstm97", "peephole", "coupled", "no_output_gate")
 """Built-in cells of :class:`carrousel.nn.LSTM`; the others have doors of their own."""
 
+SIZES = ("input_size", "hidden_size")
 FORGETTING = ("lstm", "peephole", "coupled", "no_output_gate")
 
 
@@ -203,3 +205,28 @@ def nonlinearity_cell(nonlinearity: object) -> str:
         near = suggestion(str(nonlinearity), ("tanh", "relu"))
         raise OptionNameError(f"Unknown nonlinearity {nonlinearity!r}; {near}")
     return f"rnn_{nonlinearity}"
+
+
+def written(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Arguments as torch writes them: sizes, then by name what is not at its default.
+
+    >>> written({"input_size": 3, "hidden_size": 4, "bias": False}, {"bias": True})
+    '3, 4, bias=False'
+    """
+    sizes = [str(values[name]) for name in SIZES]
+    names = sorted(defaults, key=lambda name: name != "proj_size")  # torch has it come first
+    other = [
+        f"{name}={values[name]}"
+        for name in names
+        if name not in SIZES and values[name] != defaults[name]
+    ]
+    return ", ".join(sizes + other)
+
+
+def settings_of(module: Any, names: Iterable[str]) -> dict[str, Any]:
+    """A module's arguments by name, as they stand now."""
+    values = {name: getattr(module, name) for name in names}
+    zone_h, zone_s = values["zoneout"]
+    if zone_h == zone_s or not module.recurrence.n_states:
+        values["zoneout"] = zone_h
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +17,7 @@ from carrousel.kernels.autograd import LayerInputs, LayerOptions, LayerResult, l
 from carrousel.nn import options as check
 from carrousel.nn.inputs import Call, State, read_call
 from carrousel.nn.memory import MemoryPlan, plan_memory
+from carrousel.nn.noise import drop_mask, zone_mask
 from carrousel.nn.ragged import Lengths, Resets, step_flags
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 from carrousel.shapes import SettingError
@@ -200,14 +200,11 @@ class Recurrent(torch.nn.Module):
                 ``RuntimeError`` and ``ValueError``.
         """
         call = read_call(self, input, hx, lengths, padding, resets)
-        # What autocast wants has been done; inside, it would round the state at every step.
-        own = (
-            nullcontext()
-            if call.dtype is None
-            else torch.autocast(call.x.device.type, enabled=False)
-        )
-        with own:
+        if call.dtype is None:
             out, results = self._run(call, return_states)
+        else:  # all is cast already; inside, autocast would round the state at every step
+            with torch.autocast(call.x.device.type, enabled=False):
+                out, results = self._run(call, return_states)
         output = call.output(out)
         state = call.state(torch.stack([one.h for one in results]))
         if self.recurrence.n_states:
@@ -249,17 +246,13 @@ class Recurrent(torch.nn.Module):
             weights = weights.to(call.dtype)
         h0, s0 = self._first_state(x, call, index * self.num_directions + direction, weights)
         T, B = x.shape[0], x.shape[1]
+        keep_h = keep_s = drop = None
         zone_h, zone_s = self.zoneout
         if self.training:
-            keep_h = _keep(zone_h, (T, B, self.recurrence.n_sources), x.device)
-            keep_s = _keep(zone_s, (T, B, self.recurrence.n_states), x.device)
+            keep_h = zone_mask(zone_h, (T, B, self.recurrence.n_sources), x.device)
+            keep_s = zone_mask(zone_s, (T, B, self.recurrence.n_states), x.device)
+            drop = drop_mask(self.recurrent_dropout, h0)
             zone_h = zone_s = 0.0
-        else:
-            keep_h = keep_s = None
-        drop = None
-        if self.training and self.recurrent_dropout:
-            stay = 1 - self.recurrent_dropout
-            drop = (torch.rand_like(h0) < stay).to(x.dtype) / stay
         recompute = self.recompute
         if isinstance(recompute, str):
             recompute = math.ceil(math.sqrt(T))
@@ -314,28 +307,12 @@ class Recurrent(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Sizes, then every argument that is not at its default."""
-        parts = [str(self.input_size), str(self.hidden_size)]
-        for name in sorted(self.ARGUMENTS, key=lambda name: name != "proj_size"):
-            value = self.settings()[name]
-            if name not in ("input_size", "hidden_size") and value != self.ARGUMENTS[name]:
-                parts.append(f"{name}={value}")
-        return ", ".join(parts)
+        return check.written(self.settings(), self.ARGUMENTS)
 
     def settings(self) -> dict[str, Any]:
         """Arguments that make another module like this one."""
-        values = {name: getattr(self, name) for name in self.ARGUMENTS}
-        zone_h, zone_s = self.zoneout
-        if zone_h == zone_s or not self.recurrence.n_states:
-            values["zoneout"] = zone_h
-        return values
+        return check.settings_of(self, self.ARGUMENTS)
 
 
 def _suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + "_reverse" * direction
-
-
-def _keep(share: float, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
-    """A zoneout mask, 1 where the value of the step before is kept; None: nowhere."""
-    if not share:
-        return None
-    return (torch.rand(shape, device=device) < share).view(torch.uint8)

@@ -1,0 +1,315 @@
+"""One step at a time: drop-ins for torch's LSTMCell, GRUCell and RNNCell."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
+from carrousel.nn import options as check
+from carrousel.nn.inputs import State, autocast_dtype, check_tensor, described
+from carrousel.nn.noise import zone_mask
+from carrousel.nn.options import InputError
+from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
+from carrousel.shapes import SettingError, check_number
+
+
+class StepCell(torch.nn.Module):
+    """One recurrence, one step a call. Use LSTMCell, GRUCell or RNNCell.
+
+    Attributes:
+        recurrence: the equations and sizes of the step.
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]]
+    """Every argument of the constructor besides device and dtype, in order, with its default."""
+    weight_ih: Tensor
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        input_size: int,
+        bias: bool,
+        zoneout: Any,
+        forget_bias: float | None,
+        factory: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.recurrence = recurrence
+        self.input_size = check.check_size("input_size", input_size)
+        self.hidden_size = recurrence.units
+        self.bias = check.check_flag("bias", bias)
+        self.layer_norm = recurrence.layer_norm
+        self.zoneout = check.check_zoneout(zoneout, recurrence)
+        self.forget_bias = check.check_forget_bias(forget_bias, recurrence, self.bias)
+        shapes = parameter_shapes(recurrence, self.input_size, bias=self.bias, learned=False)
+        self._part_names = tuple(shapes)
+        for name, shape in shapes.items():
+            empty = torch.empty(shape, **check.check_factory(**factory))
+            self.register_parameter(name, Parameter(empty))
+        for name in () if self.bias else ("bias_ih", "bias_hh"):
+            self.register_parameter(name, None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew: uniform within ``1 / sqrt(hidden_size)``, as torch does."""
+        have = {name: getattr(self, name) for name in self._part_names}
+        draw([have], self.recurrence, self.forget_bias)
+
+    def layer_weights(self, layer: int = 0, direction: int = 0) -> LayerWeights:
+        """The weights as kernels take them; there is one layer and one direction, both 0."""
+        if layer or direction:
+            raise SettingError(
+                f"layer is {layer} and direction {direction}, but a cell has layer 0 and "
+                "direction 0 alone"
+            )
+        return assemble(self.recurrence, self._part_names, lambda name: getattr(self, name))
+
+    def forward(self, input: Tensor, hx: State | None = None) -> State:
+        """Run one step.
+
+        Args:
+            input: ``[B, I]``, or ``[I]`` for one sequence.
+            hx: the state after the step before, ``h [B, K]`` or ``(h, c)`` where the cell has
+                states besides ``h``; without ``B`` for one sequence. None: zero.
+
+        Returns:
+            The new state, in the form of ``hx``.
+
+        Raises:
+            InputError: a tensor of the wrong shape, type or device; also caught as
+                ``RuntimeError`` and ``ValueError``.
+        """
+        who, recurrence = type(self).__name__, self.recurrence
+        dims = input.dim() if isinstance(input, Tensor) else 2
+        if dims not in (1, 2):
+            raise InputError(
+                f"{who}: input has shape {tuple(input.shape)}, expected (B, I), or (I,) for one "
+                f"sequence, with I = {self.input_size}"
+            )
+        check_tensor(f"{who}: input", input, dims, self.input_size, self.weight_ih)
+        x = input if dims == 2 else input.unsqueeze(0)
+        h, s = self._read_state(who, hx, dims, x)
+        weights, dtype = self.layer_weights(), autocast_dtype(x)
+        if dtype is not None:
+            x, h, s, weights = x.to(dtype), h.to(dtype), s.to(dtype), weights.to(dtype)
+            with torch.autocast(x.device.type, enabled=False):
+                h, s = self._step(x, h, s, weights)
+        else:
+            h, s = self._step(x, h, s, weights)
+        h, s = (h, s) if dims == 2 else (h.squeeze(0), s.squeeze(0))
+        return (h, s) if recurrence.n_states else h
+
+    def _step(
+        self, x: Tensor, h: Tensor, s: Tensor, weights: LayerWeights
+    ) -> tuple[Tensor, Tensor]:
+        zone_h, zone_s = self.zoneout
+        keep_h = keep_s = None
+        if self.training:
+            keep_h = zone_mask(zone_h, (1, *h.shape), x.device)
+            keep_s = zone_mask(zone_s, (1, *s.shape), x.device)
+            zone_h = zone_s = 0.0
+        result = layer(
+            LayerInputs(
+                x=x.unsqueeze(0), h0=h, s0=s, keep_h=keep_h, keep_s=keep_s, **weights._asdict()
+            ),
+            self.recurrence,
+            LayerOptions(zone_h=zone_h, zone_s=zone_s),
+        )
+        return result.h, result.s
+
+    def _read_state(self, who: str, hx: Any, dims: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``h [B, K]`` and ``s [B, S M]``."""
+        B, widths = x.shape[0], (self.recurrence.n_sources, self.recurrence.n_states)
+        if hx is None:
+            return x.new_zeros(B, widths[0]), x.new_zeros(B, widths[1])
+        if not widths[1]:
+            return self._one_state(f"{who}: hx", hx, dims, B, widths[0]), x.new_zeros(B, 0)
+        if not isinstance(hx, tuple | list) or len(hx) != 2:
+            raise InputError(f"{who}: hx is {described(hx)}, expected a pair of tensors (h, c)")
+        h, s = (
+            self._one_state(f"{who}: hx[{which}]", one, dims, B, width)
+            for which, (one, width) in enumerate(zip(hx, widths, strict=True))
+        )
+        return h, s
+
+    def _one_state(self, name: str, state: Any, dims: int, B: int, width: int) -> Tensor:
+        check_tensor(name, state, dims, width, self.weight_ih)
+        if dims == 2 and state.shape[0] != B:
+            raise InputError(f"{name} has shape {tuple(state.shape)}, expected {(B, width)}")
+        return state if dims == 2 else state.unsqueeze(0)
+
+    def extra_repr(self) -> str:
+        """Sizes, then every argument that is not at its default."""
+        return check.written(self.settings(), self.ARGUMENTS)
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments that make another cell like this one."""
+        return check.settings_of(self, self.ARGUMENTS)
+
+
+class LSTMCell(StepCell):
+    """One step of long short-term memory; takes the place of ``torch.nn.LSTMCell``.
+
+    Args:
+        input_size: ``I``, inputs of a step.
+        hidden_size: ``M``, memory cells.
+        bias: whether net inputs have biases.
+        device, dtype: where parameters are made, and of which type.
+        cell, block_size, g_range, h_range, gate_sources, layer_norm, zoneout, forget_bias: as in
+            :class:`carrousel.nn.LSTM`, which has the equations too.
+
+    Shapes: input ``[B, I]``; ``h [B, K]``, ``c [B, M]``; without ``B`` for one sequence.
+
+    >>> cell = LSTMCell(3, 4, cell="peephole")
+    >>> state = None
+    >>> for x in torch.randn(7, 2, 3):
+    ...     state = cell(x, state)
+    >>> h, c = state
+    >>> h.shape
+    torch.Size([2, 4])
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "input_size": None,
+        "hidden_size": None,
+        "bias": True,
+        "cell": "lstm",
+        "block_size": 1,
+        "g_range": 2.0,
+        "h_range": 1.0,
+        "gate_sources": False,
+        "layer_norm": False,
+        "zoneout": 0.0,
+        "forget_bias": None,
+    }
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        cell: str | check.CellObject = "lstm",
+        block_size: int = 1,
+        g_range: float = 2.0,
+        h_range: float = 1.0,
+        gate_sources: bool = False,
+        layer_norm: bool = False,
+        zoneout: float | tuple[float, float] = 0.0,
+        forget_bias: float | None = None,
+    ) -> None:
+        recurrence = Recurrence(
+            check.cell_name(cell),
+            check.check_size("hidden_size", hidden_size),
+            block_size=check.check_size("block_size", block_size),
+            g_range=check_number("g_range", g_range, above=0.0),
+            h_range=check_number("h_range", h_range, above=0.0),
+            gate_sources=check.check_flag("gate_sources", gate_sources),
+            layer_norm=check.check_flag("layer_norm", layer_norm),
+        )
+        factory = {"device": device, "dtype": dtype}
+        super().__init__(recurrence, input_size, bias, zoneout, forget_bias, factory)
+        self.cell = cell
+        self.block_size = recurrence.block_size
+        self.g_range = recurrence.g_range
+        self.h_range = recurrence.h_range
+        self.gate_sources = recurrence.gate_sources
+
+
+class GRUCell(StepCell):
+    """One step of gated recurrent units; takes the place of ``torch.nn.GRUCell``.
+
+    Args:
+        input_size: ``I``, inputs of a step.
+        hidden_size: ``M``, units.
+        bias, device, dtype: as in :class:`LSTMCell`.
+        layer_norm, zoneout: as in :class:`carrousel.nn.GRU`, which has the equations too.
+
+    Shapes: input ``[B, I]``; ``h [B, M]``; without ``B`` for one sequence.
+
+    >>> cell = GRUCell(3, 4)
+    >>> cell(torch.randn(2, 3), torch.zeros(2, 4)).shape
+    torch.Size([2, 4])
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "input_size": None,
+        "hidden_size": None,
+        "bias": True,
+        "layer_norm": False,
+        "zoneout": 0.0,
+    }
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
+    ) -> None:
+        recurrence = Recurrence(
+            "gru",
+            check.check_size("hidden_size", hidden_size),
+            layer_norm=check.check_flag("layer_norm", layer_norm),
+        )
+        factory = {"device": device, "dtype": dtype}
+        super().__init__(recurrence, input_size, bias, zoneout, None, factory)
+
+
+class RNNCell(StepCell):
+    """One step of Elman's simple recurrent net; takes the place of ``torch.nn.RNNCell``.
+
+    Args:
+        input_size: ``I``, inputs of a step.
+        hidden_size: ``M``, units.
+        bias: whether net inputs have biases.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        device, dtype: as in :class:`LSTMCell`.
+        layer_norm, zoneout: as in :class:`carrousel.nn.RNN`, which has the equations too.
+
+    Shapes: input ``[B, I]``; ``h [B, M]``; without ``B`` for one sequence.
+
+    >>> RNNCell(3, 4, nonlinearity="relu")(torch.randn(3)).shape
+    torch.Size([4])
+    """
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "input_size": None,
+        "hidden_size": None,
+        "bias": True,
+        "nonlinearity": "tanh",
+        "layer_norm": False,
+        "zoneout": 0.0,
+    }
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
+    ) -> None:
+        recurrence = Recurrence(
+            check.nonlinearity_cell(nonlinearity),
+            check.check_size("hidden_size", hidden_size),
+            layer_norm=check.check_flag("layer_norm", layer_norm),
+        )
+        factory = {"device": device, "dtype": dtype}
+        super().__init__(recurrence, input_size, bias, zoneout, None, factory)
+        self.nonlinearity = nonlinearity

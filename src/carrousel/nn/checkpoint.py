@@ -1,0 +1,164 @@
+"""Modules in files: safetensors with a header that says how to build the module again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
+from carrousel.nn.gru import GRU
+from carrousel.nn.lstm import LSTM
+from carrousel.nn.options import CellObject
+from carrousel.nn.recurrent import Recurrent
+from carrousel.nn.rnn import RNN
+from carrousel.shapes import CarrouselError, MissingExtraError, SettingError, check_int
+
+Module = Recurrent | StepCell
+KINDS: Mapping[str, Callable[..., Module]] = {
+    kind.__name__: kind for kind in (LSTM, GRU, RNN, LSTMCell, GRUCell, RNNCell)
+}
+KEY = "carrousel.nn"
+FORMAT = 1
+
+
+class CheckpointError(CarrouselError, ValueError):
+    """A file is no checkpoint of a module, is damaged, or was written by a newer version."""
+
+
+def save(module: Module, path: str | os.PathLike[str]) -> None:
+    """Write a module of this package to a file: settings and weights, no code.
+
+    The file is in the safetensors format, so other tools can read its weights, under the names of
+    the state dictionary. It is written beside its place and then moved there: whatever happens
+    meanwhile, ``path`` holds the old file or the new one.
+
+    Args:
+        module: an LSTM, GRU, RNN or one of their cells.
+        path: where the file goes; an old one is replaced.
+
+    Raises:
+        SettingError: a module of another class, which could not be built again from its settings.
+
+    >>> import tempfile, torch
+    >>> lstm = KINDS["LSTM"](3, 4, cell="peephole")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(lstm, f"{folder}/lstm.safetensors")
+    ...     again = load(f"{folder}/lstm.safetensors")
+    >>> again, torch.equal(again.weight_peephole_l0, lstm.weight_peephole_l0)
+    (LSTM(3, 4, cell=peephole), True)
+    """
+    name = type(module).__name__
+    if KINDS.get(name) is not type(module):
+        raise SettingError(
+            f"module is a {name}, expected one of carrousel.nn's own: {', '.join(KINDS)}; "
+            "save the state_dict() of anything else by torch.save"
+        )
+    settings = module.settings()
+    if isinstance(settings.get("cell"), CellObject):
+        settings["cell"] = module.recurrence.cell
+    header = {"format": FORMAT, "class": name, "settings": settings}
+    tensors = {name: t.detach().contiguous() for name, t in module.state_dict().items()}
+    _write(Path(path), _safetensors().save(tensors, {KEY: json.dumps(header)}))
+
+
+def load(
+    path: str | os.PathLike[str], *, device: Any = None, cell: CellObject | None = None
+) -> Any:
+    """Read a module that :func:`save` wrote. No code in the file is ever run.
+
+    Args:
+        path: the file.
+        device: where the module goes; None: the CPU.
+        cell: the ``carrousel.nn.Equations`` of a module that has a cell of its own; not needed
+            where they have been written down in this process already.
+
+    Returns:
+        A module of the class, settings, type and weights of the one saved.
+
+    Raises:
+        CheckpointError: the file is of another kind, damaged, or of a newer version.
+        FileNotFoundError: there is no such file.
+        SettingError: ``cell`` is not the one the file names.
+    """
+    data = Path(path).read_bytes()
+    header = _header(path, data)
+    kind, settings = KINDS[header["class"]], dict(header["settings"])
+    if cell is not None:
+        if settings.get("cell") != cell.recurrence_name:
+            raise SettingError(
+                f"cell is {cell.recurrence_name!r}, but {path} has cell {settings.get('cell')!r}"
+            )
+        settings["cell"] = cell
+    try:
+        tensors = _safetensors().load(data)
+    except Exception as error:  # whatever the format's reader says of a damaged file
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    dtypes = {tensor.dtype for tensor in tensors.values()}
+    if len(dtypes) != 1 or not next(iter(dtypes)).is_floating_point:
+        raise CheckpointError(f"{path} holds weights of types {dtypes}, expected one float type")
+    try:
+        # Without storage of its own, a module of any size is cheap until its weights have come.
+        if check_int("num_layers", settings.get("num_layers", 1), minimum=1) > len(tensors):
+            raise SettingError(f"num_layers is more than the {len(tensors)} tensors it has")
+        module = kind(**settings, dtype=dtypes.pop(), device="meta")
+        module.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
+    except LookupError:
+        raise  # a user's cell that nobody has described says best itself what is missing
+    except (CarrouselError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{path} contradicts itself: {error}") from error
+    return module.to(device)
+
+
+def _header(path: object, data: bytes) -> dict[str, Any]:
+    """The header of a checkpoint, checked as far as it can be without its weights."""
+    size = int.from_bytes(data[:8], "little")
+    try:
+        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+        header = json.loads(metadata[KEY])
+        version, name, settings = header["format"], header["class"], header["settings"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} was not written by carrousel.nn.save: {type(error).__name__}: {error}; "
+            "weights of torch.nn modules load by load_state_dict"
+        ) from error
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {version!r}, expected {FORMAT}; update carrousel to read it"
+        )
+    if name not in KINDS or not isinstance(settings, dict):
+        raise CheckpointError(f"{path} holds a {name!r}, expected one of {', '.join(KINDS)}")
+    return header
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` as a whole or not at all."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name is on disk too
+    finally:
+        os.close(folder)
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise MissingExtraError(
+            "carrousel.nn.save and load need safetensors, which is not installed; "
+            "pip install 'carrousel[torch]'"
+        ) from error
+    return safetensors.torch
