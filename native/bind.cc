@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "bind_sequence.h"
 #include "carrousel.h"
 
 namespace nb = nanobind;
@@ -244,4 +245,5 @@ NB_MODULE(_native, m) {
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
+  bind_sequences(m);
 }

@@ -91,12 +91,15 @@ struct Job {
   }
 };
 
-// One compiled copy of the lane kernel.
+struct SequenceKernels;  // of sequence.h
+
+// One compiled copy of the kernels.
 struct Kernel {
   const char* name;
   int width;                                                        // V
   std::size_t (*workspace_bytes)(const Job&);                       // 64-byte aligned; may throw
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
+  const SequenceKernels* sequences;
 };
 
 // Its two parts, one of which a job goes to.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "carrousel.h"
+#include "sequence.h"
 
 namespace carrousel {
 
@@ -58,6 +59,15 @@ std::unique_ptr<void, Free> aligned_block(std::size_t bytes) {
 
 const std::vector<const Kernel*>& kernels() {
   static const std::vector<const Kernel*> found = find_kernels();
+  return found;
+}
+
+const std::vector<const SequenceKernels*>& sequence_kernels() {
+  static const std::vector<const SequenceKernels*> found = [] {
+    std::vector<const SequenceKernels*> all;
+    for (const Kernel* kernel : kernels()) all.push_back(kernel->sequences);
+    return all;
+  }();
   return found;
 }
 

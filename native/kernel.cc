@@ -5,6 +5,7 @@
 namespace carrousel::CARROUSEL_ISA {
 
 extern const Part lanes, paths;
+extern const SequenceKernels sequence_kernels;
 
 namespace {
 
@@ -22,6 +23,7 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 #define CARROUSEL_STRINGIFY(x) CARROUSEL_STRINGIFY_(x)
 
 extern const Kernel kernel;
-const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run};
+const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
+                       &sequence_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

@@ -7,8 +7,12 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// exp(-x), relative error about 1e-7; saturates at exp(+-87) instead of overflowing to infinity.
-inline vec exp_of_minus(vec x) {
+// exp(-x) = 2^n (1 + f p), with f p to a relative error of about 1e-7; |x| saturates at 87.
+struct Exponential {
+  vec n, f, p;
+};
+
+inline Exponential exponential_of_minus(vec x) {
   constexpr float log2e = -1.44269504088896340736f;
   x = at_least(-87.0f, at_most(87.0f, x));
   const vec n = nearest(x * log2e);
@@ -19,7 +23,22 @@ inline vec exp_of_minus(vec x) {
   const vec p = (0.6931472f + f * 0.24022649f) +
                 f2 * ((0.055503573f + f * 0.009618238f) +
                       f2 * (0.0013390735f + f * 0.00015403512f));
-  return times_power_of_two(1.0f + f * p, n);
+  return {n, f, p};
+}
+
+// exp(-x), relative error about 1e-7; saturates at exp(+-87) instead of overflowing to infinity.
+inline vec exp_of_minus(vec x) {
+  const Exponential e = exponential_of_minus(x);
+  return times_power_of_two(1.0f + e.f * e.p, e.n);
+}
+
+// -E / (2 + E) with E = exp(-2 x) - 1, which keeps every digit where x is small.
+inline vec hyperbolic_tangent(vec x) {
+  x = at_least(-40.0f, at_most(40.0f, x));  // beyond, E + 2 could not be divided by
+  const Exponential e = exponential_of_minus(x + x);
+  const vec scale = times_power_of_two(splat(1.0f), e.n);
+  const vec E = scale * (e.f * e.p) + (scale - 1.0f);
+  return over(-E, E + 2.0f);
 }
 
 inline vec logistic(vec x) { return 1.0f / (1.0f + exp_of_minus(x)); }

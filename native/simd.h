@@ -80,6 +80,17 @@ inline vec times_power_of_two(vec x, vec n) {
 #endif
 }
 
+// a / b for b in [1, 1e38], to about one unit in the last place, where a plain division is slow.
+inline vec over(vec a, vec b) {
+#if CARROUSEL_ISA_AVX512
+  const vec r = (vec)_mm512_rcp14_ps((__m512)b);
+  const vec q = a * r;
+  return q + r * (a - b * q);  // one step of Newton's, in the quotient
+#else
+  return a / b;
+#endif
+}
+
 // In each group of four lanes, the 4 x 4 matrix whose rows are a, b, c, d becomes its transpose.
 inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
 #if CARROUSEL_ISA_AVX512

@@ -19,3 +19,35 @@ def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activat
     """
     Learn or predict many lanes; see kernels/native.py for the meaning of every argument.
     """
+
+class SequenceFloat:
+    """
+    One direction of one layer: weights packed, and the state that runs on.
+    """
+
+    def __init__(self, recurrence: dict, weights: dict, batch: int, threads: int, cut: int, learn: bool, sources: bool, h: object, s: object, instruction_set: str = '') -> None: ...
+
+    def forward(self, window: dict) -> None:
+        """Walk a window of steps forward."""
+
+    def backward(self, window: dict) -> None:
+        """Walk a window of steps back."""
+
+    def collect(self, into: dict) -> None:
+        """Add errors of what all steps share."""
+
+class SequenceDouble:
+    """
+    One direction of one layer: weights packed, and the state that runs on.
+    """
+
+    def __init__(self, recurrence: dict, weights: dict, batch: int, threads: int, cut: int, learn: bool, sources: bool, h: object, s: object, instruction_set: str = '') -> None: ...
+
+    def forward(self, window: dict) -> None:
+        """Walk a window of steps forward."""
+
+    def backward(self, window: dict) -> None:
+        """Walk a window of steps back."""
+
+    def collect(self, into: dict) -> None:
+        """Add errors of what all steps share."""

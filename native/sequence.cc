@@ -1,0 +1,40 @@
+// The sequence kernels of one instruction set, in both precisions.
+#include "sequence_backward.h"
+#include "sequence_forward.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+template <class Real>
+std::size_t packed_size(const Sequence<Real>& q) { return PackedParts<Real>(q).size; }
+
+template <class Real>
+std::size_t scratch_size(const Sequence<Real>& q) { return Share<Real>(q, 0).size; }
+
+template <class Real>
+void forward(const Sequence<Real>& q, const Window<Real>& w) {
+  const Forward<Real> way{q, w};
+  parallel(q.threads, [&](int thread) { way.run(thread); });
+}
+
+template <class Real>
+void backward(const Sequence<Real>& q, const Window<Real>& w) {
+  const Backward<Real> way{q, w};
+  parallel(q.threads, [&](int thread) { way.run(thread); });
+}
+
+template <class Real>
+constexpr SequenceKernel<Real> kernel_of() {
+  return {packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>};
+}
+
+}  // namespace
+
+#define CARROUSEL_STRINGIFY_(x) #x
+#define CARROUSEL_STRINGIFY(x) CARROUSEL_STRINGIFY_(x)
+
+extern const SequenceKernels sequence_kernels;
+const SequenceKernels sequence_kernels = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), kernel_of<float>(),
+                                          kernel_of<double>()};
+
+}  // namespace carrousel::CARROUSEL_ISA

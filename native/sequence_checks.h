@@ -1,0 +1,32 @@
+// Checks of one call of the sequence kernels; each throws std::invalid_argument with a sentence.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+#include "sequence.h"
+
+namespace carrousel {
+
+struct Span {
+  const char* name;
+  std::uintptr_t start;
+  std::size_t bytes;
+  bool writable;
+};
+
+// Which weights came.
+struct Present {
+  bool w_hh, bias, unit, w_hr, ln_hh, ln_c;
+};
+
+[[noreturn]] void refuse_array(const char* name, const char* why);
+Index check_number(const char* name, Index value, Index most);  // 0..most
+void check_shape(const char* name, std::size_t dimensions, const Index* shape,
+                 std::initializer_list<Index> expected);
+void check_overlaps(const std::vector<Span>& spans, const char* one, const char* other);
+void check(const Recurrence& r);
+void check_parts(const Recurrence& r, Present present);
+
+}  // namespace carrousel

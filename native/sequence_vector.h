@@ -1,0 +1,76 @@
+// Vectors of either precision, loads that need no alignment, and the activations on them.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "pointwise.h"
+#include "sequence.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+typedef double dvec __attribute__((vector_size(4 * V), aligned(4 * V), may_alias));
+
+template <class Real> struct Wide;
+template <> struct Wide<float> {
+  typedef vec type;
+  typedef float loose __attribute__((vector_size(4 * V), aligned(4), may_alias));
+};
+template <> struct Wide<double> {
+  typedef dvec type;
+  typedef double loose __attribute__((vector_size(4 * V), aligned(8), may_alias));
+};
+template <class Real> using Vec = typename Wide<Real>::type;
+template <class Real> constexpr int kLanes = 4 * V / static_cast<int>(sizeof(Real));
+
+template <class Real>
+inline Vec<Real> load(const Real* from) {
+  return (Vec<Real>)*reinterpret_cast<const typename Wide<Real>::loose*>(from);
+}
+template <class Real>
+inline void store(Real* to, Vec<Real> x) {
+  *reinterpret_cast<typename Wide<Real>::loose*>(to) = (typename Wide<Real>::loose)x;
+}
+template <class Real>
+inline Vec<Real> all(Real x) { return x - Vec<Real>{}; }
+
+// The first n lanes; the others are zero, or stay in memory as they are.
+template <class Real>
+inline Vec<Real> load(const Real* from, int n) {
+  if (n == kLanes<Real>) return load(from);
+  Vec<Real> x{};
+  std::memcpy(&x, from, sizeof(Real) * static_cast<std::size_t>(n));
+  return x;
+}
+template <class Real>
+inline void store(Real* to, Vec<Real> x, int n) {
+  if (n == kLanes<Real>) return store(to, x);
+  std::memcpy(to, &x, sizeof(Real) * static_cast<std::size_t>(n));
+}
+template <class Real>
+inline void add(Real* to, Vec<Real> x, int n) { store(to, load(to, n) + x, n); }
+
+template <class Real>
+inline Real sum(Vec<Real> x) {
+  Real total = 0;
+  for (int i = 0; i < kLanes<Real>; ++i) total += x[i];
+  return total;
+}
+
+inline vec sigmoid(vec x) { return over(splat(1.0f), 1.0f + exp_of_minus(x)); }
+
+template <class F>
+inline dvec each(dvec x, F f) {
+  for (int i = 0; i < V / 2; ++i) x[i] = f(x[i]);
+  return x;
+}
+inline dvec sigmoid(dvec x) {
+  return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
+}
+inline dvec hyperbolic_tangent(dvec x) {
+  return each(x, [](double v) { return std::tanh(v); });
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA
