@@ -1,0 +1,125 @@
+"""Names in a user's equations, which must not collide, and messages that show the place."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+from carrousel.shapes import CarrouselError, SettingError, UnknownNameError, suggestion
+
+ONE_ARGUMENT = (
+    "sigmoid",
+    "tanh",
+    "exp",
+    "log",
+    "softplus",
+    "relu",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+)
+CALLS = (*ONE_ARGUMENT, "max", "min", "where")
+"""Functions that equations may call."""
+
+MAX_TEXT = 20_000
+MAX_PARTS = 32
+"""Characters of the text; net inputs, states and unit parameters each."""
+
+Place = tuple[int, int, int | None]
+"""Line from 1, first column from 0, column after the last or None: to the end of the line."""
+
+
+def fail(
+    message: str, text: str = "", place: Place | None = None, kind: str = "setting"
+) -> CarrouselError:
+    """The exception for a fault of the equations, with the faulty line and a caret under it."""
+    error = UnknownNameError if kind == "unknown" else SettingError
+    if place is None:
+        return error(f"equations: {message}")
+    number, start, end = place
+    lines = text.splitlines() or [""]
+    # Columns of Python's parser count bytes of UTF-8, and may lie beyond the end of the text.
+    line = lines[min(number, len(lines)) - 1]
+    start = len(line.encode()[:start].decode(errors="ignore"))
+    end = len(line if end is None else line.encode()[:end].decode(errors="ignore"))
+    caret = " " * start + "^" * max(end - start, 1)
+    return error(f"equations, line {number}: {message}\n    {line}\n    {caret}")
+
+
+class Parts(NamedTuple):
+    """Names that the user gives to the parts of a cell."""
+
+    net_inputs: tuple[str, ...]
+    states: tuple[str, ...]
+    unit_parameters: tuple[str, ...]
+
+
+class Names(Parts):
+    """The parts of a cell and every name that follows from them.
+
+    >>> Names(("i", "z"), ("c",), ("p",)).inputs
+    ('i_x', 'z_x', 'i_r', 'z_r', 'c_prev', 'h_prev', 'p')
+    """
+
+    functions = CALLS
+    functions_listed = " ".join(CALLS)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """What a step is given, in the order in which code hands it over."""
+        return (
+            *(f"{name}_x" for name in self.net_inputs),
+            *(f"{name}_r" for name in self.net_inputs),
+            *(f"{name}_prev" for name in self.states),
+            "h_prev",
+            *self.unit_parameters,
+        )
+
+    def check(self) -> Names:
+        """Raise ``SettingError`` for a name that is none or stands for two things."""
+        owner = dict.fromkeys(CALLS, "a function")
+        owner |= {"h": "the cell output", "h_prev": "the cell output of the step before"}
+        for field, names in zip(self._fields, self, strict=True):
+            if not len(names) <= MAX_PARTS:
+                raise SettingError(f"{field} has {len(names)} names, expected up to {MAX_PARTS}")
+            for name in names:
+                self._check_one(field, name)
+                endings = {"net_inputs": ("", "_x", "_r"), "states": ("", "_prev")}
+                for each in (name + end for end in endings.get(field, ("",))):
+                    if each in owner:
+                        raise SettingError(
+                            f"{field} has {name!r}, but {each!r} is {owner[each]} already; "
+                            "choose another name"
+                        )
+                    owner[each] = f"a name of {field}"
+        if not self.net_inputs:
+            raise SettingError("net_inputs is empty, expected one name or more, such as ('z',)")
+        return self
+
+    @staticmethod
+    def _check_one(field: str, name: object) -> None:
+        word = isinstance(name, str) and name.isascii() and name.isidentifier()
+        if not word or keyword.iskeyword(name) or str(name).startswith("_") or len(str(name)) > 40:
+            raise SettingError(
+                f"{field} has {name!r}, expected a name of ASCII letters, digits and underscores, "
+                "at most 40, that starts with a letter and is no word of Python's"
+            )
+
+    def check_target(self, name: str, failure: Callable[[str], Exception]) -> str:
+        """Return the name a line sets, or raise why it may not be set."""
+        if name in CALLS:
+            raise failure(f"{name!r} is a function and cannot be set")
+        if name in self.unit_parameters:
+            raise failure(f"{name!r} is a unit parameter: it is learned, not set by equations")
+        if name in self.inputs:
+            raise failure(f"{name!r} is given to the step and cannot be set")
+        if not name.isascii() or name.startswith("_"):
+            raise failure(f"{name!r}: names are ASCII and start with a letter")
+        return name
+
+    def suggest(self, wrong: str, known: Iterable[str]) -> str:
+        """Name the nearest of what is known."""
+        return suggestion(wrong, known)

@@ -1,0 +1,86 @@
+"""Runs a cell's flat program in torch: any dtype and device, differentiable any number of times."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from carrousel.nn.equations_flat import Flat
+
+
+def _softplus(x: Tensor) -> Tensor:
+    # torch switches to x where x > 20 unless told otherwise; beyond 40 the two are equal.
+    return functional.softplus(x, 1.0, 40.0)
+
+
+def _where(compare: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    return lambda left, right, yes, no: torch.where(compare(left, right), yes, no)
+
+
+_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "neg": operator.neg,
+}
+_CALLS: dict[str, Callable[..., Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "exp": torch.exp,
+    "log": torch.log,
+    "softplus": _softplus,
+    "relu": torch.relu,
+    "sqrt": torch.sqrt,
+    "abs": torch.abs,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "reciprocal": torch.reciprocal,
+    "max": torch.maximum,
+    "min": torch.minimum,
+    "where_lt": _where(torch.lt),
+    "where_le": _where(torch.le),
+    "where_eq": _where(torch.eq),
+    "where_ne": _where(torch.ne),
+}
+
+
+def torch_step(program: Flat) -> Callable[..., tuple]:
+    """The step ``(x, r, states, h, unit) -> (states, m, gates)`` of ``kernels/described.py``."""
+    steps = tuple(
+        (_ARITHMETIC.get(op) or _CALLS[op], op in _ARITHMETIC, args) for op, args in program.steps
+    )
+    results = program.results
+
+    def step(
+        x: tuple[Tensor, ...],
+        r: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        h: Tensor,
+        unit: tuple[Tensor, ...],
+    ) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
+        like = x[0]
+        values: list[Tensor] = [*x, *r, *states, h, *unit]
+
+        def tensor(number: float) -> Tensor:
+            return torch.full((), number, dtype=like.dtype, device=like.device)
+
+        for function, takes_numbers, args in steps:
+            given = [values[ref] if isinstance(ref, int) else ref for ref in args]
+            if not takes_numbers:
+                given = [tensor(ref) if isinstance(ref, float) else ref for ref in given]
+            values.append(function(*given))
+
+        def leave(name: str) -> tuple[Tensor, ...]:
+            # What depends on nothing but unit parameters and numbers lacks the batch's dimensions.
+            out = [values[ref] if isinstance(ref, int) else tensor(ref) for ref in results[name]]
+            return tuple(
+                value.expand_as(like) if value.ndim < like.ndim else value for value in out
+            )
+
+        return leave("states"), leave("output")[0], leave("gates")
+
+    return step
