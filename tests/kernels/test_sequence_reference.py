@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import CELLS, Recurrence
+from carrousel.contracts import CELLS, Cell, Network, Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
+from carrousel.kernels.reference_layers import Weights
+from carrousel.kernels.reference_layers import forward as one_step
 from carrousel.kernels.reference_sequence import Result, backward, forward
 from recurrent_cases import (
     NUMBERS,
@@ -278,3 +280,36 @@ def test_no_steps_leave_the_state_alone():
     np.testing.assert_array_equal(result.h, case.arrays["h0"])
     assert result.out.shape == (0, 2, 3)
     np.testing.assert_array_equal(gradients(case)["s0"], case.errors[2])
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3])
+def test_the_net_of_1997_is_a_layer_whose_gates_are_sources(block_size):
+    """Against the readable kernel of lanes, which knows one net and one sequence at a time.
+
+    Its units stand in the order of net inputs (i, cells, o), our sources are (cells, i, o).
+    """
+    blocks, cells, T = 2, 2 * block_size, 6
+    recurrence = Recurrence("lstm97", cells, block_size=block_size, gate_sources=True)
+    case = make_case(recurrence, {"bias"}, T=T, B=1, seed=block_size)
+    units = np.concatenate([cells + np.arange(blocks), np.arange(cells), np.arange(-blocks, 0)])
+    arrays, (d_out, d_h, d_s, d_states) = case.arrays, case.errors
+    hidden = [arrays["w_ih"], arrays["w_hh"][:, units], arrays["bias"][:, None]]
+    weights = Weights(np.hstack(hidden), np.zeros((1, 1)))
+    network = Network(2, 1, Cell(blocks, block_size))
+    y, s, steps = arrays["h0"][0, units], arrays["s0"][0], []
+    for x in arrays["x"][:, 0]:
+        steps.append(one_step(network, weights, y, s, x))
+        y, s = steps[-1].y, steps[-1].s
+    result = run(case)
+    assert_same(result.out[:, 0, units], np.stack([step.y for step in steps]))
+    assert_same(result.states[:, 0], np.stack([step.s for step in steps]))
+
+    e, d_weights = np.concatenate([d_h[0, units], d_s[0]]), np.zeros_like(weights.hidden)
+    for t in reversed(range(T)):
+        e = e + np.concatenate([d_out[t, 0, units], d_states[t, 0]])
+        d_weights += np.outer(steps[t].by_net.T @ e, steps[t].sources)
+        e = steps[t].jacobian(weights.recurrent(network)).T @ e
+    found = gradients(case)
+    ours = [found["w_ih"], found["w_hh"][:, units], found["bias"][:, None]]
+    assert_same(np.hstack(ours), d_weights)
+    assert_same(np.concatenate([found["h0"][0, units], found["s0"][0]]), e)
