@@ -1,0 +1,275 @@
+"""What the modules can do that torch's cannot, each by what it promises."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from carrousel import nn  # noqa: E402
+from nn_modules import close, flat  # noqa: E402
+
+f64 = torch.float64
+DOORS = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+CELLS = ("lstm", "lstm97", "peephole", "coupled", "no_output_gate")
+
+
+def x_of(T: int = 6, B: int = 2, width: int = 3) -> torch.Tensor:
+    torch.manual_seed(7)
+    return torch.randn(T, B, width, dtype=f64)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_same_seed_gives_every_cell_torchs_draws(cell):
+    torch.manual_seed(0)
+    plain = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell)
+    torch.manual_seed(0)
+    rich = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell, layer_norm=True, initial_state="learned")
+    for name, weight in plain.named_parameters():
+        assert torch.equal(weight, rich.get_parameter(name)), name
+    extra = sorted(set(rich.state_dict()) - set(plain.state_dict()))
+    norms = ("norm_ih", "norm_hh", "norm_state", "initial_h", "initial_c")
+    suffixes = ("_l0", "_l0_reverse", "_l1", "_l1_reverse")
+    assert extra == sorted(name + suffix for name in norms for suffix in suffixes)
+
+
+def test_names_and_shapes_of_a_block_of_1997():
+    blocks = nn.LSTM(5, 6, cell="lstm97", block_size=3, gate_sources=True, layer_norm=True)
+    shapes = {name: tuple(weight.shape) for name, weight in blocks.named_parameters()}
+    assert shapes == {
+        "weight_ih_l0": (10, 5),
+        "weight_hh_l0": (10, 10),
+        "bias_ih_l0": (10,),
+        "bias_hh_l0": (10,),
+        "norm_ih_l0": (10,),
+        "norm_hh_l0": (10,),
+        "norm_state_l0": (2, 6),
+    }
+
+
+def test_blocks_of_1997_by_their_equations():
+    """Equations 3 to 9 of the paper for one block of two cells, its gates sources too."""
+    module = nn.LSTM(3, 2, cell="lstm97", block_size=2, gate_sources=True, dtype=f64)
+    x = x_of(4, 1)
+    out, (h_n, c_n) = module(x)
+    w, r = module.weight_ih_l0, module.weight_hh_l0
+    bias = module.bias_ih_l0 + module.bias_hh_l0
+    y, s = torch.zeros(4, dtype=f64), torch.zeros(2, dtype=f64)  # two cells, two gates
+    for t in range(4):
+        net = w @ x[t, 0] + r @ y + bias
+        y_in, y_out = torch.sigmoid(net[0]), torch.sigmoid(net[3])
+        s = s + y_in * (4 * torch.sigmoid(net[1:3]) - 2)
+        y = torch.cat([y_out * (2 * torch.sigmoid(s) - 1), y_in[None], y_out[None]])
+        close(out[t, 0], y[:2])
+    close((h_n[0, 0], c_n[0, 0]), (y, s))
+
+
+@pytest.mark.parametrize(
+    ("cell", "rows", "start"),
+    [
+        ("lstm", slice(4, 8), 1.5),
+        ("peephole", slice(4, 8), 1.5),
+        ("no_output_gate", slice(4, 8), 1.5),
+        ("coupled", slice(0, 4), -1.5),
+    ],
+)
+def test_forget_bias(cell, rows, start):
+    module = nn.LSTM(3, 4, 2, cell=cell, forget_bias=1.5, bidirectional=True)
+    for layer in range(2):
+        for direction in range(2):
+            bias = module.layer_weights(layer, direction).bias
+            assert torch.equal(bias[rows], torch.full((4,), start))
+            others = torch.ones(len(bias), dtype=torch.bool)
+            others[rows] = False
+            assert (bias[others].abs() <= 1).all()  # two draws within a half each
+    single = nn.LSTMCell(3, 4, cell=cell, forget_bias=1.5)
+    assert torch.equal(single.layer_weights().bias[rows], torch.full((4,), start))
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_learned_initial_state_is_where_sequences_start(name):
+    module = DOORS[name](3, 4, 2, bidirectional=True, initial_state="learned", dtype=f64)
+    x = x_of()
+    starts = []
+    for state in ("h", "c") if name == "LSTM" else ("h",):
+        rows = [
+            module.get_parameter(f"initial_{state}_l{k}{suffix}")
+            for k in range(2)
+            for suffix in ("", "_reverse")
+        ]
+        for row in rows:
+            torch.nn.init.normal_(row)
+        starts.append(torch.stack(rows).unsqueeze(1).expand(-1, 2, -1))
+    out, last = module(x)
+    close((out, last), module(x, tuple(starts) if name == "LSTM" else starts[0]))
+    out.sum().backward()
+    assert all((p.grad != 0).any() for p in module.parameters())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_states_and_gates_of_every_step(cell):
+    module = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell, dtype=f64)
+    x = x_of()
+    out, (_, c_n), steps = module(x, return_states=True)
+    assert len(steps) == 4
+    for index, one in enumerate(steps):
+        last = 0 if index % 2 else -1
+        assert torch.equal(one.states["c"][last], c_n[index])
+        assert list(one.gates) == list(module.recurrence.kind.net_inputs)
+        assert not any(gate.requires_grad for gate in one.gates.values())
+    c, gates = steps[2].states["c"], steps[2].gates
+    squashed = 2 * torch.sigmoid(c) - 1 if cell == "lstm97" else torch.tanh(c)
+    close(gates.get("output", 1.0) * squashed, out[..., :4])
+    cell_input = gates["cell"]
+    before = torch.cat([torch.zeros_like(c[:1]), c[:-1]])
+    forget = 1.0 if cell == "lstm97" else gates.get("forget", 1 - gates["input"])
+    close(forget * before + gates["input"] * cell_input, c)
+
+
+def test_states_are_laid_out_as_the_output():
+    module = nn.LSTM(3, 4, batch_first=True)
+    steps = module(torch.randn(2, 5, 3), return_states=True)[2]
+    assert steps[0].states["c"].shape == (2, 5, 4)
+    steps = module(torch.randn(5, 3), return_states=True)[2]
+    assert steps[0].gates["forget"].shape == (5, 4)
+
+
+@pytest.mark.parametrize("gradient", ["tbptt:2", "truncated", "bptt"])
+def test_gradient_says_where_errors_are_cut(gradient):
+    module = nn.LSTM(3, 4, gradient=gradient, dtype=f64)
+    x = x_of().requires_grad_()
+    out, _ = module(x)
+    (grad,) = torch.autograd.grad(out[-1].sum(), x)
+    reached = [bool(step.any()) for step in grad]
+    assert reached == [gradient != "tbptt:2"] * 4 + [True] * 2
+    if gradient == "truncated":
+        # With no other way back, the error is that of a net whose old outputs are constants.
+        h, c, terms = torch.zeros(2, 4, dtype=f64), torch.zeros(2, 4, dtype=f64), []
+        for t in range(6):
+            terms.append(torch.nn.functional.linear(x[t], module.weight_ih_l0))
+            net = terms[-1] + h.detach() @ module.weight_hh_l0.T
+            i, f, g, o = (net + module.bias_ih_l0 + module.bias_hh_l0).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        close(grad, torch.autograd.grad(h.sum(), x)[0])
+
+
+@pytest.mark.parametrize("recompute", [1, 2, 4, 50, "auto"])
+def test_recomputing_changes_nothing_but_memory(recompute):
+    x = x_of()
+    results = []
+    for steps in (0, recompute):
+        torch.manual_seed(3)
+        module = nn.LSTM(3, 4, 2, zoneout=0.3, recurrent_dropout=0.3, dtype=f64, recompute=steps)
+        out, state = module(x, lengths=[6, 3])
+        grads = torch.autograd.grad((out**2).sum(), list(module.parameters()))
+        results.append((out, state, *grads))
+    close(*results)
+
+
+NOISE = {
+    "zoneout": {"zoneout": 0.4},
+    "recurrent_dropout": {"recurrent_dropout": 0.4},
+    "both": {"zoneout": 0.2, "recurrent_dropout": 0.3, "dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("name", DOORS)
+def test_noise_follows_the_seed_and_ends_in_eval(name, noise):
+    torch.manual_seed(0)
+    module = DOORS[name](3, 4, 2, dtype=f64, **NOISE[noise])
+    x = x_of()
+    outs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        outs.append(module(x)[0])
+    assert torch.equal(outs[0], outs[1])
+    assert not torch.equal(outs[0], outs[2])
+    module.eval()
+    before = torch.get_rng_state()
+    close(module(x), module(x))
+    assert torch.equal(before, torch.get_rng_state())
+    if noise == "recurrent_dropout":
+        plain = DOORS[name](3, 4, 2, dtype=f64)
+        plain.load_state_dict(module.state_dict())
+        close(module(x), plain(x))
+
+
+def test_zoneout_when_not_training_is_its_mean():
+    """One step from a state: the mean over many draws is the mixture, within five errors."""
+    torch.manual_seed(0)
+    module, B, (zone_h, zone_c) = nn.LSTM(3, 4, zoneout=(0.2, 0.6), dtype=f64), 20_000, (0.2, 0.6)
+    x = torch.randn(1, 1, 3, dtype=f64).expand(1, B, 3)
+    h, c = (torch.randn(1, 1, 4, dtype=f64) for _ in range(2))
+    _, drawn = module(x, (h.expand(1, B, 4), c.expand(1, B, 4)))
+    _, mixed = module.eval()(x[:, :1], (h, c))
+    plain = nn.LSTM(3, 4, dtype=f64)
+    plain.load_state_dict(module.state_dict())
+    _, new = plain(x[:, :1], (h, c))
+    for share, old, fresh, draws, mean in zip(
+        (zone_h, zone_c), (h, c), new, drawn, mixed, strict=True
+    ):
+        close(mean, share * old + (1 - share) * fresh)
+        kept = draws == old
+        assert torch.equal(kept | (draws - fresh).abs().lt(1e-12), torch.ones_like(kept))
+        bound = 5 * math.sqrt(share * (1 - share) / (4 * B))
+        assert abs(kept.double().mean().item() - share) < bound
+
+
+def test_recurrent_dropout_keeps_one_mask_for_all_steps():
+    """Units that hand themselves on are scaled by ``1 / (1 - p)`` at every step, or gone."""
+    T, B = 5, 64
+    module = nn.RNN(1, 8, nonlinearity="relu", recurrent_dropout=0.5, bias=False, dtype=f64)
+    with torch.no_grad():
+        module.weight_hh_l0.copy_(torch.eye(8))
+    torch.manual_seed(0)
+    x, one = torch.zeros(T, B, 1, dtype=f64), torch.ones(1, B, 8, dtype=f64)
+    _, last = module(x, one)
+    values = last.flatten().tolist()
+    assert set(values) == {0.0, 2.0**T}
+    # half of 512 units, within five standard deviations of their number
+    assert abs(values.count(0.0) - 256) < 5 * math.sqrt(512 / 4)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_steps_as_its_layer_does(cell):
+    torch.manual_seed(0)
+    layer = nn.LSTM(3, 4, cell=cell, layer_norm=True, dtype=f64)
+    single = nn.LSTMCell(3, 4, cell=cell, layer_norm=True, dtype=f64)
+    single.load_state_dict({k.removesuffix("_l0"): w for k, w in layer.state_dict().items()})
+    x, state = x_of(), None
+    for step in x:
+        state = single(step, state)
+    close(state, tuple(one[0] for one in layer(x)[1]))
+
+
+def test_a_cell_with_zoneout_follows_the_seed():
+    cell = nn.GRUCell(3, 4, zoneout=0.5, dtype=f64)
+    x, h = x_of()[0], torch.ones(2, 4, dtype=f64)
+    torch.manual_seed(1)
+    first = cell(x, h)
+    torch.manual_seed(1)
+    assert torch.equal(first, cell(x, h))
+    assert 0 < int((first == h).sum()) < 8
+    cell.eval()
+    plain = nn.GRUCell(3, 4, dtype=f64)
+    plain.load_state_dict(cell.state_dict())
+    close(cell(x, h), 0.5 * h + 0.5 * plain(x, h))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_computes_in_its_type(dtype):
+    torch.manual_seed(0)
+    module, x = nn.LSTM(3, 4, 2, bidirectional=True), torch.randn(5, 2, 3)
+    exact = module(x)
+    with torch.autocast("cpu", dtype=dtype):
+        rough = module(x, tuple(torch.zeros(4, 2, 4) for _ in range(2)))
+        assert nn.LSTMCell(3, 4)(x[0])[0].dtype == dtype
+    assert all(one.dtype == dtype for one in flat(rough))
+    error = max((a - b).abs().max().item() for a, b in zip(flat(rough), flat(exact), strict=True))
+    assert 0 < error < 20 * torch.finfo(dtype).eps  # ten steps of two layers, one rounding each
+    flat(rough)[0].float().sum().backward()
+    assert module.weight_ih_l0.grad.dtype == torch.float32
