@@ -95,8 +95,11 @@ mean 'sigmoid'?
             raise SettingError(
                 f"equations are {type(equations).__name__}, expected text, one `name = ...` a line"
             )
-        parts = [_names("net_inputs", net_inputs), _names("states", states)]
-        self._names = Names(*parts, _names("unit_parameters", unit_parameters)).check()
+        self._names = Names(
+            _names("net_inputs", net_inputs),
+            _names("states", states),
+            _names("unit_parameters", unit_parameters),
+        ).check()
         self._title = name
         self._text = textwrap.dedent(equations.expandtabs(4)).strip("\n").rstrip()
         told = repr((name, *self._names, self._text)).encode()

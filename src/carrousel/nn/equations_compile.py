@@ -37,11 +37,13 @@ def compiled(program: Flat, arguments: tuple[Rows, ...], bits: int) -> Any:
 
         return types.void(units, pointers), generate
 
+    call: Any = body
+
     def eight(units, a, b, c, d, e, f, g, h):
-        body(units, (a, b, c, d, e, f, g, h))
+        call(units, (a, b, c, d, e, f, g, h))
 
     def ten(units, a, b, c, d, e, f, g, h, i, j):
-        body(units, (a, b, c, d, e, f, g, h, i, j))
+        call(units, (a, b, c, d, e, f, g, h, i, j))
 
     function = {8: eight, 10: ten}[len(arguments)]
     return cfunc(types.void(types.int64, *[types.CPointer(number)] * len(arguments)))(function)

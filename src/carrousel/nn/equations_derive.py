@@ -12,9 +12,10 @@ values at hand, computed again.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import sympy
 
@@ -146,7 +147,7 @@ def _accumulate(
             error = symbol
         if line.op == "=":
             (polynomial,) = line.args
-            parts = sorted(polynomial.free_symbols, key=lambda symbol: symbol.name)
+            parts = _symbols([line])
             partial = [sympy.diff(polynomial, part) for part in parts]
         else:
             parts, partial = line.args, DERIVATIVES[line.op](helper, line.target, *line.args)
@@ -169,9 +170,10 @@ def _accumulate(
 def _shared(lines: list[Line], results: dict[str, tuple[Expr, ...]]) -> Way:
     """The same program with common subexpressions computed once."""
     flat = [*(line.args[0] for line in lines), *(v for values in results.values() for v in values)]
-    common, flat = sympy.cse(flat, symbols=(sympy.Symbol(f"_c{n}") for n in range(10**6)))
+    fresh = (sympy.Symbol(f"_c{n}") for n in itertools.count())
+    common, reduced = sympy.cse(flat, symbols=fresh)
     pending = [Line(symbol, "=", (value,)) for symbol, value in common]
-    rest = iter(flat)
+    rest: Iterator[Any] = iter(reduced)
     pending += [Line(line.target, "=", (next(rest),)) for line in lines]
     shared = {name: tuple(next(rest) for _ in values) for name, values in results.items()}
     return Way(tuple(_sorted(pending)), shared)
@@ -202,7 +204,7 @@ def _symbols(
     """Every symbol that is read, sorted by name: the same program every time."""
     values = [value for line in lines for value in line.args]
     values += [value for many in (results or {}).values() for value in many]
-    found = {symbol for value in values for symbol in value.free_symbols}
+    found = {symbol for value in values for symbol in value.atoms(sympy.Symbol)}
     return sorted(found, key=lambda symbol: symbol.name)
 
 
@@ -210,7 +212,7 @@ def live(
     lines: Iterable[Line], wanted: Iterable[Expr], given: set[sympy.Symbol]
 ) -> tuple[Line, ...]:
     """Those of the lines that the wanted values need when some are given."""
-    needed = {symbol for value in wanted for symbol in value.free_symbols} - given
+    needed = {symbol for value in wanted for symbol in value.atoms(sympy.Symbol)} - given
     kept = []
     for line in reversed(_sorted(list(lines))):
         if line.target in needed:

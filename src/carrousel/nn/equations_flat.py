@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy
 
@@ -86,7 +86,8 @@ class _Builder:
     def sum(self, value: sympy.Expr) -> Ref:
         """Terms in their order, those without a minus sign first."""
         plus, minus = [], []
-        for term in value.as_ordered_terms():
+        terms: Any = value.as_ordered_terms()
+        for term in terms:
             coefficient, factors = term.as_coeff_mul()
             negative = bool(coefficient < 0)
             each = self.product(abs(coefficient), factors) if factors else float(abs(coefficient))

@@ -101,8 +101,8 @@ class Names(Parts):
 
     @staticmethod
     def _check_one(field: str, name: object) -> None:
-        word = isinstance(name, str) and name.isascii() and name.isidentifier()
-        if not word or keyword.iskeyword(name) or str(name).startswith("_") or len(str(name)) > 40:
+        word = name if isinstance(name, str) and name.isascii() else ""
+        if not word.isidentifier() or keyword.iskeyword(word) or word[0] == "_" or len(word) > 40:
             raise SettingError(
                 f"{field} has {name!r}, expected a name of ASCII letters, digits and underscores, "
                 "at most 40, that starts with a letter and is no word of Python's"

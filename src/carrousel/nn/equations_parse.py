@@ -157,10 +157,11 @@ class _Reader:
 
     def statement(self, node: ast.stmt) -> None:
         """Read ``name = expression``."""
-        single = isinstance(node, ast.Assign) and len(node.targets) == 1
-        if not single or not isinstance(node.targets[0], ast.Name):
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             raise self.fail("expected a line of the form `name = expression`", node)
         target = node.targets[0]
+        if not isinstance(target, ast.Name):
+            raise self.fail("expected one name left of `=`", target)
         name = self.names.check_target(target.id, lambda why: self.fail(why, target))
         if name in self.set_in_line:
             line = self.set_in_line[name]
@@ -257,8 +258,8 @@ class _Reader:
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr, node: ast.BinOp) -> sympy.Expr:
         """``base ** exponent`` by multiplication, square root and reciprocal."""
-        doubled = 2 * exponent
-        if not exponent.is_Number or doubled != int(doubled) or abs(exponent) > MAX_EXPONENT:
+        doubled = float(2 * exponent) if exponent.is_Number else math.nan
+        if not doubled.is_integer() or abs(doubled) > 2 * MAX_EXPONENT:
             raise self.fail(
                 f"an exponent is a whole or half number up to {MAX_EXPONENT}; "
                 "for others write exp(y * log(x))",

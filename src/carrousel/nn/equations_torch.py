@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ def _where(compare: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]
     return lambda left, right, yes, no: torch.where(compare(left, right), yes, no)
 
 
-_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,

@@ -18,7 +18,6 @@ NaN comes through everywhere; nothing here traps or depends on the order of lane
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any
@@ -37,9 +36,8 @@ class VectorMath:
         self.scalar = ir.FloatType() if bits == 32 else ir.DoubleType()
         self.type = ir.VectorType(self.scalar, lanes)
         self.int_type = ir.VectorType(ir.IntType(bits), lanes)
-        info = np.finfo(np.float32 if bits == 32 else np.float64)
-        self.cast: Callable[[float], Any] = info.dtype.type
-        self.mantissa = int(info.nmant)
+        self.cast: Any = np.float32 if bits == 32 else np.float64
+        self.mantissa = {32: 23, 64: 52}[bits]
         self.bias = 2 ** (bits - self.mantissa - 2) - 1
         self.exp_terms = 8 if bits == 32 else 14
         self.log_terms = 5 if bits == 32 else 11

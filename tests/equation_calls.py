@@ -1,0 +1,146 @@
+"""Calls the compiled code of described cells from Python, between guard words, and by torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from carrousel.kernels.described import DescribedCell
+from carrousel.nn.equations_addresses import prototype
+
+GUARD = 7
+
+
+class Given(NamedTuple):
+    """What one row of a step is given; vectors of ``M`` numbers as rows of matrices."""
+
+    x: np.ndarray
+    r: np.ndarray
+    states: np.ndarray
+    h: np.ndarray
+    unit: np.ndarray
+
+
+class There(NamedTuple):
+    states: np.ndarray
+    output: np.ndarray
+    tape: np.ndarray
+
+
+class Back(NamedTuple):
+    states: np.ndarray
+    x: np.ndarray
+    r: np.ndarray
+    h: np.ndarray
+    unit: np.ndarray
+
+
+def given(cell: DescribedCell, units: int, seed: int, dtype: str = "float64") -> Given:
+    """Normal numbers for every input."""
+    rng = np.random.default_rng(seed)
+    kind = cell.kind
+    counts = (len(kind.net_inputs),) * 2 + (len(kind.states), 1, len(kind.unit_parameters))
+    return Given(*(rng.standard_normal((rows, units)).astype(dtype) for rows in counts))
+
+
+class Memory:
+    """Buffers full of NaN with guard words around each."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+        self.blocks: list[np.ndarray] = []
+
+    def put(self, values: np.ndarray) -> np.ndarray:
+        block = np.full(values.size + 2 * GUARD, 12345.0, self.dtype)
+        self.blocks.append(block)
+        inside = block[GUARD : GUARD + values.size].reshape(values.shape)
+        inside[...] = values
+        return inside
+
+    def empty(self, rows: int, units: int) -> np.ndarray:
+        return self.put(np.full((rows, units), np.nan, self.dtype))
+
+    def check(self) -> None:
+        for block in self.blocks:
+            np.testing.assert_array_equal(block[:GUARD], 12345.0)
+            np.testing.assert_array_equal(block[-GUARD:], 12345.0)
+
+
+def _pointers(arrays: list[np.ndarray]) -> list[int | None]:
+    return [array.ctypes.data if array.size else None for array in arrays]
+
+
+def forward(cell: DescribedCell, values: Given) -> There:
+    """One step by compiled code."""
+    dtype, units = str(values.x.dtype), values.x.shape[1]
+    memory = Memory(dtype)
+    inputs = [memory.put(each) for each in values]
+    outputs = [memory.empty(rows, units) for rows in (len(values.states), 1, cell.tape)]
+    prototype(8)(cell.forward[dtype])(units, *_pointers([*inputs, *outputs]))
+    memory.check()
+    for mine, theirs in zip(inputs, values, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    return There(*outputs)
+
+
+def backward(
+    cell: DescribedCell,
+    values: Given,
+    tape: np.ndarray,
+    by_output: np.ndarray,
+    by_states: np.ndarray,
+) -> Back:
+    """The way back of one step by compiled code; ``unit`` starts from one, not from zero."""
+    dtype, units = str(values.x.dtype), values.x.shape[1]
+    memory = Memory(dtype)
+    inputs = [memory.put(e) for e in (tape, values.states, values.h, values.unit, by_output)]
+    states = memory.put(by_states)
+    nets = len(values.x)
+    x, r, h = (memory.empty(rows, units) for rows in (nets, nets, 1))
+    unit = memory.put(np.ones_like(values.unit))
+    prototype(10)(cell.backward[dtype])(units, *_pointers([*inputs, states, x, r, h, unit]))
+    memory.check()
+    return Back(states, x, r, h, unit - 1)
+
+
+def by_torch(
+    cell: DescribedCell, values: Given, by_output: np.ndarray, by_states: np.ndarray
+) -> tuple[There, Back]:
+    """The same by the torch step and autograd."""
+    leaves = [torch.tensor(each, requires_grad=True) for each in values]
+    x, r, s, h, unit = (tuple(leaf) for leaf in leaves)
+    states, output, gates = cell.torch_step(x, r, s, h[0], unit)
+    assert len(gates) == len(x)
+    loss = (output * torch.tensor(by_output[0])).sum()
+    for state, by in zip(states, by_states, strict=True):
+        loss = loss + (state * torch.tensor(by)).sum()
+    found = torch.autograd.grad(loss, leaves, allow_unused=True)
+    grads = [
+        np.zeros(e.shape) if g is None else g.numpy() for e, g in zip(values, found, strict=True)
+    ]
+    dx, dr, ds, dh, dunit = grads
+    rows = [state.detach().numpy() for state in states]
+    stacked = np.stack(rows) if rows else np.empty((0, values.x.shape[1]))
+    there = There(stacked, output.detach().numpy()[None], np.empty(0))
+    return there, Back(ds, dx, dr, dh, dunit)
+
+
+def compare(cell: DescribedCell, units: int, seed: int, rtol: float = 1e-11) -> None:
+    """Compiled code and torch agree on a step and on its gradient, in float64.
+
+    Both round each operation once; ``rtol`` is relative to the largest number of an array and
+    leaves room for thousands of roundings.
+    """
+    values = given(cell, units, seed)
+    rng = np.random.default_rng(seed + 1)
+    by_output = rng.standard_normal((1, units))
+    by_states = rng.standard_normal(values.states.shape)
+    there = forward(cell, values)
+    back = backward(cell, values, there.tape, by_output, by_states)
+    torch_there, torch_back = by_torch(cell, values, by_output, by_states)
+    pairs = [*zip(there[:2], torch_there[:2], strict=True), *zip(back, torch_back, strict=True)]
+    for mine, theirs in pairs:
+        scale = max(1.0, float(np.max(np.abs(theirs), initial=0.0)))
+        np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol * scale)
