@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
-from carrousel.contracts import Recurrence
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.functional import layer_norm, linear
+
+from carrousel.contracts import CELLS, Recurrence, gradient_cut
+from carrousel.contracts.recurrence import NORM_EPSILON
+from carrousel.kernels import autograd_ops
 from carrousel.kernels.autograd_layer import LayerInputs as LayerInputs
 from carrousel.kernels.autograd_layer import LayerOptions as LayerOptions
 from carrousel.kernels.autograd_layer import LayerResult as LayerResult
 from carrousel.kernels.autograd_plain import plain_layer as plain_layer
+from carrousel.kernels.sequence import is_compiled
+
+_HALVES = (torch.bfloat16, torch.float16)
 
 
 def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    """Run a layer by the fastest way there is for these tensors."""
+    """Run a layer by the fastest way there is for these tensors.
+
+    That is the compiled kernel for ``float32`` and ``float64`` on the CPU (halves are computed in
+    ``float32`` and rounded), and the plain path for everything else: other devices, forward-mode
+    differentiation, recorded gates of cells from equations.
+    """
+    if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
+        result = _compiled(_cast(inputs, torch.float32), recurrence, options)
+        return LayerResult(*(None if r is None else r.to(inputs.x.dtype) for r in result))  # type: ignore[arg-type]
+    if _fits(inputs, recurrence, options, inputs.x.dtype):
+        return _compiled(inputs, recurrence, options)
     return plain_layer(inputs, recurrence, options)
+
+
+def _fits(
+    inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions, dtype: torch.dtype
+) -> bool:
+    return (
+        inputs.x.device.type == "cpu"
+        and forward_ad._current_level < 0  # the operations have no forward-mode derivative
+        and not (options.record and recurrence.cell not in CELLS)
+        and is_compiled(recurrence, str(dtype).removeprefix("torch."))
+    )
+
+
+def _cast(inputs: LayerInputs, dtype: torch.dtype) -> LayerInputs:
+    return LayerInputs(
+        *(v.to(dtype) if v is not None and v.is_floating_point() else v for v in inputs)  # type: ignore[arg-type]
+    )
+
+
+def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
+    if inputs.ln_ih is not None:
+        x = layer_norm(linear(inputs.x, inputs.w_ih), (recurrence.n_net_inputs,), eps=NORM_EPSILON)
+        inputs = inputs._replace(x=x * inputs.ln_ih, w_ih=inputs.w_ih.new_empty(0), ln_ih=None)
+    tape = options.record or (torch.is_grad_enabled() and _learns(inputs))
+    tensors = inputs._asdict()
+    found = torch.ops.carrousel.sequence_forward(
+        *(tensors[name] for name in autograd_ops.TENSORS),
+        recurrence.key,
+        options.reverse,
+        gradient_cut(options.gradient),
+        0 if options.record else min(options.recompute, max(1, inputs.x.shape[0])),
+        options.zone_h,
+        options.zone_s,
+        tape,
+    )
+    out, h, s, states, gates = found[:5]
+    return LayerResult(out, h, s, *((states, gates) if options.record else ()))
+
+
+def _learns(inputs: LayerInputs) -> bool:
+    return any(isinstance(v, Tensor) and v.requires_grad for v in inputs)

@@ -1,0 +1,212 @@
+"""The compiled kernels as operations of torch: shapes for tracing, gradients of any order, vmap.
+
+Two operations, ``carrousel::sequence_forward`` and ``carrousel::sequence_backward``. The gradient
+of the first is the second; that of the second is derived from the plain path, so that double
+backward is right for every option and costs what the plain path costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd_native import (
+    Call,
+    Gradients,
+    Tape,
+    backward,
+    forward,
+    tape_shapes,
+)
+from carrousel.kernels.autograd_plain import plain_layer
+
+DIFFERENTIABLE = Gradients._fields
+"""Inputs that have a gradient, in the order of the operations' arguments and results."""
+
+_OTHERS = ("drop", "flags", "keep_h", "keep_s")
+TENSORS = (*DIFFERENTIABLE, *_OTHERS)
+_TAPE = Tape._fields
+
+_TENSOR_ARGUMENTS = ", ".join(
+    f"Tensor {name}" if name in ("x", "w_ih", "w_hh", "h0", "s0") else f"Tensor? {name}"
+    for name in TENSORS
+)
+_SETTINGS = "str key, bool reverse, int cut, int recompute, float zone_h, float zone_s"
+
+torch.library.define(
+    "carrousel::sequence_forward",
+    f"({_TENSOR_ARGUMENTS}, {_SETTINGS}, bool tape) -> ({', '.join(['Tensor'] * len(_TAPE))})",
+)
+torch.library.define(
+    "carrousel::sequence_backward",
+    f"({_TENSOR_ARGUMENTS}, {_SETTINGS}, {', '.join(f'Tensor {name}' for name in _TAPE)}, "
+    "Tensor? d_out, Tensor? d_h, Tensor? d_s, Tensor? d_states, int needs, int samples) -> "
+    f"({', '.join(['Tensor'] * len(DIFFERENTIABLE))})",
+)
+
+_N = len(TENSORS)
+_S = _N + 6  # where settings end
+
+
+def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, Call]:
+    tensors = dict(zip(TENSORS, arguments[:_N], strict=True))
+    key, reverse, cut, recompute, zone_h, zone_s = arguments[_N:_S]
+    call = Call(Recurrence.parse(key), reverse, cut, recompute, zone_h, zone_s, tape)
+    return LayerInputs(**tensors), call
+
+
+def _dense(inputs: LayerInputs) -> LayerInputs:
+    """Contiguous and detached, as the kernels want them."""
+    return LayerInputs(
+        *(None if value is None else value.detach().contiguous() for value in inputs)  # type: ignore[arg-type]
+    )
+
+
+@torch.library.impl("carrousel::sequence_forward", "CPU")
+def _forward(*arguments: Any) -> Tape:
+    inputs, call = _unpack(arguments, arguments[_S])
+    return forward(_dense(inputs), call)
+
+
+@torch.library.register_fake("carrousel::sequence_forward")
+def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+    inputs, call = _unpack(arguments, arguments[_S])
+    return tuple(inputs.x.new_empty(shape) for shape in tape_shapes(inputs, call).values())
+
+
+@torch.library.impl("carrousel::sequence_backward", "CPU")
+def _backward(*arguments: Any) -> Gradients:
+    tape = Tape(*(part.detach().contiguous() for part in arguments[_S : _S + len(_TAPE)]))
+    *errors, needs, samples = arguments[_S + len(_TAPE) :]
+    inputs, call = _unpack(arguments, True)
+    detached = tuple(None if e is None else e.detach() for e in errors)
+    return backward(_dense(inputs), call, tape, detached, needs, samples)  # type: ignore[arg-type]
+
+
+@torch.library.register_fake("carrousel::sequence_backward")
+def _backward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+    inputs, _ = _unpack(arguments, True)
+    needs, samples = arguments[-2:]
+    shapes = []
+    for bit, name in enumerate(DIFFERENTIABLE):
+        value = getattr(inputs, name)
+        if name in ("h0", "s0"):
+            shapes.append(value.shape)
+        elif value is None or not needs >> bit & 1 or value.numel() == 0:
+            shapes.append((0,))
+        elif samples and name in ("w_ih", "w_hh", "bias", "w_hr"):
+            shapes.append((samples, *value.shape))
+        else:
+            shapes.append(value.shape)
+    return tuple(inputs.x.new_empty(shape) for shape in shapes)
+
+
+# --- first gradient ------------------------------------------------------------------------------
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(*output[4:])
+    ctx.settings = inputs[_N:_S]
+    ctx.save_for_backward(*inputs[:_N], *output)
+
+
+def _first(ctx: Any, d_out: Any, d_h: Any, d_s: Any, d_states: Any, *_: Any) -> tuple[Any, ...]:
+    saved = ctx.saved_tensors
+    needs = sum(1 << bit for bit in range(len(DIFFERENTIABLE)) if ctx.needs_input_grad[bit])
+    if d_states is not None and d_states.numel() == 0:
+        d_states = None
+    errors = torch.ops.carrousel.sequence_backward(
+        *saved[:_N], *ctx.settings, *saved[_N:], d_out, d_h, d_s, d_states, needs, 0
+    )
+    shaped = _shaped(errors, saved, ctx.needs_input_grad)
+    return (*shaped, *[None] * (len(_OTHERS) + 7))
+
+
+def _shaped(errors: Any, values: Any, needs: Any) -> list[Tensor | None]:
+    """None where nobody asked, and zeros for inputs of no elements."""
+    shaped: list[Tensor | None] = []
+    for error, value, needed in zip(errors, values, needs, strict=False):
+        if value is None or not needed:
+            shaped.append(None)
+        else:
+            shaped.append(error if error.shape == value.shape else torch.zeros_like(value))
+    return shaped
+
+
+torch.library.register_autograd("carrousel::sequence_forward", _first, setup_context=_remember)
+
+
+# --- second gradient -----------------------------------------------------------------------------
+
+
+def _remember_errors(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.settings = inputs[_N:_S]
+    tape, (*errors, needs, _) = inputs[_S : _S + len(_TAPE)], inputs[_S + len(_TAPE) :]
+    ctx.needs = needs
+    ctx.with_states = tape[3].shape[0] == inputs[0].shape[0]
+    ctx.save_for_backward(*inputs[:_N], *errors)
+
+
+def _second(ctx: Any, *dd: Tensor | None) -> tuple[Any, ...]:
+    saved = ctx.saved_tensors
+    values, errors = saved[: len(DIFFERENTIABLE)], saved[_N:]
+    others = dict(zip(_OTHERS, saved[len(DIFFERENTIABLE) : _N], strict=True))
+    variables = [v for v in values if v is not None]
+    given = [e for e in errors if e is not None]
+    wanted = [bit for bit, v in enumerate(values) if v is not None and ctx.needs >> bit & 1]
+
+    def layer(*variables: Tensor) -> tuple[Tensor, ...]:
+        return _plain(variables, values, others, ctx.settings, errors)
+
+    def pull(*arguments: Tensor) -> tuple[Tensor, ...]:
+        n = len(variables)
+        _, back = torch.func.vjp(layer, *arguments[:n])
+        found = dict(
+            zip(
+                (b for b, v in enumerate(values) if v is not None), back(arguments[n:]), strict=True
+            )
+        )
+        return tuple(found[bit] for bit in wanted)
+
+    out, back = torch.func.vjp(pull, *variables, *given)
+    cotangents = tuple(
+        torch.zeros_like(o) if dd[bit] is None or dd[bit].shape != o.shape else dd[bit]  # type: ignore[union-attr]
+        for bit, o in zip(wanted, out, strict=True)
+    )
+    found = iter(back(cotangents))
+    by_value = [None if v is None else next(found) for v in values]
+    by_error = [None if e is None else next(found) for e in errors]
+    return (*by_value, *[None] * (len(_OTHERS) + 6 + len(_TAPE)), *by_error, None, None)
+
+
+def _plain(
+    variables: tuple[Tensor, ...],
+    values: tuple[Any, ...],
+    others: dict[str, Tensor | None],
+    settings: tuple[Any, ...],
+    errors: tuple[Any, ...],
+) -> tuple[Tensor, ...]:
+    """The plain path's results that have an error, as a function of what is differentiable."""
+    given = iter(variables)
+    inputs = {
+        name: None if value is None else next(given)
+        for name, value in zip(DIFFERENTIABLE, values, strict=True)
+    }
+    key, reverse, cut, _, zone_h, zone_s = settings
+    gradient = "bptt" if cut == 0 else "truncated" if cut < 0 else f"tbptt:{cut}"
+    options = LayerOptions(reverse, gradient, 0, zone_h, zone_s, record=errors[3] is not None)
+    recurrence = Recurrence.parse(key)
+    result = plain_layer(LayerInputs(**inputs, **others), recurrence, options)  # type: ignore[arg-type]
+    outs = (result.out, result.h, result.s, result.states)
+    return tuple(o for o, e in zip(outs, errors, strict=True) if e is not None)  # type: ignore[misc]
+
+
+torch.library.register_autograd(
+    "carrousel::sequence_backward", _second, setup_context=_remember_errors
+)
