@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import CELLS, Recurrence
+from carrousel.contracts import CELLS, CellKind, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
+from carrousel.kernels.described import DescribedCell, describe
 from carrousel.kernels.reference_sequence import backward, forward
 from recurrent_cases import NUMBERS, Case, all_recurrences, cases, make_case, replaced
 
@@ -79,6 +80,32 @@ def check_against_reference(case: Case) -> None:
     assert set(found) == set(derivatives)
     for name, gradient in derivatives.items():
         assert_same(found[name], gradient, name)
+
+
+def ours_too(x, r, states, h, unit):
+    """A peephole LSTM without an input gate's peephole, as a user may describe it."""
+    i, f, g, o = (of_inputs + of_sources for of_inputs, of_sources in zip(x, r, strict=True))
+    i, f, g = i.sigmoid(), (f + unit[0] * states[0]).sigmoid(), g.tanh()
+    c = f * states[0] + i * g
+    o = (o + unit[1] * c).sigmoid()
+    return (c,), o * c.tanh(), (i, f, g, o)
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(["bptt", "tbptt:2"]), st.integers(0, 2), st.booleans())
+def test_cells_of_users_run_like_our_own(gradient, recompute, reverse):
+    kind = CELLS["peephole"]
+    kind = CellKind(kind.net_inputs, kind.states, ("p_f", "p_o"))
+    describe(DescribedCell("user:two_peepholes", kind, ours_too, 0, {}, {}))
+    settings = {"gradient": gradient, "recompute": recompute, "reverse": reverse}
+    theirs = make_case(Recurrence("user:two_peepholes", 3), EVERYTHING, T=4, **settings)
+    unit = np.concatenate([np.zeros((1, 3)), theirs.arrays["unit"]])
+    ours = replaced(theirs, unit=unit)._replace(recurrence=Recurrence("peephole", 3))
+    (expected, wanted), (result, found) = gradients(ours), gradients(theirs)
+    for one, other in zip(result, expected, strict=True):
+        assert torch.equal(present(one), present(other))
+    for name, gradient in found.items():
+        assert_same(gradient, wanted[name][1:] if name == "unit" else wanted[name], name)
 
 
 def test_every_cell_has_a_step():

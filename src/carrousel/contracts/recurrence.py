@@ -5,11 +5,13 @@ Letters: ``T`` steps, ``B`` sequences of the batch, ``I`` inputs, ``M`` units (m
 
 At step ``t``, for every sequence of the batch (``h'`` and ``s'`` are those of the step before):
 
-1. where the sequence is reset, ``h'`` and ``s'`` become the fresh state;
-2. ``x = LN(w_ih x_t) + bias`` and ``r = LN(w_hh (h' * drop))``, each LN only with ``layer_norm``;
+1. where the sequence is reset, be the step active or not, ``h'`` and ``s'`` become the fresh state;
+2. ``x = LN(w_ih x_t) + bias`` and ``r = LN(w_hh (h' * drop))``, each LN only with ``layer_norm``,
+   over all ``N`` as one vector, scaled but not shifted;
 3. the cell's equations give new states ``s`` and the cell output ``m`` (table :data:`CELLS`);
 4. ``h = w_hr m`` with a projection, else ``h = m``;
-5. zoneout keeps ``h'`` and ``s'`` where its masks say so, or mixes the two when not training;
+5. zoneout keeps ``h'`` and ``s'`` where its masks say so, or where it has none mixes old and new;
+   ``m`` comes from the state before zoneout (Krueger et al. 2017);
 6. where the step is not active (padding), ``h = h'``, ``s = s'`` and the output is zero; elsewhere
    the output is ``h``.
 
