@@ -17,6 +17,7 @@ from carrousel.nn.cells import RNNCell as RNNCell
 from carrousel.nn.checkpoint import CheckpointError as CheckpointError
 from carrousel.nn.checkpoint import load as load
 from carrousel.nn.checkpoint import save as save
+from carrousel.nn.equations import Equations as Equations
 from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.memory import MemoryPlan as MemoryPlan

@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
-from carrousel.nn.inputs import State, autocast_dtype, check_tensor, described
+from carrousel.nn.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.noise import zone_mask
 from carrousel.nn.options import InputError
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
@@ -85,13 +85,13 @@ class StepCell(torch.nn.Module):
                 ``RuntimeError`` and ``ValueError``.
         """
         who, recurrence = type(self).__name__, self.recurrence
-        dims = input.dim() if isinstance(input, Tensor) else 2
-        if dims not in (1, 2):
+        dims = _check_dims(f"{who}: Expected input", input)
+        if input.shape[-1] != self.input_size:
             raise InputError(
-                f"{who}: input has shape {tuple(input.shape)}, expected (B, I), or (I,) for one "
-                f"sequence, with I = {self.input_size}"
+                f"{who}: input has inconsistent input_size: got {input.shape[-1]} expected "
+                f"{self.input_size}, the last of its shape {tuple(input.shape)}"
             )
-        check_tensor(f"{who}: input", input, dims, self.input_size, self.weight_ih)
+        check_like(f"{who}: input", input, self.weight_ih)
         x = input if dims == 2 else input.unsqueeze(0)
         h, s = self._read_state(who, hx, dims, x)
         weights, dtype = self.layer_weights(), autocast_dtype(x)
@@ -128,20 +128,35 @@ class StepCell(torch.nn.Module):
         if hx is None:
             return x.new_zeros(B, widths[0]), x.new_zeros(B, widths[1])
         if not widths[1]:
-            return self._one_state(f"{who}: hx", hx, dims, B, widths[0]), x.new_zeros(B, 0)
+            return self._one_state(who, "hidden", 0, hx, x, dims), x.new_zeros(B, 0)
         if not isinstance(hx, tuple | list) or len(hx) != 2:
             raise InputError(f"{who}: hx is {described(hx)}, expected a pair of tensors (h, c)")
         h, s = (
-            self._one_state(f"{who}: hx[{which}]", one, dims, B, width)
-            for which, (one, width) in enumerate(zip(hx, widths, strict=True))
+            self._one_state(who, f"hx[{which}]", which, one, x, dims)
+            for which, one in enumerate(hx)
         )
         return h, s
 
-    def _one_state(self, name: str, state: Any, dims: int, B: int, width: int) -> Tensor:
-        check_tensor(name, state, dims, width, self.weight_ih)
-        if dims == 2 and state.shape[0] != B:
-            raise InputError(f"{name} has shape {tuple(state.shape)}, expected {(B, width)}")
-        return state if dims == 2 else state.unsqueeze(0)
+    def _one_state(
+        self, who: str, name: str, which: int, state: Any, x: Tensor, dims: int
+    ) -> Tensor:
+        width = self.recurrence.n_states if which else self.recurrence.n_sources
+        if _check_dims(f"{who}: Expected {name}", state) != dims:
+            form = "(B, width) as input has a batch" if dims == 2 else "(width,) as input has none"
+            raise InputError(f"{who}: {name} has shape {tuple(state.shape)}, expected {form}")
+        if state.shape[-1] != width:
+            raise InputError(
+                f"{who}: {name}: hidden{which} has inconsistent hidden_size: got "
+                f"{state.shape[-1]}, expected {width}"
+            )
+        state = state if dims == 2 else state.unsqueeze(0)
+        if state.shape[0] != x.shape[0]:
+            raise InputError(
+                f"{who}: Input batch size {x.shape[0]} doesn't match hidden{which} batch size "
+                f"{state.shape[0]}"
+            )
+        check_like(f"{who}: {name}", state, self.weight_ih)
+        return state
 
     def extra_repr(self) -> str:
         """Sizes, then every argument that is not at its default."""
@@ -150,6 +165,18 @@ class StepCell(torch.nn.Module):
     def settings(self) -> dict[str, Any]:
         """Arguments that make another cell like this one."""
         return check.settings_of(self, self.ARGUMENTS)
+
+
+def _check_dims(expected: str, tensor: Any) -> int:
+    """1 or 2, the dimensions of a tensor without or with a batch."""
+    if not isinstance(tensor, Tensor):
+        raise InputError(f"{expected} to be a torch.Tensor, got {described(tensor)}")
+    if tensor.dim() not in (1, 2):
+        raise InputError(
+            f"{expected} to be 1D or 2D, got {tensor.dim()}D instead, of shape "
+            f"{tuple(tensor.shape)}"
+        )
+    return tensor.dim()
 
 
 class LSTMCell(StepCell):

@@ -123,7 +123,9 @@ def read_call(
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
     """The type to compute in where autocast is on, else None."""
     kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    return torch.get_autocast_dtype(kind)
 
 
 def check_tensor(name: str, tensor: Any, dims: int, width: int, like: Tensor) -> None:
@@ -151,8 +153,9 @@ def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
         )
     if tensor.dtype != like.dtype and autocast_dtype(like) is None:
         raise InputError(
-            f"{name} has type {tensor.dtype}, expected {like.dtype}, which the weights have; "
-            f"convert it by .to({like.dtype}) or the module by .to({tensor.dtype})"
+            f"{name}: RNN input dtype ({tensor.dtype}) does not match weight dtype "
+            f"({like.dtype}). Convert input: input.to({like.dtype}), or convert model: "
+            f"model.to({tensor.dtype})"
         )
 
 

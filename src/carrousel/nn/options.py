@@ -74,9 +74,9 @@ def cell_name(cell: object) -> str:
 def check_size(name: str, value: object) -> int:
     """Return a size of at least 1, or raise what torch's users expect."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise OptionTypeError(
-            f"{name} is {value!r} of type {type(value).__name__}, expected an int of at least 1"
-        )
+        raise OptionTypeError(f"{name} should be of type int, got: {_typed(value)}")
+    if value <= 0:  # pyright: ignore[reportOperatorIssue]  Integral knows no order
+        raise SettingError(f"{name} must be greater than zero, but it is {value}")
     return check_int(name, int(value), minimum=1)
 
 
@@ -84,9 +84,13 @@ def check_flag(name: str, value: object) -> bool:
     """Return True or False, or raise for anything that merely resembles them."""
     if not isinstance(value, bool):
         raise OptionTypeError(
-            f"{name} is {value!r} of type {type(value).__name__}, expected True or False"
+            f"{name} should be of type bool, got: {_typed(value)}; write True or False"
         )
     return value
+
+
+def _typed(value: object) -> str:
+    return f"{type(value).__name__} ({value!r})"
 
 
 def check_share(name: str, value: object, *, below_one: bool = False) -> float:

@@ -1,0 +1,233 @@
+"""PyTorch's own inputs for recurrent modules, and the generic checks it puts modules to.
+
+The inputs come with torch itself, as ``torch.testing._internal.common_modules.module_db``.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest", reason="torch's own test tools need it")
+
+from torch.testing._internal.common_modules import module_db  # noqa: E402
+
+from carrousel import nn  # noqa: E402
+from carrousel.shapes import CarrouselError  # noqa: E402
+from nn_modules import close, flat  # noqa: E402
+
+NAMES = ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
+INFOS = {
+    info.module_cls.__name__: info
+    for info in module_db
+    if info.module_cls in [getattr(torch.nn, name) for name in NAMES]
+}
+f64 = torch.float64
+
+
+def samples(
+    name: str, training: bool, *, requires_grad: bool = False, errors: bool = False
+) -> list[Any]:
+    """What torch feeds a module of this name."""
+    torch.manual_seed(0)
+    info = INFOS[name]
+    function = info.module_error_inputs_func if errors else info.module_inputs_func
+    return list(
+        function(info, device="cpu", dtype=f64, requires_grad=requires_grad, training=training)
+    )
+
+
+def made(name: str, sample: Any, training: bool = True, **factory: Any) -> Any:
+    given = sample.constructor_input
+    torch.manual_seed(1)
+    module = getattr(nn, name)(*given.args, **{**given.kwargs, **factory})
+    return module.to(f64).train(training) if not factory else module.train(training)
+
+
+def each(name: str, training: bool, **more: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Our module, the arguments of a call, and the sample."""
+    for sample in samples(name, training, **more):
+        call = sample.forward_input
+        yield made(name, sample, training), call.args, call.kwargs, sample
+
+
+pytestmark = [
+    pytest.mark.parametrize("name", NAMES),
+    pytest.mark.parametrize("training", [True, False], ids=["train", "eval"]),
+]
+
+
+def test_torch_has_inputs(name, training):
+    assert len(samples(name, training)) >= 2
+    assert len(samples(name, training, errors=True)) >= 4
+
+
+def test_forward_and_reference(name, training):
+    for module, args, kwargs, sample in each(name, training):
+        ours = module(*args, **kwargs)
+        given = sample.constructor_input
+        theirs = getattr(torch.nn, name)(*given.args, **given.kwargs).to(f64).train(training)
+        theirs.load_state_dict(module.state_dict())
+        close(ours, theirs(*args, **kwargs))
+        if sample.reference_fn is not None:
+            close(ours, sample.reference_fn(module, *args, **kwargs))
+
+
+def test_repr_says_how_to_build(name, training):
+    for module, _, _, _ in each(name, training):
+        text = repr(module)
+        again = eval(text.replace("=relu", "='relu'"), vars(nn))
+        assert repr(again) == text
+        assert str(module) == text
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, f64, torch.bfloat16])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_factory_arguments(name, training, device, dtype):
+    for sample in samples(name, training):
+        module = made(name, sample, training, device=device, dtype=dtype)
+        assert {p.dtype for p in module.parameters()} == {dtype}
+        assert {p.device.type for p in module.parameters()} == {device}
+
+
+def test_grad(name, training):
+    """Between them the two modes see every sample."""
+    for module, args, kwargs, _ in list(each(name, training, requires_grad=True))[training::2]:
+        check_gradients(torch.autograd.gradcheck, module, args, kwargs)
+
+
+def test_gradgrad(name, training):
+    """The last samples are the richest; all of them would take minutes."""
+    for module, args, kwargs, _ in list(each(name, training, requires_grad=True))[-1 - training :][
+        :1
+    ]:
+        check_gradients(torch.autograd.gradgradcheck, module, args, kwargs)
+
+
+def check_gradients(check: Any, module: Any, args: Any, kwargs: Any) -> None:
+    """By inputs and by all parameters, in torch's fast mode: projected by random vectors."""
+    inputs, weights = flat(args), dict(module.named_parameters())
+
+    def call(*leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        given = iter(leaves)
+        refilled = refill(args, given)
+        named = dict(zip(weights, given, strict=True))
+        return tuple(flat(torch.func.functional_call(module, named, refilled, kwargs)))
+
+    assert check(call, (*inputs, *weights.values()), fast_mode=True)
+
+
+def refill(nest: Any, leaves: Iterator[torch.Tensor]) -> Any:
+    """A nest of tuples with other tensors in their places."""
+    if isinstance(nest, torch.Tensor):
+        return next(leaves)
+    return tuple(refill(one, leaves) for one in nest)
+
+
+def test_non_contiguous_tensors(name, training):
+    for module, args, kwargs, _ in each(name, training):
+        results = []
+        for spread in (False, True):
+            leaves = [scattered(t) if spread else t.clone() for t in flat(args)]
+            for leaf in leaves:
+                leaf.requires_grad_()
+            outputs = flat(module(*refill(args, iter(leaves)), **kwargs))
+            seeds = [torch.ones_like(out) for out in outputs]
+            if spread:
+                seeds = [scattered(seed) for seed in seeds]
+            wanted = [*leaves, *module.parameters()]
+            results.append((outputs, torch.autograd.grad(outputs, wanted, seeds)))
+        close(*results)
+
+
+def scattered(tensor: torch.Tensor) -> torch.Tensor:
+    """The same values with gaps between them in memory."""
+    spread = torch.stack([tensor, torch.full_like(tensor, torch.nan)], dim=-1)[..., 0]
+    assert tensor.numel() < 2 or not spread.is_contiguous()
+    return spread.detach()
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda module: pickle.loads(pickle.dumps(module)),
+        lambda module: through_file(module, weights_only=False),
+    ],
+    ids=["deepcopy", "pickle", "torch.save"],
+)
+def test_copies_compute_the_same(name, training, copied):
+    for module, args, kwargs, _ in each(name, training):
+        other = copied(module)
+        assert other.training == training
+        assert repr(other) == repr(module)
+        close(module(*args, **kwargs), other(*args, **kwargs))
+        assert not set(map(id, module.parameters())) & set(map(id, other.parameters()))
+
+
+def test_state_dictionaries_go_through_files(name, training):
+    for module, args, kwargs, sample in each(name, training):
+        other = made(name, sample, training)
+        with torch.no_grad():
+            for weight in other.parameters():
+                weight.zero_()
+        other.load_state_dict(through_file(module.state_dict(), weights_only=True))
+        close(module(*args, **kwargs), other(*args, **kwargs))
+
+
+def through_file(what: Any, *, weights_only: bool) -> Any:
+    file = io.BytesIO()
+    torch.save(what, file)
+    file.seek(0)
+    return torch.load(file, weights_only=weights_only)
+
+
+def test_memory_format_changes_nothing(name, training):
+    for module, args, kwargs, _ in each(name, training):
+        before = module(*args, **kwargs)
+        module.to(memory_format=torch.preserve_format)
+        close(before, module(*args, **kwargs))
+
+
+def test_train_and_eval_agree_without_noise(name, training):
+    for module, args, kwargs, _ in each(name, training):
+        close(module(*args, **kwargs), module.train(not training)(*args, **kwargs))
+
+
+def test_conversions(name, training):
+    for module, args, kwargs, _ in each(name, training):
+        before = module(*args, **kwargs)
+        there = copy.deepcopy(module).to("meta")
+        assert {p.device.type for p in there.parameters()} == {"meta"}
+        out = there(*refill(args, (t.to("meta") for t in flat(args))), **kwargs)
+        assert [o.shape for o in flat(out)] == [o.shape for o in flat(before)]
+        back = there.to_empty(device="cpu")
+        back.load_state_dict(module.state_dict())
+        close(before, back(*args, **kwargs))
+        small = module.float()(*refill(args, (t.float() for t in flat(args))), **kwargs)
+        torch.testing.assert_close(flat(small), [o.float() for o in flat(before)])
+
+
+def test_errors_are_torchs_and_ours(name, training):
+    """Types and words that torch asks for; ours are sharper where a cell's bias is no bool."""
+    for wrong in samples(name, training, errors=True):
+        sample = wrong.module_error_input
+        if name.endswith("Cell") and isinstance(sample.constructor_input.args[-1], str):
+            with pytest.raises(TypeError, match="bias should be of type bool"):
+                made(name, sample, training)
+            continue
+        with pytest.raises(wrong.error_type, match=wrong.error_regex) as caught:
+            build_and_call(name, sample, training)
+        assert isinstance(caught.value, CarrouselError)
+
+
+def build_and_call(name: str, sample: Any, training: bool) -> None:
+    module, call = made(name, sample, training, dtype=f64), sample.forward_input
+    if call is not None:
+        module(*call.args, **call.kwargs)
