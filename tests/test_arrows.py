@@ -120,6 +120,7 @@ OUTSIDE = {
     "safetensors": ("nn*",),
     "sympy": ("nn.equations*",),
     "numba": ("nn.equations*",),
+    "llvmlite": ("nn.equations*",),
     "sklearn": ("estimators*",),
     "river": ("online*",),
     "matplotlib": ("insight*", "experiments.survival_plot"),

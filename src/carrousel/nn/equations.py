@@ -108,7 +108,15 @@ mean 'sigmoid'?
 
     @property
     def name(self) -> str:
-        """The name under which layers know the cell: ``user:`` and what tells it from others."""
+        """The name it was given."""
+        return self._title
+
+    @property
+    def recurrence_name(self) -> str:
+        """The name under which layers know it: ``user:``, the name, and what tells it from others.
+
+        Equal equations have equal names in every process.
+        """
         return self._name
 
     @property

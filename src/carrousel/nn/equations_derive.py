@@ -85,7 +85,7 @@ DERIVATIVES: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "sin": lambda helper, v, x: (helper("cos", x),),
     "cos": lambda helper, v, x: (-helper("sin", x),),
     "abs": lambda helper, v, x: (2 * helper("share", x, sympy.S.Zero) - 1,),
-    "relu": lambda helper, v, x: (helper("mask_lt", sympy.S.Zero, x),),
+    "relu": lambda helper, v, x: (helper("mask_lt", sympy.S.Zero, v),),
     "max": _of_max,
     "min": _of_min,
     **{f"where_{name}": _of_choice(name) for name in ("lt", "le", "eq", "ne")},
