@@ -8,12 +8,13 @@ from torch.autograd import forward_ad
 from torch.nn.functional import layer_norm, linear
 
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
-from carrousel.contracts.recurrence import NORM_EPSILON
-from carrousel.kernels import autograd_ops
+from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON
 from carrousel.kernels.autograd_layer import LayerInputs as LayerInputs
 from carrousel.kernels.autograd_layer import LayerOptions as LayerOptions
 from carrousel.kernels.autograd_layer import LayerResult as LayerResult
+from carrousel.kernels.autograd_ops import run_forward
 from carrousel.kernels.autograd_plain import plain_layer as plain_layer
+from carrousel.kernels.autograd_vmap import TENSORS
 from carrousel.kernels.sequence import is_compiled
 
 _HALVES = (torch.bfloat16, torch.float16)
@@ -40,6 +41,7 @@ def _fits(
     return (
         inputs.x.device.type == "cpu"
         and forward_ad._current_level < 0  # the operations have no forward-mode derivative
+        and not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active())
         and not (options.record and recurrence.cell not in CELLS)
         and is_compiled(recurrence, str(dtype).removeprefix("torch."))
     )
@@ -52,13 +54,17 @@ def _cast(inputs: LayerInputs, dtype: torch.dtype) -> LayerInputs:
 
 
 def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    if inputs.ln_ih is not None:
-        x = layer_norm(linear(inputs.x, inputs.w_ih), (recurrence.n_net_inputs,), eps=NORM_EPSILON)
-        inputs = inputs._replace(x=x * inputs.ln_ih, w_ih=inputs.w_ih.new_empty(0), ln_ih=None)
+    if recurrence.layer_norm:
+        x, size = inputs.x, (recurrence.n_net_inputs,)
+        if inputs.flags is not None:  # an error of zero must not meet what padding may hold
+            x = torch.where((inputs.flags & ACTIVE).bool().unsqueeze(2), x, 0.0)
+        x = layer_norm(linear(x, inputs.w_ih), size, inputs.ln_ih, eps=NORM_EPSILON)
+        inputs = inputs._replace(x=x, w_ih=inputs.w_ih.new_empty(0), ln_ih=None)
+    inputs = _complete(inputs, recurrence)
     tape = options.record or (torch.is_grad_enabled() and _learns(inputs))
     tensors = inputs._asdict()
-    found = torch.ops.carrousel.sequence_forward(
-        *(tensors[name] for name in autograd_ops.TENSORS),
+    found = run_forward(
+        *(tensors[name] for name in TENSORS),
         recurrence.key,
         options.reverse,
         gradient_cut(options.gradient),
@@ -69,6 +75,18 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
     )
     out, h, s, states, gates = found[:5]
     return LayerResult(out, h, s, *((states, gates) if options.record else ()))
+
+
+def _complete(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
+    """Neutral values for parameters that did not come and that the kernel cannot do without."""
+    M, kind, missing = recurrence.units, recurrence.kind, {}
+    if recurrence.layer_norm and inputs.ln_hh is None:
+        missing["ln_hh"] = inputs.x.new_ones(recurrence.n_net_inputs)
+    if recurrence.layer_norm and kind.state_norm and inputs.ln_c is None:
+        missing["ln_c"] = torch.stack((inputs.x.new_ones(M), inputs.x.new_zeros(M)))
+    if kind.unit_parameters and inputs.unit is None:
+        missing["unit"] = inputs.x.new_zeros(len(kind.unit_parameters), M)
+    return inputs._replace(**missing)
 
 
 def _learns(inputs: LayerInputs) -> bool:

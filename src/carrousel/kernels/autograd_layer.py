@@ -16,7 +16,8 @@ class LayerInputs(NamedTuple):
     shift), ``fresh_h [K]``, ``fresh_s [S M]`` (zero where None), ``flags [T, B]`` uint8 (bits
     ``ACTIVE`` and ``RESET``; None: all active, none reset), ``keep_h [T, B, K]``,
     ``keep_s [T, B, S M]`` uint8 (1: zoneout keeps the value of the step before), ``drop [B, K]``
-    (recurrent dropout: 0 or ``1 / (1 - p)``).
+    (recurrent dropout: 0 or ``1 / (1 - p)``). With a ``w_ih`` of no elements, ``x [T, B, N]`` is
+    ``LN(w_ih x)`` already.
     """
 
     x: Tensor
@@ -36,6 +37,11 @@ class LayerInputs(NamedTuple):
     flags: Tensor | None = None
     keep_h: Tensor | None = None
     keep_s: Tensor | None = None
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether ``x`` holds products with ``w_ih`` already."""
+        return self.w_ih.numel() == 0 and self.x.shape[2] == self.w_hh.shape[0]
 
 
 class LayerOptions(NamedTuple):

@@ -237,7 +237,7 @@ class _Forward(_Way):
         """``w_ih x``, where the kernel will put the gates if it can."""
         i, N = self.inputs, self.R.n_net_inputs
         x = i.x[window.start : window.stop]
-        if i.w_ih.numel() == 0 and i.x.shape[2] == N:
+        if i.is_projected:
             return x
         if into is None:
             if self.scratch is None or len(self.scratch) < len(window):
@@ -313,7 +313,7 @@ class _Backward(_Way):
             entering = number == 0
             part = slice(a - offset, b - offset)
             d_x = self.errors[:n]
-            if not self.inputs.w_ih.numel() and self.grads.x.numel():
+            if self.inputs.is_projected and self.grads.x.numel():
                 d_x = self.grads.x[a:b]
             d_r = None if self.own_errors is None else self.own_errors[:n]
             projected = None if self.projected is None else self.projected[:n]
@@ -346,7 +346,7 @@ class _Backward(_Way):
     ) -> None:
         g, i, N = self.grads, self.inputs, self.R.n_net_inputs
         a, b = window.start, window.stop
-        if i.w_ih.numel():
+        if not i.is_projected:
             if g.x.numel():
                 into = g.x[a:b].view(-1, g.x.shape[2])
                 torch.mm(d_x.view(-1, N), i.w_ih, out=into)

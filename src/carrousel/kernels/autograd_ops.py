@@ -23,12 +23,16 @@ from carrousel.kernels.autograd_native import (
     tape_shapes,
 )
 from carrousel.kernels.autograd_plain import plain_layer
+from carrousel.kernels.autograd_vmap import (
+    SETTINGS_END,
+    TENSORS,
+    backward_by_samples,
+    forward_by_samples,
+)
 
 DIFFERENTIABLE = Gradients._fields
 """Inputs that have a gradient, in the order of the operations' arguments and results."""
 
-_OTHERS = ("drop", "flags", "keep_h", "keep_s")
-TENSORS = (*DIFFERENTIABLE, *_OTHERS)
 _TAPE = Tape._fields
 
 _TENSOR_ARGUMENTS = ", ".join(
@@ -48,13 +52,13 @@ torch.library.define(
     f"({', '.join(['Tensor'] * len(DIFFERENTIABLE))})",
 )
 
-_N = len(TENSORS)
-_S = _N + 6  # where settings end
+_COUNT = len(TENSORS)
+_OTHERS = TENSORS[len(DIFFERENTIABLE) :]
 
 
 def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, Call]:
-    tensors = dict(zip(TENSORS, arguments[:_N], strict=True))
-    key, reverse, cut, recompute, zone_h, zone_s = arguments[_N:_S]
+    tensors = dict(zip(TENSORS, arguments[:_COUNT], strict=True))
+    key, reverse, cut, recompute, zone_h, zone_s = arguments[_COUNT:SETTINGS_END]
     call = Call(Recurrence.parse(key), reverse, cut, recompute, zone_h, zone_s, tape)
     return LayerInputs(**tensors), call
 
@@ -68,20 +72,25 @@ def _dense(inputs: LayerInputs) -> LayerInputs:
 
 @torch.library.impl("carrousel::sequence_forward", "CPU")
 def _forward(*arguments: Any) -> Tape:
-    inputs, call = _unpack(arguments, arguments[_S])
+    inputs, call = _unpack(arguments, arguments[SETTINGS_END])
     return forward(_dense(inputs), call)
 
 
 @torch.library.register_fake("carrousel::sequence_forward")
 def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
-    inputs, call = _unpack(arguments, arguments[_S])
+    inputs, call = _unpack(arguments, arguments[SETTINGS_END])
     return tuple(inputs.x.new_empty(shape) for shape in tape_shapes(inputs, call).values())
 
 
 @torch.library.impl("carrousel::sequence_backward", "CPU")
 def _backward(*arguments: Any) -> Gradients:
-    tape = Tape(*(part.detach().contiguous() for part in arguments[_S : _S + len(_TAPE)]))
-    *errors, needs, samples = arguments[_S + len(_TAPE) :]
+    tape = Tape(
+        *(
+            part.detach().contiguous()
+            for part in arguments[SETTINGS_END : SETTINGS_END + len(_TAPE)]
+        )
+    )
+    *errors, needs, samples = arguments[SETTINGS_END + len(_TAPE) :]
     inputs, call = _unpack(arguments, True)
     detached = tuple(None if e is None else e.detach() for e in errors)
     return backward(_dense(inputs), call, tape, detached, needs, samples)  # type: ignore[arg-type]
@@ -111,8 +120,8 @@ def _backward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*output[4:])
-    ctx.settings = inputs[_N:_S]
-    ctx.save_for_backward(*inputs[:_N], *output)
+    ctx.settings = inputs[_COUNT:SETTINGS_END]
+    ctx.save_for_backward(*inputs[:_COUNT], *output)
 
 
 def _first(ctx: Any, d_out: Any, d_h: Any, d_s: Any, d_states: Any, *_: Any) -> tuple[Any, ...]:
@@ -120,8 +129,8 @@ def _first(ctx: Any, d_out: Any, d_h: Any, d_s: Any, d_states: Any, *_: Any) -> 
     needs = sum(1 << bit for bit in range(len(DIFFERENTIABLE)) if ctx.needs_input_grad[bit])
     if d_states is not None and d_states.numel() == 0:
         d_states = None
-    errors = torch.ops.carrousel.sequence_backward(
-        *saved[:_N], *ctx.settings, *saved[_N:], d_out, d_h, d_s, d_states, needs, 0
+    errors = run_backward(
+        *saved[:_COUNT], *ctx.settings, *saved[_COUNT:], d_out, d_h, d_s, d_states, needs, 0
     )
     shaped = _shaped(errors, saved, ctx.needs_input_grad)
     return (*shaped, *[None] * (len(_OTHERS) + 7))
@@ -146,17 +155,20 @@ torch.library.register_autograd("carrousel::sequence_forward", _first, setup_con
 
 def _remember_errors(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
-    ctx.settings = inputs[_N:_S]
-    tape, (*errors, needs, _) = inputs[_S : _S + len(_TAPE)], inputs[_S + len(_TAPE) :]
+    ctx.settings = inputs[_COUNT:SETTINGS_END]
+    tape, (*errors, needs, _) = (
+        inputs[SETTINGS_END : SETTINGS_END + len(_TAPE)],
+        inputs[SETTINGS_END + len(_TAPE) :],
+    )
     ctx.needs = needs
     ctx.with_states = tape[3].shape[0] == inputs[0].shape[0]
-    ctx.save_for_backward(*inputs[:_N], *errors)
+    ctx.save_for_backward(*inputs[:_COUNT], *errors)
 
 
 def _second(ctx: Any, *dd: Tensor | None) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
-    values, errors = saved[: len(DIFFERENTIABLE)], saved[_N:]
-    others = dict(zip(_OTHERS, saved[len(DIFFERENTIABLE) : _N], strict=True))
+    values, errors = saved[: len(DIFFERENTIABLE)], saved[_COUNT:]
+    others = dict(zip(_OTHERS, saved[len(DIFFERENTIABLE) : _COUNT], strict=True))
     variables = [v for v in values if v is not None]
     given = [e for e in errors if e is not None]
     wanted = [bit for bit, v in enumerate(values) if v is not None and ctx.needs >> bit & 1]
@@ -210,3 +222,60 @@ def _plain(
 torch.library.register_autograd(
     "carrousel::sequence_backward", _second, setup_context=_remember_errors
 )
+
+
+# --- under torch.func ----------------------------------------------------------------------------
+
+
+def run_forward(*arguments: Any) -> Tape:
+    """``carrousel::sequence_forward``, under ``torch.func``'s transforms too."""
+    if torch._C._are_functorch_transforms_active():
+        return Tape(*_ForwardFunction.apply(*arguments))  # type: ignore[misc]
+    return Tape(*torch.ops.carrousel.sequence_forward(*arguments))
+
+
+def run_backward(*arguments: Any) -> Gradients:
+    """``carrousel::sequence_backward``, under ``torch.func``'s transforms too."""
+    if torch._C._are_functorch_transforms_active():
+        return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]
+    return Gradients(*torch.ops.carrousel.sequence_backward(*arguments))
+
+
+class _ForwardFunction(torch.autograd.Function):
+    """Operations of torch.library are opaque to ``torch.func.grad``; functions are not."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(run_forward(*arguments))
+
+    setup_context = staticmethod(_remember)
+    backward = staticmethod(_first)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
+        return forward_by_samples(run_forward, info.batch_size, dims, arguments)
+
+
+class _BackwardFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(run_backward(*arguments))
+
+    setup_context = staticmethod(_remember_errors)
+    backward = staticmethod(_second)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
+        return backward_by_samples(run_backward, info.batch_size, dims, arguments)
+
+
+@torch.library.register_vmap("carrousel::sequence_forward")
+def _forward_vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
+    op = torch.ops.carrousel.sequence_forward
+    return forward_by_samples(op, info.batch_size, dims, arguments)
+
+
+@torch.library.register_vmap("carrousel::sequence_backward")
+def _backward_vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
+    op = torch.ops.carrousel.sequence_backward
+    return backward_by_samples(op, info.batch_size, dims, arguments)

@@ -93,7 +93,8 @@ def _segment(
         flags = inputs.flags[begin:end].unsqueeze(-1)
         active, reset = (flags & ACTIVE) != 0, (flags & RESET) != 0
         x = torch.where(active, x, zero)  # whatever padding holds, even NaN, stays outside
-    x = _norm(linear(x, inputs.w_ih), recurrence, inputs.ln_ih)
+    if not inputs.is_projected:
+        x = _norm(linear(x, inputs.w_ih), recurrence, inputs.ln_ih)
     x = x if inputs.bias is None else x + inputs.bias
     rows: Rows = []
     for number, t in enumerate(order, start):
