@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
+from carrousel.nn.equations import Equations
 from carrousel.nn.gru import GRU
 from carrousel.nn.lstm import LSTM
 from carrousel.nn.options import CellObject
@@ -58,45 +62,39 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
             "save the state_dict() of anything else by torch.save"
         )
     settings = module.settings()
-    if isinstance(settings.get("cell"), CellObject):
-        settings["cell"] = module.recurrence.cell
+    if "cell" in settings:
+        settings["cell"] = _written_cell(settings["cell"])
+    tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
     header = {"format": FORMAT, "class": name, "settings": settings}
-    tensors = {name: t.detach().contiguous() for name, t in module.state_dict().items()}
+    header["crc32"] = checksum(header, tensors)
     _write(Path(path), _safetensors().save(tensors, {KEY: json.dumps(header)}))
 
 
-def load(
-    path: str | os.PathLike[str], *, device: Any = None, cell: CellObject | None = None
-) -> Any:
+def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
     """Read a module that :func:`save` wrote. No code in the file is ever run.
 
     Args:
         path: the file.
         device: where the module goes; None: the CPU.
-        cell: the ``carrousel.nn.Equations`` of a module that has a cell of its own; not needed
-            where they have been written down in this process already.
 
     Returns:
-        A module of the class, settings, type and weights of the one saved.
+        A module of the class, settings, type and weights of the one saved; a cell of one's own is
+        derived anew from its equations, which the file holds.
 
     Raises:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
         FileNotFoundError: there is no such file.
-        SettingError: ``cell`` is not the one the file names.
+        MissingExtraError: what the file needs is not installed.
     """
     data = Path(path).read_bytes()
     header = _header(path, data)
     kind, settings = KINDS[header["class"]], dict(header["settings"])
-    if cell is not None:
-        if settings.get("cell") != cell.recurrence_name:
-            raise SettingError(
-                f"cell is {cell.recurrence_name!r}, but {path} has cell {settings.get('cell')!r}"
-            )
-        settings["cell"] = cell
     try:
         tensors = _safetensors().load(data)
     except Exception as error:  # whatever the format's reader says of a damaged file
         raise CheckpointError(f"{path} is damaged: {error}") from error
+    if header.get("crc32") != checksum(header, tensors):
+        raise CheckpointError(f"{path} is damaged: its contents have another checksum")
     dtypes = {tensor.dtype for tensor in tensors.values()}
     if len(dtypes) != 1 or not next(iter(dtypes)).is_floating_point:
         raise CheckpointError(f"{path} holds weights of types {dtypes}, expected one float type")
@@ -104,13 +102,39 @@ def load(
         # Without storage of its own, a module of any size is cheap until its weights have come.
         if check_int("num_layers", settings.get("num_layers", 1), minimum=1) > len(tensors):
             raise SettingError(f"num_layers is more than the {len(tensors)} tensors it has")
+        if isinstance(settings.get("cell"), dict):
+            settings["cell"] = Equations(**settings["cell"])
         module = kind(**settings, dtype=dtypes.pop(), device="meta")
         module.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
-    except LookupError:
-        raise  # a user's cell that nobody has described says best itself what is missing
+    except MissingExtraError:
+        raise
     except (CarrouselError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path} contradicts itself: {error}") from error
     return module.to(device)
+
+
+def checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> int:
+    """CRC-32 of a header, less its checksum, and of all weights, by name."""
+    told = {key: value for key, value in header.items() if key != "crc32"}
+    check = zlib.crc32(json.dumps(told).encode())
+    for name in sorted(tensors):
+        values = tensors[name].contiguous().flatten().view(torch.uint8).numpy()
+        check = zlib.crc32(values.data, check)
+    return check
+
+
+def _written_cell(cell: str | CellObject) -> str | dict[str, Any]:
+    """A cell as the header holds it: its name, or the equations it can be derived from again."""
+    if isinstance(cell, Equations):
+        kind = cell.kind
+        return {
+            "name": cell.name,
+            "net_inputs": kind.net_inputs,
+            "equations": cell.equations,
+            "states": kind.states,
+            "unit_parameters": kind.unit_parameters,
+        }
+    return cell if isinstance(cell, str) else cell.recurrence_name
 
 
 def _header(path: object, data: bytes) -> dict[str, Any]:

@@ -1,0 +1,230 @@
+"""Files of modules: what comes back, what is refused, and what a crash leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import pytest
+
+torch = pytest.importorskip("torch")
+safetensors = pytest.importorskip("safetensors.torch")
+
+from carrousel import nn  # noqa: E402
+from carrousel.nn.checkpoint import checksum  # noqa: E402
+from carrousel.shapes import SettingError  # noqa: E402
+from nn_modules import close  # noqa: E402
+
+MODULES = {
+    "LSTM": lambda: nn.LSTM(2, 3, 2, bidirectional=True, zoneout=(0.1, 0.2), forget_bias=1.0),
+    "1997": lambda: nn.LSTM(
+        2, 4, cell="lstm97", block_size=2, gate_sources=True, dtype=torch.float64
+    ),
+    "rich": lambda: nn.LSTM(
+        2,
+        3,
+        cell="peephole",
+        layer_norm=True,
+        initial_state="learned",
+        gradient="tbptt:5",
+        recompute="auto",
+        batch_first=True,
+        bias=False,
+        proj_size=2,
+        dtype=torch.bfloat16,
+    ),
+    "GRU": lambda: nn.GRU(2, 3, 2, dropout=0.5, zoneout=0.25, recurrent_dropout=0.1),
+    "RNN": lambda: nn.RNN(2, 3, nonlinearity="relu"),
+    "LSTMCell": lambda: nn.LSTMCell(2, 3, cell="coupled", forget_bias=1.0),
+    "GRUCell": lambda: nn.GRUCell(2, 3, layer_norm=True),
+    "RNNCell": lambda: nn.RNNCell(2, 3, nonlinearity="relu", bias=False),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_saved_comes_back(name, tmp_path):
+    module, path = MODULES[name](), tmp_path / "module.safetensors"
+    nn.save(module, path)
+    before = torch.get_rng_state()
+    again = nn.load(path)
+    assert torch.equal(before, torch.get_rng_state())
+    assert type(again) is type(module)
+    assert repr(again) == repr(module)
+    assert again.settings() == module.settings()
+    for key, weight in module.state_dict().items():
+        other = again.state_dict()[key]
+        assert torch.equal(weight, other)
+        assert weight.dtype == other.dtype
+    assert all(weight.requires_grad for weight in again.parameters())
+    assert list(again.state_dict()) == list(module.state_dict())
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_it_computes_and_learns_again(tmp_path):
+    module = nn.LSTM(2, 3, dtype=torch.float64)
+    nn.save(module, tmp_path / "a")
+    again = nn.load(tmp_path / "a")
+    x = torch.randn(4, 2, 2, dtype=torch.float64)
+    close(module(x), again(x))
+    again(x)[0].sum().backward()
+    torch.optim.SGD(again.parameters(), 0.1).step()
+
+
+def test_a_cell_of_ones_own_comes_back_with_its_equations(tmp_path):
+    pytest.importorskip("sympy")
+    cell = nn.Equations(
+        "leak",
+        net_inputs=("i", "z"),
+        states=("c",),
+        unit_parameters=("p",),
+        equations="i = sigmoid(i)\nc = p * c_prev + i * tanh(z)\nh = tanh(c)",
+    )
+    module = nn.LSTM(2, 3, cell=cell)
+    nn.save(module, tmp_path / "own")
+    again = nn.load(tmp_path / "own")
+    assert again.cell == cell
+    assert again.cell is not cell
+    x = torch.randn(4, 2, 2)
+    close(module(x), again(x))
+
+
+def test_other_tools_read_the_weights(tmp_path):
+    module, theirs = nn.LSTM(2, 3), torch.nn.LSTM(2, 3)
+    nn.save(module, tmp_path / "a")
+    theirs.load_state_dict(safetensors.load_file(tmp_path / "a"))
+    x = torch.randn(4, 2, 2)
+    close(module(x), theirs(x))
+
+
+def test_modules_of_others_are_refused(tmp_path):
+    class Mine(nn.LSTM):
+        pass
+
+    for module in (torch.nn.LSTM(2, 3), Mine(2, 3), torch.nn.Linear(2, 3)):
+        with pytest.raises(SettingError, match=f"module is a {type(module).__name__}, expected"):
+            nn.save(module, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def saved(tmp_path, **changes) -> bytes:
+    nn.save(nn.LSTM(2, 3), tmp_path / "good")
+    data = (tmp_path / "good").read_bytes()
+    tensors = safetensors.load(data)
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["carrousel.nn"])
+    header |= changes
+    header["crc32"] = checksum(header, tensors)
+    return safetensors.save(tensors, {"carrousel.nn": json.dumps(header)})
+
+
+BAD_HEADERS = {
+    "newer": ({"format": 2}, "format 2, expected 1; update carrousel"),
+    "class": ({"class": "Linear"}, "holds a 'Linear', expected one of LSTM"),
+    "settings": ({"settings": [1]}, "holds a 'LSTM', expected"),
+    "shape": (
+        {"settings": {"input_size": 2, "hidden_size": 4}},
+        r"contradicts itself: (?s:.*)size mismatch",
+    ),
+    "missing": ({"settings": {"input_size": 2}}, "contradicts itself: .*hidden_size"),
+    "unknown": (
+        {"settings": {"input_size": 2, "hidden_size": 3, "evil": 1}},
+        "contradicts itself: .*evil",
+    ),
+    "choice": (
+        {"settings": {"input_size": 2, "hidden_size": 3, "cell": "user:nobody"}},
+        "contradicts itself: .*user:nobody",
+    ),
+    "huge": (
+        {"settings": {"input_size": 2**60, "hidden_size": 2**20}},
+        "contradicts itself",
+    ),
+    "deep": (
+        {"settings": {"input_size": 2, "hidden_size": 3, "num_layers": 10**12}},
+        "contradicts itself: num_layers is more than the 4 tensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEADERS)
+def test_files_that_contradict_themselves(name, tmp_path):
+    changes, message = BAD_HEADERS[name]
+    (tmp_path / "bad").write_bytes(saved(tmp_path, **changes))
+    with pytest.raises(nn.CheckpointError, match=message):
+        nn.load(tmp_path / "bad")
+
+
+def test_the_header_the_tests_change_is_a_good_one(tmp_path):
+    (tmp_path / "same").write_bytes(saved(tmp_path))
+    assert repr(nn.load(tmp_path / "same")) == "LSTM(2, 3)"
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.abort, ()
+
+
+FOREIGN = {
+    "empty": b"",
+    "text": b"not a checkpoint, but long enough to look like one",
+    "pickle": pickle.dumps(Bomb()),
+    "safetensors": safetensors.save({"a": torch.zeros(2)}),
+    "zip": b"PK\x03\x04" + bytes(100),
+    "zeros": bytes(1000),
+    "nested": (lambda text: len(text).to_bytes(8, "little") + text)(b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_files(name, tmp_path):
+    (tmp_path / "bad").write_bytes(FOREIGN[name])
+    with pytest.raises(nn.CheckpointError, match=r"bad was not written by carrousel\.nn\.save"):
+        nn.load(tmp_path / "bad")
+
+
+def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path):
+    """What loads in spite of damage, in padding say, is the module that was saved."""
+    module, bad = nn.LSTM(1, 1), tmp_path / "bad"
+    nn.save(module, tmp_path / "good")
+    data = (tmp_path / "good").read_bytes()
+    for length in range(0, len(data), 7):
+        bad.write_bytes(data[:length])
+        with pytest.raises(nn.CheckpointError):
+            nn.load(bad)
+    refused = 0
+    for place in range(len(data)):
+        bad.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
+        try:
+            again = nn.load(bad)
+        except nn.CheckpointError:
+            refused += 1
+            continue
+        close(tuple(again.parameters()), tuple(module.parameters()))
+        assert again.settings() == module.settings()
+    assert refused > 0.9 * len(data)
+
+
+def test_a_missing_file_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        nn.load(tmp_path / "nothing")
+
+
+def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "module"
+    nn.save(nn.LSTM(2, 3), path)
+    old = path.read_bytes()
+
+    def crash(handle):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", crash)
+    with pytest.raises(KeyboardInterrupt):
+        nn.save(nn.LSTM(2, 4), path)
+    assert path.read_bytes() == old
+    assert [entry.name for entry in tmp_path.iterdir()] == ["module"]
+
+
+def test_rights_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "other").write_bytes(b"")
+    nn.save(nn.LSTM(2, 3), tmp_path / "module")
+    assert (tmp_path / "module").stat().st_mode == (tmp_path / "other").stat().st_mode
