@@ -24,3 +24,19 @@ from carrousel.nn.memory import MemoryPlan as MemoryPlan
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.rnn import RNN as RNN
 from carrousel.nn.weights import LayerWeights as LayerWeights
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "CheckpointError",
+    "Equations",
+    "GRUCell",
+    "LSTMCell",
+    "LayerWeights",
+    "MemoryPlan",
+    "RNNCell",
+    "StepStates",
+    "load",
+    "save",
+]

@@ -1,0 +1,198 @@
+"""What the modules refuse: our exception, naming the argument, what came and what was expected."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from carrousel import nn  # noqa: E402
+from carrousel.shapes import CarrouselError, SettingError, ShapeError, UnknownNameError  # noqa: E402
+
+X = torch.zeros(4, 2, 3)
+H = torch.zeros(1, 2, 5)
+
+SETTINGS = [
+    ("LSTM", {"input_size": 0}, SettingError, "input_size must be greater than zero, but it is 0"),
+    ("LSTM", {"hidden_size": 2.5}, TypeError, r"hidden_size should be of type int, got: float"),
+    ("LSTM", {"hidden_size": True}, TypeError, r"hidden_size should be of type int, got: bool"),
+    ("GRU", {"num_layers": -1}, ValueError, "num_layers must be greater than zero, but it is -1"),
+    ("RNN", {"bias": None}, TypeError, r"bias should be of type bool, got: NoneType \(None\)"),
+    ("LSTM", {"dropout": 1.5}, ValueError, r"dropout is 1\.5, expected a probability from 0 to 1"),
+    ("LSTM", {"dropout": True}, ValueError, "dropout is True, expected a finite number"),
+    ("LSTM", {"proj_size": 5}, ValueError, "proj_size is 5, expected less than hidden_size"),
+    ("LSTM", {"proj_size": -1}, ValueError, "proj_size is -1, expected a whole number"),
+    ("GRU", {"proj_size": 2}, ValueError, "proj_size argument is only supported for LSTM"),
+    ("RNN", {"proj_size": 0}, ValueError, "proj_size argument is only supported for LSTM"),
+    ("RNN", {"nonlinearity": "tank"}, ValueError, "Unknown nonlinearity 'tank'; .*'tanh'"),
+    ("RNNCell", {"nonlinearity": 1}, UnknownNameError, "Unknown nonlinearity 1; expected one of"),
+    ("LSTM", {"cell": "lstm_97"}, UnknownNameError, "'lstm_97' is unknown; did you mean 'lstm97'"),
+    ("LSTM", {"cell": "gru"}, ValueError, r"'gru' is no LSTM cell; use carrousel\.nn\.GRU"),
+    ("LSTM", {"cell": 3}, TypeError, "cell is 3, expected one of 'lstm', .* or a carrousel.nn.Equ"),
+    ("LSTM", {"cell": "user:nobody"}, UnknownNameError, "user:nobody"),
+    ("LSTM", {"block_size": 5}, SettingError, "'lstm' has no block_size.* belong to .*'lstm97'"),
+    (
+        "LSTM",
+        {"cell": "lstm97", "block_size": 2},
+        SettingError,
+        "block_size is 2, .*divisor of.* 5",
+    ),
+    ("LSTM", {"gate_sources": True}, SettingError, "no block_size, .*gate_sources.*lstm97"),
+    (
+        "LSTM",
+        {"cell": "lstm97", "gate_sources": True, "proj_size": 2},
+        SettingError,
+        "'lstm97' takes no projection here; .*without gate_sources",
+    ),
+    ("LSTM", {"cell": "lstm97", "g_range": 0}, SettingError, "g_range is 0, .* above 0"),
+    ("LSTM", {"h_range": 2.0}, SettingError, "'lstm' has no .*h_range.*lstm97"),
+    ("LSTM", {"layer_norm": 1}, TypeError, "layer_norm should be of type bool, got: int"),
+    ("LSTM", {"zoneout": 2}, SettingError, "zoneout is 2, expected a probability from 0 to 1"),
+    ("LSTM", {"zoneout": (0.1,)}, SettingError, r"zoneout is \(0\.1,\), .*\(zone_h, zone_c\)"),
+    ("GRU", {"zoneout": (0.1, 0.2)}, SettingError, "'gru' has no state besides h; give one"),
+    ("LSTM", {"recurrent_dropout": 1.0}, SettingError, "probability from 0 below 1"),
+    ("LSTM", {"cell": "lstm97", "forget_bias": 1.0}, SettingError, "no forget gate; cells that"),
+    ("LSTM", {"forget_bias": 1.0, "bias": False}, SettingError, "bias is False; set bias=True"),
+    ("LSTM", {"forget_bias": float("nan")}, SettingError, "forget_bias is nan, expected a finite"),
+    ("LSTM", {"initial_state": "lerned"}, UnknownNameError, "did you mean 'learned'"),
+    ("LSTM", {"gradient": "tbptt"}, SettingError, "gradient is 'tbptt', expected 'bptt'"),
+    ("LSTM", {"gradient": 3}, SettingError, "gradient is 3, expected 'bptt'"),
+    ("LSTM", {"recompute": -1}, SettingError, "recompute is -1, expected a whole number"),
+    ("LSTM", {"recompute": "sqrt"}, UnknownNameError, "recompute 'sqrt' is unknown.*'auto'"),
+    ("LSTM", {"dtype": torch.int32}, TypeError, r"dtype is torch\.int32, expected a floating"),
+    ("GRUCell", {"dtype": "float32"}, TypeError, "dtype is 'float32', expected a floating"),
+    ("LSTM", {"device": "gpu"}, SettingError, "device is 'gpu', expected a torch device"),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "error", "message"), SETTINGS)
+def test_settings(name, settings, error, message):
+    with pytest.raises(CarrouselError, match=message) as caught:
+        getattr(nn, name)(**{"input_size": 3, "hidden_size": 5, **settings})
+    assert isinstance(caught.value, error)
+
+
+CALLS = [
+    ("LSTM", (X[..., :2],), {}, r"input has shape \(4, 2, 2\), .* the last of size 3"),
+    ("LSTM", (X[0, 0],), {}, r"input has shape \(3,\), expected \(T, B, I\), or \(T, I\)"),
+    ("GRU", (X[None],), {}, r"GRU: input has shape \(1, 4, 2, 3\)"),
+    ("LSTM", (X.double(),), {}, r"input dtype \(torch.float64\) does not match weight dtype"),
+    ("LSTM", (X.to("meta"),), {}, "input is on device meta, expected cpu, where the weights are"),
+    ("LSTM", (X.numpy(),), {}, "input is of type ndarray, expected a torch.Tensor"),
+    ("LSTM", (X[:0],), {}, "input has no steps, expected at least 1"),
+    ("LSTM", (X, H), {}, r"hx is a tensor of shape \(1, 2, 5\), expected a pair of tensors"),
+    ("LSTM", (X, (H,)), {}, "hx is a tuple of 1, expected a pair of tensors"),
+    ("LSTM", (X, (H, 3)), {}, r"hx\[1\] is of type int, expected a torch.Tensor"),
+    ("LSTM", (X, (H, H[:, :1])), {}, r"hx\[1\] has shape \(1, 1, 5\), .* = \(1, 2, 5\) whatever"),
+    ("LSTM", (X, (H.double(), H)), {}, r"hx\[0\]: RNN input dtype \(torch.float64\)"),
+    ("LSTM", (X[:, 0], (H, H)), {}, r"= \(1, 5\) because input is unbatched"),
+    ("GRU", (X, (H, H)), {}, "hx is a tuple of 2, expected a torch.Tensor"),
+    ("LSTM", (X,), {"lengths": [4]}, r"lengths has shape \(1,\), expected \(2,\): one for each"),
+    ("LSTM", (X,), {"lengths": [5, 1]}, "lengths holds 5, expected whole numbers from 0 to 4"),
+    ("LSTM", (X,), {"lengths": [4, -1]}, "lengths holds -1, expected whole numbers from 0 to 4"),
+    ("LSTM", (X,), {"lengths": [4.0, 1.0]}, r"lengths has type torch\.float32, expected whole"),
+    ("LSTM", (X,), {"lengths": [True, True]}, r"lengths has type torch\.bool, expected whole"),
+    ("LSTM", (X,), {"lengths": "42"}, "lengths is no tensor, array or list of numbers"),
+    ("LSTM", (X[:, 0],), {"lengths": [4]}, r"lengths came with unbatched input of shape \(4, 3\)"),
+    ("LSTM", (X,), {"resets": np.zeros((4, 2))}, r"resets has type torch\.float64, expected torch"),
+    (
+        "LSTM",
+        (X,),
+        {"resets": np.zeros((2, 4), bool)},
+        r"resets has shape \(2, 4\), expected \(T, B\) = \(4, 2\)",
+    ),
+    (
+        "LSTM",
+        (X[:, 0],),
+        {"resets": np.zeros((4, 1), bool)},
+        r"resets has shape \(4, 1\), expected \(T,\) = \(4,\)",
+    ),
+    ("GRUCell", (X[0], H), {}, "Expected hidden to be 1D or 2D, got 3D instead"),
+    ("GRUCell", (X[0], H[0, 0]), {}, r"hidden has shape \(5,\), expected \(B, width\)"),
+    ("LSTMCell", (X[0], H[0]), {}, "hx is a tensor of shape .*expected a pair"),
+    ("LSTMCell", (X[0], (H[0], 1)), {}, r"Expected hx\[1\] to be a torch.Tensor, got of type int"),
+    ("LSTMCell", (X,), {}, "Expected input to be 1D or 2D, got 3D instead"),
+    ("RNNCell", (X[0].half(),), {}, r"input dtype \(torch.float16\) does not match"),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "message"), CALLS)
+def test_calls(name, args, kwargs, message):
+    module = getattr(nn, name)(3, 5)
+    for error in (ShapeError, RuntimeError, ValueError):  # the last two are what torch raises
+        with pytest.raises(error, match=message):
+            module(*args, **kwargs)
+
+
+def test_batch_first_is_named_in_messages():
+    module = nn.LSTM(3, 5, batch_first=True)
+    with pytest.raises(ShapeError, match=r"expected \(B, T\) = \(2, 4\)"):
+        module(X.transpose(0, 1), resets=np.zeros((4, 2), bool))
+    with pytest.raises(ShapeError, match=r"expected \(B, T, I\)"):
+        module(X[0, 0])
+
+
+def test_padding_has_two_sides():
+    with pytest.raises(UnknownNameError, match="padding 'lef' is unknown; did you mean 'left'"):
+        nn.LSTM(3, 5)(X, lengths=[1, 2], padding="lef")
+
+
+def test_a_packed_batch_has_its_lengths_already():
+    packed = torch.nn.utils.rnn.pack_padded_sequence(X, [4, 2])
+    with pytest.raises(ShapeError, match="lengths came with a PackedSequence"):
+        nn.LSTM(3, 5)(packed, lengths=[4, 2])
+    with pytest.raises(ShapeError, match=r"input\.data has shape \(6, 3\), .* of size 2"):
+        nn.LSTM(2, 5)(packed)
+
+
+def test_layers_are_counted_from_zero():
+    with pytest.raises(SettingError, match="layer is 1 and direction 0, expected below 1 and 1"):
+        nn.LSTM(3, 5).layer_weights(1, 0)
+    with pytest.raises(SettingError, match="a cell has layer 0"):
+        nn.LSTMCell(3, 5).layer_weights(0, 1)
+
+
+SCRIPT = """
+import sys
+import carrousel
+assert not {{"torch", "carrousel.nn", "sympy", "numba"}} & set(sys.modules), "carrousel is slow"
+{block}
+try:
+    import carrousel.nn
+except ImportError as error:
+    print(type(error).__name__, error)
+else:
+    print(sorted({{"sympy", "numba", "onnx", "safetensors"}} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        (
+            "sys.modules['torch'] = None",
+            "MissingExtraError carrousel.nn needs torch, which is not installed; "
+            "pip install 'carrousel[torch]'",
+        ),
+        ("", "[]"),
+    ],
+    ids=["without torch", "with torch"],
+)
+def test_torch_is_imported_late_and_other_extras_later(block, said):
+    script = SCRIPT.format(block=block)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.stdout.strip() == said, run.stderr
+
+
+def test_public_names_agree():
+    visible = {
+        name
+        for name, value in vars(nn).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("carrousel.nn")
+    }
+    assert visible == set(nn.__all__)
+    assert len(nn.__all__) == len(set(nn.__all__))
