@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from carrousel.kernels.autograd_native import WINDOW_BYTES
+from carrousel.kernels.sequence import extra_width, gates_width, has_own_errors
 from carrousel.shapes import check_int
 
 if TYPE_CHECKING:
@@ -111,35 +113,28 @@ def _plan(
     module: Recurrent, T: int, B: int, ragged: bool, segment: int, budget: int | None
 ) -> MemoryPlan:
     recurrence, directions = module.recurrence, module.num_directions
+    N, K, S = recurrence.n_net_inputs, recurrence.n_sources, recurrence.n_states
     weights = [weight for layer in module.all_weights for weight in layer]
     size = weights[0].element_size()
-    N, K = recurrence.n_net_inputs, recurrence.n_sources
-    S, shown = recurrence.n_states, recurrence.n_outputs
-    every = module.num_layers * directions
     step = size * B  # bytes of one number for all sequences of the batch
-    kept = N + S
-    kept += N * recurrence.layer_norm
-    kept += recurrence.units * (recurrence.cell == "gru")
-    kept += recurrence.units * bool(recurrence.projection)
-    kept += K * bool(ragged or module.recurrent_dropout)
-    length = min(segment, T) if segment else T
-    alive = 1 if segment else every  # only the segment being computed anew has a tape
-    ends = math.ceil(T / segment) * (K + S) * step * every if segment else 0
-    tape = kept * length * step * alive + ends + T * K * step * every
-    tape += T * B * every * (K * (module.zoneout[0] > 0) + S * (module.zoneout[1] > 0))
-    tape += T * B * directions * ragged
-    wide = T * directions * shown * step
-    copies = (directions == 2) + 2 * (module.dropout > 0)
-    handed = (module.num_layers - 1) * copies * wide
-    below = directions * shown * (module.num_layers > 1)
-    scratch = step * (length * N + T * (K + below))
-    states = 2 * every * (K + S) * step
+    every = module.num_layers * directions
     parameters = sum(weight.numel() for weight in weights) * size
     given = T * module.input_size * step
-    joined = wide if directions == 2 else 0  # one direction's outputs are the module's, uncopied
+    wide = T * directions * recurrence.n_outputs * step
+    joined = wide if directions == 2 else 0  # one direction's outputs are the layer's, uncopied
+    copies = (directions == 2) + 2 * (module.dropout > 0)
+    handed = (module.num_layers - 1) * copies * wide
+    states = 2 * every * (K + S) * step
+    tape = _tape(module, T, B, ragged, segment)
+    scratch = _scratch(module, T, B, ragged)
     training = 2 * parameters + given + tape + handed + joined + states + scratch
+    window = min(T, _window(module, B)) * N * step
+    outs = T * K * directions * step
+    walking = outs + max(window, joined)
+    if recurrence.layer_norm:
+        walking = T * N * step + max(T * N * step, outs)
     between = wide if module.num_layers > 1 else 0
-    passing = step * T * N + between + wide + joined
+    passing = between + walking
     return MemoryPlan(
         T=T,
         B=B,
@@ -156,3 +151,43 @@ def _plan(
         peak_inference=parameters + given + states + passing,
         fits=budget is None or training <= budget,
     )
+
+
+def _tape(module: Recurrent, T: int, B: int, ragged: bool, segment: int) -> int:
+    """Bytes that forward keeps for the way back, or that a segment keeps when made anew."""
+    recurrence = module.recurrence
+    step = module.all_weights[0][0].element_size() * B
+    every = module.num_layers * module.num_directions
+    K, S = recurrence.n_sources, recurrence.n_states
+    sources = bool(ragged or module.recurrent_dropout)
+    kept = gates_width(recurrence) + S + extra_width(recurrence, sources)
+    if segment:  # only the segment being made anew has a tape, and every segment its first state
+        tape = (kept * min(segment, T) + math.ceil(T / segment) * (K + S) * every) * step
+    else:
+        tape = kept * T * step * every
+    tape += K * T * step * every  # the outputs
+    if recurrence.layer_norm:  # net inputs before and after, with a mean and a scale a step
+        tape += 2 * (recurrence.n_net_inputs + 1) * T * step * every
+    zone_h, zone_s = module.zoneout
+    tape += T * B * every * (K * (zone_h > 0) + S * (zone_s > 0))  # masks, a byte each
+    return tape + T * B * module.num_directions * ragged  # flags
+
+
+def _scratch(module: Recurrent, T: int, B: int, ragged: bool) -> int:
+    """Bytes that the way back through one layer needs: errors of what comes out and goes in."""
+    recurrence, directions = module.recurrence, module.num_directions
+    step = module.all_weights[0][0].element_size() * B
+    N, K = recurrence.n_net_inputs, recurrence.n_sources
+    own = 1 + has_own_errors(recurrence)
+    window = min(T, _window(module, B)) * (own * N + K * (recurrence.projection > 0))
+    below = directions * recurrence.n_outputs if module.num_layers > 1 else 0
+    errors = T * (directions * K + (directions - 1) * K + below)  # one direction at a time
+    errors += T * (N * recurrence.layer_norm + recurrence.n_outputs * recurrence.gate_sources)
+    errors += T * max(module.input_size, below) * (ragged + module.batch_first)  # copies
+    return (window + errors) * step
+
+
+def _window(module: Recurrent, B: int) -> int:
+    """Steps whose net inputs the kernels hold at one time."""
+    size = module.all_weights[0][0].element_size()
+    return max(1, WINDOW_BYTES // (B * module.recurrence.n_net_inputs * size))

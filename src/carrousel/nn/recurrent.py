@@ -36,6 +36,14 @@ class StepStates(NamedTuple):
     gates: dict[str, Tensor]
 
 
+class _End(NamedTuple):
+    """Of one direction: the last state, and what it held at every step if that was asked for."""
+
+    h: Tensor
+    s: Tensor
+    steps: StepStates | None
+
+
 @dataclass(frozen=True)
 class Frame:
     """How layers are stacked; arguments and meaning are torch's."""
@@ -201,36 +209,43 @@ class Recurrent(torch.nn.Module):
         """
         call = read_call(self, input, hx, lengths, padding, resets)
         if call.dtype is None:
-            out, results = self._run(call, return_states)
+            out, ends = self._run(call, return_states)
         else:  # all is cast already; inside, autocast would round the state at every step
             with torch.autocast(call.x.device.type, enabled=False):
-                out, results = self._run(call, return_states)
+                out, ends = self._run(call, return_states)
         output = call.output(out)
-        state = call.state(torch.stack([one.h for one in results]))
+        state = call.state(torch.stack([end.h for end in ends]))
         if self.recurrence.n_states:
-            state = (state, call.state(torch.stack([one.s for one in results])))
+            state = (state, call.state(torch.stack([end.s for end in ends])))
         if not return_states:
             return output, state
-        return output, state, tuple(self._step_states(one, call) for one in results)
+        return output, state, tuple(end.steps for end in ends)
 
-    def _run(self, call: Call, record: bool) -> tuple[Tensor, list[LayerResult]]:
-        """All layers of a call: the last one's output and the results of every direction."""
+    def _run(self, call: Call, record: bool) -> tuple[Tensor, list[_End]]:
+        """All layers of a call: the last one's output and the ends of every direction."""
         flags = [
             step_flags(call.active, call.resets, reverse=bool(direction))
             for direction in range(self.num_directions)
         ]
-        x, results = call.x, []
+        x, ends = call.x, []
         for index in range(self.num_layers):
             if index and self.dropout and self.training:
                 x = drop_between(x, self.dropout, training=True)
-            here = [
-                self._run_direction(x, call, index, direction, flags[direction], record)
-                for direction in range(self.num_directions)
-            ]
-            shown = [one.out[..., : self.recurrence.n_outputs] for one in here]
-            x = torch.cat(shown, dim=-1) if len(shown) > 1 else shown[0]
-            results += here
-        return x, results
+            x, here = self._run_layer(x, call, index, flags, record)
+            ends += here
+        return x, ends
+
+    def _run_layer(
+        self, x: Tensor, call: Call, index: int, flags: list[Tensor | None], record: bool
+    ) -> tuple[Tensor, list[_End]]:
+        """One layer; what it need not hand on is free when it returns."""
+        results = [
+            self._run_direction(x, call, index, direction, flags[direction], record)
+            for direction in range(self.num_directions)
+        ]
+        shown = [one.out[..., : self.recurrence.n_outputs] for one in results]
+        ends = [_End(one.h, one.s, self._step_states(one, call)) for one in results]
+        return torch.cat(shown, dim=-1) if len(shown) > 1 else shown[0], ends
 
     def _run_direction(
         self,
@@ -294,9 +309,9 @@ class Recurrent(torch.nn.Module):
             s0 = x.new_zeros(B, S) if learned_s is None else learned_s.expand(B, S)
         return h0, s0
 
-    def _step_states(self, result: LayerResult, call: Call) -> StepStates:
-        assert result.states is not None
-        assert result.gates is not None
+    def _step_states(self, result: LayerResult, call: Call) -> StepStates | None:
+        if result.states is None or result.gates is None:
+            return None
         kind, M = self.recurrence.kind, self.recurrence.units
         states = result.states.split(M, dim=-1) if kind.states else ()
         gates = result.gates.split(list(self.recurrence.widths), dim=-1)
