@@ -27,7 +27,6 @@ EVERY_CALL = {
     "divide": "(1 + z) / (2 + z * c_prev * c_prev) / 3",
     "max": "max(z, c_prev, 0.1)",
     "min": "min(z, c_prev, 0.1)",
-    "ties": "max(z, z + 0 * c_prev) + abs(0 * z) + relu(0 * z)",
     "less": "where(z < c_prev, z * z, c_prev)",
     "at most": "where(z <= c_prev, exp(z), c_prev)",
     "more": "where(z > 0, z, 0.5)",
@@ -142,6 +141,38 @@ def test_nan_and_infinity_come_through(lstm: Equations):
     np.testing.assert_allclose(there.output, by_torch.output, rtol=1e-12)
     back = calls.backward(lstm.cell, values, there.tape, there.output, there.states)
     assert np.isnan(back.x[:, [3, 17]]).any(0).all()
+
+
+@pytest.mark.parametrize(
+    "expression", ["max(a, b)", "max(b, a)", "min(a, b)", "min(b, a)", "relu(a) * b", "abs(a) - b"]
+)
+def test_choices_hand_nan_on_as_torch_does(expression: str):
+    """Which comparisons with NaN do not do by themselves."""
+    cell = Equations("nan", net_inputs=("a", "b"), equations=f"h = {expression}").cell
+    values = calls.given(cell, 18, 0)
+    values.x[0, [1, 17]] = np.nan
+    by = np.ones((1, 18))
+    right, _ = calls.by_torch(cell, values, by, by[:0])
+    np.testing.assert_array_equal(np.isnan(right.output[0]).nonzero()[0], [1, 17])
+    np.testing.assert_allclose(calls.forward(cell, values).output, right.output, rtol=1e-14)
+
+
+def test_ties_share_the_gradient_as_torch_does():
+    cell = Equations(
+        "ties",
+        net_inputs=("a", "b"),
+        equations="h = max(a_x, b_x) + 3 * min(a_x, b_x) + abs(a_r) + relu(a_r)",
+    ).cell
+    values = calls.given(cell, 20, 0)
+    values.x[1, ::2] = values.x[0, ::2]
+    values.r[0, ::3] = 0
+    by = np.ones((1, 20))
+    there = calls.forward(cell, values)
+    back = calls.backward(cell, values, there.tape, by, by[:0])
+    _, right = calls.by_torch(cell, values, by, by[:0])
+    assert {2.0} == set(right.x[:, ::2].flat)
+    np.testing.assert_array_equal(back.x, right.x)
+    np.testing.assert_array_equal(back.r, right.r)
 
 
 def test_the_lstm_keeps_five_values_and_the_way_back_makes_no_call(lstm: Equations):

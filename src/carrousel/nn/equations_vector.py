@@ -39,9 +39,11 @@ class VectorMath:
         self.cast: Any = np.float32 if bits == 32 else np.float64
         self.mantissa = {32: 23, 64: 52}[bits]
         self.bias = 2 ** (bits - self.mantissa - 2) - 1
+        # As many as leave a remainder below a quarter of the last place: of r^n / n! with
+        # r = ln(2) / 2; of s^2n / (2n + 1) with s = 0.172 and, for log1p, 1/3.
         self.exp_terms = 8 if bits == 32 else 14
-        self.log_terms = 5 if bits == 32 else 11
-        self.log1p_terms = 8 if bits == 32 else 17
+        self.log_terms = 4 if bits == 32 else 10
+        self.log1p_terms = 7 if bits == 32 else 16
 
     # --- numbers and single operations ------------------------------------------------------------
 
