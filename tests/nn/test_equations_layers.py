@@ -126,8 +126,8 @@ def test_a_unit_parameter_and_the_direct_way_of_the_hidden_state(gradient: str):
         theirs = dict(built_in.named_parameters())
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
             mine.get_parameter(name).copy_(theirs[name])
-        mine.bias_hh_l0[2 * units :] = 0
-        mine.weight_unit_l0.copy_(theirs["bias_hh_l0"][None, 2 * units :])
+        mine.get_parameter("bias_hh_l0")[2 * units :] = 0
+        mine.get_parameter("weight_unit_l0").copy_(theirs["bias_hh_l0"][None, 2 * units :])
     inputs = torch.randn(9, 3, 4, dtype=torch.float64)
     ours, ours_back = results(mine, inputs)
     right, right_back = results(built_in, inputs)
