@@ -129,7 +129,7 @@ def test_a_plan_reads_as_a_table():
     assert rows == names[3:-1]
 
 
-@pytest.mark.parametrize("wrong", [{"T": 0}, {"B": 1.5}, {"budget": -1}])
+@pytest.mark.parametrize("wrong", [{"T": 0}, {"B": -3}, {"budget": -1}])
 def test_sizes_are_positive_whole_numbers(wrong):
     (name,) = wrong
     with pytest.raises(SettingError, match=f"{name} is"):

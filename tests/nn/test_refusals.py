@@ -69,6 +69,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("name", "settings", "error", "message"), SETTINGS)
 def test_settings(name, settings, error, message):
     with pytest.raises(CarrouselError, match=message) as caught:
@@ -120,6 +121,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("name", "args", "kwargs", "message"), CALLS)
 def test_calls(name, args, kwargs, message):
     module = getattr(nn, name)(3, 5)

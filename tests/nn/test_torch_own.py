@@ -16,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest", reason="torch's own test tools need it")
 
+from torch import Tensor  # noqa: E402
 from torch.testing._internal.common_modules import module_db  # noqa: E402
 
 from carrousel import nn  # noqa: E402
@@ -38,6 +39,7 @@ def samples(
     torch.manual_seed(0)
     info = INFOS[name]
     function = info.module_error_inputs_func if errors else info.module_inputs_func
+    assert function is not None
     return list(
         function(info, device="cpu", dtype=f64, requires_grad=requires_grad, training=training)
     )
@@ -82,7 +84,7 @@ def test_forward_and_reference(name, training):
 def test_repr_says_how_to_build(name, training):
     for module, _, _, _ in each(name, training):
         text = repr(module)
-        again = eval(text.replace("=relu", "='relu'"), vars(nn))
+        again = eval(text.replace("=relu", "='relu'"), dict(vars(nn)))
         assert repr(again) == text
         assert str(module) == text
 
@@ -114,7 +116,7 @@ def check_gradients(check: Any, module: Any, args: Any, kwargs: Any) -> None:
     """By inputs and by all parameters, in torch's fast mode: projected by random vectors."""
     inputs, weights = flat(args), dict(module.named_parameters())
 
-    def call(*leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def call(*leaves: Tensor) -> tuple[Tensor, ...]:
         given = iter(leaves)
         refilled = refill(args, given)
         named = dict(zip(weights, given, strict=True))
@@ -123,7 +125,7 @@ def check_gradients(check: Any, module: Any, args: Any, kwargs: Any) -> None:
     assert check(call, (*inputs, *weights.values()), fast_mode=True)
 
 
-def refill(nest: Any, leaves: Iterator[torch.Tensor]) -> Any:
+def refill(nest: Any, leaves: Iterator[Tensor]) -> Any:
     """A nest of tuples with other tensors in their places."""
     if isinstance(nest, torch.Tensor):
         return next(leaves)
@@ -146,7 +148,7 @@ def test_non_contiguous_tensors(name, training):
         close(*results)
 
 
-def scattered(tensor: torch.Tensor) -> torch.Tensor:
+def scattered(tensor: Tensor) -> Tensor:
     """The same values with gaps between them in memory."""
     spread = torch.stack([tensor, torch.full_like(tensor, torch.nan)], dim=-1)[..., 0]
     assert tensor.numel() < 2 or not spread.is_contiguous()

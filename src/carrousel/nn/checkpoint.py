@@ -89,6 +89,8 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
     data = Path(path).read_bytes()
     header = _header(path, data)
     kind, settings = KINDS[header["class"]], dict(header["settings"])
+    if isinstance(settings.get("zoneout"), list):
+        settings["zoneout"] = tuple(settings["zoneout"])
     try:
         tensors = _safetensors().load(data)
     except Exception as error:  # whatever the format's reader says of a damaged file
