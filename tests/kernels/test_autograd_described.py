@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 
 pytest.importorskip("torch")
@@ -92,3 +96,22 @@ def test_projection_wider_than_the_cell(units):
     # Several calls: what lies in fresh memory may be zero once.
     for _ in range(20):
         check("two", EVERYTHING, projection=7, units=units)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="Share.spare has room for max(G, K) values, and a row function writes M errors of h "
+    "there: a described cell that keeps little writes beyond the end, and the process dies",
+)
+def test_a_narrow_projection_of_a_cell_that_keeps_nothing():
+    code = """
+        import torch
+        from carrousel import nn
+        from carrousel.nn import Equations
+        linear = Equations("linear", net_inputs=("a",), equations="h = a")
+        for units in (400, 2000):
+            layer = nn.LSTM(2, units, cell=linear, proj_size=1)
+            layer(torch.ones(3, 2, 2))[0].sum().backward()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
+    assert done.returncode == 0, done.stderr[-2000:]
