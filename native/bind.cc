@@ -246,4 +246,5 @@ NB_MODULE(_native, m) {
         nb::arg("instruction_set") = "",
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
   bind_sequences(m);
+  bind_steps(m);
 }

@@ -1,101 +1,25 @@
 // The sequence kernels as Python sees them; every array is checked here, before a pointer is used.
 #include "bind_sequence.h"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 
-#include "sequence.h"
-#include "sequence_checks.h"
+#include "bind_arrays.h"
 
 namespace nb = nanobind;
 using namespace carrousel;
 
 namespace {
 
-template <class T>
-using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-// Shape, size and place of the arrays of one call. Writable ones may overlap nothing.
-class Arrays {
- public:
-  template <class T>
-  T* take(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
-    Array<T> found;
-    if (!nb::try_cast<Array<T>>(object, found, false))
-      refuse_array(name, "has the wrong type or layout: expected a contiguous array of this precision");
-    check_shape(name, found.ndim(), found.shape_ptr(), shape);
-    spans_.push_back({name, reinterpret_cast<std::uintptr_t>(found.data()), found.nbytes(), writable});
-    held_.push_back(nb::borrow(object));
-    return found.data();
-  }
-  template <class T>
-  T* given(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
-    return object.is_none() ? nullptr : take<T>(object, name, shape, writable);
-  }
-  // Two names that may be one array.
-  void check(const char* one = nullptr, const char* other = nullptr) const {
-    check_overlaps(spans_, one, other);
-  }
-  std::vector<Span>& spans() { return spans_; }
-
- private:
-  std::vector<Span> spans_;
-  std::vector<nb::object> held_;
-};
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-using Block = std::unique_ptr<void, Free>;
-
-template <class Real>
-Real* allocate(Block& block, std::size_t numbers) {
-  const std::size_t bytes = (numbers * sizeof(Real) + 127) / 64 * 64;
-  block.reset(std::aligned_alloc(64, bytes));
-  if (!block) throw std::bad_alloc();
-  return static_cast<Real*>(block.get());
-}
-
-template <class Real>
-const SequenceKernel<Real>& kernel_named(const std::string& name) {
-  for (const auto* kernels : sequence_kernels())
-    if (name.empty() || name == kernels->name) {
-      if constexpr (std::is_same_v<Real, float>) return kernels->single;
-      else return kernels->twofold;
-    }
-  throw std::invalid_argument("instruction set '" + name + "' is not available on this processor");
-}
-
-Recurrence recurrence_of(nb::dict d) {
-  const auto number = [&](const char* name, Index most) {
-    return check_number(name, nb::cast<Index>(d[name]), most);
-  };
-  Recurrence r{};
-  r.kind = static_cast<CellKind>(number("kind", static_cast<Index>(CellKind::described)));
-  r.units = number("units", Index{1} << 24), r.sources = number("sources", Index{1} << 25);
-  r.net_inputs = number("net_inputs", Index{1} << 28), r.states = number("states", 64);
-  r.unit_parameters = number("unit_parameters", 64), r.block_size = number("block_size", 1 << 24);
-  r.g_range = nb::cast<double>(d["g_range"]), r.h_range = nb::cast<double>(d["h_range"]);
-  r.projection = number("projection", 1), r.gate_sources = number("gate_sources", 1);
-  r.layer_norm = number("layer_norm", 1), r.tape = number("tape", 256);
-  r.forward = nb::cast<std::uintptr_t>(d["forward"]);
-  r.backward = nb::cast<std::uintptr_t>(d["backward"]);
-  check(r);
-  return r;
-}
-
 template <class Real>
 class Runner {
  public:
   Runner(nb::dict recurrence, nb::dict weights, Index batch, int threads, int cut, bool learn,
          bool sources, nb::object h, nb::object s, const std::string& instruction_set)
-      : kernel_(kernel_named<Real>(instruction_set)) {
+      : kernel_(kernel_named<Real>(sequence_kernels(), instruction_set)) {
     q_.recurrence = recurrence_of(recurrence);
     if (threads < 1 || threads > 1024) throw std::invalid_argument("threads must lie in 1..1024");
     if (cut < -1) throw std::invalid_argument("cut must be at least -1");

@@ -92,6 +92,7 @@ struct Job {
 };
 
 struct SequenceKernels;  // of sequence.h
+struct StepKernels;      // of step.h
 
 // One compiled copy of the kernels.
 struct Kernel {
@@ -100,6 +101,7 @@ struct Kernel {
   std::size_t (*workspace_bytes)(const Job&);                       // 64-byte aligned; may throw
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
   const SequenceKernels* sequences;
+  const StepKernels* steps;
 };
 
 // Its two parts, one of which a job goes to.

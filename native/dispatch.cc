@@ -11,6 +11,7 @@
 
 #include "carrousel.h"
 #include "sequence.h"
+#include "step.h"
 
 namespace carrousel {
 
@@ -66,6 +67,15 @@ const std::vector<const SequenceKernels*>& sequence_kernels() {
   static const std::vector<const SequenceKernels*> found = [] {
     std::vector<const SequenceKernels*> all;
     for (const Kernel* kernel : kernels()) all.push_back(kernel->sequences);
+    return all;
+  }();
+  return found;
+}
+
+const std::vector<const StepKernels*>& step_kernels() {
+  static const std::vector<const StepKernels*> found = [] {
+    std::vector<const StepKernels*> all;
+    for (const Kernel* kernel : kernels()) all.push_back(kernel->steps);
     return all;
   }();
   return found;

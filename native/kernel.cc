@@ -6,6 +6,7 @@ namespace carrousel::CARROUSEL_ISA {
 
 extern const Part lanes, paths;
 extern const SequenceKernels sequence_kernels;
+extern const StepKernels step_kernels;
 
 namespace {
 
@@ -24,6 +25,6 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
-                       &sequence_kernels};
+                       &sequence_kernels, &step_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

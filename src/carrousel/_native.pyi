@@ -51,3 +51,69 @@ class SequenceDouble:
 
     def collect(self, into: dict) -> None:
         """Add errors of what all steps share."""
+
+class StepFloat:
+    """
+    Layers of one recurrence, one step a call, with weights and state of their own.
+    """
+
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+
+    def run(self) -> None:
+        """One step, from `input` to `output`."""
+
+    def prepare(self) -> None:
+        """Do what of the next step needs no input."""
+
+    def load(self, weights: list) -> None:
+        """Take new weights, of the shapes of the first."""
+
+    def reset(self, row: int | None = None) -> None:
+        """Start anew, all rows or one."""
+
+    def read_state(self, h: object, s: object) -> None:
+        """Copy the state out."""
+
+    def write_state(self, h: object, s: object) -> None:
+        """Copy a state in."""
+
+    @property
+    def input(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+        """[B, I], to be written before a step; lives as long as anyone holds it."""
+
+    @property
+    def output(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+        """[B, O] of the last step, overwritten by the next."""
+
+class StepDouble:
+    """
+    Layers of one recurrence, one step a call, with weights and state of their own.
+    """
+
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+
+    def run(self) -> None:
+        """One step, from `input` to `output`."""
+
+    def prepare(self) -> None:
+        """Do what of the next step needs no input."""
+
+    def load(self, weights: list) -> None:
+        """Take new weights, of the shapes of the first."""
+
+    def reset(self, row: int | None = None) -> None:
+        """Start anew, all rows or one."""
+
+    def read_state(self, h: object, s: object) -> None:
+        """Copy the state out."""
+
+    def write_state(self, h: object, s: object) -> None:
+        """Copy a state in."""
+
+    @property
+    def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
+        """[B, I], to be written before a step; lives as long as anyone holds it."""
+
+    @property
+    def output(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
+        """[B, O] of the last step, overwritten by the next."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,10 @@ from carrousel.shapes import SettingError
 
 Sequence = _native.SequenceFloat | _native.SequenceDouble
 
+Stepper = _native.StepFloat | _native.StepDouble
+
 _CLASSES = {"float32": _native.SequenceFloat, "float64": _native.SequenceDouble}
+_STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
 _KINDS = {
     name: number
     for number, name in enumerate(
@@ -108,6 +111,39 @@ def open_sequence(
         )
     except ValueError as error:
         raise SettingError(f"sequence kernel: {error}") from error
+
+
+def open_step(
+    recurrence: Recurrence,
+    dtype: str,
+    weights: Iterable[Mapping[str, Any]],
+    *,
+    batch: int,
+    inputs: int,
+    zone_h: float = 0.0,
+    zone_s: float = 0.0,
+    instruction_set: str = "",
+) -> Stepper:
+    """Copy and pack the weights of all layers, for one step a call; see ``native/step.h``.
+
+    Each layer has ``w_ih``, ``ln_ih`` and those of :func:`open_sequence` but ``drop``; what does
+    not apply is None. The first reads ``inputs`` numbers, every other one what that below shows.
+
+    Raises:
+        SettingError: the kernel refuses an array or a number; its sentence says which.
+    """
+    try:
+        return _STEPPERS[dtype](
+            _description(recurrence, dtype),
+            [dict(layer) for layer in weights],
+            batch,
+            inputs,
+            zone_h,
+            zone_s,
+            instruction_set,
+        )
+    except ValueError as error:
+        raise SettingError(f"step kernel: {error}") from error
 
 
 @lru_cache(maxsize=256)
