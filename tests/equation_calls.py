@@ -12,6 +12,16 @@ from carrousel.nn.equations_addresses import prototype
 
 GUARD = 7
 
+LSTM = """
+i = sigmoid(i)
+f = sigmoid(f)
+g = tanh(g)
+o = sigmoid(o)
+c = f * c_prev + i * g
+h = o * tanh(c)
+"""
+"""The LSTM of torch: net inputs i, f, g, o and a state c."""
+
 
 class Given(NamedTuple):
     """What one row of a step is given; vectors of ``M`` numbers as rows of matrices."""
