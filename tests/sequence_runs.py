@@ -171,7 +171,7 @@ def forward(case: Case, setup: Setup = Setup(), *, keep: bool = True) -> Tape:  
     x = net_inputs(arrays, R)
     for window in windows(T, setup, case.options.reverse):
         part = slice(window.start, window.stop)
-        of_window = {"x": x[part], "out": tape.out[part]}
+        of_window: dict[str, Any] = {"x": x[part], "out": tape.out[part]}
         for name in ("states", "gates", "extra"):
             of_window[name] = getattr(tape, name)[part] if keep else None
         if keep and R.cell in CELLS:  # gates take the place of net inputs

@@ -108,9 +108,9 @@ def addresses(dtype: str) -> tuple[int, int]:
 def cell():
     """The cell is known, and readable too."""
     found = {dtype: addresses(dtype) for dtype in REALS}
-    ways = [{dtype: each[way] for dtype, each in found.items()} for way in (0, 1)]
+    ahead, back = ({dtype: each[way] for dtype, each in found.items()} for way in (0, 1))
     kind = CellKind(("f", "g"), ("c",), ("p",), projects=True)
-    describe(DescribedCell(NAME, kind, lambda *_: (), TAPE, *ways, CALLBACKS))
+    describe(DescribedCell(NAME, kind, lambda *_: (), TAPE, ahead, back, CALLBACKS))
     with mock.patch.dict(CELL_STEPS, {NAME: (step, step_back)}):  # type: ignore[arg-type]
         yield
 
