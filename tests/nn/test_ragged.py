@@ -61,7 +61,7 @@ def forwards(hx, module):
     padding=st.sampled_from(["right", "left"]),
     with_state=st.booleans(),
 )
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_padded_sequence_is_the_sequence_alone(name, bidirectional, lengths, padding, with_state):
     module, T = made(name, bidirectional=bidirectional), 5
     x = torch.randn(T, len(lengths), 2, dtype=torch.float64)
@@ -101,7 +101,7 @@ def test_padding_may_hold_anything(name):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("name", MODULES)
 @given(cuts=st.lists(st.booleans(), min_size=6, max_size=6), left=st.integers(0, 3))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_reset_cuts_the_sequence(name, bidirectional, cuts, left):
     """One sequence of the batch is cut; its neighbour and the padding show nothing of it."""
     module, T = made(name, bidirectional=bidirectional), 6
