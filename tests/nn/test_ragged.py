@@ -182,3 +182,14 @@ def test_resets_and_states_of_a_packed_batch_are_in_batch_order(name):
     expected = module(x, hx, lengths=lengths, resets=resets, return_states=True)
     gates = [list(one.gates.values()) for one in steps]
     close((out, last, gates), (*expected[:2], [list(one.gates.values()) for one in expected[2]]))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_batch_may_be_empty(name):
+    module = made(name, bidirectional=True)
+    x = torch.randn(3, 0, 2, dtype=torch.float64)
+    for more in ({}, {"lengths": []}, {"lengths": torch.zeros(0, dtype=torch.int64)}):
+        out, last = module(x, **more)
+        assert out.shape == (3, 0, 2 * module.recurrence.n_outputs)
+        assert all(one.shape[1] == 0 for one in flat(last))
+        out.sum().backward()

@@ -27,6 +27,8 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
         InputError: not one whole number from 0 to ``T`` for each sequence.
     """
     given = _tensor("lengths", lengths, device)
+    if not isinstance(lengths, Tensor) and given.shape == (0,):
+        given = given.long()  # an empty list has no type of its own
     if given.dtype.is_floating_point or given.dtype.is_complex or given.dtype == torch.bool:
         raise InputError(f"lengths has type {given.dtype}, expected whole numbers")
     if given.shape != (B,):

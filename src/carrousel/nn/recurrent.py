@@ -28,8 +28,8 @@ class StepStates(NamedTuple):
 
     ``states``: by name, such as ``"c"``, each ``[T, B, M]``. ``gates``: by name, such as
     ``"input"``, activated, each ``[T, B, M]`` (``[T, B, blocks]`` for the gates of ``lstm97``).
-    Laid out as the output is: ``[B, T, M]`` with ``batch_first``, ``[T, M]`` unbatched. States
-    carry gradients, gates do not.
+    Laid out as the output is: ``[B, T, M]`` with ``batch_first``, ``[T, M]`` unbatched; of a packed
+    batch ``[T, B, M]``, in batch order. States carry gradients, gates do not.
     """
 
     states: dict[str, Tensor]
