@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from carrousel.nn.layered import Layered
 from carrousel.nn.options import InputError
 from carrousel.nn.ragged import (
     Lengths,
@@ -20,9 +21,6 @@ from carrousel.nn.ragged import (
     read_resets,
 )
 from carrousel.shapes import check_choice
-
-if TYPE_CHECKING:
-    from carrousel.nn.recurrent import Recurrent
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` of cells that have states besides ``h``."""
@@ -64,7 +62,7 @@ class Call:
 
 
 def read_call(
-    module: Recurrent,
+    module: Layered,
     input: Any,
     hx: Any,
     lengths: Lengths | None,
@@ -159,7 +157,7 @@ def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
         )
 
 
-def _padded_input(who: str, module: Recurrent, input: Any, weight: Tensor) -> Tensor:
+def _padded_input(who: str, module: Layered, input: Any, weight: Tensor) -> Tensor:
     """The input as ``[T, B, I]``."""
     if isinstance(input, Tensor) and input.dim() not in (2, 3):
         letters = "(B, T, I)" if module.batch_first else "(T, B, I)"
@@ -175,7 +173,7 @@ def _padded_input(who: str, module: Recurrent, input: Any, weight: Tensor) -> Te
 
 
 def _read_state(
-    who: str, module: Recurrent, hx: Any, B: int, batched: bool, weight: Tensor
+    who: str, module: Layered, hx: Any, B: int, batched: bool, weight: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
     """``h0`` and ``s0`` ``[layers * directions, B, ...]``, or None where none was handed over."""
     if hx is None:

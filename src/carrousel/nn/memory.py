@@ -6,14 +6,11 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from carrousel.kernels.autograd_native import WINDOW_BYTES
 from carrousel.kernels.sequence import extra_width, gates_width, has_own_errors
+from carrousel.nn.layered import Layered
 from carrousel.shapes import check_int
-
-if TYPE_CHECKING:
-    from carrousel.nn.recurrent import Recurrent
 
 MIB = 2**20
 
@@ -78,7 +75,7 @@ class MemoryPlan:
 
 
 def plan_memory(
-    module: Recurrent, T: int, B: int, *, ragged: bool = False, budget: int | None = None
+    module: Layered, T: int, B: int, *, ragged: bool = False, budget: int | None = None
 ) -> MemoryPlan:
     """Plan a call of ``T`` steps and ``B`` sequences; see :meth:`Recurrent.memory_plan`.
 
@@ -110,7 +107,7 @@ def _segments(T: int) -> Iterator[int]:
 
 
 def _plan(
-    module: Recurrent, T: int, B: int, ragged: bool, segment: int, budget: int | None
+    module: Layered, T: int, B: int, ragged: bool, segment: int, budget: int | None
 ) -> MemoryPlan:
     recurrence, directions = module.recurrence, module.num_directions
     N, K, S = recurrence.n_net_inputs, recurrence.n_sources, recurrence.n_states
@@ -153,7 +150,7 @@ def _plan(
     )
 
 
-def _tape(module: Recurrent, T: int, B: int, ragged: bool, segment: int) -> int:
+def _tape(module: Layered, T: int, B: int, ragged: bool, segment: int) -> int:
     """Bytes that forward keeps for the way back, or that a segment keeps when made anew."""
     recurrence = module.recurrence
     step = module.all_weights[0][0].element_size() * B
@@ -173,7 +170,7 @@ def _tape(module: Recurrent, T: int, B: int, ragged: bool, segment: int) -> int:
     return tape + T * B * module.num_directions * ragged  # flags
 
 
-def _scratch(module: Recurrent, T: int, B: int, ragged: bool) -> int:
+def _scratch(module: Layered, T: int, B: int, ragged: bool) -> int:
     """Bytes that the way back through one layer needs: errors of what comes out and goes in."""
     recurrence, directions = module.recurrence, module.num_directions
     step = module.all_weights[0][0].element_size() * B
@@ -187,7 +184,7 @@ def _scratch(module: Recurrent, T: int, B: int, ragged: bool) -> int:
     return (window + errors) * step
 
 
-def _window(module: Recurrent, B: int) -> int:
+def _window(module: Layered, B: int) -> int:
     """Steps whose net inputs the kernels hold at one time."""
     size = module.all_weights[0][0].element_size()
     return max(1, WINDOW_BYTES // (B * module.recurrence.n_net_inputs * size))

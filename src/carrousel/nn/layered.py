@@ -1,0 +1,30 @@
+"""What a stack of recurrent layers is, to those who are handed one."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from carrousel.contracts import Recurrence
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """Attributes of :class:`carrousel.nn.recurrent.Recurrent`, under which they are explained."""
+
+    recurrence: Recurrence
+    input_size: int
+    num_layers: int
+    batch_first: bool
+    bidirectional: bool
+    dropout: float
+    zoneout: tuple[float, float]
+    recurrent_dropout: float
+    recompute: int | str
+
+    @property
+    def num_directions(self) -> int: ...
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]: ...
