@@ -274,3 +274,47 @@ def test_autocast_computes_in_its_type(dtype):
     assert 0 < error < 20 * torch.finfo(dtype).eps  # ten steps of two layers, one rounding each
     flat(rough)[0].float().sum().backward()
     assert {w.grad.dtype for w in module.parameters() if w.grad is not None} == {torch.float32}
+
+
+def test_a_cell_of_ones_own_without_states_hands_on_h_alone():
+    pytest.importorskip("sympy")
+    cell = nn.Equations("elman", net_inputs=("z",), equations="h = tanh(z)")
+    torch.manual_seed(0)
+    ours = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell, dtype=f64)
+    torch.manual_seed(0)
+    theirs = torch.nn.RNN(3, 4, 2, bidirectional=True, dtype=f64)
+    close(ours(x_of()), theirs(x_of()))
+    close(
+        ours(x_of(), torch.ones(4, 2, 4, dtype=f64)), theirs(x_of(), torch.ones(4, 2, 4).double())
+    )
+
+
+def test_a_cell_of_ones_own_has_parameters_and_a_forget_gate():
+    pytest.importorskip("sympy")
+    cell = nn.Equations(
+        "leaky",
+        net_inputs=("forget", "z"),
+        states=("c", "slow"),
+        unit_parameters=("p",),
+        equations="""
+            forget = sigmoid(forget)
+            c = forget * c_prev + (1 - forget) * tanh(z)
+            slow = slow_prev + p * c
+            h = tanh(slow)
+        """,
+    )
+    module = nn.LSTM(3, 4, cell=cell, forget_bias=2.0, initial_state="learned", zoneout=0.1)
+    assert [name for name, _ in module.named_parameters()][4:] == [
+        "weight_unit_l0",
+        "initial_h_l0",
+        "initial_c_l0",
+        "initial_slow_l0",
+    ]
+    bias: Any = module.layer_weights(0, 0).bias
+    assert torch.equal(bias[:4], torch.full((4,), 2.0))
+    out, (h_n, s_n) = module(torch.randn(5, 2, 3), lengths=[5, 0])
+    assert (out.shape, h_n.shape, s_n.shape) == ((5, 2, 4), (1, 2, 4), (1, 2, 8))
+    out.sum().backward()
+    single = nn.LSTMCell(3, 4, cell=cell)
+    h, s = single(torch.randn(2, 3))
+    assert (h.shape, s.shape) == ((2, 4), (2, 8))
