@@ -21,8 +21,11 @@ from carrousel.nn.equations import Equations as Equations
 from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.memory import MemoryPlan as MemoryPlan
+from carrousel.nn.onnx_export import export_onnx as export_onnx
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.rnn import RNN as RNN
+from carrousel.nn.stepping import Step as Step
+from carrousel.nn.stepping import step as step
 from carrousel.nn.weights import LayerWeights as LayerWeights
 
 __all__ = [
@@ -36,7 +39,10 @@ __all__ = [
     "LayerWeights",
     "MemoryPlan",
     "RNNCell",
+    "Step",
     "StepStates",
+    "export_onnx",
     "load",
     "save",
+    "step",
 ]

@@ -1,0 +1,160 @@
+"""What a stepper runs on: the compiled step, or plain torch where no compiled code fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
+from carrousel.kernels.sequence import is_compiled, open_step
+from carrousel.nn.weights import LayerWeights
+
+
+class Engine(Protocol):
+    """Layers with weights, state and buffers of their own.
+
+    ``input [B, I]`` and ``output [B, O]`` stay where they are for life. ``run`` makes one step
+    from the one to the other, ``prepare`` does what of it needs no input. States are
+    ``h [layers, B, K]`` and ``s [layers, B, S M]``.
+    """
+
+    input: Tensor
+    output: Tensor
+    run: Callable[[], None]
+    prepare: Callable[[], None]
+    is_compiled: bool
+
+    def load(self, weights: list[LayerWeights]) -> None: ...
+    def reset(self, row: int | None) -> None: ...
+    def read(self) -> tuple[Tensor, Tensor]: ...
+    def write(self, h: Tensor, s: Tensor) -> None: ...
+
+
+def open_engine(
+    recurrence: Recurrence, weights: list[LayerWeights], batch: int, zones: tuple[float, float]
+) -> Engine:
+    """The fastest engine there is for these weights, detached and of one type and device."""
+    w = weights[0].w_ih
+    if w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
+        return CompiledEngine(recurrence, weights, batch, zones)
+    return PlainEngine(recurrence, weights, batch, zones)
+
+
+class CompiledEngine:
+    """The step of ``native/step.h``; tensors are views of its memory."""
+
+    is_compiled = True
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        weights: list[LayerWeights],
+        batch: int,
+        zones: tuple[float, float],
+    ) -> None:
+        w_ih = weights[0].w_ih
+        self.recurrence, self.dtype = recurrence, w_ih.dtype
+        self.native = open_step(
+            recurrence,
+            _name(w_ih.dtype),
+            [_arrays(one) for one in weights],
+            batch=batch,
+            inputs=w_ih.shape[1],
+            zone_h=zones[0],
+            zone_s=zones[1],
+        )
+        self.input = torch.from_numpy(self.native.input)
+        self.output = torch.from_numpy(self.native.output)
+        self.run, self.prepare = self.native.run, self.native.prepare
+        self.shape = (len(weights), batch)
+
+    def load(self, weights: list[LayerWeights]) -> None:
+        self.native.load([_arrays(one) for one in weights])
+
+    def reset(self, row: int | None) -> None:
+        self.native.reset(row)
+
+    def read(self) -> tuple[Tensor, Tensor]:
+        h = torch.empty(*self.shape, self.recurrence.n_sources, dtype=self.dtype)
+        s = torch.empty(*self.shape, self.recurrence.n_states, dtype=self.dtype)
+        self.native.read_state(h.numpy(), s.numpy())
+        return h, s
+
+    def write(self, h: Tensor, s: Tensor) -> None:
+        self.native.write_state(h.contiguous().numpy(), s.contiguous().numpy())
+
+
+class PlainEngine:
+    """The same by one call of ``layer`` a layer and step; any type and device, and slower."""
+
+    is_compiled = False
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        weights: list[LayerWeights],
+        batch: int,
+        zones: tuple[float, float],
+    ) -> None:
+        self.recurrence = recurrence
+        self.options = LayerOptions(zone_h=zones[0], zone_s=zones[1])
+        w_ih, many = weights[0].w_ih, len(weights)
+        self.input = w_ih.new_zeros(batch, w_ih.shape[1])
+        self.output = w_ih.new_zeros(batch, recurrence.n_outputs)
+        self.h = w_ih.new_zeros(many, batch, recurrence.n_sources)
+        self.s = w_ih.new_zeros(many, batch, recurrence.n_states)
+        self.load(weights)
+        self.reset(None)
+
+    def load(self, weights: list[LayerWeights]) -> None:
+        self.weights = [
+            LayerWeights(*(None if part is None else part.clone() for part in one))  # pyright: ignore[reportArgumentType]
+            for one in weights
+        ]
+
+    @torch.no_grad()
+    def run(self) -> None:
+        x = self.input
+        for index, weights in enumerate(self.weights):
+            result = layer(
+                LayerInputs(
+                    x=x.unsqueeze(0), h0=self.h[index], s0=self.s[index], **weights._asdict()
+                ),
+                self.recurrence,
+                self.options,
+            )
+            self.h[index], self.s[index] = result.h, result.s
+            x = result.h[:, : self.recurrence.n_outputs]
+        self.output.copy_(x)
+
+    def prepare(self) -> None:
+        """Nothing: this engine has no step in two parts."""
+
+    def reset(self, row: int | None) -> None:
+        rows = slice(None) if row is None else row
+        for index, weights in enumerate(self.weights):
+            for state, fresh in ((self.h, weights.fresh_h), (self.s, weights.fresh_s)):
+                state[index, rows] = 0.0 if fresh is None else fresh
+
+    def read(self) -> tuple[Tensor, Tensor]:
+        return self.h.clone(), self.s.clone()
+
+    def write(self, h: Tensor, s: Tensor) -> None:
+        self.h.copy_(h)
+        self.s.copy_(s)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _arrays(weights: LayerWeights) -> dict[str, Any]:
+    """Weights as NumPy arrays by name."""
+    return {
+        name: None if part is None else part.contiguous().numpy()
+        for name, part in weights._asdict().items()
+    }
