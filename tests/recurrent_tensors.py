@@ -43,6 +43,11 @@ def tensors(case: Case, dtype: torch.dtype = torch.float64) -> LayerInputs:
     )
 
 
+def frozen(inputs: LayerInputs) -> LayerInputs:
+    """The same numbers, of which nothing wants a gradient."""
+    return LayerInputs(**{n: v.detach() for n, v in inputs._asdict().items() if v is not None})
+
+
 def options(case: Case) -> LayerOptions:
     return LayerOptions(**case.options._asdict())
 
