@@ -1,4 +1,4 @@
-"""The layer in plain torch operations is the readable one, and torch's own where torch has it."""
+"""The layer by torch, in plain operations or compiled, is the readable one, and torch's own."""
 
 from __future__ import annotations
 
@@ -11,64 +11,25 @@ from carrousel.contracts import CELLS, CellKind, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
 from carrousel.kernels.described import DescribedCell, describe
 from carrousel.kernels.reference_sequence import backward, forward
-from recurrent_cases import NUMBERS, Case, all_recurrences, cases, make_case, replaced
+from recurrent_cases import Case, all_recurrences, cases, make_case, replaced
 
 pytest.importorskip("torch")
 
 import torch
 
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions, LayerResult
-from carrousel.kernels.autograd_plain import STEPS, plain_layer
+from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd_plain import STEPS
+from recurrent_tensors import PATHS, assert_same, gradients, present, run, tensors
 
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})
 
 
-def assert_same(ours: np.ndarray, theirs: np.ndarray, what: str = "") -> None:
-    """The same sums of float64 in another order: a few hundred terms, blown up by at most 300
-    where a layer normalisation divides by a deviation near the root of its epsilon."""
-    np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11, err_msg=what)
+every_path = pytest.mark.parametrize("path", PATHS)
 
 
-def present(tensor: torch.Tensor | None) -> torch.Tensor:
-    assert tensor is not None
-    return tensor
-
-
-def tensors(case: Case, dtype: torch.dtype = torch.float64) -> LayerInputs:
-    """The arrays of a call as tensors; those of numbers want a gradient."""
-    return LayerInputs(
-        **{
-            name: torch.tensor(array, dtype=dtype, requires_grad=name in NUMBERS)
-            if array.dtype == np.float64
-            else torch.tensor(array)
-            for name, array in case.arrays.items()
-        }
-    )
-
-
-def run(case: Case, inputs: LayerInputs | None = None) -> LayerResult:
-    return plain_layer(
-        inputs or tensors(case), case.recurrence, LayerOptions(**case.options._asdict())
-    )
-
-
-def gradients(case: Case) -> tuple[LayerResult, dict[str, np.ndarray]]:
-    """All results, and the derivatives of their product with the errors of the call."""
-    inputs = tensors(case)
-    result = run(case, inputs)
-    results = (result.out, result.h, result.s, present(result.states))
-    losses = [(torch.tensor(d) * y).sum() for d, y in zip(case.errors, results, strict=True)]
-    wanted = {name: tensor for name in NUMBERS if (tensor := getattr(inputs, name)) is not None}
-    found = torch.autograd.grad(torch.stack(losses).sum(), list(wanted.values()), allow_unused=True)
-    return result, {
-        name: np.zeros(tensor.shape) if gradient is None else gradient.numpy()
-        for (name, tensor), gradient in zip(wanted.items(), found, strict=True)
-    }
-
-
-def check_against_reference(case: Case) -> None:
+def check_against_reference(case: Case, path: str) -> None:
     expected, tape = forward(case.arrays, case.recurrence, case.options)
-    result, found = gradients(case)
+    result, found = gradients(case, path)
     active = case.arrays.get("flags", np.full(expected.out.shape[:2], ACTIVE)) & ACTIVE != 0
     for name in ("out", "h", "s", "states"):
         ours = getattr(result, name).detach().numpy()
@@ -101,7 +62,7 @@ def test_cells_of_users_run_like_our_own(gradient, recompute, reverse):
     theirs = make_case(Recurrence("user:two_peepholes", 3), EVERYTHING, T=4, **settings)
     unit = np.concatenate([np.zeros((1, 3)), theirs.arrays["unit"]])
     ours = replaced(theirs, unit=unit)._replace(recurrence=Recurrence("peephole", 3))
-    (expected, wanted), (result, found) = gradients(ours), gradients(theirs)
+    (expected, wanted), (result, found) = (gradients(each, "plain") for each in (ours, theirs))
     for one, other in zip(result, expected, strict=True):
         assert torch.equal(present(one), present(other))
     for name, gradient in found.items():
@@ -112,37 +73,41 @@ def test_every_cell_has_a_step():
     assert set(STEPS) == set(CELLS)
 
 
+@every_path
 @pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
-def test_values_and_gradients_are_those_of_the_reference(recurrence, gradient):
+def test_values_and_gradients_are_those_of_the_reference(path, recurrence, gradient):
     case = make_case(recurrence, EVERYTHING, T=5, B=3, I=3, seed=5, gradient=gradient)
-    check_against_reference(case)
+    check_against_reference(case, path)
 
 
+@every_path
 @settings(max_examples=120)
 @given(cases())
-def test_any_call_is_that_of_the_reference(case):
-    check_against_reference(case)
+def test_any_call_is_that_of_the_reference(path, case):
+    check_against_reference(case, path)
 
 
+@every_path
 @settings(max_examples=25)
 @given(cases(features={"lengths"}))
-def test_padding_is_never_read(case):
+def test_padding_is_never_read(path, case):
     inactive = (case.arrays["flags"] & ACTIVE) == 0
     poisoned = replaced(case, x=np.where(inactive[:, :, None], np.nan, case.arrays["x"]))
-    (ours, gradient), (theirs, poisoned_gradient) = gradients(case), gradients(poisoned)
+    (ours, gradient), (theirs, poisoned_gradient) = gradients(case, path), gradients(poisoned, path)
     for clean, other in zip(ours, theirs, strict=True):
         assert torch.equal(present(clean), present(other))
     for name in gradient:
         np.testing.assert_array_equal(poisoned_gradient[name], gradient[name], err_msg=name)
 
 
+@every_path
 @settings(max_examples=30)
 @given(cases(), st.integers(1, 9))
-def test_a_tape_made_anew_is_the_same_tape(case, steps):
+def test_a_tape_made_anew_is_the_same_tape(path, case, steps):
     kept = case._replace(options=case.options._replace(recompute=0))
     anew = case._replace(options=case.options._replace(recompute=steps))
-    (ours, gradient), (theirs, again) = gradients(kept), gradients(anew)
+    (ours, gradient), (theirs, again) = gradients(kept, path), gradients(anew, path)
     for one, other in zip(ours, theirs, strict=True):
         assert_same(present(one).detach().numpy(), present(other).detach().numpy())
     for name in gradient:
@@ -159,7 +124,7 @@ def test_recomputing_keeps_less():
         with torch.autograd.graph.saved_tensors_hooks(
             lambda t, held=held: held.append(t) or t, lambda t: t
         ):
-            run(case, inputs)
+            run(case, inputs, "plain")
         kept.append(len(held))
     assert kept[1] < kept[0] / 4
 
@@ -167,10 +132,11 @@ def test_recomputing_keeps_less():
 TORCH_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
 
 
+@every_path
 @pytest.mark.parametrize("cell", TORCH_LAYERS)
 @pytest.mark.parametrize("projection", [0, 2])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_torch_has_the_same_layer(cell, projection, reverse):
+def test_torch_has_the_same_layer(path, cell, projection, reverse):
     if projection and not CELLS[cell].projects:
         projection = 0
     torch.manual_seed(3)
@@ -188,7 +154,7 @@ def test_torch_has_the_same_layer(cell, projection, reverse):
         unit = theirs.bias_hh_l0[None, 2 * M :]
     inputs = LayerInputs(x, theirs.weight_ih_l0, theirs.weight_hh_l0, h0, s0, bias, unit)
     inputs = inputs._replace(w_hr=theirs.weight_hr_l0 if projection else None)
-    ours = plain_layer(inputs, Recurrence(cell, M, projection), LayerOptions(reverse=reverse))
+    ours = PATHS[path](inputs, Recurrence(cell, M, projection), LayerOptions(reverse=reverse))
     state = (h0[None], s0[None]) if cell == "lstm" else h0[None]
     out, last = theirs(x.flip(0) if reverse else x, state)
     out = out.flip(0) if reverse else out
@@ -203,15 +169,16 @@ def test_torch_has_the_same_layer(cell, projection, reverse):
         assert_same(one.numpy(), other.numpy())
 
 
+@every_path
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own forward mode
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
-def test_forward_mode_agrees_with_backward_mode(cell, gradient):
+def test_forward_mode_agrees_with_backward_mode(path, cell, gradient):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=3, gradient=gradient)
     inputs = tensors(case)
 
     def out(w_ih: torch.Tensor, w_hh: torch.Tensor, h0: torch.Tensor) -> torch.Tensor:
-        return run(case, inputs._replace(w_ih=w_ih, w_hh=w_hh, h0=h0)).out
+        return run(case, inputs._replace(w_ih=w_ih, w_hh=w_hh, h0=h0), path).out
 
     where = (inputs.w_ih, inputs.w_hh, inputs.h0)
     torch.manual_seed(1)
@@ -223,9 +190,10 @@ def test_forward_mode_agrees_with_backward_mode(cell, gradient):
     assert_same((tangent * d).sum().detach().numpy(), np.array(ours))
 
 
+@every_path
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("recompute", [0, 2])
-def test_gradients_of_single_sequences_by_vmap(cell, recompute):
+def test_gradients_of_single_sequences_by_vmap(path, cell, recompute):
     """Mapped over the batch, flags and masks included; a tape made anew gives way to vmap."""
     features = EVERYTHING - {"drop"}
     case = make_case(Recurrence(cell, 3), features, T=4, B=3, recompute=recompute)
@@ -242,7 +210,7 @@ def test_gradients_of_single_sequences_by_vmap(cell, recompute):
             keep_h=keep_h[:, None],
             keep_s=keep_s[:, None],
         )
-        return run(case, alone).out.square().sum()
+        return run(case, alone, path).out.square().sum()
 
     of_sequences = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 1, 0, 0, 1, 1, 1))
     found = of_sequences(
@@ -250,29 +218,31 @@ def test_gradients_of_single_sequences_by_vmap(cell, recompute):
         *(inputs.flags, inputs.keep_h, inputs.keep_s),
     )
     w_hh = inputs.w_hh.clone().requires_grad_()
-    losses = run(case, inputs._replace(w_hh=w_hh)).out.square().sum((0, 2))
+    losses = run(case, inputs._replace(w_hh=w_hh), path).out.square().sum((0, 2))
     for one, whole in zip(found, losses, strict=True):
         (expected,) = torch.autograd.grad(whole, w_hh, retain_graph=True)
         assert_same(one.numpy(), expected.numpy())
 
 
+@every_path
 @pytest.mark.parametrize("recurrence", all_recurrences(2), ids=lambda r: r.key)
-def test_second_derivatives(recurrence):
+def test_second_derivatives(path, recurrence):
     case = make_case(recurrence, EVERYTHING - {"masks"}, T=2, seed=3)
     inputs = tensors(case)
 
     def out(x: torch.Tensor, w_hh: torch.Tensor) -> torch.Tensor:
-        return run(case, inputs._replace(x=x, w_hh=w_hh)).out
+        return run(case, inputs._replace(x=x, w_hh=w_hh), path).out
 
     assert torch.autograd.gradgradcheck(out, (inputs.x, inputs.w_hh), fast_mode=True, atol=1e-4)
 
 
+@every_path
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
-def test_other_dtypes_stay_what_they_are(recurrence, dtype):
+def test_other_dtypes_stay_what_they_are(path, recurrence, dtype):
     """Each of 3 steps rounds some 10 times by half an ulp, here of numbers up to about 4."""
     case = make_case(recurrence, {"bias", "unit", "lengths", "resets"}, seed=4)
-    result, expected = run(case, tensors(case, dtype)), run(case)
+    result, expected = run(case, tensors(case, dtype), path), run(case, None, path)
     assert {present(tensor).dtype for tensor in result} == {dtype}
     assert torch.isfinite(result.out).all()
     if not recurrence.layer_norm:  # which blows roundings up without a useful bound
@@ -282,11 +252,12 @@ def test_other_dtypes_stay_what_they_are(recurrence, dtype):
         )
 
 
+@every_path
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("T", "B"), [(0, 2), (3, 0), (0, 0)])
-def test_no_steps_and_no_sequences(cell, T, B):
+def test_no_steps_and_no_sequences(path, cell, T, B):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=T, B=B)
-    result, found = gradients(case)
+    result, found = gradients(case, path)
     recurrence = case.recurrence
     widths = (recurrence.n_sources, recurrence.n_states, recurrence.n_net_inputs)
     for tensor, width in zip((result.out, result.states, result.gates), widths, strict=True):
@@ -301,8 +272,10 @@ def test_compiles_without_a_break_in_the_graph(recompute):
     recurrence = Recurrence("lstm97", 4, block_size=2, gate_sources=True)
     case = make_case(recurrence, EVERYTHING, T=2, recompute=recompute, gradient="tbptt:1")
     inputs = tensors(case)
-    compiled = torch.compile(lambda i: run(case, i).out, fullgraph=True, backend="aot_eager")
-    out, expected = compiled(inputs), run(case, inputs).out
+    compiled = torch.compile(
+        lambda i: run(case, i, "plain").out, fullgraph=True, backend="aot_eager"
+    )
+    out, expected = compiled(inputs), run(case, inputs, "plain").out
     assert_same(out.detach().numpy(), expected.detach().numpy())
     (found,) = torch.autograd.grad(out.square().sum(), inputs.w_hh)
     (wanted,) = torch.autograd.grad(expected.square().sum(), inputs.w_hh)
