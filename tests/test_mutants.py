@@ -9,20 +9,23 @@ import sys
 import pytest
 
 import mutants
+from mutant_lists import NATIVE, REFERENCE, SEQUENCE, Mutant
 
 pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
+EVERY = [*REFERENCE, *NATIVE, *SEQUENCE]
 
-@pytest.mark.parametrize("mutant", [*mutants.REFERENCE, *mutants.NATIVE], ids=lambda m: m.what)
+
+@pytest.mark.parametrize("mutant", EVERY, ids=lambda m: m.what)
 def test_mutants_apply(mutant):
     """The line each mutant breaks exists, once."""
     assert mutant.source() != mutant.path.read_text(encoding="utf-8")
 
 
 def test_a_mutant_that_no_longer_applies_is_an_error():
-    mutant = mutants.Mutant("gone", "somewhere", "x = 1", "x = 2")
+    mutant = Mutant("gone", "somewhere", "x = 1", "x = 2")
     for text in ("y = 1", "x = 1; x = 1"):
         with pytest.raises(LookupError, match="places in somewhere, expected 1"):
             mutant.applied(text)
@@ -30,7 +33,7 @@ def test_a_mutant_that_no_longer_applies_is_an_error():
 
 def test_text_that_is_nowhere_or_in_several_files_is_an_error():
     for old, found in (("x = no such line", 0), ("import annotations", r"\d")):
-        mutant = mutants.Mutant("lost", "src/carrousel/kernels/reference*.py", old, "")
+        mutant = Mutant("lost", "src/carrousel/kernels/reference*.py", old, "")
         with pytest.raises(LookupError, match=rf"text in {found} files of src/.*, expected 1"):
             mutant.source()
 

@@ -248,6 +248,12 @@ def test_the_python_side_speaks_in_our_exceptions():
     good: dict[str, Any] = {"batch": B, "threads": 1, "cut": 0, "learn": False, "sources": True}
     good |= {"h": arrays["h0"], "s": arrays["s0"]}
     open_sequence(LAYERS["gru"], "float64", weights, **good)
-    for changes in ({"batch": 3}, {"threads": 0}, {"h": arrays["h0"].T}, {"cut": -2}):
+    spoilt: list[dict[str, Any]] = [
+        {"batch": 3},
+        {"threads": 0},
+        {"h": arrays["h0"].T},
+        {"cut": -2},
+    ]
+    for changes in spoilt:
         with pytest.raises(SettingError, match=r"sequence kernel: .*(h|threads|cut)"):
             open_sequence(LAYERS["gru"], "float64", weights, **(good | changes))

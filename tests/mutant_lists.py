@@ -1,0 +1,231 @@
+"""The ways to be wrong that `mutants.py` tries, and the tests that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One way to be wrong. The file may be a pattern: then the text stands in one of several."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> Path:
+        """The one file that holds the text; an error if there is none, or more than one."""
+        files = sorted(ROOT.glob(self.file))
+        holding = [file for file in files if self.old in file.read_text(encoding="utf-8")]
+        if len(holding) != 1:
+            raise LookupError(
+                f"mutant {self.what!r}: text in {len(holding)} files of {self.file}, expected 1"
+            )
+        return holding[0]
+
+    def applied(self, text: str) -> str:
+        """The text with the mutation; an error unless there is exactly one place for it."""
+        found = text.count(self.old)
+        if found != 1:
+            raise LookupError(f"mutant {self.what!r}: {found} places in {self.file}, expected 1")
+        return text.replace(self.old, self.new)
+
+    def source(self) -> str:
+        return self.applied(self.path.read_text(encoding="utf-8"))
+
+
+def _reference(what: str, old: str, new: str) -> Mutant:
+    return Mutant(what, "src/carrousel/kernels/reference*.py", old, new)
+
+
+REFERENCE = (
+    _reference("sign of the state's change", "state.s + y_in * g", "state.s - y_in * g"),
+    _reference("input gates swapped with output gates",
+               "[y_in[::size], forget, state.y_cell, shown]",
+               "[shown, forget, state.y_cell, y_in[::size]]"),
+    _reference("trace of gates forgets", "state.ds_in + np.outer", "0 * state.ds_in + np.outer"),
+    _reference("trace of cells forgets", "state.ds_cell + np.outer", "np.outer"),
+    _reference("last step is dropped", "enumerate(inputs)", "enumerate(inputs[:-1])"),
+    _reference("state is not reset between sequences",
+               "self.state = begin(self._network, self._training, self._dtype)",
+               'self.state = self.__dict__.setdefault('
+               '"kept", begin(self._network, self._training, self._dtype))'),
+    _reference("gradients are not cleared", "waiting.clear()", "pass"),
+    _reference("slope of squashing", "(low + scale - y) / scale", "(scale - y) / scale"),
+    _reference("slope of input gates", "y_in * (1 - y_in)", "y_in * y_in"),
+    _reference("no h' on the way in", "* slope(cell.h, state.h_s) * back", "* back"),
+    _reference("no y_out on the way in", "e_s = np.repeat(state.y_out, size) * ", "e_s = "),
+    _reference("output derivative left out", "y * (1 - y) if self", "1 if self"),
+    _reference("error of the first cell only", "np.add.reduceat(e_s[:, None] * state.ds_in, first)",
+               "(e_s[:, None] * state.ds_in)[::size]"),
+    _reference("error reaches cells that take no part", "meet(back * on)", "meet(back)"),
+    _reference("largest error without its sign", "np.abs(error).max()", "error.max()"),
+    _reference("recurrent activations of the same step",
+               "np.concatenate([x, recurrent, np.ones(1, state.s.dtype)])",
+               "np.concatenate([x, 0 * recurrent, np.ones(1, state.s.dtype)])"),
+    _reference("weights change per call instead of per sequence", '== "sequence"', '== "never"'),
+    _reference("weights change per sequence instead of per step", '== "step"', '== "never"'),
+    _reference("initial activation", "np.full(cell.n_units, training.initial_activation, dtype)",
+               "np.zeros(cell.n_units, dtype)"),
+    # forget gates
+    _reference("trace of forget gates without decay", "kept[:, None] * state.ds_forget + change",
+               "state.ds_forget + change"),
+    _reference("trace of input gates without decay", "kept * state.s, kept[:, None] * state.ds_in",
+               "kept * state.s, state.ds_in"),
+    _reference("forget gate sees the state it has made", "rate[forgets][own] * before",
+               "rate[forgets][own] * s"),
+    # one step of the layer, and its derivatives
+    _reference("slope of tanh", "else 1 - new * new", "else 1 - new"),
+    _reference("path inside the cells is left out", "w_recurrent, self.by_state]",
+               "w_recurrent, 0 * self.by_state]"),
+    _reference("recurrent weights the wrong way round", "self.by_net @ w_recurrent",
+               "self.by_net @ w_recurrent.T"),
+    _reference("no h' inside a step", "(y_out * slope(cell.h, h))[:, None]", "y_out[:, None]"),
+    _reference("output gate without the state", "rate[outs][own] * h", "rate[outs][own]"),
+    _reference("error of united outputs at other units", "back[-len(error) :]",
+               "back[: len(error)]"),
+    # backwards
+    _reference("errors go back through the Jacobian itself", "step.jacobian(recurrent).T @ e",
+               "step.jacobian(recurrent) @ e"),
+    _reference("stride off by one", "== self._gradient.stride", "== self._gradient.stride + 1"),
+    _reference("depth off by one", "deque(maxlen=self._gradient.depth)",
+               "deque(maxlen=self._gradient.depth and self._gradient.depth + 1)"),
+    _reference("only the latest error goes back", "back < len(errors)", "back < 1"),
+    _reference("only errors of the last step send others back", "if all(error is None",
+               "if any(error is None"),
+    _reference("output weights do not wait for hidden ones", 'update == "step" and due',
+               'update == "step" and target'),
+    _reference("cell states are not reset between sequences",
+               "self.s = np.zeros(cell.n_states, self._dtype)",
+               'self.s = getattr(self, "s", np.zeros(cell.n_states, self._dtype))'),
+    # forwards
+    _reference("sensitivities through the Jacobian's transpose", '"pq,qlm->plm"', '"qp,qlm->plm"'),
+    _reference("sensitivities of the first step only", "self.p) + immediate", "self.p)"),
+    _reference("sensitivities are not restricted", "self.p = self.p * self._mask[:, :, None]",
+               "pass"),
+    _reference("reach off by one", "range(steps - 1)", "range(steps)"),
+    _reference("reach is looked for in saturation", "0.5 / sources", "0.5"),
+    _reference("state is not balanced, weights are", "r0 * carried", "carried"),
+    _reference("signs are not balanced, weights are", "r1 * signs", "signs"),
+    _reference("rank-one weights forget", "before / r0 + immediate", "immediate"),
+)  # fmt: skip
+
+NATIVE = (
+    Mutant("sign of the cell input", "native/pointwise.h",
+           "low + span * y; }", "low - span * y; }"),
+    Mutant("trace of gates and of cells swapped", "native/lanes_forward.h",
+           "by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;",
+           "by_cell[c] = input * slope_in, by_gate[c] = g.slope(input) * y_in;"),
+    Mutant("lanes become live a step late", "native/lanes_rounds.h",
+           "time >= start_[lane] ? -1 : 0", "time > start_[lane] ? -1 : 0"),
+    Mutant("sums over a chunk forget what was there", "native/lanes_traces.h",
+           "sum[i][j] = out[i * to.width + j];", "sum[i][j] = splat(0.0f);"),
+    Mutant("traces are not reset between sequences", "native/lanes.cc",
+           "if (p_.learn) clear_traces(p_);", ""),
+    Mutant("activations are not carried to the next chunk", "native/lanes.cc",
+           "      Layer::carry(p_, steps);\n", ""),
+    Mutant("gradients are not cleared", "native/lanes_traces.h",
+           "gradient[i] = splat(0.0f);", ""),
+    Mutant("output gate of another block", "native/lanes_errors.h",
+           "p.shape.output_gate ? p.unit_y[p.B + p.C + j]",
+           "p.shape.output_gate ? p.unit_y[p.B + p.C]"),
+    Mutant("a neighbour's target is every lane's", "native/lanes_outputs.h",
+           "const vec error = mask ? goal - y : splat(0.0f);", "const vec error = 1.0f - y;"),
+    Mutant("one output is not counted", "native/lanes_outputs.h",
+           "      event.count(error);\n", "      if (o) event.count(error);\n"),
+    Mutant("a trace row of a large alphabet is not cleared", "native/lanes_rows.h",
+           "      clear_trace(p, lane, symbol);\n", ""),
+    Mutant("symbols are not checked", "native/checks.cc",
+           "return count == 0 || worst < limit;", "return count == 0 || worst <= limit;"),
+    Mutant("united wiring is not checked", "native/bind.cc",
+           "if (s.united && (s.direct", "if (s.inputs < 0 && (s.direct"),
+    Mutant("error of the first of united outputs", "native/lanes_outputs.h",
+           "p.output_e[c - (p.C - p.O)];", "p.output_e[0];"),
+    # paths through time
+    Mutant("slope of tanh", "native/paths*.h", "tanh ? 1.0f - y * y", "tanh ? 1.0f - y"),
+    Mutant("errors pass through the time before a sequence", "native/paths*.h",
+           "f.rate[u] = where(live, logistic_slope(y[u]));", "f.rate[u] = logistic_slope(y[u]);"),
+    Mutant("errors go back through the transpose", "native/paths*.h",
+           "weights[(first + i) * p.U + k] * net[k]", "weights[k * p.U + first + i] * net[k]"),
+    Mutant("errors inside cells do not pass forget gates", "native/paths*.h",
+           "e_s[c] = f.keep[c] * e;", "e_s[c] = e;"),
+    Mutant("errors met are sent back again", "native/paths.cc",
+           "met[c] = lanes ? splat(0.0f) : met[c];", ""),
+    Mutant("errors of lanes that wait go back too", "native/paths.cc",
+           "add_where(lanes, x_.error_y[reads + c], met[c]);", "x_.error_y[reads + c] += met[c];"),
+    Mutant("errors go back a step too far", "native/paths.cc",
+           "time - x_.depth + 1 > 0 ? time - x_.depth + 1 : 0",
+           "time - x_.depth > 0 ? time - x_.depth : 0"),
+    Mutant("the tape moves by a step too many", "native/paths.cc",
+           "tape_start_ += first;", "tape_start_ += first - 1;"),
+    Mutant("errors wait a step too long", "native/paths.cc",
+           "++since_[lane] != x_.stride", "++since_[lane] <= x_.stride"),
+    Mutant("a symbol's gradient is that of its first step", "native/paths.cc",
+           "gradient[u][lane] += x_.spread", "gradient[u][lane] = x_.spread"),
+    Mutant("sensitivities of the first step are missing", "native/paths*.h",
+           "x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);", ";"),
+    Mutant("sensitivities of cells do not pass forget gates", "native/paths*.h",
+           "vec sum = f.keep[c] * ds[c] +", "vec sum = ds[c] +"),
+    Mutant("sensitivities are not reset between sequences", "native/paths.cc",
+           "    forward_.reset(p_);\n", "    forward_.reset(p_);\n    if (n) return;\n"),
+    Mutant("traces of input gates do not pass forget gates", "native/paths*.h",
+           "trace[c] = f.keep[c] * trace[c] +", "trace[c] = trace[c] +"),
+    Mutant("forget gates do not learn", "native/paths*.h",
+           "add_where(lanes, into[p.B + j], scale * forget);", ";"),
+)  # fmt: skip
+
+SEQUENCE = (
+    Mutant("sign of what enters a cell", "native/sequence*.h",
+           "const Vec<Real> c = f * before + i * g;\n    keep(0",
+           "const Vec<Real> c = f * before - i * g;\n    keep(0"),
+    Mutant("gates swapped on the tape", "native/sequence*.h",
+           "keep(0, i), keep(P::g, g)", "keep(0, g), keep(P::g, i)"),
+    Mutant("resets are forgotten", "native/sequence*.h",
+           "if (!f || !(*f & 2)) return;", "if (!f || !(*f & 4)) return;"),
+    Mutant("errors pass a reset", "native/sequence*.h",
+           "shared.fresh_s[k] += s[k];\n"
+           "      std::fill_n(h, K, Real{0}), std::fill_n(s, SM, Real{0});",
+           "shared.fresh_s[k] += s[k];"),
+    Mutant("only the last reset counts", "native/sequence*.h",
+           "shared.fresh_h[k] += h[k];", "shared.fresh_h[k] = h[k];"),
+    Mutant("gru without the bias of n", "native/sequence*.h",
+           "    if (bias) x += load(bias + u, n);\n", ""),
+    Mutant("error of n before the reset gate", "native/sequence*.h",
+           "store(t.dr + 2 * M + u, through, n);", "store(t.dr + 2 * M + u, dn, n);"),
+    Mutant("cut a step too early", "native/sequence*.h",
+           "(w.first + j) % q.cut == 0", "(w.first + j + 1) % q.cut == 0"),
+    Mutant("truncated errors go back through peepholes", "native/sequence*.h",
+           "through_peepholes = q.cut >= 0", "through_peepholes = true"),
+    Mutant("error of a normalised vector along itself", "native/sequence*.h",
+           "(load(e + u, k) - a - unit * b)", "(load(e + u, k) - a)"),
+    Mutant("gates of the first block", "native/sequence*.h",
+           "to[u] = gate[u / size];", "to[u] = gate[0];"),
+    Mutant("zoneout the wrong way round", "native/sequence*.h",
+           "keep[i] ? to[i] : fresh[i];", "keep[i] ? fresh[i] : to[i];"),
+    Mutant("errors come back past dropout", "native/sequence*.h",
+           "drop ? back[k] * drop[k] : back[k]", "drop ? back[k] : back[k]"),
+    Mutant("errors in padding are not written", "native/sequence*.h",
+           "        std::fill_n(w.d_x + row * N, N, Real{0});\n", ""),
+    Mutant("a row alone forgets what it had", "native/sequence*.h",
+           "sums[0][v] += all(a[k]) * load(", "sums[0][v] = all(a[k]) * load("),
+    Mutant("errors of the last thread only", "native/bind_sequence.cc",
+           "to[i] += (slice.*part)[i];", "to[i] = (slice.*part)[i];"),
+    Mutant("arrays may overlap", "native/sequence_checks.cc",
+           "a.start < b.start + b.bytes && b.start < a.start + a.bytes", "a.start == b.start"),
+    Mutant("flags may come without their sources", "native/bind_sequence.cc",
+           "if (w.flags && !q_.sources)", "if (w.flags && !w.flags)"),
+)  # fmt: skip
+
+REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py",
+                   "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
+                   "kernels/test_gradients_forward.py"]  # fmt: skip
+NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py",
+                "native/test_identity.py", "native/test_hostile.py"]  # fmt: skip
+SEQUENCE_TESTS = [f"native/test_sequence_{of}.py"
+                  for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
