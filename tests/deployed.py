@@ -105,6 +105,26 @@ def run_sequence(module: Any, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torc
     return x, (h, s) if R.n_states else (h,)
 
 
+def earned(name: str, x: torch.Tensor) -> list[tuple[torch.Tensor, float]]:
+    """Of the output and the last states: exact values, and the error that float32 may have.
+
+    That is twice what plain torch in float32 errs, in the worst of five runs whose inputs ``x
+    [T, 1, I]`` differ by one rounding at most: in a net that amplifies, a single run may be lucky.
+    And it is never less than eight roundings of the largest value.
+    """
+    generator = torch.Generator().manual_seed(1)
+    moved = x.repeat(1, 5, 1)
+    signs = torch.randint(-1, 2, moved[:, 1:].shape, generator=generator)
+    moved[:, 1:] *= 1 + signs * torch.finfo(torch.float32).eps
+    naive = run_sequence(make(name), moved)
+    exact = run_sequence(make(name).double(), x.double())
+    found = []
+    for far, near in zip((exact[0], *exact[1]), (naive[0], *naive[1]), strict=True):
+        error = float((near - far).abs().max())
+        found.append((far, 2 * error + 8 * 2.0**-24 * max(1.0, float(far.abs().max()))))
+    return found
+
+
 def stacked(module: Any, state: Any) -> tuple[torch.Tensor, ...]:
     """A state in the form of ``run_sequence``."""
     parts = state if isinstance(state, tuple) else (state,)
