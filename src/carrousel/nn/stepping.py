@@ -169,8 +169,8 @@ def step(module: Recurrent | StepCell, batch_size: int = 1) -> Step:
     share nothing; one stepper serves one thread at a time.
 
     *Real time.* After construction compiled steps allocate nothing, take no lock and make no
-    system call, and their time does not depend on the values. Python around them gives no such
-    promise. Denormal numbers are computed with, not flushed to zero.
+    system call. Python around them gives no such promise. Denormal numbers are computed with, not
+    flushed to zero.
 
     Zoneout mixes old and new state, as it does in evaluation.
 
