@@ -40,11 +40,7 @@ class Arrays {
   T* given(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
     return object.is_none() ? nullptr : take<T>(object, name, shape, writable);
   }
-  // Two names that may be one array.
-  void check(const char* one = nullptr, const char* other = nullptr) const {
-    check_overlaps(spans_, one, other);
-  }
-  std::vector<Span>& spans() { return spans_; }
+  void check() const { check_overlaps(spans_); }
 
  private:
   std::vector<Span> spans_;

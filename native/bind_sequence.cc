@@ -1,180 +1,217 @@
 // The sequence kernels as Python sees them; every array is checked here, before a pointer is used.
 #include "bind_sequence.h"
 
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
-#include <cmath>
-#include <optional>
+#include <algorithm>
 
 #include "bind_arrays.h"
+#include "sequence_run.h"
 
 namespace nb = nanobind;
 using namespace carrousel;
 
 namespace {
 
+// One direction of one layer as its arrays came, and the memory it needs to run.
 template <class Real>
-class Runner {
+class Layer {
  public:
-  Runner(nb::dict recurrence, nb::dict weights, Index batch, int threads, int cut, bool learn,
-         bool sources, nb::object h, nb::object s, const std::string& instruction_set)
-      : kernel_(kernel_named<Real>(sequence_kernels(), instruction_set)) {
-    q_.recurrence = recurrence_of(recurrence);
-    if (threads < 1 || threads > 1024) throw std::invalid_argument("threads must lie in 1..1024");
-    if (cut < -1) throw std::invalid_argument("cut must be at least -1");
-    q_.batch = check_number("batch", batch, Index{1} << 31);
-    q_.threads = static_cast<int>(std::min<Index>(threads, std::max<Index>(batch, 1)));
-    q_.cut = cut, q_.learn = learn, q_.sources = sources;
-    take_weights(weights);
-    const Recurrence& R = q_.recurrence;
-    q_.h = arrays_.take<Real>(h, "h", {batch, R.sources}, true);
-    q_.s = arrays_.take<Real>(s, "s", {batch, R.state_width()}, true);
-    arrays_.check();
-    if (q_.weights.drop && !sources) throw std::invalid_argument("drop needs sources");
-    q_.packed = nullptr, q_.scratch = nullptr;
-    q_.packed = allocate<Real>(packed_, kernel_.packed_size(q_));
-    q_.scratch = allocate<Real>(scratch_, kernel_.scratch_size(q_) * static_cast<std::size_t>(q_.threads));
-    if (learn) share();
-    kernel_.pack(q_);
+  Layer(nb::dict description, nb::dict d, bool learn, Arrays& arrays)
+      : kernel(kernel_named<Real>(sequence_kernels(), nb::cast<std::string>(d["instruction_set"]))) {
+    q.recurrence = recurrence_of(description);
+    q.batch = number(d, "batch", Index{1} << 31), q.inputs = number(d, "inputs", Index{1} << 31);
+    q.all_threads = static_cast<int>(number(d, "threads", 1024));
+    q.cut = nb::cast<int>(d["cut"]), q.sources = nb::cast<bool>(d["sources"]), q.learn = learn;
+    if (q.all_threads < 1) throw std::invalid_argument("threads must lie in 1..1024");
+    if (q.cut < -1) throw std::invalid_argument("cut must be at least -1");
+    take_weights(d, arrays);
   }
 
-  void forward(nb::dict d) {
-    Arrays arrays = arrays_;
-    Window<Real> w = window(d, arrays);
-    const Recurrence& R = q_.recurrence;
-    const Index T = w.steps, B = q_.batch;
-    w.x = arrays.take<Real>(d["x"], "x", {T, B, R.net_inputs}, false);
-    w.out = arrays.take<Real>(d["out"], "out", {T, B, R.sources}, true);
-    w.states = arrays.given<Real>(d["states"], "states", {T, B, R.state_width()}, true);
-    w.gates = arrays.given<Real>(d["gates"], "gates", {T, B, R.gates_width()}, true);
-    w.extra = arrays.given<Real>(d["extra"], "extra", {T, B, Extra(R, q_.sources).width}, true);
-    if (R.kind == CellKind::described) arrays.check();
-    else arrays.check("x", "gates");
-    if (q_.learn) throw std::invalid_argument("this one was made for the way back");
-    const nb::gil_scoped_release unlocked;
-    if (T && B) kernel_.forward(q_, w);
+  // Packs the weights; `h` and `s` are where the state goes.
+  void open(Real* h, Real* s) {
+    q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
+    q.threads = static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
+    packed_ = Buffer<Real>(static_cast<Index>(kernel.packed_size(q)));
+    q.packed = packed_.data();
+    scratch_ = Buffer<Real>(static_cast<Index>(kernel.scratch_size(q)) * q.threads);
+    q.scratch = scratch_.data();
+    if (q.learn) share();
+    kernel.pack(q);
   }
 
-  void backward(nb::dict d) {
-    Arrays arrays = arrays_;
-    Window<Real> w = window(d, arrays);
-    const Recurrence& R = q_.recurrence;
-    const Index T = w.steps, B = q_.batch, K = R.sources, N = R.net_inputs, S = R.state_width();
-    const auto in = [&](const char* name, Index width) {
-      return const_cast<Real*>(arrays.given<const Real>(d[name], name, {T, B, width}, false));
-    };
-    w.out = in("out", K), w.states = in("states", S), w.gates = in("gates", R.gates_width());
-    w.extra = in("extra", Extra(R, q_.sources).width);
-    for (const char* name : {"out", "states", "gates", "extra"})
-      if (d[name].is_none()) refuse_array(name, "is missing; the way back needs it");
-    w.h_enter = arrays.take<const Real>(d["h_enter"], "h_enter", {B, K}, false);
-    w.s_enter = arrays.take<const Real>(d["s_enter"], "s_enter", {B, S}, false);
-    w.d_out = in("d_out", K), w.d_states = in("d_states", S);
-    w.d_x = arrays.take<Real>(d["d_x"], "d_x", {T, B, N}, true);
-    if (R.separate()) w.d_r = arrays.take<Real>(d["d_r"], "d_r", {T, B, N}, true);
-    if (R.projection) w.d_projected = arrays.take<Real>(d["d_projected"], "d_projected", {T, B, K}, true);
-    arrays.check();
-    if (!q_.learn) throw std::invalid_argument("this one was made for the way forward");
-    const nb::gil_scoped_release unlocked;
-    if (T && B) kernel_.backward(q_, w);
+  static Index number(nb::dict d, const char* name, Index most) {
+    return check_number(name, nb::cast<Index>(d[name]), most);
   }
 
-  // Adds what all threads gathered to the arrays given.
-  void collect(nb::dict d) {
-    if (!q_.learn) throw std::invalid_argument("only the way back gathers errors");
-    const Recurrence& R = q_.recurrence;
-    const auto gather = [&](const char* name, std::initializer_list<Index> shape, Real* Shared<Real>::*part) {
-      Arrays arrays;
-      Real* const to = arrays.given<Real>(d[name], name, shape, true);
-      Index n = 1;
-      for (const Index k : shape) n *= k;
-      for (const auto& slice : q_.shared)
-        for (Index i = 0; to && slice.*part && i < n; ++i) to[i] += (slice.*part)[i];
-    };
-    gather("unit", {R.unit_parameters, R.units}, &Shared<Real>::unit);
-    gather("ln_hh", {R.net_inputs}, &Shared<Real>::ln_hh);
-    gather("ln_c", {2, R.units}, &Shared<Real>::ln_c);
-    gather("fresh_h", {R.sources}, &Shared<Real>::fresh_h);
-    gather("fresh_s", {R.state_width()}, &Shared<Real>::fresh_s);
-  }
+  const SequenceKernel<Real>& kernel;
+  Sequence<Real> q{};
 
  private:
-  void take_weights(nb::dict d) {
-    const Recurrence& R = q_.recurrence;
+  void take_weights(nb::dict d, Arrays& arrays) {
+    const Recurrence& R = q.recurrence;
     const Index M = R.units, N = R.net_inputs, K = R.sources;
     const auto part = [&](const char* name, std::initializer_list<Index> shape) {
-      return arrays_.given<const Real>(d[name], name, shape, false);
+      return arrays.given<const Real>(d[name], name, shape, false);
     };
-    auto& w = q_.weights;
+    auto& w = q.weights;
+    w.w_ih = part("w_ih", {N, q.inputs});
     w.w_hh = part("w_hh", {N, K}), w.bias = part("bias", {N});
     w.unit = part("unit", {R.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
     w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R.state_width()});
-    w.drop = part("drop", {q_.batch, K});
-    check_parts(R, {w.w_hh != nullptr, w.bias != nullptr, w.unit != nullptr, w.w_hr != nullptr,
-                    w.ln_hh != nullptr, w.ln_c != nullptr});
-  }
-
-  Window<Real> window(nb::dict d, Arrays& arrays) {
-    Window<Real> w{};
-    const Recurrence& R = q_.recurrence;
-    w.steps = check_number("steps", nb::cast<Index>(d["steps"]), Index{1} << 40);
-    w.first = check_number("first", nb::cast<Index>(d["first"]), Index{1} << 40);
-    w.reverse = nb::cast<bool>(d["reverse"]);
-    w.zone_h = nb::cast<double>(d["zone_h"]), w.zone_s = nb::cast<double>(d["zone_s"]);
-    if (!(w.zone_h >= 0 && w.zone_h <= 1 && w.zone_s >= 0 && w.zone_s <= 1))
-      throw std::invalid_argument("zone_h and zone_s must lie in 0..1");
-    const auto bits = [&](const char* name, std::initializer_list<Index> shape) {
-      return arrays.given<const std::uint8_t>(d[name], name, shape, false);
-    };
-    w.flags = bits("flags", {w.steps, q_.batch});
-    w.keep_h = bits("keep_h", {w.steps, q_.batch, R.sources});
-    w.keep_s = bits("keep_s", {w.steps, q_.batch, R.state_width()});
-    if (w.flags && !q_.sources) throw std::invalid_argument("flags need sources");
-    return w;
+    w.drop = part("drop", {q.batch, K});
+    check_parts(R, {w.w_hh != nullptr, w.w_ih != nullptr, w.bias != nullptr, w.unit != nullptr,
+                    w.w_hr != nullptr, w.ln_hh != nullptr, w.ln_c != nullptr});
+    if (w.drop && !q.sources) throw std::invalid_argument("drop needs sources");
   }
 
   void share() {
-    const Recurrence& R = q_.recurrence;
-    const Index sizes[] = {q_.weights.unit || R.kind == CellKind::described ? R.unit_parameters * R.units : 0,
-                           R.layer_norm ? R.net_inputs : 0, q_.weights.ln_c ? 2 * R.units : 0, R.sources,
+    const Recurrence& R = q.recurrence;
+    const Index sizes[] = {q.weights.unit || R.kind == CellKind::described ? R.unit_parameters * R.units : 0,
+                           R.layer_norm ? R.net_inputs : 0, q.weights.ln_c ? 2 * R.units : 0, R.sources,
                            R.state_width()};
-    std::size_t total = 0;
-    for (const Index n : sizes) total += static_cast<std::size_t>(n + 15) / 16 * 16;
-    Real* at = allocate<Real>(gathered_, total * static_cast<std::size_t>(q_.threads));
-    std::fill_n(at, total * static_cast<std::size_t>(q_.threads), Real{0});
-    for (int i = 0; i < q_.threads; ++i) {
+    Index total = 0;
+    for (const Index n : sizes) total += (n + 15) / 16 * 16;
+    gathered_ = Buffer<Real>(total * q.threads);
+    Real* at = gathered_.data();
+    std::fill_n(at, total * q.threads, Real{0});
+    for (int i = 0; i < q.threads; ++i) {
       Shared<Real> slice{};
       Real** const parts[] = {&slice.unit, &slice.ln_hh, &slice.ln_c, &slice.fresh_h, &slice.fresh_s};
       for (int k = 0; k < 5; ++k) *parts[k] = sizes[k] ? at : nullptr, at += (sizes[k] + 15) / 16 * 16;
-      q_.shared.push_back(slice);
+      q.shared.push_back(slice);
     }
   }
 
-  const SequenceKernel<Real>& kernel_;
-  Sequence<Real> q_{};
-  Arrays arrays_;
-  Block packed_, scratch_, gathered_;
+  Buffer<Real> packed_, scratch_, gathered_;
+};
+
+// Arrays of both ways. On the way back they are read, `tape` included.
+template <class Real>
+Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arrays) {
+  const Sequence<Real>& q = layer.q;
+  const Recurrence& R = q.recurrence;
+  const Index B = q.batch, K = R.sources, SM = R.state_width();
+  Run<Real> run{};
+  run.steps = Layer<Real>::number(d, "steps", Index{1} << 40);
+  run.recompute = Layer<Real>::number(d, "recompute", Index{1} << 40);
+  run.window = Layer<Real>::number(d, "window", Index{1} << 40);
+  run.samples = Layer<Real>::number(d, "samples", Index{1} << 31);
+  run.reverse = nb::cast<bool>(d["reverse"]);
+  run.zone_h = nb::cast<double>(d["zone_h"]), run.zone_s = nb::cast<double>(d["zone_s"]);
+  if (!(run.zone_h >= 0 && run.zone_h <= 1 && run.zone_s >= 0 && run.zone_s <= 1))
+    throw std::invalid_argument("zone_h and zone_s must lie in 0..1");
+  if (run.samples && B % run.samples) throw std::invalid_argument("samples must divide the batch");
+  const Index T = run.steps, kept = learn && run.recompute ? 0 : T;
+  const Index segments = run.recompute ? (T + run.recompute - 1) / run.recompute : 0;
+  const auto bits = [&](const char* name, std::initializer_list<Index> shape) {
+    return arrays.given<const std::uint8_t>(d[name], name, shape, false);
+  };
+  const auto tape = [&](const char* name, std::initializer_list<Index> shape) {
+    return arrays.given<Real>(d[name], name, shape, !learn);
+  };
+  run.flags = bits("flags", {T, B}), run.keep_h = bits("keep_h", {T, B, K});
+  run.keep_s = bits("keep_s", {T, B, SM});
+  if (run.flags && !q.sources) throw std::invalid_argument("flags need sources");
+  run.x = arrays.take<const Real>(d["x"], "x", {T, B, q.weights.w_ih ? q.inputs : R.net_inputs}, false);
+  run.h0 = arrays.take<const Real>(d["h0"], "h0", {B, K}, false);
+  run.s0 = arrays.take<const Real>(d["s0"], "s0", {B, SM}, false);
+  run.out = arrays.take<Real>(d["out"], "out", {T, B, K}, !learn);
+  run.states = tape("states", {kept, B, SM}), run.gates = tape("gates", {kept, B, R.gates_width()});
+  run.extra = tape("extra", {kept, B, Extra(R, q.sources).width});
+  run.marks = tape("marks", {segments, B, K + SM});
+  return run;
+}
+
+template <class Real>
+void forward(nb::dict description, nb::dict d) {
+  Arrays arrays;
+  Layer<Real> layer(description, d, false, arrays);
+  Run<Real> run = take_run(d, layer, false, arrays);
+  const Index B = layer.q.batch;
+  Real* const h = arrays.take<Real>(d["h"], "h", {B, layer.q.recurrence.sources}, true);
+  Real* const s = arrays.take<Real>(d["s"], "s", {B, layer.q.recurrence.state_width()}, true);
+  arrays.check();
+  const nb::gil_scoped_release unlocked;
+  layer.open(h, s);
+  if (B) run_forward(layer.kernel, layer.q, run);
+}
+
+// Where the errors of what all steps share go; each may be null.
+template <class Real>
+struct Destination {
+  Real *unit, *ln_hh, *ln_c, *fresh_h, *fresh_s;
+
+  Destination(nb::dict d, const Recurrence& R, Arrays& arrays) {
+    const auto to = [&](const char* name, std::initializer_list<Index> shape) {
+      return arrays.given<Real>(d[name], name, shape, true);
+    };
+    unit = to("d_unit", {R.unit_parameters, R.units}), ln_hh = to("d_ln_hh", {R.net_inputs});
+    ln_c = to("d_ln_c", {2, R.units}), fresh_h = to("d_fresh_h", {R.sources});
+    fresh_s = to("d_fresh_s", {R.state_width()});
+  }
+
+  void gather(const Sequence<Real>& q) const {
+    const Recurrence& R = q.recurrence;
+    const auto add = [&](Real* to, Real* Shared<Real>::*part, Index n) {
+      for (const auto& slice : q.shared)
+        for (Index i = 0; to && slice.*part && i < n; ++i) to[i] += (slice.*part)[i];
+    };
+    add(unit, &Shared<Real>::unit, R.unit_parameters * R.units);
+    add(ln_hh, &Shared<Real>::ln_hh, R.net_inputs), add(ln_c, &Shared<Real>::ln_c, 2 * R.units);
+    add(fresh_h, &Shared<Real>::fresh_h, R.sources), add(fresh_s, &Shared<Real>::fresh_s, R.state_width());
+  }
 };
 
 template <class Real>
-void bind(nb::module_& m, const char* name) {
-  using R = Runner<Real>;
-  nb::class_<R>(m, name, "One direction of one layer: weights packed, and the state that runs on.")
-      .def(nb::init<nb::dict, nb::dict, Index, int, int, bool, bool, nb::object, nb::object,
-                    const std::string&>(),
-           nb::arg("recurrence"), nb::arg("weights"), nb::arg("batch"), nb::arg("threads"),
-           nb::arg("cut"), nb::arg("learn"), nb::arg("sources"), nb::arg("h"), nb::arg("s"),
-           nb::arg("instruction_set") = "")
-      .def("forward", &R::forward, nb::arg("window"), "Walk a window of steps forward.")
-      .def("backward", &R::backward, nb::arg("window"), "Walk a window of steps back.")
-      .def("collect", &R::collect, nb::arg("into"), "Add errors of what all steps share.");
+void backward(nb::dict description, nb::dict d) {
+  Arrays arrays;
+  Layer<Real> layer(description, d, true, arrays);
+  Run<Real> run = take_run(d, layer, true, arrays);
+  const Recurrence& R = layer.q.recurrence;
+  const Index B = layer.q.batch, T = run.steps, K = R.sources, N = R.net_inputs, S = R.state_width();
+  const Index I = layer.q.weights.w_ih ? layer.q.inputs : N, n = run.samples ? run.samples : 1;
+  run.d_out = arrays.given<const Real>(d["d_out"], "d_out", {T, B, K}, false);
+  run.d_states = arrays.given<const Real>(d["d_states"], "d_states", {T, B, S}, false);
+  const auto to = [&](const char* name, std::initializer_list<Index> shape) {
+    return arrays.given<Real>(d[name], name, shape, true);
+  };
+  run.d_x = to("d_x", {T, B, I}), run.d_w_ih = to("d_w_ih", {n, N, I});
+  run.d_w_hh = to("d_w_hh", {n, N, K}), run.d_bias = to("d_bias", {n, N});
+  run.d_w_hr = to("d_w_hr", {n, K, R.units});
+  Real* const dh = arrays.take<Real>(d["dh"], "dh", {B, K}, true);
+  Real* const ds = arrays.take<Real>(d["ds"], "ds", {B, S}, true);
+  const Destination<Real> shared(d, R, arrays);
+  arrays.check();
+  for (const char* name : {"states", "gates", "extra"})
+    if (!run.recompute && d[name].is_none()) refuse_array(name, "is missing; the way back needs it");
+  if (run.recompute && d["marks"].is_none()) refuse_array("marks", "is missing; recompute needs it");
+  Arrays unused;
+  Layer<Real> again(description, d, false, unused);
+  const nb::gil_scoped_release unlocked;
+  layer.open(dh, ds);
+  const Buffer<Real> state(run.recompute ? B * (K + S) : 0);
+  if (run.recompute) again.open(state.data(), state.data() + B * K);
+  if (B) run_backward(layer.kernel, layer.q, run.recompute ? &again.q : nullptr, run);
+  shared.gather(layer.q);
 }
 
 }  // namespace
 
 void bind_sequences(nb::module_& m) {
-  bind<float>(m, "SequenceFloat");
-  bind<double>(m, "SequenceDouble");
+  const auto both = [&m](const char* name, auto single, auto twofold, const char* text) {
+    m.def(
+        name,
+        [single, twofold](const std::string& dtype, nb::dict description, nb::dict call) {
+          if (dtype == "float32") return single(description, call);
+          if (dtype == "float64") return twofold(description, call);
+          throw std::invalid_argument("dtype is '" + dtype + "', expected 'float32' or 'float64'");
+        },
+        nb::arg("dtype"), nb::arg("description"), nb::arg("call"), text);
+  };
+  both("sequence_forward", &forward<float>, &forward<double>,
+       "One direction of one layer, forward; see kernels/sequence.py for every entry of the call.");
+  m.attr("sequence_window_bytes") = kWindowBytes;
+  both("sequence_backward", &backward<float>, &backward<double>, "Its way back.");
 }

@@ -1,5 +1,6 @@
 // The sequence kernels of one instruction set, in both precisions.
 #include "sequence_backward.h"
+#include "sequence_dense.h"
 #include "sequence_forward.h"
 
 namespace carrousel::CARROUSEL_ISA {
@@ -25,7 +26,8 @@ void backward(const Sequence<Real>& q, const Window<Real>& w) {
 
 template <class Real>
 constexpr SequenceKernel<Real> kernel_of() {
-  return {packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>};
+  return {packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>,
+          project<Real>, add_products<Real>, add_rows<Real>};
 }
 
 }  // namespace

@@ -66,6 +66,7 @@ struct Extra {
 template <class Real>
 struct Weights {
   const Real* w_hh;     // [N, K]
+  const Real* w_ih;     // [N, I] or null: net inputs come ready
   const Real* bias;     // [N] or null; null for described cells, whose x holds it
   const Real* unit;     // [P, M] or null
   const Real* w_hr;     // [K, M] or null
@@ -116,16 +117,25 @@ template <class Real>
 struct Sequence {
   Recurrence recurrence;
   Weights<Real> weights;
+  Index inputs;           // I, or 0
   Index batch;
-  int threads;
+  int threads, all_threads;  // of the walk, at most one a sequence; of products
   int cut;                // 0 nowhere, -1 truncated, k every k steps
   bool learn;             // the way back: packed is for errors
   bool sources;           // extra keeps sources: flags or drop may be given
-  Real* packed;           // packed_size() of w_hh, then of w_hr
+  Real* packed;           // packed_size() of all weights
   Real* h;                // [B, K] state handed on; backward: its error
   Real* s;                // [B, S M] the same
   Real* scratch;          // [threads] slices of scratch_size()
   std::vector<Shared<Real>> shared;  // [threads], of the way back
+};
+
+template <class Real>
+struct Products {
+  Index rows, outputs, width;
+  Index errors_stride, stride;  // from row to row
+  const Real *errors, *sources;
+  Real* into;
 };
 
 template <class Real>
@@ -135,6 +145,13 @@ struct SequenceKernel {
   void (*pack)(Sequence<Real>&);
   void (*forward)(const Sequence<Real>&, const Window<Real>&);
   void (*backward)(const Sequence<Real>&, const Window<Real>&);
+  // into [rows, N] = x [rows, I] w_ih^T, plus bias of described cells; on the way back
+  // into [rows, I] = x [rows, N] w_ih.
+  void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
+  // into [N, K] += errors [rows, N]^T sources [rows, K].
+  void (*add_products)(const Products<Real>&, int threads);
+  // into [N] += sum of errors [rows, N]; N in `outputs`.
+  void (*add_rows)(const Products<Real>&, int threads);
 };
 
 struct SequenceKernels {

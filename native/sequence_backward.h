@@ -15,7 +15,7 @@ struct Backward {
   const Extra extra{R, q.sources};
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
-  const bool own_hidden = R.kind == CellKind::gru || R.kind == CellKind::described;
+  const bool own_hidden = !R.projection && (R.kind == CellKind::gru || R.kind == CellKind::described);
 
   bool is_active(Index t, Index b) const { return !w.flags || (w.flags[t * q.batch + b] & 1); }
   bool is_reset(Index t, Index b) const { return w.flags && (w.flags[t * q.batch + b] & 2); }
@@ -54,7 +54,7 @@ struct Backward {
     if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
     row_back(q, step);
-    if (R.layer_norm) norm(t, b, R.kind == CellKind::gru ? step.dr : step.dx, shared);
+    if (R.layer_norm) norm(t, b, R.kind == CellKind::gru || R.kind == CellKind::described ? step.dr : step.dx, shared);
   }
 
   // r_n + b of a gru whose product was normalised.

@@ -1,7 +1,6 @@
 #include "sequence_checks.h"
 
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -46,13 +45,10 @@ void check_shape(const char* name, std::size_t dimensions, const Index* shape,
                                 ", expected " + text(expected.begin(), expected.size()));
 }
 
-void check_overlaps(const std::vector<Span>& spans, const char* one, const char* other) {
-  const auto is = [](const Span& s, const char* name) { return name && !std::strcmp(s.name, name); };
+void check_overlaps(const std::vector<Span>& spans) {
   for (const Span& a : spans)
     for (const Span& b : spans) {
       if (&a == &b || !a.writable || !a.bytes || !b.bytes) continue;
-      const bool may = (is(a, one) && is(b, other)) || (is(a, other) && is(b, one));
-      if (may && a.start == b.start && a.bytes == b.bytes) continue;
       if (a.start < b.start + b.bytes && b.start < a.start + a.bytes)
         throw std::invalid_argument(std::string(a.name) + " overlaps " + b.name);
     }
@@ -96,7 +92,7 @@ void check_parts(const Recurrence& r, Present p) {
   expect(p.ln_hh == r.layer_norm, "ln_hh must come with layer_norm and only with it");
   expect(p.ln_c == (r.layer_norm && r.kind <= CellKind::no_output_gate),
          "ln_c must come with layer_norm of cells with a state and only with it");
-  expect(!described || !p.bias, "the bias of a described cell belongs to x");
+  expect(!described || !p.bias || p.w_ih, "the bias of a described cell belongs to x, made by w_ih");
   expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit), "unit is missing");
 }
 

@@ -18,14 +18,14 @@ struct Span {
 
 // Which weights came.
 struct Present {
-  bool w_hh, bias, unit, w_hr, ln_hh, ln_c;
+  bool w_hh, w_ih, bias, unit, w_hr, ln_hh, ln_c;
 };
 
 [[noreturn]] void refuse_array(const char* name, const char* why);
 Index check_number(const char* name, Index value, Index most);  // 0..most
 void check_shape(const char* name, std::size_t dimensions, const Index* shape,
                  std::initializer_list<Index> expected);
-void check_overlaps(const std::vector<Span>& spans, const char* one, const char* other);
+void check_overlaps(const std::vector<Span>& spans);
 void check(const Recurrence& r);
 void check_parts(const Recurrence& r, Present present);
 

@@ -15,6 +15,8 @@ struct Forward {
   const Extra extra{R, q.sources};
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
+  // With a norm, or where the bias belongs to x, sums start from zero.
+  const Real* const start = R.layer_norm || R.kind == CellKind::described ? nullptr : parts.start;
 
   const std::uint8_t* flag(Index t, Index b) const { return w.flags ? w.flags + t * q.batch + b : nullptr; }
   Real* kept(Index t, Index b, Index part) const {
@@ -45,7 +47,6 @@ struct Forward {
   void plain_group(const Share<Real>& my, Index t, Index before, Index b, Index rows, int side) const {
     const bool entering = before < 0;
     const Real* const h = entering ? q.h + b * K : w.out + (before * q.batch + b) * K;
-    const Real* const start = R.layer_norm ? nullptr : parts.start;
     product(rows, parts.recurrent, h, K, start, my.sums);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
@@ -134,7 +135,7 @@ struct Forward {
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
     if (any)
-      product(rows, parts.recurrent, source, K, R.layer_norm ? nullptr : parts.start, my.sums);
+      product(rows, parts.recurrent, source, K, start, my.sums);
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) rest(t, b + i, my.cell + i * wide);
       else

@@ -12,10 +12,10 @@ constexpr Index kNearBytes = Index{1} << 19;     // packed weights beyond this p
 
 inline Index padded(Index n) { return (n + 15) / 16 * 16; }
 
-// The packed part: recurrent weights (transposed on the way forward), projection, start of sums.
+// The packed part: weights (transposed on the way forward), and the start of sums.
 template <class Real>
 struct PackedParts {
-  Packed<Real> recurrent, projection;
+  Packed<Real> recurrent, projection, inputs;
   Real* start;  // [stride of N]: bias that sums start from
   std::size_t size;
 
@@ -29,25 +29,32 @@ struct PackedParts {
     recurrent = {take(Packed<Real>::size(from, to)), from, to};
     projection = {nullptr, in, out};
     if (R.projection) projection.data = take(Packed<Real>::size(in, out));
+    const Index wide = q.learn ? q.inputs : R.net_inputs, deep = q.learn ? R.net_inputs : q.inputs;
+    inputs = {nullptr, deep, wide};
+    if (q.weights.w_ih) inputs.data = take(Packed<Real>::size(deep, wide));
     start = take(static_cast<std::size_t>(Packed<Real>{nullptr, 0, R.net_inputs}.stride()));
   }
 };
+
+constexpr Index kFewToPack = 1 << 15;  // numbers not worth waking a thread for
+
+template <class Real>
+void pack_on(int threads, const Packed<Real>& to, const Real* w, bool turned) {
+  const Index panels = panel_count(to);
+  if (to.depth * to.width < kFewToPack) threads = 1;
+  parallel(threads, [&](int i) {
+    pack(const_cast<Real*>(to.data), to.depth, to.width, w, turned, panels * i / threads,
+         panels * (i + 1) / threads);
+  });
+}
 
 template <class Real>
 void pack_parts(Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
-  const auto whh = [&](Index n, Index k) { return q.weights.w_hh[n * R.sources + k]; };
-  const auto whr = [&](Index k, Index m) { return q.weights.w_hr[k * R.units + m]; };
-  Real* const recurrent = const_cast<Real*>(parts.recurrent.data);
-  Real* const projection = const_cast<Real*>(parts.projection.data);
-  if (q.learn) {
-    pack(recurrent, R.net_inputs, R.sources, whh);
-    if (R.projection) pack(projection, R.sources, R.units, whr);
-  } else {
-    pack(recurrent, R.sources, R.net_inputs, [&](Index k, Index n) { return whh(n, k); });
-    if (R.projection) pack(projection, R.units, R.sources, [&](Index m, Index k) { return whr(k, m); });
-  }
+  pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
+  if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
+  if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
   // Of gru, the bias of n belongs to x (see gru_forward).
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
@@ -65,7 +72,7 @@ struct Share {
   Real *source;     // [group, max(K, M)] h * drop; errors that bypass the cell
   Real *kept;       // [group, S M] errors of states that bypass the cell
   Real *row;        // [4 M] of one row
-  Real *spare;      // [max(G, K)] of one row: gates nobody keeps; errors of the hidden state itself
+  Real *spare;      // [max(G, K, M)] of one row: gates nobody keeps; errors of the hidden state itself
   Real *zeros;      // [S M]
   std::size_t size;
 
@@ -75,7 +82,8 @@ struct Share {
     first = std::min(q.batch, thread * most);
     rows = std::min(q.batch, first + most) - first;
     const PackedParts<Real> parts(q);
-    const bool near = static_cast<Index>(parts.size * sizeof(Real)) <= kNearBytes;
+    const Index bytes = parts.recurrent.depth * parts.recurrent.stride() * Index{sizeof(Real)};
+    const bool near = bytes <= kNearBytes;
     const Index groups = near ? (most + kGroup - 1) / kGroup : 1;
     group = groups ? (most + groups - 1) / groups : 0;
     size = 0;
@@ -94,7 +102,7 @@ struct Share {
       source = take(group * std::max(R.sources, R.units));
       kept = take(group * R.state_width());
       row = take(4 * R.units);
-      spare = take(std::max(R.gates_width(), R.sources));
+      spare = take(std::max({R.gates_width(), R.sources, R.units}));
       zeros = take(R.state_width());
     };
     build();

@@ -31,20 +31,45 @@ struct Packed {
   }
 };
 
-// at(row, column) gives the matrix.
-template <class Real, class At>
-Packed<Real> pack(Real* to, Index depth, Index width, const At& at) {
-  const Index lanes = kLanes<Real>, vectors = Packed<Real>::vectors(width);
-  Real* next = to;
-  for (Index first = 0; first < vectors; first += kPanel) {
-    const Index columns = std::min<Index>(kPanel, vectors - first) * lanes;
-    for (Index row = 0; row < depth; ++row)
-      for (Index i = 0; i < columns; ++i) {
-        const Index column = first * lanes + i;
-        *next++ = column < width ? at(row, column) : Real{0};
+// Rows k..end-1 of one panel, from the transpose of the matrix: `given` rows of it from `w` on.
+template <class Real>
+void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index depth, Index k, Index end) {
+  Index i = 0;
+  if constexpr (std::is_same_v<Real, float>)
+    for (; i + V <= given && end - k >= 4; i += V) {
+      Index row = k;
+      for (; row + 4 <= end; row += 4) {
+        const float* lanes[V];
+        vec column[4];
+        for (int lane = 0; lane < V; ++lane) lanes[lane] = w + (i + lane) * depth + row;
+        columns_from(lanes, column);
+        for (int j = 0; j < 4; ++j) store(panel + (row + j) * columns + i, column[j]);
       }
+      for (; row < end; ++row)
+        for (int lane = 0; lane < V; ++lane) panel[row * columns + i + lane] = w[(i + lane) * depth + row];
+    }
+  for (; i < given; ++i)
+    for (Index row = k; row < end; ++row) panel[row * columns + i] = w[i * depth + row];
+}
+
+// Panels from..to-1 of a matrix w [depth, width]; `turned`: of the transpose of w [width, depth].
+template <class Real>
+void pack(Real* into, Index depth, Index width, const Real* w, bool turned, Index from, Index to) {
+  constexpr Index lanes = kLanes<Real>, block = 128;  // rows whose panel stays in the first cache
+  const Index vectors = Packed<Real>::vectors(width);
+  for (Index first = from * kPanel; first < std::min(vectors, to * kPanel); first += kPanel) {
+    Real* const panel = into + depth * first * lanes;
+    const Index columns = std::min<Index>(kPanel, vectors - first) * lanes;
+    const Index given = std::min(columns, width - first * lanes);
+    for (Index k = 0; k < depth; k += block) {
+      const Index end = std::min(depth, k + block);
+      if (turned) pack_turned(panel, columns, given, w + first * lanes * depth, depth, k, end);
+      for (Index row = k; row < end; ++row) {
+        if (!turned) std::copy_n(w + row * width + first * lanes, given, panel + row * columns);
+        std::fill(panel + row * columns + given, panel + (row + 1) * columns, Real{0});
+      }
+    }
   }
-  return {to, depth, width};
 }
 
 // `rows` rows of a times one panel of `vectors` vectors, plus `start` (null: zero), to c.
@@ -99,40 +124,57 @@ void panel_times_rows(Index rows, const Packed<Real>& w, const Real* a, Index a_
     tile<Real, n(), vectors>(w.depth, a, a_stride, panel, start, c, c_stride);
     a += n() * a_stride, c += n() * c_stride, left -= n();
   };
-  while (left > most) step(std::integral_constant<int, most>{});
-  switch (left) {
-    case 1: tile_of_one<Real, vectors>(w.depth, a, panel, start, c); break;
-    case 2: step(std::integral_constant<int, 2>{}); break;
-    case 3: step(std::integral_constant<int, 3>{}); break;
-    case 4: step(std::integral_constant<int, 4>{}); break;
-    case 5: step(std::integral_constant<int, 5>{}); break;
-    case 6: step(std::integral_constant<int, 6>{}); break;
-    default: break;
+  while (left > 2 * most) step(std::integral_constant<int, most>{});
+  while (left > 0) {  // the last two of about the same height, for one row alone is slow
+    switch (left > most ? (left + 1) / 2 : left) {
+      case 1: return tile_of_one<Real, vectors>(w.depth, a, panel, start, c);
+      case 2: step(std::integral_constant<int, 2>{}); break;
+      case 3: step(std::integral_constant<int, 3>{}); break;
+      case 4: step(std::integral_constant<int, 4>{}); break;
+      case 5: step(std::integral_constant<int, 5>{}); break;
+      default: step(std::integral_constant<int, 6>{}); break;
+    }
   }
 }
 
-// c [rows, stride()] = start + a [rows, depth] w, for panels first..last-1.
+// Calls run(vectors of the panel, panel, first column) for panels from..to-1 of a packed matrix;
+// `vectors` is a compile-time number.
+template <class Real, class Run>
+void panels(const Packed<Real>& w, Index from, Index to, const Run& run) {
+  constexpr Index lanes = kLanes<Real>;
+  const Index vectors = Packed<Real>::vectors(w.width);
+  for (Index p = from; p < to; ++p) {
+    const Index first = p * kPanel, n = std::min<Index>(kPanel, vectors - first);
+    const Real* const panel = w.data + w.depth * first * lanes;
+    const Index at = first * lanes;
+    if (n == kPanel) run(std::integral_constant<int, kPanel>{}, panel, at);
+    else if (n == 1) run(std::integral_constant<int, 1>{}, panel, at);
+#if CARROUSEL_ISA_AVX512
+    else if (n == 2) run(std::integral_constant<int, 2>{}, panel, at);
+    else run(std::integral_constant<int, 3>{}, panel, at);
+#endif
+  }
+}
+
+template <class Real>
+Index panel_count(const Packed<Real>& w) {
+  return (Packed<Real>::vectors(w.width) + kPanel - 1) / kPanel;
+}
+
+// c [rows, stride()] = start + a [rows, depth] w, for panels from..to-1.
+template <class Real>
+void product(Index rows, const Packed<Real>& w, const Real* a, Index a_stride, const Real* start,
+             Real* c, Index from, Index to) {
+  panels(w, from, to, [&](auto vectors, const Real* panel, Index at) {
+    panel_times_rows<Real, vectors()>(rows, w, a, a_stride, panel, start ? start + at : nullptr,
+                                      c + at, w.stride());
+  });
+}
+
 template <class Real>
 void product(Index rows, const Packed<Real>& w, const Real* a, Index a_stride, const Real* start,
              Real* c) {
-  const Index lanes = kLanes<Real>, vectors = Packed<Real>::vectors(w.width);
-  const Index c_stride = w.stride();
-  const Real* panel = w.data;
-  for (Index first = 0; first < vectors; first += kPanel) {
-    const int n = static_cast<int>(std::min<Index>(kPanel, vectors - first));
-    const Index at = first * lanes;
-    const Real* from = start ? start + at : nullptr;
-    const auto run = [&](auto v) {
-      panel_times_rows<Real, v()>(rows, w, a, a_stride, panel, from, c + at, c_stride);
-    };
-    if (n == kPanel) run(std::integral_constant<int, kPanel>{});
-    else if (n == 1) run(std::integral_constant<int, 1>{});
-#if CARROUSEL_ISA_AVX512
-    else if (n == 2) run(std::integral_constant<int, 2>{});
-    else run(std::integral_constant<int, 3>{});
-#endif
-    panel += w.depth * n * lanes;
-  }
+  product(rows, w, a, a_stride, start, c, 0, panel_count(w));
 }
 
 }  // namespace

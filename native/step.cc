@@ -82,9 +82,10 @@ void load_layer(StepLayer<Real>& my, const StepLayer<Real>& from) {
   } else {
     copy(w.bias, N, own.bias);
   }
-  source.packed = my.sequence.packed;
+  source.packed = my.sequence.packed, source.all_threads = 1;
   pack_parts(source);
-  pack(my.packed, I, N, [&](Index i, Index n) { return from.w_ih[n * I + i]; });
+  const Packed<Real> inputs{nullptr, I, N};
+  pack(my.packed, I, N, from.w_ih, true, 0, panel_count(inputs));
 }
 
 template <class Real>

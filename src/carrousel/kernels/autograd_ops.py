@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _len_torch_dispatch_stack
 
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
 from carrousel.kernels.autograd_native import (
+    BY_SAMPLE,
     Call,
     Gradients,
     Tape,
@@ -52,6 +54,7 @@ torch.library.define(
     f"({', '.join(['Tensor'] * len(DIFFERENTIABLE))})",
 )
 
+_ORDINARY = (Tensor, torch.nn.Parameter)
 _COUNT = len(TENSORS)
 _OTHERS = TENSORS[len(DIFFERENTIABLE) :]
 
@@ -70,10 +73,12 @@ def _dense(inputs: LayerInputs) -> LayerInputs:
     )
 
 
-@torch.library.impl("carrousel::sequence_forward", "CPU")
 def _forward(*arguments: Any) -> Tape:
     inputs, call = _unpack(arguments, arguments[SETTINGS_END])
     return forward(_dense(inputs), call)
+
+
+torch.library.impl("carrousel::sequence_forward", "CPU", _forward)
 
 
 @torch.library.register_fake("carrousel::sequence_forward")
@@ -82,7 +87,6 @@ def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
     return tuple(inputs.x.new_empty(shape) for shape in tape_shapes(inputs, call).values())
 
 
-@torch.library.impl("carrousel::sequence_backward", "CPU")
 def _backward(*arguments: Any) -> Gradients:
     tape = Tape(
         *(
@@ -96,6 +100,9 @@ def _backward(*arguments: Any) -> Gradients:
     return backward(_dense(inputs), call, tape, detached, needs, samples)  # type: ignore[arg-type]
 
 
+torch.library.impl("carrousel::sequence_backward", "CPU", _backward)
+
+
 @torch.library.register_fake("carrousel::sequence_backward")
 def _backward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
     inputs, _ = _unpack(arguments, True)
@@ -107,7 +114,7 @@ def _backward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
             shapes.append(value.shape)
         elif value is None or not needs >> bit & 1 or value.numel() == 0:
             shapes.append((0,))
-        elif samples and name in ("w_ih", "w_hh", "bias", "w_hr"):
+        elif samples and name in BY_SAMPLE:
             shapes.append((samples, *value.shape))
         else:
             shapes.append(value.shape)
@@ -224,26 +231,41 @@ torch.library.register_autograd(
 )
 
 
-# --- under torch.func ----------------------------------------------------------------------------
+# --- outside graphs ------------------------------------------------------------------------------
+#
+# Functions of autograd run where nobody traces: ``torch.func.grad`` sees through them, which it
+# does not through operations of torch.library, and they cost a tenth of these to call.
+
+
+def _is_traced(x: Tensor) -> bool:
+    return (
+        torch.compiler.is_compiling() or type(x) not in _ORDINARY or _len_torch_dispatch_stack() > 0
+    )
 
 
 def run_forward(*arguments: Any) -> Tape:
     """``carrousel::sequence_forward``, under ``torch.func``'s transforms too."""
     if torch._C._are_functorch_transforms_active():
         return Tape(*_ForwardFunction.apply(*arguments))  # type: ignore[misc]
-    return Tape(*torch.ops.carrousel.sequence_forward(*arguments))
+    if _is_traced(arguments[0]):
+        return Tape(*torch.ops.carrousel.sequence_forward(*arguments))
+    if torch.is_grad_enabled() and arguments[SETTINGS_END]:
+        return Tape(*_Plainly.apply(*arguments))  # type: ignore[misc]
+    return _forward(*arguments)
 
 
 def run_backward(*arguments: Any) -> Gradients:
     """``carrousel::sequence_backward``, under ``torch.func``'s transforms too."""
     if torch._C._are_functorch_transforms_active():
         return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]
-    return Gradients(*torch.ops.carrousel.sequence_backward(*arguments))
+    if _is_traced(arguments[0]):
+        return Gradients(*torch.ops.carrousel.sequence_backward(*arguments))
+    if torch.is_grad_enabled():
+        return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]
+    return _backward(*arguments)
 
 
 class _ForwardFunction(torch.autograd.Function):
-    """Operations of torch.library are opaque to ``torch.func.grad``; functions are not."""
-
     @staticmethod
     def forward(*arguments: Any) -> tuple[Tensor, ...]:
         return tuple(run_forward(*arguments))
@@ -254,6 +276,18 @@ class _ForwardFunction(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
         return forward_by_samples(run_forward, info.batch_size, dims, arguments)
+
+
+class _Plainly(torch.autograd.Function):
+    """The same outside ``torch.func``, spared what ``setup_context`` costs at every call."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        tape = _forward(*arguments)
+        _remember(ctx, arguments, tape)
+        return tuple(tape)
+
+    backward = staticmethod(_first)
 
 
 class _BackwardFunction(torch.autograd.Function):

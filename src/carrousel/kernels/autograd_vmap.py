@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from carrousel.kernels.autograd_native import Gradients
+from carrousel.kernels.autograd_native import BY_SAMPLE, Gradients
 
 TENSORS = (*Gradients._fields, "drop", "flags", "keep_h", "keep_s")
 """Tensor arguments of both operations, first those that have a gradient."""
@@ -25,7 +25,6 @@ _AXIS = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop":
 
 _TAPE_AXIS = {"out": 1, "h": 0, "s": 0, "states": 1, "gates": 1, "extra": 1, "marks": 1}
 _ERROR_AXES = (1, 0, 0, 1)
-_BY_SAMPLE = ("w_ih", "w_hh", "bias", "w_hr")
 _SHARED = ("unit", "ln_hh", "ln_c", "fresh_h", "fresh_s")
 
 
@@ -106,5 +105,5 @@ def backward_by_samples(
         axis = _AXIS.get(name, 0)
         many = name in _AXIS and value.numel() > 0
         out.append(_unfold(value, axis, n) if many else value)
-        out_dims.append(axis if many else 0 if name in _BY_SAMPLE and value.numel() else None)
+        out_dims.append(axis if many else 0 if name in BY_SAMPLE and value.numel() else None)
     return tuple(out), tuple(out_dims)

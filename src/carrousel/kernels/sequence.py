@@ -11,12 +11,17 @@ from carrousel.contracts import CELLS, Recurrence
 from carrousel.kernels.described import described_cell
 from carrousel.shapes import SettingError
 
-Sequence = _native.SequenceFloat | _native.SequenceDouble
+WINDOW_BYTES: int = _native.sequence_window_bytes
+"""Net inputs of the steps walked at a time: few enough for the caches of two cores."""
 
+<<<<<<< HEAD
 Stepper = _native.StepFloat | _native.StepDouble
 
 _CLASSES = {"float32": _native.SequenceFloat, "float64": _native.SequenceDouble}
 _STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
+=======
+_DTYPES = ("float32", "float64")
+>>>>>>> c0a7af8 (A call is one native call: products of our own around windows of steps, recompute, gradients of samples)
 _KINDS = {
     name: number
     for number, name in enumerate(
@@ -42,7 +47,7 @@ def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
     (True, False)
     """
     if recurrence.cell in CELLS:
-        return dtype in _CLASSES
+        return dtype in _DTYPES
     cell = described_cell(recurrence.cell)
     return bool(cell.forward.get(dtype) and cell.backward.get(dtype))
 
@@ -74,41 +79,70 @@ def _description(recurrence: Recurrence, dtype: str) -> dict[str, Any]:
     }
 
 
-def open_sequence(
-    recurrence: Recurrence,
-    dtype: str,
-    weights: Mapping[str, Any],
-    *,
-    batch: int,
-    threads: int,
-    cut: int,
-    learn: bool,
-    sources: bool,
-    h: Any,
-    s: Any,
-    instruction_set: str = "",
-) -> Sequence:
-    """Pack a layer's weights for one call; see ``native/sequence.h`` for every array.
+_WEIGHTS = ("w_ih", "w_hh", "bias", "unit", "w_hr", "ln_hh", "ln_c", "fresh_h", "fresh_s", "drop")
+_STEPS = ("flags", "keep_h", "keep_s")
+_TAPE = ("states", "gates", "extra", "marks")
+_GRADIENTS = ("x", *_WEIGHTS[:-1])
+_ABSENT = dict.fromkeys(
+    (*_WEIGHTS, *_STEPS, *_TAPE, "d_out", "d_states", *(f"d_{name}" for name in _GRADIENTS))
+)
+_SETTINGS = {
+    "threads": 1,
+    "cut": 0,
+    "reverse": False,
+    "recompute": 0,
+    "window": 0,
+    "samples": 0,
+    "zone_h": 0.0,
+    "zone_s": 0.0,
+    "instruction_set": "",
+}
 
-    Arrays are anything contiguous in memory that speaks DLPack. ``h`` and ``s`` (for the way back:
-    their errors) are read and written in place. ``sources``: flags or ``drop`` may be given.
+
+def forward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None:
+    """Run one direction of one layer; writes ``out``, last ``h`` and ``s``, and the tape.
+
+    Args:
+        recurrence: equations and sizes.
+        dtype: "float32" or "float64", of every array that is not uint8.
+        call: arrays, contiguous, of anything that speaks DLPack or the buffer protocol: those of
+            ``LayerInputs`` by name, ``out``, ``h``, ``s``; and the parts of the tape that are
+            wanted: ``states``, ``gates``, ``extra``, or ``marks`` with ``recompute``. Settings:
+            ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``; ``window``,
+            steps walked at a time (0: as the kernel likes); ``instruction_set``. Whatever is left
+            out is absent or at its default. Shapes stand in ``native/sequence_run.h``.
 
     Raises:
         SettingError: the kernel refuses an array or a number; its sentence says which.
     """
+    _run(_native.sequence_forward, recurrence, dtype, call)
+
+
+def backward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None:
+    """Errors of everything that went into :func:`forward`.
+
+    Args:
+        recurrence: equations and sizes.
+        dtype: as in :func:`forward`.
+        call: as in :func:`forward`, with its results in place of ``h`` and ``s``: ``dh`` and
+            ``ds``, errors of the last state, become those of the first. ``d_out`` and ``d_states``
+            are errors that come; ``d_x``, ``d_w_ih [samples or 1, N, I]``, likewise ``d_w_hh``,
+            ``d_bias``, ``d_w_hr``, and ``d_unit``, ``d_ln_hh``, ``d_ln_c``, ``d_fresh_h``,
+            ``d_fresh_s``, each of them added to (``d_x``: written), go. ``samples``: the batch is
+            so many parts of one size, each with gradients of weights of its own.
+
+    Raises:
+        SettingError: the kernel refuses an array or a number; its sentence says which.
+    """
+    _run(_native.sequence_backward, recurrence, dtype, call)
+
+
+def _run(kernel: Any, recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None:
+    steps, batch, inputs = call["x"].shape
+    sources = call.get("flags") is not None or call.get("drop") is not None
+    sizes = {"steps": steps, "batch": batch, "inputs": inputs, "sources": sources}
     try:
-        return _CLASSES[dtype](
-            _description(recurrence, dtype),
-            dict(weights),
-            batch,
-            threads,
-            cut,
-            learn,
-            sources,
-            h,
-            s,
-            instruction_set,
-        )
+        kernel(dtype, _description(recurrence, dtype), _ABSENT | _SETTINGS | sizes | call)
     except ValueError as error:
         raise SettingError(f"sequence kernel: {error}") from error
 
