@@ -33,7 +33,7 @@ class Arrays {
       refuse_array(name, "has the wrong type or layout: expected a contiguous array of this precision");
     check_shape(name, found.ndim(), found.shape_ptr(), shape);
     spans_.push_back({name, reinterpret_cast<std::uintptr_t>(found.data()), found.nbytes(), writable});
-    held_.push_back(nb::borrow(object));
+    held_.push_back(nb::ndarray<>(found));  // memory may be lent for as long as this lives alone
     return found.data();
   }
   template <class T>
@@ -44,7 +44,7 @@ class Arrays {
 
  private:
   std::vector<Span> spans_;
-  std::vector<nb::object> held_;
+  std::vector<nb::ndarray<>> held_;
 };
 
 struct Free {

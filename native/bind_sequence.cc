@@ -28,10 +28,12 @@ class Layer {
     take_weights(d, arrays);
   }
 
-  // Packs the weights; `h` and `s` are where the state goes.
-  void open(Real* h, Real* s) {
+  // Packs the weights; `h` and `s` are where the state goes. `plain`: no masks, no shares of zoneout.
+  void open(Real* h, Real* s, bool plain) {
     q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
-    q.threads = static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
+    q.split = plain && kernel.splits(q);
+    q.threads = q.split ? q.all_threads
+                        : static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
     packed_ = Buffer<Real>(static_cast<Index>(kernel.packed_size(q)));
     q.packed = packed_.data();
     scratch_ = Buffer<Real>(static_cast<Index>(kernel.scratch_size(q)) * q.threads);
@@ -125,6 +127,11 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
 }
 
 template <class Real>
+bool is_plain(const Run<Real>& run) {
+  return !run.keep_h && !run.keep_s && run.zone_h == 0 && run.zone_s == 0;
+}
+
+template <class Real>
 void forward(nb::dict description, nb::dict d) {
   Arrays arrays;
   Layer<Real> layer(description, d, false, arrays);
@@ -134,7 +141,7 @@ void forward(nb::dict description, nb::dict d) {
   Real* const s = arrays.take<Real>(d["s"], "s", {B, layer.q.recurrence.state_width()}, true);
   arrays.check();
   const nb::gil_scoped_release unlocked;
-  layer.open(h, s);
+  layer.open(h, s, is_plain(run));
   if (B) run_forward(layer.kernel, layer.q, run);
 }
 
@@ -190,9 +197,9 @@ void backward(nb::dict description, nb::dict d) {
   Arrays unused;
   Layer<Real> again(description, d, false, unused);
   const nb::gil_scoped_release unlocked;
-  layer.open(dh, ds);
+  layer.open(dh, ds, is_plain(run));
   const Buffer<Real> state(run.recompute ? B * (K + S) : 0);
-  if (run.recompute) again.open(state.data(), state.data() + B * K);
+  if (run.recompute) again.open(state.data(), state.data() + B * K, is_plain(run));
   if (B) run_backward(layer.kernel, layer.q, run.recompute ? &again.q : nullptr, run);
   shared.gather(layer.q);
 }

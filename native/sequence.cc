@@ -12,21 +12,29 @@ std::size_t packed_size(const Sequence<Real>& q) { return PackedParts<Real>(q).s
 template <class Real>
 std::size_t scratch_size(const Sequence<Real>& q) { return Share<Real>(q, 0).size; }
 
-template <class Real>
-void forward(const Sequence<Real>& q, const Window<Real>& w) {
-  const Forward<Real> way{q, w};
-  parallel(q.threads, [&](int thread) { way.run(thread); });
+// A way that threads walk with rows of their own, or together with units of their own.
+template <class Way, class Real>
+void walk(const Sequence<Real>& q, const Window<Real>& w) {
+  const Way way{q, w};
+  if (!q.split) return parallel(q.threads, [&](int thread) { way.run(thread); });
+  Meeting meeting;
+  together(q.threads, [&](int thread, int team) {
+    Way mine{q, w};
+    mine.units_ = part_of(q.recurrence.units, kPanel * kLanes<Real>, thread, team);
+    mine.meeting = &meeting, mine.team = team;
+    mine.run(thread);
+  });
 }
 
 template <class Real>
-void backward(const Sequence<Real>& q, const Window<Real>& w) {
-  const Backward<Real> way{q, w};
-  parallel(q.threads, [&](int thread) { way.run(thread); });
-}
+void forward(const Sequence<Real>& q, const Window<Real>& w) { walk<Forward<Real>>(q, w); }
+
+template <class Real>
+void backward(const Sequence<Real>& q, const Window<Real>& w) { walk<Backward<Real>>(q, w); }
 
 template <class Real>
 constexpr SequenceKernel<Real> kernel_of() {
-  return {packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>,
+  return {splits<Real>, packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>,
           project<Real>, add_products<Real>, add_rows<Real>};
 }
 

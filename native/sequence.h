@@ -12,6 +12,7 @@
 // are not aliased unless said, and outlive the call. Outputs need not be initialised.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -119,7 +120,8 @@ struct Sequence {
   Weights<Real> weights;
   Index inputs;           // I, or 0
   Index batch;
-  int threads, all_threads;  // of the walk, at most one a sequence; of products
+  int threads, all_threads;  // of the walk, at most one a sequence unless split; of products
+  bool split;             // threads share units of all sequences, not sequences
   int cut;                // 0 nowhere, -1 truncated, k every k steps
   bool learn;             // the way back: packed is for errors
   bool sources;           // extra keeps sources: flags or drop may be given
@@ -140,6 +142,7 @@ struct Products {
 
 template <class Real>
 struct SequenceKernel {
+  bool (*splits)(const Sequence<Real>&);  // whether `split` should be set
   std::size_t (*packed_size)(const Sequence<Real>&);   // numbers of Real
   std::size_t (*scratch_size)(const Sequence<Real>&);  // of one thread
   void (*pack)(Sequence<Real>&);
@@ -171,5 +174,23 @@ void parallel(int n, const Work& work) {
   parallel(n, [](void* w, int i) { (*static_cast<const Work*>(w))(i); },
            const_cast<void*>(static_cast<const void*>(&work)));
 }
+
+// Calls work(context, i, n) at the same time on n threads, as many of those asked for as there are.
+void together(int n, void (*work)(void*, int, int), void* context);
+
+template <class Work>
+void together(int n, const Work& work) {
+  together(n, [](void* w, int i, int m) { (*static_cast<const Work*>(w))(i, m); },
+           const_cast<void*>(static_cast<const void*>(&work)));
+}
+
+// Where threads that run together wait for each other.
+class Meeting {
+ public:
+  void wait(int n);
+
+ private:
+  std::atomic<int> arrived_{0}, round_{0};
+};
 
 }  // namespace carrousel

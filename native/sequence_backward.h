@@ -15,6 +15,9 @@ struct Backward {
   const Extra extra{R, q.sources};
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
+  Part units_{0, R.units};  // of this thread, and as many columns of w_hh
+  Meeting* meeting = nullptr;
+  int team = 1;
   const bool own_hidden = !R.projection && (R.kind == CellKind::gru || R.kind == CellKind::described);
 
   bool is_active(Index t, Index b) const { return !w.flags || (w.flags[t * q.batch + b] & 1); }
@@ -51,6 +54,7 @@ struct Backward {
     StepBack<Real> step{w.gates + row * R.gates_width(), nullptr,
                         state_before(t, before, b, my.zeros), hidden_before(t, before, b), dm, ds,
                         w.d_x + row * N, w.d_r ? w.d_r + row * N : nullptr, dh, my.row, &shared};
+    step.begin = units_.from, step.end = units_.to;
     if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
     row_back(q, step);
@@ -150,30 +154,40 @@ struct Backward {
   void send_back(const Share<Real>& my, Index t, Index b, Index rows) const {
     if (q.cut < 0) return;
     const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * N;
-    product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums);
+    constexpr Index panel = kPanel * kLanes<Real>;
+    if (units_.from == 0 && units_.to == M) product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums);
+    else product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums, units_.from / panel, units_.to / panel);
   }
 
   // The same where nothing stands between steps.
   void plain_group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
                    const Shared<Real>& shared) const {
     Real* const dm = my.cell;
+    const Index from = units_.from, to = units_.to == M ? K : units_.to;
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const Real* const h = q.h + (b + i) * K;
       Real* const s = q.s + (b + i) * SM;
       if (w.d_out)
-        units<Real>(K, [&](Index u, int n) { store(dm + u, load(h + u, n) + load(w.d_out + row * K + u, n), n); });
-      else std::copy_n(h, K, dm);
-      if (w.d_states) units<Real>(SM, [&](Index u, int n) { add(s + u, load(w.d_states + row * SM + u, n), n); });
+        units<Real>(from, to, [&](Index u, int n) { store(dm + u, load(h + u, n) + load(w.d_out + row * K + u, n), n); });
+      else std::copy_n(h + from, to - from, dm + from);
+      if (w.d_states)
+        for (Index at = 0; at < SM; at += M)
+          units<Real>(at + from, at + units_.to, [&](Index u, int n) { add(s + u, load(w.d_states + row * SM + u, n), n); });
       cell(my, t, before, b + i, dm, s, my.source + i * std::max(K, M), shared);
     }
+    if (meeting) meeting->wait(team);
     send_back(my, t, b, rows);
     for (Index i = 0; i < rows; ++i) {
       Real* const h = q.h + (b + i) * K;
-      if (q.cut < 0) std::fill_n(h, K, Real{0});
-      else std::copy_n(my.sums + i * parts.recurrent.stride(), K, h);
-      if (own_hidden) units<Real>(K, [&](Index u, int n) { add(h + u, load(my.source + i * std::max(K, M) + u, n), n); });
-      if (cut_before(j)) std::fill_n(h, K, Real{0}), std::fill_n(q.s + (b + i) * SM, SM, Real{0});
+      if (q.cut < 0) std::fill_n(h + from, to - from, Real{0});
+      else std::copy_n(my.sums + i * parts.recurrent.stride() + from, to - from, h + from);
+      if (own_hidden)
+        units<Real>(from, to, [&](Index u, int n) { add(h + u, load(my.source + i * std::max(K, M) + u, n), n); });
+      if (!cut_before(j)) continue;
+      std::fill_n(h + from, to - from, Real{0});
+      for (Index at = 0; at < SM; at += M)
+        std::fill_n(q.s + (b + i) * SM + at + from, units_.to - from, Real{0});
     }
   }
 

@@ -15,6 +15,7 @@ struct StepForward {
   Real *s, *m;                          // [S M] may be s_prev; [cell_output()]
   Real* gates;                          // [G] may be x
   Real* recurrent;                      // [M] of gru, or null
+  Index begin, end;                     // units to do: all, unless a row is shared by threads
 };
 
 template <class Real>
@@ -26,15 +27,20 @@ struct StepBack {
   Real* dh;                    // [K] out, where the cell uses h_prev itself (gru, described)
   Real* temporary;             // [2 M]
   const Shared<Real>* shared;  // added to
+  Index begin, end;            // as in StepForward
 };
 
 // Runs body(u, n) for each vector of n units from u on.
 template <class Real, class Body>
-inline void units(Index M, const Body& body) {
+inline void units(Index begin, Index end, const Body& body) {
   constexpr Index lanes = kLanes<Real>;
-  Index u = 0;
-  for (; u + lanes <= M; u += lanes) body(u, static_cast<int>(lanes));
-  if (u < M) body(u, static_cast<int>(M - u));
+  Index u = begin;
+  for (; u + lanes <= end; u += lanes) body(u, static_cast<int>(lanes));
+  if (u < end) body(u, static_cast<int>(end - u));
+}
+template <class Real, class Body>
+inline void units(Index M, const Body& body) {
+  units<Real>(0, M, body);
 }
 
 template <class Real>
@@ -103,7 +109,7 @@ void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
   const Index M = q.recurrence.units;
   const Real* p = q.weights.unit;
   const bool normed = q.weights.ln_c != nullptr;
-  units<Real>(M, [&](Index u, int n) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto net = [&](Index gate) { return load(t.x + gate * M + u, n) + load(t.r + gate * M + u, n); };
     const auto keep = [&](Index gate, Vec<Real> y) { store(t.gates + gate * M + u, y, n); };
     const Vec<Real> before = load(t.s_prev + u, n);
@@ -161,7 +167,7 @@ void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     normed_output_back(M, c_row, P::output ? t.gates + P::o * M : nullptr, q.weights.ln_c, t.dm,
                        *t.shared, P::output ? t.dx + P::o * M : nullptr, d_c);
   }
-  units<Real>(M, [&](Index u, int n) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
     const Vec<Real> before = load(t.s_prev + u, n), i = gate(0), g = gate(P::g);
     Vec<Real> f = Real{1} - i, o = all(Real{1});
@@ -206,7 +212,7 @@ template <class Real>
 void gru_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
   const Index M = q.recurrence.units;
   const Real* bias = q.weights.bias ? q.weights.bias + 2 * M : nullptr;
-  units<Real>(M, [&](Index u, int n) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto net = [&](Index k) { return load(t.x + k * M + u, n) + load(t.r + k * M + u, n); };
     const Vec<Real> r = sigmoid(net(0)), z = sigmoid(net(1));
     Vec<Real> back = load(t.r + 2 * M + u, n), x = load(t.x + 2 * M + u, n);
@@ -222,7 +228,7 @@ void gru_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
 template <class Real>
 void gru_back(const Sequence<Real>& q, const StepBack<Real>& t) {
   const Index M = q.recurrence.units;
-  units<Real>(M, [&](Index u, int n) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
     const Vec<Real> r = gate(0), z = gate(1), y = gate(2), e = load(t.dm + u, n);
     const Vec<Real> dn = e * (Real{1} - z) * (Real{1} - y * y), back = load(t.recurrent + u, n);
@@ -237,8 +243,8 @@ void gru_back(const Sequence<Real>& q, const StepBack<Real>& t) {
 }
 
 template <bool relu, class Real>
-void simple_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
-  units<Real>(q.recurrence.units, [&](Index u, int n) {
+void simple_forward(const StepForward<Real>& t) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const Vec<Real> a = load(t.x + u, n) + load(t.r + u, n);
     const Vec<Real> y = relu ? (a < Real{0} ? Vec<Real>{} : a) : hyperbolic_tangent(a);
     store(t.gates + u, y, n), store(t.m + u, y, n);
@@ -246,8 +252,8 @@ void simple_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
 }
 
 template <bool relu, class Real>
-void simple_back(const Sequence<Real>& q, const StepBack<Real>& t) {
-  units<Real>(q.recurrence.units, [&](Index u, int n) {
+void simple_back(const StepBack<Real>& t) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
     const Vec<Real> y = load(t.gates + u, n), e = load(t.dm + u, n);
     store(t.dx + u, relu ? (y > Real{0} ? e : Vec<Real>{}) : e * (Real{1} - y * y), n);
   });

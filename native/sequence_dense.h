@@ -88,15 +88,11 @@ void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
     const Index depth = std::min(kDepth, p.rows - first);
     panels(Packed<Real>{nullptr, 0, p.width}, 0, panel_count(Packed<Real>{nullptr, 0, p.width}),
            [&](auto vectors, const Real*, Index at) {
-             const Real* b = p.sources + first * p.stride + at;
-             Index stride = p.stride;
-             if (at + vectors() * lanes > p.width) {  // no vector may reach past a row's end
-               stride = vectors() * lanes;
-               for (Index k = 0; k < depth; ++k)
-                 std::copy_n(b + k * p.stride, p.width - at, filled + k * stride);
-               b = filled;
-             }
-             outer_panel<Real, vectors()>(p, mine, first, depth, at, b, stride);
+             // Side by side: rows far apart would meet in few sets of the caches.
+             const Index stride = vectors() * lanes, given = std::min(stride, p.width - at);
+             for (Index k = 0; k < depth; ++k)
+               std::copy_n(p.sources + (first + k) * p.stride + at, given, filled + k * stride);
+             outer_panel<Real, vectors()>(p, mine, first, depth, at, filled, stride);
            });
   }
 }
@@ -104,12 +100,10 @@ void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
 template <class Real>
 void add_products(const Products<Real>& p, int threads) {
   if (p.rows * p.outputs * p.width < kFew) threads = 1;
-  std::vector<Real> filled;
-  constexpr Index wide = kPanel * kLanes<Real>;
-  const bool whole = p.width % kLanes<Real> == 0;
-  if (!whole) filled.assign(static_cast<std::size_t>(kDepth * wide * threads), Real{0});
+  const Index wide = std::min(kDepth, p.rows) * kPanel * kLanes<Real>;
+  std::vector<Real> filled(static_cast<std::size_t>(wide * threads));
   parallel(threads, [&](int i) {
-    add_products_of(p, Slice(p.outputs, 6, i, threads), whole ? nullptr : filled.data() + i * kDepth * wide);
+    add_products_of(p, Slice(p.outputs, 6, i, threads), filled.data() + i * wide);
   });
 }
 

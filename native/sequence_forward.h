@@ -15,6 +15,9 @@ struct Forward {
   const Extra extra{R, q.sources};
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
+  Part units_{0, R.units};  // of this thread
+  Meeting* meeting = nullptr;
+  int team = 1;
   // With a norm, or where the bias belongs to x, sums start from zero.
   const Real* const start = R.layer_norm || R.kind == CellKind::described ? nullptr : parts.start;
 
@@ -40,14 +43,23 @@ struct Forward {
     norm(t, b, r);
     StepForward<Real> step{w.x + row * N, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
     step.gates = w.gates ? w.gates + row * R.gates_width() : my.spare;
+    step.begin = units_.from, step.end = units_.to;
     row_forward(q, step, my.row);
+  }
+
+  // w_hh h for the units of this thread.
+  void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
+    if (units_.from == 0 && units_.to == M) return product(rows, parts.recurrent, h, K, start, my.sums);
+    constexpr Index panel = kPanel * kLanes<Real>;
+    for (Index at = 0; at < N; at += M)
+      product(rows, parts.recurrent, h, K, start, my.sums, (at + units_.from) / panel, (at + units_.to) / panel);
   }
 
   // Rows b.. of a step whose hidden state is the output of the step before.
   void plain_group(const Share<Real>& my, Index t, Index before, Index b, Index rows, int side) const {
     const bool entering = before < 0;
     const Real* const h = entering ? q.h + b * K : w.out + (before * q.batch + b) * K;
-    product(rows, parts.recurrent, h, K, start, my.sums);
+    recurrent(my, rows, h);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const auto local = [&](int which) {
@@ -68,12 +80,17 @@ struct Forward {
       for (Index b = 0; b < my.rows; b += my.group)
         plain_group(my, t, before, my.first + b, std::min(my.group, my.rows - b), j % 2);
       before = t;
+      if (meeting) meeting->wait(team);
     }
     if (before < 0) return;
     const Real* const s = w.states ? w.states + (before * q.batch + my.first) * SM
                                    : my.state + ((w.steps - 1) % 2 ? my.rows : 0) * SM;
-    std::copy_n(w.out + (before * q.batch + my.first) * K, my.rows * K, q.h + my.first * K);
-    std::copy_n(s, my.rows * SM, q.s + my.first * SM);
+    for (Index b = 0; b < my.rows; ++b) {
+      const Index row = my.first + b, n = units_.to - units_.from, wide = n == M ? K : n;
+      std::copy_n(w.out + (before * q.batch + row) * K + units_.from, wide, q.h + row * K + units_.from);
+      for (Index at = 0; at < SM; at += M)
+        std::copy_n(s + b * SM + at + units_.from, n, q.s + row * SM + at + units_.from);
+    }
   }
 
   void enter(Index t, Index b) const {

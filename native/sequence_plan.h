@@ -61,6 +61,29 @@ void pack_parts(Sequence<Real>& q) {
   if (q.weights.bias) std::copy_n(q.weights.bias, biased, parts.start);
 }
 
+// Units from..to-1 of a row, whole panels of them where threads share rows.
+struct Part {
+  Index from, to;
+};
+
+inline Part part_of(Index units, Index panel, int i, int n) {
+  const Index panels = units / panel;
+  return {panels * i / n * panel, panels * (i + 1) / n * panel};
+}
+
+// Whether threads had better share the units of every row than share out the rows: few rows, and
+// weights that one core alone reads too slowly.
+template <class Real>
+bool splits(const Sequence<Real>& q) {
+  const Recurrence& R = q.recurrence;
+  const Index panel = kPanel * kLanes<Real>, bytes = R.net_inputs * R.sources * Index{sizeof(Real)};
+  const bool can = R.kind != CellKind::lstm97 && R.kind != CellKind::described && !R.layer_norm &&
+                   !R.projection && !q.sources && R.units % panel == 0 && R.units / panel >= 2;
+  return can && q.all_threads > 1 &&
+         (q.batch < q.all_threads ? bytes >= kNearBytes / 2
+                                  : q.batch < 4 * q.all_threads && bytes > kNearBytes);
+}
+
 // A thread's rows of the batch, and its buffers.
 template <class Real>
 struct Share {
@@ -78,8 +101,8 @@ struct Share {
 
   Share(const Sequence<Real>& q, int thread) {
     const Recurrence& R = q.recurrence;
-    const Index most = (q.batch + q.threads - 1) / q.threads;
-    first = std::min(q.batch, thread * most);
+    const Index most = q.split ? q.batch : (q.batch + q.threads - 1) / q.threads;
+    first = q.split ? 0 : std::min(q.batch, thread * most);
     rows = std::min(q.batch, first + most) - first;
     const PackedParts<Real> parts(q);
     const Index bytes = parts.recurrent.depth * parts.recurrent.stride() * Index{sizeof(Real)};
@@ -139,8 +162,8 @@ inline void row_forward(const Sequence<Real>& q, const StepForward<Real>& t, Rea
     case CellKind::no_output_gate: return lstm_forward<CellKind::no_output_gate>(q, t);
     case CellKind::lstm97: return lstm97_forward(q, t, temporary);
     case CellKind::gru: return gru_forward(q, t);
-    case CellKind::rnn_tanh: return simple_forward<false>(q, t);
-    case CellKind::rnn_relu: return simple_forward<true>(q, t);
+    case CellKind::rnn_tanh: return simple_forward<false>(t);
+    case CellKind::rnn_relu: return simple_forward<true>(t);
     case CellKind::described: return described_forward(q, t);
   }
 }
@@ -154,8 +177,8 @@ inline void row_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     case CellKind::no_output_gate: return lstm_back<CellKind::no_output_gate>(q, t);
     case CellKind::lstm97: return lstm97_back(q, t);
     case CellKind::gru: return gru_back(q, t);
-    case CellKind::rnn_tanh: return simple_back<false>(q, t);
-    case CellKind::rnn_relu: return simple_back<true>(q, t);
+    case CellKind::rnn_tanh: return simple_back<false>(t);
+    case CellKind::rnn_relu: return simple_back<true>(t);
     case CellKind::described: return described_back(q, t);
   }
 }

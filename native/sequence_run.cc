@@ -4,7 +4,29 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace carrousel {
+namespace {
+
+// Memory that is about to be touched for the first time costs a fault a page: fewer, larger pages.
+void expect_writes([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
+  const auto from = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) & ~(page - 1);
+  const auto to = (reinterpret_cast<std::uintptr_t>(memory) + bytes) & ~(page - 1);
+  if (memory && from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
+
+template <class Real>
+void expect_writes(Real* array, Index numbers) {
+  expect_writes(static_cast<void*>(array), static_cast<std::size_t>(numbers) * sizeof(Real));
+}
+
+}  // namespace
 
 template <class Real>
 Buffer<Real>::Buffer(Index numbers) {
@@ -12,6 +34,7 @@ Buffer<Real>::Buffer(Index numbers) {
   const std::size_t bytes = (static_cast<std::size_t>(numbers) * sizeof(Real) + 127) / 64 * 64;
   memory_.reset(static_cast<Real*>(std::aligned_alloc(64, bytes)));
   if (!memory_) throw std::bad_alloc();
+  expect_writes(static_cast<void*>(memory_.get()), bytes);
 }
 
 template <class Real>
@@ -42,8 +65,9 @@ class Walk {
  public:
   Walk(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run)
       : kernel(kernel), q(q), run(run), extra(q.recurrence, q.sources) {
-    const Index bytes = std::max<Index>(1, B * N * Index{sizeof(Real)});
-    length = run.window ? run.window : std::max<Index>(1, kWindowBytes / bytes);
+    const Index bytes = N * Index{sizeof(Real)};
+    const Index rows = std::max(kWindowRows, kWindowBytes / bytes);
+    length = run.window ? run.window : std::max<Index>(1, rows / std::max<Index>(1, B));
   }
 
   // Segment k, in the order of processing.
@@ -197,6 +221,9 @@ template <class Real>
 void run_forward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run) {
   const Walk<Real> walk(kernel, q, run);
   const Index B = walk.B, K = walk.K, SM = walk.SM, wide = K + SM;
+  const Index rows = run.steps * B;
+  expect_writes(run.out, rows * K), expect_writes(run.states, rows * SM);
+  expect_writes(run.gates, rows * q.recurrence.gates_width()), expect_writes(run.extra, rows * walk.extra.width);
   std::copy_n(run.h0, B * K, q.h), std::copy_n(run.s0, B * SM, q.s);
   const Kept<Real> kept{run.states, run.gates, run.extra, 0};
   const Buffer<Real> scratch(walk.needs_scratch(kept) ? walk.scratch_size() : 0);
@@ -218,6 +245,7 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
   const Index B = walk.B, K = walk.K, SM = walk.SM, N = walk.N, wide = K + SM;
   const Recurrence& R = q.recurrence;
   const Index steps = std::min(walk.length, run.steps) * B;
+  expect_writes(run.d_x, run.steps * B * (q.weights.w_ih ? q.inputs : N));
   const Buffer<Real> errors(steps * N), own(R.separate() ? steps * N : 0),
       projected(R.projection ? steps * K : 0), enter(B * wide);
   const Index part = again ? std::min(run.recompute, run.steps) * B : 0;

@@ -7,8 +7,9 @@
 
 namespace carrousel {
 
-// Steps of a window are few enough for its net inputs to stay in the caches of two cores.
-constexpr Index kWindowBytes = Index{1} << 21;
+// Steps of a window are few enough for its net inputs to stay in the caches of two cores, unless
+// that left too few rows to add gradients of large weights for.
+constexpr Index kWindowBytes = Index{1} << 21, kWindowRows = 384;
 
 // Arrays of a call, over all steps; letters and aliasing as in Window. Null where a comment allows.
 template <class Real>

@@ -129,7 +129,7 @@ void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* 
     Real *const x_row = my.x + b * stride, *const s = q.s + b * SM;
     if (R.layer_norm) norm<Real>(N, my.ln_ih, my.start, x_row);
     const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * K, my.s_new, my.m + b * out,
-                                 my.gates, nullptr};
+                                 my.gates, nullptr, 0, R.units};
     row_forward(q, step, my.row);
     Forward<Real>::hand_on(SM, my.s_new, nullptr, net.zone_s, s);
   }

@@ -14,14 +14,10 @@ from carrousel.shapes import SettingError
 WINDOW_BYTES: int = _native.sequence_window_bytes
 """Net inputs of the steps walked at a time: few enough for the caches of two cores."""
 
-<<<<<<< HEAD
 Stepper = _native.StepFloat | _native.StepDouble
 
-_CLASSES = {"float32": _native.SequenceFloat, "float64": _native.SequenceDouble}
-_STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
-=======
 _DTYPES = ("float32", "float64")
->>>>>>> c0a7af8 (A call is one native call: products of our own around windows of steps, recompute, gradients of samples)
+_STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
 _KINDS = {
     name: number
     for number, name in enumerate(
@@ -160,7 +156,7 @@ def open_step(
 ) -> Stepper:
     """Copy and pack the weights of all layers, for one step a call; see ``native/step.h``.
 
-    Each layer has ``w_ih``, ``ln_ih`` and those of :func:`open_sequence` but ``drop``; what does
+    Each layer has weights by the names of ``LayerInputs`` but ``drop``; what does
     not apply is None. The first reads ``inputs`` numbers, every other one what that below shows.
 
     Raises:
