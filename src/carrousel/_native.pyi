@@ -20,37 +20,15 @@ def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activat
     Learn or predict many lanes; see kernels/native.py for the meaning of every argument.
     """
 
-class SequenceFloat:
+def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     """
-    One direction of one layer: weights packed, and the state that runs on.
-    """
-
-    def __init__(self, recurrence: dict, weights: dict, batch: int, threads: int, cut: int, learn: bool, sources: bool, h: object, s: object, instruction_set: str = '') -> None: ...
-
-    def forward(self, window: dict) -> None:
-        """Walk a window of steps forward."""
-
-    def backward(self, window: dict) -> None:
-        """Walk a window of steps back."""
-
-    def collect(self, into: dict) -> None:
-        """Add errors of what all steps share."""
-
-class SequenceDouble:
-    """
-    One direction of one layer: weights packed, and the state that runs on.
+    One direction of one layer, forward; see kernels/sequence.py for every entry of the call.
     """
 
-    def __init__(self, recurrence: dict, weights: dict, batch: int, threads: int, cut: int, learn: bool, sources: bool, h: object, s: object, instruction_set: str = '') -> None: ...
+sequence_window_bytes: int = 2097152
 
-    def forward(self, window: dict) -> None:
-        """Walk a window of steps forward."""
-
-    def backward(self, window: dict) -> None:
-        """Walk a window of steps back."""
-
-    def collect(self, into: dict) -> None:
-        """Add errors of what all steps share."""
+def sequence_backward(dtype: str, description: dict, call: dict) -> None:
+    """Its way back."""
 
 class StepFloat:
     """
