@@ -154,9 +154,9 @@ class Stepper {
     w.unit = part("unit", {R_.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
     w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R_.state_width()});
-    const bool own_bias = w.bias && R_.kind != CellKind::described;
-    check_parts(R_, {w.w_hh != nullptr, own_bias, w.unit != nullptr, w.w_hr != nullptr,
-                     w.ln_hh != nullptr, w.ln_c != nullptr});
+    check_parts(R_, {.w_hh = w.w_hh != nullptr, .w_ih = true, .bias = w.bias != nullptr,
+                     .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr, .ln_hh = w.ln_hh != nullptr,
+                     .ln_c = w.ln_c != nullptr});
     return layer;
   }
 

@@ -10,7 +10,7 @@ import pytest
 from carrousel.contracts import Recurrence
 from carrousel.kernels.sequence import _description
 from recurrent_cases import Case
-from sequence_calls import REFUSALS, SPOILT, is_still_good
+from spoilt import REFUSALS, SPOILT, is_still_good
 from step_calls import CLASSES, layer_cases, open_native, run_all, weights_of
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
