@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     torch.set_num_threads(1)
-    repeats, calls = (3, 100) if options.quick else (21, 300)
+    repeats, calls = (3, 100) if options.quick else (11, 200)
     rows: list[dict[str, Any]] = []
     for inputs, units in SIZES:
         print(f"I={inputs} H={units}", file=sys.stderr)
