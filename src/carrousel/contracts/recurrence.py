@@ -195,7 +195,7 @@ class Recurrence:
         """``S M``: width of the states beside the hidden state."""
         return len(self.kind.states) * self.units
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The description as one string, for interfaces that carry nothing richer."""
         return ";".join(

@@ -14,6 +14,7 @@ from carrousel.kernels.autograd_layer import LayerOptions as LayerOptions
 from carrousel.kernels.autograd_layer import LayerResult as LayerResult
 from carrousel.kernels.autograd_ops import run_forward
 from carrousel.kernels.autograd_plain import plain_layer as plain_layer
+from carrousel.kernels.autograd_vendor import vendor_fits, vendor_layer
 from carrousel.kernels.autograd_vmap import TENSORS
 from carrousel.kernels.sequence import is_compiled
 
@@ -24,14 +25,17 @@ def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) ->
     """Run a layer by the fastest way there is for these tensors.
 
     That is the compiled kernel for ``float32`` and ``float64`` on the CPU (halves are computed in
-    ``float32`` and rounded), and the plain path for everything else: other devices, forward-mode
-    differentiation, recorded gates of cells from equations.
+    ``float32`` and rounded); on other devices torch's own kernel for plain cells; and the plain
+    path for everything else: variants on other devices, forward-mode differentiation, recorded
+    gates of cells from equations. A kernel of ours for an accelerator would be chosen here.
     """
     if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
         result = _compiled(_cast(inputs, torch.float32), recurrence, options)
         return LayerResult(*(None if r is None else r.to(inputs.x.dtype) for r in result))  # type: ignore[arg-type]
     if _fits(inputs, recurrence, options, inputs.x.dtype):
         return _compiled(inputs, recurrence, options)
+    if inputs.x.device.type not in ("cpu", "meta") and vendor_fits(inputs, recurrence, options):
+        return vendor_layer(inputs, recurrence, options)
     return plain_layer(inputs, recurrence, options)
 
 
@@ -60,6 +64,8 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
             x = torch.where((inputs.flags & ACTIVE).bool().unsqueeze(2), x, 0.0)
         x = layer_norm(linear(x, inputs.w_ih), size, inputs.ln_ih, eps=NORM_EPSILON)
         inputs = inputs._replace(x=x, w_ih=inputs.w_ih.new_empty(0), ln_ih=None)
+        if recurrence.cell not in CELLS and inputs.bias is not None:  # whose x holds the bias
+            inputs = inputs._replace(x=x + inputs.bias, bias=None)
     inputs = _complete(inputs, recurrence)
     tape = options.record or (torch.is_grad_enabled() and _learns(inputs))
     tensors = inputs._asdict()

@@ -243,7 +243,9 @@ class Recurrent(torch.nn.Module):
             self._run_direction(x, call, index, direction, flags[direction], record)
             for direction in range(self.num_directions)
         ]
-        shown = [one.out[..., : self.recurrence.n_outputs] for one in results]
+        shown = [one.out for one in results]
+        if self.recurrence.n_outputs < self.recurrence.n_sources:
+            shown = [out[..., : self.recurrence.n_outputs] for out in shown]
         ends = [_End(one.h, one.s, self._step_states(one, call)) for one in results]
         return torch.cat(shown, dim=-1) if len(shown) > 1 else shown[0], ends
 
