@@ -219,7 +219,7 @@ SEQUENCE = (
     Mutant("arrays may overlap", "native/sequence_checks.cc",
            "a.start < b.start + b.bytes && b.start < a.start + a.bytes", "a.start == b.start"),
     Mutant("flags may come without their sources", "native/bind_sequence.cc",
-           "if (w.flags && !q_.sources)", "if (w.flags && !w.flags)"),
+           "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
 )  # fmt: skip
 
 REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py",

@@ -72,20 +72,10 @@ def test_projection():
 
 
 @pytest.mark.parametrize("cell", OURS)
-@pytest.mark.xfail(
-    strict=True,
-    reason="the bias of a described cell is added to w_ih x in _Forward._net_inputs, which a "
-    "normalised layer skips (is_projected): its bias is lost",
-)
 def test_layer_norm_with_a_bias(cell):
     check(cell, frozenset({"bias"}), layer_norm=True)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Backward::cell sends dx, not dr, through the layer normalisation of w_hh h; they "
-    "differ for described cells that use x and r apart",
-)
 def test_layer_norm_of_a_cell_that_uses_both_net_inputs_apart():
     check("gru", frozenset({"unit", "norms"}), layer_norm=True)
 
@@ -94,11 +84,6 @@ def test_layer_norm_without_a_bias():
     check("two", EVERYTHING - {"bias"}, layer_norm=True)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Backward::group adds K values of the cell's error of h, of which the row function "
-    "writes M: with a projection wider than the cell the rest is whatever lay there",
-)
 @pytest.mark.skipif(sys.platform != "linux", reason="fills fresh memory by the way of glibc")
 def test_projection_wider_than_the_cell():
     """Where memory as it comes is neither zero nor a small number."""
@@ -112,11 +97,6 @@ def test_projection_wider_than_the_cell():
     in_a_process_of_its_own(code, MALLOC_PERTURB_="85")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Share.spare has room for max(G, K) values, and a row function writes M errors of h "
-    "there: a described cell that keeps little writes beyond the end, and the process dies",
-)
 def test_a_narrow_projection_of_a_cell_that_keeps_nothing():
     code = """
         import torch

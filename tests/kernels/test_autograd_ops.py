@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from carrousel.kernels import autograd_native, autograd_ops
+from carrousel.kernels import autograd_ops
 from carrousel.kernels.autograd import layer
 from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
 from carrousel.kernels.autograd_ops import DIFFERENTIABLE
@@ -45,12 +45,9 @@ BACKWARD = torch.ops.carrousel.sequence_backward
 
 
 @settings(max_examples=150)
-@given(cases(), st.sampled_from([1, 64, 256, 2**21]), st.booleans())
-def test_any_call_is_that_of_the_plain_path(case, window_bytes, record):
-    """Windows of a step or a few, which must not matter, or of all steps at once."""
-    case = case._replace(options=case.options._replace(record=record))
-    with mock.patch.object(autograd_native, "WINDOW_BYTES", window_bytes):
-        assert_paths_agree(case)
+@given(cases(), st.booleans())
+def test_any_call_is_that_of_the_plain_path(case, record):
+    assert_paths_agree(case._replace(options=case.options._replace(record=record)))
 
 
 @pytest.mark.parametrize("recompute", [0, 1, 2, 3, 5, 7, 100])
@@ -70,8 +67,7 @@ def test_segments_made_anew(recompute, reverse, gradient):
                 gradient=gradient,
                 record=False,
             )
-            with mock.patch.object(autograd_native, "WINDOW_BYTES", 200):
-                assert_paths_agree(case)
+            assert_paths_agree(case)
 
 
 class Saved(torch.autograd.graph.saved_tensors_hooks):

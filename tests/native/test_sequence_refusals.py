@@ -2,258 +2,190 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
+import ctypes
 from typing import Any
 
 import numpy as np
 import pytest
 
-import sequence_runs
-from carrousel.contracts import CellKind, describe_cell
-from carrousel.kernels.sequence import extra_width, open_sequence
+from carrousel.kernels import sequence
 from carrousel.shapes import SettingError
-from recurrent_cases import make_case
-from sequence_calls import EVERYTHING, LAYERS, REFUSALS, SPOILT, B, Call, T, is_still_good, refused
+from sequence_calls import LAYERS, Call, refused
+from spoilt import SPOILT, is_still_good
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
 
-both_layers = pytest.mark.parametrize("layer", LAYERS)
-both_ways = pytest.mark.parametrize("learn", [False, True], ids=["forward", "backward"])
-
-
-@both_layers
-@both_ways
-def test_the_calls_that_are_spoilt_below_are_good(layer, learn):
-    Call(layer, learn=learn).run()
-
-
-# --- arrays --------------------------------------------------------------------------------------
-
-
-def array_names(layer: str, learn: bool) -> list[str]:
-    return list(Call(layer, learn=learn).arrays())
-
+WAYS = [(False, 0), (False, 2), (True, 0), (True, 2)]
 
 EVERY_ARRAY = [
-    (layer, learn, name)
+    (layer, learn, recompute, name)
     for layer in LAYERS
-    for learn in (False, True)
-    for name in array_names(layer, learn)
+    for learn, recompute in WAYS
+    for name in Call(layer, learn=learn, recompute=recompute).arrays()
 ]
+every_array = pytest.mark.parametrize(("layer", "learn", "recompute", "name"), EVERY_ARRAY)
+every_way = pytest.mark.parametrize(("learn", "recompute"), WAYS)
+every_layer = pytest.mark.parametrize("layer", LAYERS)
 
 
-@pytest.mark.parametrize(("layer", "learn", "name"), EVERY_ARRAY)
-def test_arrays(layer, learn, name):
+@every_layer
+@every_way
+def test_the_calls_that_are_spoilt_below_are_good(layer, learn, recompute):
+    Call(layer, learn=learn, recompute=recompute).run()
+
+
+@every_array
+def test_arrays(layer, learn, recompute, name):
+    good = Call(layer, learn=learn, recompute=recompute)
+    array = good.call[name]
     for how, spoil in SPOILT.items():
-        call = Call(layer, learn=learn)
-        array = call.place(name)[name]
         spoilt = spoil(array)
         if is_still_good(spoilt, array):
             continue
-        call.put(name, spoilt)
         try:
-            refused(call, rf"\b{name}\b")
+            refused(good.put(name, spoilt), rf"\b{name}\b")
         except BaseException as error:
             error.add_note(how)
             raise
 
 
-NEEDED = {
-    (False, "x"), (False, "out"), (False, "h"), (False, "s"), (False, "w_hh"),
-    *[(True, name) for name in ("out", "states", "gates", "extra", "h_enter", "s_enter", "d_x",
-                                "d_r", "d_projected", "h", "s", "w_hh")],
-    *[(learn, name) for learn in (False, True) for name in ("w_hr", "ln_hh", "ln_c")],
-}  # fmt: skip
+NEEDED = ("x", "w_hh", "w_hr", "ln_hh", "ln_c", "h0", "s0", "out", "h", "s", "dh", "ds")
 
 
-@pytest.mark.parametrize(("layer", "learn", "name"), EVERY_ARRAY)
-def test_none(layer, learn, name):
-    call = Call(layer, learn=learn).put(name, None)
-    needed = (learn, name) in NEEDED or (layer == "peephole" and name == "unit")
-    if needed:
+@every_array
+def test_none(layer, learn, recompute, name):
+    call = Call(layer, learn=learn, recompute=recompute).put(name, None)
+    tape = learn and name in ("states", "gates", "extra", "marks")
+    # Without weights of inputs, these should be as wide as net inputs.
+    widths = name == "w_ih"
+    if name in NEEDED or tape or widths or (layer == "peephole" and name == "unit"):
         refused(call)
     else:
         call.run()
 
 
-@both_layers
-@both_ways
-def test_absent_arguments(layer, learn):
-    for name in [*Call(layer, learn=learn).weights, *Call(layer, learn=learn).window]:
-        call = Call(layer, learn=learn)
-        del call.place(name)[name]
-        if name in ("d_r", "d_projected") or name in call.opening:
-            refused(call)
-        else:
-            refused(call, name)
+@every_layer
+@every_way
+def test_absent_arguments(layer, learn, recompute):
+    good = Call(layer, learn=learn, recompute=recompute)
+    unread = {"h", "s"} if learn else {name for name in good.call if name[:2] in ("d_", "dh", "ds")}
+    for name in set(good.call) - unread:
+        call = Call(layer, learn=learn, recompute=recompute)
+        del call.call[name]
+        refused(call, name)
 
 
-OUTPUTS = {
-    False: ("h", "s", "out", "states", "gates", "extra"),
-    True: ("h", "s", "d_x", "d_r", "d_projected"),
-}
-
-
-@pytest.mark.parametrize(("layer", "learn", "name"), EVERY_ARRAY)
-def test_outputs_that_may_not_be_written(layer, learn, name):
-    call = Call(layer, learn=learn)
-    if name not in OUTPUTS[learn]:
-        return
-    call.place(name)[name].setflags(write=False)
-    if call.place(name)[name].size:
+@every_array
+def test_outputs_that_may_not_be_written(layer, learn, recompute, name):
+    call = Call(layer, learn=learn, recompute=recompute)
+    array = call.call[name]
+    array.setflags(write=False)
+    if name in call.outputs and array.size:
         refused(call, rf"\b{name}\b")
 
 
 def laid_over(call: Call, one: str, other: str, offset: int) -> None:
     """Both arrays in one buffer, `one` that many bytes behind `other`."""
-    arrays = call.arrays()
-    a, b = arrays[one], arrays[other]
+    a, b = call.call[one], call.call[other]
     memory = np.zeros(offset + a.nbytes + b.nbytes, np.uint8)
     for name, array, at in ((other, b, 0), (one, a, offset)):
         view = memory[at : at + array.nbytes].view(array.dtype).reshape(array.shape)
         call.put(name, view)
 
 
-@pytest.mark.parametrize(("layer", "learn", "name"), EVERY_ARRAY)
-def test_outputs_overlap_nothing(layer, learn, name):
-    for output in OUTPUTS[learn]:
-        call = Call(layer, learn=learn)
-        arrays = call.arrays()
-        if output == name or output not in arrays or not arrays[output].size:
-            continue
-        if not arrays[name].size:
-            continue
+@every_array
+def test_outputs_overlap_nothing(layer, learn, recompute, name):
+    good = Call(layer, learn=learn, recompute=recompute)
+    for output in good.outputs:
         for offset in (0, 8):
-            call = Call(layer, learn=learn)
-            laid_over(call, output, name, offset)
-            if arrays[name].nbytes <= offset:
+            one, other = good.call[output], good.call[name]
+            if output == name or not one.size or other.nbytes <= offset:
                 continue
-            if {output, name} == {"gates", "x"} and offset == 0:
-                call.run()  # gates take the place of net inputs
-            else:
-                refused(call, "overlaps")
+            laid_over(good, output, name, offset)
+            refused(good, "overlaps")
+            good.call |= {output: one, name: other}
 
 
-def test_gates_of_described_cells_do_not_take_the_place_of_inputs():
-    describe_cell("user:refused", CellKind(("a",)))
-    call = Call("gru")
-    call.description |= {"kind": 8, "net_inputs": 3, "unit_parameters": 0, "tape": 1}
-    call.description |= {"forward": 1, "backward": 1}  # never called
-    call.weights |= {"w_hh": np.zeros((3, 3)), "bias": None, "unit": None}
-    memory = np.zeros((T, B, 3))
-    call.window |= {"x": memory, "gates": memory, "extra": np.zeros((T, B, 3))}
-    refused(call, "overlaps")
+class Managed(ctypes.Structure):
+    """The head of what DLPack hands over: data, device, ..., and how to let go of it."""
 
-
-class Temporary:
-    """Speaks DLPack of a copy that nobody else holds."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array, self.made = array, []
-
-    def __dlpack__(self, **how: Any) -> Any:
-        copy = self.array.copy()
-        self.made.append(weakref.ref(copy))
-        return copy.__dlpack__()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.array.__dlpack_device__()
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="Arrays::take holds the object, not the array it imported: memory that the object made "
-    "for the occasion is freed before the kernel reads and writes it",
-)
-@pytest.mark.parametrize("name", ["h", "s", "w_hh", "drop"])
-def test_memory_made_for_the_occasion_lives_as_long_as_the_call(name):
-    call = Call()
-    given = Temporary(call.place(name)[name])
-    call.put(name, given)
-    sequence = call.open()
-    gc.collect()
-    alive = [memory() is not None for memory in given.made]
-    del sequence
-    assert alive
-    assert all(alive)
-
-
-# --- the order of calls --------------------------------------------------------------------------
-
-
-@both_layers
-def test_one_way_does_not_go_the_other(layer):
-    ahead, back = Call(layer), Call(layer, learn=True)
-    with pytest.raises(ValueError, match="made for the way forward"):
-        ahead.open().backward(back.window)
-    with pytest.raises(ValueError, match="made for the way back"):
-        back.open().forward(ahead.window)
-    with pytest.raises(ValueError, match="only the way back"):
-        ahead.open().collect(dict.fromkeys(sequence_runs.GATHERED))
-
-
-@pytest.mark.parametrize("name", ["flags", "drop"])
-@both_ways
-def test_sources_must_be_kept_for_flags_and_dropout(name, learn):
-    call = Call(learn=learn).put("sources", False)
-    other = "drop" if name == "flags" else "flags"
-    call.put(other, None)
-    width = extra_width(call.R, False)
-    refused(
-        call.put("extra", np.zeros((T, B, width))), f"{name} needs? sources|{name} need sources"
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("dtype", ctypes.c_uint8 * 4),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64),
+        ("context", ctypes.c_void_p),
+        ("let_go", ctypes.c_void_p),
     )
 
 
-def test_errors_are_gathered_in_arrays_that_fit():
-    sequence = Call(learn=True).open()
-    good = {name: None for name in sequence_runs.GATHERED}
-    sequence.collect(good)
-    shapes = {"unit": (3, 3), "ln_hh": (12,), "ln_c": (2, 3), "fresh_h": (2,), "fresh_s": (3,)}
-    for name, shape in shapes.items():
-        sequence.collect(good | {name: np.zeros(shape)})
-        for how, spoil in SPOILT.items():
-            if shape[0] == 1 and how in ("backwards", "strided"):
-                continue
-            with pytest.raises(REFUSALS, match=rf"\b{name}\b"):
-                sequence.collect(good | {name: spoil(np.zeros(shape))})
-        with pytest.raises(KeyError, match=name):
-            sequence.collect({key: None for key in good if key != name})
+class Lent:
+    """Lends memory that is full of NaN as soon as the borrower lets go of it."""
+
+    LET_GO = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.kept, self.is_back = array, [], False
+
+    def __dlpack__(self, **how: Any) -> Any:
+        shape = (ctypes.c_int64 * self.array.ndim)(*self.array.shape)
+        back = self.LET_GO(self._back)
+        lent = Managed(
+            *(self.array.ctypes.data, (ctypes.c_int32 * 2)(1, 0), self.array.ndim),
+            *((ctypes.c_uint8 * 4)(2, 64, 1, 0), ctypes.addressof(shape), None, 0, None),
+            ctypes.cast(back, ctypes.c_void_p).value,
+        )
+        self.kept += [shape, back, lent]
+        made = ctypes.pythonapi.PyCapsule_New
+        made.restype = ctypes.py_object
+        made.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return made(ctypes.addressof(lent), b"dltensor", None)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def _back(self, _: int) -> None:
+        self.array.fill(np.nan)
+        self.is_back = True
 
 
-@pytest.mark.xfail(strict=True, reason="collect compares its arrays with nothing")
-def test_errors_are_not_gathered_over_one_another():
-    call = Call(learn=True)
-    good: dict[str, Any] = dict.fromkeys(sequence_runs.GATHERED)
-    for into in ({"unit": call.weights["unit"]}, {"fresh_s": call.weights["fresh_s"]}):
-        with pytest.raises(REFUSALS, match="overlaps"):
-            call.open().collect(good | into)
-
-
-def test_a_refused_window_leaves_the_call_usable():
-    call = Call()
-    expected = Call()
+@pytest.mark.parametrize("name", ["x", "h0", "w_hh", "drop"])
+def test_memory_that_is_lent_is_held_until_the_end(name):
+    """DLPack lends memory until it is let go of: not before the last step."""
+    call, expected = Call(), Call()
     expected.run()
-    sequence = call.open()
-    with pytest.raises(ValueError, match="x"):
-        sequence.forward(call.window | {"x": None})
-    sequence.forward(call.window)
-    np.testing.assert_array_equal(call.window["out"], expected.window["out"])
+    lent = Lent(call.call[name])
+    call.put(name, lent).run()
+    for result in ("out", "h", "s"):
+        np.testing.assert_array_equal(call.call[result], expected.call[result])
+    assert lent.is_back
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float", "", "Float64", "complex128"])
+def test_precisions(dtype):
+    for learn in (False, True):
+        with pytest.raises(ValueError, match="expected 'float32' or 'float64'"):
+            Call(learn=learn).run(dtype)
+        with pytest.raises(ValueError, match="of this precision"):
+            Call(learn=learn).run("float32")
+
+
+def test_what_a_call_refused_can_be_called_again():
+    call, expected = Call(), Call()
+    expected.run()
+    x = call.call["x"]
+    refused(call.put("x", None), "x")
+    call.put("x", x).run()
+    np.testing.assert_array_equal(call.call["out"], expected.call["out"])
 
 
 def test_the_python_side_speaks_in_our_exceptions():
-    case = make_case(LAYERS["gru"], EVERYTHING, T=T, B=B)
-    arrays = sequence_runs.completed(case, "float64")
-    weights = {name: arrays.get(name) for name in sequence_runs.WEIGHTS}
-    good: dict[str, Any] = {"batch": B, "threads": 1, "cut": 0, "learn": False, "sources": True}
-    good |= {"h": arrays["h0"], "s": arrays["s0"]}
-    open_sequence(LAYERS["gru"], "float64", weights, **good)
-    spoilt: list[dict[str, Any]] = [
-        {"batch": 3},
-        {"threads": 0},
-        {"h": arrays["h0"].T},
-        {"cut": -2},
-    ]
+    good = Call()
+    sequence.forward(good.R, "float64", good.call)
+    spoilt: list[dict[str, Any]] = [{"h": good.call["h"].T}, {"threads": 0}, {"cut": -2}]
     for changes in spoilt:
         with pytest.raises(SettingError, match=r"sequence kernel: .*(h|threads|cut)"):
-            open_sequence(LAYERS["gru"], "float64", weights, **(good | changes))
+            sequence.forward(good.R, "float64", good.call | changes)
