@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import CELLS, Recurrence
-from recurrent_cases import cases, make_case
+from recurrent_cases import Case, cases, make_case, replaced
 
 pytest.importorskip("torch")
 
@@ -101,6 +101,56 @@ def test_any_number_of_threads(threads):
         torch.set_num_threads(threads)
         for cell in CELLS:
             assert_paths_agree(make_case(Recurrence(cell, 4), EVERYTHING, T=5, B=7))
+    finally:
+        torch.set_num_threads(before)
+
+
+SHARING = {"lstm": 160, "peephole": 160, "coupled": 192, "no_output_gate": 192, "gru": 192}
+SHARING |= {"rnn_tanh": 288, "rnn_relu": 288}
+"""Units enough for threads to share those of few sequences, a multiple of every panel."""
+
+
+@pytest.mark.parametrize("cell", SHARING)
+@pytest.mark.parametrize("threads", [2, 5])
+@pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
+def test_threads_that_share_the_units_of_few_sequences(cell, threads, gradient):
+    units, before = SHARING[cell], torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for B, reverse in ((1, False), (1, True), (3, False)):
+            case = make_case(
+                Recurrence(cell, units),
+                {"bias", "unit"},
+                T=3,
+                B=B,
+                gradient=gradient,
+                reverse=reverse,
+                record=B == 1,
+                recompute=2 * reverse,
+            )
+            assert_paths_agree(replaced(case, w_hh=case.arrays["w_hh"] / np.sqrt(units)))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_that_share_units_in_several_calls_at_once():
+    """They wait for each other within a call, and never for those of another one."""
+    before = torch.get_num_threads()
+    every = [
+        make_case(Recurrence("lstm", 160), {"bias"}, T=20, B=1, seed=seed, record=False)
+        for seed in range(6)
+    ]
+    every = [replaced(case, w_hh=case.arrays["w_hh"] / 13) for case in every]
+
+    def found(case: Case) -> np.ndarray:
+        torch.set_num_threads(2)
+        return gradients(case)[1]["w_hh"]
+
+    try:
+        expected = [found(case) for case in every]
+        with ThreadPoolExecutor(3) as pool:
+            for ours, theirs in zip(pool.map(found, every), expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
     finally:
         torch.set_num_threads(before)
 
