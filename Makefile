@@ -10,6 +10,8 @@ PYTHON ?= python3
 # Processes that share the test suite, for example `make unit JOBS=4`; 0: none but pytest's own.
 JOBS ?= 0
 ARGS ?=
+# The script of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
+BENCH ?= lanes
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,7 +71,7 @@ reproduce: $(STAMPS)/run $(STAMPS)/native ## the paper's headline rows, ours bes
 
 .PHONY: bench
 bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified before they are timed
-	$(BIN)/python benchmarks/lanes.py $(ARGS)
+	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
 
 .PHONY: docs
 docs: $(STAMPS)/run $(STAMPS)/native ## tables of the documentation from the committed runs

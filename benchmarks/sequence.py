@@ -1,0 +1,143 @@
+"""Whole layers, whole batches: every layer of carrousel.nn beside torch's, and beside loops.
+
+    python benchmarks/sequence.py [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
+    python benchmarks/sequence.py --from FILE [--markdown FILE]
+
+Sections: ``plain`` (the LSTM beside torch.nn.LSTM), ``variants`` (every option beside the plain
+cell), ``loops`` (every option beside a loop over time), ``compiled`` (such loops under
+torch.compile), ``memory`` (100,000 steps). What a contender computes is verified before it is
+timed. ``docs/sequence.md`` tells how, and what came out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import machine
+
+SECTIONS = ("plain", "variants", "loops", "compiled", "memory")
+THREADS = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    chosen = options.sections.split(",") if options.sections else _default(options.quick)
+    unknown = [name for name in chosen if name not in SECTIONS]
+    if unknown:
+        parser.error(f"--sections names {unknown[0]!r}, expected some of {', '.join(SECTIONS)}")
+    if options.threads < 1 or (options.repeats is not None and options.repeats < 1):
+        parser.error("--threads and --repeats must be 1 or more")
+    source = options.source or (options.json if options.json not in (None, "-") else None)
+    if options.source and not Path(options.source).is_file():
+        parser.error(f"--from names {options.source}, which is no file")
+    results = _read(source)
+    if not options.source:
+        results = results | measure(chosen, options)
+    from lanes import write  # here, since processes that measure memory import this file too
+    from sequence_page import markdown, report
+
+    if options.json == "-":
+        print(json.dumps(results, indent=1))
+    elif options.json and not options.source:
+        write(Path(options.json), json.dumps(results, indent=1) + "\n")
+    if options.markdown:
+        write(Path(options.markdown), markdown(results))
+    if options.json != "-":
+        print(report({name: results[name] for name in chosen if name in results}))
+    return 0 if all(_holds(results[name]) for name in chosen if name in results) else 1
+
+
+def measure(chosen: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Run sections one after another; each keeps the machine it was measured on."""
+    import torch
+
+    from sequence_timing import Plan
+
+    torch.set_num_threads(options.threads)
+    plan = Plan(3, 0.002, 1) if options.quick else Plan()
+    if options.repeats:
+        plan = plan._replace(repeats=options.repeats)
+    found = {}
+    columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        for name in chosen:
+            rows = list(_rows(name, plan, options, progress))
+            about = {**machine.describe(), "threads": torch.get_num_threads()}
+            found[name] = {"machine": about, "plan": plan._asdict(), "rows": rows}
+    return found
+
+
+def _rows(section: str, plan: Any, options: argparse.Namespace, progress: Progress) -> Iterator:
+    import sequence_alone
+    import sequence_sections
+
+    quick = options.quick
+    if section in sequence_sections.TIMED:
+        every: list[Any] = list(sequence_sections.sizes_of(section, quick))
+    else:
+        every = list(sequence_alone.names(section, quick))
+    task = progress.add_task(section, total=len(every))
+    for one in every:
+        progress.update(task, description=f"{section}: {one}")
+        if section in sequence_sections.TIMED:
+            yield from sequence_sections.TIMED[section](one, plan, quick)
+        elif section == "compiled":
+            yield sequence_alone.compiled(one, plan, options.threads, quick)
+        else:
+            yield sequence_alone.memory(one, options.threads, quick)
+        progress.advance(task)
+    progress.update(task, description=section)
+
+
+def _read(path: str | None) -> dict[str, Any]:
+    """Sections that a file holds already; those measured now take the place of their like."""
+    if path is None or not Path(path).exists():
+        return {}
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _holds(section: dict[str, Any]) -> bool:
+    checks = ("parity", "torch_parity")
+    return all(row[name]["holds"] for row in section["rows"] for name in checks if name in row)
+
+
+def _default(quick: bool) -> list[str]:
+    """All sections; but what is to be quick waits for no compiler."""
+    return [name for name in SECTIONS if not quick or name != "compiled"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sequence.py",
+        description="Time whole layers over whole batches, ours beside torch's and beside loops.",
+        epilog="Exit codes: 0 done, 1 a contender computed something else, 2 wrong call.",
+    )
+    add = parser.add_argument
+    words = f"some of {', '.join(SECTIONS)}; all if left out (compiled not with --quick)"
+    add("--sections", metavar="NAME,...", help=words)
+    add("--quick", action="store_true", help="one small size, few repeats: does it run at all?")
+    add("--repeats", type=int, metavar="N", help="undisturbed stretches of each contender")
+    add("--threads", type=int, default=THREADS, metavar="N", help=f"of torch and us ({THREADS})")
+    add(
+        "--json",
+        metavar="FILE",
+        help="write figures to FILE, beside those of sections it holds; '-': print them alone",
+    )
+    add("--markdown", metavar="FILE", help="write figures as a page of Markdown")
+    add("--from", dest="source", metavar="FILE", help="read figures from JSON, measure nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

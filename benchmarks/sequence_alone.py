@@ -1,0 +1,139 @@
+"""Measurements of ``benchmarks/sequence.py`` that need a process of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sequence_cases import COMPILED_SIZE, FAR, PLAIN, QUICK_SIZE, VARIANTS, Size, torch_twin
+from sequence_loops import LOOPS, Looped
+from sequence_parity import Contender, Parity, Reference
+from sequence_timing import Plan, alternate, ratios, summary
+
+Row = dict[str, Any]
+COMPILE_SECONDS = 300.0
+WRITTEN = {one.name: one for one in (PLAIN, *VARIANTS) if one.loop}
+TRAINED: Mapping[str, dict[str, Any]] = {
+    "recompute auto": {"recompute": "auto"},
+    "no recompute": {},
+    "torch.nn.LSTM": {},
+}
+
+
+def compiled(name: str, plan: Plan, threads: int, quick: bool) -> Row:
+    """A written loop under ``torch.compile``, beside ours; given up after five minutes."""
+    size = QUICK_SIZE if quick else COMPILED_SIZE
+    row: Row = {"size": list(size), "variant": name}
+    # Compilation goes on in the one process that is ended when its time is up.
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    found = alone(_compiled, (name, size, plan, threads), COMPILE_SECONDS + 60)
+    return row | (found or {"skipped": f"not compiled within {COMPILE_SECONDS:.0f} s"})
+
+
+def memory(name: str, threads: int, quick: bool) -> Row:
+    """Peak resident memory of one training call of a long sequence."""
+    size = QUICK_SIZE._replace(T=1000) if quick else FAR
+    found = alone(_memory, (name, size, threads), 600)
+    return {"size": list(size), "contender": name} | (found or {"skipped": "took over 600 s"})
+
+
+def alone(measure: Callable[..., Row], arguments: tuple[Any, ...], seconds: float) -> Row | None:
+    """What ``measure`` returns in a fresh process, or None if that takes too long."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(there, measure, arguments), daemon=True)
+    process.start()
+    there.close()
+    try:
+        return here.recv() if here.poll(seconds) else None
+    except EOFError:
+        return {"skipped": "the process ended without a result"}
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def _send(there: Any, measure: Callable[..., Row], arguments: tuple[Any, ...]) -> None:
+    there.send(measure(*arguments))
+
+
+def _compiled(name: str, size: Size, plan: Plan, threads: int) -> Row:
+    torch.set_num_threads(threads)
+    variant = WRITTEN[name]
+    layer, loop = variant.make(size), LOOPS[variant.loop]
+    ours, written = Contender(layer, size), Contender(Looped(layer, loop), size)
+    reference = Reference(written)
+    written.layer = Looped(layer, torch.compile(loop, fullgraph=True, dynamic=False))
+    begun = time.perf_counter()
+    try:
+        written.train()
+    except Exception as error:  # the compiler raises what it likes; the reason is what is shown
+        return {"skipped": f"torch.compile: {type(error).__name__}: {str(error)[:200]}"}
+    row: Row = {"compile_seconds": time.perf_counter() - begun}
+    # Compiled for float32 alone: compiling it again for float64 would take as long again.
+    found = Parity(0.0, reference.narrow_error(written), reference.naive)
+    row["parity"] = found.row()
+    if found.holds and reference.check(ours).holds:
+        made = alternate({"ours": ours.train, "compiled": written.train}, plan)
+        times = {who: summary(stretches) for who, stretches in made.items()}
+        row |= times | ratios(times["compiled"], times["ours"])
+    return row
+
+
+def _memory(name: str, size: Size, threads: int) -> Row:
+    torch.set_num_threads(threads)
+    _train_once(name, size._replace(T=2))  # loads what the first call loads
+    _forget_peak()
+    before = _status("VmRSS")
+    begun = time.perf_counter()
+    planned = _train_once(name, size)
+    seconds = time.perf_counter() - begun
+    peak = _status("VmHWM")
+    row = {"before": before, "peak": peak, "grown": peak - before, "seconds": seconds}
+    return row | {"planned": planned}
+
+
+def _train_once(name: str, size: Size) -> int | None:
+    """Forward and backward; returns the bytes that the plan says, if there is one."""
+    layer: Any = PLAIN.make(size)
+    if name == "torch.nn.LSTM":
+        layer = torch_twin(layer, "LSTM", size)
+    else:
+        layer.recompute = TRAINED[name].get("recompute", 0)
+    torch.manual_seed(2)
+    output = layer(torch.randn(size.T, size.B, size.I))[0]
+    output.sum().backward()
+    return None if name == "torch.nn.LSTM" else layer.memory_plan(size.T, size.B).peak_training
+
+
+def _forget_peak() -> None:
+    """Let the peak be what is resident now, where the system can be told."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def _status(field: str) -> int:
+    """Bytes of this process, of ``/proc/self/status``; there is no other peak that starts anew
+    with a process."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def names(section: str, quick: bool) -> Iterator[str]:
+    """What a section goes through."""
+    every = list(WRITTEN if section == "compiled" else TRAINED)
+    if section == "memory" and sys.platform != "linux":
+        return
+    yield from every[: 1 if quick else None]

@@ -1,0 +1,75 @@
+"""What ``benchmarks/sequence.py`` aims at, and where its figures fall short of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sequence_cases import Size
+from tables import ratio as times
+
+VARIANT_AT_MOST = 1.3
+LOOP_AT_LEAST = 20.0
+MEMORY_AT_MOST = 400e6
+
+
+def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One line for every aim that some rows miss; rows that failed or were left out as well."""
+    rows = {name: section["rows"] for name, section in results.items()}
+    yield from _aim(
+        "Slower than `torch.nn.LSTM`",
+        [
+            f"{words} at {Size(*row['size'])} ({row[what]['ratio']:.2f} times as fast)"
+            for row in rows.get("plain", ())
+            for what, words in (("train", "training"), ("infer", "inference"))
+            if what in row and row[what]["ratio"] < 1
+        ],
+    )
+    yield from _aim(
+        f"More than {VARIANT_AT_MOST} times the plain cell",
+        [
+            f"{row['variant']} at {Size(*row['size'])} ({row['ratio']:.2f})"
+            for row in rows.get("variants", ())
+            if "ratio" in row and row["ratio"] > VARIANT_AT_MOST and not row["apart"]
+        ],
+    )
+    yield from _aim(
+        "Slower than torch's own layer",
+        [
+            f"{row['variant']} at {Size(*row['size'])} ({row['torch']['ratio']:.2f} times as fast)"
+            for row in rows.get("variants", ())
+            if "torch" in row and row["torch"]["ratio"] < 1
+        ],
+    )
+    yield from _aim(
+        f"Less than {LOOP_AT_LEAST:.0f} times as fast as a loop",
+        [
+            f"{row['variant']}, {kind}, at {Size(*row['size'])} ({times(one['ratio'])})"
+            for row in rows.get("loops", ())
+            for kind, one in row.get("loops", {}).items()
+            if one["ratio"] < LOOP_AT_LEAST
+        ],
+    )
+    yield from _aim(
+        f"More than {MEMORY_AT_MOST / 1e6:.0f} MB resident with recompute",
+        [
+            f"{row['peak'] / 1e6:.0f} MB in all, {row['grown'] / 1e6:.0f} MB of them with the call"
+            for row in rows.get("memory", ())
+            if row["contender"] == "recompute auto" and row.get("peak", 0) > MEMORY_AT_MOST
+        ],
+    )
+    yield from _aim(
+        "Not timed, results too far off",
+        [
+            f"{row.get('variant', 'LSTM')} at {Size(*row['size'])} in {name}"
+            for name, found in rows.items()
+            for row in found
+            for check in ("parity", "torch_parity")
+            if check in row and not row[check]["holds"]
+        ],
+    )
+
+
+def _aim(words: str, found: list[str]) -> Iterator[str]:
+    if found:
+        yield f"{words}: {'; '.join(found)}."
