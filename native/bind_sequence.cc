@@ -60,19 +60,22 @@ class Layer {
     w.w_ih = part("w_ih", {N, q.inputs});
     w.w_hh = part("w_hh", {N, K}), w.bias = part("bias", {N});
     w.unit = part("unit", {R.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
-    w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
+    w.ln_ih = part("ln_ih", {N}), w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R.state_width()});
     w.drop = part("drop", {q.batch, K});
-    check_parts(R, {w.w_hh != nullptr, w.w_ih != nullptr, w.bias != nullptr, w.unit != nullptr,
-                    w.w_hr != nullptr, w.ln_hh != nullptr, w.ln_c != nullptr});
+    check_parts(R, {.w_hh = w.w_hh != nullptr, .w_ih = w.w_ih != nullptr, .bias = w.bias != nullptr,
+                    .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr, .ln_ih = w.ln_ih != nullptr,
+                    .ln_hh = w.ln_hh != nullptr, .ln_c = w.ln_c != nullptr});
+    if (R.kind == CellKind::described && R.layer_norm && w.w_ih)
+      throw std::invalid_argument("a described cell with layer_norm takes x ready, without w_ih");
     if (w.drop && !q.sources) throw std::invalid_argument("drop needs sources");
   }
 
   void share() {
     const Recurrence& R = q.recurrence;
     const Index sizes[] = {q.weights.unit || R.kind == CellKind::described ? R.unit_parameters * R.units : 0,
-                           R.layer_norm ? R.net_inputs : 0, q.weights.ln_c ? 2 * R.units : 0, R.sources,
-                           R.state_width()};
+                           q.weights.ln_ih ? R.net_inputs : 0, R.layer_norm ? R.net_inputs : 0,
+                           q.weights.ln_c ? 2 * R.units : 0, R.sources, R.state_width()};
     Index total = 0;
     for (const Index n : sizes) total += (n + 15) / 16 * 16;
     gathered_ = Buffer<Real>(total * q.threads);
@@ -80,8 +83,8 @@ class Layer {
     std::fill_n(at, total * q.threads, Real{0});
     for (int i = 0; i < q.threads; ++i) {
       Shared<Real> slice{};
-      Real** const parts[] = {&slice.unit, &slice.ln_hh, &slice.ln_c, &slice.fresh_h, &slice.fresh_s};
-      for (int k = 0; k < 5; ++k) *parts[k] = sizes[k] ? at : nullptr, at += (sizes[k] + 15) / 16 * 16;
+      Real** const parts[] = {&slice.unit, &slice.ln_ih, &slice.ln_hh, &slice.ln_c, &slice.fresh_h, &slice.fresh_s};
+      for (int k = 0; k < 6; ++k) *parts[k] = sizes[k] ? at : nullptr, at += (sizes[k] + 15) / 16 * 16;
       q.shared.push_back(slice);
     }
   }
@@ -121,7 +124,7 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.s0 = arrays.take<const Real>(d["s0"], "s0", {B, SM}, false);
   run.out = arrays.take<Real>(d["out"], "out", {T, B, K}, !learn);
   run.states = tape("states", {kept, B, SM}), run.gates = tape("gates", {kept, B, R.gates_width()});
-  run.extra = tape("extra", {kept, B, Extra(R, q.sources).width});
+  run.extra = tape("extra", {kept, B, q.extra().width});
   run.marks = tape("marks", {segments, B, K + SM});
   return run;
 }
@@ -148,13 +151,13 @@ void forward(nb::dict description, nb::dict d) {
 // Where the errors of what all steps share go; each may be null.
 template <class Real>
 struct Destination {
-  Real *unit, *ln_hh, *ln_c, *fresh_h, *fresh_s;
+  Real *unit, *ln_ih, *ln_hh, *ln_c, *fresh_h, *fresh_s;
 
   Destination(nb::dict d, const Recurrence& R, Arrays& arrays) {
     const auto to = [&](const char* name, std::initializer_list<Index> shape) {
       return arrays.given<Real>(d[name], name, shape, true);
     };
-    unit = to("d_unit", {R.unit_parameters, R.units}), ln_hh = to("d_ln_hh", {R.net_inputs});
+    unit = to("d_unit", {R.unit_parameters, R.units}), ln_ih = to("d_ln_ih", {R.net_inputs}), ln_hh = to("d_ln_hh", {R.net_inputs});
     ln_c = to("d_ln_c", {2, R.units}), fresh_h = to("d_fresh_h", {R.sources});
     fresh_s = to("d_fresh_s", {R.state_width()});
   }
@@ -166,7 +169,7 @@ struct Destination {
         for (Index i = 0; to && slice.*part && i < n; ++i) to[i] += (slice.*part)[i];
     };
     add(unit, &Shared<Real>::unit, R.unit_parameters * R.units);
-    add(ln_hh, &Shared<Real>::ln_hh, R.net_inputs), add(ln_c, &Shared<Real>::ln_c, 2 * R.units);
+    add(ln_ih, &Shared<Real>::ln_ih, R.net_inputs), add(ln_hh, &Shared<Real>::ln_hh, R.net_inputs), add(ln_c, &Shared<Real>::ln_c, 2 * R.units);
     add(fresh_h, &Shared<Real>::fresh_h, R.sources), add(fresh_s, &Shared<Real>::fresh_s, R.state_width());
   }
 };

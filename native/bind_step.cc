@@ -155,7 +155,8 @@ class Stepper {
     w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R_.state_width()});
     check_parts(R_, {.w_hh = w.w_hh != nullptr, .w_ih = true, .bias = w.bias != nullptr,
-                     .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr, .ln_hh = w.ln_hh != nullptr,
+                     .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr,
+                     .ln_ih = R_.layer_norm && R_.kind != CellKind::described, .ln_hh = w.ln_hh != nullptr,
                      .ln_c = w.ln_c != nullptr});
     return layer;
   }

@@ -35,7 +35,7 @@ void backward(const Sequence<Real>& q, const Window<Real>& w) { walk<Backward<Re
 template <class Real>
 constexpr SequenceKernel<Real> kernel_of() {
   return {splits<Real>, packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>,
-          project<Real>, add_products<Real>, add_rows<Real>};
+          project<Real>, norm_inputs<Real>, norm_inputs_back<Real>, add_products<Real>, add_rows<Real>};
 }
 
 }  // namespace

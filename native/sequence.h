@@ -52,14 +52,16 @@ struct Extra {
   Index product = -1;  // [N] w_hh h before layer normalisation
   Index recurrent = -1;  // [M] r_n + b of gru without layer normalisation
   Index output = -1;   // [M] cell output before a projection
+  Index inputs = -1;   // [N] w_ih x before layer normalisation, where the kernel does it
   Index source = -1;   // [K] what w_hh was multiplied by, where it is not the output of the step before
   Index width = 0;     // E
 
-  Extra(const Recurrence& r, bool sources) {
+  Extra(const Recurrence& r, bool sources, bool norms_inputs) {
     const auto add = [this](Index& part, Index n) { part = width, width += n; };
     if (r.layer_norm) add(product, r.net_inputs);
     if (r.kind == CellKind::gru && !r.layer_norm) add(recurrent, r.units);
     if (r.projection) add(output, r.units);
+    if (norms_inputs) add(inputs, r.net_inputs);
     if (sources) add(source, r.sources);
   }
 };
@@ -71,6 +73,7 @@ struct Weights {
   const Real* bias;     // [N] or null; null for described cells, whose x holds it
   const Real* unit;     // [P, M] or null
   const Real* w_hr;     // [K, M] or null
+  const Real* ln_ih;    // [N] or null: net inputs come normalised
   const Real* ln_hh;    // [N] or null
   const Real* ln_c;     // [2, M] or null
   const Real* fresh_h;  // [K] or null: zero
@@ -108,6 +111,7 @@ struct Window {
 template <class Real>
 struct Shared {
   Real* unit;     // [P, M]
+  Real* ln_ih;    // [N]
   Real* ln_hh;    // [N]
   Real* ln_c;     // [2, M]
   Real* fresh_h;  // [K]
@@ -125,6 +129,8 @@ struct Sequence {
   int cut;                // 0 nowhere, -1 truncated, k every k steps
   bool learn;             // the way back: packed is for errors
   bool sources;           // extra keeps sources: flags or drop may be given
+  Extra extra() const { return {recurrence, sources, weights.ln_ih != nullptr}; }
+
   Real* packed;           // packed_size() of all weights
   Real* h;                // [B, K] state handed on; backward: its error
   Real* s;                // [B, S M] the same
@@ -151,6 +157,12 @@ struct SequenceKernel {
   // into [rows, N] = x [rows, I] w_ih^T, plus bias of described cells; on the way back
   // into [rows, I] = x [rows, N] w_ih.
   void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
+  // rows [rows, N] = LN(rows) ln_ih; the rows as they came go to `kept`, `stride` apart, or nowhere.
+  // For the way back: errors [rows, N] of what was normalised become those of what `kept` holds,
+  // where flags [rows] (or null) do not tell of padding, which may hold anything.
+  void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* kept, Index stride);
+  void (*norm_inputs_back)(const Sequence<Real>&, Index rows, const std::uint8_t* flags,
+                           const Real* kept, Index stride, Real* errors);
   // into [N, K] += errors [rows, N]^T sources [rows, K].
   void (*add_products)(const Products<Real>&, int threads);
   // into [N] += sum of errors [rows, N]; N in `outputs`.

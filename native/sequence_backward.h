@@ -12,7 +12,7 @@ struct Backward {
   const Window<Real>& w;
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts{q};
-  const Extra extra{R, q.sources};
+  const Extra extra = q.extra();
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
   Part units_{0, R.units};  // of this thread, and as many columns of w_hh

@@ -48,33 +48,41 @@ struct Moments {
   Real mean, rate;  // rate: 1 / standard deviation
 };
 
+// The sum of value(u, k) over vectors of k numbers from u on, in four chains of additions, for each
+// addition waits for the one before. Lanes beyond the last number are not counted.
+template <class Real, class Value>
+inline Real sum_of(Index n, const Value& value) {
+  constexpr Index lanes = kLanes<Real>;
+  Vec<Real> sums[4] = {};
+  Index u = 0;
+  for (; u + 4 * lanes <= n; u += 4 * lanes)
+    for (int i = 0; i < 4; ++i) sums[i] += value(u + i * lanes, static_cast<int>(lanes));
+  for (; u + lanes <= n; u += lanes) sums[0] += value(u, static_cast<int>(lanes));
+  Real sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  if (u == n) return sum;
+  const Vec<Real> last = value(u, static_cast<int>(n - u));
+  for (int i = 0; i < n - u; ++i) sum += last[i];
+  return sum;
+}
+
 template <class Real>
 Moments<Real> moments(Index n, const Real* x) {
-  Vec<Real> total{};
-  units<Real>(n, [&](Index u, int k) { total += load(x + u, k); });
-  const Real mean = sum<Real>(total) / static_cast<Real>(n);
-  Vec<Real> squares{};
-  units<Real>(n, [&](Index u, int k) {
-    Vec<Real> d = load(x + u, k) - mean;
-    for (int i = k; i < kLanes<Real>; ++i) d[i] = 0;
-    squares += d * d;
-  });
-  const Real variance = sum<Real>(squares) / static_cast<Real>(n);
+  const Real mean = sum_of<Real>(n, [&](Index u, int k) { return load(x + u, k); }) / static_cast<Real>(n);
+  const Real variance = sum_of<Real>(n, [&](Index u, int k) {
+    const Vec<Real> d = load(x + u, k) - mean;
+    return d * d;
+  }) / static_cast<Real>(n);
   return {mean, Real{1} / std::sqrt(variance + static_cast<Real>(1e-5))};
 }
 
 // Error of x from the error e of (x - mean) rate, in place.
 template <class Real>
 void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {
-  Vec<Real> plain{}, along{};
+  const Real plain = sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k); }) / static_cast<Real>(n);
+  const Real along = sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k) * (load(x + u, k) - at.mean); });
+  const Real slope = along * at.rate * at.rate / static_cast<Real>(n);
   units<Real>(n, [&](Index u, int k) {
-    const Vec<Real> error = load(e + u, k);
-    plain += error, along += error * ((load(x + u, k) - at.mean) * at.rate);
-  });
-  const Real a = sum<Real>(plain) / static_cast<Real>(n), b = sum<Real>(along) / static_cast<Real>(n);
-  units<Real>(n, [&](Index u, int k) {
-    const Vec<Real> unit = (load(x + u, k) - at.mean) * at.rate;
-    store(e + u, at.rate * (load(e + u, k) - a - unit * b), k);
+    store(e + u, at.rate * (load(e + u, k) - plain - (load(x + u, k) - at.mean) * slope), k);
   });
 }
 

@@ -93,6 +93,8 @@ void check_parts(const Recurrence& r, Present p) {
   expect(p.ln_c == (r.layer_norm && r.kind <= CellKind::no_output_gate),
          "ln_c must come with layer_norm of cells with a state and only with it");
   expect(!described || !p.bias || p.w_ih, "the bias of a described cell belongs to x, made by w_ih");
+  expect(p.ln_ih == (p.w_ih && r.layer_norm && !described),
+         "ln_ih must come with w_ih and layer_norm of built-in cells and only so");
   expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit), "unit is missing");
 }
 

@@ -18,7 +18,7 @@ struct Span {
 
 // Which weights came.
 struct Present {
-  bool w_hh, w_ih, bias, unit, w_hr, ln_hh, ln_c;
+  bool w_hh, w_ih, bias, unit, w_hr, ln_ih, ln_hh, ln_c;
 };
 
 [[noreturn]] void refuse_array(const char* name, const char* why);

@@ -132,5 +132,43 @@ void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
   });
 }
 
+template <class Real>
+void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, Index stride) {
+  const Index N = q.recurrence.net_inputs;
+  const int threads = rows * N < kFew ? 1 : q.all_threads;
+  parallel(threads, [&](int i) {
+    const Slice mine(rows, 1, i, threads);
+    for (Index row = mine.from; row < mine.to; ++row) {
+      Real* const x = values + row * N;
+      if (kept) std::copy_n(x, N, kept + row * stride);
+      const auto at = moments(N, x);
+      units<Real>(N, [&](Index u, int n) {
+        store(x + u, (load(x + u, n) - at.mean) * at.rate * load(q.weights.ln_ih + u, n), n);
+      });
+    }
+  });
+}
+
+template <class Real>
+void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags, const Real* kept,
+                      Index stride, Real* errors) {
+  const Index N = q.recurrence.net_inputs;
+  parallel(q.threads, [&](int i) {
+    const Slice mine(rows, 1, i, q.threads);
+    for (Index row = mine.from; row < mine.to; ++row) {
+      if (flags && !(flags[row] & 1)) continue;  // the errors are zero already
+      const Real* const x = kept + row * stride;
+      Real* const e = errors + row * N;
+      const auto at = moments(N, x);
+      units<Real>(N, [&](Index u, int n) {
+        const Vec<Real> error = load(e + u, n);
+        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u, error * ((load(x + u, n) - at.mean) * at.rate), n);
+        store(e + u, error * load(q.weights.ln_ih + u, n), n);
+      });
+      moments_back(N, x, at, e);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace carrousel::CARROUSEL_ISA

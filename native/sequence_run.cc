@@ -64,7 +64,7 @@ template <class Real>
 class Walk {
  public:
   Walk(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run)
-      : kernel(kernel), q(q), run(run), extra(q.recurrence, q.sources) {
+      : kernel(kernel), q(q), run(run), extra(q.extra()) {
     const Index bytes = N * Index{sizeof(Real)};
     const Index rows = std::max(kWindowRows, kWindowBytes / bytes);
     length = run.window ? run.window : std::max<Index>(1, rows / std::max<Index>(1, B));
@@ -110,6 +110,8 @@ class Walk {
       if (q.weights.w_ih) {
         Real* const net = scratch ? scratch : v.gates;
         kernel.project(q, w.length() * B, v.x, net);
+        if (q.weights.ln_ih)
+          kernel.norm_inputs(q, w.length() * B, net, v.extra ? v.extra + extra.inputs : nullptr, extra.width);
         v.x = net;
       }
       kernel.forward(q, v);
@@ -140,12 +142,14 @@ class Gather {
         inputs_(run_.flags && run_.d_w_ih ? walk.length * walk.B * q_.inputs : 0),
         sources_(q_.weights.drop && run_.d_w_hh ? walk.length * walk.B * walk.K : 0) {}
 
-  void operator()(Stretch w, const Window<Real>& v, const Real* errors, const Real* own) const {
+  void operator()(Stretch w, const Window<Real>& v, Real* errors, const Real* own) const {
     const Index B = walk_.B, N = walk_.N, K = walk_.K, rows = w.length() * B;
+    if (run_.d_bias) add_bias(w.length(), errors);
+    if (q_.weights.ln_ih)
+      walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs, walk_.extra.width, errors);
     if (run_.d_x && q_.weights.w_ih)
       walk_.kernel.project(q_, rows, errors, run_.d_x + w.from * B * q_.inputs);
     if (run_.d_w_ih) add(w.length(), errors, N, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);
-    if (run_.d_bias) add_bias(w.length(), errors);
     if (run_.d_w_hr)
       add(w.length(), v.d_projected, K, v.extra + walk_.extra.output, walk_.extra.width, walk_.M, run_.d_w_hr);
     if (!run_.d_w_hh) return;

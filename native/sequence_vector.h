@@ -51,11 +51,10 @@ inline void store(Real* to, Vec<Real> x, int n) {
 template <class Real>
 inline void add(Real* to, Vec<Real> x, int n) { store(to, load(to, n) + x, n); }
 
-template <class Real>
-inline Real sum(Vec<Real> x) {
-  Real total = 0;
-  for (int i = 0; i < kLanes<Real>; ++i) total += x[i];
-  return total;
+inline double total(dvec x) {
+  double sum = 0;
+  for (int i = 0; i < V / 2; ++i) sum += x[i];
+  return sum;
 }
 
 inline vec sigmoid(vec x) { return over(splat(1.0f), 1.0f + exp_of_minus(x)); }

@@ -91,6 +91,17 @@ inline vec over(vec a, vec b) {
 #endif
 }
 
+// The sum of all lanes.
+inline float total(vec x) {
+#if CARROUSEL_ISA_AVX512
+  return _mm512_reduce_add_ps((__m512)x);
+#else
+  float sum = 0;
+  for (int i = 0; i < V; ++i) sum += x[i];
+  return sum;
+#endif
+}
+
 // In each group of four lanes, the 4 x 4 matrix whose rows are a, b, c, d becomes its transpose.
 inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
 #if CARROUSEL_ISA_AVX512

@@ -58,14 +58,8 @@ def _cast(inputs: LayerInputs, dtype: torch.dtype) -> LayerInputs:
 
 
 def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    if recurrence.layer_norm:
-        x, size = inputs.x, (recurrence.n_net_inputs,)
-        if inputs.flags is not None:  # an error of zero must not meet what padding may hold
-            x = torch.where((inputs.flags & ACTIVE).bool().unsqueeze(2), x, 0.0)
-        x = layer_norm(linear(x, inputs.w_ih), size, inputs.ln_ih, eps=NORM_EPSILON)
-        inputs = inputs._replace(x=x, w_ih=inputs.w_ih.new_empty(0), ln_ih=None)
-        if recurrence.cell not in CELLS and inputs.bias is not None:  # whose x holds the bias
-            inputs = inputs._replace(x=x + inputs.bias, bias=None)
+    if recurrence.layer_norm and recurrence.cell not in CELLS:
+        inputs = _projected(inputs, recurrence)
     inputs = _complete(inputs, recurrence)
     tape = options.record or (torch.is_grad_enabled() and _learns(inputs))
     tensors = inputs._asdict()
@@ -83,11 +77,23 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
     return LayerResult(out, h, s, *((states, gates) if options.record else ()))
 
 
+def _projected(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
+    """``LN(w_ih x) + bias`` in place of ``x``: what cells from equations are handed."""
+    x, size = inputs.x, (recurrence.n_net_inputs,)
+    if inputs.flags is not None:  # an error of zero must not meet what padding may hold
+        x = torch.where((inputs.flags & ACTIVE).bool().unsqueeze(2), x, 0.0)
+    x = layer_norm(linear(x, inputs.w_ih), size, inputs.ln_ih, eps=NORM_EPSILON)
+    x = x if inputs.bias is None else x + inputs.bias
+    return inputs._replace(x=x, w_ih=inputs.w_ih.new_empty(0), ln_ih=None, bias=None)
+
+
 def _complete(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
     """Neutral values for parameters that did not come and that the kernel cannot do without."""
     M, kind, missing = recurrence.units, recurrence.kind, {}
     if recurrence.layer_norm and inputs.ln_hh is None:
         missing["ln_hh"] = inputs.x.new_ones(recurrence.n_net_inputs)
+    if recurrence.layer_norm and inputs.ln_ih is None and not inputs.is_projected:
+        missing["ln_ih"] = inputs.x.new_ones(recurrence.n_net_inputs)
     if recurrence.layer_norm and kind.state_norm and inputs.ln_c is None:
         missing["ln_c"] = torch.stack((inputs.x.new_ones(M), inputs.x.new_zeros(M)))
     if kind.unit_parameters and inputs.unit is None:

@@ -56,6 +56,7 @@ class Gradients(NamedTuple):
     bias: Tensor
     unit: Tensor
     w_hr: Tensor
+    ln_ih: Tensor
     ln_hh: Tensor
     ln_c: Tensor
     fresh_h: Tensor
@@ -74,7 +75,7 @@ def tape_shapes(inputs: LayerInputs, call: Call) -> dict[str, tuple[int, ...]]:
         "s": (batch, R.n_states),
         "states": (kept, batch, R.n_states),
         "gates": (kept, batch, gates_width(R)),
-        "extra": (kept, batch, extra_width(R, _has_sources(inputs))),
+        "extra": (kept, batch, extra_width(R, _has_sources(inputs), inputs.ln_ih is not None)),
         "marks": (segments, batch, R.n_sources + R.n_states),
     }
 
@@ -129,7 +130,6 @@ def _has_sources(inputs: LayerInputs) -> bool:
 
 def _arrays(inputs: LayerInputs, call: Call, tape: Tape) -> dict[str, Any]:
     tensors = inputs._asdict() | tape._asdict()
-    del tensors["ln_ih"]
     arrays = {name: None if t is None else t.numpy() for name, t in tensors.items()}
     if inputs.is_projected:
         arrays["w_ih"] = None

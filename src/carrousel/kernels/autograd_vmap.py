@@ -25,7 +25,7 @@ _AXIS = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop":
 
 _TAPE_AXIS = {"out": 1, "h": 0, "s": 0, "states": 1, "gates": 1, "extra": 1, "marks": 1}
 _ERROR_AXES = (1, 0, 0, 1)
-_SHARED = ("unit", "ln_hh", "ln_c", "fresh_h", "fresh_s")
+_SHARED = ("unit", "ln_ih", "ln_hh", "ln_c", "fresh_h", "fresh_s")
 
 
 def _fold(value: Tensor | None, dim: int | None, axis: int, n: int) -> Tensor | None:

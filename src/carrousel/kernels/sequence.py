@@ -75,7 +75,19 @@ def _description(recurrence: Recurrence, dtype: str) -> dict[str, Any]:
     }
 
 
-_WEIGHTS = ("w_ih", "w_hh", "bias", "unit", "w_hr", "ln_hh", "ln_c", "fresh_h", "fresh_s", "drop")
+_WEIGHTS = (
+    "w_ih",
+    "w_hh",
+    "bias",
+    "unit",
+    "w_hr",
+    "ln_ih",
+    "ln_hh",
+    "ln_c",
+    "fresh_h",
+    "fresh_s",
+    "drop",
+)
 _STEPS = ("flags", "keep_h", "keep_s")
 _TAPE = ("states", "gates", "extra", "marks")
 _GRADIENTS = ("x", *_WEIGHTS[:-1])
@@ -177,8 +189,10 @@ def open_step(
 
 
 @lru_cache(maxsize=256)
-def extra_parts(recurrence: Recurrence, sources: bool) -> dict[str, slice]:
+def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> dict[str, slice]:
     """Columns of the extra tape by name, as ``Extra`` of ``native/sequence.h`` lays them out.
+
+    ``sources``: flags or ``drop`` are given. ``norms``: the kernel normalises ``w_ih x`` itself.
 
     >>> extra_parts(Recurrence("lstm", 4, projection=2), sources=True)
     {'output': slice(0, 4, None), 'source': slice(4, 6, None)}
@@ -187,6 +201,7 @@ def extra_parts(recurrence: Recurrence, sources: bool) -> dict[str, slice]:
         "product": recurrence.n_net_inputs * recurrence.layer_norm,
         "recurrent": recurrence.units * (recurrence.cell == "gru" and not recurrence.layer_norm),
         "output": recurrence.units * (recurrence.projection > 0),
+        "inputs": recurrence.n_net_inputs * norms,
         "source": recurrence.n_sources * sources,
     }
     parts, start = {}, 0
@@ -197,9 +212,9 @@ def extra_parts(recurrence: Recurrence, sources: bool) -> dict[str, slice]:
     return parts
 
 
-def extra_width(recurrence: Recurrence, sources: bool) -> int:
+def extra_width(recurrence: Recurrence, sources: bool, norms: bool = False) -> int:
     """Columns of the extra tape."""
-    return max((part.stop for part in extra_parts(recurrence, sources).values()), default=0)
+    return max((part.stop for part in extra_parts(recurrence, sources, norms).values()), default=0)
 
 
 def gates_width(recurrence: Recurrence) -> int:

@@ -157,7 +157,7 @@ def _tape(module: Layered, T: int, B: int, ragged: bool, segment: int) -> int:
     every = module.num_layers * module.num_directions
     K, S = recurrence.n_sources, recurrence.n_states
     sources = bool(ragged or module.recurrent_dropout)
-    kept = gates_width(recurrence) + S + extra_width(recurrence, sources)
+    kept = gates_width(recurrence) + S + extra_width(recurrence, sources, recurrence.layer_norm)
     if segment:  # only the segment being made anew has a tape, and every segment its first state
         tape = (kept * min(segment, T) + math.ceil(T / segment) * (K + S) * every) * step
     else:
