@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel.kernels.sequence import _description
+from carrousel.kernels.sequence import _description, extra_width
 from sequence_calls import LAYERS, B, Call, T, refused
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
@@ -132,3 +132,13 @@ def test_described_cells_need_addresses_and_bias_only_where_inputs_are_theirs():
     call.description |= {"forward": 1, "backward": 1}  # never called
     call.call |= {"w_ih": None, "w_hh": np.zeros((3, 3)), "bias": np.zeros(3), "unit": None}
     refused(call.put("x", np.zeros((T, B, 3))), "bias")
+
+
+@pytest.mark.parametrize("name", ["flags", "drop"])
+@both_ways
+def test_sources_must_be_kept_for_flags_and_dropout(name, learn):
+    """Even where the tape has the width that goes without."""
+    call = Call(learn=learn).put("sources", False)
+    call.put("drop" if name == "flags" else "flags", None)
+    call.put("extra", np.zeros((T, B, extra_width(call.R, False))))
+    refused(call, f"{name} needs? sources")
