@@ -6,8 +6,9 @@ RUNS is a folder with a store of trials. ``docs/runs``, which is taken if none i
 real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged
 by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/gradients.py`` and
-``benchmarks/far.py`` did, with ``--save`` and that name. From them come ``docs/results.md``,
-``docs/rivals.md``, all of ``docs/reproduction`` and the three tables of ``README.md``.
+``benchmarks/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
+``tests/compatibility.py`` saw. From them come ``docs/results.md``, ``docs/rivals.md``,
+``docs/compatibility.md``, all of ``docs/reproduction`` and the three tables of ``README.md``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compatibility_page import compatibility_page
 from reproduction_page import reproduction_pages, verdict_of
 from rivals_page import figures, rivals_in_short, rivals_page, table
 
@@ -36,6 +38,7 @@ UNDISTURBED = 0.95
 RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
 GRADIENTS = ROOT / "docs" / "gradients.json"
 MEMORY = ROOT / "docs" / "far.json"
+COMPATIBILITY = ROOT / "docs" / "compatibility.json"
 REPRODUCTION = ROOT / "docs" / "reproduction"
 """A folder whose files are all generated."""
 
@@ -131,6 +134,9 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     found = {
         ROOT / "docs" / "results.md": markdown(report),
         ROOT / "docs" / "rivals.md": rivals_page(report, gradients),
+        ROOT / "docs" / "compatibility.md": compatibility_page(
+            json.loads(COMPATIBILITY.read_text("utf-8"))
+        ),
     }
     if measured:
         text = replaced(text, "speed", speed_table(measured))

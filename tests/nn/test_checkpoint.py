@@ -103,7 +103,7 @@ def test_modules_of_others_are_refused(tmp_path):
         pass
 
     for module in (torch.nn.LSTM(2, 3), Mine(2, 3), torch.nn.Linear(2, 3)):
-        with pytest.raises(SettingError, match=f"module is a {type(module).__name__}, expected"):
+        with pytest.raises(SettingError, match=f"module is a .*{type(module).__name__}, expected"):
             nn.save(module, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 

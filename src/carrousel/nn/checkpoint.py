@@ -58,8 +58,8 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
     name = type(module).__name__
     if KINDS.get(name) is not type(module):
         raise SettingError(
-            f"module is a {name}, expected one of carrousel.nn's own: {', '.join(KINDS)}; "
-            "save the state_dict() of anything else by torch.save"
+            f"module is a {type(module).__module__}.{name}, expected one of carrousel.nn's own: "
+            f"{', '.join(KINDS)}; save the state_dict() of anything else by torch.save"
         )
     settings = module.settings()
     if "cell" in settings:

@@ -133,11 +133,15 @@ def check_tensor(name: str, tensor: Any, dims: int, width: int, like: Tensor) ->
         InputError: no tensor, or another number of dimensions, width, type or device.
     """
     if not isinstance(tensor, Tensor):
-        raise InputError(f"{name} is of type {type(tensor).__name__}, expected a torch.Tensor")
+        raise InputError(
+            f"{name} is of type {type(tensor).__name__}, expected a torch.Tensor; "
+            "torch.as_tensor makes one of an array or a list of numbers"
+        )
     shape = tuple(tensor.shape)
     if tensor.dim() != dims or shape[-1] != width:
         raise InputError(
-            f"{name} has shape {shape}, expected {dims} dimensions, the last of size {width}"
+            f"{name} has shape {shape}, expected {dims} dimensions, the last of size {width}, "
+            "which is the module's input_size"
         )
     check_like(name, tensor, like)
 
@@ -150,10 +154,11 @@ def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
             f"call .to({str(like.device)!r}) on it or on the module"
         )
     if tensor.dtype != like.dtype and autocast_dtype(like) is None:
+        model = f", or convert model: model.to({tensor.dtype})"
         raise InputError(
             f"{name}: RNN input dtype ({tensor.dtype}) does not match weight dtype "
-            f"({like.dtype}). Convert input: input.to({like.dtype}), or convert model: "
-            f"model.to({tensor.dtype})"
+            f"({like.dtype}). Convert input: input.to({like.dtype})"
+            + (model if tensor.is_floating_point() else "")
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from carrousel.contracts import Recurrence, gradient_cut
-from carrousel.contracts.recurrence import CELLS
+from carrousel.contracts.recurrence import CELLS, cell_kind
 from carrousel.shapes import (
     SettingError,
     ShapeError,
@@ -57,8 +57,10 @@ def cell_name(cell: object) -> str:
         OptionTypeError: neither a word nor an object with a ``recurrence_name``.
     """
     if isinstance(cell, str):
-        if cell in LSTM_CELLS or cell.startswith("user:"):
+        if cell in LSTM_CELLS:
             return cell
+        if cell.startswith("user:"):
+            return _described(cell)
         if cell in CELLS:
             door = "GRU" if cell == "gru" else "RNN"
             raise OptionNameError(f"cell {cell!r} is no LSTM cell; use carrousel.nn.{door}")
@@ -69,6 +71,19 @@ def cell_name(cell: object) -> str:
         f"cell is {cell!r}, expected one of {', '.join(map(repr, LSTM_CELLS))}, "
         "or a carrousel.nn.Equations"
     )
+
+
+def _described(cell: str) -> str:
+    """The name of a user's cell that exists."""
+    try:
+        cell_kind(cell)
+    except UnknownNameError as error:
+        name = cell.removeprefix("user:")
+        raise OptionNameError(
+            f"cell {cell!r} is unknown; make carrousel.nn.Equations({name!r}, ...) first, and hand "
+            "that over as cell"
+        ) from error
+    return cell
 
 
 def check_size(name: str, value: object) -> int:

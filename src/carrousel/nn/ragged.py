@@ -30,7 +30,7 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
     if not isinstance(lengths, Tensor) and given.shape == (0,):
         given = given.long()  # an empty list has no type of its own
     if given.dtype.is_floating_point or given.dtype.is_complex or given.dtype == torch.bool:
-        raise InputError(f"lengths has type {given.dtype}, expected whole numbers")
+        raise InputError(f"lengths has type {given.dtype}, expected whole numbers; see .long()")
     if given.shape != (B,):
         raise InputError(
             f"lengths has shape {tuple(given.shape)}, expected ({B},): one for each sequence"
@@ -55,7 +55,7 @@ def read_resets(
     """
     given = _tensor("resets", resets, device)
     if given.dtype != torch.bool:
-        raise InputError(f"resets has type {given.dtype}, expected torch.bool")
+        raise InputError(f"resets has type {given.dtype}, expected torch.bool; see .bool()")
     expected = (T,) if not batched else (B, T) if batch_first else (T, B)
     if given.shape != expected:
         letters = "(T,)" if not batched else "(B, T)" if batch_first else "(T, B)"

@@ -83,6 +83,7 @@ class Recurrent(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.recurrence = recurrence
+        _ = recurrence.key  # kept from now on: torch.compile cannot follow how Python 3.11 makes it
         self.input_size = check.check_size("input_size", frame.input_size)
         self.hidden_size = recurrence.units
         self.num_layers = check.check_size("num_layers", frame.num_layers)
@@ -206,7 +207,9 @@ class Recurrent(torch.nn.Module):
         Raises:
             InputError: a tensor of the wrong shape, type or device; also caught as
                 ``RuntimeError`` and ``ValueError``.
+            OptionTypeError: ``return_states`` is neither True nor False.
         """
+        check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
         if call.dtype is None:
             out, ends = self._run(call, return_states)

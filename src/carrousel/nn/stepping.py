@@ -214,8 +214,8 @@ def check_deployable(module: object, call: str) -> None:
     """Refuse what cannot run one step at a time, or not twice alike."""
     if not isinstance(module, Recurrent | StepCell):
         raise OptionTypeError(
-            f"{call}: module is a {type(module).__name__}, expected an LSTM, GRU, RNN, LSTMCell, "
-            "GRUCell or RNNCell of carrousel.nn"
+            f"{call}: module is a {type(module).__module__}.{type(module).__name__}, expected an "
+            "LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell of carrousel.nn"
         )
     if getattr(module, "bidirectional", False):
         raise SettingError(

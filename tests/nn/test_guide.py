@@ -1,0 +1,18 @@
+"""The guide to the modules does what it shows."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+PAGE = Path(__file__).parents[2] / "docs" / "nn.md"
+
+
+def test_examples_run():
+    found = doctest.testfile(str(PAGE), module_relative=False)
+    assert found.attempted > 60
+    assert found.failed == 0
