@@ -71,20 +71,28 @@ const auto& kernel_named(const std::vector<const Kernels*>& all, const std::stri
   throw std::invalid_argument("instruction set '" + name + "' is not available on this processor");
 }
 
+// A number or a text of a call.
+template <class T>
+T setting(nb::dict d, const char* name) {
+  T found;
+  if (!nb::try_cast<T>(d[name], found, false)) refuse_array(name, "has the wrong type");
+  return found;
+}
+
 inline Recurrence recurrence_of(nb::dict d) {
   const auto number = [&](const char* name, Index most) {
-    return check_number(name, nb::cast<Index>(d[name]), most);
+    return check_number(name, setting<Index>(d, name), most);
   };
   Recurrence r{};
   r.kind = static_cast<CellKind>(number("kind", static_cast<Index>(CellKind::described)));
   r.units = number("units", Index{1} << 24), r.sources = number("sources", Index{1} << 25);
   r.net_inputs = number("net_inputs", Index{1} << 28), r.states = number("states", 64);
   r.unit_parameters = number("unit_parameters", 64), r.block_size = number("block_size", 1 << 24);
-  r.g_range = nb::cast<double>(d["g_range"]), r.h_range = nb::cast<double>(d["h_range"]);
+  r.g_range = setting<double>(d, "g_range"), r.h_range = setting<double>(d, "h_range");
   r.projection = number("projection", 1), r.gate_sources = number("gate_sources", 1);
   r.layer_norm = number("layer_norm", 1), r.tape = number("tape", 256);
-  r.forward = nb::cast<std::uintptr_t>(d["forward"]);
-  r.backward = nb::cast<std::uintptr_t>(d["backward"]);
+  r.forward = setting<std::uintptr_t>(d, "forward");
+  r.backward = setting<std::uintptr_t>(d, "backward");
   check(r);
   return r;
 }

@@ -18,11 +18,11 @@ template <class Real>
 class Layer {
  public:
   Layer(nb::dict description, nb::dict d, bool learn, Arrays& arrays)
-      : kernel(kernel_named<Real>(sequence_kernels(), nb::cast<std::string>(d["instruction_set"]))) {
+      : kernel(kernel_named<Real>(sequence_kernels(), setting<std::string>(d, "instruction_set"))) {
     q.recurrence = recurrence_of(description);
     q.batch = number(d, "batch", Index{1} << 31), q.inputs = number(d, "inputs", Index{1} << 31);
     q.all_threads = static_cast<int>(number(d, "threads", 1024));
-    q.cut = nb::cast<int>(d["cut"]), q.sources = nb::cast<bool>(d["sources"]), q.learn = learn;
+    q.cut = setting<int>(d, "cut"), q.sources = setting<bool>(d, "sources"), q.learn = learn;
     if (q.all_threads < 1) throw std::invalid_argument("threads must lie in 1..1024");
     if (q.cut < -1) throw std::invalid_argument("cut must be at least -1");
     take_weights(d, arrays);
@@ -43,7 +43,7 @@ class Layer {
   }
 
   static Index number(nb::dict d, const char* name, Index most) {
-    return check_number(name, nb::cast<Index>(d[name]), most);
+    return check_number(name, setting<Index>(d, name), most);
   }
 
   const SequenceKernel<Real>& kernel;
@@ -103,8 +103,8 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.recompute = Layer<Real>::number(d, "recompute", Index{1} << 40);
   run.window = Layer<Real>::number(d, "window", Index{1} << 40);
   run.samples = Layer<Real>::number(d, "samples", Index{1} << 31);
-  run.reverse = nb::cast<bool>(d["reverse"]);
-  run.zone_h = nb::cast<double>(d["zone_h"]), run.zone_s = nb::cast<double>(d["zone_s"]);
+  run.reverse = setting<bool>(d, "reverse");
+  run.zone_h = setting<double>(d, "zone_h"), run.zone_s = setting<double>(d, "zone_s");
   if (!(run.zone_h >= 0 && run.zone_h <= 1 && run.zone_s >= 0 && run.zone_s <= 1))
     throw std::invalid_argument("zone_h and zone_s must lie in 0..1");
   if (run.samples && B % run.samples) throw std::invalid_argument("samples must divide the batch");

@@ -130,6 +130,8 @@ struct Forward {
   // Padding leaves zeros, which the products of the way back meet.
   void rest(Index t, Index b, Real* m) const {
     std::fill_n(m, R.cell_output(), Real{0});
+    for (const auto [part, n] : {std::pair{extra.product, N}, std::pair{extra.recurrent, M}})
+      if (Real* keep = kept(t, b, part)) std::fill_n(keep, n, Real{0});
     if (w.gates) std::fill_n(w.gates + (t * q.batch + b) * R.gates_width(), R.gates_width(), Real{0});
   }
 

@@ -90,14 +90,6 @@ def test_whole_derivatives_agree_however_they_are_found(cell):
     assert_same(tangent.numpy(), torch.einsum("tbknm,nm->tbk", jacobian, direction).numpy())
 
 
-BY_SAMPLES = pytest.mark.xfail(
-    strict=True,
-    reason="_second knows no samples: errors that arrive at gradients of weights by sample have "
-    "another shape than it expects, and it takes them for zero",
-)
-
-
-@BY_SAMPLES
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_second_derivatives_through_jacobians(cell):
     inputs, recurrence = small(cell)
@@ -110,7 +102,6 @@ def test_second_derivatives_through_jacobians(cell):
     assert_same(torch.func.jacrev(torch.func.jacrev(loss))(w).numpy(), expected.numpy())
 
 
-@BY_SAMPLES
 def test_a_penalty_on_gradients_of_single_samples():
     """The sum of their squares, differentiated by the weights they share."""
     inputs, recurrence = small("lstm")
@@ -205,12 +196,6 @@ def test_gradients_of_single_samples(cell, recompute):
             assert_same(found[name][b].numpy(), gradient.numpy(), name)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="inside vmap, requires_grad does not show whether somebody outside differentiates: "
-    "`layer` keeps no tape, and the way back finds none",
-)
 @pytest.mark.parametrize("outer", [torch.func.grad, torch.func.jacrev])
 def test_gradients_of_mapped_calls(outer):
     """The map within the gradient: what is mapped must still keep its tape."""

@@ -131,21 +131,7 @@ def test_fresh_memory_is_not_read(poison, case):
 
 @pytest.mark.parametrize(
     "recurrence",
-    [
-        *[Recurrence(cell, 3) for cell in CELLS if cell != "gru"],
-        *[
-            pytest.param(
-                recurrence,
-                marks=pytest.mark.xfail(
-                    strict=True,
-                    reason="Forward::rest leaves the parts `product` and `recurrent` of the extra "
-                    "tape as they were where a sequence is padded: the operation hands over "
-                    "whatever lay in memory, and opcheck sees two calls disagree",
-                ),
-            )
-            for recurrence in (Recurrence("gru", 3), Recurrence("lstm", 3, layer_norm=True))
-        ],
-    ],
+    [*[Recurrence(cell, 3) for cell in CELLS], Recurrence("lstm", 3, layer_norm=True)],
     ids=lambda recurrence: recurrence.key,
 )
 def test_every_result_is_written(poison, recurrence):

@@ -61,7 +61,9 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
     if recurrence.layer_norm and recurrence.cell not in CELLS:
         inputs = _projected(inputs, recurrence)
     inputs = _complete(inputs, recurrence)
-    tape = options.record or (torch.is_grad_enabled() and _learns(inputs))
+    # Under torch.func a sample does not show whether somebody outside differentiates.
+    mapped = torch._C._are_functorch_transforms_active()
+    tape = options.record or mapped or (torch.is_grad_enabled() and _learns(inputs))
     tensors = inputs._asdict()
     found = run_forward(
         *(tensors[name] for name in TENSORS),

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd_layer import LayerInputs
 from carrousel.kernels.autograd_native import (
     BY_SAMPLE,
     Call,
@@ -24,7 +24,7 @@ from carrousel.kernels.autograd_native import (
     forward,
     tape_shapes,
 )
-from carrousel.kernels.autograd_plain import plain_layer
+from carrousel.kernels.autograd_second import second_gradient
 from carrousel.kernels.autograd_vmap import (
     SETTINGS_END,
     TENSORS,
@@ -163,12 +163,7 @@ torch.library.register_autograd("carrousel::sequence_forward", _first, setup_con
 def _remember_errors(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
     ctx.settings = inputs[_COUNT:SETTINGS_END]
-    tape, (*errors, needs, _) = (
-        inputs[SETTINGS_END : SETTINGS_END + len(_TAPE)],
-        inputs[SETTINGS_END + len(_TAPE) :],
-    )
-    ctx.needs = needs
-    ctx.with_states = tape[3].shape[0] == inputs[0].shape[0]
+    *errors, ctx.needs, ctx.samples = inputs[SETTINGS_END + len(_TAPE) :]
     ctx.save_for_backward(*inputs[:_COUNT], *errors)
 
 
@@ -176,54 +171,10 @@ def _second(ctx: Any, *dd: Tensor | None) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
     values, errors = saved[: len(DIFFERENTIABLE)], saved[_COUNT:]
     others = dict(zip(_OTHERS, saved[len(DIFFERENTIABLE) : _COUNT], strict=True))
-    variables = [v for v in values if v is not None]
-    given = [e for e in errors if e is not None]
-    wanted = [bit for bit, v in enumerate(values) if v is not None and ctx.needs >> bit & 1]
-
-    def layer(*variables: Tensor) -> tuple[Tensor, ...]:
-        return _plain(variables, values, others, ctx.settings, errors)
-
-    def pull(*arguments: Tensor) -> tuple[Tensor, ...]:
-        n = len(variables)
-        _, back = torch.func.vjp(layer, *arguments[:n])
-        found = dict(
-            zip(
-                (b for b, v in enumerate(values) if v is not None), back(arguments[n:]), strict=True
-            )
-        )
-        return tuple(found[bit] for bit in wanted)
-
-    out, back = torch.func.vjp(pull, *variables, *given)
-    cotangents = tuple(
-        torch.zeros_like(o) if dd[bit] is None or dd[bit].shape != o.shape else dd[bit]  # type: ignore[union-attr]
-        for bit, o in zip(wanted, out, strict=True)
+    by_value, by_error = second_gradient(
+        values, others, errors, dd, ctx.settings, ctx.needs, ctx.samples
     )
-    found = iter(back(cotangents))
-    by_value = [None if v is None else next(found) for v in values]
-    by_error = [None if e is None else next(found) for e in errors]
     return (*by_value, *[None] * (len(_OTHERS) + 6 + len(_TAPE)), *by_error, None, None)
-
-
-def _plain(
-    variables: tuple[Tensor, ...],
-    values: tuple[Any, ...],
-    others: dict[str, Tensor | None],
-    settings: tuple[Any, ...],
-    errors: tuple[Any, ...],
-) -> tuple[Tensor, ...]:
-    """The plain path's results that have an error, as a function of what is differentiable."""
-    given = iter(variables)
-    inputs = {
-        name: None if value is None else next(given)
-        for name, value in zip(DIFFERENTIABLE, values, strict=True)
-    }
-    key, reverse, cut, _, zone_h, zone_s = settings
-    gradient = "bptt" if cut == 0 else "truncated" if cut < 0 else f"tbptt:{cut}"
-    options = LayerOptions(reverse, gradient, 0, zone_h, zone_s, record=errors[3] is not None)
-    recurrence = Recurrence.parse(key)
-    result = plain_layer(LayerInputs(**inputs, **others), recurrence, options)  # type: ignore[arg-type]
-    outs = (result.out, result.h, result.s, result.states)
-    return tuple(o for o, e in zip(outs, errors, strict=True) if e is not None)  # type: ignore[misc]
 
 
 torch.library.register_autograd(

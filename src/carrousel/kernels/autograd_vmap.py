@@ -20,11 +20,11 @@ TENSORS = (*Gradients._fields, "drop", "flags", "keep_h", "keep_s")
 SETTINGS_END = len(TENSORS) + 6
 """Where the six settings that follow them end."""
 
-_AXIS = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop": 0}
+BATCH_AXIS = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop": 0}
 """Arguments with one entry a sequence, and their axis of the batch."""
 
 _TAPE_AXIS = {"out": 1, "h": 0, "s": 0, "states": 1, "gates": 1, "extra": 1, "marks": 1}
-_ERROR_AXES = (1, 0, 0, 1)
+ERROR_AXES = (1, 0, 0, 1)
 _SHARED = ("unit", "ln_ih", "ln_hh", "ln_c", "fresh_h", "fresh_s")
 
 
@@ -63,8 +63,8 @@ def _folded(n: int, dims: tuple[int | None, ...], arguments: tuple[Any, ...]) ->
     """The tensors and settings of a call over all samples, or None where weights differ."""
     folded = list(arguments[:SETTINGS_END])
     for place, name in enumerate(TENSORS):
-        if name in _AXIS:
-            folded[place] = _fold(arguments[place], dims[place], _AXIS[name], n)
+        if name in BATCH_AXIS:
+            folded[place] = _fold(arguments[place], dims[place], BATCH_AXIS[name], n)
         elif dims[place] is not None:
             return None
     return folded
@@ -93,7 +93,7 @@ def backward_by_samples(
     alone = [s for s in _SHARED if given[s] is not None and needs >> names.index(s) & 1]
     if folded is None or samples or alone:
         return _one_by_one(op, n, dims, arguments)
-    axes = (*_TAPE_AXIS.values(), *_ERROR_AXES)
+    axes = (*_TAPE_AXIS.values(), *ERROR_AXES)
     rest = slice(SETTINGS_END, SETTINGS_END + len(axes))
     folded += [
         _fold(value, dim, axis, n)
@@ -102,8 +102,8 @@ def backward_by_samples(
     found = Gradients(*op(*folded, needs, n))
     out, out_dims = [], []
     for name, value in found._asdict().items():
-        axis = _AXIS.get(name, 0)
-        many = name in _AXIS and value.numel() > 0
+        axis = BATCH_AXIS.get(name, 0)
+        many = name in BATCH_AXIS and value.numel() > 0
         out.append(_unfold(value, axis, n) if many else value)
         out_dims.append(axis if many else 0 if name in BY_SAMPLE and value.numel() else None)
     return tuple(out), tuple(out_dims)
