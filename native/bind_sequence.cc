@@ -28,12 +28,14 @@ class Layer {
     take_weights(d, arrays);
   }
 
-  // Packs the weights; `h` and `s` are where the state goes. `plain`: no masks, no shares of zoneout.
+  // Packs the weights; `h` and `s` are where the state goes. `plain`: no masks, no shares of
+  // zoneout.
   void open(Real* h, Real* s, bool plain) {
     q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
     q.split = plain && kernel.splits(q);
-    q.threads = q.split ? q.all_threads
-                        : static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
+    q.threads = q.split
+                    ? q.all_threads
+                    : static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
     packed_ = Buffer<Real>(static_cast<Index>(kernel.packed_size(q)));
     q.packed = packed_.data();
     scratch_ = Buffer<Real>(static_cast<Index>(kernel.scratch_size(q)) * q.threads);
@@ -63,9 +65,14 @@ class Layer {
     w.ln_ih = part("ln_ih", {N}), w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R.state_width()});
     w.drop = part("drop", {q.batch, K});
-    check_parts(R, {.w_hh = w.w_hh != nullptr, .w_ih = w.w_ih != nullptr, .bias = w.bias != nullptr,
-                    .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr, .ln_ih = w.ln_ih != nullptr,
-                    .ln_hh = w.ln_hh != nullptr, .ln_c = w.ln_c != nullptr});
+    check_parts(R, {.w_hh = w.w_hh != nullptr,
+                    .w_ih = w.w_ih != nullptr,
+                    .bias = w.bias != nullptr,
+                    .unit = w.unit != nullptr,
+                    .w_hr = w.w_hr != nullptr,
+                    .ln_ih = w.ln_ih != nullptr,
+                    .ln_hh = w.ln_hh != nullptr,
+                    .ln_c = w.ln_c != nullptr});
     if (R.kind == CellKind::described && R.layer_norm && w.w_ih)
       throw std::invalid_argument("a described cell with layer_norm takes x ready, without w_ih");
     if (w.drop && !q.sources) throw std::invalid_argument("drop needs sources");
@@ -73,9 +80,13 @@ class Layer {
 
   void share() {
     const Recurrence& R = q.recurrence;
-    const Index sizes[] = {q.weights.unit || R.kind == CellKind::described ? R.unit_parameters * R.units : 0,
-                           q.weights.ln_ih ? R.net_inputs : 0, R.layer_norm ? R.net_inputs : 0,
-                           q.weights.ln_c ? 2 * R.units : 0, R.sources, R.state_width()};
+    const Index sizes[] = {
+        q.weights.unit || R.kind == CellKind::described ? R.unit_parameters * R.units : 0,
+        q.weights.ln_ih ? R.net_inputs : 0,
+        R.layer_norm ? R.net_inputs : 0,
+        q.weights.ln_c ? 2 * R.units : 0,
+        R.sources,
+        R.state_width()};
     Index total = 0;
     for (const Index n : sizes) total += (n + 15) / 16 * 16;
     gathered_ = Buffer<Real>(total * q.threads);
@@ -83,8 +94,10 @@ class Layer {
     std::fill_n(at, total * q.threads, Real{0});
     for (int i = 0; i < q.threads; ++i) {
       Shared<Real> slice{};
-      Real** const parts[] = {&slice.unit, &slice.ln_ih, &slice.ln_hh, &slice.ln_c, &slice.fresh_h, &slice.fresh_s};
-      for (int k = 0; k < 6; ++k) *parts[k] = sizes[k] ? at : nullptr, at += (sizes[k] + 15) / 16 * 16;
+      Real** const parts[] = {&slice.unit, &slice.ln_ih,   &slice.ln_hh,
+                              &slice.ln_c, &slice.fresh_h, &slice.fresh_s};
+      for (int k = 0; k < 6; ++k)
+        *parts[k] = sizes[k] ? at : nullptr, at += (sizes[k] + 15) / 16 * 16;
       q.shared.push_back(slice);
     }
   }
@@ -119,7 +132,8 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.flags = bits("flags", {T, B}), run.keep_h = bits("keep_h", {T, B, K});
   run.keep_s = bits("keep_s", {T, B, SM});
   if (run.flags && !q.sources) throw std::invalid_argument("flags need sources");
-  run.x = arrays.take<const Real>(d["x"], "x", {T, B, q.weights.w_ih ? q.inputs : R.net_inputs}, false);
+  run.x =
+      arrays.take<const Real>(d["x"], "x", {T, B, q.weights.w_ih ? q.inputs : R.net_inputs}, false);
   run.h0 = arrays.take<const Real>(d["h0"], "h0", {B, K}, false);
   run.s0 = arrays.take<const Real>(d["s0"], "s0", {B, SM}, false);
   run.out = arrays.take<Real>(d["out"], "out", {T, B, K}, !learn);
@@ -157,7 +171,8 @@ struct Destination {
     const auto to = [&](const char* name, std::initializer_list<Index> shape) {
       return arrays.given<Real>(d[name], name, shape, true);
     };
-    unit = to("d_unit", {R.unit_parameters, R.units}), ln_ih = to("d_ln_ih", {R.net_inputs}), ln_hh = to("d_ln_hh", {R.net_inputs});
+    unit = to("d_unit", {R.unit_parameters, R.units}), ln_ih = to("d_ln_ih", {R.net_inputs}),
+    ln_hh = to("d_ln_hh", {R.net_inputs});
     ln_c = to("d_ln_c", {2, R.units}), fresh_h = to("d_fresh_h", {R.sources});
     fresh_s = to("d_fresh_s", {R.state_width()});
   }
@@ -169,8 +184,10 @@ struct Destination {
         for (Index i = 0; to && slice.*part && i < n; ++i) to[i] += (slice.*part)[i];
     };
     add(unit, &Shared<Real>::unit, R.unit_parameters * R.units);
-    add(ln_ih, &Shared<Real>::ln_ih, R.net_inputs), add(ln_hh, &Shared<Real>::ln_hh, R.net_inputs), add(ln_c, &Shared<Real>::ln_c, 2 * R.units);
-    add(fresh_h, &Shared<Real>::fresh_h, R.sources), add(fresh_s, &Shared<Real>::fresh_s, R.state_width());
+    add(ln_ih, &Shared<Real>::ln_ih, R.net_inputs), add(ln_hh, &Shared<Real>::ln_hh, R.net_inputs),
+        add(ln_c, &Shared<Real>::ln_c, 2 * R.units);
+    add(fresh_h, &Shared<Real>::fresh_h, R.sources),
+        add(fresh_s, &Shared<Real>::fresh_s, R.state_width());
   }
 };
 
@@ -180,7 +197,8 @@ void backward(nb::dict description, nb::dict d) {
   Layer<Real> layer(description, d, true, arrays);
   Run<Real> run = take_run(d, layer, true, arrays);
   const Recurrence& R = layer.q.recurrence;
-  const Index B = layer.q.batch, T = run.steps, K = R.sources, N = R.net_inputs, S = R.state_width();
+  const Index B = layer.q.batch, T = run.steps, K = R.sources, N = R.net_inputs,
+              S = R.state_width();
   const Index I = layer.q.weights.w_ih ? layer.q.inputs : N, n = run.samples ? run.samples : 1;
   run.d_out = arrays.given<const Real>(d["d_out"], "d_out", {T, B, K}, false);
   run.d_states = arrays.given<const Real>(d["d_states"], "d_states", {T, B, S}, false);
@@ -195,8 +213,10 @@ void backward(nb::dict description, nb::dict d) {
   const Destination<Real> shared(d, R, arrays);
   arrays.check();
   for (const char* name : {"states", "gates", "extra"})
-    if (!run.recompute && d[name].is_none()) refuse_array(name, "is missing; the way back needs it");
-  if (run.recompute && d["marks"].is_none()) refuse_array("marks", "is missing; recompute needs it");
+    if (!run.recompute && d[name].is_none())
+      refuse_array(name, "is missing; the way back needs it");
+  if (run.recompute && d["marks"].is_none())
+    refuse_array("marks", "is missing; recompute needs it");
   Arrays unused;
   Layer<Real> again(description, d, false, unused);
   const nb::gil_scoped_release unlocked;

@@ -18,30 +18,33 @@ constexpr Index kMostLayers = 1024;
 
 double share_of(const char* name, double share) {
   if (!(share >= 0 && share <= 1))
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(share) + ", expected 0..1");
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(share) +
+                                ", expected 0..1");
   return share;
 }
 
 template <class Real>
 class Stepper {
  public:
-  Stepper(nb::dict recurrence, nb::list weights, Index batch, Index inputs, double zone_h, double zone_s,
-          const std::string& instruction_set)
-      : kernel_(kernel_named<Real>(step_kernels(), instruction_set)), R_(recurrence_of(recurrence)) {
+  Stepper(nb::dict recurrence, nb::list weights, Index batch, Index inputs, double zone_h,
+          double zone_s, const std::string& instruction_set)
+      : kernel_(kernel_named<Real>(step_kernels(), instruction_set)),
+        R_(recurrence_of(recurrence)) {
     net_.batch = check_number("batch", batch, Index{1} << 20);
     inputs_ = check_number("inputs", inputs, Index{1} << 24);
     if (!batch || !inputs) throw std::invalid_argument("batch and inputs must be at least 1");
     net_.zone_h = share_of("zone_h", zone_h), net_.zone_s = share_of("zone_s", zone_s);
     const Index layers = static_cast<Index>(weights.size());
     if (layers < 1 || layers > kMostLayers)
-      throw std::invalid_argument("weights has " + std::to_string(layers) + " layers, expected 1.." +
-                                  std::to_string(kMostLayers));
+      throw std::invalid_argument("weights has " + std::to_string(layers) +
+                                  " layers, expected 1.." + std::to_string(kMostLayers));
     Arrays arrays;
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     net_.layers = given;
     Real* const memory = allocate<Real>(memory_, kernel_.lay_out(net_, nullptr));
     kernel_.lay_out(net_, memory);
-    for (auto& layer : net_.layers) layer.w_ih = layer.sequence.weights.w_hh = layer.sequence.weights.w_hr = nullptr;
+    for (auto& layer : net_.layers)
+      layer.w_ih = layer.sequence.weights.w_hh = layer.sequence.weights.w_hr = nullptr;
     std::fill_n(net_.in, net_.batch * inputs_, Real{0});
     std::fill_n(net_.out, net_.batch * shown(), Real{0});
     kernel_.load(net_, given);
@@ -99,7 +102,8 @@ class Stepper {
 
   using Buffer = nb::ndarray<nb::numpy, Real, nb::ndim<2>>;
   Buffer buffer(nb::handle self, Real* data, Index width) const {
-    return Buffer(data, {static_cast<std::size_t>(net_.batch), static_cast<std::size_t>(width)}, self);
+    return Buffer(data, {static_cast<std::size_t>(net_.batch), static_cast<std::size_t>(width)},
+                  self);
   }
   Buffer input(nb::handle self) const { return buffer(self, net_.in, inputs_); }
   Buffer output(nb::handle self) const { return buffer(self, net_.out, shown()); }
@@ -117,8 +121,8 @@ class Stepper {
     const auto &v = a.sequence.weights, &w = b.sequence.weights;
     const auto both = [](const Real* one, const Real* other) { return !one == !other; };
     const bool described = a.sequence.recurrence.kind == CellKind::described;
-    return (described || both(v.bias, w.bias)) && both(v.unit, w.unit) && both(v.fresh_h, w.fresh_h) &&
-           both(v.fresh_s, w.fresh_s);
+    return (described || both(v.bias, w.bias)) && both(v.unit, w.unit) &&
+           both(v.fresh_h, w.fresh_h) && both(v.fresh_s, w.fresh_s);
   }
 
   // Layers whose weights point into the arrays given, each of the shape it must have.
@@ -130,7 +134,8 @@ class Stepper {
     for (const nb::handle item : weights) {
       nb::dict part;
       if (!nb::try_cast<nb::dict>(item, part))
-        throw std::invalid_argument("weights[" + std::to_string(found.size()) + "] is not a dictionary");
+        throw std::invalid_argument("weights[" + std::to_string(found.size()) +
+                                    "] is not a dictionary");
       found.push_back(take_layer(part, arrays, found.empty() ? inputs_ : shown()));
     }
     return found;
@@ -154,9 +159,13 @@ class Stepper {
     w.unit = part("unit", {R_.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
     w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
     w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R_.state_width()});
-    check_parts(R_, {.w_hh = w.w_hh != nullptr, .w_ih = true, .bias = w.bias != nullptr,
-                     .unit = w.unit != nullptr, .w_hr = w.w_hr != nullptr,
-                     .ln_ih = R_.layer_norm && R_.kind != CellKind::described, .ln_hh = w.ln_hh != nullptr,
+    check_parts(R_, {.w_hh = w.w_hh != nullptr,
+                     .w_ih = true,
+                     .bias = w.bias != nullptr,
+                     .unit = w.unit != nullptr,
+                     .w_hr = w.w_hr != nullptr,
+                     .ln_ih = R_.layer_norm && R_.kind != CellKind::described,
+                     .ln_hh = w.ln_hh != nullptr,
                      .ln_c = w.ln_c != nullptr});
     return layer;
   }
@@ -171,7 +180,8 @@ class Stepper {
 template <class Real>
 void bind(nb::module_& m, const char* name) {
   using S = Stepper<Real>;
-  nb::class_<S>(m, name, "Layers of one recurrence, one step a call, with weights and state of their own.")
+  nb::class_<S>(m, name,
+                "Layers of one recurrence, one step a call, with weights and state of their own.")
       .def(nb::init<nb::dict, nb::list, Index, Index, double, double, const std::string&>(),
            nb::arg("recurrence"), nb::arg("weights"), nb::arg("batch"), nb::arg("inputs"),
            nb::arg("zone_h") = 0.0, nb::arg("zone_s") = 0.0, nb::arg("instruction_set") = "")
@@ -181,10 +191,12 @@ void bind(nb::module_& m, const char* name) {
       .def("reset", &S::reset, nb::arg("row") = nb::none(), "Start anew, all rows or one.")
       .def("read_state", &S::read_state, nb::arg("h"), nb::arg("s"), "Copy the state out.")
       .def("write_state", &S::write_state, nb::arg("h"), nb::arg("s"), "Copy a state in.")
-      .def_prop_ro("input", [](nb::handle self) { return nb::cast<const S&>(self).input(self); },
-                   "[B, I], to be written before a step; lives as long as anyone holds it.")
-      .def_prop_ro("output", [](nb::handle self) { return nb::cast<const S&>(self).output(self); },
-                   "[B, O] of the last step, overwritten by the next.");
+      .def_prop_ro(
+          "input", [](nb::handle self) { return nb::cast<const S&>(self).input(self); },
+          "[B, I], to be written before a step; lives as long as anyone holds it.")
+      .def_prop_ro(
+          "output", [](nb::handle self) { return nb::cast<const S&>(self).output(self); },
+          "[B, O] of the last step, overwritten by the next.");
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ void walk(const Sequence<Real>& q, const Window<Real>& w) {
   Meeting meeting;
   together(q.threads, [&](int thread, int team) {
     Way mine{q, w};
-    mine.units_ = part_of(q.recurrence.units, kPanel * kLanes<Real>, thread, team);
+    mine.own_units = part_of(q.recurrence.units, kPanel * kLanes<Real>, thread, team);
     mine.meeting = &meeting, mine.team = team;
     mine.run(thread);
   });
@@ -34,8 +34,9 @@ void backward(const Sequence<Real>& q, const Window<Real>& w) { walk<Backward<Re
 
 template <class Real>
 constexpr SequenceKernel<Real> kernel_of() {
-  return {splits<Real>, packed_size<Real>, scratch_size<Real>, pack_parts<Real>, forward<Real>, backward<Real>,
-          project<Real>, norm_inputs<Real>, norm_inputs_back<Real>, add_products<Real>, add_rows<Real>};
+  return {splits<Real>,           packed_size<Real>,  scratch_size<Real>, pack_parts<Real>,
+          forward<Real>,          backward<Real>,     project<Real>,      norm_inputs<Real>,
+          norm_inputs_back<Real>, add_products<Real>, add_rows<Real>};
 }
 
 }  // namespace

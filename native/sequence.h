@@ -53,7 +53,8 @@ struct Extra {
   Index recurrent = -1;  // [M] r_n + b of gru without layer normalisation
   Index output = -1;   // [M] cell output before a projection
   Index inputs = -1;   // [N] w_ih x before layer normalisation, where the kernel does it
-  Index source = -1;   // [K] what w_hh was multiplied by, where it is not the output of the step before
+  Index source =
+      -1;  // [K] what w_hh was multiplied by, where it is not the output of the step before
   Index width = 0;     // E
 
   Extra(const Recurrence& r, bool sources, bool norms_inputs) {
@@ -157,9 +158,9 @@ struct SequenceKernel {
   // into [rows, N] = x [rows, I] w_ih^T, plus bias of described cells; on the way back
   // into [rows, I] = x [rows, N] w_ih.
   void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
-  // rows [rows, N] = LN(rows) ln_ih; the rows as they came go to `kept`, `stride` apart, or nowhere.
-  // For the way back: errors [rows, N] of what was normalised become those of what `kept` holds,
-  // where flags [rows] (or null) do not tell of padding, which may hold anything.
+  // rows [rows, N] = LN(rows) ln_ih; the rows as they came go to `kept`, `stride` apart, or
+  // nowhere. For the way back: errors [rows, N] of what was normalised become those of what `kept`
+  // holds, where flags [rows] (or null) do not tell of padding, which may hold anything.
   void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* kept, Index stride);
   void (*norm_inputs_back)(const Sequence<Real>&, Index rows, const std::uint8_t* flags,
                            const Real* kept, Index stride, Real* errors);

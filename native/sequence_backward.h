@@ -15,10 +15,11 @@ struct Backward {
   const Extra extra = q.extra();
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
-  Part units_{0, R.units};  // of this thread, and as many columns of w_hh
+  Part own_units{0, R.units};  // of this thread, and as many columns of w_hh
   Meeting* meeting = nullptr;
   int team = 1;
-  const bool own_hidden = !R.projection && (R.kind == CellKind::gru || R.kind == CellKind::described);
+  const bool own_hidden =
+      !R.projection && (R.kind == CellKind::gru || R.kind == CellKind::described);
 
   bool is_active(Index t, Index b) const { return !w.flags || (w.flags[t * q.batch + b] & 1); }
   bool is_reset(Index t, Index b) const { return w.flags && (w.flags[t * q.batch + b] & 2); }
@@ -48,17 +49,18 @@ struct Backward {
     moments_back(N, product, at, dr);
   }
 
-  void cell(const Share<Real>& my, Index t, Index before, Index b, const Real* dm, Real* ds, Real* dh,
-            const Shared<Real>& shared) const {
+  void cell(const Share<Real>& my, Index t, Index before, Index b, const Real* dm, Real* ds,
+            Real* dh, const Shared<Real>& shared) const {
     const Index row = t * q.batch + b;
     StepBack<Real> step{w.gates + row * R.gates_width(), nullptr,
                         state_before(t, before, b, my.zeros), hidden_before(t, before, b), dm, ds,
                         w.d_x + row * N, w.d_r ? w.d_r + row * N : nullptr, dh, my.row, &shared};
-    step.begin = units_.from, step.end = units_.to;
+    step.begin = own_units.from, step.end = own_units.to;
     if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
     row_back(q, step);
-    if (R.layer_norm) norm(t, b, R.kind == CellKind::gru || R.kind == CellKind::described ? step.dr : step.dx, shared);
+    const bool two = R.kind == CellKind::gru || R.kind == CellKind::described;
+    if (R.layer_norm) norm(t, b, two ? step.dr : step.dx, shared);
   }
 
   // r_n + b of a gru whose product was normalised.
@@ -86,14 +88,16 @@ struct Backward {
   void arrive(const Share<Real>& my, Index t, Index b, Index i) const {
     const Index row = t * q.batch + b;
     Real *const h = q.h + b * K, *const s = q.s + b * SM;
-    Real *const e = my.source + i * std::max(K, M), *const to = my.cell + i * std::max(K, R.cell_output());
+    Real* const e = my.source + i * std::max(K, M);
+    Real* const to = my.cell + i * std::max(K, R.cell_output());
     if (w.d_states)
       for (Index k = 0; k < SM; ++k) s[k] += w.d_states[row * SM + k];
     if (!is_active(t, b)) {
       std::fill_n(to, K, Real{0});
     } else {
       for (Index k = 0; k < K; ++k) to[k] = h[k] + (w.d_out ? w.d_out[row * K + k] : Real{0});
-      if (w.keep_h || w.zone_h != 0) split(K, w.keep_h ? w.keep_h + row * K : nullptr, w.zone_h, to, e);
+      if (w.keep_h || w.zone_h != 0)
+        split(K, w.keep_h ? w.keep_h + row * K : nullptr, w.zone_h, to, e);
       else std::fill_n(e, K, Real{0});
       if (w.keep_s || w.zone_s != 0)
         split(SM, w.keep_s ? w.keep_s + row * SM : nullptr, w.zone_s, s, my.kept + i * SM);
@@ -102,7 +106,8 @@ struct Backward {
     if (w.d_projected) std::copy_n(to, K, w.d_projected + row * K);
   }
 
-  void depart(const Share<Real>& my, Index t, Index j, Index b, Index i, const Shared<Real>& shared) const {
+  void depart(const Share<Real>& my, Index t, Index j, Index b, Index i,
+              const Shared<Real>& shared) const {
     Real *const h = q.h + b * K, *const s = q.s + b * SM;
     if (is_active(t, b)) {
       const Real* const e = my.source + i * std::max(K, M);
@@ -122,7 +127,9 @@ struct Backward {
     if (cut_before(j)) std::fill_n(h, K, Real{0}), std::fill_n(s, SM, Real{0});
   }
 
-  bool cut_before(Index j) const { return q.cut > 0 && w.first + j > 0 && (w.first + j) % q.cut == 0; }
+  bool cut_before(Index j) const {
+    return q.cut > 0 && w.first + j > 0 && (w.first + j) % q.cut == 0;
+  }
 
   void group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
              const Shared<Real>& shared) const {
@@ -155,25 +162,31 @@ struct Backward {
     if (q.cut < 0) return;
     const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * N;
     constexpr Index panel = kPanel * kLanes<Real>;
-    if (units_.from == 0 && units_.to == M) product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums);
-    else product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums, units_.from / panel, units_.to / panel);
+    if (own_units.from == 0 && own_units.to == M)
+      product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums);
+    else
+      product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums, own_units.from / panel,
+                    own_units.to / panel);
   }
 
   // The same where nothing stands between steps.
   void plain_group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
                    const Shared<Real>& shared) const {
     Real* const dm = my.cell;
-    const Index from = units_.from, to = units_.to == M ? K : units_.to;
+    const Index from = own_units.from, to = own_units.to == M ? K : own_units.to;
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const Real* const h = q.h + (b + i) * K;
       Real* const s = q.s + (b + i) * SM;
       if (w.d_out)
-        units<Real>(from, to, [&](Index u, int n) { store(dm + u, load(h + u, n) + load(w.d_out + row * K + u, n), n); });
+        units<Real>(from, to, [&](Index u, int n) {
+          store(dm + u, load(h + u, n) + load(w.d_out + row * K + u, n), n);
+        });
       else std::copy_n(h + from, to - from, dm + from);
       if (w.d_states)
         for (Index at = 0; at < SM; at += M)
-          units<Real>(at + from, at + units_.to, [&](Index u, int n) { add(s + u, load(w.d_states + row * SM + u, n), n); });
+          units<Real>(at + from, at + own_units.to,
+                      [&](Index u, int n) { add(s + u, load(w.d_states + row * SM + u, n), n); });
       cell(my, t, before, b + i, dm, s, my.source + i * std::max(K, M), shared);
     }
     if (meeting) meeting->wait(team);
@@ -183,11 +196,13 @@ struct Backward {
       if (q.cut < 0) std::fill_n(h + from, to - from, Real{0});
       else std::copy_n(my.sums + i * parts.recurrent.stride() + from, to - from, h + from);
       if (own_hidden)
-        units<Real>(from, to, [&](Index u, int n) { add(h + u, load(my.source + i * std::max(K, M) + u, n), n); });
+        units<Real>(from, to, [&](Index u, int n) {
+          add(h + u, load(my.source + i * std::max(K, M) + u, n), n);
+        });
       if (!cut_before(j)) continue;
       std::fill_n(h + from, to - from, Real{0});
       for (Index at = 0; at < SM; at += M)
-        std::fill_n(q.s + (b + i) * SM + at + from, units_.to - from, Real{0});
+        std::fill_n(q.s + (b + i) * SM + at + from, own_units.to - from, Real{0});
     }
   }
 

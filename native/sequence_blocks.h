@@ -87,7 +87,8 @@ void lstm97_back(const Sequence<Real>& q, const StepBack<Real>& t) {
   const Index g_at = blocks, o_at = blocks + M;
   const Real* const ln = q.weights.ln_c;
   const auto g_range = static_cast<Real>(R.g_range), h_range = static_cast<Real>(R.h_range);
-  Real *const c_row = t.temporary, *const wide = c_row + M, *const errors = wide + M, *const d_c = errors + M;
+  Real *const c_row = t.temporary, *const wide = c_row + M, *const errors = wide + M,
+              *const d_c = errors + M;
   const Real* const i = spread(M, size, t.gates, wide);
   units<Real>(M, [&](Index u, int n) {
     store(c_row + u, load(t.s_prev + u, n) + load(i + u, n) * load(t.gates + g_at + u, n), n);

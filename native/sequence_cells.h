@@ -67,7 +67,8 @@ inline Real sum_of(Index n, const Value& value) {
 
 template <class Real>
 Moments<Real> moments(Index n, const Real* x) {
-  const Real mean = sum_of<Real>(n, [&](Index u, int k) { return load(x + u, k); }) / static_cast<Real>(n);
+  const Real mean =
+      sum_of<Real>(n, [&](Index u, int k) { return load(x + u, k); }) / static_cast<Real>(n);
   const Real variance = sum_of<Real>(n, [&](Index u, int k) {
     const Vec<Real> d = load(x + u, k) - mean;
     return d * d;
@@ -78,8 +79,10 @@ Moments<Real> moments(Index n, const Real* x) {
 // Error of x from the error e of (x - mean) rate, in place.
 template <class Real>
 void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {
-  const Real plain = sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k); }) / static_cast<Real>(n);
-  const Real along = sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k) * (load(x + u, k) - at.mean); });
+  const Real plain =
+      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k); }) / static_cast<Real>(n);
+  const Real along =
+      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k) * (load(x + u, k) - at.mean); });
   const Real slope = along * at.rate * at.rate / static_cast<Real>(n);
   units<Real>(n, [&](Index u, int k) {
     store(e + u, at.rate * (load(e + u, k) - plain - (load(x + u, k) - at.mean) * slope), k);
@@ -93,7 +96,8 @@ template <class Real> inline Vec<Real> slope_of_sigmoid(Vec<Real> y) { return y 
 template <CellKind kind>
 struct Gates {
   static constexpr bool peephole = kind == CellKind::peephole;
-  static constexpr bool forget = kind == CellKind::lstm || kind == CellKind::no_output_gate || peephole;
+  static constexpr bool forget =
+      kind == CellKind::lstm || kind == CellKind::no_output_gate || peephole;
   static constexpr bool output = kind != CellKind::no_output_gate;
   static constexpr bool coupled = kind == CellKind::coupled;
   static constexpr Index f = 1, g = forget ? 2 : 1, o = g + 1;  // places in multiples of M; i: 0
@@ -118,7 +122,9 @@ void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
   const Real* p = q.weights.unit;
   const bool normed = q.weights.ln_c != nullptr;
   units<Real>(t.begin, t.end, [&](Index u, int n) {
-    const auto net = [&](Index gate) { return load(t.x + gate * M + u, n) + load(t.r + gate * M + u, n); };
+    const auto net = [&](Index gate) {
+      return load(t.x + gate * M + u, n) + load(t.r + gate * M + u, n);
+    };
     const auto keep = [&](Index gate, Vec<Real> y) { store(t.gates + gate * M + u, y, n); };
     const Vec<Real> before = load(t.s_prev + u, n);
     Vec<Real> ai = net(0), af{}, ag = net(P::g), ao{};

@@ -58,7 +58,8 @@ void check(const Recurrence& r) {
   expect(r.units >= 1 && r.block_size >= 1 && r.units % r.block_size == 0,
          "units must be a positive multiple of block_size");
   const bool blocks = r.kind == CellKind::lstm97;
-  expect(blocks || (r.block_size == 1 && !r.gate_sources), "only lstm97 has blocks and gate_sources");
+  expect(blocks || (r.block_size == 1 && !r.gate_sources),
+         "only lstm97 has blocks and gate_sources");
   expect(std::isfinite(r.g_range) && r.g_range > 0 && std::isfinite(r.h_range) && r.h_range > 0,
          "g_range and h_range must be positive");
   const Index gates = 2 * r.blocks(), sources = r.units + (r.gate_sources ? gates : 0);
@@ -66,15 +67,20 @@ void check(const Recurrence& r) {
          "sources do not fit units, projection and gate_sources");
   switch (r.kind) {
     case CellKind::lstm:
-    case CellKind::peephole: expect(r.net_inputs == 4 * r.units, "net_inputs must be 4 units"); break;
+    case CellKind::peephole:
+      expect(r.net_inputs == 4 * r.units, "net_inputs must be 4 units");
+      break;
     case CellKind::coupled:
     case CellKind::no_output_gate:
     case CellKind::gru: expect(r.net_inputs == 3 * r.units, "net_inputs must be 3 units"); break;
-    case CellKind::lstm97: expect(r.net_inputs == r.units + gates, "net_inputs must be cells and gates"); break;
+    case CellKind::lstm97:
+      expect(r.net_inputs == r.units + gates, "net_inputs must be cells and gates");
+      break;
     case CellKind::rnn_tanh:
     case CellKind::rnn_relu: expect(r.net_inputs == r.units, "net_inputs must be units"); break;
     case CellKind::described:
-      expect(r.net_inputs >= r.units && r.net_inputs % r.units == 0, "net_inputs must be a multiple of units");
+      expect(r.net_inputs >= r.units && r.net_inputs % r.units == 0,
+             "net_inputs must be a multiple of units");
       expect(r.forward && r.backward, "a described cell needs its compiled functions");
       return;
   }
@@ -92,10 +98,12 @@ void check_parts(const Recurrence& r, Present p) {
   expect(p.ln_hh == r.layer_norm, "ln_hh must come with layer_norm and only with it");
   expect(p.ln_c == (r.layer_norm && r.kind <= CellKind::no_output_gate),
          "ln_c must come with layer_norm of cells with a state and only with it");
-  expect(!described || !p.bias || p.w_ih, "the bias of a described cell belongs to x, made by w_ih");
+  expect(!described || !p.bias || p.w_ih,
+         "the bias of a described cell belongs to x, made by w_ih");
   expect(p.ln_ih == (p.w_ih && r.layer_norm && !described),
          "ln_ih must come with w_ih and layer_norm of built-in cells and only so");
-  expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit), "unit is missing");
+  expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit),
+         "unit is missing");
 }
 
 }  // namespace carrousel

@@ -15,7 +15,8 @@ struct Slice {
   Index from, to;
   Slice(Index total, Index grain, int i, int n) {
     const Index pieces = (total + grain - 1) / grain;
-    from = std::min(total, pieces * i / n * grain), to = std::min(total, pieces * (i + 1) / n * grain);
+    from = std::min(total, pieces * i / n * grain),
+    to = std::min(total, pieces * (i + 1) / n * grain);
   }
 };
 
@@ -45,10 +46,12 @@ void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real*
 
 // into [rows, vectors] += sum over k of a[k, 0..rows-1] b[k, vectors].
 template <class Real, int rows, int vectors>
-void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index b_stride, Real* into,
-                Index stride, Index columns) {
+void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index b_stride,
+                Real* into, Index stride, Index columns) {
   constexpr int lanes = kLanes<Real>;
-  const auto given = [&](int v) { return static_cast<int>(std::min<Index>(lanes, columns - v * lanes)); };
+  const auto given = [&](int v) {
+    return static_cast<int>(std::min<Index>(lanes, columns - v * lanes));
+  };
   Vec<Real> sums[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v) sums[r][v] = load(into + r * stride + v * lanes, given(v));
@@ -70,8 +73,9 @@ void outer_panel(const Products<Real>& p, Slice mine, Index first, Index depth, 
   constexpr Index most = 6;
   const Index columns = p.width - at;
   const auto run = [&](auto rows, Index n) {
-    outer_tile<Real, rows(), vectors>(depth, p.errors + first * p.errors_stride + n, p.errors_stride, b, b_stride,
-                                      p.into + n * p.width + at, p.width, columns);
+    outer_tile<Real, rows(), vectors>(depth, p.errors + first * p.errors_stride + n,
+                                      p.errors_stride, b, b_stride, p.into + n * p.width + at,
+                                      p.width, columns);
   };
   Index n = mine.from;
   for (; n + most <= mine.to; n += most) run(std::integral_constant<int, most>{}, n);
@@ -114,7 +118,8 @@ void add_rows(const Products<Real>& p, int threads) {
     const Slice mine(p.outputs, kLanes<Real>, i, threads);
     for (Index row = 0; row < p.rows; ++row) {
       const Real* const from = p.errors + row * p.errors_stride + mine.from;
-      units<Real>(mine.to - mine.from, [&](Index u, int n) { add(p.into + mine.from + u, load(from + u, n), n); });
+      units<Real>(mine.to - mine.from,
+                  [&](Index u, int n) { add(p.into + mine.from + u, load(from + u, n), n); });
     }
   });
 }
@@ -150,8 +155,8 @@ void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, 
 }
 
 template <class Real>
-void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags, const Real* kept,
-                      Index stride, Real* errors) {
+void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags,
+                      const Real* kept, Index stride, Real* errors) {
   const Index N = q.recurrence.net_inputs;
   parallel(q.threads, [&](int i) {
     const Slice mine(rows, 1, i, q.threads);
@@ -162,7 +167,8 @@ void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* f
       const auto at = moments(N, x);
       units<Real>(N, [&](Index u, int n) {
         const Vec<Real> error = load(e + u, n);
-        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u, error * ((load(x + u, n) - at.mean) * at.rate), n);
+        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u,
+            error * ((load(x + u, n) - at.mean) * at.rate), n);
         store(e + u, error * load(q.weights.ln_ih + u, n), n);
       });
       moments_back(N, x, at, e);

@@ -15,13 +15,15 @@ struct Forward {
   const Extra extra = q.extra();
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
-  Part units_{0, R.units};  // of this thread
+  Part own_units{0, R.units};  // of this thread
   Meeting* meeting = nullptr;
   int team = 1;
   // With a norm, or where the bias belongs to x, sums start from zero.
   const Real* const start = R.layer_norm || R.kind == CellKind::described ? nullptr : parts.start;
 
-  const std::uint8_t* flag(Index t, Index b) const { return w.flags ? w.flags + t * q.batch + b : nullptr; }
+  const std::uint8_t* flag(Index t, Index b) const {
+    return w.flags ? w.flags + t * q.batch + b : nullptr;
+  }
   Real* kept(Index t, Index b, Index part) const {
     return w.extra && part >= 0 ? w.extra + (t * q.batch + b) * extra.width + part : nullptr;
   }
@@ -37,26 +39,30 @@ struct Forward {
     });
   }
 
-  void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev, const Real* h_prev,
-            Real* s, Real* m) const {
+  void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev,
+            const Real* h_prev, Real* s, Real* m) const {
     const Index row = t * q.batch + b;
     norm(t, b, r);
-    StepForward<Real> step{w.x + row * N, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
+    StepForward<Real> step{
+        w.x + row * N, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
     step.gates = w.gates ? w.gates + row * R.gates_width() : my.spare;
-    step.begin = units_.from, step.end = units_.to;
+    step.begin = own_units.from, step.end = own_units.to;
     row_forward(q, step, my.row);
   }
 
   // w_hh h for the units of this thread.
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
-    if (units_.from == 0 && units_.to == M) return product(rows, parts.recurrent, h, K, start, my.sums);
+    if (own_units.from == 0 && own_units.to == M)
+      return product(rows, parts.recurrent, h, K, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
     for (Index at = 0; at < N; at += M)
-      product(rows, parts.recurrent, h, K, start, my.sums, (at + units_.from) / panel, (at + units_.to) / panel);
+      product(rows, parts.recurrent, h, K, start, my.sums, (at + own_units.from) / panel,
+              (at + own_units.to) / panel);
   }
 
   // Rows b.. of a step whose hidden state is the output of the step before.
-  void plain_group(const Share<Real>& my, Index t, Index before, Index b, Index rows, int side) const {
+  void plain_group(const Share<Real>& my, Index t, Index before, Index b, Index rows,
+                   int side) const {
     const bool entering = before < 0;
     const Real* const h = entering ? q.h + b * K : w.out + (before * q.batch + b) * K;
     recurrent(my, rows, h);
@@ -69,7 +75,8 @@ struct Forward {
                            : w.states ? w.states + (before * q.batch + b + i) * SM
                                       : local(1 - side);
       Real* const s = w.states ? w.states + row * SM : local(side);
-      cell(my, t, b + i, my.sums + i * parts.recurrent.stride(), s_prev, h + i * K, s, w.out + row * K);
+      cell(my, t, b + i, my.sums + i * parts.recurrent.stride(), s_prev, h + i * K, s,
+           w.out + row * K);
     }
   }
 
@@ -86,10 +93,11 @@ struct Forward {
     const Real* const s = w.states ? w.states + (before * q.batch + my.first) * SM
                                    : my.state + ((w.steps - 1) % 2 ? my.rows : 0) * SM;
     for (Index b = 0; b < my.rows; ++b) {
-      const Index row = my.first + b, n = units_.to - units_.from, wide = n == M ? K : n;
-      std::copy_n(w.out + (before * q.batch + row) * K + units_.from, wide, q.h + row * K + units_.from);
+      const Index row = my.first + b, n = own_units.to - own_units.from, wide = n == M ? K : n;
+      std::copy_n(w.out + (before * q.batch + row) * K + own_units.from, wide,
+                  q.h + row * K + own_units.from);
       for (Index at = 0; at < SM; at += M)
-        std::copy_n(s + b * SM + at + units_.from, n, q.s + row * SM + at + units_.from);
+        std::copy_n(s + b * SM + at + own_units.from, n, q.s + row * SM + at + own_units.from);
     }
   }
 
@@ -132,7 +140,8 @@ struct Forward {
     std::fill_n(m, R.cell_output(), Real{0});
     for (const auto [part, n] : {std::pair{extra.product, N}, std::pair{extra.recurrent, M}})
       if (Real* keep = kept(t, b, part)) std::fill_n(keep, n, Real{0});
-    if (w.gates) std::fill_n(w.gates + (t * q.batch + b) * R.gates_width(), R.gates_width(), Real{0});
+    if (w.gates)
+      std::fill_n(w.gates + (t * q.batch + b) * R.gates_width(), R.gates_width(), Real{0});
   }
 
   bool is_active(Index t, Index b) const {

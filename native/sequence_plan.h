@@ -8,7 +8,8 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 constexpr Index kGroup = 18;                     // rows whose products stay near the core
-constexpr Index kNearBytes = Index{1} << 19;     // packed weights beyond this pass through for all rows at once
+constexpr Index kNearBytes = Index{1}
+                             << 19;  // packed weights beyond this pass through for all rows at once
 
 inline Index padded(Index n) { return (n + 15) / 16 * 16; }
 
@@ -24,7 +25,12 @@ struct PackedParts {
     const Index from = q.learn ? R.net_inputs : R.sources, to = q.learn ? R.sources : R.net_inputs;
     const Index out = q.learn ? R.units : R.sources, in = q.learn ? R.sources : R.units;
     Real* at = q.packed;
-    const auto take = [&](std::size_t n) { Real* here = at; at = at ? at + n : at; size += n; return here; };
+    const auto take = [&](std::size_t n) {
+      Real* here = at;
+      at = at ? at + n : at;
+      size += n;
+      return here;
+    };
     size = 0;
     recurrent = {take(Packed<Real>::size(from, to)), from, to};
     projection = {nullptr, in, out};
@@ -95,7 +101,7 @@ struct Share {
   Real *source;     // [group, max(K, M)] h * drop; errors that bypass the cell
   Real *kept;       // [group, S M] errors of states that bypass the cell
   Real *row;        // [4 M] of one row
-  Real *spare;      // [max(G, K, M)] of one row: gates nobody keeps; errors of the hidden state itself
+  Real* spare;  // [max(G, K, M)] of one row: gates nobody keeps; errors of the hidden state itself
   Real *zeros;      // [S M]
   std::size_t size;
 

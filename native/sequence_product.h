@@ -33,7 +33,8 @@ struct Packed {
 
 // Rows k..end-1 of one panel, from the transpose of the matrix: `given` rows of it from `w` on.
 template <class Real>
-void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index depth, Index k, Index end) {
+void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index depth, Index k,
+                 Index end) {
   Index i = 0;
   if constexpr (std::is_same_v<Real, float>)
     for (; i + V <= given && end - k >= 4; i += V) {
@@ -46,7 +47,8 @@ void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index d
         for (int j = 0; j < 4; ++j) store(panel + (row + j) * columns + i, column[j]);
       }
       for (; row < end; ++row)
-        for (int lane = 0; lane < V; ++lane) panel[row * columns + i + lane] = w[(i + lane) * depth + row];
+        for (int lane = 0; lane < V; ++lane)
+          panel[row * columns + i + lane] = w[(i + lane) * depth + row];
     }
   for (; i < given; ++i)
     for (Index row = k; row < end; ++row) panel[row * columns + i] = w[i * depth + row];

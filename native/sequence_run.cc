@@ -83,13 +83,15 @@ class Walk {
   // Window k of a segment, in the order of processing.
   Stretch window(Stretch s, Index k) const {
     const Index first = k * length, last = std::min(s.length(), first + length);
-    return run.reverse ? Stretch{s.to - last, s.to - first} : Stretch{s.from + first, s.from + last};
+    return run.reverse ? Stretch{s.to - last, s.to - first}
+                       : Stretch{s.from + first, s.from + last};
   }
   Index windows(Stretch s) const { return (s.length() + length - 1) / length; }
 
   Window<Real> view(Stretch w, const Kept<Real>& kept) const {
     Window<Real> v{};
-    v.steps = w.length(), v.first = run.reverse ? run.steps - w.to : w.from, v.reverse = run.reverse;
+    v.steps = w.length(), v.first = run.reverse ? run.steps - w.to : w.from,
+    v.reverse = run.reverse;
     v.flags = run.flags ? run.flags + w.from * B : nullptr;
     v.keep_h = run.keep_h ? run.keep_h + w.from * B * K : nullptr;
     v.keep_s = run.keep_s ? run.keep_s + w.from * B * SM : nullptr;
@@ -111,7 +113,8 @@ class Walk {
         Real* const net = scratch ? scratch : v.gates;
         kernel.project(q, w.length() * B, v.x, net);
         if (q.weights.ln_ih)
-          kernel.norm_inputs(q, w.length() * B, net, v.extra ? v.extra + extra.inputs : nullptr, extra.width);
+          kernel.norm_inputs(q, w.length() * B, net, v.extra ? v.extra + extra.inputs : nullptr,
+                             extra.width);
         v.x = net;
       }
       kernel.forward(q, v);
@@ -146,12 +149,14 @@ class Gather {
     const Index B = walk_.B, N = walk_.N, K = walk_.K, rows = w.length() * B;
     if (run_.d_bias) add_bias(w.length(), errors);
     if (q_.weights.ln_ih)
-      walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs, walk_.extra.width, errors);
+      walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs,
+                                    walk_.extra.width, errors);
     if (run_.d_x && q_.weights.w_ih)
       walk_.kernel.project(q_, rows, errors, run_.d_x + w.from * B * q_.inputs);
     if (run_.d_w_ih) add(w.length(), errors, N, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);
     if (run_.d_w_hr)
-      add(w.length(), v.d_projected, K, v.extra + walk_.extra.output, walk_.extra.width, walk_.M, run_.d_w_hr);
+      add(w.length(), v.d_projected, K, v.extra + walk_.extra.output, walk_.extra.width, walk_.M,
+          run_.d_w_hr);
     if (!run_.d_w_hh) return;
     if (walk_.extra.source >= 0) {
       const Index wide = walk_.extra.width;
@@ -209,7 +214,8 @@ class Gather {
     const Index B = walk_.B, K = walk_.K;
     for (Index row = 0; row < w.length() * B; ++row)
       for (Index k = 0; k < K; ++k)
-        sources_.data()[row * K + k] = sources[row * walk_.extra.width + k] * q_.weights.drop[row % B * K + k];
+        sources_.data()[row * K + k] =
+            sources[row * walk_.extra.width + k] * q_.weights.drop[row % B * K + k];
     return sources_.data();
   }
 
@@ -222,12 +228,14 @@ class Gather {
 }  // namespace
 
 template <class Real>
-void run_forward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run) {
+void run_forward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
+                 const Run<Real>& run) {
   const Walk<Real> walk(kernel, q, run);
   const Index B = walk.B, K = walk.K, SM = walk.SM, wide = K + SM;
   const Index rows = run.steps * B;
   expect_writes(run.out, rows * K), expect_writes(run.states, rows * SM);
-  expect_writes(run.gates, rows * q.recurrence.gates_width()), expect_writes(run.extra, rows * walk.extra.width);
+  expect_writes(run.gates, rows * q.recurrence.gates_width()),
+      expect_writes(run.extra, rows * walk.extra.width);
   std::copy_n(run.h0, B * K, q.h), std::copy_n(run.s0, B * SM, q.s);
   const Kept<Real> kept{run.states, run.gates, run.extra, 0};
   const Buffer<Real> scratch(walk.needs_scratch(kept) ? walk.scratch_size() : 0);
@@ -253,7 +261,8 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
   const Buffer<Real> errors(steps * N), own(R.separate() ? steps * N : 0),
       projected(R.projection ? steps * K : 0), enter(B * wide);
   const Index part = again ? std::min(run.recompute, run.steps) * B : 0;
-  const Buffer<Real> states(part * SM), gates(part * R.gates_width()), extra(part * walk.extra.width);
+  const Buffer<Real> states(part * SM), gates(part * R.gates_width()),
+      extra(part * walk.extra.width);
   Kept<Real> kept{run.states, run.gates, run.extra, 0};
   if (again) kept = {states.data(), gates.data(), extra.data(), 0};
   const Buffer<Real> scratch(again && walk.needs_scratch(kept) ? walk.scratch_size() : 0);
@@ -263,7 +272,8 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
     if (again) {
       for (Index b = 0; b < B; ++b) {
         const Real* const mark = run.marks + (k * B + b) * wide;
-        std::copy_n(mark, K, enter.data() + b * K), std::copy_n(mark + K, SM, enter.data() + B * K + b * SM);
+        std::copy_n(mark, K, enter.data() + b * K),
+            std::copy_n(mark + K, SM, enter.data() + B * K + b * SM);
       }
       h_enter = enter.data(), s_enter = enter.data() + B * K;
       std::copy_n(h_enter, B * K, again->h), std::copy_n(s_enter, B * SM, again->s);
@@ -288,9 +298,10 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
 }
 
 template void run_forward(const SequenceKernel<float>&, const Sequence<float>&, const Run<float>&);
-template void run_forward(const SequenceKernel<double>&, const Sequence<double>&, const Run<double>&);
-template void run_backward(const SequenceKernel<float>&, const Sequence<float>&, const Sequence<float>*,
-                           const Run<float>&);
+template void run_forward(const SequenceKernel<double>&, const Sequence<double>&,
+                          const Run<double>&);
+template void run_backward(const SequenceKernel<float>&, const Sequence<float>&,
+                           const Sequence<float>*, const Run<float>&);
 template void run_backward(const SequenceKernel<double>&, const Sequence<double>&,
                            const Sequence<double>*, const Run<double>&);
 

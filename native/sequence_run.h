@@ -18,7 +18,7 @@ struct Run {
   bool reverse;
   Index recompute;              // steps of a segment whose tape is made anew; 0: the tape is whole
   Index window;                 // steps of a window; 0: by kWindowBytes
-  Index samples;                // gradients of weights come one for each of so many parts of the batch
+  Index samples;  // gradients of weights come one for each of so many parts of the batch
   double zone_h, zone_s;
   const Real* x;                // [T, B, I], or [T, B, N] where there is no w_ih
   const std::uint8_t *flags, *keep_h, *keep_s;  // or null

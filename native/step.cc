@@ -110,7 +110,8 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
   const Index stride = parts.recurrent.stride();
-  product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start, my.r);
+  product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start,
+                my.r);
   for (Index b = 0; R.layer_norm && b < net.batch; ++b)
     norm<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
 }

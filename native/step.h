@@ -1,10 +1,10 @@
 // The contract of the single step: layers of one recurrence, one step a call, for deployment.
 //
-// Letters are those of sequence.h; I is the width of what a layer reads, O of what it shows (M, or K
-// with a projection; gates that are sources are not shown). A StepNet and all it points to live in
-// one block of memory that is laid out once: a step allocates nothing, waits for nothing and runs on
-// the thread that calls it. Sums of w_hh h need the state alone, so they may be made before the
-// input of the step is known (prepare); a step makes them itself where they are missing.
+// Letters are those of sequence.h; I is the width of what a layer reads, O of what it shows (M, or
+// K with a projection; gates that are sources are not shown). A StepNet and all it points to live
+// in one block of memory that is laid out once: a step allocates nothing, waits for nothing and
+// runs on the thread that calls it. Sums of w_hh h need the state alone, so they may be made before
+// the input of the step is known (prepare); a step makes them itself where they are missing.
 #pragma once
 
 #include "sequence.h"
@@ -13,7 +13,8 @@ namespace carrousel {
 
 template <class Real>
 struct StepLayer {
-  Sequence<Real> sequence;  // recurrence, own weights, packed w_hh and w_hr, state h [B, K] s [B, S M]
+  Sequence<Real>
+      sequence;  // recurrence, own weights, packed w_hh and w_hr, state h [B, K] s [B, S M]
   const Real* w_ih;         // [N, I] as it came; read by load alone
   const Real* ln_ih;        // [N] or null
   Index inputs;             // I

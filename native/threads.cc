@@ -36,7 +36,8 @@ Gomp find_gomp() {
         if (!std::strstr(info->dlpi_name, "libgomp")) return 0;
         if (void* library = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD)) {
           const auto take = [&](auto& function, const char* name) {
-            function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+            function =
+                reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
           };
           take(gomp.run, "GOMP_parallel");
           take(gomp.number, "omp_get_thread_num"), take(gomp.count, "omp_get_num_threads");
@@ -80,7 +81,8 @@ void parallel(int n, void (*work)(void*, int), void* context) {
   Team team;
   team.n = n, team.work = work, team.context = context;
   if (const Gomp* g = gomp())
-    return g->run([](void* t) { static_cast<Team*>(t)->take(); }, &team, static_cast<unsigned>(n), 0);
+    return g->run([](void* t) { static_cast<Team*>(t)->take(); }, &team, static_cast<unsigned>(n),
+                  0);
   std::vector<std::thread> helpers;
   try {
     for (int i = 1; i < n; ++i) helpers.emplace_back([&team] { team.take(); });
