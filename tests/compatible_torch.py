@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,8 @@ def _compiled_by(backend: str, case: Case) -> None:
     net = Net(case, case.module())
     torch.compiler.reset()
     try:
-        fast = torch.compile(net, fullgraph=True, backend=backend)
+        options = {"compile_threads": 1} if backend == "inductor" else None  # no pool to start
+        fast = torch.compile(net, fullgraph=True, backend=backend, options=options)
         leaf = case.leaf().requires_grad_()
         found = []
         for call in (fast, net):  # the compiler comes first, and sees nothing made before
@@ -260,7 +262,13 @@ def _of_two_processes(library: str) -> dict[str, str]:
             [sys.executable, str(script), str(rank), f"{folder}/store", library] for rank in (0, 1)
         ]
         pair = [
-            subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                call,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
             for call in calls
         ]
         ends = [process.communicate(timeout=120) for process in pair]

@@ -43,7 +43,7 @@ def traceable(request):
         pytest.skip("torch cannot see through hints that are enforced")
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own use of it
+@pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated")  # torch's own use of it
 @pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize(("feature", "mode"), cells("carrousel"))
 def test_ours(feature, mode):
