@@ -7,8 +7,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-# Processes that share the test suite, for example `make unit JOBS=4`; 0: none but pytest's own.
-JOBS ?= 0
+# Processes that share the test suites, for example `make unit JOBS=4`; 0: none but pytest's own.
+JOBS ?= auto
 ARGS ?=
 # The script of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
 BENCH ?= lanes
@@ -21,6 +21,8 @@ LOCAL := --no-build-isolation --editable
 NATIVE := $(wildcard native/*.cc native/*.h) CMakeLists.txt
 
 SANITIZE := build/sanitize
+# Files with native tests; the others are not even imported there, for what they import is not ours.
+NATIVE_TESTS = $(shell grep --recursive --files-with-matches mark.native tests --include='test_*.py')
 WHEEL_VENV := build/wheel-venv
 
 .PHONY: help
@@ -84,7 +86,7 @@ test: unit sanitize check ## everything that is checked
 
 .PHONY: unit
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
-	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
 # Separate from `unit`: there our own checks must answer a wrong argument, here a hint does first.
 TYPECHECKER := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
@@ -122,7 +124,8 @@ sanitize: $(SANITIZE)/stamp ## the native tests under AddressSanitizer and UBSan
 	CARROUSEL_SANITIZED=1 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider -m native tests $(ARGS)
+	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider \
+	  --numprocesses $(JOBS) -m native $(NATIVE_TESTS) $(ARGS)
 
 # --- release -------------------------------------------------------------------------------------
 
