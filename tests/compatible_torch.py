@@ -35,7 +35,8 @@ def _compiled_by(backend: str, case: Case) -> None:
     net = Net(case, case.module())
     torch.compiler.reset()
     try:
-        options = {"compile_threads": 1} if backend == "inductor" else None  # no pool to start
+        no_pool: dict[str, Any] = {"compile_threads": 1}
+        options = no_pool if backend == "inductor" else None
         fast = torch.compile(net, fullgraph=True, backend=backend, options=options)
         leaf = case.leaf().requires_grad_()
         found = []

@@ -37,9 +37,8 @@ def cells(library: str) -> list[Any]:
 
 @pytest.fixture
 def traceable(request):
-    if request.config.getoption("jaxtyping_packages") and request.getfixturevalue("feature") in (
-        TRACED
-    ):
+    feature = request.node.callspec.params["feature"]
+    if request.config.getoption("jaxtyping_packages") and feature in TRACED:
         pytest.skip("torch cannot see through hints that are enforced")
 
 

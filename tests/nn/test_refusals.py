@@ -33,7 +33,12 @@ SETTINGS = [
     ("LSTM", {"cell": "lstm_97"}, UnknownNameError, "'lstm_97' is unknown; did you mean 'lstm97'"),
     ("LSTM", {"cell": "gru"}, ValueError, r"'gru' is no LSTM cell; use carrousel\.nn\.GRU"),
     ("LSTM", {"cell": 3}, TypeError, "cell is 3, expected one of 'lstm', .* or a carrousel.nn.Equ"),
-    ("LSTM", {"cell": "user:nobody"}, UnknownNameError, "user:nobody"),
+    (
+        "LSTM",
+        {"cell": "user:nobody"},
+        UnknownNameError,
+        r"make .*Equations\('nobody', \.\.\.\) first",
+    ),
     ("LSTM", {"block_size": 5}, SettingError, "'lstm' has no block_size.* belong to .*'lstm97'"),
     (
         "LSTM",
@@ -128,6 +133,16 @@ def test_calls(name, args, kwargs, message):
     for error in (ShapeError, RuntimeError, ValueError):  # the last two are what torch raises
         with pytest.raises(error, match=message):
             module(*args, **kwargs)
+
+
+@pytest.mark.wrong_types
+def test_messages_do_not_propose_what_cannot_be():
+    with pytest.raises(ShapeError, match=r"Convert input: input\.to\(torch\.float32\)$"):
+        nn.LSTM(3, 5)(X.long())
+    with pytest.raises(SettingError, match=r"module is a torch\.nn.*LSTM, expected an LSTM"):
+        nn.step(torch.nn.LSTM(3, 5))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"return_states should be of type bool, got: int \(1\)"):
+        nn.LSTM(3, 5)(X, return_states=1)
 
 
 def test_batch_first_is_named_in_messages():
