@@ -41,15 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.source and not Path(options.source).is_file():
         parser.error(f"--from names {options.source}, which is no file")
     results = _read(source)
-    if not options.source:
-        results = results | measure(chosen, options)
     from lanes import write  # here, since processes that measure memory import this file too
     from sequence_page import markdown, report
 
+    if not options.source:
+        for _ in measure(chosen, options, results):  # what was measured is kept at once
+            if options.json not in (None, "-"):
+                write(Path(options.json), json.dumps(results, indent=1) + "\n")
     if options.json == "-":
         print(json.dumps(results, indent=1))
-    elif options.json and not options.source:
-        write(Path(options.json), json.dumps(results, indent=1) + "\n")
     if options.markdown:
         write(Path(options.markdown), markdown(results))
     if options.json != "-":
@@ -57,25 +57,41 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(_holds(results[name]) for name in chosen if name in results) else 1
 
 
-def measure(chosen: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Run sections one after another; each keeps the machine it was measured on."""
+def measure(
+    chosen: list[str], options: argparse.Namespace, results: dict[str, Any]
+) -> Iterator[None]:
+    """Run sections one after another, and put rows into ``results`` in the place of their like."""
     import torch
 
     from sequence_timing import Plan
 
     torch.set_num_threads(options.threads)
-    plan = Plan(3, 0.002, 1) if options.quick else Plan()
+    plan = Plan(3, 0.002, 1, wait=0.0) if options.quick else Plan(wait=options.wait)
     if options.repeats:
         plan = plan._replace(repeats=options.repeats)
-    found = {}
+    about = {**machine.describe(), "threads": torch.get_num_threads()}
     columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         for name in chosen:
-            rows = list(_rows(name, plan, options, progress))
-            about = {**machine.describe(), "threads": torch.get_num_threads()}
-            found[name] = {"machine": about, "plan": plan._asdict(), "rows": rows}
-    return found
+            had = results.get(name, {"rows": []})
+            rows = had["rows"] if had.get("machine") == about and not options.quick else []
+            results[name] = {"machine": about, "plan": plan._asdict(), "rows": rows}
+            for row in _rows(name, plan, options, progress):
+                rows[:] = sorted([*(one for one in rows if _key(one) != _key(row)), row], key=_key)
+                yield
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row is about, in the order in which rows are shown."""
+    from sequence_alone import TRAINED
+    from sequence_cases import COMPILED_SIZE, FAR, GRID, LOOP_SIZES, PLAIN, QUICK_SIZE, VARIANTS
+
+    sizes = [*GRID, *LOOP_SIZES, COMPILED_SIZE, FAR, QUICK_SIZE]
+    names = [PLAIN.name, *(one.name for one in VARIANTS), *TRAINED]
+    name = row.get("variant", row.get("contender", PLAIN.name))
+    size = tuple(row["size"])
+    return (sizes.index(size) if size in sizes else len(sizes), names.index(name), size)
 
 
 def _rows(section: str, plan: Any, options: argparse.Namespace, progress: Progress) -> Iterator:
@@ -87,6 +103,8 @@ def _rows(section: str, plan: Any, options: argparse.Namespace, progress: Progre
         every: list[Any] = list(sequence_sections.sizes_of(section, quick))
     else:
         every = list(sequence_alone.names(section, quick))
+    if options.only:
+        every = [one for one in every if str(one).replace(" ", "") in options.only]
     task = progress.add_task(section, total=len(every))
     for one in every:
         progress.update(task, description=f"{section}: {one}")
@@ -128,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--sections", metavar="NAME,...", help=words)
     add("--quick", action="store_true", help="one small size, few repeats: does it run at all?")
     add("--repeats", type=int, metavar="N", help="undisturbed stretches of each contender")
+    add("--only", action="append", metavar="T,B,I,H", help="a size of the sections; may recur")
+    add("--wait", type=float, default=1.0, metavar="S", help="seconds to wait for idle cores (1)")
     add("--threads", type=int, default=THREADS, metavar="N", help=f"of torch and us ({THREADS})")
     add(
         "--json",

@@ -19,29 +19,32 @@ HEAD = """\
 # Sequences
 
 Layers of `carrousel.nn` on whole batches in float32: beside torch's, beside the plain cell, and
-beside loops over time in Python. Sizes are T, B, I, H: steps, sequences of the batch, inputs, units.
+beside loops over time in Python. Sizes are T, B, I, H: steps, sequences of the batch, inputs,
+units.
 """
 TEXTS = {
     "plain": """\
 ## The plain LSTM beside `torch.nn.LSTM`
 
-Same weights, same data, one layer. Training is forward and backward: gradients of all weights and
-of the input. "Times as fast": torch's median time by ours; "least": the same of the least times.
-GFLOP/s count the products of the weights alone (a multiply-add is two operations), three times for
-training; the peak is a float32 `torch.mm` of 2048 x 2048 in the same rounds.
+Same weights, same data, one layer. Training is forward and backward: gradients of all weights
+and of the input. "Times as fast": torch's median time by ours; "least": the same of the least
+times. GFLOP/s count the products of the weights alone (a multiply-add is two operations), three
+times for training; the peak is a float32 `torch.mm` of 2048 x 2048 in the same rounds.
 """,
     "variants": """\
 ## Variants and options
 
 Training, as a multiple of the plain cell's time in the same rounds: ratio of medians, and in
-brackets of least times. The last lines say how many times as long as ours torch's own layer takes.
+brackets of least times. The last lines say how many times as long as ours torch's own layer
+takes.
 """,
     "loops": """\
 ## The same as a loop over time
 
 Training; how many times as long as ours the loop takes. "Written": one step after another as
-people write it, two linear layers, `chunk` and gates, on the same parameters. "Plain path": the loop
-in torch operations that the package itself falls back to; it makes products with all inputs at once.
+people write it, two linear layers, `chunk` and gates, on the same parameters. "Plain path": the
+loop in torch operations that the package itself falls back to; it makes products with all
+inputs at once.
 """,
     "compiled": """\
 ## The written loops under `torch.compile`
@@ -52,8 +55,9 @@ Training, each loop compiled whole in a process of its own; "compiles in" is its
 ## Memory of long sequences
 
 One training call, forward and backward, in a fresh process. "Peak" is the most that the whole
-process ever had resident, Python and torch included; "grown by" is how much of it came with the call,
-its module and data; "planned" is what `memory_plan` says beforehand. 1 MB is a million bytes.
+process ever had resident, Python and torch included; "grown by" is how much of it came with the
+call, its module and data; "planned" is what `memory_plan` says beforehand. 1 MB is a million
+bytes.
 """,
 }
 
@@ -260,7 +264,7 @@ def _about(results: Mapping[str, Section]) -> Iterator[str]:
         "way in float32, or eight units in the last place. What fails is not timed. Compiled "
         "loops are verified in float32."
     )
-    plans = {tuple(section["plan"].values()) for section in results.values()}
+    plans = {tuple(section["plan"].values())[:3] for section in results.values()}
     for repeats, seconds, patience in sorted(plans):
         yield (
             f"Contenders take turns in one process, {repeats} undisturbed stretches each of "

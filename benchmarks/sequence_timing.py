@@ -22,12 +22,19 @@ contender may still be turning, and caches hold its data."""
 
 
 class Plan(NamedTuple):
-    """How much is measured: undisturbed stretches of each contender, the least length of one in
-    seconds, and how many times as many stretches are made at most to get them."""
+    """How much is measured.
+
+    ``repeats`` undisturbed stretches of each contender, each of ``seconds`` at least. To get them
+    up to ``patience`` times as many rounds are made, and no more are begun after ``limit`` seconds
+    for each contender once there were three. Before a round, others are waited for up to ``wait``
+    seconds.
+    """
 
     repeats: int = 9
     seconds: float = 0.02
     patience: int = 3
+    limit: float = 4.0
+    wait: float = 1.0
 
 
 class Stretch(NamedTuple):
@@ -39,15 +46,19 @@ class Stretch(NamedTuple):
 
 def alternate(entries: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str, list[Stretch]]:
     """Time all entries in turn, round by round, until each had its undisturbed stretches."""
+    await_quiet(plan.wait)
     calls = {name: _calls(run, plan.seconds) for name, run in entries.items()}
+    begun = time.perf_counter()
     found: dict[str, list[Stretch]] = {name: [] for name in entries}
     gc.collect()
     gc.disable()
     try:
         for number in range(plan.repeats * plan.patience):
             enough = all(sum(s.calm for s in made) >= plan.repeats for made in found.values())
-            if number >= plan.repeats and enough:
+            late = number >= 3 and time.perf_counter() - begun > plan.limit * len(entries)
+            if late or (number >= plan.repeats and enough):
                 break
+            await_quiet(plan.wait)
             for name, run in entries.items():
                 found[name].append(_stretch(run, *calls[name]))
     finally:
@@ -72,6 +83,26 @@ def _stretch(run: Callable[[], Any], calls: int, warm: bool) -> Stretch:
     processor, waited = time.process_time() - processor, waiting() - waited
     # A process that was halted neither computed nor waited for a core.
     return Stretch(wall / calls, waited <= WAITED * wall and processor >= 0.9 * wall)
+
+
+def await_quiet(seconds: float) -> None:
+    """Return when the cores have had nothing to do for a moment, or after some seconds."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        before = _clock_ticks()
+        time.sleep(0.1)
+        passed = [now - then for now, then in zip(_clock_ticks(), before, strict=True)]
+        if not passed or passed[3] >= 0.95 * sum(passed):
+            return
+
+
+def _clock_ticks() -> list[int]:
+    """What all cores did since the start of the system: user, nice, system, idle, ...; or []."""
+    try:
+        with Path("/proc/stat").open(encoding="ascii") as file:
+            return [int(ticks) for ticks in file.readline().split()[1:]]
+    except (OSError, ValueError):
+        return []
 
 
 def waiting() -> float:

@@ -22,7 +22,7 @@ sequence = import_module("sequence")
 timing = import_module("sequence_timing")
 
 SIZE = cases.Size(5, 3, 4, 6)
-PLAN = timing.Plan(repeats=1, seconds=0.0, patience=1)
+PLAN = timing.Plan(repeats=1, seconds=0.0, patience=1, wait=0.0)
 DOCS = Path(__file__).parents[2] / "docs"
 WRITTEN = [one for one in (cases.PLAIN, *cases.VARIANTS) if one.loop]
 
@@ -124,17 +124,23 @@ def test_disturbed_stretches_do_not_count():
 def test_contenders_take_turns_and_have_patience(monkeypatch):
     order: list[str] = []
     runs = {name: lambda name=name: order.append(name) for name in "ab"}
-    found = timing.alternate(runs, timing.Plan(repeats=2, seconds=0.0, patience=3))
+    plan = timing.Plan(repeats=2, seconds=0.0, patience=3, wait=0.0)
+    monkeypatch.setattr(timing, "_calls", lambda run, seconds: (1, False))
+    found = timing.alternate(runs, plan)
     assert {len(made) for made in found.values()} <= set(range(2, 7))
+    assert order == ["a", "b"] * len(found["a"])
     monkeypatch.setattr(timing, "_stretch", lambda run, *_: timing.Stretch(1.0, bool(run())))
-    found = timing.alternate(runs, timing.Plan(repeats=2, seconds=0.0, patience=3))
+    found = timing.alternate(runs, plan)
     assert {len(made) for made in found.values()} == {6}  # never undisturbed
+    found = timing.alternate(runs, plan._replace(limit=0.0))
+    assert {len(made) for made in found.values()} == {3}  # no time for more
 
 
 def test_command_measures_merges_and_shows(tmp_path, capsys):
     file, text = tmp_path / "found.json", tmp_path / "found.md"
     file.write_text('{"memory": {"rows": [], "machine": {}, "plan": {}}}')
-    assert sequence.main(["--quick", "--sections", "plain,loops", "--json", str(file)]) == 0
+    quick = ["--quick", "--threads", "1", "--sections", "plain,loops"]
+    assert sequence.main([*quick, "--json", str(file)]) == 0
     assert "T, B, I, H" in capsys.readouterr().out
     found = json.loads(file.read_text(encoding="utf-8"))
     assert list(found) == ["memory", "plain", "loops"]
