@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from carrousel.kernels.sequence import is_compiled, open_step
 from carrousel.nn.weights import LayerWeights
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Layers with weights, state and buffers of their own.
 
