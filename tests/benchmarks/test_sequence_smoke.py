@@ -42,7 +42,6 @@ def check(layer: Any, variant: Any) -> Any:
     return reference.check(parity.Contender(layer, SIZE, arguments))
 
 
-@pytest.mark.native
 @pytest.mark.parametrize("variant", cases.VARIANTS, ids=lambda one: one.name)
 def test_variants_pass_the_check(variant):
     if variant.equations:
