@@ -76,8 +76,9 @@ const auto& kernel_named(const std::vector<const Kernels*>& all, const std::stri
 // A number or a text of a call.
 template <class T>
 T setting(nb::dict d, const char* name) {
+  const nb::object given = d[name];  // looked up here: try_cast may not throw
   T found;
-  if (!nb::try_cast<T>(d[name], found, false)) refuse_array(name, "has the wrong type");
+  if (!nb::try_cast<T>(given, found, false)) refuse_array(name, "has the wrong type");
   return found;
 }
 

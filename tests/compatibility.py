@@ -90,11 +90,9 @@ FEATURES = {
     ),
 }
 
-_EMPTY = "refused in words, as torch refuses it; a batch may hold sequences of length zero"
 KNOWN: dict[tuple[str, str], str] = {
     ("export", "packed"): "a packed batch tells its size by values, which no exported graph may "
     "depend on; export a net that takes a padded tensor and its lengths",
-    **{("steps0", mode): _EMPTY for mode in MODES if mode not in FEATURES["steps0"].senseless},
 }
 """Cells of ours that do not work, and why."""
 

@@ -27,6 +27,8 @@ def sequence_forward(dtype: str, description: dict, call: dict) -> None:
 
 sequence_window_bytes: int = 2097152
 
+sequence_window_rows: int = 384
+
 def sequence_backward(dtype: str, description: dict, call: dict) -> None:
     """Its way back."""
 

@@ -138,6 +138,8 @@ class Recurrence:
     gate_sources: bool = False
     layer_norm: bool = False
     kind: CellKind = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
+    """The description as one string, for interfaces that carry nothing richer."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", cell_kind(self.cell))
@@ -160,6 +162,12 @@ class Recurrence:
                 + ", ".join(name for name, kind in CELLS.items() if kind.projects)
                 + ", without gate_sources"
             )
+
+        parts = (
+            *(self.cell, self.units, self.projection, self.block_size, self.g_range, self.h_range),
+            *(int(self.gate_sources), int(self.layer_norm)),
+        )
+        object.__setattr__(self, "key", ";".join(str(part) for part in parts))
 
     @property
     def n_blocks(self) -> int:
@@ -194,23 +202,6 @@ class Recurrence:
     def n_states(self) -> int:
         """``S M``: width of the states beside the hidden state."""
         return len(self.kind.states) * self.units
-
-    @cached_property
-    def key(self) -> str:
-        """The description as one string, for interfaces that carry nothing richer."""
-        return ";".join(
-            str(part)
-            for part in (
-                self.cell,
-                self.units,
-                self.projection,
-                self.block_size,
-                self.g_range,
-                self.h_range,
-                int(self.gate_sources),
-                int(self.layer_norm),
-            )
-        )
 
     @staticmethod
     @lru_cache(maxsize=1024)

@@ -40,7 +40,6 @@ class StepCell(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.recurrence = recurrence
-        _ = recurrence.key  # kept from now on: torch.compile cannot follow how Python 3.11 makes it
         self.input_size = check.check_size("input_size", input_size)
         self.hidden_size = recurrence.units
         self.bias = check.check_flag("bias", bias)

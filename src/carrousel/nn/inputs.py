@@ -93,8 +93,6 @@ def read_call(
         x = _padded_input(who, module, input, weight)
         batched = input.dim() == 3
     T, B = x.shape[0], x.shape[1]
-    if T == 0:
-        raise InputError(f"{who}: input has no steps, expected at least 1")
     if lengths is not None:
         if not batched:
             raise InputError(

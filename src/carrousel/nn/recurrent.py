@@ -83,7 +83,6 @@ class Recurrent(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.recurrence = recurrence
-        _ = recurrence.key  # kept from now on: torch.compile cannot follow how Python 3.11 makes it
         self.input_size = check.check_size("input_size", frame.input_size)
         self.hidden_size = recurrence.units
         self.num_layers = check.check_size("num_layers", frame.num_layers)
