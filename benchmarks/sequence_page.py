@@ -261,8 +261,9 @@ def _about(results: Mapping[str, Section]) -> Iterator[str]:
         "Verified first: output and gradients of all weights and of the input, in float64 within "
         "1e-10 of the largest number of each tensor, of torch's layer or of the plain path (with "
         "the same random masks); in float32 at most four times as far from float64 as the naive "
-        "way in float32, or eight units in the last place. What fails is not timed. Compiled "
-        "loops are verified in float32."
+        "way in float32, or eight units in the last place, or for gradients of parameters, sums of "
+        "T B terms, the root of T B roundings. What fails is not timed. Compiled loops are "
+        "verified in float32 alone."
     )
     plans = {tuple(section["plan"].values())[:3] for section in results.values()}
     for repeats, seconds, patience in sorted(plans):

@@ -149,7 +149,7 @@ def _check(variant: Variant, size: Size) -> Row:
 
 
 def _worst(found: Any) -> Parity:
-    return max(found, key=lambda parity: (not parity.holds, parity.error32))
+    return max(found, key=lambda parity: (not parity.holds, parity.excess))
 
 
 def _times(entries: Entries, plan: Plan) -> dict[str, dict[str, float]]:
