@@ -85,12 +85,21 @@ def measure(
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     """What a row is about, in the order in which rows are shown."""
     from sequence_alone import TRAINED
-    from sequence_cases import COMPILED_SIZE, FAR, GRID, LOOP_SIZES, PLAIN, QUICK_SIZE, VARIANTS
+    from sequence_cases import (
+        COMPILED_SIZE,
+        FAR,
+        GRID,
+        LOOP_SIZES,
+        PLAIN,
+        QUICK_SIZE,
+        VARIANTS,
+        Size,
+    )
 
     sizes = [*GRID, *LOOP_SIZES, COMPILED_SIZE, FAR, QUICK_SIZE]
     names = [PLAIN.name, *(one.name for one in VARIANTS), *TRAINED]
     name = row.get("variant", row.get("contender", PLAIN.name))
-    size = tuple(row["size"])
+    size = Size(*row["size"])
     return (sizes.index(size) if size in sizes else len(sizes), names.index(name), size)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sequence_cases import Size
+from sequence_cases import COMPILED_SIZE, GRID, LOOP_SIZES, PLAIN, VARIANT_SIZES, VARIANTS, Size
 from tables import ratio as times
 
 VARIANT_AT_MOST = 1.3
@@ -68,6 +68,27 @@ def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             if check in row and not row[check]["holds"]
         ],
     )
+
+
+def absent(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One line for every section and size of which rows are not among the results."""
+    every = [one.name for one in VARIANTS]
+    looped = [PLAIN.name, *(one.name for one in VARIANTS if not one.apart)]
+    written = [one.name for one in (PLAIN, *VARIANTS) if one.loop]
+    expected = {
+        "plain": {size: [PLAIN.name] for size in GRID},
+        "variants": dict.fromkeys(VARIANT_SIZES, every),
+        "loops": dict.fromkeys(LOOP_SIZES, looped),
+        "compiled": {COMPILED_SIZE: written},
+    }
+    for section, sizes in expected.items():
+        rows = results.get(section, {"rows": []})["rows"]
+        have = {(Size(*row["size"]), row.get("variant", PLAIN.name)) for row in rows}
+        for size, names in sizes.items():
+            lacking = [name for name in names if (size, name) not in have]
+            if lacking:
+                what = "all" if len(lacking) == len(names) else "; ".join(lacking)
+                yield f"{section} at {size}" + (f": {what}" if section != "plain" else "")
 
 
 def _aim(words: str, found: list[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sequence_cases import Size
-from sequence_missed import missed
+from sequence_missed import absent, missed
 from tables import number
 from tables import ratio as times
 
@@ -22,6 +22,9 @@ Layers of `carrousel.nn` on whole batches in float32: beside torch's, beside the
 beside loops over time in Python. Sizes are T, B, I, H: steps, sequences of the batch, inputs,
 units.
 """
+ABSENT = """\
+No figure is shown for these: they were not run, or too few of their stretches were undisturbed.
+They may miss aims that the rows above reach."""
 TEXTS = {
     "plain": """\
 ## The plain LSTM beside `torch.nn.LSTM`
@@ -70,6 +73,8 @@ def markdown(results: Mapping[str, Section]) -> str:
             parts += [text, "\n".join(SHOWN[name](results[name])) + "\n"]
     short = [f"- {line}" for line in missed(results)]
     parts.append("## Not reached\n\n" + "\n".join(short or ["Everything aimed at was reached."]))
+    if lacking := [f"- {line}" for line in absent(results)]:
+        parts.append(f"\n## Not measured yet\n\n{ABSENT}\n\n" + "\n".join(lacking))
     parts.append("\n## How it was measured\n\n" + "\n".join(f"- {x}" for x in _about(results)))
     return "\n".join(parts) + "\n"
 
