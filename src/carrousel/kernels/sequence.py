@@ -14,6 +14,9 @@ from carrousel.shapes import SettingError
 WINDOW_BYTES: int = _native.sequence_window_bytes
 """Net inputs of the steps walked at a time: few enough for the caches of two cores."""
 
+WINDOW_ROWS: int = _native.sequence_window_rows
+"""Steps times sequences of such a stretch, at least."""
+
 Stepper = _native.StepFloat | _native.StepDouble
 
 _DTYPES = ("float32", "float64")

@@ -7,31 +7,45 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carrousel.kernels.autograd_native import WINDOW_BYTES
-from carrousel.kernels.sequence import extra_width, gates_width, has_own_errors
+import torch
+
+from carrousel.contracts import CELLS
+from carrousel.kernels.sequence import (
+    WINDOW_BYTES,
+    WINDOW_ROWS,
+    extra_width,
+    gates_width,
+    has_own_errors,
+)
 from carrousel.nn.layered import Layered
 from carrousel.shapes import check_int
 
 MIB = 2**20
+_PRODUCT_BYTES = 2**17  # of a thread that adds up gradients of weights: sources side by side
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes that a call of ``T`` steps and ``B`` sequences needs.
+    """Bytes that a call of ``T`` steps and ``B`` sequences needs on a CPU.
 
     Attributes:
         recompute: steps of a segment whose tape is computed anew on the way back; 0: none.
         parameters, gradients: the weights, and what the way back adds to.
         input, output: of the whole module.
-        tape: what forward keeps for the way back, the outputs of every layer included.
+        tape: what forward keeps for the way back, the outputs of every layer included; with
+            ``recompute``, outputs and the states at the ends of segments.
         handed: copies of outputs on their way from layer to layer.
         states: first and last states.
-        scratch: the most that one layer's way back needs besides.
-        peak_training, peak_inference: the most that exists at one time.
+        scratch: errors of what comes out of and goes into one layer on the way back.
+        kernel: what the compiled kernel holds by itself while it runs one layer, in the way that
+            needs more: packed weights, a window of net inputs or errors, a segment made anew.
+        kernel_inference: the same where there is no way back.
+        peak_training, peak_inference: the most that exists at one time; what a loss makes of the
+            output comes on top of it.
         fits: whether training stays within the budget that was asked for.
 
-    >>> print(MemoryPlan(100, 8, 0, 4096, 4096, 1 << 20, 1 << 20, 6 << 20, 0, 0, 0, 7 << 20,
-    ...                  3 << 20, True))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(MemoryPlan(100, 8, 0, 4096, 4096, 1 << 20, 1 << 20, 6 << 20, 0, 0, 0, 2 << 20,
+    ...                  1 << 20, 9 << 20, 4 << 20, True))  # doctest: +NORMALIZE_WHITESPACE
     memory of 100 steps of 8 sequences  MiB
     parameters                         0.00
     gradients                          0.00
@@ -41,8 +55,10 @@ class MemoryPlan:
     handed                             0.00
     states                             0.00
     scratch                            0.00
-    peak_training                      7.00
-    peak_inference                     3.00
+    kernel                             2.00
+    kernel_inference                   1.00
+    peak_training                      9.00
+    peak_inference                     4.00
     """
 
     T: int
@@ -56,6 +72,8 @@ class MemoryPlan:
     handed: int
     states: int
     scratch: int
+    kernel: int
+    kernel_inference: int
     peak_training: int
     peak_inference: int
     fits: bool
@@ -124,14 +142,13 @@ def _plan(
     states = 2 * every * (K + S) * step
     tape = _tape(module, T, B, ragged, segment)
     scratch = _scratch(module, T, B, ragged)
-    training = 2 * parameters + given + tape + handed + joined + states + scratch
-    window = min(T, _window(module, B)) * N * step
+    kernel, alone = _kernel(module, T, B, ragged, segment)
+    training = 2 * parameters + given + tape + handed + joined + states + scratch + kernel
     outs = T * K * directions * step
-    walking = outs + max(window, joined)
-    if recurrence.layer_norm:
+    walking = outs + joined
+    if _torch_normalises(module):
         walking = T * N * step + max(T * N * step, outs)
     between = wide if module.num_layers > 1 else 0
-    passing = between + walking
     return MemoryPlan(
         T=T,
         B=B,
@@ -144,26 +161,39 @@ def _plan(
         handed=handed,
         states=states,
         scratch=scratch,
+        kernel=kernel,
+        kernel_inference=alone,
         peak_training=training,
-        peak_inference=parameters + given + states + passing,
+        peak_inference=parameters + given + states + between + walking + alone,
         fits=budget is None or training <= budget,
     )
 
 
+def _torch_normalises(module: Layered) -> bool:
+    """Whether net inputs are made and normalised by torch, for all steps at once."""
+    return module.recurrence.layer_norm and module.recurrence.cell not in CELLS
+
+
+def _kept_width(module: Layered, ragged: bool) -> int:
+    """Numbers that one step of one sequence leaves for the way back, besides its output."""
+    recurrence = module.recurrence
+    sources = bool(ragged or module.recurrent_dropout)
+    norms = recurrence.layer_norm and not _torch_normalises(module)
+    return gates_width(recurrence) + recurrence.n_states + extra_width(recurrence, sources, norms)
+
+
 def _tape(module: Layered, T: int, B: int, ragged: bool, segment: int) -> int:
-    """Bytes that forward keeps for the way back, or that a segment keeps when made anew."""
+    """Bytes that forward keeps for the way back."""
     recurrence = module.recurrence
     step = module.all_weights[0][0].element_size() * B
     every = module.num_layers * module.num_directions
     K, S = recurrence.n_sources, recurrence.n_states
-    sources = bool(ragged or module.recurrent_dropout)
-    kept = gates_width(recurrence) + S + extra_width(recurrence, sources, recurrence.layer_norm)
-    if segment:  # only the segment being made anew has a tape, and every segment its first state
-        tape = (kept * min(segment, T) + math.ceil(T / segment) * (K + S) * every) * step
+    if segment:  # the state before each of them
+        tape = math.ceil(T / segment) * (K + S) * step * every
     else:
-        tape = kept * T * step * every
+        tape = _kept_width(module, ragged) * T * step * every
     tape += K * T * step * every  # the outputs
-    if recurrence.layer_norm:  # net inputs before and after, with a mean and a scale a step
+    if _torch_normalises(module):  # net inputs before and after, with a mean and a scale a step
         tape += 2 * (recurrence.n_net_inputs + 1) * T * step * every
     zone_h, zone_s = module.zoneout
     tape += T * B * every * (K * (zone_h > 0) + S * (zone_s > 0))  # masks, a byte each
@@ -171,20 +201,53 @@ def _tape(module: Layered, T: int, B: int, ragged: bool, segment: int) -> int:
 
 
 def _scratch(module: Layered, T: int, B: int, ragged: bool) -> int:
-    """Bytes that the way back through one layer needs: errors of what comes out and goes in."""
+    """Bytes of errors of what comes out and goes in, on the way back through one layer."""
     recurrence, directions = module.recurrence, module.num_directions
     step = module.all_weights[0][0].element_size() * B
     N, K = recurrence.n_net_inputs, recurrence.n_sources
-    own = 1 + has_own_errors(recurrence)
-    window = min(T, _window(module, B)) * (own * N + K * (recurrence.projection > 0))
     below = directions * recurrence.n_outputs if module.num_layers > 1 else 0
-    errors = T * (directions * K + (directions - 1) * K + below)  # one direction at a time
-    errors += T * (N * recurrence.layer_norm + recurrence.n_outputs * recurrence.gate_sources)
-    errors += T * max(module.input_size, below) * (ragged + module.batch_first)  # copies
-    return (window + errors) * step
+    errors = directions * K + (directions - 1) * K + below  # one direction at a time
+    errors += N * _torch_normalises(module) + recurrence.n_outputs * recurrence.gate_sources
+    errors += max(module.input_size, below) * (ragged + module.batch_first)  # copies
+    return T * errors * step
+
+
+def _kernel(module: Layered, T: int, B: int, ragged: bool, segment: int) -> tuple[int, int]:
+    """Bytes of the kernel's own memory: training, in the way that needs more, and inference.
+
+    Follows ``run_forward`` and ``run_backward`` of ``native/sequence_run.cc``. What a batch needs
+    for one step at a time is the most it may be: threads that share the rows of a batch may do
+    with less.
+    """
+    recurrence, threads = module.recurrence, torch.get_num_threads()
+    size = module.all_weights[0][0].element_size()
+    N, K, S, M = (
+        recurrence.n_net_inputs,
+        recurrence.n_sources,
+        recurrence.n_states,
+        recurrence.units,
+    )
+    described, projects = recurrence.cell not in CELLS, not _torch_normalises(module)
+    projection = recurrence.projection > 0
+    above = module.num_directions * recurrence.n_outputs if module.num_layers > 1 else 0
+    wide = max(module.input_size, above)
+    rows = B * min(T, _window(module, B))
+
+    walk = N * (K + wide * projects + 1) + K * M * projection  # packed weights
+    walk += B * (N + 3 * max(K, M) + 3 * S)  # a step of the batch: sums, sources, states
+    nets = rows * N * projects
+    alone = walk + nets
+    there = walk + nets * (segment > 0 or described)
+
+    back = walk + nets + rows * (N * has_own_errors(recurrence) + K * projection)
+    back += rows * (wide * ragged + K * (module.recurrent_dropout > 0))  # copies without padding
+    if segment:
+        back += walk + nets * described + B * min(segment, T) * _kept_width(module, ragged)
+    return max(there, back + threads * _PRODUCT_BYTES // size) * size, alone * size
 
 
 def _window(module: Layered, B: int) -> int:
     """Steps whose net inputs the kernels hold at one time."""
     size = module.all_weights[0][0].element_size()
-    return max(1, WINDOW_BYTES // (B * module.recurrence.n_net_inputs * size))
+    rows = max(WINDOW_ROWS, WINDOW_BYTES // (module.recurrence.n_net_inputs * size))
+    return max(1, rows // B)
