@@ -52,9 +52,7 @@ void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index
   const auto given = [&](int v) {
     return static_cast<int>(std::min<Index>(lanes, columns - v * lanes));
   };
-  Vec<Real> sums[rows][vectors];
-  for (int r = 0; r < rows; ++r)
-    for (int v = 0; v < vectors; ++v) sums[r][v] = load(into + r * stride + v * lanes, given(v));
+  Vec<Real> sums[rows][vectors] = {};  // a stretch by itself: one long chain would round more
   for (Index k = 0; k < depth; ++k) {
     Vec<Real> w[vectors];
     for (int v = 0; v < vectors; ++v) w[v] = load(b + k * b_stride + v * lanes);
@@ -64,7 +62,7 @@ void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index
     }
   }
   for (int r = 0; r < rows; ++r)
-    for (int v = 0; v < vectors; ++v) store(into + r * stride + v * lanes, sums[r][v], given(v));
+    for (int v = 0; v < vectors; ++v) add(into + r * stride + v * lanes, sums[r][v], given(v));
 }
 
 template <class Real, int vectors>
@@ -116,11 +114,14 @@ void add_rows(const Products<Real>& p, int threads) {
   if (p.rows * p.outputs < kFew) threads = 1;
   parallel(threads, [&](int i) {
     const Slice mine(p.outputs, kLanes<Real>, i, threads);
-    for (Index row = 0; row < p.rows; ++row) {
-      const Real* const from = p.errors + row * p.errors_stride + mine.from;
-      units<Real>(mine.to - mine.from,
-                  [&](Index u, int n) { add(p.into + mine.from + u, load(from + u, n), n); });
-    }
+    constexpr Index stretch = 64;  // sums of stretches round less than one long chain
+    for (Index row = 0; row < p.rows; row += stretch)
+      units<Real>(mine.from, mine.to, [&](Index u, int n) {
+        Vec<Real> sum{};
+        for (Index k = row; k < std::min(p.rows, row + stretch); ++k)
+          sum += load(p.errors + k * p.errors_stride + u, n);
+        add(p.into + u, sum, n);
+      });
   });
 }
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from carrousel.contracts import Recurrence
 from carrousel.kernels import sequence as native
 from carrousel.kernels.autograd_layer import LayerInputs
-from carrousel.kernels.sequence import WINDOW_BYTES as WINDOW_BYTES
 from carrousel.kernels.sequence import extra_width, gates_width
 
 BY_SAMPLE = ("w_ih", "w_hh", "bias", "w_hr")

@@ -153,7 +153,7 @@ def _run(kernel: Any, recurrence: Recurrence, dtype: str, call: Mapping[str, Any
     sources = call.get("flags") is not None or call.get("drop") is not None
     sizes = {"steps": steps, "batch": batch, "inputs": inputs, "sources": sources}
     try:
-        kernel(dtype, _description(recurrence, dtype), _ABSENT | _SETTINGS | sizes | call)
+        kernel(dtype, _description(recurrence, dtype), {**_ABSENT, **_SETTINGS, **sizes, **call})
     except ValueError as error:
         raise SettingError(f"sequence kernel: {error}") from error
 
