@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from carrousel.contracts import Network
+from carrousel.contracts import SQUASHES, Network
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError
 from cases import Case
@@ -90,9 +90,8 @@ class JaxCell:
 
 def _check(case: Case) -> None:
     cell, training = case.network.cell, case.training
-    usual = (cell.g, cell.h, cell.output_gate) == ("[-2,2]", "[-1,1]", True)
-    if not usual or case.network.wiring != "full":
-        raise SettingError(f"{case.name}: only cells with g in [-2,2], h in [-1,1], full wiring")
+    if not cell.output_gate or cell.forget_gate or case.network.wiring != "full":
+        raise SettingError(f"{case.name}: only output gates, no forget gates, and full wiring")
     if training.update == "epoch" or training.cells_added_after or training.initial_activation:
         raise SettingError(f"{case.name}: only nets that start whole, at rest, and learn online")
 
@@ -107,6 +106,8 @@ def _shape(case: Case, form: Form) -> Shape:
         each_step=case.training.update == "step",
         biased=tuple(unit in network.biased_units for unit in range(network.cell.n_units)),
         one_hot=network.n_inputs if form.one_hot else 0,
+        g=SQUASHES[network.cell.g],
+        h=SQUASHES[network.cell.h],
     )
 
 

@@ -28,6 +28,10 @@ class Net(NamedTuple):
     output_bias: jax.Array | None  # [O]
 
 
+Range = tuple[float, float] | None
+"""Scale and shift of a squashing function, constants of the program; ``None``: the identity."""
+
+
 class Shape(NamedTuple):
     """Everything that a compiled program is made for."""
 
@@ -38,6 +42,8 @@ class Shape(NamedTuple):
     each_step: bool  # weights change at each target, not at the end of a sequence
     biased: tuple[bool, ...]  # for each hidden unit
     one_hot: int  # alphabet of symbols that are to become vectors; 0: take inputs as they are
+    g: Range
+    h: Range
 
 
 class Now(NamedTuple):
@@ -89,14 +95,29 @@ def _sum_blocks(shape: Shape, rows: jax.Array) -> jax.Array:
     return rows.reshape(shape.blocks, shape.block_size, *rows.shape[1:]).sum(1)
 
 
+def _stretched(f: jax.Array, scale_shift: tuple[float, float]) -> jax.Array:
+    """The logistic values ``f`` in another range."""
+    scale, shift = scale_shift
+    return scale * f + shift
+
+
+def _slope(y: jax.Array, scale_shift: Range) -> jax.Array | float:
+    """Derivative of a squashing function where its value is ``y``."""
+    if scale_shift is None:
+        return 1.0
+    scale, low = scale_shift
+    return (y - low) * (low + scale - y) / scale
+
+
 def _advance(shape: Shape, net: Net, y: jax.Array, s: jax.Array, projected: jax.Array) -> Now:
     """Equations (7) to (9)."""
     blocks = shape.blocks
-    f = jax.nn.sigmoid(projected + net.recurrent @ y)
+    into = projected + net.recurrent @ y
+    f = jax.nn.sigmoid(into)
     y_in, y_out = f[:blocks], f[-blocks:]
-    g = 4 * f[blocks:-blocks] - 2
+    g = into[blocks:-blocks] if shape.g is None else _stretched(f[blocks:-blocks], shape.g)
     s = s + _each_cell(shape, y_in) * g
-    h = 2 * jax.nn.sigmoid(s) - 1
+    h = s if shape.h is None else _stretched(jax.nn.sigmoid(s), shape.h)
     y_cell = _each_cell(shape, y_out) * h
     return Now(jnp.concatenate([y_in, y_cell, y_out]), s, y_in, y_out, g, h, y_cell)
 
@@ -118,7 +139,7 @@ def _trace(
 ) -> Traces:
     """Equations (25) and (27); ``live`` is 0 behind the end of a sequence."""
     into_gate = now.g * _each_cell(shape, now.y_in * (1 - now.y_in))
-    into_cell = _each_cell(shape, now.y_in) * (2 - now.g) * (2 + now.g) / 4
+    into_cell = _each_cell(shape, now.y_in) * _slope(now.g, shape.g)
     factors = live * jnp.concatenate([into_gate, into_cell])
     return Traces(
         _add_outer(traces.inputs, factors, x),
@@ -150,7 +171,7 @@ def _step_down(
     k = _outputs(net, now.y_cell)
     e_k = shape.rate * error * (k * (1 - k) if shape.output_derivative else 1)
     back = e_k @ net.outputs
-    e_s = _each_cell(shape, now.y_out) * (1 - now.h) * (1 + now.h) / 2 * back
+    e_s = _each_cell(shape, now.y_out) * _slope(now.h, shape.h) * back
     e_out = now.y_out * (1 - now.y_out) * _sum_blocks(shape, now.h * back)
     into_gates, into_cells = slice(0, len(e_s)), slice(len(e_s), None)
     first, cells = shape.blocks, slice(shape.blocks, -shape.blocks)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from carrousel.contracts import SQUASHES
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, SettingError
 from cases import Case
@@ -43,12 +44,13 @@ class TorchCell:
 
     def __init__(self, case: Case, lanes: int, sequences: int) -> None:
         cell, training = case.network.cell, case.training
-        if (cell.g, cell.h, cell.output_gate) != ("[-2,2]", "[-1,1]", True):
-            raise SettingError(f"{case.name}: only cells with g in [-2,2] and h in [-1,1]")
+        if not cell.output_gate or cell.forget_gate:
+            raise SettingError(f"{case.name}: only cells with output gates, without forget gates")
         if case.network.wiring != "full" or training.update == "epoch":
             raise SettingError(f"{case.name}: only full wiring and online weight changes")
         self.case, self.n_lanes, self.sequences = case, lanes, sequences
         self.detail = f"autograd, {lanes} net{'s' if lanes > 1 else ''}"
+        self._g, self._h = SQUASHES[cell.g], SQUASHES[cell.h]
         self._start: dict[str, torch.Tensor] = {}
         self._drift: dict[str, torch.Tensor] = {}
         self._sum_sq: list[torch.Tensor] = []
@@ -157,11 +159,13 @@ class TorchCell:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Equations (7) to (9); returns ``y [B, 1, H]`` for the next step, ``s``, ``y_cell``."""
         blocks = self.case.network.cell.blocks
-        f = torch.baddbmm(into, y, w["hidden_recurrent"].transpose(1, 2)).sigmoid()[:, 0]
+        net = torch.baddbmm(into, y, w["hidden_recurrent"].transpose(1, 2))
+        f = net.sigmoid()[:, 0]
         y_in, y_out = f[:, :blocks, None], f[:, -blocks:, None]
-        g = (4 * f[:, blocks:-blocks] - 2).view(s.shape)
-        s = s + y_in * g
-        y_cell = (y_out * (2 * s.sigmoid() - 1)).flatten(1)
+        cells = net[:, 0] if self._g is None else _stretched(f, self._g)
+        s = s + y_in * cells[:, blocks:-blocks].view(s.shape)
+        h = s if self._h is None else _stretched(s.sigmoid(), self._h)
+        y_cell = (y_out * h).flatten(1)
         with torch.no_grad():  # the truncation
             y = torch.cat([f[:, :blocks], y_cell, f[:, -blocks:]], 1).unsqueeze(1)
         return y, s, y_cell
@@ -185,3 +189,10 @@ class TorchCell:
         grads = torch.autograd.grad(loss, list(start.values()), retain_graph=retain)
         for name, grad in zip(start, grads, strict=True):
             self._drift[name] = self._drift[name] - self.case.training.rate * grad
+
+
+def _stretched(f: torch.Tensor, scale_shift: tuple[float, float]) -> torch.Tensor:
+    """The logistic values ``f`` in another range; (1, 0) costs nothing."""
+    scale, shift = scale_shift
+    f = f if scale == 1.0 else scale * f
+    return f + shift if shift else f

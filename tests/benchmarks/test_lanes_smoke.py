@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from carrousel.contracts import Cell, Network, Training
 from carrousel.kernels import instruction_sets
 from carrousel.sequences import Sequences
+from carrousel.shapes import SettingError
 
 arithmetic = import_module("arithmetic")
 cases = import_module("cases")
@@ -37,8 +39,18 @@ def case_of(name: str, **training: Any) -> Any:
     return replace(case, training=replace(case.training, **training))
 
 
+def squashed(name: str, g: str, h: str) -> Any:
+    """A case whose cells squash to other ranges than the paper's."""
+    case = cases.find_case(name)
+    cell = replace(case.network.cell, g=g, h=h)
+    case = replace(case, network=replace(case.network, cell=cell))
+    return pytest.param(case, id=f"{name}, g {g}, h {h}")
+
+
 CASES = [pytest.param(case_of(name), id=name) for name in NAMES] + [
-    pytest.param(case_of("1-5", update="sequence", output_derivative=False), id="1-5 without f'")
+    pytest.param(case_of("1-5", update="sequence", output_derivative=False), id="1-5 without f'"),
+    squashed("2c-1", "[0,1]", "identity"),
+    squashed("4-1", "identity", "[-4,4]"),
 ]
 
 
@@ -77,6 +89,22 @@ def test_the_usual_choice_learns():
     sum_sq = contender.outcome().sum_sq
     assert sum_sq.shape == (1, 4)
     assert np.all(sum_sq > 0)
+
+
+@pytest.mark.parametrize("what", [{"output_gate": False}, {"forget_gate": True}])
+@pytest.mark.parametrize("package", ["jax", "torch"])
+def test_other_gates_are_refused(package, what):
+    pytest.importorskip(package)
+    case = cases.find_case("4-1")
+    other = replace(case.network, cell=replace(case.network.cell, **what))
+    case = replace(case, network=other)
+    if package == "torch":
+        make = partial(import_module("contenders.torch_cell").TorchCell, sequences=2)
+    else:
+        form = import_module("contenders.jax_tuning").Form("grad", one_hot=False)
+        make = partial(import_module("contenders.jax_cell").JaxCell, form=form, sequences=2)
+    with pytest.raises(SettingError, match=r"4-1: only .*output gates"):
+        make(case, lanes=1)
 
 
 @pytest.mark.parametrize("wrong", [1.001, np.nan])
