@@ -188,10 +188,9 @@ def test_weights_are_copies():
     weights = weights_of(cases, "float64")
     native = open_native(R, weights, "float64", batch=B)
     first = run_all(native, cases[0].arrays["x"])
-    for array in weights[0].values():
-        if array is not None:
-            array[...] = np.nan
-    del weights, array
+    for name in [name for name, array in weights[0].items() if array is not None]:
+        weights[0][name][...] = np.nan
+    del weights
     gc.collect()
     native.reset()
     np.testing.assert_array_equal(run_all(native, cases[0].arrays["x"]), first)

@@ -151,7 +151,7 @@ def _empty_gradients(inputs: LayerInputs, needs: int, samples: int) -> Gradients
     for bit, name in enumerate(Gradients._fields):
         value = getattr(inputs, name)
         wanted = value is not None and value.numel() and needs >> bit & 1
-        if name in ("h0", "s0") or not wanted:
+        if value is None or name in ("h0", "s0") or not wanted:
             made[name] = inputs.x.new_empty(0)
         elif name == "x":
             made[name] = torch.empty_like(value)

@@ -225,8 +225,8 @@ class _ForwardFunction(torch.autograd.Function):
     backward = staticmethod(_first)
 
     @staticmethod
-    def vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
-        return forward_by_samples(run_forward, info.batch_size, dims, arguments)
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return forward_by_samples(run_forward, info.batch_size, in_dims, args)
 
 
 class _Plainly(torch.autograd.Function):
@@ -250,17 +250,19 @@ class _BackwardFunction(torch.autograd.Function):
     backward = staticmethod(_second)
 
     @staticmethod
-    def vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
-        return backward_by_samples(run_backward, info.batch_size, dims, arguments)
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return backward_by_samples(run_backward, info.batch_size, in_dims, args)
 
 
-@torch.library.register_vmap("carrousel::sequence_forward")
 def _forward_vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
     op = torch.ops.carrousel.sequence_forward
     return forward_by_samples(op, info.batch_size, dims, arguments)
 
 
-@torch.library.register_vmap("carrousel::sequence_backward")
 def _backward_vmap(info: Any, dims: tuple[int | None, ...], *arguments: Any) -> Any:
     op = torch.ops.carrousel.sequence_backward
     return backward_by_samples(op, info.batch_size, dims, arguments)
+
+
+torch.library.register_vmap("carrousel::sequence_forward", _forward_vmap)
+torch.library.register_vmap("carrousel::sequence_backward", _backward_vmap)

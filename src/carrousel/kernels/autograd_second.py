@@ -101,12 +101,12 @@ def _of_one(
         return tuple(outs[place] for place in came)
 
     def pull(*arguments: Tensor) -> tuple[Tensor, ...]:
-        _, back = torch.func.vjp(layer, *arguments[: len(given)])
+        _, back = torch.func.vjp(layer, *arguments[: len(given)])[:2]
         found = dict(zip(given, back(arguments[len(given) :]), strict=True))
         return tuple(found[place] for place in wanted)
 
     variables = [v for v in (*values, *errors) if v is not None]
-    out, back = torch.func.vjp(pull, *variables)
+    out, back = torch.func.vjp(pull, *variables)[:2]
     cotangents = (
         torch.zeros_like(o) if d is None or d.shape != o.shape else d
         for o, d in zip(out, (dd[place] for place in wanted), strict=True)
