@@ -107,8 +107,13 @@ def test_correlation_slopes_are_finite_differences(
 
     slopes = correlation_slopes(weights, batch, hidden, errors, f, normalised)[1]
     expected = differences(lambda weights: merits(weights).sum(), weights)
-    # A correlation that crosses zero within a difference has no slope there: a kink of |.|
-    crosses = merits(weights) < 1e-3
+    # A correlation that crosses zero within a difference has no slope there: a kink of |.|.
+    # Each output's counts by itself: the sum of the others may hide that one is near its kink.
+    one_by_one = [
+        correlation_slopes(weights, batch, hidden, error[None], f, normalised=False)[0]
+        for error in errors
+    ]
+    crosses = np.min(one_by_one, axis=0) < 1e-3
     np.testing.assert_allclose(slopes[~crosses], expected[~crosses], atol=1e-7)
 
 
