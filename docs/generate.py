@@ -7,8 +7,9 @@ real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows
 by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/gradients.py`` and
 ``benchmarks/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
-``tests/compatibility.py`` saw. From them come ``docs/results.md``, ``docs/rivals.md``,
-``docs/compatibility.md``, all of ``docs/reproduction`` and the three tables of ``README.md``.
+``tests/compatibility.py`` saw; ``docs/step.json`` what ``benchmarks/step.py`` timed. From them come
+``docs/results.md``, ``docs/rivals.md``, ``docs/compatibility.md``, ``docs/step.md``, all of
+``docs/reproduction`` and the three tables of ``README.md``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 from compatibility_page import compatibility_page
 from reproduction_page import reproduction_pages, verdict_of
 from rivals_page import figures, rivals_in_short, rivals_page, table
+from step_page import step_page
 
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
@@ -39,6 +41,7 @@ RUNS, SPEED = ROOT / "docs" / "runs", ROOT / "docs" / "speed.json"
 GRADIENTS = ROOT / "docs" / "gradients.json"
 MEMORY = ROOT / "docs" / "far.json"
 COMPATIBILITY = ROOT / "docs" / "compatibility.json"
+STEP = ROOT / "docs" / "step.json"
 REPRODUCTION = ROOT / "docs" / "reproduction"
 """A folder whose files are all generated."""
 
@@ -137,6 +140,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         ROOT / "docs" / "compatibility.md": compatibility_page(
             json.loads(COMPATIBILITY.read_text("utf-8"))
         ),
+        ROOT / "docs" / "step.md": step_page(json.loads(STEP.read_text("utf-8"))),
     }
     if measured:
         text = replaced(text, "speed", speed_table(measured))
