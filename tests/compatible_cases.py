@@ -76,7 +76,7 @@ class Case:
 
     def lengths(self, T: int, B: int) -> list[int]:
         """From ``T`` downwards; the first sequence is always as long as the batch."""
-        return [max(1, T >> b) for b in range(B)]
+        return [min(T, max(1, T >> b)) for b in range(B)]
 
     def leaf(
         self, seed: int = 1, T: int = STEPS, B: int = BATCH, dtype: torch.dtype = f64
