@@ -135,7 +135,9 @@ def squash(net: np.ndarray, f: str) -> np.ndarray:
     """
     if f == "tanh":
         return np.tanh(net, out=net)
-    np.exp(np.negative(net, out=net), out=net)
+    # multiply and not negative: NumPy 2.3.5 reads the wrong places where a column whose
+    # stride is 64 bytes is negated in place
+    np.exp(np.multiply(net, -1.0, out=net), out=net)
     net += 1.0
     return np.reciprocal(net, out=net)
 

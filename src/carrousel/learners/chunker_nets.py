@@ -358,7 +358,9 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _logistic(net: np.ndarray) -> None:
-    np.negative(net, out=net)
+    # multiply and not negative: NumPy 2.3.5 reads the wrong places where a column whose
+    # stride is 64 bytes is negated in place
+    np.multiply(net, -1.0, out=net)
     np.exp(net, out=net)
     net += 1.0
     np.reciprocal(net, out=net)
