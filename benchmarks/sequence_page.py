@@ -190,7 +190,7 @@ def _compiled(section: Section) -> Iterator[str]:
         if "ours" in row:
             cell += [number(row[who]["median"]) for who in ("ours", "compiled")]
             cell.append(f"**{times(row['ratio'])}**")
-        cells.append([*cell, *["-"] * (len(heads) - len(cell))])
+        cells.append(cell)
     yield from table(heads, cells, text_columns=2)
     yield from _skipped(section["rows"])
 
@@ -220,7 +220,7 @@ SHOWN: Mapping[str, Callable[[Section], Iterator[str]]] = {
 
 def table(heads: list[str], rows: Iterable[list[str]], text_columns: int = 1) -> Iterator[str]:
     """Lines of a Markdown table whose columns stand below each other as text too."""
-    rows = [heads, *rows]
+    rows = [[*row, *["-"] * (len(heads) - len(row))] for row in (heads, *rows)]
     wide = [max(3, *(len(row[n]) for row in rows)) for n in range(len(heads))]
     for place, row in enumerate(rows):
         cells = (
