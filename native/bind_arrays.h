@@ -1,13 +1,10 @@
-// Arrays that come from Python, checked before a pointer is used; memory of our own; and what one
+// Arrays that come from Python, checked before a pointer is used; and what one
 // direction of a layer is told to be. For the sequence kernels and the single step.
 #pragma once
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -48,19 +45,6 @@ class Arrays {
   std::vector<Span> spans_;
   std::vector<nb::ndarray<>> held_;
 };
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-using Block = std::unique_ptr<void, Free>;
-
-template <class Real>
-Real* allocate(Block& block, std::size_t numbers) {
-  const std::size_t bytes = (numbers * sizeof(Real) + 127) / 64 * 64;
-  block.reset(std::aligned_alloc(64, bytes));
-  if (!block) throw std::bad_alloc();
-  return static_cast<Real*>(block.get());
-}
 
 // The kernel of one precision and instruction set; no name: the best there is.
 template <class Real, class Kernels>

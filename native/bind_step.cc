@@ -8,6 +8,7 @@
 
 #include "bind_arrays.h"
 #include "bind_sequence.h"
+#include "sequence_run.h"
 #include "step.h"
 
 using namespace carrousel;
@@ -41,7 +42,8 @@ class Stepper {
     Arrays arrays;
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     net_.layers = given;
-    Real* const memory = allocate<Real>(memory_, kernel_.lay_out(net_, nullptr));
+    memory_ = carrousel::Buffer<Real>(static_cast<Index>(kernel_.lay_out(net_, nullptr)));
+    Real* const memory = memory_.data();
     kernel_.lay_out(net_, memory);
     for (auto& layer : net_.layers)
       layer.w_ih = layer.sequence.weights.w_hh = layer.sequence.weights.w_hr = nullptr;
@@ -174,7 +176,7 @@ class Stepper {
   Recurrence R_;
   Index inputs_ = 0;
   StepNet<Real> net_{};
-  Block memory_;
+  carrousel::Buffer<Real> memory_;
 };
 
 template <class Real>

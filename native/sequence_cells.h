@@ -76,6 +76,16 @@ Moments<Real> moments(Index n, const Real* x) {
   return {mean, Real{1} / std::sqrt(variance + static_cast<Real>(1e-5))};
 }
 
+// LN(row) times a scale plus a start (null: zero), in place.
+template <class Real>
+void normalise(Index n, const Real* scale, const Real* start, Real* row) {
+  const auto at = moments(n, row);
+  units<Real>(n, [&](Index u, int k) {
+    const Vec<Real> y = (load(row + u, k) - at.mean) * at.rate * load(scale + u, k);
+    store(row + u, start ? y + load(start + u, k) : y, k);
+  });
+}
+
 // Error of x from the error e of (x - mean) rate, in place.
 template <class Real>
 void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {

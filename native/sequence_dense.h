@@ -147,10 +147,7 @@ void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, 
     for (Index row = mine.from; row < mine.to; ++row) {
       Real* const x = values + row * N;
       if (kept) std::copy_n(x, N, kept + row * stride);
-      const auto at = moments(N, x);
-      units<Real>(N, [&](Index u, int n) {
-        store(x + u, (load(x + u, n) - at.mean) * at.rate * load(q.weights.ln_ih + u, n), n);
-      });
+      normalise<Real>(N, q.weights.ln_ih, nullptr, x);
     }
   });
 }

@@ -32,11 +32,7 @@ struct Forward {
   void norm(Index t, Index b, Real* r) const {
     if (!R.layer_norm) return;
     if (Real* keep = kept(t, b, extra.product)) std::copy_n(r, N, keep);
-    const auto at = moments(N, r);
-    units<Real>(N, [&](Index u, int n) {
-      store(r + u, (load(r + u, n) - at.mean) * at.rate * load(q.weights.ln_hh + u, n) +
-                       load(parts.start + u, n), n);
-    });
+    normalise(N, q.weights.ln_hh, static_cast<const Real*>(parts.start), r);
   }
 
   void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev,

@@ -94,16 +94,6 @@ void load(StepNet<Real>& net, const std::vector<StepLayer<Real>>& from) {
   net.prepared = false;
 }
 
-// LN(row) times a scale plus a start (null: zero), in place.
-template <class Real>
-void norm(Index n, const Real* scale, const Real* start, Real* row) {
-  const auto at = moments(n, row);
-  units<Real>(n, [&](Index u, int k) {
-    const Vec<Real> y = (load(row + u, k) - at.mean) * at.rate * load(scale + u, k);
-    store(row + u, start ? y + load(start + u, k) : y, k);
-  });
-}
-
 template <class Real>
 void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   const Sequence<Real>& q = my.sequence;
@@ -113,7 +103,7 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start,
                 my.r);
   for (Index b = 0; R.layer_norm && b < net.batch; ++b)
-    norm<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
+    normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
 }
 
 // Rows of x, `wide` numbers apart, become the new state.
@@ -128,7 +118,7 @@ void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* 
   product<Real>(B, {my.packed, my.inputs, N}, x, wide, R.layer_norm ? nullptr : my.start, my.x);
   for (Index b = 0; b < B; ++b) {
     Real *const x_row = my.x + b * stride, *const s = q.s + b * SM;
-    if (R.layer_norm) norm<Real>(N, my.ln_ih, my.start, x_row);
+    if (R.layer_norm) normalise<Real>(N, my.ln_ih, my.start, x_row);
     const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * K, my.s_new, my.m + b * out,
                                  my.gates, nullptr, 0, R.units};
     row_forward(q, step, my.row);

@@ -67,7 +67,7 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
     tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
     header = {"format": FORMAT, "class": name, "settings": settings}
     header["crc32"] = checksum(header, tensors)
-    _write(Path(path), _safetensors().save(tensors, {KEY: json.dumps(header)}))
+    write_whole(Path(path), _safetensors().save(tensors, {KEY: json.dumps(header)}))
 
 
 def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
@@ -160,7 +160,7 @@ def _header(path: object, data: bytes) -> dict[str, Any]:
     return header
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Put ``data`` at ``path`` as a whole or not at all."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
