@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from carrousel import nn  # noqa: E402
-from carrousel.nn.checkpoint import checksum  # noqa: E402
+from carrousel.nn.checkpoint import UnwritableError, checksum  # noqa: E402
 from carrousel.shapes import SettingError  # noqa: E402
 from nn_modules import close  # noqa: E402
 
@@ -229,3 +229,12 @@ def test_rights_are_those_of_any_new_file(tmp_path):
     (tmp_path / "other").write_bytes(b"")
     nn.save(nn.LSTM(2, 3), tmp_path / "module")
     assert (tmp_path / "module").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "nowhere" / "model.safetensors"
+    with pytest.raises(
+        UnwritableError, match=r"model\.safetensors cannot be written: No such file"
+    ):
+        nn.save(nn.LSTM(2, 3), path)
+    assert not path.parent.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -31,6 +32,10 @@ FORMAT = 1
 
 class CheckpointError(CarrouselError, ValueError):
     """A file is no checkpoint of a module, is damaged, or was written by a newer version."""
+
+
+class UnwritableError(CarrouselError, OSError):
+    """A file cannot be written; what stood at its path before is untouched."""
 
 
 def save(module: Module, path: str | os.PathLike[str]) -> None:
@@ -169,8 +174,14 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # what went wrong first is what counts
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UnwritableError(
+                f"{path} cannot be written: {error.strerror or error}; name a file in a folder "
+                "that exists, may be written to, and has room"
+            ) from error
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
