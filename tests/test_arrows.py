@@ -53,6 +53,7 @@ ROWS = (
 SIBLINGS = (
     ("contracts.network", ("contracts.cells",)),
     ("contracts.learning", ("contracts.network", "contracts.cells")),
+    ("contracts.streaming", ("contracts.network", "contracts.learning")),
     ("contracts.study", ("contracts.network", "contracts.learning")),
     ("kernels.reference_paths", ("kernels.reference_layers", "kernels.signs")),
     ("kernels.native", ("kernels.signs",)),
@@ -61,6 +62,7 @@ SIBLINGS = (
     ("kernels.reference_sequence", ("kernels.reference_sequence_cells",)),
     ("nn.*", ("nn.*",)),
     ("kernels.reference_truncated", ("kernels.reference_layers",)),
+    ("kernels.reference_stream", ("kernels.reference", "kernels.reference_*", "kernels.signs")),
     ("kernels.memory", ("kernels.reference_paths",)),
     ("kernels.reference", ("kernels.reference_*", "kernels.signs")),
     ("learners.*", ("learners.update",)),

@@ -57,6 +57,32 @@ class DataError(CarrouselError, ValueError):
     """Data hold what no network can learn: NaN, an empty sequence, a symbol off the alphabet."""
 
 
+class RowError(DataError):
+    """A row of a stream cannot be learned from; nothing has been changed by it.
+
+    Attributes:
+        row: its number in the call, from 0 on.
+        outputs: of the rows before it, ``[row, O]``, which have been taken.
+    """
+
+    def __init__(self, message: str, row: int = 0, outputs: np.ndarray | None = None) -> None:
+        super().__init__(message)
+        self.row, self.outputs = row, outputs
+
+
+class DivergedError(CarrouselError, ArithmeticError):
+    """Weights or states are no longer finite; learning has stopped before it changed more.
+
+    Attributes:
+        row: the row of the call that found it, from 0 on.
+        outputs: of the rows before it, ``[row, O]``, which have been taken.
+    """
+
+    def __init__(self, message: str, row: int = 0, outputs: np.ndarray | None = None) -> None:
+        super().__init__(message)
+        self.row, self.outputs = row, outputs
+
+
 class SettingError(CarrouselError, ValueError):
     """A setting is outside its range, or two settings contradict each other."""
 

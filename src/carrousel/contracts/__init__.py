@@ -36,6 +36,10 @@ from carrousel.contracts.recurrence import CellKind as CellKind
 from carrousel.contracts.recurrence import Recurrence as Recurrence
 from carrousel.contracts.recurrence import describe_cell as describe_cell
 from carrousel.contracts.recurrence import gradient_cut as gradient_cut
+from carrousel.contracts.streaming import Head as Head
+from carrousel.contracts.streaming import Optimizer as Optimizer
+from carrousel.contracts.streaming import Streaming as Streaming
+from carrousel.contracts.streaming import StreamKernel as StreamKernel
 from carrousel.contracts.study import Ending as Ending
 from carrousel.contracts.study import Exam as Exam
 from carrousel.contracts.study import ExamData as ExamData
@@ -62,18 +66,22 @@ __all__ = [
     "ExamData",
     "Experiment",
     "Gradient",
+    "Head",
     "Init",
     "Kernel",
     "Learner",
     "LearnerFactory",
     "Memory",
     "Network",
+    "Optimizer",
     "Part",
     "Published",
     "Reading",
     "Recurrence",
     "Simple",
     "StopRule",
+    "StreamKernel",
+    "Streaming",
     "Task",
     "Training",
     "Trial",

@@ -12,8 +12,8 @@ import numpy as np
 from carrousel.contracts.cells import Cell, Simple, later
 from carrousel.shapes import Float, SettingError, check_choice, check_int, check_number
 
-Wiring = Literal["full", "layered", "direct", "united", "sparse"]
-CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")
+Wiring = Literal["full", "layered", "cells", "direct", "united", "sparse"]
+CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")  # those that lanes know; "cells" is another
 SIMPLE_WIRINGS: tuple[Wiring, ...] = ("full", "direct", "united", "sparse")
 BiasScheme = Literal["none", "gates", "hidden", "all"]
 
@@ -97,6 +97,9 @@ class Network:
     10404
     >>> Network(7, 7, Simple(19), wiring="united").n_weights  # Table 1, RTRL with 12 hidden units
     494
+    >>> extended = Network(7, 7, Cell(4, 2, forget_gate=True), wiring="cells", bias="all")
+    >>> extended.n_weights - extended.cell.n_cells  # Gers et al. 2000, whose cells have no bias
+    424
     """
 
     n_inputs: int
@@ -109,10 +112,10 @@ class Network:
     def __post_init__(self) -> None:
         check_int("n_inputs", self.n_inputs, minimum=1, maximum=2**24)
         check_int("n_outputs", self.n_outputs, minimum=1, maximum=2**24)
-        check_choice("wiring", self.wiring, (*CELL_WIRINGS, *SIMPLE_WIRINGS))
+        check_choice("wiring", self.wiring, (*CELL_WIRINGS, "cells", *SIMPLE_WIRINGS))
         check_choice("bias", self.bias, ("none", "gates", "hidden", "all"))
         memory = isinstance(self.cell, Cell)
-        fitting = CELL_WIRINGS if memory else SIMPLE_WIRINGS
+        fitting = (*CELL_WIRINGS, "cells") if memory else SIMPLE_WIRINGS
         if self.wiring not in fitting:
             kind = "memory cells" if memory else "simple units"
             raise SettingError(f"wiring is {self.wiring!r}; {kind} are wired {_or(fitting)}")
@@ -162,7 +165,19 @@ class Network:
     @property
     def direct(self) -> bool:
         """Whether inputs feed the outputs."""
-        return self.wiring in ("layered", "direct")
+        return self.wiring in ("layered", "cells", "direct")
+
+    @property
+    def fed_back(self) -> range:
+        """Hidden units whose activations feed hidden units one step later."""
+        if not self.recurrent:
+            return range(0)
+        return self.cell.read_units if self.wiring == "cells" else range(self.cell.n_units)
+
+    @property
+    def n_sources(self) -> int:
+        """``S``: what a hidden unit sees, inputs, units fed back and a constant 1."""
+        return self.n_inputs + len(self.fed_back) + 1
 
     @property
     def united(self) -> bool:
@@ -181,8 +196,9 @@ class Network:
     def layout(self) -> Mapping[str, Part]:
         """The flat weight vector's named parts, in order; each row holds the weights INTO a unit.
 
-        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, H]`` (unless layered), ``hidden_bias`` (one
-        for each of :attr:`biased_units`), ``output_inputs [O, I]`` (layered and direct),
+        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, F]`` (F units are fed back; not layered),
+        ``hidden_bias`` (one for each of :attr:`biased_units`), ``output_inputs [O, I]`` (where
+        inputs feed the outputs),
         ``output_cells [O, R]`` (R units are read), ``output_bias [O]``. Hidden units stand in the
         order input gates, forget gates, cells, output gates. A part the network lacks is absent.
         In place of ``hidden_recurrent``, sparse wiring has ``hidden_self [H - O]``,
@@ -195,7 +211,7 @@ class Network:
             shapes += [("hidden_self", (inner,)), ("hidden_outputs", (inner, outs))]
             shapes.append(("output_recurrent", (outs, units)))
         elif self.recurrent:
-            shapes.append(("hidden_recurrent", (units, units)))
+            shapes.append(("hidden_recurrent", (units, len(self.fed_back))))
         if self.biased_units:
             shapes.append(("hidden_bias", (len(self.biased_units),)))
         if self.direct:

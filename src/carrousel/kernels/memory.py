@@ -24,8 +24,8 @@ def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
     >>> gradient_numbers(Network(2, 1, Simple(10)), Gradient("rtrl"), longest=100)
     1300
     """
-    cell, recurrent = network.cell, network.cell.n_units if network.recurrent else 0
-    units, states, sources = cell.n_units, cell.n_states, network.n_inputs + recurrent + 1
+    cell, sources = network.cell, network.n_sources
+    units, states = cell.n_units, cell.n_states
     if gradient.kind == "truncated":
         return _traces_of_a_cell(network) * cell.n_cells * sources
     if gradient.kind == "bptt":

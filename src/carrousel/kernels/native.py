@@ -250,6 +250,10 @@ def _check_gradient(network: Network, gradient: Gradient) -> None:
         )
     if network.wiring == "sparse":
         raise SettingError("wiring is 'sparse'; kernels run it as 'united' with zero weights")
+    if network.wiring == "cells":
+        raise SettingError(
+            "wiring is 'cells', which has no native lanes; take the ReferenceKernel, or a stream"
+        )
 
 
 def _check_arrays(

@@ -58,9 +58,9 @@ def slope(kind: str, y: np.ndarray) -> np.ndarray:
 class Weights:
     """A network's weights as two dense matrices, missing ones held at zero.
 
-    ``hidden [H, S]``: sources are inputs, hidden units of the step before (unless layered) and a
-    constant 1. ``output [O, P]``: sources are inputs (layered and direct), the hidden units that
-    are read, and a constant 1; in united wiring there are no output weights, and ``P`` is 1.
+    ``hidden [H, S]``: sources are inputs, hidden units that are fed back, of the step before, and a
+    constant 1. ``output [O, P]``: sources are inputs (where they feed outputs), the hidden units
+    that are read, and a constant 1; in united wiring there are no output weights, and ``P`` is 1.
     """
 
     hidden: np.ndarray
@@ -84,10 +84,11 @@ class Weights:
         )
 
     def recurrent(self, network: Network) -> np.ndarray:
-        """Weights ``[H, H]`` between hidden units; zero where nothing recurs."""
-        if not network.recurrent:
-            return np.zeros((len(self.hidden),) * 2, self.hidden.dtype)
-        return self.hidden[:, network.n_inputs : -1]
+        """Weights ``[H, H]`` between hidden units; zero from those that are not fed back."""
+        between = np.zeros((len(self.hidden),) * 2, self.hidden.dtype)
+        fed = network.fed_back
+        between[:, fed.start : fed.stop] = self.hidden[:, network.n_inputs : -1]
+        return between
 
     def read(self, network: Network) -> np.ndarray:
         """Weights ``[O, R]`` from the hidden units that are read into the outputs."""
@@ -133,8 +134,8 @@ def forward(
     network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Float[np.ndarray, " I"]
 ) -> Step:
     """One time step from activations ``y [H]`` and states ``s [C]``: equations (6) to (9)."""
-    recurrent = y if network.recurrent else y[:0]
-    sources = np.concatenate([x, recurrent, np.ones(1, x.dtype)])
+    fed = network.fed_back
+    sources = np.concatenate([x, y[fed.start : fed.stop], np.ones(1, x.dtype)])
     net = w.hidden @ sources
     if isinstance(network.cell, Cell):
         return _memory_cells(network.cell, sources, net, s)

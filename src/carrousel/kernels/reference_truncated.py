@@ -36,8 +36,7 @@ class LaneState:
 def begin(network: Network, training: Training, dtype: type[np.floating]) -> LaneState:
     """State before the first step: ``s = 0``, traces 0, activations as the training says."""
     cell = network.cell
-    sources = network.n_inputs + (cell.n_units if network.recurrent else 0) + 1
-    traces = np.zeros((3, cell.n_cells, sources), dtype)
+    traces = np.zeros((3, cell.n_cells, network.n_sources), dtype)
     return LaneState(
         np.full(cell.n_units, training.initial_activation, dtype),
         np.zeros(cell.n_cells, dtype),
@@ -53,8 +52,8 @@ def advance(network: Network, w: Weights, state: LaneState, x: Float[np.ndarray,
     cell = network.cell
     assert isinstance(cell, Cell)
     blocks, size, reads = cell.blocks, cell.block_size, cell.read_units
-    recurrent = state.y if network.recurrent else state.y[:0]
-    state.sources = np.concatenate([x, recurrent, np.ones(1, state.s.dtype)])
+    fed = network.fed_back
+    state.sources = np.concatenate([x, state.y[fed.start : fed.stop], np.ones(1, state.s.dtype)])
     net = w.hidden @ state.sources
     y_in = np.repeat(logistic(net[:blocks]), size)  # (7), one copy per cell of the block
     y_in_slope = y_in * (1 - y_in)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -64,3 +65,14 @@ def draw_seeds(
         rng = rngs[lane] if rngs is not None else np.random.default_rng(lane)
         seeds.append(rng.integers(2**64, size=count, dtype=np.uint64))
     return seeds
+
+
+def seeds_of_stream(seed: int, stream: int) -> Iterable[int]:
+    """Seeds of a stream's signs: the first, and another after each time it is begun anew.
+
+    >>> from itertools import islice
+    >>> len(set(islice(seeds_of_stream(0, 1), 3)))
+    3
+    """
+    start = (seed + _FIRST * stream) & _ALL
+    return (_mixed((start + _GOLDEN * begun) & _ALL) for begun in itertools.count())
