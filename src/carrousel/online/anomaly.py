@@ -1,0 +1,107 @@
+"""How unusual an error is, as a number that means the same on every stream: its rank among others.
+
+Vovk, Gammerman & Shafer 2005, *Algorithmic Learning in a Random World*, chapter 2: where errors can
+be exchanged, the rank of a new one among those before, ties broken by chance, is uniform, whatever
+their distribution.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from carrousel.shapes import Float, SettingError, ShapeError, check_int
+
+
+class Calibration:
+    """Scores from 0 to 1 of errors, each by its rank among the last ``window`` errors before it.
+
+    With ``n`` errors before, of which ``b`` are below the new one and ``t`` equal it, the score is
+    ``(b + u (t + 1)) / (n + 1)``, ``u`` uniform from 0 to 1. Where errors do not change their
+    distribution, scores are uniform: one in a hundred lies above 0.99. An error above all others
+    gets at least ``n / (n + 1)``, however far above: a score tells that a row is unusual, not by
+    how much.
+
+    The window holds every error, unusual ones too: what becomes usual is no longer reported.
+
+    Args:
+        window: errors that are remembered.
+        least: errors before the first score; at most ``window``.
+        seed: of ``u``.
+
+    >>> calibration = Calibration(window=200)
+    >>> scores = calibration.add(np.random.default_rng(1).exponential(size=10_000))
+    >>> int(np.isnan(scores).sum()), round(float((scores > 0.9).mean()), 2)
+    (100, 0.1)
+    >>> bool(calibration.add(np.array([100.0]))[0] > 0.995)
+    True
+    """
+
+    def __init__(self, window: int = 1000, *, least: int = 100, seed: int = 0) -> None:
+        self.window = check_int("window", window, minimum=1)
+        self._least = check_int("least", least, minimum=0)
+        if self._least > self.window:
+            raise SettingError(
+                f"least is {least}, but the window holds {window} errors; expected at most as many"
+            )
+        self._seed = check_int("seed", seed, minimum=0)
+        self._begin(0, [])
+
+    def _begin(self, seen: int, errors: list[float]) -> None:
+        self._seen, self._errors, self._sorted = seen, deque(errors), sorted(errors)
+        self._chance = np.random.Generator(np.random.PCG64(self._seed).advance(seen))
+
+    def add(self, errors: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        """Score errors in order, each by those before it, and remember them.
+
+        Args:
+            errors: ``[N]``, larger is worse; NaN where there is none.
+
+        Returns:
+            Scores ``[N]``; NaN where there is no error, or too few came before.
+        """
+        scores = np.full(len(errors), np.nan)
+        kept = np.flatnonzero(~np.isnan(errors))
+        chances = self._chance.random(len(kept)).tolist()
+        scores[kept] = list(map(self._score, errors[kept].tolist(), chances))
+        self._seen += len(kept)
+        return scores
+
+    def _score(self, error: float, chance: float) -> float:
+        ranked = self._sorted
+        n, below = len(ranked), bisect_left(ranked, error)
+        above = bisect_right(ranked, error, below)
+        if n == self.window:
+            oldest = self._errors.popleft()
+            del ranked[bisect_left(ranked, oldest)]
+            ranked.insert(above - (oldest <= error), error)
+        else:
+            ranked.insert(above, error)
+        self._errors.append(error)
+        return (below + chance * (above - below + 1)) / (n + 1) if n >= self._least else np.nan
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What has been seen, for :meth:`restore`."""
+        return {"errors": np.array(self._errors), "seen": np.array(self._seen)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where :meth:`state` was taken: scores are then the same, to the last bit.
+
+        Raises:
+            ShapeError: the state is that of a longer window.
+        """
+        errors, seen = state["errors"], int(state["seen"])
+        if errors.ndim != 1 or len(errors) != min(seen, self.window) or np.isnan(errors).any():
+            raise ShapeError(
+                f"state has {errors.shape} errors of {seen}, expected the last {self.window}; it "
+                "was taken with another window"
+            )
+        self._begin(seen, errors.tolist())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is remembered: it stops growing when the window is full."""
+        return self._sorted.__sizeof__() + self._errors.__sizeof__() + 24 * len(self._errors)
