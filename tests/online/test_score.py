@@ -1,0 +1,260 @@
+"""Prequential errors: by hand on few rows, the same for any batches, in memory that stays."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrousel.online.score import ClassScore, Figures, Ledger, NumberScore, runs
+from carrousel.shapes import SettingError, ShapeError
+
+STREAMS = 3
+MAYBE = st.floats(-9, 9) | st.just(math.nan)
+NUMBERS = st.lists(
+    st.tuples(MAYBE, MAYBE, st.integers(0, STREAMS - 1), st.sampled_from([False] * 5 + [True])),
+    max_size=40,
+)
+LABEL = st.sampled_from(["a", "b", "c", None])
+CLASSES = st.lists(
+    st.tuples(
+        LABEL,
+        st.floats(0, 1),
+        LABEL,
+        st.integers(0, STREAMS - 1),
+        st.sampled_from([False] * 5 + [True]),
+    ),
+    max_size=40,
+)
+
+
+def mae(found: Figures) -> list[float | None]:
+    return [each["mae"] for each in found.errors.values()]
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def naive_numbers(rows) -> list[tuple[float, float, float, float]]:
+    """By rows scored: errors of the model, the last value and the mean, and the target."""
+    past: dict[int, list[float]] = {}
+    found = []
+    for guess, y, stream, fresh in rows:
+        if fresh:
+            past[stream] = []
+        before = past.setdefault(stream, [])
+        if math.isnan(y):
+            continue
+        if before and not math.isnan(guess):
+            found.append((guess - y, before[-1] - y, sum(before) / len(before) - y, y))
+        before.append(y)
+    return found
+
+
+def given_numbers(rows) -> tuple[np.ndarray, ...]:
+    guesses, targets, streams, fresh = zip(*rows, strict=True) if rows else ((),) * 4
+    return (
+        np.array(guesses, float),
+        np.array(targets, float),
+        np.array(streams, int),
+        np.array(fresh, bool),
+    )
+
+
+@given(NUMBERS, st.integers(1, 50))
+def test_numbers_are_scored_row_by_row(rows, window):
+    score = NumberScore(STREAMS, window)
+    given_rows = given_numbers(rows)
+    errors = score.add(*given_rows)
+    np.testing.assert_array_equal(errors, np.abs(given_rows[0] - given_rows[1]))
+    found = naive_numbers(rows)
+    for figures, part in ((score.whole(), found), (score.recent(), found[-window:])):
+        assert figures.rows == len(part)
+        if not part:
+            assert mae(figures) == [None] * 3
+            continue
+        table = np.array(part)
+        spread = table[:, 3].var()
+        for rule, off in zip(figures.errors.values(), table.T, strict=False):
+            np.testing.assert_allclose(rule["mae"], np.abs(off).mean(), atol=1e-12)
+            np.testing.assert_allclose(rule["rmse"], np.sqrt((off**2).mean()), atol=1e-12)
+            if spread > 1e-3:
+                np.testing.assert_allclose(rule["r2"], 1 - (off**2).mean() / spread, rtol=1e-6)
+
+
+@given(NUMBERS, st.lists(st.integers(0, 40), max_size=3))
+def test_batches_and_states_of_numbers_change_nothing(rows, cuts):
+    whole, parts = NumberScore(STREAMS, 7), NumberScore(STREAMS, 7)
+    everything = given_numbers(rows)
+    whole.add(*everything)
+    places = [0, *sorted(cuts), len(rows)]
+    for start, stop in pairwise(places):
+        parts.add(*(each[start:stop] for each in everything))
+        arrays, plain = parts.state()
+        parts = NumberScore(STREAMS, 7)
+        parts.restore(arrays, json.loads(json.dumps(plain)))
+    assert parts.whole() == whole.whole()
+    assert parts.recent() == whole.recent()
+
+
+def test_a_perfect_model_has_r2_of_one_and_the_mean_of_nothing_known_has_less_than_zero():
+    y = np.random.default_rng(0).normal(size=500)
+    score = NumberScore()
+    score.add(y, y)
+    found = score.whole().errors
+    assert found["model"] == {"mae": 0.0, "rmse": 0.0, "r2": 1.0}
+    assert -0.2 < (found["running mean"]["r2"] or 0) < 0
+    np.testing.assert_allclose(found["last value"]["r2"], -1, atol=0.2)  # differences: 2 variances
+
+
+def test_squares_too_large_are_shown_as_absent_and_warn_of_nothing():
+    score = NumberScore(window=2)
+    score.add(np.full(5, 1e200), np.arange(5.0))
+    assert score.whole().errors["model"] == {"mae": 1e200, "rmse": None, "r2": None}
+
+
+def test_targets_far_from_zero_have_the_r2_of_those_at_zero():
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=3000)
+    guess = y + 0.1 * rng.normal(size=3000)
+    near, far = NumberScore(), NumberScore()
+    near.add(guess, y)
+    far.add(guess + 1e6, y + 1e6)
+    expected = near.whole().errors["model"]["r2"]
+    assert expected is not None
+    np.testing.assert_allclose(far.whole().errors["model"]["r2"], expected, atol=1e-7)
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+def naive_classes(rows) -> list[tuple[bool, bool, bool, float, float]]:
+    """By rows scored: three times whether it was right; bits of the model and of frequencies."""
+    past: dict[int, list[str]] = {}
+    found = []
+    for guess, p, y, stream, fresh in rows:
+        if fresh:
+            past[stream] = []
+        before = past.setdefault(stream, [])
+        if y is None:
+            continue
+        if before and guess is not None:
+            counts = Counter(before)
+            top = max(counts.values())
+            reached = [c for n, c in enumerate(before) if before[: n + 1].count(c) == top]
+            share = (counts[y] + 1) / (len(before) + len(counts) + 1)
+            bits = min(24.0, -math.log2(p)) if p else 24.0
+            found.append((guess == y, before[-1] == y, reached[0] == y, bits, -math.log2(share)))
+        before.append(y)
+    return found
+
+
+def given_classes(rows) -> list[Any]:
+    guesses, p, targets, streams, fresh = zip(*rows, strict=True) if rows else ((),) * 5
+    return [
+        list(guesses),
+        np.array(p, float),
+        list(targets),
+        np.array(streams, int),
+        np.array(fresh, bool),
+    ]
+
+
+@given(CLASSES, st.integers(1, 50))
+def test_classes_are_scored_row_by_row(rows, window):
+    score = ClassScore(STREAMS, window)
+    bits = score.add(*given_classes(rows))
+    absent = [guess is None or y is None for guess, _, y, _, _ in rows]
+    assert np.isnan(bits).tolist() == absent
+    found = naive_classes(rows)
+    for figures, part in ((score.whole(), found), (score.recent(), found[-window:])):
+        assert figures.rows == len(part)
+        if not part:
+            continue
+        means = np.array(part, float).mean(axis=0)
+        rules = list(figures.errors.values())
+        np.testing.assert_allclose([rule["accuracy"] for rule in rules], means[:3])
+        np.testing.assert_allclose([rules[0]["bits"], rules[2]["bits"]], means[3:])
+        assert rules[1]["bits"] is None
+
+
+@given(CLASSES, st.lists(st.integers(0, 40), max_size=3))
+@settings(max_examples=50)
+def test_batches_and_states_of_classes_change_nothing(rows, cuts):
+    whole, parts = ClassScore(STREAMS, 7), ClassScore(STREAMS, 7)
+    everything = given_classes(rows)
+    whole.add(*everything)
+    places = [0, *sorted(cuts), len(rows)]
+    for start, stop in pairwise(places):
+        parts.add(*(each[start:stop] for each in everything))
+        arrays, plain = parts.state()
+        parts = ClassScore(STREAMS, 7)
+        parts.restore(arrays, json.loads(json.dumps(plain)))
+    assert parts.whole() == whole.whole()
+    assert parts.recent() == whole.recent()
+
+
+def test_frequencies_of_a_fair_coin_cost_one_bit():
+    y = np.random.default_rng(0).choice(["head", "tail"], 4000).tolist()
+    score = ClassScore()
+    score.add(y, np.ones(4000), y)
+    found = score.whole().errors
+    assert found["model"] == {"accuracy": 1.0, "bits": 0.0}
+    np.testing.assert_allclose(found["commonest class"]["bits"], 1.0, atol=0.01)
+    np.testing.assert_allclose(found["last class"]["accuracy"], 0.5, atol=0.05)
+
+
+# --- what both are made of ------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(-9, 9), max_size=60), st.integers(1, 9), st.integers(0, 60))
+def test_a_ledger_knows_all_rows_and_the_last(values, window, cut):
+    rows = np.array(values).reshape(-1, 1)
+    ledger = Ledger(1, window)
+    ledger.add(rows[:cut])
+    ledger.add(rows[cut:])
+    for found, part in ((ledger.whole(), rows), (ledger.recent(), rows[-window:])):
+        assert found.rows == len(part)
+        if len(part):
+            np.testing.assert_allclose(found.mean, part.mean(axis=0), atol=1e-12)
+            np.testing.assert_allclose(found.variance, part.var(axis=0), atol=1e-10)
+
+
+@given(NUMBERS)
+def test_runs_hold_every_row_once_and_in_order(rows):
+    *_, streams, fresh = given_numbers(rows)
+    found = list(runs(len(rows), streams, fresh))
+    assert sorted(row for each, _, _ in found for row in each) == list(range(len(rows)))
+    for each, stream, anew in found:
+        assert (np.diff(each) > 0).all()
+        assert (streams[each] == stream).all()
+        assert fresh[each[0]] == anew
+        assert not fresh[each[1:]].any()
+
+
+def test_memory_is_that_of_streams_and_window():
+    rng, score = np.random.default_rng(0), NumberScore(10, 50)
+    sizes = set()
+    for _ in range(20):
+        y = rng.normal(size=200)
+        score.add(y, y, rng.integers(0, 10, 200), rng.random(200) < 0.01)
+        sizes.add(sum(each.nbytes for each in score.state()[0].values()))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("kind", [NumberScore, ClassScore])
+def test_states_of_others_are_refused(kind):
+    with pytest.raises(ShapeError, match="state is of 3 streams, expected 2"):
+        kind(2).restore(*kind(3).state())
+    with pytest.raises(ShapeError, match=r"window of shape \(5, .*expected \(4"):
+        kind(2, window=4).restore(*kind(2, window=5).state())
+    for wrong in ({"streams": 0}, {"window": 0}):
+        with pytest.raises(SettingError, match=next(iter(wrong))):
+            kind(**wrong)
