@@ -7,7 +7,8 @@ scored in the same way on the same rows: those with a target whose stream had on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -118,7 +119,8 @@ class NumberScore:
 
     def __init__(self, streams: int = 1, window: int = 1000) -> None:
         self._ledger = Ledger(2 * len(self.rules) + 1, window)
-        self._last, self._sum, self._seen = np.zeros((3, check_int("streams", streams, minimum=1)))
+        n = check_int("streams", streams, minimum=1)
+        self._seen, self._sum, self._last = [0] * n, [0.0] * n, [0.0] * n
 
     def add(
         self,
@@ -138,30 +140,26 @@ class NumberScore:
         Returns:
             Absolute errors of the model; NaN where there is no prediction or no target.
         """
-        last, mean = np.full((2, len(targets)), np.nan)
-        for rows, stream, anew in runs(len(targets), streams, fresh):
-            if anew:
-                self._sum[stream] = self._seen[stream] = 0.0
-            rows = rows[~np.isnan(targets[rows])]
-            last[rows], mean[rows] = self._meet(stream, targets[rows])
+        n = len(targets)
+        places = [0] * n if streams is None else streams.tolist()
+        anew = [False] * n if fresh is None else fresh.tolist()
+        naive = [self._meet(*row) for row in zip(places, anew, targets.tolist(), strict=True)]
+        last, mean = np.array(naive, np.float64).reshape(n, 2).T
         with np.errstate(over="ignore"):  # a square of 1e200 is infinite, and shown as such
             off = np.abs(np.stack([predictions, last, mean]) - targets)
             scored = ~np.isnan(off).any(axis=0)
             self._ledger.add(np.vstack([off, off**2, targets])[:, scored].T)
         return off[0]
 
-    def _meet(self, stream: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Last values and means before each value of one stream; NaN before its first."""
-        if not len(y):
-            return y, y
-        seen = self._seen[stream] + np.arange(len(y) + 1)
-        sums = np.add.accumulate(np.concatenate([self._sum[[stream]], y]))
-        last = np.concatenate([self._last[[stream]], y[:-1]])
-        self._last[stream], self._sum[stream], self._seen[stream] = y[-1], sums[-1], seen[-1]
-        known = seen[:-1] > 0
-        return np.where(known, last, np.nan), np.where(
-            known, sums[:-1] / np.maximum(seen[:-1], 1), np.nan
-        )
+    def _meet(self, stream: int, anew: bool, y: float) -> tuple[float, float]:
+        """What naive rules say of the next target of a stream; it is then counted."""
+        if anew:
+            self._seen[stream], self._sum[stream] = 0, 0.0
+        if math.isnan(y):
+            return math.nan, math.nan
+        seen, total, last = self._seen[stream], self._sum[stream], self._last[stream]
+        self._seen[stream], self._sum[stream], self._last[stream] = seen + 1, total + y, y
+        return (last, total / seen) if seen else (math.nan, math.nan)
 
     def whole(self) -> Figures:
         """Errors over all rows."""
@@ -186,13 +184,14 @@ class NumberScore:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """All that is known, as arrays and as what JSON can hold, for :meth:`restore`."""
-        tracks = np.stack([self._last, self._sum, self._seen])
+        tracks = np.array([self._seen, self._sum, self._last])
         return {"tracks": tracks, **self._ledger.state()}, {}
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Go on where :meth:`state` was taken; raises ShapeError where it does not fit."""
         _check_streams(arrays["tracks"], len(self._last))
-        self._last, self._sum, self._seen = arrays["tracks"].copy()
+        seen, self._sum, self._last = arrays["tracks"].tolist()
+        self._seen = [int(each) for each in seen]
         self._ledger.restore(arrays)
 
 
@@ -327,25 +326,6 @@ class ClassScore:
 
 
 Score = NumberScore | ClassScore
-
-
-def runs(
-    n: int, streams: np.ndarray | None, fresh: np.ndarray | None
-) -> Iterator[tuple[np.ndarray, int, bool]]:
-    """Rows that follow each other on one stream, the stream, and whether they begin it anew.
-
-    >>> rows = runs(4, np.array([1, 0, 1, 1]), np.array([False, True, False, True]))
-    >>> [(rows.tolist(), stream, anew) for rows, stream, anew in rows]
-    [([1], 0, True), ([0, 2], 1, False), ([3], 1, True)]
-    """
-    if not n:
-        return
-    anew = np.zeros(n, bool) if fresh is None else np.asarray(fresh)
-    places = np.zeros(n, np.intp) if streams is None else np.asarray(streams)
-    order = np.argsort(places, kind="stable")
-    first = np.concatenate([[True], np.diff(places[order]) != 0]) | anew[order]
-    for rows in np.split(order, np.flatnonzero(first)[1:]):
-        yield rows, int(places[rows[0]]), bool(anew[rows[0]])
 
 
 def _moments(rows: np.ndarray) -> Moments:
