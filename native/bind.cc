@@ -250,4 +250,5 @@ NB_MODULE(_native, m) {
         "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
   bind_sequences(m);
   bind_steps(m);
+  bind_streams(m);
 }

@@ -25,11 +25,16 @@ class Arrays {
  public:
   template <class T>
   T* take(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
+    return take<T>(object, name, shape.begin(), shape.size(), writable);
+  }
+  template <class T>
+  T* take(nb::handle object, const char* name, const Index* shape, std::size_t dimensions,
+          bool writable) {
     Array<T> found;
     if (!nb::try_cast<Array<T>>(object, found, false))
       refuse_array(name,
                    "has the wrong type or layout: expected a contiguous array of this precision");
-    check_shape(name, found.ndim(), found.shape_ptr(), shape);
+    check_shape(name, found.ndim(), found.shape_ptr(), shape, dimensions);
     spans_.push_back(
         {name, reinterpret_cast<std::uintptr_t>(found.data()), found.nbytes(), writable});
     held_.push_back(nb::ndarray<>(found));  // memory may be lent for as long as this lives alone

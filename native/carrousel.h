@@ -93,6 +93,7 @@ struct Job {
 
 struct SequenceKernels;  // of sequence.h
 struct StepKernels;      // of step.h
+struct StreamKernels;    // of stream.h
 
 // One compiled copy of the kernels.
 struct Kernel {
@@ -102,6 +103,7 @@ struct Kernel {
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
   const SequenceKernels* sequences;
   const StepKernels* steps;
+  const StreamKernels* streams;
 };
 
 // Its two parts, one of which a job goes to.

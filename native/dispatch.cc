@@ -12,6 +12,7 @@
 #include "carrousel.h"
 #include "sequence.h"
 #include "step.h"
+#include "stream.h"
 
 namespace carrousel {
 
@@ -63,21 +64,30 @@ const std::vector<const Kernel*>& kernels() {
   return found;
 }
 
+namespace {
+
+// One part of every kernel this processor can run, best first.
+template <class Part>
+std::vector<const Part*> parts(const Part* Kernel::* part) {
+  std::vector<const Part*> all;
+  for (const Kernel* kernel : kernels()) all.push_back(kernel->*part);
+  return all;
+}
+
+}  // namespace
+
 const std::vector<const SequenceKernels*>& sequence_kernels() {
-  static const std::vector<const SequenceKernels*> found = [] {
-    std::vector<const SequenceKernels*> all;
-    for (const Kernel* kernel : kernels()) all.push_back(kernel->sequences);
-    return all;
-  }();
+  static const std::vector<const SequenceKernels*> found = parts(&Kernel::sequences);
   return found;
 }
 
 const std::vector<const StepKernels*>& step_kernels() {
-  static const std::vector<const StepKernels*> found = [] {
-    std::vector<const StepKernels*> all;
-    for (const Kernel* kernel : kernels()) all.push_back(kernel->steps);
-    return all;
-  }();
+  static const std::vector<const StepKernels*> found = parts(&Kernel::steps);
+  return found;
+}
+
+const std::vector<const StreamKernels*>& stream_kernels() {
+  static const std::vector<const StreamKernels*> found = parts(&Kernel::streams);
   return found;
 }
 

@@ -7,6 +7,7 @@ namespace carrousel::CARROUSEL_ISA {
 extern const Part lanes, paths;
 extern const SequenceKernels sequence_kernels;
 extern const StepKernels step_kernels;
+extern const StreamKernels stream_kernels;
 
 namespace {
 
@@ -25,6 +26,6 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
-                       &sequence_kernels, &step_kernels};
+                       &sequence_kernels, &step_kernels, &stream_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

@@ -47,26 +47,34 @@ inline vec logistic_slope(vec y) { return y * (1.0f - y); }
 
 // A squashing function low + (high - low) f(x) by its range; the slope follows from the value:
 // y' = (y - low) (high - y) / (high - low).
-struct Squasher {
+template <class Real>
+struct SquasherOf {
   Squash kind;
-  float low, span, inverse;
+  Real low, span, inverse;
 
-  explicit Squasher(Squash k) : kind(k) {
-    const float half = k == Squash::four ? 4.0f : k == Squash::two ? 2.0f : 1.0f;
-    low = k == Squash::unit ? 0.0f : -half;
-    span = k == Squash::unit ? 1.0f : 2.0f * half;
-    inverse = 1.0f / span;
+  explicit SquasherOf(Squash k) : kind(k) {
+    const Real half = k == Squash::four ? 4 : k == Squash::two ? 2 : 1;
+    low = k == Squash::unit ? 0 : -half;
+    span = k == Squash::unit ? 1 : 2 * half;
+    inverse = 1 / span;
   }
-
-  vec value(vec x) const { return from_logistic(x, logistic(x)); }
 
   // The value at x where y = logistic(x) is known.
-  vec from_logistic(vec x, vec y) const { return kind == Squash::identity ? x : low + span * y; }
+  template <class Vector>
+  Vector from_logistic(Vector x, Vector y) const {
+    return kind == Squash::identity ? x : low + span * y;
+  }
 
-  vec slope(vec y) const {
-    if (kind == Squash::identity) return splat(1.0f);
+  template <class Vector>
+  Vector slope(Vector y) const {
+    if (kind == Squash::identity) return Vector{} + Real{1};
     return (y - low) * (low + span - y) * inverse;
   }
+};
+
+struct Squasher : SquasherOf<float> {
+  using SquasherOf<float>::SquasherOf;
+  vec value(vec x) const { return from_logistic(x, logistic(x)); }
 };
 
 }  // namespace

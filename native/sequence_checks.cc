@@ -31,18 +31,18 @@ Index check_number(const char* name, Index value, Index most) {
 }
 
 void check_shape(const char* name, std::size_t dimensions, const Index* shape,
-                 std::initializer_list<Index> expected) {
-  bool same = dimensions == expected.size();
+                 const Index* expected, std::size_t wanted) {
+  bool same = dimensions == wanted;
   Index total = 1;
-  std::size_t i = 0;
-  for (const Index n : expected) {
-    same = same && shape[i++] == n;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    const Index n = expected[i];
+    same = same && shape[i] == n;
     expect(!__builtin_mul_overflow(total, n ? n : 1, &total) && total < (Index{1} << 56),
            "the arrays are too large to be counted");
   }
   if (!same)
     throw std::invalid_argument(std::string(name) + " has shape " + text(shape, dimensions) +
-                                ", expected " + text(expected.begin(), expected.size()));
+                                ", expected " + text(expected, wanted));
 }
 
 void check_overlaps(const std::vector<Span>& spans) {

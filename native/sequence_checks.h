@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <vector>
 
 #include "sequence.h"
@@ -24,7 +23,7 @@ struct Present {
 [[noreturn]] void refuse_array(const char* name, const char* why);
 Index check_number(const char* name, Index value, Index most);  // 0..most
 void check_shape(const char* name, std::size_t dimensions, const Index* shape,
-                 std::initializer_list<Index> expected);
+                 const Index* expected, std::size_t wanted);
 void check_overlaps(const std::vector<Span>& spans);
 void check(const Recurrence& r);
 void check_parts(const Recurrence& r, Present present);

@@ -64,9 +64,18 @@ inline dvec each(dvec x, F f) {
   for (int i = 0; i < V / 2; ++i) x[i] = f(x[i]);
   return x;
 }
+inline dvec exp_of_minus(dvec x) {
+  return each(x, [](double v) { return std::exp(-v); });
+}
 inline dvec sigmoid(dvec x) {
   return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
 }
+// a / (sqrt(v) + epsilon), for v not negative.
+inline dvec ratio(dvec a, dvec v, dvec epsilon) {
+  return a / (each(v, [](double x) { return std::sqrt(x); }) + epsilon);
+}
+inline vec ratio(vec a, vec v, vec epsilon) { return a / (root(v) + epsilon); }
+
 inline dvec hyperbolic_tangent(dvec x) {
   return each(x, [](double v) { return std::tanh(v); });
 }

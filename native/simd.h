@@ -91,6 +91,18 @@ inline vec over(vec a, vec b) {
 #endif
 }
 
+// Square roots of numbers that are not negative.
+inline vec root(vec x) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_sqrt_ps((__m512)x);
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_sqrt_ps((__m256)x);
+#else
+  for (int i = 0; i < V; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+
 // The sum of all lanes.
 inline float total(vec x) {
 #if CARROUSEL_ISA_AVX512

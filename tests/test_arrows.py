@@ -63,6 +63,7 @@ SIBLINGS = (
     ("nn.*", ("nn.*",)),
     ("kernels.reference_truncated", ("kernels.reference_layers",)),
     ("kernels.reference_stream", ("kernels.reference", "kernels.reference_*", "kernels.signs")),
+    ("kernels.stream", ("kernels.reference_layers",)),
     ("kernels.memory", ("kernels.reference_paths",)),
     ("kernels.reference", ("kernels.reference_*", "kernels.signs")),
     ("learners.*", ("learners.update",)),
@@ -109,7 +110,7 @@ SIBLINGS = (
 OUTSIDE = {
     "numpy": ("*",),
     "jaxtyping": ("shapes",),
-    "carrousel._native": ("kernels.native*", "kernels.sequence*"),
+    "carrousel._native": ("kernels.native*", "kernels.sequence*", "kernels.stream"),
     "joblib": ("experiments.runner*", "experiments.clusters"),
     "dask": ("experiments.clusters",),
     "distributed": ("experiments.clusters",),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from carrousel.contracts import TRUNCATED, Gradient, Kernel, StreamKernel
+from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
 from carrousel.kernels.native import NativeKernel as NativeKernel
 from carrousel.kernels.native import instruction_set as instruction_set
 from carrousel.kernels.native import instruction_sets as instruction_sets
 from carrousel.kernels.reference import ReferenceKernel as ReferenceKernel
 from carrousel.kernels.reference_stream import ReferenceStream as ReferenceStream
+from carrousel.kernels.stream import NativeStream as NativeStream
 
 
 def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
@@ -22,19 +23,23 @@ def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
     return NativeKernel() if NativeKernel.knows(gradient) else ReferenceKernel()
 
 
-def open_stream(*given: Any, **named: Any) -> StreamKernel:
+def open_stream(
+    network: Network, streaming: Streaming, weights: Any, *given: Any, **named: Any
+) -> StreamKernel:
     """Return the fastest kernel for streams; arguments are those of :class:`ReferenceStream`.
 
-    >>> from carrousel.contracts import Cell, Network, Streaming
+    >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
-    >>> open_stream(net, Streaming(), [0.1] * net.n_weights, n_streams=2).n_streams
-    2
+    >>> open_stream(net, Streaming(), [0.1] * net.n_weights, n_streams=2).name
+    'native'
     """
-    return ReferenceStream(*given, **named)
+    kernel = NativeStream if NativeStream.knows(streaming) else ReferenceStream
+    return kernel(network, streaming, weights, *given, **named)
 
 
 __all__ = [
     "NativeKernel",
+    "NativeStream",
     "ReferenceKernel",
     "ReferenceStream",
     "default_kernel",

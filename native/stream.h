@@ -1,0 +1,89 @@
+// The contract of streams: one network that learns at every step, on streams without end.
+//
+// Letters, besides those of carrousel.h:
+//   S sources of a hidden unit: inputs, units fed back, a constant 1; rows of S numbers begin on a
+//     line of the cache and are filled up with zeros, which stay zero
+//   P what an output sees: inputs (if direct), cells, a constant 1; rows as of S
+//   B streams; they share weights, each has a place in time
+// A StreamNet and all it points to belong to one object; nothing is allocated after it was made.
+// Several threads may not use one net at a time.
+#pragma once
+
+#include "carrousel.h"
+
+namespace carrousel {
+
+enum class Head : int { linear, logistic, logistic97, softmax };
+enum class Optimizer : int { sgd, rmsprop, adam };
+
+struct StreamShape {
+  Index inputs, outputs, blocks, block_size;
+  bool forget_gate, gates_fed_back, direct;
+  Squash g, h;
+  Head head;
+  Optimizer optimizer;
+
+  Index cells() const { return blocks * block_size; }
+  Index units() const { return cells() + blocks * (2 + forget_gate); }
+  Index first_cell() const { return blocks * (1 + forget_gate); }
+  Index fed_back() const { return gates_fed_back ? units() : cells(); }
+  Index sources() const { return inputs + fed_back() + 1; }
+  Index seen() const { return inputs * direct + cells() + 1; }
+  Index traces() const { return 2 + forget_gate; }
+};
+
+// Numbers that a row of n takes.
+template <class Real>
+constexpr Index stream_stride(Index n) {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(Real));
+  return (n + line - 1) / line * line;
+}
+
+// A stream's place in time. Traces are one step behind where `standing` says so: they move when the
+// step's target is learned, or else when the next step comes.
+template <class Real>
+struct StreamState {
+  Real *y, *s, *h;                         // [U] activations, [C] cell states, [C] squashed
+  Real* sources;                           // [S] of the last step
+  Real* out;                               // [O] of the last step
+  Real* kept;                              // [C] what the carrousel keeps: forget gates, or 1
+  Real *gain_in, *gain_forget, *gain_cell; // [C] by how much sources enter the traces
+  Real* traces;                            // [F, C, S] of cells, input gates, forget gates
+};
+
+template <class Real>
+struct StreamRows {  // a matrix of weights, and the running means of its gradients
+  Real *weights, *first, *second;  // [rows, stride] each; those the optimiser lacks are null
+};
+
+template <class Real>
+struct StreamNet {
+  StreamShape shape;
+  Real rate, momentum, second, epsilon, clip;  // clip: infinite if there is none
+  StreamRows<Real> hidden, output;             // [U, S] [O, P]
+  std::int64_t changes;                        // of the weights, so far
+  Real* x;                                     // [I] of the step to come
+  StreamState<Real> next;                      // of look(); without traces, its sources are x's
+  Real *net, *gates, *seen, *errors, *back, *e_s, *e_out;  // [U] [3 C] [P] [O] [P] [C] [blocks]
+};
+
+template <class Real>
+struct StreamKernel {
+  // What state would become if x came, in net.next; whether the outputs are finite.
+  bool (*look)(StreamNet<Real>& net, const StreamState<Real>& state);
+  // Makes it so; a step that stands is settled first.
+  void (*move)(StreamNet<Real>& net, StreamState<Real>& state, bool standing);
+  // Learns what the outputs of a standing step should have been, [O]; false, and nothing has been
+  // changed, if an error is not finite.
+  bool (*learn)(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted);
+};
+
+struct StreamKernels {
+  const char* name;
+  StreamKernel<float> single;
+  StreamKernel<double> twofold;
+};
+
+const std::vector<const StreamKernels*>& stream_kernels();
+
+}  // namespace carrousel

@@ -1,0 +1,331 @@
+"""The native kernel of streams: one net that learns at every step, compiled.
+
+A step costs O(1) for each weight, and memory does not depend on how many steps there have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from carrousel import _native
+from carrousel.contracts import SQUASHES, Cell, Network, Streaming
+from carrousel.kernels.reference_layers import Weights
+from carrousel.shapes import (
+    DataError,
+    DivergedError,
+    Float,
+    Int,
+    RowError,
+    SettingError,
+    ShapeError,
+    check_int,
+)
+
+_HEADS = ("linear", "logistic", "logistic97", "softmax")
+_OPTIMIZERS = ("sgd", "rmsprop", "adam")
+_DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NOTHING_STANDS, _DIVERGED = range(6)
+_FLAGS = "flags"
+
+
+class NativeStream:
+    """Streams in float32, or float64; see :class:`carrousel.contracts.StreamKernel`.
+
+    Args:
+        network: memory cells with output gates, ``"cells"`` or ``"full"`` wiring, all units biased.
+        streaming: how it learns.
+        weights: at first, ``[W]`` in the order of ``network.layout``.
+        n_streams: streams that share the weights.
+        scaled: which inputs are standardised, ``[I]``; None: none.
+        seed: of the random signs that uoro draws.
+        dtype: ``np.float32`` or ``np.float64``.
+        instruction_set: one of :func:`carrousel.kernels.instruction_sets`; None: the best.
+
+    Raises:
+        SettingError: the network or the gradient is one that this kernel does not know.
+
+    >>> from carrousel.contracts import Cell
+    >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
+    >>> kernel = NativeStream(net, Streaming(rate=0.1), np.full(net.n_weights, 0.1))
+    >>> for _ in range(200):
+    ...     y = kernel.step(0, np.ones(1), np.array([2.0]))
+    >>> abs(y[0] - 2.0) < 0.01
+    np.True_
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        network: Network,
+        streaming: Streaming,
+        weights: Float[np.ndarray, " W"],
+        n_streams: int = 1,
+        scaled: np.ndarray | None = None,
+        seed: int = 0,
+        dtype: type[np.floating] = np.float32,
+        instruction_set: str | None = None,
+    ) -> None:
+        _check_network(network, streaming)
+        self.network, self.streaming = network, streaming
+        self.n_streams = check_int("n_streams", n_streams, minimum=1, maximum=2**24)
+        self.dtype = dtype
+        scaled = np.zeros(network.n_inputs, bool) if scaled is None else np.asarray(scaled, bool)
+        if scaled.shape != (network.n_inputs,):
+            raise ShapeError(
+                f"scaled has shape {scaled.shape}, expected ({network.n_inputs},), one for an input"
+            )
+        make = _native.StreamFloat if dtype is np.float32 else _native.StreamDouble
+        flags = np.ascontiguousarray(scaled, np.uint8)
+        try:
+            self._net = make(_settings(network, streaming, n_streams), flags, instruction_set or "")
+        except ValueError as refused:
+            raise SettingError(str(refused)) from None
+        self._parts: dict[str, tuple[bool, tuple[int, ...]]] = self._net.parts()
+        self._x, self._target, self._y = self._net.input, self._net.target, self._net.outputs
+        self._set_weights(weights)
+
+    @staticmethod
+    def knows(streaming: Streaming) -> bool:
+        """Whether this kernel knows a gradient."""
+        return streaming.gradient == "truncated"
+
+    # --- one step ---------------------------------------------------------------------------
+
+    def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+        """What :meth:`advance` would return; nothing moves."""
+        self._x[:] = x
+        code = self._net.peek(stream)
+        return self._y.copy() if not code else self._refuse(code, stream, x, None)
+
+    def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+        """Move a stream by one step; return the outputs."""
+        self._x[:] = x
+        code = self._net.advance(stream)
+        return self._y.copy() if not code else self._refuse(code, stream, x, None)
+
+    def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
+        """Learn the target of the outputs that a stream gave last."""
+        self._target[:] = target
+        code = self._net.learn(stream)
+        if code:
+            self._refuse(code, stream, None, target)
+
+    def step(
+        self, stream: int, x: Float[np.ndarray, " X"], target: Float[np.ndarray, " Y"]
+    ) -> Float[np.ndarray, " O"]:
+        """Advance, then learn; return the outputs, made before. The first number of a target being
+        NaN, there is none."""
+        self._x[:] = x
+        self._target[:] = target
+        code = self._net.step(stream)
+        return self._y.copy() if not code else self._refuse(code, stream, x, target)
+
+    def run(
+        self,
+        streams: Int[np.ndarray, " N"],
+        x: Float[np.ndarray, "N X"],
+        targets: Float[np.ndarray, "N Y"] | None = None,
+        targets_first: bool = False,
+    ) -> Float[np.ndarray, "N O"]:
+        """Take ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
+        streams = np.ascontiguousarray(streams, np.int64)
+        x = np.ascontiguousarray(x, np.float64)
+        targets = None if targets is None else np.ascontiguousarray(targets, np.float64)
+        outputs = np.empty((len(x), self.network.n_outputs))
+        try:
+            n, code = self._net.run(streams, x, targets, targets_first, outputs)
+        except ValueError as refused:
+            raise ShapeError(f"run: {refused}") from None
+        if code:
+            wanted = None if targets is None else targets[n]
+            try:
+                self._refuse(code, int(streams[n]), x[n], wanted)
+            except DivergedError as error:
+                raise DivergedError(str(error), n, outputs[:n]) from None
+            except (DataError, SettingError) as error:
+                raise RowError(f"row {n}: {error}", n, outputs[:n]) from None
+        return outputs
+
+    def reset(self, stream: int) -> None:
+        """Begin a stream anew."""
+        if self._net.reset(stream):
+            self._refuse(_BAD_STREAM, stream, None, None)
+
+    # --- what is known ----------------------------------------------------------------------
+
+    @property
+    def rate(self) -> float:
+        """Learning rate; may be changed between steps."""
+        return self._net.rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        try:
+            self._net.rate = float(rate)
+        except ValueError as refused:
+            raise SettingError(str(refused)) from None
+
+    @property
+    def weights(self) -> Float[np.ndarray, " W"]:
+        """A copy of the weights, in the order of ``network.layout``."""
+        flat = np.zeros(self.network.n_weights)
+        Weights(self._read("hidden", 0), self._read("output", 0)).add_to(self.network, flat, 1.0)
+        return flat.astype(self.dtype)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all weights and running gradients are finite."""
+        return self._net.finite()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights, running means, states and traces; memory of a stream that has never
+        begun is counted, though it is not touched."""
+        return self._net.nbytes
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all that is known, by name.
+
+        Shared parts as they are: ``hidden [H, S]`` and ``output [O, P]`` weights, their running
+        gradients ``_first`` and ``_second``, ``inputs [I, 3]`` and ``targets [O, 3]`` (numbers
+        seen, mean, variance), ``changes [1]``. Parts of streams for those that have begun,
+        ``streams [n]``: ``flags [n]``, states ``y``, ``s``, ``h``, ``sources``, ``out`` of the last
+        step, what of it is still to enter the traces (``kept``, ``gain_*``), and ``traces
+        [n, 2 or 3, C, S]`` of cells, input gates and forget gates.
+        """
+        flags = np.array(self._net.flags(), np.uint8)
+        begun = np.flatnonzero(flags)
+        found = {"streams": begun, _FLAGS: flags[begun]}
+        for name, (of_stream, shape) in self._parts.items():
+            kept = np.float64 if name in ("inputs", "targets", "changes") else self.dtype
+            found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
+            if not of_stream:
+                found[name][...] = self._read(name, 0)
+            for place, stream in enumerate(begun if of_stream else ()):
+                found[name][place] = self._read(name, int(stream))
+        return found
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take back what :meth:`state` returned.
+
+        Raises:
+            ShapeError: a part is missing, has another shape, or is not finite; nothing is taken.
+        """
+        begun = self._check_state(state)
+        for stream in range(self.n_streams):
+            self._net.set_flags(stream, 0)
+        for name, (of_stream, _) in self._parts.items():
+            values = np.ascontiguousarray(state[name], np.float64)
+            if not of_stream:
+                self._net.write(name, 0, values)
+            for place, stream in enumerate(begun if of_stream else ()):
+                self._net.write(name, stream, values[place])
+        for stream, flags in zip(begun, np.asarray(state[_FLAGS]).tolist(), strict=True):
+            self._net.set_flags(stream, flags)
+
+    def _check_state(self, state: Mapping[str, np.ndarray]) -> list[int]:
+        missing = sorted({*self._parts, "streams", _FLAGS} - set(state))
+        if missing:
+            raise ShapeError(f"state lacks {', '.join(missing)}; expected what state() returned")
+        begun = np.asarray(state["streams"]).tolist()
+        if not all(0 <= stream < self.n_streams for stream in begun) or len(set(begun)) < len(
+            begun
+        ):
+            raise ShapeError(f"state has streams {begun}, expected some of 0..{self.n_streams - 1}")
+        flags = np.asarray(state[_FLAGS])
+        if flags.shape != (len(begun),) or not np.isin(flags, (1, 3)).all():
+            raise ShapeError(f"state has flags {flags}, expected 1 or 3 for each of its streams")
+        for name, (of_stream, shape) in self._parts.items():
+            wanted = (len(begun), *shape) if of_stream else shape
+            if state[name].shape != wanted:
+                raise ShapeError(f"state: {name} has shape {state[name].shape}, expected {wanted}")
+            if not np.isfinite(state[name]).all():
+                raise ShapeError(f"state: {name} is not finite; it was taken after a divergence")
+        return begun
+
+    def _read(self, name: str, stream: int) -> np.ndarray:
+        values = np.empty(self._parts[name][1])
+        self._net.read(name, stream, values)
+        return values
+
+    def _set_weights(self, weights: Float[np.ndarray, " W"]) -> None:
+        flat = np.asarray(weights, np.float64)
+        if flat.shape != (self.network.n_weights,):
+            raise ShapeError(
+                f"weights have shape {flat.shape}, expected ({self.network.n_weights},)"
+            )
+        if not np.isfinite(flat).all():
+            raise DataError("weights are not finite; expected finite numbers")
+        matrices = Weights.unpack(self.network, flat)
+        self._net.write("hidden", 0, np.ascontiguousarray(matrices.hidden))
+        self._net.write("output", 0, np.ascontiguousarray(matrices.output))
+
+    def _refuse(self, code: int, stream: int, x: Any, target: Any) -> Any:
+        if code == _BAD_STREAM:
+            raise SettingError(f"stream is {stream}, expected 0..{self.n_streams - 1}")
+        if code == _BAD_INPUT and self.streaming.symbols:
+            symbols = self.network.n_inputs
+            raise DataError(f"x is {x}, expected a symbol, a whole number 0..{symbols - 1}")
+        if code == _BAD_INPUT:
+            raise DataError(f"x is {x}, expected finite numbers")
+        if code == _BAD_TARGET and self.streaming.head == "softmax":
+            classes = self.network.n_outputs
+            raise DataError(
+                f"target is {target}, expected a class, a whole number 0..{classes - 1}"
+            )
+        if code == _BAD_TARGET:
+            raise DataError(f"target is {target}, expected finite numbers")
+        if code == _NOTHING_STANDS:
+            raise SettingError(f"stream {stream} has no step to learn from; advance it first")
+        raise DivergedError(
+            "outputs or errors are no longer finite: the weights have diverged; go on from an "
+            "earlier state, with a smaller rate"
+        )
+
+
+def _check_network(network: Network, streaming: Streaming) -> None:
+    cell = network.cell
+    if not isinstance(cell, Cell) or not cell.output_gate:
+        raise SettingError(f"cell is {cell}, expected memory cells with output gates")
+    if network.wiring not in ("cells", "full") or network.bias != "all":
+        raise SettingError(
+            f"wiring is {network.wiring!r} with bias {network.bias!r}, expected 'cells' or 'full' "
+            "with bias 'all'"
+        )
+    if not NativeStream.knows(streaming):
+        raise SettingError(
+            f"gradient {streaming.gradient!r} is not compiled for streams; take ReferenceStream"
+        )
+
+
+def _settings(network: Network, how: Streaming, n_streams: int) -> dict[str, Any]:
+    cell = network.cell
+    assert isinstance(cell, Cell)
+    squashes = list(SQUASHES)
+    return {
+        "inputs": network.n_inputs,
+        "outputs": network.n_outputs,
+        "blocks": cell.blocks,
+        "block_size": cell.block_size,
+        "forget_gate": cell.forget_gate,
+        "gates_fed_back": network.wiring == "full",
+        "direct": network.direct,
+        "g": squashes.index(cell.g),
+        "h": squashes.index(cell.h),
+        "head": _HEADS.index(how.head),
+        "optimizer": _OPTIMIZERS.index(how.optimizer),
+        "streams": n_streams,
+        "rate": float(how.rate),
+        "momentum": float(how.momentum),
+        "second": float(how.second),
+        "epsilon": float(how.epsilon),
+        "clip": float("inf") if how.clip is None else float(how.clip),
+        "horizon": float(how.horizon),
+        "largest": float(how.largest),
+        "symbols": how.symbols,
+        "scale_targets": how.scale_targets,
+        "missing": how.missing,
+    }
