@@ -97,3 +97,115 @@ class StepDouble:
     @property
     def output(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
         """[B, O] of the last step, overwritten by the next."""
+
+class StreamFloat:
+    """One net that learns at every step of one or many streams."""
+
+    def __init__(self, settings: dict, scaled: object, instruction_set: str = '') -> None: ...
+
+    def peek(self, stream: int) -> int:
+        """Outputs at `input`; nothing moves."""
+
+    def advance(self, stream: int) -> int:
+        """Move by `input`, to `outputs`."""
+
+    def learn(self, stream: int) -> int:
+        """Learn `target`."""
+
+    def step(self, stream: int) -> int:
+        """Advance, and learn unless `target` is NaN."""
+
+    def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
+        """Rows in order: how many, and an outcome."""
+
+    def reset(self, stream: int) -> int:
+        """Begin a stream anew."""
+
+    def parts(self) -> dict:
+        """Name -> whether each stream has one, shape."""
+
+    def read(self, name: str, stream: int, to: object) -> None: ...
+
+    def write(self, name: str, stream: int, source: object) -> None: ...
+
+    def flags(self) -> list[int]:
+        """For each stream: 0 not begun, 1 begun, 3 with a step to learn."""
+
+    def set_flags(self, stream: int, flags: int) -> None: ...
+
+    def finite(self) -> bool:
+        """Whether all weights and running gradients are finite."""
+
+    @property
+    def rate(self) -> float: ...
+
+    @rate.setter
+    def rate(self, arg: float, /) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def target(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+class StreamDouble:
+    """One net that learns at every step of one or many streams."""
+
+    def __init__(self, settings: dict, scaled: object, instruction_set: str = '') -> None: ...
+
+    def peek(self, stream: int) -> int:
+        """Outputs at `input`; nothing moves."""
+
+    def advance(self, stream: int) -> int:
+        """Move by `input`, to `outputs`."""
+
+    def learn(self, stream: int) -> int:
+        """Learn `target`."""
+
+    def step(self, stream: int) -> int:
+        """Advance, and learn unless `target` is NaN."""
+
+    def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
+        """Rows in order: how many, and an outcome."""
+
+    def reset(self, stream: int) -> int:
+        """Begin a stream anew."""
+
+    def parts(self) -> dict:
+        """Name -> whether each stream has one, shape."""
+
+    def read(self, name: str, stream: int, to: object) -> None: ...
+
+    def write(self, name: str, stream: int, source: object) -> None: ...
+
+    def flags(self) -> list[int]:
+        """For each stream: 0 not begun, 1 begun, 3 with a step to learn."""
+
+    def set_flags(self, stream: int, flags: int) -> None: ...
+
+    def finite(self) -> bool:
+        """Whether all weights and running gradients are finite."""
+
+    @property
+    def rate(self) -> float: ...
+
+    @rate.setter
+    def rate(self, arg: float, /) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def target(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
