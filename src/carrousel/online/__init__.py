@@ -1,0 +1,1 @@
+"""Learning on streams without end: the model, rows that come in, predictions that go out."""
