@@ -22,6 +22,7 @@ MAX_LINES = 400
 # A module imports from the ranks before its own. Names are first components below `carrousel`.
 RANKS = (
     ("shapes",),
+    ("files",),
     ("sequences",),
     ("contracts",),
     ("kernels", "cells", "tasks"),
@@ -61,6 +62,7 @@ SIBLINGS = (
     ("kernels.sequence", ("kernels.described",)),
     ("kernels.reference_sequence", ("kernels.reference_sequence_cells",)),
     ("nn.*", ("nn.*",)),
+    ("online.*", ("online.*",)),
     ("kernels.reference_truncated", ("kernels.reference_layers",)),
     ("kernels.reference_stream", ("kernels.reference", "kernels.reference_*", "kernels.signs")),
     ("kernels.stream", ("kernels.reference_layers",)),
@@ -122,7 +124,7 @@ OUTSIDE = {
     "plotly": ("experiments.report*",),
     "aeon": ("tasks.vowels",),
     "torch": ("kernels.autograd*", "nn*"),
-    "safetensors": ("nn*",),
+    "safetensors": ("nn*", "online*"),
     "sympy": ("nn.equations*",),
     "numba": ("nn.equations*",),
     "llvmlite": ("nn.equations*",),

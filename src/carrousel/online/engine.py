@@ -1,0 +1,153 @@
+"""A model that has begun: reader, kernel, head and keys, and what becomes of a row."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from carrousel.contracts import StreamKernel
+from carrousel.online.growing import take_over
+from carrousel.online.heads import Head
+from carrousel.online.keys import Keys
+from carrousel.online.readers import Reader
+from carrousel.online.settings import Settings
+from carrousel.online.values import Unseen
+from carrousel.shapes import DataError, DivergedError, Float
+
+
+class Engine:
+    """What OnlineLSTM drives; a call that raises leaves it as it was.
+
+    Args:
+        settings: checked arguments.
+        reader, head: as the first row made them.
+        seed: of weights, and of all that is drawn later.
+    """
+
+    def __init__(self, settings: Settings, reader: Reader, head: Head, seed: int) -> None:
+        self.settings, self.reader, self.head, self.seed = settings, reader, head, seed
+        self.kernel: StreamKernel = settings.open(reader, head, seed)
+        self.keys = Keys(settings.streams, settings.evict_after)
+        self.now = 0
+        self.spare = settings.streams  # a place of the kernel that never moves
+        self.own_targets = settings.task == "next"
+
+    @classmethod
+    def begun(cls, settings: Settings, x: Any, y: Any, seed: int) -> Engine:
+        """An engine that fits a first row; it has not taken it."""
+        return cls(settings, settings.first_reader(x), settings.first_head(y), seed)
+
+    def step(self, x: Any, y: Any, key: Any, learn: bool = True) -> Float[np.ndarray, " O"]:
+        """Take one row; return the outputs before its target was learned."""
+        try:
+            row = self.reader.read(x)
+            target = None if y is None else self.head.read(y)
+        except Unseen:
+            self.widen(x, y)
+            return self.step(x, y, key, learn)
+        place = self.place(key, row)
+        kernel = self.kernel
+        try:
+            if self.own_targets:
+                outputs = kernel.run(
+                    np.array((place,)), row[None], row[None] if learn else None, True
+                )[0]
+            else:
+                outputs = kernel.advance(place, row)
+                if target is not None:
+                    kernel.learn(place, target)
+        except DataError as error:
+            raise DataError(self.reader.complaint(row)) from error
+        except DivergedError as error:
+            raise self.diverged(error) from None
+        self.now += 1
+        return outputs
+
+    def peek(self, x: Any, key: Any) -> Float[np.ndarray, " O"]:
+        """Outputs at a row from the present state; nothing moves."""
+        try:
+            row = self.reader.read(x)
+        except Unseen:
+            return self.copied().step(x, None, key, learn=False)
+        place = self.keys.find(key, self.now)
+        try:
+            return self.kernel.peek(self.spare if place is None else place, row)
+        except DataError as error:
+            raise DataError(self.reader.complaint(row)) from error
+        except DivergedError as error:
+            raise self.diverged(error) from None
+
+    def place(self, key: Any, row: Float[np.ndarray, " X"]) -> int:
+        """The place of the key of a row that is about to be taken."""
+        if self.keys.find(key, self.now) is None and not self.readable(row):
+            raise DataError(self.reader.complaint(row))
+        place, dirty = self.keys.take(key, self.now)
+        if dirty:
+            self.kernel.reset(place)
+        return place
+
+    def readable(self, row: Float[np.ndarray, "... X"]) -> bool:
+        """Whether a kernel takes these numbers."""
+        if self.kernel.streaming.missing:
+            return not np.isinf(row).any()
+        return bool(np.isfinite(row).all())
+
+    def widen(self, x: Any, y: Any) -> None:
+        """Make room for what is new in a row and its target; raises DataError if they are bad."""
+        reader = self.reader.wider(x)
+        row = reader.read(x)
+        if not self.readable(row):
+            raise DataError(reader.complaint(row))
+        target = x if self.own_targets else y
+        head = self.head if target is None else self.head.wider(target)
+        if reader.n_columns != self.kernel.network.n_inputs or (
+            head.n_outputs != self.kernel.network.n_outputs
+        ):
+            kernel = self.settings.open(reader, head, self.seed)
+            take_over(kernel, self.kernel)
+            self.kernel = kernel
+        self.reader, self.head = reader, head
+
+    def reset(self, key: Any) -> None:
+        """Forget the state of a key; its next row begins anew."""
+        self.keys.find(key, self.now)  # refuses what is not hashable
+        self.keys.forget(key)
+
+    def copied(self) -> Engine:
+        """Another engine in the same state, which moves on its own."""
+        return copy.deepcopy(self)
+
+    def change(self, params: Mapping[str, Any]) -> None:
+        """Change settings that may change while learning goes on."""
+        settings = replace(self.settings, **params)
+        self.kernel.rate = float(settings.learning_rate)
+        self.keys.evict_after = settings.evict_after
+        self.settings = settings
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the kernel; names and keys come on top."""
+        return self.kernel.nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        kernel = self.kernel if self.kernel.name == "reference" else self.kernel.state()
+        return {**vars(self), "kernel": kernel}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(state["kernel"], dict):
+            self.kernel = self.settings.open(self.reader, self.head, self.seed)
+            self.kernel.restore(state["kernel"])
+
+    def diverged(self, error: DivergedError) -> DivergedError:
+        """A kernel's error, and how to go on."""
+        return DivergedError(
+            f"{error}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
+            f"learning_rate below {self.kernel.rate:g}",
+            error.row,
+            error.outputs,
+        )

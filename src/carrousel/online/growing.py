@@ -1,0 +1,65 @@
+"""A wider kernel that takes over what a narrower one knew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from carrousel.contracts import Network, StreamKernel
+from carrousel.shapes import SettingError
+
+_HIDDEN = ("hidden", "hidden_first", "hidden_second")
+_OUTPUT = ("output", "output_first", "output_second")
+
+
+def take_over(wider: StreamKernel, narrow: StreamKernel) -> None:
+    """Give a fresh kernel all that one with fewer inputs, outputs or both has learned.
+
+    The inputs and outputs of ``narrow`` are the first of ``wider``, with their weights, running
+    gradients, means, traces and standing predictions; the rest keep the weights drawn for them and
+    begin at zero elsewhere. While new inputs are zero, the net input of old outputs is what it was.
+
+    Raises:
+        SettingError: the kernel does not tell what it knows.
+    """
+    old, new = narrow.state(), wider.state()
+    if "hidden" not in old:
+        raise SettingError(
+            f"unseen is 'grow', but gradient {narrow.streaming.gradient!r} with "
+            f"{narrow.network.wiring!r} wiring runs on a kernel that cannot; say 'truncated' and "
+            "'cells' or 'full', or declare features, classes and symbols beforehand"
+        )
+    wider.restore(merged(old, new, narrow.network, wider.network))
+    wider.rate = narrow.rate
+
+
+def merged(
+    old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray], narrow: Network, wide: Network
+) -> dict[str, np.ndarray]:
+    """What a narrow kernel knew, in the shapes of a wide one."""
+    found = dict(old)
+    sources = _places(narrow.n_inputs, wide.n_inputs, narrow.n_sources)
+    direct = narrow.n_inputs if narrow.direct else 0
+    seen = _places(direct, wide.n_inputs if direct else 0, direct + narrow.cell.n_cells + 1)
+    for name in filter(new.__contains__, _HIDDEN):
+        found[name] = new[name].copy()
+        found[name][:, sources] = old[name]
+    for name in filter(new.__contains__, _OUTPUT):
+        found[name] = new[name].copy()
+        found[name][np.ix_(range(narrow.n_outputs), seen)] = old[name]
+    for name in ("inputs", "targets"):
+        found[name] = new[name].copy()
+        found[name][: len(old[name])] = old[name]
+    for name in ("sources", "traces"):  # of steps when new inputs were zero
+        found[name] = np.zeros((*old[name].shape[:-1], wide.n_sources), old[name].dtype)
+        found[name][..., sources] = old[name]
+    found["out"] = np.zeros((len(old["out"]), wide.n_outputs), old["out"].dtype)
+    found["out"][:, : narrow.n_outputs] = old["out"]
+    return found
+
+
+def _places(old: int, new: int, n: int) -> np.ndarray:
+    """Where ``n`` columns go when the first ``old`` of them become ``new``."""
+    columns = np.arange(n)
+    return np.where(columns < old, columns, columns + new - old)

@@ -1,0 +1,261 @@
+"""The door for endless streams: a model that learns at every step, in memory that stays constant."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from carrousel.online.conventions import Conventions
+from carrousel.online.engine import Engine
+from carrousel.online.goals import Goals
+from carrousel.online.heads import as_array
+from carrousel.online.readers import Named
+from carrousel.online.running import Said, run
+from carrousel.online.settings import Settings, alphabet
+from carrousel.online.tables import Table, as_table
+from carrousel.shapes import DataError, DivergedError, RowError, SettingError, check_int
+
+
+class OnlineLSTM(Conventions):
+    """Long short-term memory on streams without end: predict, learn, go on."""
+
+    def __init__(
+        self,
+        task: str = "regression",
+        *,
+        cells: int = 32,
+        block_size: int = 1,
+        forget_gate: bool = True,
+        wiring: str = "cells",
+        gradient: str = "truncated",
+        optimizer: str = "adam",
+        learning_rate: float = 0.01,
+        clip: float | None = 3.0,
+        standardise: bool = True,
+        horizon: float | None = None,
+        classes: Any = None,
+        symbols: Any = None,
+        missing: str = "error",
+        unseen: str = "error",
+        streams: int = 1,
+        evict_after: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.task = task
+        self.cells = cells
+        self.block_size = block_size
+        self.forget_gate = forget_gate
+        self.wiring = wiring
+        self.gradient = gradient
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.clip = clip
+        self.standardise = standardise
+        self.horizon = horizon
+        self.classes = classes
+        self.symbols = symbols
+        self.missing = missing
+        self.unseen = unseen
+        self.streams = streams
+        self.evict_after = evict_after
+        self.random_state = random_state
+        self._engine: Engine | None = None
+        self._declared: tuple[Hashable, ...] | None = None  # classes that partial_fit was told
+        self._entropy = secrets.randbits(63)  # the seed, if random_state says none
+        self._drawn: tuple[Any, int] | None = None  # from a generator, which is asked once
+
+    # --- row by row -------------------------------------------------------------------------
+
+    def step(self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False) -> Any:
+        """Advance by a row, return the prediction, then learn the target if one is given."""
+        engine = self._engine
+        if engine is None:
+            self._check_target(y)
+            engine = self._begun(x, y)
+        elif y is not None and engine.own_targets:
+            self._check_target(y)
+        head = engine.head
+        outputs = engine.step(x, y, key)
+        self._engine = engine
+        return self._told(head, outputs) if proba else head.answer(outputs)
+
+    def learn_one(self, x: Any, y: Any = None, key: Hashable = None) -> None:
+        """Advance by a row and learn its target."""
+        self.step(x, y, key)
+
+    def predict_one(self, x: Any, key: Hashable = None) -> Any:
+        """The prediction at a row from the present state; nothing moves."""
+        engine = self._engine or self._begun(x, None)
+        return engine.head.answer(engine.peek(x, key))
+
+    def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
+        """The probability of each class at a row from the present state; nothing moves."""
+        engine = self._engine or self._begun(x, None)
+        return self._told(engine.head, engine.peek(x, key))
+
+    @staticmethod
+    def _told(head: Any, outputs: np.ndarray) -> dict[Hashable, float]:
+        return dict(zip(head.named, head.probabilities(outputs[None])[0].tolist(), strict=True))
+
+    def _check_target(self, y: Any) -> None:
+        if self.task == "next" and y is not None:
+            raise SettingError(
+                "y is given, but task 'next' learns each symbol as the target of the one before; "
+                "leave y out"
+            )
+
+    # --- many rows --------------------------------------------------------------------------
+
+    def run(self, X: Any, y: Any = None, keys: Any = None, proba: bool = False) -> np.ndarray:
+        """Take many rows in order; return predictions, each made before its target was learned."""
+        return self._run(X, y, keys, proba)
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
+    ) -> OnlineLSTM:
+        """Learn many rows in order."""
+        if classes is not None:
+            self._declare(classes)
+        self._run(X, y, keys, False)
+        return self
+
+    def predict(self, X: Any, keys: Any = None) -> np.ndarray:
+        """Predictions at rows that would come next; nothing moves."""
+        return self._run(X, None, keys, False, learn=False)
+
+    def predict_proba(self, X: Any, keys: Any = None) -> np.ndarray:
+        """Probabilities at rows that would come next, ``[N, classes]``; nothing moves."""
+        return self._run(X, None, keys, True, learn=False)
+
+    def _run(self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True) -> np.ndarray:
+        self._check_target(y)
+        settings = self._settings() if self._engine is None else self._engine.settings
+        table = as_table(X, settings.task == "next" or settings.symbols is not None)
+        goals = None if y is None else Goals(y)
+        names = _listed(keys)
+        engine = self._engine
+        if engine is None:
+            engine = self._begun_by(table, goals)
+        elif not learn:
+            engine = engine.copied()
+        said = Said()
+        try:
+            run(engine, table, goals, names, said, learn)
+        except (RowError, DivergedError) as error:
+            error.outputs = said.probabilities(engine.head) if proba else said.predictions()
+            if learn and error.row:
+                self._engine = engine
+            raise
+        if learn:
+            self._engine = engine
+        return said.probabilities(engine.head) if proba else said.predictions()
+
+    def _begun_by(self, table: Table, goals: Goals | None) -> Engine:
+        if not len(table):
+            raise DataError("X has no rows, and the model has met none; expected at least one")
+        y = goals.first() if goals is not None and self.task == "regression" else None
+        try:
+            return self._begun(table.first(), y)
+        except DataError as error:
+            raise RowError(f"row 0: {error}", 0, np.empty(0)) from error
+
+    # --- what there is ----------------------------------------------------------------------
+
+    def _settings(self) -> Settings:
+        given = self.get_params()
+        del given["random_state"]
+        if self._declared is not None:
+            given["classes"] = self._declared
+        return Settings.of(given)
+
+    def _begun(self, x: Any, y: Any) -> Engine:
+        return Engine.begun(self._settings(), x, y, self._seed())
+
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None:
+            return self._entropy
+        if not isinstance(state, np.random.Generator | np.random.RandomState):
+            return check_int("random_state", state, minimum=0, maximum=2**63 - 1)
+        if self._drawn is None or self._drawn[0] is not state:
+            draw = state.integers if isinstance(state, np.random.Generator) else state.randint
+            self._drawn = state, int(draw(2**31 - 1))
+        return self._drawn[1]
+
+    def reset(self, key: Hashable = None) -> None:
+        """Begin a stream anew; what was learned stays.
+
+        Args:
+            key: the stream's; None: all streams begin anew.
+        """
+        if self._engine is not None:
+            for one in self.keys if key is None else (key,):
+                self._engine.reset(one)
+
+    @property
+    def keys(self) -> tuple[Hashable, ...]:
+        """Keys of the streams that live, the least recently used first."""
+        engine = self._engine
+        return () if engine is None else engine.keys.live(engine.now)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights, running means, states and traces; they do not grow with time."""
+        return 0 if self._engine is None else self._engine.nbytes
+
+    @property
+    def n_steps_(self) -> int:
+        """Rows taken so far."""
+        return 0 if self._engine is None else self._engine.now
+
+    @property
+    def n_features_in_(self) -> int:
+        """Features of a row."""
+        return self._there("n_features_in_").reader.n_features
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of features in the order of first sight, where rows have names."""
+        reader = self._there("feature_names_in_").reader
+        if not isinstance(reader, Named):
+            raise AttributeError("feature_names_in_: rows of this model have no names")
+        names = np.empty(len(reader.places), object)
+        names[:] = list(reader.places)
+        return names
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Classes known so far, in the order of the columns of :meth:`predict_proba`."""
+        return as_array(self._there("classes_").head.named)
+
+    def _there(self, name: str) -> Engine:
+        if self._engine is None:
+            raise AttributeError(f"{name}: the model has met no row yet")
+        return self._engine
+
+    def _declare(self, classes: Any) -> None:
+        engine = self._engine
+        told = alphabet("classes", classes)
+        if engine is None:
+            self._declared = told
+        elif set(told) != set(engine.settings.classes or told):
+            raise SettingError(
+                f"classes are {told!r}, but the model began with {engine.settings.classes!r}; "
+                "say them in the first call, and the same ones later"
+            )
+
+
+def _listed(keys: Any) -> list[Any] | None:
+    if keys is None:
+        return None
+    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
+    try:
+        set(names)
+    except TypeError as error:
+        raise DataError(
+            "keys hold something that is not hashable, expected texts, numbers, None or tuples"
+        ) from error
+    return names

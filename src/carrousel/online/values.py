@@ -1,0 +1,73 @@
+"""Single values of rows: numbers, symbols, and plain Python objects in place of NumPy's."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from carrousel.shapes import DataError
+
+
+class Unseen(Exception):  # noqa: N818 - a signal between modules of this package, never an error
+    """A row holds something new that a wider model could take."""
+
+
+def number_of(what: str, value: Any, missing: bool) -> float:
+    """A finite number, or NaN where a value is missing and may be; else DataError.
+
+    >>> number_of("feature 'a'", "warm", missing=False)
+    Traceback (most recent call last):
+        ...
+    carrousel.shapes.DataError: feature 'a' is 'warm', expected a number
+    """
+    if value is None:
+        number = math.nan
+    elif isinstance(value, numbers.Real | Decimal | np.bool_):
+        try:
+            number = float(value)
+        except (OverflowError, ValueError):
+            number = math.inf
+    else:
+        raise DataError(f"{what} is {value!r}, expected a number")
+    if math.isfinite(number) or (missing and number != number):
+        return number
+    fix = ", or say missing='mean'" if number != number else ""
+    raise DataError(f"{what} is {value!r}, expected a finite number{fix}")
+
+
+def index_of(symbol: Any, places: Mapping[Any, int] | Sequence[Any]) -> int | None:
+    """The number of a symbol among known ones; None: it is new; DataError: it can be none.
+
+    >>> index_of("b", {"a": 0, "b": 1}), index_of(7, range(5))
+    (1, None)
+    """
+    try:
+        if isinstance(places, Mapping):
+            index = places.get(symbol)
+        else:
+            index = int(symbol) if symbol in places else None
+        if index is None and symbol != symbol:
+            raise DataError(f"symbol is {symbol!r}, expected something that equals itself")
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"symbol is a {type(symbol).__name__}, expected one text, number or other hashable"
+        ) from error
+    return index
+
+
+def plain(value: Any) -> Any:
+    """A Python object in place of a NumPy scalar, within tuples too.
+
+    >>> plain((np.int64(3), np.str_("a")))
+    (3, 'a')
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return str(value) if type(value) is not str and isinstance(value, str) else value
