@@ -74,7 +74,17 @@ inline dvec sigmoid(dvec x) {
 inline dvec ratio(dvec a, dvec v, dvec epsilon) {
   return a / (each(v, [](double x) { return std::sqrt(x); }) + epsilon);
 }
-inline vec ratio(vec a, vec v, vec epsilon) { return a / (root(v) + epsilon); }
+inline vec ratio(vec a, vec v, vec epsilon) {
+#if CARROUSEL_ISA_AVX512
+  // The root has a unit of its own; a division besides would wait for it.
+  const vec below = root(v) + epsilon;
+  const vec q = (vec)_mm512_rcp14_ps((__m512)below);
+  const vec first = a * q;
+  return first + q * (a - below * first);  // one step of Newton's, in the quotient
+#else
+  return a / (root(v) + epsilon);
+#endif
+}
 
 inline dvec hyperbolic_tangent(dvec x) {
   return each(x, [](double v) { return std::tanh(v); });

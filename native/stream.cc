@@ -91,12 +91,10 @@ bool look(StreamNet<Real>& net, const StreamState<Real>& state) {
   std::copy_n(state.y + (shape.gates_fed_back ? 0 : shape.first_cell()), fed,
               next.sources + shape.inputs);
   next.sources[shape.inputs + fed] = 1;
-  row_products(net.hidden.weights, shape.units(), stream_stride<Real>(shape.sources()),
-               next.sources, net.net);
+  row_products(net.hidden.weights, shape.units(), shape.sources(), next.sources, net.net);
   cells_forward(net, state);
   show(net, next);
-  row_products(net.output.weights, shape.outputs, stream_stride<Real>(shape.seen()), net.seen,
-               next.out);
+  row_products(net.output.weights, shape.outputs, shape.seen(), net.seen, next.out);
   activate(shape, next.out);
   return all_finite(shape.outputs, next.out);
 }
@@ -124,7 +122,7 @@ bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wa
     net.errors[k] = shape.head == Head::logistic97 ? e * y * (1 - y) : e;
   }
   if (!all_finite(O, net.errors)) return false;
-  for (Index m = 0; m < stride; m += kLanes<Real>) {
+  for (Index m = 0; m < stream_width<Real>(shape.seen()); m += kLanes<Real>) {
     Vec<Real> sum{};
     for (Index k = 0; k < O; ++k) sum += net.errors[k] * load(net.output.weights + k * stride + m);
     store(net.back + m, sum);

@@ -1,9 +1,10 @@
 // The contract of streams: one network that learns at every step, on streams without end.
 //
 // Letters, besides those of carrousel.h:
-//   S sources of a hidden unit: inputs, units fed back, a constant 1; rows of S numbers begin on a
-//     line of the cache and are filled up with zeros, which stay zero
-//   P what an output sees: inputs (if direct), cells, a constant 1; rows as of S
+//   S sources of a hidden unit: inputs, units fed back, a constant 1
+//   P what an output sees: inputs (if direct), cells, a constant 1
+//     Rows of S or P numbers begin on a line of the cache, an odd number of lines apart, and are
+//     filled up to whole lines with zeros, which stay zero.
 //   B streams; they share weights, each has a place in time
 // A StreamNet and all it points to belong to one object; nothing is allocated after it was made.
 // Several threads may not use one net at a time.
@@ -32,11 +33,20 @@ struct StreamShape {
   Index traces() const { return 2 + forget_gate; }
 };
 
-// Numbers that a row of n takes.
+template <class Real> constexpr Index kLine = 64 / static_cast<Index>(sizeof(Real));
+
+// Numbers of a row of n, filled up to whole lines of the cache.
+template <class Real>
+constexpr Index stream_width(Index n) {
+  return (n + kLine<Real> - 1) / kLine<Real> * kLine<Real>;
+}
+
+// Numbers from one row of n to the next. A pass goes along a dozen rows at once: an even number of
+// lines apart, they would fight for the same few places of the cache.
 template <class Real>
 constexpr Index stream_stride(Index n) {
-  constexpr Index line = 64 / static_cast<Index>(sizeof(Real));
-  return (n + line - 1) / line * line;
+  const Index width = stream_width<Real>(n);
+  return width / kLine<Real> % 2 ? width : width + kLine<Real>;
 }
 
 // A stream's place in time. Traces are one step behind where `standing` says so: they move when the

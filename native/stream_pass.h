@@ -13,15 +13,16 @@ inline void totals(const Vec<Real>* sums, Index n, Real* to) {
   for (Index i = 0; i < n; ++i) to[i] = total(sums[i]);
 }
 
-// to[r] = row r of weights times x, both of `stride` numbers.
+// to[r] = row r of weights times x, rows of n numbers.
 template <class Real>
-void row_products(const Real* weights, Index rows, Index stride, const Real* x, Real* to) {
+void row_products(const Real* weights, Index rows, Index n, const Real* x, Real* to) {
+  const Index stride = stream_stride<Real>(n), width = stream_width<Real>(n);
   constexpr Index lanes = kLanes<Real>, together = 8;
   Index r = 0;
   for (; r + together <= rows; r += together) {
     const Real* const w = weights + r * stride;
     Vec<Real> sums[together] = {};
-    for (Index m = 0; m < stride; m += lanes) {
+    for (Index m = 0; m < width; m += lanes) {
       const Vec<Real> source = load(x + m);
       for (Index i = 0; i < together; ++i) sums[i] += load(w + i * stride + m) * source;
     }
@@ -29,7 +30,7 @@ void row_products(const Real* weights, Index rows, Index stride, const Real* x, 
   }
   for (; r < rows; ++r) {
     Vec<Real> sum{};
-    for (Index m = 0; m < stride; m += lanes)
+    for (Index m = 0; m < width; m += lanes)
       sum += load(weights + r * stride + m) * load(x + m);
     to[r] = total(sum);
   }
@@ -39,20 +40,21 @@ void row_products(const Real* weights, Index rows, Index stride, const Real* x, 
 // equations (25) to (28), and (21), (22) for the output gate. Traces of forget gates follow Gers,
 // Schmidhuber & Cummins 2000. `How` is what becomes of a gradient.
 template <class How, bool forgets, class Real>
-void block_pass(StreamNet<Real>& net, StreamState<Real>& state, Index block) {
+void block_pass(const typename How::template Change<Real>& change, StreamNet<Real>& net,
+                StreamState<Real>& state, Index block) {
   constexpr Index lanes = kLanes<Real>;
   constexpr bool learns = !std::is_same_v<How, Nothing>;
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources()), C = shape.cells();
+  const Index width = stream_width<Real>(shape.sources());
   const Index size = shape.block_size, first = block * size;
-  const typename How::template Change<Real> change(net);
   Real* const of_cell = state.traces + first * stride;
   Real* const of_in = of_cell + C * stride;
   Real* const of_forget = of_in + C * stride;
   const Index row_in = block * stride, row_forget = (shape.blocks + block) * stride;
   const Index row_cell = (shape.first_cell() + first) * stride;
   const Index row_out = (shape.first_cell() + C + block) * stride;
-  for (Index m = 0; m < stride; m += lanes) {
+  for (Index m = 0; m < width; m += lanes) {
     const Vec<Real> source = load(state.sources + m);
     Vec<Real> d_in{}, d_forget{};
     for (Index i = 0; i < size; ++i) {
@@ -81,18 +83,20 @@ void block_pass(StreamNet<Real>& net, StreamState<Real>& state, Index block) {
 
 template <class How, class Real>
 void hidden_pass(StreamNet<Real>& net, StreamState<Real>& state) {
+  const typename How::template Change<Real> change(net);
   for (Index block = 0; block < net.shape.blocks; ++block)
-    if (net.shape.forget_gate) block_pass<How, true>(net, state, block);
-    else block_pass<How, false>(net, state, block);
+    if (net.shape.forget_gate) block_pass<How, true>(change, net, state, block);
+    else block_pass<How, false>(change, net, state, block);
 }
 
 // Weights into outputs, by errors and what outputs saw, equation (22).
 template <class How, class Real>
 void output_pass(StreamNet<Real>& net) {
   const Index stride = stream_stride<Real>(net.shape.seen());
+  const Index width = stream_width<Real>(net.shape.seen());
   const typename How::template Change<Real> change(net);
   for (Index k = 0; k < net.shape.outputs; ++k)
-    for (Index m = 0; m < stride; m += kLanes<Real>)
+    for (Index m = 0; m < width; m += kLanes<Real>)
       change(net.output, k * stride + m, net.errors[k] * load(net.seen + m));
 }
 
