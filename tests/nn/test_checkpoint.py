@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from carrousel import nn  # noqa: E402
-from carrousel.nn.checkpoint import UnwritableError, checksum  # noqa: E402
+from carrousel.files import UnwritableError  # noqa: E402
+from carrousel.nn.checkpoint import checksum  # noqa: E402
 from carrousel.shapes import SettingError  # noqa: E402
 from nn_modules import close  # noqa: E402
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from carrousel import files
+from carrousel.files import CheckpointError as CheckpointError
+from carrousel.files import write_whole
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
 from carrousel.nn.equations import Equations
 from carrousel.nn.gru import GRU
@@ -28,14 +28,6 @@ KINDS: Mapping[str, Callable[..., Module]] = {
 }
 KEY = "carrousel.nn"
 FORMAT = 1
-
-
-class CheckpointError(CarrouselError, ValueError):
-    """A file is no checkpoint of a module, is damaged, or was written by a newer version."""
-
-
-class UnwritableError(CarrouselError, OSError):
-    """A file cannot be written; what stood at its path before is untouched."""
 
 
 def save(module: Module, path: str | os.PathLike[str]) -> None:
@@ -91,8 +83,7 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
         FileNotFoundError: there is no such file.
         MissingExtraError: what the file needs is not installed.
     """
-    data = Path(path).read_bytes()
-    header = _header(path, data)
+    header, data = _read(path)
     kind, settings = KINDS[header["class"]], dict(header["settings"])
     if isinstance(settings.get("zoneout"), list):
         settings["zoneout"] = tuple(settings["zoneout"])
@@ -122,12 +113,8 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
 
 def checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> int:
     """CRC-32 of a header, less its checksum, and of all weights, by name."""
-    told = {key: value for key, value in header.items() if key != "crc32"}
-    check = zlib.crc32(json.dumps(told).encode())
-    for name in sorted(tensors):
-        values = tensors[name].contiguous().flatten().view(torch.uint8).numpy()
-        check = zlib.crc32(values.data, check)
-    return check
+    bits = {name: t.contiguous().flatten().view(torch.uint8).numpy() for name, t in tensors.items()}
+    return files.checksum(header, bits)
 
 
 def _written_cell(cell: str | CellObject) -> str | dict[str, Any]:
@@ -144,50 +131,14 @@ def _written_cell(cell: str | CellObject) -> str | dict[str, Any]:
     return cell if isinstance(cell, str) else cell.recurrence_name
 
 
-def _header(path: object, data: bytes) -> dict[str, Any]:
-    """The header of a checkpoint, checked as far as it can be without its weights."""
-    size = int.from_bytes(data[:8], "little")
-    try:
-        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-        header = json.loads(metadata[KEY])
-        version, name, settings = header["format"], header["class"], header["settings"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} was not written by carrousel.nn.save: {type(error).__name__}: {error}; "
-            "weights of torch.nn modules load by load_state_dict"
-        ) from error
-    if version != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {version!r}, expected {FORMAT}; update carrousel to read it"
-        )
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
+    """A checkpoint and its header, checked as far as that can be without its weights."""
+    instead = "weights of torch.nn modules load by load_state_dict"
+    header, data = files.read_whole(path, KEY, FORMAT, writer="carrousel.nn.save", instead=instead)
+    name, settings = header.get("class"), header.get("settings")
     if name not in KINDS or not isinstance(settings, dict):
         raise CheckpointError(f"{path} holds a {name!r}, expected one of {', '.join(KINDS)}")
-    return header
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` as a whole or not at all."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # what went wrong first is what counts
-            beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UnwritableError(
-                f"{path} cannot be written: {error.strerror or error}; name a file in a folder "
-                "that exists, may be written to, and has room"
-            ) from error
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name is on disk too
-    finally:
-        os.close(folder)
+    return header, data
 
 
 def _safetensors() -> Any:

@@ -14,8 +14,8 @@ import torch
 
 from carrousel.contracts import Recurrence
 from carrousel.contracts.recurrence import CELLS
+from carrousel.files import write_whole
 from carrousel.nn.cells import StepCell
-from carrousel.nn.checkpoint import write_whole
 from carrousel.nn.equations import Equations
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.stepping import check_deployable

@@ -1,0 +1,106 @@
+"""Files as a whole: written or not, whole or refused; headers and checksums of safetensors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carrousel.shapes import CarrouselError
+
+_LONGEST = 100_000_000  # bytes of a header that readers of the format accept
+
+
+class CheckpointError(CarrouselError, ValueError):
+    """A file is no checkpoint of the kind asked for, is damaged, or is of a newer version."""
+
+
+class UnwritableError(CarrouselError, OSError):
+    """A file cannot be written; what stood at its path before is untouched."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` as a whole or not at all.
+
+    It is written beside its place and then moved there: whatever happens meanwhile, ``path`` holds
+    the old file or the new one.
+
+    Raises:
+        UnwritableError: there is no such folder, no room in it, or no right to write there.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # what went wrong first is what counts
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UnwritableError(
+                f"{path} cannot be written: {error.strerror or error}; name a file in a folder "
+                "that exists, may be written to, and has room"
+            ) from error
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name is on disk too
+    finally:
+        os.close(folder)
+
+
+def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of a header, less its own ``"crc32"``, and of the bytes of all arrays, by name."""
+    told = {key: value for key, value in header.items() if key != "crc32"}
+    check = zlib.crc32(json.dumps(told).encode())
+    for name in sorted(arrays):
+        check = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), check)
+    return check
+
+
+def read_whole(
+    path: str | os.PathLike[str], key: str, version: int, *, writer: str, instead: str
+) -> tuple[dict[str, Any], bytes]:
+    """Read a safetensors file that holds a header of ours, and the header.
+
+    Only the beginning of a foreign file is read, and nothing in it is ever run.
+
+    Args:
+        path: the file.
+        key: under which the header stands in the file's metadata.
+        version: what the header must have as ``"format"``.
+        writer: what writes such files, for the message about others.
+        instead: what to do with others.
+
+    Raises:
+        CheckpointError: the file is of another kind or version, or its beginning is damaged.
+        FileNotFoundError: there is no such file.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        try:
+            if len(start) < 8 or length > min(size - 8, _LONGEST):
+                raise ValueError(f"{size} bytes that are not in the safetensors format")
+            metadata = json.loads(beginning := file.read(length))["__metadata__"]
+            header = json.loads(metadata[key])
+            found = header["format"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise CheckpointError(
+                f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}"
+            ) from error
+        if found != version:
+            raise CheckpointError(
+                f"{path} has format {found!r}, expected {version}; update carrousel to read it"
+            )
+        return header, start + beginning + file.read()
