@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import StreamKernel
-from carrousel.online.growing import take_over
+from carrousel.online.growing import give, take_over
 from carrousel.online.heads import Head
 from carrousel.online.keys import Keys
 from carrousel.online.readers import Reader
@@ -141,12 +141,12 @@ class Engine:
         vars(self).update(state)
         if isinstance(state["kernel"], dict):
             self.kernel = self.settings.open(self.reader, self.head, self.seed)
-            self.kernel.restore(state["kernel"])
+            give(self.kernel, state["kernel"])
 
     def diverged(self, error: DivergedError) -> DivergedError:
         """A kernel's error, and how to go on."""
         return DivergedError(
-            f"{error}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
+            f"{str(error).split(':')[0]}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
             f"learning_rate below {self.kernel.rate:g}",
             error.row,
             error.outputs,

@@ -30,8 +30,16 @@ def take_over(wider: StreamKernel, narrow: StreamKernel) -> None:
             f"{narrow.network.wiring!r} wiring runs on a kernel that cannot; say 'truncated' and "
             "'cells' or 'full', or declare features, classes and symbols beforehand"
         )
-    wider.restore(merged(old, new, narrow.network, wider.network))
+    give(wider, merged(old, new, narrow.network, wider.network))
     wider.rate = narrow.rate
+
+
+def give(kernel: StreamKernel, state: Mapping[str, np.ndarray]) -> None:
+    """Restore a fresh kernel."""
+    width = 1 if kernel.streaming.symbols else kernel.network.n_inputs
+    for stream in state["streams"].tolist():
+        kernel.peek(stream, np.zeros(width))  # a stream's memory is cleared when first looked at
+    kernel.restore(state)
 
 
 def merged(

@@ -117,12 +117,12 @@ class Labels:
     n_outputs = 1
 
     def __init__(self, negative: tuple[Hashable, ...], positive: tuple[Hashable, ...]) -> None:
-        self._sides = (negative, positive)  # each empty or of one class
+        self.sides = (negative, positive)  # each empty or of one class
         self.classes = negative + positive
         self.named = self.classes or (False, True)
-        self.places = {c: float(i) for i, side in enumerate(self._sides) for c in side}
+        self.places = {c: float(i) for i, side in enumerate(self.sides) for c in side}
         if not self.classes:
-            self._sides = ((False,), (True,))
+            self.sides = ((False,), (True,))
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
         index = index_of(y, self.places)  # type: ignore[arg-type]
@@ -144,11 +144,11 @@ class Labels:
             if isinstance(label, bool):
                 return Labels((False,), (True,))
             return Labels((), (label,)) if label == 1 else Labels((label,), ())
-        negative, positive = self._sides
+        negative, positive = self.sides
         return Labels(negative or (label,), positive or (label,))
 
     def answer(self, outputs: Float[np.ndarray, " O"]) -> Any:
-        side = self._sides[int(outputs[0] > 0.5)] or self.classes
+        side = self.sides[int(outputs[0] > 0.5)] or self.classes
         return side[0]
 
     def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
@@ -158,7 +158,7 @@ class Labels:
         return np.column_stack([1 - positive, positive])
 
     def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
-        first, second = (side or self.classes for side in self._sides)
+        first, second = (side or self.classes for side in self.sides)
         return as_array([first[0], second[0]])[(outputs[:, 0] > 0.5).astype(int)]
 
 

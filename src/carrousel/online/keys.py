@@ -1,4 +1,4 @@
-"""Which stream of the kernel a key has: a bounded number of places, the least recently used goes."""
+"""Which place of a kernel the stream of a key has: the least recently used makes room."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Keys:
     def __init__(self, n: int, evict_after: int | None) -> None:
         self.n, self.evict_after = n, evict_after
         self._place: OrderedDict[Any, int] = OrderedDict()  # least recently used first
-        self._seen: dict[int, int] = {}  # place -> time of its last row; also places ever used
-        self._free = list(range(n - 1, -1, -1))
+        self.seen: dict[int, int] = {}  # place -> time of its last row; also places ever used
+        self.free = list(range(n - 1, -1, -1))
 
     def find(self, key: Any, now: int) -> int | None:
         """The place of a live key; None: it would begin anew."""
@@ -55,7 +55,7 @@ class Keys:
             if place is None:
                 break
             if self.evict_after is not None:
-                if time - last.get(place, self._seen[place]) > self.evict_after:
+                if time - last.get(place, self.seen[place]) > self.evict_after:
                     break
                 last[place] = time
             places.append(place)
@@ -67,26 +67,26 @@ class Keys:
         if place is None:
             place = self._place.pop(key, None)
             if place is None:
-                place = self._free.pop() if self._free else self._place.popitem(last=False)[1]
+                place = self.free.pop() if self.free else self._place.popitem(last=False)[1]
             self._place[plain(key)] = place
-            dirty = place in self._seen
+            dirty = place in self.seen
         else:
             self._place.move_to_end(key)
             dirty = False
-        self._seen[place] = now
+        self.seen[place] = now
         return place, dirty
 
     def touch(self, keys: Iterable[Any], now: int) -> None:
         """Count rows of live keys."""
         for time, key in enumerate(keys, now):
-            self._seen[self._place[key]] = time
+            self.seen[self._place[key]] = time
             self._place.move_to_end(key)
 
     def forget(self, key: Any) -> int | None:
         """Take a key's place from it; the place, or None if it had none."""
         place = self._place.pop(key, None)
         if place is not None:
-            self._free.append(place)
+            self.free.append(place)
         return place
 
     def live(self, now: int) -> tuple[Hashable, ...]:
@@ -94,12 +94,19 @@ class Keys:
         return tuple(k for k, place in self._place.items() if not self._away_too_long(place, now))
 
     def _away_too_long(self, place: int, now: int) -> bool:
-        return self.evict_after is not None and now - self._seen[place] > self.evict_after
+        return self.evict_after is not None and now - self.seen[place] > self.evict_after
 
-    def written(self) -> dict[str, Any]:
-        """Everything to begin again from, by :meth:`read`."""
-        return {
-            "places": [[key, place, self._seen[place]] for key, place in self._place.items()],
-            "free": list(self._free),
-            "used": {place: seen for place, seen in self._seen.items()},
-        }
+    def places(self) -> list[tuple[Any, int]]:
+        """Keys and their places, least recently used first, whether too long away or not."""
+        return list(self._place.items())
+
+    def restore(
+        self, places: Sequence[tuple[Any, int]], seen: dict[int, int], free: list[int]
+    ) -> None:
+        """Take over what another's :meth:`places`, :attr:`seen` and :attr:`free` were."""
+        taken = sorted([*free, *(place for _, place in places)])
+        if taken != list(range(self.n)) or len({key for key, _ in places}) != len(places):
+            raise DataError(f"places {taken} are taken or free, expected each of {self.n} once")
+        if not {place for _, place in places} <= seen.keys() <= set(range(self.n)):
+            raise DataError("a key has a place where no row was ever seen")
+        self._place, self.seen, self.free = OrderedDict(places), dict(seen), list(free)

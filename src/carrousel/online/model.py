@@ -1,13 +1,16 @@
-"""The door for endless streams: a model that learns at every step, in memory that stays constant."""
+"""The door for endless streams: a model that learns at every step, in constant memory."""
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from carrousel.files import CheckpointError
+from carrousel.online import checkpoint
 from carrousel.online.conventions import Conventions
 from carrousel.online.engine import Engine
 from carrousel.online.goals import Goals
@@ -16,7 +19,14 @@ from carrousel.online.readers import Named
 from carrousel.online.running import Said, run
 from carrousel.online.settings import Settings, alphabet
 from carrousel.online.tables import Table, as_table
-from carrousel.shapes import DataError, DivergedError, RowError, SettingError, check_int
+from carrousel.shapes import (
+    CarrouselError,
+    DataError,
+    DivergedError,
+    RowError,
+    SettingError,
+    check_int,
+)
 
 
 class OnlineLSTM(Conventions):
@@ -161,6 +171,36 @@ class OnlineLSTM(Conventions):
             return self._begun(table.first(), y)
         except DataError as error:
             raise RowError(f"row 0: {error}", 0, np.empty(0)) from error
+
+    # --- files ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a file, from which the model goes on as if it had never stopped."""
+        engine, params = self._engine, self.get_params()
+        if engine is not None and self._settings() != engine.settings:
+            raise SettingError(
+                "parameters were changed after the model had begun; change them by set_params, "
+                "which says what can be changed"
+            )
+        if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
+            params["random_state"] = self._seed()
+        params |= {"_entropy": self._entropy, "_declared": self._declared}
+        checkpoint.save(path, params, engine)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that :meth:`save` wrote; nothing in the file is ever run."""
+        params, engine = checkpoint.load(path)
+        try:
+            entropy, declared = params.pop("_entropy"), params.pop("_declared")
+            model = cls(**params)
+            model._entropy, model._declared, model._engine = entropy, declared, engine
+            same = engine is None or model._settings() == engine.settings
+        except (CarrouselError, LookupError, TypeError) as error:
+            raise CheckpointError(f"{path} contradicts itself: {error}") from error
+        if not same:
+            raise CheckpointError(f"{path} contradicts itself: its parameters are not its own")
+        return model
 
     # --- what there is ----------------------------------------------------------------------
 

@@ -234,6 +234,7 @@ class Symbols:
 
     def __init__(self, alphabet: Iterable[Hashable] | int, grow: bool) -> None:
         whole = isinstance(alphabet, int)
+        self.given = alphabet if whole else tuple(alphabet)
         self.alphabet: Sequence[Hashable] = range(alphabet) if whole else tuple(alphabet)
         self.places = {} if whole else {symbol: i for i, symbol in enumerate(self.alphabet)}
         self.n_columns = max(1, len(self.alphabet))

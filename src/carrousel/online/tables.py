@@ -90,7 +90,7 @@ class Columns:
         }
 
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
-        if not isinstance(reader, Named) or not self._columns.keys() == reader.places.keys():
+        if not isinstance(reader, Named) or self._columns.keys() != reader.places.keys():
             return read_each(self, reader, start, stop)
         n = min(stop, len(self)) - start
         rows = np.zeros((n, reader.n_columns + 1))  # the last one is of categories that are missing
