@@ -15,17 +15,15 @@ import numpy as np
 
 from carrousel.online.rows_bytes import Inflow, News, Patience
 from carrousel.online.rows_text import Csv, Format, JsonLines, Records
+from carrousel.online.rows_types import MAX_ROWS, check_fields
 from carrousel.online.rows_types import Batch as Batch
 from carrousel.online.rows_types import Fault as Fault
 from carrousel.online.rows_types import Position as Position
 from carrousel.online.rows_types import Rows as Rows
 from carrousel.online.rows_types import Stop as Stop
-from carrousel.online.rows_types import check_fields
-from carrousel.shapes import DataError, SettingError, check_choice
+from carrousel.shapes import CarrouselError, DataError, SettingError, check_choice
 
 FORMATS = ("csv", "jsonl", "arrow")
-MAX_ROWS = 10_000
-"""Lines of text that make one batch at most (rows of Arrow data)."""
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -183,6 +181,17 @@ class TextRows:
         return self
 
     def __next__(self) -> Batch:
+        try:
+            batch = self._next()
+        except CarrouselError:
+            self.close()
+            raise
+        if batch is None:
+            self.close()
+            raise StopIteration
+        return batch
+
+    def _next(self) -> Batch | None:
         while not self._ended:
             batch = self._cut(final=False)
             if batch is not None:
@@ -204,8 +213,7 @@ class TextRows:
                     self._check_ended()
                 if batch is not None:
                     return batch
-        self.close()
-        raise StopIteration
+        return None
 
     # --- records -----------------------------------------------------------------------------
 

@@ -14,6 +14,10 @@ Stop = Callable[[], bool] | threading.Event
 """What tells a source to end: asked often, about twenty times a second while nothing comes."""
 
 
+MAX_ROWS = 10_000
+"""Lines of text that make one batch at most, or rows of Arrow data."""
+
+
 class Fault(NamedTuple):
     """A row that is broken as a whole, before any of its values is looked at.
 

@@ -1,0 +1,106 @@
+"""Rows of Arrow data: the same rows from files, streams and any place in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from carrousel.online import rows_arrow
+from carrousel.online.rows import Position, open_rows
+from carrousel.shapes import DataError, MissingExtraError, SettingError, StoreError
+
+pa = pytest.importorskip("pyarrow")
+
+NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+TABLE = pa.table(
+    {
+        "x": pa.array(np.arange(25) / 8, pa.float32()),
+        "n": pa.array([None if i == 7 else i for i in range(25)], pa.int16()),
+        "who": pa.array(["a", "b", None, "c", "d"] * 5).dictionary_encode(),
+        "at": pa.array(
+            [NOON + dt.timedelta(seconds=i) for i in range(25)], pa.timestamp("us", "UTC")
+        ),
+        "yes": pa.array([True, False, None, True, False] * 5),
+        "price": pa.array([1, 2, 3, 4, 5] * 5).cast(pa.decimal128(25, 2)),
+    }
+)
+
+
+def write(path, *, stream: bool) -> None:
+    make = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with make(path, TABLE.schema) as writer:
+        writer.write_table(TABLE, max_chunksize=9)
+
+
+def values(batches) -> list[list[object]]:
+    rows = [zip(*(list(column) for column in each.columns), strict=True) for each in batches]
+    return [list(row) for each in rows for row in each]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_type_comes_back_from_every_place(tmp_path, monkeypatch, stream):
+    monkeypatch.setattr(rows_arrow, "MAX_ROWS", 4)
+    write(tmp_path / "t.arrow", stream=stream)
+    batches = list(open_rows(tmp_path / "t.arrow"))
+    assert [len(each) for each in batches] == [4, 4, 1, 4, 4, 1, 4, 3]
+    assert [line for each in batches for line in each.lines] == list(range(1, 26))
+    found = values(batches)
+    expected = TABLE.to_pydict()
+    expected["at"] = [each.isoformat() for each in expected["at"]]
+    expected["price"] = [float(each) for each in expected["price"]]
+    for column, (name, wanted) in zip(zip(*found, strict=True), expected.items(), strict=True):
+        assert list(column) == wanted, name
+    for number, batch in enumerate(batches):
+        place = Position.of(batch.end.as_dict())
+        assert values(open_rows(tmp_path / "t.arrow", start=place)) == values(batches[number + 1 :])
+
+
+def test_standard_input_is_a_stream(tmp_path, monkeypatch):
+    write(tmp_path / "t.arrows", stream=True)
+    data = (tmp_path / "t.arrows").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with open_rows(None, format="arrow", fields=list("abcdef")) as rows:
+        assert rows.fields == tuple("abcdef")
+        assert len(values(rows)) == 25
+
+
+def test_a_stop_ends_it(tmp_path):
+    write(tmp_path / "t.arrow", stream=False)
+    asked = []
+    rows = open_rows(tmp_path / "t.arrow", stop=lambda: asked.append(1) or len(asked) > 2)
+    assert len(list(rows)) == 2
+    assert rows.position.line == 19
+
+
+def test_what_is_no_arrow_is_refused(tmp_path):
+    (tmp_path / "t.arrow").write_text("x,y\n1,2\n")
+    with pytest.raises(DataError, match="holds no Arrow IPC data"):
+        open_rows(tmp_path / "t.arrow")
+    with pytest.raises(StoreError, match="is not there"):
+        open_rows(tmp_path / "u.arrow")
+    with pytest.raises(StoreError, match="is a folder"):
+        open_rows(tmp_path, format="arrow")
+    write(tmp_path / "t.arrow", stream=True)
+    with pytest.raises(SettingError, match="has 6 columns"):
+        open_rows(tmp_path / "t.arrow", fields=["x"])
+    with pytest.raises(DataError, match="ends 5 rows before"):
+        list(open_rows(tmp_path / "t.arrow", start=Position(line=31)))
+    cut = (tmp_path / "t.arrow").read_bytes()[:-200]
+    (tmp_path / "t.arrow").write_bytes(cut)
+    with pytest.raises(DataError, match="after row 18 the Arrow data are broken"):
+        list(open_rows(tmp_path / "t.arrow"))
+    twice = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
+    with pa.ipc.new_stream(tmp_path / "t.arrow", twice.schema) as writer:
+        writer.write_table(twice)
+    with pytest.raises(DataError, match="'x' belongs to columns 1 and 2"):
+        open_rows(tmp_path / "t.arrow")
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"carrousel\[stream\]"):
+        open_rows(tmp_path / "t.arrow")
