@@ -145,8 +145,9 @@ class Engine:
 
     def diverged(self, error: DivergedError) -> DivergedError:
         """A kernel's error, and how to go on."""
+        found = str(error).split(":")[0]
         return DivergedError(
-            f"{str(error).split(':')[0]}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
+            f"{found}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
             f"learning_rate below {self.kernel.rate:g}",
             error.row,
             error.outputs,
