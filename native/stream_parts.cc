@@ -40,10 +40,10 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
   if (name == "output_second") return {output.second, shape.outputs, P, P_stride};
   const StreamState<Real> state = state_of(stream);
   if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride};
+  if (name == "sources") return {state.sources, 1, S, stream_width<Real>(S)};
   const std::map<std::string, std::pair<Real*, Index>> rows{
       {"y", {state.y, U}}, {"s", {state.s, C}}, {"h", {state.h, C}},
-      {"sources", {state.sources, S}}, {"out", {state.out, shape.outputs}},
-      {"kept", {state.kept, C}}, {"gain_in", {state.gain_in, C}},
+      {"out", {state.out, shape.outputs}}, {"kept", {state.kept, C}}, {"gain_in", {state.gain_in, C}},
       {"gain_forget", {state.gain_forget, C}}, {"gain_cell", {state.gain_cell, C}}};
   const auto row = rows.find(name);
   if (row == rows.end()) throw std::invalid_argument("there is no part '" + name + "'");
@@ -68,15 +68,17 @@ void Stream<Real>::read(const std::string& name, Index stream, double* to) const
 template <class Real>
 void Stream<Real>::write(const std::string& name, Index stream, const double* from) {
   if (name == "changes") {
-    net_.changes = static_cast<std::int64_t>(*from);
+    net_.changes = static_cast<std::int64_t>(std::clamp(*from, 0.0, 0x1p53));
   } else if (name == "inputs" || name == "targets") {
     for (Running& of : name == "inputs" ? inputs_ : targets_)
       of = {from[0], from[1], from[2]}, from += 3;
   } else {
     const Place to = place(name, stream);
-    for (Index r = 0; r < to.rows; ++r, from += to.columns)
-      std::transform(from, from + to.columns, to.at + r * to.stride,
-                     [](double x) { return static_cast<Real>(x); });
+    for (Index r = 0; r < to.rows; ++r, from += to.columns) {
+      Real* const row = to.at + r * to.stride;
+      std::transform(from, from + to.columns, row, [](double x) { return static_cast<Real>(x); });
+      std::fill(row + to.columns, row + to.stride, Real{0});  // of a stream that has never begun
+    }
   }
 }
 

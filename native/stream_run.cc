@@ -11,6 +11,7 @@ namespace carrousel {
 namespace {
 
 constexpr Index kMost = Index{1} << 24;
+constexpr double kLargest = 1e150;  // of inputs and targets: squares are still numbers
 
 void expect_number(const char* name, double value, bool good, const char* wanted) {
   if (std::isfinite(value) && good) return;
@@ -38,7 +39,7 @@ void check(const StreamSettings& s) {
   const double numbers = static_cast<double>(shape.traces()) * static_cast<double>(shape.cells()) *
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
   if (numbers > 1e12) throw std::invalid_argument("the streams' traces would take terabytes");
-  expect_number("rate", s.rate, s.rate >= 0, "a finite number of at least 0");
+  expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
   expect_number("second", s.second, s.second >= 0 && s.second < 1, "0 to below 1");
   expect_number("epsilon", s.epsilon, s.epsilon >= 1e-30, "at least 1e-30");
@@ -131,6 +132,8 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   net_.second = static_cast<Real>(settings.second);
   net_.epsilon = static_cast<Real>(settings.epsilon);
   net_.clip = static_cast<Real>(settings.clip);
+  if (net_.momentum == 1 || net_.second == 1)
+    throw std::invalid_argument("momentum or second rounds to 1, expected at most 0.9999999");
 }
 
 template <class Real>
@@ -144,7 +147,7 @@ bool Stream<Real>::good_input(const double* x) const {
   const Index I = settings_.shape.inputs;
   if (settings_.symbols) return whole(x[0], I) >= 0;
   for (Index i = 0; i < I; ++i)
-    if (std::isinf(x[i]) || (std::isnan(x[i]) && !settings_.missing)) return false;
+    if (std::abs(x[i]) > kLargest || (std::isnan(x[i]) && !settings_.missing)) return false;
   return true;
 }
 
@@ -152,7 +155,7 @@ template <class Real>
 bool Stream<Real>::good_target(const double* target) const {
   const Index O = settings_.shape.outputs;
   if (softmax()) return whole(target[0], O) >= 0;
-  return std::all_of(target, target + O, [](double t) { return std::isfinite(t); });
+  return std::all_of(target, target + O, [](double t) { return std::abs(t) <= kLargest; });
 }
 
 template <class Real>
