@@ -30,13 +30,24 @@ KEY = "carrousel.online"
 FORMAT = 1
 
 
-def save(path: str | os.PathLike[str], model: Mapping[str, Any], engine: Engine | None) -> None:
+Beside = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
+"""What others keep in a model's file: arrays by name, and what JSON can hold."""
+_BESIDE = "beside."
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: Mapping[str, Any],
+    engine: Engine | None,
+    beside: Beside | None = None,
+) -> None:
     """Write a model as a whole or not at all.
 
     Args:
         path: where it goes; an old file is replaced.
         model: what a model that has met no row knows: its parameters and seed.
         engine: the rest; None: it has met none.
+        beside: what :func:`read_beside` is to give back.
 
     Raises:
         SettingError: a key, class, symbol or name of a feature is of a kind that files cannot hold.
@@ -56,9 +67,11 @@ def save(path: str | os.PathLike[str], model: Mapping[str, Any], engine: Engine 
                 f"{name} of this model is not finite, so nothing was written; go on from the last "
                 "checkpoint by OnlineLSTM.load(path), with a lower learning_rate"
             )
+    more, header["beside"] = ({}, None) if beside is None else beside
+    arrays |= {f"{_BESIDE}{name}": array for name, array in more.items()}
     header["arrays"] = _inventory(arrays)
     header["crc32"] = checksum(header, arrays)
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {n: np.ascontiguousarray(a).reshape(a.shape) for n, a in arrays.items()}
     write_whole(Path(path), safetensors.numpy.save(whole, {KEY: json.dumps(header)}))
 
 
@@ -69,6 +82,35 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
         FileNotFoundError: there is no such file.
     """
+    header, arrays = _opened(path)
+    own = {name: array for name, array in arrays.items() if not name.startswith(_BESIDE)}
+    try:
+        model = {name: read(value) for name, value in header["model"].items()}
+        told = header["engine"]
+        return model, None if told is None else _rebuilt(told, own)
+    except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} contradicts itself: {error}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"{path} describes a model that memory does not hold") from error
+
+
+def read_beside(path: str | os.PathLike[str]) -> Beside | None:
+    """What :func:`save` was given to keep beside a model; None: nothing.
+
+    Raises:
+        CheckpointError: the file is of another kind, damaged, or of a newer version.
+        FileNotFoundError: there is no such file.
+    """
+    header, arrays = _opened(path)
+    plain_part = header.get("beside")
+    if plain_part is None:
+        return None
+    kept = {name.removeprefix(_BESIDE): a for name, a in arrays.items() if name.startswith(_BESIDE)}
+    return kept, plain_part
+
+
+def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The header and the arrays of a file that is whole."""
     header, data = read_whole(
         path,
         KEY,
@@ -82,14 +124,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if header.get("crc32") != checksum(header, arrays) or header["arrays"] != _inventory(arrays):
         raise CheckpointError(f"{path} is damaged: its contents have another checksum")
-    try:
-        model = {name: read(value) for name, value in header["model"].items()}
-        told = header["engine"]
-        return model, None if told is None else _rebuilt(told, arrays)
-    except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} contradicts itself: {error}") from error
-    except MemoryError as error:
-        raise CheckpointError(f"{path} describes a model that memory does not hold") from error
+    return header, arrays
 
 
 def written(what: str, value: Any) -> Any:

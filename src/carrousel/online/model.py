@@ -119,9 +119,16 @@ class OnlineLSTM(Conventions):
 
     # --- many rows --------------------------------------------------------------------------
 
-    def run(self, X: Any, y: Any = None, keys: Any = None, proba: bool = False) -> np.ndarray:
-        """Take many rows in order; return predictions, each made before its target was learned."""
-        return self._run(X, y, keys, proba)
+    def run(
+        self, X: Any, y: Any = None, keys: Any = None, proba: bool = False, late: bool = False
+    ) -> np.ndarray:
+        """Take many rows in order; return predictions, each made before its target was learned.
+
+        With ``late``, a target comes one row late: that of a row is what the prediction at the row
+        before of the same stream was about, and is learned before the row is taken. A forecast of
+        the next value of a column is ``run(X, X[column], late=True)``.
+        """
+        return self._run(X, y, keys, proba, late=late)
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
@@ -140,7 +147,9 @@ class OnlineLSTM(Conventions):
         """Probabilities at rows that would come next, ``[N, classes]``; nothing moves."""
         return self._run(X, None, keys, True, learn=False)
 
-    def _run(self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True) -> np.ndarray:
+    def _run(
+        self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True, late: bool = False
+    ) -> np.ndarray:
         self._check_target(y)
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
@@ -153,7 +162,7 @@ class OnlineLSTM(Conventions):
             engine = engine.copied()
         said = Said()
         try:
-            run(engine, table, goals, names, said, learn)
+            run(engine, table, goals, names, said, learn, late)
         except (RowError, DivergedError) as error:
             error.outputs = said.probabilities(engine.head) if proba else said.predictions()
             if learn and error.row:
@@ -174,8 +183,16 @@ class OnlineLSTM(Conventions):
 
     # --- files ------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a file, from which the model goes on as if it had never stopped."""
+    def save(
+        self, path: str | os.PathLike[str], *, beside: checkpoint.Beside | None = None
+    ) -> None:
+        """Write everything to a file, from which the model goes on as if it had never stopped.
+
+        Args:
+            path: where it goes; an old file is replaced as a whole or not at all.
+            beside: arrays by name, and what JSON can hold, that are kept in the same file;
+                ``carrousel.online.checkpoint.read_beside(path)`` gives them back.
+        """
         engine, params = self._engine, self.get_params()
         if engine is not None and self._settings() != engine.settings:
             raise SettingError(
@@ -185,7 +202,7 @@ class OnlineLSTM(Conventions):
         if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
             params["random_state"] = self._seed()
         params |= {"_entropy": self._entropy, "_declared": self._declared}
-        checkpoint.save(path, params, engine)
+        checkpoint.save(path, params, engine, beside)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

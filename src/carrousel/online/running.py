@@ -55,8 +55,11 @@ def run(
     keys: Sequence[Any] | None,
     said: Said,
     learn: bool = True,
+    late: bool = False,
 ) -> None:
     """Take all rows of a table; what the kernel says of them is added to ``said``.
+
+    With ``late``, a row's target is that of the prediction at the row before of the same stream.
 
     Raises:
         RowError, DivergedError: rows before ``error.row`` have been taken.
@@ -73,7 +76,8 @@ def run(
             targets = None if goals is None else goals.fill(engine.head, at, at + len(x))
             x = x if targets is None else x[: len(targets)]
         if len(x):
-            _take(engine, head, x, targets, None if keys is None else keys[at:], at, said)
+            names = None if keys is None else keys[at:]
+            _take(engine, head, x, targets, names, at, said, late or engine.own_targets)
             at, head = at + len(x), engine.head
             size = min(2 * size, _MOST) if size > 1 else _FEWEST
             continue
@@ -100,6 +104,7 @@ def _take(
     keys: Sequence[Any] | None,
     at: int,
     said: Said,
+    late: bool,
 ) -> None:
     """Give rows to the kernel, up to each that begins a stream anew."""
     done = 0
@@ -114,7 +119,7 @@ def _take(
         stop = done + len(places)
         part = None if targets is None else targets[done:stop]
         try:
-            outputs = engine.kernel.run(places, x[done:stop], part, engine.own_targets)
+            outputs = engine.kernel.run(places, x[done:stop], part, late)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
                 said.add(head, error.outputs)
