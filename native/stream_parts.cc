@@ -43,8 +43,9 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
   if (name == "sources") return {state.sources, 1, S, stream_width<Real>(S)};
   const std::map<std::string, std::pair<Real*, Index>> rows{
       {"y", {state.y, U}}, {"s", {state.s, C}}, {"h", {state.h, C}},
-      {"out", {state.out, shape.outputs}}, {"kept", {state.kept, C}}, {"gain_in", {state.gain_in, C}},
-      {"gain_forget", {state.gain_forget, C}}, {"gain_cell", {state.gain_cell, C}}};
+      {"out", {state.out, shape.outputs}}, {"kept", {state.kept, C}},
+      {"gain_in", {state.gain_in, C}}, {"gain_forget", {state.gain_forget, C}},
+      {"gain_cell", {state.gain_cell, C}}};
   const auto row = rows.find(name);
   if (row == rows.end()) throw std::invalid_argument("there is no part '" + name + "'");
   return {row->second.first, 1, row->second.second, row->second.second};
