@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from carrousel.contracts import StreamKernel
 from carrousel.online.growing import give, take_over
 from carrousel.online.heads import Head
 from carrousel.online.keys import Keys
-from carrousel.online.readers import Reader
+from carrousel.online.readers import Named, Reader
 from carrousel.online.settings import Settings
 from carrousel.online.values import Unseen
 from carrousel.shapes import DataError, DivergedError, Float
@@ -37,9 +37,22 @@ class Engine:
         self.own_targets = settings.task == "next"
 
     @classmethod
-    def begun(cls, settings: Settings, x: Any, y: Any, seed: int) -> Engine:
-        """An engine that fits a first row; it has not taken it."""
-        return cls(settings, settings.first_reader(x), settings.first_head(y), seed)
+    def begun(
+        cls,
+        settings: Settings,
+        x: Any,
+        y: Any,
+        seed: int,
+        categories: Callable[[], Mapping[Any, Iterable[str]]] = dict,
+    ) -> Engine:
+        """An engine that fits a first row; it has not taken it.
+
+        Where nothing new may come later, categories of a whole table are known from the start.
+        """
+        reader = settings.first_reader(x)
+        if isinstance(reader, Named) and not settings.grow:
+            reader = reader.declared(categories())
+        return cls(settings, reader, settings.first_head(y), seed)
 
     def step(self, x: Any, y: Any, key: Any, learn: bool = True) -> Float[np.ndarray, " O"]:
         """Take one row; return the outputs before its target was learned."""

@@ -177,7 +177,7 @@ class OnlineLSTM(Conventions):
             raise DataError("X has no rows, and the model has met none; expected at least one")
         y = goals.first() if goals is not None and self.task == "regression" else None
         try:
-            return self._begun(table.first(), y)
+            return Engine.begun(self._settings(), table.first(), y, self._seed(), table.categories)
         except DataError as error:
             raise RowError(f"row 0: {error}", 0, np.empty(0)) from error
 

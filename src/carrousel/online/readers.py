@@ -144,10 +144,7 @@ class Named:
 
     def wider(self, x: Any) -> Named:
         _, new = self._encoded(x)
-        places: dict[Hashable, Any] = {
-            name: place if isinstance(place, int) else dict(place)
-            for name, place in self.places.items()
-        }
+        places = self._copied()
         fresh = [name for name, _ in new if name not in places]
         places |= {name: {} if isinstance(x[name], str) else 0 for name in fresh}
         column = self.n_columns
@@ -165,6 +162,21 @@ class Named:
         if not x:
             raise DataError("x is an empty row, expected at least one feature")
         return cls(cls({}, missing, True).wider(x).places, missing, grow)
+
+    def declared(self, categories: Mapping[Hashable, Iterable[str]]) -> Named:
+        """A reader that also knows categories which are still to come."""
+        places = self._copied()
+        column = self.n_columns
+        for name in sorted(categories, key=str):
+            known = places.get(name)
+            for category in sorted(map(str, categories[name])) if isinstance(known, dict) else ():
+                if category not in known:
+                    known[category] = column
+                    column += 1
+        return Named(places, self.missing, self._grow)
+
+    def _copied(self) -> dict[Hashable, Any]:
+        return {n: p if isinstance(p, int) else dict(p) for n, p in self.places.items()}
 
     def _encoded(self, x: Any) -> tuple[Float[np.ndarray, " X"], list[tuple[Hashable, Any]]]:
         """A row's numbers, and the features and categories that are new in it."""

@@ -26,6 +26,10 @@ class Table(Protocol):
         """A row to begin with: the first, with values in place of those it lacks."""
         ...
 
+    def categories(self) -> dict[Any, set[str]]:
+        """The texts of each named feature."""
+        ...
+
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
         """Numbers of rows from ``start`` on, up to one that a reader does not take as it is."""
         ...
@@ -46,6 +50,14 @@ class Rows:
     def first(self) -> Any:
         return self.row(0)
 
+    def categories(self) -> dict[Any, set[str]]:
+        found: dict[Any, set[str]] = {}
+        for row in self._rows:
+            for name, value in row.items() if isinstance(row, Mapping) else ():
+                if isinstance(value, str):
+                    found.setdefault(name, set()).add(value)
+        return found
+
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
         return read_each(self, reader, start, stop)
 
@@ -64,6 +76,9 @@ class Matrix:
 
     def first(self) -> Any:
         return self.row(0)
+
+    def categories(self) -> dict[Any, set[str]]:
+        return {}
 
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
         if not isinstance(reader, Numbers) or self._values.shape[1] != reader.n_columns:
@@ -87,6 +102,13 @@ class Columns:
         return {
             name: next((v for v in values if v is not None and v == v), None)
             for name, values in self._columns.items()
+        }
+
+    def categories(self) -> dict[Any, set[str]]:
+        return {
+            name: {value for value in values if isinstance(value, str)}
+            for name, values in self._columns.items()
+            if not isinstance(values, np.ndarray)
         }
 
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
@@ -122,6 +144,9 @@ class Series:
 
     def first(self) -> Any:
         return self.row(0)
+
+    def categories(self) -> dict[Any, set[str]]:
+        return {}
 
     def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
         if not isinstance(reader, Symbols):
