@@ -34,6 +34,15 @@ StreamSettings settings_of(nb::dict d) {
   shape.head = choice(d, "head", Head::softmax);
   shape.optimizer = choice(d, "optimizer", Optimizer::adam);
   s.streams = count("streams");
+  s.rule = choice(d, "rule", Rule::uoro), s.seed = setting<std::uint64_t>(d, "seed");
+  const nb::object reach = d["reach"];
+  if (!reach.is_none()) {
+    Arrays arrays;
+    const Index most = Index{1} << 17, U = std::min(shape.units(), most);
+    const Index rows = std::min(shape.units() + shape.cells(), most);
+    const auto* const given = arrays.take<const std::uint8_t>(reach, "reach", {rows, U}, false);
+    s.reach.assign(given, given + rows * U);
+  }
   s.rate = number("rate"), s.momentum = number("momentum"), s.second = number("second");
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
   s.largest = number("largest");

@@ -3,6 +3,7 @@
 
 #include "paths_back.h"
 #include "paths_sensitivities.h"
+#include "signs.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -139,23 +140,14 @@ struct RankOne : Sensitivities {
     }
   }
 
-  // Random signs of one lane at one of its steps: bits of SplitMix64 (Steele et al. 2014).
+  // Random signs of one lane at one of its steps.
   static void draw(const PathPlan& x, int lane, std::uint64_t seed, std::uint64_t step) {
-    const std::uint64_t words = static_cast<std::uint64_t>(x.n + 63) / 64;
-    std::uint64_t bits = 0;
-    for (Index i = 0; i < x.n; ++i, bits >>= 1) {
-      if (i % 64 == 0) bits = mixed(seed + (step * words + i / 64 + 1) * 0x9E3779B97F4A7C15u);
-      x.signs[i][lane] = bits & 1 ? 1.0f : -1.0f;
-    }
+    draw_signs(seed, step, x.n, [&](Index i, bool positive) {
+      x.signs[i][lane] = positive ? 1.0f : -1.0f;
+    });
   }
 
  private:
-  static std::uint64_t mixed(std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-  }
-
   // (above / below)^(1/4) of squared norms; 1 where one is zero.
   static vec balance(vec above, vec below) {
     vec r = splat(1.0f);

@@ -5,8 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "sequence_cells.h"
-#include "stream_pass.h"
+#include "stream_paths.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -103,13 +102,15 @@ template <class Real>
 void move(StreamNet<Real>& net, StreamState<Real>& state, bool standing) {
   const StreamShape& shape = net.shape;
   const Index C = shape.cells();
-  if (standing) hidden_pass<Nothing>(net, state);
+  if (standing && net.rule == Rule::truncated) hidden_pass<Nothing>(net, state);
   const StreamState<Real>& next = net.next;
   std::copy_n(next.y, shape.units(), state.y), std::copy_n(next.s, C, state.s);
   std::copy_n(next.h, C, state.h), std::copy_n(next.sources, shape.sources(), state.sources);
   std::copy_n(next.out, shape.outputs, state.out), std::copy_n(next.kept, C, state.kept);
   std::copy_n(next.gain_in, C, state.gain_in), std::copy_n(next.gain_cell, C, state.gain_cell);
   std::copy_n(next.gain_forget, C, state.gain_forget);
+  if (net.rule == Rule::uoro) carry_rank_one(net, state);
+  else if (net.rule != Rule::truncated) carry_sensitivities(net, state);
 }
 
 // Errors of outputs, and what they come to at states and output gates: (19), (21), (23).
@@ -149,8 +150,11 @@ bool learn(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted) {
   ++net.changes;
   const auto passes = [&](auto how) {
     using How = decltype(how);
+    const Real* const back = net.back + net.shape.inputs * net.shape.direct;
     output_pass<How>(net);
-    hidden_pass<How>(net, state);
+    if (net.rule == Rule::truncated) hidden_pass<How>(net, state);
+    else if (net.rule == Rule::uoro) rank_one_pass<How>(net, state, back);
+    else sensitivity_pass<How>(net, state, back);
   };
   switch (net.shape.optimizer) {
     case Optimizer::sgd: passes(By<Optimizer::sgd>{}); break;

@@ -33,6 +33,8 @@ struct StreamShape {
   Index traces() const { return 2 + forget_gate; }
 };
 
+constexpr Index kStreamTile = 32;  // sensitivities that are carried on together
+
 template <class Real> constexpr Index kLine = 64 / static_cast<Index>(sizeof(Real));
 
 // Numbers of a row of n, filled up to whole lines of the cache.
@@ -58,7 +60,18 @@ struct StreamState {
   Real* out;                               // [O] of the last step
   Real* kept;                              // [C] what the carrousel keeps: forget gates, or 1
   Real *gain_in, *gain_forget, *gain_cell; // [C] by how much sources enter the traces
-  Real* traces;                            // [F, C, S] of cells, input gates, forget gates
+  Real* traces;         // [F, C, S] of cells, input gates, forget gates; truncated alone
+  Real* sensitivities;  // [rows of all reaches, S]: rtrl and snap alone
+  Real *q, *w;          // [U + C] [U, S] of uoro: dq/dw is about their outer product
+};
+
+// What the weights into one unit can move, of activations (of units that are fed back or read) and
+// of states. Rows of sensitivities stand for the units, then the cells, ascending.
+struct StreamReach {
+  Index row;                  // the first of its rows
+  std::vector<Index> units, cells;
+  std::vector<Index> nets;    // units whose net inputs are needed to go on
+  std::vector<Index> states;  // cells whose states are: those kept, and those of cells among units
 };
 
 template <class Real>
@@ -69,13 +82,25 @@ struct StreamRows {  // a matrix of weights, and the running means of its gradie
 template <class Real>
 struct StreamNet {
   StreamShape shape;
+  Rule rule;
+  std::vector<StreamReach> reach;  // [U], of rtrl and snap
   Real rate, momentum, second, epsilon, clip;  // clip: infinite if there is none
   StreamRows<Real> hidden, output;             // [U, S] [O, P]
   std::int64_t changes;                        // of the weights, so far
   Real* x;                                     // [I] of the step to come
   StreamState<Real> next;                      // of look(); without traces, its sources are x's
   Real *net, *gates, *seen, *errors, *back, *e_s, *e_out;  // [U] [3 C] [P] [O] [P] [C] [blocks]
+  Real *through, *slopes;         // [C] dy/ds; [U] of the gates, and of cells dy by output gates
+  Real *tangents, *moved, *signs; // [U, kStreamTile] [C, kStreamTile] [U + C]; of all but truncated
 };
+
+// Rows of all sensitivities.
+template <class Real>
+inline Index stream_rows(const StreamNet<Real>& net) {
+  if (net.reach.empty()) return 0;
+  const StreamReach& last = net.reach.back();
+  return last.row + static_cast<Index>(last.units.size() + last.cells.size());
+}
 
 template <class Real>
 struct StreamKernel {

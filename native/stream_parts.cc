@@ -17,8 +17,13 @@ std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
       {"inputs", {false, {shape.inputs, 3}}}, {"targets", {false, {O, 3}}},
       {"y", {true, {U}}}, {"s", {true, {C}}}, {"h", {true, {C}}}, {"sources", {true, {S}}},
       {"out", {true, {O}}}, {"kept", {true, {C}}}, {"gain_in", {true, {C}}},
-      {"gain_forget", {true, {C}}}, {"gain_cell", {true, {C}}},
-      {"traces", {true, {shape.traces(), C, S}}}};
+      {"gain_forget", {true, {C}}}, {"gain_cell", {true, {C}}}};
+  if (settings_.rule == Rule::truncated) found["traces"] = {true, {shape.traces(), C, S}};
+  if (settings_.rule == Rule::rtrl) found["sensitivities"] = {true, {stream_rows(net_), S}};
+  if (settings_.rule == Rule::uoro) {
+    found["q"] = {true, {U + C}}, found["w"] = {true, {U, S}};
+    found["draws"] = {false, {settings_.streams, 2}};
+  }
   if (net_.hidden.second)
     found["hidden_second"] = found["hidden"], found["output_second"] = found["output"];
   if (net_.hidden.first)
@@ -39,6 +44,9 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
   if (name == "output_first") return {output.first, shape.outputs, P, P_stride};
   if (name == "output_second") return {output.second, shape.outputs, P, P_stride};
   const StreamState<Real> state = state_of(stream);
+  if (name == "sensitivities") return {state.sensitivities, stream_rows(net_), S, S_stride};
+  if (name == "w") return {state.w, U, S, S_stride};
+  if (name == "q") return {state.q, 1, U + C, U + C};
   if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride};
   if (name == "sources") return {state.sources, 1, S, stream_width<Real>(S)};
   const std::map<std::string, std::pair<Real*, Index>> rows{
@@ -55,6 +63,8 @@ template <class Real>
 void Stream<Real>::read(const std::string& name, Index stream, double* to) const {
   if (name == "changes") {
     *to = static_cast<double>(net_.changes);
+  } else if (name == "draws") {
+    std::copy(draws_.begin(), draws_.end(), to);
   } else if (name == "inputs" || name == "targets") {
     for (const Running& of : name == "inputs" ? inputs_ : targets_)
       *to++ = of.seen, *to++ = of.mean, *to++ = of.variance;
@@ -70,6 +80,8 @@ template <class Real>
 void Stream<Real>::write(const std::string& name, Index stream, const double* from) {
   if (name == "changes") {
     net_.changes = static_cast<std::int64_t>(std::clamp(*from, 0.0, 0x1p53));
+  } else if (name == "draws") {
+    for (double& counted : draws_) counted = std::clamp(*from++, 0.0, 0x1p53);
   } else if (name == "inputs" || name == "targets") {
     for (Running& of : name == "inputs" ? inputs_ : targets_)
       of = {from[0], from[1], from[2]}, from += 3;

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "sequence_checks.h"
+#include "signs.h"
 
 namespace carrousel {
 namespace {
@@ -39,6 +40,17 @@ void check(const StreamSettings& s) {
   const double numbers = static_cast<double>(shape.traces()) * static_cast<double>(shape.cells()) *
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
   if (numbers > 1e12) throw std::invalid_argument("the streams' traces would take terabytes");
+  if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
+    throw std::invalid_argument("rule must be truncated, rtrl or uoro");
+  const std::size_t entries =
+      s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
+                                                      shape.units()) : 0;
+  if (s.reach.size() != entries)
+    throw std::invalid_argument("reach must have a row for each activation and state, of rtrl");
+  double kept = 0;
+  for (const std::uint8_t entry : s.reach) kept += entry != 0;
+  if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
+    throw std::invalid_argument("the streams' sensitivities would take terabytes");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
   expect_number("second", s.second, s.second >= 0 && s.second < 1, "0 to below 1");
@@ -76,14 +88,18 @@ struct Places {
     if (optimizer == Optimizer::adam) found.first = take(numbers);
     return found;
   }
-  StreamState<Real> state(const StreamShape& shape, bool traces) {
-    const Index C = shape.cells();
+  StreamState<Real> state(const StreamNet<Real>& net, bool kept) {
+    const StreamShape& shape = net.shape;
+    const Index C = shape.cells(), S = stream_stride<Real>(shape.sources());
     StreamState<Real> found{};
     found.y = take(shape.units()), found.s = take(C), found.h = take(C);
     found.sources = take(shape.sources()), found.out = take(shape.outputs);
     found.kept = take(C), found.gain_in = take(C), found.gain_forget = take(C);
     found.gain_cell = take(C);
-    if (traces) found.traces = take(shape.traces() * C * stream_stride<Real>(shape.sources()));
+    if (!kept) return found;
+    if (net.rule == Rule::truncated) found.traces = take(shape.traces() * C * S);
+    if (net.rule == Rule::rtrl) found.sensitivities = take(stream_rows(net) * S);
+    if (net.rule == Rule::uoro) found.q = take(shape.units() + C), found.w = take(shape.units() * S);
     return found;
   }
 };
@@ -98,8 +114,44 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   net.x = at.take(shape.inputs), net.net = at.take(shape.units());
   net.gates = at.take(3 * shape.cells()), net.seen = at.take(P), net.back = at.take(P);
   net.errors = at.take(shape.outputs), net.e_s = at.take(shape.cells());
-  net.e_out = at.take(shape.blocks), net.next = at.state(shape, false);
+  net.e_out = at.take(shape.blocks), net.next = at.state(net, false);
+  if (net.rule == Rule::truncated) return at.size;
+  const Index U = shape.units(), C = shape.cells();
+  net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
+  net.tangents = at.take(U * kStreamTile), net.moved = at.take(std::max(C * kStreamTile, S));
   return at.size;
+}
+
+// What the weights into each unit can move, from a table [U + C, U] of ones and zeros.
+std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std::uint8_t>& table) {
+  const Index U = shape.units(), C = shape.cells(), cell = shape.first_cell(), b = shape.blocks;
+  std::vector<StreamReach> found;
+  Index row = 0;
+  for (Index unit = 0; unit < U; ++unit) {
+    StreamReach reach{row, {}, {}, {}, {}};
+    std::vector<bool> nets(static_cast<std::size_t>(U)), states(static_cast<std::size_t>(C));
+    const auto needs = [&](Index u) { nets[static_cast<std::size_t>(u)] = true; };
+    for (Index q = 0; q < U + C; ++q) {
+      const bool is_cell = q >= cell && q < cell + C, is_state = q >= U;
+      const bool matters = shape.gates_fed_back || is_cell || is_state;
+      if (!table[static_cast<std::size_t>(q * U + unit)] || !matters) continue;
+      (is_state ? reach.cells : reach.units).push_back(is_state ? q - U : q);
+      if (is_state || is_cell) states[static_cast<std::size_t>(is_state ? q - U : q - cell)] = true;
+      if (is_cell) needs(cell + C + (q - cell) / shape.block_size);
+      else if (!is_state) needs(q);
+    }
+    for (Index c = 0; c < C; ++c) {
+      if (!states[static_cast<std::size_t>(c)]) continue;
+      reach.states.push_back(c);
+      needs(c / shape.block_size), needs(cell + c);
+      if (shape.forget_gate) needs(b + c / shape.block_size);
+    }
+    for (Index u = 0; u < U; ++u)
+      if (nets[static_cast<std::size_t>(u)]) reach.nets.push_back(u);
+    row += static_cast<Index>(reach.units.size() + reach.cells.size());
+    found.push_back(std::move(reach));
+  }
+  return found;
 }
 
 }  // namespace
@@ -116,13 +168,15 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   inputs_.resize(static_cast<std::size_t>(shape.inputs));
   targets_.resize(static_cast<std::size_t>(shape.outputs));
   wanted_.resize(static_cast<std::size_t>(shape.outputs));
-  net_.shape = shape;
+  net_.shape = shape, net_.rule = settings.rule;
+  if (settings.rule == Rule::rtrl) net_.reach = reaches(shape, settings.reach);
+  if (settings.rule == Rule::uoro) draws_.resize(2 * flags_.size());
   const Index numbers = lay_out<Real>(net_, nullptr);
   shared_ = Buffer<Real>(numbers);
   std::fill_n(shared_.data(), numbers, Real{0});
   lay_out(net_, shared_.data());
   Places<Real> counted{nullptr};
-  counted.state(shape, true);
+  counted.state(net_, true);
   state_numbers_ = counted.size;
   states_ = Buffer<Real>(state_numbers_ * settings.streams);  // touched when a stream begins
   bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
@@ -139,7 +193,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
 template <class Real>
 StreamState<Real> Stream<Real>::state_of(Index stream) const {
   Places<Real> at{states_.data() + stream * state_numbers_};
-  return at.state(settings_.shape, true);
+  return at.state(net_, true);
 }
 
 template <class Real>
@@ -180,6 +234,18 @@ void Stream<Real>::standardise(const double* x) {
   }
 }
 
+// Signs of a stream's next step, a function of the seed, the stream and its steps.
+template <class Real>
+void Stream<Real>::draw(Index stream) {
+  double* const draws = draws_.data() + 2 * stream;
+  const auto at = static_cast<std::uint64_t>(stream), begun = static_cast<std::uint64_t>(draws[0]);
+  const std::uint64_t seed = mixed(settings_.seed + at * 0xBF58476D1CE4E5B9u + begun * kGolden);
+  draw_signs(seed, static_cast<std::uint64_t>(draws[1]),
+             settings_.shape.units() + settings_.shape.cells(),
+             [&](Index i, bool positive) { net_.signs[i] = positive ? Real{1} : Real{-1}; });
+  draws[1] += 1;
+}
+
 template <class Real>
 void Stream<Real>::show(double* outputs) const {
   for (Index k = 0; k < settings_.shape.outputs; ++k) {
@@ -207,6 +273,7 @@ Outcome Stream<Real>::advance(Index stream, const double* x, double* outputs) {
   if (seen != Outcome::done) return seen;
   std::uint8_t& flags = flags_[static_cast<std::size_t>(stream)];
   StreamState<Real> state = state_of(stream);
+  if (settings_.rule == Rule::uoro) draw(stream);
   kernel_.move(net_, state, flags & kStanding);
   flags = kUsed | kStanding;
   for (std::size_t i = 0; !settings_.symbols && i < inputs_.size(); ++i)
@@ -275,6 +342,9 @@ template <class Real>
 Outcome Stream<Real>::reset(Index stream) {
   if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
   flags_[static_cast<std::size_t>(stream)] = 0;
+  if (!draws_.empty())
+    draws_[static_cast<std::size_t>(2 * stream)] += 1,
+        draws_[static_cast<std::size_t>(2 * stream + 1)] = 0;
   return Outcome::done;
 }
 

@@ -16,6 +16,9 @@ enum class Outcome : int { done, bad_stream, bad_input, bad_target, nothing_stan
 
 struct StreamSettings {
   StreamShape shape;
+  Rule rule;                       // truncated, rtrl (snap is told by what reaches) or uoro
+  std::vector<std::uint8_t> reach; // [U + C, U] of rtrl: which sensitivities are kept
+  std::uint64_t seed;              // of uoro's signs
   Index streams;
   double rate, momentum, second, epsilon, clip, horizon, largest;
   bool symbols, scale_targets, missing;
@@ -75,6 +78,7 @@ class Stream {
   bool good_input(const double* x) const;
   bool good_target(const double* target) const;
   void standardise(const double* x);
+  void draw(Index stream);
   void show(double* outputs) const;
   StreamState<Real> state_of(Index stream) const;
   struct Place { Real* at; Index rows, columns, stride; };
@@ -85,6 +89,7 @@ class Stream {
   std::vector<std::uint8_t> scaled_, flags_;  // [I] [B]
   std::vector<Running> inputs_, targets_;     // [I] [O]
   std::vector<Real> wanted_;                  // [O]
+  std::vector<double> draws_;                 // [B, 2] of uoro: times begun anew, steps since
   StreamNet<Real> net_{};
   Index state_numbers_ = 0;
   std::size_t bytes_ = 0;

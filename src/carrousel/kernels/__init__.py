@@ -33,8 +33,7 @@ def open_stream(
     >>> open_stream(net, Streaming(), [0.1] * net.n_weights, n_streams=2).name
     'native'
     """
-    kernel = NativeStream if NativeStream.knows(streaming) else ReferenceStream
-    return kernel(network, streaming, weights, *given, **named)
+    return NativeStream(network, streaming, weights, *given, **named)
 
 
 __all__ = [

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from carrousel import _native
-from carrousel.contracts import SQUASHES, Cell, Network, Streaming
+from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
 from carrousel.kernels.reference_layers import Weights
+from carrousel.kernels.reference_paths import reachable
 from carrousel.shapes import (
     DataError,
     DivergedError,
@@ -28,6 +29,7 @@ _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")
 _DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NOTHING_STANDS, _DIVERGED = range(6)
 _FLAGS = "flags"
+_RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
 
 
 class NativeStream:
@@ -80,7 +82,9 @@ class NativeStream:
         make = _native.StreamFloat if dtype is np.float32 else _native.StreamDouble
         flags = np.ascontiguousarray(scaled, np.uint8)
         try:
-            self._net = make(_settings(network, streaming, n_streams), flags, instruction_set or "")
+            self._net = make(
+                _settings(network, streaming, n_streams, seed), flags, instruction_set or ""
+            )
         except ValueError as refused:
             raise SettingError(str(refused)) from None
         self._parts: dict[str, tuple[bool, tuple[int, ...]]] = self._net.parts()
@@ -89,8 +93,8 @@ class NativeStream:
 
     @staticmethod
     def knows(streaming: Streaming) -> bool:
-        """Whether this kernel knows a gradient."""
-        return streaming.gradient == "truncated"
+        """Whether this kernel knows a gradient: all that streams can have."""
+        return Gradient.named(streaming.gradient).kind in _RULES
 
     # --- one step ---------------------------------------------------------------------------
 
@@ -200,7 +204,7 @@ class NativeStream:
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if name in ("inputs", "targets", "changes") else self.dtype
+            kept = np.float64 if name in ("inputs", "targets", "changes", "draws") else self.dtype
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)
@@ -295,17 +299,26 @@ def _check_network(network: Network, streaming: Streaming) -> None:
             f"wiring is {network.wiring!r} with bias {network.bias!r}, expected 'cells' or 'full' "
             "with bias 'all'"
         )
-    if not NativeStream.knows(streaming):
-        raise SettingError(
-            f"gradient {streaming.gradient!r} is not compiled for streams; take ReferenceStream"
-        )
 
 
-def _settings(network: Network, how: Streaming, n_streams: int) -> dict[str, Any]:
-    cell = network.cell
+def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
+    """Which sensitivities are kept, ``uint8 [H + C, H]``; None where there are none."""
+    units = network.cell.n_units
+    if gradient.kind == "rtrl":
+        return np.ones((units + network.cell.n_states, units), np.uint8)
+    if gradient.kind == "snap":
+        return reachable(network, gradient.depth or 1).astype(np.uint8)
+    return None
+
+
+def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> dict[str, Any]:
+    cell, gradient = network.cell, Gradient.named(how.gradient)
     assert isinstance(cell, Cell)
     squashes = list(SQUASHES)
     return {
+        "rule": _RULES[gradient.kind],
+        "reach": _reach(network, gradient),
+        "seed": check_int("seed", seed, minimum=0, maximum=2**64 - 1),
         "inputs": network.n_inputs,
         "outputs": network.n_outputs,
         "blocks": cell.blocks,
