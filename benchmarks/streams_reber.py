@@ -1,0 +1,148 @@
+"""Continual embedded Reber strings: with forget gates, and without.
+
+Decided before the ten seeds were run (others were used to choose settings): a net learns
+``LEARNED`` symbols of a stream that is never reset, its rate falling as ``TRIALS`` says. Then its
+weights are frozen and it reads the next ``JUDGED`` symbols of that stream, its state carried on.
+It has solved the task if at each of them every legal successor was more active than every other
+symbol.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from carrousel.contracts import Cell, Init, Network, Streaming, StreamKernel
+from carrousel.kernels import open_stream
+from carrousel.networks.weights import initial_weights
+from carrousel.tasks.continual import ContinualReber, ranked_right
+from carrousel.tasks.reber import SYMBOLS
+
+LEARNED = 10_000_000
+JUDGED = 1_000_000
+STRETCHES = 50
+SEEDS = range(10)
+CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one net learns: kind of outputs, optimiser, rate at the beginning and at the end."""
+
+    head: str = "softmax"
+    optimizer: str = "adam"
+    first_rate: float = 0.01
+    last_rate: float = 0.0001
+    forget_gate: bool = True
+    forget_bias: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
+    gate_bias: tuple[float, ...] = (-0.5, -1.0, -1.5, -2.0)
+    learned: int = LEARNED
+    judged: int = JUDGED
+
+    @property
+    def network(self) -> Network:
+        """Four blocks of two cells that feed back cells alone (Gers et al. 2000, section 3.2)."""
+        init = Init(
+            range=0.2,
+            input_gate_bias=self.gate_bias,
+            output_gate_bias=self.gate_bias,
+            forget_gate_bias=self.forget_bias if self.forget_gate else (),
+        )
+        cell = Cell(4, 2, forget_gate=self.forget_gate)
+        n = len(SYMBOLS)
+        return Network(n, n, cell, wiring="cells", bias="all", init=init)
+
+    def rate(self, share: float) -> float:
+        """The rate after a share of the learning: from first to last by a constant factor."""
+        return self.first_rate * (self.last_rate / self.first_rate) ** share
+
+
+TRIALS: Mapping[str, Trial] = {
+    "forget gates": Trial(),
+    "no forget gates": Trial(forget_gate=False),
+    "forget gates, rule of 1997": Trial("logistic97", "sgd", 0.5, 0.05),
+    "no forget gates, rule of 1997": Trial("logistic97", "sgd", 0.5, 0.05, forget_gate=False),
+}
+
+
+def run(trial: Trial, seed: int) -> dict[str, Any]:
+    """Learn, then judge; deterministic but for the time."""
+    rng = np.random.default_rng([seed, 0])
+    stream = Pairs(ContinualReber(np.random.default_rng([seed, 1])))
+    streaming = Streaming(
+        head=trial.head,  # type: ignore[arg-type]
+        optimizer=trial.optimizer,  # type: ignore[arg-type]
+        rate=trial.first_rate,
+        symbols=True,
+    )
+    network = trial.network
+    kernel = open_stream(network, streaming, initial_weights(network, rng))
+    began = time.process_time()
+    curve = [share for share in _learn(kernel, trial, stream)]
+    wall = time.process_time() - began
+    right_until, wrong = judge(kernel, stream, trial.judged)
+    return {
+        "seed": seed,
+        "solved": wrong == 0,
+        "right_until": right_until,
+        "wrong": wrong,
+        "curve": curve,
+        "us_per_step": 1e6 * wall / trial.learned,
+        "kernel": kernel.name,
+    }
+
+
+class Pairs:
+    """Symbols of a stream, each with the one that comes next."""
+
+    def __init__(self, stream: ContinualReber) -> None:
+        self._stream = stream
+        self._symbol, self._legal = stream.take(1)
+
+    def take(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """``n`` symbols, their successors, and which successors were legal ``[n, 7]``."""
+        after, legal_after = self._stream.take(n)
+        line, legal = (
+            np.concatenate(pair) for pair in ((self._symbol, after), (self._legal, legal_after))
+        )
+        self._symbol, self._legal = line[-1:], legal[-1:]
+        return line[:-1], after, legal[:-1]
+
+
+def _learn(kernel: StreamKernel, trial: Trial, stream: Pairs) -> Iterator[float]:
+    """Learn all; of each stretch, the share of symbols ranked right before they were learned."""
+    one_hot = np.eye(len(SYMBOLS))
+    for stretch in np.array_split(np.arange(trial.learned), STRETCHES):
+        right = 0
+        for start in range(stretch[0], stretch[-1] + 1, CHUNK):
+            symbols, after, legal = stream.take(min(CHUNK, stretch[-1] + 1 - start))
+            kernel.rate = trial.rate(start / trial.learned)
+            targets = after[:, None] * 1.0 if trial.head == "softmax" else one_hot[after]
+            right += int(ranked_right(_run(kernel, symbols, targets), legal).sum())
+        yield right / len(stretch)
+
+
+def judge(kernel: StreamKernel, stream: Pairs, n: int) -> tuple[int, int]:
+    """Symbols until the first that is wrong (``n``: none), and how many are wrong at all."""
+    first, wrong = n, 0
+    for start in range(0, n, CHUNK):
+        symbols, _, legal = stream.take(min(CHUNK, n - start))
+        misses = np.flatnonzero(~ranked_right(_run(kernel, symbols, None), legal))
+        if len(misses) and not wrong:
+            first = start + int(misses[0])
+        wrong += len(misses)
+    return first, wrong
+
+
+def _run(kernel: StreamKernel, symbols: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
+    streams = np.zeros(len(symbols), np.int64)
+    return kernel.run(streams, symbols[:, None].astype(np.float64), targets)
+
+
+def shortened(trial: Trial, learned: int, judged: int) -> Trial:
+    """The same, for trying out."""
+    return replace(trial, learned=learned, judged=judged)
