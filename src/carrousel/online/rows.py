@@ -15,12 +15,13 @@ import numpy as np
 
 from carrousel.online.rows_bytes import Inflow, News, Patience
 from carrousel.online.rows_text import Csv, Format, JsonLines, Records
-from carrousel.online.rows_types import MAX_ROWS, check_fields
+from carrousel.online.rows_types import MAX_ROWS as MAX_ROWS
 from carrousel.online.rows_types import Batch as Batch
 from carrousel.online.rows_types import Fault as Fault
 from carrousel.online.rows_types import Position as Position
 from carrousel.online.rows_types import Rows as Rows
 from carrousel.online.rows_types import Stop as Stop
+from carrousel.online.rows_types import check_fields
 from carrousel.shapes import CarrouselError, DataError, SettingError, check_choice
 
 FORMATS = ("csv", "jsonl", "arrow")
