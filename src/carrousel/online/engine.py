@@ -77,6 +77,7 @@ class Engine:
             raise DataError(self.reader.complaint(row)) from error
         except DivergedError as error:
             raise self.diverged(error) from None
+        self.keys.touch((key,), self.now)
         self.now += 1
         return outputs
 
@@ -96,7 +97,10 @@ class Engine:
 
     def place(self, key: Any, row: Float[np.ndarray, " X"]) -> int:
         """The place of the key of a row that is about to be taken."""
-        if self.keys.find(key, self.now) is None and not self.readable(row):
+        place = self.keys.find(key, self.now)
+        if place is not None:
+            return place
+        if not self.readable(row):
             raise DataError(self.reader.complaint(row))
         place, dirty = self.keys.take(key, self.now)
         if dirty:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from carrousel.online.values import Unseen, index_of, number_of, plain
-from carrousel.shapes import DataError, Float, SettingError, ShapeError
+from carrousel.shapes import DataError, Float, ShapeError
 
 Kind = Literal["linear", "logistic", "softmax"]
 
@@ -98,9 +98,7 @@ class Values:
         return float(outputs[0]) if self.n is None else outputs
 
     def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
-        raise SettingError(
-            "task is 'regression', which has no probabilities; say task='binary' or 'multiclass'"
-        )
+        return np.empty((len(outputs), 0))
 
     def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
         return outputs[:, 0] if self.n is None else outputs
@@ -125,14 +123,14 @@ class Labels:
             self.sides = ((False,), (True,))
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
-        index = index_of(y, self.places)  # type: ignore[arg-type]
+        index = index_of("target y", y, self.places)
         if index is None:
             self.wider(y)
             raise Unseen
         return np.array((index,), np.float64)
 
     def wider(self, y: Any) -> Labels:
-        if index_of(y, self.places) is not None:  # type: ignore[arg-type]
+        if index_of("target y", y, self.places) is not None:  # type: ignore[arg-type]
             return self
         if len(self.classes) == 2:
             raise DataError(
@@ -186,14 +184,14 @@ class Classes:
     named = classes
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
-        index = index_of(y, self.places or self.known)
+        index = index_of("target y", y, self.places or self.known)
         if index is None:
             self._check_new(y)
             raise Unseen
         return np.array((index,), np.float64)
 
     def wider(self, y: Any) -> Classes:
-        if index_of(y, self.places or self.known) is not None:
+        if index_of("target y", y, self.places or self.known) is not None:
             return self
         self._check_new(y)
         return Classes((*self.known, plain(y)), self._grow)

@@ -82,11 +82,10 @@ class OnlineLSTM(Conventions):
     def step(self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False) -> Any:
         """Advance by a row, return the prediction, then learn the target if one is given."""
         engine = self._engine
+        if proba or engine is None or engine.own_targets:
+            self._check_call(y, proba)
         if engine is None:
-            self._check_target(y)
             engine = self._begun(x, y)
-        elif y is not None and engine.own_targets:
-            self._check_target(y)
         head = engine.head
         outputs = engine.step(x, y, key)
         self._engine = engine
@@ -103,6 +102,7 @@ class OnlineLSTM(Conventions):
 
     def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
         """The probability of each class at a row from the present state; nothing moves."""
+        self._check_call(None, proba=True)
         engine = self._engine or self._begun(x, None)
         return self._told(engine.head, engine.peek(x, key))
 
@@ -110,11 +110,16 @@ class OnlineLSTM(Conventions):
     def _told(head: Any, outputs: np.ndarray) -> dict[Hashable, float]:
         return dict(zip(head.named, head.probabilities(outputs[None])[0].tolist(), strict=True))
 
-    def _check_target(self, y: Any) -> None:
+    def _check_call(self, y: Any, proba: bool) -> None:
         if self.task == "next" and y is not None:
             raise SettingError(
                 "y is given, but task 'next' learns each symbol as the target of the one before; "
                 "leave y out"
+            )
+        if self.task == "regression" and proba:
+            raise SettingError(
+                "task is 'regression', which has no probabilities; say task='binary' or "
+                "'multiclass'"
             )
 
     # --- many rows --------------------------------------------------------------------------
@@ -150,7 +155,7 @@ class OnlineLSTM(Conventions):
     def _run(
         self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True, late: bool = False
     ) -> np.ndarray:
-        self._check_target(y)
+        self._check_call(y, proba)
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
         goals = None if y is None else Goals(y)

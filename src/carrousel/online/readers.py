@@ -62,7 +62,11 @@ class Numbers:
         return np.ones(self.n_columns, bool)
 
     def read(self, x: Any) -> Float[np.ndarray, " X"]:
-        row = np.asarray(x)
+        try:
+            row = np.asarray(x)
+        except ValueError:  # rows within a row
+            row = np.empty(len(x), object)
+            row[:] = x
         if row.dtype is not _FLOAT or row.shape != self._shape:
             return self._converted(x, row)
         return row
@@ -258,14 +262,14 @@ class Symbols:
         return np.zeros(self.n_columns, bool)
 
     def read(self, x: Any) -> Float[np.ndarray, " X"]:
-        index = index_of(x, self.places or self.alphabet)
+        index = index_of("x", x, self.places or self.alphabet)
         if index is None:
             self._check_new(x)
             raise Unseen
         return np.array((index,), np.float64)
 
     def wider(self, x: Any) -> Symbols:
-        if index_of(x, self.places or self.alphabet) is not None:
+        if index_of("x", x, self.places or self.alphabet) is not None:
             return self
         self._check_new(x)
         return Symbols((*self.alphabet, plain(x)), self._grow)

@@ -36,14 +36,14 @@ def number_of(what: str, value: Any, missing: bool) -> float:
         raise DataError(f"{what} is {value!r}, expected a number")
     if math.isfinite(number) or (missing and number != number):
         return number
-    fix = ", or say missing='mean'" if number != number else ""
-    raise DataError(f"{what} is {value!r}, expected a finite number{fix}")
+    fix = ", or say missing='mean'" if number != number and not what.startswith("target") else ""
+    raise DataError(f"{what} is {plain(value)!r}, expected a finite number{fix}")
 
 
-def index_of(symbol: Any, places: Mapping[Any, int] | Sequence[Any]) -> int | None:
+def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) -> int | None:
     """The number of a symbol among known ones; None: it is new; DataError: it can be none.
 
-    >>> index_of("b", {"a": 0, "b": 1}), index_of(7, range(5))
+    >>> index_of("x", "b", {"a": 0, "b": 1}), index_of("x", 7, range(5))
     (1, None)
     """
     try:
@@ -51,12 +51,13 @@ def index_of(symbol: Any, places: Mapping[Any, int] | Sequence[Any]) -> int | No
             index = places.get(symbol)
         else:
             index = int(symbol) if symbol in places else None
-        if index is None and symbol != symbol:
-            raise DataError(f"symbol is {symbol!r}, expected something that equals itself")
+        odd = index is None and bool(symbol != symbol)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"symbol is a {type(symbol).__name__}, expected one text, number or other hashable"
+            f"{what} is a {type(symbol).__name__}, expected one text, number or other hashable"
         ) from error
+    if odd:
+        raise DataError(f"{what} is {symbol!r}, expected something that equals itself")
     return index
 
 
