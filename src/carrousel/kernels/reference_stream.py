@@ -16,7 +16,19 @@ from carrousel.contracts import Gradient, Network, Streaming, Training
 from carrousel.kernels.reference import Rule, rule_for
 from carrousel.kernels.reference_layers import Weights, logistic
 from carrousel.kernels.signs import Signs, seeds_of_stream
-from carrousel.shapes import DataError, DivergedError, Float, Int, RowError, SettingError
+from carrousel.shapes import (
+    DataError,
+    DivergedError,
+    Float,
+    Int,
+    RowError,
+    SettingError,
+    ShapeError,
+    check_int,
+)
+
+_LARGEST = 1e150
+"""Of inputs and targets: beyond it, squares are no longer numbers."""
 
 
 class RunningScale:
@@ -120,8 +132,9 @@ class ReferenceStream:
 
     def reset(self, stream: int) -> None:
         """Begin a stream anew."""
-        self._streams[stream].rule.begin()
-        self._streams[stream].standing = None
+        here = self._stream(stream)
+        here.rule.begin()
+        here.standing = None
 
     def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """What :meth:`advance` would return."""
@@ -129,15 +142,15 @@ class ReferenceStream:
 
     def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """Move a stream by one step; return the outputs."""
-        values = self._inputs(x)
+        here, values = self._stream(stream), self._inputs(x)
         w = Weights.unpack(self.network, self.weights)
-        read = self._streams[stream].rule.advance(w, values.astype(self._dtype))
+        read = here.rule.advance(w, values.astype(self._dtype))
         direct = values if self.network.direct else values[:0]
         seen = np.concatenate([direct, read, np.ones(1)]).astype(self._dtype)
         y = self._activations(w.output @ seen)
         if not np.isfinite(y).all():
             raise DivergedError(f"outputs are {y}, no longer finite")
-        self._streams[stream].standing = _Standing(seen, y)
+        here.standing = _Standing(seen, y)
         if not self.streaming.symbols:
             self.inputs.count(np.where(self._scaled, x, np.nan))
         if not self.streaming.scale_targets:
@@ -146,19 +159,19 @@ class ReferenceStream:
 
     def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
         """Learn the target of the outputs that a stream gave last."""
-        if not np.isfinite(target).all():
-            raise DataError(f"target is {target}, expected finite numbers")
-        standing, self._streams[stream].standing = self._streams[stream].standing, None
+        here = self._stream(stream)
+        self._check_target(target)
+        standing, here.standing = here.standing, None
         if standing is None:
-            raise SettingError("there is nothing to learn from; advance the stream first")
+            raise SettingError(f"stream {stream} has no step to learn from; advance it first")
         clip = self.streaming.clip or np.inf
-        error = np.clip(self._wanted(target) - standing.y, -clip, clip)
+        wanted = self._wanted(target).astype(self._dtype)
+        error = np.clip(wanted - standing.y, -clip, clip)
         if self.streaming.head == "logistic97":
             error = error * standing.y * (1 - standing.y)  # (19)
         w = Weights.unpack(self.network, self.weights)
-        rule = self._streams[stream].rule
-        rule.meet(w.read(self.network).T @ error)
-        hidden = rule.due(w, last=False)
+        here.rule.meet(w.read(self.network).T @ error)
+        hidden = here.rule.due(w, last=False)
         assert hidden is not None
         gradient = np.zeros_like(self.weights)
         Weights(hidden, np.outer(error, standing.seen)).add_to(self.network, gradient, 1.0)
@@ -178,14 +191,19 @@ class ReferenceStream:
         for n, stream in enumerate(streams.tolist()):
             target = None if targets is None or np.isnan(targets[n, 0]) else targets[n]
             try:
+                standing = self._stream(stream).standing
                 self._inputs(x[n])  # refused before anything changes
-                if target is not None and targets_first and self._streams[stream].standing:
+                if target is not None:
+                    self._check_target(target)
+                if target is not None and targets_first and standing:
                     self.learn(stream, target)
                 outputs[n] = self.advance(stream, x[n])
                 if target is not None and not targets_first:
                     self.learn(stream, target)
-            except DataError as error:
-                raise RowError(str(error), n, outputs[:n]) from None
+            except DivergedError as error:
+                raise DivergedError(str(error), n, outputs[:n]) from None
+            except (DataError, SettingError) as error:
+                raise RowError(f"row {n}: {error}", n, outputs[:n]) from None
         return outputs
 
     def state(self) -> dict[str, np.ndarray]:
@@ -201,11 +219,15 @@ class ReferenceStream:
         """Bytes of weights and their running gradients."""
         return self.weights.nbytes * 3
 
+    def _stream(self, stream: int) -> _Stream:
+        return self._streams[check_int("stream", stream, minimum=0, maximum=self.n_streams - 1)]
+
     def _inputs(self, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " I"]:
         if self.streaming.symbols:
-            return np.eye(self.network.n_inputs)[int(x[0])]
-        if np.isinf(x).any() or (np.isnan(x).any() and not self.streaming.missing):
-            raise DataError(f"inputs are {x}, expected finite numbers")
+            return _one_hot("x", x, self.network.n_inputs)
+        _check_shape("x", x, self.network.n_inputs)
+        if (np.abs(x) > _LARGEST).any() or (np.isnan(x).any() and not self.streaming.missing):
+            raise DataError(f"x is {x}, expected finite numbers")
         z = self.inputs.standardised(x, self.streaming.largest)
         return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
 
@@ -217,9 +239,17 @@ class ReferenceStream:
             return e / e.sum()
         return logistic(net)
 
+    def _check_target(self, target: Float[np.ndarray, " Y"]) -> None:
+        if self.streaming.head == "softmax":
+            _one_hot("target", target, self.network.n_outputs)
+            return
+        _check_shape("target", target, self.network.n_outputs)
+        if not (np.abs(target) <= _LARGEST).all():
+            raise DataError(f"target is {target}, expected finite numbers")
+
     def _wanted(self, target: Float[np.ndarray, " Y"]) -> Float[np.ndarray, " O"]:
         if self.streaming.head == "softmax":
-            return np.eye(self.network.n_outputs)[int(target[0])]
+            return _one_hot("target", target, self.network.n_outputs)
         if not self.streaming.scale_targets:
             return target
         self.targets.count(target)  # first: from the first target on there is a mean
@@ -240,3 +270,16 @@ class ReferenceStream:
         first = self._first / (1 - how.momentum**self.changes)
         second = self._second / (1 - how.second**self.changes)
         self.weights += self.rate * first / (np.sqrt(second) + how.epsilon)
+
+
+def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:
+    if values.shape != (wanted,):
+        raise ShapeError(f"{name} has shape {values.shape}, expected ({wanted},)")
+
+
+def _one_hot(name: str, value: Float[np.ndarray, " 1"], n: int) -> Float[np.ndarray, " n"]:
+    """The vector of a symbol or class that came as one number."""
+    _check_shape(name, value, 1)
+    if not (0 <= value[0] < n and value[0] == int(value[0])):
+        raise DataError(f"{name} is {value}, expected a whole number 0..{n - 1}")
+    return np.eye(n)[int(value[0])]

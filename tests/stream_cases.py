@@ -1,0 +1,166 @@
+"""Nets, settings and rows of streams, drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from hypothesis import strategies as st
+
+from carrousel.contracts import SQUASHES, Cell, Network, Streaming, Wiring
+from carrousel.contracts.streaming import Head, Optimizer
+from carrousel.kernels import NativeStream, ReferenceStream
+
+HEADS: tuple[Head, ...] = get_args(Head)
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+WIRINGS: tuple[Wiring, ...] = ("cells", "full")
+
+RATES: dict[Optimizer, float] = {"sgd": 0.1, "rmsprop": 0.01, "adam": 0.02}
+"""Rates at which small nets change visibly within some rows, and stay tame."""
+
+EPSILON = 1e-3
+"""RMSProp and Adam divide a gradient by its own size: one of 1e-16, which is rounding alone, would
+move a weight by a whole rate. Divided by this at least, it moves it by a thousandth of a rounding
+of the gradient's terms."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in order: the stream of each, inputs, targets (NaN: none)."""
+
+    streams: np.ndarray  # [N]
+    x: np.ndarray  # [N, X]
+    targets: np.ndarray  # [N, Y]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, which: slice | np.ndarray) -> Rows:
+        return Rows(self.streams[which], self.x[which], self.targets[which])
+
+
+@dataclass(frozen=True)
+class StreamCase:
+    """A net, how it learns, and rows for it."""
+
+    network: Network
+    streaming: Streaming
+    weights: np.ndarray = field(repr=False)
+    scaled: np.ndarray
+    n_streams: int
+    rows: Rows = field(repr=False)
+    targets_first: bool = field(default=False)
+
+    def open(self, kind: type[Any], **named: Any) -> Any:
+        """A kernel that has seen no row."""
+        return kind(
+            self.network, self.streaming, self.weights, self.n_streams, self.scaled, **named
+        )
+
+    def native(self, **named: Any) -> NativeStream:
+        return self.open(NativeStream, **named)
+
+    def reference(self, **named: Any) -> ReferenceStream:
+        return self.open(ReferenceStream, **named)
+
+    def run(self, kernel: Any, rows: Rows | None = None) -> np.ndarray:
+        rows = self.rows if rows is None else rows
+        return kernel.run(rows.streams, rows.x, rows.targets, self.targets_first)
+
+
+def drawn_rows(
+    network: Network,
+    streaming: Streaming,
+    rng: np.random.Generator,
+    n: int,
+    n_streams: int = 1,
+    learned: float = 0.8,
+) -> Rows:
+    """Rows of which a share has targets; inputs of different means and sizes."""
+    inputs, outputs = network.n_inputs, network.n_outputs
+    sizes, means = rng.uniform(0.3, 2.0, inputs), rng.normal(0, 1, inputs)
+    x = means + sizes * rng.normal(0, 1, (n, inputs))
+    if streaming.symbols:
+        x = rng.integers(0, inputs, (n, 1)).astype(float)
+    elif streaming.missing:
+        x[rng.random(x.shape) < 0.2] = np.nan
+    targets = rng.uniform(0, 1, (n, outputs))
+    if streaming.head == "linear":
+        targets = rng.normal(1, 2, (n, outputs))
+    elif streaming.head == "softmax":
+        targets = rng.integers(0, outputs, (n, 1)).astype(float)
+    targets[rng.random(n) > learned] = np.nan
+    return Rows(rng.integers(0, n_streams, n), x, targets)
+
+
+def case_of(
+    network: Network,
+    streaming: Streaming,
+    seed: int = 0,
+    n: int = 30,
+    n_streams: int = 1,
+    scaled: bool = False,
+    targets_first: bool = False,
+) -> StreamCase:
+    """A case drawn from a seed, with every input scaled or none."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(0, 0.4, network.n_weights)
+    rows = drawn_rows(network, streaming, rng, n, n_streams)
+    flags = np.full(network.n_inputs, scaled)
+    return StreamCase(network, streaming, weights, flags, n_streams, rows, targets_first)
+
+
+@st.composite
+def stream_networks(draw: st.DrawFn) -> Network:
+    """Nets with blocks of every kind, around the width of vectors."""
+    cell = Cell(
+        blocks=draw(st.sampled_from([1, 2, 3, 5, 9])),
+        block_size=draw(st.integers(1, 3)),
+        g=draw(st.sampled_from(list(SQUASHES))),
+        h=draw(st.sampled_from(list(SQUASHES))),
+        forget_gate=draw(st.booleans()),
+    )
+    inputs, outputs = draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 3, 5, 17]))
+    return Network(inputs, outputs, cell, wiring=draw(st.sampled_from(WIRINGS)), bias="all")
+
+
+@st.composite
+def streamings(draw: st.DrawFn, *, still: bool = False) -> Streaming:
+    """Any way to learn that both kernels know; ``still``: at rate 0."""
+    head, optimizer = draw(st.sampled_from(HEADS)), draw(st.sampled_from(OPTIMIZERS))
+    symbols = draw(st.booleans())
+    return Streaming(
+        head=head,
+        optimizer=optimizer,
+        rate=0.0 if still else RATES[optimizer] * draw(st.sampled_from([0.3, 1.0])),
+        momentum=draw(st.sampled_from([0.0, 0.5, 0.9])),
+        second=draw(st.sampled_from([0.9, 0.999])),  # at 0, sums are divided by their last term
+        epsilon=EPSILON,
+        clip=draw(st.sampled_from([None, 0.2, 1.0])),
+        symbols=symbols,
+        scale_targets=head == "linear" and draw(st.booleans()),
+        horizon=draw(st.sampled_from([0.0, 1.0, 3.5, 12.0])),
+        largest=draw(st.sampled_from([0.7, 10.0])),
+        missing=not symbols and draw(st.booleans()),
+    )
+
+
+@st.composite
+def stream_cases(draw: st.DrawFn, *, most: int = 30, still: bool = False) -> StreamCase:
+    """Rows of one to four streams, for any net that learns in any way."""
+    network, streaming = draw(stream_networks()), draw(streamings(still=still))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_streams, n = draw(st.integers(1, 4)), draw(st.integers(1, most))
+    weights = rng.normal(0, 0.4, network.n_weights)
+    scaled = rng.random(network.n_inputs) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    rows = drawn_rows(network, streaming, rng, n, n_streams, draw(st.sampled_from([0.5, 1.0])))
+    return StreamCase(network, streaming, weights, scaled, n_streams, rows, draw(st.booleans()))
+
+
+def assert_same_state(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    """Every part, to the bit; zeros of both signs and NaN included."""
+    assert one.keys() == other.keys()
+    for name, part in one.items():
+        assert (part.dtype, part.shape) == (other[name].dtype, other[name].shape), name
+        assert part.tobytes() == other[name].tobytes(), name
