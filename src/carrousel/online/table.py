@@ -33,6 +33,8 @@ class Table:
         schema: what the fields are.
         forget_after: a key that was not met for so many rows is forgotten: its clock starts anew,
             and nothing of it is held. This bounds the memory of streams whose keys never end.
+        missing: ``"error"``: an input that is missing is wrong; ``"mean"``: it is not, and stays
+            NaN or None.
 
     >>> from carrousel.online.rows import Batch, Position
     >>> batch = Batch(range(2, 5), ("x", "y"), [("1", "oops", "3"), ("0.5", "1", "")], (),
@@ -48,8 +50,11 @@ class Table:
     {'x': array([1., 1., 3.])}
     """
 
-    def __init__(self, schema: Schema, *, forget_after: int = 100_000) -> None:
+    def __init__(
+        self, schema: Schema, *, forget_after: int = 100_000, missing: str = "error"
+    ) -> None:
         self.schema = schema
+        self.missing = check_choice("missing", missing, ("error", "mean"))
         self.counts: Counter[str] = Counter()
         self._forget_after = check_int("forget_after", forget_after, minimum=MAX_ROWS)
         self._seen: dict[str | None, int] = {}  # key -> number of the row it was last met in
@@ -89,6 +94,7 @@ class Table:
         return {
             "schema": self.schema.as_dict(),
             "forget_after": self._forget_after,
+            "missing": self.missing,
             "counts": dict(self.counts),
             "keys": keys,
             "seen": [self._seen[key] for key in keys],
@@ -104,7 +110,11 @@ class Table:
             DataError: this is no such state.
         """
         try:
-            table = Table(Schema.from_dict(state["schema"]), forget_after=state["forget_after"])
+            table = Table(
+                Schema.from_dict(state["schema"]),
+                forget_after=state["forget_after"],
+                missing=state["missing"],
+            )
             table.counts.update(state["counts"])
             keys = state["keys"]
             table._seen = dict(zip(keys, state["seen"], strict=True))
@@ -155,6 +165,8 @@ class _Taking:
                 columns[name], wrong[name] = labels(raw[name], fixed)
             else:
                 columns[name], wrong[name] = numbers(raw[name])
+            if self.table.missing == "mean":
+                wrong[name] = _present(wrong[name])
             self._note_all(name, raw[name], wrong[name])
         targets = self._targets(raw)
         if self.on_error != "hold":
@@ -201,7 +213,7 @@ class _Taking:
         else:
             fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
             targets, wrong = labels(raw[schema.target], fixed)
-        wrong = {row: reason for row, reason in wrong.items() if reason != MISSING}
+        wrong = _present(wrong)
         self._note_all(schema.target, raw[schema.target], wrong)
         if self.on_error != "hold":
             self.out[list(wrong)] = True
@@ -322,6 +334,11 @@ class _Taking:
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
         return Taken(rows, lines, picked, targets, keys, known, problems, failure, counts)
+
+
+def _present(wrong: Wrong) -> Wrong:
+    """What is wrong with values that are there."""
+    return {row: reason for row, reason in wrong.items() if reason != MISSING}
 
 
 def _picked(column: Any, rows: Int[np.ndarray, " kept"], whole: bool) -> Any:
