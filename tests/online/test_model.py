@@ -158,7 +158,7 @@ def test_next_learns_a_symbol_as_the_target_of_the_one_before():
     known = OnlineLSTM("next", symbols="abc", cells=6, random_state=0)
     said = known.run(text)
     assert "".join(said[-9:]) == "bcabcabca"
-    assert known.predict_one("a") == "a" or known.predict_one("b") == "c"
+    assert known.predict_one("a") == "b"
     numbers = OnlineLSTM("next", symbols=3, cells=6, random_state=0)
     codes = np.array(["abc".index(symbol) for symbol in text])
     np.testing.assert_array_equal(numbers.run(codes), ["abc".index(symbol) for symbol in said])

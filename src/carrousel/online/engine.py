@@ -54,14 +54,22 @@ class Engine:
             reader = reader.declared(categories())
         return cls(settings, reader, settings.first_head(y), seed)
 
-    def step(self, x: Any, y: Any, key: Any, learn: bool = True) -> Float[np.ndarray, " O"]:
-        """Take one row; return the outputs before its target was learned."""
+    def step(
+        self, x: Any, y: Any, key: Any, learn: bool = True
+    ) -> tuple[Head, Float[np.ndarray, " O"]]:
+        """Take one row; return outputs made before its target was learned, and what they mean.
+
+        A class that comes with the row is not among those that they speak of, but a symbol is: it
+        came before the symbol that is predicted.
+        """
+        head = self.head
         try:
             row = self.reader.read(x)
             target = None if y is None else self.head.read(y)
         except Unseen:
             self.widen(x, y)
-            return self.step(x, y, key, learn)
+            now, outputs = self.step(x, y, key, learn)
+            return now if self.own_targets else head, outputs
         place = self.place(key, row)
         kernel = self.kernel
         try:
@@ -79,17 +87,17 @@ class Engine:
             raise self.diverged(error) from None
         self.keys.touch((key,), self.now)
         self.now += 1
-        return outputs
+        return head, outputs
 
-    def peek(self, x: Any, key: Any) -> Float[np.ndarray, " O"]:
-        """Outputs at a row from the present state; nothing moves."""
+    def peek(self, x: Any, key: Any) -> tuple[Head, Float[np.ndarray, " O"]]:
+        """Outputs at a row from the present state, and what they mean; nothing moves."""
         try:
             row = self.reader.read(x)
         except Unseen:
             return self.copied().step(x, None, key, learn=False)
         place = self.keys.find(key, self.now)
         try:
-            return self.kernel.peek(self.spare if place is None else place, row)
+            return self.head, self.kernel.peek(self.spare if place is None else place, row)
         except DataError as error:
             raise DataError(self.reader.complaint(row)) from error
         except DivergedError as error:

@@ -41,8 +41,8 @@ class OnlineLSTM(Conventions):
         forget_gate: bool = True,
         wiring: str = "cells",
         gradient: str = "truncated",
-        optimizer: str = "adam",
-        learning_rate: float = 0.01,
+        optimizer: str = "rmsprop",
+        learning_rate: float = 0.003,
         clip: float | None = 3.0,
         standardise: bool = True,
         horizon: float | None = None,
@@ -86,8 +86,7 @@ class OnlineLSTM(Conventions):
             self._check_call(y, proba)
         if engine is None:
             engine = self._begun(x, y)
-        head = engine.head
-        outputs = engine.step(x, y, key)
+        head, outputs = engine.step(x, y, key)
         self._engine = engine
         return self._told(head, outputs) if proba else head.answer(outputs)
 
@@ -98,13 +97,14 @@ class OnlineLSTM(Conventions):
     def predict_one(self, x: Any, key: Hashable = None) -> Any:
         """The prediction at a row from the present state; nothing moves."""
         engine = self._engine or self._begun(x, None)
-        return engine.head.answer(engine.peek(x, key))
+        head, outputs = engine.peek(x, key)
+        return head.answer(outputs)
 
     def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
         """The probability of each class at a row from the present state; nothing moves."""
         self._check_call(None, proba=True)
         engine = self._engine or self._begun(x, None)
-        return self._told(engine.head, engine.peek(x, key))
+        return self._told(*engine.peek(x, key))
 
     @staticmethod
     def _told(head: Any, outputs: np.ndarray) -> dict[Hashable, float]:
