@@ -33,9 +33,8 @@ struct StreamShape {
   Index traces() const { return 2 + forget_gate; }
 };
 
-constexpr Index kStreamTile = 32;  // sensitivities that are carried on together
-
 template <class Real> constexpr Index kLine = 64 / static_cast<Index>(sizeof(Real));
+template <class Real> constexpr Index kTile = 2 * kLine<Real>;  // sensitivities carried together
 
 // Numbers of a row of n, filled up to whole lines of the cache.
 template <class Real>
@@ -91,7 +90,7 @@ struct StreamNet {
   StreamState<Real> next;                      // of look(); without traces, its sources are x's
   Real *net, *gates, *seen, *errors, *back, *e_s, *e_out;  // [U] [3 C] [P] [O] [P] [C] [blocks]
   Real *through, *slopes;         // [C] dy/ds; [U] of the gates, and of cells dy by output gates
-  Real *tangents, *moved, *signs; // [U, kStreamTile] [C, kStreamTile] [U + C]; of all but truncated
+  Real *tangents, *moved, *signs; // [U, kTile] [C, kTile] [U + C]; of all but truncated
 };
 
 // Rows of all sensitivities.

@@ -25,37 +25,42 @@ void step_slopes(StreamNet<Real>& net, const StreamState<Real>& state) {
   }
 }
 
-// Place of a unit among those fed back, as a source; -1 if it is not.
-inline Index source_of(const StreamShape& shape, Index unit) {
-  const Index first = shape.gates_fed_back ? 0 : shape.first_cell();
-  return unit >= first && unit < first + shape.fed_back() ? shape.inputs + unit - first : -1;
-}
-
-// Net inputs' derivatives by the weights into `unit`, kTile of them from m on: through sensitivities
-// of the step before, and at once.
-template <class Real>
-void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m) {
-  constexpr Index lanes = kLanes<Real>, vectors = kStreamTile / lanes > 0 ? kStreamTile / lanes : 1;
+// Net inputs' derivatives by the weights into `unit`, of `together` units from nets on: through the
+// sensitivities of the step before, and at once. So many vectors of them, from m on.
+template <Index together, Index vectors, class Real>
+void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m,
+                const Index* nets) {
+  constexpr Index lanes = kLanes<Real>;
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources());
-  const Index width = std::min(kStreamTile, stream_width<Real>(shape.sources()) - m);
   const StreamReach& reach = net.reach[static_cast<std::size_t>(unit)];
-  const Real* const rows = state.sensitivities + reach.row * stride + m;
-  for (const Index u : reach.nets) {
-    Vec<Real> sums[vectors] = {};
-    const Real* const weights = net.hidden.weights + u * stride;
-    const Real* row = rows;
-    for (const Index from : reach.units) {
-      const Index source = source_of(shape, from);
-      if (source >= 0)
-        for (Index v = 0; v * lanes < width; ++v) sums[v] += weights[source] * load(row + v * lanes);
-      row += stride;
+  // Every unit whose sensitivities are kept is fed back, or fed back are none but the cells.
+  const Index to_source = shape.inputs - (shape.gates_fed_back ? 0 : shape.first_cell());
+  const Real* row = state.sensitivities + reach.row * stride + m;
+  Vec<Real> sums[together][vectors] = {};
+  for (const Index from : reach.units) {
+    const Real* const weights = net.hidden.weights + to_source + from;
+    for (Index v = 0; v < vectors; ++v) {
+      const Vec<Real> known = load(row + v * lanes);
+      for (Index i = 0; i < together; ++i) sums[i][v] += weights[nets[i] * stride] * known;
     }
-    for (Index v = 0; v * lanes < width; ++v) {
-      if (u == unit) sums[v] += load(state.sources + m + v * lanes);
-      store(net.tangents + u * kStreamTile + v * lanes, sums[v]);
-    }
+    row += stride;
   }
+  for (Index i = 0; i < together; ++i)
+    for (Index v = 0; v < vectors; ++v) {
+      if (nets[i] == unit) sums[i][v] += load(state.sources + m + v * lanes);
+      store(net.tangents + nets[i] * kTile<Real> + v * lanes, sums[i][v]);
+    }
+}
+
+template <Index vectors, class Real>
+void carry_tile(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m) {
+  const std::vector<Index>& nets = net.reach[static_cast<std::size_t>(unit)].nets;
+  constexpr std::size_t together = 4;
+  std::size_t i = 0;
+  for (; i + together <= nets.size(); i += together)
+    carry_nets<together, vectors>(net, state, unit, m, nets.data() + i);
+  for (; i < nets.size(); ++i) carry_nets<1, vectors>(net, state, unit, m, nets.data() + i);
 }
 
 // States and activations of one reach follow their net inputs.
@@ -65,11 +70,11 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources()), b = shape.blocks;
   const Index cell = shape.first_cell(), C = shape.cells();
-  const Index width = std::min(kStreamTile, stream_width<Real>(shape.sources()) - m);
+  const Index width = std::min(kTile<Real>, stream_width<Real>(shape.sources()) - m);
   const StreamReach& reach = net.reach[static_cast<std::size_t>(unit)];
   Real* const rows = state.sensitivities + reach.row * stride + m;
   Real* const state_rows = rows + static_cast<Index>(reach.units.size()) * stride;
-  const auto by_net = [&](Index u, Index at) { return load(net.tangents + u * kStreamTile + at); };
+  const auto by_net = [&](Index u, Index at) { return load(net.tangents + u * kTile<Real> + at); };
   std::size_t kept = 0;  // among reach.cells
   for (const Index c : reach.states) {
     const bool has_row = kept < reach.cells.size() && reach.cells[kept] == c;
@@ -80,7 +85,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
                      state.gain_cell[c] * by_net(cell + c, at);
       if (shape.forget_gate) ds += state.gain_forget[c] * by_net(b + block, at);
       if (has_row) ds += state.kept[c] * load(row + at), store(row + at, ds);
-      store(net.moved + c * kStreamTile + at, ds);
+      store(net.moved + c * kTile<Real> + at, ds);
     }
     kept += has_row;
   }
@@ -90,7 +95,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
     for (Index at = 0; at < width; at += lanes) {
       const Index gate = is_cell ? cell + C + c / shape.block_size : u;
       Vec<Real> dy = net.slopes[u] * by_net(gate, at);
-      if (is_cell) dy += net.through[c] * load(net.moved + c * kStreamTile + at);
+      if (is_cell) dy += net.through[c] * load(net.moved + c * kTile<Real> + at);
       store(rows + static_cast<Index>(i) * stride + at, dy);
     }
   }
@@ -102,8 +107,12 @@ void carry_sensitivities(StreamNet<Real>& net, StreamState<Real>& state) {
   step_slopes(net, state);
   const Index width = stream_width<Real>(net.shape.sources());
   for (Index unit = 0; unit < net.shape.units(); ++unit)
-    for (Index m = 0; m < width; m += kStreamTile)
-      carry_nets(net, state, unit, m), carry_rows(net, state, unit, m);
+    for (Index m = 0; m < width; m += kTile<Real>) {
+      constexpr Index vectors = kTile<Real> / kLanes<Real>;
+      if (width - m >= kTile<Real>) carry_tile<vectors>(net, state, unit, m);
+      else carry_tile<vectors / 2>(net, state, unit, m);  // a last line
+      carry_rows(net, state, unit, m);
+    }
 }
 
 // Weights follow the errors that arrive at cells.

@@ -118,7 +118,7 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   if (net.rule == Rule::truncated) return at.size;
   const Index U = shape.units(), C = shape.cells();
   net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
-  net.tangents = at.take(U * kStreamTile), net.moved = at.take(std::max(C * kStreamTile, S));
+  net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S));
   return at.size;
 }
 
