@@ -37,7 +37,7 @@ class Autograd:
     def __init__(self, case: StreamCase) -> None:
         self.case, self.network, self.how = case, case.network, case.streaming
         self.weights = torch.tensor(case.weights)
-        self.copies: list[torch.Tensor] = []
+        self.copies = []
         self.y = torch.zeros(self.network.cell.n_units).double()
         self.s = torch.zeros(self.network.cell.n_cells).double()
         self.met: list[np.ndarray] = []  # inputs so far
@@ -116,8 +116,9 @@ class Autograd:
         return 0.5 * functional.mse_loss(y, goal, reduction="sum")
 
     def _cut(self, values) -> None:
-        if self.how.clip is not None:
-            values.register_hook(lambda e: e.clamp(-self.how.clip, self.how.clip))
+        clip = self.how.clip
+        if clip is not None:
+            values.register_hook(lambda e: e.clamp(-clip, clip))
 
     def gradient(self, target: np.ndarray):
         loss = self._loss(target)
