@@ -180,9 +180,9 @@ def reber(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """Embedded Reber strings without end."""
     import streams_reber
 
-    for seed in list(streams_reber.SEEDS)[:seeds]:
-        for name, trial in streams_reber.TRIALS.items():
-            how = streams_reber.shortened(trial, 5000, 1000) if quick else trial
+    for name, trial in streams_reber.TRIALS.items():
+        how = streams_reber.shortened(trial, 5000, 1000) if quick else trial
+        for seed in list(streams_reber.SEEDS)[:seeds]:
             yield name, str(seed), lambda how=how, s=seed: streams_reber.run(how, s)
 
 

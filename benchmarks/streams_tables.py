@@ -223,7 +223,7 @@ def described(table: Table) -> dict[str, Any]:
     z = (table.x - table.x.mean(axis=0)) / np.maximum(table.x.std(axis=0), 1e-9)
     likeness = [float(np.mean(a[1:] * a[:-1])) for a in z.T]
     return {
-        "rows": len(table.x),
+        "rows_read": len(table.x),
         "fingerprint": fingerprint(table.x, table.y),
         "autocorrelation": max(map(abs, likeness)),
     }

