@@ -1,4 +1,4 @@
-"""The command line: ``carrousel list | show | reproduce | study | report``.
+"""The command line: ``carrousel list | show | reproduce | study | report | stream``.
 
 Exit codes: 0 done; 1 ran, but not all trials asked for have ended (interrupted, disk full, a worker
 killed); 2 wrong call. A trial that ended without solving its task is a result, not a shortfall.
@@ -21,6 +21,8 @@ from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, See
 from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import put, put_json, put_report, say
+from carrousel.cli.stream import EXAMPLES, stream
+from carrousel.cli.stream_help import Grouped
 from carrousel.cli.study import study
 from carrousel.shapes import CarrouselError, check_choice, check_int
 
@@ -32,7 +34,7 @@ DONE, FELL_SHORT, WRONG_CALL = 0, 1, 2
 
 app = typer.Typer(
     name="carrousel",
-    help="Long short-term memory as published in 1997: its experiments, run again.",
+    help="Long short-term memory: the experiments of 1997, run again; endless streams, learned.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -47,8 +49,8 @@ Rivals = Annotated[
 
 def main() -> None:
     """Run the command line; errors of ours become one line and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+    for output in (sys.stdout, sys.stderr):
+        reconfigure = getattr(output, "reconfigure", None)
         if reconfigure:  # a terminal without Unicode shows "?" instead of stopping the program
             reconfigure(errors="replace")
     try:
@@ -217,6 +219,9 @@ def report(
     for path in (html, markdown):
         if path is not None:
             say(f"written: {path}")
+
+
+app.command(cls=Grouped, epilog=EXAMPLES)(stream)
 
 
 def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store | None) -> None:

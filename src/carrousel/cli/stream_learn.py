@@ -1,0 +1,211 @@
+"""What becomes of rows of a stream: predicted, scored, learned, ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carrousel.online.anomaly import Calibration
+from carrousel.online.keys import Keys
+from carrousel.online.model import OnlineLSTM
+from carrousel.online.score import ClassScore, NumberScore
+from carrousel.shapes import DivergedError, RowError
+
+if TYPE_CHECKING:
+    from carrousel.cli.stream_wish import Wish
+
+
+SAID, AHEAD = ("prediction", "probability"), ("next", "next_probability")
+"""Columns of what was said of a row's target, and of the one after it; numbers have the first."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of rows.
+
+    Args:
+        rows: how many were taken.
+        columns: by name, one value for each; None or NaN where there is none.
+        error: why the row after these was not taken; None: all were.
+    """
+
+    rows: int
+    columns: dict[str, Any]
+    error: RowError | DivergedError | None
+
+
+class Learner:
+    """A model, its score, its calibration, and forecasts whose targets are yet to come.
+
+    Args:
+        wish: what was asked for.
+        task: of the model.
+    """
+
+    def __init__(self, wish: Wish, task: str) -> None:
+        self.task, self.late = task, wish.predict_next is not None
+        self.model = OnlineLSTM(
+            task,
+            cells=wish.cells,
+            forget_gate=not wish.no_forget_gate,
+            gradient=wish.gradient,
+            optimizer=wish.optimizer,
+            learning_rate=wish.rate,
+            standardise=not wish.no_standardise,
+            missing=wish.missing,
+            unseen=wish.unseen,
+            streams=wish.n_streams,
+            evict_after=wish.evict_after,
+            random_state=wish.seed,
+        )
+        self.numbers = task == "regression"
+        kind = NumberScore if self.numbers else ClassScore
+        self.score: NumberScore | ClassScore = kind(wish.n_streams, wish.window)
+        least = min(100, wish.window)
+        self.calibration = Calibration(wish.window, least=least) if wish.anomaly else None
+        self._keys = Keys(wish.n_streams, wish.evict_after)
+        self._rows = 0
+        self._held = self._none(wish.n_streams, 1)  # the forecast made last on each stream
+        self._known: list[Any] = []  # classes it speaks of
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns that :meth:`take` gives."""
+        n = 1 if self.numbers else 2
+        ranked = ("anomaly",) if self.calibration is not None else ()
+        return ("target", *SAID[:n], *ranked, *(AHEAD[:n] if self.late else ()))
+
+    def take(self, x: Any, y: Any, keys: Sequence[Any] | None, rows: int) -> Told:
+        """Take rows in order, up to the first that the model refuses.
+
+        Args:
+            x: by name of a column its values, or symbols alone.
+            y: targets.
+            keys: of the streams.
+            rows: how many there are.
+        """
+        error: RowError | DivergedError | None = None
+        settings: dict[str, Any] = {"proba": not self.numbers, "late": self.late}
+        settings |= {} if self.task == "next" else {"y": y}
+        try:
+            outputs = self.model.run(x, keys=keys, **settings)
+        except (RowError, DivergedError) as problem:
+            error, rows = problem, problem.row
+            outputs = np.empty(0) if problem.outputs is None else problem.outputs
+        if not rows:
+            return Told(0, {name: [] for name in self.names}, error)
+        outputs = outputs.reshape(rows, -1)
+        streams, fresh = self._places(keys, rows)
+        said = self._before(outputs, streams, fresh) if self.late else outputs
+        columns, errors = (self._number if self.numbers else self._class)(
+            said, y[:rows], streams, fresh
+        )
+        if self.calibration is not None:
+            columns["anomaly"] = self.calibration.add(errors)
+        if self.late:
+            columns |= zip(AHEAD, self._answers(outputs), strict=False)
+        self._rows += rows
+        return Told(rows, columns, error)
+
+    # --- numbers and classes ----------------------------------------------------------------
+
+    def _number(
+        self, said: np.ndarray, y: Any, streams: np.ndarray, fresh: np.ndarray
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        assert isinstance(self.score, NumberScore)
+        errors = self.score.add(said[:, 0], y, streams, fresh)
+        return {"target": y, SAID[0]: said[:, 0]}, errors
+
+    def _class(
+        self, said: np.ndarray, y: Any, streams: np.ndarray, fresh: np.ndarray
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        assert isinstance(self.score, ClassScore)
+        places = {label: n for n, label in enumerate(self.model.classes_.tolist())}
+        codes = np.array([places.get(label, -1) for label in y])
+        given = np.where(codes < 0, 0.0, said[np.arange(len(said)), codes])
+        labels, probabilities = self._answers(said)
+        errors = self.score.add(labels, given, y, streams, fresh)
+        return {"target": y, SAID[0]: labels, SAID[1]: probabilities}, errors
+
+    def _answers(self, said: np.ndarray) -> tuple[Any, ...]:
+        """Predictions, and for classes the probability of each."""
+        if self.numbers:
+            return (said[:, 0],)
+        best = said.argmax(axis=1)
+        chance = said[np.arange(len(said)), best]
+        labels = [*self.model.classes_.tolist(), None]
+        unknown = len(labels) - 1
+        named = [labels[n] for n in np.where(chance > 0, best, unknown).tolist()]
+        return named, np.where(chance > 0, chance, np.nan)
+
+    # --- streams ----------------------------------------------------------------------------
+
+    def _places(self, keys: Sequence[Any] | None, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """The place of each row's stream, and which rows begin one anew: as the model has it."""
+        if keys is None:
+            return np.zeros(rows, np.intp), np.zeros(rows, bool)
+        taken = [self._keys.take(key, n) for n, key in enumerate(keys[:rows], self._rows)]
+        places, fresh = zip(*taken, strict=True)
+        return np.array(places), np.array(fresh)
+
+    def _before(self, outputs: np.ndarray, streams: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+        """What was said at the row before of the same stream; what is said now is held."""
+        self._rearrange()
+        order = np.argsort(streams, kind="stable")
+        first = np.diff(streams[order], prepend=-1) != 0
+        last = np.append(first[1:], True)
+        before = np.empty_like(outputs)
+        before[order[1:]] = outputs[order[:-1]]
+        before[order[first]] = self._held[streams[order[first]]]
+        before[fresh] = self._none(1, outputs.shape[1])[0]
+        self._held[streams[order[last]]] = outputs[order[last]]
+        return before
+
+    def _rearrange(self) -> None:
+        """Give what is held the columns of the classes known now."""
+        known = [] if self.numbers else self.model.classes_.tolist()
+        if known != self._known:
+            held = self._none(len(self._held), len(known))
+            for n, label in enumerate(self._known):
+                if label in known:
+                    held[:, known.index(label)] = self._held[:, n]
+            self._held, self._known = held, known
+
+    def _none(self, rows: int, width: int) -> np.ndarray:
+        """What was said where nothing was: no number, or no class that is likely at all."""
+        return np.full((rows, width), np.nan if self.numbers else 0.0)
+
+    # --- going on ---------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All but the model, as arrays and as what JSON can hold, for :meth:`restore`."""
+        arrays, score = self.score.state()
+        named = {f"score.{name}": array for name, array in arrays.items()}
+        if self.calibration is not None:
+            found = self.calibration.state()
+            named |= {f"calibration.{name}": array for name, array in found.items()}
+        keys = self._keys
+        streams = {"places": keys.places(), "seen": list(keys.seen.items()), "free": keys.free}
+        return {**named, "held": self._held}, {"score": score, "keys": streams, "rows": self._rows}
+
+    def restore(
+        self, model: OnlineLSTM, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]
+    ) -> None:
+        """Go on where :meth:`state` was taken."""
+        parts: dict[str, dict[str, np.ndarray]] = {"score": {}, "calibration": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(".")
+            if rest:
+                parts[part][rest] = array
+        self.model = model
+        self.score.restore(parts["score"], plain["score"])
+        if self.calibration is not None:
+            self.calibration.restore(parts["calibration"])
+        keys = plain["keys"]
+        places = [(key, place) for key, place in keys["places"]]
+        self._keys.restore(places, {a: b for a, b in keys["seen"]}, list(keys["free"]))
+        self._rows, self._held = plain["rows"], arrays["held"].copy()
+        self._known = [] if self.numbers or not self._rows else model.classes_.tolist()
