@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
 from carrousel.kernels.reference_layers import Weights
 from stream_cases import (
     EPSILON,
+    GRADIENTS,
     HEADS,
     OPTIMIZERS,
     RATES,
@@ -62,13 +65,15 @@ def compare(case: StreamCase, native: NativeStream, reference: ReferenceStream) 
         theirs = np.stack([scale.seen, scale.mean, scale.variance], axis=1)
         close(state[name], theirs, name)
     for place, stream in enumerate(state["streams"]):
-        layer = reference._streams[stream].rule.state
+        rule: Any = reference._streams[stream].rule
+        layer = rule.state if case.streaming.gradient == "truncated" else rule._path
         close(state["s"][place], layer.s, "s")
         close(state["y"][place], layer.y, "y")
         assert (reference._streams[stream].standing is not None) == (state["flags"][place] == 3)
-        traces = moved_on(state, place)
-        theirs = [layer.ds_cell, layer.ds_in, layer.ds_forget][: len(traces)]
-        close(traces, np.stack(theirs), "traces")
+        if case.streaming.gradient == "truncated":
+            traces = moved_on(state, place)
+            theirs = [layer.ds_cell, layer.ds_in, layer.ds_forget][: len(traces)]
+            close(traces, np.stack(theirs), "traces")
 
 
 def moved_on(state: dict[str, np.ndarray], place: int) -> np.ndarray:
@@ -102,6 +107,27 @@ def test_every_head_by_every_optimizer(head, optimizer, wiring, cell):
     assert_parity(case_of(network, how, seed=3, n=12, n_streams=2))
 
 
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda c: f"{c.block_size}-{c.forget_gate}")
+def test_every_gradient(gradient, wiring, cell):
+    network = Network(3, 2, cell, wiring=wiring, bias="all")
+    how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
+    case = case_of(network, how, seed=5, n=20, n_streams=2, scaled=True)
+    assert_parity(case)
+    assert_parity(replace(case, targets_first=True))
+
+
+@pytest.mark.parametrize("gradient", ["rtrl", "snap:1", "uoro"])
+@pytest.mark.parametrize("inputs", [1, 14, 30])
+def test_sensitivities_around_the_width_of_vectors(gradient, inputs):
+    cell = Cell(2, 2, forget_gate=True)
+    network = Network(inputs, 2, cell, wiring="full", bias="all")
+    how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
+    for seed in range(3):
+        assert_parity(case_of(network, how, seed=seed, n=6))
+
+
 @pytest.mark.parametrize("g", SQUASHES)
 @pytest.mark.parametrize("h", SQUASHES)
 def test_every_squashing(g, h):
@@ -130,9 +156,11 @@ def test_a_long_run_on_scaled_rows_of_several_streams():
         assert_parity(case)
 
 
-def test_a_stream_begun_anew_has_no_past():
+@pytest.mark.parametrize("gradient", GRADIENTS)
+def test_a_stream_begun_anew_has_no_past(gradient):
     network = Network(2, 2, Cell(2, 2, forget_gate=True), wiring="full", bias="all")
-    case = case_of(network, Streaming(epsilon=EPSILON), n=24, n_streams=2)
+    how = Streaming(epsilon=EPSILON, gradient=gradient)
+    case = case_of(network, how, n=24, n_streams=2)
     reference, native = case.reference(), case.native(dtype=np.float64)
     for part in (slice(0, 8), slice(8, 16), slice(16, 24)):
         wanted = case.run(reference, case.rows[part])

@@ -16,6 +16,7 @@ from carrousel.contracts import Cell, Network, Streaming
 from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
 from roundings import CHAOS, MOVES, UNIT
 from stream_cases import (
+    CERTAIN,
     HEADS,
     MOMENTUM,
     OPTIMIZERS,
@@ -234,7 +235,7 @@ def test_at_rate_zero_streams_know_nothing_of_each_other(case, dtype):
 
 
 @settings(max_examples=40)
-@given(stream_cases(), dtypes, st.randoms(use_true_random=False))
+@given(stream_cases(gradients=CERTAIN), dtypes, st.randoms(use_true_random=False))
 def test_what_a_stream_is_called_does_not_matter(case, dtype, random):
     order = np.array(random.sample(range(case.n_streams), case.n_streams))
     one, other = case.native(dtype=dtype), case.native(dtype=dtype)
@@ -250,7 +251,7 @@ def test_what_a_stream_is_called_does_not_matter(case, dtype, random):
 
 
 @settings(max_examples=40)
-@given(stream_cases(), places, dtypes)
+@given(stream_cases(gradients=CERTAIN), places, dtypes)
 def test_a_reset_is_a_stream_that_was_never_there(case, share, dtype):
     """And keeps what streams share: weights, running gradients and means."""
     case = replace(case, n_streams=case.n_streams + 1)  # of which the last has no row
@@ -295,7 +296,7 @@ SIZED = ("hidden", "output", "hidden_first", "output_first", "hidden_second", "t
 
 
 @settings(max_examples=40)
-@given(stream_cases(still=True))
+@given(stream_cases(still=True, gradients=["truncated"]))
 def test_the_carrousel_adds_and_never_scales(case):
     """Without forget gates a state is the sum of what came in, and its traces are sums of gains
     times sources (25), (27), whether steps were learned or not."""
