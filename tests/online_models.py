@@ -75,7 +75,7 @@ def model(kind: str, **settings: Any) -> OnlineLSTM:
     rows, task = kind.split("/")
     if rows == "named":  # categories as they come, whether in steps or in runs
         settings.setdefault("unseen", "grow")
-    if rows == "symbols" and settings.get("unseen") != "grow":
+    if rows == "symbols" and (settings.get("unseen") != "grow" or task != "next"):
         settings.setdefault("symbols", "abcd")
     task = "regression" if task == "vectors" else task
     return OnlineLSTM(task, **{"cells": 4, "random_state": 3, **settings})

@@ -19,12 +19,11 @@ import safetensors.numpy
 
 from carrousel.files import CheckpointError, checksum, read_whole, write_whole
 from carrousel.online.engine import Engine
-from carrousel.online.growing import give
 from carrousel.online.heads import Classes, Head, Labels, Values
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
 from carrousel.online.settings import Settings
 from carrousel.online.values import plain
-from carrousel.shapes import CarrouselError, DivergedError, SettingError
+from carrousel.shapes import CarrouselError, DivergedError, SettingError, check_int
 
 KEY = "carrousel.online"
 FORMAT = 1
@@ -195,8 +194,8 @@ def _rebuilt(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Engin
     engine = Engine(settings, reader, head, told["seed"])
     if engine.kernel.name != told["kernel"]:
         raise SettingError(f"it is of a kernel {told['kernel']!r}, not {engine.kernel.name!r}")
-    give(engine.kernel, arrays)
-    engine.now = told["rows"]
+    engine.kernel.restore(arrays)
+    engine.now = check_int("rows", told["rows"], minimum=0)
     keys = told["keys"]
     engine.keys.restore(
         [(read(key), place) for key, place in keys["places"]], dict(keys["seen"]), keys["free"]
@@ -241,8 +240,11 @@ def _head_described(head: Head) -> dict[str, Any]:
 
 
 def _head_rebuilt(told: Mapping[str, Any], settings: Settings) -> Head:
-    if "values" in told:
+    kind = {"regression": "values", "binary": "labels"}.get(settings.task, "classes")
+    if told.keys() != {kind}:
+        raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(told)}")
+    if kind == "values":
         return Values(told["values"])
-    if "labels" in told:
+    if kind == "labels":
         return Labels(*map(read, told["labels"]))
     return Classes(read(told["classes"]), settings.grow or settings.classes is None)

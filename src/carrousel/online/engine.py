@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import StreamKernel
-from carrousel.online.growing import give, take_over
+from carrousel.online.growing import take_over
 from carrousel.online.heads import Head
 from carrousel.online.keys import Keys
 from carrousel.online.readers import Named, Reader
@@ -159,14 +159,12 @@ class Engine:
         return self.kernel.nbytes
 
     def __getstate__(self) -> dict[str, Any]:
-        kernel = self.kernel if self.kernel.name == "reference" else self.kernel.state()
-        return {**vars(self), "kernel": kernel}
+        return {**vars(self), "kernel": self.kernel.state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if isinstance(state["kernel"], dict):
-            self.kernel = self.settings.open(self.reader, self.head, self.seed)
-            give(self.kernel, state["kernel"])
+        self.kernel = self.settings.open(self.reader, self.head, self.seed)
+        self.kernel.restore(state["kernel"])
 
     def diverged(self, error: DivergedError) -> DivergedError:
         """A kernel's error, and how to go on."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from carrousel.contracts import Network, StreamKernel
-from carrousel.shapes import SettingError
 
 _HIDDEN = ("hidden", "hidden_first", "hidden_second")
+_PAST = ("sources", "traces", "sensitivities", "w")  # of steps when new inputs were zero
 _OUTPUT = ("output", "output_first", "output_second")
 
 
@@ -19,27 +19,10 @@ def take_over(wider: StreamKernel, narrow: StreamKernel) -> None:
     The inputs and outputs of ``narrow`` are the first of ``wider``, with their weights, running
     gradients, means, traces and standing predictions; the rest keep the weights drawn for them and
     begin at zero elsewhere. While new inputs are zero, the net input of old outputs is what it was.
-
-    Raises:
-        SettingError: the kernel does not tell what it knows.
     """
-    old, new = narrow.state(), wider.state()
-    if "hidden" not in old:
-        raise SettingError(
-            f"unseen is 'grow', but gradient {narrow.streaming.gradient!r} with "
-            f"{narrow.network.wiring!r} wiring runs on a kernel that cannot; say 'truncated' and "
-            "'cells' or 'full', or declare features, classes and symbols beforehand"
-        )
-    give(wider, merged(old, new, narrow.network, wider.network))
+    state = merged(narrow.state(), wider.state(), narrow.network, wider.network)
+    wider.restore(state)
     wider.rate = narrow.rate
-
-
-def give(kernel: StreamKernel, state: Mapping[str, np.ndarray]) -> None:
-    """Restore a fresh kernel."""
-    width = 1 if kernel.streaming.symbols else kernel.network.n_inputs
-    for stream in state["streams"].tolist():
-        kernel.peek(stream, np.zeros(width))  # a stream's memory is cleared when first looked at
-    kernel.restore(state)
 
 
 def merged(
@@ -59,7 +42,7 @@ def merged(
     for name in ("inputs", "targets"):
         found[name] = new[name].copy()
         found[name][: len(old[name])] = old[name]
-    for name in ("sources", "traces"):  # of steps when new inputs were zero
+    for name in filter(old.__contains__, _PAST):
         found[name] = np.zeros((*old[name].shape[:-1], wide.n_sources), old[name].dtype)
         found[name][..., sources] = old[name]
     found["out"] = np.zeros((len(old["out"]), wide.n_outputs), old["out"].dtype)

@@ -303,7 +303,7 @@ class OnlineLSTM(Conventions):
         told = alphabet("classes", classes)
         if engine is None:
             self._declared = told
-        elif set(told) != set(engine.settings.classes or told):
+        elif not set(told or ()) <= set(engine.settings.classes or engine.head.named):
             raise SettingError(
                 f"classes are {told!r}, but the model began with {engine.settings.classes!r}; "
                 "say them in the first call, and the same ones later"

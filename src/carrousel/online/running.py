@@ -85,7 +85,7 @@ def run(
             engine.widen(table.row(at), None if goals is None else goals.one(at))
         except (DataError, ShapeError) as error:
             raise RowError(f"row {at}: {error}", at) from error
-        head = engine.head if engine.own_targets else head
+        head = engine.head if late or engine.own_targets else head
         size = 1
 
 
