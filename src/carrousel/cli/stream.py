@@ -207,34 +207,33 @@ def _run(wish: Wish) -> bool:
             failure = work.finish(failure)
         finally:
             work.close()
-    _tell(wish, work)
-    return _tell_how_it_ended(wish, work, failure, stopping.asked)
+    stopped = failure.why if failure else f"Stopped by {stopping.asked}." if stopping() else None
+    _tell(wish, work, stopped)
+    if stopped is not None:
+        _tell_how_to_go_on(wish, work, stopped, failure)
+    return stopped is None
 
 
-def _tell(wish: Wish, work: Work) -> None:
+def _tell(wish: Wish, work: Work, stopped: str | None) -> None:
     """Put out the figures: to standard output, unless rows are there."""
     from carrousel.cli.stream_tell import as_json, summary
 
     if wish.as_json:
-        put_json({"predicted": wish.what, **as_json(work.standing())})
+        task = None if work.learner is None else work.learner.task
+        told = {"predicted": wish.what, "task": task, **as_json(work.standing())}
+        put_json({**told, "stopped": stopped})
     else:
         stream = sys.stderr if wish.writes_to_output else sys.stdout
         console_of(stream).print(summary(work.standing(), wish.what))
 
 
-def _tell_how_it_ended(wish: Wish, work: Work, failure: Failure | None, asked: str) -> bool:
-    """Say why a stream has ended early and how it goes on; whether it came to its end."""
-    if failure is not None:
-        say(failure.why)
-    elif asked:
-        say(f"Stopped by {asked}.")
-    else:
-        return True
+def _tell_how_to_go_on(wish: Wish, work: Work, stopped: str, failure: Failure | None) -> None:
+    """Say why a stream has ended early, and what to do."""
+    say(stopped)
     if failure is not None and failure.advice:
         say(failure.advice)
     if wish.checkpoint is None:
         say("Nothing is kept; --checkpoint FILE keeps what it takes to go on.")
     elif wish.checkpoint.exists():
-        before = "Kept" if work.kept_at is not None else "Kept before"
-        say(f"{before} in {wish.checkpoint}. Go on with:", command=again())
-    return False
+        when = "" if failure is None or failure.can_keep else "as it was before "
+        say(f"Kept {when}in {wish.checkpoint}. Go on with:", command=again())

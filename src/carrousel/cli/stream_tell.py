@@ -24,7 +24,7 @@ NAMES = {
     "rmse": "RMSE",
     "r2": "R²",
     "accuracy": "accuracy",
-    "bits": "log loss",
+    "bits": "log loss, bits",
 }
 
 
@@ -126,7 +126,7 @@ def running(now: Standing) -> str:
     if now.recent.rows:
         measure = next(iter(next(iter(now.recent.errors.values()))))
         errors = ", ".join(
-            f"{rule} {_figure(each[measure])}" for rule, each in now.recent.errors.items()
+            f"{rule} {_figure(each[measure], measure)}" for rule, each in now.recent.errors.items()
         )
         told += f"; {NAMES[measure]} of the last {now.recent.rows:,}: {errors}"
     if now.kept_at is not None:
@@ -161,18 +161,19 @@ def summary(now: Standing, what: str) -> RenderableType:
 
     parts: list[RenderableType] = []
     if now.whole.rows:
-        title = f"Errors at {what}, each row predicted before it is learned"
-        table = Table(title=title, title_justify="left")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("")
         measures = list(next(iter(now.whole.errors.values())))
         for figures in (now.whole, now.recent):
             of = f"{'all' if figures is now.whole else 'last'} {figures.rows:,}"
             for measure in measures:
-                table.add_column(f"{NAMES[measure]}\n{of}", justify="right")
+                first = of if measure == measures[0] else ""
+                table.add_column(f"{first}\n{NAMES[measure]}", justify="right")
         for rule in now.whole.errors:
-            shown = [_figure(f.errors[rule][m]) for f in (now.whole, now.recent) for m in measures]
+            both = (now.whole, now.recent)
+            shown = [_figure(each.errors[rule][m], m) for each in both for m in measures]
             table.add_row(rule, *shown, style="bold" if rule == "model" else "")
-        parts.append(table)
+        parts += [Text(f"Errors at {what}, each row predicted before it is learned:"), table]
     parts.append(Text(done(now)))
     return Group(*parts)
 
@@ -200,9 +201,11 @@ def progress_for(rows_to_terminal: bool) -> Progress:
     return Progress(console_of(sys.stderr), shown)
 
 
-def _figure(value: float | None) -> str:
+def _figure(value: float | None, measure: str) -> str:
     from carrousel.experiments.report_words import ABSENT
 
     if value is None:
         return ABSENT
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    if measure in ("mae", "rmse"):  # in the target's own units
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{value:.4f}"

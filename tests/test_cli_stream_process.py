@@ -1,0 +1,145 @@
+"""`carrousel stream` as a process: killed and told to stop, at any moment, and gone on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from carrousel.online.model import OnlineLSTM
+
+CLI = "from carrousel.cli import main\nmain()"
+
+
+def start(folder: Path, *words: object, **how: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CLI, "stream", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=folder, text=True, env=alone, **{**pipes, **how})
+
+
+def write_rows(path: Path, n: int) -> None:
+    """Two sensors at odd and even rows, and what they show."""
+    rng = np.random.default_rng(1)
+    x = np.sin(0.1 * np.arange(n)) + 0.1 * rng.normal(size=n)
+    colour = rng.choice(["red", "green", "blue"], n)
+    lines = [f"{'ab'[i % 2]},{i},{x[i]:.4f},{colour[i]}\n" for i in range(n)]
+    path.write_text("sensor,at,level,colour\n" + "".join(lines))
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--predict-next", "level", "--key", "sensor", "--streams", "3", "--time", "at"),
+        ("--target", "colour", "--ignore", "sensor,at"),
+    ],
+    ids=["numbers of two streams", "classes"],
+)
+def test_killed_at_any_moment_it_ends_up_the_same(tmp_path, asked):
+    write_rows(tmp_path / "rows.csv", 12_000)
+    words = ("rows.csv", *asked, "--cells", 8, "--anomaly", "--json")
+    whole = start(tmp_path, *words, "--out", "whole.csv")
+    expected = json.loads(whole.communicate()[0])
+    assert whole.returncode == 0
+    goal = size(tmp_path / "whole.csv")
+    kept = ("--checkpoint", "c", "--checkpoint-every", "0.02", "--resume", "--out", "parts.csv")
+    chance, kills = random.Random(5), 0
+    for part in (0.1, 0.3, 0.7):
+        running = start(tmp_path, *words, *kept)
+        while running.poll() is None and size(tmp_path / "parts.csv") < part * goal:
+            time.sleep(0.001)
+        time.sleep(0.03 * chance.random())
+        running.kill()
+        running.communicate()
+        kills += running.returncode == -signal.SIGKILL
+    assert kills >= 2  # a slow look may find that it has ended
+    last = start(tmp_path, *words, *kept)
+    found = json.loads(last.communicate()[0])
+    assert last.returncode == 0
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    told = ("rows", "scored", "errors", "recent", "skipped", "without_target")
+    assert {name: found[name] for name in told} == {name: expected[name] for name in told}
+    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == 12_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_keeps_all_and_says_how_to_go_on(tmp_path, number):
+    """Rows come by a pipe that stays open: all that came is learned, written and kept."""
+    write_rows(tmp_path / "rows.csv", 200)
+    text = (tmp_path / "rows.csv").read_text()
+    words = ("-", "--predict-next", "level", "--key", "sensor", "--checkpoint", "c")
+    words = (*words, "--out", "out.csv", "--cells", 4)
+    running = start(tmp_path, *words, stdin=subprocess.PIPE)
+    assert running.stdin is not None
+    running.stdin.write(text)
+    running.stdin.flush()
+    while size(tmp_path / "out.csv") == 0 and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(number)
+    out, err = running.communicate()
+    assert running.returncode == 1
+    assert "200 rows" in out
+    assert f"Stopped by {signal.Signals(number).name}. Kept in c. Go on with:" in " ".join(
+        err.split()
+    )
+    again = err.splitlines()[-1].split()
+    assert again[:2] == ["carrousel", "stream"]
+    assert again[-1] == "--resume"
+    assert "Traceback" not in err
+    replayed = start(tmp_path, *again[2:], "--json", stdin=subprocess.PIPE)
+    out, err = replayed.communicate(text + "a,200,0.5,red\n")
+    assert replayed.returncode == 0, err
+    assert json.loads(out)["rows"] == 201
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 202
+
+
+def test_a_file_that_grows_is_followed_until_it_is_silent(tmp_path):
+    path = tmp_path / "rows.csv"
+    write_rows(path, 100)
+    words = ("rows.csv", "--predict-next", "level", "--follow", "--idle", "0.7", "--cells", 4)
+    running = start(tmp_path, *words, "--out", "out.jsonl", "--ignore", "colour,at")
+    while size(tmp_path / "out.jsonl") == 0 and running.poll() is None:
+        time.sleep(0.01)
+    with path.open("a") as file:
+        file.write("a,100,0.25,red\n")
+    err = running.communicate()[1]
+    assert (running.returncode, err) == (0, "")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert len(rows) == 101
+    assert rows[-1]["target"] == 0.25
+    assert rows[-1]["line"] == 102
+
+
+def test_the_reader_of_a_pipe_may_have_seen_enough(tmp_path):
+    write_rows(tmp_path / "rows.csv", 12_000)
+    read, write = os.pipe()
+    os.close(read)
+    running = start(tmp_path, "rows.csv", "--predict-next", "level", stdout=write)
+    os.close(write)
+    assert running.communicate()[1] == ""
+    assert running.returncode == 1  # it has not come to its end
+
+
+def test_help_loads_nothing_heavy(tmp_path):
+    code = CLI.replace("main()", "try:\n main()\nexcept SystemExit:\n pass") + (
+        "\nimport sys\nprint('MODULES', *sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, "stream", "--help"], text=True, capture_output=True
+    )
+    loaded = set(found.stdout.rsplit("MODULES", 1)[1].split())
+    heavy = {"pyarrow", "pandas", "torch", "sklearn", "scipy", "carrousel.online", "safetensors"}
+    assert not heavy & loaded
