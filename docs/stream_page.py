@@ -6,7 +6,7 @@ from typing import Any
 
 from rivals_page import table
 
-OURS = ("OnlineLSTM.step", "OnlineLSTM.run", "kernel")
+OURS = ("OnlineLSTM.step", "OnlineLSTM.run")
 THEIRS = (
     "PyTorch, autograd",
     "PyTorch, by hand",
@@ -31,8 +31,8 @@ and learn one, by the truncated gradient and Adam, float32; a step reads and wri
 its two running means and the traces.
 
 - **OnlineLSTM.step**: one call from Python for each row, an array in, a number out.
-- **OnlineLSTM.run**: 2000 rows in one call. **kernel**: the same without the door's bookkeeping
-  and without standardising, which the other two do.
+- **OnlineLSTM.run**: 2000 rows in one call. Both standardise inputs and targets as they go, which
+  the loops of PyTorch below do not.
 - **PyTorch, autograd**: the same cell, gradient and optimiser in a loop; autograd within a step,
   the past in traces. **PyTorch, by hand**: every derivative written out, no autograd, fused Adam.
 - **deep-river LSTMRegressor**: `torch.nn.LSTM` with C units, `predict_one` and `learn_one`, its own
@@ -54,11 +54,13 @@ def stream_page(measured: dict[str, Any]) -> str:
     if "soak" in measured:
         parts.append(_soak(measured["soak"]))
     found = measured["machine"]
-    versions = {**found["versions"], **found["packages"]}
+    used = ("python", "carrousel", "numpy")
+    versions = {name: found["versions"][name] for name in used} | found["packages"]
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
     parts.append(
         f"Measured on {found['processor']}, shared with other programs: {names}.\n\n"
-        "`python benchmarks/stream.py` measures again (benchmarks/README.md says what it needs);\n"
+        "deep-river asks for torch below 2.6; it was run with this one. "
+        "`python benchmarks/stream.py` measures\nagain (its first lines say what it needs), "
         "`python docs/generate.py` makes this page.\n"
     )
     return "\n".join(parts)
@@ -79,7 +81,7 @@ def _times(rows: list[dict[str, Any]], measured: dict[str, Any]) -> str:
     ]
     ratios = [
         [f"{theirs} / {ours}", *(_ratio(us, theirs, ours, size) for size in sizes)]
-        for ours in OURS[:2]
+        for ours in OURS
         for theirs in names
         if theirs in THEIRS
     ]

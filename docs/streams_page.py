@@ -64,12 +64,13 @@ def _closing(measured: Mapping[str, Any]) -> str:
     for part in measured.values():
         packages |= part["packages"]
     machine = next(iter(measured.values()))["machine"]
-    versions = {**machine["versions"], **packages}
+    used = ("python", "carrousel", "numpy")
+    versions = {name: machine["versions"][name] for name in used} | packages
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"Run with {names}, on {machine['processor']}.\n\n"
-        "`python benchmarks/streams.py text water shuttle watch reber` runs it again\n"
-        "(benchmarks/README.md says what it needs); `python docs/generate.py` makes this page.\n"
+        "`python benchmarks/streams.py text water shuttle watch reber` runs it again (its first\n"
+        "lines say what it needs), `python docs/generate.py` makes this page.\n"
     )
 
 
