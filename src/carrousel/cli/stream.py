@@ -230,10 +230,13 @@ def _tell(wish: Wish, work: Work, stopped: str | None) -> None:
 def _tell_how_to_go_on(wish: Wish, work: Work, stopped: str, failure: Failure | None) -> None:
     """Say why a stream has ended early, and what to do."""
     say(stopped)
-    if failure is not None and failure.advice:
-        say(failure.advice)
+    change = "" if failure is None else failure.change
+    if change.startswith("--rate"):
+        say("The model no longer learns. A lower --rate may help.")
+    elif change:
+        say("Leave such rows out by --on-error skip, or hold what came last by --on-error hold.")
     if wish.checkpoint is None:
         say("Nothing is kept; --checkpoint FILE keeps what it takes to go on.")
     elif wish.checkpoint.exists():
         when = "" if failure is None or failure.can_keep else "as it was before "
-        say(f"Kept {when}in {wish.checkpoint}. Go on with:", command=again())
+        say(f"Kept {when}in {wish.checkpoint}. Go on with:", command=again(change))

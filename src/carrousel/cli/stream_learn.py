@@ -69,6 +69,7 @@ class Learner:
         self._keys = Keys(wish.n_streams, wish.evict_after)
         self._rows = 0
         self._held = self._none(wish.n_streams, 1)  # the forecast made last on each stream
+        self._met: set[int] | None = set()  # streams, until a target is learned
         self._known: list[Any] = []  # classes it speaks of
 
     @property
@@ -99,6 +100,7 @@ class Learner:
             return Told(0, {name: [] for name in self.names}, error)
         outputs = outputs.reshape(rows, -1)
         streams, fresh = self._places(keys, rows)
+        self._unsay(outputs, y, streams)
         said = self._before(outputs, streams, fresh) if self.late else outputs
         columns, errors = (self._number if self.numbers else self._class)(
             said, y[:rows], streams, fresh
@@ -109,6 +111,19 @@ class Learner:
             columns |= zip(AHEAD, self._answers(outputs), strict=False)
         self._rows += rows
         return Told(rows, columns, error)
+
+    def _unsay(self, outputs: np.ndarray, y: Any, streams: np.ndarray) -> None:
+        """Take back numbers that were said before the first target was learned: of no scale."""
+        if self._met is None or not self.numbers:
+            return
+        for row, stream in enumerate(streams.tolist()):
+            learned = not np.isnan(y[row]) and (not self.late or stream in self._met)
+            if not (learned and self.late):
+                outputs[row] = np.nan
+            if learned:
+                self._met = None
+                return
+            self._met.add(stream)
 
     # --- numbers and classes ----------------------------------------------------------------
 
@@ -189,7 +204,9 @@ class Learner:
             named |= {f"calibration.{name}": array for name, array in found.items()}
         keys = self._keys
         streams = {"places": keys.places(), "seen": list(keys.seen.items()), "free": keys.free}
-        return {**named, "held": self._held}, {"score": score, "keys": streams, "rows": self._rows}
+        met = None if self._met is None else sorted(self._met)
+        plain = {"score": score, "keys": streams, "rows": self._rows, "met": met}
+        return {**named, "held": self._held}, plain
 
     def restore(
         self, model: OnlineLSTM, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]
@@ -208,4 +225,5 @@ class Learner:
         places = [(key, place) for key, place in keys["places"]]
         self._keys.restore(places, {a: b for a, b in keys["seen"]}, list(keys["free"]))
         self._rows, self._held = plain["rows"], arrays["held"].copy()
+        self._met = None if plain["met"] is None else set(plain["met"])
         self._known = [] if self.numbers or not self._rows else model.classes_.tolist()

@@ -35,10 +35,7 @@ ROWS_AT_ONCE = 1000
 """Rows between two looks at the clock."""
 MOST_LABELS = 1000
 """Different texts in one column of inputs."""
-OTHERWISE = (
-    "Leave such rows out by --on-error skip, or go on with what came last by --on-error hold."
-)
-LOWER = "The model no longer learns; go on from the last checkpoint with a lower --rate."
+SKIP = "--on-error skip"
 
 
 class Stopping:
@@ -77,12 +74,12 @@ class Failure:
 
     Args:
         why: in a sentence.
-        advice: what to do about it.
+        change: options to go on with, so that it does not end again in the same place.
         can_keep: whether a checkpoint may be written: the model is well.
     """
 
     why: str
-    advice: str = ""
+    change: str = ""
     can_keep: bool = True
 
 
@@ -135,7 +132,7 @@ class Work:
                 if self._due:
                     self.keep()
         except DivergedError as error:  # found when the model was to be kept
-            return Failure(str(error).partition(";")[0], LOWER, can_keep=False)
+            return Failure(str(error).partition(";")[0], self._lower, can_keep=False)
         except CarrouselError as error:
             if not self._here:
                 raise  # nothing has begun: the call is wrong
@@ -168,7 +165,7 @@ class Work:
                 progress.show(self.standing())
         if taken.failure is not None:
             self._passed, self._within = bisect_left(batch.lines, taken.failure.line), False
-            return Failure(taken.failure.at(batch.name), OTHERWISE)
+            return Failure(taken.failure.at(batch.name), SKIP)
         self._passed = max(0, self._passed - len(batch))
         self._source, self._memory, self._within = batch.end.as_dict(), None, False
         return None
@@ -176,7 +173,10 @@ class Work:
     def _first_table(self, batch: Batch) -> Table:
         """What the fields are, as the first rows tell, and the model that follows from it."""
         wish = self.wish
-        schema, task = schema_of(wish, batch)
+        try:
+            schema, task = schema_of(wish, batch)
+        except UnknownNameError as error:  # "ignore: rows.csv has no field ..."
+            raise UnknownNameError(f"--{error}") from error
         self.learner = Learner(wish, task)
         missing = "error" if task == "next" else wish.missing
         self._table = Table(schema, missing=missing)
@@ -222,12 +222,16 @@ class Work:
         why = re.sub(r"^row \d+: ", "", str(error))
         why = re.sub(r"say (\w+)='(\w+)'", r"say --\1 \2", why)
         if isinstance(error, DivergedError):
-            return Failure(f"{where}: {why.partition(';')[0]}", LOWER, can_keep=False)
+            return Failure(f"{where}: {why.partition(';')[0]}", self._lower, can_keep=False)
         if self.wish.on_error != "fail":
             self.skipped["refused by the model"] += 1
             return None
         self._passed, self._within = int(taken.rows[at]), False
-        return Failure(f"{where}: {why}", OTHERWISE)
+        return Failure(f"{where}: {why}", SKIP)
+
+    @property
+    def _lower(self) -> str:
+        return f"--rate {self.wish.rate / 10:g}"
 
     def _count(self, taken: Taken) -> None:
         """Count rows left out, each by the first thing that is wrong with it."""
@@ -280,7 +284,7 @@ class Work:
         try:
             self.keep()
         except DivergedError as error:
-            return Failure(str(error).partition(";")[0], LOWER, can_keep=False)
+            return Failure(str(error).partition(";")[0], self._lower, can_keep=False)
         except CarrouselError as error:
             return failure or Failure(str(error), can_keep=False)
         return failure
@@ -312,6 +316,10 @@ class Work:
 def schema_of(wish: Wish, batch: Batch) -> tuple[Schema, str]:
     """What the fields are and what task that makes."""
     column, task = wish.column, wish.task
+    if column not in batch.fields:
+        near = suggestion(column, batch.fields)
+        option = "target" if wish.target else "predict-next"
+        raise UnknownNameError(f"{option}: {batch.name} has no field {column!r}; {near}")
     numbers = (column,) if task == "regression" else ()
     categories = list(names(wish.categories))
     if task in ("binary", "multiclass", "next") and column not in categories:
@@ -326,9 +334,6 @@ def schema_of(wish: Wish, batch: Batch) -> tuple[Schema, str]:
         ignore=wish.ignored,
         inputs=(column,) if task == "next" else None,
     )
-    if wish.predict_next is not None and column not in schema.inputs:
-        near = suggestion(column, schema.inputs)
-        raise UnknownNameError(f"--predict-next: {batch.name} has no field {column!r}; {near}")
     if task == "auto":
         ahead = wish.predict_next is not None
         number = column in schema.numbers if ahead else schema.target_kind == "number"

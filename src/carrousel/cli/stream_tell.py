@@ -192,7 +192,7 @@ def done(now: Standing) -> str:
         why = ", ".join(f"{n:,} {reason}" for reason, n in now.skipped.items())
         told += f", {skipped:,} skipped ({why})"
     told += f" in {duration(now.seconds)}"
-    return f"{told}: {number(round(now.speed))} rows/s."
+    return f"{told}: {number(round(now.speed))} rows/s." if now.here else f"{told}."
 
 
 def progress_for(rows_to_terminal: bool) -> Progress:
@@ -206,6 +206,8 @@ def _figure(value: float | None, measure: str) -> str:
 
     if value is None:
         return ABSENT
+    if abs(value) >= 1e7:
+        return f"{value:.3g}"
     if measure in ("mae", "rmse"):  # in the target's own units
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return f"{value:.4f}"

@@ -195,10 +195,11 @@ def _same_file(one: str | None, other: str) -> bool:
     return len(paths) == 2 and all(map(Path.exists, paths)) and paths[0].samefile(paths[1])
 
 
-def again() -> str:
-    """The command of this call, going on from its checkpoint."""
+def again(change: str = "") -> str:
+    """The command of this call, going on from its checkpoint, with some options changed."""
     words = ["carrousel", *sys.argv[1:]]
-    return shlex.join([*words, *(["--resume"] if "--resume" not in words else [])])
+    words += [] if "--resume" in words else ["--resume"]
+    return shlex.join([*words, *change.split()])
 
 
 def _option(name: str) -> str:
