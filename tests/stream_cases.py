@@ -142,16 +142,17 @@ def streamings(
 ) -> Streaming:
     """Any way to learn; ``still``: at rate 0."""
     head, optimizer = draw(st.sampled_from(HEADS)), draw(st.sampled_from(OPTIMIZERS))
-    symbols = draw(st.booleans())
+    symbols, gradient = draw(st.booleans()), draw(st.sampled_from(gradients))
+    shares = [0.03, 0.1] if gradient == "uoro" else [0.3, 1.0]  # an estimate some ten times as long
     return Streaming(
         head=head,
         optimizer=optimizer,
-        rate=0.0 if still else RATES[optimizer] * draw(st.sampled_from([0.3, 1.0])),
+        rate=0.0 if still else RATES[optimizer] * draw(st.sampled_from(shares)),
         momentum=draw(st.sampled_from([0.0, 0.5, MOMENTUM])),
         second=draw(st.sampled_from([0.875, SECOND])),  # at 0, sums are divided by their last term
         epsilon=EPSILON,
         clip=draw(st.sampled_from([None, 0.2, 1.0])),
-        gradient=draw(st.sampled_from(gradients)),
+        gradient=gradient,
         symbols=symbols,
         scale_targets=head == "linear" and draw(st.booleans()),
         horizon=draw(st.sampled_from([0.0, 1.0, 3.5, 12.0])),
