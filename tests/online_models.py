@@ -11,6 +11,12 @@ from carrousel import OnlineLSTM
 COLOURS = ("red", "green", "blue")
 
 
+def inside(model: OnlineLSTM) -> Any:
+    """What a model that has begun drives."""
+    assert model._engine is not None
+    return model._engine
+
+
 def knowledge(model: OnlineLSTM) -> Any:
     """Everything a model goes on from, to be compared with ``==``."""
     engine = model._engine

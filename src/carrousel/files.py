@@ -63,7 +63,8 @@ def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int
     told = {key: value for key, value in header.items() if key != "crc32"}
     check = zlib.crc32(json.dumps(told).encode())
     for name in sorted(arrays):
-        check = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), check)
+        values = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
+        check = zlib.crc32(values.data, check)
     return check
 
 

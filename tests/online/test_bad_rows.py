@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,9 @@ TARGETS = {
     "named/multiclass": {"list": (["hi"], "is a list"), "nan": (math.nan, "is nan")},
 }
 BAD = {"numbers/regression": NUMBERS, "named/binary": NAMED, "symbols/next": SYMBOLS}
+
+
+LIST: Any = [1]
 
 
 def begun(kind: str, **given) -> OnlineLSTM:
@@ -163,7 +167,7 @@ def test_bad_numbers_in_whole_arrays(where):
             learner.run(table, targets)
         if where:
             clean.run(table[:where], targets[:where])
-        assert caught.value.row == where == len(caught.value.outputs)
+        assert caught.value.row == where == len(np.asarray(caught.value.outputs))
         assert knowledge(learner) == knowledge(clean)
     columns = {"a": np.array([1.0, math.nan]), "b": np.zeros(2), "colour": ["red", "red"]}
     with pytest.raises(RowError, match="row 1: feature 'a' is nan"):
@@ -185,6 +189,7 @@ def test_a_bad_first_row_begins_nothing(kind):
         assert knowledge(learner) is None
 
 
+@pytest.mark.wrong_types
 def test_whole_calls_that_cannot_be():
     X, y = stream("numbers/regression", np.random.default_rng(0), 6)
     learner = begun("numbers/regression")
@@ -200,7 +205,7 @@ def test_whole_calls_that_cannot_be():
         r"y is a str, expected one target for each row": lambda: learner.run(X, "abcdef"),
         r"column 'b' has 1 rows, but 'a' has 2": lambda: learner.run({"a": [1, 2], "b": [1]}),
         r"X has no columns": lambda: learner.run({}),
-        r"key is a list, expected something hashable": lambda: learner.step(X[0], 1.0, key=[1]),
+        r"key is a list, expected something hashable": lambda: learner.step(X[0], 1.0, LIST),
         r"task is 'regression', which has no prob": lambda: learner.run(X, y, proba=True),
     }
     for message, call in wrong.items():
@@ -246,7 +251,7 @@ def test_numbers_of_many_kinds_are_numbers():
     assert learner.n_steps_ == 2
 
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "cells is 6, expected a multiple of block_size, 4": {"cells": 6, "block_size": 4},
     "cells is 0, expected": {"cells": 0},
     "task 'regresion' is unknown; did you mean 'regression'": {"task": "regresion"},
@@ -270,6 +275,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("message", SETTINGS)
 def test_settings_are_checked_when_the_first_row_comes(message):
     learner = OnlineLSTM(**SETTINGS[message])
@@ -286,7 +292,12 @@ def test_divergence_is_told_with_a_way_on():
     again = OnlineLSTM(learning_rate=1e29, optimizer="sgd", clip=None, random_state=1)
     with pytest.raises(DivergedError) as caught:
         again.run(X, y[:, 0])
-    assert caught.value.row == len(caught.value.outputs) == again.n_steps_ == learner.n_steps_
+    assert (
+        caught.value.row
+        == len(np.asarray(caught.value.outputs))
+        == again.n_steps_
+        == learner.n_steps_
+    )
 
 
 def test_the_next_task_has_its_targets_in_the_stream():

@@ -17,7 +17,7 @@ from carrousel import OnlineLSTM
 from carrousel.files import CheckpointError, UnwritableError, checksum
 from carrousel.online.checkpoint import KEY, read, written
 from carrousel.shapes import DivergedError, SettingError
-from online_models import KINDS, each, knowledge, model, stream, taken
+from online_models import KINDS, each, inside, knowledge, model, stream, taken
 
 ROWS = 40
 
@@ -62,7 +62,7 @@ def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(data, tmp_path):
     if at:
         learner.run(*part(X, y, keys, 0, at))
     if waiting and kind != "symbols/next":
-        learner.step(each(taken(X, at, at + 1))[0], None, keys and keys[at])
+        learner.step(each(taken(X, at, at + 1))[0], None, None if keys is None else keys[at])
     learner.save(tmp_path / "model")
     others = [
         OnlineLSTM.load(tmp_path / "model"),
@@ -98,7 +98,7 @@ def test_what_changed_meanwhile_is_kept(tmp_path):
     learner.set_params(learning_rate=0.25)
     learner.save(tmp_path / "m")
     again = OnlineLSTM.load(tmp_path / "m")
-    assert again.learning_rate == again._engine.kernel.rate == 0.25
+    assert again.learning_rate == inside(again).kernel.rate == 0.25
     assert again.classes_.tolist() == ["a", "b", "c"]
     with pytest.raises(SettingError, match="the model began with"):
         again.partial_fit([[1.0]], ["a"], classes=["a", "d"])
@@ -139,7 +139,7 @@ def test_a_diverged_model_does_not_replace_a_good_file(tmp_path):
     learner.step([1.0], 1.0)
     learner.save(tmp_path / "m")
     good = (tmp_path / "m").read_bytes()
-    state = learner._engine.kernel.state()
+    state = inside(learner).kernel.state()
 
     class Diverged:
         def state(self):
@@ -148,7 +148,7 @@ def test_a_diverged_model_does_not_replace_a_good_file(tmp_path):
         def __getattr__(self, name):
             return getattr(kernel, name)
 
-    kernel, learner._engine.kernel = learner._engine.kernel, Diverged()
+    kernel, inside(learner).kernel = inside(learner).kernel, Diverged()
     with pytest.raises(DivergedError, match="hidden of this model is not finite, so nothing was"):
         learner.save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == good
@@ -295,5 +295,5 @@ def test_where_no_file_can_be(tmp_path):
 def test_other_tools_read_the_weights(tmp_path):
     saved(tmp_path)
     arrays = safetensors.numpy.load_file(tmp_path / "good")
-    state = OnlineLSTM.load(tmp_path / "good")._engine.kernel.state()
+    state = inside(OnlineLSTM.load(tmp_path / "good")).kernel.state()
     np.testing.assert_array_equal(arrays["hidden"], state["hidden"])

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
-from carrousel.contracts import Cell, Network, Streaming
+from carrousel.contracts import Cell, Network, Streaming, StreamKernel
 from carrousel.kernels import open_stream
 from carrousel.online.growing import merged, take_over
 from carrousel.shapes import DataError, RowError
-from online_models import knowledge
+from online_models import inside, knowledge
 
 HEADS = ("linear", "logistic", "softmax")
 
 
-def kernel(inputs: int, outputs: int, wiring="cells", head="linear", optimizer="adam", **given):
+def kernel(inputs: int, outputs: int, *kinds: Any, **given: Any) -> StreamKernel:
+    wiring, head, optimizer = kinds or ("cells", "linear", "adam")
     cell = Cell(2, 2, forget_gate=True)
     network = Network(inputs, outputs, cell, wiring=wiring, bias="all")
     how = Streaming(head=head, optimizer=optimizer, scale_targets=head == "linear", **given)
@@ -116,7 +119,7 @@ def test_features_categories_and_classes_come_as_they_come(task):
         assert steps.step(x, t) == expected
     assert knowledge(whole) == knowledge(steps) == knowledge(ahead)
     assert sorted(whole.feature_names_in_) == ["a", "b", "late", "word"]
-    assert whole._engine.kernel.network.n_inputs == 3 + 3
+    assert inside(whole).kernel.network.n_inputs == 3 + 3
     if task == "multiclass":
         assert whole.classes_.tolist() == list(dict.fromkeys(labels))
 
@@ -127,7 +130,7 @@ def test_the_order_of_features_in_a_row_does_not_matter():
     turned = [dict(reversed(row.items())) for row in rows]
     given = {"missing": "mean", "unseen": "grow", "cells": 3, "random_state": 2}
     found = [OnlineLSTM(**given).run(table, np.arange(60.0)) for table in (rows, turned)]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_symbols_that_come():
@@ -163,7 +166,7 @@ def test_categories_of_the_first_table_are_known_where_nothing_new_may_come():
     for X in (table, rows):
         learner = OnlineLSTM(cells=3, random_state=1)
         learner.run(X, np.ones(3))
-        assert learner._engine.reader.places == {"a": 0, "c": {"y": 1, "x": 2}}
+        assert inside(learner).reader.places == {"a": 0, "c": {"y": 1, "x": 2}}
         with pytest.raises(DataError, match="feature 'c' is 'z', a category never seen"):
             learner.predict_one({"a": 0.0, "c": "z"})
     with pytest.raises(DataError, match="feature 'c' is 'z', a category never seen"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
 from carrousel.online.keys import Keys
-from online_models import knowledge
+from online_models import inside, knowledge
 
 NAMES = st.lists(st.sampled_from("abcde"), max_size=40)
 
@@ -137,10 +137,10 @@ def test_resets():
     assert learner.step(X[0], key="b") == fresh[0]
     text = OnlineLSTM("next", symbols="ab", cells=3, random_state=1)
     text.run("abab")
-    weights = text._engine.kernel.state()["output"]
+    weights = inside(text).kernel.state()["output"]
     text.reset()
     text.step("a")  # is no target of the "b" before
-    np.testing.assert_array_equal(text._engine.kernel.state()["output"], weights)
+    np.testing.assert_array_equal(inside(text).kernel.state()["output"], weights)
 
 
 @pytest.mark.parametrize("key", ["a", 1, 2.5, True, None, ("x", 3), np.int64(4), np.str_("s")])

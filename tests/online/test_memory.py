@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from carrousel import OnlineLSTM
+from online_models import inside
 
 CHILD = """
 import json, resource, sys
@@ -46,10 +47,10 @@ def test_keys_without_end():
     found = learner.run(X, X[:, 0], keys=[f"visitor {n // 3}" for n in range(4000)])
     assert np.isfinite(found).all()
     assert learner.nbytes == before
-    assert len(learner.keys) == len(learner._engine.keys.seen) == 5
+    assert len(learner.keys) == len(inside(learner).keys.seen) == 5
     for n in range(300):
         learner.step(X[n], X[n, 0], key=n)
-    assert len(learner._engine.keys.places()) + len(learner._engine.keys.free) == 5
+    assert len(inside(learner).keys.places()) + len(inside(learner).keys.free) == 5
 
 
 def test_hard_streams_stay_finite():

@@ -236,7 +236,7 @@ def _head_described(head: Head) -> dict[str, Any]:
         return {"values": head.n}
     if isinstance(head, Labels):
         return {"labels": [written("class", side) for side in head.sides]}
-    return {"classes": written("class", head.classes)}
+    return {"classes": written("class", head.named)}
 
 
 def _head_rebuilt(told: Mapping[str, Any], settings: Settings) -> Head:

@@ -9,11 +9,12 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from carrousel.online.engine import Engine
 from carrousel.shapes import SettingError, UnknownNameError, suggestion
 
+Model = TypeVar("Model", bound="Conventions")
 CHANGEABLE = ("learning_rate", "evict_after")
 """Parameters that a model which has begun lets be changed."""
 
@@ -35,7 +36,7 @@ class Conventions:
         """Parameters by name (scikit-learn); ``deep`` changes nothing."""
         return {name: getattr(self, name) for name in defaults(type(self))}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self: Model, **params: Any) -> Model:
         """Change parameters (scikit-learn).
 
         Raises:
@@ -118,8 +119,8 @@ class Conventions:
         return self.get_params()
 
     def clone(
-        self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False
-    ) -> Self:
+        self: Model, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False
+    ) -> Model:
         """A model with the same parameters that has met nothing (river).
 
         Args:
@@ -147,7 +148,7 @@ class Conventions:
 @cache
 def _kind_of(base: type) -> Any:
     """An object of one of river's abstract classes, which does nothing."""
-    empty = dict.fromkeys(getattr(base, "__abstractmethods__", ()))
+    empty: dict[str, Any] = dict.fromkeys(getattr(base, "__abstractmethods__", ()))
     return type(base.__name__, (base,), empty)()
 
 

@@ -26,7 +26,7 @@ class Goals:
             raise ShapeError(f"y is a {type(y).__name__}, expected one target for each row")
         array = y if isinstance(y, np.ndarray) else _array(y)
         self._numbers = array if array is not None and array.dtype.kind in "fiub" else None
-        self._things = y if self._numbers is None else array
+        self._things: Any = y if self._numbers is None else array
         self._labels: list[Any] | None = None
 
     def __len__(self) -> int:

@@ -38,7 +38,7 @@ def merged(
         found[name][:, sources] = old[name]
     for name in filter(new.__contains__, _OUTPUT):
         found[name] = new[name].copy()
-        found[name][np.ix_(range(narrow.n_outputs), seen)] = old[name]
+        found[name][: narrow.n_outputs, seen] = old[name]
     for name in ("inputs", "targets"):
         found[name] = new[name].copy()
         found[name][: len(old[name])] = old[name]

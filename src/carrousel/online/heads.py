@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,18 +17,19 @@ from carrousel.shapes import DataError, Float, ShapeError
 Kind = Literal["linear", "logistic", "softmax"]
 
 
+@runtime_checkable
 class Head(Protocol):
     """What a network's outputs mean."""
 
     kind: Kind
     n_outputs: int
-    classes: tuple[Hashable, ...]
-    """Classes known, in the order of their outputs; empty for numbers."""
-
     places: dict[Any, Any]
     """The number of each class in a target."""
-    named: tuple[Hashable, ...]
-    """The classes that :meth:`probabilities` speaks of."""
+
+    @property
+    def named(self) -> tuple[Hashable, ...]:
+        """The classes that :meth:`probabilities` speaks of, in its order."""
+        ...
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
         """A target's numbers; raises Unseen where :meth:`wider` would help, or DataError."""
@@ -59,8 +60,6 @@ class Values:
     """
 
     kind: Kind = "linear"
-    classes: tuple[Hashable, ...] = ()
-    named: tuple[Hashable, ...] = ()
 
     def __init__(self, n: int | None) -> None:
         self.n_outputs = n or 1
@@ -90,6 +89,10 @@ class Values:
             return np.ravel(y)[0]
         return y
 
+    @property
+    def named(self) -> tuple[Hashable, ...]:
+        return ()
+
     def wider(self, y: Any) -> Values:
         self.read(y)
         return self
@@ -117,10 +120,13 @@ class Labels:
     def __init__(self, negative: tuple[Hashable, ...], positive: tuple[Hashable, ...]) -> None:
         self.sides = (negative, positive)  # each empty or of one class
         self.classes = negative + positive
-        self.named = self.classes or (False, True)
-        self.places = {c: float(i) for i, side in enumerate(self.sides) for c in side}
+        self.places = {c: i for i, side in enumerate(self.sides) for c in side}
         if not self.classes:
             self.sides = ((False,), (True,))
+
+    @property
+    def named(self) -> tuple[Hashable, ...]:
+        return self.classes or (False, True)
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
         index = index_of("target y", y, self.places)
@@ -130,7 +136,7 @@ class Labels:
         return np.array((index,), np.float64)
 
     def wider(self, y: Any) -> Labels:
-        if index_of("target y", y, self.places) is not None:  # type: ignore[arg-type]
+        if index_of("target y", y, self.places) is not None:
             return self
         if len(self.classes) == 2:
             raise DataError(
@@ -178,10 +184,8 @@ class Classes:
         self._grow = grow
 
     @property
-    def classes(self) -> tuple[Hashable, ...]:
+    def named(self) -> tuple[Hashable, ...]:
         return tuple(self.known)
-
-    named = classes
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
         index = index_of("target y", y, self.places or self.known)

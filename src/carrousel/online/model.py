@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Hashable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -210,7 +210,7 @@ class OnlineLSTM(Conventions):
         checkpoint.save(path, params, engine, beside)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> OnlineLSTM:
         """Read a model that :meth:`save` wrote; nothing in the file is ever run."""
         params, engine = checkpoint.load(path)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from carrousel.shapes import DataError, Float, ShapeError
 _FLOAT = np.dtype(np.float64)
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Turns rows into what a kernel takes."""
 
@@ -120,7 +121,7 @@ class Named:
         self._get = self._getter() if numeric else None
 
     def _getter(self) -> Callable[[Any], tuple[Any, ...]]:
-        names = sorted(self.places, key=lambda name: self.places[name])  # type: ignore[arg-type]
+        names = sorted(self.places, key=lambda name: cast(int, self.places[name]))
         if len(names) == 1:
             (name,) = names
             return lambda x: (x[name],)
@@ -173,7 +174,9 @@ class Named:
         column = self.n_columns
         for name in sorted(categories, key=str):
             known = places.get(name)
-            for category in sorted(map(str, categories[name])) if isinstance(known, dict) else ():
+            if not isinstance(known, dict):
+                continue
+            for category in sorted(map(str, categories[name])):
                 if category not in known:
                     known[category] = column
                     column += 1

@@ -36,14 +36,14 @@ class Said:
 
     def probabilities(self, now: Head) -> Float[np.ndarray, "N K"]:
         """A column for each class known now; one not known at a row had probability 0."""
-        names = now.named
+        places = {name: column for column, name in enumerate(now.named)}
         found = [head.probabilities(outputs) for head, outputs in self._pieces]
-        rows = np.zeros((sum(map(len, found)), len(names)))
+        rows = np.zeros((sum(map(len, found)), len(places)))
         at = 0
         for (head, _), piece in zip(self._pieces, found, strict=True):
-            there = [i for i, name in enumerate(head.named) if name in names]
-            columns = [names.index(head.named[i]) for i in there]
-            rows[at : at + len(piece), columns] = piece[:, there]
+            columns = [(i, places[name]) for i, name in enumerate(head.named) if name in places]
+            for i, column in columns:
+                rows[at : at + len(piece), column] = piece[:, i]
             at += len(piece)
         return rows
 
@@ -89,7 +89,7 @@ def run(
         size = 1
 
 
-def _readable(engine: Engine, x: Float[np.ndarray, "N X"]) -> Float[np.ndarray, "N X"]:
+def _readable(engine: Engine, x: Float[np.ndarray, "N X"]) -> Float[np.ndarray, "M X"]:
     """Rows up to the first that a kernel would refuse."""
     if engine.readable(x):
         return x

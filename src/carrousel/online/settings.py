@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from carrousel.contracts import Cell, Gradient, Init, Network, Streaming, StreamKernel
+from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
 from carrousel.kernels import open_stream
 from carrousel.networks import initial_weights
@@ -36,9 +37,9 @@ class Settings:
     cells: int
     block_size: int
     forget_gate: bool
-    wiring: str
+    wiring: Wiring
     gradient: str
-    optimizer: str
+    optimizer: Optimizer
     learning_rate: float
     clip: float | None
     standardise: bool
@@ -165,7 +166,7 @@ class Settings:
         symbols = isinstance(reader, Symbols)
         streaming = Streaming(
             head=head.kind,
-            optimizer=self.optimizer,  # type: ignore[arg-type]
+            optimizer=self.optimizer,
             rate=float(self.learning_rate),
             clip=self.clip,
             gradient=self.gradient,

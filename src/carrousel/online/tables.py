@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from carrousel.online.values import Unseen
 from carrousel.shapes import DataError, Float, ShapeError
 
 
+@runtime_checkable
 class Table(Protocol):
     """Rows in order."""
 
