@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -286,7 +286,7 @@ class Work:
         except DivergedError as error:
             return Failure(str(error).partition(";")[0], self._lower, can_keep=False)
         except CarrouselError as error:
-            return failure or Failure(str(error), can_keep=False)
+            return replace(failure or Failure(str(error)), can_keep=False)
         return failure
 
     def close(self) -> None:
