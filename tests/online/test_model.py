@@ -122,6 +122,8 @@ def test_forms_of_one_table():
         "generator": (iter(as_rows(table)), tuple(y)),
     }
     found = {name: OnlineLSTM(cells=3, random_state=1).run(*given) for name, given in forms.items()}
+    arrow = pytest.importorskip("pyarrow")
+    found["arrow"] = OnlineLSTM(cells=3, random_state=1).run(arrow.table(table), arrow.array(y))
     for predictions in found.values():
         np.testing.assert_array_equal(predictions, found["columns"])
 
@@ -230,7 +232,9 @@ def test_what_a_model_tells_of_itself():
     before = learner.nbytes
     learner.run(columns(np.random.default_rng(1), 200), ["x", "y"] * 100)
     assert learner.nbytes == before
-    assert not hasattr(OnlineLSTM(random_state=1).partial_fit([[1.0]], [1.0]), "feature_names_in_")
+    numbers = OnlineLSTM(random_state=1).partial_fit([[1.0]], [1.0])
+    assert not hasattr(numbers, "feature_names_in_")
+    assert not hasattr(numbers, "classes_")
 
 
 def test_the_package_opens_the_door_when_asked():

@@ -1,6 +1,6 @@
-"""What scikit-learn and river expect of a model besides learning: parameters, copies, kinds.
+"""Parameters and copies of a model, as scikit-learn and river expect them, and its kinds.
 
-Neither package is imported, but for river's base classes when river itself asks what a model is.
+Neither package is imported here: river's base classes are looked up when river itself asks.
 """
 
 from __future__ import annotations

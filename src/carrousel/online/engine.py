@@ -15,7 +15,7 @@ from carrousel.online.heads import Head
 from carrousel.online.keys import Keys
 from carrousel.online.readers import Named, Reader
 from carrousel.online.settings import Settings
-from carrousel.online.values import Unseen
+from carrousel.online.values import LARGEST, Unseen
 from carrousel.shapes import DataError, DivergedError, Float
 
 
@@ -117,9 +117,10 @@ class Engine:
 
     def readable(self, row: Float[np.ndarray, "... X"]) -> bool:
         """Whether a kernel takes these numbers."""
+        size = np.abs(row)
         if self.kernel.streaming.missing:
-            return not np.isinf(row).any()
-        return bool(np.isfinite(row).all())
+            return not (size > LARGEST).any()
+        return bool((size <= LARGEST).all())
 
     def widen(self, x: Any, y: Any) -> None:
         """Make room for what is new in a row and its target; raises DataError if they are bad."""

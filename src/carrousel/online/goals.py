@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.online.heads import Head, Values
-from carrousel.online.values import Unseen
+from carrousel.online.values import LARGEST, Unseen
 from carrousel.shapes import DataError, Float, ShapeError
 
 
@@ -54,7 +54,7 @@ class Goals:
             found = found[:, None] if found.ndim == 1 else found
             if found.shape[1] != head.n_outputs:
                 return self._read_each(head, start, stop)
-            bad = np.isinf(found).any(1) | (np.isnan(found).any(1) & ~np.isnan(found[:, 0]))
+            bad = ~(np.abs(found) <= LARGEST).all(1) & ~np.isnan(found[:, 0])
             return found[: int(bad.argmax()) if bad.any() else None]
         if self._labels is None:
             things = self._things.tolist() if isinstance(self._things, np.ndarray) else self._things

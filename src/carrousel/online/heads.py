@@ -5,13 +5,12 @@ Like readers of rows, heads never change: :meth:`wider` makes one that knows a n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.online.values import Unseen, index_of, number_of, plain
+from carrousel.online.values import LARGEST, Unseen, index_of, number_of, plain
 from carrousel.shapes import DataError, Float, ShapeError
 
 Kind = Literal["linear", "logistic", "softmax"]
@@ -68,7 +67,7 @@ class Values:
 
     def read(self, y: Any) -> Float[np.ndarray, " Y"]:
         if self.n is None:
-            if type(y) is not float or not math.isfinite(y):
+            if type(y) is not float or not -LARGEST <= y <= LARGEST:
                 y = number_of("target y", self._single(y), missing=False)
             return np.array((y,))
         values = np.asarray(y)

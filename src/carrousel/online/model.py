@@ -11,11 +11,10 @@ import numpy as np
 
 from carrousel.files import CheckpointError
 from carrousel.online import checkpoint
+from carrousel.online.attributes import Attributes
 from carrousel.online.conventions import Conventions
 from carrousel.online.engine import Engine
 from carrousel.online.goals import Goals
-from carrousel.online.heads import as_array
-from carrousel.online.readers import Named
 from carrousel.online.running import Said, run
 from carrousel.online.settings import Settings, alphabet
 from carrousel.online.tables import Table, as_table
@@ -29,7 +28,7 @@ from carrousel.shapes import (
 )
 
 
-class OnlineLSTM(Conventions):
+class OnlineLSTM(Conventions, Attributes):
     """Long short-term memory on streams without end: predict, learn, go on."""
 
     def __init__(
@@ -226,6 +225,17 @@ class OnlineLSTM(Conventions):
 
     # --- what there is ----------------------------------------------------------------------
 
+    def reset(self, key: Hashable = None) -> None:
+        """Begin a stream anew; what was learned stays.
+
+        Args:
+            key: the stream's; None: all streams begin anew.
+        """
+        if self._engine is not None:
+            places = self._engine.keys.places()
+            for one in [k for k, _ in places] if key is None else (key,):
+                self._engine.reset(one)
+
     def _settings(self) -> Settings:
         given = self.get_params()
         del given["random_state"]
@@ -246,57 +256,6 @@ class OnlineLSTM(Conventions):
             draw = state.integers if isinstance(state, np.random.Generator) else state.randint
             self._drawn = state, int(draw(2**31 - 1))
         return self._drawn[1]
-
-    def reset(self, key: Hashable = None) -> None:
-        """Begin a stream anew; what was learned stays.
-
-        Args:
-            key: the stream's; None: all streams begin anew.
-        """
-        if self._engine is not None:
-            for one in self.keys if key is None else (key,):
-                self._engine.reset(one)
-
-    @property
-    def keys(self) -> tuple[Hashable, ...]:
-        """Keys of the streams that live, the least recently used first."""
-        engine = self._engine
-        return () if engine is None else engine.keys.live(engine.now)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of weights, running means, states and traces; they do not grow with time."""
-        return 0 if self._engine is None else self._engine.nbytes
-
-    @property
-    def n_steps_(self) -> int:
-        """Rows taken so far."""
-        return 0 if self._engine is None else self._engine.now
-
-    @property
-    def n_features_in_(self) -> int:
-        """Features of a row."""
-        return self._there("n_features_in_").reader.n_features
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of features in the order of first sight, where rows have names."""
-        reader = self._there("feature_names_in_").reader
-        if not isinstance(reader, Named):
-            raise AttributeError("feature_names_in_: rows of this model have no names")
-        names = np.empty(len(reader.places), object)
-        names[:] = list(reader.places)
-        return names
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Classes known so far, in the order of the columns of :meth:`predict_proba`."""
-        return as_array(self._there("classes_").head.named)
-
-    def _there(self, name: str) -> Engine:
-        if self._engine is None:
-            raise AttributeError(f"{name}: the model has met no row yet")
-        return self._engine
 
     def _declare(self, classes: Any) -> None:
         engine = self._engine

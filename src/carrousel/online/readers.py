@@ -294,11 +294,11 @@ def _by_name(item: tuple[Hashable, Any]) -> tuple[str, str, str]:
 
 
 def _not_finite(row: Float[np.ndarray, " X"], names: Sequence[str], missing: bool) -> str:
-    for name, value in zip(names, row.tolist(), strict=True):
-        if value - value != 0 and not (missing and value != value):
-            return f"{name} is {value}, expected a finite number" + (
-                "" if missing or value == value else ", or say missing='mean'"
-            )
+    try:
+        for name, value in zip(names, row.tolist(), strict=True):
+            number_of(name, value, missing)
+    except DataError as error:
+        return str(error)
     return f"x is {row}, which the kernel refuses"
 
 

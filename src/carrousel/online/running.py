@@ -93,8 +93,7 @@ def _readable(engine: Engine, x: Float[np.ndarray, "N X"]) -> Float[np.ndarray, 
     """Rows up to the first that a kernel would refuse."""
     if engine.readable(x):
         return x
-    bad = np.isinf(x) if engine.kernel.streaming.missing else ~np.isfinite(x)
-    return x[: int(bad.any(axis=1).argmax())]
+    return x[: next(n for n, row in enumerate(x) if not engine.readable(row))]
 
 
 def _take(

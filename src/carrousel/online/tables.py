@@ -201,7 +201,8 @@ def as_table(X: Any, symbols: bool) -> Table:
             f"X is a {type(X).__name__} of shape {np.shape(X)}, expected a sequence of symbols"
         )
     if hasattr(X, "columns") and not isinstance(X, Mapping):
-        return _columns({name: X[name] for name in X.columns})
+        names = getattr(X, "column_names", X.columns)  # Arrow's columns are no names
+        return _columns({name: X[name] for name in names})
     if isinstance(X, Mapping):
         return _columns(X)
     if isinstance(X, str):

@@ -12,6 +12,9 @@ import numpy as np
 
 from carrousel.shapes import DataError
 
+LARGEST = 1e150
+"""Of numbers in rows and targets: the squares of larger ones are not numbers."""
+
 
 class Unseen(Exception):  # noqa: N818 - a signal between modules of this package, never an error
     """A row holds something new that a wider model could take."""
@@ -34,8 +37,10 @@ def number_of(what: str, value: Any, missing: bool) -> float:
             number = math.inf
     else:
         raise DataError(f"{what} is {value!r}, expected a number")
-    if math.isfinite(number) or (missing and number != number):
+    if abs(number) <= LARGEST or (missing and number != number):
         return number
+    if math.isfinite(number):
+        raise DataError(f"{what} is {plain(value)!r}, expected a number of at most {LARGEST:g}")
     fix = ", or say missing='mean'" if number != number and not what.startswith("target") else ""
     raise DataError(f"{what} is {plain(value)!r}, expected a finite number{fix}")
 
