@@ -235,7 +235,8 @@ def _head_described(head: Head) -> dict[str, Any]:
     if isinstance(head, Values):
         return {"values": head.n}
     if isinstance(head, Labels):
-        return {"labels": [written("class", side) for side in head.sides]}
+        sides = head.sides if head.classes else ((), ())  # before any was met, they only look so
+        return {"labels": [written("class", side) for side in sides]}
     return {"classes": written("class", head.named)}
 
 

@@ -1,4 +1,4 @@
-"""Parameters and copies of a model, as scikit-learn and river expect them, and its kinds.
+"""Parameters, copies and files of a model, and what river and scikit-learn ask it for.
 
 Neither package is imported here: river's base classes are looked up when river itself asks.
 """
@@ -6,13 +6,25 @@ Neither package is imported here: river's base classes are looked up when river 
 from __future__ import annotations
 
 import inspect
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+
+from carrousel.files import CheckpointError
+from carrousel.online import checkpoint
 from carrousel.online.engine import Engine
-from carrousel.shapes import SettingError, UnknownNameError, suggestion
+from carrousel.online.settings import Settings
+from carrousel.shapes import (
+    CarrouselError,
+    SettingError,
+    UnknownNameError,
+    check_int,
+    suggestion,
+)
 
 Model = TypeVar("Model", bound="Conventions")
 CHANGEABLE = ("learning_rate", "evict_after")
@@ -30,7 +42,11 @@ class Conventions:
     """Parameters are attributes of the same names, as the constructor got them."""
 
     task: str
+    random_state: Any
     _engine: Engine | None
+    _declared: tuple[Hashable, ...] | None  # classes that partial_fit was told
+    _entropy: int  # the seed, if random_state says none
+    _drawn: tuple[Any, int] | None  # from a generator, which is asked once
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name (scikit-learn); ``deep`` changes nothing."""
@@ -67,6 +83,88 @@ class Conventions:
             if name != "task" and not _same(given[name], default)
         ]
         return f"{type(self).__name__}({', '.join([repr(self.task), *told])})"
+
+    def _settings(self) -> Settings:
+        given = self.get_params()
+        del given["random_state"]
+        if self._declared is not None:
+            given["classes"] = self._declared
+        return Settings.of(given)
+
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None:
+            return self._entropy
+        if not isinstance(state, np.random.Generator | np.random.RandomState):
+            return check_int("random_state", state, minimum=0, maximum=2**63 - 1)
+        if self._drawn is None or self._drawn[0] is not state:
+            draw = state.integers if isinstance(state, np.random.Generator) else state.randint
+            self._drawn = state, int(draw(2**31 - 1))
+        return self._drawn[1]
+
+    # --- files ------------------------------------------------------------------------------
+
+    def save(
+        self, path: str | os.PathLike[str], *, beside: checkpoint.Beside | None = None
+    ) -> None:
+        """Write everything to a file, from which the model goes on as if it had never stopped.
+
+        Weights, the optimiser's running means, scales, states, traces, predictions that wait for
+        their targets, names, and keys in their order of use, in the safetensors format.
+
+        Args:
+            path: where it goes; an old file is replaced as a whole or not at all.
+            beside: arrays by name, and what JSON can hold, that are kept in the same file;
+                ``carrousel.online.checkpoint.read_beside(path)`` gives them back.
+
+        Raises:
+            SettingError: a key, class, symbol or name is not a text, number, bool, None, or a tuple
+                of these.
+            DivergedError: numbers are not finite; the old file stays.
+            UnwritableError: there is no such folder, or no room in it.
+
+        >>> import tempfile
+        >>> from carrousel import OnlineLSTM
+        >>> model = OnlineLSTM(cells=4, random_state=1).partial_fit([[1.0], [2.0]], [3.0, 4.0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     again = OnlineLSTM.load(f"{folder}/model.safetensors")
+        >>> again.step([3.0], 5.0) == model.step([3.0], 5.0)
+        True
+        """
+        engine, params = self._engine, self.get_params()
+        if engine is not None and self._settings() != engine.settings:
+            raise SettingError(
+                "parameters were changed after the model had begun; change them by set_params, "
+                "which says what can be changed"
+            )
+        if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
+            params["random_state"] = self._seed()
+        params |= {"_entropy": self._entropy, "_declared": self._declared}
+        checkpoint.save(path, params, engine, beside)
+
+    @classmethod
+    def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
+        """Read a model that :meth:`save` wrote; nothing in the file is ever run.
+
+        It goes on as if it had never stopped, to the last bit where the processor has the same
+        vector instructions.
+
+        Raises:
+            CheckpointError: the file is of another kind, damaged, or of a newer version.
+            FileNotFoundError: there is no such file.
+        """
+        params, engine = checkpoint.load(path)
+        try:
+            entropy, declared = params.pop("_entropy"), params.pop("_declared")
+            model = cls(**params)
+            model._entropy, model._declared, model._engine = entropy, declared, engine
+            same = engine is None or model._settings() == engine.settings
+        except (CarrouselError, LookupError, TypeError) as error:
+            raise CheckpointError(f"{path} contradicts itself: {error}") from error
+        if not same:
+            raise CheckpointError(f"{path} contradicts itself: its parameters are not its own")
+        return model
 
     # --- river ------------------------------------------------------------------------------
 

@@ -2,34 +2,95 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from carrousel.files import CheckpointError
-from carrousel.online import checkpoint
 from carrousel.online.attributes import Attributes
 from carrousel.online.conventions import Conventions
 from carrousel.online.engine import Engine
 from carrousel.online.goals import Goals
 from carrousel.online.running import Said, run
-from carrousel.online.settings import Settings, alphabet
+from carrousel.online.settings import alphabet
 from carrousel.online.tables import Table, as_table
 from carrousel.shapes import (
-    CarrouselError,
     DataError,
     DivergedError,
     RowError,
     SettingError,
-    check_int,
 )
 
 
 class OnlineLSTM(Conventions, Attributes):
-    """Long short-term memory on streams without end: predict, learn, go on."""
+    """Long short-term memory on streams without end: predict, learn, go on.
+
+    At every row that has a target, the net learns at once, by gradients that were carried forward
+    through time: nothing of the past is kept but states, one trace for each weight, and running
+    means. Time and memory of a step are the same after a hundred rows and a hundred million. With
+    forget gates, cells empty themselves where a stream has no ends at which to reset them.
+
+    Inputs that are numbers are standardised by their running means and variances, and so are
+    targets; texts are one-hot. A target ``y`` enters by the error ``e = y - prediction``, in units
+    of its running standard deviation and cut off at plus and minus ``clip``, which is the gradient
+    of Huber's loss: one wild value then moves weights no more than one at ``clip`` deviations, and
+    optimisers that look back on squared gradients do not stand still for long after it. Errors of
+    probabilities never exceed 1, so the default touches numbers alone.
+
+    Args:
+        task: ``"regression"``: targets are numbers, or vectors of them, with squared error.
+            ``"binary"``: two labels of any kind, by a logistic output, the probability of True, of
+            1, or else of the label met later. ``"multiclass"``: classes, by softmax. ``"next"``:
+            rows are symbols, and each is the target of the row before, by softmax.
+        cells, block_size: memory cells, and how many share a block's gates.
+        forget_gate: whether blocks have one; their biases begin at 1, which remembers.
+        wiring: ``"cells"``, or ``"full"``, where gates too feed the hidden units (1997).
+        gradient: ``"truncated"`` (1997), ``"snap:1"``, ``"uoro"``, or ``"rtrl"``, which is exact
+            and costs each weight as many operations as there are units.
+        optimizer: ``"rmsprop"``, ``"adam"`` or ``"sgd"``.
+        learning_rate: of the optimiser.
+        clip: above; in the targets' own units without ``standardise``; None: never.
+        standardise: whether numbers are standardised; without it they enter as they are.
+        horizon: running means forget what is older than about so many rows; None: never.
+        classes: of ``"binary"`` (two, the second is the positive) and ``"multiclass"``; None: they
+            are learned as they come.
+        symbols: the alphabet of rows that are single symbols: a list, a text with each character,
+            or ``n`` for ``0 .. n - 1``. ``"next"`` may learn it as it comes, by ``unseen="grow"``.
+        missing: ``"error"``, or ``"mean"``: an absent feature, None or NaN is taken for the mean.
+        unseen: ``"error"``, or ``"grow"``: a new feature, category, symbol, or class beyond those
+            of ``classes``, adds an input or an output; what is known stays. With ``"error"``, the
+            categories of a feature are those of the first call, so begin with a whole table. Under
+            ``"grow"`` memory grows with what is new, never with time.
+        streams: how many keys may live at once; each has its own state, all share the weights. One
+            beyond them takes the place of the one unseen for longest, which then begins anew.
+        evict_after: a key unseen for so many rows, of all keys together, begins anew too.
+        random_state: a seed or generator of the initial weights; None: another at each time.
+
+    Settings are checked when the first row comes, which also says how many features a row has and
+    what they are called. A row ``x`` is a mapping from names to numbers, texts or bools, a sequence
+    of numbers, or a symbol. A feature is a number or a text by what it is at first.
+
+    Raises:
+        DataError, RowError, ShapeError: a row or target that cannot be learned; the model is as it
+            was before it, and says what was wrong where.
+        SettingError: settings contradict each other.
+        DivergedError: weights would no longer be finite; go on from the last file.
+
+    >>> model = OnlineLSTM(cells=8, random_state=1)
+    >>> errors = []
+    >>> for n in range(600):  # the sum of what comes and what came before
+    ...     x, y = [n % 6], n % 6 + (n - 1) % 6
+    ...     errors.append(abs(model.step(x, y) - y))
+    >>> sum(errors[-50:]) < 0.1 * sum(errors[:50])
+    True
+    >>> model.n_steps_, model.n_features_in_
+    (600, 1)
+
+    The gradient is that of Hochreiter & Schmidhuber 1997, appendix A.1, equations 19 to 28, which
+    needs nothing of the past but the traces of 25 and 27; the forget gate, with a trace of its own,
+    is that of Gers, Schmidhuber & Cummins 2000, "Learning to forget".
+    """
 
     def __init__(
         self,
@@ -79,7 +140,24 @@ class OnlineLSTM(Conventions, Attributes):
     # --- row by row -------------------------------------------------------------------------
 
     def step(self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False) -> Any:
-        """Advance by a row, return the prediction, then learn the target if one is given."""
+        """Advance by a row, return the prediction, then learn the target if one is given.
+
+        Args:
+            x: the row; with task ``"next"``, a symbol, which first is learned as the target of the
+                prediction before, and then leads to the prediction of the symbol after it.
+            y: the target; None: there is none, or it is not known.
+            key: which stream the row belongs to, where there are several; anything hashable.
+            proba: return probabilities, as :meth:`predict_proba_one` does.
+
+        Returns:
+            A number, numbers ``[O]``, or a class; None where no class has been met yet.
+
+        >>> model = OnlineLSTM("next", symbols="ab", cells=4, random_state=1)
+        >>> for symbol in "ab" * 300:
+        ...     expected = model.step(symbol)
+        >>> expected, model.step("a")
+        ('a', 'b')
+        """
         engine = self._engine
         if proba or engine is None or engine.own_targets:
             self._check_call(y, proba)
@@ -90,17 +168,31 @@ class OnlineLSTM(Conventions, Attributes):
         return self._told(head, outputs) if proba else head.answer(outputs)
 
     def learn_one(self, x: Any, y: Any = None, key: Hashable = None) -> None:
-        """Advance by a row and learn its target."""
+        """Advance by a row and learn its target, if it has one: :meth:`step` without an answer."""
         self.step(x, y, key)
 
     def predict_one(self, x: Any, key: Hashable = None) -> Any:
-        """The prediction at a row from the present state; nothing moves."""
+        """The prediction at a row from the present state, that of :meth:`step`; nothing moves.
+
+        Before the first row, it is that of the net as it would begin; of several classes it is None
+        until one has been met.
+
+        >>> model = OnlineLSTM(cells=4, random_state=1)
+        >>> model.learn_one({"a": 1.0}, 5.0)
+        >>> model.predict_one({"a": 1.0}) == model.predict_one({"a": 1.0}) == model.step({"a": 1.0})
+        True
+        """
         engine = self._engine or self._begun(x, None)
         head, outputs = engine.peek(x, key)
         return head.answer(outputs)
 
     def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
-        """The probability of each class at a row from the present state; nothing moves."""
+        """The probability of each class at a row from the present state; nothing moves.
+
+        >>> model = OnlineLSTM("binary", cells=4, random_state=1)
+        >>> sum(model.predict_proba_one([0.5]).values())
+        1.0
+        """
         self._check_call(None, proba=True)
         engine = self._engine or self._begun(x, None)
         return self._told(*engine.peek(x, key))
@@ -128,27 +220,65 @@ class OnlineLSTM(Conventions, Attributes):
     ) -> np.ndarray:
         """Take many rows in order; return predictions, each made before its target was learned.
 
-        With ``late``, a target comes one row late: that of a row is what the prediction at the row
-        before of the same stream was about, and is learned before the row is taken. A forecast of
-        the next value of a column is ``run(X, X[column], late=True)``.
+        It is the same as a :meth:`step` for each, to the last bit, but one call of compiled code
+        wherever nothing new comes.
+
+        Args:
+            X: ``N`` rows: an array ``[N, I]``, a list of rows, a mapping from names to columns, a
+                data frame, or a sequence of symbols.
+            y: their targets; None or NaN where there is none.
+            keys: the stream of each row; None: all are of one.
+            proba: return probabilities instead.
+            late: a target comes one row late: that of a row is what the prediction at the row
+                before of the same stream was about, and is learned before the row is taken. A
+                forecast of the next value of a column is ``run(X, X[column], late=True)``.
+
+        Returns:
+            ``[N]`` predictions, or ``[N, O]`` where targets are vectors; probabilities ``[N, K]``
+            in the order of :attr:`classes_`, 0 for a class that was not known at a row.
+
+        Raises:
+            RowError, DivergedError: rows before ``error.row`` have been taken, and
+                ``error.outputs`` is what would have been returned for them.
+
+        >>> import numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+        >>> y = 100 + 5 * np.roll(X[:, 0], 1)  # what came a step before
+        >>> predictions = OnlineLSTM(cells=8, random_state=1).run(X, y)
+        >>> bool(np.mean(np.abs(predictions[-200:] - y[-200:])) < np.abs(y - y.mean()).mean() / 2)
+        True
         """
         return self._run(X, y, keys, proba, late=late)
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
     ) -> OnlineLSTM:
-        """Learn many rows in order."""
+        """Learn many rows in order (scikit-learn): :meth:`run` without an answer.
+
+        Args:
+            X, y, keys: as of :meth:`run`.
+            classes: all there are, in the first call; later None, or the same or some of them.
+        """
+        before = self._declared
         if classes is not None:
             self._declare(classes)
-        self._run(X, y, keys, False)
+        try:
+            self._run(X, y, keys, False)
+        except BaseException:
+            if self._engine is None:
+                self._declared = before
+            raise
         return self
 
     def predict(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Predictions at rows that would come next; nothing moves."""
+        """Predictions at rows that would come next, without their targets; nothing moves.
+
+        A copy of the model goes through the rows, from the present states of their streams.
+        """
         return self._run(X, None, keys, False, learn=False)
 
     def predict_proba(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Probabilities at rows that would come next, ``[N, classes]``; nothing moves."""
+        """Probabilities at rows that would come next, ``[N, K]``; see :meth:`predict`."""
         return self._run(X, None, keys, True, learn=False)
 
     def _run(
@@ -185,44 +315,6 @@ class OnlineLSTM(Conventions, Attributes):
         except DataError as error:
             raise RowError(f"row 0: {error}", 0, np.empty(0)) from error
 
-    # --- files ------------------------------------------------------------------------------
-
-    def save(
-        self, path: str | os.PathLike[str], *, beside: checkpoint.Beside | None = None
-    ) -> None:
-        """Write everything to a file, from which the model goes on as if it had never stopped.
-
-        Args:
-            path: where it goes; an old file is replaced as a whole or not at all.
-            beside: arrays by name, and what JSON can hold, that are kept in the same file;
-                ``carrousel.online.checkpoint.read_beside(path)`` gives them back.
-        """
-        engine, params = self._engine, self.get_params()
-        if engine is not None and self._settings() != engine.settings:
-            raise SettingError(
-                "parameters were changed after the model had begun; change them by set_params, "
-                "which says what can be changed"
-            )
-        if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
-            params["random_state"] = self._seed()
-        params |= {"_entropy": self._entropy, "_declared": self._declared}
-        checkpoint.save(path, params, engine, beside)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> OnlineLSTM:
-        """Read a model that :meth:`save` wrote; nothing in the file is ever run."""
-        params, engine = checkpoint.load(path)
-        try:
-            entropy, declared = params.pop("_entropy"), params.pop("_declared")
-            model = cls(**params)
-            model._entropy, model._declared, model._engine = entropy, declared, engine
-            same = engine is None or model._settings() == engine.settings
-        except (CarrouselError, LookupError, TypeError) as error:
-            raise CheckpointError(f"{path} contradicts itself: {error}") from error
-        if not same:
-            raise CheckpointError(f"{path} contradicts itself: its parameters are not its own")
-        return model
-
     # --- what there is ----------------------------------------------------------------------
 
     def reset(self, key: Hashable = None) -> None:
@@ -236,26 +328,8 @@ class OnlineLSTM(Conventions, Attributes):
             for one in [k for k, _ in places] if key is None else (key,):
                 self._engine.reset(one)
 
-    def _settings(self) -> Settings:
-        given = self.get_params()
-        del given["random_state"]
-        if self._declared is not None:
-            given["classes"] = self._declared
-        return Settings.of(given)
-
     def _begun(self, x: Any, y: Any) -> Engine:
         return Engine.begun(self._settings(), x, y, self._seed())
-
-    def _seed(self) -> int:
-        state = self.random_state
-        if state is None:
-            return self._entropy
-        if not isinstance(state, np.random.Generator | np.random.RandomState):
-            return check_int("random_state", state, minimum=0, maximum=2**63 - 1)
-        if self._drawn is None or self._drawn[0] is not state:
-            draw = state.integers if isinstance(state, np.random.Generator) else state.randint
-            self._drawn = state, int(draw(2**31 - 1))
-        return self._drawn[1]
 
     def _declare(self, classes: Any) -> None:
         engine = self._engine
