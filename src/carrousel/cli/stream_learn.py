@@ -68,9 +68,11 @@ class Learner:
         self.calibration = Calibration(wish.window, least=least) if wish.anomaly else None
         self._keys = Keys(wish.n_streams, wish.evict_after)
         self._rows = 0
-        self._held = self._none(wish.n_streams, 1)  # the forecast made last on each stream
+        self._held = self._none(
+            wish.n_streams, int(self.numbers)
+        )  # the forecast made last on each stream
         self._met: set[int] | None = set()  # streams, until a target is learned
-        self._known: list[Any] = []  # classes it speaks of
+        self._classes: list[Any] = []  # met so far, in the order of the model's outputs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,6 +101,9 @@ class Learner:
         if not rows:
             return Told(0, {name: [] for name in self.names}, error)
         outputs = outputs.reshape(rows, -1)
+        if not self.numbers:
+            self._meet(y[:rows])
+            outputs = outputs[:, : len(self._classes)]
         streams, fresh = self._places(keys, rows)
         self._unsay(outputs, y, streams)
         said = self._before(outputs, streams, fresh) if self.late else outputs
@@ -138,9 +143,10 @@ class Learner:
         self, said: np.ndarray, y: Any, streams: np.ndarray, fresh: np.ndarray
     ) -> tuple[dict[str, Any], np.ndarray]:
         assert isinstance(self.score, ClassScore)
-        places = {label: n for n, label in enumerate(self.model.classes_.tolist())}
-        codes = np.array([places.get(label, -1) for label in y])
-        given = np.where(codes < 0, 0.0, said[np.arange(len(said)), codes])
+        places = {label: n for n, label in enumerate(self._classes)}
+        codes = np.array([places.get(label, -1) for label in y])  # -1: the last column
+        padded = np.column_stack([said, np.zeros(len(said))])
+        given = padded[np.arange(len(said)), codes]
         labels, probabilities = self._answers(said)
         errors = self.score.add(labels, given, y, streams, fresh)
         return {"target": y, SAID[0]: labels, SAID[1]: probabilities}, errors
@@ -149,12 +155,12 @@ class Learner:
         """Predictions, and for classes the probability of each."""
         if self.numbers:
             return (said[:, 0],)
-        best = said.argmax(axis=1)
-        chance = said[np.arange(len(said)), best]
-        labels = [*self.model.classes_.tolist(), None]
-        unknown = len(labels) - 1
-        named = [labels[n] for n in np.where(chance > 0, best, unknown).tolist()]
-        return named, np.where(chance > 0, chance, np.nan)
+        padded = np.column_stack([said, np.zeros(len(said))])  # nothing is likely: no class
+        best = padded.argmax(axis=1)
+        best[padded.max(axis=1) <= 0] = len(self._classes)
+        chance = padded[np.arange(len(said)), best]
+        labels = [*self._classes, None]
+        return [labels[n] for n in best.tolist()], np.where(chance > 0, chance, np.nan)
 
     # --- streams ----------------------------------------------------------------------------
 
@@ -168,7 +174,6 @@ class Learner:
 
     def _before(self, outputs: np.ndarray, streams: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         """What was said at the row before of the same stream; what is said now is held."""
-        self._rearrange()
         order = np.argsort(streams, kind="stable")
         first = np.diff(streams[order], prepend=-1) != 0
         last = np.append(first[1:], True)
@@ -179,15 +184,16 @@ class Learner:
         self._held[streams[order[last]]] = outputs[order[last]]
         return before
 
-    def _rearrange(self) -> None:
-        """Give what is held the columns of the classes known now."""
-        known = [] if self.numbers else self.model.classes_.tolist()
-        if known != self._known:
+    def _meet(self, y: Sequence[Any]) -> None:
+        """Know the classes of some targets, and give what is held a column for each."""
+        if not self._classes and all(each is None for each in y):
+            return  # a binary model would name two that nobody has seen
+        known = self.model.classes_.tolist()
+        if known != self._classes:
             held = self._none(len(self._held), len(known))
-            for n, label in enumerate(self._known):
-                if label in known:
-                    held[:, known.index(label)] = self._held[:, n]
-            self._held, self._known = held, known
+            for n, label in enumerate(self._classes):
+                held[:, known.index(label)] = self._held[:, n]
+            self._held, self._classes = held, known
 
     def _none(self, rows: int, width: int) -> np.ndarray:
         """What was said where nothing was: no number, or no class that is likely at all."""
@@ -206,7 +212,7 @@ class Learner:
         streams = {"places": keys.places(), "seen": list(keys.seen.items()), "free": keys.free}
         met = None if self._met is None else sorted(self._met)
         plain = {"score": score, "keys": streams, "rows": self._rows, "met": met}
-        return {**named, "held": self._held}, plain
+        return {**named, "held": self._held}, {**plain, "classes": self._classes}
 
     def restore(
         self, model: OnlineLSTM, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]
@@ -226,4 +232,4 @@ class Learner:
         self._keys.restore(places, {a: b for a, b in keys["seen"]}, list(keys["free"]))
         self._rows, self._held = plain["rows"], arrays["held"].copy()
         self._met = None if plain["met"] is None else set(plain["met"])
-        self._known = [] if self.numbers or not self._rows else model.classes_.tolist()
+        self._classes = list(plain["classes"])

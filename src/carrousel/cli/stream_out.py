@@ -75,6 +75,7 @@ def rounded(values: np.ndarray) -> np.ndarray:
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         before = np.floor(np.log10(np.abs(values)))
-        scale = 10.0 ** np.clip(DIGITS - 1 - before, 3, 22)
+        scale = 10.0 ** np.maximum(DIGITS - 1 - before, 3)
         short = np.round(values * scale) / scale
-    return np.where(np.isfinite(short) & (values != 0), short, values + 0.0)
+    exact = np.isfinite(short) & (scale <= 1e22)  # larger powers of ten are no float64
+    return np.where(exact, short, values + 0.0)

@@ -1,0 +1,61 @@
+"""`carrousel stream` from a topic to a topic, on the cluster that librdkafka brings for tests."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from carrousel.online.rows import open_rows
+
+kafka = pytest.importorskip("confluent_kafka")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[str]:
+    host = kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    for topic in ("rows", "said"):
+        host.list_topics(topic)  # asking for it makes it
+    yield ",".join(f"{b.host}:{b.port}" for b in host.list_topics().brokers.values())
+    del host
+
+
+def put(servers: str, start: int, stop: int) -> None:
+    producer = kafka.Producer({"bootstrap.servers": servers})
+    for n in range(start, stop):
+        row = {"host": "ab"[n % 2], "load": round(math.sin(0.3 * n), 4)}
+        producer.produce("rows", json.dumps(row), partition=0)
+    assert producer.flush(10) == 0
+
+
+def said(servers: str) -> dict[tuple[str, int], dict[str, object]]:
+    """Rows of the topic that is written, by key and line."""
+    found: dict[tuple[str, int], dict[str, object]] = {}
+    with open_rows(f"kafka://{servers}/said") as rows:
+        for batch in rows:
+            for row in zip(*batch.columns, strict=True):
+                told = dict(zip(batch.fields, row, strict=True))
+                place = (told["key"], told["line"])
+                assert place not in found  # once
+                found[place] = told
+    return found
+
+
+def test_a_topic_is_learned_and_gone_on_from(call, servers):
+    words = ("stream", f"kafka://{servers}/rows", "--predict-next", "load", "--key", "host")
+    words = (*words, "--cells", 4, "--json")
+    kept = ("--out", f"kafka://{servers}/said", "--checkpoint", "c")
+    put(servers, 0, 200)
+    first = call(*words, *kept)
+    assert (first.code, json.loads(first.out)["rows"]) == (0, 200)
+    put(servers, 200, 300)
+    second = call(*words, *kept, "--resume")
+    assert (second.code, json.loads(second.out)["rows"]) == (0, 300)
+    whole = call(*words, "--out", "whole.jsonl")
+    assert json.loads(whole.out)["errors"] == json.loads(second.out)["errors"]
+    with open("whole.jsonl") as file:
+        expected = {(row["key"], row["line"]): row for row in map(json.loads, file)}
+    assert len(expected) == 300
+    assert said(servers) == expected
