@@ -122,6 +122,7 @@ def test_standard_output_is_flushed_stays_open_and_gets_one_header(capsysbinary)
     with open_sink(None) as sink:
         sink.write({"x": [1], "y": ["é"]})
         there = sink.position()
+        assert isinstance(there, int)
         assert capsysbinary.readouterr().out == "x,y\n1,é\n".encode()
     with open_sink("-", start=there) as sink:
         sink.write({"x": [2], "y": ["b"]})
@@ -130,10 +131,10 @@ def test_standard_output_is_flushed_stays_open_and_gets_one_header(capsysbinary)
 
 
 def test_standard_output_may_be_any_stream(monkeypatch):
-    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setattr("sys.stdout", screen := io.StringIO())
     with open_sink("-", "jsonl") as sink:
         sink.write({"x": [1, 2]})
-    assert sys.stdout.getvalue() == '{"x": 1}\n{"x": 2}\n'
+    assert screen.getvalue() == '{"x": 1}\n{"x": 2}\n'
 
 
 def test_pipes_and_devices_can_be_written(tmp_path):

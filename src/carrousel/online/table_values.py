@@ -17,6 +17,7 @@ import numpy as np
 
 from carrousel.shapes import Float
 
+Column = Sequence[Any] | np.ndarray
 Wrong = dict[int, tuple[str, str]]
 
 MISSING = ("missing", "there is no value")
@@ -25,7 +26,7 @@ _WORTH_ARROW = 256  # values; below, making an Arrow array costs more than it sa
 _NUMERIC = {int, float, bool}
 
 
-def numbers(column: Sequence[Any]) -> tuple[Float[np.ndarray, " rows"], Wrong]:
+def numbers(column: Column) -> tuple[Float[np.ndarray, " rows"], Wrong]:
     """Values as numbers, NaN where they are none.
 
     A number is finite, written with digits, sign, point and exponent as in ``-1.5e-3``, blanks
@@ -60,7 +61,7 @@ def numbers(column: Sequence[Any]) -> tuple[Float[np.ndarray, " rows"], Wrong]:
     return values, wrong
 
 
-def _at_once(column: Sequence[Any]) -> Float[np.ndarray, " rows"] | None:
+def _at_once(column: Column) -> Float[np.ndarray, " rows"] | None:
     """All values if they are numbers, NaN for missing ones; None: look at each."""
     if isinstance(column, np.ndarray):
         return column.astype(np.float64)
@@ -155,9 +156,7 @@ def spells_number(value: Any) -> bool:
     return wrong is None or wrong[0] == "not finite"
 
 
-def labels(
-    column: Sequence[Any], allowed: frozenset[str] | None = None
-) -> tuple[list[str | None], Wrong]:
+def labels(column: Column, allowed: frozenset[str] | None = None) -> tuple[list[str | None], Wrong]:
     """Values as texts, None where there is none.
 
     Texts stay as they are; whole numbers and booleans of JSON and Arrow are written out, so that
@@ -203,7 +202,7 @@ def _label(value: Any) -> tuple[str | None, tuple[str, str] | None]:
     return None, ("not a label", f"value {shown(value)} is neither text nor a number")
 
 
-def times(column: Sequence[Any], *, timestamps: bool) -> tuple[Float[np.ndarray, " rows"], Wrong]:
+def times(column: Column, *, timestamps: bool) -> tuple[Float[np.ndarray, " rows"], Wrong]:
     """Times as numbers: as they are, or ISO-8601 timestamps as seconds since 1970.
 
     A timestamp without a zone counts as UTC.
