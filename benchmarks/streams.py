@@ -162,23 +162,21 @@ def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
     for seed in range(seeds or WATCH_SEEDS):
         yield "every label", str(seed), lambda s=seed: wear.with_every_label(data, s)
     people = list(wear.PEOPLE)[: 1 if quick else None]
-    for seed in range(seeds or WATCH_SEEDS):
-        for name, how in wear.NETS.items():
+    for name, how in wear.NETS.items():
+        for seed in range(seeds or WATCH_SEEDS):
             for person in people:
                 yield (
                     name,
                     f"{person}/{seed}",
                     lambda p=person, s=seed, how=how: wear.net(data, p, s, **how),
                 )
-    for name, (make, every) in wear.models(len(data.activities), 0).items():
-        for order, how in wear.NETS.items():
-            if (every > 1 or not how["together"]) and not how["rolling"]:
-                continue
+    for name, make in wear.models(0).items():
+        for inputs, rolling in wear.RIVER.items():
             for person in people:
                 yield (
-                    f"{name}; {order}",
+                    f"{name}; {inputs}",
                     f"{person}/0",
-                    lambda p=person, m=make, e=every, how=how: wear.river(data, p, m, e, **how),
+                    lambda p=person, m=make, r=rolling: wear.river(data, p, m, r),
                 )
 
 

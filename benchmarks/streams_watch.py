@@ -1,8 +1,9 @@
-"""What the wearer of a wrist watch does, at every row: labels for some people, none for another.
+"""What the wearer of a wrist watch does: labels for nine people, none for the tenth, each in turn.
 
-Within a series the label never changes, so where each row's label is shown at once "the same as
-before" is right nearly always. What counts instead: learn from nine people, then tell what the
-tenth does without a single label of theirs, each of the ten in turn.
+Within a series the label never changes. Where each row's label is shown at once, "the same as
+before" is right nearly always; and a net whose state is carried through a series learns to know the
+series by its state, not the activity by its movements. Labels that come once in two seconds, at
+their end, with an empty state at their beginning, leave it the movements alone.
 """
 
 from __future__ import annotations
@@ -16,24 +17,36 @@ from streams_data import Watch, fingerprint
 
 WINDOW = 100  # rows: two seconds
 PEOPLE = range(1, 11)
-SPARSE = 10  # a forest of river gets every tenth row
+SPARSE = 10  # river's models learn every tenth row: neighbours are alike
 NETS: Mapping[str, dict[str, bool]] = {
-    "values, together": {"together": True, "rolling": False},
-    "values, one by one": {"together": False, "rolling": False},
-    "values and means, together": {"together": True, "rolling": True},
+    "values; a label every 2 s": {"windows": True},
+    "values and means; a label every 2 s": {"windows": True, "rolling": True},
+    "values; a label a row": {},
+    "values; a label a row, series after series": {"together": False},
 }
-"""Order and inputs; each is a row of the table."""
+RIVER: Mapping[str, bool] = {"values": False, "values and means": True}
 
 
 class Rows(NamedTuple):
-    """Rows in the order in which they come: of which series, values ``[N, I]``, activity."""
+    """Rows in the order in which they come: series, place in it, values ``[N, I]``, activity."""
 
     series: np.ndarray
+    moment: np.ndarray
     x: np.ndarray
     y: np.ndarray
 
+    @property
+    def window(self) -> np.ndarray:
+        """The two seconds that each row is in, told apart from all others."""
+        return self.series * 10_000 + self.moment // WINDOW
 
-def rows(watch: Watch, chosen: np.ndarray, together: bool, rolling: bool = False) -> Rows:
+    @property
+    def sparse_labels(self) -> np.ndarray:
+        """The activity at the last row of each two seconds, NaN elsewhere."""
+        return np.where(self.moment % WINDOW == WINDOW - 1, self.y, np.nan)
+
+
+def rows(watch: Watch, chosen: np.ndarray, *, together: bool = True, rolling: bool = False) -> Rows:
     """Rows of some series: of all ``together``, one of each in turn, or series after series."""
     lengths = np.array([len(watch.series[s]) for s in chosen])
     series = np.repeat(chosen, lengths)
@@ -41,7 +54,8 @@ def rows(watch: Watch, chosen: np.ndarray, together: bool, rolling: bool = False
     values = [watch.series[s] for s in chosen]
     x = np.concatenate([with_rolling(one) for one in values] if rolling else values)
     order = np.argsort(moment, kind="stable") if together else np.arange(len(series))
-    return Rows(series[order], x[order], watch.activity[series[order]])
+    series, moment = series[order], moment[order]
+    return Rows(series, moment, x[order], watch.activity[series])
 
 
 def with_rolling(x: np.ndarray) -> np.ndarray:
@@ -84,36 +98,41 @@ def scores(watch: Watch, data: Rows, shares: np.ndarray) -> dict[str, float]:
 
 
 def net(
-    watch: Watch, person: int, seed: int, *, together: bool = True, rolling: bool = False
+    watch: Watch,
+    person: int,
+    seed: int,
+    *,
+    together: bool = True,
+    rolling: bool = False,
+    windows: bool = False,
 ) -> dict[str, float]:
-    """``carrousel.OnlineLSTM`` as it comes, one pass; each series begins with an empty state."""
+    """``carrousel.OnlineLSTM`` as it comes, one pass; what becomes a key begins with no state."""
+    learned, left_out = split(watch, person)
+    data, unseen = (
+        rows(watch, part, together=together, rolling=rolling) for part in (learned, left_out)
+    )
+    model = _model(watch, seed)
+    targets = data.sparse_labels if windows else data.y
+    model.run(data.x, targets, keys=data.window if windows else data.series)
+    shares = model.predict_proba(unseen.x, keys=unseen.window if windows else unseen.series)
+    return scores(watch, unseen, np.asarray(shares))
+
+
+def _model(watch: Watch, seed: int) -> Any:
     from carrousel import OnlineLSTM
 
-    learned, left_out = split(watch, person)
-    data, unseen = (rows(watch, part, together, rolling) for part in (learned, left_out))
-    model = OnlineLSTM(
+    return OnlineLSTM(
         "multiclass",
         classes=range(len(watch.activities)),
         streams=len(watch.series),
         random_state=seed,
     )
-    model.run(data.x, data.y, keys=data.series)
-    shares = model.predict_proba(unseen.x, keys=unseen.series)
-    return scores(watch, unseen, np.asarray(shares))
 
 
 def with_every_label(watch: Watch, seed: int) -> dict[str, float]:
     """Share of rows told where each label is learned right after its row: ours, and the rule."""
-    from carrousel import OnlineLSTM
-
     data = rows(watch, np.argsort(watch.person, kind="stable"), together=False)
-    model = OnlineLSTM(
-        "multiclass",
-        classes=range(len(watch.activities)),
-        streams=len(watch.series),
-        random_state=seed,
-    )
-    said = np.asarray(model.run(data.x, data.y, keys=data.series))
+    said = np.asarray(_model(watch, seed).run(data.x, data.y, keys=data.series))
     return {"carrousel": float((said == data.y).mean()), "the label before": last_label(data.y)}
 
 
@@ -125,27 +144,25 @@ def last_label(y: np.ndarray) -> float:
 # --- river ---------------------------------------------------------------------------------------
 
 
-def models(n_classes: int, seed: int) -> Mapping[str, tuple[Callable[[], Any], int]]:
-    """River's classifiers, and of how many rows each learns one."""
+def models(seed: int) -> Mapping[str, Callable[[], Any]]:
+    """River's classifiers, with their own settings."""
     from river import forest, linear_model, naive_bayes, preprocessing, tree
 
     scaled = preprocessing.StandardScaler
     return {
-        "river: softmax regression": (lambda: scaled() | linear_model.SoftmaxRegression(), 1),
-        "river: naive Bayes": (naive_bayes.GaussianNB, 1),
-        "river: Hoeffding tree": (tree.HoeffdingTreeClassifier, 1),
-        "river: adaptive random forest": (lambda: forest.ARFClassifier(seed=seed), SPARSE),
+        "river: softmax regression": lambda: scaled() | linear_model.SoftmaxRegression(),
+        "river: naive Bayes": naive_bayes.GaussianNB,
+        "river: Hoeffding tree": tree.HoeffdingTreeClassifier,
+        "river: adaptive random forest": lambda: forest.ARFClassifier(seed=seed),
     }
 
 
-def river(
-    watch: Watch, person: int, make: Callable[[], Any], every: int, *, together: bool, rolling: bool
-) -> dict[str, float]:
-    """One of river's models on the same rows in the same order."""
+def river(watch: Watch, person: int, make: Callable[[], Any], rolling: bool) -> dict[str, float]:
+    """One of river's models on every tenth of these rows, each with its label."""
     learned, left_out = split(watch, person)
-    data, unseen = (rows(watch, part, together, rolling) for part in (learned, left_out))
+    data, unseen = (rows(watch, part, rolling=rolling) for part in (learned, left_out))
     model = make()
-    for x, y in _dicts(Rows(*(part[::every] for part in data))):
+    for x, y in _dicts(Rows(*(part[data.moment % SPARSE == 0] for part in data))):
         model.learn_one(x, y)
     shares = np.zeros((len(unseen.y), len(watch.activities)))
     for n, (x, _) in enumerate(_dicts(unseen)):

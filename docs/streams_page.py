@@ -52,6 +52,20 @@ def spread(values: Iterable[float], form: str = ".3f") -> str:
     return f"{mean} ({min(found):{form}}-{max(found):{form}})"
 
 
+def marked(rows: list[list[str]], columns: Iterable[int], least: bool) -> list[list[str]]:
+    """The same cells, the best of each of these columns in bold: the least, or the largest."""
+    found = [list(row) for row in rows]
+    for column in columns:
+        values = {n: float(row[column].split()[0]) for n, row in enumerate(rows) if row[column]}
+        if not values:
+            continue
+        best = min(values.values()) if least else max(values.values())
+        for n, value in values.items():
+            if value == best:
+                found[n][column] = f"**{rows[n][column]}**"
+    return found
+
+
 def interval(values: Sequence[float], form: str = ".1f") -> str:
     """Mean and half the width of its 95 % interval (Student's)."""
     n = len(values)
@@ -109,7 +123,7 @@ def _text(rows: Rows) -> str:
     return "\n".join(
         [
             TEXT.format(**facts),
-            table(heads, cells, 1),
+            table(heads, marked(cells, (1, 2), least=True), 1),
             "",
             " ".join(told),
             "\n![Bits a character along the text](streams-text.svg)",
@@ -182,7 +196,11 @@ def _water(rows: Rows) -> str:
         worse = f"{found['worse']:+.3f} ± {found['margin']:.3f}" if found["margin"] else ""
         cells.append([name, f"{found['mae']:.3f}", f"{found['mae_later']:.3f}", worse])
     heads = ["", "mean absolute error, l/s", "second half", "more than the last value's"]
-    return WATER.format(rows=f"{base['rows_read']:,}") + "\n" + table(heads, cells, 1)
+    return (
+        WATER.format(rows=f"{base['rows_read']:,}")
+        + "\n"
+        + table(heads, marked(cells, (1, 2), least=True), 1)
+    )
 
 
 def _shuttle(rows: Rows) -> str:
@@ -216,9 +234,9 @@ def _shuttle(rows: Rows) -> str:
         [
             SHUTTLE.format(**facts),
             "No labels:\n",
-            table(heads, first, 1),
+            table(heads, marked(first, (1, 2, 3), least=False), 1),
             "\nEach row's label follows at once:\n",
-            table(heads, lines(labels), 1),
+            table(heads, marked(lines(labels), (1, 2, 3), least=False), 1),
         ]
     )
 
@@ -238,14 +256,13 @@ def _watch(rows: Rows) -> str:
             interval(_by_person(columns, measure)) for measure in ("rows", "windows", "series")
         ]
         cells.append([label, *figures])
-    cells.sort(key=lambda line: line[0].split("; ")[1])
     heads = ["", "rows right, %", "windows of 2 s", "whole series"]
     told = WATCH.format(
         rows=f"{facts['rows']:,}",
-        ours=spread((100 * s["carrousel"] for s in every), ".2f"),
+        ours=f"{100 * np.mean([s['carrousel'] for s in every]):.2f}",
         rule=f"{100 * every[0]['the label before']:.2f}",
     )
-    return told + "\n" + table(heads, cells, 1)
+    return told + "\n" + table(heads, marked(cells, (1, 2, 3), least=False), 1)
 
 
 def _by_person(columns: Mapping[str, Any], measure: str) -> list[float]:

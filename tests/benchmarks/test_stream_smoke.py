@@ -155,7 +155,10 @@ def test_rows_of_the_watch_come_in_the_order_asked_for():
     assert together.series.tolist() == [0, 2] * 103 + [2]
     assert watches.rows(watch, learned, together=False).series.tolist() == [0] * 103 + [2] * 104
     assert watches.last_label(together.y) == 206 / 207
-    figures = watches.net(watch, 1, 0, together=True)
+    assert together.window.tolist() == [0, 20_000] * 100 + [1, 20_001] * 3 + [20_001]
+    told = ~np.isnan(together.sparse_labels)
+    assert together.moment[told].tolist() == [99, 99]
+    figures = watches.net(watch, 1, 0, windows=True)
     assert figures["rows"] == 0.0  # the other activity was never seen
 
 
