@@ -67,8 +67,8 @@ REFERENCE = (
     _reference("error reaches cells that take no part", "meet(back * on)", "meet(back)"),
     _reference("largest error without its sign", "np.abs(error).max()", "error.max()"),
     _reference("recurrent activations of the same step",
-               "np.concatenate([x, recurrent, np.ones(1, state.s.dtype)])",
-               "np.concatenate([x, 0 * recurrent, np.ones(1, state.s.dtype)])"),
+               "state.y[fed.start : fed.stop], np.ones(1, state",
+               "0 * state.y[fed.start : fed.stop], np.ones(1, state"),
     _reference("weights change per call instead of per sequence", '== "sequence"', '== "never"'),
     _reference("weights change per sequence instead of per step", '== "step"', '== "never"'),
     _reference("initial activation", "np.full(cell.n_units, training.initial_activation, dtype)",
@@ -118,7 +118,7 @@ REFERENCE = (
 
 NATIVE = (
     Mutant("sign of the cell input", "native/pointwise.h",
-           "low + span * y; }", "low - span * y; }"),
+           ": low + span * y;", ": low - span * y;"),
     Mutant("trace of gates and of cells swapped", "native/lanes_forward.h",
            "by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;",
            "by_cell[c] = input * slope_in, by_gate[c] = g.slope(input) * y_in;"),
@@ -223,6 +223,76 @@ SEQUENCE = (
            "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
 )  # fmt: skip
 
+STREAM_REFERENCE = (
+    _reference("errors are not cut off", "np.clip(wanted - standing.y, -clip, clip)",
+               "wanted - standing.y"),
+    _reference("slope of logistic outputs", "error * standing.y * (1 - standing.y)",
+               "error * standing.y"),
+    _reference("targets are scaled by those before", "self.targets.count(target)  # first", "#"),
+    _reference("variance around the mean before", "(1 - a) * (self.variance[there]",
+               "(self.variance[there]"),
+    _reference("Adam's first gradients are not corrected",
+               "self._first / (1 - how.momentum**self.changes)", "self._first"),
+    _reference("rates of decay swapped", "how.second * self._second + (1 - how.second)",
+               "how.momentum * self._second + (1 - how.momentum)"),
+    _reference("traces of the step before", "here.rule.meet(w.read(self.network).T @ error)",
+               "here.rule.meet(w.read(self.network).T @ error * 0)"),
+)  # fmt: skip
+
+STREAM = (
+    Mutant("gains of input gates and cells swapped", "native/stream.cc",
+           "next.gain_in + c, g * slope_of_sigmoid<Real>(y_in)",
+           "next.gain_in + c, y_in * g_of.slope(g)"),
+    Mutant("a step without a target leaves no trace", "native/stream.cc",
+           "if (standing && net.rule == Rule::truncated) hidden_pass<Nothing>(net, state);", ""),
+    Mutant("errors are not cut off", "native/stream.cc",
+           "std::clamp(wanted[k] - y, -net.clip, net.clip)", "wanted[k] - y"),
+    Mutant("slope of logistic outputs", "native/stream.cc", "e * y * (1 - y) : e", "e * y : e"),
+    Mutant("error of an output gate by its last cell", "native/stream.cc",
+           "sum += h[c] * back[c];", "sum = h[c] * back[c];"),
+    Mutant("errors that are no numbers are learned", "native/stream.cc",
+           "if (!errors(net, state, wanted)) return false;", "errors(net, state, wanted);"),
+    Mutant("outputs learn from what another stream saw", "native/stream.cc",
+           "  show(net, state);\n  ++net.changes;", "  ++net.changes;"),
+    Mutant("traces do not pass forget gates", "native/stream_pass.h",
+           "kept * load(all_of + at) + gain * source", "load(all_of + at) + gain * source"),
+    Mutant("forget gates learn by the last cell of a block", "native/stream_pass.h",
+           "d_forget += e * forget", "d_forget = e * forget"),
+    Mutant("Adam's correction is that of the step after", "native/stream_change.h",
+           "static_cast<double>(net.changes);", "static_cast<double>(net.changes + 1);"),
+    Mutant("gradients are not squared", "native/stream_change.h",
+           "fresh_second * (d * d)", "fresh_second * d"),
+    Mutant("outputs of rows overlap", "native/stream_run.cc", "x += I, outputs += O",
+           "x += I, outputs += T"),
+    Mutant("inputs are counted before they are standardised", "native/stream_run.cc",
+           "const Running& of = inputs_[n];",
+           "Running of = inputs_[n]; if (!std::isnan(x[i])) of.count(x[i], settings_.horizon);"),
+    Mutant("targets are scaled by those before", "native/stream_run.cc",
+           "if (settings_.scale_targets) of.count(target[k], settings_.horizon);", ""),
+    Mutant("nothing is ever forgotten", "native/stream_run.cc",
+           "std::min(seen, horizon)", "seen"),
+    Mutant("a stream begun anew has a past", "native/stream_run.cc",
+           "flags_[static_cast<std::size_t>(stream)] = 0;",
+           "flags_[static_cast<std::size_t>(stream)] = kUsed;"),
+    Mutant("a step is learned twice", "native/stream_run.cc",
+           "flags = kUsed;", "flags = kUsed | kStanding;"),
+    Mutant("a row is taken before its target is refused", "native/stream_run.cc",
+           "  if (learns && !good_target(target)) return Outcome::bad_target;\n", ""),
+    Mutant("symbols are rounded", "native/stream_run.cc", "|| x != std::floor(x)", ""),
+    Mutant("means are not taken back", "native/stream_parts.cc",
+           "of = {from[0], from[1], from[2]}, from += 3;", "from += 3;"),
+    # not truncated
+    Mutant("sensitivities do not pass forget gates", "native/stream_paths.h",
+           "ds += state.kept[c] * load(row + at), store", "ds += load(row + at), store"),
+    Mutant("sensitivities of a step are missing", "native/stream_paths.h",
+           "if (nets[i] == unit) sums[i][v] +=", "if (nets[i] == unit) sums[i][v] = 0 *"),
+    Mutant("weights of rank one are not balanced", "native/stream_paths.h",
+           "load(w) / r0 + net", "load(w) + net"),
+    Mutant("signs begin again with a stream", "native/stream_run.cc",
+           "draws_[static_cast<std::size_t>(2 * stream)] += 1,",
+           "draws_[static_cast<std::size_t>(2 * stream)] += 0,"),
+)  # fmt: skip
+
 REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py"]  # fmt: skip
@@ -230,3 +300,5 @@ NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py
                 "native/test_identity.py", "native/test_hostile.py"]  # fmt: skip
 SEQUENCE_TESTS = [f"native/test_sequence_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
+STREAM_REFERENCE_TESTS = ["kernels/test_stream_reference.py"]
+STREAM_TESTS = [f"native/test_stream_{of}.py" for of in ("parity", "state", "refusals", "hostile")]

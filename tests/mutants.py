@@ -36,6 +36,10 @@ from mutant_lists import (
     ROOT,
     SEQUENCE,
     SEQUENCE_TESTS,
+    STREAM,
+    STREAM_REFERENCE,
+    STREAM_REFERENCE_TESTS,
+    STREAM_TESTS,
     TESTS,
     Mutant,
 )
@@ -96,15 +100,19 @@ def reference_survivors() -> Iterator[tuple[Mutant | None, bool]]:
 
     The file that noticed the mutant before is asked first: neighbours in the list are alike.
     """
-    files = list(REFERENCE_TESTS)
-    yield None, all([green(name) for name in files])
-    for mutant in REFERENCE:
-        with mutated(mutant):
-            noticed = next((name for name in files if not green(name)), None)
-        if noticed is not None:
-            files.remove(noticed)
-            files.insert(0, noticed)
-        yield mutant, noticed is None
+    for mutants, tests in (
+        (REFERENCE, REFERENCE_TESTS),
+        (STREAM_REFERENCE, STREAM_REFERENCE_TESTS),
+    ):
+        files = list(tests)
+        yield None, all([green(name) for name in files])
+        for mutant in mutants:
+            with mutated(mutant):
+                noticed = next((name for name in files if not green(name)), None)
+            if noticed is not None:
+                files.remove(noticed)
+                files.insert(0, noticed)
+            yield mutant, noticed is None
 
 
 # --- the extension: compiled anew, for the instruction set that compiles fastest -----------------
@@ -147,7 +155,7 @@ class Workshop:
             shutil.copytree(ROOT / "native", copy)
             (copy / mutant.path.name).write_text(mutant.source(), encoding="utf-8")
             name = mutant.path.name
-            users = {"paths": ["paths.cc"], "sequence": ["sequence.cc"]}
+            users = {"paths": ["paths.cc"], "sequence": ["sequence.cc"], "stream": ["stream.cc"]}
             headers = users.get(re.split(r"[_.]", name)[0], ["lanes.cc", "paths.cc"])
             again = [name] if name in objects else headers
             for source in again:
@@ -162,8 +170,9 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
     """Each mutant, ``None`` first for no mutation, and whether the tests were green."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
-        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS]}
+        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS]}
         asked |= dict.fromkeys(NATIVE, NATIVE_TESTS) | dict.fromkeys(SEQUENCE, SEQUENCE_TESTS)
+        asked |= dict.fromkeys(STREAM, STREAM_TESTS)
         for mutant, tests in asked.items():
             library = workshop.extension(mutant)
             command = [sys.executable, __file__, "--with", str(library), *tests]

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 import mutants
-from mutant_lists import NATIVE, REFERENCE, SEQUENCE, Mutant
+from mutant_lists import NATIVE, REFERENCE, SEQUENCE, STREAM, STREAM_REFERENCE, Mutant
 
 pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
-EVERY = [*REFERENCE, *NATIVE, *SEQUENCE]
+EVERY = [*REFERENCE, *NATIVE, *SEQUENCE, *STREAM_REFERENCE, *STREAM]
 
 
 @pytest.mark.parametrize("mutant", EVERY, ids=lambda m: m.what)
