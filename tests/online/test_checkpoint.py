@@ -97,6 +97,8 @@ def test_what_changed_meanwhile_is_kept(tmp_path):
     learner.partial_fit([[1.0], [2.0]], ["b", "a"], classes=["a", "b", "c"])
     learner.set_params(learning_rate=0.25)
     learner.save(tmp_path / "m")
+    learner.clone(include_attributes=True).save(tmp_path / "clone")
+    assert (tmp_path / "clone").read_bytes() == (tmp_path / "m").read_bytes()
     again = OnlineLSTM.load(tmp_path / "m")
     assert again.learning_rate == inside(again).kernel.rate == 0.25
     assert again.classes_.tolist() == ["a", "b", "c"]

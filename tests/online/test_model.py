@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import carrousel
 from carrousel import OnlineLSTM
+from carrousel.shapes import RowError
 from online_models import (
     COLOURS,
     KINDS,
@@ -176,6 +177,12 @@ def test_next_learns_a_symbol_as_the_target_of_the_one_before():
     codes = np.array(["abc".index(symbol) for symbol in text])
     np.testing.assert_array_equal(numbers.run(codes), ["abc".index(symbol) for symbol in said])
     assert numbers.classes_.tolist() == [0, 1, 2]
+    for form in (codes.tolist(), codes.astype(object), codes.astype(np.int8), codes.astype(float)):
+        again = OnlineLSTM("next", symbols=3, cells=6, random_state=0).run(form)
+        np.testing.assert_array_equal(again, numbers.clone().run(codes))
+    for bad in ([0, 1, 3], np.array([0, 1, -1]), [0, 1, 0.5], [0, 1, "a"]):
+        with pytest.raises(RowError, match=r"row 2: x is .*, a symbol off the alphabet; expected"):
+            numbers.clone().run(bad)
 
 
 def test_it_learns_what_needs_memory():

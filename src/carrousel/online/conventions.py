@@ -172,9 +172,9 @@ class Conventions:
     def _last_step(self) -> Any:
         """What ``isinstance(model, river.base.Regressor)`` looks at, or ``Classifier``.
 
-        river's base classes ask an object that is not of them for the last step of a pipeline, and
-        then what kind that is. One class with several tasks answers with an empty object of its
-        task's kind.
+        river's base classes (0.24 and later) ask an object that is not of them for the last step of
+        a pipeline, and then what kind that is. One class with several tasks answers with an empty
+        object of its task's kind, where a base class could say one kind only.
         """
         river = sys.modules.get("river.base")
         if river is None or self.task not in ("regression", "binary", "multiclass"):
@@ -226,8 +226,13 @@ class Conventions:
             include_attributes: whether it also gets a copy of all that has been learned.
         """
         other = type(self)(**{**self.get_params(), **(new_params or {})})
-        if include_attributes and self._engine is not None:
-            other._engine = self._engine.copied()
+        if include_attributes:
+            other._declared, other._entropy, other._drawn = (
+                self._declared,
+                self._entropy,
+                self._drawn,
+            )
+            other._engine = None if self._engine is None else self._engine.copied()
         return other
 
     def mutate(self, new_attrs: Mapping[str, Any]) -> None:

@@ -67,6 +67,7 @@ class Engine:
             row = self.reader.read(x)
             target = None if y is None else self.head.read(y)
         except Unseen:
+            self.keys.find(key, self.now)  # refused before anything grows
             self.widen(x, y)
             now, outputs = self.step(x, y, key, learn)
             return now if self.own_targets else head, outputs
@@ -85,7 +86,7 @@ class Engine:
             raise DataError(self.reader.complaint(row)) from error
         except DivergedError as error:
             raise self.diverged(error) from None
-        self.keys.touch((key,), self.now)
+        self.keys.used(key, place, self.now)
         self.now += 1
         return head, outputs
 

@@ -76,6 +76,11 @@ class Keys:
         self.seen[place] = now
         return place, dirty
 
+    def used(self, key: Any, place: int, now: int) -> None:
+        """Count a row of a live key."""
+        self.seen[place] = now
+        self._place.move_to_end(key)
+
     def touch(self, keys: Iterable[Any], now: int) -> None:
         """Count rows of live keys."""
         for time, key in enumerate(keys, now):

@@ -9,7 +9,7 @@ import numpy as np
 
 from carrousel.online.heads import Head
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
-from carrousel.online.values import Unseen
+from carrousel.online.values import Unseen, index_of
 from carrousel.shapes import DataError, Float, ShapeError
 
 
@@ -160,18 +160,19 @@ def codes_of(
 ) -> Float[np.ndarray, " N"]:
     """Numbers of symbols from ``start`` on, up to the first that is not known."""
     values = symbols[start:stop]
-    if not places and isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        bad = (values < 0) | (values >= n)
-        return values[: int(bad.argmax()) if bad.any() else None].astype(np.float64)
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
-    if not places:
-        places = {i: i for i in range(n)}  # n symbols, once for many rows
+    if not places:  # 0 .. n - 1
+        array = np.asarray(values)
+        if array.dtype.kind in "iu" and array.ndim == 1:
+            bad = (array < 0) | (array >= n)
+            return array[: int(bad.argmax()) if bad.any() else None].astype(np.float64)
     codes = []
     try:
-        for value in values:
-            codes.append(places[value])
-    except (LookupError, TypeError):
+        for value in values.tolist() if isinstance(values, np.ndarray) else values:
+            index = places[value] if places else index_of("x", value, range(n))
+            if index is None:
+                break
+            codes.append(index)
+    except (LookupError, TypeError, DataError):  # the caller looks closer
         pass
     return np.array(codes, np.float64)
 
