@@ -46,12 +46,12 @@ class Keys:
             return None
         return place
 
-    def find_all(self, keys: Sequence[Any], now: int) -> list[int]:
-        """Places of the first keys of a sequence, up to one that would begin anew."""
+    def find_all(self, keys: Sequence[Any], start: int, now: int) -> list[int]:
+        """Places of keys of a sequence from ``start`` on, up to one that would begin anew."""
         places: list[int] = []
         last: dict[int, int] = {}
-        for time, key in enumerate(keys, now):
-            place = self._place.get(key)
+        for time, n in enumerate(range(start, len(keys)), now):
+            place = self._place.get(keys[n])
             if place is None:
                 break
             if self.evict_after is not None:

@@ -76,7 +76,7 @@ def run(
             targets = None if goals is None else goals.fill(engine.head, at, at + len(x))
             x = x if targets is None else x[: len(targets)]
         if len(x):
-            names = None if keys is None else keys[at:]
+            names = None if keys is None else keys[at : at + len(x)]
             _take(engine, head, x, targets, names, at, said, late or engine.own_targets)
             at, head = at + len(x), engine.head
             size = min(2 * size, _MOST) if size > 1 else _FEWEST
@@ -115,7 +115,7 @@ def _take(
         if keys is None:
             places = np.full(len(x), place)
         else:
-            places = np.array(engine.keys.find_all(keys[done : len(x)], engine.now))
+            places = np.array(engine.keys.find_all(keys, done, engine.now))
         stop = done + len(places)
         part = None if targets is None else targets[done:stop]
         try:
@@ -124,10 +124,12 @@ def _take(
             if error.outputs is not None:
                 said.add(head, error.outputs)
             _count(engine, keys, done, done + error.row)
+            refused = x[done + error.row]
             error.row += at + done
             if isinstance(error, DivergedError):
                 raise engine.diverged(error) from None
-            raise
+            message = f"row {error.row}: {engine.reader.complaint(refused)}"
+            raise RowError(message, error.row) from error
         said.add(head, outputs)
         _count(engine, keys, done, stop)
         done = stop
