@@ -128,6 +128,15 @@ def test_every_place_is_one_to_go_on_from(broker):
         assert flat(read(url, start=place)) == seen[8 * (number + 1) :]
 
 
+def test_a_partition_that_was_added_is_read_from_its_beginning(broker):
+    url = broker.topic()
+    broker.put(url, (0, None, obj(x=0)), (1, None, obj(x=1)), (0, None, obj(x=2)))
+    start = Position(offsets={"0": 1})
+    rows = flat(read(url + "?offset=latest", start=start))
+    assert {row[3] for row in rows} == {1, 2}
+    assert len(rows) == 2
+
+
 def test_offsets_are_committed_when_asked_and_only_then(broker):
     url = broker.topic() + "?partitions=0&group=g-" + uuid.uuid4().hex[:8]
     broker.put(url, *((0, None, obj(x=i)) for i in range(5)))

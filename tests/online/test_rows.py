@@ -313,6 +313,25 @@ def test_rows_of_a_pipe_come_before_it_ends():
     os.close(writing)
 
 
+def test_a_record_of_more_lines_than_a_batch_has_comes_at_once(monkeypatch):
+    monkeypatch.setattr(rows_module, "MAX_ROWS", 2)
+    reading, writing = os.pipe()
+    with open_rows(f"/dev/fd/{reading}", tick=0.02) as rows:
+        os.close(reading)
+        os.write(writing, b'x\n"1\n2\n3\n4\n5"\n6\n7\n')
+        found = [row for _ in range(2) for row in gathered([next(rows)])[0]]
+        assert found == [["1\n2\n3\n4\n5"], ["6"], ["7"]]
+    os.close(writing)
+
+
+def test_waiting_counts_from_the_beginning():
+    reading, writing = os.pipe()
+    with open_rows(f"/dev/fd/{reading}", idle=30, tick=0.01) as rows:
+        os.close(reading)
+        assert len(next(rows)) == 0
+    os.close(writing)
+
+
 def test_waiting_ends_after_so_much_silence():
     reading, writing = os.pipe()
     with open_rows(f"/dev/fd/{reading}", idle=0.05) as rows:

@@ -95,6 +95,26 @@ def test_a_file_that_gives_way_is_read_to_its_end_and_the_next_from_its_beginnin
     assert (position.line, position.offset, position.row) == (3, 4, 8)
 
 
+def test_what_is_added_just_before_a_file_gives_way_is_not_lost(tmp_path, monkeypatch):
+    path = tmp_path / "f.csv"
+    path.write_text("x\n0\n")
+    old = path.open("a")
+    look = os.stat
+
+    def stat(name, **settings):
+        """The file is replaced between the reader's look at its end and this look at its name."""
+        if str(name) == str(path) and not old.closed:
+            old.write("1\n")
+            old.close()
+            (tmp_path / "g").write_text("x\n2\n")
+            os.replace(tmp_path / "g", path)
+        return look(name, **settings)
+
+    with open_rows(path, follow=True, idle=0.5) as rows:
+        monkeypatch.setattr("carrousel.online.rows_bytes.os.stat", stat)
+        assert [value for batch in rows for value in batch.columns[0]] == names(0, 3)
+
+
 def test_a_file_that_is_cut_short_is_read_from_its_beginning(tmp_path):
     path = tmp_path / "f.jsonl"
     path.write_text('{"x": "0"}\n{"x": "1"}\n{"x": "2"}\n')

@@ -126,6 +126,11 @@ def test_first_values_tell_what_fields_are_however_many_rows_came():
     assert Schema.from_dict(written) == schema
 
 
+def test_values_of_broken_rows_tell_nothing():
+    broken = batch("x y", ("oops", None), ("1", "2"), faults=[Fault(0, "too short", "is short")])
+    assert Schema.of(broken).numbers == ("x", "y")
+
+
 def test_roles_can_be_told():
     one_row = batch("id code x y note", ("7", "3", "1.5", "1", "hi"))
     schema = Schema.of(

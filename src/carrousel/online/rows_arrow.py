@@ -176,8 +176,6 @@ def _plain(column: Any) -> Sequence[Any]:
     """Numbers without nulls as an array; times as ISO texts; everything else as a list."""
     pa = pyarrow()
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
     if pa.types.is_decimal(kind):
         column, kind = column.cast(pa.float64()), pa.float64()
     if not column.null_count and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):

@@ -224,8 +224,8 @@ class Inflow:
             except OSError:
                 return False  # moved away; the new one is not there yet
             if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
-                if mine.st_size > self.offset:
-                    return False  # read on: the next end of it is the last
+                if os.fstat(self._fd).st_size > self.offset:
+                    return False  # added before it gave way: read on, its next end is the last
                 try:
                     other = _open(self.path)
                 except StoreError:
