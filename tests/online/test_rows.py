@@ -232,7 +232,7 @@ def test_the_first_object_that_can_be_read_names_the_fields():
         ({"format": "json"}, b"", UnknownNameError, "did you mean 'jsonl'"),
         ({"delimiter": ";;"}, b"", SettingError, "delimiter"),
         ({"fields": []}, b"", DataError, "no names"),
-        ({"idle": -1}, b"", SettingError, "idle"),
+        ({"idle": -1.0}, b"", SettingError, "idle"),
         ({"start": Position(line=9, offset=3)}, b"x\n1\n", DataError, "does not hold"),
         ({"format": "arrow", "follow": True}, b"", SettingError, "cannot be followed"),
     ],
@@ -326,7 +326,7 @@ def test_a_record_of_more_lines_than_a_batch_has_comes_at_once(monkeypatch):
 
 def test_waiting_counts_from_the_beginning():
     reading, writing = os.pipe()
-    with open_rows(f"/dev/fd/{reading}", idle=30, tick=0.01) as rows:
+    with open_rows(f"/dev/fd/{reading}", idle=30.0, tick=0.01) as rows:
         os.close(reading)
         assert len(next(rows)) == 0
     os.close(writing)

@@ -147,10 +147,10 @@ def test_going_on_after_the_file_was_replaced_begins_with_the_new_one(tmp_path):
     with open_rows(path) as rows:
         there = list(rows)[-1].end
     path.write_text("x\n0\n1\n2\n")
-    with open_rows(path, follow=True, idle=0, start=there) as rows:
+    with open_rows(path, follow=True, idle=0.0, start=there) as rows:
         assert [list(b.columns[0]) for b in rows] == [["2"]]
     path.write_text("x\n7\n8\n9\n")
-    with open_rows(path, follow=True, idle=0, start=there) as rows:
+    with open_rows(path, follow=True, idle=0.0, start=there) as rows:
         (batch,) = rows
     assert list(batch.columns[0]) == ["7", "8", "9"]
     assert batch.end.row == 5
@@ -159,7 +159,7 @@ def test_going_on_after_the_file_was_replaced_begins_with_the_new_one(tmp_path):
 def test_a_position_from_before_the_first_row_is_the_beginning(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("")
-    with open_rows(path, follow=True, idle=0) as rows:
+    with open_rows(path, follow=True, idle=0.0) as rows:
         assert not list(rows)
         there = Position.of(rows.position.as_dict())
     path.write_text("x\n1\n")

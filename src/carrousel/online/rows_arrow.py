@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from carrousel.online.rows_types import MAX_ROWS, Batch, Position, Stop, check_fields
+from carrousel.online.rows_types import MAX_ROWS, Batch, Column, Position, Stop, check_fields
 from carrousel.shapes import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 
 
@@ -172,7 +172,7 @@ class ArrowRows:
             ) from error
 
 
-def _plain(column: Any) -> Sequence[Any]:
+def _plain(column: Any) -> Column:
     """Numbers without nulls as an array; times as ISO texts; everything else as a list."""
     pa = pyarrow()
     kind = column.type

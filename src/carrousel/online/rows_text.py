@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from carrousel.online.rows_types import Fault
 
@@ -30,6 +30,7 @@ class Records:
     n_lines: int = 0
 
 
+@runtime_checkable
 class Format(Protocol):
     """How records of one format are cut, and taken apart."""
 

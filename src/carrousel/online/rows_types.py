@@ -8,11 +8,16 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
 from carrousel.shapes import DataError
 
 Stop = Callable[[], bool] | threading.Event
 """What tells a source to end: asked often, about twenty times a second while nothing comes."""
 
+
+Column = Sequence[Any] | np.ndarray
+"""Raw values of one field."""
 
 MAX_ROWS = 10_000
 """Lines of text that make one batch at most, or rows of Arrow data."""
@@ -103,7 +108,7 @@ class Batch:
 
     lines: Sequence[int]
     fields: tuple[str, ...]
-    columns: Sequence[Sequence[Any]]
+    columns: Sequence[Column]
     faults: tuple[Fault, ...]
     end: Position
     name: str

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from carrousel.online.rows_types import MAX_ROWS, Batch
+from carrousel.online.rows_types import MAX_ROWS, Batch, Column
 from carrousel.online.table_schema import Schema as Schema
 from carrousel.online.table_taken import Problem as Problem
 from carrousel.online.table_taken import Taken as Taken
@@ -189,14 +189,14 @@ class _Taking:
         problem = Problem(line, field, value, wrong[1], wrong[0], self.batch.unit)
         self.found.append((row, rank, problem))
 
-    def _note_all(self, name: str, raw: Sequence[Any], wrong: Wrong) -> None:
+    def _note_all(self, name: str, raw: Column, wrong: Wrong) -> None:
         """Note what is wrong in one column; values of rows that are out mean nothing."""
         for row in [row for row in wrong if self.out[row]]:
             del wrong[row]
         for row, reason in wrong.items():
             self._note(row, name, raw[row], reason)
 
-    def _keys(self, raw: Mapping[str, Sequence[Any]]) -> list[str | None] | None:
+    def _keys(self, raw: Mapping[str, Column]) -> list[str | None] | None:
         if self.schema.key is None:
             return None if self.batch.keys is None else list(self.batch.keys)
         keys, wrong = labels(raw[self.schema.key])
@@ -204,7 +204,7 @@ class _Taking:
         self.out[list(wrong)] = True
         return keys
 
-    def _targets(self, raw: Mapping[str, Sequence[Any]]) -> Any:
+    def _targets(self, raw: Mapping[str, Column]) -> Any:
         schema = self.schema
         if schema.target is None:
             return None
@@ -219,7 +219,7 @@ class _Taking:
             self.out[list(wrong)] = True
         return targets
 
-    def _times(self, raw: Mapping[str, Sequence[Any]], keys: Sequence[str | None] | None) -> Any:
+    def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
         """Times of rows; those that run backwards, by key, are out."""
         name = self.schema.time
         if name is None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.online.rows_types import Column
 from carrousel.shapes import Float
 
-Column = Sequence[Any] | np.ndarray
 Wrong = dict[int, tuple[str, str]]
 
 MISSING = ("missing", "there is no value")
