@@ -65,7 +65,10 @@ SIBLINGS = (
     ("online.*", ("online.*",)),
     ("kernels.reference_truncated", ("kernels.reference_layers",)),
     ("kernels.reference_stream", ("kernels.reference", "kernels.reference_*", "kernels.signs")),
-    ("kernels.stream", ("kernels.reference_layers", "kernels.reference_paths")),
+    (
+        "kernels.stream",
+        ("kernels.reference_layers", "kernels.reference_paths", "kernels.stream_checks"),
+    ),
     ("tasks.continual", ("tasks.reber",)),
     ("kernels.memory", ("kernels.reference_paths",)),
     ("kernels.reference", ("kernels.reference_*", "kernels.signs")),

@@ -105,14 +105,22 @@ class StreamKernel(Protocol):
     Inputs are standardised by what was met before them on any stream, and then counted.
 
     A refused call changes nothing. :class:`~carrousel.shapes.DivergedError` says that outputs or
-    errors are no longer finite; weights have not been changed by the step that found it.
+    errors are no longer finite; weights have not been changed by the step that found it, though the
+    stream may have advanced.
     """
 
     name: str
     network: Network
     streaming: Streaming
     n_streams: int
-    rate: float
+
+    @property
+    def rate(self) -> float:
+        """Learning rate; may be changed between steps."""
+        ...
+
+    @rate.setter
+    def rate(self, rate: float) -> None: ...
 
     def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """What :meth:`advance` would return; nothing moves."""

@@ -14,7 +14,15 @@ from carrousel import _native
 from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
 from carrousel.kernels.reference_layers import Weights
 from carrousel.kernels.reference_paths import reachable
+from carrousel.kernels.stream_checks import (
+    DOUBLE,
+    check_network,
+    checked_state,
+    numbers,
+    precision,
+)
 from carrousel.shapes import (
+    CarrouselError,
     DataError,
     DivergedError,
     Float,
@@ -29,6 +37,7 @@ _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")
 _DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NOTHING_STANDS, _DIVERGED = range(6)
 _FLAGS = "flags"
+_MISFITS = (AttributeError, TypeError, ValueError)
 _RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
 
 
@@ -70,16 +79,16 @@ class NativeStream:
         dtype: type[np.floating] = np.float32,
         instruction_set: str | None = None,
     ) -> None:
-        _check_network(network, streaming)
+        check_network(network)
         self.network, self.streaming = network, streaming
         self.n_streams = check_int("n_streams", n_streams, minimum=1, maximum=2**24)
-        self.dtype = dtype
+        self.dtype = precision(dtype)
         scaled = np.zeros(network.n_inputs, bool) if scaled is None else np.asarray(scaled, bool)
         if scaled.shape != (network.n_inputs,):
             raise ShapeError(
                 f"scaled has shape {scaled.shape}, expected ({network.n_inputs},), one for an input"
             )
-        make = _native.StreamFloat if dtype is np.float32 else _native.StreamDouble
+        make = _native.StreamFloat if self.dtype is np.float32 else _native.StreamDouble
         flags = np.ascontiguousarray(scaled, np.uint8)
         try:
             self._net = make(
@@ -89,6 +98,7 @@ class NativeStream:
             raise SettingError(str(refused)) from None
         self._parts: dict[str, tuple[bool, tuple[int, ...]]] = self._net.parts()
         self._x, self._target, self._y = self._net.input, self._net.target, self._net.outputs
+        self._x_shape, self._target_shape = self._x.shape, self._target.shape
         self._set_weights(weights)
 
     @staticmethod
@@ -100,20 +110,35 @@ class NativeStream:
 
     def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """What :meth:`advance` would return; nothing moves."""
-        self._x[:] = x
-        code = self._net.peek(stream)
+        try:
+            if x.shape != self._x_shape:  # one number would be taken for all
+                raise TypeError
+            self._x[:] = x
+            code = self._net.peek(stream)
+        except _MISFITS:
+            raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
     def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """Move a stream by one step; return the outputs."""
-        self._x[:] = x
-        code = self._net.advance(stream)
+        try:
+            if x.shape != self._x_shape:  # one number would be taken for all
+                raise TypeError
+            self._x[:] = x
+            code = self._net.advance(stream)
+        except _MISFITS:
+            raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
     def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
         """Learn the target of the outputs that a stream gave last."""
-        self._target[:] = target
-        code = self._net.learn(stream)
+        try:
+            if target.shape != self._target_shape:
+                raise TypeError
+            self._target[:] = target
+            code = self._net.learn(stream)
+        except _MISFITS:
+            raise self._misfit(stream, target=target) from None
         if code:
             self._refuse(code, stream, None, target)
 
@@ -122,9 +147,14 @@ class NativeStream:
     ) -> Float[np.ndarray, " O"]:
         """Advance, then learn; return the outputs, made before. The first number of a target being
         NaN, there is none."""
-        self._x[:] = x
-        self._target[:] = target
-        code = self._net.step(stream)
+        try:
+            if x.shape != self._x_shape or target.shape != self._target_shape:
+                raise TypeError
+            self._x[:] = x
+            self._target[:] = target
+            code = self._net.step(stream)
+        except _MISFITS:
+            raise self._misfit(stream, x=x, target=target) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, target)
 
     def run(
@@ -135,9 +165,13 @@ class NativeStream:
         targets_first: bool = False,
     ) -> Float[np.ndarray, "N O"]:
         """Take ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
+        if np.asarray(streams).dtype.kind not in "iu":
+            raise ShapeError(
+                f"run: streams are {np.asarray(streams).dtype}, expected whole numbers"
+            )
         streams = np.ascontiguousarray(streams, np.int64)
-        x = np.ascontiguousarray(x, np.float64)
-        targets = None if targets is None else np.ascontiguousarray(targets, np.float64)
+        x = numbers("run: x", x)
+        targets = None if targets is None else numbers("run: targets", targets)
         outputs = np.empty((len(x), self.network.n_outputs))
         try:
             n, code = self._net.run(streams, x, targets, targets_first, outputs)
@@ -155,7 +189,11 @@ class NativeStream:
 
     def reset(self, stream: int) -> None:
         """Begin a stream anew."""
-        if self._net.reset(stream):
+        try:
+            code = self._net.reset(stream)
+        except _MISFITS:
+            raise self._misfit(stream) from None
+        if code:
             self._refuse(_BAD_STREAM, stream, None, None)
 
     # --- what is known ----------------------------------------------------------------------
@@ -169,8 +207,8 @@ class NativeStream:
     def rate(self, rate: float) -> None:
         try:
             self._net.rate = float(rate)
-        except ValueError as refused:
-            raise SettingError(str(refused)) from None
+        except (TypeError, ValueError):
+            raise SettingError(f"rate is {rate!r}, expected at least 0, below 1e30") from None
 
     @property
     def weights(self) -> Float[np.ndarray, " W"]:
@@ -204,7 +242,7 @@ class NativeStream:
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if name in ("inputs", "targets", "changes", "draws") else self.dtype
+            kept = np.float64 if name in DOUBLE else self.dtype
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)
@@ -218,37 +256,17 @@ class NativeStream:
         Raises:
             ShapeError: a part is missing, has another shape, or is not finite; nothing is taken.
         """
-        begun = self._check_state(state)
+        parts = checked_state(state, self._parts, self.n_streams, self.dtype)
+        begun = parts["streams"].tolist()
         for stream in range(self.n_streams):
             self._net.set_flags(stream, 0)
         for name, (of_stream, _) in self._parts.items():
-            values = np.ascontiguousarray(state[name], np.float64)
             if not of_stream:
-                self._net.write(name, 0, values)
+                self._net.write(name, 0, parts[name])
             for place, stream in enumerate(begun if of_stream else ()):
-                self._net.write(name, stream, values[place])
-        for stream, flags in zip(begun, np.asarray(state[_FLAGS]).tolist(), strict=True):
+                self._net.write(name, stream, parts[name][place])
+        for stream, flags in zip(begun, parts[_FLAGS].tolist(), strict=True):
             self._net.set_flags(stream, flags)
-
-    def _check_state(self, state: Mapping[str, np.ndarray]) -> list[int]:
-        missing = sorted({*self._parts, "streams", _FLAGS} - set(state))
-        if missing:
-            raise ShapeError(f"state lacks {', '.join(missing)}; expected what state() returned")
-        begun = np.asarray(state["streams"]).tolist()
-        if not all(0 <= stream < self.n_streams for stream in begun) or len(set(begun)) < len(
-            begun
-        ):
-            raise ShapeError(f"state has streams {begun}, expected some of 0..{self.n_streams - 1}")
-        flags = np.asarray(state[_FLAGS])
-        if flags.shape != (len(begun),) or not np.isin(flags, (1, 3)).all():
-            raise ShapeError(f"state has flags {flags}, expected 1 or 3 for each of its streams")
-        for name, (of_stream, shape) in self._parts.items():
-            wanted = (len(begun), *shape) if of_stream else shape
-            if state[name].shape != wanted:
-                raise ShapeError(f"state: {name} has shape {state[name].shape}, expected {wanted}")
-            if not np.isfinite(state[name]).all():
-                raise ShapeError(f"state: {name} is not finite; it was taken after a divergence")
-        return begun
 
     def _read(self, name: str, stream: int) -> np.ndarray:
         values = np.empty(self._parts[name][1])
@@ -261,11 +279,25 @@ class NativeStream:
             raise ShapeError(
                 f"weights have shape {flat.shape}, expected ({self.network.n_weights},)"
             )
-        if not np.isfinite(flat).all():
-            raise DataError("weights are not finite; expected finite numbers")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(flat.astype(self.dtype)).all():
+                raise DataError("weights are not finite; expected finite numbers")
         matrices = Weights.unpack(self.network, flat)
         self._net.write("hidden", 0, np.ascontiguousarray(matrices.hidden))
         self._net.write("output", 0, np.ascontiguousarray(matrices.output))
+
+    def _misfit(self, stream: Any, **given: Any) -> CarrouselError:
+        """What is wrong with a call whose values are of another kind."""
+        whole = isinstance(stream, int | np.integer)
+        if not whole or not 0 <= stream < self.n_streams:
+            return SettingError(f"stream is {stream!r}, expected 0..{self.n_streams - 1}")
+        for name, values in given.items():
+            wanted = self._x_shape if name == "x" else self._target_shape
+            if np.shape(values) != wanted:
+                return ShapeError(f"{name} has shape {np.shape(values)}, expected {wanted}")
+            if np.asarray(values).dtype.kind not in "fiu":
+                return DataError(f"{name} is {values!r}, expected numbers")
+        return DataError(f"{' or '.join(given)} is no array, expected one of numbers")
 
     def _refuse(self, code: int, stream: int, x: Any, target: Any) -> Any:
         if code == _BAD_STREAM:
@@ -287,17 +319,6 @@ class NativeStream:
         raise DivergedError(
             "outputs or errors are no longer finite: the weights have diverged; go on from an "
             "earlier state, with a smaller rate"
-        )
-
-
-def _check_network(network: Network, streaming: Streaming) -> None:
-    cell = network.cell
-    if not isinstance(cell, Cell) or not cell.output_gate:
-        raise SettingError(f"cell is {cell}, expected memory cells with output gates")
-    if network.wiring not in ("cells", "full") or network.bias != "all":
-        raise SettingError(
-            f"wiring is {network.wiring!r} with bias {network.bias!r}, expected 'cells' or 'full' "
-            "with bias 'all'"
         )
 
 
