@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.online.heads import Head, Values
-from carrousel.online.values import LARGEST, Unseen
+from carrousel.online.values import LARGEST, Unseen, absent
 from carrousel.shapes import DataError, Float, ShapeError
 
 
@@ -26,7 +26,10 @@ class Goals:
             raise ShapeError(f"y is a {type(y).__name__}, expected one target for each row")
         array = y if isinstance(y, np.ndarray) else _array(y)
         self._numbers = array if array is not None and array.dtype.kind in "fiub" else None
-        self._things: Any = y if self._numbers is None else array
+        if isinstance(y, np.ndarray | Sequence):
+            self._things: Any = y
+        else:  # by place: a column of a frame is indexed by its labels
+            self._things = list(y) if self._numbers is None or np.ndim(y) == 1 else array
         self._labels: list[Any] | None = None
 
     def __len__(self) -> int:
@@ -35,7 +38,7 @@ class Goals:
     def one(self, n: int) -> Any:
         """A row's target as a step would get it."""
         y = self._things[n]
-        if y is None or (np.ndim(y) == 0 and y != y):
+        if absent(y):
             return None
         if self._numbers is not None and self._numbers.ndim == 2 and np.isnan(y[0]):
             return None
@@ -58,7 +61,7 @@ class Goals:
             return found[: int(bad.argmax()) if bad.any() else None]
         if self._labels is None:
             things = self._things.tolist() if isinstance(self._things, np.ndarray) else self._things
-            self._labels = [None if _absent(thing) else thing for thing in things]
+            self._labels = [None if absent(thing) else thing for thing in things]
         known = {**head.places, None: np.nan}
         try:
             codes = [known.get(label, -1.0) for label in self._labels[start:stop]]
@@ -82,11 +85,7 @@ def _array(y: Any) -> np.ndarray | None:
     try:
         array = np.asarray(y)
         if array.dtype.kind == "O" and array.ndim == 1:
-            array = np.array([np.nan if thing is None else thing for thing in y])
+            array = np.array([np.nan if absent(thing) else thing for thing in y])
     except ValueError:
         return None
     return array
-
-
-def _absent(thing: Any) -> bool:
-    return thing is None or (isinstance(thing, float) and thing != thing)

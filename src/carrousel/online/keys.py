@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from carrousel.online.values import plain
+from carrousel.online.values import absent, plain
 from carrousel.shapes import DataError
 
 
@@ -42,6 +42,11 @@ class Keys:
                 f"key is a {type(key).__name__}, expected something hashable: a text, a number, "
                 "None, or a tuple of these"
             ) from error
+        if place is None and key is not None and absent(key):
+            raise DataError(
+                f"key is {key!r}, which does not equal itself; expected a text, a number, None, or "
+                "a tuple of these"
+            )
         if place is None or self._away_too_long(place, now):
             return None
         return place

@@ -15,6 +15,7 @@ from carrousel.online.goals import Goals
 from carrousel.online.running import Said, run
 from carrousel.online.settings import alphabet
 from carrousel.online.tables import Table, as_table
+from carrousel.online.values import absent
 from carrousel.shapes import (
     DataError,
     DivergedError,
@@ -348,9 +349,15 @@ def _listed(keys: Any) -> list[Any] | None:
         return None
     names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     try:
-        set(names)
+        distinct = set(names)
     except TypeError as error:
         raise DataError(
             "keys hold something that is not hashable, expected texts, numbers, None or tuples"
         ) from error
+    odd = [name for name in distinct if name is not None and absent(name)]
+    if odd:
+        raise DataError(
+            f"keys hold {odd[0]!r}, which does not equal itself; expected texts, numbers, None or "
+            "tuples"
+        )
     return names

@@ -8,12 +8,13 @@ refused on the way, nothing has been changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from carrousel.online.values import Unseen, index_of, number_of, plain
+from carrousel.online.values import Unseen, absent, index_of, number_of, plain
 from carrousel.shapes import DataError, Float, ShapeError
 
 _FLOAT = np.dtype(np.float64)
@@ -124,7 +125,7 @@ class Named:
         names = sorted(self.places, key=lambda name: cast(int, self.places[name]))
         if len(names) == 1:
             (name,) = names
-            return lambda x: (x[name],)
+            return partial(_only, name)  # no lambda: models are pickled
         return itemgetter(*names)
 
     @property
@@ -206,19 +207,19 @@ class Named:
                     row[place[value]] = 1.0
                 else:
                     new.append((name, value))
-            elif not (self.missing and (value is None or value != value)):
+            elif not (self.missing and absent(value)):
                 raise DataError(
                     f"feature {name!r} is {value!r}, expected a text: it was {next(iter(place))!r} "
                     "at first"
                 )
         if len(x) - len({name for name, _ in new} - self.places.keys()) < self.n_features:
-            absent = [name for name in self.places if name not in x]
+            lacks = [name for name in self.places if name not in x]
             if not self.missing:
                 raise DataError(
-                    f"feature {absent[0]!r} is missing; expected all of {_some(self.places)}, or "
+                    f"feature {lacks[0]!r} is missing; expected all of {_some(self.places)}, or "
                     "say missing='mean'"
                 )
-            row[[p for p in map(self.places.get, absent) if isinstance(p, int)]] = np.nan
+            row[[p for p in map(self.places.get, lacks) if isinstance(p, int)]] = np.nan
         if new and not self._grow:
             self._refuse(*new[0])
         return row, new
@@ -286,6 +287,10 @@ class Symbols:
 
     def complaint(self, row: Float[np.ndarray, " X"]) -> str:
         return f"x is symbol number {row[0]:g} of {self.n_columns}"
+
+
+def _only(name: Hashable, x: Any) -> tuple[Any]:
+    return (x[name],)
 
 
 def _by_name(item: tuple[Hashable, Any]) -> tuple[str, str, str]:

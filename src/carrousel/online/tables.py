@@ -9,7 +9,7 @@ import numpy as np
 
 from carrousel.online.heads import Head
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
-from carrousel.online.values import Unseen, index_of
+from carrousel.online.values import Unseen, absent, index_of
 from carrousel.shapes import DataError, Float, ShapeError
 
 
@@ -101,7 +101,7 @@ class Columns:
 
     def first(self) -> dict[Any, Any]:
         return {
-            name: next((v for v in values if v is not None and v == v), None)
+            name: next((value for value in values if not absent(value)), None)
             for name, values in self._columns.items()
         }
 
@@ -239,6 +239,11 @@ def _columns(given: Mapping[Any, Any]) -> Columns:
         array = _column(values)
         if isinstance(array, np.ndarray) and array.ndim != 1:
             raise ShapeError(f"column {name!r} has shape {array.shape}, expected one value a row")
+        if isinstance(array, np.ndarray) and array.dtype.kind in "mM":
+            raise DataError(
+                f"column {name!r} holds times, expected numbers or texts; leave it out, or give it "
+                "as a number, such as seconds since a row that is fixed"
+            )
         columns[name], lengths[name] = array, len(array)
     if not columns:
         raise DataError("X has no columns, expected at least one feature")
@@ -255,11 +260,11 @@ def _column(values: Any) -> np.ndarray | list[Any]:
     """Numbers in an array, NaN where there is none; anything else in a list, with None there."""
     if not isinstance(values, list | tuple):
         array = np.asarray(values)
-        if array.ndim != 1 or array.dtype.kind in "fiub":
+        if array.ndim != 1 or array.dtype.kind in "fiubmM":
             return array
         values = array.tolist()
     if not any(isinstance(value, str) for value in values):
-        array = np.array([np.nan if value is None else value for value in values])
+        array = np.array([np.nan if absent(value) else value for value in values])
         if array.dtype.kind in "fiub":
             return array
-    return [None if value != value else value for value in values]
+    return [None if absent(value) else value for value in values]

@@ -28,21 +28,37 @@ def number_of(what: str, value: Any, missing: bool) -> float:
         ...
     carrousel.shapes.DataError: feature 'a' is 'warm', expected a number
     """
-    if value is None:
-        number = math.nan
-    elif isinstance(value, numbers.Real | Decimal | np.bool_):
+    if isinstance(value, numbers.Real | Decimal | np.bool_):
         try:
             number = float(value)
         except (OverflowError, ValueError):
             number = math.inf
+    elif absent(value):
+        number = math.nan
     else:
         raise DataError(f"{what} is {value!r}, expected a number")
     if abs(number) <= LARGEST or (missing and number != number):
         return number
+    told = value.item() if isinstance(value, np.generic) else value
     if math.isfinite(number):
-        raise DataError(f"{what} is {plain(value)!r}, expected a number of at most {LARGEST:g}")
-    fix = ", or say missing='mean'" if number != number and not what.startswith("target") else ""
-    raise DataError(f"{what} is {plain(value)!r}, expected a finite number{fix}")
+        raise DataError(f"{what} is {told!r}, expected a number of at most {LARGEST:g}")
+    fix = "None where there is none" if what.startswith("target") else "say missing='mean'"
+    or_else = f", or {fix}" if number != number else ""
+    raise DataError(f"{what} is {told!r}, expected a finite number{or_else}")
+
+
+def absent(value: Any) -> bool:
+    """Whether there is no value: None, or what does not equal itself, as NaN, NaT and NA.
+
+    >>> [absent(value) for value in (None, math.nan, 0.0, "")]
+    [True, True, False, False]
+    """
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # of pandas' NA nothing can be told
+        return True
+    except ValueError:  # an array of several
+        return False
 
 
 def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) -> int | None:
@@ -56,7 +72,7 @@ def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) 
             index = places.get(symbol)
         else:
             index = int(symbol) if symbol in places else None
-        odd = index is None and bool(symbol != symbol)
+        odd = index is None and absent(symbol) and symbol is not None
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{what} is a {type(symbol).__name__}, expected one text, number or other hashable"
@@ -69,11 +85,16 @@ def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) 
 def plain(value: Any) -> Any:
     """A Python object in place of a NumPy scalar, within tuples too.
 
-    >>> plain((np.int64(3), np.str_("a")))
-    (3, 'a')
+    It is found in a dictionary wherever the value itself is: what has no such object stays.
+
+    >>> plain((np.int64(3), np.str_("a"), np.datetime64("2020-01-01")))
+    (3, 'a', np.datetime64('2020-01-01'))
     """
     if isinstance(value, np.generic):
-        return value.item()
+        item = value.item()
+        return item if hash(item) == hash(value) and item == value else value
     if isinstance(value, tuple):
         return tuple(map(plain, value))
-    return str(value) if type(value) is not str and isinstance(value, str) else value
+    if isinstance(value, str) and type(value) is not str:
+        return str.__str__(value)  # str() of an enumeration's member is its name
+    return value
