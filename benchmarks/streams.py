@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     for part in options.parts:
         found: dict[str, dict[str, Any]] = {}
         for row, column, work in PARTS[part](options.quick, options.seeds):
+            if not row.startswith(options.only):
+                continue
             if path and not options.again and column in held(path, part).get(row, {}):
                 continue
             print(f"{part}: {row}, {column}", file=sys.stderr, flush=True)
@@ -207,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="+", choices=list(PARTS), metavar="PART")
     parser.add_argument("--seeds", type=int, help="how many; else each part's own number")
+    parser.add_argument("--only", default="", metavar="ROW", help="rows that begin so")
     parser.add_argument("--again", action="store_true", help="also what is there already")
     parser.add_argument("--quick", action="store_true", help="short streams")
     parser.add_argument("--save", metavar="FILE", help=f"where figures go; else {PAGE.name}")

@@ -278,34 +278,27 @@ def _by_person(columns: Mapping[str, Any], measure: str) -> list[float]:
 
 def _reber(rows: Rows) -> str:
     cells = []
-    for name, seeds in rows.items():
+    for name, seeds in sorted(rows.items(), reverse=True):
         found = list(seeds.values())
-        solved = sum(s["solved"] for s in found)
         until = [s["right_until"] for s in found]
         wrong = [100 * s["wrong"] / s["judged"] for s in found]
         cells.append(
             [
                 name,
-                f"{solved} of {len(found)}",
+                f"{found[0]['learned'] // 10**6}",
+                f"{sum(s['solved'] for s in found)} of {len(found)}",
+                f"{sum(n >= 100_000 for n in until)} of {len(found)}",
                 f"{np.median(until):,.0f}",
                 f"{np.median(wrong):.4f}",
-                f"{max(wrong):.4f}",
                 f"{np.median([s['seconds'] for s in found]):.0f}",
             ]
         )
     one = next(iter(next(iter(rows.values())).values()))
-    heads = [
-        "",
-        "solved",
-        "right until the first miss, median",
-        "misses, %: median",
-        "worst",
-        "seconds a net",
-    ]
-    told = REBER.format(learned=f"{one['learned']:,}", judged=f"{one['judged']:,}")
+    heads = ["", "million symbols learned", "solved", "first 100,000 right"]
+    heads += ["right until the first miss, median", "misses, %, median", "seconds a net"]
     return "\n".join(
         [
-            told,
+            REBER.format(judged=f"{one['judged']:,}"),
             table(heads, cells, 1),
             "\n![Symbols ranked wrong while learning](streams-reber.svg)",
         ]
@@ -314,7 +307,7 @@ def _reber(rows: Rows) -> str:
 
 def _reber_picture(rows: Rows) -> str:
     curves = []
-    for name, seeds in rows.items():
+    for name, seeds in sorted(rows.items(), reverse=True):
         wrong = 1 - np.array([s["curve"] for s in seeds.values()])
         learned = next(iter(seeds.values()))["learned"]
         x = (np.arange(wrong.shape[1]) + 1) / wrong.shape[1] * learned / 1e6
