@@ -65,7 +65,7 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
 @every_call
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200, -1e151])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200, -1e31])
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_inputs_that_are_no_numbers(call, value, gradient):
     kernel = moved(Streaming(gradient=gradient))

@@ -12,8 +12,8 @@ import numpy as np
 
 from carrousel.shapes import DataError
 
-LARGEST = 1e150
-"""Of numbers in rows and targets: the squares of larger ones are not numbers."""
+LARGEST = 1e30
+"""Of numbers in rows and targets: what is not standardised must be a number in float32 too."""
 
 
 class Unseen(Exception):  # noqa: N818 - a signal between modules of this package, never an error
