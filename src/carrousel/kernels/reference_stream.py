@@ -27,8 +27,8 @@ from carrousel.shapes import (
     check_int,
 )
 
-_LARGEST = 1e150
-"""Of inputs and targets: beyond it, squares are no longer numbers."""
+_LARGEST = 1e30
+"""Of inputs and targets: what is not standardised must be a number in float32 too."""
 
 
 class RunningScale:
