@@ -208,7 +208,8 @@ def test_public_names_agree():
     visible = {
         name
         for name, value in vars(nn).items()
-        if not name.startswith("_") and getattr(value, "__module__", "").startswith("carrousel.nn")
+        if not name.startswith("_")
+        and getattr(value, "__module__", "").startswith(("carrousel.nn", "carrousel.files"))
     }
     assert visible == set(nn.__all__)
     assert len(nn.__all__) == len(set(nn.__all__))

@@ -306,14 +306,14 @@ class NativeStream:
             symbols = self.network.n_inputs
             raise DataError(f"x is {x}, expected a symbol, a whole number 0..{symbols - 1}")
         if code == _BAD_INPUT:
-            raise DataError(f"x is {x}, expected finite numbers")
+            raise DataError(f"x is {x}, expected finite numbers, of at most 1e30")
         if code == _BAD_TARGET and self.streaming.head == "softmax":
             classes = self.network.n_outputs
             raise DataError(
                 f"target is {target}, expected a class, a whole number 0..{classes - 1}"
             )
         if code == _BAD_TARGET:
-            raise DataError(f"target is {target}, expected finite numbers")
+            raise DataError(f"target is {target}, expected finite numbers, of at most 1e30")
         if code == _NOTHING_STANDS:
             raise SettingError(f"stream {stream} has no step to learn from; advance it first")
         raise DivergedError(
