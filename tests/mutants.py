@@ -95,18 +95,22 @@ def green(name: str) -> bool:
     return outcome == pytest.ExitCode.OK
 
 
-def reference_survivors() -> Iterator[tuple[Mutant | None, bool]]:
+def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
     """Each mutant, ``None`` first for no mutation, and whether the tests were green.
 
     The file that noticed the mutant before is asked first: neighbours in the list are alike.
+    Of a part of the mutants, for the suite itself, which runs the tests without a mutation anyhow.
     """
     for mutants, tests in (
         (REFERENCE, REFERENCE_TESTS),
         (STREAM_REFERENCE, STREAM_REFERENCE_TESTS),
     ):
         files = list(tests)
-        yield None, all([green(name) for name in files])
-        for mutant in mutants:
+        if every == 1:
+            yield None, all([green(name) for name in files])
+        else:
+            green("contracts/test_learning.py")  # its plugins want to be there before we are
+        for mutant in mutants[::every]:
             with mutated(mutant):
                 noticed = next((name for name in files if not green(name)), None)
             if noticed is not None:
@@ -214,8 +218,12 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--with"]:
         replace_extension(Path(arguments[1]))
         return 0 if all(green(name) for name in arguments[2:]) else 1
-    kinds = {"reference": reference_survivors, "native": native_survivors}
-    chosen = arguments or list(kinds)
+    kinds = {
+        "reference": reference_survivors,
+        "native": native_survivors,
+        "sample": lambda: reference_survivors(every=8),
+    }
+    chosen = arguments or ["reference", "native"]
     return 0 if all([judge(kinds[kind]()) for kind in chosen]) else 1
 
 

@@ -44,11 +44,5 @@ def red_for_each(kind: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_mutant_of_the_reference_turns_the_suite_red():
-    red_for_each("reference")
-
-
-@pytest.mark.mutants
-@pytest.mark.skipif("CARROUSEL_MUTANTS" not in os.environ, reason="takes minutes: make mutants")
-def test_every_mutant_of_the_extension_turns_the_suite_red():
-    red_for_each("native")
+def test_some_mutants_of_the_reference_turn_the_suite_red():
+    red_for_each("sample")  # all of them, and those of the extension: make mutants

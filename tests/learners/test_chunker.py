@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import doctest
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -372,10 +370,3 @@ def test_wrong_calls():
     )
     with pytest.raises(DataError, match=r"data\[1\].*outside the alphabet"):
         learner.learn([None, bad])
-
-
-def test_the_derivation_runs():
-    path = Path(__file__).parents[2] / "docs" / "derivations" / "chunker.md"
-    found = doctest.testfile(str(path), module_relative=False)
-    assert found.attempted > 20
-    assert found.failed == 0
