@@ -9,7 +9,7 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,11 +30,16 @@ def write_whole(path: Path, data: bytes) -> None:
     """Put ``data`` at ``path`` as a whole or not at all.
 
     It is written beside its place and then moved there: whatever happens meanwhile, ``path`` holds
-    the old file or the new one.
+    the old file or the new one. Where ``path`` is a link, that is what it leads to.
 
     Raises:
-        UnwritableError: there is no such folder, no room in it, or no right to write there.
+        UnwritableError: there is no such folder, no room in it, or no right to write there; the
+            path is a folder or a device, which nothing may be moved over.
     """
+    if not path.name or "\0" in path.name or (path.exists() and not path.is_file()):
+        kind = "a folder" if path.is_dir() else "no name of a file"
+        raise UnwritableError(f"{path!s:.200} cannot be written: it is {kind}; name a file")
+    path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with open(beside, "xb") as file:
@@ -83,25 +88,48 @@ def read_whole(
         instead: what to do with others.
 
     Raises:
-        CheckpointError: the file is of another kind or version, or its beginning is damaged.
+        CheckpointError: the file is of another kind or version, damaged or cut short at its
+            beginning, or cannot be read.
         FileNotFoundError: there is no such file.
     """
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        start = file.read(8)
-        length = int.from_bytes(start, "little")
-        try:
-            if len(start) < 8 or length > min(size - 8, _LONGEST):
-                raise ValueError(f"{size} bytes that are not in the safetensors format")
-            metadata = json.loads(beginning := file.read(length))["__metadata__"]
-            header = json.loads(metadata[key])
-            found = header["format"]
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
+    try:
+        with open(path, "rb") as file:
+            return _taken_apart(file, path, key, version, writer, instead)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _taken_apart(
+    file: BinaryIO,
+    path: str | os.PathLike[str],
+    key: str,
+    version: int,
+    writer: str,
+    instead: str,
+) -> tuple[dict[str, Any], bytes]:
+    start, size = file.read(8), os.fstat(file.fileno()).st_size
+    length = int.from_bytes(start, "little")
+    try:
+        if len(start) < 8 or length > _LONGEST:
+            raise ValueError(f"{size} bytes that are not in the safetensors format")
+        beginning = file.read(length)
+        if beginning.startswith(b"{") and len(beginning) < length:
             raise CheckpointError(
-                f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}"
-            ) from error
-        if found != version:
-            raise CheckpointError(
-                f"{path} has format {found!r}, expected {version}; update carrousel to read it"
+                f"{path} is cut short: {size} bytes, of which {length + 8} would be its header"
             )
-        return header, start + beginning + file.read()
+        metadata = json.loads(beginning)["__metadata__"]
+        header = json.loads(metadata[key])
+        found = header["format"]
+    except CheckpointError:
+        raise
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}"
+        ) from error
+    if found != version:
+        raise CheckpointError(
+            f"{path} has format {found!r}, expected {version}; update carrousel to read it"
+        )
+    return header, start + beginning + file.read()

@@ -299,3 +299,32 @@ def test_other_tools_read_the_weights(tmp_path):
     arrays = safetensors.numpy.load_file(tmp_path / "good")
     state = inside(OnlineLSTM.load(tmp_path / "good")).kernel.state()
     np.testing.assert_array_equal(arrays["hidden"], state["hidden"])
+
+
+@pytest.mark.parametrize("name", [".", "", "/", "a\0b", "{folder}", "{folder}/pipe"])
+def test_a_path_that_is_no_file_is_refused_and_left_alone(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    model = OnlineLSTM(cells=2).partial_fit([[1.0]], [2.0])
+    with pytest.raises(UnwritableError, match="cannot be written: it is"):
+        model.save(name.format(folder=tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_leads_to_the_file_that_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "model")
+    model = OnlineLSTM(cells=2).partial_fit([[1.0]], [2.0])
+    for _ in range(2):  # where nothing is yet, and over an old one
+        model.save(tmp_path / "link")
+        assert (tmp_path / "link").is_symlink()
+        assert OnlineLSTM.load(tmp_path / "there" / "model").n_steps_ == 1
+
+
+def test_files_that_cannot_be_read_or_were_cut_short(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        OnlineLSTM.load(tmp_path)
+    data = saved(tmp_path)
+    (tmp_path / "part").write_bytes(data[:300])
+    with pytest.raises(CheckpointError, match="part is cut short: 300 bytes, of which"):
+        OnlineLSTM.load(tmp_path / "part")

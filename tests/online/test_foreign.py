@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
-from carrousel.shapes import DataError, RowError
+from carrousel.shapes import DataError, RowError, SettingError
 from online_models import knowledge
 
 pd = pytest.importorskip("pandas")
@@ -162,3 +162,33 @@ def test_a_model_is_pickled(row):
     again = pickle.loads(pickle.dumps(model))
     assert again.step(row, 2.0) == model.step(row, 2.0)
     assert knowledge(again) == knowledge(model)
+
+
+class Level(enum.IntEnum):
+    """A number that has a name."""
+
+    LOW = 1
+
+
+def test_members_that_are_numbers_are_saved(tmp_path):
+    model = begun("multiclass", streams=2)
+    model.step([1.0], Level.LOW, key=Level.LOW)
+    model.save(tmp_path / "m")
+    assert OnlineLSTM.load(tmp_path / "m").keys == (1,)
+
+
+def test_settings_are_numbers_of_any_kind():
+    given = {"cells": np.int64(2), "block_size": np.int32(2), "streams": np.uint8(3)}
+    model = OnlineLSTM(**given, evict_after=np.int16(5), random_state=np.int64(1))
+    plain = OnlineLSTM(cells=2, block_size=2, streams=3, evict_after=5, random_state=1)
+    assert model.step([1.0], 2.0) == plain.step([1.0], 2.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"task": "next", "symbols": 2**24}, {"cells": 512, "gradient": "rtrl", "streams": 9000}],
+)
+def test_what_memory_does_not_hold_is_refused_in_words(settings):
+    model = OnlineLSTM(**settings)
+    with pytest.raises(SettingError, match=r"memory does not hold|terabytes"):
+        model.step(1 if "symbols" in settings else [1.0])

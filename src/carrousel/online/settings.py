@@ -94,9 +94,10 @@ class Settings:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Check what a constructor was given."""
-        named = dict(given)
+        named: dict[str, Any] = dict(given)
+        named |= {n: int(v) for n, v in given.items() if isinstance(v, np.integer)}
         named["classes"] = alphabet("classes", named["classes"])
-        if isinstance(named["symbols"], int | np.integer):
+        if isinstance(named["symbols"], int):
             named["symbols"] = check_int("symbols", named["symbols"], minimum=1, maximum=2**24)
         else:
             named["symbols"] = alphabet("symbols", named["symbols"])
@@ -176,9 +177,16 @@ class Settings:
             missing=self.missing == "mean" and not symbols,
         )
         network = self.network(reader, head)
-        weights = self.weights(network, seed)
         scaled = reader.scaled & bool(self.standardise)
-        return open_stream(network, streaming, weights, self.streams + 1, scaled, seed=seed)
+        try:
+            weights = self.weights(network, seed)
+            return open_stream(network, streaming, weights, self.streams + 1, scaled, seed=seed)
+        except MemoryError as error:
+            raise SettingError(
+                f"memory does not hold {network.n_weights:,} weights and, for {self.streams:,} "
+                f"streams, their traces ({self.gradient}); ask for fewer cells or streams, or "
+                "gradient='truncated'"
+            ) from error
 
     @staticmethod
     def weights(network: Network, seed: int) -> Float[np.ndarray, " W"]:

@@ -97,4 +97,4 @@ def plain(value: Any) -> Any:
         return tuple(map(plain, value))
     if isinstance(value, str) and type(value) is not str:
         return str.__str__(value)  # str() of an enumeration's member is its name
-    return value
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
