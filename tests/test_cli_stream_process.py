@@ -143,3 +143,29 @@ def test_help_loads_nothing_heavy(tmp_path):
     loaded = set(found.stdout.rsplit("MODULES", 1)[1].split())
     heavy = {"pyarrow", "pandas", "torch", "sklearn", "scipy", "carrousel.online", "safetensors"}
     assert not heavy & loaded
+
+
+def test_a_slow_net_hears_within_a_batch_and_goes_on_there(tmp_path):
+    """All rows are one batch; bad ones before and after the stop are counted once."""
+    write_rows(tmp_path / "rows.csv", 600)
+    text = (tmp_path / "rows.csv").read_text().splitlines()
+    for row in (3, 40, 500):
+        text[row] = text[row].replace(",", ",x", 1)
+    (tmp_path / "rows.csv").write_text("\n".join(text) + "\n")
+    words = ("rows.csv", "--predict-next", "level", "--ignore", "sensor,colour", "--json")
+    words = (*words, "--time", "at", "--on-error", "skip", "--cells", 40, "--gradient", "rtrl")
+    expected = json.loads(start(tmp_path, *words, "--out", "whole.csv").communicate()[0])
+    kept = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
+    running = start(tmp_path, *words, *kept)
+    while size(tmp_path / "c") == 0 and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGTERM)
+    told = json.loads(running.communicate()[0])
+    assert told["stopped"] == "Stopped by SIGTERM."
+    assert 0 < told["rows"] < 597
+    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == told["rows"]
+    found = json.loads(start(tmp_path, *words, *kept).communicate()[0])
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    for name in ("rows", "skipped", "errors", "recent"):
+        assert found[name] == expected[name]
+    assert sum(found["skipped"].values()) == 3

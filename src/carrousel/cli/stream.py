@@ -200,7 +200,7 @@ def _run(wish: Wish) -> bool:
             tick=SECONDS_PER_TICK,
         ) as rows,
     ):
-        work = Work(wish, rows, kept)
+        work = Work(wish, rows, kept, stopping)
         try:
             with progress_for(wish.writes_to_output and sys.stdout.isatty()) as progress:
                 failure = work.run(progress)

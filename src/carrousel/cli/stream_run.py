@@ -7,7 +7,7 @@ import signal
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
@@ -32,7 +32,9 @@ from carrousel.shapes import (
 )
 
 ROWS_AT_ONCE = 1000
-"""Rows between two looks at the clock."""
+"""Rows between two looks at the clock, and whether to stop: at most so many."""
+PRODUCTS_AT_ONCE = 1e8
+"""Multiplications between two looks: some tenths of a second, at most."""
 MOST_LABELS = 1000
 """Different texts in one column of inputs."""
 SKIP = "--on-error skip"
@@ -90,10 +92,13 @@ class Work:
         wish: what was asked for.
         rows: the source.
         kept: what to go on from.
+        stop: says whether to end, within a batch too: rows of a large net take their time.
     """
 
-    def __init__(self, wish: Wish, rows: Rows, kept: Kept | None) -> None:
-        self.wish, self.rows = wish, rows
+    def __init__(
+        self, wish: Wish, rows: Rows, kept: Kept | None, stop: Callable[[], bool] = bool
+    ) -> None:
+        self.wish, self.rows, self._stop = wish, rows, stop
         self._out: Output | None = None if wish.quiet else Output(wish, kept)
         self.learner: Learner | None = None
         self.counts: Counter[str] = Counter()
@@ -125,7 +130,7 @@ class Work:
         try:
             for batch in self.rows:
                 failure = self._take(batch, progress) if len(batch) else None
-                if failure is not None:
+                if failure is not None or self._stop():
                     return failure
                 if progress.due and self.learner is not None:
                     progress.show(self.standing())
@@ -147,10 +152,14 @@ class Work:
             self._memory = table.state()
         taken = table.take(batch, self.wish.on_error)
         self._check_labels(taken)
-        self._count(taken)
-        at = int((taken.rows < self._passed).sum())
+        at, at_once = int((taken.rows < self._passed).sum()), rows_at_once(self.wish, taken)
         while at < len(taken):
-            stop = min(at + ROWS_AT_ONCE, len(taken))
+            if self._within and (self._stop() or self._due):
+                self._passed, self._within = int(taken.rows[at]), False
+                if self._stop():
+                    return None
+                self.keep()
+            stop = min(at - at % at_once + at_once, len(taken))
             self._within = True
             told = self.learner.take(*self._part(taken, at, stop))
             self._write(batch, taken, at, told)
@@ -163,6 +172,7 @@ class Work:
                 at += 1
             if progress.due:
                 progress.show(self.standing())
+        self._count(taken)  # last: a checkpoint within the batch leads to all of it again
         if taken.failure is not None:
             self._passed, self._within = bisect_left(batch.lines, taken.failure.line), False
             return Failure(taken.failure.at(batch.name), SKIP)
@@ -311,6 +321,15 @@ class Work:
         keep(self.wish.checkpoint, self.wish, self.learner, place)
         self.rows.commit(Position.of(self._source))
         self.kept_at = time.monotonic()
+
+
+def rows_at_once(wish: Wish, taken: Taken) -> int:
+    """Rows between two looks: of what was asked for alone, so that every run writes the same."""
+    units = 4 * wish.cells
+    products = units * (wish.cells + len(taken.columns) + 1)
+    if wish.gradient not in ("truncated", "snap:1", "uoro"):
+        products *= units
+    return max(1, min(ROWS_AT_ONCE, int(PRODUCTS_AT_ONCE / products)))
 
 
 def schema_of(wish: Wish, batch: Batch) -> tuple[Schema, str]:
