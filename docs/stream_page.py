@@ -168,7 +168,7 @@ def _soak(measured: dict[str, Any]) -> str:
             f"C = {measured['cells']}, rows that never repeat and whose rule drifts\n"
             "and jumps. Resident memory of the process, data and interpreter included: "
             f"{first['mib']:.1f} MiB near the\nbeginning, {last['mib']:.1f} MiB at the end, "
-            f"{measured['peak_mib']:.1f} at most. A hundred thousand rows are handed over at a\n"
+            f"{max(measured['peak_mib'], *(row['mib'] for row in rows)):.1f} at most. A hundred thousand rows are handed over at a\n"
             "time.\n",
             table(heads, cells, 0),
             "",
@@ -177,10 +177,17 @@ def _soak(measured: dict[str, Any]) -> str:
 
 
 def _cell(us: dict[str, float] | None) -> str:
-    return "" if us is None else f"{us['median']:.3g} ({us['low']:.3g}-{us['high']:.3g})"
+    if us is None:
+        return ""
+    return f"{_short(us['median'])} ({_short(us['low'])}-{_short(us['high'])})"
 
 
 def _ratio(us: dict[Any, Any], theirs: str, ours: str, size: tuple[int, int]) -> str:
     if (theirs, *size) not in us:
         return ""
-    return f"{us[theirs, *size]['median'] / us[ours, *size]['median']:.3g}"
+    return _short(us[theirs, *size]["median"] / us[ours, *size]["median"])
+
+
+def _short(value: float) -> str:
+    """Three figures, and all of a larger number."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
