@@ -1,12 +1,10 @@
-"""Topics as sources and sinks, on the cluster that librdkafka brings along for tests.
-
-With ``CARROUSEL_TEST_KAFKA=host:port`` they run on a real broker as well; its topics are made anew.
+"""Topics as sources and sinks, on the cluster that librdkafka brings along for tests, and on a
+broker where there is one: see brokers.py. ``CARROUSEL_TEST_KAFKA=host:port`` names another.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import uuid
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import brokers
 from carrousel.online.kafka_address import Address
 from carrousel.online.rows import Batch, Position, Rows, open_rows
 from carrousel.online.sinks import open_sink
@@ -30,8 +29,6 @@ from carrousel.shapes import (
 
 kafka = pytest.importorskip("confluent_kafka")
 
-REAL = os.environ.get("CARROUSEL_TEST_KAFKA")
-
 
 @dataclass
 class Broker:
@@ -39,6 +36,7 @@ class Broker:
 
     servers: str
     make: Callable[[str, int], None]
+    real: bool = False
 
     def topic(self, partitions: int = 4) -> str:
         name = f"t-{uuid.uuid4().hex[:12]}"
@@ -52,8 +50,8 @@ class Broker:
         assert producer.flush(10) == 0
 
 
-@pytest.fixture(scope="module", params=["mock", *(["real"] if REAL else [])])
-def broker(request) -> Iterator[Broker]:
+@pytest.fixture(scope="module", params=["mock", *(["real"] if brokers.THERE else [])])
+def broker(request, tmp_path_factory) -> Iterator[Broker]:
     if request.param == "mock":
         host = kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
         servers = ",".join(f"{b.host}:{b.port}" for b in host.list_topics().brokers.values())
@@ -68,13 +66,13 @@ def broker(request) -> Iterator[Broker]:
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
-    assert REAL is not None
-    client = AdminClient({"bootstrap.servers": REAL})
+    with brokers.real_broker(tmp_path_factory.mktemp("broker")) as servers:
+        client = AdminClient({"bootstrap.servers": servers})
 
-    def make_real(name: str, partitions: int) -> None:
-        client.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
+        def make_real(name: str, partitions: int) -> None:
+            client.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
 
-    yield Broker(REAL, make_real)
+        yield Broker(servers, make_real, real=True)
 
 
 def obj(**values: object) -> bytes:
@@ -281,7 +279,7 @@ def test_what_cannot_be_read_is_refused(broker, monkeypatch):
     with pytest.raises(DataError, match="none of its first 2 messages can be read"):
         read(url)
     behind = Position(offsets={"0": 9})
-    if broker.servers != REAL:  # Tansu says nothing at all
+    if not broker.real:  # Tansu says nothing at all
         with pytest.raises(DataError, match=r"partition 0 does not hold the row to go on at"):
             read(url, start=behind)
     with pytest.raises(SettingError, match=r"has partitions \[0, 1, 2, 3\], not 7"):
