@@ -48,8 +48,9 @@ def real_broker(folder: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     at = f"tcp://127.0.0.1:{port}"
     command = [copy, "broker", "--listener-url", at, "--advertised-listener-url", at]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*command, "--storage-engine", "memory://tansu/"], **quiet) as broker:
+    command += ["--storage-engine", "memory://tansu/"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as broker:
         try:
             for _ in range(200):
                 if _answers(port):

@@ -88,6 +88,14 @@ def test_members_of_an_enumeration_are_symbols_and_categories():
     assert model._engine.reader.n_columns == 2
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "next"])
+def test_the_first_class_must_be_hashable(task):
+    model = begun(task, unseen="grow")
+    with pytest.raises(DataError, match="is a list, expected one text, number or other hashable"):
+        model.step([1]) if task == "next" else model.step([1.0], ["a"])
+    assert model.n_steps_ == 0
+
+
 def test_a_time_is_a_class():
     day = np.datetime64("2020-01-01")
     model = begun("multiclass")

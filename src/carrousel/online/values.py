@@ -71,6 +71,7 @@ def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) 
         if isinstance(places, Mapping):
             index = places.get(symbol)
         else:
+            hash(symbol)  # before the first is known, nothing else asks
             index = int(symbol) if symbol in places else None
         odd = index is None and absent(symbol) and symbol is not None
     except (TypeError, ValueError) as error:
