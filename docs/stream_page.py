@@ -160,6 +160,7 @@ def _soak(measured: dict[str, Any]) -> str:
         for row in shown
     ]
     first, last = rows[0], rows[-1]
+    most = max(measured["peak_mib"], *(row["mib"] for row in rows))
     heads = ["steps", "ns a step", "MiB", "largest weight", "error / deviation"]
     return "\n".join(
         [
@@ -168,7 +169,7 @@ def _soak(measured: dict[str, Any]) -> str:
             f"C = {measured['cells']}, rows that never repeat and whose rule drifts\n"
             "and jumps. Resident memory of the process, data and interpreter included: "
             f"{first['mib']:.1f} MiB near the\nbeginning, {last['mib']:.1f} MiB at the end, "
-            f"{max(measured['peak_mib'], *(row['mib'] for row in rows)):.1f} at most. A hundred thousand rows are handed over at a\n"
+            f"{most:.1f} at most. A hundred thousand rows are handed over at a\n"
             "time.\n",
             table(heads, cells, 0),
             "",
