@@ -90,10 +90,10 @@ bool look(StreamNet<Real>& net, const StreamState<Real>& state) {
   std::copy_n(state.y + (shape.gates_fed_back ? 0 : shape.first_cell()), fed,
               next.sources + shape.inputs);
   next.sources[shape.inputs + fed] = 1;
-  row_products(net.hidden.weights, shape.units(), shape.sources(), next.sources, net.net);
+  row_products(net.hidden, shape.units(), shape.sources(), next.sources, net.net);
   cells_forward(net, state);
   show(net, next);
-  row_products(net.output.weights, shape.outputs, shape.seen(), net.seen, next.out);
+  row_products(net.output, shape.outputs, shape.seen(), net.seen, next.out);
   activate(shape, next.out);
   return all_finite(shape.outputs, next.out);
 }
@@ -117,7 +117,7 @@ void move(StreamNet<Real>& net, StreamState<Real>& state, bool standing) {
 template <class Real>
 bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wanted) {
   const StreamShape& shape = net.shape;
-  const Index O = shape.outputs, stride = stream_stride<Real>(shape.seen()), C = shape.cells();
+  const Index O = shape.outputs, C = shape.cells();
   for (Index k = 0; k < O; ++k) {
     const Real y = state.out[k], e = std::clamp(wanted[k] - y, -net.clip, net.clip);
     net.errors[k] = shape.head == Head::logistic97 ? e * y * (1 - y) : e;
@@ -125,7 +125,8 @@ bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wa
   if (!all_finite(O, net.errors)) return false;
   for (Index m = 0; m < stream_width<Real>(shape.seen()); m += kLanes<Real>) {
     Vec<Real> sum{};
-    for (Index k = 0; k < O; ++k) sum += net.errors[k] * load(net.output.weights + k * stride + m);
+    for (Index k = 0; k < O; ++k)
+      sum += net.errors[k] * load(net.output.weights + k * net.output.distance + m);
     store(net.back + m, sum);
   }
   const Real *const back = net.back + shape.inputs * shape.direct, *const h = state.h;

@@ -42,11 +42,12 @@ constexpr Index stream_width(Index n) {
   return (n + kLine<Real> - 1) / kLine<Real> * kLine<Real>;
 }
 
-// Numbers from one row of n to the next. A pass goes along a dozen rows at once: an even number of
-// lines apart, they would fight for the same few places of the cache.
+// Numbers from one row of n to the next, where `parts` of them lie beside each other. A pass goes
+// along several rows at once: an even number of lines apart, they would fight for the same few
+// places of the cache.
 template <class Real>
-constexpr Index stream_stride(Index n) {
-  const Index width = stream_width<Real>(n);
+constexpr Index stream_stride(Index n, Index parts = 1) {
+  const Index width = parts * stream_width<Real>(n);
   return width / kLine<Real> % 2 ? width : width + kLine<Real>;
 }
 
@@ -74,8 +75,9 @@ struct StreamReach {
 };
 
 template <class Real>
-struct StreamRows {  // a matrix of weights, and the running means of its gradients
-  Real *weights, *first, *second;  // [rows, stride] each; those the optimiser lacks are null
+struct StreamRows {  // a matrix of weights, and the running means of its gradients, row beside row
+  Real *weights, *first, *second;  // of the first row; those the optimiser lacks are null
+  Index distance;                  // from one row to the next, in numbers
 };
 
 template <class Real>

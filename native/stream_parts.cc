@@ -35,20 +35,21 @@ template <class Real>
 typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index stream) const {
   const StreamShape& shape = settings_.shape;
   const Index U = shape.units(), C = shape.cells(), S = shape.sources(), P = shape.seen();
-  const Index S_stride = stream_stride<Real>(S), P_stride = stream_stride<Real>(P);
+  const Index S_stride = stream_stride<Real>(S);
+  const Index S_width = stream_width<Real>(S), P_width = stream_width<Real>(P);
   const auto& [hidden, output] = std::pair{net_.hidden, net_.output};
-  if (name == "hidden") return {hidden.weights, U, S, S_stride};
-  if (name == "hidden_first") return {hidden.first, U, S, S_stride};
-  if (name == "hidden_second") return {hidden.second, U, S, S_stride};
-  if (name == "output") return {output.weights, shape.outputs, P, P_stride};
-  if (name == "output_first") return {output.first, shape.outputs, P, P_stride};
-  if (name == "output_second") return {output.second, shape.outputs, P, P_stride};
+  if (name == "hidden") return {hidden.weights, U, S, S_width, hidden.distance};
+  if (name == "hidden_first") return {hidden.first, U, S, S_width, hidden.distance};
+  if (name == "hidden_second") return {hidden.second, U, S, S_width, hidden.distance};
+  if (name == "output") return {output.weights, shape.outputs, P, P_width, output.distance};
+  if (name == "output_first") return {output.first, shape.outputs, P, P_width, output.distance};
+  if (name == "output_second") return {output.second, shape.outputs, P, P_width, output.distance};
   const StreamState<Real> state = state_of(stream);
-  if (name == "sensitivities") return {state.sensitivities, stream_rows(net_), S, S_stride};
-  if (name == "w") return {state.w, U, S, S_stride};
-  if (name == "q") return {state.q, 1, U + C, U + C};
-  if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride};
-  if (name == "sources") return {state.sources, 1, S, stream_width<Real>(S)};
+  if (name == "sensitivities") return {state.sensitivities, stream_rows(net_), S, S_stride, S_stride};
+  if (name == "w") return {state.w, U, S, S_stride, S_stride};
+  if (name == "q") return {state.q, 1, U + C, U + C, U + C};
+  if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride, S_stride};
+  if (name == "sources") return {state.sources, 1, S, S_width, S_width};
   const std::map<std::string, std::pair<Real*, Index>> rows{
       {"y", {state.y, U}}, {"s", {state.s, C}}, {"h", {state.h, C}},
       {"out", {state.out, shape.outputs}}, {"kept", {state.kept, C}},
@@ -56,7 +57,8 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
       {"gain_cell", {state.gain_cell, C}}};
   const auto row = rows.find(name);
   if (row == rows.end()) throw std::invalid_argument("there is no part '" + name + "'");
-  return {row->second.first, 1, row->second.second, row->second.second};
+  const Index n = row->second.second;
+  return {row->second.first, 1, n, n, n};
 }
 
 template <class Real>
@@ -90,7 +92,7 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
     for (Index r = 0; r < to.rows; ++r, from += to.columns) {
       Real* const row = to.at + r * to.stride;
       std::transform(from, from + to.columns, row, [](double x) { return static_cast<Real>(x); });
-      std::fill(row + to.columns, row + to.stride, Real{0});  // of a stream that has never begun
+      std::fill(row + to.columns, row + to.width, Real{0});  // of a stream that has never begun
     }
   }
 }
@@ -98,8 +100,9 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
 template <class Real>
 bool Stream<Real>::finite() const {
   const auto good = [](const Place& part) {
-    for (Index i = 0; part.at && i < part.rows * part.stride; ++i)
-      if (!std::isfinite(part.at[i])) return false;
+    for (Index r = 0; part.at && r < part.rows; ++r)
+      for (Index i = 0; i < part.columns; ++i)
+        if (!std::isfinite(part.at[r * part.stride + i])) return false;
     return true;
   };
   for (const char* name : {"hidden", "hidden_first", "hidden_second", "output", "output_first",

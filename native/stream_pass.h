@@ -15,8 +15,9 @@ inline void totals(const Vec<Real>* sums, Index n, Real* to) {
 
 // to[r] = row r of weights times x, rows of n numbers.
 template <class Real>
-void row_products(const Real* weights, Index rows, Index n, const Real* x, Real* to) {
-  const Index stride = stream_stride<Real>(n), width = stream_width<Real>(n);
+void row_products(const StreamRows<Real>& of, Index rows, Index n, const Real* x, Real* to) {
+  const Real* const weights = of.weights;
+  const Index stride = of.distance, width = stream_width<Real>(n);
   constexpr Index lanes = kLanes<Real>, together = 8;
   Index r = 0;
   for (; r + together <= rows; r += together) {
@@ -51,9 +52,10 @@ void block_pass(const typename How::template Change<Real>& change, StreamNet<Rea
   Real* const of_cell = state.traces + first * stride;
   Real* const of_in = of_cell + C * stride;
   Real* const of_forget = of_in + C * stride;
-  const Index row_in = block * stride, row_forget = (shape.blocks + block) * stride;
-  const Index row_cell = (shape.first_cell() + first) * stride;
-  const Index row_out = (shape.first_cell() + C + block) * stride;
+  const Index apart = net.hidden.distance;
+  const Index row_in = block * apart, row_forget = (shape.blocks + block) * apart;
+  const Index row_cell = (shape.first_cell() + first) * apart;
+  const Index row_out = (shape.first_cell() + C + block) * apart;
   for (Index m = 0; m < width; m += lanes) {
     const Vec<Real> source = load(state.sources + m);
     Vec<Real> d_in{}, d_forget{};
@@ -67,7 +69,7 @@ void block_pass(const typename How::template Change<Real>& change, StreamNet<Rea
       };
       const Vec<Real> cell = trace(of_cell, state.gain_cell[c]);
       const Vec<Real> in = trace(of_in, state.gain_in[c]);
-      if constexpr (learns) change(net.hidden, row_cell + at, e * cell), d_in += e * in;
+      if constexpr (learns) change(net.hidden, row_cell + i * apart + m, e * cell), d_in += e * in;
       if constexpr (forgets) {
         const Vec<Real> forget = trace(of_forget, state.gain_forget[c]);
         if constexpr (learns) d_forget += e * forget;
@@ -92,12 +94,11 @@ void hidden_pass(StreamNet<Real>& net, StreamState<Real>& state) {
 // Weights into outputs, by errors and what outputs saw, equation (22).
 template <class How, class Real>
 void output_pass(StreamNet<Real>& net) {
-  const Index stride = stream_stride<Real>(net.shape.seen());
   const Index width = stream_width<Real>(net.shape.seen());
   const typename How::template Change<Real> change(net);
   for (Index k = 0; k < net.shape.outputs; ++k)
     for (Index m = 0; m < width; m += kLanes<Real>)
-      change(net.output, k * stride + m, net.errors[k] * load(net.seen + m));
+      change(net.output, k * net.output.distance + m, net.errors[k] * load(net.seen + m));
 }
 
 }  // namespace

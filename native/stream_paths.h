@@ -42,7 +42,7 @@ void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
     const Real* const weights = net.hidden.weights + to_source + from;
     for (Index v = 0; v < vectors; ++v) {
       const Vec<Real> known = load(row + v * lanes);
-      for (Index i = 0; i < together; ++i) sums[i][v] += weights[nets[i] * stride] * known;
+      for (Index i = 0; i < together; ++i) sums[i][v] += weights[nets[i] * net.hidden.distance] * known;
     }
     row += stride;
   }
@@ -130,7 +130,7 @@ void sensitivity_pass(StreamNet<Real>& net, const StreamState<Real>& state, cons
         if (u >= cell && u < cell + shape.cells()) d += back[u - cell] * load(row);
         row += stride;
       }
-      change(net.hidden, unit * stride + m, d);
+      change(net.hidden, unit * net.hidden.distance + m, d);
     }
   }
 }
@@ -174,7 +174,7 @@ void carry_q(StreamNet<Real>& net, StreamState<Real>& state) {
   std::fill_n(sources, stream_width<Real>(shape.sources()), Real{0});
   std::copy_n(state.q + (shape.gates_fed_back ? 0 : cell), shape.fed_back(),
               sources + shape.inputs);
-  row_products(net.hidden.weights, U, shape.sources(), sources, net.tangents);
+  row_products(net.hidden, U, shape.sources(), sources, net.tangents);
   for (Index c = 0; c < C; ++c) {
     const Index block = c / shape.block_size;
     Real& s = state.q[U + c];
@@ -217,7 +217,7 @@ void rank_one_pass(StreamNet<Real>& net, const StreamState<Real>& state, const R
   for (Index c = 0; c < shape.cells(); ++c) error += back[c] * state.q[shape.first_cell() + c];
   for (Index u = 0; u < shape.units(); ++u)
     for (Index m = 0; m < stream_width<Real>(shape.sources()); m += kLanes<Real>)
-      change(net.hidden, u * stride + m, error * load(state.w + u * stride + m));
+      change(net.hidden, u * net.hidden.distance + m, error * load(state.w + u * stride + m));
 }
 
 }  // namespace

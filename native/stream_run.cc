@@ -82,11 +82,13 @@ struct Places {
     size += stream_width<Real>(n) + 3 * kLine<Real>;  // arrays of equal size keep out of step
     return here;
   }
-  StreamRows<Real> rows(Index numbers, Optimizer optimizer) {
-    StreamRows<Real> found{take(numbers), nullptr, nullptr};
-    if (optimizer != Optimizer::sgd) found.second = take(numbers);
-    if (optimizer == Optimizer::adam) found.first = take(numbers);
-    return found;
+  StreamRows<Real> rows(Index count, Index n, Optimizer optimizer) {
+    const Index parts =
+        optimizer == Optimizer::sgd ? 1 : optimizer == Optimizer::rmsprop ? 2 : 3;
+    const Index width = stream_width<Real>(n), distance = stream_stride<Real>(n, parts);
+    Real* const at = take(count * distance);
+    return {at, at && parts > 2 ? at + 2 * width : nullptr, at && parts > 1 ? at + width : nullptr,
+            distance};
   }
   StreamState<Real> state(const StreamNet<Real>& net, bool kept) {
     const StreamShape& shape = net.shape;
@@ -109,8 +111,8 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   const StreamShape& shape = net.shape;
   Places<Real> at{memory};
   const Index S = stream_stride<Real>(shape.sources()), P = stream_stride<Real>(shape.seen());
-  net.hidden = at.rows(shape.units() * S, shape.optimizer);
-  net.output = at.rows(shape.outputs * P, shape.optimizer);
+  net.hidden = at.rows(shape.units(), shape.sources(), shape.optimizer);
+  net.output = at.rows(shape.outputs, shape.seen(), shape.optimizer);
   net.x = at.take(shape.inputs), net.net = at.take(shape.units());
   net.gates = at.take(3 * shape.cells()), net.seen = at.take(P), net.back = at.take(P);
   net.errors = at.take(shape.outputs), net.e_s = at.take(shape.cells());

@@ -81,7 +81,7 @@ class Stream {
   void draw(Index stream);
   void show(double* outputs) const;
   StreamState<Real> state_of(Index stream) const;
-  struct Place { Real* at; Index rows, columns, stride; };
+  struct Place { Real* at; Index rows, columns, width, stride; };  // width: up to the last zero
   Place place(const std::string& name, Index stream) const;
 
   StreamSettings settings_;
