@@ -96,6 +96,18 @@ def test_the_first_class_must_be_hashable(task):
     assert model.n_steps_ == 0
 
 
+def test_none_is_no_new_symbol(tmp_path):
+    model = begun("next", unseen="grow")
+    model.run("ab")
+    before = knowledge(model)
+    for call in (lambda: model.step(None), lambda: model.run([None, "a"])):
+        with pytest.raises(DataError, match="x is None, expected a symbol"):
+            call()
+    assert knowledge(model) == before
+    model.save(tmp_path / "m")
+    assert knowledge(OnlineLSTM.load(tmp_path / "m")) == before
+
+
 def test_a_time_is_a_class():
     day = np.datetime64("2020-01-01")
     model = begun("multiclass")

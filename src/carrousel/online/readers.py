@@ -279,6 +279,8 @@ class Symbols:
         return Symbols((*self.alphabet, plain(x)), self._grow)
 
     def _check_new(self, x: Any) -> None:
+        if x is None:
+            raise DataError("x is None, expected a symbol; leave rows out that have none")
         if not self._grow:
             raise DataError(
                 f"x is {x!r}, a symbol off the alphabet; expected one of {_some(self.alphabet)}, "
