@@ -77,15 +77,13 @@ class Trial:
         return self.first_rate * (self.last_rate / self.first_rate) ** share
 
 
-_FIRST = Trial(linear=False, blocks=4, learned=20_000_000)
 _SOFTMAX = Trial("softmax", "adam", 0.002, 1e-5)
 TRIALS: Mapping[str, Trial] = {
     "8 blocks, rule of 1997, forget gates": Trial(),
     "8 blocks, rule of 1997, no forget gates": Trial(forget_gate=False),
     "8 blocks, softmax and Adam, forget gates": _SOFTMAX,
     "8 blocks, softmax and Adam, no forget gates": replace(_SOFTMAX, forget_gate=False),
-    "4 blocks, rule of 1997, forget gates": _FIRST,
-    "4 blocks, rule of 1997, no forget gates": replace(_FIRST, forget_gate=False),
+    "4 blocks, rule of 1997, forget gates": Trial(linear=False, blocks=4, learned=20_000_000),
 }
 EPSILON = 1e-3
 """Of Adam: with 1e-8, symbols that are rare late in learning throw weights far off."""

@@ -44,7 +44,7 @@ def curves_svg(
     log_up: bool = False,
     log_across: bool = False,
 ) -> str:
-    """Draw curves; of several seeds the mean, in a band from the lowest to the highest.
+    """Draw curves; of several seeds the median, in a band from the lowest to the highest.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -62,9 +62,9 @@ def curves_svg(
         axes = figure.add_subplot()
         for place, curve in enumerate(curves):
             colour = COLOURS[place % len(COLOURS)]
-            mean = curve.y.mean(axis=0)
+            middle = np.median(curve.y, axis=0)
             style = cast(Any, STYLES[place % len(STYLES)])
-            axes.plot(curve.x, mean, color=colour, linestyle=style, label=curve.label, lw=1.6)
+            axes.plot(curve.x, middle, color=colour, linestyle=style, label=curve.label, lw=1.6)
             if len(curve.y) > 1:
                 low, high = curve.y.min(axis=0), curve.y.max(axis=0)
                 axes.fill_between(curve.x, low, high, color=colour, alpha=0.18, lw=0)

@@ -24,7 +24,7 @@ N-grams learn in the same pass: counts of the text so far, shorter contexts mixe
 Witten-Bell, written for this page. For the two compressors the figure is the size of the whole file
 they make. The most frequent character is right {majority} % of the time.
 
-The net with `learning_rate=0.001` is not one that was decided on beforehand: after the first 8 % of
+The net with a rate of 0.001 is not one that was decided on beforehand: after the first 8 % of
 the text the default was seen to be too large for it. Take it as what a user would find who tries
 two rates.
 """
