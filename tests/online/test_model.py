@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import carrousel
 from carrousel import OnlineLSTM
+from carrousel.online import running
 from carrousel.shapes import RowError
 from online_models import (
     COLOURS,
@@ -255,3 +256,22 @@ def test_the_package_opens_the_door_when_asked():
     assert told.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'OfflineLSTM'"):
         carrousel.OfflineLSTM  # noqa: B018
+
+
+class Interrupted(list):
+    """Rows of which the eleventh is not there: the reader has had enough."""
+
+    def __getitem__(self, n):
+        if n == 10:
+            raise KeyboardInterrupt
+        return super().__getitem__(n)
+
+
+def test_what_was_learned_before_an_interrupt_stays(monkeypatch):
+    monkeypatch.setattr(running, "_MOST", 4)
+    rows = Interrupted([{"a": float(n)} for n in range(20)])
+    first, other = (OnlineLSTM(cells=2, random_state=1) for _ in range(2))
+    with pytest.raises(KeyboardInterrupt):
+        first.run(rows, list(range(20)))
+    other.run(rows[:8], list(range(8)))
+    assert knowledge(first) == knowledge(other)

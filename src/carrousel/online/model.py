@@ -68,6 +68,8 @@ class OnlineLSTM(Conventions, Attributes):
         evict_after: a key unseen for so many rows, of all keys together, begins anew too.
         random_state: a seed or generator of the initial weights; None: another at each time.
 
+    A model serves one thread at a time; several need a lock around its calls.
+
     Settings are checked when the first row comes, which also says how many features a row has and
     what they are called. A row ``x`` is a mapping from names to numbers, texts or bools, a sequence
     of numbers, or a symbol. A feature is a number or a text by what it is at first.
@@ -300,11 +302,10 @@ class OnlineLSTM(Conventions, Attributes):
             run(engine, table, goals, names, said, learn, late)
         except (RowError, DivergedError) as error:
             error.outputs = said.probabilities(engine.head) if proba else said.predictions()
-            if learn and error.row:
-                self._engine = engine
             raise
-        if learn:
-            self._engine = engine
+        finally:
+            if learn and engine.now:  # what was learned stays, however the call ends
+                self._engine = engine
         return said.probabilities(engine.head) if proba else said.predictions()
 
     def _begun_by(self, table: Table, goals: Goals | None) -> Engine:
