@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
 from carrousel.shapes import DataError, RowError, SettingError
-from online_models import knowledge
+from online_models import inside, knowledge
 
 pd = pytest.importorskip("pandas")
 
@@ -85,7 +86,7 @@ def test_members_of_an_enumeration_are_symbols_and_categories():
     model = begun(unseen="grow")
     for colour in (Colour.RED, "red", Colour.BLUE):
         model.step({"colour": colour}, 1.0)
-    assert model._engine.reader.n_columns == 2
+    assert inside(model).reader.n_columns == 2
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "next"])
@@ -198,8 +199,13 @@ def test_members_that_are_numbers_are_saved(tmp_path):
 
 
 def test_settings_are_numbers_of_any_kind():
-    given = {"cells": np.int64(2), "block_size": np.int32(2), "streams": np.uint8(3)}
-    model = OnlineLSTM(**given, evict_after=np.int16(5), random_state=np.int64(1))
+    given: dict[str, Any] = {
+        "cells": np.int64(2),
+        "block_size": np.int32(2),
+        "streams": np.uint8(3),
+    }
+    given |= {"evict_after": np.int16(5), "random_state": np.int64(1)}
+    model = OnlineLSTM(**given)
     plain = OnlineLSTM(cells=2, block_size=2, streams=3, evict_after=5, random_state=1)
     assert model.step([1.0], 2.0) == plain.step([1.0], 2.0)
 

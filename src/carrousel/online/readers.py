@@ -279,13 +279,13 @@ class Symbols:
         return Symbols((*self.alphabet, plain(x)), self._grow)
 
     def _check_new(self, x: Any) -> None:
-        if x is None:
-            raise DataError("x is None, expected a symbol; leave rows out that have none")
         if not self._grow:
             raise DataError(
                 f"x is {x!r}, a symbol off the alphabet; expected one of {_some(self.alphabet)}, "
                 "or say unseen='grow'"
             )
+        if x is None:
+            raise DataError("x is None, expected a symbol; leave rows out that have none")
 
     def complaint(self, row: Float[np.ndarray, " X"]) -> str:
         return f"x is symbol number {row[0]:g} of {self.n_columns}"
