@@ -43,7 +43,8 @@ StreamSettings settings_of(nb::dict d) {
     const auto* const given = arrays.take<const std::uint8_t>(reach, "reach", {rows, U}, false);
     s.reach.assign(given, given + rows * U);
   }
-  s.rate = number("rate"), s.momentum = number("momentum"), s.second = number("second");
+  s.rate = number("rate"), s.decay = number("decay");
+  s.momentum = number("momentum"), s.second = number("second");
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
   s.largest = number("largest");
   s.symbols = flag("symbols"), s.scale_targets = flag("scale_targets");

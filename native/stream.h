@@ -87,6 +87,7 @@ struct StreamNet {
   std::vector<StreamReach> reach;  // [U], of rtrl and snap
   Real rate, momentum, second, epsilon, clip;  // clip: infinite if there is none
   StreamRows<Real> hidden, output;             // [U, S] [O, P]
+  double decay;                                // of the rate, in changes; 0: it stays
   std::int64_t changes;                        // of the weights, so far
   Real* x;                                     // [I] of the step to come
   StreamState<Real> next;                      // of look(); without traces, its sources are x's

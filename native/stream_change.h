@@ -2,6 +2,8 @@
 // each is. One object serves one step.
 #pragma once
 
+#include <algorithm>
+
 #include "sequence_vector.h"
 #include "stream.h"
 
@@ -27,13 +29,14 @@ struct By {
         : momentum(all(net.momentum)), fresh_momentum(all(Real{1} - net.momentum)),
           second(all(net.second)), fresh_second(all(Real{1} - net.second)),
           epsilon(all(net.epsilon)) {
-      double first_bias = 1, second_bias = 1;
+      double first_bias = 1, second_bias = 1, fallen = 1;
+      const double n = static_cast<double>(net.changes);  // this one counts
+      if (net.decay > 0) fallen = std::max(0.1, 1 / std::sqrt(1 + (n - 1) / net.decay));
       if constexpr (kind == Optimizer::adam) {
-        const double n = static_cast<double>(net.changes);
         first_bias = 1 - std::pow(static_cast<double>(net.momentum), n);
         second_bias = 1 - std::pow(static_cast<double>(net.second), n);
       }
-      rate = all(static_cast<Real>(static_cast<double>(net.rate) / first_bias));
+      rate = all(static_cast<Real>(static_cast<double>(net.rate) * fallen / first_bias));
       correction = all(static_cast<Real>(1 / second_bias));
     }
 

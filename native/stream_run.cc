@@ -52,6 +52,7 @@ void check(const StreamSettings& s) {
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
     throw std::invalid_argument("the streams' sensitivities would take terabytes");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
+  expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
   expect_number("second", s.second, s.second >= 0 && s.second < 1, "0 to below 1");
   expect_number("epsilon", s.epsilon, s.epsilon >= 1e-30, "at least 1e-30");
@@ -183,7 +184,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   states_ = Buffer<Real>(state_numbers_ * settings.streams);  // touched when a stream begins
   bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
-  net_.rate = static_cast<Real>(settings.rate);
+  net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;
   net_.momentum = static_cast<Real>(settings.momentum);
   net_.second = static_cast<Real>(settings.second);
   net_.epsilon = static_cast<Real>(settings.epsilon);

@@ -20,7 +20,7 @@ struct StreamSettings {
   std::vector<std::uint8_t> reach; // [U + C, U] of rtrl: which sensitivities are kept
   std::uint64_t seed;              // of uoro's signs
   Index streams;
-  double rate, momentum, second, epsilon, clip, horizon, largest;
+  double rate, decay, momentum, second, epsilon, clip, horizon, largest;
   bool symbols, scale_targets, missing;
 };
 

@@ -148,6 +148,7 @@ def streamings(
         head=head,
         optimizer=optimizer,
         rate=0.0 if still else RATES[optimizer] * draw(st.sampled_from(shares)),
+        decay=draw(st.sampled_from((0.0, 7.0))),
         momentum=draw(st.sampled_from([0.0, 0.5, MOMENTUM])),
         second=draw(st.sampled_from([0.875, SECOND])),  # at 0, sums are divided by their last term
         epsilon=EPSILON,

@@ -124,7 +124,16 @@ def stream(
         str, _option(MODEL, "truncated (1997), rtrl (exact, slow), snap:1 or uoro.", "NAME")
     ] = "truncated",
     optimizer: Annotated[str, _option(MODEL, "rmsprop, adam or sgd.", "NAME")] = "rmsprop",
-    rate: Annotated[float, _option(MODEL, "Learning rate.", "X")] = 0.003,
+    rate: Annotated[float, _option(MODEL, "Learning rate, at first.", "X")] = 0.003,
+    decay: Annotated[
+        float,
+        _option(
+            MODEL,
+            "Rows after which the rate has begun to fall, like a root, to no less than a tenth; 0: it "
+            "stays.",
+            "N",
+        ),
+    ] = 10_000.0,
     no_forget_gate: Annotated[
         bool, _option(MODEL, "Cells as of 1997.", name="--no-forget-gate")
     ] = False,

@@ -54,6 +54,7 @@ class Learner:
             gradient=wish.gradient,
             optimizer=wish.optimizer,
             learning_rate=wish.rate,
+            decay=wish.decay or None,
             standardise=not wish.no_standardise,
             missing=wish.missing,
             unseen=wish.unseen,

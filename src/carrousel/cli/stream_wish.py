@@ -45,6 +45,7 @@ class Wish:
     gradient: str
     optimizer: str
     rate: float
+    decay: float
     no_forget_gate: bool
     no_standardise: bool
     seed: int
@@ -73,6 +74,7 @@ class Wish:
         check_int("--seed", self.seed, minimum=0)
         check_int("--window", self.window, minimum=1)
         check_number("--rate", self.rate, least=0.0)
+        check_number("--decay", self.decay, least=0.0)
         check_number("--checkpoint-every", self.checkpoint_every, above=0.0)
         self._check_pairs()
         self._check_columns()

@@ -36,6 +36,8 @@ class Streaming:
             ``"adam"``: Kingma & Ba 2015, algorithm 1, with ``momentum`` and ``second`` for its two
             rates of decay.
         rate: learning rate.
+        decay: the rate falls like the root of the number ``n`` of changes made so far, ``rate /
+            sqrt(1 + n / decay)``, but never below a tenth: a stream may change. 0: it does not.
         momentum, second, epsilon: as above.
         clip: errors ``t - y`` are cut off at plus and minus this (Huber 1964, for linear heads);
             None: they are not.
@@ -56,6 +58,7 @@ class Streaming:
     head: Head = "linear"
     optimizer: Optimizer = "adam"
     rate: float = 0.01
+    decay: float = 0.0
     momentum: float = 0.9
     second: float = 0.999
     epsilon: float = 1e-8
@@ -71,6 +74,7 @@ class Streaming:
         check_choice("head", self.head, get_args(Head))
         check_choice("optimizer", self.optimizer, get_args(Optimizer))
         check_number("rate", self.rate, least=0.0)
+        check_number("decay", self.decay, least=0.0)
         for name, kept in (("momentum", self.momentum), ("second", self.second)):
             if not check_number(name, kept, least=0.0) < 1.0:
                 raise SettingError(f"{name} is {kept}, expected a number from 0 to below 1")

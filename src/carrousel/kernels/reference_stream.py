@@ -258,18 +258,21 @@ class ReferenceStream:
     def _change(self, d: Float[np.ndarray, " W"]) -> None:
         """Change the weights by minus a gradient."""
         how = self.streaming
+        rate = self.rate
+        if how.decay:
+            rate *= max(0.1, 1 / np.sqrt(1 + self.changes / how.decay))
         self.changes += 1
         if how.optimizer == "sgd":
-            self.weights += self.rate * d
+            self.weights += rate * d
             return
         self._second = how.second * self._second + (1 - how.second) * d * d
         if how.optimizer == "rmsprop":
-            self.weights += self.rate * d / (np.sqrt(self._second) + how.epsilon)
+            self.weights += rate * d / (np.sqrt(self._second) + how.epsilon)
             return
         self._first = how.momentum * self._first + (1 - how.momentum) * d
         first = self._first / (1 - how.momentum**self.changes)
         second = self._second / (1 - how.second**self.changes)
-        self.weights += self.rate * first / (np.sqrt(second) + how.epsilon)
+        self.weights += rate * first / (np.sqrt(second) + how.epsilon)
 
 
 def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:

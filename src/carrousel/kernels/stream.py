@@ -353,6 +353,7 @@ def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> di
         "optimizer": _OPTIMIZERS.index(how.optimizer),
         "streams": n_streams,
         "rate": float(how.rate),
+        "decay": float(how.decay),
         "momentum": float(how.momentum),
         "second": float(how.second),
         "epsilon": float(how.epsilon),

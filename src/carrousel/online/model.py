@@ -50,7 +50,9 @@ class OnlineLSTM(Conventions, Attributes):
         gradient: ``"truncated"`` (1997), ``"snap:1"``, ``"uoro"``, or ``"rtrl"``, which is exact
             and costs each weight as many operations as there are units.
         optimizer: ``"rmsprop"``, ``"adam"`` or ``"sgd"``.
-        learning_rate: of the optimiser.
+        learning_rate: of the optimiser, at first.
+        decay: it falls like the root of the number ``n`` of targets learned, ``learning_rate /
+            sqrt(1 + n / decay)``, but never below a tenth, for a stream may change; None: it stays.
         clip: above; in the targets' own units without ``standardise``; None: never.
         standardise: whether numbers are standardised; without it they enter as they are.
         horizon: running means forget what is older than about so many rows; None: never.
@@ -106,6 +108,7 @@ class OnlineLSTM(Conventions, Attributes):
         gradient: str = "truncated",
         optimizer: str = "rmsprop",
         learning_rate: float = 0.003,
+        decay: float | None = 10_000,
         clip: float | None = 3.0,
         standardise: bool = True,
         horizon: float | None = None,
@@ -125,6 +128,7 @@ class OnlineLSTM(Conventions, Attributes):
         self.gradient = gradient
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.decay = decay
         self.clip = clip
         self.standardise = standardise
         self.horizon = horizon

@@ -26,6 +26,10 @@ from carrousel.shapes import (
     check_number,
 )
 
+EPSILON = 1e-3
+"""Of RMSProp and Adam. A weight that hardly ever moves, such as that of a rare symbol, has next to no
+mean square; divided by its root alone, the gradient that comes at last would throw it far off."""
+
 TASKS = ("regression", "binary", "multiclass", "next")
 
 
@@ -41,6 +45,7 @@ class Settings:
     gradient: str
     optimizer: Optimizer
     learning_rate: float
+    decay: float | None
     clip: float | None
     standardise: bool
     horizon: float | None
@@ -65,6 +70,8 @@ class Settings:
         check_choice("wiring", self.wiring, ("cells", "full"))
         check_choice("optimizer", self.optimizer, get_args(Optimizer))
         check_number("learning_rate", self.learning_rate, least=0.0)
+        if self.decay is not None:
+            check_number("decay", self.decay, above=0.0)
         if self.clip is not None:
             check_number("clip", self.clip, above=0.0)
         if self.horizon is not None:
@@ -169,6 +176,8 @@ class Settings:
             head=head.kind,
             optimizer=self.optimizer,
             rate=float(self.learning_rate),
+            decay=float(self.decay or 0.0),
+            epsilon=EPSILON,
             clip=self.clip,
             gradient=self.gradient,
             symbols=symbols,
