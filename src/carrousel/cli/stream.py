@@ -129,8 +129,8 @@ def stream(
         float,
         _option(
             MODEL,
-            "Rows after which the rate has begun to fall, like a root, to no less than a tenth; 0: it "
-            "stays.",
+            "Rows after which the rate has begun to fall, like a root, to no less than a tenth; 0: "
+            "it stays.",
             "N",
         ),
     ] = 10_000.0,
