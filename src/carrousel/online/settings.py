@@ -28,7 +28,7 @@ from carrousel.shapes import (
 
 EPSILON = 1e-3
 """Of RMSProp and Adam. A weight that hardly ever moves, such as that of a rare symbol, has next to
-no mean square; divided by its root alone, the gradient that comes at last would throw it far off."""
+no mean square: divided by its root alone, a gradient that comes at last would throw it far off."""
 
 TASKS = ("regression", "binary", "multiclass", "next")
 
