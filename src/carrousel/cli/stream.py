@@ -74,6 +74,12 @@ def stream(
     fields: Annotated[
         str | None, _option(ROWS, "Names of the columns of a CSV without a header.", "A,B,C")
     ] = None,
+    delimiter: Annotated[
+        str | None,
+        _option(
+            ROWS, "Between the values of a CSV; default: a comma, a tab (\\t) for .tsv.", "CHAR"
+        ),
+    ] = None,
     follow: Annotated[
         bool, _option(ROWS, "Wait for more at the end of a file.", name="--follow")
     ] = False,
@@ -203,6 +209,7 @@ def _run(wish: Wish) -> bool:
             format=wish.format,
             follow=wish.follow,
             fields=names(wish.fields) or None,
+            delimiter=wish.between,
             start=None if kept is None else Position.of(kept.place.source),
             idle=wish.idle,
             stop=stopping,

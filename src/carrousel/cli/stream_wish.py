@@ -30,6 +30,7 @@ class Wish:
     task: str
     format: str | None
     fields: str | None
+    delimiter: str | None
     follow: bool
     idle: float | None
     key: str | None
@@ -120,6 +121,7 @@ class Wish:
                 raise SettingError(f"--ignore leaves out {column!r}, which is {met[column]}")
 
     def _check_files(self) -> None:
+        self._check_delimiter()
         if _same_file(self.out, self.source):
             raise SettingError(f"--out {self.out} is the file that is read; name another")
         kept = self.checkpoint
@@ -135,6 +137,21 @@ class Wish:
                 f"--checkpoint {kept} exists: go on from it by --resume, or begin anew by removing "
                 "it or naming another"
             )
+
+    def _check_delimiter(self) -> None:
+        if self.between is None:
+            return
+        if len(self.between) != 1 or self.between in '"\r\n':
+            raise SettingError(
+                f"--delimiter is {self.delimiter!r}, expected one character, no quote, no line end"
+            )
+        if self.format not in (None, "csv") or self.source.startswith("kafka://"):
+            raise SettingError("--delimiter is for CSV in files and pipes; drop it")
+
+    @property
+    def between(self) -> str | None:
+        """What stands between values of a CSV; a tab may be written as a shell shows it."""
+        return "\t" if self.delimiter == r"\t" else self.delimiter
 
     @property
     def writes_to_output(self) -> bool:
