@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carrousel.online.model import OnlineLSTM
+
 SMALL = ("--cells", 2)
 
 
@@ -46,6 +48,8 @@ def test_values_may_be_separated_by_any_character(call, tmp_path, separator, wor
         (("rows.csv", "--delimiter", '"'), "--delimiter is '\"', expected one character"),
         (("rows.csv", "--delimiter", ";", "--format", "jsonl"), "--delimiter is for CSV"),
         (("kafka://localhost:1/t", "--delimiter", ";"), "--delimiter is for CSV"),
+        (("rows.csv", "--horizon", "0.5"), "--horizon is 0.5, expected a finite number of at"),
+        (("rows.csv", "--horizon", "nan"), "--horizon is nan, expected a finite number of at"),
     ],
 )
 def test_values_out_of_range_name_their_option(call, tmp_path, words, told):
@@ -59,6 +63,8 @@ def test_values_out_of_range_name_their_option(call, tmp_path, words, told):
     ("made", "other", "told"),
     [
         (("--delimiter", ";"), ("--delimiter", "|"), "made with --delimiter ;, not |"),
+        (("--horizon", 20), ("--horizon", 30), "made with --horizon 20.0, not 30.0"),
+        (("--horizon", 20), (), "made with --horizon 20.0, not unset"),
     ],
 )
 def test_a_checkpoint_holds_them(call, tmp_path, made, other, told):
@@ -70,6 +76,22 @@ def test_a_checkpoint_holds_them(call, tmp_path, made, other, told):
     assert told in found.err
     again = call("stream", *words, *made, "--json")
     assert (again.code, json.loads(again.out)["rows"]) == (0, 60)
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+def test_running_means_forget_where_a_horizon_is_given(call, tmp_path):
+    write(tmp_path / "rows.csv")
+    told = {}
+    for horizon in (None, 5):
+        how = () if horizon is None else ("--horizon", horizon)
+        words = ("rows.csv", "--target", "y", *SMALL, "--quiet", "--checkpoint", f"c{horizon}")
+        found = call("stream", *words, *how, "--json")
+        assert found.code == 0, found.err
+        told[horizon] = json.loads(found.out)["errors"]["model"]["mae"]
+        assert OnlineLSTM.load(tmp_path / f"c{horizon}").horizon == horizon
+    assert told[5] < told[None]
 
 
 # --- what is told ---------------------------------------------------------------------------------

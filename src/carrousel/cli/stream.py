@@ -146,6 +146,12 @@ def stream(
     no_standardise: Annotated[
         bool, _option(MODEL, "Take numbers as they are.", name="--no-standardise")
     ] = False,
+    horizon: Annotated[
+        float | None,
+        _option(
+            MODEL, "Running means forget what is older than about N rows; default: never.", "N"
+        ),
+    ] = None,
     seed: Annotated[int, _option(MODEL, "Seed of the first weights.", "S")] = SEED,
     out: Annotated[
         str | None,

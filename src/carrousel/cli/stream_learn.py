@@ -56,6 +56,7 @@ class Learner:
             learning_rate=wish.rate,
             decay=wish.decay or None,
             standardise=not wish.no_standardise,
+            horizon=wish.horizon,
             missing=wish.missing,
             unseen=wish.unseen,
             streams=wish.n_streams,

@@ -49,6 +49,7 @@ class Wish:
     decay: float
     no_forget_gate: bool
     no_standardise: bool
+    horizon: float | None
     seed: int
     out: str | None
     out_format: str | None
@@ -77,6 +78,8 @@ class Wish:
         check_number("--rate", self.rate, least=0.0)
         check_number("--decay", self.decay, least=0.0)
         check_number("--checkpoint-every", self.checkpoint_every, above=0.0)
+        if self.horizon is not None:
+            check_number("--horizon", self.horizon, least=1.0)
         self._check_pairs()
         self._check_columns()
         self._check_files()
