@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carrousel.cli import stream_run
 from carrousel.online.model import OnlineLSTM
 
 SMALL = ("--cells", 2)
@@ -92,6 +93,59 @@ def test_running_means_forget_where_a_horizon_is_given(call, tmp_path):
         told[horizon] = json.loads(found.out)["errors"]["model"]["mae"]
         assert OnlineLSTM.load(tmp_path / f"c{horizon}").horizon == horizon
     assert told[5] < told[None]
+
+
+# --- nothing could be taken -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_error", ["skip", "hold"])
+def test_if_no_row_can_be_taken_the_first_reason_is_told(call, tmp_path, on_error):
+    (tmp_path / "rows.csv").write_text("x,y\n" + "0.5\n" + "inf,1\n" * 30)
+    words = ("rows.csv", "--target", "y", "--on-error", on_error, *SMALL)
+    found = call("stream", *words, "--quiet", "--checkpoint", "c", "--json")
+    assert found.code == 1
+    where = "rows.csv: line 2: has 1 field, expected 2"
+    assert json.loads(found.out)["stopped"] is not None
+    assert "No row of 31 could be taken. The first: " in found.err
+    assert where in found.err
+    assert "Traceback" not in found.err
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_column_is_told_with_the_first_reason(call, tmp_path):
+    (tmp_path / "rows.csv").write_text("x,y\n" + "1,\n2,oops\n" + "inf,1\n" * 3)
+    words = ("rows.csv", "--target", "y", "--task", "regression", "--on-error", "skip", *SMALL)
+    (tmp_path / "none.csv").write_text("x,y\n" + "1,oops\n" * 3)
+    found = call("stream", "none.csv", *words[1:], "--quiet")
+    assert found.code == 1
+    where = "none.csv: line 2, column 'y': value 'oops' is not a number"
+    assert f"No row of 3 could be taken. The first: {where}\n" in found.err
+    assert "Nothing is kept" not in found.err
+    assert call("stream", *words, "--quiet").code == 0
+
+
+def test_rows_that_the_model_alone_refuses_are_told_too(call, tmp_path, monkeypatch):
+    """Numbers that single precision does not hold; in small batches the first stays the first."""
+    (tmp_path / "rows.csv").write_text("x,y\n" + "1e39,1\n" * 3 + "inf,1\n" + "1e39,1\n" * 3)
+    for at_once in (1, 1000):
+        monkeypatch.setattr(stream_run, "ROWS_AT_ONCE", at_once)
+        found = call("stream", "rows.csv", "--target", "y", "--on-error", "skip", "--quiet")
+        assert found.code == 1
+        assert "No row of 7 could be taken. The first: rows.csv: line 2: " in found.err
+        assert "'x'" in found.err
+        assert "7 skipped (6 refused by the model, 1 not finite)" in found.out
+
+
+def test_a_bad_row_after_good_ones_is_no_failure_of_a_stream_that_goes_on(call, tmp_path):
+    write(tmp_path / "rows.csv")
+    words = ("rows.csv", "--target", "y", *SMALL, "--quiet", "--checkpoint", "c", "--resume")
+    words = (*words, "--on-error", "skip")
+    assert call("stream", *words).code == 0
+    with (tmp_path / "rows.csv").open("a") as file:
+        file.write("oops,1\n")
+    found = call("stream", *words)
+    assert (found.code, found.err) == (0, "")
+    assert "1 skipped" in found.out
 
 
 # --- what is told ---------------------------------------------------------------------------------

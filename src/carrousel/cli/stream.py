@@ -252,6 +252,8 @@ def _tell(wish: Wish, work: Work, stopped: str | None) -> None:
 def _tell_how_to_go_on(wish: Wish, work: Work, stopped: str, failure: Failure | None) -> None:
     """Say why a stream has ended early, and what to do."""
     say(stopped)
+    if failure is not None and failure.hopeless:
+        return
     change = "" if failure is None else failure.change
     if change.startswith("--rate"):
         say("The model no longer learns. A lower --rate may help.")

@@ -78,11 +78,13 @@ class Failure:
         why: in a sentence.
         change: options to go on with, so that it does not end again in the same place.
         can_keep: whether a checkpoint may be written: the model is well.
+        hopeless: whether there is nothing to go on with: the call must be another.
     """
 
     why: str
     change: str = ""
     can_keep: bool = True
+    hopeless: bool = False
 
 
 class Work:
@@ -103,6 +105,8 @@ class Work:
         self.learner: Learner | None = None
         self.counts: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
+        self._first = ""  # why the first row that was left out was
+        self._refusal: list[tuple[int, str]] = []  # the model's first: in which line, and why
         self.kept_at: float | None = None
         self._here, self._began, self._seconds = 0, time.monotonic(), 0.0
         self._looked = self._began
@@ -142,7 +146,11 @@ class Work:
             if not self._here:
                 raise  # nothing has begun: the call is wrong
             return Failure(str(error), can_keep=not self._within)
-        return None
+        if self._stop() or self.counts["rows"] or not self._first:
+            return None
+        n = sum(self.skipped.values())
+        why = f"No row of {n:,} could be taken. The first: {self._first}"
+        return Failure(why, can_keep=False, hopeless=True)
 
     def _take(self, batch: Batch, progress: Progress) -> Failure | None:
         """Take the rows of a batch that can be."""
@@ -172,7 +180,7 @@ class Work:
                 at += 1
             if progress.due:
                 progress.show(self.standing())
-        self._count(taken)  # last: a checkpoint within the batch leads to all of it again
+        self._count(batch, taken)  # last: a checkpoint within the batch leads to all of it again
         if taken.failure is not None:
             self._passed, self._within = bisect_left(batch.lines, taken.failure.line), False
             return Failure(taken.failure.at(batch.name), SKIP)
@@ -235,6 +243,7 @@ class Work:
             return Failure(f"{where}: {why.partition(';')[0]}", self._lower, can_keep=False)
         if self.wish.on_error != "fail":
             self.skipped["refused by the model"] += 1
+            self._refusal = self._refusal or [(taken.lines[at], f"{where}: {why}")]
             return None
         self._passed, self._within = int(taken.rows[at]), False
         return Failure(f"{where}: {why}", SKIP)
@@ -243,13 +252,17 @@ class Work:
     def _lower(self) -> str:
         return f"--rate {self.wish.rate / 10:g}"
 
-    def _count(self, taken: Taken) -> None:
+    def _count(self, batch: Batch, taken: Taken) -> None:
         """Count rows left out, each by the first thing that is wrong with it."""
         self.counts["held"] += taken.counts["held"]
+        reasons = self._refusal[:]
         if taken.problems and taken.failure is None:
             kept = set(taken.lines)
-            first = {problem.line: problem.kind for problem in reversed(taken.problems)}
-            self.skipped.update(kind for line, kind in first.items() if line not in kept)
+            left = [problem for problem in taken.problems if problem.line not in kept]
+            self.skipped.update({each.line: each.kind for each in reversed(left)}.values())
+            reasons += [(each.line, each.at(batch.name)) for each in left[:1]]
+        if reasons and not self._first:
+            self._first = min(reasons)[1]
 
     def _check_labels(self, taken: Taken) -> None:
         """Refuse a column whose values never repeat before the model has an input for each."""
