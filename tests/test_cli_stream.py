@@ -349,7 +349,7 @@ def test_rows_go_to_standard_output_and_figures_elsewhere(call, folder):
     assert "600 rows taken" in found.err
     found = call("stream", "rows.csv", "--predict-next", "level", *SMALL, "--quiet")
     assert found.err == ""
-    for told in ("model", "last value", "running mean", "MAE", "RMSE", "R²", "last 598"):
+    for told in ("model", "last value", "running mean", "MAE", "RMSE", "R²", "all 598"):
         assert told in found.out
 
 

@@ -149,3 +149,15 @@ def test_a_bad_row_after_good_ones_is_no_failure_of_a_stream_that_goes_on(call, 
 
 
 # --- what is told ---------------------------------------------------------------------------------
+
+
+def test_errors_of_the_last_rows_are_shown_where_they_are_others(call, tmp_path):
+    write(tmp_path / "rows.csv")
+    words = ("rows.csv", "--target", "y", *SMALL, "--quiet")
+    found = call("stream", *words)
+    assert "all 59" in found.out
+    assert "last 59" not in found.out
+    assert found.out.count("MAE") == 1
+    found = call("stream", *words, "--window", 20)
+    assert "last 20" in found.out
+    assert found.out.count("MAE") == 2

@@ -164,13 +164,13 @@ def summary(now: Standing, what: str) -> RenderableType:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("")
         measures = list(next(iter(now.whole.errors.values())))
-        for figures in (now.whole, now.recent):
+        both = (now.whole, now.recent)[: 2 if now.recent.rows < now.whole.rows else 1]
+        for figures in both:
             of = f"{'all' if figures is now.whole else 'last'} {figures.rows:,}"
             for measure in measures:
                 first = of if measure == measures[0] else ""
                 table.add_column(f"{first}\n{NAMES[measure]}", justify="right")
         for rule in now.whole.errors:
-            both = (now.whole, now.recent)
             shown = [_figure(each.errors[rule][m], m) for each in both for m in measures]
             table.add_row(rule, *shown, style="bold" if rule == "model" else "")
         parts += [Text(f"Errors at {what}, each row predicted before it is learned:"), table]
