@@ -51,7 +51,7 @@ def test_help_groups_options_and_ends_with_examples(call):
     headings = [line for line in found.out.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [
         *("Arguments:", "What is predicted:", "Rows:", "Model:", "What is written:"),
-        *("Other options:", "Stopping and going on:"),
+        *("Stopping and going on:", "Other options:"),
     ]
     examples = found.out.split("Examples:")[1]
     assert examples.count("carrousel stream") == 2

@@ -95,6 +95,17 @@ def test_running_means_forget_where_a_horizon_is_given(call, tmp_path):
     assert told[5] < told[None]
 
 
+def test_help_has_options_under_their_panels(call):
+    text = call("stream", "--help").out
+    panels = dict.fromkeys(("Rows", "Model", "What is written"), "")
+    for name in panels:
+        panels[name] = text.split(f"\n{name}:\n")[1].split("\n\n")[0]
+    assert "--delimiter CHAR" in panels["Rows"]
+    assert "--horizon N" in panels["Model"]
+    assert "--json" in panels["What is written"]
+    assert text.count("--json") == 1
+
+
 # --- nothing could be taken -----------------------------------------------------------------------
 
 

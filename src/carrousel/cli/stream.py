@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carrousel.cli.options import Json
 from carrousel.cli.order import SEED
 from carrousel.cli.screen import console_of, put_json, say
 from carrousel.cli.stream_wish import Wish, again, names
@@ -175,7 +174,9 @@ def stream(
     window: Annotated[
         int, _option(WRITTEN, "What 'the last rows' are, for errors and --anomaly.", "N")
     ] = 1000,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, _option(WRITTEN, "Write errors as JSON to standard output.", name="--json")
+    ] = False,
     checkpoint: Annotated[
         Path | None,
         _option(KEPT, "Keep there all it takes to go on: at times, and at every end.", "FILE"),
