@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from carrousel.cli import stream_run
 from carrousel.online.model import OnlineLSTM
@@ -172,3 +173,20 @@ def test_errors_of_the_last_rows_are_shown_where_they_are_others(call, tmp_path)
     found = call("stream", *words, "--window", 20)
     assert "last 20" in found.out
     assert found.out.count("MAE") == 2
+
+
+@pytest.mark.parametrize("kind", ["text", "arrays"])
+def test_a_foreign_file_is_no_checkpoint_of_this_command(call, tmp_path, kind):
+    write(tmp_path / "rows.csv")
+    if kind == "text":
+        (tmp_path / "c").write_text("something else\n" * 20)
+    else:
+        safetensors.numpy.save_file({"w": np.zeros(3)}, tmp_path / "c")
+    before = (tmp_path / "c").read_bytes()
+    found = call("stream", "rows.csv", "--target", "y", "--quiet", "--checkpoint", "c", "--resume")
+    assert (found.code, found.out) == (2, "")
+    assert "c was not written by carrousel stream" in found.err
+    assert "name another --checkpoint" in found.err
+    for other in ("carrousel.nn", "OnlineLSTM"):
+        assert other not in found.err
+    assert (tmp_path / "c").read_bytes() == before

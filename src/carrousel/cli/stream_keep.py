@@ -84,10 +84,18 @@ def found(wish: Wish) -> Kept | None:
     path = wish.checkpoint
     if path is None or not wish.resume or not path.exists():
         return None
+    from carrousel.files import CheckpointError
     from carrousel.online.checkpoint import read_beside
     from carrousel.online.model import OnlineLSTM
 
-    beside = read_beside(path)
+    try:
+        beside = read_beside(path)
+    except CheckpointError as error:
+        if " was not written by " not in str(error):
+            raise  # damaged, or of a newer version, and it says so
+        raise CheckpointError(
+            f"{path} was not written by carrousel stream; name another --checkpoint"
+        ) from error
     if beside is None or beside[1].get("format") != FORMAT:
         raise SettingError(
             f"{path} was not written by this version of carrousel stream; name another --checkpoint"
