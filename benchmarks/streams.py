@@ -188,7 +188,7 @@ def reber(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
     for name, trial in streams_reber.TRIALS.items():
         how = streams_reber.shortened(trial, 5000, 1000) if quick else trial
-        for seed in list(streams_reber.SEEDS)[:seeds]:
+        for seed in trial.seeds[:seeds]:
             yield name, str(seed), lambda how=how, s=seed: streams_reber.run(how, s)
 
 

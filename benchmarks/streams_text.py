@@ -13,10 +13,8 @@ import numpy as np
 from streams_data import Text, fingerprint
 
 NETS: Mapping[str, dict[str, Any]] = {
-    "rate 0.001": {"cells": 128, "learning_rate": 0.001},
     "as it comes": {"cells": 128},
 }
-"""The second was decided on beforehand; the first after a look at 8 % of the text."""
 ORDERS = 6  # contexts of 0 to 6 characters
 CURVE = 100  # points of a learning curve
 LAST = 0.1  # share of the text that counts as its end

@@ -16,8 +16,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 """Figures by row and column, as ``benchmarks/streams.py`` keeps them."""
 
 TEXT_NETS = {
-    "as it comes": "OnlineLSTM, 128 cells, its own rate of 0.01",
-    "rate 0.001": "OnlineLSTM, 128 cells, a rate of 0.001",
+    "as it comes": "OnlineLSTM, 128 cells",
 }
 
 
