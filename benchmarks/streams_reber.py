@@ -7,7 +7,7 @@ task if at each of them every legal successor was more active than every other s
 Each row of ``TRIALS`` was decided on before its ten seeds were run, by what other seeds did: those
 with four blocks first, on seeds 100 to 104; then, as too few of them solved it, those with eight
 blocks, on seeds 110 to 119; then, as those that failed missed a handful of a million, the same with
-three times as many symbols, for which ten new seeds are taken, 10 to 19. None was changed afterwards.
+three times as many symbols, on ten new seeds, 10 to 19. None was changed afterwards.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ target is seen, and learned right after: no second pass, no look ahead, nothing 
 settings by. `carrousel.OnlineLSTM` runs as it comes: 32 cells, RMSProp with a rate of 0.003 that
 falls like a root to no less than a tenth, numbers standardised by what came before; where a setting
 differs, the row of the table says so. Those defaults were chosen on made-up streams, after others
-(Adam at 0.01, which stayed there) had been seen to do badly on some of these: the text, above all. Where a
+(Adam at a constant 0.01) had been seen to do badly on some of these, the text above all. Where a
 baseline needs settings, what was done is said there too, and none was kept weak. Figures of several
 seeds are means with the lowest and the highest; "±" is half of a 95 % interval. The best of a
 column is in **bold**: it is not always the net.
@@ -93,6 +93,7 @@ all other symbols. The stream of a seed is its own, and goes on where learning s
 Settings were decided on before their ten seeds were run: first four blocks, as Gers et al. had,
 chosen on seeds 100 to 104; then, as that solved too few of seeds 0 to 9, eight blocks, chosen on
 seeds 110 to 119; then, as those that failed missed a handful of a million, the same nets with three
-times as many symbols ("longer"), on new seeds, 10 to 19. "Rule of 1997": logistic outputs, squared error, plain descent, and the
+times as many symbols ("longer"), on new seeds, 10 to 19.
+"Rule of 1997": logistic outputs, squared error, plain descent, and the
 truncated gradient; the other rows are softmax outputs with cross-entropy and Adam.
 """
