@@ -307,3 +307,20 @@ def test_standardised_values(x, new):
     wide = scale.standardised(row, 1e9)
     there = scale.variance > 0
     np.testing.assert_allclose((scale.mean + wide * scale.deviation)[there], new, atol=1e-9)
+
+
+def test_a_falling_rate_is_one_that_is_set_anew():
+    network = Network(2, 1, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+    weights = np.linspace(-0.5, 0.5, network.n_weights)
+    falling, by_hand = (
+        ReferenceStream(network, Streaming(rate=0.05, epsilon=1e-3, decay=decay), weights)
+        for decay in (3.0, 0.0)
+    )
+    rng = np.random.default_rng(0)
+    for n in range(400):
+        by_hand.rate = 0.05 * max(0.1, (1 + n / 3) ** -0.5)
+        x, target = rng.normal(size=2), rng.normal(size=1)
+        for kernel in (falling, by_hand):
+            kernel.advance(0, x)
+            kernel.learn(0, target)
+    np.testing.assert_allclose(falling.weights, by_hand.weights, rtol=1e-12)

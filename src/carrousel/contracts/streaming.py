@@ -36,8 +36,6 @@ class Streaming:
             ``"adam"``: Kingma & Ba 2015, algorithm 1, with ``momentum`` and ``second`` for its two
             rates of decay.
         rate: learning rate.
-        decay: the rate falls like the root of the number ``n`` of changes made so far, ``rate /
-            sqrt(1 + n / decay)``, but never below a tenth: a stream may change. 0: it does not.
         momentum, second, epsilon: as above.
         clip: errors ``t - y`` are cut off at plus and minus this (Huber 1964, for linear heads);
             None: they are not.
@@ -50,6 +48,8 @@ class Streaming:
         largest: standardised inputs are cut off at plus and minus this.
         missing: a NaN among the inputs stands for a value that did not come, and is taken for the
             mean; without it, a NaN is refused.
+        decay: the rate falls like the root of the number ``n`` of changes made so far, ``rate /
+            sqrt(1 + n / decay)``, but never below a tenth: a stream may change. 0: it does not.
 
     >>> Streaming(head="softmax", rate=0.01).optimizer
     'adam'
@@ -58,7 +58,6 @@ class Streaming:
     head: Head = "linear"
     optimizer: Optimizer = "adam"
     rate: float = 0.01
-    decay: float = 0.0
     momentum: float = 0.9
     second: float = 0.999
     epsilon: float = 1e-8
@@ -69,6 +68,7 @@ class Streaming:
     horizon: float = 0.0
     largest: float = 10.0
     missing: bool = False
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("head", self.head, get_args(Head))
