@@ -101,11 +101,6 @@ class NativeStream:
         self._x_shape, self._target_shape = self._x.shape, self._target.shape
         self._set_weights(weights)
 
-    @staticmethod
-    def knows(streaming: Streaming) -> bool:
-        """Whether this kernel knows a gradient: all that streams can have."""
-        return Gradient.named(streaming.gradient).kind in _RULES
-
     # --- one step ---------------------------------------------------------------------------
 
     def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
+from carrousel.online.closing import Closing
 from carrousel.online.kafka_address import (
     PATIENCE,
     Address,
@@ -78,7 +78,7 @@ def open_topic(
         raise
 
 
-class TopicRows:
+class TopicRows(Closing):
     """Rows of a topic, a batch for each partition; the messages' keys are the rows' keys."""
 
     def __init__(
@@ -158,17 +158,6 @@ class TopicRows:
         if not self._closed:
             self._client.close()
         self._closed = True
-
-    def __enter__(self) -> TopicRows:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> TopicRows:
         return self

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
+from carrousel.online.closing import Closing
 from carrousel.online.kafka_address import (
     PATIENCE,
     Address,
@@ -67,7 +67,7 @@ def open_topic_sink(
     return TopicSink(address, known, passed)
 
 
-class TopicSink:
+class TopicSink(Closing):
     """Rows as messages, acknowledged by all replicas in sync, each once and in order."""
 
     def __init__(self, address: Address, ends: dict[int, int], passed: dict[int, int]) -> None:
@@ -132,14 +132,3 @@ class TopicSink:
     def close(self) -> None:
         """Send what is left."""
         self._producer.flush(PATIENCE)
-
-    def __enter__(self) -> TopicSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

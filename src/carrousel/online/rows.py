@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from carrousel.online.closing import Closing
 from carrousel.online.rows_bytes import Inflow, News, Patience
 from carrousel.online.rows_text import Csv, Format, JsonLines, Records
 from carrousel.online.rows_types import MAX_ROWS as MAX_ROWS
@@ -127,7 +127,7 @@ def open_rows(
         raise
 
 
-class TextRows:
+class TextRows(Closing):
     """Rows of CSV or JSON lines; see :class:`Rows` and :func:`open_rows`."""
 
     def __init__(
@@ -166,17 +166,6 @@ class TextRows:
     def close(self) -> None:
         self._inflow.close()
         self._ended = True
-
-    def __enter__(self) -> TextRows:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> TextRows:
         return self

@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from carrousel.online.closing import Closing
 from carrousel.online.rows_types import MAX_ROWS, Batch, Column, Position, Stop, check_fields
 from carrousel.shapes import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 
@@ -86,7 +86,7 @@ def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[
     return iter(reader), reader.schema.names
 
 
-class ArrowRows:
+class ArrowRows(Closing):
     """Rows of Arrow record batches; see :class:`carrousel.online.rows.Rows`."""
 
     def __init__(
@@ -118,17 +118,6 @@ class ArrowRows:
         self._batches, self._left = iter(()), None
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> ArrowRows:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> ArrowRows:
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
+from carrousel.online.closing import Closing
 from carrousel.online.sinks_forms import FORMS, check_columns
 from carrousel.online.sinks_forms import Columns as Columns
 from carrousel.shapes import DataError, SettingError, StoreError, check_choice
@@ -110,7 +111,7 @@ def open_sink(
     return FileSink(path, format, start)
 
 
-class FileSink:
+class FileSink(Closing):
     """A file, or standard output; see :func:`open_sink`."""
 
     def __init__(self, path: Path | None, format: str, start: int | None) -> None:
@@ -202,17 +203,6 @@ class FileSink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> FileSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _cut_off(opened: int, size: int) -> None:
