@@ -44,7 +44,8 @@ class Broker:
         return f"kafka://{self.servers}/{name}"
 
     def put(self, url: str, *messages: tuple[int, str | None, bytes | str | None]) -> None:
-        producer = kafka.Producer({"bootstrap.servers": self.servers})
+        # Nothing goes before flush(), so that messages of one call arrive together.
+        producer = kafka.Producer({"bootstrap.servers": self.servers, "linger.ms": 10_000})
         for part, key, value in messages:
             producer.produce(Address.of(url).topic, value, key, part)
         assert producer.flush(10) == 0
