@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 LOCAL := --no-build-isolation --editable
-NATIVE := $(wildcard native/*.cc native/*.h) CMakeLists.txt
+NATIVE := $(wildcard native/*/*.cc native/*/*.h) CMakeLists.txt
 
 SANITIZE := build/sanitize
 # Files with native tests; the others are not even imported there, for what they import is not ours.

@@ -16,7 +16,6 @@ import importlib
 import importlib.util
 import io
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +43,7 @@ from mutant_lists import (
     Mutant,
 )
 
+NATIVE_FOLDER = ROOT / "native"
 OPTIONS = ["-x", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
            "--hypothesis-profile", "mutants", "--rootdir", str(ROOT)]  # fmt: skip
 
@@ -132,7 +132,7 @@ class Workshop:
         if compiler is None:
             raise FileNotFoundError("no C++ compiler; set CXX")
         self.folder = folder
-        self.plain = {path.name for path in (ROOT / "native").glob("*.cc")}
+        self.plain = {str(path.relative_to(NATIVE_FOLDER)) for path in NATIVE_FOLDER.rglob("*.cc")}
         library = Path(nanobind.source_dir())
         includes = [sysconfig.get_path("include"), nanobind.include_dir(),
                     library.parent / "ext" / "robin_map" / "include"]  # fmt: skip
@@ -140,12 +140,13 @@ class Workshop:
                         "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing", "-DNDEBUG",
                         "-DCARROUSEL_ISA=plain", "-DCARROUSEL_ISA_PLAIN=1",
                         *[f"-I{include}" for include in includes]]  # fmt: skip
-        self.objects = {name: self._object(ROOT / "native" / name) for name in self.plain}
-        self.objects["nanobind"] = self._object(library / "nb_combined.cpp")
+        self.objects = {name: self._object(NATIVE_FOLDER, name) for name in self.plain}
+        self.objects["nanobind"] = self._object(library, "nb_combined.cpp")
 
-    def _object(self, source: Path, name: str | None = None) -> Path:
-        made = self.folder / f"{name or source.name}.o"
-        command = [*self.compile, f"-I{source.parent}", "-c", str(source), "-o", str(made)]
+    def _object(self, root: Path, source: str, prefix: str = "") -> Path:
+        """Compile a source file, named from the folder that its includes are named from."""
+        made = self.folder / f"{prefix}{source.replace('/', '-')}.o"
+        command = [*self.compile, f"-I{root}", "-c", str(root / source), "-o", str(made)]
         subprocess.run(command, check=True)
         return made
 
@@ -156,14 +157,15 @@ class Workshop:
         if mutant is not None:
             copy = self.folder / "native"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(ROOT / "native", copy)
-            (copy / mutant.path.name).write_text(mutant.source(), encoding="utf-8")
-            name = mutant.path.name
-            users = {"paths": ["paths.cc"], "sequence": ["sequence.cc"], "stream": ["stream.cc"]}
-            headers = users.get(re.split(r"[_.]", name)[0], ["lanes.cc", "paths.cc"])
-            again = [name] if name in objects else headers
-            for source in again:
-                objects[source] = self._object(copy / source, f"mutated-{source}")
+            shutil.copytree(NATIVE_FOLDER, copy)
+            changed = str(mutant.path.relative_to(NATIVE_FOLDER))
+            (copy / changed).write_text(mutant.source(), encoding="utf-8")
+            folder = changed.split("/")[0]
+            users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
+                     "stream": ["stream/stream.cc"]}  # fmt: skip
+            headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
+            for source in [changed] if changed in objects else headers:
+                objects[source] = self._object(copy, source, "mutated-")
         link = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
         command = [self.compile[0], "-shared", "-o", str(made), *link, *map(str, objects.values())]
         subprocess.run(command, check=True)

@@ -195,7 +195,7 @@ def test_a_budget_too_small_gets_the_smallest_plan():
 
 
 def test_the_kernel_holds_weights_a_window_and_a_segment():
-    """Of a window as long as the call; counted by what ``native/sequence_run.cc`` makes."""
+    """Of a window as long as the call; counted by what ``native/sequence/run.cc`` makes."""
     few, B = 20, 8
     whole, anew = (nn.LSTM(8, 64, recompute=n).memory_plan(few, B) for n in (0, 5))
     packed, window = 4 * 256 * (64 + 8 + 1), 4 * few * B * 256

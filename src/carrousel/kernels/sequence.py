@@ -121,7 +121,7 @@ def forward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None
             wanted: ``states``, ``gates``, ``extra``, or ``marks`` with ``recompute``. Settings:
             ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``; ``window``,
             steps walked at a time (0: as the kernel likes); ``instruction_set``. Whatever is left
-            out is absent or at its default. Shapes stand in ``native/sequence_run.h``.
+            out is absent or at its default. Shapes stand in ``native/sequence/run.h``.
 
     Raises:
         SettingError: the kernel refuses an array or a number; its sentence says which.
@@ -169,7 +169,7 @@ def open_step(
     zone_s: float = 0.0,
     instruction_set: str = "",
 ) -> Stepper:
-    """Copy and pack the weights of all layers, for one step a call; see ``native/step.h``.
+    """Copy and pack the weights of all layers, for one step a call; see ``native/step/step.h``.
 
     Each layer has weights by the names of ``LayerInputs`` but ``drop``; what does
     not apply is None. The first reads ``inputs`` numbers, every other one what that below shows.
@@ -193,7 +193,7 @@ def open_step(
 
 @lru_cache(maxsize=256)
 def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> dict[str, slice]:
-    """Columns of the extra tape by name, as ``Extra`` of ``native/sequence.h`` lays them out.
+    """Columns of the extra tape by name, as ``Extra`` of ``native/sequence/sequence.h`` lays them out.
 
     ``sources``: flags or ``drop`` are given. ``norms``: the kernel normalises ``w_ih x`` itself.
 

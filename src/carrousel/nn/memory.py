@@ -215,7 +215,7 @@ def _scratch(module: Layered, T: int, B: int, ragged: bool) -> int:
 def _kernel(module: Layered, T: int, B: int, ragged: bool, segment: int) -> tuple[int, int]:
     """Bytes of the kernel's own memory: training, in the way that needs more, and inference.
 
-    Follows ``run_forward`` and ``run_backward`` of ``native/sequence_run.cc``. What a batch needs
+    Follows ``run_forward`` and ``run_backward`` of ``native/sequence/run.cc``. What a batch needs
     for one step at a time is the most it may be: threads that share the rows of a batch may do
     with less.
     """

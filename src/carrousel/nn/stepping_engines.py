@@ -46,7 +46,7 @@ def open_engine(
 
 
 class CompiledEngine:
-    """The step of ``native/step.h``; tensors are views of its memory."""
+    """The step of ``native/step/step.h``; tensors are views of its memory."""
 
     is_compiled = True
 

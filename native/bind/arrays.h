@@ -1,0 +1,92 @@
+// Arrays that come from Python, checked before a pointer is used; and what one
+// direction of a layer is told to be. For the sequence kernels and the single step.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "sequence/sequence.h"
+#include "sequence/checks.h"
+
+namespace carrousel {
+
+namespace nb = nanobind;
+
+template <class T>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+// Shape, size and place of the arrays of one call. Writable ones may overlap nothing.
+class Arrays {
+ public:
+  template <class T>
+  T* take(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
+    return take<T>(object, name, shape.begin(), shape.size(), writable);
+  }
+  template <class T>
+  T* take(nb::handle object, const char* name, const Index* shape, std::size_t dimensions,
+          bool writable) {
+    Array<T> found;
+    if (!nb::try_cast<Array<T>>(object, found, false))
+      refuse_array(name,
+                   "has the wrong type or layout: expected a contiguous array of this precision");
+    check_shape(name, found.ndim(), found.shape_ptr(), shape, dimensions);
+    spans_.push_back(
+        {name, reinterpret_cast<std::uintptr_t>(found.data()), found.nbytes(), writable});
+    held_.push_back(nb::ndarray<>(found));  // memory may be lent for as long as this lives alone
+    return found.data();
+  }
+  template <class T>
+  T* given(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
+    return object.is_none() ? nullptr : take<T>(object, name, shape, writable);
+  }
+  void check() const { check_overlaps(spans_); }
+
+ private:
+  std::vector<Span> spans_;
+  std::vector<nb::ndarray<>> held_;
+};
+
+// The kernel of one precision and instruction set; no name: the best there is.
+template <class Real, class Kernels>
+const auto& kernel_named(const std::vector<const Kernels*>& all, const std::string& name) {
+  for (const auto* kernels : all)
+    if (name.empty() || name == kernels->name) {
+      if constexpr (std::is_same_v<Real, float>) return kernels->single;
+      else return kernels->twofold;
+    }
+  throw std::invalid_argument("instruction set '" + name + "' is not available on this processor");
+}
+
+// A number or a text of a call.
+template <class T>
+T setting(nb::dict d, const char* name) {
+  const nb::object given = d[name];  // looked up here: try_cast may not throw
+  T found;
+  if (!nb::try_cast<T>(given, found, false)) refuse_array(name, "has the wrong type");
+  return found;
+}
+
+inline Recurrence recurrence_of(nb::dict d) {
+  const auto number = [&](const char* name, Index most) {
+    return check_number(name, setting<Index>(d, name), most);
+  };
+  Recurrence r{};
+  r.kind = static_cast<CellKind>(number("kind", static_cast<Index>(CellKind::described)));
+  r.units = number("units", Index{1} << 24), r.sources = number("sources", Index{1} << 25);
+  r.net_inputs = number("net_inputs", Index{1} << 28), r.states = number("states", 64);
+  r.unit_parameters = number("unit_parameters", 64), r.block_size = number("block_size", 1 << 24);
+  r.g_range = setting<double>(d, "g_range"), r.h_range = setting<double>(d, "h_range");
+  r.projection = number("projection", 1), r.gate_sources = number("gate_sources", 1);
+  r.layer_norm = number("layer_norm", 1), r.tape = number("tape", 256);
+  r.forward = setting<std::uintptr_t>(d, "forward");
+  r.backward = setting<std::uintptr_t>(d, "backward");
+  check(r);
+  return r;
+}
+
+}  // namespace carrousel

@@ -1,0 +1,254 @@
+// The only file that knows Python, and the only list of data types.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+
+#include "bind/sequence.h"
+#include "common/carrousel.h"
+
+namespace nb = nanobind;
+using carrousel::Index;
+
+namespace {
+
+template <class T, int D>
+using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
+using Floats = Array<const float, 1>;
+using Table = Array<const float, 2>;
+using Symbols = Array<const std::int32_t, 1>;
+using Positions = Array<const Index, 1>;
+using Seeds = Array<const std::uint64_t, 1>;
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+// An array exactly as it came: a conversion would be of a copy that nobody keeps, or that the caller
+// never sees written.
+template <class T>
+T array(nb::handle object, const char* name) {
+  T found;
+  if (!nb::try_cast<T>(object, found, false))
+    refuse(std::string(name) +
+           " has the wrong type, shape or layout: expected a contiguous array");
+  return found;
+}
+
+// Attributes of the description that Python passes; every number is checked here, once.
+carrousel::Shape shape_of(nb::dict d) {
+  const auto number = [&](const char* name, Index least, Index most) {
+    const Index value = nb::cast<Index>(d[name]);
+    if (value < least || value > most)
+      refuse(std::string(name) + " is " + std::to_string(value) + ", expected " +
+             std::to_string(least) + ".." + std::to_string(most));
+    return value;
+  };
+  carrousel::Shape s{};
+  s.inputs = number("inputs", 1, Index{1} << 24);
+  s.outputs = number("outputs", 1, Index{1} << 24);
+  s.blocks = number("blocks", 1, 4096);
+  s.block_size = number("block_size", 1, 4096);
+  s.g = static_cast<carrousel::Squash>(number("g", 0, 4));
+  s.h = static_cast<carrousel::Squash>(number("h", 0, 4));
+  s.kind = static_cast<carrousel::Kind>(number("kind", 0, 2));
+  s.output_gate = number("output_gate", 0, 1);
+  s.forget_gate = number("forget_gate", 0, 1);
+  s.recurrent = number("recurrent", 0, 1);
+  s.direct = number("direct", 0, 1);
+  s.united = number("united", 0, 1);
+  s.gate_bias = number("gate_bias", 0, 1);
+  s.cell_bias = number("cell_bias", 0, 1);
+  s.output_bias = number("output_bias", 0, 1);
+  s.symbols = number("symbols", 0, 1);
+  s.classes = number("classes", 0, 1);
+  if (s.memory() && (s.united || s.direct == s.recurrent))
+    refuse("memory cells are wired full (recurrent) or layered (direct)");
+  if (!s.memory() && (!s.recurrent || s.block_size != 1 || s.output_gate || s.forget_gate))
+    refuse("simple units are recurrent, in blocks of one, and have no gates");
+  if (s.united && (s.direct || s.outputs > s.units() || s.gate_bias != s.cell_bias))
+    refuse("in united wiring the outputs are hidden units, fed and biased as these are");
+  return s;
+}
+
+template <class A>
+void expect(const A& array, Index rows, const char* name) {
+  if (static_cast<Index>(array.shape(0)) != rows)
+    refuse(std::string(name) + " has " + std::to_string(array.shape(0)) + " rows, expected " +
+           std::to_string(rows));
+}
+
+template <class A>
+void expect_width(const A& array, Index width, const char* name) {
+  if (static_cast<Index>(array.shape(1)) != width)
+    refuse(std::string(name) + " has " + std::to_string(array.shape(1)) + " columns, expected " +
+           std::to_string(width));
+}
+
+// One lane's arrays, and the references that keep them alive during the call.
+struct Held {
+  nb::object inputs, targets;
+  Positions offsets, target_steps, target_offsets;
+  Seeds seeds;
+  std::vector<Array<float, 1>> errors;
+  Array<float, 2> outputs;
+};
+
+void take_inputs(const carrousel::Shape& s, Held& held, carrousel::Lane& lane) {
+  if (s.symbols) {
+    const auto a = array<Symbols>(held.inputs, "inputs");
+    lane.symbols = a.data(), lane.n_steps = static_cast<Index>(a.shape(0));
+  } else {
+    const auto a = array<Table>(held.inputs, "inputs");
+    expect_width(a, s.inputs, "inputs");
+    lane.values = a.data(), lane.n_steps = static_cast<Index>(a.shape(0));
+  }
+}
+
+void take_targets(const carrousel::Shape& s, Held& held, carrousel::Lane& lane) {
+  if (s.classes) {
+    const auto a = array<Symbols>(held.targets, "targets");
+    lane.classes = a.data(), lane.n_targets = static_cast<Index>(a.shape(0));
+  } else {
+    const auto a = array<Table>(held.targets, "targets");
+    expect_width(a, s.outputs, "targets");
+    lane.targets = a.data(), lane.n_targets = static_cast<Index>(a.shape(0));
+  }
+}
+
+carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
+  carrousel::Lane lane{};
+  held.inputs = nb::borrow(d["inputs"]);
+  held.targets = nb::borrow(d["targets"]);
+  take_inputs(job.shape, held, lane);
+  take_targets(job.shape, held, lane);
+  held.offsets = array<Positions>(d["offsets"], "offsets");
+  held.target_steps = array<Positions>(d["target_steps"], "target_steps");
+  held.target_offsets = array<Positions>(d["target_offsets"], "target_offsets");
+  if (held.offsets.shape(0) < 1) refuse("offsets is empty, expected N + 1 entries");
+  lane.n_sequences = static_cast<Index>(held.offsets.shape(0)) - 1;
+  expect(held.target_offsets, lane.n_sequences + 1, "target_offsets");
+  expect(held.target_steps, lane.n_targets, "target_steps");
+  lane.offsets = held.offsets.data();
+  lane.target_steps = held.target_steps.data();
+  lane.target_offsets = held.target_offsets.data();
+  if (job.learn && job.rule == carrousel::Rule::uoro) {
+    held.seeds = array<Seeds>(d["seeds"], "seeds");
+    expect(held.seeds, lane.n_sequences, "seeds");
+    lane.seeds = held.seeds.data();
+  }
+  if (job.learn) {
+    float** const places[] = {&lane.max_abs, &lane.sum_abs, &lane.sum_sq};
+    const char* const names[] = {"max_abs", "sum_abs", "sum_sq"};
+    for (int i = 0; i < 3; ++i) {
+      held.errors.push_back(array<Array<float, 1>>(d[names[i]], names[i]));
+      expect(held.errors.back(), lane.n_sequences, names[i]);
+      *places[i] = held.errors.back().data();
+    }
+  } else {
+    held.outputs = array<Array<float, 2>>(d["outputs"], "outputs");
+    expect(held.outputs, lane.n_targets, "outputs");
+    expect_width(held.outputs, job.shape.outputs, "outputs");
+    lane.outputs = held.outputs.data();
+  }
+  return lane;
+}
+
+const carrousel::Kernel& kernel_named(const std::string& name) {
+  for (const auto* kernel : carrousel::kernels())
+    if (name.empty() || name == kernel->name) return *kernel;
+  refuse("instruction set '" + name + "' is not available on this processor");
+}
+
+carrousel::Rule rule_of(const std::string& gradient) {
+  if (gradient == "truncated") return carrousel::Rule::truncated;
+  if (gradient == "bptt") return carrousel::Rule::bptt;
+  if (gradient == "rtrl") return carrousel::Rule::rtrl;
+  if (gradient == "snap") return carrousel::Rule::snap;  // of depth 1
+  if (gradient == "uoro") return carrousel::Rule::uoro;
+  refuse("gradient '" + gradient + "' is unknown");
+}
+
+void run(nb::dict description, const std::string& update, bool output_derivative,
+         float initial_activation, bool learn, const std::string& gradient, Index depth,
+         Index stride, Array<float, 2> weights, Floats rates,
+         Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
+  carrousel::Job job{};
+  job.shape = shape_of(description);
+  job.update = update == "step"       ? carrousel::Update::step
+               : update == "sequence" ? carrousel::Update::sequence
+               : update == "epoch"    ? carrousel::Update::epoch
+                                      : (refuse("update '" + update + "' is unknown"),
+                                         carrousel::Update::step);
+  job.output_derivative = output_derivative;
+  job.initial_activation = initial_activation;
+  job.learn = learn;
+  job.rule = rule_of(gradient);
+  job.depth = depth, job.stride = stride;
+  if (depth < 0 || depth > (Index{1} << 32)) refuse("depth must lie in 0..2^32");
+  if (stride < 1 || (stride > 1 && (job.rule != carrousel::Rule::bptt || stride > depth)))
+    refuse("stride must lie in 1..depth, and be 1 unless the gradient is bptt");
+  if (job.rule == carrousel::Rule::snap && job.shape.block_size > 64)
+    refuse("snap takes blocks of at most 64 cells");
+  if (job.rule != carrousel::Rule::bptt && depth != 0) refuse("only bptt has a depth");
+  if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
+      job.update == carrousel::Update::step)
+    refuse("bptt of unbounded depth cannot change weights at each step");
+  if (job.shape.united && !output_derivative)
+    refuse("united outputs always have their derivative in the error");
+  if (!std::isfinite(initial_activation)) refuse("initial_activation is not finite");
+  if (threads < 1 || threads > 1024) refuse("threads must lie in 1..1024");
+  const Index lanes = static_cast<Index>(data.size());
+  expect(weights, lanes, "weights");
+  expect_width(weights, carrousel::weight_count(job.shape), "weights");
+  expect(rates, lanes, "rates");
+  expect(cells_from, lanes, "cells_from");
+  std::vector<Held> held(data.size());
+  std::vector<carrousel::Lane> run_these;
+  for (Index i = 0; i < lanes; ++i) {
+    const nb::object item = nb::borrow(data[i]);
+    if (item.is_none()) continue;
+    carrousel::Lane lane = take_lane(job, nb::cast<nb::dict>(item), held[i]);
+    lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
+    lane.rate = rates.data()[i];
+    lane.cells_from = cells_from.data()[i];
+    carrousel::check(job, lane, i);
+    run_these.push_back(lane);
+  }
+  carrousel::check_overlaps(job, run_these);
+  const carrousel::Kernel& kernel = kernel_named(instruction_set);
+  const nb::gil_scoped_release unlocked;
+  carrousel::run_lanes(kernel, job, run_these, threads);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "Compiled kernels of carrousel.";
+  // Torch lets go of arrays it views only after the interpreter has ended, when nanobind has
+  // already counted whatever they keep alive as lost.
+  nb::set_leak_warnings(false);
+  m.def(
+      "instruction_set", [] { return std::string(carrousel::kernels().front()->name); },
+      "Name of the instruction set the kernels run on.");
+  m.def(
+      "available_instruction_sets",
+      [] {
+        std::vector<std::string> names;
+        for (const auto* kernel : carrousel::kernels()) names.emplace_back(kernel->name);
+        return names;
+      },
+      "Names of all instruction sets this processor can run, best first.");
+  m.def(
+      "lane_width", [](const std::string& name) { return kernel_named(name).width; },
+      nb::arg("instruction_set") = "", "Number of lanes one vector of an instruction set holds.");
+  m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
+        nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
+        nb::arg("stride"), nb::arg("weights").noconvert(),
+        nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
+        nb::arg("instruction_set") = "",
+        "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
+  bind_sequences(m);
+  bind_steps(m);
+  bind_streams(m);
+}

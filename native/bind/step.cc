@@ -1,0 +1,209 @@
+// The single step as Python sees it; every array is checked here, before a pointer is used.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "bind/arrays.h"
+#include "bind/sequence.h"
+#include "sequence/run.h"
+#include "step/step.h"
+
+using namespace carrousel;
+
+namespace {
+
+constexpr Index kMostLayers = 1024;
+
+double share_of(const char* name, double share) {
+  if (!(share >= 0 && share <= 1))
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(share) +
+                                ", expected 0..1");
+  return share;
+}
+
+template <class Real>
+class Stepper {
+ public:
+  Stepper(nb::dict recurrence, nb::list weights, Index batch, Index inputs, double zone_h,
+          double zone_s, const std::string& instruction_set)
+      : kernel_(kernel_named<Real>(step_kernels(), instruction_set)),
+        R_(recurrence_of(recurrence)) {
+    net_.batch = check_number("batch", batch, Index{1} << 20);
+    inputs_ = check_number("inputs", inputs, Index{1} << 24);
+    if (!batch || !inputs) throw std::invalid_argument("batch and inputs must be at least 1");
+    net_.zone_h = share_of("zone_h", zone_h), net_.zone_s = share_of("zone_s", zone_s);
+    const Index layers = static_cast<Index>(weights.size());
+    if (layers < 1 || layers > kMostLayers)
+      throw std::invalid_argument("weights has " + std::to_string(layers) +
+                                  " layers, expected 1.." + std::to_string(kMostLayers));
+    Arrays arrays;
+    const std::vector<StepLayer<Real>> given = take(weights, arrays);
+    net_.layers = given;
+    memory_ = carrousel::Buffer<Real>(static_cast<Index>(kernel_.lay_out(net_, nullptr)));
+    Real* const memory = memory_.data();
+    kernel_.lay_out(net_, memory);
+    for (auto& layer : net_.layers)
+      layer.w_ih = layer.sequence.weights.w_hh = layer.sequence.weights.w_hr = nullptr;
+    std::fill_n(net_.in, net_.batch * inputs_, Real{0});
+    std::fill_n(net_.out, net_.batch * shown(), Real{0});
+    kernel_.load(net_, given);
+    reset(std::nullopt);
+  }
+  Stepper(const Stepper&) = delete;
+
+  void run() { kernel_.run(net_); }
+  void prepare() { kernel_.prepare(net_); }
+
+  void load(nb::list weights) {
+    Arrays arrays;
+    const std::vector<StepLayer<Real>> given = take(weights, arrays);
+    for (std::size_t i = 0; i < given.size(); ++i)
+      if (!same_parts(given[i], net_.layers[i]))
+        throw std::invalid_argument("weights[" + std::to_string(i) +
+                                    "] has other parts than those the layer was made with");
+    kernel_.load(net_, given);
+  }
+
+  void reset(std::optional<Index> row) {
+    if (row && (*row < 0 || *row >= net_.batch))
+      throw std::invalid_argument("row is " + std::to_string(*row) + ", expected 0.." +
+                                  std::to_string(net_.batch - 1));
+    const Index first = row ? *row : 0, end = row ? first + 1 : net_.batch;
+    const auto renew = [&](const Real* fresh, Index n, Real* to) {
+      for (Index b = first; b < end; ++b)
+        if (fresh) std::copy_n(fresh, n, to + b * n);
+        else std::fill_n(to + b * n, n, Real{0});
+    };
+    for (auto& layer : net_.layers) {
+      renew(layer.sequence.weights.fresh_h, R_.sources, layer.sequence.h);
+      renew(layer.sequence.weights.fresh_s, R_.state_width(), layer.sequence.s);
+    }
+    net_.prepared = false;
+  }
+
+  void read_state(nb::object h, nb::object s) const {
+    Arrays arrays;
+    Real *const to_h = state<Real>(arrays, h, "h", R_.sources, true);
+    Real *const to_s = state<Real>(arrays, s, "s", R_.state_width(), true);
+    arrays.check();
+    std::copy_n(net_.h, layers() * net_.batch * R_.sources, to_h);
+    std::copy_n(net_.s, layers() * net_.batch * R_.state_width(), to_s);
+  }
+
+  void write_state(nb::object h, nb::object s) {
+    Arrays arrays;
+    const Real *const from_h = state<const Real>(arrays, h, "h", R_.sources, false);
+    const Real *const from_s = state<const Real>(arrays, s, "s", R_.state_width(), false);
+    std::copy_n(from_h, layers() * net_.batch * R_.sources, net_.h);
+    std::copy_n(from_s, layers() * net_.batch * R_.state_width(), net_.s);
+    net_.prepared = false;
+  }
+
+  using Buffer = nb::ndarray<nb::numpy, Real, nb::ndim<2>>;
+  Buffer buffer(nb::handle self, Real* data, Index width) const {
+    return Buffer(data, {static_cast<std::size_t>(net_.batch), static_cast<std::size_t>(width)},
+                  self);
+  }
+  Buffer input(nb::handle self) const { return buffer(self, net_.in, inputs_); }
+  Buffer output(nb::handle self) const { return buffer(self, net_.out, shown()); }
+
+ private:
+  Index layers() const { return static_cast<Index>(net_.layers.size()); }
+  Index shown() const { return R_.projection ? R_.sources : R_.units; }
+
+  template <class T>
+  T* state(Arrays& arrays, nb::handle array, const char* name, Index width, bool writable) const {
+    return arrays.take<T>(array, name, {layers(), net_.batch, width}, writable);
+  }
+
+  static bool same_parts(const StepLayer<Real>& a, const StepLayer<Real>& b) {
+    const auto &v = a.sequence.weights, &w = b.sequence.weights;
+    const auto both = [](const Real* one, const Real* other) { return !one == !other; };
+    const bool described = a.sequence.recurrence.kind == CellKind::described;
+    return (described || both(v.bias, w.bias)) && both(v.unit, w.unit) &&
+           both(v.fresh_h, w.fresh_h) && both(v.fresh_s, w.fresh_s);
+  }
+
+  // Layers whose weights point into the arrays given, each of the shape it must have.
+  std::vector<StepLayer<Real>> take(nb::list weights, Arrays& arrays) const {
+    if (!net_.layers.empty() && static_cast<Index>(weights.size()) != layers())
+      throw std::invalid_argument("weights has " + std::to_string(weights.size()) +
+                                  " layers, expected " + std::to_string(layers()));
+    std::vector<StepLayer<Real>> found;
+    for (const nb::handle item : weights) {
+      nb::dict part;
+      if (!nb::try_cast<nb::dict>(item, part))
+        throw std::invalid_argument("weights[" + std::to_string(found.size()) +
+                                    "] is not a dictionary");
+      found.push_back(take_layer(part, arrays, found.empty() ? inputs_ : shown()));
+    }
+    return found;
+  }
+
+  StepLayer<Real> take_layer(nb::dict d, Arrays& arrays, Index inputs) const {
+    const Index M = R_.units, N = R_.net_inputs, K = R_.sources;
+    const auto part = [&](const char* name, std::initializer_list<Index> shape) {
+      return arrays.given<const Real>(d[name], name, shape, false);
+    };
+    StepLayer<Real> layer{};
+    layer.inputs = inputs;
+    layer.w_ih = part("w_ih", {N, inputs}), layer.ln_ih = part("ln_ih", {N});
+    if (!layer.w_ih) throw std::invalid_argument("w_ih is missing");
+    if ((layer.ln_ih != nullptr) != R_.layer_norm)
+      throw std::invalid_argument("ln_ih must come with layer_norm and only with it");
+    Sequence<Real>& q = layer.sequence;
+    q.recurrence = R_, q.batch = net_.batch, q.threads = 1;
+    auto& w = q.weights;
+    w.w_hh = part("w_hh", {N, K}), w.bias = part("bias", {N});
+    w.unit = part("unit", {R_.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
+    w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
+    w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R_.state_width()});
+    check_parts(R_, {.w_hh = w.w_hh != nullptr,
+                     .w_ih = true,
+                     .bias = w.bias != nullptr,
+                     .unit = w.unit != nullptr,
+                     .w_hr = w.w_hr != nullptr,
+                     .ln_ih = R_.layer_norm && R_.kind != CellKind::described,
+                     .ln_hh = w.ln_hh != nullptr,
+                     .ln_c = w.ln_c != nullptr});
+    return layer;
+  }
+
+  const StepKernel<Real>& kernel_;
+  Recurrence R_;
+  Index inputs_ = 0;
+  StepNet<Real> net_{};
+  carrousel::Buffer<Real> memory_;
+};
+
+template <class Real>
+void bind(nb::module_& m, const char* name) {
+  using S = Stepper<Real>;
+  nb::class_<S>(m, name,
+                "Layers of one recurrence, one step a call, with weights and state of their own.")
+      .def(nb::init<nb::dict, nb::list, Index, Index, double, double, const std::string&>(),
+           nb::arg("recurrence"), nb::arg("weights"), nb::arg("batch"), nb::arg("inputs"),
+           nb::arg("zone_h") = 0.0, nb::arg("zone_s") = 0.0, nb::arg("instruction_set") = "")
+      .def("run", &S::run, "One step, from `input` to `output`.")
+      .def("prepare", &S::prepare, "Do what of the next step needs no input.")
+      .def("load", &S::load, nb::arg("weights"), "Take new weights, of the shapes of the first.")
+      .def("reset", &S::reset, nb::arg("row") = nb::none(), "Start anew, all rows or one.")
+      .def("read_state", &S::read_state, nb::arg("h"), nb::arg("s"), "Copy the state out.")
+      .def("write_state", &S::write_state, nb::arg("h"), nb::arg("s"), "Copy a state in.")
+      .def_prop_ro(
+          "input", [](nb::handle self) { return nb::cast<const S&>(self).input(self); },
+          "[B, I], to be written before a step; lives as long as anyone holds it.")
+      .def_prop_ro(
+          "output", [](nb::handle self) { return nb::cast<const S&>(self).output(self); },
+          "[B, O] of the last step, overwritten by the next.");
+}
+
+}  // namespace
+
+void bind_steps(nb::module_& m) {
+  bind<float>(m, "StepFloat");
+  bind<double>(m, "StepDouble");
+}

@@ -1,0 +1,203 @@
+// Streams as Python sees them; every array is checked here, before a pointer is used.
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+
+#include "bind/arrays.h"
+#include "bind/sequence.h"
+#include "stream/run.h"
+
+using namespace carrousel;
+
+namespace {
+
+template <class Enum>
+Enum choice(nb::dict d, const char* name, Enum last) {
+  return static_cast<Enum>(check_number(name, setting<Index>(d, name), static_cast<Index>(last)));
+}
+
+StreamSettings settings_of(nb::dict d) {
+  const auto number = [&](const char* name) { return setting<double>(d, name); };
+  const auto flag = [&](const char* name) { return setting<bool>(d, name); };
+  const auto count = [&](const char* name) {
+    return check_number(name, setting<Index>(d, name), Index{1} << 24);
+  };
+  StreamSettings s{};
+  StreamShape& shape = s.shape;
+  shape.inputs = count("inputs"), shape.outputs = count("outputs");
+  shape.blocks = count("blocks"), shape.block_size = count("block_size");
+  shape.forget_gate = flag("forget_gate"), shape.gates_fed_back = flag("gates_fed_back");
+  shape.direct = flag("direct");
+  shape.g = choice(d, "g", Squash::identity), shape.h = choice(d, "h", Squash::identity);
+  shape.head = choice(d, "head", Head::softmax);
+  shape.optimizer = choice(d, "optimizer", Optimizer::adam);
+  s.streams = count("streams");
+  s.rule = choice(d, "rule", Rule::uoro), s.seed = setting<std::uint64_t>(d, "seed");
+  const nb::object reach = d["reach"];
+  if (!reach.is_none()) {
+    Arrays arrays;
+    const Index most = Index{1} << 17, U = std::min(shape.units(), most);
+    const Index rows = std::min(shape.units() + shape.cells(), most);
+    const auto* const given = arrays.take<const std::uint8_t>(reach, "reach", {rows, U}, false);
+    s.reach.assign(given, given + rows * U);
+  }
+  s.rate = number("rate"), s.decay = number("decay");
+  s.momentum = number("momentum"), s.second = number("second");
+  s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
+  s.largest = number("largest");
+  s.symbols = flag("symbols"), s.scale_targets = flag("scale_targets");
+  s.missing = flag("missing");
+  check(s);
+  return s;
+}
+
+std::vector<bool> flags_of(nb::object array, Index n) {
+  Arrays arrays;
+  const std::uint8_t* const given = arrays.take<const std::uint8_t>(array, "scaled", {n}, false);
+  return std::vector<bool>(given, given + n);
+}
+
+template <class Real>
+class Bound {
+ public:
+  Bound(nb::dict settings, nb::object scaled, const std::string& instruction_set)
+      : Bound(settings_of(settings), scaled, instruction_set) {}
+  Bound(const Bound&) = delete;
+
+  int peek(Index stream) { return code(stream_.peek(stream, x_.data(), outputs_.data())); }
+  int advance(Index stream) { return code(stream_.advance(stream, x_.data(), outputs_.data())); }
+  int learn(Index stream) { return code(stream_.learn(stream, target_.data())); }
+  int step(Index stream) {
+    return code(stream_.step(stream, x_.data(), target_.data(), outputs_.data()));
+  }
+  int reset(Index stream) { return code(stream_.reset(stream)); }
+
+  // Returns how many rows were taken, and why no more.
+  std::pair<Index, int> run(nb::object streams, nb::object x, nb::object targets,
+                            bool targets_first, nb::object outputs) {
+    Arrays arrays;
+    Array<const std::int64_t> counted;
+    if (!nb::try_cast<Array<const std::int64_t>>(streams, counted, false) || counted.ndim() != 1)
+      refuse_array("streams", "must be a contiguous vector of int64");
+    const Index rows = static_cast<Index>(counted.shape(0));
+    const auto* which = arrays.take<const std::int64_t>(streams, "streams", {rows}, false);
+    const auto* in = arrays.take<const double>(x, "x", {rows, stream_.input_values()}, false);
+    const auto* wanted =
+        arrays.given<const double>(targets, "targets", {rows, stream_.target_values()}, false);
+    auto* out = arrays.take<double>(outputs, "outputs",
+                                    {rows, stream_.settings().shape.outputs}, true);
+    arrays.check();
+    Outcome outcome = Outcome::done;
+    // The interpreter stays locked: another thread may hold the same object.
+    const Index taken = stream_.run(rows, which, in, wanted, targets_first, out, outcome);
+    return {taken, code(outcome)};
+  }
+
+  nb::dict parts() const {
+    nb::dict found;
+    for (const auto& [name, part] : stream_.parts()) {
+      nb::list shape;
+      for (Index n : part.shape) shape.append(n);
+      found[name.c_str()] = nb::make_tuple(part.of_stream, nb::tuple(shape));
+    }
+    return found;
+  }
+  void read(const std::string& name, Index stream, nb::object to) {
+    Arrays arrays;
+    const std::vector<Index> as = shape(name, stream);
+    stream_.read(name, stream, arrays.take<double>(to, "to", as.data(), as.size(), true));
+  }
+  void write(const std::string& name, Index stream, nb::object from) {
+    Arrays arrays;
+    const std::vector<Index> as = shape(name, stream);
+    stream_.write(name, stream,
+                  arrays.take<const double>(from, "source", as.data(), as.size(), false));
+  }
+
+  std::vector<int> flags() {
+    return {stream_.flags().begin(), stream_.flags().end()};
+  }
+  void set_flags(Index stream, int flags) {
+    constexpr int used = Stream<Real>::kUsed, standing = Stream<Real>::kStanding;
+    check_stream(stream);
+    if (flags != 0 && flags != used && flags != (used | standing))
+      throw std::invalid_argument("flags is " + std::to_string(flags) + ", expected 0, 1 or 3");
+    stream_.flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
+  }
+  bool finite() const { return stream_.finite(); }
+  std::size_t bytes() const { return stream_.bytes(); }
+  double rate() const { return stream_.settings().rate; }
+  void set_rate(double rate) {
+    if (!(rate >= 0 && rate < 1e30))
+      throw std::invalid_argument("rate is " + std::to_string(rate) + ", expected at least 0");
+    stream_.set_rate(rate);
+  }
+
+  using Buffer = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
+  Buffer input(nb::handle self) { return buffer(self, x_); }
+  Buffer target(nb::handle self) { return buffer(self, target_); }
+  Buffer outputs(nb::handle self) { return buffer(self, outputs_); }
+
+ private:
+  Bound(const StreamSettings& settings, nb::object scaled, const std::string& instruction_set)
+      : stream_(settings, flags_of(scaled, settings.shape.inputs),
+                kernel_named<Real>(stream_kernels(), instruction_set)),
+        x_(static_cast<std::size_t>(stream_.input_values())),
+        target_(static_cast<std::size_t>(stream_.target_values())),
+        outputs_(static_cast<std::size_t>(settings.shape.outputs)) {}
+
+  static int code(Outcome outcome) { return static_cast<int>(outcome); }
+  static Buffer buffer(nb::handle self, std::vector<double>& of) {
+    return Buffer(of.data(), {of.size()}, self);
+  }
+  void check_stream(Index stream) const {
+    if (stream < 0 || stream >= stream_.settings().streams)
+      throw std::invalid_argument("stream is " + std::to_string(stream) + ", expected 0.." +
+                                  std::to_string(stream_.settings().streams - 1));
+  }
+  std::vector<Index> shape(const std::string& name, Index stream) const {
+    const auto parts = stream_.parts();
+    const auto part = parts.find(name);
+    if (part == parts.end()) throw std::invalid_argument("there is no part '" + name + "'");
+    check_stream(stream);
+    return part->second.shape;
+  }
+
+  Stream<Real> stream_;
+  std::vector<double> x_, target_, outputs_;
+};
+
+template <class Real>
+void bind(nb::module_& m, const char* name) {
+  using S = Bound<Real>;
+  nb::class_<S>(m, name, "One net that learns at every step of one or many streams.")
+      .def(nb::init<nb::dict, nb::object, const std::string&>(), nb::arg("settings"),
+           nb::arg("scaled"), nb::arg("instruction_set") = "")
+      .def("peek", &S::peek, nb::arg("stream"), "Outputs at `input`; nothing moves.")
+      .def("advance", &S::advance, nb::arg("stream"), "Move by `input`, to `outputs`.")
+      .def("learn", &S::learn, nb::arg("stream"), "Learn `target`.")
+      .def("step", &S::step, nb::arg("stream"), "Advance, and learn unless `target` is NaN.")
+      .def("run", &S::run, nb::arg("streams"), nb::arg("x"), nb::arg("targets").none(),
+           nb::arg("targets_first"), nb::arg("outputs"), "Rows in order: how many, and an outcome.")
+      .def("reset", &S::reset, nb::arg("stream"), "Begin a stream anew.")
+      .def("parts", &S::parts, "Name -> whether each stream has one, shape.")
+      .def("read", &S::read, nb::arg("name"), nb::arg("stream"), nb::arg("to"))
+      .def("write", &S::write, nb::arg("name"), nb::arg("stream"), nb::arg("source"))
+      .def("flags", &S::flags, "For each stream: 0 not begun, 1 begun, 3 with a step to learn.")
+      .def("set_flags", &S::set_flags, nb::arg("stream"), nb::arg("flags"))
+      .def("finite", &S::finite, "Whether all weights and running gradients are finite.")
+      .def_prop_rw("rate", &S::rate, &S::set_rate)
+      .def_prop_ro("nbytes", &S::bytes)
+      .def_prop_ro("input", [](nb::handle self) { return nb::cast<S&>(self).input(self); })
+      .def_prop_ro("target", [](nb::handle self) { return nb::cast<S&>(self).target(self); })
+      .def_prop_ro("outputs", [](nb::handle self) { return nb::cast<S&>(self).outputs(self); });
+}
+
+}  // namespace
+
+void bind_streams(nb::module_& m) {
+  bind<float>(m, "StreamFloat");
+  bind<double>(m, "StreamDouble");
+}

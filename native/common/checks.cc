@@ -1,0 +1,119 @@
+// What must hold before a pointer of a lane is used.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <type_traits>
+
+#include "common/carrousel.h"
+
+namespace carrousel {
+namespace {
+
+[[noreturn]] void refuse(Index lane, const std::string& what) {
+  throw std::invalid_argument("data[" + std::to_string(lane) + "]: " + what);
+}
+
+bool all_finite(const float* values, Index count) {
+  float zero = 0.0f;  // x * 0 is NaN for NaN and infinities, and stays so in the sum
+  for (Index i = 0; i < count; ++i) zero += values[i] * 0.0f;
+  return zero == 0.0f;
+}
+
+bool all_below(const std::int32_t* symbols, Index count, Index limit) {
+  std::uint32_t worst = 0;
+  for (Index i = 0; i < count; ++i) {
+    const auto symbol = static_cast<std::uint32_t>(symbols[i]);  // negative ones become large
+    worst = symbol > worst ? symbol : worst;
+  }
+  return count == 0 || worst < limit;
+}
+
+void check_sequences(const Lane& lane, Index number) {
+  if (lane.offsets[0] != 0 || lane.offsets[lane.n_sequences] != lane.n_steps)
+    refuse(number, "offsets must run from 0 to the number of steps");
+  for (Index n = 0; n < lane.n_sequences; ++n)
+    if (lane.offsets[n] >= lane.offsets[n + 1])
+      refuse(number, "sequence " + std::to_string(n) + " is empty or offsets descend");
+}
+
+void check_targets(const Lane& lane, Index number) {
+  if (lane.target_offsets[0] != 0 || lane.target_offsets[lane.n_sequences] != lane.n_targets)
+    refuse(number, "target_offsets must run from 0 to the number of targets");
+  for (Index n = 0; n < lane.n_sequences; ++n) {
+    const Index from = lane.target_offsets[n], to = lane.target_offsets[n + 1];
+    if (from > to || to > lane.n_targets) refuse(number, "target_offsets descend");
+    for (Index m = from; m < to; ++m) {
+      const Index least = m > from ? lane.target_steps[m - 1] + 1 : lane.offsets[n];
+      if (lane.target_steps[m] < least || lane.target_steps[m] >= lane.offsets[n + 1])
+        refuse(number, "target_steps must ascend within their sequence");
+    }
+  }
+}
+
+struct Range {
+  const char *begin, *end;
+  bool written;
+};
+
+template <class T>
+void add(std::vector<Range>& ranges, T* first, Index count) {
+  const char* begin = reinterpret_cast<const char*>(first);
+  if (first && count > 0)
+    ranges.push_back({begin, begin + count * sizeof(T), !std::is_const_v<T>});
+}
+
+}  // namespace
+
+void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
+  std::vector<Range> ranges;
+  for (const Lane& lane : lanes) {
+    add(ranges, lane.values, lane.n_steps * job.shape.inputs);
+    add(ranges, lane.symbols, lane.n_steps);
+    add(ranges, lane.offsets, lane.n_sequences + 1);
+    add(ranges, lane.targets, lane.n_targets * job.shape.outputs);
+    add(ranges, lane.classes, lane.n_targets);
+    add(ranges, lane.target_steps, lane.n_targets);
+    add(ranges, lane.target_offsets, lane.n_sequences + 1);
+    add(ranges, lane.weights, weight_count(job.shape));
+    for (float* column : {lane.max_abs, lane.sum_abs, lane.sum_sq})
+      add(ranges, column, lane.n_sequences);
+    add(ranges, lane.seeds, lane.n_sequences);
+    add(ranges, lane.outputs, lane.n_targets * job.shape.outputs);
+  }
+  const auto by_begin = [](const Range& a, const Range& b) { return a.begin < b.begin; };
+  std::sort(ranges.begin(), ranges.end(), by_begin);
+  const char *end = nullptr, *end_of_written = nullptr;
+  for (const Range& range : ranges) {
+    if (range.begin < (range.written ? end : end_of_written))
+      throw std::invalid_argument("two arrays share memory and one of them is written; copy one");
+    end = std::max(end, range.end);
+    if (range.written) end_of_written = std::max(end_of_written, range.end);
+  }
+}
+
+Index weight_count(const Shape& s) {
+  Index biased = 0;
+  for (Index u = 0; u < s.units(); ++u) biased += s.biased(u);
+  const Index hidden = s.units() * (s.inputs + (s.recurrent ? s.units() : 0)) + biased;
+  if (s.united) return hidden;
+  const Index output = s.outputs * (s.cells() + (s.direct ? s.inputs : 0));
+  return hidden + output + (s.output_bias ? s.outputs : 0);
+}
+
+void check(const Job& job, const Lane& lane, Index number) {
+  const Shape& s = job.shape;
+  check_sequences(lane, number);
+  check_targets(lane, number);
+  if (lane.values && !all_finite(lane.values, lane.n_steps * s.inputs))
+    refuse(number, "inputs are not finite; clean or impute the data");
+  if (lane.symbols && !all_below(lane.symbols, lane.n_steps, s.inputs))
+    refuse(number, "an input symbol is outside the alphabet 0.." + std::to_string(s.inputs - 1));
+  if (!job.learn) return;
+  if (lane.targets && !all_finite(lane.targets, lane.n_targets * s.outputs))
+    refuse(number, "targets are not finite; clean or impute the data");
+  if (lane.classes && !all_below(lane.classes, lane.n_targets, s.outputs))
+    refuse(number, "a target class is outside 0.." + std::to_string(s.outputs - 1));
+  if (!std::isfinite(lane.rate)) refuse(number, "the learning rate is not finite");
+}
+
+}  // namespace carrousel

@@ -1,0 +1,81 @@
+// Gate arithmetic and its derivative: the only copy of the maths outside the reference.
+#pragma once
+
+#include "common/carrousel.h"
+#include "common/simd.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// exp(-x) = 2^n (1 + f p), with f p to a relative error of about 1e-7; |x| saturates at 87.
+struct Exponential {
+  vec n, f, p;
+};
+
+inline Exponential exponential_of_minus(vec x) {
+  constexpr float log2e = -1.44269504088896340736f;
+  x = at_least(-87.0f, at_most(87.0f, x));
+  const vec n = nearest(x * log2e);
+  const vec f = x * log2e - n;  // |f| <= 1/2, one rounding where the compiler may contract
+  // 2^f = 1 + f p(f): p fitted in the Chebyshev sense with degree 5, relative error 1.1e-8.
+  // Summed in pairs: a step of a sequence waits for this chain twice.
+  const vec f2 = f * f;
+  const vec p = (0.6931472f + f * 0.24022649f) +
+                f2 * ((0.055503573f + f * 0.009618238f) +
+                      f2 * (0.0013390735f + f * 0.00015403512f));
+  return {n, f, p};
+}
+
+// exp(-x), relative error about 1e-7; saturates at exp(+-87) instead of overflowing to infinity.
+inline vec exp_of_minus(vec x) {
+  const Exponential e = exponential_of_minus(x);
+  return times_power_of_two(1.0f + e.f * e.p, e.n);
+}
+
+// -E / (2 + E) with E = exp(-2 x) - 1, which keeps every digit where x is small.
+inline vec hyperbolic_tangent(vec x) {
+  x = at_least(-40.0f, at_most(40.0f, x));  // beyond, E + 2 could not be divided by
+  const Exponential e = exponential_of_minus(x + x);
+  const vec scale = times_power_of_two(splat(1.0f), e.n);
+  const vec E = scale * (e.f * e.p) + (scale - 1.0f);
+  return over(-E, E + 2.0f);
+}
+
+inline vec logistic(vec x) { return 1.0f / (1.0f + exp_of_minus(x)); }
+
+inline vec logistic_slope(vec y) { return y * (1.0f - y); }
+
+// A squashing function low + (high - low) f(x) by its range; the slope follows from the value:
+// y' = (y - low) (high - y) / (high - low).
+template <class Real>
+struct SquasherOf {
+  Squash kind;
+  Real low, span, inverse;
+
+  explicit SquasherOf(Squash k) : kind(k) {
+    const Real half = k == Squash::four ? 4 : k == Squash::two ? 2 : 1;
+    low = k == Squash::unit ? 0 : -half;
+    span = k == Squash::unit ? 1 : 2 * half;
+    inverse = 1 / span;
+  }
+
+  // The value at x where y = logistic(x) is known.
+  template <class Vector>
+  Vector from_logistic(Vector x, Vector y) const {
+    return kind == Squash::identity ? x : low + span * y;
+  }
+
+  template <class Vector>
+  Vector slope(Vector y) const {
+    if (kind == Squash::identity) return Vector{} + Real{1};
+    return (y - low) * (low + span - y) * inverse;
+  }
+};
+
+struct Squasher : SquasherOf<float> {
+  using SquasherOf<float>::SquasherOf;
+  vec value(vec x) const { return from_logistic(x, logistic(x)); }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

@@ -1,0 +1,94 @@
+// Errors of cells and gates, and the change of hidden weights held as columns: equations (21) to
+// (28).
+#pragma once
+
+#include "lanes/outputs.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// From the error at each cell's output (p.back) to the errors inside: equations (21) and (23).
+inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) {
+  vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
+  for (Index j = 0, c = 0; j < p.B; ++j) {
+    const vec y_out = p.shape.output_gate ? p.unit_y[p.B + p.C + j] : splat(1.0f);
+    vec gate = splat(0.0f);
+    for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+      const vec inside = y_out * h.slope(p.squashed[c]) * p.back[c];
+      error_cell[c] = lanes ? inside : splat(0.0f);
+      gate += p.squashed[c] * p.back[c];
+    }
+    const ivec gated = p.shape.output_gate ? lanes : ivec{};
+    error_gate[j] = gated ? logistic_slope(y_out) * gate : splat(0.0f);
+  }
+}
+
+// Adds error times trace for every unit that has traces, equations (26) and (28), to one row of
+// sums; `scale` is the learning rate where the row holds weights.
+inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
+                       ivec lanes, bool gates, bool cells) {
+  for (Index j = 0, c = 0; j < p.B; ++j) {
+    vec gate = splat(0.0f);
+    for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+      gate += error[c] * trace[c];
+      if (cells) add_where(lanes, row[p.B + c], scale * (error[c] * trace[p.C + c]));
+    }
+    if (gates) add_where(lanes, row[j], scale * gate);
+  }
+}
+
+// Changes hidden weights at once, by the errors of step k; traces include that step.
+inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
+  const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
+  const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
+    add_traced(p, trace, error_cell, weight, rate, lanes, gates, cells);
+    if (!p.shape.output_gate || !gates) return;
+    for (Index j = 0; j < p.B; ++j)
+      add_where(lanes, weight[p.B + p.C + j], rate * (error_gate[j] * activation));
+  };
+  for (Index s = 0; s < p.S; ++s)
+    learn(p.trace + s * p.F, p.sources[k * p.S + s], p.hidden_w + s * p.U, true, true);
+  learn(p.trace_b, splat(1.0f), p.hidden_b, p.shape.gate_bias, p.shape.cell_bias);
+}
+
+// Gathers the gradient of a whole chunk of steps. Traces must not yet include the chunk.
+//
+// The error of step k meets the trace of that step: the trace from before the chunk, plus the
+// products of steps up to k. Summed over the chunk's errors, what was there before meets the sum of
+// all of them (`reach`), and the product of step i meets the sum of those from i on; so `spread`,
+// what step i adds to the gradient for each unit and source, takes one multiplication. `lanes` are
+// those with an error in the chunk.
+inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
+  const Index gates = p.B + p.C;
+  clear(p.reach, p.C);
+  for (Index k = steps - 1; k >= 0; --k) {
+    const vec *by_gate = p.factors + k * round_up(p.F, 4), *by_cell = by_gate + p.C;
+    vec* spread = p.spread + k * p.U;
+    for (Index j = 0, c = 0; j < p.B; ++j) {
+      vec gate = splat(0.0f);
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        const vec reach = p.reach[c] += p.error_cell[k * p.C + c];
+        gate += by_gate[c] * reach;
+        spread[p.B + c] = by_cell[c] * reach;
+      }
+      spread[j] = gate;
+      if (p.shape.output_gate) spread[gates + j] = p.error_gate[k * p.B + j];
+    }
+  }
+  const vec one = splat(1.0f);
+  for (Index s = 0; s < p.S; ++s)
+    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
+  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, lanes, true, true);
+  add_products(p, gradients(p, lanes), steps);
+}
+
+// Changes hidden weights by what was gathered. Units without a bias gathered one nobody wants.
+inline void apply_hidden(const Plan& p, vec rate, ivec lanes) {
+  apply(p.hidden_w, p.hidden_g, p.S * p.U, rate, lanes);
+  for (Index u = 0; u < p.U; ++u)
+    apply(p.hidden_b + u, p.hidden_gb + u, p.shape.biased(u) ? 1 : 0, rate, lanes);
+  clear(p.hidden_gb, p.U);
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

@@ -1,0 +1,112 @@
+// One time step of every lane of a group: equations (7) to (9), and the factors of (25) and (27).
+#pragma once
+
+#include "lanes/plan.h"
+#include "common/pointwise.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// Calls run.template operator()<N>(first) for blocks of at most Most that cover 0..count evenly.
+template <int Most, class Run>
+void in_blocks(Index count, Run run) {
+  const Index blocks = (count + Most - 1) / Most;
+  for (Index b = 0, first = 0; b < blocks; ++b) {
+    const Index size = (count - first) / (blocks - b);
+    switch (size) {
+      case 1: run.template operator()<1>(first); break;
+      case 2: run.template operator()<2>(first); break;
+      case 3: if constexpr (Most >= 3) run.template operator()<3>(first); break;
+      case 4: if constexpr (Most >= 4) run.template operator()<4>(first); break;
+      case 5: if constexpr (Most >= 5) run.template operator()<5>(first); break;
+      case 6: if constexpr (Most >= 6) run.template operator()<6>(first); break;
+      case 7: if constexpr (Most >= 7) run.template operator()<7>(first); break;
+      case 8: if constexpr (Most >= 8) run.template operator()<8>(first); break;
+    }
+    first += size;
+  }
+}
+
+// net_u = start_u + sum_s w_us source_s, accumulators in registers.
+inline void hidden_nets(const Plan& p, const vec* source, const vec* start) {
+  in_blocks<8>(p.U, [&]<int N>(Index first) {
+    vec sum[N];
+    for (int i = 0; i < N; ++i) sum[i] = start[first + i];
+    const vec* w = p.hidden_w + first;
+    for (Index s = 0; s < p.S; ++s, w += p.U) {
+      const vec x = source[s];
+      for (int i = 0; i < N; ++i) sum[i] += w[i] * x;
+    }
+    for (int i = 0; i < N; ++i) p.nets[first + i] = sum[i];
+  });
+}
+
+// Where a hidden layer stands before and between steps.
+struct Layer {
+  Squasher g, h;
+  vec initial;  // activation of hidden units before the first step
+
+  explicit Layer(const Job& job)
+      : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
+
+  // Where the hidden units of the step before k stand among the sources.
+  static vec* hidden(const Plan& p, Index k) { return p.sources + k * p.S + p.dense_inputs; }
+
+  void reset(const Plan& p) const {
+    for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
+    if (p.shape.recurrent)
+      for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
+  }
+
+  // The last of `steps` steps of a chunk becomes the one before the next chunk.
+  static void carry(const Plan& p, Index steps) {
+    if (!p.shape.recurrent || steps == 0) return;
+    const vec* last = hidden(p, steps);
+    vec* first = hidden(p, 0);
+    for (Index u = 0; u < p.U; ++u) first[u] = last[u];
+  }
+};
+
+struct Forward : Layer {
+  using Layer::Layer;
+
+  // Step k of the chunk. With Ragged, lanes that are not yet live keep their initial state.
+  // Kept out of line: inside the loop over chunks it competes for registers.
+  template <bool Learn, bool Ragged>
+  [[gnu::noinline]] void step(const Plan& p, Index k, ivec live) const {
+    hidden_nets(p, p.sources + k * p.S,
+                p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
+    // Locals, since a store to a vector might otherwise be thought to change the plan.
+    const Index blocks = p.B, size = p.shape.block_size, cells = p.C, units = p.U;
+    const vec* net = p.nets;
+    vec *y = p.unit_y, *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
+    // All units at once, whatever their role: independent chains hide each other's latency.
+#pragma GCC unroll 4
+    for (Index u = 0; u < units; ++u) y[u] = logistic(net[u]);
+    vec* by_gate = p.factors + k * round_up(p.F, 4);
+    vec* by_cell = by_gate + cells;
+    const vec *net_c = net + blocks, *y_c = y + blocks;
+    for (Index j = 0, c = 0; j < blocks; ++j) {
+      const vec y_in = Ragged ? (live ? y[j] : splat(0.0f)) : y[j];
+      const vec slope_in = logistic_slope(y_in);
+      for (Index v = 0; v < size; ++v, ++c) {
+        const vec input = g.from_logistic(net_c[c], y_c[c]);
+        if (Learn) by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;
+        s[c] += y_in * input;
+      }
+    }
+#pragma GCC unroll 4
+    for (Index c = 0; c < cells; ++c) h_s[c] = h.value(s[c]);
+    const bool gated = p.shape.output_gate;
+    const vec* y_out = y + blocks + cells;
+    for (Index j = 0, c = 0; j < blocks; ++j)
+      for (Index v = 0; v < size; ++v, ++c) y_cell[c] = gated ? y_out[j] * h_s[c] : h_s[c];
+    if (!p.shape.recurrent) return;
+    vec* next = hidden(p, k + 1);
+    for (Index c = 0; c < cells; ++c) y[blocks + c] = y_cell[c];
+    for (Index u = 0; u < units; ++u) next[u] = Ragged ? (live ? y[u] : initial) : y[u];
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

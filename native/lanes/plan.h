@@ -1,0 +1,184 @@
+// Where everything of one lane group lies in its workspace, and the packing of weights into it.
+//
+// "Columns" are arrays of vectors, one lane of the group in each element of a vector. Large
+// alphabets take "rows" instead: for each lane and symbol one short row of floats, so that a step
+// touches only the row of its symbol and its cost does not grow with the alphabet.
+#pragma once
+
+#include <stdexcept>
+
+#include "common/carrousel.h"
+#include "common/simd.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+constexpr Index kChunk = 8;          // K: steps whose traces are gathered before they are stored
+constexpr Index kDenseSymbols = 16;  // up to this alphabet one-hot columns are cheaper than rows
+
+inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
+
+// Hands out pieces of the workspace; with a null base it only counts.
+class Carver {
+ public:
+  explicit Carver(void* base) : base_(static_cast<char*>(base)) {}
+
+  template <class T>
+  T* take(Index count, Index times = 1, Index times_again = 1) {
+    std::size_t bytes = sizeof(T);
+    for (const Index factor : {count, times, times_again})
+      if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(factor), &bytes)) too_large();
+    const std::size_t at = used_;
+    if (__builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_) || used_ > kLimit)
+      too_large();
+    return base_ ? reinterpret_cast<T*>(base_ + at) : nullptr;
+  }
+
+  std::size_t used() const { return used_; }
+
+ private:
+  static constexpr std::size_t kLimit = std::size_t{1} << 40;
+  [[noreturn]] static void too_large() {
+    throw std::invalid_argument("the network is too large: a lane group would need over 1 TiB");
+  }
+  char* base_;
+  std::size_t used_ = 0;
+};
+
+struct Plan {
+  Shape shape;
+  bool learn;
+  bool path;               // the job is one of paths.cc
+  bool accumulate;         // weights change at the end of a sequence or epoch, by gradients
+  bool rows;               // symbols come as rows
+  bool gathered;           // or as columns of which each lane takes its own (paths.cc)
+  bool output_rows;        // outputs see those symbols as well, as rows
+  Index I, O, B, C, U, F;
+  Index dense_inputs;      // inputs among the sources: I, or 0 where symbols pick theirs
+  Index S;                 // sources held as columns
+  Index P;                 // sources of an output held as columns: dense inputs (layered), cells
+  Index row_weights, row_traces, row_length, padded_outputs;
+
+  // columns
+  vec *sources, *input_nets, *nets, *factors;
+  vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
+  vec *symbol_w, *symbol_g;      // [I, U] where gathered
+  vec *output_w, *output_b, *output_g, *output_gb;
+  vec *state, *squashed, *cell_out, *unit_y, *back;
+  vec *error_cell, *error_gate;  // of every step of a chunk
+  vec *spread, *reach;           // see learn_chunk()
+  vec *output_y, *output_e;
+  // rows, for each lane
+  float *table, *row_error, *output_table, *output_table_g;
+  float *output_row_w, *output_row_g, *output_row_b, *output_row_gb, *output_row_e;
+  std::int32_t *touched, *touched_count;
+  std::int64_t* stamp;
+  std::size_t bytes;
+
+  Plan(const Job& job, void* workspace) : shape(job.shape), learn(job.learn), path(job.path()) {
+    I = shape.inputs, O = shape.outputs, B = shape.blocks, C = shape.cells(), U = shape.units();
+    F = job.path() ? 0 : 2 * C;  // paths.cc keeps its own traces
+    accumulate = learn && (job.update != Update::step || job.stride > 1);
+    gathered = shape.symbols && I > kDenseSymbols && job.path();
+    rows = shape.symbols && I > kDenseSymbols && !gathered;
+    output_rows = (rows || gathered) && shape.direct;
+    dense_inputs = rows || gathered ? 0 : I;
+    S = dense_inputs + (shape.recurrent ? U : 0);
+    P = C + (shape.direct ? dense_inputs : 0);
+    row_weights = round_up(U, 4);
+    row_traces = learn ? round_up(F, 4) : 0;
+    row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
+    padded_outputs = round_up(O, V);
+    Carver carver(workspace);
+    carve_columns(carver);
+    carve_rows(carver);
+    bytes = carver.used();
+  }
+
+  float* row(int lane, Index symbol) const { return table + (lane * I + symbol) * row_length; }
+  float* trace_row(int lane, Index symbol) const { return row(lane, symbol) + row_weights; }
+  float* gradient_row(int lane, Index symbol) const {
+    return row(lane, symbol) + row_weights + row_traces;
+  }
+  float* output_row(float* base, int lane, Index symbol) const {
+    return base + (lane * I + symbol) * padded_outputs;
+  }
+
+ private:
+  void carve_columns(Carver& carver) {
+    sources = carver.take<vec>(kChunk + 1, S);
+    input_nets = carver.take<vec>(kChunk, rows ? row_weights : 0);
+    nets = carver.take<vec>(U);
+    factors = carver.take<vec>(kChunk, learn ? round_up(F, 4) : 0);
+    hidden_w = carver.take<vec>(S, U);
+    hidden_b = carver.take<vec>(U);
+    symbol_w = carver.take<vec>(gathered ? I : 0, U);
+    symbol_g = carver.take<vec>(gathered && learn ? I : 0, U);
+    trace = carver.take<vec>(learn ? S : 0, F);
+    trace_b = carver.take<vec>(F);
+    hidden_g = carver.take<vec>(accumulate || path ? S : 0, U);
+    hidden_gb = carver.take<vec>(U);
+    const Index columns = output_rows || shape.united ? 0 : O;
+    output_w = carver.take<vec>(P, columns);
+    output_b = carver.take<vec>(columns);
+    output_g = carver.take<vec>(accumulate ? P : 0, columns);
+    output_gb = carver.take<vec>(columns);
+    output_y = carver.take<vec>(output_rows ? 0 : O);
+    output_e = carver.take<vec>(output_rows ? 0 : O);
+    state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
+    unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
+    error_cell = carver.take<vec>(kChunk, C), error_gate = carver.take<vec>(kChunk, B);
+    spread = carver.take<vec>(kChunk, accumulate ? U : 0), reach = carver.take<vec>(C);
+  }
+
+  void carve_rows(Carver& carver) {
+    const Index lanes = rows ? V : 0, output_lanes = output_rows ? V : 0;
+    table = carver.take<float>(lanes, I, row_length);
+    row_error = carver.take<float>(round_up(F, 4));
+    touched = carver.take<std::int32_t>(lanes, learn ? I : 0);
+    touched_count = carver.take<std::int32_t>(V);
+    stamp = carver.take<std::int64_t>(lanes, learn ? I : 0);
+    output_table = carver.take<float>(output_lanes, I, padded_outputs);
+    output_table_g = carver.take<float>(accumulate ? output_lanes : 0, I, padded_outputs);
+    output_row_w = carver.take<float>(output_lanes, C, padded_outputs);
+    output_row_g = carver.take<float>(output_lanes, C, padded_outputs);
+    output_row_b = carver.take<float>(output_lanes, padded_outputs);
+    output_row_gb = carver.take<float>(output_lanes, padded_outputs);
+    output_row_e = carver.take<float>(output_lanes, padded_outputs);
+  }
+};
+
+// The order of flat weights, walked once for both directions of packing: visit(flat, place) is
+// called for every weight of one lane, with a pointer to where the kernel keeps it.
+template <class Visit>
+void each_weight(const Plan& p, int lane, float* flat, Visit visit) {
+  const auto column = [lane](vec* v) { return reinterpret_cast<float*>(v) + lane; };
+  for (Index u = 0; u < p.U; ++u)
+    for (Index i = 0; i < p.I; ++i)
+      visit(flat++, p.rows       ? p.row(lane, i) + u
+                    : p.gathered ? column(p.symbol_w + i * p.U + u)
+                                 : column(p.hidden_w + i * p.U + u));
+  if (p.shape.recurrent)
+    for (Index u = 0; u < p.U; ++u)
+      for (Index m = 0; m < p.U; ++m)
+        visit(flat++, column(p.hidden_w + (p.dense_inputs + m) * p.U + u));
+  for (Index u = 0; u < p.U; ++u)
+    if (p.shape.biased(u)) visit(flat++, column(p.hidden_b + u));
+  if (p.shape.united) return;
+  if (p.shape.direct)
+    for (Index o = 0; o < p.O; ++o)
+      for (Index i = 0; i < p.I; ++i)
+        visit(flat++, p.output_rows ? p.output_row(p.output_table, lane, i) + o
+                                    : column(p.output_w + i * p.O + o));
+  for (Index o = 0; o < p.O; ++o)
+    for (Index c = 0; c < p.C; ++c)
+      visit(flat++, p.output_rows ? p.output_row_w + (lane * p.C + c) * p.padded_outputs + o
+                                  : column(p.output_w + (p.P - p.C + c) * p.O + o));
+  if (p.shape.output_bias)
+    for (Index o = 0; o < p.O; ++o)
+      visit(flat++, p.output_rows ? p.output_row_b + lane * p.padded_outputs + o
+                                  : column(p.output_b + o));
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

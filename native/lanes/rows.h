@@ -1,0 +1,176 @@
+// Symbols of a large alphabet: weights and traces as one short row per lane and symbol, so that a
+// step reads and writes the row of its symbol and nothing else.
+#pragma once
+
+#include "lanes/traces.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+constexpr std::int32_t kNoSymbol = -1;  // the lane is not live at this step
+
+// Row arithmetic goes lane by lane; rows of four floats at a time become columns and back.
+struct Rows {
+  alignas(64) std::int32_t symbol[kChunk][V];
+
+  // Net inputs from the current symbols of `steps` steps, biases included.
+  void load(const Plan& p, Index steps) const {
+    for (Index k = 0; k < steps; ++k)
+      for (Index u = 0; u < p.row_weights; u += 4) {
+        const float* row[V];
+        for (int lane = 0; lane < V; ++lane)
+          row[lane] = p.row(lane, symbol[k][lane] < 0 ? 0 : symbol[k][lane]) + u;
+        vec c[4];
+        columns_from(row, c);
+        for (int i = 0; i < 4; ++i) {
+          vec* net = p.input_nets + k * p.row_weights + u + i;
+          *net = u + i < p.U ? c[i] + p.hidden_b[u + i] : c[i];
+        }
+      }
+  }
+
+  // Adds the factors of each step to the trace row of its symbol.
+  void gather(const Plan& p, Index steps) const {
+    for (Index k = 0; k < steps; ++k)
+      for (Index f = 0; f < p.row_traces; f += 4) {
+        vec c[4];
+        for (int i = 0; i < 4; ++i)
+          c[i] = f + i < p.F ? p.factors[k * p.row_traces + f + i] : splat(0.0f);
+        transpose_groups(c[0], c[1], c[2], c[3]);
+        for (int lane = 0; lane < V; ++lane) {
+          if (symbol[k][lane] < 0) continue;
+          quad* row = reinterpret_cast<quad*>(p.trace_row(lane, symbol[k][lane]) + f);
+          *row += reinterpret_cast<const quad*>(&c[lane % 4])[lane / 4];
+        }
+      }
+  }
+
+  // Remembers which symbols each lane has seen in this sequence, each once.
+  void remember(const Plan& p, Index steps, std::int64_t round) const {
+    for (Index k = 0; k < steps; ++k)
+      for (int lane = 0; lane < V; ++lane) {
+        const std::int32_t s = symbol[k][lane];
+        if (s < 0 || p.stamp[lane * p.I + s] == round) continue;
+        p.stamp[lane * p.I + s] = round;
+        p.touched[lane * p.I + p.touched_count[lane]++] = s;
+      }
+  }
+
+  // Equations (26) and (28) for the row of one symbol: error times trace, to weights or gradients.
+  // `error` holds a lane's cell errors twice, for the traces of input gates and those of cells.
+  static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
+                         float scale) {
+    if (p.shape.block_size == 1) {  // weights and traces then stand in the same order
+      for (Index f = 0; f < p.row_traces; f += 4)
+        *reinterpret_cast<quad*>(into + f) +=
+            scale * (*reinterpret_cast<const quad*>(error + f) *
+                     *reinterpret_cast<const quad*>(trace + f));
+      return;
+    }
+    for (Index j = 0, c = 0; j < p.B; ++j) {
+      float gate = 0.0f;
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        gate += error[c] * trace[c];
+        into[p.B + c] += scale * (error[c] * trace[p.C + c]);
+      }
+      into[j] += scale * gate;
+    }
+  }
+
+  static float element(const vec* v, int lane) { return reinterpret_cast<const float*>(v)[lane]; }
+
+  static const float* take_errors(const Plan& p, const vec* error, int lane) {
+    for (Index c = 0; c < p.C; ++c)
+      p.row_error[c] = p.row_error[p.C + c] = element(error + c, lane);
+    return p.row_error;
+  }
+
+  // Changes every row this sequence has touched at once, by the errors of step k.
+  void learn_step(const Plan& p, int lane, Index k, float rate) const {
+    const float* error = take_errors(p, p.error_cell + k * p.C, lane);
+    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
+      const std::int32_t s = p.touched[lane * p.I + i];
+      add_traced(p, p.trace_row(lane, s), error, p.row(lane, s), rate);
+    }
+    if (!p.shape.output_gate) return;
+    float* weight = p.row(lane, symbol[k][lane]) + p.B + p.C;
+    for (Index j = 0; j < p.B; ++j)
+      weight[j] += rate * element(p.error_gate + k * p.B + j, lane);
+  }
+
+  // Gathers the gradients of a chunk as learn_chunk() does, first those of its own steps.
+  void spread(const Plan& p, int lane, Index steps) const {
+    for (Index k = 0; k < steps; ++k) {
+      if (symbol[k][lane] < 0) continue;
+      float* gradient = p.gradient_row(lane, symbol[k][lane]);
+      for (Index u = 0; u < p.U; ++u) gradient[u] += element(p.spread + k * p.U + u, lane);
+    }
+  }
+
+  // Then those of the rows touched before it.
+  static void reach(const Plan& p, int lane) {
+    const float* error = take_errors(p, p.reach, lane);
+    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
+      const std::int32_t s = p.touched[lane * p.I + i];
+      add_traced(p, p.trace_row(lane, s), error, p.gradient_row(lane, s), 1.0f);
+    }
+  }
+
+  // The same where no more errors come in this sequence: traces and gradients are used up on the
+  // way, so a symbol met twice adds nothing the second time and none has to be remembered.
+  static void reach_and_apply(const Plan& p, int lane, const std::int32_t* symbols, Index steps,
+                              float rate) {
+    const float* error = take_errors(p, p.reach, lane);
+    const bool aligned = p.shape.block_size == 1 && !p.output_rows;
+    for (Index t = 0; t < steps; ++t) {
+      const Index s = symbols[t];
+      float* gradient = p.gradient_row(lane, s);
+      if (aligned && t + kChunk < steps) {  // no gradient but those of traces: one pass
+        quad* weight = reinterpret_cast<quad*>(p.row(lane, s));
+        for (Index f = 0; f < p.row_traces / 4; ++f) {
+          quad& trace = reinterpret_cast<quad*>(p.trace_row(lane, s))[f];
+          quad& gathered = reinterpret_cast<quad*>(gradient)[f];
+          weight[f] += rate * (gathered + reinterpret_cast<const quad*>(error)[f] * trace);
+          gathered = trace = quad{};
+        }
+        continue;
+      }
+      add_traced(p, p.trace_row(lane, s), error, gradient, 1.0f);
+      clear_trace(p, lane, s);
+      apply(p, lane, s, rate);
+    }
+  }
+
+  static void clear_trace(const Plan& p, int lane, Index symbol) {
+    quad* trace = reinterpret_cast<quad*>(p.trace_row(lane, symbol));
+    for (Index f = 0; f < p.row_traces / 4; ++f) trace[f] = quad{};
+  }
+
+  // Applies gradients gathered in the rows of one symbol, and clears them.
+  static void apply(const Plan& p, int lane, Index symbol, float rate) {
+    quad* weight = reinterpret_cast<quad*>(p.row(lane, symbol));
+    quad* gradient = reinterpret_cast<quad*>(p.gradient_row(lane, symbol));
+    for (Index u = 0; u < p.row_weights / 4; ++u) {
+      weight[u] += rate * gradient[u];
+      gradient[u] = quad{};
+    }
+    if (!p.output_rows) return;
+    float* output = p.output_row(p.output_table, lane, symbol);
+    float* output_gradient = p.output_row(p.output_table_g, lane, symbol);
+    for (Index o = 0; o < p.padded_outputs; ++o)
+      output[o] += rate * output_gradient[o], output_gradient[o] = 0.0f;
+  }
+
+  // After a sequence: its traces go, and what it gathered is applied if it is time.
+  static void finish(const Plan& p, int lane, float rate, bool apply_gradients) {
+    for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
+      const std::int32_t symbol = p.touched[lane * p.I + i];
+      clear_trace(p, lane, symbol);
+      if (apply_gradients) apply(p, lane, symbol, rate);
+    }
+    p.touched_count[lane] = 0;
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

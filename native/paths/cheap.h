@@ -1,0 +1,162 @@
+// Forward in time at O(1) for each weight: approximations of real-time recurrent learning.
+#pragma once
+
+#include "paths/back.h"
+#include "paths/sensitivities.h"
+#include "common/signs.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// SnAp-1: of a weight's sensitivities, those are kept that it can reach within one step. A weight
+// into a simple unit keeps that unit's; into a gate its own and those of its block's cells; into a
+// cell those of that cell. Of an output gate's no state is kept: it cannot reach one in a step.
+struct Restricted {
+  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
+    for (Index m = 0; m < x.M; ++m) {
+      const vec z = source_of(p, x, k, m, symbol);
+      for (Index u = 0; u < p.U; ++u) {
+        vec* const kept = x.p + (m * p.U + u) * x.kept;
+        if (p.shape.memory())
+          memory_unit(p, f, u, z, kept);
+        else
+          kept[0] = f.rate[u] * (weight(p, u, u) * kept[0] + z);
+      }
+    }
+  }
+
+  static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
+    const Index size = p.shape.block_size;
+    for (Index m = 0; m < x.M; ++m) {
+      vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      for (Index u = 0; u < p.U; ++u) {
+        if (x.is_bias(m) && !p.shape.biased(u)) continue;
+        const vec* kept = x.p + (m * p.U + u) * x.kept;
+        vec sum = splat(0.0f);
+        if (p.shape.memory()) {
+          const Reach r(p, u);
+          for (Index c = r.from; c < r.to; ++c) sum += p.back[c] * kept[1 + size + c - r.from];
+        } else {
+          sum = p.back[u] * kept[0];
+        }
+        add_where(lanes, into[u], scale * sum);
+      }
+    }
+  }
+
+ private:
+  // The cells that a unit's weights reach in one step.
+  struct Reach {
+    Index block, from, to;
+    bool cell, state;
+    Reach(const Plan& p, Index u) {
+      const Index first = p.shape.first_cell(), size = p.shape.block_size;
+      cell = u >= first && u < first + p.C;
+      state = u < first + p.C;
+      block = cell ? (u - first) / size : u < first ? u % p.B : u - first - p.C;
+      from = cell ? u - first : block * size;
+      to = cell ? from + 1 : from + size;
+    }
+  };
+
+  static vec weight(const Plan& p, Index from, Index to) {
+    return p.hidden_w[(p.dense_inputs + from) * p.U + to];
+  }
+
+  // kept: the unit's own activation, then the states, then the activations of the cells reached.
+  static void memory_unit(const Plan& p, const Factors& f, Index u, vec z, vec* kept) {
+    const Reach r(p, u);
+    const Index first = p.shape.first_cell(), outs = first + p.C;
+    vec *const ds = kept + 1, *const dy = ds + p.shape.block_size;
+    const vec own = kept[0];
+    vec before[kMost];
+    const Index cells = r.to - r.from;
+    for (Index i = 0; i < cells && i < kMost; ++i) before[i] = dy[i];
+    const auto net = [&](Index to) {
+      vec sum = to == u ? z : splat(0.0f);
+      if (!p.shape.recurrent) return sum;
+      if (!r.cell) sum += weight(p, u, to) * own;
+      for (Index i = 0; i < cells; ++i) sum += weight(p, first + r.from + i, to) * before[i];
+      return sum;
+    };
+    const vec in = net(r.block);
+    const vec forget = p.shape.forget_gate ? net(p.B + r.block) : splat(0.0f);
+    const vec out = p.shape.output_gate ? net(outs + r.block) : splat(0.0f);
+    if (!r.cell) kept[0] = f.rate[u] * net(u);
+    for (Index i = 0; i < cells; ++i) {
+      const Index c = r.from + i;
+      const vec s = f.keep[c] * ds[i] + f.in[c] * in + f.forget[c] * forget +
+                    f.cell[c] * net(first + c);
+      dy[i] = f.through[c] * s + f.show[c] * out;
+      ds[i] = r.state ? s : splat(0.0f);
+    }
+  }
+
+ public:
+  static constexpr Index kMost = 64;  // cells of a block
+};
+
+// UORO: p is the outer product of q [n] and one number for each weight; see reference_paths.py.
+struct RankOne : Sensitivities {
+  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
+                      ivec live) {
+    net_inputs<1>(p, x, x.q);
+    if (p.shape.memory())
+      through_cells(p, x, f, x.q, 0);
+    else
+      for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u * PathPlan::kTile];
+    for (Index u = 0; u < p.U; ++u) x.error_y[u] = x.signs[u];
+    for (Index c = 0; c < x.n - p.U; ++c) x.error_s[c] = x.signs[p.U + c];
+    GoingBack::by_net(p, x, f, x.error_net);
+    vec sources = splat(0.0f), before = sources, carried = sources, net = sources;
+    for (Index m = 0; m < x.M; ++m) {
+      const vec z = source_of(p, x, k, m, symbol);
+      sources += z * z;
+      for (Index u = 0; u < p.U; ++u) before += x.p[m * p.U + u] * x.p[m * p.U + u];
+    }
+    for (Index u = 0; u < p.U; ++u) net += x.error_net[u] * x.error_net[u];
+    for (Index i = 0; i < x.n; ++i) carried += x.q[i] * x.q[i];
+    const vec r0 = balance(before, carried), keep = 1.0f / r0;
+    const vec r1 = balance(net * sources, splat(static_cast<float>(x.n))), share = 1.0f / r1;
+    for (Index i = 0; i < x.n; ++i)
+      x.q[i] = live ? r0 * x.q[i] + r1 * x.signs[i] : splat(0.0f);
+    for (Index m = 0; m < x.M; ++m) {
+      const vec z = source_of(p, x, k, m, symbol) * share;
+      for (Index u = 0; u < p.U; ++u) {
+        vec& w = x.p[m * p.U + u];
+        w = keep * w + x.error_net[u] * z;
+      }
+    }
+  }
+
+  static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
+    vec error = splat(0.0f);
+    for (Index c = 0; c < p.C; ++c) error += p.back[c] * x.q[p.shape.first_cell() + c];
+    for (Index m = 0; m < x.M; ++m) {
+      vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      for (Index u = 0; u < p.U; ++u)
+        if (!x.is_bias(m) || p.shape.biased(u))
+          add_where(lanes, into[u], scale * (error * x.p[m * p.U + u]));
+    }
+  }
+
+  // Random signs of one lane at one of its steps.
+  static void draw(const PathPlan& x, int lane, std::uint64_t seed, std::uint64_t step) {
+    draw_signs(seed, step, x.n, [&](Index i, bool positive) {
+      x.signs[i][lane] = positive ? 1.0f : -1.0f;
+    });
+  }
+
+ private:
+  // (above / below)^(1/4) of squared norms; 1 where one is zero.
+  static vec balance(vec above, vec below) {
+    vec r = splat(1.0f);
+    for (int lane = 0; lane < V; ++lane)
+      if (above[lane] > 0.0f && below[lane] > 0.0f)
+        r[lane] = __builtin_sqrtf(__builtin_sqrtf(above[lane]) / __builtin_sqrtf(below[lane]));
+    return r;
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

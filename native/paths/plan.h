@@ -1,0 +1,101 @@
+// What a path through time keeps beyond Plan: the tape of back-propagation, the sensitivities of
+// real-time recurrent learning, or the traces of the truncated gradient with forget gates.
+//
+// M sources of a unit: inputs or symbols (all of them), hidden units of the step before, and a
+// constant 1 for the bias. n numbers of the full state: U activations, then C cell states.
+#pragma once
+
+#include "lanes/errors.h"
+#include "lanes/rounds.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// How one step's state depends on its net inputs and on the cell states before, pointwise:
+//   dy_u = rate_u dnet_u                                         for simple units and gates
+//   ds_c = keep_c ds_c(t-1) + in_c dnet_in + forget_c dnet_forget + cell_c dnet_c
+//   dy_c = through_c ds_c + show_c dnet_out
+struct Factors {
+  vec *rate, *in, *forget, *cell, *keep, *through, *show;
+
+  static Index count(const Plan& p) { return p.U + (p.shape.memory() ? 6 * p.C : 0); }
+
+  Factors(const Plan& p, vec* at)
+      : rate(at), in(at + p.U), forget(in + p.C), cell(forget + p.C), keep(cell + p.C),
+        through(keep + p.C), show(through + p.C) {}
+};
+
+enum class Way : int { predict, back, forward, traces, restricted, rank_one };
+
+struct PathPlan {
+  Way way;
+  Index depth, stride;   // of going back; depth is at most the longest sequence
+  Index slots;           // steps the tape can hold
+  Index M, n, inputs;    // `inputs` of the sources are picked by symbols; 0 where they are dense
+  Index kept;            // numbers of p for each hidden weight
+
+  vec *sources;          // [slots + 1, S] the tape, which Plan::sources points into
+  vec *factors;          // [slots, Factors::count]
+  vec *met;              // [slots, C] errors met, not yet sent back
+  vec *error_y, *error_s, *error_net, *spread;
+  vec *p, *nets;         // [M, U, kept] sensitivities; [U, kTile] net inputs' share of one tile
+  vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
+  vec *trace;            // [M, 3, C]: input gates, forget gates, cells
+  vec *start;            // [U] net inputs from symbols and biases
+  std::size_t bytes;
+
+  static constexpr int kTile = 4;  // columns of sensitivities at once
+
+  PathPlan(const Job& job, const Plan& plan, void* workspace) {
+    const Shape& s = job.shape;
+    const bool back = job.rule == Rule::bptt || (job.rule == Rule::truncated && !s.memory());
+    way = !job.learn                ? Way::predict
+          : back                    ? Way::back
+          : job.rule == Rule::rtrl  ? Way::forward
+          : job.rule == Rule::snap  ? Way::restricted
+          : job.rule == Rule::uoro  ? Way::rank_one
+                                    : Way::traces;
+    const Index longest = job.longest > 0 ? job.longest : 1;
+    depth = job.rule == Rule::truncated ? 1 : job.depth == 0 ? longest : job.depth;
+    depth = depth < longest ? depth : longest;
+    stride = job.rule == Rule::bptt && job.depth > 0 ? job.stride : job.rule == Rule::bptt ? 0 : 1;
+    const Index sliding = 2 * round_up(depth, kChunk) + 2 * kChunk;
+    const Index whole = round_up(longest, kChunk);
+    slots = way != Way::back ? kChunk : sliding < whole ? sliding : whole;
+    inputs = plan.gathered ? plan.I : 0;
+    M = inputs + plan.S + 1;
+    n = plan.U + (s.memory() ? plan.C : 0);
+    Carver carver(workspace);
+    const Index taped = way == Way::back ? slots : 0;
+    sources = carver.take<vec>(slots + 1, plan.S);
+    factors = carver.take<vec>(slots, Factors::count(plan));
+    met = carver.take<vec>(taped, plan.C);
+    error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
+    error_net = carver.take<vec>(plan.U), spread = carver.take<vec>(kChunk, plan.U);
+    kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
+           : s.memory() ? 1 + 2 * s.block_size : 1;
+    p = carver.take<vec>(M, plan.U, kept);
+    q = carver.take<vec>(way == Way::rank_one ? n : 0), signs = carver.take<vec>(n);
+    nets = carver.take<vec>(plan.U, kTile);
+    trace = carver.take<vec>(way == Way::traces ? M : 0, 3, plan.C);
+    start = carver.take<vec>(plan.U);
+    bytes = carver.used();
+  }
+
+  // Weights of source m into all units, or their gradients.
+  vec* weights(const Plan& plan, Index m) const {
+    return pick(m, plan.symbol_w, plan.hidden_w, plan.hidden_b, plan.U);
+  }
+  vec* gradients(const Plan& plan, Index m) const {
+    return pick(m, plan.symbol_g, plan.hidden_g, plan.hidden_gb, plan.U);
+  }
+  bool is_bias(Index m) const { return m == M - 1; }
+
+ private:
+  vec* pick(Index m, vec* symbols, vec* dense, vec* bias, Index units) const {
+    return m < inputs ? symbols + m * units : is_bias(m) ? bias : dense + (m - inputs) * units;
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

@@ -1,0 +1,94 @@
+// Forward in time: the sensitivities of real-time recurrent learning.
+//
+// A sensitivity is a column: for source m and the unit u that its weight leads to, the n numbers
+// dq/dw. Columns do not mix, so each tile of them is read, multiplied and written once per step.
+#pragma once
+
+#include "paths/forward.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// The activation of source m at step k; `symbol` is the one of each lane.
+inline vec source_of(const Plan& p, const PathPlan& x, Index k, Index m, ivec symbol) {
+  if (m < x.inputs)
+    return symbol == isplat(static_cast<std::int32_t>(m)) ? splat(1.0f) : splat(0.0f);
+  return x.is_bias(m) ? splat(1.0f) : p.sources[k * p.S + m - x.inputs];
+}
+
+struct Sensitivities {
+  // P(t) = D P(t-1) + I.
+  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
+    Index m = 0, u = 0;  // of the column that is next to get its immediate part
+    in_blocks<PathPlan::kTile>(x.M * p.U, [&]<int N>(Index first) {
+      vec* const columns = x.p + first * x.n;
+      net_inputs<N>(p, x, columns);
+      for (int i = 0; i < N; ++i) {
+        x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);
+        if (++u == p.U) u = 0, ++m;
+      }
+      if (p.shape.memory())
+        for (int i = 0; i < N; ++i) through_cells(p, x, f, columns + i * x.n, i);
+      else
+        for (Index q = 0; q < p.U; ++q)
+          for (int i = 0; i < N; ++i)
+            columns[i * x.n + q] = f.rate[q] * x.nets[q * PathPlan::kTile + i];
+    });
+  }
+
+  // Adds the gradient of the error p.back to weights or gathered gradients.
+  static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
+    const Index first = p.shape.first_cell();
+    for (Index m = 0; m < x.M; ++m) {
+      vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      for (Index u = 0; u < p.U; ++u) {
+        if (x.is_bias(m) && !p.shape.biased(u)) continue;
+        const vec* column = x.p + (m * p.U + u) * x.n + first;
+        vec sum = splat(0.0f);
+        for (Index c = 0; c < p.C; ++c) sum += p.back[c] * column[c];
+        add_where(lanes, into[u], scale * sum);
+      }
+    }
+  }
+
+ protected:
+  // dnet = W_recurrent dy(t-1).
+  template <int N>
+  static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns) {
+    const vec* weights = p.hidden_w + p.dense_inputs * p.U;
+    const Index from = p.shape.recurrent ? p.U : 0;
+    in_blocks<kAccumulators / PathPlan::kTile>(p.U, [&]<int Units>(Index q) {
+      vec sum[Units][N] = {};
+      for (Index l = 0; l < from; ++l) {
+        vec dy[N];
+        for (int i = 0; i < N; ++i) dy[i] = columns[i * x.n + l];
+        const vec* w = weights + l * p.U + q;
+        for (int j = 0; j < Units; ++j)
+          for (int i = 0; i < N; ++i) sum[j][i] += w[j] * dy[i];
+      }
+      for (int j = 0; j < Units; ++j)
+        for (int i = 0; i < N; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
+    });
+  }
+
+  static void through_cells(const Plan& p, const PathPlan& x, const Factors& f, vec* column,
+                            int i) {
+    const auto net = [&](Index u) { return x.nets[u * PathPlan::kTile + i]; };
+    const Index first = p.shape.first_cell(), outs = first + p.C;
+    vec* const ds = column + p.U;
+    for (Index u = 0; u < first; ++u) column[u] = f.rate[u] * net(u);
+    for (Index u = outs; u < p.U; ++u) column[u] = f.rate[u] * net(u);
+    for (Index j = 0, c = 0; j < p.B; ++j)
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        vec sum = f.keep[c] * ds[c] + f.in[c] * net(j) + f.cell[c] * net(first + c);
+        if (p.shape.forget_gate) sum += f.forget[c] * net(p.B + j);
+        ds[c] = sum;
+        vec dy = f.through[c] * sum;
+        if (p.shape.output_gate) dy += f.show[c] * net(outs + j);
+        column[first + c] = dy;
+      }
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

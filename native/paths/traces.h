@@ -1,0 +1,52 @@
+// Forward in time at O(1) for each weight: the traces of the truncated gradient with forget gates.
+#pragma once
+
+#include "paths/sensitivities.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// Traces ds/dw of input gates, forget gates and cells; see reference_truncated.py.
+struct Traces {
+  static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f,
+                      ivec symbol) {
+    for (Index m = 0; m < x.M; ++m) {
+      const vec z = source_of(p, x, k, m, symbol);
+      vec* const trace = x.trace + m * 3 * p.C;
+      for (Index c = 0; c < p.C; ++c) {
+        trace[c] = f.keep[c] * trace[c] + f.in[c] * z;
+        trace[p.C + c] = f.keep[c] * trace[p.C + c] + f.forget[c] * z;
+        trace[2 * p.C + c] = f.keep[c] * trace[2 * p.C + c] + f.cell[c] * z;
+      }
+    }
+  }
+
+  static void learn(const Plan& p, const PathPlan& x, Index k, const Factors& f, vec scale,
+                    ivec lanes, ivec symbol) {
+    const Index first = p.shape.first_cell(), outs = first + p.C, size = p.shape.block_size;
+    for (Index m = 0; m < x.M; ++m) {
+      vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      const vec* trace = x.trace + m * 3 * p.C;
+      const vec z = source_of(p, x, k, m, symbol);
+      const bool gates = !x.is_bias(m) || p.shape.gate_bias;
+      const bool cells = !x.is_bias(m) || p.shape.cell_bias;
+      for (Index j = 0, c = 0; j < p.B; ++j) {
+        vec in = splat(0.0f), forget = in, out = in;
+        for (Index v = 0; v < size; ++v, ++c) {
+          const vec e = f.through[c] * p.back[c];
+          in += e * trace[c];
+          forget += e * trace[p.C + c];
+          out += f.show[c] * p.back[c];
+          if (cells) add_where(lanes, into[first + c], scale * (e * trace[2 * p.C + c]));
+        }
+        if (!gates) continue;
+        add_where(lanes, into[j], scale * in);
+        if (p.shape.forget_gate) add_where(lanes, into[p.B + j], scale * forget);
+        if (p.shape.output_gate) add_where(lanes, into[outs + j], scale * (out * z));
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

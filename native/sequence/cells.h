@@ -1,0 +1,287 @@
+// The cells' equations on one row (one sequence at one step), forward and back; the table of them
+// is in contracts/recurrence.py.
+#pragma once
+
+#include "sequence/vector.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+// r is w_hh h plus bias (gru: without the bias of n, which belongs to x). Where a row may be
+// written over another, it says so.
+template <class Real>
+struct StepForward {
+  const Real *x, *r, *s_prev, *h_prev;  // [N] [N] [S M] [K]
+  Real *s, *m;                          // [S M] may be s_prev; [cell_output()]
+  Real* gates;                          // [G] may be x
+  Real* recurrent;                      // [M] of gru, or null
+  Index begin, end;                     // units to do: all, unless a row is shared by threads
+};
+
+template <class Real>
+struct StepBack {
+  const Real *gates, *recurrent, *s_prev, *h_prev;
+  const Real* dm;              // [cell_output()]
+  Real* ds;                    // [S M] in: error of s; out: error of s_prev
+  Real *dx, *dr;               // [N]; dr only if separate and without layer norm, else null
+  Real* dh;                    // [K] out, where the cell uses h_prev itself (gru, described)
+  Real* temporary;             // [2 M]
+  const Shared<Real>* shared;  // added to
+  Index begin, end;            // as in StepForward
+};
+
+// Runs body(u, n) for each vector of n units from u on.
+template <class Real, class Body>
+inline void units(Index begin, Index end, const Body& body) {
+  constexpr Index lanes = kLanes<Real>;
+  Index u = begin;
+  for (; u + lanes <= end; u += lanes) body(u, static_cast<int>(lanes));
+  if (u < end) body(u, static_cast<int>(end - u));
+}
+template <class Real, class Body>
+inline void units(Index M, const Body& body) {
+  units<Real>(0, M, body);
+}
+
+template <class Real>
+struct Moments {
+  Real mean, rate;  // rate: 1 / standard deviation
+};
+
+// The sum of value(u, k) over vectors of k numbers from u on, in four chains of additions, for each
+// addition waits for the one before. Lanes beyond the last number are not counted.
+template <class Real, class Value>
+inline Real sum_of(Index n, const Value& value) {
+  constexpr Index lanes = kLanes<Real>;
+  Vec<Real> sums[4] = {};
+  Index u = 0;
+  for (; u + 4 * lanes <= n; u += 4 * lanes)
+    for (int i = 0; i < 4; ++i) sums[i] += value(u + i * lanes, static_cast<int>(lanes));
+  for (; u + lanes <= n; u += lanes) sums[0] += value(u, static_cast<int>(lanes));
+  Real sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  if (u == n) return sum;
+  const Vec<Real> last = value(u, static_cast<int>(n - u));
+  for (int i = 0; i < n - u; ++i) sum += last[i];
+  return sum;
+}
+
+template <class Real>
+Moments<Real> moments(Index n, const Real* x) {
+  const Real mean =
+      sum_of<Real>(n, [&](Index u, int k) { return load(x + u, k); }) / static_cast<Real>(n);
+  const Real variance = sum_of<Real>(n, [&](Index u, int k) {
+    const Vec<Real> d = load(x + u, k) - mean;
+    return d * d;
+  }) / static_cast<Real>(n);
+  return {mean, Real{1} / std::sqrt(variance + static_cast<Real>(1e-5))};
+}
+
+// LN(row) times a scale plus a start (null: zero), in place.
+template <class Real>
+void normalise(Index n, const Real* scale, const Real* start, Real* row) {
+  const auto at = moments(n, row);
+  units<Real>(n, [&](Index u, int k) {
+    const Vec<Real> y = (load(row + u, k) - at.mean) * at.rate * load(scale + u, k);
+    store(row + u, start ? y + load(start + u, k) : y, k);
+  });
+}
+
+// Error of x from the error e of (x - mean) rate, in place.
+template <class Real>
+void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {
+  const Real plain =
+      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k); }) / static_cast<Real>(n);
+  const Real along =
+      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k) * (load(x + u, k) - at.mean); });
+  const Real slope = along * at.rate * at.rate / static_cast<Real>(n);
+  units<Real>(n, [&](Index u, int k) {
+    store(e + u, at.rate * (load(e + u, k) - plain - (load(x + u, k) - at.mean) * slope), k);
+  });
+}
+
+template <class Real> inline Vec<Real> slope_of_sigmoid(Vec<Real> y) { return y - y * y; }
+
+// --- cells with a state c ----------------------------------------------------------------------
+
+template <CellKind kind>
+struct Gates {
+  static constexpr bool peephole = kind == CellKind::peephole;
+  static constexpr bool forget =
+      kind == CellKind::lstm || kind == CellKind::no_output_gate || peephole;
+  static constexpr bool output = kind != CellKind::no_output_gate;
+  static constexpr bool coupled = kind == CellKind::coupled;
+  static constexpr Index f = 1, g = forget ? 2 : 1, o = g + 1;  // places in multiples of M; i: 0
+};
+
+// m = o tanh(L(c)), by the stored gates and state.
+template <class Real>
+void normed_output(Index M, const Real* c, const Real* o, const Real* ln, Real* m) {
+  const auto at = moments(M, c);
+  units<Real>(M, [&](Index u, int n) {
+    const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
+    Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + M + u, n));
+    if (o) y *= load(o + u, n);
+    store(m + u, y, n);
+  });
+}
+
+template <CellKind kind, class Real>
+void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
+  using P = Gates<kind>;
+  const Index M = q.recurrence.units;
+  const Real* p = q.weights.unit;
+  const bool normed = q.weights.ln_c != nullptr;
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const auto net = [&](Index gate) {
+      return load(t.x + gate * M + u, n) + load(t.r + gate * M + u, n);
+    };
+    const auto keep = [&](Index gate, Vec<Real> y) { store(t.gates + gate * M + u, y, n); };
+    const Vec<Real> before = load(t.s_prev + u, n);
+    Vec<Real> ai = net(0), af{}, ag = net(P::g), ao{};
+    if constexpr (P::forget) af = net(P::f);
+    if constexpr (P::output) ao = net(P::o);
+    if constexpr (P::peephole) ai += load(p + u, n) * before, af += load(p + M + u, n) * before;
+    const Vec<Real> i = sigmoid(ai), g = hyperbolic_tangent(ag);
+    Vec<Real> f = Real{1} - i;
+    if constexpr (P::forget) f = sigmoid(af), keep(P::f, f);
+    const Vec<Real> c = f * before + i * g;
+    keep(0, i), keep(P::g, g), store(t.s + u, c, n);
+    Vec<Real> o = all(Real{1});
+    if constexpr (P::output) {
+      if constexpr (P::peephole) ao += load(p + 2 * M + u, n) * c;
+      o = sigmoid(ao), keep(P::o, o);
+    }
+    if (!normed) store(t.m + u, o * hyperbolic_tangent(c), n);
+  });
+  if (normed) normed_output(M, t.s, P::output ? t.gates + P::o * M : nullptr, q.weights.ln_c, t.m);
+}
+
+// Errors of o and of c through m = o tanh(L(c)), for all units of a row; c and o as stored.
+template <class Real>
+void normed_output_back(Index M, const Real* c, const Real* o, const Real* ln, const Real* dm,
+                        const Shared<Real>& shared, Real* d_o, Real* d_c) {
+  const auto at = moments(M, c);
+  units<Real>(M, [&](Index u, int n) {
+    const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
+    const Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + M + u, n));
+    Vec<Real> e = load(dm + u, n);
+    if (o) store(d_o + u, e * y, n), e *= load(o + u, n);
+    e *= Real{1} - y * y;
+    add(shared.ln_c + u, e * unit, n), add(shared.ln_c + M + u, e, n);
+    store(d_c + u, e * load(ln + u, n), n);
+  });
+  moments_back(M, c, at, d_c);
+}
+
+template <CellKind kind, class Real>
+void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
+  using P = Gates<kind>;
+  const Index M = q.recurrence.units;
+  const Real* p = q.weights.unit;
+  const bool normed = q.weights.ln_c != nullptr, through_peepholes = q.cut >= 0;
+  Real *const c_row = t.temporary, *const d_c = t.temporary + M;
+  const auto state = [&](Index u, int n) {
+    const Vec<Real> i = load(t.gates + u, n), before = load(t.s_prev + u, n);
+    const Vec<Real> f = P::forget ? load(t.gates + P::f * M + u, n) : Real{1} - i;
+    return f * before + i * load(t.gates + P::g * M + u, n);
+  };
+  if (normed) {
+    units<Real>(M, [&](Index u, int n) { store(c_row + u, state(u, n), n); });
+    // The error of o waits in dx, where that of its net input will stand.
+    normed_output_back(M, c_row, P::output ? t.gates + P::o * M : nullptr, q.weights.ln_c, t.dm,
+                       *t.shared, P::output ? t.dx + P::o * M : nullptr, d_c);
+  }
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
+    const Vec<Real> before = load(t.s_prev + u, n), i = gate(0), g = gate(P::g);
+    Vec<Real> f = Real{1} - i, o = all(Real{1});
+    if constexpr (P::forget) f = gate(P::f);
+    if constexpr (P::output) o = gate(P::o);
+    const Vec<Real> c = f * before + i * g;
+    Vec<Real> dc = load(t.ds + u, n), d_o{};
+    if (normed) {
+      dc += load(d_c + u, n);
+      if constexpr (P::output) d_o = load(t.dx + P::o * M + u, n);
+    } else {
+      const Vec<Real> y = hyperbolic_tangent(c), e = load(t.dm + u, n);
+      d_o = e * y, dc += e * o * (Real{1} - y * y);
+    }
+    if constexpr (P::output) {
+      const Vec<Real> da = d_o * slope_of_sigmoid<Real>(o);
+      store(t.dx + P::o * M + u, da, n);
+      if constexpr (P::peephole) {
+        add(t.shared->unit + 2 * M + u, da * c, n);
+        if (through_peepholes) dc += da * load(p + 2 * M + u, n);
+      }
+    }
+    const Vec<Real> di = dc * (P::coupled ? g - before : g) * slope_of_sigmoid<Real>(i);
+    store(t.dx + u, di, n);
+    store(t.dx + P::g * M + u, dc * i * (Real{1} - g * g), n);
+    Vec<Real> back = dc * f;
+    if constexpr (P::forget) {
+      const Vec<Real> df = dc * before * slope_of_sigmoid<Real>(f);
+      store(t.dx + P::f * M + u, df, n);
+      if constexpr (P::peephole) {
+        add(t.shared->unit + u, di * before, n), add(t.shared->unit + M + u, df * before, n);
+        if (through_peepholes) back += di * load(p + u, n) + df * load(p + M + u, n);
+      }
+    }
+    store(t.ds + u, back, n);
+  });
+}
+
+// --- cells without one -------------------------------------------------------------------------
+
+template <class Real>
+void gru_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
+  const Index M = q.recurrence.units;
+  const Real* bias = q.weights.bias ? q.weights.bias + 2 * M : nullptr;
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const auto net = [&](Index k) { return load(t.x + k * M + u, n) + load(t.r + k * M + u, n); };
+    const Vec<Real> r = sigmoid(net(0)), z = sigmoid(net(1));
+    Vec<Real> back = load(t.r + 2 * M + u, n), x = load(t.x + 2 * M + u, n);
+    if (q.weights.unit) back += load(q.weights.unit + u, n);
+    if (bias) x += load(bias + u, n);
+    const Vec<Real> y = hyperbolic_tangent(x + r * back);
+    store(t.gates + u, r, n), store(t.gates + M + u, z, n), store(t.gates + 2 * M + u, y, n);
+    if (t.recurrent) store(t.recurrent + u, back, n);
+    store(t.m + u, y + z * (load(t.h_prev + u, n) - y), n);
+  });
+}
+
+template <class Real>
+void gru_back(const Sequence<Real>& q, const StepBack<Real>& t) {
+  const Index M = q.recurrence.units;
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
+    const Vec<Real> r = gate(0), z = gate(1), y = gate(2), e = load(t.dm + u, n);
+    const Vec<Real> dn = e * (Real{1} - z) * (Real{1} - y * y), back = load(t.recurrent + u, n);
+    const Vec<Real> dr = dn * back * slope_of_sigmoid<Real>(r);
+    const Vec<Real> dz = e * (load(t.h_prev + u, n) - y) * slope_of_sigmoid<Real>(z);
+    store(t.dx + u, dr, n), store(t.dx + M + u, dz, n), store(t.dx + 2 * M + u, dn, n);
+    const Vec<Real> through = dn * r;
+    store(t.dr + u, dr, n), store(t.dr + M + u, dz, n), store(t.dr + 2 * M + u, through, n);
+    if (t.shared->unit) add(t.shared->unit + u, through, n);
+    store(t.dh + u, e * z, n);
+  });
+}
+
+template <bool relu, class Real>
+void simple_forward(const StepForward<Real>& t) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const Vec<Real> a = load(t.x + u, n) + load(t.r + u, n);
+    const Vec<Real> y = relu ? (a < Real{0} ? Vec<Real>{} : a) : hyperbolic_tangent(a);
+    store(t.gates + u, y, n), store(t.m + u, y, n);
+  });
+}
+
+template <bool relu, class Real>
+void simple_back(const StepBack<Real>& t) {
+  units<Real>(t.begin, t.end, [&](Index u, int n) {
+    const Vec<Real> y = load(t.gates + u, n), e = load(t.dm + u, n);
+    store(t.dx + u, relu ? (y > Real{0} ? e : Vec<Real>{}) : e * (Real{1} - y * y), n);
+  });
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

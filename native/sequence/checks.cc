@@ -1,0 +1,109 @@
+#include "sequence/checks.h"
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace carrousel {
+namespace {
+
+void expect(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+std::string text(const Index* shape, std::size_t n) {
+  std::string words = "(";
+  for (std::size_t i = 0; i < n; ++i) words += (i ? ", " : "") + std::to_string(shape[i]);
+  return words + ")";
+}
+
+}  // namespace
+
+void refuse_array(const char* name, const char* why) {
+  throw std::invalid_argument(std::string(name) + " " + why);
+}
+
+Index check_number(const char* name, Index value, Index most) {
+  if (value < 0 || value > most)
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) +
+                                ", expected 0.." + std::to_string(most));
+  return value;
+}
+
+void check_shape(const char* name, std::size_t dimensions, const Index* shape,
+                 const Index* expected, std::size_t wanted) {
+  bool same = dimensions == wanted;
+  Index total = 1;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    const Index n = expected[i];
+    same = same && shape[i] == n;
+    expect(!__builtin_mul_overflow(total, n ? n : 1, &total) && total < (Index{1} << 56),
+           "the arrays are too large to be counted");
+  }
+  if (!same)
+    throw std::invalid_argument(std::string(name) + " has shape " + text(shape, dimensions) +
+                                ", expected " + text(expected, wanted));
+}
+
+void check_overlaps(const std::vector<Span>& spans) {
+  for (const Span& a : spans)
+    for (const Span& b : spans) {
+      if (&a == &b || !a.writable || !a.bytes || !b.bytes) continue;
+      if (a.start < b.start + b.bytes && b.start < a.start + a.bytes)
+        throw std::invalid_argument(std::string(a.name) + " overlaps " + b.name);
+    }
+}
+
+void check(const Recurrence& r) {
+  expect(r.units >= 1 && r.block_size >= 1 && r.units % r.block_size == 0,
+         "units must be a positive multiple of block_size");
+  const bool blocks = r.kind == CellKind::lstm97;
+  expect(blocks || (r.block_size == 1 && !r.gate_sources),
+         "only lstm97 has blocks and gate_sources");
+  expect(std::isfinite(r.g_range) && r.g_range > 0 && std::isfinite(r.h_range) && r.h_range > 0,
+         "g_range and h_range must be positive");
+  const Index gates = 2 * r.blocks(), sources = r.units + (r.gate_sources ? gates : 0);
+  expect(r.projection ? r.sources >= 1 && !r.gate_sources : r.sources == sources,
+         "sources do not fit units, projection and gate_sources");
+  switch (r.kind) {
+    case CellKind::lstm:
+    case CellKind::peephole:
+      expect(r.net_inputs == 4 * r.units, "net_inputs must be 4 units");
+      break;
+    case CellKind::coupled:
+    case CellKind::no_output_gate:
+    case CellKind::gru: expect(r.net_inputs == 3 * r.units, "net_inputs must be 3 units"); break;
+    case CellKind::lstm97:
+      expect(r.net_inputs == r.units + gates, "net_inputs must be cells and gates");
+      break;
+    case CellKind::rnn_tanh:
+    case CellKind::rnn_relu: expect(r.net_inputs == r.units, "net_inputs must be units"); break;
+    case CellKind::described:
+      expect(r.net_inputs >= r.units && r.net_inputs % r.units == 0,
+             "net_inputs must be a multiple of units");
+      expect(r.forward && r.backward, "a described cell needs its compiled functions");
+      return;
+  }
+  const bool state = r.kind <= CellKind::no_output_gate;
+  expect(r.states == (state ? 1 : 0), "states do not fit the cell");
+  expect(state || !r.projection, "only cells with a state have a projection");
+  const Index parameters = r.kind == CellKind::peephole ? 3 : r.kind == CellKind::gru ? 1 : 0;
+  expect(r.unit_parameters == parameters, "unit_parameters do not fit the cell");
+}
+
+void check_parts(const Recurrence& r, Present p) {
+  const bool described = r.kind == CellKind::described;
+  expect(p.w_hh, "w_hh is missing");
+  expect(p.w_hr == r.projection, "w_hr must come with a projection and only with one");
+  expect(p.ln_hh == r.layer_norm, "ln_hh must come with layer_norm and only with it");
+  expect(p.ln_c == (r.layer_norm && r.kind <= CellKind::no_output_gate),
+         "ln_c must come with layer_norm of cells with a state and only with it");
+  expect(!described || !p.bias || p.w_ih,
+         "the bias of a described cell belongs to x, made by w_ih");
+  expect(p.ln_ih == (p.w_ih && r.layer_norm && !described),
+         "ln_ih must come with w_ih and layer_norm of built-in cells and only so");
+  expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit),
+         "unit is missing");
+}
+
+}  // namespace carrousel

@@ -1,0 +1,178 @@
+// Products over all rows of a window at once: inputs by their weights, and gradients of weights.
+#pragma once
+
+#include "sequence/plan.h"
+
+namespace carrousel::CARROUSEL_ISA {
+namespace {
+
+constexpr Index kDepth = 512;  // rows of a window that one pass over gradients takes in
+
+constexpr Index kFew = 1 << 16;  // multiplications not worth waking a thread for
+
+// Slice i of n of 0..total-1, cut at multiples of `grain`.
+struct Slice {
+  Index from, to;
+  Slice(Index total, Index grain, int i, int n) {
+    const Index pieces = (total + grain - 1) / grain;
+    from = std::min(total, pieces * i / n * grain),
+    to = std::min(total, pieces * (i + 1) / n * grain);
+  }
+};
+
+// c [rows, width] = start + a [rows, depth] w, where rows of c lie side by side without filling.
+template <class Real>
+void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real* start, Real* c) {
+  constexpr Index lanes = kLanes<Real>;
+  const Index last = panel_count(w) - 1;
+  const bool whole = w.width % lanes == 0;
+  panels(w, 0, whole ? last + 1 : last, [&](auto vectors, const Real* panel, Index at) {
+    panel_times_rows<Real, vectors()>(rows, w, a, w.depth, panel, start ? start + at : nullptr,
+                                      c + at, w.width);
+  });
+  if (whole) return;
+  constexpr Index wide = kPanel * lanes, group = 6;
+  alignas(64) Real some[group * wide];
+  panels(w, last, last + 1, [&](auto vectors, const Real* panel, Index at) {
+    for (Index r = 0; r < rows; r += group) {
+      const Index n = std::min(group, rows - r);
+      panel_times_rows<Real, vectors()>(n, w, a + r * w.depth, w.depth, panel,
+                                        start ? start + at : nullptr, some, wide);
+      for (Index i = 0; i < n; ++i)
+        std::copy_n(some + i * wide, w.width - at, c + (r + i) * w.width + at);
+    }
+  });
+}
+
+// into [rows, vectors] += sum over k of a[k, 0..rows-1] b[k, vectors].
+template <class Real, int rows, int vectors>
+void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index b_stride,
+                Real* into, Index stride, Index columns) {
+  constexpr int lanes = kLanes<Real>;
+  const auto given = [&](int v) {
+    return static_cast<int>(std::min<Index>(lanes, columns - v * lanes));
+  };
+  Vec<Real> sums[rows][vectors] = {};  // a stretch by itself: one long chain would round more
+  for (Index k = 0; k < depth; ++k) {
+    Vec<Real> w[vectors];
+    for (int v = 0; v < vectors; ++v) w[v] = load(b + k * b_stride + v * lanes);
+    for (int r = 0; r < rows; ++r) {
+      const Vec<Real> factor = all(a[k * a_stride + r]);
+      for (int v = 0; v < vectors; ++v) sums[r][v] += factor * w[v];
+    }
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v) add(into + r * stride + v * lanes, sums[r][v], given(v));
+}
+
+template <class Real, int vectors>
+void outer_panel(const Products<Real>& p, Slice mine, Index first, Index depth, Index at,
+                 const Real* b, Index b_stride) {
+  constexpr Index most = 6;
+  const Index columns = p.width - at;
+  const auto run = [&](auto rows, Index n) {
+    outer_tile<Real, rows(), vectors>(depth, p.errors + first * p.errors_stride + n,
+                                      p.errors_stride, b, b_stride, p.into + n * p.width + at,
+                                      p.width, columns);
+  };
+  Index n = mine.from;
+  for (; n + most <= mine.to; n += most) run(std::integral_constant<int, most>{}, n);
+  for (; n + 2 <= mine.to; n += 2) run(std::integral_constant<int, 2>{}, n);
+  if (n < mine.to) run(std::integral_constant<int, 1>{}, n);
+}
+
+// A thread's rows of the gradient: all columns, a stretch of the window at a time.
+template <class Real>
+void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
+  constexpr Index lanes = kLanes<Real>;
+  if (mine.from == mine.to) return;
+  for (Index first = 0; first < p.rows; first += kDepth) {
+    const Index depth = std::min(kDepth, p.rows - first);
+    panels(Packed<Real>{nullptr, 0, p.width}, 0, panel_count(Packed<Real>{nullptr, 0, p.width}),
+           [&](auto vectors, const Real*, Index at) {
+             // Side by side: rows far apart would meet in few sets of the caches.
+             const Index stride = vectors() * lanes, given = std::min(stride, p.width - at);
+             for (Index k = 0; k < depth; ++k)
+               std::copy_n(p.sources + (first + k) * p.stride + at, given, filled + k * stride);
+             outer_panel<Real, vectors()>(p, mine, first, depth, at, filled, stride);
+           });
+  }
+}
+
+template <class Real>
+void add_products(const Products<Real>& p, int threads) {
+  if (p.rows * p.outputs * p.width < kFew) threads = 1;
+  const Index wide = std::min(kDepth, p.rows) * kPanel * kLanes<Real>;
+  std::vector<Real> filled(static_cast<std::size_t>(wide * threads));
+  parallel(threads, [&](int i) {
+    add_products_of(p, Slice(p.outputs, 6, i, threads), filled.data() + i * wide);
+  });
+}
+
+template <class Real>
+void add_rows(const Products<Real>& p, int threads) {
+  if (p.rows * p.outputs < kFew) threads = 1;
+  parallel(threads, [&](int i) {
+    const Slice mine(p.outputs, kLanes<Real>, i, threads);
+    constexpr Index stretch = 64;  // sums of stretches round less than one long chain
+    for (Index row = 0; row < p.rows; row += stretch)
+      units<Real>(mine.from, mine.to, [&](Index u, int n) {
+        Vec<Real> sum{};
+        for (Index k = row; k < std::min(p.rows, row + stretch); ++k)
+          sum += load(p.errors + k * p.errors_stride + u, n);
+        add(p.into + u, sum, n);
+      });
+  });
+}
+
+template <class Real>
+void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
+  const PackedParts<Real> parts(q);
+  const Packed<Real>& w = parts.inputs;
+  const bool biased = !q.learn && q.recurrence.kind == CellKind::described;
+  const int threads = rows * w.depth * w.width < kFew ? 1 : q.all_threads;
+  parallel(threads, [&](int i) {
+    const Slice mine(rows, 6, i, threads);
+    dense_product(mine.to - mine.from, w, x + mine.from * w.depth, biased ? parts.start : nullptr,
+                  into + mine.from * w.width);
+  });
+}
+
+template <class Real>
+void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, Index stride) {
+  const Index N = q.recurrence.net_inputs;
+  const int threads = rows * N < kFew ? 1 : q.all_threads;
+  parallel(threads, [&](int i) {
+    const Slice mine(rows, 1, i, threads);
+    for (Index row = mine.from; row < mine.to; ++row) {
+      Real* const x = values + row * N;
+      if (kept) std::copy_n(x, N, kept + row * stride);
+      normalise<Real>(N, q.weights.ln_ih, nullptr, x);
+    }
+  });
+}
+
+template <class Real>
+void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags,
+                      const Real* kept, Index stride, Real* errors) {
+  const Index N = q.recurrence.net_inputs;
+  parallel(q.threads, [&](int i) {
+    const Slice mine(rows, 1, i, q.threads);
+    for (Index row = mine.from; row < mine.to; ++row) {
+      if (flags && !(flags[row] & 1)) continue;  // the errors are zero already
+      const Real* const x = kept + row * stride;
+      Real* const e = errors + row * N;
+      const auto at = moments(N, x);
+      units<Real>(N, [&](Index u, int n) {
+        const Vec<Real> error = load(e + u, n);
+        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u,
+            error * ((load(x + u, n) - at.mean) * at.rate), n);
+        store(e + u, error * load(q.weights.ln_ih + u, n), n);
+      });
+      moments_back(N, x, at, e);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace carrousel::CARROUSEL_ISA

@@ -1,0 +1,117 @@
+// What a stream's net knows, part by part, to be written down and taken back.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "stream/run.h"
+
+namespace carrousel {
+
+template <class Real>
+std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
+  const StreamShape& shape = settings_.shape;
+  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), P = shape.seen();
+  const Index O = shape.outputs;
+  std::map<std::string, Part> found{
+      {"changes", {false, {1}}}, {"hidden", {false, {U, S}}}, {"output", {false, {O, P}}},
+      {"inputs", {false, {shape.inputs, 3}}}, {"targets", {false, {O, 3}}},
+      {"y", {true, {U}}}, {"s", {true, {C}}}, {"h", {true, {C}}}, {"sources", {true, {S}}},
+      {"out", {true, {O}}}, {"kept", {true, {C}}}, {"gain_in", {true, {C}}},
+      {"gain_forget", {true, {C}}}, {"gain_cell", {true, {C}}}};
+  if (settings_.rule == Rule::truncated) found["traces"] = {true, {shape.traces(), C, S}};
+  if (settings_.rule == Rule::rtrl) found["sensitivities"] = {true, {stream_rows(net_), S}};
+  if (settings_.rule == Rule::uoro) {
+    found["q"] = {true, {U + C}}, found["w"] = {true, {U, S}};
+    found["draws"] = {false, {settings_.streams, 2}};
+  }
+  if (net_.hidden.second)
+    found["hidden_second"] = found["hidden"], found["output_second"] = found["output"];
+  if (net_.hidden.first)
+    found["hidden_first"] = found["hidden"], found["output_first"] = found["output"];
+  return found;
+}
+
+template <class Real>
+typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index stream) const {
+  const StreamShape& shape = settings_.shape;
+  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), P = shape.seen();
+  const Index S_stride = stream_stride<Real>(S);
+  const Index S_width = stream_width<Real>(S), P_width = stream_width<Real>(P);
+  const auto& [hidden, output] = std::pair{net_.hidden, net_.output};
+  if (name == "hidden") return {hidden.weights, U, S, S_width, hidden.distance};
+  if (name == "hidden_first") return {hidden.first, U, S, S_width, hidden.distance};
+  if (name == "hidden_second") return {hidden.second, U, S, S_width, hidden.distance};
+  if (name == "output") return {output.weights, shape.outputs, P, P_width, output.distance};
+  if (name == "output_first") return {output.first, shape.outputs, P, P_width, output.distance};
+  if (name == "output_second") return {output.second, shape.outputs, P, P_width, output.distance};
+  const StreamState<Real> state = state_of(stream);
+  if (name == "sensitivities") return {state.sensitivities, stream_rows(net_), S, S_stride, S_stride};
+  if (name == "w") return {state.w, U, S, S_stride, S_stride};
+  if (name == "q") return {state.q, 1, U + C, U + C, U + C};
+  if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride, S_stride};
+  if (name == "sources") return {state.sources, 1, S, S_width, S_width};
+  const std::map<std::string, std::pair<Real*, Index>> rows{
+      {"y", {state.y, U}}, {"s", {state.s, C}}, {"h", {state.h, C}},
+      {"out", {state.out, shape.outputs}}, {"kept", {state.kept, C}},
+      {"gain_in", {state.gain_in, C}}, {"gain_forget", {state.gain_forget, C}},
+      {"gain_cell", {state.gain_cell, C}}};
+  const auto row = rows.find(name);
+  if (row == rows.end()) throw std::invalid_argument("there is no part '" + name + "'");
+  const Index n = row->second.second;
+  return {row->second.first, 1, n, n, n};
+}
+
+template <class Real>
+void Stream<Real>::read(const std::string& name, Index stream, double* to) const {
+  if (name == "changes") {
+    *to = static_cast<double>(net_.changes);
+  } else if (name == "draws") {
+    std::copy(draws_.begin(), draws_.end(), to);
+  } else if (name == "inputs" || name == "targets") {
+    for (const Running& of : name == "inputs" ? inputs_ : targets_)
+      *to++ = of.seen, *to++ = of.mean, *to++ = of.variance;
+  } else {
+    const Place from = place(name, stream);
+    for (Index r = 0; r < from.rows; ++r)
+      to = std::transform(from.at + r * from.stride, from.at + r * from.stride + from.columns, to,
+                          [](Real x) { return static_cast<double>(x); });
+  }
+}
+
+template <class Real>
+void Stream<Real>::write(const std::string& name, Index stream, const double* from) {
+  if (name == "changes") {
+    net_.changes = static_cast<std::int64_t>(std::clamp(*from, 0.0, 0x1p53));
+  } else if (name == "draws") {
+    for (double& counted : draws_) counted = std::clamp(*from++, 0.0, 0x1p53);
+  } else if (name == "inputs" || name == "targets") {
+    for (Running& of : name == "inputs" ? inputs_ : targets_)
+      of = {from[0], from[1], from[2]}, from += 3;
+  } else {
+    const Place to = place(name, stream);
+    for (Index r = 0; r < to.rows; ++r, from += to.columns) {
+      Real* const row = to.at + r * to.stride;
+      std::transform(from, from + to.columns, row, [](double x) { return static_cast<Real>(x); });
+      std::fill(row + to.columns, row + to.width, Real{0});  // of a stream that has never begun
+    }
+  }
+}
+
+template <class Real>
+bool Stream<Real>::finite() const {
+  const auto good = [](const Place& part) {
+    for (Index r = 0; part.at && r < part.rows; ++r)
+      for (Index i = 0; i < part.columns; ++i)
+        if (!std::isfinite(part.at[r * part.stride + i])) return false;
+    return true;
+  };
+  for (const char* name : {"hidden", "hidden_first", "hidden_second", "output", "output_first",
+                           "output_second"})
+    if (!good(place(name, 0))) return false;
+  return true;
+}
+
+template class Stream<float>;
+template class Stream<double>;
+
+}  // namespace carrousel
