@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carrousel.checks import check_choice
 from carrousel.contracts import Network, Task, Training
 from carrousel.experiments.lanes import plan_chunks
 from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.seeds import generator
 from carrousel.networks import initial_weights
-from carrousel.shapes import Float, check_choice
+from carrousel.shapes import Float
 
 NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")
 """Targets at every step; a small and a large alphabet; real values; several blocks of two."""

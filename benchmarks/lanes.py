@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import machine
+from carrousel.errors import CarrouselError
 from carrousel.kernels import instruction_set
-from carrousel.shapes import CarrouselError
 from cases import NAMES, find_case
 from contenders.native import Native
 from lineup import QUICK, Plan, Report, work

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from carrousel.shapes import MissingExtraError
+from carrousel.errors import MissingExtraError
 from sequence_cases import (
     GRID,
     LIKE_TORCH,

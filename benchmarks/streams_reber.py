@@ -22,9 +22,9 @@ import numpy as np
 
 from carrousel.contracts import Cell, Init, Network, Streaming, StreamKernel
 from carrousel.contracts.streaming import Head, Optimizer
+from carrousel.errors import DivergedError
 from carrousel.kernels import open_stream
 from carrousel.networks.weights import initial_weights
-from carrousel.shapes import DivergedError
 from carrousel.tasks.continual import ContinualReber, ranked_right
 from carrousel.tasks.reber import SYMBOLS
 

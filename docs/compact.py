@@ -13,10 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from carrousel.experiments.report_words import count
+from carrousel.errors import CarrouselError
 from carrousel.experiments.store import FILE_NAME
 from carrousel.experiments.store_packed import merge, pack, trials_in
-from carrousel.shapes import CarrouselError
+from carrousel.words import count
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -31,11 +31,11 @@ from step_page import step_page
 from stream_page import stream_page
 from streams_page import streams_page
 
+from carrousel.errors import CarrouselError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments import report_words as words
 from carrousel.experiments.report import Report, collect, markdown
 from carrousel.experiments.store import Store
-from carrousel.shapes import CarrouselError
 
 ROOT = Path(__file__).parents[1]
 UNDISTURBED = 0.95

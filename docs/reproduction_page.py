@@ -20,9 +20,10 @@ from carrousel.experiments.recipes import EVERYTHING, by_recipe
 from carrousel.experiments.report import Entry, Report
 from carrousel.experiments.report_study import Study, Variation, find, median_in_words
 from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.statistics import RESAMPLES, Interval
+from carrousel.experiments.statistics import RESAMPLES
 from carrousel.experiments.store import Store
 from carrousel.experiments.verdict import KINDS, verdict
+from carrousel.shapes import Interval
 
 LONG_ROWS = (*(f"2c-{n}" for n in range(3, 10)), "3a-3", "3b-3", "4-2", "4-3")
 """Rows with sequences of two hundred steps and more, for which fewer trials are affordable."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from carrousel.errors import MissingExtraError
 from carrousel.experiments.survival_plot import COLOURS, STYLES
-from carrousel.shapes import MissingExtraError
 
 _INK, _FAINT = "#333333", "#e3e3e3"
 _SETTINGS: dict[str, Any] = {

@@ -14,9 +14,9 @@ import pytest
 
 import fakes
 from carrousel.cli.order import SEED, usable_cores
+from carrousel.errors import ClusterFailedError, StoreError
 from carrousel.experiments import EXPERIMENTS, TOUR, clusters, runner
 from carrousel.experiments.store import FILE_NAME
-from carrousel.shapes import ClusterFailedError, StoreError
 
 PROMISED = {
     *("name", "trials", "successes", "sequences_mean", "sequences_median", "sequences_ci95"),

@@ -17,8 +17,8 @@ import pytest
 
 import fakes
 from carrousel.cli.order import SEED
+from carrousel.errors import StoreError
 from carrousel.experiments.store import Store
-from carrousel.shapes import StoreError
 
 
 def python(text: str, *words: str, **how: Any) -> subprocess.Popen[str]:

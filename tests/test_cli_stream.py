@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from carrousel.cli import stream_run, stream_tell
+from carrousel.errors import DivergedError
 from carrousel.online.model import OnlineLSTM
-from carrousel.shapes import DivergedError
 
 SMALL = ("--cells", 4)
 

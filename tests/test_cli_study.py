@@ -11,11 +11,11 @@ from contextlib import nullcontext
 import pytest
 
 from carrousel.cli.order import SEED, usable_cores
+from carrousel.errors import StoreError
 from carrousel.experiments import EXPERIMENTS, clusters, runner
 from carrousel.experiments.recipes import RECIPES, rows_of
 from carrousel.experiments.store import Store
 from carrousel.experiments.vary import paths_of, varied
-from carrousel.shapes import StoreError
 
 ROW = EXPERIMENTS["4-1"]
 GRID = ("--vary", "rate=0.3,0.4", "--vary", "init.range=0.3,0.4")

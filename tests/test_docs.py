@@ -14,13 +14,13 @@ from types import ModuleType
 import pytest
 
 import fakes
+from carrousel.errors import MissingExtraError
 from carrousel.experiments.gradients import GRADIENT_ROWS
 from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.recipes import by_recipe
 from carrousel.experiments.report import collect
 from carrousel.experiments.store import Store
 from carrousel.experiments.vary import varied
-from carrousel.shapes import MissingExtraError
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Network
+from carrousel.errors import CarrouselError, DataError, ShapeError
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import CarrouselError, DataError, ShapeError
 from drawn import Kind, drawn_data, kinds, seeds
 
 FIELDS = [field.name for field in dataclasses.fields(Sequences)]

@@ -6,16 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel import shapes
-from carrousel.shapes import (
-    CarrouselError,
-    DataError,
-    SettingError,
-    UnknownNameError,
-    check_choice,
-    check_int,
-    check_number,
-    suggestion,
-)
+from carrousel.checks import check_choice, check_int, check_number, suggestion
+from carrousel.errors import CarrouselError, DataError, SettingError, UnknownNameError
 
 BUILT_IN = {
     "ShapeError": ValueError,

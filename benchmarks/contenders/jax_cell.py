@@ -11,8 +11,9 @@ import numpy as np
 from jax import lax
 
 from carrousel.contracts import SQUASHES, Network
+from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError
+from carrousel.shapes import Float
 from cases import Case
 from contenders import Outcome
 from contenders.jax_equations import (

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from carrousel.contracts import SQUASHES
+from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError
+from carrousel.shapes import Float
 from cases import Case
 from contenders import Outcome
 from contenders.padding import joined, pad

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from carrousel.shapes import CarrouselError
+from carrousel.errors import CarrouselError
 
 _LONGEST = 100_000_000  # bytes of a header that readers of the format accept
 

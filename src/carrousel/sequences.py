@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from carrousel.shapes import Bool, DataError, Float, Int, ShapeError, check_int
+from carrousel.checks import check_int
+from carrousel.errors import DataError, ShapeError
+from carrousel.shapes import Bool, Float, Int
 
 
 @dataclass(frozen=True, eq=False)

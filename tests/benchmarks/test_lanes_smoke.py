@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Network, Training
+from carrousel.errors import SettingError
 from carrousel.kernels import instruction_sets
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError
 
 arithmetic = import_module("arithmetic")
 cases = import_module("cases")

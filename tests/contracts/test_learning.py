@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Errors, Training
-from carrousel.shapes import CarrouselError
+from carrousel.errors import CarrouselError
 
 
 @pytest.mark.wrong_types

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
-from carrousel.shapes import CarrouselError, SettingError, UnknownNameError
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from drawn import networks
 
 ONE = Cell(1, 1)

@@ -20,6 +20,7 @@ import pytest
 
 from carrousel.cli import main
 from carrousel.contracts import Trial
+from carrousel.errors import ClusterError, ClusterFailedError, SettingError
 from carrousel.experiments import EXPERIMENTS, clusters, runner
 from carrousel.experiments.clusters import cluster
 from carrousel.experiments.lanes import Paused, Plan
@@ -27,7 +28,6 @@ from carrousel.experiments.runner import Progress, run
 from carrousel.experiments.stopping import RecentTraining
 from carrousel.experiments.store import Store
 from carrousel.learners import learner_named
-from carrousel.shapes import ClusterError, ClusterFailedError, SettingError
 from cluster_parts import DaskProcesses, SleepyLearner, WorkerKiller, dask_processes, until
 from scripted import ScriptedLearner, experiment
 

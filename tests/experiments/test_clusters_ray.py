@@ -23,12 +23,12 @@ import pytest
 
 from carrousel.cli import main
 from carrousel.contracts import Trial
+from carrousel.errors import ClusterError, ClusterFailedError
 from carrousel.experiments import EXPERIMENTS, clusters, runner
 from carrousel.experiments.clusters import cluster
 from carrousel.experiments.lanes import Plan
 from carrousel.experiments.runner import Progress, run
 from carrousel.experiments.store import Store
-from carrousel.shapes import ClusterError, ClusterFailedError
 from cluster_parts import SleepyLearner, WorkerKiller, quiet_environment, until
 from scripted import ScriptedLearner, experiment
 

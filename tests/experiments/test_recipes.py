@@ -12,6 +12,7 @@ import pytest
 
 from carrousel.cli.order import Order, chosen
 from carrousel.contracts import Cell, Experiment
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.recipes import EVERYTHING, RECIPES, by_recipe, rows_of
 from carrousel.experiments.recipes_modern import MODERN
@@ -19,7 +20,6 @@ from carrousel.experiments.recipes_robust import ROBUST
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.vary import paths_of, varied
 from carrousel.learners import learner_named
-from carrousel.shapes import SettingError, UnknownNameError
 from carrousel.tasks import TASKS
 
 CHANGES = {"robust": ROBUST, "modern": MODERN}

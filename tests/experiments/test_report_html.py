@@ -18,11 +18,11 @@ import pytest
 
 import fakes
 from carrousel.contracts import Trial
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments import report as reports
 from carrousel.experiments.report import Report
 from carrousel.experiments.report_file import write_text
 from carrousel.experiments.report_html import curves, html, median_curve, overview
-from carrousel.shapes import MissingExtraError, SettingError
 
 pytest.importorskip("jinja2", reason="needs the extra 'report'")
 pytest.importorskip("plotly", reason="needs the extra 'report'")

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import fakes
 from carrousel.contracts import Experiment, Training
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments import report_study_table as tables
 from carrousel.experiments.report_study import AS_IT_STANDS, Study, changes_of, find
 from carrousel.experiments.report_study_effects import effects, study_as_json
@@ -28,7 +29,6 @@ from carrousel.experiments.survival_plot import (
     thinned,
 )
 from carrousel.experiments.vary import renamed, varied
-from carrousel.shapes import MissingExtraError, SettingError
 
 BUDGET = 1000
 ROW = fakes.experiment(budget=BUDGET)

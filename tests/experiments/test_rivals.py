@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Experiment, Learner, LearnerFactory, Simple
+from carrousel.errors import UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.paper1997 import LSTM_ROWS
 from carrousel.experiments.rivals import RIVAL_ROWS
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
 from carrousel.learners import learner_named
-from carrousel.shapes import UnknownNameError
 
 # Learner, units, inputs, wiring, printed weights, rate, percent, sequences, budget, trials.
 TABLES = {

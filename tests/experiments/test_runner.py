@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Experiment, StopRule, Trial
+from carrousel.errors import MissingExtraError, SettingError, StoreError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS, runner
 from carrousel.experiments.lanes import Plan, advance, plan_chunks
 from carrousel.experiments.runner import Progress, run
@@ -19,7 +20,6 @@ from carrousel.experiments.seeds import generator
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
 from carrousel.experiments.store import Store
 from carrousel.learners import LEARNERS, learner_named
-from carrousel.shapes import MissingExtraError, SettingError, StoreError, UnknownNameError
 from scripted import DIVERGES, ScriptedLearner, ScriptedTask, experiment, last_inputs
 
 BATCH_STEPS = 2**9

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import fakes
+from carrousel.errors import SettingError
 from carrousel.experiments import statistics as ours
 from carrousel.experiments.statistics import Counts
-from carrousel.shapes import SettingError
 
 few = settings(max_examples=30, deadline=None)  # each draws thousands of samples again
 

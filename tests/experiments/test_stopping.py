@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Errors, Exam, StopRule
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments.settings import describe
 from carrousel.experiments.stopping import (
     RecentTraining,
@@ -20,7 +21,6 @@ from carrousel.experiments.stopping import (
     mean_errors,
 )
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError, UnknownNameError
 from scripted import ScriptedTask
 
 TOLERANCE = 0.3

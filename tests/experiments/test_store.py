@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import fakes
 from carrousel.contracts import Init, Published, Trial
+from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.settings import canonical, differences, fingerprint, settings_of
 from carrousel.experiments.store import Store
-from carrousel.shapes import SettingError, StoreError
 from fakes import put
 
 # --- what goes in comes out -----------------------------------------------------------------------

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 import fakes
+from carrousel.errors import StoreError
 from carrousel.experiments import store as store_module
 from carrousel.experiments.store import FILE_NAME, Store
-from carrousel.shapes import StoreError
 from fakes import put
 
 # --- what stands in the way -----------------------------------------------------------------------

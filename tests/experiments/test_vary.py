@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Experiment, Init, Network, Reading, Training
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.settings import canonical, describe, fingerprint, settings_of
 from carrousel.experiments.vary import (
@@ -23,7 +24,6 @@ from carrousel.experiments.vary import (
     renamed,
     varied,
 )
-from carrousel.shapes import SettingError, UnknownNameError
 from carrousel.tasks import Adding
 
 ROW = replace(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import fakes
 from carrousel.contracts import Experiment, Published, Reading, Trial
+from carrousel.errors import SettingError
 from carrousel.experiments.statistics import wilson
 from carrousel.experiments.verdict import KINDS, Verdict, rate_side, verdict
-from carrousel.shapes import SettingError
 
 BUDGET = 1000
 some = settings(max_examples=40, deadline=None)  # each draws thousands of samples again

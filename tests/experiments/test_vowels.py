@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Errors
+from carrousel.errors import SettingError
 from carrousel.experiments.runner import run
 from carrousel.experiments.vowels import VOWELS, AfterTraining
 from carrousel.learners import LEARNERS
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.errors import DataError, SettingError
 from carrousel.insight import cosines_by_lag, errors_by_lag
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference_layers import Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError
 
 NETWORKS = {
     "memory cells": Network(2, 1, Cell(2, 2), bias="all"),

@@ -11,15 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
-from carrousel.shapes import (
-    CarrouselError,
-    DataError,
-    SettingError,
-    ShapeError,
-    UnknownNameError,
-)
 from drawn import Kind, drawn_data, drawn_weights
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Batches, Cell, Errors, Init, Kernel, Network, Simple, Training
+from carrousel.errors import DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import BatchLearner, GradientLearner, learner_named
 from carrousel.learners import batch as module
 from carrousel.learners.batch_rules import Rule
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError, ShapeError, UnknownNameError
 from drawn import Kind, drawn_data
 
 NETWORK = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all", init=Init(range=0.5))

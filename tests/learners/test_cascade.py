@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
+from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.learners import cascade
 from carrousel.learners.cascade import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError, ShapeError
 from growing import (
     HASTY,
     assert_same,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
+from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.learners.chunker import ChunkerLearner, ChunkerTraining
 from carrousel.sequences import Sequences
-from carrousel.shapes import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.tasks.lags import NoiseFreeLag
 
 Squasher = Literal["logistic", "tanh"]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Kernel, Network, Simple, Training
+from carrousel.errors import SettingError
 from carrousel.kernels import ReferenceKernel
 from carrousel.learners import GradientLearner, elman, learner_named
-from carrousel.shapes import SettingError
 from drawn import Kind, drawn_data, seeds
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]

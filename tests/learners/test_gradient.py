@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Init, Network, Simple, Training
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.kernels import ReferenceKernel, default_kernel
 from carrousel.learners import LEARNERS, GradientLearner, learner_named
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError, UnknownNameError
 from drawn import Kind, drawn_data
 from third_opinion import BIASED
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Errors, Init, Network, Simple, Training, Update
+from carrousel.errors import SettingError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import GradientLearner
 from carrousel.learners.gradient_schedule import Schedule
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError
 from drawn import Kind, drawn_data
 
 NETWORK = Network(2, 1, Cell(1, 2), wiring="layered", bias="all", init=Init(range=0.5))

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Kernel, Network, Training
+from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import LEARNERS, GradientLearner
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError, ShapeError
 from drawn import Kind, drawn_data, networks, seeds
 
 pytestmark = pytest.mark.native

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import TRUNCATED, Cell, Gradient, Network, Simple, Training
+from carrousel.errors import DataError
 from carrousel.kernels import NativeKernel, gradient_numbers, instruction_sets
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError
 from drawn import (
     Kind,
     Lesson,

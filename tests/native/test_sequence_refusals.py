@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from carrousel.errors import SettingError
 from carrousel.kernels import sequence
-from carrousel.shapes import SettingError
 from sequence_calls import LAYERS, Call, refused
 from spoilt import SPOILT, is_still_good
 

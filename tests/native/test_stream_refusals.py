@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Network, Simple, Streaming
-from carrousel.kernels import NativeStream
-from carrousel.shapes import (
+from carrousel.errors import (
     CarrouselError,
     DataError,
     DivergedError,
@@ -21,6 +20,7 @@ from carrousel.shapes import (
     SettingError,
     ShapeError,
 )
+from carrousel.kernels import NativeStream
 from stream_cases import GRADIENTS, StreamCase, assert_same_state, case_of
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]

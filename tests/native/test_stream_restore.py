@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Network, Streaming
+from carrousel.errors import CarrouselError, SettingError, ShapeError
 from carrousel.kernels import NativeStream
-from carrousel.shapes import CarrouselError, SettingError, ShapeError
 from stream_cases import GRADIENTS, assert_same_state, case_of
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from carrousel import nn  # noqa: E402
+from carrousel.errors import SettingError  # noqa: E402
 from carrousel.files import UnwritableError  # noqa: E402
 from carrousel.nn.checkpoint import checksum  # noqa: E402
-from carrousel.shapes import SettingError  # noqa: E402
 from nn_modules import close  # noqa: E402
 
 MODULES = {

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.nn.equations import Equations
 from carrousel.nn.equations_names import MAX_TEXT
-from carrousel.shapes import CarrouselError, SettingError, UnknownNameError
 
 PARTS = {"net_inputs": ("z", "f"), "states": ("c",), "unit_parameters": ("p",)}
 GOOD = "c = f * c_prev + p * z\nh = tanh(c)"

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import equation_calls as calls
+from carrousel.errors import MissingExtraError
 from carrousel.nn.equations import Equations
-from carrousel.shapes import MissingExtraError
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
-from carrousel.shapes import SettingError  # noqa: E402
+from carrousel.errors import SettingError  # noqa: E402
 
 T, B = 200, 16
 MODULES = {

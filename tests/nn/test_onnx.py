@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from carrousel import nn
-from carrousel.shapes import MissingExtraError, SettingError
+from carrousel.errors import MissingExtraError, SettingError
 from deployed import ELMAN, MODULES, drawn, earned, make, own, run_sequence, two_states
 
 onnx = pytest.importorskip("onnx")

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
-from carrousel.shapes import CarrouselError, SettingError, ShapeError, UnknownNameError  # noqa: E402
+from carrousel.errors import CarrouselError, SettingError, ShapeError, UnknownNameError  # noqa: E402
 
 X = torch.zeros(4, 2, 3)
 H = torch.zeros(1, 2, 5)

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from carrousel import nn
+from carrousel.errors import SettingError
 from carrousel.kernels.autograd import plain_layer
 from carrousel.nn import stepping_engines
 from carrousel.nn.options import InputError
 from carrousel.nn.stepping import step
-from carrousel.shapes import SettingError
 from deployed import MODULES, drawn, earned, make, run_sequence, stacked
 
 

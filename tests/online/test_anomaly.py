@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
+from carrousel.errors import SettingError, ShapeError
 from carrousel.online.anomaly import Calibration
-from carrousel.shapes import SettingError, ShapeError
 
 DRAWS = {
     "normal": lambda rng, n: rng.normal(size=n) ** 2,

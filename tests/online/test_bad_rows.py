@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
-from carrousel.shapes import CarrouselError, DataError, DivergedError, RowError, SettingError
+from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, SettingError
 from online_models import KINDS, each, knowledge, model, stream, taken
 
 NUMBERS = {  # what comes, and what the message says

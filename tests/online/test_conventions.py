@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
-from carrousel.shapes import SettingError, UnknownNameError
+from carrousel.errors import SettingError, UnknownNameError
 from online_models import KINDS, inside, knowledge, model, stream
 
 

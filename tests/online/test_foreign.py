@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
-from carrousel.shapes import DataError, RowError, SettingError
+from carrousel.errors import DataError, RowError, SettingError
 from online_models import inside, knowledge
 
 pd = pytest.importorskip("pandas")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
 from carrousel.contracts import Cell, Network, Streaming, StreamKernel
+from carrousel.errors import DataError, RowError
 from carrousel.kernels import open_stream
 from carrousel.online.growing import merged, take_over
-from carrousel.shapes import DataError, RowError
 from online_models import inside, knowledge
 
 HEADS = ("linear", "logistic", "softmax")

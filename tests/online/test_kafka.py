@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 import brokers
-from carrousel.online.kafka_address import Address
-from carrousel.online.rows import Batch, Position, Rows, open_rows
-from carrousel.online.sinks import open_sink
-from carrousel.online.table import Schema, Table
-from carrousel.shapes import (
+from carrousel.errors import (
     ClusterError,
     DataError,
     MissingExtraError,
     SettingError,
     UnknownNameError,
 )
+from carrousel.online.kafka_address import Address
+from carrousel.online.rows import Batch, Position, Rows, open_rows
+from carrousel.online.sinks import open_sink
+from carrousel.online.table import Schema, Table
 
 kafka = pytest.importorskip("confluent_kafka")
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import carrousel
 from carrousel import OnlineLSTM
+from carrousel.errors import RowError
 from carrousel.online import running
-from carrousel.shapes import RowError
 from online_models import (
     COLOURS,
     KINDS,

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from carrousel.errors import DataError, MissingExtraError, SettingError, StoreError
 from carrousel.online import rows_arrow
 from carrousel.online.rows import Position, open_rows
-from carrousel.shapes import DataError, MissingExtraError, SettingError, StoreError
 
 pa = pytest.importorskip("pyarrow")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from carrousel.errors import DataError
 from carrousel.online.rows import Position, Rows, open_rows
-from carrousel.shapes import DataError
 
 
 class Reader:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel.errors import SettingError, ShapeError
 from carrousel.online.score import ClassScore, Figures, Ledger, NumberScore
-from carrousel.shapes import SettingError, ShapeError
 
 STREAMS = 3
 MAYBE = st.floats(-9, 9) | st.just(math.nan)

@@ -15,9 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.online.rows import open_rows
-from carrousel.online.sinks import open_sink
-from carrousel.shapes import (
+from carrousel.errors import (
     DataError,
     MissingExtraError,
     SettingError,
@@ -25,6 +23,8 @@ from carrousel.shapes import (
     StoreError,
     UnknownNameError,
 )
+from carrousel.online.rows import open_rows
+from carrousel.online.sinks import open_sink
 
 TEXT = st.text(st.sampled_from('ab",;\n\r é😀'), min_size=1, max_size=5)
 

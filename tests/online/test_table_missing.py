@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from carrousel.errors import UnknownNameError
 from carrousel.online.rows import Batch, Position
 from carrousel.online.table import Schema, Table
-from carrousel.shapes import UnknownNameError
 
 BATCH = Batch(
     range(2, 6),

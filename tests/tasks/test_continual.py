@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.shapes import SettingError, ShapeError
+from carrousel.errors import SettingError, ShapeError
 from carrousel.tasks.continual import ContinualReber, ranked_right
 from carrousel.tasks.reber import SYMBOLS
 

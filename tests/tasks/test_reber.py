@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel.errors import DataError, SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.lanes import Plan, advance
 from carrousel.experiments.settings import describe
 from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, SettingError, UnknownNameError
 from carrousel.tasks import EmbeddedReber
 from carrousel.tasks.reber import SYMBOLS, _known
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import carrousel.tasks
+from carrousel.errors import SettingError, ShapeError, UnknownNameError
 from carrousel.sequences import Sequences
-from carrousel.shapes import SettingError, ShapeError, UnknownNameError
 from carrousel.tasks import (
     TASKS,
     Adding,

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from carrousel.shapes import MissingExtraError, SettingError, ShapeError, UnknownNameError
+from carrousel.errors import MissingExtraError, SettingError, ShapeError, UnknownNameError
 from carrousel.tasks import vowels
 from carrousel.tasks.vowels import JapaneseVowels
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carrousel.checks import check_choice, check_int
 from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
 from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
@@ -24,7 +25,7 @@ from carrousel.cli.screen import put, put_json, put_report, say
 from carrousel.cli.stream import EXAMPLES, stream
 from carrousel.cli.stream_help import Grouped
 from carrousel.cli.study import study
-from carrousel.shapes import CarrouselError, check_choice, check_int
+from carrousel.errors import CarrouselError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carrousel.shapes import SettingError, check_choice, check_int
+from carrousel.checks import check_choice, check_int
+from carrousel.errors import SettingError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment

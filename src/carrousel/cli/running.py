@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from carrousel.cli.screen import console_of, say
-from carrousel.shapes import ClusterFailedError, StoreError
+from carrousel.errors import ClusterFailedError, StoreError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment

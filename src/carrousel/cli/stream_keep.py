@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carrousel.shapes import SettingError
+from carrousel.errors import SettingError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carrousel.errors import DivergedError, RowError
 from carrousel.online.anomaly import Calibration
 from carrousel.online.keys import Keys
 from carrousel.online.model import OnlineLSTM
 from carrousel.online.score import ClassScore, NumberScore
-from carrousel.shapes import DivergedError, RowError
 
 if TYPE_CHECKING:
     from carrousel.cli.stream_wish import Wish

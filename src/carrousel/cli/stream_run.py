@@ -14,22 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.checks import suggestion
 from carrousel.cli.stream_keep import Kept, Place, keep
 from carrousel.cli.stream_learn import Learner, Told
 from carrousel.cli.stream_out import Output
 from carrousel.cli.stream_tell import Progress, Standing
 from carrousel.cli.stream_wish import Wish, names
+from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, UnknownNameError
 from carrousel.online.rows import Batch, Position, Rows
 from carrousel.online.score import Figures
 from carrousel.online.table import Schema, Table, Taken
-from carrousel.shapes import (
-    CarrouselError,
-    DataError,
-    DivergedError,
-    RowError,
-    UnknownNameError,
-    suggestion,
-)
 
 ROWS_AT_ONCE = 1000
 """Rows between two looks at the clock, and whether to stop: at most so many."""

@@ -118,7 +118,7 @@ def running(now: Standing) -> str:
     >>> running(Standing({"rows": 3}, {}, 1.5, whole, recent, here=3, seconds_here=1.5))
     '3 rows, 2 rows/s; MAE of the last 2: model 2, last value 0.5, running mean 0.75'
     """
-    from carrousel.experiments.report_words import count, duration, number
+    from carrousel.words import count, duration, number
 
     told = f"{count(now.rows, 'row')}, {number(round(now.speed))} rows/s"
     skipped = sum(now.skipped.values())
@@ -180,7 +180,7 @@ def summary(now: Standing, what: str) -> RenderableType:
 
 def done(now: Standing) -> str:
     """What was done, in a sentence."""
-    from carrousel.experiments.report_words import count, duration, number
+    from carrousel.words import count, duration, number
 
     told = f"{count(now.rows, 'row')} taken"
     untaught = now.counts.get("no target", 0)
@@ -202,7 +202,7 @@ def progress_for(rows_to_terminal: bool) -> Progress:
 
 
 def _figure(value: float | None, measure: str) -> str:
-    from carrousel.experiments.report_words import ABSENT
+    from carrousel.words import ABSENT
 
     if value is None:
         return ABSENT

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from carrousel.shapes import SettingError, check_choice, check_int, check_number
+from carrousel.checks import check_choice, check_int, check_number
+from carrousel.errors import SettingError
 
 TASKS = ("auto", "regression", "binary", "multiclass", "next")
 STREAMS = 1000

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carrousel.checks import check_int
 from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
 from carrousel.cli.order import BACKEND, PAPER, SEED, chosen, repeated, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say
-from carrousel.shapes import CarrouselError, MissingExtraError, SettingError, check_int
+from carrousel.errors import CarrouselError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
@@ -203,7 +204,7 @@ def _store(out: Path | None, read_only: bool) -> Iterator[Store]:
 
 
 def _announce(grid: Grid, row: Experiment, points: int, trials: int, seed: int) -> None:
-    from carrousel.experiments.report_words import count
+    from carrousel.words import count
 
     say(
         f"{count(points, 'variation')} of {row.name}, {count(points * trials, 'trial')}. Seed "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from carrousel.shapes import check_choice, check_int
+from carrousel.checks import check_choice, check_int
 
 
 def later(default: Any) -> Any:

@@ -8,20 +8,12 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number, suggestion
 from carrousel.contracts.cells import later
 from carrousel.contracts.network import Network
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.sequences import Sequences
-from carrousel.shapes import (
-    Bool,
-    Float,
-    Int,
-    SettingError,
-    UnknownNameError,
-    check_choice,
-    check_int,
-    check_number,
-    suggestion,
-)
+from carrousel.shapes import Bool, Float, Int
 
 Update = Literal["step", "sequence", "epoch"]
 

@@ -9,8 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts.cells import Cell, Simple, later
-from carrousel.shapes import Float, SettingError, check_choice, check_int, check_number
+from carrousel.errors import SettingError
+from carrousel.shapes import Float
 
 Wiring = Literal["full", "layered", "cells", "direct", "united", "sparse"]
 CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")  # those that lanes know; "cells" is another

@@ -39,7 +39,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from carrousel.shapes import SettingError, check_choice, check_int
+from carrousel.checks import check_choice, check_int
+from carrousel.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def gradient_cut(gradient: str) -> int:
     >>> gradient_cut("tbptt")
     Traceback (most recent call last):
         ...
-    carrousel.shapes.SettingError: gradient is 'tbptt', expected 'bptt', 'truncated' or 'tbptt:k' \
+    carrousel.errors.SettingError: gradient is 'tbptt', expected 'bptt', 'truncated' or 'tbptt:k' \
 with a whole number k of at least 1
     """
     if gradient == "bptt":

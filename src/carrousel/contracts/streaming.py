@@ -8,9 +8,11 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_number
 from carrousel.contracts.learning import Gradient
 from carrousel.contracts.network import Network
-from carrousel.shapes import Float, Int, SettingError, check_choice, check_number
+from carrousel.errors import SettingError
+from carrousel.shapes import Float, Int
 
 Head = Literal["linear", "logistic", "logistic97", "softmax"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
@@ -108,7 +110,7 @@ class StreamKernel(Protocol):
 
     Inputs are standardised by what was met before them on any stream, and then counted.
 
-    A refused call changes nothing. :class:`~carrousel.shapes.DivergedError` says that outputs or
+    A refused call changes nothing. :class:`~carrousel.errors.DivergedError` says that outputs or
     errors are no longer finite; weights have not been changed by the step that found it, though the
     stream may have advanced.
     """

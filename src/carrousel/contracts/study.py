@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts.learning import Errors, Task
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
-from carrousel.shapes import check_int
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,9 @@ from urllib.parse import urlsplit
 
 import joblib
 
+from carrousel.checks import check_choice
+from carrousel.errors import ClusterError, ClusterFailedError, MissingExtraError, SettingError
 from carrousel.experiments.lanes import Paused, Plan, Slice, advance
-from carrousel.shapes import (
-    ClusterError,
-    ClusterFailedError,
-    MissingExtraError,
-    SettingError,
-    check_choice,
-)
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -99,7 +94,7 @@ def cluster(
     ...     pass
     Traceback (most recent call last):
         ...
-    carrousel.shapes.SettingError: address is 'tcp://host:8786', but backend 'loky' works on this \
+    carrousel.errors.SettingError: address is 'tcp://host:8786', but backend 'loky' works on this \
 machine alone; choose backend 'dask' or 'ray', or leave the address out
     """
     check_choice("backend", backend, BACKENDS)

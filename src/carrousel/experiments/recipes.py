@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from carrousel.checks import check_choice
 from carrousel.contracts import Experiment
+from carrousel.errors import UnknownNameError
 from carrousel.experiments.recipes_modern import MODERN
 from carrousel.experiments.recipes_robust import ROBUST
 from carrousel.experiments.tour import EXPERIMENTS
 from carrousel.experiments.vary import renamed
-from carrousel.shapes import UnknownNameError, check_choice
 
 PAPER = "paper"
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from carrousel.shapes import SettingError
+from carrousel.errors import SettingError
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Trial
+from carrousel.errors import MissingExtraError
 from carrousel.experiments import report_words as words
 from carrousel.experiments.report import (
     COLUMNS,
@@ -23,7 +24,6 @@ from carrousel.experiments.report import (
     provenance,
 )
 from carrousel.experiments.report_show import facts
-from carrousel.shapes import MissingExtraError
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIAN_POINTS = 200

@@ -12,7 +12,6 @@ from carrousel.experiments import report_words as words
 from carrousel.experiments.settings import canonical, describe, leaves, settings_of
 from carrousel.experiments.statistics import (
     Counts,
-    Interval,
     bootstrap_interval,
     counts_of,
     expected_sequences,
@@ -23,6 +22,7 @@ from carrousel.experiments.statistics import (
 from carrousel.experiments.store import Holding, Store
 from carrousel.experiments.vary import paths_of
 from carrousel.experiments.verdict import Verdict, verdict
+from carrousel.shapes import Interval
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from carrousel.errors import SettingError
 from carrousel.experiments.report_study import Study, Variation, is_base
 from carrousel.experiments.statistics import survival
 from carrousel.experiments.survival_plot import MOST_LINES, Line, survival_svg
-from carrousel.shapes import SettingError
 
 LONGEST_LABEL = 60
 """Characters of a label; a legend has no room for more."""

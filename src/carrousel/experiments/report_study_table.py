@@ -20,7 +20,7 @@ from carrousel.experiments.report_study import (
     value_in_words,
 )
 from carrousel.experiments.report_study_effects import effects
-from carrousel.experiments.statistics import Interval
+from carrousel.shapes import Interval
 
 LEGEND = (
     "95 %: Wilson interval of the success rate. Mean: sequences of the solved trials alone, with "

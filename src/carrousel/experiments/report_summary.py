@@ -11,7 +11,8 @@ from typing import Any
 
 from carrousel.contracts import Experiment, Published, Trial
 from carrousel.experiments.settings import describe
-from carrousel.experiments.statistics import Interval, interval_of_mean, wilson
+from carrousel.experiments.statistics import interval_of_mean, wilson
+from carrousel.shapes import Interval
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from typing import cast
 
 import joblib
 
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.clusters import BACKENDS as BACKENDS
 from carrousel.experiments.clusters import Hand, cluster
@@ -33,7 +34,6 @@ from carrousel.experiments.lanes import LANES, Paused, Plan, Slice, advance
 from carrousel.experiments.settings import fingerprint
 from carrousel.experiments.store import Store
 from carrousel.learners import learner_named
-from carrousel.shapes import check_choice, check_int
 
 SLICE_SECONDS = 1.0
 

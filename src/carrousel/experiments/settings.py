@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Experiment
-from carrousel.shapes import SettingError
+from carrousel.errors import SettingError
 
 WORDS = ("title", "published", "readings")
 """The fields of an experiment that only say something about it; all others are settings."""

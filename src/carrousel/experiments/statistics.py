@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from carrousel.contracts import Trial
-from carrousel.shapes import SettingError
+from carrousel.errors import SettingError
+from carrousel.shapes import Interval
 
-Interval = tuple[float, float]
 Statistic = Literal["mean", "median"]
 
 RESAMPLES = 9999

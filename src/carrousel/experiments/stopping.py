@@ -13,9 +13,11 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import Errors, Exam, ExamData, Memory, Task, later
+from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Int, SettingError, check_choice, check_int, check_number
+from carrousel.shapes import Int
 
 AVERAGES = {
     "absolute": "their mean absolute error",

@@ -26,8 +26,8 @@ from types import TracebackType
 from typing import Any
 
 from carrousel.contracts import Experiment, Trial
+from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.settings import canonical, fingerprint, settings_of
-from carrousel.shapes import SettingError, StoreError
 
 FILE_NAME = "trials.sqlite"
 

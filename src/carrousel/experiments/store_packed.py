@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carrousel.checks import check_int
+from carrousel.errors import SettingError
 from carrousel.experiments.settings import canonical
 from carrousel.experiments.store import PACKED_VERSION, Store
-from carrousel.shapes import SettingError, check_int
 
 POINTS_OF_ROWS, POINTS_OF_VARIATIONS = 32, 2
 """Most points of a learning curve that a packed store keeps."""

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments import report_words as words
 from carrousel.experiments.statistics import Survival
-from carrousel.shapes import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

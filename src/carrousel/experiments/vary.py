@@ -14,9 +14,10 @@ from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from typing import Any
 
+from carrousel.checks import suggestion
 from carrousel.contracts import Experiment, Reading
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.experiments.settings import WORDS, canonical, describe
-from carrousel.shapes import CarrouselError, SettingError, UnknownNameError, suggestion
 
 _FIXED = ("name", *WORDS)
 """Fields of an experiment that are no settings to vary."""

@@ -8,19 +8,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments import report_words as words
 from carrousel.experiments.settings import describe
 from carrousel.experiments.statistics import (
     Counts,
-    Interval,
     bootstrap_interval,
     counts_of,
     restricted_mean_interval,
     survival,
     wilson,
 )
-from carrousel.shapes import check_int
+from carrousel.shapes import Interval
 
 Kind = Literal["reproduced", "faster", "slower", "not reproduced", "pending", "unpublished"]
 KINDS: tuple[Kind, ...] = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import (
     Cell,
     Errors,
@@ -26,7 +27,6 @@ from carrousel.contracts import (
     Task,
     Training,
 )
-from carrousel.shapes import check_int
 from carrousel.tasks.vowels import JapaneseVowels
 
 

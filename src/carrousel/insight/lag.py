@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from carrousel.contracts import Gradient, Network
+from carrousel.errors import DataError, SettingError
 from carrousel.kernels.reference_layers import Step, Weights, forward, logistic
 from carrousel.kernels.reference_paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, Float, SettingError
+from carrousel.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from carrousel.checks import suggestion
 from carrousel.contracts import CellKind, describe_cell
-from carrousel.shapes import SettingError, UnknownNameError, suggestion
+from carrousel.errors import SettingError, UnknownNameError
 
 
 class DescribedCell(NamedTuple):
@@ -72,7 +73,7 @@ def described_cell(name: str) -> DescribedCell:
     >>> described_cell("user:nobody")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    carrousel.shapes.UnknownNameError: cell 'user:nobody' is unknown...
+    carrousel.errors.UnknownNameError: cell 'user:nobody' is unknown...
     """
     if name in _cells:
         return _cells[name]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from carrousel import _native
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts import (
     SQUASHES,
     TRUNCATED,
@@ -23,17 +24,10 @@ from carrousel.contracts import (
     Simple,
     Training,
 )
+from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
-from carrousel.shapes import (
-    DataError,
-    Float,
-    Int,
-    SettingError,
-    ShapeError,
-    check_choice,
-    check_int,
-)
+from carrousel.shapes import Float, Int
 
 
 def instruction_set() -> str:

@@ -12,12 +12,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.contracts import TRUNCATED, Cell, Errors, Gradient, Network, Training
+from carrousel.errors import SettingError
 from carrousel.kernels.reference_layers import Weights, logistic
 from carrousel.kernels.reference_paths import BackPropagation, RankOne, Sensitivities
 from carrousel.kernels.reference_truncated import Truncated
 from carrousel.kernels.signs import Signs, draw_seeds
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int, SettingError
+from carrousel.shapes import Float, Int
 
 
 @runtime_checkable

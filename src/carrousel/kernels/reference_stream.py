@@ -12,20 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import Gradient, Network, Streaming, Training
+from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
 from carrousel.kernels.reference import Rule, rule_for
 from carrousel.kernels.reference_layers import Weights, logistic
 from carrousel.kernels.signs import Signs, seeds_of_stream
-from carrousel.shapes import (
-    DataError,
-    DivergedError,
-    Float,
-    Int,
-    RowError,
-    SettingError,
-    ShapeError,
-    check_int,
-)
+from carrousel.shapes import Float, Int
 
 _LARGEST = 1e30
 """Of inputs and targets: what is not standardised must be a number in float32 too."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from carrousel import _native
 from carrousel.contracts import CELLS, Recurrence
+from carrousel.errors import SettingError
 from carrousel.kernels.described import described_cell
-from carrousel.shapes import SettingError
 
 WINDOW_BYTES: int = _native.sequence_window_bytes
 """Net inputs of the steps walked at a time: few enough for the caches of two cores."""

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from carrousel import _native
+from carrousel.checks import check_int
 from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
+from carrousel.errors import (
+    CarrouselError,
+    DataError,
+    DivergedError,
+    RowError,
+    SettingError,
+    ShapeError,
+)
 from carrousel.kernels.reference_layers import Weights
 from carrousel.kernels.reference_paths import reachable
 from carrousel.kernels.stream_checks import (
@@ -21,17 +30,7 @@ from carrousel.kernels.stream_checks import (
     numbers,
     precision,
 )
-from carrousel.shapes import (
-    CarrouselError,
-    DataError,
-    DivergedError,
-    Float,
-    Int,
-    RowError,
-    SettingError,
-    ShapeError,
-    check_int,
-)
+from carrousel.shapes import Float, Int
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")

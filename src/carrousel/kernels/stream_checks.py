@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Cell, Network
-from carrousel.shapes import CarrouselError, DataError, Float, SettingError, ShapeError
+from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
+from carrousel.shapes import Float
 
 DOUBLE = ("inputs", "targets", "changes", "draws")
 """Parts of a state that are float64 whatever the kernel's precision."""

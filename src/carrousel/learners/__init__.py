@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from carrousel.checks import suggestion
 from carrousel.contracts import Gradient, LearnerFactory
+from carrousel.errors import UnknownNameError
 from carrousel.learners.batch import BatchLearner as BatchLearner
 from carrousel.learners.cascade import CascadeLearner as CascadeLearner
 from carrousel.learners.chunker import ChunkerLearner as ChunkerLearner
@@ -13,7 +15,6 @@ from carrousel.learners.compressor import CompressorLearner as CompressorLearner
 from carrousel.learners.elman import elman as elman
 from carrousel.learners.gradient import GradientLearner as GradientLearner
 from carrousel.learners.guess import GuessLearner as GuessLearner
-from carrousel.shapes import UnknownNameError, suggestion
 
 LEARNERS: Mapping[str, LearnerFactory] = {
     "truncated": partial(GradientLearner, gradient="truncated"),

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Training
+from carrousel.errors import SettingError
 from carrousel.kernels import default_kernel, gradient_numbers
 from carrousel.learners.batch_rules import Rule
 from carrousel.learners.gradient import check_training
 from carrousel.learners.update import check_lane, check_parts, generator_of, joined, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError, check_int
+from carrousel.shapes import Float
 
 SCALE = 2.0**60
 """Rate at which a kernel adds a gradient to a copy of the weights, from which it is then read.

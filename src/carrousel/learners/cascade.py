@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import Errors, Network, Simple
+from carrousel.errors import SettingError, ShapeError
 from carrousel.learners.cascade_batch import keys_of, packed
 from carrousel.learners.cascade_lane import Answers, Lane
 from carrousel.learners.cascade_lane import CascadeTraining as CascadeTraining
 from carrousel.learners.cascade_train import Phase as Phase
 from carrousel.learners.update import check_lane, check_parts
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError, ShapeError, check_int
+from carrousel.shapes import Float
 
 MOST_KEPT = 2**24
 """Bytes of data, and of what hidden units make of them, that are kept for further predictions."""

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors, Network, Simple
+from carrousel.errors import SettingError
 from carrousel.learners.cascade_batch import Batch, Keys, keys_of, packed, squash
 from carrousel.learners.cascade_train import (
     Outcome,
@@ -22,7 +24,7 @@ from carrousel.learners.cascade_train import (
     squared_error,
 )
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int, SettingError, check_int, check_number
+from carrousel.shapes import Float, Int
 
 OUTPUTS = Phase(epsilon=1.0, threshold=0.01)
 CANDIDATES = Phase(epsilon=1.0, threshold=0.03)

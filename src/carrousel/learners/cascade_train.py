@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors
 from carrousel.learners.cascade_batch import Batch, slope_of, squash
-from carrousel.shapes import Float, check_int, check_number
+from carrousel.shapes import Float
 
 
 @dataclass(frozen=True)

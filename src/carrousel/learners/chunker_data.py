@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from carrousel.contracts import Errors, Network
+from carrousel.errors import DataError, ShapeError
 from carrousel.learners.chunker_nets import Lanes
 from carrousel.learners.update import check_parts
 from carrousel.sequences import Sequences
-from carrousel.shapes import DataError, Float, Int, ShapeError
+from carrousel.shapes import Float, Int
 
 
 @dataclass

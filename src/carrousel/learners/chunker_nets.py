@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Network, Simple
+from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int, SettingError
+from carrousel.shapes import Bool, Float, Int
 
 Lanes = Int[np.ndarray, " n"] | None
 """Which lanes take part, ascending; ``None`` stands for all, and saves the gathering."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from carrousel.contracts import Kernel, Network, Simple, Training
+from carrousel.errors import SettingError
 from carrousel.learners.gradient import GradientLearner
-from carrousel.shapes import SettingError
 
 
 def elman(

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Training
+from carrousel.errors import SettingError
 from carrousel.kernels import default_kernel, gradient_numbers
 from carrousel.learners.gradient_schedule import Run, Schedule
 from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
 from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, SettingError, check_int
+from carrousel.shapes import Float
 
 MOST_BYTES = 2**36
 """Memory that all lanes of a learner may ask for between time steps: 64 GiB."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from carrousel.contracts import Errors
-from carrousel.shapes import SettingError, ShapeError
+from carrousel.errors import SettingError, ShapeError
 
 
 def words_of(rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 try:
     import torch as _torch  # noqa: F401  asked for first, to say what is missing
 except ImportError as error:
-    from carrousel.shapes import MissingExtraError
+    from carrousel.errors import MissingExtraError
 
     raise MissingExtraError(
         "carrousel.nn needs torch, which is not installed; pip install 'carrousel[torch]'"

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
+from carrousel.errors import SettingError
 from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
 from carrousel.nn.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.noise import zone_mask
 from carrousel.nn.options import InputError
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
-from carrousel.shapes import SettingError, check_number
 
 
 class StepCell(torch.nn.Module):

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from carrousel import files
+from carrousel.checks import check_int
+from carrousel.errors import CarrouselError, MissingExtraError, SettingError
 from carrousel.files import CheckpointError as CheckpointError
 from carrousel.files import write_whole
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
@@ -20,7 +22,6 @@ from carrousel.nn.lstm import LSTM
 from carrousel.nn.options import CellObject
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.rnn import RNN
-from carrousel.shapes import CarrouselError, MissingExtraError, SettingError, check_int
 
 Module = Recurrent | StepCell
 KINDS: Mapping[str, Callable[..., Module]] = {

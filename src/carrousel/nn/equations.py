@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from carrousel.contracts import CellKind
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.kernels.described import DescribedCell, describe, described_cell
 from carrousel.nn.equations_names import Names
-from carrousel.shapes import MissingExtraError, SettingError
 
 
 class Equations:
@@ -69,7 +69,7 @@ class Equations:
     >>> Equations("wrong", net_inputs=("z", "n"), equations="h = sigmod(z) * n")
     Traceback (most recent call last):
         ...
-    carrousel.shapes.UnknownNameError: equations, line 1: function 'sigmod' is unknown; did you \
+    carrousel.errors.UnknownNameError: equations, line 1: function 'sigmod' is unknown; did you \
 mean 'sigmoid'?
         h = sigmod(z) * n
             ^^^^^^

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
-from carrousel.shapes import CarrouselError, SettingError, UnknownNameError, suggestion
+from carrousel.checks import suggestion
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 
 ONE_ARGUMENT = (
     "sigmoid",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from carrousel.checks import check_choice
 from carrousel.nn.layered import Layered
 from carrousel.nn.options import InputError
 from carrousel.nn.ragged import (
@@ -20,7 +21,6 @@ from carrousel.nn.ragged import (
     read_lengths,
     read_resets,
 )
-from carrousel.shapes import check_choice
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` of cells that have states besides ``h``."""

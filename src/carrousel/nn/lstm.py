@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
 from carrousel.nn.recurrent import Frame, Recurrent, Variation
-from carrousel.shapes import check_number
 
 
 class LSTM(Recurrent):

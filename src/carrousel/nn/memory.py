@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from carrousel.checks import check_int
 from carrousel.contracts import CELLS
 from carrousel.kernels.sequence import (
     WINDOW_BYTES,
@@ -18,7 +19,6 @@ from carrousel.kernels.sequence import (
     has_own_errors,
 )
 from carrousel.nn.layered import Layered
-from carrousel.shapes import check_int
 
 MIB = 2**20
 _PRODUCT_BYTES = 2**17  # of a thread that adds up gradients of weights: sources side by side

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from carrousel.checks import check_int
 from carrousel.contracts import Recurrence
 from carrousel.contracts.recurrence import CELLS
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.files import write_whole
 from carrousel.nn.cells import StepCell
 from carrousel.nn.equations import Equations
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.stepping import check_deployable
 from carrousel.nn.weights import LayerWeights
-from carrousel.shapes import MissingExtraError, SettingError, check_int
 
 OLDEST_OPSET = 17
 """The first with LayerNormalization."""

@@ -9,17 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from carrousel.checks import check_choice, check_int, check_number, suggestion
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import CELLS, cell_kind
-from carrousel.shapes import (
-    SettingError,
-    ShapeError,
-    UnknownNameError,
-    check_choice,
-    check_int,
-    check_number,
-    suggestion,
-)
+from carrousel.errors import SettingError, ShapeError, UnknownNameError
 
 
 class InputError(ShapeError, RuntimeError):

@@ -13,6 +13,7 @@ from torch.nn.functional import dropout as drop_between
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.contracts import Recurrence
+from carrousel.errors import SettingError
 from carrousel.kernels.autograd import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
 from carrousel.nn.inputs import Call, State, read_call
@@ -20,7 +21,6 @@ from carrousel.nn.memory import MemoryPlan, plan_memory
 from carrousel.nn.noise import drop_mask, zone_mask
 from carrousel.nn.ragged import Lengths, Resets, step_flags
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
-from carrousel.shapes import SettingError
 
 
 class StepStates(NamedTuple):

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from carrousel.shapes import Float, SettingError, ShapeError, check_int
+from carrousel.checks import check_int
+from carrousel.errors import SettingError, ShapeError
+from carrousel.shapes import Float
 
 
 class Calibration:

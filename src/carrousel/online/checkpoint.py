@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from carrousel.checks import check_int
+from carrousel.errors import CarrouselError, DivergedError, SettingError
 from carrousel.files import CheckpointError, checksum, read_whole, write_whole
 from carrousel.online.engine import Engine
 from carrousel.online.heads import Classes, Head, Labels, Values
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
 from carrousel.online.settings import Settings
 from carrousel.online.values import plain
-from carrousel.shapes import CarrouselError, DivergedError, SettingError, check_int
 
 KEY = "carrousel.online"
 FORMAT = 1

@@ -14,17 +14,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from carrousel.checks import check_int, suggestion
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.files import CheckpointError
 from carrousel.online import checkpoint
 from carrousel.online.engine import Engine
 from carrousel.online.settings import Settings
-from carrousel.shapes import (
-    CarrouselError,
-    SettingError,
-    UnknownNameError,
-    check_int,
-    suggestion,
-)
 
 Model = TypeVar("Model", bound="Conventions")
 CHANGEABLE = ("learning_rate", "evict_after")

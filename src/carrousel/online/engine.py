@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import StreamKernel
+from carrousel.errors import DataError, DivergedError
 from carrousel.online.growing import take_over
 from carrousel.online.heads import Head
 from carrousel.online.keys import Keys
 from carrousel.online.readers import Named, Reader
 from carrousel.online.settings import Settings
 from carrousel.online.values import LARGEST, Unseen
-from carrousel.shapes import DataError, DivergedError, Float
+from carrousel.shapes import Float
 
 
 class Engine:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError, ShapeError
 from carrousel.online.heads import Head, Values
 from carrousel.online.values import LARGEST, Unseen, absent
-from carrousel.shapes import DataError, Float, ShapeError
+from carrousel.shapes import Float
 
 
 class Goals:

@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.errors import DataError, ShapeError
 from carrousel.online.values import LARGEST, Unseen, index_of, number_of, plain
-from carrousel.shapes import DataError, Float, ShapeError
+from carrousel.shapes import Float
 
 Kind = Literal["linear", "logistic", "softmax"]
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from carrousel.checks import check_choice
+from carrousel.errors import CarrouselError, ClusterFailedError, DataError, SettingError
 from carrousel.online.closing import Closing
 from carrousel.online.kafka_address import (
     PATIENCE,
@@ -29,13 +31,6 @@ from carrousel.online.kafka_sink import open_topic_sink as open_topic_sink
 from carrousel.online.rows_bytes import News, Patience
 from carrousel.online.rows_text import Csv, Format, JsonLines, Records
 from carrousel.online.rows_types import MAX_ROWS, Batch, Fault, Position, check_fields
-from carrousel.shapes import (
-    CarrouselError,
-    ClusterFailedError,
-    DataError,
-    SettingError,
-    check_choice,
-)
 
 _HOPELESS = 1000  # messages at the beginning that cannot be read
 

@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from carrousel.shapes import (
-    ClusterError,
-    MissingExtraError,
-    SettingError,
-    UnknownNameError,
-    check_choice,
-    suggestion,
-)
+from carrousel.checks import check_choice, suggestion
+from carrousel.errors import ClusterError, MissingExtraError, SettingError, UnknownNameError
 
 PATIENCE = 10.0
 """Seconds a broker is given to answer."""

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from carrousel.checks import check_choice
+from carrousel.errors import ClusterFailedError, DataError, SettingError
 from carrousel.online.closing import Closing
 from carrousel.online.kafka_address import (
     PATIENCE,
@@ -17,7 +19,6 @@ from carrousel.online.kafka_address import (
     partitions_of,
 )
 from carrousel.online.sinks_forms import Columns, check_columns, objects
-from carrousel.shapes import ClusterFailedError, DataError, SettingError, check_choice
 
 
 def open_topic_sink(

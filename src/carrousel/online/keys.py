@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from carrousel.errors import DataError
 from carrousel.online.values import absent, plain
-from carrousel.shapes import DataError
 
 
 class Keys:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.attributes import Attributes
 from carrousel.online.conventions import Conventions
 from carrousel.online.engine import Engine
@@ -16,12 +17,6 @@ from carrousel.online.running import Said, run
 from carrousel.online.settings import alphabet
 from carrousel.online.tables import Table, as_table
 from carrousel.online.values import absent
-from carrousel.shapes import (
-    DataError,
-    DivergedError,
-    RowError,
-    SettingError,
-)
 
 
 class OnlineLSTM(Conventions, Attributes):

@@ -14,8 +14,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
+from carrousel.errors import DataError, ShapeError
 from carrousel.online.values import Unseen, absent, index_of, number_of, plain
-from carrousel.shapes import DataError, Float, ShapeError
+from carrousel.shapes import Float
 
 _FLOAT = np.dtype(np.float64)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from carrousel.checks import check_choice
+from carrousel.errors import CarrouselError, DataError, SettingError
 from carrousel.online.closing import Closing
 from carrousel.online.rows_bytes import Inflow, News, Patience
 from carrousel.online.rows_text import Csv, Format, JsonLines, Records
@@ -22,7 +24,6 @@ from carrousel.online.rows_types import Position as Position
 from carrousel.online.rows_types import Rows as Rows
 from carrousel.online.rows_types import Stop as Stop
 from carrousel.online.rows_types import check_fields
-from carrousel.shapes import CarrouselError, DataError, SettingError, check_choice
 
 FORMATS = ("csv", "jsonl", "arrow")
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from carrousel.errors import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 from carrousel.online.closing import Closing
 from carrousel.online.rows_types import MAX_ROWS, Batch, Column, Position, Stop, check_fields
-from carrousel.shapes import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 
 
 def pyarrow() -> Any:

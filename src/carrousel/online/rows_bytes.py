@@ -15,8 +15,9 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from carrousel.checks import check_number
+from carrousel.errors import DataError, SettingError, StoreError
 from carrousel.online.rows_types import Stop
-from carrousel.shapes import DataError, SettingError, StoreError, check_number
 
 BLOCK = 1 << 20
 """At most so many bytes come at once."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.shapes import DataError
+from carrousel.errors import DataError
 
 Stop = Callable[[], bool] | threading.Event
 """What tells a source to end: asked often, about twenty times a second while nothing comes."""
@@ -159,7 +159,7 @@ def check_fields(name: str, fields: Sequence[str]) -> tuple[str, ...]:
     >>> check_fields("rows.csv", ["x", "y", "x "])
     Traceback (most recent call last):
         ...
-    carrousel.shapes.DataError: rows.csv: the name 'x' belongs to columns 1 and 3; rename one
+    carrousel.errors.DataError: rows.csv: the name 'x' belongs to columns 1 and 3; rename one
     """
     names = tuple(str(each).strip() for each in fields)
     met: dict[str, int] = {}

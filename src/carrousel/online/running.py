@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError, DivergedError, RowError, ShapeError
 from carrousel.online.engine import Engine
 from carrousel.online.goals import Goals
 from carrousel.online.heads import Head
 from carrousel.online.tables import Table
-from carrousel.shapes import DataError, DivergedError, Float, RowError, ShapeError
+from carrousel.shapes import Float
 
 _MOST, _FEWEST = 65536, 1024  # rows that are converted at once; few after something new
 

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from carrousel.shapes import Bool, Float, Int, ShapeError, check_int
+from carrousel.checks import check_int
+from carrousel.errors import ShapeError
+from carrousel.shapes import Bool, Float, Int
 
 MODEL = "model"
 MOST_BITS = 24.0

@@ -8,23 +8,17 @@ from typing import Any, get_args
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import Cell, Gradient, Init, Network, Streaming, StreamKernel
 from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
+from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import open_stream
 from carrousel.networks import initial_weights
 from carrousel.online.heads import Classes, Head, Labels, Values
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
 from carrousel.online.values import plain
-from carrousel.shapes import (
-    DataError,
-    Float,
-    SettingError,
-    ShapeError,
-    check_choice,
-    check_int,
-    check_number,
-)
+from carrousel.shapes import Float
 
 EPSILON = 1e-3
 """Of RMSProp and Adam. A weight that hardly ever moves, such as that of a rare symbol, has next to

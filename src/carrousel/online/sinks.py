@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
+from carrousel.checks import check_choice
+from carrousel.errors import DataError, SettingError, StoreError
 from carrousel.online.closing import Closing
 from carrousel.online.sinks_forms import FORMS, check_columns
 from carrousel.online.sinks_forms import Columns as Columns
-from carrousel.shapes import DataError, SettingError, StoreError, check_choice
 
 _SUFFIXES = {
     ".jsonl": "jsonl",

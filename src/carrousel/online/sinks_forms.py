@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError, ShapeError
 from carrousel.online.rows_arrow import pyarrow
-from carrousel.shapes import DataError, ShapeError
 
 Columns = Mapping[str, "Sequence[Any] | np.ndarray"]
 """Name -> values, one per row: numbers, texts, booleans, or None where there is nothing."""

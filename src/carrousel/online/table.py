@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int
+from carrousel.errors import DataError
 from carrousel.online.rows_types import MAX_ROWS, Batch, Column
 from carrousel.online.table_schema import Schema as Schema
 from carrousel.online.table_taken import Problem as Problem
 from carrousel.online.table_taken import Taken as Taken
 from carrousel.online.table_values import MISSING, Wrong, labels, numbers, shown, times
-from carrousel.shapes import DataError, Int, check_choice, check_int
+from carrousel.shapes import Int
 
 OnError = Literal["fail", "skip", "hold"]
 ON_ERROR = ("fail", "skip", "hold")

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from carrousel.checks import suggestion
+from carrousel.errors import DataError, SettingError, UnknownNameError
 from carrousel.online.rows_types import Batch
 from carrousel.online.table_values import shown, spells_number
-from carrousel.shapes import DataError, SettingError, UnknownNameError, suggestion
 
 Kind = Literal["number", "label"]
 Clock = Literal["number", "timestamp"]

@@ -7,10 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from carrousel.errors import DataError, ShapeError
 from carrousel.online.heads import Head
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
 from carrousel.online.values import Unseen, absent, index_of
-from carrousel.shapes import DataError, Float, ShapeError
+from carrousel.shapes import Float
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from carrousel.shapes import DataError
+from carrousel.errors import DataError
 
 LARGEST = 1e30
 """Of numbers in rows and targets: what is not standardised must be a number in float32 too."""
@@ -26,7 +26,7 @@ def number_of(what: str, value: Any, missing: bool) -> float:
     >>> number_of("feature 'a'", "warm", missing=False)
     Traceback (most recent call last):
         ...
-    carrousel.shapes.DataError: feature 'a' is 'warm', expected a number
+    carrousel.errors.DataError: feature 'a' is 'warm', expected a number
     """
     if isinstance(value, numbers.Real | Decimal | np.bool_):
         try:

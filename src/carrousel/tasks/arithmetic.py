@@ -18,9 +18,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, Int, check_choice, check_int
+from carrousel.shapes import Bool, Float, Int
 
 FirstPair = Literal["target", "input", "marker", "both"]
 FIRST_PAIRS = ("target", "input", "marker", "both")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from carrousel.shapes import Bool, Float, Int, ShapeError, check_int
+from carrousel.checks import check_int
+from carrousel.errors import ShapeError
+from carrousel.shapes import Bool, Float, Int
 from carrousel.tasks.reber import (
     _IS_LEGAL,
     END,

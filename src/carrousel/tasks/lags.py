@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, Int, check_choice, check_int
+from carrousel.shapes import Bool, Float, Int
 
 LARGEST_ALPHABET = 2**24
 

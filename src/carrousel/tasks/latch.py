@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, check_choice, check_int
+from carrousel.shapes import Bool, Float
 
 NOISE_DEVIATION = np.float32(np.sqrt(0.2))
 

@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import later
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, check_choice, check_int, check_number
+from carrousel.shapes import Bool, Float
 
 NOISE_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1

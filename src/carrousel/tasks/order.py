@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, check_int
+from carrousel.shapes import Bool, Float
 
 SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
 PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}

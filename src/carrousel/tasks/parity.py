@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carrousel.checks import check_int, check_number
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, check_int, check_number
+from carrousel.shapes import Bool, Float
 
 
 @dataclass(frozen=True)

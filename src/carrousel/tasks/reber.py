@@ -13,9 +13,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
+from carrousel.errors import DataError, SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, DataError, Float, Int, SettingError, check_choice, check_int
+from carrousel.shapes import Bool, Float, Int
 
 SYMBOLS = "BTPSXVE"
 """The order of input and output units."""

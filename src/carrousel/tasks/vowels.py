@@ -13,17 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from carrousel.checks import check_choice, check_int, check_number
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import (
-    Bool,
-    Float,
-    Int,
-    MissingExtraError,
-    SettingError,
-    check_choice,
-    check_int,
-    check_number,
-)
+from carrousel.shapes import Bool, Float, Int
 
 CHANNELS = 12
 SPEAKERS = 9

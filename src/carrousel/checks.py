@@ -1,0 +1,97 @@
+"""Checks of arguments."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carrousel.errors import SettingError, UnknownNameError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool as Bool
+    from jaxtyping import Float as Float
+    from jaxtyping import Int as Int
+else:  # shapes are enforced while testing only, so jaxtyping stays out of the core's dependencies
+    try:
+        from jaxtyping import Bool, Float, Int
+    except ImportError:
+
+        class _Unchecked:
+            def __class_getitem__(cls, item: Any) -> type[np.ndarray]:
+                return np.ndarray
+
+        Bool = Float = Int = _Unchecked
+
+
+def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 1) -> int:
+    """Return ``value`` as an int, or raise :class:`SettingError`.
+
+    >>> check_int("trials", 3, minimum=1)
+    3
+    >>> check_int("trials", 0, minimum=1)
+    Traceback (most recent call last):
+        ...
+    carrousel.errors.SettingError: trials is 0, expected a whole number of at least 1
+    """
+    wanted = f"a whole number of at least {minimum}"
+    if maximum < 2**63 - 1:
+        wanted = f"a whole number from {minimum} to {maximum}"
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise SettingError(f"{name} is {value!r}, expected {wanted}")
+    if not minimum <= value <= maximum:
+        raise SettingError(f"{name} is {value}, expected {wanted}")
+    return int(value)
+
+
+def check_number(
+    name: str, value: object, *, above: float | None = None, least: float | None = None
+) -> float:
+    """Return ``value`` as a finite float within a bound, or raise :class:`SettingError`.
+
+    >>> check_number("rate", 0.5, above=0.0)
+    0.5
+    >>> check_number("rate", float("nan"), above=0.0)
+    Traceback (most recent call last):
+        ...
+    carrousel.errors.SettingError: rate is nan, expected a finite number above 0.0
+    """
+    bound = f" above {above}" if above is not None else ""
+    bound = f" of at least {least}" if least is not None else bound
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not number or not np.isfinite(value):
+        raise SettingError(f"{name} is {value!r}, expected a finite number{bound}")
+    if (above is not None and not value > above) or (least is not None and not value >= least):
+        raise SettingError(f"{name} is {value}, expected a finite number{bound}")
+    return float(value)
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``allowed``, or raise :class:`UnknownNameError`.
+
+    >>> check_choice("update", "sequence", ("step", "sequence"))
+    'sequence'
+    >>> check_choice("update", "sequenc", ("step", "sequence"))
+    Traceback (most recent call last):
+        ...
+    carrousel.errors.UnknownNameError: update 'sequenc' is unknown; did you mean 'sequence'?
+    """
+    names = list(allowed)
+    if isinstance(value, str) and value in names:
+        return value
+    raise UnknownNameError(f"{name} {value!r} is unknown; {suggestion(str(value), names)}")
+
+
+def suggestion(wrong: str, names: Iterable[str]) -> str:
+    """Say which of ``names`` a wrong name most likely meant.
+
+    >>> suggestion("4_1", ["4-1", "4-2", "6a"])
+    "did you mean '4-1'?"
+    """
+    names = list(names)
+    near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    return "expected one of " + ", ".join(repr(name) for name in names)
