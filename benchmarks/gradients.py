@@ -23,12 +23,12 @@ import numpy as np
 import machine
 import timing
 from carrousel.contracts import Network, Training
+from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.gradients import GRADIENTS, NETS
 from carrousel.experiments.paper1997_signals import ADDING
 from carrousel.insight import cosines_by_lag
 from carrousel.kernels import NativeKernel
 from carrousel.learners import GradientLearner
-from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 
 LANES = 16

@@ -113,7 +113,7 @@ def theirs(inputs: int, cells: int) -> dict[str, Any]:
     if _installed("torch"):
         import torch
 
-        from carrousel.networks.weights import initial_weights
+        from carrousel.contracts.initial import initial_weights
 
         torch.set_num_threads(1)
         net = network(inputs, cells)
@@ -129,8 +129,8 @@ def theirs(inputs: int, cells: int) -> dict[str, Any]:
 
 def parity(inputs: int, cells: int) -> dict[str, float]:
     """Largest difference of predictions from the float64 reference, in float64."""
+    from carrousel.contracts.initial import initial_weights
     from carrousel.kernels import ReferenceStream, open_stream
-    from carrousel.networks.weights import initial_weights
     from stream_contenders import STREAMING, TorchAutograd, TorchByHand, kernel, network
 
     net = network(inputs, cells)

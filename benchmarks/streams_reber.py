@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Cell, Init, Network, Streaming, StreamKernel
+from carrousel.contracts.initial import initial_weights
 from carrousel.contracts.streaming import Head, Optimizer
 from carrousel.errors import DivergedError
 from carrousel.kernels import open_stream
-from carrousel.networks.weights import initial_weights
 from carrousel.tasks.continual import ContinualReber, ranked_right
 from carrousel.tasks.reber import SYMBOLS
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carrousel.contracts.initial import initial_weights
 from carrousel.kernels import ReferenceStream, open_stream
-from carrousel.networks.weights import initial_weights
 
 stream = import_module("stream")
 contenders = import_module("stream_contenders")

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Kernel, Network, Training
+from carrousel.contracts.initial import initial_weights
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import LEARNERS, GradientLearner
-from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from drawn import Kind, drawn_data, networks, seeds
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 
 from carrousel.contracts import Cell, Init, Network, Simple
+from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.settings import describe
-from carrousel.networks import initial_weights
 from drawn import networks, seeds
 
 

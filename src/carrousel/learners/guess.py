@@ -17,11 +17,11 @@ import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import TRUNCATED, Errors, Kernel, Network, Simple, Training
+from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import default_kernel
 from carrousel.learners.guess_run import run_outputs_last
 from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
-from carrousel.networks import initial_weights
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 

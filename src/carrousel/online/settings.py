@@ -10,11 +10,11 @@ import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import Cell, Gradient, Init, Network, Streaming, StreamKernel
+from carrousel.contracts.initial import initial_weights
 from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import open_stream
-from carrousel.networks import initial_weights
 from carrousel.online.heads import Classes, Head, Labels, Values
 from carrousel.online.readers import Named, Numbers, Reader, Symbols
 from carrousel.online.values import plain
