@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 NEEDS = {
-    "src/carrousel/kernels/autograd.py": "torch",
+    "src/carrousel/kernels/autograd/dispatch.py": "torch",
     "src/carrousel/nn.py": "torch",
     "src/carrousel/estimators.py": "sklearn",
 }

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
-from carrousel.kernels.autograd import plain_layer
+from carrousel.kernels.autograd.dispatch import plain_layer
 from carrousel.nn import LayerWeights
 
 Loop = Callable[[Tensor, LayerWeights], Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from carrousel import nn
-from carrousel.kernels.autograd import LayerInputs, LayerOptions, plain_layer
+from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, plain_layer
 
 TWO_STATES = """
     a = tanh(a + p * c_prev)

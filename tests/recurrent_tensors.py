@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd import layer
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions, LayerResult
-from carrousel.kernels.autograd_plain import plain_layer
+from carrousel.kernels.autograd.dispatch import layer
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
+from carrousel.kernels.autograd.plain import plain_layer
 from recurrent_cases import NUMBERS, Case
 
 Path = Callable[[LayerInputs, Recurrence, LayerOptions], LayerResult]

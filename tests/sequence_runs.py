@@ -1,6 +1,6 @@
 """The compiled sequence kernels by NumPy alone.
 
-What ``kernels/autograd_native.py`` does by torch, in a form that runs under the sanitizers. Every
+What ``kernels/autograd/compiled.py`` does by torch, in a form that runs under the sanitizers. Every
 array the kernels write lies between guard words and is poisoned with NaN before it is handed over,
 but for sums, which start from zero. Any instruction set, precision, number of threads and length
 of windows may run them.
@@ -15,8 +15,8 @@ import numpy as np
 
 from carrousel.contracts import CELLS, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON
-from carrousel.kernels import sequence
-from carrousel.kernels.sequence import extra_width, gates_width
+from carrousel.kernels.native import sequence
+from carrousel.kernels.native.sequence import extra_width, gates_width
 from recurrent_cases import Case
 
 Arrays = dict[str, np.ndarray]

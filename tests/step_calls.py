@@ -8,7 +8,7 @@ import numpy as np
 
 from carrousel import _native
 from carrousel.contracts import Recurrence
-from carrousel.kernels.sequence import _description
+from carrousel.kernels.native.sequence import _description
 from recurrent_cases import Case, make_case
 
 WEIGHTS = (

@@ -278,9 +278,9 @@ GOOD = {
     "shapes.py": "import math\nimport numpy as np\n",
     "sequences.py": "from carrousel.shapes import check\n",
     "contracts.py": "from .sequences import Sequences\n",
-    "kernels/__init__.py": "from carrousel.kernels.native import run\nfrom . import reference\n",
-    "kernels/reference.py": "from carrousel import contracts\n",
-    "kernels/native.py": "from carrousel import _native\n",
+    "kernels/__init__.py": "from carrousel.kernels.native.lanes import run\nfrom . import reference\n",
+    "kernels/reference/lanes.py": "from carrousel import contracts\n",
+    "kernels/native/lanes.py": "from carrousel import _native\n",
     "tasks/__init__.py": "",
     "tasks/lags.py": "from carrousel.contracts import Task\n",
     "networks/recurrent.py": "from .weights import a\nfrom carrousel.kernels import reference\n",
@@ -315,7 +315,7 @@ def test_checker_accepts_the_layout(tmp_path):
         (
             "tasks/lags.py",
             "def f():\n    from ..kernels import reference",
-            "tasks.lags:2 imports carrousel.kernels.reference",
+            "tasks.lags:2 imports carrousel.kernels.reference.lanes",
         ),
         (
             "tasks/noise.py",
@@ -324,12 +324,12 @@ def test_checker_accepts_the_layout(tmp_path):
         ),
         ("tasks/noise.py", "from . import Task", "tasks.noise:1 imports carrousel.tasks"),
         (
-            "kernels/native.py",
+            "kernels/native/lanes.py",
             "from .reference import f",
-            "kernels.native:1 imports carrousel.kernels.reference",
+            "kernels.native:1 imports carrousel.kernels.reference.lanes",
         ),
         (
-            "kernels/reference.py",
+            "kernels/reference/lanes.py",
             "from carrousel._native import f",
             "kernels.reference:1 imports carrousel._native",
         ),

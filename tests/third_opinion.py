@@ -28,8 +28,8 @@ from carrousel.contracts import (
     Training,
     Wiring,
 )
-from carrousel.kernels.reference import rule_for
-from carrousel.kernels.reference_layers import Weights
+from carrousel.kernels.reference.lanes import rule_for
+from carrousel.kernels.reference.layers import Weights
 from carrousel.sequences import Sequences
 from drawn import BIASES, BOUNDED, seeds
 from second_opinion import Goals, Start, logistic, parts_of, squash

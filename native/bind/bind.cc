@@ -247,7 +247,7 @@ NB_MODULE(_native, m) {
         nb::arg("stride"), nb::arg("weights").noconvert(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
-        "Learn or predict many lanes; see kernels/native.py for the meaning of every argument.");
+        "Learn or predict many lanes; see kernels/native/lanes.py for the meaning of every argument.");
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);

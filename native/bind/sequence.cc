@@ -241,7 +241,7 @@ void bind_sequences(nb::module_& m) {
         nb::arg("dtype"), nb::arg("description"), nb::arg("call"), text);
   };
   both("sequence_forward", &forward<float>, &forward<double>,
-       "One direction of one layer, forward; see kernels/sequence.py for every entry of the call.");
+       "One direction of one layer, forward; see kernels/native/sequence.py for every entry of the call.");
   m.attr("sequence_window_bytes") = kWindowBytes;
   m.attr("sequence_window_rows") = kWindowRows;
   both("sequence_backward", &backward<float>, &backward<double>, "Its way back.");

@@ -1,6 +1,6 @@
 // Gradients that are not truncated, carried forward: real-time recurrent learning and its sparse
 // approximation (by what weights can reach), and its unbiased estimate of rank one. The equations
-// stand in kernels/reference_paths.py.
+// stand in kernels/reference/paths.py.
 #pragma once
 
 #include <algorithm>

@@ -17,12 +17,12 @@ def lane_width(instruction_set: str = '') -> int:
 
 def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
     """
-    Learn or predict many lanes; see kernels/native.py for the meaning of every argument.
+    Learn or predict many lanes; see kernels/native/lanes.py for the meaning of every argument.
     """
 
 def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     """
-    One direction of one layer, forward; see kernels/sequence.py for every entry of the call.
+    One direction of one layer, forward; see kernels/native/sequence.py for every entry of the call.
     """
 
 sequence_window_bytes: int = 2097152

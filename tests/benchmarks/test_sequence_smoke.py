@@ -61,7 +61,7 @@ def test_the_plain_path_is_another_path(monkeypatch):
     """Else a contender would be checked against itself."""
     calls = []
     monkeypatch.setattr(loops, "plain_layer", lambda *a: calls.append(a) or plain(*a))
-    plain = import_module("carrousel.kernels.autograd_plain").plain_layer
+    plain = import_module("carrousel.kernels.autograd.plain").plain_layer
     layer = cases.PLAIN.make(SIZE)
     x = torch.zeros(SIZE.T, SIZE.B, SIZE.I)
     layer(x)

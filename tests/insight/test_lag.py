@@ -11,7 +11,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import DataError, SettingError
 from carrousel.insight import cosines_by_lag, errors_by_lag
 from carrousel.kernels import ReferenceKernel
-from carrousel.kernels.reference_layers import Weights, forward
+from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 

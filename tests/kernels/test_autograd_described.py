@@ -15,7 +15,7 @@ pytest.importorskip("sympy")
 pytest.importorskip("numba")
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.sequence import is_compiled
+from carrousel.kernels.native.sequence import is_compiled
 from carrousel.nn import Equations
 from recurrent_cases import make_case
 from recurrent_tensors import assert_paths_agree

@@ -14,9 +14,9 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from carrousel.kernels.autograd import layer
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
-from carrousel.kernels.autograd_ops import DIFFERENTIABLE
+from carrousel.kernels.autograd.dispatch import layer
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.ops import DIFFERENTIABLE
 from recurrent_tensors import assert_same, frozen, options, present, run, tensors
 
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})

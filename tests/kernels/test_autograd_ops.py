@@ -19,11 +19,11 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from carrousel.kernels import autograd_ops
-from carrousel.kernels.autograd import layer
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
-from carrousel.kernels.autograd_ops import DIFFERENTIABLE
-from carrousel.kernels.autograd_vmap import TENSORS
+from carrousel.kernels.autograd import ops as autograd_ops
+from carrousel.kernels.autograd.dispatch import layer
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.ops import DIFFERENTIABLE
+from carrousel.kernels.autograd.vmap import TENSORS
 from recurrent_tensors import (
     assert_paths_agree,
     assert_same,
@@ -278,7 +278,7 @@ def test_nothing_is_kept_where_nothing_learns():
         with (
             torch.set_grad_enabled(grad),
             mock.patch(
-                "carrousel.kernels.autograd.run_forward", wraps=autograd_ops.run_forward
+                "carrousel.kernels.autograd.dispatch.run_forward", wraps=autograd_ops.run_forward
             ) as spy,
         ):
             result = run(case, inputs)

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.library import opcheck
 
-from carrousel.kernels import autograd_native, autograd_ops
-from carrousel.kernels.autograd import layer
-from carrousel.kernels.autograd_layer import LayerOptions
+from carrousel.kernels.autograd import compiled as autograd_native
+from carrousel.kernels.autograd import ops as autograd_ops
+from carrousel.kernels.autograd.dispatch import layer
+from carrousel.kernels.autograd.layer import LayerOptions
 from recurrent_tensors import (
     assert_same,
     frozen,
@@ -55,7 +56,9 @@ class Caught:
             return BACKWARD(*arguments)
 
         with (
-            mock.patch("carrousel.kernels.autograd.run_forward", lambda *a: _tape(ahead(*a))),
+            mock.patch(
+                "carrousel.kernels.autograd.dispatch.run_forward", lambda *a: _tape(ahead(*a))
+            ),
             mock.patch.object(autograd_ops, "run_backward", back),
             torch.set_grad_enabled(learn),
         ):

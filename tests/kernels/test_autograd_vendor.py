@@ -11,9 +11,9 @@ pytest.importorskip("torch")
 
 import torch
 
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
-from carrousel.kernels.autograd_plain import plain_layer
-from carrousel.kernels.autograd_vendor import vendor_fits, vendor_layer
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.plain import plain_layer
+from carrousel.kernels.autograd.vendor import vendor_fits, vendor_layer
 
 
 def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:

@@ -7,8 +7,8 @@ import pytest
 
 from carrousel.contracts import Cell, Kernel, Network, Training
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
-from carrousel.kernels.reference_layers import Weights
-from carrousel.kernels.reference_truncated import advance, begin
+from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.truncated import advance, begin
 from carrousel.sequences import Sequences
 from drawn import WIRINGS
 from second_opinion import Start, play, slope

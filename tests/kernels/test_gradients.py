@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import SettingError
-from carrousel.kernels.reference import rule_for
-from carrousel.kernels.reference_layers import Weights, forward
-from carrousel.kernels.reference_truncated import advance, begin
+from carrousel.kernels.reference.lanes import rule_for
+from carrousel.kernels.reference.layers import Weights, forward
+from carrousel.kernels.reference.truncated import advance, begin
 from drawn import seeds
 from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, expected, follow, summed
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import ReferenceKernel
-from carrousel.kernels.reference_paths import reachable
+from carrousel.kernels.reference.paths import reachable
 from drawn import Kind, drawn_data
 from second_opinion import Start, logistic, parts_of
 from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, follow, learned, play

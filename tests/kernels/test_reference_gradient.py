@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import SQUASHES, Cell, Network, Training
 from carrousel.kernels import ReferenceKernel
-from carrousel.kernels.reference_layers import Weights
-from carrousel.kernels.reference_truncated import advance, begin, hidden_gradient
+from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.truncated import advance, begin, hidden_gradient
 from drawn import BIASES, UPDATES, WIRINGS, Kind, drawn_data
 from second_opinion import Start, backwards, by_differences, play, step_by_step
 

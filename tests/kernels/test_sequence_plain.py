@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from carrousel.contracts import CELLS, CellKind, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
 from carrousel.kernels.described import DescribedCell, describe
-from carrousel.kernels.reference_sequence import backward, forward
+from carrousel.kernels.reference.sequence import backward, forward
 from recurrent_cases import Case, all_recurrences, cases, make_case, replaced
 
 pytest.importorskip("torch")
 
 import torch
 
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
-from carrousel.kernels.autograd_plain import STEPS
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.plain import STEPS
 from recurrent_tensors import PATHS, assert_same, gradients, present, run, tensors
 
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})

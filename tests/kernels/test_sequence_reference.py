@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import CELLS, Cell, Network, Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
-from carrousel.kernels.reference_layers import Weights
-from carrousel.kernels.reference_layers import forward as one_step
-from carrousel.kernels.reference_sequence import Result, backward, forward
+from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.layers import forward as one_step
+from carrousel.kernels.reference.sequence import Result, backward, forward
 from recurrent_cases import (
     NUMBERS,
     Case,

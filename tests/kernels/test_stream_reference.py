@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import ReferenceStream
-from carrousel.kernels.reference_stream import RunningScale
+from carrousel.kernels.reference.stream import RunningScale
 from stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
 
 torch = pytest.importorskip("torch")

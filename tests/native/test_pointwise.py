@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Network, Training
 from carrousel.kernels import NativeKernel, instruction_sets
-from carrousel.kernels.reference_layers import logistic
+from carrousel.kernels.reference.layers import logistic
 from carrousel.sequences import Sequences
 from roundings import UNIT
 

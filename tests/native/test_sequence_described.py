@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 import sequence_runs
 from carrousel.contracts import CellKind, Recurrence
-from carrousel.kernels import instruction_sets, reference_sequence
+from carrousel.kernels import instruction_sets
 from carrousel.kernels.described import DescribedCell, describe
-from carrousel.kernels.reference_sequence_cells import CELL_STEPS, Errors, Stepped
+from carrousel.kernels.reference import sequence as reference_sequence
+from carrousel.kernels.reference.cells import CELL_STEPS, Errors, Stepped
 from recurrent_cases import FEATURES, make_case
 from sequence_runs import Setup
 

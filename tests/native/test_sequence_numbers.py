@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel.kernels.sequence import _description, extra_width
+from carrousel.kernels.native.sequence import _description, extra_width
 from sequence_calls import LAYERS, B, Call, T, refused
 
 pytestmark = [pytest.mark.native, pytest.mark.wrong_types]

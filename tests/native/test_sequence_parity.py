@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import sequence_runs
 from carrousel.contracts import Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
-from carrousel.kernels import instruction_sets, reference_sequence
+from carrousel.kernels import instruction_sets
+from carrousel.kernels.reference import sequence as reference_sequence
 from recurrent_cases import Case, all_recurrences, cases, make_case, replaced, with_batch
 from sequence_runs import Setup
 

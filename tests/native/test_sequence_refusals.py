@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from carrousel.errors import SettingError
-from carrousel.kernels import sequence
+from carrousel.kernels.native import sequence
 from sequence_calls import LAYERS, Call, refused
 from spoilt import SPOILT, is_still_good
 

@@ -10,7 +10,7 @@ import pytest
 
 from carrousel.contracts import Recurrence
 from carrousel.kernels import instruction_sets
-from carrousel.kernels.reference_sequence import forward
+from carrousel.kernels.reference.sequence import forward
 from recurrent_cases import Case, Options, all_recurrences
 from step_calls import layer_cases, open_native, run_all, weights_of
 

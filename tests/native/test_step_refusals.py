@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.sequence import _description
+from carrousel.kernels.native.sequence import _description
 from recurrent_cases import Case
 from spoilt import REFUSALS, SPOILT, is_still_good
 from step_calls import CLASSES, layer_cases, open_native, run_all, weights_of

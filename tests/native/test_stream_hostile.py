@@ -10,7 +10,7 @@ import pytest
 
 from carrousel import _native
 from carrousel.contracts import Cell, Network, Streaming
-from carrousel.kernels.stream import _settings
+from carrousel.kernels.native.stream import _settings
 from spoilt import REFUSALS, SPOILT, is_still_good
 from stream_cases import GRADIENTS
 

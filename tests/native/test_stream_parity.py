@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
-from carrousel.kernels.reference_layers import Weights
+from carrousel.kernels.reference.layers import Weights
 from stream_cases import (
     EPSILON,
     GRADIENTS,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from carrousel import nn
-from carrousel.kernels.sequence import is_compiled
+from carrousel.kernels.native.sequence import is_compiled
 from carrousel.nn.equations import Equations
 
 SIZES = (4, 18)

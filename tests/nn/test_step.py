@@ -13,7 +13,7 @@ import torch
 
 from carrousel import nn
 from carrousel.errors import SettingError
-from carrousel.kernels.autograd import plain_layer
+from carrousel.kernels.autograd.dispatch import plain_layer
 from carrousel.nn import stepping_engines
 from carrousel.nn.options import InputError
 from carrousel.nn.stepping import step

@@ -16,8 +16,8 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network
 from carrousel.errors import DataError, SettingError
-from carrousel.kernels.reference_layers import Step, Weights, forward, logistic
-from carrousel.kernels.reference_paths import rank_one, reachable
+from carrousel.kernels.reference.layers import Step, Weights, forward, logistic
+from carrousel.kernels.reference.paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float

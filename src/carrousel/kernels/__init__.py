@@ -6,12 +6,12 @@ from typing import Any
 
 from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
-from carrousel.kernels.native import NativeKernel as NativeKernel
-from carrousel.kernels.native import instruction_set as instruction_set
-from carrousel.kernels.native import instruction_sets as instruction_sets
-from carrousel.kernels.reference import ReferenceKernel as ReferenceKernel
-from carrousel.kernels.reference_stream import ReferenceStream as ReferenceStream
-from carrousel.kernels.stream import NativeStream as NativeStream
+from carrousel.kernels.native.lanes import NativeKernel as NativeKernel
+from carrousel.kernels.native.lanes import instruction_set as instruction_set
+from carrousel.kernels.native.lanes import instruction_sets as instruction_sets
+from carrousel.kernels.native.stream import NativeStream as NativeStream
+from carrousel.kernels.reference.lanes import ReferenceKernel as ReferenceKernel
+from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStream
 
 
 def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carrousel.contracts import Cell, Gradient, Network
-from carrousel.kernels.reference_paths import reachable
+from carrousel.kernels.reference.paths import reachable
 
 
 def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:

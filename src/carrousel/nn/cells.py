@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
-from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
+from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
 from carrousel.nn.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.noise import zone_mask

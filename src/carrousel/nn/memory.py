@@ -11,7 +11,7 @@ import torch
 
 from carrousel.checks import check_int
 from carrousel.contracts import CELLS
-from carrousel.kernels.sequence import (
+from carrousel.kernels.native.sequence import (
     WINDOW_BYTES,
     WINDOW_ROWS,
     extra_width,

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
-from carrousel.kernels.autograd import LayerInputs, LayerOptions, LayerResult, layer
+from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
 from carrousel.nn.inputs import Call, State, read_call
 from carrousel.nn.memory import MemoryPlan, plan_memory

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd import LayerInputs, LayerOptions, layer
-from carrousel.kernels.sequence import is_compiled, open_step
+from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
+from carrousel.kernels.native.sequence import is_compiled, open_step
 from carrousel.nn.weights import LayerWeights
 
 

@@ -18,7 +18,7 @@ TORCH_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 class LayerWeights(NamedTuple):
     """Weights of one direction of one layer as the kernels take them.
 
-    Shapes and meaning are those of :class:`carrousel.kernels.autograd.LayerInputs`; None: absent.
+    Shapes and meaning are those of :class:`carrousel.kernels.autograd.dispatch.LayerInputs`; None: absent.
     """
 
     w_ih: Tensor

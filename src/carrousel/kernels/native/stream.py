@@ -21,15 +21,15 @@ from carrousel.errors import (
     SettingError,
     ShapeError,
 )
-from carrousel.kernels.reference_layers import Weights
-from carrousel.kernels.reference_paths import reachable
-from carrousel.kernels.stream_checks import (
+from carrousel.kernels.native.stream_checks import (
     DOUBLE,
     check_network,
     checked_state,
     numbers,
     precision,
 )
+from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.paths import reachable
 from carrousel.shapes import Float, Int
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")

@@ -13,9 +13,9 @@ import numpy as np
 
 from carrousel.contracts import TRUNCATED, Cell, Errors, Gradient, Network, Training
 from carrousel.errors import SettingError
-from carrousel.kernels.reference_layers import Weights, logistic
-from carrousel.kernels.reference_paths import BackPropagation, RankOne, Sensitivities
-from carrousel.kernels.reference_truncated import Truncated
+from carrousel.kernels.reference.layers import Weights, logistic
+from carrousel.kernels.reference.paths import BackPropagation, RankOne, Sensitivities
+from carrousel.kernels.reference.truncated import Truncated
 from carrousel.kernels.signs import Signs, draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int

@@ -17,7 +17,7 @@ from collections import deque
 import numpy as np
 
 from carrousel.contracts import Gradient, Network, Training
-from carrousel.kernels.reference_layers import Step, Weights, forward
+from carrousel.kernels.reference.layers import Step, Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.shapes import Float
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, RESET
-from carrousel.kernels.reference_sequence_cells import (
+from carrousel.kernels.reference.cells import (
     CELL_STEPS,
     Around,
     Errors,

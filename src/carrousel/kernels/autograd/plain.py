@@ -13,9 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON, RESET
-from carrousel.kernels.autograd_cells import STEPS as STEPS
-from carrousel.kernels.autograd_cells import Around, Tensors, step_of
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions, LayerResult
+from carrousel.kernels.autograd.cells import STEPS as STEPS
+from carrousel.kernels.autograd.cells import Around, Tensors, step_of
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 
 Rows = list[tuple[Tensor, Tensor, Tensor]]
 """``(out, states, gates)`` of steps in the order of processing."""

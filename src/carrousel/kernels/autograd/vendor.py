@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions, LayerResult
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 
 _FUSED = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 

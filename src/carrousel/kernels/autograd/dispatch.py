@@ -9,14 +9,14 @@ from torch.nn.functional import layer_norm, linear
 
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON
-from carrousel.kernels.autograd_layer import LayerInputs as LayerInputs
-from carrousel.kernels.autograd_layer import LayerOptions as LayerOptions
-from carrousel.kernels.autograd_layer import LayerResult as LayerResult
-from carrousel.kernels.autograd_ops import run_forward
-from carrousel.kernels.autograd_plain import plain_layer as plain_layer
-from carrousel.kernels.autograd_vendor import vendor_fits, vendor_layer
-from carrousel.kernels.autograd_vmap import TENSORS
-from carrousel.kernels.sequence import is_compiled
+from carrousel.kernels.autograd.layer import LayerInputs as LayerInputs
+from carrousel.kernels.autograd.layer import LayerOptions as LayerOptions
+from carrousel.kernels.autograd.layer import LayerResult as LayerResult
+from carrousel.kernels.autograd.ops import run_forward
+from carrousel.kernels.autograd.plain import plain_layer as plain_layer
+from carrousel.kernels.autograd.vendor import vendor_fits, vendor_layer
+from carrousel.kernels.autograd.vmap import TENSORS
+from carrousel.kernels.native.sequence import is_compiled
 
 _HALVES = (torch.bfloat16, torch.float16)
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels import sequence as native
-from carrousel.kernels.autograd_layer import LayerInputs
-from carrousel.kernels.sequence import extra_width, gates_width
+from carrousel.kernels.autograd.layer import LayerInputs
+from carrousel.kernels.native import sequence as native
+from carrousel.kernels.native.sequence import extra_width, gates_width
 
 BY_SAMPLE = ("w_ih", "w_hh", "bias", "w_hr")
 """Inputs whose gradients can come one a sample."""

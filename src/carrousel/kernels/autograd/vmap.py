@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from carrousel.kernels.autograd_native import BY_SAMPLE, Gradients
+from carrousel.kernels.autograd.compiled import BY_SAMPLE, Gradients
 
 TENSORS = (*Gradients._fields, "drop", "flags", "keep_h", "keep_s")
 """Tensor arguments of both operations, first those that have a gradient."""

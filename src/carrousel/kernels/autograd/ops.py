@@ -14,8 +14,7 @@ from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd_layer import LayerInputs
-from carrousel.kernels.autograd_native import (
+from carrousel.kernels.autograd.compiled import (
     BY_SAMPLE,
     Call,
     Gradients,
@@ -24,8 +23,9 @@ from carrousel.kernels.autograd_native import (
     forward,
     tape_shapes,
 )
-from carrousel.kernels.autograd_second import second_gradient
-from carrousel.kernels.autograd_vmap import (
+from carrousel.kernels.autograd.layer import LayerInputs
+from carrousel.kernels.autograd.second import second_gradient
+from carrousel.kernels.autograd.vmap import (
     SETTINGS_END,
     TENSORS,
     backward_by_samples,

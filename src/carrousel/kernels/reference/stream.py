@@ -15,8 +15,8 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts import Gradient, Network, Streaming, Training
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
-from carrousel.kernels.reference import Rule, rule_for
-from carrousel.kernels.reference_layers import Weights, logistic
+from carrousel.kernels.reference.lanes import Rule, rule_for
+from carrousel.kernels.reference.layers import Weights, logistic
 from carrousel.kernels.signs import Signs, seeds_of_stream
 from carrousel.shapes import Float, Int
 

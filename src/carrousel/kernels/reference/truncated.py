@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from carrousel.contracts import Cell, Network, Training
-from carrousel.kernels.reference_layers import Weights, logistic, slope, squash
+from carrousel.kernels.reference.layers import Weights, logistic, slope, squash
 from carrousel.shapes import Float
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd_layer import LayerInputs, LayerOptions
-from carrousel.kernels.autograd_native import BY_SAMPLE, Gradients
-from carrousel.kernels.autograd_plain import plain_layer
-from carrousel.kernels.autograd_vmap import BATCH_AXIS, ERROR_AXES
+from carrousel.kernels.autograd.compiled import BY_SAMPLE, Gradients
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.plain import plain_layer
+from carrousel.kernels.autograd.vmap import BATCH_AXIS, ERROR_AXES
 
 Maybe = Sequence[Tensor | None]
 
