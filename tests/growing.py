@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from carrousel.contracts import BiasScheme, Errors, Init, Network, Simple
-from carrousel.learners.cascade import CascadeLearner, CascadeTraining, Phase
+from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from drawn import Kind, drawn_data
 

@@ -13,8 +13,8 @@ from carrousel.contracts import Batches, Cell, Errors, Init, Kernel, Network, Si
 from carrousel.errors import DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import BatchLearner, GradientLearner, learner_named
-from carrousel.learners import batch as module
-from carrousel.learners.batch_rules import Rule
+from carrousel.learners.gradient import batch as module
+from carrousel.learners.gradient.rules import Rule
 from carrousel.sequences import Sequences
 from drawn import Kind, drawn_data
 

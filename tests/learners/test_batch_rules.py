@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Batches, Init, Network, Simple
 from carrousel.learners import BatchLearner
-from carrousel.learners.batch_rules import Rule
+from carrousel.learners.gradient.rules import Rule
 from carrousel.sequences import Sequences
 
 RULES = ["plain", "momentum", "adam"]

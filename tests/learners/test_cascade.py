@@ -7,8 +7,8 @@ import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.errors import DataError, SettingError, ShapeError
-from carrousel.learners import cascade
-from carrousel.learners.cascade import CascadeLearner, CascadeTraining, Phase
+from carrousel.learners.cascade import learner as cascade
+from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from growing import (
     HASTY,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from carrousel.learners.cascade import CascadeLearner, CascadeTraining, Phase
+from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
 from drawn import Kind, drawn_data

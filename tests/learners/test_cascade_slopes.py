@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Network, Simple
-from carrousel.learners.cascade_batch import Batch, keys_of, packed, squash
-from carrousel.learners.cascade_train import (
+from carrousel.learners.cascade.batch import Batch, keys_of, packed, squash
+from carrousel.learners.cascade.train import (
     Phase,
     Progress,
     correlation_slopes,

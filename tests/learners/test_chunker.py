@@ -7,7 +7,7 @@ import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
-from carrousel.learners.chunker import ChunkerLearner, ChunkerTraining
+from carrousel.learners.chunker.learner import ChunkerLearner, ChunkerTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks.lags import NoiseFreeLag
 

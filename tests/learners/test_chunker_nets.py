@@ -7,7 +7,7 @@ import pytest
 
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.errors import SettingError
-from carrousel.learners.chunker_nets import LaneNets
+from carrousel.learners.chunker.nets import LaneNets
 
 NETWORKS = {
     "direct": Network(4, 3, Simple(1), wiring="direct", init=Init(1.0)),

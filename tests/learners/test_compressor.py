@@ -7,7 +7,7 @@ import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.errors import CarrouselError, SettingError, ShapeError
-from carrousel.learners.compressor import CompressorLearner, CompressorTraining
+from carrousel.learners.chunker.compressor import CompressorLearner, CompressorTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks.lags import NoiseFreeLag, RandomLag
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Kernel, Network, Simple, Training
 from carrousel.errors import SettingError
 from carrousel.kernels import ReferenceKernel
-from carrousel.learners import GradientLearner, elman, learner_named
+from carrousel.learners import GradientLearner, learner_named
+from carrousel.learners.gradient import elman
 from drawn import Kind, drawn_data, seeds
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]

@@ -14,7 +14,7 @@ from carrousel.contracts import Cell, Errors, Init, Network, Simple, Training, U
 from carrousel.errors import SettingError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import GradientLearner
-from carrousel.learners.gradient_schedule import Schedule
+from carrousel.learners.gradient.schedule import Schedule
 from carrousel.sequences import Sequences
 from drawn import Kind, drawn_data
 

@@ -13,7 +13,7 @@ from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import ReferenceKernel
-from carrousel.learners.guess import AHEAD, GuessLearner, GuessTraining
+from carrousel.learners.guess.learner import AHEAD, GuessLearner, GuessTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks import Latch, TwoSequence
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from carrousel.contracts import Experiment, Init, Network, Published, Reading, Simple
 from carrousel.experiments.stopping import RecentTraining
-from carrousel.learners.guess import GuessTraining
+from carrousel.learners.guess.learner import GuessTraining
 from carrousel.tasks import Latch, Parity, TwoSequence
 
 _SOURCE = "random guessing 2001"

@@ -12,8 +12,8 @@ from dataclasses import replace
 from carrousel.contracts import Experiment, Init, Network, Published, Reading, Simple, Training
 from carrousel.experiments.paper1997_readings import GATHERED, INTERVAL, RESET
 from carrousel.experiments.stopping import TestSet, WholeSet
-from carrousel.learners.cascade import CascadeTraining
-from carrousel.learners.chunker import ChunkerTraining
+from carrousel.learners.cascade.learner import CascadeTraining
+from carrousel.learners.chunker.learner import ChunkerTraining
 from carrousel.tasks import EmbeddedReber, NoiseFreeLag, RandomLag
 
 _ONLINE = Reading(

@@ -8,13 +8,13 @@ from functools import partial
 from carrousel.checks import suggestion
 from carrousel.contracts import Gradient, LearnerFactory
 from carrousel.errors import UnknownNameError
-from carrousel.learners.batch import BatchLearner as BatchLearner
-from carrousel.learners.cascade import CascadeLearner as CascadeLearner
-from carrousel.learners.chunker import ChunkerLearner as ChunkerLearner
-from carrousel.learners.compressor import CompressorLearner as CompressorLearner
-from carrousel.learners.elman import elman as elman
-from carrousel.learners.gradient import GradientLearner as GradientLearner
-from carrousel.learners.guess import GuessLearner as GuessLearner
+from carrousel.learners.cascade.learner import CascadeLearner as CascadeLearner
+from carrousel.learners.chunker.compressor import CompressorLearner as CompressorLearner
+from carrousel.learners.chunker.learner import ChunkerLearner as ChunkerLearner
+from carrousel.learners.gradient.batch import BatchLearner as BatchLearner
+from carrousel.learners.gradient.elman import elman as elman
+from carrousel.learners.gradient.learner import GradientLearner as GradientLearner
+from carrousel.learners.guess.learner import GuessLearner as GuessLearner
 
 LEARNERS: Mapping[str, LearnerFactory] = {
     "truncated": partial(GradientLearner, gradient="truncated"),

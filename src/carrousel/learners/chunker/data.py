@@ -9,8 +9,8 @@ import numpy as np
 
 from carrousel.contracts import Errors, Network
 from carrousel.errors import DataError, ShapeError
-from carrousel.learners.chunker_nets import Lanes
-from carrousel.learners.update import check_parts
+from carrousel.learners.chunker.nets import Lanes
+from carrousel.learners.lanes import check_parts
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int
 

@@ -20,8 +20,8 @@ from carrousel.contracts import TRUNCATED, Errors, Kernel, Network, Simple, Trai
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import default_kernel
-from carrousel.learners.guess_run import run_outputs_last
-from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.guess.run import run_outputs_last
+from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 
@@ -75,7 +75,7 @@ class GuessLearner:
     Every wiring is guessed: ``"united"`` (the authors' architecture A1) and ``"sparse"`` (A2), but
     memory cells as well. Kernels do not know sparse wiring; they get the same network united, its
     missing weights at zero. Nor do they know nets whose outputs change last: see
-    :func:`carrousel.learners.guess_run.run_outputs_last`.
+    :func:`carrousel.learners.guess.run.run_outputs_last`.
 
     Args:
         network: the net, the same for all lanes.
@@ -111,7 +111,7 @@ class GuessLearner:
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
         if not isinstance(training, GuessTraining):
             raise SettingError(
-                f"training is {training!r}, expected a carrousel.learners.guess.GuessTraining"
+                f"training is {training!r}, expected a carrousel.learners.guess.learner.GuessTraining"
             )
         for place, _ in training.held:
             if place >= network.n_weights:

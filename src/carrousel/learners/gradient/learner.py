@@ -11,8 +11,8 @@ from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Tr
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError
 from carrousel.kernels import default_kernel, gradient_numbers
-from carrousel.learners.gradient_schedule import Run, Schedule
-from carrousel.learners.update import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.gradient.schedule import Run, Schedule
+from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carrousel.contracts import Kernel, Network, Simple, Training
 from carrousel.errors import SettingError
-from carrousel.learners.gradient import GradientLearner
+from carrousel.learners.gradient.learner import GradientLearner
 
 
 def elman(

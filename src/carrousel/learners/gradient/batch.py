@@ -11,9 +11,9 @@ from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Trai
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError
 from carrousel.kernels import default_kernel, gradient_numbers
-from carrousel.learners.batch_rules import Rule
-from carrousel.learners.gradient import check_training
-from carrousel.learners.update import check_lane, check_parts, generator_of, joined, words_of
+from carrousel.learners.gradient.learner import check_training
+from carrousel.learners.gradient.rules import Rule
+from carrousel.learners.lanes import check_lane, check_parts, generator_of, joined, words_of
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 

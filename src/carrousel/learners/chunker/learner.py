@@ -12,9 +12,9 @@ from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError
-from carrousel.learners.chunker_data import Round, Tally, check_data, rounds
-from carrousel.learners.chunker_nets import LaneNets, Lanes, check_network, lanes_where
-from carrousel.learners.update import check_lane
+from carrousel.learners.chunker.data import Round, Tally, check_data, rounds
+from carrousel.learners.chunker.nets import LaneNets, Lanes, check_network, lanes_where
+from carrousel.learners.lanes import check_lane
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 

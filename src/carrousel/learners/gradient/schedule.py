@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from carrousel.contracts import Errors, Training
-from carrousel.learners.update import joined
+from carrousel.learners.lanes import joined
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float, Int
 

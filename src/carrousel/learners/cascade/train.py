@@ -9,7 +9,7 @@ import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors
-from carrousel.learners.cascade_batch import Batch, slope_of, squash
+from carrousel.learners.cascade.batch import Batch, slope_of, squash
 from carrousel.shapes import Float
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError
-from carrousel.learners.cascade_batch import Batch, Keys, keys_of, packed, squash
-from carrousel.learners.cascade_train import (
+from carrousel.learners.cascade.batch import Batch, Keys, keys_of, packed, squash
+from carrousel.learners.cascade.train import (
     Outcome,
     Phase,
     Progress,

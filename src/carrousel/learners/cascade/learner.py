@@ -9,11 +9,11 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError, ShapeError
-from carrousel.learners.cascade_batch import keys_of, packed
-from carrousel.learners.cascade_lane import Answers, Lane
-from carrousel.learners.cascade_lane import CascadeTraining as CascadeTraining
-from carrousel.learners.cascade_train import Phase as Phase
-from carrousel.learners.update import check_lane, check_parts
+from carrousel.learners.cascade.batch import keys_of, packed
+from carrousel.learners.cascade.lane import Answers, Lane
+from carrousel.learners.cascade.lane import CascadeTraining as CascadeTraining
+from carrousel.learners.cascade.train import Phase as Phase
+from carrousel.learners.lanes import check_lane, check_parts
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
 
