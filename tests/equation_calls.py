@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from carrousel.kernels.described import DescribedCell
-from carrousel.nn.equations_addresses import prototype
+from carrousel.nn.equations.addresses import prototype
 
 GUARD = 7
 

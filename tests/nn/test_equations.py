@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import equation_calls as calls
-from carrousel.nn.equations import Equations
-from carrousel.nn.equations_parse import FUNCTIONS
+from carrousel.nn.equations.equations import Equations
+from carrousel.nn.equations.parse import FUNCTIONS
 
 EVERY_CALL = {
     **{name: f"{name}(z)" for name in FUNCTIONS if name not in ("reciprocal", "log", "sqrt")},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import equation_calls as calls
-from carrousel.nn.equations import Equations
+from carrousel.nn.equations.equations import Equations
 
 FUNCTIONS = ("exp", "tanh", "sigmoid", "softplus", "log", "sqrt", "sin", "cos")
 

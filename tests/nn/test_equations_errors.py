@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
-from carrousel.nn.equations import Equations
-from carrousel.nn.equations_names import MAX_TEXT
+from carrousel.nn.equations.equations import Equations
+from carrousel.nn.equations.names import MAX_TEXT
 
 PARTS = {"net_inputs": ("z", "f"), "states": ("c",), "unit_parameters": ("p",)}
 GOOD = "c = f * c_prev + p * z\nh = tanh(c)"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from carrousel import nn
 from carrousel.kernels.native.sequence import is_compiled
-from carrousel.nn.equations import Equations
+from carrousel.nn.equations.equations import Equations
 
 SIZES = (4, 18)
 

@@ -12,7 +12,7 @@ import torch
 
 import equation_calls as calls
 from carrousel.errors import MissingExtraError
-from carrousel.nn.equations import Equations
+from carrousel.nn.equations.equations import Equations
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,6 @@ def test_without_numba_torch_remains(monkeypatch: pytest.MonkeyPatch):
 
 def test_without_sympy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
-    monkeypatch.delitem(sys.modules, "carrousel.nn.equations_parse")
+    monkeypatch.delitem(sys.modules, "carrousel.nn.equations.parse")
     with pytest.raises(MissingExtraError, match=r"carrousel\[cells\]"):
         Equations("no-sympy", net_inputs=("z",), equations="h = tanh(z)")

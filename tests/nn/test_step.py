@@ -14,9 +14,9 @@ import torch
 from carrousel import nn
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import plain_layer
-from carrousel.nn import stepping_engines
 from carrousel.nn.options import InputError
-from carrousel.nn.stepping import step
+from carrousel.nn.step import engines as stepping_engines
+from carrousel.nn.step.step import step
 from deployed import MODULES, drawn, earned, make, run_sequence, stacked
 
 

@@ -11,21 +11,21 @@ except ImportError as error:
         "carrousel.nn needs torch, which is not installed; pip install 'carrousel[torch]'"
     ) from error
 
+from carrousel.nn.call.memory import MemoryPlan as MemoryPlan
 from carrousel.nn.cells import GRUCell as GRUCell
 from carrousel.nn.cells import LSTMCell as LSTMCell
 from carrousel.nn.cells import RNNCell as RNNCell
 from carrousel.nn.checkpoint import CheckpointError as CheckpointError
 from carrousel.nn.checkpoint import load as load
 from carrousel.nn.checkpoint import save as save
-from carrousel.nn.equations import Equations as Equations
+from carrousel.nn.equations.equations import Equations as Equations
 from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
-from carrousel.nn.memory import MemoryPlan as MemoryPlan
-from carrousel.nn.onnx_export import export_onnx as export_onnx
+from carrousel.nn.onnx.export import export_onnx as export_onnx
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.rnn import RNN as RNN
-from carrousel.nn.stepping import Step as Step
-from carrousel.nn.stepping import step as step
+from carrousel.nn.step.step import Step as Step
+from carrousel.nn.step.step import step as step
 from carrousel.nn.weights import LayerWeights as LayerWeights
 
 __all__ = [

@@ -16,7 +16,7 @@ from carrousel.errors import CarrouselError, MissingExtraError, SettingError
 from carrousel.files import CheckpointError as CheckpointError
 from carrousel.files import write_whole
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
-from carrousel.nn.equations import Equations
+from carrousel.nn.equations.equations import Equations
 from carrousel.nn.gru import GRU
 from carrousel.nn.lstm import LSTM
 from carrousel.nn.options import CellObject

@@ -16,10 +16,10 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
-from carrousel.nn.inputs import Call, State, read_call
-from carrousel.nn.memory import MemoryPlan, plan_memory
-from carrousel.nn.noise import drop_mask, zone_mask
-from carrousel.nn.ragged import Lengths, Resets, step_flags
+from carrousel.nn.call.inputs import Call, State, read_call
+from carrousel.nn.call.memory import MemoryPlan, plan_memory
+from carrousel.nn.call.noise import drop_mask, zone_mask
+from carrousel.nn.call.ragged import Lengths, Resets, step_flags
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 

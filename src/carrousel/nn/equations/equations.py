@@ -12,7 +12,7 @@ from typing import Any
 from carrousel.contracts import CellKind
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.kernels.described import DescribedCell, describe, described_cell
-from carrousel.nn.equations_names import Names
+from carrousel.nn.equations.names import Names
 
 
 class Equations:
@@ -184,15 +184,15 @@ mean 'sigmoid'?
         return _again, (self._title, *self._names, self._text)
 
     def _derived(self) -> Any:
-        parsing = _needs_sympy("carrousel.nn.equations_parse")
-        deriving = _needs_sympy("carrousel.nn.equations_derive")
+        parsing = _needs_sympy("carrousel.nn.equations.parse")
+        deriving = _needs_sympy("carrousel.nn.equations.derive")
         return deriving.derive(parsing.parse(self._names, self._text))
 
     def _describe(self) -> None:
         """Derive both ways and make the cell known, unless it is."""
         derived = self._derived()
-        flat = _needs_sympy("carrousel.nn.equations_flat")
-        running = importlib.import_module("carrousel.nn.equations_torch")
+        flat = _needs_sympy("carrousel.nn.equations.flat")
+        running = importlib.import_module("carrousel.nn.equations.to_torch")
         names = self._names
         unused = sorted(_unused(derived, flat, names))
         if unused:
@@ -201,7 +201,7 @@ mean 'sigmoid'?
                 "of net_inputs or unit_parameters"
             )
         step = flat.flatten(derived.there, names.inputs, ("states", "output", "gates"))
-        compiling = _needs_sympy("carrousel.nn.equations_addresses")
+        compiling = _needs_sympy("carrousel.nn.equations.addresses")
         forward, backward = compiling.addresses(derived, names)
         h_matters = "h_prev" in flat.read(flat.flatten(derived.there, names.inputs, _OUT))
         kind = CellKind(*names, projects=not h_matters)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Recurrence
-from carrousel.nn.onnx_cells import CELLS, Around, Names, Nets, Writer, from_equations
+from carrousel.nn.onnx.cells import CELLS, Around, Nets, from_equations
+from carrousel.nn.onnx.writer import Names, Writer
 
 Arrays = dict[str, np.ndarray]
 

@@ -7,23 +7,12 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from carrousel.nn.equations_derive import Derived
-from carrousel.nn.equations_flat import Flat, flatten
-from carrousel.nn.equations_names import Names
-
-
-class Rows(NamedTuple):
-    """What one pointer argument of a function means: rows of ``M`` numbers each.
-
-    ``inputs``: which of the program's inputs are read there. ``result``: what is stored there after
-    all inputs of the block have been read; with ``adds``, added to what is there.
-    """
-
-    inputs: tuple[str, ...] = ()
-    result: str = ""
-    adds: bool = False
+from carrousel.nn.equations.derive import Derived
+from carrousel.nn.equations.flat import Flat, flatten
+from carrousel.nn.equations.names import Names
+from carrousel.nn.equations.program import Rows
 
 
 class Addresses(Mapping[str, int]):
@@ -53,7 +42,7 @@ class Addresses(Mapping[str, int]):
         with self._lock:
             if dtype not in self._compiled:
                 bits = 32 if dtype == "float32" else 64
-                compiling = importlib.import_module("carrousel.nn.equations_compile")
+                compiling = importlib.import_module("carrousel.nn.equations.compile")
                 self._compiled[dtype] = compiling.compiled(self._program, self._arguments, bits)
             return self._compiled[dtype]
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations_parse import Line, Parsed
+from carrousel.nn.equations.parse import Line, Parsed
 
 Expr = sympy.Expr
 

@@ -18,7 +18,7 @@ from carrousel.kernels.native.sequence import (
     gates_width,
     has_own_errors,
 )
-from carrousel.nn.layered import Layered
+from carrousel.nn.call.layered import Layered
 
 MIB = 2**20
 _PRODUCT_BYTES = 2**17  # of a thread that adds up gradients of weights: sources side by side

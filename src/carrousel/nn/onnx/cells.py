@@ -3,69 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-import onnx
-from onnx import helper, numpy_helper
-
 from carrousel.contracts import Recurrence
-from carrousel.contracts.recurrence import NORM_EPSILON
-
-Names = list[str]
-
-
-class Writer:
-    """Gathers nodes and constants; every value goes by a name of its own."""
-
-    def __init__(self, dtype: np.dtype) -> None:
-        self.dtype = dtype
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-        self._numbers: dict[tuple[float, ...], str] = {}
-        self._count = 0
-
-    def __call__(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Add a node of one output and return the output's name."""
-        self._count += 1
-        name = name or f"{op.lower()}_{self._count}"
-        self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def split(self, value: str, widths: Sequence[int], axis: int) -> Names:
-        """Parts of a value side by side."""
-        if len(widths) == 1:
-            return [value]
-        self._count += 1
-        names = [f"split_{self._count}_{place}" for place in range(len(widths))]
-        sizes = self.constant(np.asarray(widths, np.int64), f"widths_{self._count}")
-        label = f"split_{self._count}"
-        self.nodes.append(helper.make_node("Split", [value, sizes], names, name=label, axis=axis))
-        return names
-
-    def constant(self, value: np.ndarray, name: str) -> str:
-        """A constant under a name; the same name is not given twice."""
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
-        return name
-
-    def number(self, value: float) -> str:
-        """A constant number of the graph's type."""
-        key = (value,)
-        if key not in self._numbers:
-            name = f"number_{len(self._numbers)}"
-            self._numbers[key] = self.constant(np.asarray(value, self.dtype), name)
-        return self._numbers[key]
-
-    def indices(self, values: Sequence[int]) -> str:
-        """A constant list of whole numbers."""
-        self._count += 1
-        return self.constant(np.asarray(values, np.int64), f"indices_{self._count}")
-
-    def norm(self, value: str, scale: str, shift: str = "") -> str:
-        """Layer normalisation over the last axis."""
-        inputs = (value, scale, shift) if shift else (value, scale)
-        return self("LayerNormalization", *inputs, axis=-1, epsilon=NORM_EPSILON)
+from carrousel.nn.onnx.writer import Names, Writer
 
 
 class Nets(NamedTuple):

@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.checks import check_choice
-from carrousel.nn.layered import Layered
-from carrousel.nn.options import InputError
-from carrousel.nn.ragged import (
+from carrousel.nn.call.layered import Layered
+from carrousel.nn.call.ragged import (
     Lengths,
     Packed,
     Resets,
@@ -21,6 +20,7 @@ from carrousel.nn.ragged import (
     read_lengths,
     read_resets,
 )
+from carrousel.nn.options import InputError
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` of cells that have states besides ``h``."""

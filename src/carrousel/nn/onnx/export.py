@@ -18,9 +18,9 @@ from carrousel.contracts.recurrence import CELLS
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.files import write_whole
 from carrousel.nn.cells import StepCell
-from carrousel.nn.equations import Equations
+from carrousel.nn.equations.equations import Equations
 from carrousel.nn.recurrent import Recurrent
-from carrousel.nn.stepping import check_deployable
+from carrousel.nn.step.step import check_deployable
 from carrousel.nn.weights import LayerWeights
 
 OLDEST_OPSET = 17
@@ -103,7 +103,7 @@ def _model(
 ) -> Any:
     from onnx import helper
 
-    from carrousel.nn.onnx_graph import write_layers
+    from carrousel.nn.onnx.graph import write_layers
 
     R, layers = module.recurrence, len(weights)
     arrays = [_arrays(one) for one in weights]
@@ -186,7 +186,7 @@ def _program(module: Recurrent | StepCell) -> Any:
             f"export_onnx: cell {cell!r} has no equations to be written down; make the module "
             "with the carrousel.nn.Equations itself"
         )
-    from carrousel.nn.equations_flat import flatten
+    from carrousel.nn.equations.flat import flatten
 
     return flatten(cell._derived().there, cell._names.inputs, ("states", "output"))
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import sympy
 
-from carrousel.nn.equations_names import MAX_TEXT, Names, fail
+from carrousel.nn.equations.names import MAX_TEXT, Names, fail
 
 FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),

@@ -13,9 +13,9 @@ from llvmlite import ir
 from numba import cfunc, types
 from numba.extending import intrinsic
 
-from carrousel.nn.equations_addresses import Rows
-from carrousel.nn.equations_flat import Flat, Ref, read
-from carrousel.nn.equations_vector import VectorMath
+from carrousel.nn.equations.flat import Flat, Ref, read
+from carrousel.nn.equations.program import Rows
+from carrousel.nn.equations.vector import VectorMath
 
 LANES = {32: 16, 64: 8}
 """Numbers of a block: one AVX-512 register, two of AVX2, four of NEON."""

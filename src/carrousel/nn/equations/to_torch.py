@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from carrousel.nn.equations_flat import Flat
+from carrousel.nn.equations.flat import Flat
 
 
 def _softplus(x: Tensor) -> Tensor:

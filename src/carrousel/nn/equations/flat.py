@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations_derive import Way, live
+from carrousel.nn.equations.derive import Way, live
 
 Ref = int | float
 """A value by its number, or a constant."""
