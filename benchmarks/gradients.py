@@ -2,7 +2,7 @@
 
     python benchmarks/gradients.py [--quick] [--json] [--save FILE]
 
-Cosines by lag are those of :func:`carrousel.insight.cosines_by_lag`. Times are those of native
+Cosines by lag are those of :func:`carrousel.inspection.cosines_by_lag`. Times are those of native
 lanes on one core, sixteen nets side by side, beside JAX in reverse and forward mode; JAX's gradient
 is checked against ours before it is timed.
 """
@@ -26,7 +26,7 @@ from carrousel.contracts import Network, Training
 from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.gradients import GRADIENTS, NETS
 from carrousel.experiments.paper1997_signals import ADDING
-from carrousel.insight import cosines_by_lag
+from carrousel.inspection import cosines_by_lag
 from carrousel.kernels import NativeKernel
 from carrousel.learners import GradientLearner
 from carrousel.sequences import Sequences

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import DataError, SettingError
-from carrousel.insight import cosines_by_lag, errors_by_lag
+from carrousel.inspection import cosines_by_lag, errors_by_lag
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.signs import Signs
