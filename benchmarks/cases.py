@@ -9,9 +9,9 @@ import numpy as np
 from carrousel.checks import check_choice
 from carrousel.contracts import Network, Task, Training
 from carrousel.contracts.initial import initial_weights
-from carrousel.experiments.lanes import plan_chunks
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.seeds import generator
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.run.lanes import plan_chunks
+from carrousel.experiments.run.seeds import generator
 from carrousel.shapes import Float
 
 NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")

@@ -19,9 +19,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from carrousel.experiments.far import FAR_ROWS
-from carrousel.experiments.report_file import write_text
-from carrousel.experiments.seeds import generator
+from carrousel.experiments.beyond.far import FAR_ROWS
+from carrousel.experiments.report.file import write_text
+from carrousel.experiments.run.seeds import generator
 from carrousel.learners import learner_named
 from memory import MEBI, Figure, alone, peak
 

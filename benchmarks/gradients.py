@@ -24,8 +24,8 @@ import machine
 import timing
 from carrousel.contracts import Network, Training
 from carrousel.contracts.initial import initial_weights
-from carrousel.experiments.gradients import GRADIENTS, NETS
-from carrousel.experiments.paper1997_signals import ADDING
+from carrousel.experiments.beyond.gradients import GRADIENTS, NETS
+from carrousel.experiments.paper.signals import ADDING
 from carrousel.inspection import cosines_by_lag
 from carrousel.kernels import NativeKernel
 from carrousel.learners import GradientLearner

@@ -21,9 +21,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.runner import run
-from carrousel.experiments.seeds import generator
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.run.runner import run
+from carrousel.experiments.run.seeds import generator
 from carrousel.experiments.stopping import RecentTraining
 from carrousel.learners import GradientLearner
 from carrousel.tasks import Adding

@@ -225,8 +225,8 @@ the full wiring with 32 blocks has three times the weights, and does no better.
 
 def report_test() -> str:
     """Run the experiment on its test utterances; return the second part of the page."""
-    from carrousel.experiments.runner import run
-    from carrousel.experiments.vowels import VOWELS
+    from carrousel.experiments.beyond.vowels import VOWELS
+    from carrousel.experiments.run.runner import run
 
     began = time.process_time()
     trials = run(VOWELS, trials=10)

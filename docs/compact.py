@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from carrousel.errors import CarrouselError
-from carrousel.experiments.store import FILE_NAME
-from carrousel.experiments.store_packed import merge, pack, trials_in
+from carrousel.experiments.store.packed import merge, pack, trials_in
+from carrousel.experiments.store.store import FILE_NAME
 from carrousel.words import count
 
 

@@ -33,9 +33,10 @@ from streams_page import streams_page
 
 from carrousel.errors import CarrouselError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments import report_words as words
-from carrousel.experiments.report import Report, collect, markdown
-from carrousel.experiments.store import Store
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import Report, collect
+from carrousel.experiments.report.table import markdown
+from carrousel.experiments.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 UNDISTURBED = 0.95

@@ -9,11 +9,11 @@ from rivals_page import figures, table
 
 from carrousel.contracts import Trial
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments import report_words as words
-from carrousel.experiments.far import FAR_ROWS
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.report import Entry
-from carrousel.experiments.rivals import RIVAL_ROWS
+from carrousel.experiments.beyond.far import FAR_ROWS
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.paper.rivals import RIVAL_ROWS
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import Entry
 
 WORKERS = 2
 MEBI = 2**20

@@ -14,15 +14,15 @@ from reproduction_rows import PAGES, link, page, picture, pictured
 from rivals_page import table
 
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments import report_words as words
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.recipes import EVERYTHING, by_recipe
-from carrousel.experiments.report import Entry, Report
-from carrousel.experiments.report_study import Study, Variation, find, median_in_words
-from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.statistics import RESAMPLES
-from carrousel.experiments.store import Store
-from carrousel.experiments.verdict import KINDS, verdict
+from carrousel.experiments.judge.statistics import RESAMPLES
+from carrousel.experiments.judge.verdict import KINDS, verdict
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import Entry, Report
+from carrousel.experiments.store.settings import fingerprint
+from carrousel.experiments.store.store import Store
+from carrousel.experiments.study.study import Study, Variation, find, median_in_words
 from carrousel.shapes import Interval
 
 LONG_ROWS = (*(f"2c-{n}" for n in range(3, 10)), "3a-3", "3b-3", "4-2", "4-3")

@@ -7,15 +7,15 @@ from functools import cache
 
 from rivals_page import table
 
-from carrousel.experiments import report_words as words
-from carrousel.experiments.recipes import EVERYTHING
-from carrousel.experiments.report import escaped
-from carrousel.experiments.report_study import AS_IT_STANDS, Study, Variation
-from carrousel.experiments.report_study_effects import HELD, effects
-from carrousel.experiments.report_study_table import LEGEND, markdown_table, notes, printed
-from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.statistics import logrank_p, survival
-from carrousel.experiments.survival_plot import Line, survival_svg
+from carrousel.experiments.judge.statistics import logrank_p, survival
+from carrousel.experiments.recipes.catalogue import EVERYTHING
+from carrousel.experiments.report import words
+from carrousel.experiments.report.survival_plot import Line, survival_svg
+from carrousel.experiments.report.table import escaped
+from carrousel.experiments.store.settings import fingerprint
+from carrousel.experiments.study.effects import HELD, effects
+from carrousel.experiments.study.study import AS_IT_STANDS, Study, Variation
+from carrousel.experiments.study.table import LEGEND, markdown_table, notes, printed
 
 PAGES = {
     "experiment-1.md": ("1-", "Experiment 1: embedded Reber grammar"),

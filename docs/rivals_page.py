@@ -7,9 +7,9 @@ from typing import Any
 
 from carrousel.contracts import Experiment
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments import report_words as words
-from carrousel.experiments.gradients import NETS
-from carrousel.experiments.report import Entry, Report
+from carrousel.experiments.beyond.gradients import NETS
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import Entry, Report
 
 SHOWN_LAGS = (1, 10, 20, 100, 1000)
 

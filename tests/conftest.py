@@ -58,7 +58,7 @@ def call(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
 @pytest.fixture
 def fake(monkeypatch) -> FakeRunner:
     """A runner that learns nothing, in place of the real one."""
-    from carrousel.experiments import runner
+    from carrousel.experiments.run import runner
     from fake_runner import FakeRunner
 
     fake = FakeRunner()

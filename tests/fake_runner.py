@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import fakes
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments import runner
-from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.store import Store
+from carrousel.experiments.run import runner
+from carrousel.experiments.store.settings import fingerprint
+from carrousel.experiments.store.store import Store
 
 
 class FakeRunner:

@@ -22,7 +22,7 @@ from carrousel.contracts import (
     Training,
     Trial,
 )
-from carrousel.experiments.store import Store
+from carrousel.experiments.store.store import Store
 from carrousel.sequences import Sequences
 
 

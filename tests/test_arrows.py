@@ -287,8 +287,8 @@ GOOD = {
     "contracts/initial.py": "",
     "learners/lanes.py": "",
     "learners/bptt.py": "from carrousel.learners.lanes import step\n",
-    "experiments/paper1997.py": "",
-    "experiments/runner.py": "import joblib\nfrom . import paper1997\n",
+    "experiments/paper/lstm.py": "",
+    "experiments/run/runner.py": "import joblib\nfrom . import paper1997\n",
     "cli.py": "import typer\nfrom carrousel.experiments import runner\n",
 }
 
@@ -344,9 +344,9 @@ def test_checker_accepts_the_layout(tmp_path):
             "learners.rtrl:1 imports carrousel.learners.bptt",
         ),
         (
-            "experiments/store.py",
-            "from carrousel.experiments.runner import f",
-            "experiments.store:1 imports carrousel.experiments.runner",
+            "experiments/store/store.py",
+            "from carrousel.experiments.run.runner import f",
+            "experiments.store:1 imports carrousel.experiments.run.runner",
         ),
         ("learners/rtrl.py", "import torch", "learners.rtrl:1 imports torch"),
         ("cli.py", "from sklearn.base import f", "cli:1 imports sklearn.base"),

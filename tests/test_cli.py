@@ -15,8 +15,9 @@ import pytest
 import fakes
 from carrousel.cli.order import SEED, usable_cores
 from carrousel.errors import ClusterFailedError, StoreError
-from carrousel.experiments import EXPERIMENTS, TOUR, clusters, runner
-from carrousel.experiments.store import FILE_NAME
+from carrousel.experiments import EXPERIMENTS, TOUR
+from carrousel.experiments.run import clusters, runner
+from carrousel.experiments.store.store import FILE_NAME
 
 PROMISED = {
     *("name", "trials", "successes", "sequences_mean", "sequences_median", "sequences_ci95"),

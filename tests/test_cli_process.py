@@ -18,7 +18,7 @@ import pytest
 import fakes
 from carrousel.cli.order import SEED
 from carrousel.errors import StoreError
-from carrousel.experiments.store import Store
+from carrousel.experiments.store.store import Store
 
 
 def python(text: str, *words: str, **how: Any) -> subprocess.Popen[str]:

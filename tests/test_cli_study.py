@@ -12,10 +12,11 @@ import pytest
 
 from carrousel.cli.order import SEED, usable_cores
 from carrousel.errors import StoreError
-from carrousel.experiments import EXPERIMENTS, clusters, runner
-from carrousel.experiments.recipes import RECIPES, rows_of
-from carrousel.experiments.store import Store
-from carrousel.experiments.vary import paths_of, varied
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.recipes.catalogue import RECIPES, rows_of
+from carrousel.experiments.recipes.vary import paths_of, varied
+from carrousel.experiments.run import clusters, runner
+from carrousel.experiments.store.store import Store
 
 ROW = EXPERIMENTS["4-1"]
 GRID = ("--vary", "rate=0.3,0.4", "--vary", "init.range=0.3,0.4")

@@ -15,12 +15,12 @@ import pytest
 
 import fakes
 from carrousel.errors import MissingExtraError
-from carrousel.experiments.gradients import GRADIENT_ROWS
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.recipes import by_recipe
-from carrousel.experiments.report import collect
-from carrousel.experiments.store import Store
-from carrousel.experiments.vary import varied
+from carrousel.experiments.beyond.gradients import GRADIENT_ROWS
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.recipes.catalogue import by_recipe
+from carrousel.experiments.recipes.vary import varied
+from carrousel.experiments.report.collect import collect
+from carrousel.experiments.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 

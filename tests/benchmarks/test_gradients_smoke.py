@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Training
-from carrousel.experiments.gradients import GRADIENTS, NETS
+from carrousel.experiments.beyond.gradients import GRADIENTS, NETS
 from carrousel.learners import GradientLearner
 
 gradients = import_module("gradients")

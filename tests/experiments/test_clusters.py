@@ -21,12 +21,13 @@ import pytest
 from carrousel.cli import main
 from carrousel.contracts import Trial
 from carrousel.errors import ClusterError, ClusterFailedError, SettingError
-from carrousel.experiments import EXPERIMENTS, clusters, runner
-from carrousel.experiments.clusters import cluster
-from carrousel.experiments.lanes import Paused, Plan
-from carrousel.experiments.runner import Progress, run
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.run import clusters, runner
+from carrousel.experiments.run.clusters import cluster
+from carrousel.experiments.run.lanes import Paused, Plan
+from carrousel.experiments.run.runner import Progress, run
 from carrousel.experiments.stopping import RecentTraining
-from carrousel.experiments.store import Store
+from carrousel.experiments.store.store import Store
 from carrousel.learners import learner_named
 from cluster_parts import DaskProcesses, SleepyLearner, WorkerKiller, dask_processes, until
 from scripted import ScriptedLearner, experiment

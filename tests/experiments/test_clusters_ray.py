@@ -24,11 +24,12 @@ import pytest
 from carrousel.cli import main
 from carrousel.contracts import Trial
 from carrousel.errors import ClusterError, ClusterFailedError
-from carrousel.experiments import EXPERIMENTS, clusters, runner
-from carrousel.experiments.clusters import cluster
-from carrousel.experiments.lanes import Plan
-from carrousel.experiments.runner import Progress, run
-from carrousel.experiments.store import Store
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.run import clusters, runner
+from carrousel.experiments.run.clusters import cluster
+from carrousel.experiments.run.lanes import Plan
+from carrousel.experiments.run.runner import Progress, run
+from carrousel.experiments.store.store import Store
 from cluster_parts import SleepyLearner, WorkerKiller, quiet_environment, until
 from scripted import ScriptedLearner, experiment
 

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.experiments.curve import MOST_POINTS, Curve
-from carrousel.experiments.lanes import plan_chunks, sit
+from carrousel.experiments.run.curve import MOST_POINTS, Curve
+from carrousel.experiments.run.exams import sit
+from carrousel.experiments.run.lanes import plan_chunks
 from scripted import ScriptedLearner, ScriptedTask, experiment
 
 

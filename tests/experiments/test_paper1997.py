@@ -7,10 +7,10 @@ import pytest
 
 from carrousel.contracts import Cell, Experiment
 from carrousel.experiments import EXPERIMENTS, TOUR
-from carrousel.experiments.lanes import plan_chunks
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.settings import fingerprint
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.run.lanes import plan_chunks
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
+from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import LEARNERS
 
 R = ()  # Table 10's "r": random

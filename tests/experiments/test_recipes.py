@@ -14,11 +14,11 @@ from carrousel.cli.order import Order, chosen
 from carrousel.contracts import Cell, Experiment
 from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.recipes import EVERYTHING, RECIPES, by_recipe, rows_of
-from carrousel.experiments.recipes_modern import MODERN
-from carrousel.experiments.recipes_robust import ROBUST
-from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.vary import paths_of, varied
+from carrousel.experiments.recipes.catalogue import EVERYTHING, RECIPES, by_recipe, rows_of
+from carrousel.experiments.recipes.modern import MODERN
+from carrousel.experiments.recipes.robust import ROBUST
+from carrousel.experiments.recipes.vary import paths_of, varied
+from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import learner_named
 from carrousel.tasks import TASKS
 

@@ -12,10 +12,10 @@ from rich.console import Console
 
 import fakes
 from carrousel.contracts import Published, Reading
-from carrousel.experiments import report as reports
-from carrousel.experiments.report import Report, collect
-from carrousel.experiments.report_show import show, show_as_json, table_of
-from carrousel.experiments.store import Store
+from carrousel.experiments.report import collect as reports
+from carrousel.experiments.report.collect import Report, collect
+from carrousel.experiments.report.show import show, show_as_json, table_of
+from carrousel.experiments.store.store import Store
 from fakes import put
 
 
@@ -97,7 +97,7 @@ def test_failures_are_told(report):
 
 def test_one_runs_share_of_the_wall_time(tmp_path, monkeypatch):
     now = iter([0.0, 1.0, 2.0, 3.0, 12.0])
-    monkeypatch.setattr("carrousel.experiments.store.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
     row = ROWS["4-1"]
     with Store(tmp_path) as store:
         with store.session(row, seed=0, trials=3):

@@ -19,10 +19,10 @@ import pytest
 import fakes
 from carrousel.contracts import Trial
 from carrousel.errors import MissingExtraError, SettingError
-from carrousel.experiments import report as reports
-from carrousel.experiments.report import Report
-from carrousel.experiments.report_file import write_text
-from carrousel.experiments.report_html import curves, html, median_curve, overview
+from carrousel.experiments.report import collect as reports
+from carrousel.experiments.report.collect import Report
+from carrousel.experiments.report.file import write_text
+from carrousel.experiments.report.html import curves, html, median_curve, overview
 
 pytest.importorskip("jinja2", reason="needs the extra 'report'")
 pytest.importorskip("plotly", reason="needs the extra 'report'")

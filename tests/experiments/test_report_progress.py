@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import fakes
-from carrousel.experiments.report_progress import ProgressBars, shown_names
+from carrousel.experiments.report.progress import ProgressBars, shown_names
 
 WORD = st.from_regex(r"[a-z]{1,6}(\.[a-z_]{1,9}){0,2}=[\[\]0-9.,-]{1,9}", fullmatch=True)
 NAMES = st.lists(

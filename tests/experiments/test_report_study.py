@@ -15,20 +15,20 @@ from rich.console import Console
 import fakes
 from carrousel.contracts import Experiment, Training
 from carrousel.errors import MissingExtraError, SettingError
-from carrousel.experiments import report_study_table as tables
-from carrousel.experiments.report_study import AS_IT_STANDS, Study, changes_of, find
-from carrousel.experiments.report_study_effects import effects, study_as_json
-from carrousel.experiments.settings import settings_of
-from carrousel.experiments.statistics import Counts, logrank_p, survival
-from carrousel.experiments.store import Store
-from carrousel.experiments.survival_plot import (
+from carrousel.experiments.judge.statistics import Counts, logrank_p, survival
+from carrousel.experiments.recipes.vary import renamed, varied
+from carrousel.experiments.report.survival_plot import (
     MOST_LINES,
     Line,
     survival_png,
     survival_svg,
     thinned,
 )
-from carrousel.experiments.vary import renamed, varied
+from carrousel.experiments.store.settings import settings_of
+from carrousel.experiments.store.store import Store
+from carrousel.experiments.study import table as tables
+from carrousel.experiments.study.effects import effects, study_as_json
+from carrousel.experiments.study.study import AS_IT_STANDS, Study, changes_of, find
 
 BUDGET = 1000
 ROW = fakes.experiment(budget=BUDGET)

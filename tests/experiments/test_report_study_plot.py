@@ -12,11 +12,11 @@ import pytest
 import fakes
 from carrousel.contracts import Experiment
 from carrousel.errors import SettingError
-from carrousel.experiments.report_study import AS_IT_STANDS, Study, find
-from carrousel.experiments.report_study_plot import LONGEST_LABEL, drawn, study_svg
-from carrousel.experiments.store import Store
-from carrousel.experiments.survival_plot import MOST_LINES
-from carrousel.experiments.vary import renamed, varied
+from carrousel.experiments.recipes.vary import renamed, varied
+from carrousel.experiments.report.survival_plot import MOST_LINES
+from carrousel.experiments.store.store import Store
+from carrousel.experiments.study.plot import LONGEST_LABEL, drawn, study_svg
+from carrousel.experiments.study.study import AS_IT_STANDS, Study, find
 
 BUDGET = 1000
 ROW = fakes.experiment(budget=BUDGET)

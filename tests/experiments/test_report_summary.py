@@ -9,7 +9,7 @@ import pytest
 
 import fakes
 from carrousel.contracts import Published
-from carrousel.experiments.report_summary import summarise
+from carrousel.experiments.judge.summary import summarise
 
 
 def mixed():

@@ -10,10 +10,10 @@ import pytest
 from carrousel.contracts import Experiment, Learner, LearnerFactory, Simple
 from carrousel.errors import UnknownNameError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.paper1997 import LSTM_ROWS
-from carrousel.experiments.rivals import RIVAL_ROWS
-from carrousel.experiments.settings import fingerprint
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.paper.rivals import RIVAL_ROWS
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
+from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import learner_named
 
 # Learner, units, inputs, wiring, printed weights, rate, percent, sequences, budget, trials.

@@ -13,12 +13,13 @@ import pytest
 
 from carrousel.contracts import Experiment, StopRule, Trial
 from carrousel.errors import MissingExtraError, SettingError, StoreError, UnknownNameError
-from carrousel.experiments import EXPERIMENTS, runner
-from carrousel.experiments.lanes import Plan, advance, plan_chunks
-from carrousel.experiments.runner import Progress, run
-from carrousel.experiments.seeds import generator
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.run import runner
+from carrousel.experiments.run.lanes import Plan, advance, plan_chunks
+from carrousel.experiments.run.runner import Progress, run
+from carrousel.experiments.run.seeds import generator
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
-from carrousel.experiments.store import Store
+from carrousel.experiments.store.store import Store
 from carrousel.learners import LEARNERS, learner_named
 from scripted import DIVERGES, ScriptedLearner, ScriptedTask, experiment, last_inputs
 

@@ -12,8 +12,8 @@ from scipy import stats
 
 import fakes
 from carrousel.errors import SettingError
-from carrousel.experiments import statistics as ours
-from carrousel.experiments.statistics import Counts
+from carrousel.experiments.judge import statistics as ours
+from carrousel.experiments.judge.statistics import Counts
 
 few = settings(max_examples=30, deadline=None)  # each draws thousands of samples again
 

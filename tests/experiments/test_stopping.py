@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Errors, Exam, StopRule
 from carrousel.errors import SettingError, UnknownNameError
-from carrousel.experiments.settings import describe
 from carrousel.experiments.stopping import (
     RecentTraining,
     TestSet,
@@ -20,6 +19,7 @@ from carrousel.experiments.stopping import (
     exam_parts,
     mean_errors,
 )
+from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from scripted import ScriptedTask
 

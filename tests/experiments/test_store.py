@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import fakes
 from carrousel.contracts import Init, Published, Trial
 from carrousel.errors import SettingError, StoreError
-from carrousel.experiments.settings import canonical, differences, fingerprint, settings_of
-from carrousel.experiments.store import Store
+from carrousel.experiments.store.settings import canonical, differences, fingerprint, settings_of
+from carrousel.experiments.store.store import Store
 from fakes import put
 
 # --- what goes in comes out -----------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_settings_survive_json():
 
 def test_sessions_add_up(tmp_path, monkeypatch):
     now = iter([100.0, 103.0, 104.0, 200.0, 202.0])
-    monkeypatch.setattr("carrousel.experiments.store.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
     experiment = fakes.experiment()
     with Store(tmp_path) as store:
         with store.session(experiment, seed=0, trials=10):
@@ -183,7 +183,7 @@ def test_without_a_session_what_is_there_was_asked_for(tmp_path):
 
 def test_a_session_keeps_its_time_when_it_breaks_off(tmp_path, monkeypatch):
     now = iter([100.0, 103.0])
-    monkeypatch.setattr("carrousel.experiments.store.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
     with Store(tmp_path) as store:
         with (
             pytest.raises(KeyboardInterrupt),

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import fakes
 from carrousel.contracts import Trial
 from carrousel.errors import SettingError, StoreError
-from carrousel.experiments.settings import fingerprint
-from carrousel.experiments.store import FILE_NAME, Store
-from carrousel.experiments.store_packed import merge, pack, thinned
-from carrousel.experiments.vary import renamed, varied
+from carrousel.experiments.recipes.vary import renamed, varied
+from carrousel.experiments.store.packed import merge, pack, thinned
+from carrousel.experiments.store.settings import fingerprint
+from carrousel.experiments.store.store import FILE_NAME, Store
 
 ROW = fakes.experiment()
 VARIED = varied(ROW, {"training.rate": 0.25})

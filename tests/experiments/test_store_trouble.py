@@ -21,8 +21,8 @@ import pytest
 
 import fakes
 from carrousel.errors import StoreError
-from carrousel.experiments import store as store_module
-from carrousel.experiments.store import FILE_NAME, Store
+from carrousel.experiments.store import store as store_module
+from carrousel.experiments.store.store import FILE_NAME, Store
 from fakes import put
 
 # --- what stands in the way -----------------------------------------------------------------------
@@ -202,7 +202,7 @@ PRAGMAS = (
 def script(text: str, *arguments: object) -> subprocess.Popen[str]:
     """Start a Python of its own that knows the fakes."""
     head = f"import sys; sys.path.insert(0, {str(Path(fakes.__file__).parent)!r})\n"
-    head += "import fakes\nfrom carrousel.experiments.store import Store\n"
+    head += "import fakes\nfrom carrousel.experiments.store.store import Store\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)],
         stdout=subprocess.PIPE,

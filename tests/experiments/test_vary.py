@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Experiment, Init, Network, Reading, Training
 from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.settings import canonical, describe, fingerprint, settings_of
-from carrousel.experiments.vary import (
+from carrousel.experiments.recipes.vary import (
     full_path,
     grid,
     label_of,
@@ -24,6 +23,7 @@ from carrousel.experiments.vary import (
     renamed,
     varied,
 )
+from carrousel.experiments.store.settings import canonical, describe, fingerprint, settings_of
 from carrousel.tasks import Adding
 
 ROW = replace(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import fakes
 from carrousel.contracts import Experiment, Published, Reading, Trial
 from carrousel.errors import SettingError
-from carrousel.experiments.statistics import wilson
-from carrousel.experiments.verdict import KINDS, Verdict, rate_side, verdict
+from carrousel.experiments.judge.statistics import wilson
+from carrousel.experiments.judge.verdict import KINDS, Verdict, rate_side, verdict
 
 BUDGET = 1000
 some = settings(max_examples=40, deadline=None)  # each draws thousands of samples again

@@ -14,8 +14,9 @@ import pytest
 
 from carrousel.contracts import Errors
 from carrousel.errors import SettingError
-from carrousel.experiments.runner import run
-from carrousel.experiments.vowels import VOWELS, AfterTraining
+from carrousel.experiments.beyond.vowels import VOWELS
+from carrousel.experiments.run.runner import run
+from carrousel.experiments.stopping import AfterTraining
 from carrousel.learners import LEARNERS
 from carrousel.sequences import Sequences
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.contracts.initial import initial_weights
-from carrousel.experiments.settings import describe
+from carrousel.experiments.store.settings import describe
 from drawn import networks, seeds
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from carrousel.experiments.settings import describe
+from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import LongLag, NoiseFreeLag, RandomLag
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from carrousel.experiments.settings import describe
+from carrousel.experiments.store.settings import describe
 from carrousel.tasks import TemporalOrder
 from carrousel.tasks.order import CLASSES, SYMBOLS
 

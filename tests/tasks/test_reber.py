@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from carrousel.errors import DataError, SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.lanes import Plan, advance
-from carrousel.experiments.settings import describe
+from carrousel.experiments.run.lanes import Plan, advance
+from carrousel.experiments.store.settings import describe
 from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber

@@ -29,7 +29,7 @@ from carrousel.errors import CarrouselError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.store import Store
+    from carrousel.experiments.store.store import Store
 
 DONE, FELL_SHORT, WRONG_CALL = 0, 1, 2
 
@@ -96,7 +96,7 @@ def list_(
 ) -> None:
     """List experiments with the published figures."""
     from carrousel.experiments import EXPERIMENTS
-    from carrousel.experiments.report_show import list_as_json, table_of
+    from carrousel.experiments.report.show import list_as_json, table_of
 
     rows = chosen(names or (), rivals=rivals) if names or rivals else list(EXPERIMENTS.values())
     if learner is not None:
@@ -119,7 +119,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one experiment in full, or all of a group (as JSON: a list)."""
-    from carrousel.experiments import EXPERIMENTS, report_show
+    from carrousel.experiments import EXPERIMENTS
+    from carrousel.experiments.report import show as report_show
 
     rows = chosen([name], rivals=rivals, recipe=recipe)
     if as_json:
@@ -166,7 +167,7 @@ def reproduce(
     plan = order.plan()
     check_int("--seed", seed, minimum=0)
     jobs = workers(jobs, backend)
-    from carrousel.experiments.clusters import cluster
+    from carrousel.experiments.run.clusters import cluster
 
     with cluster(backend, address, jobs=jobs), open_store(out) as store:
         _announce(order, plan, store)
@@ -176,7 +177,7 @@ def reproduce(
     if as_json:
         put_json([entry.summary.as_json() for entry in entries])
     elif entries:
-        from carrousel.experiments.report import Report
+        from carrousel.experiments.report.collect import Report
 
         put_report(Report(tuple(entries), ()))
     if stopped:
@@ -203,15 +204,15 @@ def report(
     ] = None,
 ) -> None:
     """Report what reproduce kept in DIR."""
-    from carrousel.experiments import report as reports
-    from carrousel.experiments.recipes import EVERYTHING
-    from carrousel.experiments.report_file import write_text
-    from carrousel.experiments.store import Store
+    from carrousel.experiments.recipes.catalogue import EVERYTHING
+    from carrousel.experiments.report import collect as reports
+    from carrousel.experiments.report.file import write_text
+    from carrousel.experiments.store.store import Store
 
     with Store(folder, read_only=True) as store:
         found = reports.collect(store, EVERYTHING)
     if html is not None:
-        from carrousel.experiments.report_html import html as page
+        from carrousel.experiments.report.html import html as page
 
         write_text(html, page(found))
     if markdown is not None:

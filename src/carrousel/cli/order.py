@@ -49,8 +49,8 @@ class Order:
     def plan(self) -> list[tuple[Experiment, int]]:
         """Experiments and how many trials of each."""
         from carrousel.experiments import TOUR
-        from carrousel.experiments.recipes import by_recipe, rows_of
-        from carrousel.experiments.tour import EXPERIMENTS
+        from carrousel.experiments.catalogue import EXPERIMENTS
+        from carrousel.experiments.recipes.catalogue import by_recipe, rows_of
 
         if self.everything and (self.names or self.rivals):
             other = "names" if self.names else "--rivals"
@@ -108,7 +108,7 @@ def chosen(names: Sequence[str], *, rivals: bool = False, recipe: str = PAPER) -
     none was. Rows come as a recipe has them.
     """
     from carrousel.experiments import EXPERIMENTS
-    from carrousel.experiments.recipes import by_recipe
+    from carrousel.experiments.recipes.catalogue import by_recipe
 
     found = dict.fromkeys(row for name in names for row in _rows(name))
     if rivals:

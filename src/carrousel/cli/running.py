@@ -18,10 +18,10 @@ from carrousel.errors import ClusterFailedError, StoreError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.report import Entry
-    from carrousel.experiments.report_progress import ProgressBars
-    from carrousel.experiments.runner import Progress
-    from carrousel.experiments.store import Store
+    from carrousel.experiments.report.collect import Entry
+    from carrousel.experiments.report.progress import ProgressBars
+    from carrousel.experiments.run.runner import Progress
+    from carrousel.experiments.store.store import Store
 
 DEFAULT_FOLDER = Path("runs")
 
@@ -39,7 +39,7 @@ class Work:
 @contextmanager
 def open_store(out: Path | None) -> Iterator[Store | None]:
     """The store to use; none if the default folder will not do, which is no reason not to run."""
-    from carrousel.experiments.store import Store
+    from carrousel.experiments.store.store import Store
 
     if out is not None:
         with Store(out) as store:
@@ -59,8 +59,8 @@ def run_all(
     work: Work, plan: Sequence[tuple[Experiment, int]], store: Store | None
 ) -> tuple[list[Entry], str]:
     """Run what is planned; if that stops early, also say why in a sentence."""
-    from carrousel.experiments import report as reports
-    from carrousel.experiments.report_progress import ProgressBars
+    from carrousel.experiments.report import collect as reports
+    from carrousel.experiments.report.progress import ProgressBars
 
     entries: list[Entry] = []
     with (
@@ -92,8 +92,8 @@ def _run(
     store: Store | None,
     bars: ProgressBars,
 ) -> Entry:
-    from carrousel.experiments import report as reports
-    from carrousel.experiments import runner
+    from carrousel.experiments.report import collect as reports
+    from carrousel.experiments.run import runner
 
     ended = 0
     if store is not None:

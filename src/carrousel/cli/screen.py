@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from carrousel.experiments.report import Report
+    from carrousel.experiments.report.collect import Report
 
 PIPE_WIDTH = 140
 """Columns where there is no terminal: nobody wraps lines in a file or a pipe."""
@@ -26,7 +26,7 @@ def put(what: RenderableType) -> None:
 
 
 def put_report(found: Report) -> None:
-    from carrousel.experiments.report import terminal
+    from carrousel.experiments.report.table import terminal
 
     console = console_of(sys.stdout)
     console.print(terminal(found, width=console.width))

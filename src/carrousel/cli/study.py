@@ -22,8 +22,8 @@ from carrousel.errors import CarrouselError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.report_study import Study
-    from carrousel.experiments.store import Store
+    from carrousel.experiments.store.store import Store
+    from carrousel.experiments.study.study import Study
 
 FELL_SHORT = 1
 
@@ -51,7 +51,7 @@ class Grid:
 
     def points(self, row: Experiment) -> list[Experiment]:
         """The row's variations, one for each combination of values; none if none is asked for."""
-        from carrousel.experiments.vary import full_path, grid, levels_from
+        from carrousel.experiments.recipes.vary import full_path, grid, levels_from
 
         levels: dict[str, list[object]] = {}
         for each in self.vary:
@@ -140,7 +140,7 @@ def study(
             _announce(grid, row, len(points), number, seed)
             plan = [(point, number) for point in points]
             _, stopped = run_all(replace(work, jobs=size), plan, store)
-        from carrousel.experiments.report_study import find
+        from carrousel.experiments.study.study import find
 
         found = find(store, row)
     if points and sys.stderr.isatty():
@@ -183,7 +183,7 @@ def _check_files(plot: Path | None, markdown: Path | None) -> None:
 
 def _workers(work: Work, size: int | None) -> AbstractContextManager[object]:
     """The cluster, which must answer before anything is begun."""
-    from carrousel.experiments.clusters import cluster
+    from carrousel.experiments.run.clusters import cluster
 
     return cluster(work.backend, work.address, jobs=size)
 
@@ -192,7 +192,7 @@ def _workers(work: Work, size: int | None) -> AbstractContextManager[object]:
 def _store(out: Path | None, read_only: bool) -> Iterator[Store]:
     """The store to study; only a run makes one that is not there."""
     if read_only:
-        from carrousel.experiments.store import Store
+        from carrousel.experiments.store.store import Store
 
         with Store(out or DEFAULT_FOLDER, read_only=True) as store:
             yield store
@@ -213,8 +213,8 @@ def _announce(grid: Grid, row: Experiment, points: int, trials: int, seed: int) 
 
 
 def _show_settings(row: Experiment, as_json: bool) -> None:
-    from carrousel.experiments.settings import canonical, describe
-    from carrousel.experiments.vary import paths_of
+    from carrousel.experiments.recipes.vary import paths_of
+    from carrousel.experiments.store.settings import canonical, describe
 
     found = {path: describe(value) for path, value in paths_of(row).items()}
     if as_json:
@@ -234,28 +234,28 @@ def _tell_what_next(grid: Grid, found: Study) -> None:
 
 def _put(found: Study, as_json: bool) -> None:
     if as_json:
-        from carrousel.experiments.report_study_effects import study_as_json
+        from carrousel.experiments.study.effects import study_as_json
 
         put_json(study_as_json(found))
         return
-    from carrousel.experiments.report_study_table import terminal
+    from carrousel.experiments.study.table import terminal
 
     console = console_of(sys.stdout)
     console.print(terminal(found, width=console.width))
 
 
 def _write(found: Study, plot: Path | None, markdown: Path | None) -> None:
-    from carrousel.experiments.report_file import write_text
+    from carrousel.experiments.report.file import write_text
 
     if plot is not None and not found.variations:
         say(f"{plot} is not written: no trial has ended, so there are no curves yet")
     elif plot is not None:
-        from carrousel.experiments.report_study_plot import study_svg
+        from carrousel.experiments.study.plot import study_svg
 
         write_text(plot, study_svg(found))
         say(f"written: {plot}")
     if markdown is not None:
-        from carrousel.experiments.report_study_table import markdown as as_markdown
+        from carrousel.experiments.study.table import markdown as as_markdown
 
         write_text(markdown, as_markdown(found))
         say(f"written: {markdown}")

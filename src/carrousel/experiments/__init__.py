@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carrousel.experiments.tour import EXPERIMENTS as EXPERIMENTS
-from carrousel.experiments.tour import TOUR as TOUR
+from carrousel.experiments.catalogue import EXPERIMENTS as EXPERIMENTS
+from carrousel.experiments.catalogue import TOUR as TOUR
 
 __all__ = ["EXPERIMENTS", "TOUR"]

@@ -14,7 +14,14 @@ from typing import Literal
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
-from carrousel.contracts import Errors, Exam, ExamData, Memory, Task, later
+from carrousel.contracts import (
+    Errors,
+    Exam,
+    ExamData,
+    Memory,
+    Task,
+    later,
+)
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
 from carrousel.shapes import Int
@@ -325,3 +332,56 @@ def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
     """Sums of all runs of ``window`` neighbours, ``[len(values) - window + 1]``."""
     running = np.concatenate([[0], np.cumsum(values)])
     return running[window:] - running[:-window]
+
+
+@dataclass(frozen=True)
+class AfterTraining:
+    """Stop after a fixed amount of training, then judge once by the task's own test set.
+
+    Real data have an end, and nothing says beforehand which accuracy can be reached. So a trial is
+    solved when it has learned all it was to learn, with finite weights, and the share of test
+    sequences it gets right is its measure ``accuracy``.
+
+    Args:
+        sequences: number of training sequences; a trial's budget must not be smaller.
+
+    Raises:
+        SettingError: ``sequences`` is out of its range.
+
+    >>> AfterTraining(sequences=54_000).describe
+    'after 54,000 sequences; then judged once by the test set'
+    """
+
+    sequences: int
+
+    def __post_init__(self) -> None:
+        check_int("sequences", self.sequences, minimum=1)
+
+    @property
+    def describe(self) -> str:
+        """The rule in words."""
+        return f"after {self.sequences:,} sequences; then judged once by the test set"
+
+    @property
+    def every(self) -> int:
+        """The only exam comes when training is over."""
+        return self.sequences
+
+    def begin(self) -> Memory:
+        """Return the memory of a trial that has not been judged."""
+        return {}
+
+    def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
+        """Errors made in training do not matter."""
+        return None
+
+    def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
+        """Yield the whole test set, and note the share that was right."""
+        data = task.test(tests.fresh(0), 1)
+        outputs = yield data
+        memory["accuracy"] = np.array(np.mean(task.correct(outputs, data)))
+        return True
+
+    def measures(self, memory: Memory) -> Mapping[str, float]:
+        """Return the accuracy, once there is one."""
+        return {name: float(value) for name, value in memory.items()}

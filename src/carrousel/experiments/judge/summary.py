@@ -1,0 +1,112 @@
+"""Statistics of an experiment's trials, each with how sure one may be of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from carrousel.contracts import Experiment, Published, Trial
+from carrousel.experiments.judge.statistics import interval_of_mean, wilson
+from carrousel.experiments.store.settings import describe
+from carrousel.shapes import Interval
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the trials of one experiment came to.
+
+    Figures about sequences and ``measures`` are over successful trials alone, as in the paper, and
+    ``None`` where there are none (an interval needs two).
+
+    Args:
+        name: the experiment's name.
+        trials: trials that ended.
+        successes: how many of them met the stop rule within the budget.
+        endings: number of trials by how they ended.
+        success_ci95: 95 % interval of the success rate, by Wilson's score.
+        sequences_mean: mean number of training sequences until the stop rule held.
+        sequences_median: the median.
+        sequences_ci95: 95 % interval of the mean, by Student's t, cut off at zero.
+        seconds: wall time spent.
+        steps: time steps learned, over all trials.
+        measures: mean of every further figure, as the tables of the paper have it.
+        published: the paper's figures.
+    """
+
+    name: str
+    trials: int
+    successes: int
+    endings: Mapping[str, int]
+    success_ci95: Interval | None
+    sequences_mean: float | None
+    sequences_median: float | None
+    sequences_ci95: Interval | None
+    seconds: float
+    steps: int
+    measures: Mapping[str, float]
+    published: Published
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON, which knows no NaN: such figures become ``None``."""
+        plain = {key: value for key, value in describe(self).items() if key != "kind"}
+        return _finite({**plain, "published": published_as_json(self.published)})
+
+
+def published_as_json(published: Published) -> dict[str, Any]:
+    """The paper's figures as plain values."""
+    return {key: value for key, value in describe(published).items() if key != "kind"}
+
+
+def summarise(experiment: Experiment, trials: Sequence[Trial], wall_seconds: float) -> Summary:
+    """Count, average and bound what the trials of an experiment came to.
+
+    The interval is Student's and no bootstrap: of ten log-normal trials with a deviation of 0.5, it
+    holds the true mean in 92 % of cases, bootstrap percentiles in 88 %; of five, 92 % and 79 %.
+
+    Args:
+        experiment: what was run.
+        trials: those that ended.
+        wall_seconds: wall time spent on them.
+
+    >>> from carrousel.experiments.catalogue import EXPERIMENTS
+    >>> ended = [Trial("4-1", n, 0, "solved", 40 + 10 * n, 400, 0.1) for n in range(3)]
+    >>> found = summarise(EXPERIMENTS["4-1"], ended, wall_seconds=0.3)
+    >>> found.successes, found.sequences_mean, [round(end, 1) for end in found.sequences_ci95]
+    (3, 50.0, [25.2, 74.8])
+    """
+    solved = [trial for trial in trials if trial.success]
+    counts = [float(trial.sequences) for trial in solved]
+    return Summary(
+        name=experiment.name,
+        trials=len(trials),
+        successes=len(solved),
+        endings=dict(Counter(trial.ending for trial in trials)),
+        success_ci95=wilson(len(solved), len(trials)),
+        sequences_mean=fmean(counts) if counts else None,
+        sequences_median=median(counts) if counts else None,
+        sequences_ci95=interval_of_mean(counts),
+        seconds=wall_seconds,
+        steps=sum(trial.steps for trial in trials),
+        measures=_means(trial.measures for trial in solved),
+        published=experiment.published,
+    )
+
+
+def _means(measures: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for each in measures:
+        for name, value in each.items():
+            values.setdefault(name, []).append(value)
+    return {name: fmean(found) for name, found in values.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,304 @@
+"""Whether a row of the paper's tables was reproduced: computed from its trials by a fixed rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from carrousel.checks import check_int
+from carrousel.contracts import Experiment, Trial
+from carrousel.experiments.judge.statistics import (
+    Counts,
+    bootstrap_interval,
+    counts_of,
+    restricted_mean_interval,
+    survival,
+    wilson,
+)
+from carrousel.experiments.report import words
+from carrousel.experiments.store.settings import describe
+from carrousel.shapes import Interval
+
+Kind = Literal["reproduced", "faster", "slower", "not reproduced", "pending", "unpublished"]
+KINDS: tuple[Kind, ...] = (
+    "reproduced",
+    "faster",
+    "slower",
+    "not reproduced",
+    "pending",
+    "unpublished",
+)
+Side = Literal["below", "around", "above"]
+"""Where an interval of ours lies: entirely below a printed figure, around it, entirely above."""
+
+_SILENT_RATE = "published.success_percent"
+_TOO_SELDOM = "solved less often than printed"
+LEEWAY = 0.05
+"""By how much a rate may miss the printed one: both come from few trials."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a verdict rests on; rates are shares of 1, and ``None`` stands for what there is not.
+
+    Args:
+        trials: trials that ended.
+        needed: how many must have ended before a verdict is given.
+        successes: how many were solved.
+        rate_ci95: Wilson interval of the success rate.
+        rate_printed: the paper's rate; 1 where it prints none, ``None`` where it says "some".
+        unit: what is counted, ``"sequences"`` or ``"guesses"``.
+        count_printed: the paper's mean count.
+        mean: our mean count over solved trials.
+        mean_ci95: its bootstrap interval.
+        restricted_mean: mean of sequences spent when all trials stop at the budget; only where some
+            trials are unsolved.
+        restricted_ci95: its bootstrap interval.
+        rate_side: where our rate lies, seen from the printed one, with its leeway.
+    """
+
+    trials: int
+    needed: int
+    successes: int
+    rate_ci95: Interval | None = None
+    rate_printed: float | None = None
+    unit: str = "sequences"
+    count_printed: float | None = None
+    mean: float | None = None
+    mean_ci95: Interval | None = None
+    restricted_mean: float | None = None
+    restricted_ci95: Interval | None = None
+    rate_side: Side | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A kind, the sentence that explains it, the figures, and whether the row departs.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        words: why, with figures, as one sentence without a full stop.
+        figures: what it rests on.
+        departs: settings in which the row contradicts what the paper prints.
+    """
+
+    kind: Kind
+    words: str
+    figures: Figures
+    departs: tuple[str, ...] = ()
+
+    @property
+    def with_a_departure(self) -> bool:
+        """Whether one of the row's readings contradicts what the paper prints."""
+        return bool(self.departs)
+
+    @property
+    def label(self) -> str:
+        """The kind, and that it was had with a departure from the paper if so.
+
+        >>> Verdict("faster", "", Figures(10, 10, 10), ("training.rate",)).label
+        'faster, with a departure'
+        """
+        judged = self.kind not in ("pending", "unpublished")
+        return f"{self.kind}, with a departure" if self.departs and judged else self.kind
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        described = describe(self.figures)
+        return {
+            "kind": self.kind,
+            "words": self.words,
+            "with_a_departure": self.with_a_departure,
+            "departs": list(self.departs),
+            "figures": {key: each for key, each in described.items() if key != "kind"},
+        }
+
+
+def verdict(
+    experiment: Experiment, trials: Sequence[Trial], *, asked: int | None = None
+) -> Verdict:
+    """Judge the trials of a row against the paper's figures.
+
+    The rule, in the order in which it is applied; intervals are at 95 %:
+
+    1. *unpublished*: the paper prints neither a success rate nor a count for the row.
+    2. *pending*: fewer trials have ended than the paper ran, or than were asked for. (Quick trials
+       end first, so a judgement before that would flatter.)
+    3. Success rate: the Wilson interval of ours is compared with the printed percentage, which is
+       an estimate from few trials itself; so the interval need only come within five points of it.
+       A row without a percentage counts as 100 %, since the text says that learning always
+       succeeded, unless a reading of ``published.success_percent`` says that no number stands for
+       it; then one success is enough. An interval that ends lower is *not reproduced*, whatever
+       the counts.
+    4. Count: the printed mean is compared with the interval of our mean over solved trials
+       (bootstrap, BCa). Where some of ours are unsolved, that alone would flatter; so the interval
+       is widened to hold also that of the mean of sequences spent when every trial stops at the
+       budget (the area below the Kaplan-Meier curve). Fewer than two solved trials have no
+       interval: *not reproduced*.
+    5. Interval entirely below the printed count: *faster*; entirely above: *slower*; around it, or
+       no count printed: *reproduced*. But a rival (a row whose name has a slash) that is solved
+       more often than printed, by more than those five points, is *not reproduced*.
+
+    Where the paper counts guesses instead of sequences, so does this.
+
+    Args:
+        experiment: the row, with the budget its trials had.
+        trials: all of its trials that ended, in any order.
+        asked: how many were asked for, if more than the paper ran.
+
+    Raises:
+        SettingError: ``asked`` is negative.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> ended = [Trial("6a", n, 0, "solved", 27_000 + 500 * n, 1, 0.1) for n in range(20)]
+    >>> verdict(EXPERIMENTS["6a"], ended).kind
+    'reproduced'
+    """
+    needed = max(experiment.published.trials, check_int("asked", asked or 0, minimum=0))
+    departs = tuple(each.field for each in experiment.readings if each.departs)
+    figures = _figures(experiment, trials, needed)
+    kind, why = _judged(experiment, figures)
+    said = [
+        _rate_in_words(experiment, figures),
+        _mean_in_words(figures),
+        _restricted_in_words(figures) if why != _TOO_SELDOM else "",
+        why,
+    ]
+    if kind in ("pending", "unpublished"):
+        said = [why]
+    elif departs:
+        said.append(f"with a departure from the paper in {', '.join(departs)}")
+    return Verdict(kind, "; ".join(part for part in said if part), figures, departs)
+
+
+def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Figures:
+    published = experiment.published
+    solved = [trial for trial in trials if trial.success]
+    some = any(each.field == _SILENT_RATE for each in experiment.readings)
+    rate = published.success_percent
+    printed = rate / 100 if rate is not None else None if some else 1.0
+    unit, count = "sequences", published.sequences
+    if count is None and "guesses" in published.others:
+        unit, count = "guesses", published.others["guesses"]
+    values = [
+        float(trial.sequences) if unit == "sequences" else trial.measures.get(unit, np.nan)
+        for trial in solved
+    ]
+    mean = float(np.mean(values)) if values else None
+    interval = bootstrap_interval(values) if len(trials) >= needed else None
+    counts = counts_of(trials, experiment.budget)
+    restricted = _restricted(experiment.budget, counts) if interval and count else {}
+    return Figures(
+        trials=len(trials),
+        needed=needed,
+        successes=len(solved),
+        rate_ci95=wilson(len(solved), len(trials)),
+        rate_printed=printed,
+        rate_side=rate_side(wilson(len(solved), len(trials)), printed),
+        unit=unit,
+        count_printed=count,
+        mean=mean,
+        mean_ci95=interval,
+        **(restricted if unit == "sequences" else {}),
+    )
+
+
+def rate_side(interval: Interval | None, printed: float | None) -> Side | None:
+    """Where our rate lies, seen from a printed one, with :data:`LEEWAY` on both sides.
+
+    Args:
+        interval: of our rate; ``None`` without trials.
+        printed: share of successes; ``None`` where the paper says "some", so that one is enough.
+
+    >>> rate_side((0.90, 0.99), 1.0), rate_side((0.7, 0.94), 1.0), rate_side((0.1, 0.4), 0.0)
+    ('around', 'below', 'above')
+    """
+    if interval is None or printed is None:
+        return None if interval is None else "around" if interval[0] > 0 else "below"
+    return side_of((interval[0] - LEEWAY, interval[1] + LEEWAY), printed)
+
+
+def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
+    """What the unsolved trials do to the mean, where there are some."""
+    if counts.n_solved == len(counts.sequences):
+        return {}
+    return {
+        "restricted_mean": survival(counts).restricted_mean(budget),
+        "restricted_ci95": restricted_mean_interval(counts, budget),
+    }
+
+
+def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
+    """The kind, and what is to be said beyond the figures."""
+    if figures.count_printed is None and experiment.published.success_percent is None:
+        return "unpublished", "the paper prints neither a success rate nor a count for this row"
+    if figures.trials < figures.needed or figures.rate_ci95 is None:
+        ended = f"{figures.trials} of {words.count(figures.needed, 'trial')}"
+        return "pending", f"{ended} {'has' if figures.trials == 1 else 'have'} ended"
+    rate = figures.rate_side
+    if rate == "below":
+        return "not reproduced", _TOO_SELDOM
+    too_often = rate == "above" and is_rival(experiment)
+    often = "solved more often than printed" if rate == "above" else ""
+    if figures.count_printed is None:
+        return ("not reproduced" if too_often else "reproduced"), often
+    if figures.mean_ci95 is None:
+        return "not reproduced", "too few trials were solved to bound their mean"
+    known = [figures.mean_ci95, *([figures.restricted_ci95] if figures.restricted_ci95 else [])]
+    hull = min(low for low, _ in known), max(high for _, high in known)
+    side = side_of(hull, figures.count_printed)
+    if side == "around":
+        return ("not reproduced" if too_often else "reproduced"), often
+    return ("faster" if side == "below" else "slower"), often
+
+
+def side_of(interval: Interval, figure: float) -> Side:
+    """Where an interval lies, seen from a figure; touching it is lying around it.
+
+    >>> side_of((1.0, 2.0), 3.0), side_of((1.0, 2.0), 2.0), side_of((1.0, 2.0), 0.5)
+    ('below', 'around', 'above')
+    """
+    return "below" if interval[1] < figure else "above" if interval[0] > figure else "around"
+
+
+def is_rival(experiment: Experiment) -> bool:
+    """Whether a row, or the row that was varied, is of another system than the paper's own."""
+    return "/" in experiment.name.partition(" ")[0]
+
+
+def _rate_in_words(experiment: Experiment, figures: Figures) -> str:
+    printed = words.percent(experiment.published.success_percent)
+    if experiment.published.success_percent is None:
+        printed = "some" if figures.rate_printed is None else "no rate, taken as 100 %"
+    return (
+        f"solved {figures.successes} of {figures.trials} "
+        f"({words.rate_interval(figures.rate_ci95)}; printed: {printed})"
+    )
+
+
+def _mean_in_words(figures: Figures) -> str:
+    if figures.mean is None:
+        return ""
+    known = [_range(figures.mean_ci95)] if figures.mean_ci95 else []
+    known += [f"printed: {words.number(figures.count_printed)}"] if figures.count_printed else []
+    inside = f" ({'; '.join(known)})" if known else ""
+    return f"{_whole(figures.mean)} {figures.unit} on average{inside}"
+
+
+def _restricted_in_words(figures: Figures) -> str:
+    ours, interval = figures.restricted_mean, figures.restricted_ci95
+    if ours is None or interval is None:
+        return ""
+    return f"unsolved ones counted up to the budget {_whole(ours)} ({_range(interval)})"
+
+
+def _range(interval: Interval) -> str:
+    return f"{_whole(interval[0])} to {_whole(interval[1])}"
+
+
+def _whole(value: float) -> str:
+    """A count without digits that nobody knows."""
+    return words.number(round(value) if value >= 100 else value)

@@ -1,0 +1,244 @@
+"""Variations of an experiment: the same row with some of its settings replaced.
+
+A setting is named by its path through the description, ``training.rate`` or
+``network.init.range``; a name that only one path ends with will do, ``rate`` or ``init.range``. A
+variation is an experiment of its own, with a name that says what was replaced, so its trials have
+random numbers of their own and lie in the store beside those of the row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from itertools import product
+from typing import Any
+
+from carrousel.checks import suggestion
+from carrousel.contracts import Experiment, Reading
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
+from carrousel.experiments.store.settings import WORDS, canonical, describe
+
+_FIXED = ("name", *WORDS)
+"""Fields of an experiment that are no settings to vary."""
+
+
+def paths_of(experiment: Experiment) -> dict[str, Any]:
+    """Every setting of an experiment by its path, with its value.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> paths_of(EXPERIMENTS["4-1"])["training.rate"]
+    0.5
+    """
+    return {path: value for path, value in _leaves(experiment) if path not in _FIXED}
+
+
+def full_path(experiment: Experiment, name: str) -> str:
+    """The path that a name means: itself, or the only path that ends with it.
+
+    Raises:
+        UnknownNameError: no setting is called so.
+        SettingError: several are.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> full_path(EXPERIMENTS["4-1"], "init.range")
+    'network.init.range'
+    """
+    paths = list(paths_of(experiment))
+    if name in paths:
+        return name
+    meant = [path for path in paths if path.endswith(f".{name}")]
+    if not meant:
+        raise UnknownNameError(
+            f"{experiment.name} has no setting {name!r}; {suggestion(name, _short(paths))}"
+        )
+    if len(meant) > 1:
+        raise SettingError(f"{name!r} could be {' or '.join(meant)}; say which")
+    return meant[0]
+
+
+def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
+    """Return the experiment with settings replaced, under a name that says which.
+
+    A value that the row has anyway is no change; without any change the row itself is returned.
+    Variations of a variation are named as if all had been changed at once.
+
+    Args:
+        experiment: a row, or a variation of one.
+        changes: new values by path or unambiguous end of one; lists stand for tuples, and where
+            the row has text, anything else for its JSON: ``h=[-2,2]`` needs no quotes.
+
+    Raises:
+        UnknownNameError: there is no such setting, or no such choice for it.
+        SettingError: a value is not allowed, or does not fit the others.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> varied(EXPERIMENTS["4-1"], {"rate": 0.25}).name
+    '4-1 training.rate=0.25'
+    """
+    now = paths_of(experiment)
+    wanted = {full_path(experiment, name): value for name, value in changes.items()}
+    fitting = {path: _fitting(path, value, now[path]) for path, value in wanted.items()}
+    new = {path: value for path, value in fitting.items() if not _same(value, now[path])}
+    if not new:
+        return experiment
+    return renamed(experiment, new, _name_of(experiment.name, new), "varied in a study")
+
+
+def renamed(
+    experiment: Experiment, changes: Mapping[str, object], name: str, why: str
+) -> Experiment:
+    """The experiment with settings replaced by full path, under a given name.
+
+    Each change becomes a reading that gives ``why``, in place of those the row had there.
+    ``training`` may be replaced as a whole.
+
+    Raises:
+        UnknownNameError: there is no such choice for a setting.
+        SettingError: a value is not allowed, or does not fit the others.
+    """
+    try:
+        changed = _replaced(experiment, changes)
+    except CarrouselError as error:
+        raise type(error)(f"{experiment.name} with {label_of(changes)}: {error}") from error
+    except (TypeError, ValueError) as error:  # from a description that reads its values unchecked
+        raise SettingError(
+            f"{experiment.name} with {label_of(changes)}: a value of another kind is expected "
+            f"({error})"
+        ) from error
+    told = tuple(Reading(path, _text(value), why) for path, value in changes.items())
+    kept = tuple(
+        each
+        for each in experiment.readings
+        if not any(f"{each.field}.".startswith(f"{path}.") for path in changes)
+    )
+    return replace(changed, name=name, readings=(*kept, *told))
+
+
+def label_of(changes: Mapping[str, object]) -> str:
+    """Changes in one line, sorted by path.
+
+    >>> label_of({"training.rate": 0.5, "network.bias": "all"})
+    'network.bias=all training.rate=0.5'
+    """
+    return " ".join(f"{path}={_text(changes[path])}" for path in sorted(changes))
+
+
+def grid(experiment: Experiment, levels: Mapping[str, Iterable[object]]) -> list[Experiment]:
+    """All combinations of levels, as variations of one experiment, each once.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> points = grid(EXPERIMENTS["4-1"], {"rate": [0.5, 1.0], "update": ["sequence", "epoch"]})
+    >>> [point.name for point in points][:2]
+    ['4-1', '4-1 training.update=epoch']
+    """
+    values = [list(each) for each in levels.values()]
+    points = [
+        varied(experiment, dict(zip(levels, choice, strict=True))) for choice in product(*values)
+    ]
+    return list({point.name: point for point in points}.values())
+
+
+def levels_from(text: str) -> tuple[str, list[object]]:
+    """Read ``FIELD=a,b,c``: values are JSON, or else words; lists keep their commas.
+
+    Raises:
+        SettingError: there is no ``=``, no field or no value.
+
+    >>> levels_from("training.update=step,sequence")
+    ('training.update', ['step', 'sequence'])
+    >>> levels_from("input_gate_bias=[-1,-2],[]")
+    ('input_gate_bias', [[-1, -2], []])
+    """
+    field, sign, values = text.partition("=")
+    parts = list(_split(values))
+    if not field.strip() or not sign or not all(parts):
+        raise SettingError(
+            f"{text!r} cannot be read; expected FIELD=value,value,... such as training.rate=0.1,0.5"
+        )
+    return field.strip(), [_value(part) for part in parts]
+
+
+def _replaced(thing: Any, changes: Mapping[str, object]) -> Any:
+    here = {path: value for path, value in changes.items() if "." not in path}
+    below: dict[str, dict[str, object]] = {}
+    for path, value in changes.items():
+        head, dot, rest = path.partition(".")
+        if dot:
+            below.setdefault(head, {})[rest] = value
+    inside = {head: _replaced(getattr(thing, head), rest) for head, rest in below.items()}
+    return replace(thing, **here, **inside)
+
+
+def _leaves(thing: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for field in fields(thing):
+        value, name = getattr(thing, field.name), f"{path}{field.name}"
+        if name in _FIXED:
+            continue
+        if is_dataclass(value):
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _short(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*paths, *(path.rpartition(".")[2] for path in paths)]))
+
+
+def _same(value: object, other: object) -> bool:
+    return canonical(describe(value)) == canonical(describe(other))
+
+
+def _name_of(name: str, new: Mapping[str, object]) -> str:
+    """The name of a variation; what it was varied in before stands in the name it had."""
+    words = name.split(" ")
+    row = [word for word in words if "=" not in word]
+    before = {word.partition("=")[0]: word for word in words if "=" in word}
+    all_of_it = before | {path: label_of({path: value}) for path, value in new.items()}
+    return " ".join([*row, *(all_of_it[path] for path in sorted(all_of_it))])
+
+
+def _fitting(path: str, value: object, now: object) -> object:
+    """A value in the form that a setting asks for, as far as its present value tells."""
+    if isinstance(now, str):
+        return value if isinstance(value, str) else canonical(describe(value))
+    if isinstance(now, bool) and not isinstance(value, bool):
+        raise SettingError(f"{path} is {_text(value)}, expected true or false")
+    if isinstance(now, tuple) and not isinstance(value, list | tuple):
+        raise SettingError(f"{path} is {_text(value)}, expected a list such as [-1,-2]")
+    if isinstance(now, int) and isinstance(value, float) and value.is_integer():
+        return int(value)  # a budget of 1e5
+    return _frozen(value)
+
+
+def _frozen(value: object) -> object:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if is_dataclass(value):
+        return f"{value!r}"
+    return canonical(describe(value))
+
+
+def _split(values: str) -> Iterator[str]:
+    """Parts between commas that stand outside brackets and quotes."""
+    part, depth, quoted = "", 0, False
+    for sign in values:
+        quoted ^= sign == '"'
+        depth += 0 if quoted else (sign == "[") - (sign == "]")
+        if sign == "," and depth == 0 and not quoted:
+            yield part.strip()
+            part = ""
+        else:
+            part += sign
+    yield part.strip()
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

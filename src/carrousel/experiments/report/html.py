@@ -1,0 +1,139 @@
+"""The report as one HTML page that carries everything it needs and loads nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carrousel.contracts import Trial
+from carrousel.errors import MissingExtraError
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
+from carrousel.experiments.report.show import facts
+from carrousel.experiments.report.table import COLUMNS, TEXT_COLUMNS, footnotes, provenance
+
+TEMPLATES = Path(__file__).parent / "templates"
+MEDIAN_POINTS = 200
+
+
+def html(report: Report) -> str:
+    """The page: tables, an overview of all rows, learning curves of each.
+
+    Raises:
+        MissingExtraError: jinja2 or plotly is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the HTML report needs {error.name}; install it with: pip install 'carrousel[report]'"
+        ) from error
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    read = {name: (TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js")}
+    return environment.get_template("report.html").render(
+        columns=COLUMNS,
+        text_columns=TEXT_COLUMNS,
+        endings={"solved": "solved", "budget": "given up", "diverged": "diverged"},
+        entries=report.entries,
+        facts=facts,
+        footnotes=footnotes(report),
+        legend=LEGEND,
+        overview=_json_for_script(overview(report.entries)),
+        curves={entry.experiment.name: _json_for_script(curves(entry)) for entry in report.entries},
+        plotly=get_plotlyjs(),
+        provenance=provenance(report.entries),
+        script=read["report.js"],
+        source=SOURCE,
+        style=read["report.css"],
+        words=words,
+    )
+
+
+def overview(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Our mean number of sequences over the paper's, and its interval, where there are both."""
+    rows = []
+    for entry in entries:
+        mean, theirs = entry.summary.sequences_mean, entry.summary.published.sequences
+        if mean is not None and theirs:
+            low, high = entry.summary.sequences_ci95 or (mean, mean)
+            rows.append(
+                {
+                    "name": entry.experiment.name,
+                    "title": entry.experiment.title,
+                    "ratio": mean / theirs,
+                    "low": max(low, mean / 10) / theirs,  # zero has no place on a log axis
+                    "high": high / theirs,
+                    "over": words.solved(entry.summary),
+                }
+            )
+    return {"rows": rows}
+
+
+def curves(entry: Entry) -> dict[str, Any]:
+    """Learning curves of an entry's trials, their median, and the two means to compare."""
+    return {
+        "name": entry.experiment.name,
+        "trials": [
+            {
+                "index": trial.index,
+                "seed": trial.seed,
+                "ending": trial.ending,
+                "sequences": trial.sequences,
+                "seen": [seen for seen, _ in trial.curve],
+                "error": [_positive(error) for _, error in trial.curve],
+            }
+            for trial in entry.trials
+        ],
+        "median": median_curve(entry.trials),
+        "paper": entry.summary.published.sequences,
+        "ours": entry.summary.sequences_mean,
+    }
+
+
+def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """Median error over all trials, up to where half of them have ended.
+
+    A trial that has ended keeps its last error, so the median is not that of slow trials alone.
+
+    >>> two = [Trial("x", n, 0, "solved", 20, 200, 0.1, {}, ((10, 4.0), (20, n))) for n in (1, 3)]
+    >>> found = median_curve(two)
+    >>> found["error"][0], found["error"][-1], found["seen"][-1]
+    (4.0, 2.0, 20)
+    """
+    drawn = [trial for trial in trials if trial.curve]
+    if len(drawn) < 2:
+        return {"seen": [], "error": []}
+    stop = sorted(trial.curve[-1][0] for trial in drawn)[(len(drawn) - 1) // 2]
+    start = min(trial.curve[0][0] for trial in drawn)
+    grid = np.unique(np.linspace(start, stop, MEDIAN_POINTS).astype(np.int64))
+    table = np.empty((len(drawn), grid.size))
+    with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of zero, inf - inf
+        for row, trial in zip(table, drawn, strict=True):
+            seen, error = (np.array(each, dtype=float) for each in zip(*trial.curve, strict=True))
+            error[~np.isfinite(error)] = np.inf  # it diverged: worse than any number
+            row[:] = np.exp(np.interp(grid, seen, np.log(error)))  # straight on a log axis
+        table[np.isnan(table)] = np.inf
+        middle = np.median(table, axis=0).tolist()
+    return {"seen": grid.tolist(), "error": [_positive(value) for value in middle]}
+
+
+def _positive(value: float) -> float | None:
+    """Four digits of a number that a logarithmic axis can show, else nothing."""
+    return float(f"{value:.4g}") if math.isfinite(value) and value > 0 else None
+
+
+def _json_for_script(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

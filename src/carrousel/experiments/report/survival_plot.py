@@ -1,0 +1,244 @@
+"""Survival curves of a row's variations as a picture: who is not yet solved after how many."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from carrousel.errors import MissingExtraError, SettingError
+from carrousel.experiments.judge.statistics import Survival
+from carrousel.experiments.report import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
+"""Told apart by colour-blind eyes too (Okabe & Ito 2008), the lightest last but black and grey."""
+STYLES = ("-", "--", "-.", (0, (1, 1.2)), "-", "--", "-.", (0, (1, 1.2)))
+"""Line styles, so that a print in grey still tells neighbours apart."""
+MOST_LINES = len(COLOURS)
+_FEWEST_POINTS, _ALL_POINTS = 24, 160
+_INK, _FAINT = "#333333", "#d9d9d9"
+
+_SETTINGS: dict[str, Any] = {
+    "svg.hashsalt": "carrousel",  # or the identifiers differ from run to run
+    "svg.fonttype": "none",  # text stays text: small, searchable, and every browser has a font
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "font.size": 10.0,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve and what it is called."""
+
+    label: str
+    curve: Survival
+
+
+def survival_svg(
+    title: str,
+    lines: Sequence[Line],
+    *,
+    paper: float | None = None,
+    log: bool = False,
+) -> str:
+    """Draw survival curves: the share of trials not yet solved against training sequences.
+
+    Each curve has its 95 % band, and ends at a tick where its last trials were given up. The same
+    arguments give the same text, byte for byte, under one version of matplotlib.
+
+    Args:
+        title: stands above, e.g. ``"4-1: adding problem, T = 100"``.
+        lines: one to eight curves; the first is drawn on top.
+        paper: the printed mean number of sequences, a vertical line.
+        log: whether sequences are on a logarithmic axis.
+
+    Returns:
+        an SVG image.
+
+    Raises:
+        SettingError: there are no lines, or too many.
+        MissingExtraError: matplotlib is not installed.
+
+    >>> from carrousel.experiments.judge.statistics import Counts, survival
+    >>> curve = survival(Counts((200, 300, 1000), (True, True, False)))
+    >>> survival_svg("4-1", [Line("as it stands", curve)], paper=250).startswith("<?xml")
+    True
+    """
+    text = io.StringIO()
+    with _figure(title, lines, paper=paper, log=log) as figure:
+        # no date, no version: a picture changes only when what it shows does
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
+
+
+def _shortened(path: re.Match[str]) -> str:
+    """A path to a tenth of a point, which is a fraction of a line's width; half the size."""
+    return re.sub(r" ?\nL ", "L", re.sub(r"(\.\d)\d+", r"\1", path.group()))
+
+
+def survival_png(
+    title: str, lines: Sequence[Line], *, paper: float | None = None, log: bool = False
+) -> bytes:
+    """The same picture as PNG, for places that show no SVG."""
+    data = io.BytesIO()
+    with _figure(title, lines, paper=paper, log=log) as figure:
+        figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
+    return data.getvalue()
+
+
+@contextmanager
+def _figure(
+    title: str, lines: Sequence[Line], *, paper: float | None, log: bool
+) -> Iterator[Figure]:
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise SettingError(
+            f"lines holds {len(lines)} curves, expected 1 to {MOST_LINES}: more cannot be told "
+            "apart; choose some"
+        )
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure  # without pyplot: no window system, no global state
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
+        ) from error
+    with rc_context(cast(Any, _SETTINGS)):  # its keys are an enumeration for type checkers
+        rows = math.ceil(len(lines) / _legend_columns(lines))
+        figure = Figure(figsize=(7.2, 3.7 + 0.2 * rows), layout="constrained")
+        axes = figure.add_subplot()
+        span = _span(lines, paper, log)
+        for place, line in reversed(list(enumerate(lines))):
+            _draw(axes, line.curve, place, span, len(lines))
+        _dress(axes, title, span, log)
+        if paper is not None:
+            axes.axvline(paper, color=_INK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1.5)
+            axes.annotate(
+                f" paper: {words.number(paper)}",
+                (paper, 1.0),
+                xycoords=("data", "axes fraction"),
+                ha="left" if _left_half(paper, span, log) else "right",
+                va="bottom",
+                fontsize=9,
+            )
+        _legend(figure, lines)
+        yield figure
+
+
+def _span(lines: Sequence[Line], paper: float | None, log: bool) -> tuple[float, float]:
+    """Ends of the axis of sequences."""
+    known = [line.curve.last for line in lines] + ([paper] if paper else [])
+    last = max(max(known), 1.0)
+    if not log:
+        return 0.0, last * 1.03
+    firsts = [line.curve.sequences[0] for line in lines if line.curve.sequences]
+    first = max(min([*firsts, paper or last, last]), 1.0)
+    return first / 1.5, last * 1.15
+
+
+def _left_half(value: float, span: tuple[float, float], log: bool) -> bool:
+    if log:
+        return value * value < span[0] * span[1]
+    return 2 * value < span[0] + span[1]
+
+
+def _draw(axes: Axes, curve: Survival, place: int, span: tuple[float, float], of: int) -> None:
+    colour, style = COLOURS[place], STYLES[place]
+    order = 3.0 - 0.1 * place
+    at, share, low, high = thinned(curve, max(_FEWEST_POINTS, _ALL_POINTS // of))
+    start = span[0]
+    x = [start, *at, max(curve.last, at[-1] if at else start)]
+    left = share[-1] if share else 1.0
+    y = [1.0, *share, left]
+    axes.fill_between(
+        x,
+        [1.0, *low, low[-1] if low else 1.0],
+        [1.0, *high, high[-1] if high else 1.0],
+        step="post",
+        color=colour,
+        alpha=0.13 if of <= 4 else 0.07,  # many bands must not bury the lines
+        linewidth=0,
+        zorder=order - 1.0,
+    )
+    axes.step(x, y, where="post", color=colour, linestyle=style, linewidth=1.9, zorder=order)
+    if left > 0:  # given up there: the curve goes on unseen
+        axes.plot([x[-1]], [left], marker="|", markersize=11, markeredgewidth=1.9, color=colour)
+
+
+def thinned(
+    curve: Survival, points: int
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """At most so many steps of a curve, the first and the last among them.
+
+    Returns:
+        where it falls, what is left, and the two ends of the interval.
+    """
+    n = len(curve.sequences)
+    kept = (
+        range(n)
+        if n <= points
+        else sorted({round(i * (n - 1) / (points - 1)) for i in range(points)})
+    )
+    columns = (curve.sequences, curve.share, curve.low, curve.high)
+    at, share, low, high = ([column[i] for i in kept] for column in columns)
+    return at, share, low, high
+
+
+def _dress(axes: Axes, title: str, span: tuple[float, float], log: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+
+    axes.set_xscale("log" if log else "linear")
+    axes.set_xlim(*span)
+    if log:
+        wide = span[1] > 300 * span[0]
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_title(title, loc="left", fontsize=11, pad=18)
+    axes.set_xlabel("training sequences")
+    axes.set_ylabel("trials not yet solved")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value)))
+    axes.grid(color=_FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _labels(lines: Sequence[Line]) -> list[str]:
+    return [f"{line.label} ({line.curve.solved} of {line.curve.trials})" for line in lines]
+
+
+def _legend_columns(lines: Sequence[Line]) -> int:
+    """Two side by side, unless a label is too long for half the width."""
+    return 1 if len(lines) == 1 or max(map(len, _labels(lines))) > 42 else 2
+
+
+def _legend(figure: Figure, lines: Sequence[Line]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=COLOURS[place], linestyle=STYLES[place], linewidth=1.9)
+        for place in range(len(lines))
+    ]
+    figure.legend(
+        handles,
+        _labels(lines),
+        loc="outside lower left",
+        ncols=_legend_columns(lines),
+        frameon=False,
+        fontsize=9,
+        handlelength=2.6,
+    )

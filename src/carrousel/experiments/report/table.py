@@ -1,0 +1,147 @@
+"""Tables of a report, for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from carrousel.experiments.report import words
+from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
+
+
+class Column(NamedTuple):
+    """One column of the main table."""
+
+    head: str
+    cell: Callable[[Entry], str]
+
+
+COLUMNS = (
+    Column("row", lambda entry: entry.experiment.name),
+    Column("task", lambda entry: entry.experiment.title),
+    Column("solved", lambda entry: words.solved(entry.summary)),
+    Column("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
+    Column("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
+    Column("sequences", lambda entry: words.mean_sequences(entry.summary)),
+    Column("median", lambda entry: words.number(entry.summary.sequences_median)),
+    Column("paper", lambda entry: words.number(entry.summary.published.sequences)),
+    Column("ratio", lambda entry: words.ratio(entry.summary)),
+    Column("time", lambda entry: words.duration(entry.summary.seconds)),
+)
+
+
+TEXT_COLUMNS = ("row", "task")
+"""Heads of columns that hold text and stand to the left; figures stand to the right."""
+
+
+DISPENSABLE = ("task", "median", "95 %", "time", "ratio")
+"""Heads of columns that a narrow terminal does without, the first to go first."""
+
+
+def terminal(report: Report, *, width: int = 80) -> RenderableType:
+    """The table for a terminal, with as many columns as fit; with all figures from 80 on."""
+    columns, gap = _fitting(report.entries, width)
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for column in columns:
+        text = column.head in TEXT_COLUMNS
+        table.add_column(column.head, justify="left" if text else "right", no_wrap=True)
+    for entry in report.entries:
+        table.add_row(*(Text(column.cell(entry), style=_style(entry)) for column in columns))
+    lines = [LEGEND, *footnotes(report)]
+    return Group(table, Text(), *(Text(line, style="dim") for line in lines))
+
+
+def _fitting(entries: Sequence[Entry], width: int) -> tuple[list[Column], int]:
+    """Columns that fit side by side, and the gap between them."""
+    choices = [
+        ([column for column in COLUMNS if column.head not in DISPENSABLE[:dropped]], gap)
+        for dropped in range(len(DISPENSABLE) + 1)
+        for gap in ((2, 1) if dropped >= DISPENSABLE.index("time") else (2,))
+    ]
+    for columns, gap in choices:
+        cells = [[column.head, *map(column.cell, entries)] for column in columns]
+        needed = sum(max(map(len, one)) for one in cells) + gap * (len(columns) - 1)
+        if needed <= width:
+            return columns, gap
+    return choices[-1]
+
+
+def _style(entry: Entry) -> str:
+    summary = entry.summary
+    if summary.successes == summary.trials:
+        return ""
+    return "yellow" if summary.successes else "red"
+
+
+def footnotes(report: Report) -> list[str]:
+    """What must be said under the table: failures, further figures, what was left out."""
+    lines = [
+        f"{entry.experiment.name}: {note}." for entry in report.entries for note in entry.notes
+    ]
+    for entry in report.entries:
+        figures = []
+        for name, ours in entry.summary.measures.items():
+            beside = words.beside(name, entry.summary.published.others)
+            if beside:
+                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in beside)
+                figures.append(f"{words.label(name)} {words.number(ours)} ({theirs})")
+        if figures:
+            lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
+    return [*lines, *(f"Left out: {line}." for line in report.left_out)]
+
+
+def markdown(report: Report) -> str:
+    """The table, its footnotes, stop rules and readings in Markdown."""
+    heads = [column.head for column in COLUMNS]
+    rule = [":--" if head in TEXT_COLUMNS else "--:" for head in heads]
+    rows = [[escaped(column.cell(entry)) for column in COLUMNS] for entry in report.entries]
+    table = ["| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows)]
+    return "\n".join(
+        [
+            "# Experiments of 1997, run again",
+            *("", f"Columns headed “paper” are printed in {SOURCE}. {LEGEND}"),
+            *("", *table),
+            *("", *(f"- {escaped(line)}" for line in footnotes(report))),
+            *("", "## When a trial counts as solved", ""),
+            *(
+                f"- {escaped(entry.experiment.name)}: {escaped(entry.experiment.stop.describe)}"
+                for entry in report.entries
+            ),
+            *("", "## Where the paper leaves a choice", ""),
+            *(f"- {escaped(line)}" for line in readings(report.entries)),
+            *("", f"{provenance(report.entries)}", ""),
+        ]
+    )
+
+
+def readings(entries: Iterable[Entry]) -> list[str]:
+    """Every choice once, with the rows that made it."""
+    rows: dict[str, list[str]] = {}
+    for entry in entries:
+        for each in entry.experiment.readings:
+            line = f"{words.choice(each)}. Why: {each.why}"
+            rows.setdefault(line, []).append(entry.experiment.name)
+    return [f"{line} ({', '.join(names)})" for line, names in rows.items()]
+
+
+def provenance(entries: Sequence[Entry]) -> str:
+    """Which package, seeds and instruction sets the trials come from."""
+    seeds = sorted({seed for entry in entries for seed in entry.seeds})
+    versions = sorted({one for entry in entries for one in entry.versions})
+    sets = sorted({one for entry in entries for one in entry.instruction_sets})
+    trials = sum(len(entry.trials) for entry in entries)
+    return (
+        f"{words.count(trials, 'trial')} run by carrousel {', '.join(versions) or words.ABSENT}, "
+        f"instruction set {', '.join(sets) or words.ABSENT}, "
+        f"seed {', '.join(map(str, seeds)) or words.ABSENT}."
+    )
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it stands."""
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)

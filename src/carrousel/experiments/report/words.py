@@ -1,0 +1,87 @@
+"""How figures are written wherever a report shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from carrousel.contracts import Reading
+from carrousel.experiments.judge.summary import Summary
+from carrousel.words import ABSENT, number
+
+LABELS = {
+    "wrong": "test sequences wrong",
+    "fraction": "fraction of test sequences wrong",
+    "mean_abs": "mean absolute test error",
+    "rmse": "root mean square test error",
+    "st1_sequences": "sequences until the first condition held",
+    "accuracy": "test accuracy",
+    "test_size": "size of the final test",
+    "draws": "draws of the data",
+}
+"""What figures and settings with a short name are."""
+
+
+def label(measure: str) -> str:
+    """The name of a figure or setting in words.
+
+    >>> label("wrong"), label("mean_length"), label("accuracy of DTW_D")
+    ('test sequences wrong', 'mean length', 'test accuracy of DTW_D')
+    """
+    name, of, whose = measure.partition(" of ")
+    return LABELS.get(name, name.replace("_", " ")) + of + whose
+
+
+def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Published values of a measure, each with whose it is.
+
+    A figure of the paper goes by the measure's own name, that of somebody else by "NAME of WHO".
+
+    >>> beside("wrong", {"wrong": 1.0, "rmse": 0.1})
+    [('paper', 1.0)]
+    >>> beside("accuracy", {"accuracy of FCN": 0.993})
+    [('FCN', 0.993)]
+    """
+    paper = [("paper", published[measure])] if measure in published else []
+    start = f"{measure} of "
+    others = [(name.removeprefix(start), value) for name, value in published.items()]
+    return paper + [(who, value) for who, value in others if f"{start}{who}" in published]
+
+
+def solved(summary: Summary) -> str:
+    """How many of the trials that ended were solved."""
+    return f"{summary.successes} of {summary.trials}"
+
+
+def mean_sequences(summary: Summary) -> str:
+    """Mean and half its interval, e.g. ``73,210 ± 8,500``."""
+    if summary.sequences_mean is None:
+        return ABSENT
+    mean = number(round(summary.sequences_mean))
+    if summary.sequences_ci95 is None:
+        return mean
+    reach = summary.sequences_ci95[1] - summary.sequences_mean
+    return f"{mean} ± {number(_two_digits(reach))}"
+
+
+def ratio(summary: Summary) -> str:
+    """Our mean over the paper's."""
+    ours, theirs = summary.sequences_mean, summary.published.sequences
+    return ABSENT if ours is None or not theirs else f"{ours / theirs:.2f}"
+
+
+def _two_digits(value: float) -> float:
+    """Round to two significant digits: an interval of a mean is not known better."""
+    if value < 1 or not math.isfinite(value):
+        return value
+    return float(f"{value:.2g}")
+
+
+def choice(reading: Reading) -> str:
+    """What a row chose where the paper leaves it open, and whether that contradicts the paper.
+
+    >>> choice(Reading("training.rate", "4", "1 is printed", departs=True))
+    'training.rate: 4 (departs from the paper)'
+    """
+    told = f"{reading.field}: {reading.chosen}"
+    return f"{told} (departs from the paper)" if reading.departs else told

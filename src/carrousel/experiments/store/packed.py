@@ -1,0 +1,202 @@
+"""Stores made small for keeping: several merged into one, names told once, curves thinned.
+
+A running store repeats the experiment's name and the fingerprint in every trial and in the index
+over them: some 400 bytes, where a study's names are long. A packed store tells them once, beside
+the settings, and holds a number in the trials. Its ``trials`` are a view with the columns that the
+table had, and a trigger takes what is inserted there, so :class:`Store` reads it and adds to it
+like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carrousel.checks import check_int
+from carrousel.errors import SettingError
+from carrousel.experiments.store.settings import canonical
+from carrousel.experiments.store.store import PACKED_VERSION, Store
+
+POINTS_OF_ROWS, POINTS_OF_VARIATIONS = 32, 2
+"""Most points of a learning curve that a packed store keeps."""
+DIGITS = 3
+"""Significant digits of the errors in these curves."""
+
+_COLUMNS = (
+    "experiment, fingerprint, seed, number, ending, sequences, steps, seconds, measures, curve, "
+    "version, instruction_set, ended"
+)
+_SESSION = "session, fingerprint, seed, asked, seconds"
+_OUTCOME = "seed, number, ending, sequences, steps, seconds, measures, curve, version"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_PACKED = (
+    "CREATE TABLE settings (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE,"
+    " experiment TEXT NOT NULL, settings TEXT NOT NULL)",
+    "CREATE TABLE outcomes (setting INTEGER NOT NULL REFERENCES settings, seed INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, ending TEXT NOT NULL, sequences INTEGER NOT NULL,"
+    " steps INTEGER NOT NULL, seconds REAL NOT NULL, measures TEXT NOT NULL, curve TEXT NOT NULL,"
+    " version TEXT NOT NULL, instruction_set TEXT NOT NULL, ended INTEGER NOT NULL,"
+    " PRIMARY KEY (setting, seed, number))",
+    "CREATE TABLE sessions (session TEXT PRIMARY KEY, fingerprint TEXT NOT NULL"
+    " REFERENCES settings (fingerprint), seed INTEGER NOT NULL, asked INTEGER NOT NULL,"
+    " seconds REAL NOT NULL)",
+    f"CREATE VIEW trials AS SELECT experiment, fingerprint, {_OUTCOME}, instruction_set,"
+    f" strftime('{_TIME}', ended, 'unixepoch') AS ended"
+    " FROM outcomes JOIN settings ON settings.id = outcomes.setting",
+    "CREATE TRIGGER adding_a_trial INSTEAD OF INSERT ON trials BEGIN INSERT INTO outcomes SELECT"
+    f" id, {', '.join(f'NEW.{name}' for name in _OUTCOME.split(', '))}, NEW.instruction_set,"
+    " CAST(strftime('%s', NEW.ended) AS INTEGER)"
+    " FROM settings WHERE fingerprint = NEW.fingerprint; END",
+)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of one source: trials that were new, and known ones that ended otherwise."""
+
+    added: int
+    differing: int
+
+
+def merge(target: str | Path, source: str | Path) -> Merged:
+    """Add the trials, settings and sessions of one store to another.
+
+    A trial that the target holds already stays as it is. It should be the same; those that ended
+    in another way (run with another instruction set, say) are counted.
+
+    Args:
+        target: folder of the store to add to; made when it does not exist.
+        source: folder of the other.
+
+    Raises:
+        StoreError: one of them is no store or cannot be read or written.
+        SettingError: both are one.
+
+    >>> import tempfile
+    >>> from carrousel.experiments.store.store import Store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Store(f"{folder}/a").close()
+    ...     merge(f"{folder}/b", f"{folder}/a")
+    Merged(added=0, differing=0)
+    """
+    if Path(target).resolve() == Path(source).resolve():
+        raise SettingError(f"source is {source}, the target itself; name another store")
+    with Store(source, read_only=True) as other:  # it says what is wrong with it, if anything
+        attached = f"{other.path.as_uri()}?mode=ro"
+    with Store(target) as store:
+        store.alone("ATTACH ? AS other", attached)
+        with store.writing() as db:
+            before = _number(db, "SELECT count(*) FROM trials")
+            differing = _number(
+                db,
+                "SELECT count(*) FROM other.trials AS theirs JOIN main.trials AS ours"
+                " USING (experiment, fingerprint, seed, number)"
+                " WHERE (ours.ending, ours.sequences, ours.steps)"
+                " IS NOT (theirs.ending, theirs.sequences, theirs.steps)",
+            )
+            for table, columns in (
+                ("settings", "fingerprint, experiment, settings"),
+                ("trials", _COLUMNS),
+                ("sessions", _SESSION),
+            ):
+                db.execute(
+                    f"INSERT OR IGNORE INTO main.{table} ({columns})"
+                    f" SELECT {columns} FROM other.{table}"
+                )
+            return Merged(_number(db, "SELECT count(*) FROM trials") - before, differing)
+
+
+def pack(
+    folder: str | Path,
+    *,
+    points: int = POINTS_OF_ROWS,
+    points_of_variations: int = POINTS_OF_VARIATIONS,
+) -> None:
+    """Make a store small, in one transaction: nothing but points of learning curves is lost.
+
+    No run may have it open: a run that does is refused its next trial, though not those before.
+
+    Args:
+        folder: of the store.
+        points: most points of a learning curve of a row or recipe; neighbours are merged.
+        points_of_variations: the same of a variation (a name with a space and an ``=`` after it).
+
+    Raises:
+        StoreError: there is no store, or it cannot be written.
+    """
+    check_int("points", points, minimum=1)
+    check_int("points_of_variations", points_of_variations, minimum=1)
+    Store(folder, read_only=True).close()  # or it would be made
+    with Store(folder) as store:
+        with store.writing() as db:
+            db.create_function("thinned", 2, _thinned_text, deterministic=True)
+            if _number(db, "PRAGMA user_version") != PACKED_VERSION:
+                _rebuild(db)
+            db.execute(
+                "UPDATE outcomes SET curve = thinned(curve, (SELECT CASE"
+                " WHEN experiment LIKE '% %=%' THEN ? ELSE ? END"
+                " FROM settings WHERE id = setting))",
+                (points_of_variations, points),
+            )
+        store.alone("VACUUM")
+
+
+def _rebuild(db: sqlite3.Connection) -> None:
+    """Tables of a running store become those of a packed one."""
+    tables = ("sessions", "trials", "settings")  # what refers to others goes first
+    for table in tables:
+        db.execute(f"ALTER TABLE {table} RENAME TO plain_{table}")
+    for statement in _PACKED:
+        db.execute(statement)
+    for table, columns in (
+        ("settings", "fingerprint, experiment, settings"),
+        ("trials", _COLUMNS),
+        ("sessions", _SESSION),
+    ):
+        db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM plain_{table}")
+    for table in tables:
+        db.execute(f"DROP TABLE plain_{table}")
+    db.execute(f"PRAGMA user_version = {PACKED_VERSION}")
+
+
+def thinned(curve: Sequence[tuple[int, float]], points: int) -> list[tuple[int, float]]:
+    """A learning curve of at most so many points, with errors rounded to a few digits.
+
+    Each point is the mean error since the point before; the mean over all stays what it was.
+
+    >>> thinned([(10, 0.4), (20, 0.2), (40, 0.1)], 2)
+    [(10, 0.4), (40, 0.133)]
+    """
+    n, merged = len(curve), list[tuple[int, float]]()
+    seen, total, before = 0, 0.0, 0
+    ends = {(k + 1) * n // points for k in range(points)} if n > points else set(range(n + 1))
+    for place, (at, error) in enumerate(curve, start=1):
+        total += error * (at - seen)
+        seen = at
+        if place in ends:
+            span = seen - before
+            mean = total / span if n > points and span else error
+            merged.append((seen, float(f"{mean:.{DIGITS}g}")))
+            total, before = 0.0, seen
+    return merged
+
+
+def _thinned_text(curve: str, points: int) -> str:
+    return canonical(thinned([(int(at), float(error)) for at, error in json.loads(curve)], points))
+
+
+def _number(db: sqlite3.Connection, query: str) -> int:
+    return int(db.execute(query).fetchone()[0])
+
+
+def trials_in(folder: str | Path) -> int:
+    """Number of trials that a store holds.
+
+    Raises:
+        StoreError: there is none.
+    """
+    with Store(folder, read_only=True) as store:
+        return sum(holding.trials for holding in store.holdings())

@@ -1,0 +1,180 @@
+"""A study as a table: for a terminal of any width, and as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from carrousel.experiments.report import words
+from carrousel.experiments.report.table import escaped
+from carrousel.experiments.study.effects import effects
+from carrousel.experiments.study.study import (
+    Study,
+    Variation,
+    is_base,
+    median_in_words,
+    value_in_words,
+)
+from carrousel.shapes import Interval
+
+LEGEND = (
+    "95 %: Wilson interval of the success rate. Mean: sequences of the solved trials alone, with "
+    "the bootstrap interval. Median: sequences after which half of all trials are solved (Kaplan "
+    "and Meier). Per success: sequences spent on all trials for each that was solved."
+)
+NARROWEST_LABEL = 16
+WIDEST_LABEL = 60
+
+
+class Column(NamedTuple):
+    """One column of the table of variations."""
+
+    head: str
+    cell: Callable[[Variation], str]
+
+
+COLUMNS = (
+    Column("variation", lambda one: one.label),
+    Column("solved", lambda one: f"{one.outcome.solved} of {one.outcome.trials}"),
+    Column("95 %", lambda one: words.rate_interval(one.outcome.rate_ci95)),
+    Column("mean", lambda one: _number(one.outcome.mean)),
+    Column("interval", lambda one: _range(one.outcome.mean_ci95)),
+    Column("median", lambda one: median_in_words(one.outcome)),
+    Column("per success", lambda one: _number(one.outcome.expected)),
+    Column("verdict", lambda one: one.verdict.kind),
+)
+TEXT_COLUMNS = ("variation", "verdict")
+DISPENSABLE = ("interval", "mean", "95 %", "per success", "verdict")
+"""Heads of columns that a narrow terminal does without, the first to go first."""
+
+
+def terminal(study: Study, *, width: int = 80) -> RenderableType:
+    """The table for a terminal, what the paper printed above it and the effects below."""
+    experiment = study.experiment
+    title = Text.assemble((experiment.name, "bold"), f"  {experiment.title}")
+    if not study.variations:
+        return Group(title, Text("no trial of it has ended yet", style="dim"))
+    columns, room = _fitting(study.variations, width)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        label = column.head == "variation"
+        table.add_column(
+            column.head,
+            justify="left" if column.head in TEXT_COLUMNS else "right",
+            no_wrap=not label,
+            max_width=room if label else None,
+            overflow="fold",
+        )
+    for one in study.variations:
+        style = "bold" if is_base(one) else ""
+        table.add_row(*(Text(column.cell(one), style=style) for column in columns))
+    told = [Text(line) for line in effects_in_words(study)]
+    below = [Text(), Text("One field changed at a time", style="bold"), *told] if told else []
+    return Group(
+        *(title, Text(printed(study), style="dim"), Text(), table, *below, Text()),
+        *(Text(line, style="dim") for line in (LEGEND, *notes(study))),
+    )
+
+
+def _fitting(variations: Sequence[Variation], width: int) -> tuple[list[Column], int]:
+    """Columns that fit side by side, and how wide labels may be; longer ones are folded."""
+    longest = max(len("variation"), *(len(one.label) for one in variations))
+    wanted = min(longest, WIDEST_LABEL, max(NARROWEST_LABEL, width // 3))
+    columns, room = list(COLUMNS), wanted
+    for dropped in range(len(DISPENSABLE) + 1):
+        columns = [column for column in COLUMNS if column.head not in DISPENSABLE[:dropped]]
+        rest = columns[1:]
+        cells = [[column.head, *map(column.cell, variations)] for column in rest]
+        room = width - sum(max(map(len, each)) + 2 for each in cells)
+        if room >= wanted:
+            break
+    return columns, min(longest, max(room, 1))
+
+
+def markdown(study: Study, *, heading: str = "##") -> str:
+    """The study in Markdown: what was printed, the table, the effects, notes."""
+    experiment = study.experiment
+    table = markdown_table(study.variations)
+    told = [f"- {escaped(line)}" for line in effects_in_words(study)]
+    return "\n".join(
+        [
+            f"{heading} {escaped(experiment.name)}: {escaped(experiment.title)}",
+            *("", escaped(printed(study))),
+            *("", *([table] if study.variations else ["No trial of it has ended yet."])),
+            *(["", "One field changed at a time:", "", *told] if told else []),
+            *("", *(f"- {escaped(line)}" for line in notes(study))),
+            "",
+        ]
+    )
+
+
+def markdown_table(variations: Sequence[Variation]) -> str:
+    """The table alone."""
+    rule = [":--" if column.head in TEXT_COLUMNS else "--:" for column in COLUMNS]
+    rows = [[escaped(column.cell(one)) for column in COLUMNS] for one in variations]
+    heads = [column.head for column in COLUMNS]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
+def effects_in_words(study: Study) -> list[str]:
+    """Each level of each field that was varied with all else the same, in one line."""
+    return [line for effect in effects(study) for line in effect.sentences()]
+
+
+def notes(study: Study) -> list[str]:
+    """What must be said below the table: the verdict, unfinished runs, what recipes change."""
+    base = study.base
+    lines = [f"Verdict on the row as it stands: {_verdict(base)}."] if base else []
+    for one in study.variations:
+        ended = len(one.trials)
+        if ended < one.asked:
+            lines.append(
+                f"{one.label}: {ended} of {words.count(one.asked, 'trial')} have ended; the quick "
+                "ones end first, so it looks better than it is until all have."
+            )
+        if diverged := sum(trial.ending == "diverged" for trial in one.trials):
+            lines.append(
+                f"{one.label}: {words.count(diverged, 'trial')} diverged and counted as unsolved "
+                f"up to the budget of {words.number(one.budget)} sequences."
+            )
+        if one.changes and one.label != " ".join(map(str, one.changes)):
+            changed = ", ".join(
+                f"{each.path} {value_in_words(each.value)} ({value_in_words(each.default)})"
+                for each in one.changes
+            )
+            lines.append(f"{one.label} (the row's own in brackets): {changed}.")
+    if any(level.p is not None for effect in effects(study) for level in effect.levels):
+        lines.append(
+            "p: log-rank test against the row's own value, adjusted for the number of levels "
+            "compared (Benjamini and Hochberg)."
+        )
+    return lines
+
+
+def _verdict(base: Variation | None) -> str:
+    return "" if base is None else f"{base.verdict.label} ({base.verdict.words})"
+
+
+def printed(study: Study) -> str:
+    """What the paper prints for the row, as one sentence."""
+    published = study.experiment.published
+    rate = words.percent(published.success_percent)
+    count = words.number(published.sequences)
+    return f"{published.table} prints: solved {rate}, {count} sequences on average."
+
+
+def _number(value: float | None) -> str:
+    if value is not None and math.isinf(value):
+        return "never"
+    return words.number(value if value is None or value < 100 else round(value))
+
+
+def _range(interval: Interval | None) -> str:
+    if interval is None:
+        return words.ABSENT
+    return " to ".join(_number(end) for end in interval)
