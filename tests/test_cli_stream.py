@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel.cli import stream_run, stream_tell
+from carrousel.cli.stream import display as stream_tell
 from carrousel.errors import DivergedError
-from carrousel.online.model import OnlineLSTM
+from carrousel.online.evaluate import session as stream_run
+from carrousel.online.model.model import OnlineLSTM
 
 SMALL = ("--cells", 4)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from carrousel.cli import stream_run
-from carrousel.online.model import OnlineLSTM
+from carrousel.online.evaluate import session as stream_run
+from carrousel.online.model.model import OnlineLSTM
 
 SMALL = ("--cells", 2)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from carrousel.online.rows import open_rows
+from carrousel.online.sources.open import open_rows
 
 kafka = pytest.importorskip("confluent_kafka")
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.cli.stream_learn import Learner
-from carrousel.cli.stream_out import rounded
-from carrousel.cli.stream_wish import Wish
+from carrousel.online.evaluate.predictions import rounded
+from carrousel.online.evaluate.prequential import Learner
+from carrousel.online.evaluate.settings import Wish
 
 
 def wish(**how: Any) -> Wish:
@@ -51,8 +51,8 @@ def taken(learner: Learner, rows: list[tuple[str, float, str, bool]]) -> dict[st
 
 def again(learner: Learner, how: Wish, path: Path) -> Learner:
     """A learner that goes on from what another has kept."""
-    from carrousel.online.checkpoint import read_beside
-    from carrousel.online.model import OnlineLSTM
+    from carrousel.online.model.checkpoint import read_beside
+    from carrousel.online.model.model import OnlineLSTM
 
     learner.model.save(path, beside=learner.state())
     beside = read_beside(path)

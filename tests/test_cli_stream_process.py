@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel.online.model import OnlineLSTM
+from carrousel.online.model.model import OnlineLSTM
 
 CLI = "from carrousel.cli import main\nmain()"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from carrousel import OnlineLSTM
 from carrousel.errors import DivergedError, SettingError
 from carrousel.files import CheckpointError, UnwritableError, checksum
-from carrousel.online.checkpoint import KEY, read, written
+from carrousel.online.model.checkpoint import KEY, read, written
 from online_models import KINDS, each, inside, knowledge, model, stream, taken
 
 ROWS = 40

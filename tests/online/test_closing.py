@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from carrousel.online.rows import open_rows
-from carrousel.online.sinks import open_sink
+from carrousel.online.sinks.open import open_sink
+from carrousel.online.sources.open import open_rows
 
 
 def held(path: Path) -> bool:

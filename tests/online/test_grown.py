@@ -13,7 +13,7 @@ from carrousel import OnlineLSTM
 from carrousel.contracts import Cell, Network, Streaming, StreamKernel
 from carrousel.errors import DataError, RowError
 from carrousel.kernels import open_stream
-from carrousel.online.growing import merged, take_over
+from carrousel.online.model.grow import merged, take_over
 from online_models import inside, knowledge
 
 HEADS = ("linear", "logistic", "softmax")

@@ -22,10 +22,11 @@ from carrousel.errors import (
     SettingError,
     UnknownNameError,
 )
-from carrousel.online.kafka_address import Address
-from carrousel.online.rows import Batch, Position, Rows, open_rows
-from carrousel.online.sinks import open_sink
-from carrousel.online.table import Schema, Table
+from carrousel.online.clean.cleaner import Schema, Table
+from carrousel.online.kafka import Address
+from carrousel.online.sinks.open import open_sink
+from carrousel.online.sources.open import open_rows
+from carrousel.online.sources.text import Batch, Position, Rows
 
 kafka = pytest.importorskip("confluent_kafka")
 
@@ -237,7 +238,7 @@ def run(rows: Rows, url: str, start: dict[str, int] | None, limit: int) -> dict[
 
 @pytest.mark.parametrize("parts", ["?partitions=0", ""])
 def test_a_killed_run_loses_nothing_and_sends_nothing_twice(broker, monkeypatch, parts):
-    monkeypatch.setattr("carrousel.online.kafka.MAX_ROWS", 7)
+    monkeypatch.setattr("carrousel.online.sources.kafka.MAX_ROWS", 7)
     source = broker.topic() + "?partitions=0"
     broker.put(source, *((0, f"k{i % 5}", obj(x=i)) for i in range(60)))
     sink = broker.topic() + parts
@@ -269,7 +270,7 @@ def test_a_killed_run_loses_nothing_and_sends_nothing_twice(broker, monkeypatch,
         homes = {(row[2], row[0]) for row in rows}
         assert len(homes) == 5  # a key stays in its partition
         assert len({home for _, home in homes}) > 1
-    monkeypatch.setattr("carrousel.online.kafka_address.PATIENCE", 2.0)
+    monkeypatch.setattr("carrousel.online.kafka.PATIENCE", 2.0)
     with pytest.raises(DataError, match="does not reach offset 999"):
         open_sink(sink, start=dict.fromkeys(checkpoint["sink"], 999))
 
@@ -302,7 +303,7 @@ def test_what_cannot_be_read_is_refused(broker, monkeypatch):
         open_sink(url, start={"0": 1})
     with pytest.raises(UnknownNameError, match="format of a topic"):
         open_sink(url, "arrow")
-    monkeypatch.setattr("carrousel.online.kafka_address.PATIENCE", 0.3)
+    monkeypatch.setattr("carrousel.online.kafka.PATIENCE", 0.3)
     with pytest.raises(ClusterError, match="does not answer as a Kafka broker"):
         open_rows("kafka://127.0.0.1:1/t")
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
@@ -312,7 +313,7 @@ def test_what_cannot_be_read_is_refused(broker, monkeypatch):
 
 def test_a_topic_that_is_not_there_is_told():
     """On a cluster of its own: asking the mock for a topic makes it."""
-    from carrousel.online.kafka_address import partitions_of
+    from carrousel.online.kafka import partitions_of
 
     class Client:
         def list_topics(self, timeout):

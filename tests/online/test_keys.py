@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
-from carrousel.online.keys import Keys
+from carrousel.online.model.keys import Keys
 from online_models import inside, knowledge
 
 NAMES = st.lists(st.sampled_from("abcde"), max_size=40)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from carrousel.files import CheckpointError
-from carrousel.online.checkpoint import read_beside
-from carrousel.online.model import OnlineLSTM
+from carrousel.online.model.checkpoint import read_beside
+from carrousel.online.model.model import OnlineLSTM
 
 
 def sine(n: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import carrousel
 from carrousel import OnlineLSTM
 from carrousel.errors import RowError
-from carrousel.online import running
+from carrousel.online.model import batch as running
 from online_models import (
     COLOURS,
     KINDS,

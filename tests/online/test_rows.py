@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.errors import CarrouselError, DataError, SettingError, StoreError, UnknownNameError
-from carrousel.online import rows as rows_module
-from carrousel.online.rows import Batch, Position, open_rows
+from carrousel.online.sources import text as rows_module
+from carrousel.online.sources.open import open_rows
+from carrousel.online.sources.text import Batch, Position
 
 TEXT = st.text(st.sampled_from('ab",;\n\r \té€😀\x00\x0b\x1c\u2028'), max_size=6)
 

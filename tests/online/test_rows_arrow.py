@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from carrousel.errors import DataError, MissingExtraError, SettingError, StoreError
-from carrousel.online import rows_arrow
-from carrousel.online.rows import Position, open_rows
+from carrousel.online.sources import arrow as rows_arrow
+from carrousel.online.sources.open import open_rows
+from carrousel.online.sources.text import Position
 
 pa = pytest.importorskip("pyarrow")
 

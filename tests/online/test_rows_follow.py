@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from carrousel.errors import DataError
-from carrousel.online.rows import Position, Rows, open_rows
+from carrousel.online.sources.open import open_rows
+from carrousel.online.sources.text import Position, Rows
 
 
 class Reader:
@@ -111,7 +112,7 @@ def test_what_is_added_just_before_a_file_gives_way_is_not_lost(tmp_path, monkey
         return look(name, **settings)
 
     with open_rows(path, follow=True, idle=0.5) as rows:
-        monkeypatch.setattr("carrousel.online.rows_bytes.os.stat", stat)
+        monkeypatch.setattr("carrousel.online.sources.bytes.os.stat", stat)
         assert [value for batch in rows for value in batch.columns[0]] == names(0, 3)
 
 

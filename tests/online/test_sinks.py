@@ -23,8 +23,8 @@ from carrousel.errors import (
     StoreError,
     UnknownNameError,
 )
-from carrousel.online.rows import open_rows
-from carrousel.online.sinks import open_sink
+from carrousel.online.sinks.open import open_sink
+from carrousel.online.sources.open import open_rows
 
 TEXT = st.text(st.sampled_from('ab",;\n\r é😀'), min_size=1, max_size=5)
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrousel.errors import DataError, SettingError, UnknownNameError
-from carrousel.online import table_values
-from carrousel.online.rows import Batch, Fault, Position
-from carrousel.online.table import Schema, Table
-from carrousel.online.table_values import numbers, spells_number, times
+from carrousel.online.clean import values as table_values
+from carrousel.online.clean.cleaner import Schema, Table
+from carrousel.online.clean.values import numbers, spells_number, times
+from carrousel.online.sources.text import Batch, Fault, Position
 
 
 def batch(fields: str, *rows: tuple[Any, ...], first: int = 2, faults=(), keys=None) -> Batch:

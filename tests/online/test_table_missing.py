@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from carrousel.errors import UnknownNameError
-from carrousel.online.rows import Batch, Position
-from carrousel.online.table import Schema, Table
+from carrousel.online.clean.cleaner import Schema, Table
+from carrousel.online.sources.text import Batch, Position
 
 BATCH = Batch(
     range(2, 6),

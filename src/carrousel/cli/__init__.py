@@ -22,8 +22,8 @@ from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, See
 from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
 from carrousel.cli.screen import put, put_json, put_report, say
-from carrousel.cli.stream import EXAMPLES, stream
-from carrousel.cli.stream_help import Grouped
+from carrousel.cli.stream.command import EXAMPLES, stream
+from carrousel.cli.stream.help import Grouped
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
 

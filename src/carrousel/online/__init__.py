@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from carrousel.online.model import OnlineLSTM as OnlineLSTM
+from carrousel.online.model.model import OnlineLSTM as OnlineLSTM
 
 __all__ = ["OnlineLSTM"]

@@ -1,276 +1,205 @@
-"""A topic of Kafka as a source of rows, and as a place for predictions.
-
-Reading and writing are exact. A :class:`Position` holds the next offset of every partition, so a
-source that is opened with it goes on with the very next message, whatever the broker remembers; the
-group's committed offsets are moved by :meth:`TopicRows.commit` alone, for others to look at. A sink
-that goes on from a checkpoint does not send again what already lies in the topic.
-
-One process reads all partitions, unless the address names some: a model that learns from a stream
-needs all of it, and a group that hands partitions around would tear it from its memory. Rows of one
-partition come in their order; rows of several partitions come as the brokers deliver them.
-"""
+"""Addresses of topics, and what their readers and writers share."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from carrousel.checks import check_choice
-from carrousel.errors import CarrouselError, ClusterFailedError, DataError, SettingError
-from carrousel.online.closing import Closing
-from carrousel.online.kafka_address import (
-    PATIENCE,
-    Address,
-    bounds,
-    confluent,
-    consumer,
-    partitions_of,
-)
-from carrousel.online.kafka_sink import open_topic_sink as open_topic_sink
-from carrousel.online.rows_bytes import News, Patience
-from carrousel.online.rows_text import Csv, Format, JsonLines, Records
-from carrousel.online.rows_types import MAX_ROWS, Batch, Fault, Position, check_fields
+from carrousel.checks import check_choice, suggestion
+from carrousel.errors import ClusterError, MissingExtraError, SettingError, UnknownNameError
 
-_HOPELESS = 1000  # messages at the beginning that cannot be read
+PATIENCE = 10.0
+"""Seconds a broker is given to answer."""
+
+_OPTIONS = ("group", "offset", "partitions")
 
 
-def open_topic(
-    url: str,
-    *,
-    format: str | None,
-    follow: bool,
-    fields: Sequence[str] | None,
-    start: Position | None,
-    patience: Patience,
-) -> TopicRows:
-    """Read a topic; see :func:`carrousel.online.rows.open_rows`, which calls this.
+@dataclass(frozen=True)
+class Address:
+    """``kafka://broker:port,broker:port/topic?option=value&...``
 
-    Args:
-        url: ``kafka://broker:port/topic?group=G``, see :class:`Address`.
-        format: of the messages' values: ``"jsonl"`` (one object; the default) or ``"csv"`` (one
-            record; needs ``fields``).
-        follow: go on for ever; else end where every partition ended for the first time.
-        start: go on there; else where the group has committed, else at the address's ``offset``.
+    Attributes:
+        servers: brokers to begin with, ``host:port``, joined by commas.
+        topic: its name.
+        group: the consumer group whose offsets are read and committed; None: none.
+        offset: where to begin without a position or a committed offset: ``"earliest"`` or
+            ``"latest"``.
+        partitions: the only ones to read; None: all.
+        settings: every option with a point in its name is librdkafka's, such as
+            ``security.protocol`` and ``sasl.username``.
+
+    >>> Address.of("kafka://a:9092/rides?group=g&partitions=0,2&client.id=x").partitions
+    (0, 2)
+    """
+
+    servers: str
+    topic: str
+    group: str | None = None
+    offset: str = "earliest"
+    partitions: tuple[int, ...] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(url: str) -> Address:
+        """Read an address.
+
+        Raises:
+            SettingError: it is none.
+            UnknownNameError: an option or its value does not exist.
+        """
+        parts = urlsplit(url)
+        topic = unquote(parts.path.strip("/"))
+        if parts.scheme != "kafka" or not parts.netloc or not topic or "/" in topic:
+            raise SettingError(f"{url!r} is no topic; expected kafka://broker:port/topic")
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        settings = {name: given.pop(name) for name in list(given) if "." in name}
+        for name in given:
+            check_choice("option of a topic", name, _OPTIONS)
+        some = given.get("partitions")
+        try:
+            partitions = None if some is None else tuple(int(each) for each in some.split(","))
+        except ValueError:
+            raise SettingError(f"partitions is {some!r}, expected numbers as in 0,2") from None
+        offset = check_choice("offset", given.get("offset", "earliest"), ("earliest", "latest"))
+        group = given.get("group")
+        return Address(parts.netloc, topic, group, offset, partitions, settings)
+
+    @property
+    def name(self) -> str:
+        return f"topic {self.topic}"
+
+    def config(self, **settings: Any) -> dict[str, Any]:
+        """Settings of a client; names are written with underscores."""
+        own = {name.replace("_", "."): value for name, value in settings.items()}
+        return {"bootstrap.servers": self.servers, **own, **self.settings}
+
+
+def confluent() -> Any:
+    """The package ``confluent_kafka``.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import confluent_kafka
+    except ImportError as error:
+        raise MissingExtraError(
+            "topics need confluent-kafka; install it with: pip install 'carrousel[kafka]'"
+        ) from error
+    return confluent_kafka
+
+
+def consumer(address: Address) -> Any:
+    """A client that reads, commits nothing by itself, and tells the ends of partitions.
+
+    Raises:
+        SettingError: librdkafka does not know a setting.
+    """
+    kafka = confluent()
+    config = address.config(
+        group_id=address.group or "carrousel",  # librdkafka wants one; it is used if named
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        enable_partition_eof=True,
+        auto_offset_reset="error",
+        fetch_wait_max_ms=100,  # so long a broker with nothing new says nothing, not even "the end"
+        logger=_silent(),
+    )
+    try:
+        return kafka.Consumer(config)
+    except (kafka.KafkaException, ValueError) as error:
+        raise SettingError(f"{address.name}: {_said(error)}") from error
+
+
+def partitions_of(address: Address, client: Any) -> list[int]:
+    """The numbers of the topic's partitions.
 
     Raises:
         ClusterError: no broker answers.
-        DataError: offsets of ``start`` are gone from the topic; where the topic ends before them,
-            the first read says so.
-        SettingError, UnknownNameError: a wrong address or option; the topic does not exist.
-        MissingExtraError: confluent-kafka is not installed (extra ``kafka``).
+        UnknownNameError: the topic does not exist.
+        SettingError: one of the partitions asked for does not.
     """
-    address = Address.of(url)
-    format = check_choice("format of a topic", format or "jsonl", ("jsonl", "csv"))
-    if format == "csv" and fields is None:
-        raise SettingError(f"{address.name}: values of CSV have no header; name the fields")
-    known = None if fields is None else check_fields(address.name, fields)
-    client = consumer(address)
+    kafka = confluent()
     try:
-        return TopicRows(address, client, format, follow, known, start, patience)
-    except CarrouselError:
-        client.close()
-        raise
+        about = client.list_topics(timeout=PATIENCE).topics
+    except kafka.KafkaException as error:
+        raise ClusterError(
+            f"{address.servers} does not answer as a Kafka broker: {_said(error)}"
+        ) from error
+    if address.topic not in about or about[address.topic].error is not None:
+        near = suggestion(address.topic, list(about)) if about else "the broker has none yet"
+        raise UnknownNameError(f"topic {address.topic!r} does not exist; {near}")
+    there = sorted(about[address.topic].partitions)
+    for each in address.partitions or ():
+        if each not in there:
+            raise SettingError(f"{address.name} has partitions {there}, not {each}")
+    return there if address.partitions is None else sorted(set(address.partitions))
 
 
-class TopicRows(Closing):
-    """Rows of a topic, a batch for each partition; the messages' keys are the rows' keys."""
+def bounds(address: Address, client: Any, partition: int) -> tuple[int, int]:
+    """The oldest offset of a partition, and the one after its newest message.
 
-    def __init__(
-        self,
-        address: Address,
-        client: Any,
-        format: str,
-        follow: bool,
-        fields: tuple[str, ...] | None,
-        start: Position | None,
-        patience: Patience,
-    ) -> None:
-        self.name, self.fields = address.name, fields
-        self._address, self._client, self._patience = address, client, patience
-        self._format: Format = Csv(",", header=False) if format == "csv" else JsonLines()
-        self._follow = follow
-        if start is not None and start.fields is not None:
-            if fields not in (None, start.fields):
-                raise SettingError(
-                    f"fields are {fields}, but the place to go on from has {start.fields}"
-                )
-            self.fields = start.fields
-        partitions = partitions_of(address, client)
-        offsets = self._beginnings(partitions, start)
-        self._open_ends = set(partitions)  # partitions whose end has not been met
-        self._early: list[Any] = []  # messages from before the fields were known
-        self._ready: list[Batch] = []
-        self._closed = False
-        row = 0 if start is None else start.row
-        self.position = Position(line=row + 1, row=row, fields=self.fields, offsets=offsets)
-        self._end = self.position  # of what lies ready
-        place = confluent().TopicPartition
-        client.assign([place(address.topic, int(part), at) for part, at in offsets.items()])
+    The second is taken as a hint: some brokers (Tansu 0.6) count a batch of messages as one there.
+    :func:`end_of` finds it by reading.
 
-    def _beginnings(self, partitions: Sequence[int], start: Position | None) -> dict[str, int]:
-        address, kafka = self._address, confluent()
-        known: Mapping[str, int] = {} if start is None else start.offsets
-        committed: dict[str, int] = {}
-        if address.group is not None and start is None:
-            places = [kafka.TopicPartition(address.topic, part) for part in partitions]
-            for place in self._client.committed(places, timeout=PATIENCE):
-                if place.offset >= 0:
-                    committed[str(place.partition)] = place.offset
-        offsets: dict[str, int] = {}
-        for part in partitions:
-            oldest, newest = bounds(address, self._client, part)
-            at = known.get(str(part), committed.get(str(part)))
-            if at is None:
-                at = oldest if address.offset == "earliest" or start is not None else newest
-            if at < oldest:
-                raise DataError(
-                    f"{self.name}, partition {part}: rows from offset {at} on are gone; "
-                    f"the oldest that is there is {oldest}"
-                )
-            offsets[str(part)] = at
-        return offsets
+    Raises:
+        ClusterError: the broker does not tell.
+    """
+    kafka = confluent()
+    place = kafka.TopicPartition(address.topic, partition)
+    try:
+        found = client.get_watermark_offsets(place, timeout=PATIENCE)
+    except kafka.KafkaException as error:
+        raise ClusterError(f"{address.name}, partition {partition}: {_said(error)}") from error
+    if found is None:
+        raise ClusterError(f"{address.name}, partition {partition}: its broker does not answer")
+    return found
 
-    def commit(self, position: Position) -> None:
-        """Commit the group's offsets; without a group there is nothing to commit.
 
-        Raises:
-            ClusterFailedError: the broker does not take them.
-        """
-        if self._address.group is None:
-            return
-        kafka = confluent()
-        places = [
-            kafka.TopicPartition(self._address.topic, int(part), at)
-            for part, at in position.offsets.items()
-        ]
-        try:
-            self._client.commit(offsets=places, asynchronous=False)
-        except kafka.KafkaException as error:
-            raise ClusterFailedError(f"{self.name}: offsets are not committed: {error}") from error
+def end_of(address: Address, client: Any, partition: int, start: int) -> int | None:
+    """The offset the next message of a partition will get, found by reading from ``start`` on.
 
-    def close(self) -> None:
-        if not self._closed:
-            self._client.close()
-        self._closed = True
+    Returns:
+        None if the partition ends before ``start``, or begins behind it.
 
-    def __iter__(self) -> TopicRows:
-        return self
-
-    def __next__(self) -> Batch:
-        while not self._ready:
-            if self._closed or self._patience.stopped():
-                raise StopIteration
-            if not self._follow and not self._open_ends:
-                self._name_fields(final=True)
-                raise StopIteration
-            limit = self._patience.slice()
-            limit = 1.0 if limit is None else min(limit, 1.0)  # Ctrl-C is heard between waits
-            began = time.monotonic()
-            messages = self._come(limit)
-            if messages:
-                self._patience.news()
-                self._take(messages)
-                continue
-            news = self._patience.after(time.monotonic() - began)
-            if news is News.STOPPED:
-                raise StopIteration
-            if news is News.QUIET:
-                columns = [() for _ in self.fields or ()]
-                return Batch(range(0), self.fields or (), columns, (), self.position, self.name)
-        batch = self._ready.pop(0)
-        self.position = batch.end
-        return batch
-
-    def _come(self, limit: float) -> list[Any]:
-        """Messages that are here, or the first to come within the limit."""
-        kafka = confluent()
-        first = self._client.poll(limit)
-        if first is None:
-            return []
-        messages = [first, *self._client.consume(MAX_ROWS - 1, timeout=0)]
-        good = []
-        for message in messages:
+    Raises:
+        ClusterError: the broker does not tell.
+    """
+    kafka = confluent()
+    client.assign([kafka.TopicPartition(address.topic, partition, start)])
+    try:
+        while True:
+            message = client.poll(PATIENCE)
+            if message is None:
+                if bounds(address, client, partition)[1] < start:
+                    return None  # Tansu says nothing behind the end; Kafka says it is out of range
+                where = f"{address.name}, partition {partition}"
+                raise ClusterError(f"{where}: its broker does not tell where it ends")
             error = message.error()
-            if error is None:
-                good.append(message)
-            elif error.code() == kafka.KafkaError._PARTITION_EOF:
-                self._open_ends.discard(message.partition())
-            elif error.code() == kafka.KafkaError._AUTO_OFFSET_RESET:
-                raise DataError(
-                    f"{self.name}, partition {message.partition()} does not hold the row to go on "
-                    f"at: {error.str()}; it was made anew, or cut before it was read"
-                )
-            elif error.fatal() or not error.retriable():
-                raise ClusterFailedError(f"{self.name} cannot be read on: {error.str()}")
-        return good
+            if error is not None and error.code() == kafka.KafkaError._PARTITION_EOF:
+                return message.offset()
+            if error is not None and error.code() == kafka.KafkaError._AUTO_OFFSET_RESET:
+                return None
+            if error is not None:
+                raise ClusterError(f"{address.name}, partition {partition}: {error.str()}")
+    finally:
+        client.unassign()
 
-    def _take(self, messages: list[Any]) -> None:
-        """Make a batch of every partition's messages."""
-        self._early += messages
-        if not self._name_fields(final=False):
-            return
-        messages, self._early = self._early, []
-        parts: dict[int, list[Any]] = {}
-        for message in messages:
-            parts.setdefault(message.partition(), []).append(message)
-        for part, some in parts.items():
-            for first in range(0, len(some), MAX_ROWS):
-                self._ready.append(self._batch(part, some[first : first + MAX_ROWS]))
 
-    def _name_fields(self, *, final: bool) -> bool:
-        if self.fields is None:
-            for message in self._early:
-                row, wrong = self._row(message.value())
-                if wrong is None and row:
-                    self.fields = check_fields(self.name, self._format.names(row))
-                    return True
-            if self._early and (final or len(self._early) >= _HOPELESS):
-                first = self._early[0]
-                wrong = self._row(first.value())[1] or ("", "it is empty")
-                raise DataError(
-                    f"{self.name}: none of its first {len(self._early)} messages can be read; "
-                    f"partition {first.partition()}, offset {first.offset()}: {wrong[1]}"
-                )
-        return self.fields is not None
+def _said(error: Exception) -> str:
+    """librdkafka's own words."""
+    inner: Any = error.args[0] if error.args else error
+    return inner.str() if isinstance(inner, confluent().KafkaError) else str(inner)
 
-    def _row(self, value: bytes | None) -> tuple[Any, tuple[str, str] | None]:
-        """One message's value taken apart, and what is wrong with it."""
-        empty: Any = {} if isinstance(self._format, JsonLines) else []
-        if value is None:
-            return empty, ("no value", "the message has no value")
-        if isinstance(self._format, JsonLines):
-            value = value.replace(b"\n", b" ")  # laid out over lines; no string holds a bare one
-        records = self._format.cut(value, final=True)
-        if len(records.rows) != 1:
-            n = len(records.rows)
-            return empty, ("no value" if n == 0 else "not CSV", f"the message holds {n} records")
-        return records.rows[0], records.bad.get(0)
 
-    def _batch(self, part: int, messages: list[Any]) -> Batch:
-        assert self.fields is not None
-        rows, bad = [], {}
-        for index, message in enumerate(messages):
-            row, wrong = self._row(message.value())
-            rows.append(row)
-            if wrong is not None:
-                bad[index] = wrong
-        keys: list[str | None] = []
-        for index, message in enumerate(messages):
-            try:
-                keys.append(None if message.key() is None else message.key().decode("utf-8"))
-            except UnicodeDecodeError:
-                keys.append(None)
-                bad.setdefault(index, ("not UTF-8", "the message's key is not UTF-8"))
-        records = Records(rows, range(len(rows)), bad)
-        columns, faults = self._format.columns(records, self.fields)
-        offsets = [message.offset() for message in messages]
-        self._end = Position(
-            line=self._end.line + len(rows),
-            row=self._end.row + len(rows),
-            fields=self.fields,
-            offsets={**self._end.offsets, str(part): offsets[-1] + 1},
-        )
-        unit = f"partition {part}, offset"
-        found: tuple[Fault, ...] = tuple(faults)
-        return Batch(offsets, self.fields, columns, found, self._end, self.name, unit, keys)
+def _silent() -> Any:
+    """A logger for what librdkafka would print to standard error; errors come back by calls."""
+    import logging
+
+    logger = logging.getLogger("carrousel.kafka")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+    return logger

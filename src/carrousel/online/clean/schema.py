@@ -1,0 +1,224 @@
+"""What each field of a stream's rows is: an input, the target, the key, the clock, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from carrousel.checks import suggestion
+from carrousel.errors import DataError, SettingError, UnknownNameError
+from carrousel.online.clean.values import shown, spells_number
+from carrousel.online.sources.types import Batch
+
+Kind = Literal["number", "label"]
+Clock = Literal["number", "timestamp"]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the fields of rows are.
+
+    Attributes:
+        fields: all of them, in the source's order.
+        numbers: inputs that are numbers.
+        categories: inputs that are one of several labels -> those labels, or None: any.
+        target: the field to predict; None: there is none.
+        target_kind: whether it is a ``"number"`` or a ``"label"``.
+        target_labels: the labels it may have; None: any.
+        key: the field that names the stream a row belongs to; None: they are all one.
+        time: the field that tells when a row was; it must not run backwards.
+        clock: whether that is a ``"number"`` or a ``"timestamp"`` (ISO 8601).
+
+    >>> Schema(fields=("a", "b", "c", "y"), numbers=("c", "a"), target="y").inputs
+    ('a', 'c')
+    """
+
+    fields: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    target: str | None = None
+    target_kind: Kind = "number"
+    target_labels: tuple[str, ...] | None = None
+    key: str | None = None
+    time: str | None = None
+    clock: Clock = "number"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Numbers and categories, in the order of the fields."""
+        return tuple(each for each in self.fields if self.is_input(each))
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that are nothing."""
+        roles = (self.target, self.key, self.time)
+        return tuple(each for each in self.fields if not self.is_input(each) and each not in roles)
+
+    def is_input(self, name: str) -> bool:
+        return name in self.numbers or name in self.categories
+
+    def as_dict(self) -> dict[str, Any]:
+        """The schema as JSON can hold it."""
+        written = asdict(self)
+        written["categories"] = {
+            name: None if known is None else list(known) for name, known in self.categories.items()
+        }
+        return written
+
+    @staticmethod
+    def from_dict(written: Mapping[str, Any]) -> Schema:
+        """The schema that :meth:`as_dict` wrote.
+
+        Raises:
+            DataError: it did not.
+        """
+        try:
+            labels = written["target_labels"]
+            return Schema(
+                fields=tuple(written["fields"]),
+                numbers=tuple(written["numbers"]),
+                categories={
+                    name: None if known is None else tuple(known)
+                    for name, known in written["categories"].items()
+                },
+                target=written["target"],
+                target_kind=written["target_kind"],
+                target_labels=None if labels is None else tuple(labels),
+                key=written["key"],
+                time=written["time"],
+                clock=written["clock"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{written!r} is no schema of rows") from error
+
+    @staticmethod
+    def of(
+        batch: Batch,
+        *,
+        target: str | None = None,
+        key: str | None = None,
+        time: str | None = None,
+        numbers: Sequence[str] = (),
+        categories: Sequence[str] | Mapping[str, Sequence[str] | None] = (),
+        ignore: Sequence[str] = (),
+        inputs: Sequence[str] | None = None,
+    ) -> Schema:
+        """Tell from a first batch what its fields are.
+
+        The first value of a field that is not missing decides: one that is a number, or spells
+        one, makes the field a number, any other text a category. One value and not several, so
+        that the schema does not depend on how many rows happened to come at once.
+
+        Args:
+            batch: with at least one row.
+            target, key, time: fields that are no inputs.
+            numbers: fields that are numbers whatever their first value looks like.
+            categories: fields that are categories, such as codes written as numbers; with a mapping
+                their labels are fixed, unless they are None. The target may be among both.
+            ignore: fields that are nothing.
+            inputs: the only fields that are inputs; None: all that remain.
+
+        Raises:
+            UnknownNameError: a name is no field; the nearest ones are offered.
+            SettingError: a field was given two roles.
+            DataError: there is no row, or no field left to be an input, or one holds lists.
+
+        >>> from carrousel.online.sources.text import Position
+        >>> batch = Batch(
+        ...     range(2, 4), ("t", "x", "colour", "y"),
+        ...     [("0", "1"), ("", "2.5"), ("red", "7"), ("1", "0")], (), Position(), "rows.csv",
+        ... )
+        >>> schema = Schema.of(batch, target="y", time="t")
+        >>> schema.numbers, dict(schema.categories), schema.target_kind
+        (('x',), {'colour': None}, 'number')
+        """
+        if not len(batch):
+            raise DataError(f"{batch.name} has no rows; nothing tells what its fields are")
+        fixed = (
+            {name: None if known is None else tuple(known) for name, known in categories.items()}
+            if isinstance(categories, Mapping)
+            else dict.fromkeys(categories)
+        )
+        single = {"target": target, "key": key, "time": time}
+        for role, names in (
+            *((role, [name]) for role, name in single.items() if name is not None),
+            ("numbers", numbers),
+            ("categories", list(fixed)),
+            ("ignore", ignore),
+            ("inputs", inputs or ()),
+        ):
+            _check_known(role, names, batch)
+        taken = {name: role for role, name in single.items() if name is not None}
+        if len(taken) < sum(name is not None for name in single.values()):
+            raise SettingError(f"target, key and time are {target!r}, {key!r}, {time!r}: not three")
+        _check_apart(taken, numbers, fixed, ignore, inputs)
+        free = [name for name in batch.fields if name not in taken and name not in ignore]
+        free = [name for name in free if inputs is None or name in inputs]
+        if not free:
+            raise DataError(f"{batch.name}: no field of {batch.fields} is left to be an input")
+        kinds = {name: _kind(batch, name, numbers, fixed) for name in free}
+        target_kind: Kind = "number"
+        if target is not None:
+            target_kind = _kind(batch, target, numbers, fixed)
+        text = time is not None and _first(batch, time)
+        return Schema(
+            fields=batch.fields,
+            numbers=tuple(name for name in free if kinds[name] == "number"),
+            categories={name: fixed.get(name) for name in free if kinds[name] == "label"},
+            target=target,
+            target_kind=target_kind,
+            target_labels=fixed.get(target) if target is not None else None,
+            key=key,
+            time=time,
+            clock="timestamp" if isinstance(text, str) and not spells_number(text) else "number",
+        )
+
+
+def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
+    for name in names:
+        if name not in batch.fields:
+            near = suggestion(name, batch.fields)
+            raise UnknownNameError(f"{role}: {batch.name} has no field {name!r}; {near}")
+
+
+def _check_apart(
+    taken: Mapping[str, str],
+    numbers: Sequence[str],
+    categories: Mapping[str, object],
+    ignore: Sequence[str],
+    inputs: Sequence[str] | None,
+) -> None:
+    for name in (*ignore, *(inputs or ())):
+        if name in taken:
+            other = "ignore" if name in ignore else "inputs"
+            raise SettingError(f"{name!r} is the {taken[name]}, so it cannot be in {other}")
+    for first, second, both in (
+        ("numbers", "categories", set(numbers) & set(categories)),
+        ("ignore", "inputs", set(ignore) & set(inputs or ())),
+        ("ignore", "numbers", set(ignore) & set(numbers)),
+        ("ignore", "categories", set(ignore) & set(categories)),
+    ):
+        if both:
+            raise SettingError(f"{min(both)!r} is in {first} and in {second}; take it out of one")
+
+
+def _kind(batch: Batch, name: str, numbers: Sequence[str], fixed: Mapping[str, object]) -> Kind:
+    if name in numbers or name in fixed:
+        return "number" if name in numbers else "label"
+    first = _first(batch, name)
+    if isinstance(first, list | dict):
+        raise DataError(
+            f"{batch.name}: field {name!r} holds {shown(first)}, neither number nor text; ignore it"
+        )
+    return "number" if first is None or spells_number(first) else "label"
+
+
+def _first(batch: Batch, name: str) -> Any:
+    """The first value that is not missing, of a row that is not broken."""
+    broken = {fault.row for fault in batch.faults}
+    for row, value in enumerate(batch.columns[batch.fields.index(name)]):
+        blank = isinstance(value, str) and not value.strip()
+        if row not in broken and value is not None and not blank:
+            return value
+    return None

@@ -1,0 +1,179 @@
+"""Rows of Arrow data: IPC files and streams (``.arrow``, ``.feather``)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from carrousel.errors import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
+from carrousel.online.closing import Closing
+from carrousel.online.sources.types import MAX_ROWS, Batch, Column, Position, Stop, check_fields
+
+
+def pyarrow() -> Any:
+    """The package, or an error that says how to get it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.ipc
+    except ImportError as error:
+        raise MissingExtraError(
+            "Arrow data need pyarrow; install it with: pip install 'carrousel[stream]'"
+        ) from error
+    return pyarrow
+
+
+def open_arrow(
+    path: Path | None,
+    *,
+    fields: Sequence[str] | None,
+    start: Position | None,
+    stop: Stop | None,
+) -> ArrowRows:
+    """Open an IPC file or stream; None: standard input, an IPC stream.
+
+    Args:
+        fields: other names for the columns, in their order.
+        start, stop: see :func:`carrousel.online.sources.open.open_rows`; a stop is heard between batches.
+
+    Raises:
+        StoreError: the file is not there, is a folder or cannot be read.
+        DataError: it holds no Arrow data, or less than ``start`` says.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pa = pyarrow()
+    name = "standard input" if path is None else str(path)
+    if path is not None and path.is_dir():
+        raise StoreError(f"{name} is a folder; name one file in it")
+    try:
+        file = sys.stdin.buffer if path is None else path.open("rb")
+    except FileNotFoundError as error:
+        raise StoreError(f"{name} is not there; check its name") from error
+    except OSError as error:
+        raise StoreError(f"{name} cannot be read: {error.strerror}") from error
+    try:
+        batches, names = _opened(pa, path, file)
+    except (pa.ArrowInvalid, OSError) as error:
+        if path is not None:
+            file.close()
+        raise DataError(f"{name} holds no Arrow IPC data: {_first_line(error)}") from error
+    try:
+        known = check_fields(name, names if fields is None else fields)
+        if len(known) != len(names):
+            raise SettingError(f"fields has {len(known)} names; {name} has {len(names)} columns")
+    except CarrouselError:
+        if path is not None:
+            file.close()
+        raise
+    return ArrowRows(name, batches, known, start, stop, file if path is not None else None)
+
+
+def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[str]]:
+    if path is not None and file.read(6) == b"ARROW1":
+        reader = pa.ipc.open_file(pa.memory_map(os.fspath(path)))
+        each = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        return each, reader.schema.names
+    if path is not None and file.seekable():
+        file.seek(0)
+    reader = pa.ipc.open_stream(file)
+    return iter(reader), reader.schema.names
+
+
+class ArrowRows(Closing):
+    """Rows of Arrow record batches; see :class:`carrousel.online.sources.text.Rows`."""
+
+    def __init__(
+        self,
+        name: str,
+        batches: Iterator[Any],
+        fields: tuple[str, ...],
+        start: Position | None,
+        stop: Stop | None,
+        file: Any,
+    ) -> None:
+        self.name, self.fields = name, fields
+        self._batches, self._file = batches, file
+        self._stop = stop.is_set if isinstance(stop, threading.Event) else stop
+        self._skip = 0
+        self._left: Any = None  # of the record batch at hand
+        self.position = Position(fields=fields)
+        if start is not None:
+            if start.fields not in (None, fields):
+                raise SettingError(
+                    f"fields are {fields}, but the place to go on from has {start.fields}"
+                )
+            self._skip, self.position = start.line - 1, start
+
+    def commit(self, position: Position) -> None:
+        """Nothing: a file remembers nobody."""
+
+    def close(self) -> None:
+        self._batches, self._left = iter(()), None
+        if self._file is not None:
+            self._file.close()
+
+    def __iter__(self) -> ArrowRows:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._stop is not None and self._stop():
+            self._batches, self._left = iter(()), None
+        while self._left is None or not self._left.num_rows:
+            self._left = self._following()
+            if self._skip:
+                passed = min(self._skip, self._left.num_rows)
+                self._skip -= passed
+                self._left = self._left.slice(passed)
+        taken, self._left = self._left.slice(0, MAX_ROWS), self._left.slice(MAX_ROWS)
+        first, count = self.position.line, taken.num_rows
+        self.position = Position(
+            line=first + count, row=self.position.row + count, fields=self.fields
+        )
+        columns = [_plain(column) for column in taken.columns]
+        lines = range(first, first + count)
+        return Batch(lines, self.fields, columns, (), self.position, self.name, unit="row")
+
+    def _following(self) -> Any:
+        pa = pyarrow()
+        try:
+            return next(self._batches)
+        except StopIteration:
+            stopped = self._stop is not None and self._stop()
+            self.close()
+            if self._skip and not stopped:
+                raise DataError(
+                    f"{self.name} ends {self._skip} rows before the place to go on from; "
+                    "go on with the same data"
+                ) from None
+            raise
+        except (pa.ArrowInvalid, OSError) as error:
+            row = self.position.line
+            self.close()
+            raise DataError(
+                f"{self.name}: after row {row - 1} the Arrow data are broken: {_first_line(error)}"
+            ) from error
+
+
+def _plain(column: Any) -> Column:
+    """Numbers without nulls as an array; times as ISO texts; everything else as a list."""
+    pa = pyarrow()
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        column, kind = column.cast(pa.float64()), pa.float64()
+    if not column.null_count and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return column.to_numpy(zero_copy_only=False)
+    values = column.to_pylist()
+    if pa.types.is_temporal(kind):
+        values = [each.isoformat() if hasattr(each, "isoformat") else each for each in values]
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
