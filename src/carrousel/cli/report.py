@@ -1,0 +1,44 @@
+"""`carrousel report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from carrousel.cli import app
+from carrousel.cli.screen import put_report, say
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a store.", metavar="DIR")],
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with learning curves.", metavar="FILE")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the tables as Markdown.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Report what reproduce kept in DIR."""
+    from carrousel.experiments.recipes.catalogue import EVERYTHING
+    from carrousel.experiments.report import collect as reports
+    from carrousel.experiments.report.file import write_text
+    from carrousel.experiments.store.store import Store
+
+    with Store(folder, read_only=True) as store:
+        found = reports.collect(store, EVERYTHING)
+    if html is not None:
+        from carrousel.experiments.report.html import html as page
+
+        write_text(html, page(found))
+    if markdown is not None:
+        write_text(markdown, reports.markdown(found))
+    put_report(found)
+    for path in (html, markdown):
+        if path is not None:
+            say(f"written: {path}")
