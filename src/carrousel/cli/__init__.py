@@ -9,31 +9,20 @@ JSON alone. What a command needs is imported when it runs, so that help and list
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from carrousel.checks import check_choice, check_int
-from carrousel.cli.catalogue import Rivals
-from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
-from carrousel.cli.order import BACKEND, PAPER, SEED, Order, chosen, workers
-from carrousel.cli.reproduce.reproduce import reproduce
-from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
-from carrousel.cli.screen import put, put_json, put_report, say
+from carrousel.cli.catalogue import list_, show
+from carrousel.cli.codes import DONE, WRONG_CALL
+from carrousel.cli.report import report
+from carrousel.cli.reproduce import reproduce
+from carrousel.cli.screen import say
 from carrousel.cli.stream.command import EXAMPLES, stream
 from carrousel.cli.stream.help import Grouped
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
-
-if TYPE_CHECKING:
-    from carrousel.contracts import Experiment
-    from carrousel.experiments.store.store import Store
-
-DONE, FELL_SHORT, WRONG_CALL = 0, 1, 2
 
 app = typer.Typer(
     name="carrousel",
@@ -80,7 +69,9 @@ def _options(
     pass
 
 
+app.command("list")(list_)
+app.command()(show)
+app.command()(reproduce)
 app.command()(study)
-
-
+app.command()(report)
 app.command(cls=Grouped, epilog=EXAMPLES)(stream)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carrousel.checks import check_choice
-from carrousel.cli import app
 from carrousel.cli.options import Json, Recipe
 from carrousel.cli.order import PAPER, chosen
 from carrousel.cli.screen import put, put_json
@@ -22,7 +21,6 @@ Rivals = Annotated[
 ]
 
 
-@app.command("list")
 def list_(
     names: Annotated[
         list[str] | None,
@@ -49,7 +47,6 @@ def list_(
         put(table_of(rows))
 
 
-@app.command()
 def show(
     name: Annotated[
         str, typer.Argument(help="Name of an experiment, e.g. 4-1, or of a group.", metavar="NAME")

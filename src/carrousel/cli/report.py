@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.cli import app
 from carrousel.cli.screen import put_report, say
 
 if TYPE_CHECKING:
     pass
 
 
-@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a store.", metavar="DIR")],
     html: Annotated[

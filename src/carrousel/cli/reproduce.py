@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carrousel.checks import check_int
-from carrousel.cli import app
 from carrousel.cli.catalogue import Rivals
+from carrousel.cli.codes import FELL_SHORT
 from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
 from carrousel.cli.order import BACKEND, PAPER, SEED, Order, workers
 from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from carrousel.experiments.store.store import Store
 
 
-@app.command()
 def reproduce(
     names: Annotated[
         list[str] | None,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from carrousel.checks import check_choice, check_int
-from carrousel.contracts import Cell
 
 
 def later(default: Any) -> Any:

@@ -1,3 +1,3 @@
-"""TODO."""
+"""The command `carrousel stream`."""
 
 from __future__ import annotations

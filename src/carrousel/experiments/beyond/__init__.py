@@ -1,3 +1,3 @@
-"""TODO."""
+"""Experiments that the paper does not have."""
 
 from __future__ import annotations

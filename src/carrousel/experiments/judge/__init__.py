@@ -1,3 +1,3 @@
-"""TODO."""
+"""Statistics and verdicts."""
 
 from __future__ import annotations

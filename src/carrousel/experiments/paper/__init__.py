@@ -1,3 +1,3 @@
-"""TODO."""
+"""Every row of the paper's tables."""
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from dataclasses import replace
 from carrousel.contracts import Experiment, Init, Network, Published, Reading, Simple, Training
 from carrousel.experiments.paper.guessing import GUESSING
 from carrousel.experiments.paper.readings import GATHERED, INTERVAL, RESET
-from carrousel.experiments.paper.rivals import TABLE_1, TABLE_2
 from carrousel.experiments.stopping import TestSet, WholeSet
 from carrousel.learners.cascade.learner import CascadeTraining
 from carrousel.learners.chunker.learner import ChunkerTraining

@@ -1,3 +1,3 @@
-"""TODO."""
+"""Rows under other settings: recipes and variations."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""TODO."""
+"""Tables and pages that show a store."""
 
 from __future__ import annotations

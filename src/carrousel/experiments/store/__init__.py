@@ -1,3 +1,3 @@
-"""TODO."""
+"""Stores of trials, in SQLite."""
 
 from __future__ import annotations

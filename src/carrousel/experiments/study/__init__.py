@@ -1,3 +1,3 @@
-"""TODO."""
+"""One experiment under several settings."""
 
 from __future__ import annotations

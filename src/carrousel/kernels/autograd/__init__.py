@@ -1,3 +1,3 @@
-"""TODO."""
+"""Layers as differentiable torch operations."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""TODO."""
+"""Wrappers of the compiled kernels."""
 
 from __future__ import annotations

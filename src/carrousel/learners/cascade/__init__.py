@@ -1,3 +1,3 @@
-"""TODO."""
+"""Recurrent Cascade-Correlation (Fahlman 1991)."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""TODO."""
+"""The Neural Sequence Chunker (Schmidhuber 1992)."""
 
 from __future__ import annotations

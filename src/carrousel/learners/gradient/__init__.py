@@ -1,3 +1,3 @@
-"""TODO."""
+"""Gradient descent by any gradient algorithm."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""TODO."""
+"""Random weight guessing."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""TODO."""
+"""Cells written as equations: parsing, differentiation, compilation."""
 
 from __future__ import annotations

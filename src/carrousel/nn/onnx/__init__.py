@@ -1,3 +1,3 @@
-"""TODO."""
+"""Export to ONNX."""
 
 from __future__ import annotations

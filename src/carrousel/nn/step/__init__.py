@@ -1,3 +1,3 @@
-"""TODO."""
+"""One time step per call, for deployment."""
 
 from __future__ import annotations

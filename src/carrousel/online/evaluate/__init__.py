@@ -1,3 +1,3 @@
-"""TODO."""
+"""Predict, score and learn a stream row by row, with checkpoints."""
 
 from __future__ import annotations

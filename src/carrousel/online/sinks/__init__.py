@@ -1,3 +1,3 @@
-"""TODO."""
+"""Where predictions are written."""
 
 from __future__ import annotations
