@@ -65,7 +65,7 @@ def far(entries: Mapping[str, Entry], memory: Mapping[str, Any] | None) -> str:
 
     Args:
         entries: of the rows that have trials.
-        memory: what ``benchmarks/far.py`` measured, by row.
+        memory: what ``benchmarks/learn/far.py`` measured, by row.
     """
     rows = []
     for name, row in FAR_ROWS.items():

@@ -140,7 +140,7 @@ def reproduction_pages(
         store: with trials of the rows, their recipes and variations.
         report: what it holds of :data:`EXPERIMENTS`.
         machine: what is known of the machine that ran them.
-        memory: what ``benchmarks/far.py`` measured, by row.
+        memory: what ``benchmarks/learn/far.py`` measured, by row.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

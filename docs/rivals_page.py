@@ -18,7 +18,7 @@ HEAD = """# LSTM and its rivals
 Every competitor in the tables of Hochreiter & Schmidhuber (1997), run in one harness, on the same
 tasks, under the same stop rules. `docs/generate.py` writes this page from the committed runs
 (`carrousel reproduce 1 2a 2b guess adding --rivals --out docs/runs`) and from what
-`benchmarks/gradients.py` measured; no figure is typed in but the paper's. "Solved" counts trials;
+`benchmarks/learn/gradients.py` measured; no figure is typed in but the paper's. "Solved" counts trials;
 means are over solved trials, ± half their 95 % interval; "given up after" is the number of training
 sequences after which a trial counts as failed. A dash in "solved" means that the row was not run.
 What was chosen where the paper is silent is printed by `carrousel show NAME`, and listed in
@@ -181,7 +181,9 @@ def _guessing(entries: Mapping[str, Entry], names: Sequence[str]) -> str:
 
 def _gradients(entries: Mapping[str, Entry], measured: Mapping[str, Any] | None) -> str:
     if measured is None:
-        return "Not measured yet: `python benchmarks/gradients.py --save docs/gradients.json`.\n"
+        return (
+            "Not measured yet: `python benchmarks/learn/gradients.py --save docs/gradients.json`.\n"
+        )
     lags, rows = list(measured["lags"]), []
     for net in NETS:
         for gradient, found in measured["nets"][net]["rows"].items():

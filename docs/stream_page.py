@@ -45,7 +45,7 @@ readable reference through 300 rows, predicted and learned, to within {worst:.0e
 
 
 def stream_page(measured: dict[str, Any]) -> str:
-    """The page, from what ``benchmarks/stream.py`` measured."""
+    """The page, from what ``benchmarks/stream/__main__.py`` measured."""
     parts = []
     if rows := measured.get("rows"):
         parts += [_times(rows, measured)]
@@ -60,7 +60,7 @@ def stream_page(measured: dict[str, Any]) -> str:
     parts.append(
         f"Measured on {found['processor']}, shared with other programs: {names}.\n\n"
         "deep-river asks for torch below 2.6; it was run with this one. "
-        "`python benchmarks/stream.py` measures\nagain (its first lines say what it needs), "
+        "`python benchmarks/stream/__main__.py` measures\nagain (its first lines say what it needs), "
         "`python docs/generate.py` makes this page.\n"
     )
     return "\n".join(parts)

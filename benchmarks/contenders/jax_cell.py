@@ -8,23 +8,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-
-from carrousel.contracts import SQUASHES, Network
-from carrousel.errors import SettingError
-from carrousel.sequences import Sequences
-from carrousel.shapes import Float
-from cases import Case
-from contenders import Outcome
-from contenders.jax_equations import (
+from benchmarks.contenders import Outcome
+from benchmarks.contenders.jax_equations import (
     Net,
     Shape,
     learn_by_grad,
     learn_by_traces,
     learn_stream,
 )
-from contenders.jax_tuning import Form, Gradient
-from contenders.padding import join_streams, joined, pad
+from benchmarks.contenders.jax_form import Form, Gradient
+from benchmarks.contenders.padding import join_streams, joined, pad
+from benchmarks.lanes.cases import Case
+from jax import lax
+
+from carrousel.contracts import SQUASHES, Network
+from carrousel.errors import SettingError
+from carrousel.sequences import Sequences
+from carrousel.shapes import Float
 
 
 class JaxCell:

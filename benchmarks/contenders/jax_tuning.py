@@ -6,27 +6,20 @@ JAX itself is imported only to make a program: choices travel between processes 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cases import Case
-from contenders.padding import last_only
+from benchmarks.contenders.jax_form import Form, Gradient
+from benchmarks.contenders.padding import last_only
+from benchmarks.lanes.cases import Case
 
 if TYPE_CHECKING:
-    from contenders.jax_cell import JaxCell
+    from benchmarks.contenders.jax_cell import JaxCell
 
-Gradient = Literal["traces", "stream", "grad"]
 
 WIDTHS = (1, 16, 64, 256, 1024)
 STEPS_OF_A_TRY = 2**17
 STEPS_OF_A_CALL = 2**19
 """Time steps, over all nets, of one compiled call: enough that starting it costs nothing."""
-
-
-class Form(NamedTuple):
-    """Which of the ways to the same result; see :mod:`contenders.jax_equations`."""
-
-    gradient: Gradient
-    one_hot: bool  # whether symbols become vectors, or weights are looked up
 
 
 class Choice(NamedTuple):
@@ -37,7 +30,7 @@ class Choice(NamedTuple):
 
     def make(self, case: Case, steps: int = STEPS_OF_A_CALL) -> JaxCell:
         """Return the contender."""
-        from contenders.jax_cell import JaxCell
+        from benchmarks.contenders.jax_cell import JaxCell
 
         sequences = int(steps / (self.lanes * case.task.mean_length))
         return JaxCell(case, self.form, self.lanes, min(max(sequences, 1), 512))

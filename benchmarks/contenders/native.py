@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from benchmarks.contenders import Outcome
+from benchmarks.lanes.cases import Case
 
 from carrousel.contracts import Errors
 from carrousel.kernels import NativeKernel
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
-from cases import Case
-from contenders import Outcome
 
 
 class Native:

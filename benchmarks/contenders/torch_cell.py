@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.contenders import Outcome
+from benchmarks.contenders.padding import joined, pad
+from benchmarks.lanes.cases import Case
 
 from carrousel.contracts import SQUASHES
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
-from cases import Case
-from contenders import Outcome
-from contenders.padding import joined, pad
 
 
 class Row(NamedTuple):

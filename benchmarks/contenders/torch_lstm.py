@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.contenders import Outcome
+from benchmarks.contenders.padding import joined
+from benchmarks.lanes.cases import Case
 
 from carrousel.sequences import Sequences
 from carrousel.shapes import Float
-from cases import Case
-from contenders import Outcome
-from contenders.padding import joined
 
 
 class TorchLstm:

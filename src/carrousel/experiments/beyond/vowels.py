@@ -2,7 +2,7 @@
 
 Nine speakers of a Japanese vowel (:class:`carrousel.tasks.vowels.JapaneseVowels`). The settings
 were chosen by cross-validation within the training utterances; ``docs/vowels.md`` has the table,
-and ``benchmarks/select_vowels.py`` makes it. The test utterances were not looked at for any choice.
+and ``benchmarks/learn/select_vowels.py`` makes it. The test utterances were not looked at for any choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs contenders of ``benchmarks/sequence.py`` in alternation and notes who was disturbed."""
+"""Runs contenders of ``benchmarks/sequence/__main__.py`` in alternation and notes who was disturbed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from timing import summarise
+from benchmarks.common.timing import summarise
 
 TASKS = Path("/proc/self/task")
 WAITED = 0.02

@@ -1,8 +1,8 @@
 """One step of a stream, predicted and learned: ours beside PyTorch, deep-river and river.
 
-    python benchmarks/stream.py [--only I,C] [--quick] [--json] [--save FILE]
-    python benchmarks/stream.py --command ROWS      a CSV through `carrousel stream`
-    python benchmarks/stream.py --soak STEPS        does time, memory or a weight grow?
+    python benchmarks/stream/__main__.py [--only I,C] [--quick] [--json] [--save FILE]
+    python benchmarks/stream/__main__.py --command ROWS      a CSV through `carrousel stream`
+    python benchmarks/stream/__main__.py --soak STEPS        does time, memory or a weight grow?
 
 Nets of C memory cells with forget gates on I inputs learn one number a row by the truncated
 gradient and Adam. Ours in float64 and PyTorch's in float64 must first agree with the readable
@@ -29,13 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-import machine
-from step import write
-from timing import Entry, alternate, held, nanoseconds, summarise
+from benchmarks.common import machine
+from benchmarks.common.timing import Entry, alternate, held, nanoseconds, summarise
+from benchmarks.step.__main__ import write
 
 SIZES = ((16, 32), (4, 8), (10, 32), (84, 128), (64, 256))
-PAGE = Path(__file__).parents[1] / "docs" / "stream.json"
+PAGE = Path(__file__).parents[2] / "docs" / "stream.json"
 PARITY_ROWS = 300
 EXACT = 1e-9
 """Of predictions near 1, in float64, after 300 changes by Adam."""
@@ -50,11 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.command:
         machine.pin(options.core)
     if options.soak:
-        from stream_soak import soak
+        from benchmarks.stream.soak import soak
 
         part: dict[str, Any] = {"soak": soak(options.soak)}
     elif options.command:
-        from stream_command import through_command
+        from benchmarks.stream.command import through_command
 
         part = {"command": through_command(options.command)}
     else:
@@ -96,8 +95,9 @@ def data(inputs: int, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
 
 def ours(cells: int) -> dict[str, Any]:
     """Our ways to take a row."""
+    from benchmarks.stream.contenders import online_run, online_step
+
     from carrousel import OnlineLSTM
-    from stream_contenders import online_run, online_step
 
     return {
         "OnlineLSTM.run": online_run(OnlineLSTM("regression", cells=cells, random_state=0)),
@@ -107,7 +107,13 @@ def ours(cells: int) -> dict[str, Any]:
 
 def theirs(inputs: int, cells: int) -> dict[str, Any]:
     """What is installed of the others."""
-    from stream_contenders import TorchAutograd, TorchByHand, deep_river, network, river_linear
+    from benchmarks.stream.contenders import (
+        TorchAutograd,
+        TorchByHand,
+        deep_river,
+        network,
+        river_linear,
+    )
 
     found: dict[str, Any] = {}
     if _installed("torch"):
@@ -129,9 +135,10 @@ def theirs(inputs: int, cells: int) -> dict[str, Any]:
 
 def parity(inputs: int, cells: int) -> dict[str, float]:
     """Largest difference of predictions from the float64 reference, in float64."""
+    from benchmarks.stream.contenders import STREAMING, TorchAutograd, TorchByHand, kernel, network
+
     from carrousel.contracts.initial import initial_weights
     from carrousel.kernels import ReferenceStream, open_stream
-    from stream_contenders import STREAMING, TorchAutograd, TorchByHand, kernel, network
 
     net = network(inputs, cells)
     weights = initial_weights(net, np.random.default_rng(1)).astype(np.float64)
@@ -148,7 +155,7 @@ def parity(inputs: int, cells: int) -> dict[str, float]:
 
 def measure(inputs: int, cells: int, repeats: int, seconds: float) -> list[dict[str, Any]]:
     """Rows of one size: who, how far off in float64, microseconds and nanoseconds a weight."""
-    from stream_contenders import network
+    from benchmarks.stream.contenders import network
 
     errors = parity(inputs, cells)
     x, t = data(inputs, 2000)

@@ -1,4 +1,4 @@
-"""Measurements of ``benchmarks/sequence.py`` that need a process of their own."""
+"""Measurements of ``benchmarks/sequence/__main__.py`` that need a process of their own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from sequence_cases import COMPILED_SIZE, FAR, PLAIN, QUICK_SIZE, VARIANTS, Size, torch_twin
-from sequence_loops import LOOPS, Looped
-from sequence_parity import Contender, Reference
-from sequence_timing import Plan, alternate, ratios, summary
+from benchmarks.sequence.cases import (
+    COMPILED_SIZE,
+    FAR,
+    PLAIN,
+    QUICK_SIZE,
+    VARIANTS,
+    Size,
+    torch_twin,
+)
+from benchmarks.sequence.loops import LOOPS, Looped
+from benchmarks.sequence.parity import Contender, Reference
+from benchmarks.sequence.timing import Plan, alternate, ratios, summary
 
 Row = dict[str, Any]
 COMPILE_SECONDS = 300.0

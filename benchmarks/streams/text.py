@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-
-from streams_data import Text, fingerprint
+from benchmarks.streams.data import Text, fingerprint
 
 NETS: Mapping[str, dict[str, Any]] = {
     "as it comes": {"cells": 128},

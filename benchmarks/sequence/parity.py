@@ -1,4 +1,4 @@
-"""Contenders of ``benchmarks/sequence.py``: what one call does, and whether it does it right."""
+"""Contenders of ``benchmarks/sequence/__main__.py``: what one call does, and whether it does it right."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from benchmarks.sequence.cases import Size, data
 from torch import Tensor
-
-from sequence_cases import Size, data
 
 EXACT = 1e-10
 """Most that float64 results may differ, as a share of the largest number of a tensor."""

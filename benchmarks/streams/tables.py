@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-
-from streams_data import Table, fingerprint
+from benchmarks.streams.data import Table, fingerprint
 
 DAY = 24
 RANDOM = ("river: half-space trees", "river: LODA", "river: adaptive random forest")

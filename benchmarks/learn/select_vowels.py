@@ -1,7 +1,7 @@
 """Choose the settings of the experiment ``vowels`` without a look at its test utterances.
 
-    python benchmarks/select_vowels.py           cross-validates, and writes docs/vowels.md
-    python benchmarks/select_vowels.py --test    runs the experiment, and adds its result
+    python benchmarks/learn/select_vowels.py           cross-validates, and writes docs/vowels.md
+    python benchmarks/learn/select_vowels.py --test    runs the experiment, and adds its result
 
 The 270 training utterances are split into five parts of neighbours (each speaker's utterances 1 to
 6, 7 to 12, ...). A setting learns from four parts and is judged by the fifth; five parts and three
@@ -24,7 +24,7 @@ from carrousel.contracts import Cell, Init, Network, Training
 from carrousel.learners import GradientLearner
 from carrousel.tasks.vowels import JapaneseVowels
 
-PAGE = Path(__file__).parents[1] / "docs" / "vowels.md"
+PAGE = Path(__file__).parents[2] / "docs" / "vowels.md"
 RESULT = "## On the test utterances\n"
 FOLDS, SEEDS = 5, 3
 UTTERANCES = 216  # learned from in each fold
@@ -182,7 +182,7 @@ def choose() -> str:
 
 TEXT = """# Japanese vowels
 
-<!-- Written by benchmarks/select_vowels.py; change the script, not this page. -->
+<!-- Written by benchmarks/learn/select_vowels.py; change the script, not this page. -->
 
 Nine men say /ae/; 12 numbers a step describe the sound, for 7 to 29 steps; who speaks? 270
 utterances are there to learn from and 370 to be judged by (M. Kudo, J. Toyama and M. Shimbo,

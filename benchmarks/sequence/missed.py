@@ -1,12 +1,20 @@
-"""What ``benchmarks/sequence.py`` aims at, and where its figures fall short of that."""
+"""What ``benchmarks/sequence/__main__.py`` aims at, and where its figures fall short of that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sequence_cases import COMPILED_SIZE, GRID, LOOP_SIZES, PLAIN, VARIANT_SIZES, VARIANTS, Size
-from tables import ratio as times
+from benchmarks.lanes.tables import ratio as times
+from benchmarks.sequence.cases import (
+    COMPILED_SIZE,
+    GRID,
+    LOOP_SIZES,
+    PLAIN,
+    VARIANT_SIZES,
+    VARIANTS,
+    Size,
+)
 
 VARIANT_AT_MOST = 1.3
 LOOP_AT_LEAST = 20.0

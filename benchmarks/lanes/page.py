@@ -1,11 +1,11 @@
-"""Results of ``benchmarks/lanes.py`` as a page of Markdown with one table."""
+"""Results of ``benchmarks/lanes/__main__.py`` as a page of Markdown with one table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tables import Row, about, choose_clock, number, ratio, share_of_peak
+from benchmarks.lanes.tables import Row, about, choose_clock, number, ratio, share_of_peak
 
 HEAD = """\
 # Speed
@@ -59,7 +59,7 @@ def _notes(
             for case in cases
             if (row := _fastest_of_ours(rows, case))
         )
-        + ". The arithmetic is counted from the equations (`benchmarks/arithmetic.py`)."
+        + ". The arithmetic is counted from the equations (`benchmarks/lanes/arithmetic.py`)."
     )
     both = [row for row in results["rows"] if row["processes"] == 2 and row["clock"] == clock]
     pairs = [(case, row) for case in cases if (row := _fastest_of_ours(both, case))]

@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/sequence.py`` as a page of Markdown, and as text for the terminal."""
+"""Results of ``benchmarks/sequence/__main__.py`` as a page of Markdown, and as text for the terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sequence_cases import Size
-from sequence_missed import absent, missed
-from tables import number
-from tables import ratio as times
+from benchmarks.lanes.tables import number
+from benchmarks.lanes.tables import ratio as times
+from benchmarks.sequence.cases import Size
+from benchmarks.sequence.missed import absent, missed
 
 Row = Mapping[str, Any]
 Section = Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Whole layers, whole batches: every layer of carrousel.nn beside torch's, and beside loops.
 
-    python benchmarks/sequence.py [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
-    python benchmarks/sequence.py --from FILE [--markdown FILE]
+    python benchmarks/sequence/__main__.py [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
+    python benchmarks/sequence/__main__.py --from FILE [--markdown FILE]
 
 Sections: ``plain`` (the LSTM beside torch.nn.LSTM), ``variants`` (every option beside the plain
 cell), ``loops`` (every option beside a loop over time), ``compiled`` (such loops under
@@ -18,10 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import machine
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-import machine
 
 SECTIONS = ("plain", "variants", "loops", "compiled", "memory")
 THREADS = 2
@@ -41,8 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.source and not Path(options.source).is_file():
         parser.error(f"--from names {options.source}, which is no file")
     results = _read(source)
-    from lanes import write  # here, since processes that measure memory import this file too
-    from sequence_page import markdown, report
+    from benchmarks.lanes.__main__ import (
+        write,  # here, since processes that measure memory import this file too
+    )
+    from benchmarks.sequence.page import markdown, report
 
     if not options.source:
         for _ in measure(chosen, options, results):  # what was measured is kept at once
@@ -62,8 +63,7 @@ def measure(
 ) -> Iterator[None]:
     """Run sections one after another, and put rows into ``results`` in the place of their like."""
     import torch
-
-    from sequence_timing import Plan
+    from benchmarks.sequence.timing import Plan
 
     torch.set_num_threads(options.threads)
     plan = Plan(3, 0.002, 1, wait=0.0) if options.quick else Plan(wait=options.wait)
@@ -84,8 +84,8 @@ def measure(
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     """What a row is about, in the order in which rows are shown."""
-    from sequence_alone import TRAINED
-    from sequence_cases import (
+    from benchmarks.sequence.alone import TRAINED
+    from benchmarks.sequence.cases import (
         COMPILED_SIZE,
         FAR,
         GRID,
@@ -104,8 +104,8 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _rows(section: str, plan: Any, options: argparse.Namespace, progress: Progress) -> Iterator:
-    import sequence_alone
-    import sequence_sections
+    from benchmarks.sequence import alone as sequence_alone
+    from benchmarks.sequence import sections as sequence_sections
 
     quick = options.quick
     if section in sequence_sections.TIMED:

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from threading import BrokenBarrierError
 from typing import Any
 
-import machine
-import timing
-from arithmetic import count
+from benchmarks.common import machine, timing
+from benchmarks.contenders import Contender
+from benchmarks.contenders.native import Native
+from benchmarks.lanes.arithmetic import count
+from benchmarks.lanes.cases import Case, find_case
+from benchmarks.lanes.parity import Parity, check
+
 from carrousel.kernels import instruction_sets
-from cases import Case, find_case
-from contenders import Contender
-from contenders.native import Native
-from parity import Parity, check
 
 DATA = ("ready", "drawn")
 """Data lie ready as a contender wants them; or drawing and packing them counts as well."""
@@ -97,7 +97,7 @@ def contenders(case: Case, plan: Plan, report: Report) -> Iterator[Contender]:
     for instruction_set in instruction_sets():
         yield Native(case, instruction_set)
     if find_spec("jax"):
-        from contenders.jax_tuning import tune
+        from benchmarks.contenders.jax_tuning import tune
 
         report.tuning = report.tuning or tune(case, plan.widths)
         yield next(iter(report.tuning)).make(case)
@@ -105,9 +105,8 @@ def contenders(case: Case, plan: Plan, report: Report) -> Iterator[Contender]:
         report.missing.append("jax")
     if find_spec("torch"):
         import torch
-
-        from contenders.torch_cell import TorchCell
-        from contenders.torch_lstm import TorchLstm
+        from benchmarks.contenders.torch_cell import TorchCell
+        from benchmarks.contenders.torch_lstm import TorchLstm
 
         torch.set_num_threads(1)
         some = max(1, int(plan.slow_steps / case.task.mean_length))

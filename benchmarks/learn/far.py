@@ -1,6 +1,6 @@
 """Memory that each system needs for lags beyond the paper: one net that learns a few sequences.
 
-    python benchmarks/far.py [--save FILE] [--json] [NAME...]
+    python benchmarks/learn/far.py [--save FILE] [--json] [NAME...]
 
 Each figure comes from a process of its own, which imports everything, notes its peak, learns and is
 tested as a trial of that row would be, and notes its peak again. What a learner keeps between time
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lanes.memory import MEBI, Figure, alone, peak
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +24,6 @@ from carrousel.experiments.beyond.far import FAR_ROWS
 from carrousel.experiments.report.file import write_text
 from carrousel.experiments.run.seeds import generator
 from carrousel.learners import learner_named
-from memory import MEBI, Figure, alone, peak
 
 SEQUENCES = 3
 TESTED = 16

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from streams_data import Watch, fingerprint
+from benchmarks.streams.data import Watch, fingerprint
 
 WINDOW = 100  # rows: two seconds
 PEOPLE = range(1, 11)

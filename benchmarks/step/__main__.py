@@ -1,6 +1,6 @@
 """One LSTM step at batch 1, from input to output: ours beside torch and ONNX Runtime.
 
-    python benchmarks/step.py [--quick] [--json] [--save FILE]
+    python benchmarks/step/__main__.py [--quick] [--json] [--save FILE]
 
 Every contender gets the same float32 weights and one thread, and keeps its own state. First each
 must follow the float64 net for 200 steps; then every call is timed by itself, stretches of calls in
@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-import machine
+from benchmarks.common import machine
 
 SIZES = tuple((inputs, units) for units in (32, 128, 512) for inputs in (units, 16))
 PARITY_STEPS = 200
 # Twenty times what torch's own float32 cell differs from float64 in these nets.
 TOLERANCE = 1e-5
-PAGE = Path(__file__).parents[1] / "docs" / "step.json"
+PAGE = Path(__file__).parents[2] / "docs" / "step.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,8 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(inputs: int, units: int, repeats: int, calls: int) -> list[dict[str, Any]]:
     """Rows of one size: who, how far from float64, and microseconds of a call."""
     import torch
-
-    from step_contenders import contenders
+    from benchmarks.step.contenders import contenders
 
     torch.manual_seed(0)
     layer = torch.nn.LSTM(inputs, units)

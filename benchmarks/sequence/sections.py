@@ -1,4 +1,4 @@
-"""The sections of ``benchmarks/sequence.py`` that time: each yields rows, verified before timed."""
+"""The sections of ``benchmarks/sequence/__main__.py`` that time: each yields rows, verified before timed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-
-from carrousel.errors import MissingExtraError
-from sequence_cases import (
+from benchmarks.sequence.cases import (
     GRID,
     LIKE_TORCH,
     LOOP_SIZES,
@@ -21,9 +19,11 @@ from sequence_cases import (
     operations,
     torch_twin,
 )
-from sequence_loops import LOOPS, Looped, Plain
-from sequence_parity import Contender, Parity, Reference, shortened
-from sequence_timing import Plan, alternate, ratios, summary
+from benchmarks.sequence.loops import LOOPS, Looped, Plain
+from benchmarks.sequence.parity import Contender, Parity, Reference, shortened
+from benchmarks.sequence.timing import Plan, alternate, ratios, summary
+
+from carrousel.errors import MissingExtraError
 
 Row = dict[str, Any]
 Entries = dict[str, Callable[[], Any]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from benchmarks.contenders import Contender, Outcome
+from benchmarks.lanes.cases import Case
 
 from carrousel.kernels import ReferenceKernel
-from cases import Case
-from contenders import Contender, Outcome
 
 SEQUENCES = 2
 CHECKED_LANES = 3

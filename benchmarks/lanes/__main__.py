@@ -1,8 +1,8 @@
 """Many small nets that learn side by side: ours beside JAX and PyTorch, verified, then timed.
 
-    python benchmarks/lanes.py [--quick] [--only NAME] [--json] [--save FILE] [--markdown FILE]
-    python benchmarks/lanes.py --profile NAME --seconds N
-    python benchmarks/lanes.py --from FILE [--markdown FILE]
+    python benchmarks/lanes/__main__.py [--quick] [--only NAME] [--json] [--save FILE] [--markdown FILE]
+    python benchmarks/lanes/__main__.py --profile NAME --seconds N
+    python benchmarks/lanes/__main__.py --from FILE [--markdown FILE]
 
 See ``benchmarks/README.md`` for what is measured and how.
 """
@@ -22,15 +22,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import machine
+from benchmarks.common import machine
+from benchmarks.contenders.native import Native
+from benchmarks.lanes.cases import NAMES, find_case
+from benchmarks.lanes.lineup import QUICK, Plan, Report, work
+from benchmarks.lanes.page import markdown
+from benchmarks.lanes.results import collect
+from benchmarks.lanes.tables import print_tables
+
 from carrousel.errors import CarrouselError
 from carrousel.kernels import instruction_set
-from cases import NAMES, find_case
-from contenders.native import Native
-from lineup import QUICK, Plan, Report, work
-from page import markdown
-from results import collect
-from tables import print_tables
 
 BARRIER_SECONDS = 900.0
 
