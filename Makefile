@@ -77,7 +77,7 @@ bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified bef
 
 .PHONY: docs
 docs: $(STAMPS)/run $(STAMPS)/native ## tables of the documentation from the committed runs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python tools/pages/__main__.py
 
 # --- checks --------------------------------------------------------------------------------------
 

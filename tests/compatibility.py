@@ -3,7 +3,7 @@
     python tests/compatibility.py [FILE]
 
 runs every cell of both libraries and writes what happened to ``docs/compatibility.json``, from
-which ``docs/generate.py`` makes ``docs/compatibility.md``. The cells are tests as well.
+which ``tools/pages/__main__.py`` makes ``docs/compatibility.md``. The cells are tests as well.
 """
 
 from __future__ import annotations

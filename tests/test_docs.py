@@ -74,7 +74,7 @@ def test_generated_parts_are_current(documents):
         if path.suffix == ".svg" and not same_pen:
             assert ElementTree.fromstring(now).tag.endswith("svg")
         else:
-            assert now == text, f"stale: {path.name}; run `python docs/generate.py`"
+            assert now == text, f"stale: {path.name}; run `python tools/pages/__main__.py`"
 
 
 def test_nothing_is_left_over_in_the_folder_of_generated_pages(documents):

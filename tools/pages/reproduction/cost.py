@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivals_page import figures, table
+from tools.pages.rivals import figures, table
 
 from carrousel.contracts import Trial
 from carrousel.experiments import EXPERIMENTS

@@ -1,10 +1,10 @@
 """Writes every generated part of the documentation from committed runs and measurements.
 
-    python docs/generate.py [RUNS]
+    python tools/pages/__main__.py [RUNS]
 
 RUNS is a folder with a store of trials. ``docs/runs``, which is taken if none is named, holds a
 real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged
-by ``docs/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
+by ``tools/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/learn/gradients.py`` and
 ``benchmarks/learn/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
 ``tests/compatibility.py`` saw; ``docs/step.json``, ``docs/stream.json`` and ``docs/streams.json``
@@ -24,12 +24,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compatibility_page import compatibility_page
-from reproduction_page import reproduction_pages, verdict_of
-from rivals_page import figures, rivals_in_short, rivals_page, table
-from step_page import step_page
-from stream_page import stream_page
-from streams_page import streams_page
+from tools.pages.compatibility import compatibility_page
+from tools.pages.reproduction.page import reproduction_pages, verdict_of
+from tools.pages.rivals import figures, rivals_in_short, rivals_page, table
+from tools.pages.step import step_page
+from tools.pages.stream import stream_page
+from tools.pages.streams.page import streams_page
 
 from carrousel.errors import CarrouselError
 from carrousel.experiments import EXPERIMENTS
@@ -38,7 +38,7 @@ from carrousel.experiments.report.collect import Report, collect
 from carrousel.experiments.report.table import markdown
 from carrousel.experiments.store.store import Store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UNDISTURBED = 0.95
 """Share of the time that a contender must have held its core for the wall clock to be fair."""
 

@@ -16,7 +16,7 @@ SHOWN_LAGS = (1, 10, 20, 100, 1000)
 HEAD = """# LSTM and its rivals
 
 Every competitor in the tables of Hochreiter & Schmidhuber (1997), run in one harness, on the same
-tasks, under the same stop rules. `docs/generate.py` writes this page from the committed runs
+tasks, under the same stop rules. `tools/pages/__main__.py` writes this page from the committed runs
 (`carrousel reproduce 1 2a 2b guess adding --rivals --out docs/runs`) and from what
 `benchmarks/learn/gradients.py` measured; no figure is typed in but the paper's. "Solved" counts trials;
 means are over solved trials, ± half their 95 % interval; "given up after" is the number of training

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from reproduction_cost import cost, far
-from reproduction_rows import PAGES, link, page, picture, pictured
-from rivals_page import table
+from tools.pages.reproduction.cost import cost, far
+from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured
+from tools.pages.rivals import table
 
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.judge.statistics import RESAMPLES
@@ -34,7 +34,7 @@ HEAD = """# Tables 1 to 9, run again
 
 Every LSTM row of the tables of Hochreiter & Schmidhuber, “Long Short-Term Memory”, Neural
 Computation 9(8), 1997, learned with plain gradient descent on its truncated gradient.
-`docs/generate.py` writes this page and those of the rows from the committed runs; no figure is
+`tools/pages/__main__.py` writes this page and those of the rows from the committed runs; no figure is
 typed in but the paper's. What the columns mean, and how far to trust them, stands
 [below](#how-figures-are-had).
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rivals_page import table
+from tools.pages.rivals import table
 
 OURS = ("OnlineLSTM.step", "OnlineLSTM.run")
 THEIRS = (
@@ -61,7 +61,7 @@ def stream_page(measured: dict[str, Any]) -> str:
         f"Measured on {found['processor']}, shared with other programs: {names}.\n\n"
         "deep-river asks for torch below 2.6; it was run with this one. "
         "`python benchmarks/stream/__main__.py` measures\nagain (its first lines say what it needs), "
-        "`python docs/generate.py` makes this page.\n"
+        "`python tools/pages/__main__.py` makes this page.\n"
     )
     return "\n".join(parts)
 

@@ -26,7 +26,7 @@ Rows that PyTorch's modules pass are here so that a drop-in can be seen to pass 
 `fullgraph=True` a net that holds one compiles around it; `torch._dynamo.config.allow_rnn`, which is
 off unless asked for, was left off.
 
-`python tests/compatibility.py` runs everything again; `python docs/generate.py` makes this page.
+`python tests/compatibility.py` runs everything again; `python tools/pages/__main__.py` makes this page.
 """
 
 

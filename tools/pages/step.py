@@ -30,7 +30,7 @@ At 128 units the weights of one step are read from the second-level cache at its
 bytes a cycle: that, not arithmetic, is what a step costs there, and why ten times the speed of
 `torch.nn.LSTMCell`, the aim at 128 units, is reached with few inputs and a prepared step alone.
 
-`python benchmarks/step/__main__.py` measures again; `python docs/generate.py` makes this page.
+`python benchmarks/step/__main__.py` measures again; `python tools/pages/__main__.py` makes this page.
 """
 
 

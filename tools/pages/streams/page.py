@@ -7,10 +7,10 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from rivals_page import table
 from scipy.stats import t
-from streams_plot import Curve, curves_svg
-from streams_words import HEAD, REBER, SHUTTLE, TEXT, WATCH, WATER
+from tools.pages.rivals import table
+from tools.pages.streams.plot import Curve, curves_svg
+from tools.pages.streams.words import HEAD, REBER, SHUTTLE, TEXT, WATCH, WATER
 
 Rows = Mapping[str, Mapping[str, Any]]
 """Figures by row and column, as ``benchmarks/streams/__main__.py`` keeps them."""
@@ -84,7 +84,7 @@ def _closing(measured: Mapping[str, Any]) -> str:
     return (
         f"Run with {names}, on {machine['processor']}.\n\n"
         "`python benchmarks/streams/__main__.py text water shuttle watch reber` runs it again (its first\n"
-        "lines say what it needs), `python docs/generate.py` makes this page.\n"
+        "lines say what it needs), `python tools/pages/__main__.py` makes this page.\n"
     )
 
 

@@ -1,6 +1,6 @@
 """Merges stores of trials into one and makes it small, as the one in ``docs/runs`` is.
 
-    python docs/compact.py TARGET SOURCE...
+    python tools/compact.py TARGET SOURCE...
 
 TARGET and every SOURCE are folders with a store (``carrousel reproduce --out FOLDER``). Trials that
 TARGET holds already stay as they are; nothing but points of learning curves is lost. No run may be

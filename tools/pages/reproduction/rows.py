@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from rivals_page import table
+from tools.pages.rivals import table
 
 from carrousel.experiments.judge.statistics import logrank_p, survival
 from carrousel.experiments.recipes.catalogue import EVERYTHING
