@@ -97,7 +97,7 @@ typed: $(STAMPS)/test $(STAMPS)/native ## the suite with every type and shape hi
 
 .PHONY: mutants
 mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
-	$(BIN)/python tests/mutants.py $(ARGS)
+	$(BIN)/python tests/mutants/__main__.py $(ARGS)
 
 .PHONY: check
 check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
-    from fake_runner import FakeRunner
+    from support.experiments.fake_runner import FakeRunner
 
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
@@ -59,7 +59,7 @@ def call(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
 def fake(monkeypatch) -> FakeRunner:
     """A runner that learns nothing, in place of the real one."""
     from carrousel.experiments.run import runner
-    from fake_runner import FakeRunner
+    from support.experiments.fake_runner import FakeRunner
 
     fake = FakeRunner()
     monkeypatch.setattr(runner, "run", fake.run)

@@ -13,7 +13,6 @@ from types import ModuleType
 
 import pytest
 
-import fakes
 from carrousel.errors import MissingExtraError
 from carrousel.experiments.beyond.gradients import GRADIENT_ROWS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
@@ -21,6 +20,7 @@ from carrousel.experiments.recipes.catalogue import by_recipe
 from carrousel.experiments.recipes.vary import varied
 from carrousel.experiments.report.collect import collect
 from carrousel.experiments.store.store import Store
+from support.experiments import fakes
 
 ROOT = Path(__file__).parents[1]
 

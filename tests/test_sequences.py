@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Network
 from carrousel.errors import CarrouselError, DataError, ShapeError
 from carrousel.sequences import Sequences, within
-from drawn import Kind, drawn_data, kinds, seeds
+from support.drawn import Kind, drawn_data, kinds, seeds
 
 FIELDS = [field.name for field in dataclasses.fields(Sequences)]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
-from drawn import networks
+from support.drawn import networks
 
 ONE = Cell(1, 1)
 

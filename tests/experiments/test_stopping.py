@@ -21,7 +21,7 @@ from carrousel.experiments.stopping import (
 )
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
-from scripted import ScriptedTask
+from support.experiments.scripted import ScriptedTask
 
 TOLERANCE = 0.3
 

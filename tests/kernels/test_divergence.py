@@ -8,7 +8,7 @@ import pytest
 from carrousel.contracts import Cell, Kernel, Network, Training, Wiring
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.sequences import Sequences
-from drawn import UPDATES, WIRINGS
+from support.drawn import UPDATES, WIRINGS
 
 pytestmark = [pytest.mark.native, pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")]
 

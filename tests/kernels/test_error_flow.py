@@ -10,8 +10,8 @@ from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.truncated import advance, begin
 from carrousel.sequences import Sequences
-from drawn import WIRINGS
-from second_opinion import Start, play, slope
+from support.drawn import WIRINGS
+from support.kernels.second_opinion import Start, play, slope
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]
 KERNELS += [NativeKernel(instruction_set=name) for name in instruction_sets()]

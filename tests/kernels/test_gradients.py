@@ -18,8 +18,17 @@ from carrousel.errors import SettingError
 from carrousel.kernels.reference.lanes import rule_for
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.reference.truncated import advance, begin
-from drawn import seeds
-from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, expected, follow, summed
+from support.drawn import seeds
+from support.kernels.third_opinion import (
+    BIASED,
+    STRUCTURES,
+    Case,
+    case_of,
+    cases,
+    expected,
+    follow,
+    summed,
+)
 
 # Both sides are float64 and differ in the order of sums and in how slopes are formed: some hundred
 # roundings of terms that are at most a few units in size.

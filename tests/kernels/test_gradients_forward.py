@@ -13,9 +13,18 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.paths import reachable
-from drawn import Kind, drawn_data
-from second_opinion import Start, logistic, parts_of
-from third_opinion import BIASED, STRUCTURES, Case, case_of, cases, follow, learned, play
+from support.drawn import Kind, drawn_data
+from support.kernels.second_opinion import Start, logistic, parts_of
+from support.kernels.third_opinion import (
+    BIASED,
+    STRUCTURES,
+    Case,
+    case_of,
+    cases,
+    follow,
+    learned,
+    play,
+)
 
 close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-13)
 

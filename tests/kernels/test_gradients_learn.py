@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Kernel, Network, Simple, Training, Update
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.sequences import Sequences
-from drawn import Kind, When, drawn_data, seeds
-from third_opinion import BIASED, STRUCTURES, cases_in, expected, learned, online
+from support.drawn import Kind, When, drawn_data, seeds
+from support.kernels.third_opinion import BIASED, STRUCTURES, cases_in, expected, learned, online
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32), NativeKernel()]
 kernels = pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from carrousel import nn  # noqa: E402
 from carrousel.errors import SettingError  # noqa: E402
 from carrousel.files import UnwritableError  # noqa: E402
 from carrousel.nn.checkpoint import checksum  # noqa: E402
-from nn_modules import close  # noqa: E402
+from support.nn.modules import close  # noqa: E402
 
 MODULES = {
     "LSTM": lambda: nn.LSTM(2, 3, 2, bidirectional=True, zoneout=(0.1, 0.2), forget_bias=1.0),

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import compatibility as matrix  # noqa: E402
-from compatible_cases import MODES, Case  # noqa: E402
+from support.nn.compatibility import __main__ as matrix  # noqa: E402
+from support.nn.compatibility.cases import MODES, Case  # noqa: E402
 
 TRACED = ("compile", "inductor", "export")
 COSTLY = ("long", "ddp", *TRACED)
@@ -85,5 +85,7 @@ def test_figures_are_about_these_rows_and_columns():
         "features": {name: feature.title for name, feature in matrix.FEATURES.items()},
         "known": {f"{feature} {mode}": why for (feature, mode), why in matrix.KNOWN.items()},
     }
-    assert {name: measured()[name] for name in now} == now, "run `python tests/compatibility.py`"
+    assert {name: measured()[name] for name in now} == now, (
+        "run `python tests/support/nn/compatibility/__main__.py`"
+    )
     assert list(measured()["features"]) == list(now["features"])

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
-from nn_modules import both, close, gradients  # noqa: E402
+from support.nn.modules import both, close, gradients  # noqa: E402
 
 CHOICES = {
     "num_layers": (1, 2, 3),

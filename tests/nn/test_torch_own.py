@@ -21,7 +21,7 @@ from torch.testing._internal.common_modules import module_db  # noqa: E402
 
 from carrousel import nn  # noqa: E402
 from carrousel.errors import CarrouselError  # noqa: E402
-from nn_modules import close, flat  # noqa: E402
+from support.nn.modules import close, flat  # noqa: E402
 
 NAMES = ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
 INFOS = {

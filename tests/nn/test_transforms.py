@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
-from nn_modules import close, flat  # noqa: E402
+from support.nn.modules import close, flat  # noqa: E402
 
 f64 = torch.float64
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
-from nn_modules import close, flat  # noqa: E402
+from support.nn.modules import close, flat  # noqa: E402
 
 f64 = torch.float64
 DOORS = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}

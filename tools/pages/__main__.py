@@ -7,7 +7,7 @@ real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows
 by ``tools/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save docs/speed.json'``
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/learn/gradients.py`` and
 ``benchmarks/learn/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
-``tests/compatibility.py`` saw; ``docs/step.json``, ``docs/stream.json`` and ``docs/streams.json``
+``tests/support/nn/compatibility/__main__.py`` saw; ``docs/step.json``, ``docs/stream.json`` and ``docs/streams.json``
 what ``benchmarks/step/__main__.py``, ``benchmarks/stream/__main__.py`` and ``benchmarks/streams/__main__.py`` measured. From
 them come ``docs/results.md``, ``docs/rivals.md``, ``docs/compatibility.md``, ``docs/step.md``,
 ``docs/stream.md``, ``docs/streams.md`` and its pictures, all of ``docs/reproduction`` and the three

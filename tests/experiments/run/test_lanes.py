@@ -1,0 +1,60 @@
+"""Chunks fit, exams side by side answer as one by one, and thinned curves keep their mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrousel.experiments.run.curve import MOST_POINTS, Curve
+from carrousel.experiments.run.exams import sit
+from carrousel.experiments.run.lanes import plan_chunks
+from support.experiments.scripted import ScriptedLearner, ScriptedTask, experiment
+
+
+@given(st.floats(1.0, 5000.0), st.integers(0, 3000))
+def test_chunks_fit_batches_and_exams(mean_length: float, every: int):
+    batch, chunk = plan_chunks(mean_length, every)
+    assert 1 <= chunk <= batch
+    assert batch % chunk == 0
+    assert every % chunk == 0 or every == 0
+    assert batch * mean_length <= max(2**16 + mean_length, mean_length)
+
+
+@given(n_exams=st.integers(1, 16), size=st.integers(1, 90), seed=st.integers(0, 1000))
+@settings(max_examples=30)
+def test_exams_side_by_side_answer_as_one_by_one(n_exams: int, size: int, seed: int):
+    row, task = experiment(), ScriptedTask()
+    learner, examiner = (ScriptedLearner(row.network, row.training, 16) for _ in range(2))
+    places = np.random.default_rng(seed).permutation(16)[:n_exams].tolist()
+    data = {place: task.sample(np.random.default_rng([seed, place]), size) for place in places}
+    for place in range(16):
+        learner.begin(place, np.random.default_rng([seed, place]))
+        learner.seen[place] = 40 * place
+    heard = {}
+
+    def exam(place: int):
+        outputs = yield data[place]
+        heard[place] = outputs
+        return place % 2 == 0
+
+    verdicts = sit(learner, examiner, {place: exam(place) for place in places})
+    assert verdicts == {place: place % 2 == 0 for place in places}
+    for place in places:
+        np.testing.assert_array_equal(heard[place], learner._predict(place, data[place]))
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=1, max_size=900))
+@settings(max_examples=25)
+def test_a_thinned_curve_keeps_the_mean_error(chunks: list[tuple[int, float]]):
+    curve = Curve()
+    for count, mean in chunks:
+        curve.add(count, total=count * mean)
+    points = curve.points()
+    assert len(points) <= MOST_POINTS
+    ends = np.array([end for end, _ in points])
+    assert ends[-1] == sum(count for count, _ in chunks)
+    counts = np.diff(np.concatenate([[0], ends]))
+    assert counts.min() >= 1
+    total = np.dot(counts, [error for _, error in points])
+    np.testing.assert_allclose(total, sum(count * mean for count, mean in chunks), atol=1e-9)

@@ -1,0 +1,110 @@
+"""Layers of cells from equations, compiled: the plain path of the same cell, every option."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sympy")
+pytest.importorskip("numba")
+
+from carrousel.contracts import Recurrence
+from carrousel.kernels.native.sequence import is_compiled
+from carrousel.nn import Equations
+from support.kernels.recurrent_cases import make_case
+from support.kernels.recurrent_tensors import assert_paths_agree
+
+EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})
+
+OURS = {
+    "two": Equations(
+        "two",
+        net_inputs=("f", "g"),
+        states=("c",),
+        equations="c = sigmoid(f) * c_prev + (1 - sigmoid(f)) * tanh(g)\nh = tanh(c)",
+    ),
+    "gru": Equations(
+        "gru",
+        net_inputs=("r", "z", "n"),
+        unit_parameters=("b",),
+        equations="""
+            r = sigmoid(r)
+            z = sigmoid(z)
+            n = tanh(n_x + r * (n_r + b))
+            h = n + z * (h_prev - n)
+        """,
+    ),
+}
+
+
+def check(cell: str, features: frozenset[str], *, units: int = 5, **more) -> None:
+    options = {"record": False} | {
+        name: more.pop(name) for name in ("recompute", "reverse", "gradient") if name in more
+    }
+    recurrence = Recurrence(OURS[cell]._name, units, **more)
+    assert is_compiled(recurrence, "float64")
+    case = make_case(recurrence, features, T=4, B=3, seed=2, **options)
+    assert_paths_agree(case)
+
+
+def in_a_process_of_its_own(code: str, **environment: str) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("cell", OURS)
+@pytest.mark.parametrize("gradient", ["bptt", "tbptt:2"])
+@pytest.mark.parametrize("recompute", [0, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_all_options(cell, gradient, recompute, reverse):
+    check(cell, EVERYTHING, gradient=gradient, recompute=recompute, reverse=reverse)
+
+
+def test_projection():
+    check("two", EVERYTHING, projection=3)
+
+
+@pytest.mark.parametrize("cell", OURS)
+def test_layer_norm_with_a_bias(cell):
+    check(cell, frozenset({"bias"}), layer_norm=True)
+
+
+def test_layer_norm_of_a_cell_that_uses_both_net_inputs_apart():
+    check("gru", frozenset({"unit", "norms"}), layer_norm=True)
+
+
+def test_layer_norm_without_a_bias():
+    check("two", EVERYTHING - {"bias"}, layer_norm=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills fresh memory by the way of glibc")
+def test_projection_wider_than_the_cell():
+    """Where memory as it comes is neither zero nor a small number."""
+    code = f"""
+        import sys
+        sys.path[:0] = [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parent)!r}]
+        from test_autograd_described import EVERYTHING, check
+        for units in (1, 2, 3):
+            check("two", EVERYTHING, projection=7, units=units)
+    """
+    in_a_process_of_its_own(code, MALLOC_PERTURB_="85")
+
+
+def test_a_narrow_projection_of_a_cell_that_keeps_nothing():
+    code = """
+        import torch
+        from carrousel import nn
+        from carrousel.nn import Equations
+        linear = Equations("linear", net_inputs=("a",), equations="h = a")
+        for units in (400, 2000):
+            layer = nn.LSTM(2, units, cell=linear, proj_size=1)
+            layer(torch.ones(3, 2, 2))[0].sum().backward()
+    """
+    in_a_process_of_its_own(code)

@@ -1,0 +1,326 @@
+"""The readable kernel of streams against automatic differentiation, and against whole samples."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from carrousel.contracts import SQUASHES, Cell, Network, Streaming
+from carrousel.kernels import ReferenceStream
+from carrousel.kernels.reference.stream import RunningScale
+from support.kernels.stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
+
+torch = pytest.importorskip("torch")
+pd = pytest.importorskip("pandas")
+
+QUIET, LEARNED = 3, 9  # steps without a target, which leave states and traces behind; with one
+
+
+# --- another program -----------------------------------------------------------------------------
+
+
+class Autograd:
+    """A stream whose steps have weights of their own, each a copy of what is known by then.
+
+    The loss of a step has a derivative by every copy there has been. Their sum is what a step
+    descends on: with recurrent activations constant where they enter net inputs it is what the
+    traces of 1997 hold, and otherwise what real-time recurrent learning does, even though the
+    copies differ from step to step.
+    """
+
+    def __init__(self, case: StreamCase) -> None:
+        self.case, self.network, self.how = case, case.network, case.streaming
+        self.weights = torch.tensor(case.weights)
+        self.copies = []
+        self.y = torch.zeros(self.network.cell.n_units).double()
+        self.s = torch.zeros(self.network.cell.n_cells).double()
+        self.met: list[np.ndarray] = []  # inputs so far
+        self.learned: list[np.ndarray] = []  # targets so far
+        how, group = self.how, [self.weights]
+        self.optimizer = {
+            "sgd": lambda: torch.optim.SGD(group, how.rate),
+            "rmsprop": lambda: torch.optim.RMSprop(group, how.rate, how.second, how.epsilon),
+            "adam": lambda: torch.optim.Adam(
+                group, how.rate, (how.momentum, how.second), how.epsilon
+            ),
+        }[how.optimizer]()
+
+    def standardised(self, x: np.ndarray) -> np.ndarray:
+        """By what was met before, where that varies."""
+        if not self.case.scaled.any():
+            return x
+        if len(self.met) < 2:
+            return np.zeros_like(x)
+        z = (x - np.mean(self.met, axis=0)) / np.std(self.met, axis=0)
+        return np.clip(z, -self.how.largest, self.how.largest)
+
+    def advance(self, x: np.ndarray) -> np.ndarray:
+        copy = self.weights.clone().requires_grad_()
+        self.copies.append(copy)
+        parts = {k: copy[p.start : p.stop].reshape(p.shape) for k, p in self.network.layout.items()}
+        seen = torch.tensor(self.standardised(x))
+        self.met.append(x)
+        before = self.y.detach() if self.how.gradient == "truncated" else self.y
+        fed = before[self.network.fed_back.start : self.network.fed_back.stop]
+        net = parts["hidden_inputs"] @ seen + parts["hidden_bias"]
+        cells = self._layer(net + parts["hidden_recurrent"] @ fed)
+        self.net = parts["output_cells"] @ cells + parts["output_bias"]
+        if self.network.direct:
+            self.net = self.net + parts["output_inputs"] @ seen
+        y = self._outputs().detach().numpy()
+        return self._scale()[0] + self._scale()[1] * y
+
+    def _layer(self, net):
+        cell = self.network.cell
+        assert isinstance(cell, Cell)
+        first, C, size = cell.read_units.start, cell.n_cells, cell.block_size
+        gates, g = torch.sigmoid(net), squash(cell.g, net[first : first + C])
+        kept = gates[cell.blocks : first].repeat_interleave(size) if cell.forget_gate else 1.0
+        self.s = kept * self.s + gates[: cell.blocks].repeat_interleave(size) * g
+        cells = gates[first + C :].repeat_interleave(size) * squash(cell.h, self.s)
+        self.y = torch.cat([gates[:first], cells, gates[first + C :]])
+        return cells
+
+    def _outputs(self):
+        if self.how.head == "linear":
+            return self.net
+        return torch.softmax(self.net, 0) if self.how.head == "softmax" else torch.sigmoid(self.net)
+
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self.how.scale_targets or not self.learned:
+            return np.zeros(1), np.ones(1)
+        many = len(self.learned) > 1
+        return np.mean(self.learned, axis=0), np.std(self.learned, axis=0) if many else np.ones(1)
+
+    def _loss(self, target: np.ndarray):
+        functional = torch.nn.functional
+        net = self.net
+        if self.how.head in ("softmax", "logistic"):
+            self._cut(net)  # by what a derivative is y - t of: the net input
+            if self.how.head == "softmax":
+                return functional.cross_entropy(net[None], torch.tensor(target).long())
+            goal = torch.tensor(target)
+            return functional.binary_cross_entropy_with_logits(net, goal, reduction="sum")
+        self.learned.append(target)
+        mean, deviation = self._scale()
+        y, goal = self._outputs(), torch.tensor((target - mean) / deviation)
+        if self.how.head == "linear" and self.how.clip is not None:
+            return functional.huber_loss(y, goal, reduction="sum", delta=self.how.clip)
+        self._cut(y)
+        return 0.5 * functional.mse_loss(y, goal, reduction="sum")
+
+    def _cut(self, values) -> None:
+        clip = self.how.clip
+        if clip is not None:
+            values.register_hook(lambda e: e.clamp(-clip, clip))
+
+    def gradient(self, target: np.ndarray):
+        loss = self._loss(target)
+        parts = torch.autograd.grad(loss, self.copies, retain_graph=True, materialize_grads=True)
+        return torch.stack(parts).sum(0)
+
+    def learn(self, target: np.ndarray) -> None:
+        self.weights.grad = self.gradient(target)
+        self.optimizer.step()
+
+
+def squash(kind: str, x):
+    scale_shift = SQUASHES[kind]
+    return x if scale_shift is None else scale_shift[0] * torch.sigmoid(x) + scale_shift[1]
+
+
+def assert_agrees(case: StreamCase) -> None:
+    """Outputs and weights of every step, learned from a state that is not zero.
+
+    Two programs in float64, some hundred roundings a step apart; Adam divides by the root of a
+    square, or EPSILON of 1e-3 where that is less.
+    """
+    ours, theirs = case.reference(), Autograd(case)
+    for n, (x, target) in enumerate(zip(case.rows.x, case.rows.targets, strict=True)):
+        y = theirs.advance(x)
+        np.testing.assert_allclose(ours.advance(0, x), y, rtol=1e-9, atol=1e-10, err_msg=str(n))
+        if n < QUIET:
+            continue
+        ours.learn(0, target)
+        theirs.learn(target)
+        flat = theirs.weights.numpy()
+        np.testing.assert_allclose(ours.weights, flat, rtol=1e-9, atol=1e-10, err_msg=str(n))
+    assert np.abs(ours.weights - case.weights).max() > 1e-3  # something has been learned
+    assert np.abs(theirs.s.detach().numpy()).max() > 1e-2
+
+
+def learning(network: Network, how: Streaming, seed: int = 0, scaled: bool = False) -> StreamCase:
+    """A case of which every row has a target; the first few are not told to anybody."""
+    case = case_of(network, how, seed, QUIET + LEARNED, scaled=scaled)
+    rng = np.random.default_rng(seed)
+    goals = rng.uniform(0, 1, case.rows.targets.shape)
+    if how.head == "softmax":
+        goals = rng.integers(0, network.n_outputs, goals.shape).astype(float)
+    return replace(case, rows=replace(case.rows, targets=goals))
+
+
+def rate_of(how: str) -> float:
+    return {"sgd": 0.3, "rmsprop": 0.02, "adam": 0.03}[how]
+
+
+EVERY = list(itertools.product(HEADS, OPTIMIZERS, (None, 0.3), (True, False), WIRINGS))
+
+
+@pytest.mark.parametrize(("head", "optimizer", "clip", "forget", "wiring"), EVERY)
+def test_steps_are_those_of_automatic_differentiation(head, optimizer, clip, forget, wiring):
+    place = EVERY.index((head, optimizer, clip, forget, wiring))
+    cell = Cell(2, 1 + place % 2, forget_gate=forget)
+    network = Network(2, 3, cell, wiring=wiring, bias="all")
+    how = Streaming(head, optimizer, rate_of(optimizer), 0.8, 0.95, epsilon=1e-3, clip=clip)
+    assert_agrees(learning(network, how, place, scaled=bool(place % 3)))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("forget", [True, False])
+def test_steps_of_real_time_recurrent_learning(head, optimizer, forget):
+    for wiring in WIRINGS:
+        network = Network(2, 2, Cell(2, 1, forget_gate=forget), wiring=wiring, bias="all")
+        how = Streaming(head, optimizer, rate_of(optimizer), epsilon=1e-3, gradient="rtrl")
+        case = learning(network, how, HEADS.index(head))
+        assert_agrees(case)
+
+
+def test_the_two_gradients_differ():
+    """Otherwise the tests above would say the same twice."""
+    network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+    case = learning(network, Streaming(optimizer="sgd", rate=0.3))
+    kernels = [
+        replace(case, streaming=replace(case.streaming, gradient=name)).reference()
+        for name in ("truncated", "rtrl")
+    ]
+    for kernel in kernels:
+        case.run(kernel)
+    assert np.abs(kernels[0].weights - kernels[1].weights).max() > 1e-4
+
+
+@pytest.mark.parametrize("g", SQUASHES)
+@pytest.mark.parametrize("h", SQUASHES)
+def test_every_squashing(g, h):
+    network = Network(2, 1, Cell(2, 2, g, h, forget_gate=True), wiring="cells", bias="all")
+    assert_agrees(learning(network, Streaming("logistic", "sgd", 0.1), scaled=True))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [None, 0.3])
+def test_targets_in_units_of_their_own_deviation(optimizer, clip):
+    network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+    how = Streaming("linear", optimizer, rate_of(optimizer), epsilon=1e-3, clip=clip)
+    assert_agrees(learning(network, replace(how, scale_targets=True), scaled=True))
+
+
+def test_uoro_is_right_in_the_mean():
+    """One change at the end of some steps on a net that stands still: 300 seeds of the signs
+    against their standard error."""
+    network = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
+    how = Streaming(optimizer="sgd", rate=1.0, gradient="uoro")
+    rng, seeds = np.random.default_rng(2), 300
+    weights, x = rng.normal(0, 1, network.n_weights), rng.normal(0, 1, (4, 1))
+
+    def change(kernel: ReferenceStream) -> np.ndarray:
+        for row in x:
+            kernel.advance(0, row)
+        kernel.learn(0, np.array([3.0]))
+        return kernel.weights - weights
+
+    exact = change(ReferenceStream(network, replace(how, gradient="rtrl"), weights))
+    found = np.array(
+        [change(ReferenceStream(network, how, weights, seed=seed)) for seed in range(seeds)]
+    )
+    noisy = found.std(axis=0) > 1e-12
+    hidden = network.layout["output_inputs"].start
+    np.testing.assert_array_equal(np.flatnonzero(noisy), np.arange(hidden))
+    np.testing.assert_allclose(found[0, ~noisy], exact[~noisy], rtol=1e-12)
+    z = (found.mean(axis=0) - exact)[noisy] / (found.std(axis=0)[noisy] / np.sqrt(seeds))
+    assert np.abs(z).max() < 4.2  # 12 entries, each beyond it once in 37,000 times
+    again = change(ReferenceStream(network, how, weights, seed=3))
+    np.testing.assert_array_equal(again, found[3])
+
+
+# --- running means and variances -----------------------------------------------------------------
+
+values = st.floats(-100, 100).map(lambda x: round(x, 3))
+samples = arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=values)
+
+
+def counted(x: np.ndarray, horizon: float) -> RunningScale:
+    scale = RunningScale(x.shape[1], horizon)
+    for row in x:
+        scale.count(row)
+    return scale
+
+
+@settings(max_examples=40)
+@given(samples, st.integers(0, 2**16))
+def test_without_a_horizon_all_that_came_counts_alike(x, seed):
+    gone = np.random.default_rng(seed).random(x.shape) < 0.3
+    gone[0] = False
+    x = np.where(gone, np.nan, x)
+    scale = counted(x, 0.0)
+    np.testing.assert_array_equal(scale.seen, (~gone).sum(axis=0))
+    np.testing.assert_allclose(scale.mean, np.nanmean(x, axis=0), rtol=1e-11, atol=1e-11)
+    # Squares of 100, a hundred roundings.
+    np.testing.assert_allclose(scale.variance, np.nanvar(x, axis=0), rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=30)
+@given(st.sampled_from([1.0, 2.0, 5.0, 7.5]), st.integers(0, 2**16))
+def test_with_a_horizon_the_past_fades(horizon, seed):
+    """As pandas has it, after so many steps that nothing is left of how it began."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(3, 2, (400, 2))  # (1 - 1 / 7.5) ** 300 is 1e-19
+    x[rng.random(x.shape) < 0.1] = np.nan
+    faded = pd.DataFrame(x).ewm(alpha=1 / horizon, adjust=False, ignore_na=True)
+    scale = counted(x, horizon)
+    np.testing.assert_allclose(scale.mean, faded.mean().iloc[-1], rtol=1e-10)
+    wanted = faded.var(bias=True).iloc[-1]
+    np.testing.assert_allclose(scale.variance, wanted, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=40)
+@given(samples, st.integers(1, 50))
+def test_until_the_horizon_it_is_the_mean_of_all(x, longer):
+    scale, plain = counted(x, len(x) + longer), counted(x, 0.0)
+    np.testing.assert_array_equal(scale.mean, plain.mean)
+    np.testing.assert_array_equal(scale.variance, plain.variance)
+
+
+@settings(max_examples=40)
+@given(samples, values)
+def test_standardised_values(x, new):
+    scale, row = counted(x, 0.0), np.full(3, new)
+    z = scale.standardised(row, 2.0)
+    assert (np.abs(z) <= 2.0).all()
+    np.testing.assert_array_equal(z[scale.variance == 0], 0.0)
+    np.testing.assert_array_equal(scale.standardised(np.full(3, np.nan), 2.0), 0.0)
+    wide = scale.standardised(row, 1e9)
+    there = scale.variance > 0
+    np.testing.assert_allclose((scale.mean + wide * scale.deviation)[there], new, atol=1e-9)
+
+
+def test_a_falling_rate_is_one_that_is_set_anew():
+    network = Network(2, 1, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+    weights = np.linspace(-0.5, 0.5, network.n_weights)
+    falling, by_hand = (
+        ReferenceStream(network, Streaming(rate=0.05, epsilon=1e-3, decay=decay), weights)
+        for decay in (3.0, 0.0)
+    )
+    rng = np.random.default_rng(0)
+    for n in range(400):
+        by_hand.rate = 0.05 * max(0.1, (1 + n / 3) ** -0.5)
+        x, target = rng.normal(size=2), rng.normal(size=1)
+        for kernel in (falling, by_hand):
+            kernel.advance(0, x)
+            kernel.learn(0, target)
+    np.testing.assert_allclose(falling.weights, by_hand.weights, rtol=1e-12)

@@ -1,0 +1,233 @@
+"""Breaks the kernels on purpose, one line at a time, and asks the suite to notice.
+
+    python tests/mutants/__main__.py reference     # seconds
+    python tests/mutants/__main__.py native        # minutes: compiles the kernels once for each mutant
+    python tests/mutants/__main__.py               # both
+
+Each mutant replaces one piece of text in a copy of one file. Text that is not found exactly once is
+an error: a mutant that no longer applies tests nothing. A mutant must turn the tests named with it
+red; without a mutant the same tests must be green.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mutants.lists import (
+    NATIVE,
+    NATIVE_TESTS,
+    REFERENCE,
+    REFERENCE_TESTS,
+    ROOT,
+    SEQUENCE,
+    SEQUENCE_TESTS,
+    STREAM,
+    STREAM_REFERENCE,
+    STREAM_REFERENCE_TESTS,
+    STREAM_TESTS,
+    TESTS,
+    Mutant,
+)
+
+NATIVE_FOLDER = ROOT / "native"
+OPTIONS = ["-x", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
+           "--hypothesis-profile", "mutants", "--rootdir", str(ROOT)]  # fmt: skip
+
+
+# --- the reference: the code of its functions is exchanged where it stands -----------------------
+
+
+def functions(module: types.ModuleType, name: str) -> Iterator[types.FunctionType]:
+    """Every function a module defines, those of its classes included, in order of definition."""
+    for each in vars(module).values():
+        if getattr(each, "__module__", None) != name:
+            continue
+        members = vars(each).values() if isinstance(each, type) else [each]
+        for member in members:
+            member = getattr(member, "__func__", member)
+            if isinstance(member, types.FunctionType) and member.__code__.co_filename != "<string>":
+                yield member
+
+
+@contextlib.contextmanager
+def mutated(mutant: Mutant) -> Iterator[None]:
+    """The package's module behaves as the mutant does, for everybody who has imported from it.
+
+    Functions are exchanged, those of classes included; nothing else of a module can be mutated.
+    """
+    path = mutant.path
+    ours = importlib.import_module(f"carrousel.kernels.{path.stem}")
+    other = types.ModuleType(ours.__name__)
+    exec(compile(mutant.source(), str(path), "exec"), vars(other))
+    pairs = list(zip(functions(ours, ours.__name__), functions(other, ours.__name__), strict=True))
+    kept = [old.__code__ for old, _ in pairs]
+    assert [old.__qualname__ for old, _ in pairs] == [new.__qualname__ for _, new in pairs]
+    for old, new in pairs:
+        old.__code__ = new.__code__
+    try:
+        yield
+    finally:
+        for (old, _), code in zip(pairs, kept, strict=True):
+            old.__code__ = code
+
+
+def green(name: str) -> bool:
+    """Whether the tests of one file pass, in this process."""
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        outcome = pytest.main([*OPTIONS, str(TESTS / name)])
+    if outcome not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"the tests could not be run:\n{quiet.getvalue()}")
+    return outcome == pytest.ExitCode.OK
+
+
+def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
+    """Each mutant, ``None`` first for no mutation, and whether the tests were green.
+
+    The file that noticed the mutant before is asked first: neighbours in the list are alike.
+    Of a part of the mutants, for the suite itself, which runs the tests without a mutation anyhow.
+    """
+    for mutants, tests in (
+        (REFERENCE, REFERENCE_TESTS),
+        (STREAM_REFERENCE, STREAM_REFERENCE_TESTS),
+    ):
+        files = list(tests)
+        if every == 1:
+            yield None, all([green(name) for name in files])
+        else:
+            green("contracts/test_learning.py")  # its plugins want to be there before we are
+        for mutant in mutants[::every]:
+            with mutated(mutant):
+                noticed = next((name for name in files if not green(name)), None)
+            if noticed is not None:
+                files.remove(noticed)
+                files.insert(0, noticed)
+            yield mutant, noticed is None
+
+
+# --- the extension: compiled anew, for the instruction set that compiles fastest -----------------
+
+
+class Workshop:
+    """Compiles copies of ``native/`` in a folder of its own; what has not changed is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        import nanobind
+
+        compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+        if compiler is None:
+            raise FileNotFoundError("no C++ compiler; set CXX")
+        self.folder = folder
+        self.plain = {str(path.relative_to(NATIVE_FOLDER)) for path in NATIVE_FOLDER.rglob("*.cc")}
+        library = Path(nanobind.source_dir())
+        includes = [sysconfig.get_path("include"), nanobind.include_dir(),
+                    library.parent / "ext" / "robin_map" / "include"]  # fmt: skip
+        self.compile = [compiler, "-std=gnu++20", "-O1", "-fPIC", "-w", "-fvisibility=hidden",
+                        "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing", "-DNDEBUG",
+                        "-DCARROUSEL_ISA=plain", "-DCARROUSEL_ISA_PLAIN=1",
+                        *[f"-I{include}" for include in includes]]  # fmt: skip
+        self.objects = {name: self._object(NATIVE_FOLDER, name) for name in self.plain}
+        self.objects["nanobind"] = self._object(library, "nb_combined.cpp")
+
+    def _object(self, root: Path, source: str, prefix: str = "") -> Path:
+        """Compile a source file, named from the folder that its includes are named from."""
+        made = self.folder / f"{prefix}{source.replace('/', '-')}.o"
+        command = [*self.compile, f"-I{root}", "-c", str(root / source), "-o", str(made)]
+        subprocess.run(command, check=True)
+        return made
+
+    def extension(self, mutant: Mutant | None) -> Path:
+        """The shared library, mutated or as it is."""
+        made = self.folder / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
+        objects = dict(self.objects)
+        if mutant is not None:
+            copy = self.folder / "native"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(NATIVE_FOLDER, copy)
+            changed = str(mutant.path.relative_to(NATIVE_FOLDER))
+            (copy / changed).write_text(mutant.source(), encoding="utf-8")
+            folder = changed.split("/")[0]
+            users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
+                     "stream": ["stream/stream.cc"]}  # fmt: skip
+            headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
+            for source in [changed] if changed in objects else headers:
+                objects[source] = self._object(copy, source, "mutated-")
+        link = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+        command = [self.compile[0], "-shared", "-o", str(made), *link, *map(str, objects.values())]
+        subprocess.run(command, check=True)
+        return made
+
+
+def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
+    """Each mutant, ``None`` first for no mutation, and whether the tests were green."""
+    with tempfile.TemporaryDirectory() as folder:
+        workshop = Workshop(Path(folder))
+        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS]}
+        asked |= dict.fromkeys(NATIVE, NATIVE_TESTS) | dict.fromkeys(SEQUENCE, SEQUENCE_TESTS)
+        asked |= dict.fromkeys(STREAM, STREAM_TESTS)
+        for mutant, tests in asked.items():
+            library = workshop.extension(mutant)
+            command = [sys.executable, __file__, "--with", str(library), *tests]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+                if done.returncode > 1:
+                    raise RuntimeError(done.stderr)
+                yield mutant, done.returncode == 0
+                continue
+            yield mutant, False
+
+
+def replace_extension(library: Path) -> None:
+    """Let the package find another extension than its own."""
+    spec = importlib.util.spec_from_file_location("_native", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules["carrousel._native"] = module
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def judge(outcomes: Iterator[tuple[Mutant | None, bool]]) -> bool:
+    """Print one line for each outcome; return whether all are as they should be."""
+    good = True
+    for mutant, is_green in outcomes:
+        right = is_green == (mutant is None)
+        good = good and right
+        what = "no mutation" if mutant is None else f"{Path(mutant.file).name}: {mutant.what}"
+        verdict = ("green" if is_green else "red") + ("" if right else "  <-- WRONG")
+        print(f"{what:64} {verdict}", flush=True)
+    return good
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--with"]:
+        replace_extension(Path(arguments[1]))
+        return 0 if all(green(name) for name in arguments[2:]) else 1
+    kinds = {
+        "reference": reference_survivors,
+        "native": native_survivors,
+        "sample": lambda: reference_survivors(every=8),
+    }
+    chosen = arguments or ["reference", "native"]
+    return 0 if all([judge(kinds[kind]()) for kind in chosen]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

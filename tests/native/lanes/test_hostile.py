@@ -1,0 +1,396 @@
+"""The extension, called with whatever does not fit: an exception, no crash, no weight changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from carrousel.contracts import Cell, Network, Simple, Training, Wiring
+from support.drawn import Kind, drawn_data, drawn_weights
+from support.kernels.native_calls import Call, Change, alter, caught, put, run
+
+pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+
+NETWORK = Network(3, 2, Cell(2, 1), bias="all")
+# What nanobind and our checks raise; whatever else, or nothing at all, is a failure.
+REFUSALS = (TypeError, ValueError, KeyError, OverflowError, RuntimeError, MemoryError)
+
+
+def fresh(*, learn: bool = True, symbols: bool = False) -> Call:
+    rng = np.random.default_rng(0)
+    data = [drawn_data(NETWORK, rng, Kind(symbols, symbols, "all"), [5, 4]) for _ in range(3)]
+    return caught(NETWORK, Training(0.5), drawn_weights(NETWORK, rng, 3), list(data), learn=learn)
+
+
+def held(call: Call) -> list[np.ndarray]:
+    """Every array of a call, as it is now."""
+    lanes = [lane for lane in call["data"] or [] if isinstance(lane, dict)]
+    found = [call["weights"], *[value for lane in lanes for value in lane.values()]]
+    return [array.copy() for array in found if isinstance(array, np.ndarray)]
+
+
+def refused(call: Call, match: str | None = None) -> None:
+    before = held(call)
+    with pytest.raises(REFUSALS, match=match):
+        run(call)
+    for now, then in zip(held(call), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_the_call_that_is_spoiled_below_is_good():
+    for learn in (True, False):
+        for symbols in (True, False):
+            run(fresh(learn=learn, symbols=symbols))
+
+
+SHAPE = ("inputs", "outputs", "blocks", "block_size", "kind", "g", "h", "output_gate",
+         "forget_gate", "recurrent", "direct", "united", "gate_bias", "cell_bias", "output_bias",
+         "symbols", "classes")  # fmt: skip
+LANE = ("inputs", "targets", "offsets", "target_steps", "target_offsets")
+ERRORS = ("max_abs", "sum_abs", "sum_sq")
+
+
+@pytest.mark.parametrize("name", SHAPE)
+@pytest.mark.parametrize("value", [-1, 2**24 + 1, 2**62, 2**63, -(2**70), 1.5, "1", None, [1]])
+def test_numbers_of_the_shape(name, value):
+    call = fresh()
+    put("shape", name, value=value)(call)
+    refused(call)
+
+
+@pytest.mark.parametrize("name", SHAPE)
+def test_an_absent_number_of_the_shape(name):
+    call = fresh()
+    del call["shape"][name]
+    refused(call)
+
+
+@pytest.mark.parametrize("name", LANE + ERRORS)
+def test_an_absent_array(name):
+    call = fresh()
+    del call["data"][1][name]
+    refused(call)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("update", value) for value in ("", "epochs", None, 1)],
+        *[("gradient", value) for value in ("", "snap:1", "bptt:3", "RTRL", None, 1)],
+        *[("depth", value) for value in (-1, 1, 2**32 + 1, 2**63, -(2**70), 1.5, "1", None)],
+        *[("stride", value) for value in (-1, 0, 2, 2**63, -(2**70), 1.5, "1", None)],
+        *[("initial_activation", value) for value in (np.nan, np.inf, 1e300, "0", None)],
+        *[("threads", value) for value in (0, -1, 10**9, 2**31, 2**70, 1.5, None)],
+        *[("instruction_set", value) for value in ("none", "PLAIN", None, 1)],
+        *[("learn", value) for value in ("yes", None, 2)],
+        *[("output_derivative", value) for value in ("yes", None, 2)],
+        *[("data", value) for value in ([], (), None, [1, 2, 3], [{}] * 3, ["a"] * 3, [None] * 2)],
+        *[("shape", value) for value in ({}, None, [])],
+    ],
+)
+def test_other_arguments(name, value):
+    call = fresh()
+    put(name, value=value)(call)
+    refused(call)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "depth", "stride", "update"),
+    [
+        ("bptt", -1, 1, "epoch"),
+        ("bptt", 2**32 + 1, 1, "epoch"),
+        ("bptt", 2**63 - 1, 1, "epoch"),
+        ("bptt", 4, 0, "epoch"),
+        ("bptt", 4, 5, "epoch"),
+        ("bptt", 4, -(2**63), "epoch"),
+        ("bptt", 0, 2, "epoch"),
+        ("bptt", 0, 1, "step"),
+        ("rtrl", 3, 1, "step"),
+        ("rtrl", 0, 2, "step"),
+        ("truncated", 1, 1, "step"),
+        ("truncated", 0, 2, "step"),
+        ("snap", 1, 1, "step"),
+        ("snap", 0, 2, "step"),
+        ("uoro", 1, 1, "step"),
+        ("uoro", 0, 2, "step"),
+    ],
+)
+@pytest.mark.parametrize("layer", ["memory", "simple"])
+def test_gradients_that_do_not_exist(layer, gradient, depth, stride, update):
+    call = fresh() if layer == "memory" else simple()
+    call.update(gradient=gradient, depth=depth, stride=stride, update=update)
+    refused(call)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        *(None, "none", 1),
+        *(np.zeros(n, np.uint64) for n in (0, 1)),
+        *(np.zeros(shape, kind) for shape, kind in ((99, np.int64), ((1, 1), np.uint64))),
+    ],
+)
+def test_seeds_of_random_signs(seeds):
+    """One for each sequence, or the lane is refused; absent ones too."""
+    call = fresh()
+    call.update(gradient="uoro", depth=0, stride=1)
+    refused(call)
+    busy = [lane for lane in call["data"] if lane is not None]
+    for lane in busy:
+        lane["seeds"] = np.zeros(len(lane["offsets"]) - 1, np.uint64)
+    run(call)
+    next(lane for lane in busy if len(lane["offsets"]) > 2)["seeds"] = seeds
+    refused(call)
+
+
+def test_blocks_too_large_for_snap():
+    call = fresh()
+    call["shape"].update(blocks=1, block_size=65)
+    call.update(gradient="snap", depth=0, stride=1, data=[])
+    call.update({name: call[name][:0] for name in ("rates", "cells_from")})
+    call["weights"] = np.zeros((0, count_of(call["shape"])), np.float32)
+    refused(call)
+
+
+def simple(wiring: Wiring = "full") -> Call:
+    """A call with simple units, three of them."""
+    rng, network = np.random.default_rng(1), Network(3, 2, Simple(3), wiring=wiring, bias="all")
+    data = [drawn_data(network, rng, Kind(when="all"), [5, 4]) for _ in range(2)]
+    return caught(network, Training(0.5), drawn_weights(network, rng, 2), list(data))
+
+
+@pytest.mark.parametrize("wiring", ["full", "direct", "united"])
+def test_the_simple_calls_that_are_spoiled_below_are_good(wiring):
+    run(simple(wiring))
+
+
+CONTRADICTIONS: dict[str, tuple[Call, dict[str, int]]] = {
+    "united cells": (fresh(), {"united": 1}),
+    "cells neither full nor layered": (fresh(), {"recurrent": 0}),
+    "cells both full and layered": (fresh(), {"direct": 1}),
+    "cells that are simple units": (fresh(), {"kind": 1}),
+    "simple units with output gates": (simple(), {"output_gate": 1}),
+    "simple units with forget gates": (simple(), {"forget_gate": 1}),
+    "simple units in blocks": (simple(), {"blocks": 1, "block_size": 3}),
+    "simple units that do not recur": (simple(), {"recurrent": 0}),
+    "simple units, layered": (simple("direct"), {"recurrent": 0}),
+    "united and direct": (simple("united"), {"direct": 1}),
+    "more outputs than units": (simple("united"), {"outputs": 4}),
+    "less units than outputs": (simple("united"), {"blocks": 1}),
+    "united with biases of gates alone": (simple("united"), {"cell_bias": 0}),
+}
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_shapes_that_contradict_themselves(what):
+    """Weights and data have the sizes that go with the shape: nothing else is wrong."""
+    call, changes = CONTRADICTIONS[what]
+    call = {**call, "shape": {**call["shape"], **changes}}
+    shape = call["shape"]
+    call["weights"] = np.zeros((len(call["data"]), count_of(shape)), np.float32)
+    call["data"] = [{**lane} for lane in call["data"]]
+    if shape["outputs"] != 2:
+        for lane in call["data"]:
+            lane["targets"] = np.zeros((1, shape["outputs"]), np.float32)
+            lane["target_steps"], lane["target_offsets"] = np.array([0]), np.array([0, 1, 1])
+    refused(call, "memory cells are wired|simple units are recurrent|in united wiring")
+
+
+def test_united_outputs_without_their_derivative():
+    call = simple("united")
+    call["output_derivative"] = False
+    refused(call)
+
+
+def count_of(shape: dict[str, int]) -> int:
+    """The header's count of weights, in words of its own."""
+    cells = shape["blocks"] * shape["block_size"]
+    gates = 1 + shape["output_gate"] + shape["forget_gate"] if shape["kind"] == 0 else 0
+    units = cells + gates * shape["blocks"]
+    biases = shape["gate_bias"] * (units - cells) + shape["cell_bias"] * cells
+    if shape["kind"]:
+        biases = shape["gate_bias"] * cells
+    hidden = units * (shape["inputs"] + shape["recurrent"] * units) + biases
+    if shape["united"]:
+        return hidden
+    return hidden + shape["outputs"] * (
+        cells + shape["direct"] * shape["inputs"] + shape["output_bias"]
+    )
+
+
+SPOILT: dict[str, Callable[[np.ndarray], Any]] = {
+    "a list": lambda a: a.tolist(),
+    "None": lambda a: None,
+    "complex": lambda a: a.astype(complex),
+    "objects": lambda a: a.astype(object),
+    "other byte order": lambda a: a.astype(a.dtype.newbyteorder()),
+    "one more dimension": lambda a: a[None],
+    "no dimension": lambda a: a.reshape(-1)[:1].reshape(()),
+    "one row less": lambda a: a[:-1].copy(),
+    "one row more": lambda a: np.concatenate([a, a[-1:]]),
+    "nothing": lambda a: a[:0].copy(),
+}
+# nanobind could make a copy that fits of these: one that is written and thrown away, or read after
+# it was freed.
+CONVERTED: dict[str, Callable[[np.ndarray], Any]] = {
+    "float64": lambda a: a.astype(np.float64),
+    "int16": lambda a: np.zeros(a.shape, np.int16),
+    "strided": lambda a: np.repeat(a, 2, axis=0)[::2],
+    "backwards": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("name", LANE + ERRORS)
+def test_arrays_of_a_lane(name, how):
+    call = fresh()
+    alter("data", 2, name, by=SPOILT[how])(call)
+    refused(call)
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("name", ["weights", "rates", "cells_from"])
+def test_arrays_of_all_lanes(name, how):
+    call = fresh()
+    alter(name, by=SPOILT[how])(call)
+    refused(call)
+
+
+@pytest.mark.parametrize("how", CONVERTED)
+def test_weights_are_never_copied(how):
+    call = fresh()
+    alter("weights", by=CONVERTED[how])(call)
+    refused(call)
+
+
+@pytest.mark.parametrize("how", CONVERTED)
+@pytest.mark.parametrize("name", LANE + ERRORS)
+def test_arrays_of_a_lane_are_never_copied(name, how):
+    call = fresh()
+    alter("data", 2, name, by=CONVERTED[how])(call)
+    refused(call)
+
+
+@pytest.mark.parametrize("name", ["weights", *ERRORS])
+def test_arrays_that_may_not_be_written(name):
+    call = fresh()
+    (call["weights"] if name == "weights" else call["data"][0][name]).setflags(write=False)
+    refused(call)
+
+
+def filled(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    def fill(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        array[-1] = value
+        return array
+
+    return fill
+
+
+CONTENTS: dict[str, tuple[bool, Change]] = {
+    "NaN input": (False, alter("data", 1, "inputs", by=filled(np.nan))),
+    "infinite input": (False, alter("data", 1, "inputs", by=filled(-np.inf))),
+    "NaN target": (False, alter("data", 1, "targets", by=filled(np.nan))),
+    "symbol I": (True, alter("data", 1, "inputs", by=filled(3))),
+    "symbol -1": (True, alter("data", 1, "inputs", by=filled(-1))),
+    "symbol 2^31 - 1": (True, alter("data", 1, "inputs", by=filled(2**31 - 1))),
+    "class O": (True, alter("data", 1, "targets", by=filled(2))),
+    "class -2^31": (True, alter("data", 1, "targets", by=filled(-(2**31)))),
+    "NaN rate": (False, alter("rates", by=filled(np.nan))),
+    "infinite rate": (False, alter("rates", by=filled(np.inf))),
+}
+
+
+@pytest.mark.parametrize("what", CONTENTS)
+def test_contents(what):
+    symbols, change = CONTENTS[what]
+    call = fresh(symbols=symbols)
+    change(call)
+    refused(call)
+
+
+numbers = st.one_of(
+    st.integers(-2, 12), st.sampled_from([-(2**63), 2**63 - 1, 2**62, 2**31, -(2**31), 2**32])
+)
+positions = arrays.arrays(np.int64, st.integers(0, 12), elements=numbers)
+
+
+def fits(lane: dict[str, np.ndarray]) -> bool:
+    """The contract of the header, in words of its own: does every position lie where it should?"""
+    steps, goals = len(lane["inputs"]), len(lane["targets"])
+    offsets, firsts = lane["offsets"].tolist(), lane["target_offsets"].tolist()
+    places = lane["target_steps"].tolist()
+    if [len(firsts), len(places)] != [len(offsets), goals] or len(offsets) != 3:
+        return False
+    if (offsets[0], offsets[-1], firsts[0], firsts[-1]) != (0, steps, 0, goals):
+        return False
+    if sorted(set(offsets)) != offsets or sorted(firsts) != firsts:
+        return False
+    if sorted(set(places)) != places:
+        return False
+    runs = zip(offsets, offsets[1:], firsts, firsts[1:], strict=False)
+    return all(a <= place < b for a, b, m, n in runs for place in places[m:n])
+
+
+@settings(max_examples=300)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "offsets": st.one_of(positions, st.integers(0, 9).map(lambda n: np.array([0, n, 9]))),
+            "target_steps": st.one_of(
+                positions, st.lists(st.integers(-1, 10), min_size=9, max_size=9).map(np.array)
+            ),
+            "target_offsets": st.one_of(
+                positions, st.integers(-1, 10).map(lambda n: np.array([0, n, 9]))
+            ),
+        },
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_positions_are_taken_only_where_they_fit(changes, learn, symbols):
+    call = fresh(learn=learn, symbols=symbols)
+    call["data"][2].update(changes)
+    if fits(call["data"][2]):
+        run(call)
+    else:
+        refused(call)
+
+
+@settings(max_examples=100)
+@given(
+    st.fixed_dictionaries(
+        {name: st.sampled_from([1, 2, 3, 16, 17, 4096, 2**24, 2**24 + 1, 0]) for name in SHAPE[:4]}
+    ),
+    st.sampled_from(["step", "sequence", "epoch"]),
+    st.sampled_from([("truncated", 0), ("bptt", 1), ("bptt", 2**32), ("rtrl", 0)]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_networks_beyond_any_memory(sizes, update, gradient, forget_gate, learn):
+    """No lanes, so that the weights cost nothing; the sizes alone must not overflow anywhere."""
+    call = fresh(learn=learn)
+    call["shape"].update(sizes, forget_gate=int(forget_gate))
+    call.update(gradient=gradient[0], depth=gradient[1])
+    limits = {"inputs": 2**24, "outputs": 2**24, "blocks": 4096, "block_size": 4096}
+    possible = all(1 <= sizes[name] <= most for name, most in limits.items())
+    none = {name: value[:0] for name, value in call.items() if isinstance(value, np.ndarray)}
+    count = count_of(call["shape"])
+    cells = sizes["blocks"] * sizes["block_size"]
+    units = cells + (2 + forget_gate) * sizes["blocks"]
+    # Sensitivities: one of every unit and state by every hidden weight.
+    kept = (units + cells) * units * (sizes["inputs"] + units + 1)
+    kept = count + kept * (learn and gradient[0] == "rtrl")
+    width = count if possible else 1
+    call.update(none, data=[], update=update, weights=np.zeros((0, width), np.float32))
+    if not possible or kept > 2**38:  # 2^38 floats are the kernels' own limit, 1 TiB
+        refused(call)
+    elif kept < 2**20:
+        run(call)

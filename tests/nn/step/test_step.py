@@ -1,0 +1,257 @@
+"""`nn.step`: what the module gives over a whole sequence, one step a call."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from carrousel import nn
+from carrousel.errors import SettingError
+from carrousel.kernels.autograd.dispatch import plain_layer
+from carrousel.nn.options import InputError
+from carrousel.nn.step import engines as stepping_engines
+from carrousel.nn.step.step import step
+from support.nn.deployed import MODULES, drawn, earned, make, run_sequence, stacked
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+every_module = pytest.mark.parametrize("name", MODULES)
+T, B = 50, 3
+
+
+def run_steps(stepper: nn.Step, x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([stepper(one).clone() for one in x])
+
+
+@every_module
+@pytest.mark.parametrize("batch", [1, B])
+def test_steps_are_the_sequence(name, batch):
+    module = make(name).double()
+    x = torch.randn(T, batch, module.input_size, dtype=torch.float64)
+    want, state = run_sequence(module, x)
+    stepper = step(module, batch)
+    assert stepper.is_compiled
+    # Layer normalisation of a narrow layer may divide by little; all else is a few roundings.
+    torch.testing.assert_close(run_steps(stepper, x), want, rtol=1e-9, atol=1e-9)
+    for one, other in zip(stacked(module, stepper.state), state, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@every_module
+def test_single_precision_errs_no_more_than_twice_as_much_as_torch(name):
+    module = make(name)
+    x = torch.randn(1000, 1, module.input_size)
+    exact, allowed = earned(name, x)[0]
+    error = (run_steps(step(module), x) - exact).abs().max()
+    assert error <= allowed
+
+
+@every_module
+def test_plain_torch_does_the_same_where_nothing_is_compiled(name, monkeypatch):
+    monkeypatch.setattr(stepping_engines, "is_compiled", lambda *_: False)
+    monkeypatch.setattr(stepping_engines, "layer", plain_layer)
+    module = make(name).double()
+    x = torch.randn(7, B, module.input_size, dtype=torch.float64)
+    stepper = step(module, B)
+    assert not stepper.is_compiled
+    want, _ = run_sequence(module, x)
+    torch.testing.assert_close(run_steps(stepper, x), want, rtol=1e-9, atol=1e-9)
+    stepper.reset(1)
+    stepper.prepare()
+    stepper.state = stepper.state
+    again = step(module, B)
+    again.state = stepper.state
+    torch.testing.assert_close(stepper(x[0]).clone(), again(x[0]))
+
+
+def test_half_precision_runs_in_plain_torch():
+    module = nn.LSTM(3, 4, dtype=torch.bfloat16)
+    stepper = step(module)
+    assert not stepper.is_compiled
+    x = torch.randn(5, 1, 3, dtype=torch.bfloat16)
+    want, _ = run_sequence(module, x)
+    # States of steps are rounded to 8 bits, those of a sequence are not.
+    torch.testing.assert_close(run_steps(stepper, x), want, rtol=0, atol=2e-2)
+
+
+def test_forms_of_the_input():
+    stepper = step(drawn(nn.LSTM(3, 4)))
+    x = torch.randn(3)
+    y = stepper(x).clone()
+    assert y.shape == (4,)
+    stepper.reset()
+    torch.testing.assert_close(stepper(x[None]), y[None])
+    stepper.reset()
+    torch.testing.assert_close(stepper(torch.randn(3, 2)[:, 0].copy_(x)), y)
+    stepper.reset()
+    torch.testing.assert_close(stepper(x.clone().requires_grad_()), y)
+    stepper.reset()
+    stepper.input[...] = x.numpy()
+    stepper.advance()
+    np.testing.assert_array_equal(stepper.output[0], y.numpy())
+
+
+def test_the_output_is_the_own_buffer_or_out():
+    stepper = step(drawn(nn.GRU(3, 4)), 2)
+    x = torch.randn(2, 3)
+    first = stepper(x)
+    kept, out = first.clone(), torch.empty(2, 4)
+    assert stepper(x, out) is out
+    assert stepper(x).data_ptr() == first.data_ptr()
+    assert not torch.equal(first, kept)
+    stepper.reset()
+    torch.testing.assert_close(stepper(x, out=out), kept)
+    assert not stepper(x).requires_grad
+
+
+def test_prepare_changes_nothing_but_time():
+    module = drawn(nn.LSTM(3, 4, num_layers=2, layer_norm=True))
+    x = torch.randn(9, 1, 3)
+    plain, prepared = step(module), step(module)
+    for one in x:
+        y = plain(one)
+        torch.testing.assert_close(prepared(one), y, rtol=0, atol=0)
+        prepared.prepare()
+        prepared.prepare()
+    prepared.state = plain.state
+    torch.testing.assert_close(prepared(x[0]), plain(x[0]), rtol=0, atol=0)
+
+
+def test_reset_of_one_sequence():
+    module = drawn(nn.LSTM(3, 4, num_layers=2, initial_state="learned"))
+    stepper, alone = step(module, B), step(module)
+    x = torch.randn(4, B, 3)
+    run_steps(stepper, x)
+    stepper.reset(1)
+    torch.testing.assert_close(run_steps(stepper, x)[:, 1:2], run_steps(alone, x[:, 1:2]))
+
+
+def test_the_state_goes_in_and_out_of_the_module():
+    module = drawn(nn.LSTM(3, 4, num_layers=2, proj_size=2))
+    x = torch.randn(8, B, 3)
+    with torch.no_grad():
+        _, state = module(x[:4])
+        want, last = module(x[4:], state)
+    stepper = step(module, B)
+    stepper.state = state
+    torch.testing.assert_close(run_steps(stepper, x[4:]), want)
+    torch.testing.assert_close(stepper.state, last)
+    copied = stepper.state
+    stepper(x[0])
+    torch.testing.assert_close(copied, last)  # a copy, which later steps leave alone
+
+
+def test_refresh_takes_the_weights_of_now():
+    module, x = drawn(nn.GRU(3, 4)), torch.randn(4, 1, 3)
+    stepper = step(module)
+    first = run_steps(stepper, x)
+    drawn(module, seed=1)
+    stepper.reset()
+    torch.testing.assert_close(run_steps(stepper, x), first)
+    stepper.refresh()
+    stepper.reset()
+    torch.testing.assert_close(run_steps(stepper, x), run_sequence(module, x)[0])
+
+
+def test_inference_mode_inside_and_out():
+    module, x = drawn(nn.LSTM(3, 4)), torch.randn(1, 3)
+    with torch.inference_mode():
+        stepper = step(module)
+        y = stepper(x).clone()
+    stepper.reset()
+    torch.testing.assert_close(stepper(x), y.clone())
+    with torch.inference_mode():
+        stepper(x + 1)
+
+
+def test_nothing_is_kept_alive():
+    stepper = step(nn.LSTM(3, 4))
+    engine = weakref.ref(stepper._engine)
+    buffer = stepper(torch.zeros(3))
+    del stepper
+    gc.collect()
+    assert engine() is None
+    assert torch.isfinite(buffer).all()  # it lives on in its buffer alone
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.zeros(2, 3),
+        torch.zeros(1, 4),
+        torch.zeros(4),
+        torch.zeros(1, 1, 3),
+        torch.zeros(()),
+        torch.zeros(1, 3, dtype=torch.float64),
+        torch.zeros(1, 3, dtype=torch.int64),
+        np.zeros((1, 3), np.float32),
+        [[0.0, 0.0, 0.0]],
+        None,
+        1.0,
+    ],
+)
+def test_inputs_that_do_not_fit(x: Any):
+    stepper = step(drawn(nn.LSTM(3, 4)))
+    before = stepper.state
+    with pytest.raises(InputError, match=r"x is .*expected a tensor \(B, I\)"):
+        stepper(x)
+    outs: list[Any] = [torch.zeros(4), torch.zeros(2, 4), torch.zeros(1, 4).double()]
+    for out in [*outs, np.zeros((1, 4)), 1]:
+        with pytest.raises(InputError, match=r"out is .*expected a tensor \(B, O\)"):
+            stepper(torch.zeros(1, 3), out)
+    torch.testing.assert_close(stepper.state, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        torch.zeros(1, 1, 4),
+        (torch.zeros(1, 1, 4),),
+        (torch.zeros(1, 1, 4), torch.zeros(1, 4)),
+        (torch.zeros(1, 2, 4), torch.zeros(1, 1, 4)),
+        (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4).double()),
+        (torch.zeros(1, 1, 4), None),
+    ],
+)
+def test_states_that_do_not_fit(state: Any):
+    stepper = step(nn.LSTM(3, 4))
+    with pytest.raises(InputError, match="state"):
+        stepper.state = state
+    assert not any(part.any() for part in stepper.state)
+
+
+def test_modules_that_cannot_be_stepped():
+    with pytest.raises(SettingError, match="bidirectional"):
+        step(nn.LSTM(3, 4, bidirectional=True))
+    with pytest.raises(TypeError, match=r"Linear, expected an LSTM"):
+        step(torch.nn.Linear(3, 4))  # pyright: ignore[reportArgumentType]
+    random: list[dict[str, Any]] = [
+        {"zoneout": 0.1},
+        {"recurrent_dropout": 0.1},
+        {"dropout": 0.1, "num_layers": 2},
+    ]
+    for settings in random:
+        module = nn.LSTM(3, 4, **settings)
+        with pytest.raises(SettingError, match=f"{next(iter(settings))}.*module.eval"):
+            step(module)
+        step(module.eval())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(nn.LSTM(3, 4))  # training, but nothing is random
+    for batch in (0, -1, 2**21, 1.5, True, None):
+        with pytest.raises(SettingError, match="batch_size"):
+            step(nn.LSTM(3, 4), batch)  # pyright: ignore[reportArgumentType]
+    for index in (-1, 2, 1.0, "0"):
+        with pytest.raises(SettingError, match="index"):
+            step(nn.LSTM(3, 4), 2).reset(index)  # pyright: ignore[reportArgumentType]

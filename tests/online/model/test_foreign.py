@@ -1,0 +1,220 @@
+"""Keys, classes, targets and columns as enumerations, NumPy and pandas give them."""
+
+from __future__ import annotations
+
+import enum
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from carrousel import OnlineLSTM
+from carrousel.errors import DataError, RowError, SettingError
+from support.online.models import inside, knowledge
+
+pd = pytest.importorskip("pandas")
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 - they are still written so
+    """A text whose ``str()`` is another text."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+def begun(task="regression", **settings):
+    return OnlineLSTM(task, cells=2, random_state=1, **settings)
+
+
+# --- things that are equal to another, or not even to themselves ------------------------------
+
+KEYS = {
+    "member": Colour.RED,
+    "time": np.datetime64("2020-01-01"),
+    "nanoseconds": np.datetime64("2020-01-01T00:00:00.000000001"),
+    "span": np.timedelta64(5, "s"),
+    "scalar": np.int64(3),
+    "text": np.str_("a"),
+    "both": (Colour.BLUE, np.float32(0.1)),
+    "NaN within": (np.float64("nan"), 1),
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_key_is_found_again(key):
+    model = begun(streams=3)
+    first = [model.step([1.0], 2.0, key=key), model.step([1.0], 3.0, key=key)]
+    other = begun(streams=3)
+    np.testing.assert_array_equal(other.run([[1.0]] * 2, [2.0, 3.0], keys=[key] * 2), first)
+    assert len(model.keys) == len(other.keys) == 1
+    model.reset(key)
+    assert model.keys == ()
+
+
+@pytest.mark.parametrize("key", [float("nan"), np.float64("nan"), pd.NA, pd.NaT])
+def test_a_key_that_is_not_itself_is_refused(key):
+    model = begun(streams=3)
+    model.step([1.0], 2.0, key="a")
+    before = knowledge(model)
+    for call in (
+        lambda: model.step([1.0], 2.0, key=key),
+        lambda: model.predict_one([1.0], key=key),
+        lambda: model.run([[1.0]] * 2, [2.0, 3.0], keys=["a", key]),
+    ):
+        with pytest.raises(DataError, match="does not equal itself"):
+            call()
+    assert knowledge(model) == before
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_members_of_an_enumeration_are_classes(task):
+    labels = [Colour.RED, Colour.BLUE, Colour.RED]
+    model, other = begun(task), begun(task)
+    model.run([[1.0]] * 3, labels)
+    for label in labels:
+        other.step([1.0], label)
+    assert sorted(model.classes_) == sorted(other.classes_) == ["blue", "red"]
+    assert knowledge(model) == knowledge(other)
+
+
+def test_members_of_an_enumeration_are_symbols_and_categories():
+    declared = begun("next", symbols=list(Colour))
+    for symbol in (Colour.RED, "blue", Colour.RED):
+        declared.step(symbol)
+    assert list(declared.classes_) == ["red", "blue"]
+    model = begun(unseen="grow")
+    for colour in (Colour.RED, "red", Colour.BLUE):
+        model.step({"colour": colour}, 1.0)
+    assert inside(model).reader.n_columns == 2
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "next"])
+def test_the_first_class_must_be_hashable(task):
+    model = begun(task, unseen="grow")
+    with pytest.raises(DataError, match="is a list, expected one text, number or other hashable"):
+        model.step([1]) if task == "next" else model.step([1.0], ["a"])
+    assert model.n_steps_ == 0
+
+
+def test_none_is_no_new_symbol(tmp_path):
+    model = begun("next", unseen="grow")
+    model.run("ab")
+    before = knowledge(model)
+    for call in (lambda: model.step(None), lambda: model.run([None, "a"])):
+        with pytest.raises(DataError, match="x is None, expected a symbol"):
+            call()
+    assert knowledge(model) == before
+    model.save(tmp_path / "m")
+    assert knowledge(OnlineLSTM.load(tmp_path / "m")) == before
+
+
+def test_a_time_is_a_class():
+    day = np.datetime64("2020-01-01")
+    model = begun("multiclass")
+    model.step([1.0], day)
+    assert model.step([1.0], day) == day
+
+
+@pytest.mark.parametrize(
+    ("task", "y"), [("multiclass", [1, None, 2]), ("binary", [True, None, False])]
+)
+def test_classes_beside_gaps_keep_their_type(task, y):
+    model, other = begun(task), begun(task)
+    model.run([[1.0]] * 3, y)
+    for label in y:
+        other.step([1.0], label)
+    assert [type(c) for c in model.classes_.tolist()] == [type(y[0])] * 2
+    assert knowledge(model) == knowledge(other)
+
+
+# --- frames -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [[10, 11, 12, 13], [2, 0, 3, 1], list("abcd")])
+def test_targets_of_a_frame_are_taken_by_place(index):
+    frame = pd.DataFrame(
+        {"a": [1.0, 2.0, 3.0, 4.0], "c": list("xyxz"), "y": ["u", "v", None, "w"]}, index=index
+    )
+    model, other = begun("multiclass", unseen="grow"), begun("multiclass", unseen="grow")
+    model.run(frame[["a", "c"]], frame["y"])
+    for a, c, y in zip(frame["a"], frame["c"], ["u", "v", None, "w"], strict=True):
+        other.step({"a": a, "c": c}, y)
+    assert knowledge(model) == knowledge(other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"), [("string", ["a", None, "b"]), ("boolean", [True, None, False])]
+)
+def test_na_among_targets_is_no_target(kind, labels):
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    model, other = begun("binary"), begun("binary")
+    model.run(X, pd.Series(pd.array(labels, dtype=kind)))
+    other.run(X, labels)
+    assert knowledge(model) == knowledge(other)
+
+
+def test_na_among_values_is_missing():
+    columns = {"c": pd.array(["a", None, "b"], dtype="string"), "n": pd.array([1, 2, None])}
+    y = [1.0, 2.0, 3.0]
+    with pytest.raises(RowError, match="row 1: feature 'c' is None"):
+        begun().run(pd.DataFrame(columns), y)
+    model, other = begun(missing="mean"), begun(missing="mean")
+    model.run(pd.DataFrame(columns), y)
+    other.run([{"c": "a", "n": 1.0}, {"c": pd.NA, "n": 2.0}, {"c": "b", "n": pd.NA}], y)
+    assert knowledge(model) == knowledge(other)
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_are_no_numbers(unit):
+    times = pd.date_range("2020", periods=3).astype(f"datetime64[{unit}]")
+    for column in (times, times - times[0]):
+        with pytest.raises(DataError, match="'at' holds times"):
+            begun().run(pd.DataFrame({"at": column, "x": [1.0, 2.0, 3.0]}), [1.0, 2.0, 3.0])
+
+
+# --- copies -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", [[1.0], {"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": "x"}])
+def test_a_model_is_pickled(row):
+    model = begun()
+    model.step(row, 1.0)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.step(row, 2.0) == model.step(row, 2.0)
+    assert knowledge(again) == knowledge(model)
+
+
+class Level(enum.IntEnum):
+    """A number that has a name."""
+
+    LOW = 1
+
+
+def test_members_that_are_numbers_are_saved(tmp_path):
+    model = begun("multiclass", streams=2)
+    model.step([1.0], Level.LOW, key=Level.LOW)
+    model.save(tmp_path / "m")
+    assert OnlineLSTM.load(tmp_path / "m").keys == (1,)
+
+
+def test_settings_are_numbers_of_any_kind():
+    given: dict[str, Any] = {
+        "cells": np.int64(2),
+        "block_size": np.int32(2),
+        "streams": np.uint8(3),
+    }
+    given |= {"evict_after": np.int16(5), "random_state": np.int64(1)}
+    model = OnlineLSTM(**given)
+    plain = OnlineLSTM(cells=2, block_size=2, streams=3, evict_after=5, random_state=1)
+    assert model.step([1.0], 2.0) == plain.step([1.0], 2.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"task": "next", "symbols": 2**24}, {"cells": 512, "gradient": "rtrl", "streams": 9000}],
+)
+def test_what_memory_does_not_hold_is_refused_in_words(settings):
+    model = OnlineLSTM(**settings)
+    with pytest.raises(SettingError, match=r"memory does not hold|terabytes"):
+        model.step(1 if "symbols" in settings else [1.0])

@@ -1,0 +1,126 @@
+"""Real clusters of processes on this machine, and trials that take long enough to be disturbed.
+
+They live beside the tests, not in one, so that workers can import them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from carrousel.contracts import Errors
+from carrousel.sequences import Sequences
+from support.experiments.scripted import ScriptedLearner
+
+LOCAL = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
+
+DEADLINE = 20.0
+"""Seconds after which what did not happen is a failure."""
+
+
+class SleepyLearner(ScriptedLearner):
+    """Learns like the scripted one, with a nap before each chunk."""
+
+    nap = 0.03
+
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+        time.sleep(self.nap)
+        return super().learn(data)
+
+
+class WorkerKiller(ScriptedLearner):
+    """Takes the process down that tries to learn with it."""
+
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    """Wait for something, and fail if it does not happen."""
+    deadline = time.monotonic() + DEADLINE
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {DEADLINE:.0f} s until {what}")
+        time.sleep(0.02)
+
+
+def quiet_environment() -> dict[str, str]:
+    """For a worker that can import what lies beside the tests, and calls nobody."""
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **threads, "PYTHONPATH": path}
+
+
+@dataclass
+class DaskProcesses:
+    """A scheduler and its workers, each a process of its own; they talk over TCP."""
+
+    folder: Path
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, tool: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start ``dask scheduler`` or ``dask worker``."""
+        log = (self.folder / f"{len(self.running)}.log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.dask_{tool}", *LOCAL, *words],
+                env=quiet_environment(),
+                stdout=log,
+                stderr=log,
+            )
+        self.running.append(process)
+        return process
+
+    @property
+    def file(self) -> Path:
+        """Where the scheduler says who it is."""
+        return self.folder / "scheduler.json"
+
+    @property
+    def address(self) -> str:
+        """The scheduler's."""
+        return json.loads(self.file.read_text("utf-8"))["address"]
+
+    def has_address(self) -> bool:
+        """Whether the scheduler has said who it is, to the end."""
+        return self.file.exists() and self.file.read_text("utf-8").rstrip().endswith("}")
+
+    def add_worker(self, name: str) -> None:
+        """Start a worker with one thread, and no nanny that would start it again."""
+        scratch = ["--local-directory", str(self.folder)]
+        self.workers[name] = self.start(
+            *("worker", "--scheduler-file", str(self.file), "--name", name),
+            *("--nthreads", "1", "--no-nanny", *scratch),
+        )
+
+    def stop(self) -> None:
+        """Kill whatever still runs."""
+        for process in reversed(self.running):
+            process.kill()
+        for process in self.running:
+            process.wait()
+
+
+@contextmanager
+def dask_processes(folder: Path, n_workers: int = 2) -> Iterator[DaskProcesses]:
+    """A Dask cluster of processes; workers ``w0``, ``w1``, ... may still be on their way."""
+    cluster = DaskProcesses(folder)
+    try:
+        cluster.start("scheduler", "--port", "0", "--scheduler-file", str(cluster.file))
+        for number in range(n_workers):
+            cluster.add_worker(f"w{number}")
+        until(cluster.has_address, "the scheduler has written its file")
+        yield cluster
+    finally:
+        cluster.stop()

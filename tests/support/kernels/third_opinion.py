@@ -1,0 +1,289 @@
+"""Every gradient once more, from one definition: the weights of each step are weights of their own.
+
+If step ``tau`` had its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` would
+have a derivative by each copy. Every gradient of the package is a sum of these shares: all of them
+(BPTT and RTRL), those no more than ``h`` steps old (BPTT of bounded depth), or those that remain
+when recurrent activations are constants (truncated). If weights change between the steps, the
+copies differ, and the same sums are what online learning follows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from carrousel.contracts import (
+    CELL_WIRINGS,
+    BiasScheme,
+    Cell,
+    Gradient,
+    Kernel,
+    Network,
+    Simple,
+    Training,
+    Wiring,
+)
+from carrousel.kernels.reference.lanes import rule_for
+from carrousel.kernels.reference.layers import Weights
+from carrousel.sequences import Sequences
+from support.drawn import BIASES, BOUNDED, seeds
+from support.kernels.second_opinion import Goals, Start, logistic, parts_of, squash
+
+SIMPLE: tuple[Wiring, ...] = ("full", "direct", "united")  # sparse: no gradient runs on it
+
+STRUCTURES: list[tuple[Cell | Simple, Wiring]] = [
+    *(
+        (Cell(2, size, output_gate=out, forget_gate=forget), wiring)
+        for size, out, forget in itertools.product((1, 2), (True, False), (True, False))
+        for wiring in CELL_WIRINGS
+    ),
+    *((Simple(3, f), wiring) for f in ("logistic", "tanh") for wiring in SIMPLE),
+]
+"""Every kind of hidden layer in every wiring."""
+
+BIASED: list[tuple[Cell | Simple, Wiring, BiasScheme]] = [
+    (cell, wiring, bias)
+    for cell, wiring in STRUCTURES
+    for bias in BIASES
+    if isinstance(cell, Cell) or bias != "gates"
+]
+"""The same with every bias scheme that they can have."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sequence, and where a network stands before its first step."""
+
+    network: Network
+    training: Training
+    flat: np.ndarray
+    inputs: np.ndarray
+    goals: Goals
+    start: Start
+
+    @property
+    def steps(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def copies(self) -> np.ndarray:
+        """The weights of each step, ``[T, W]``: always the same."""
+        return np.tile(self.flat, (self.steps, 1))
+
+
+def case_of(
+    cell: Cell | Simple,
+    wiring: Wiring,
+    bias: BiasScheme,
+    rng: np.random.Generator,
+    steps: int = 5,
+    derivative: bool = True,
+) -> Case:
+    """A case whose start, weights, inputs and targets are drawn at random; the last has a target.
+
+    Outputs that are hidden units have their derivative in any event.
+    """
+    derivative = derivative or wiring == "united"
+    network = Network(2, 2, cell, wiring=wiring, bias=bias)
+    return Case(
+        network,
+        Training(1.0, output_derivative=derivative),
+        rng.normal(0, 0.7, network.n_weights),
+        rng.normal(0, 1, (steps, 2)),
+        {t: rng.uniform(0, 1, 2) for t in range(steps) if t == steps - 1 or rng.random() < 0.5},
+        Start(rng.uniform(-1, 1, cell.n_units), rng.normal(0, 1, cell.n_states)),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, most: int = 7) -> Case:
+    """Cases of every structure, block count, squashing and length."""
+    cell, wiring, bias = draw(st.sampled_from(BIASED))
+    if isinstance(cell, Cell):
+        g, h = draw(st.sampled_from(BOUNDED)), draw(st.sampled_from((*BOUNDED, "identity")))
+        blocks = draw(st.integers(1, 2))
+        cell = Cell(blocks, cell.block_size, g, h, cell.output_gate, cell.forget_gate)
+    steps, derivative = draw(st.integers(1, most)), draw(st.booleans())
+    return case_of(cell, wiring, bias, np.random.default_rng(draw(seeds)), steps, derivative)
+
+
+def cases_in(network: Network, training: Training, flat: np.ndarray, data: Sequences) -> list[Case]:
+    """The sequences of a batch as cases that start as a kernel starts them."""
+    start = Start(
+        np.full(network.cell.n_units, training.initial_activation),
+        np.zeros(network.cell.n_states),
+    )
+    found = []
+    for one in data:
+        goals = dict(zip(one.target_steps.tolist(), one.dense_targets().astype(float), strict=True))
+        inputs = one.dense_inputs().astype(np.float64)
+        found.append(Case(network, training, flat.astype(np.float64), inputs, goals, start))
+    return found
+
+
+# --- forward, with analytic functions only: weights may be complex -------------------------------
+
+
+def play(
+    network: Network,
+    weights: np.ndarray,
+    inputs: np.ndarray,
+    start: Start,
+    held: np.ndarray | None = None,
+) -> list[SimpleNamespace]:
+    """Go through ``inputs [T, I]`` with weights ``[T, ..., W]``, one set for each step.
+
+    ``held [T, H]`` are the recurrent activations each step sees; without them the network's own.
+    """
+    y, s, tape = start.y, start.s, []
+    for t, (flat, x) in enumerate(zip(weights, inputs, strict=True)):
+        parts = parts_of(network, flat)
+        net = parts["hidden_inputs"] @ x
+        if "hidden_recurrent" in parts:
+            before = y if held is None else held[t]
+            net = net + np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+        if network.biased_units:
+            net[..., list(network.biased_units)] += parts["hidden_bias"]
+        if isinstance(network.cell, Cell):
+            y, s, seen = memory_cells(network.cell, net, s)
+        else:
+            y = seen = logistic(net) if network.cell.f == "logistic" else np.tanh(net)
+            s = net[..., :0]
+        tape.append(SimpleNamespace(y=y, s=s, net_k=None, y_k=y[..., -network.n_outputs :]))
+        if not network.united:
+            net_k = np.einsum("...om,...m->...o", parts["output_cells"], seen)
+            net_k = net_k + (parts["output_inputs"] @ x if network.direct else 0)
+            net_k = net_k + parts.get("output_bias", 0)
+            tape[-1].net_k, tape[-1].y_k = net_k, logistic(net_k)
+    return tape
+
+
+def memory_cells(cell: Cell, net: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Activations of all units, states, and cell outputs."""
+    sizes = [cell.blocks, cell.blocks * cell.forget_gate, cell.n_cells]
+    net_in, net_forget, net_cell, net_out = np.split(net, np.cumsum(sizes), axis=-1)
+    y_in, y_forget, y_out = logistic(net_in), logistic(net_forget), logistic(net_out)
+    kept = s * np.repeat(y_forget, cell.block_size, axis=-1) if cell.forget_gate else s
+    s = kept + np.repeat(y_in, cell.block_size, axis=-1) * squash(cell.g, net_cell)
+    y_cell = squash(cell.h, s)
+    if cell.output_gate:
+        y_cell = y_cell * np.repeat(y_out, cell.block_size, axis=-1)
+    return np.concatenate([y_in, y_forget, y_cell, y_out], axis=-1), s, y_cell
+
+
+def losses(training: Training, tape: list[SimpleNamespace], goals: Goals) -> np.ndarray:
+    """What is descended on at each step, ``[T, ...]``: half of (16), or cross-entropy."""
+    found: list[np.ndarray] = []
+    for t, step in enumerate(tape):
+        if t not in goals:
+            found.append(np.zeros(step.y_k.shape[:-1]))
+        elif training.output_derivative:
+            found.append(0.5 * ((goals[t] - step.y_k) ** 2).sum(axis=-1))
+        else:
+            each = np.log(1 + np.exp(step.net_k)) - goals[t] * step.net_k
+            found.append(each.sum(axis=-1))
+    return np.array(found)
+
+
+# --- gradients -----------------------------------------------------------------------------------
+
+
+def shares(case: Case, copies: np.ndarray, *, truncate: bool = False) -> np.ndarray:
+    """Minus the derivative of the loss of step ``t`` by the weights of step ``tau``, [T, T, W].
+
+    The steps are the first ones of the case, one for each row of ``copies``. A finite difference
+    whose step is imaginary: nothing is subtracted, so it can be as small as one likes.
+    """
+    steps, n_weights = copies.shape
+    inputs, e, held = case.inputs[:steps], 1e-40, None
+    if truncate:
+        tape = play(case.network, copies, inputs, case.start)
+        held = np.array([case.start.y, *[step.y for step in tape[:-1]]])
+    shaken = np.empty((steps, steps, n_weights, n_weights), complex)
+    shaken[:] = copies[:, None, None]
+    for tau in range(steps):
+        shaken[tau, tau] += 1j * e * np.eye(n_weights)
+    tape = play(case.network, shaken, inputs, case.start, held)
+    return -np.imag(np.broadcast_to(losses(case.training, tape, case.goals), shaken.shape[:3])) / e
+
+
+def summed(case: Case, depth: int | None = None, stride: int = 1, truncate: bool = False):
+    """Minus the gradient ``[W]``: errors go back ``depth`` steps from each ``stride``-th step."""
+    found = shares(case, case.copies, truncate=truncate)
+    total = np.zeros(case.network.n_weights)
+    for t in range(case.steps):
+        sent = min(-(-(t + 1) // stride) * stride, case.steps) - 1  # the step from which it goes
+        total += found[t, 0 if depth is None else max(sent - depth + 1, 0) :].sum(axis=0)
+    return total
+
+
+def expected(case: Case, gradient: Gradient) -> np.ndarray:
+    """Minus a gradient ``[W]``, by its name; none for those that only estimate or approximate."""
+    if gradient.kind == "truncated":
+        return summed(case, truncate=True)
+    assert gradient.kind in ("bptt", "rtrl")
+    return summed(case, gradient.depth, gradient.stride)
+
+
+def online(case: Case, rate: float, gradient: Gradient) -> np.ndarray:
+    """Weights ``[W]`` after a sequence, if they change as soon as a gradient is known."""
+    flat, copies, waiting = case.flat.copy(), np.zeros((0, len(case.flat))), 0
+    depth = gradient.depth or case.steps
+    for t in range(case.steps):
+        copies, waiting = np.vstack([copies, flat]), waiting + 1
+        if waiting < gradient.stride and t < case.steps - 1:
+            continue
+        found = shares(case, copies, truncate=gradient.kind == "truncated")
+        flat += rate * found[t + 1 - waiting :, max(t - depth + 1, 0) :].sum(axis=(0, 1))
+        waiting = 0
+    return flat
+
+
+# --- what the package finds ----------------------------------------------------------------------
+
+
+def follow(case: Case, gradient: str, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Minus the gradient ``[W]`` that the reference's rule finds, from the case's start on."""
+    network, training = case.network, case.training
+    rule: Any = rule_for(network, training, Gradient.named(gradient), np.float64, rng)
+    w, found = Weights.unpack(network, case.flat), np.zeros_like(case.flat)
+    rule.begin()
+    place = rule.state if hasattr(rule, "state") else rule._path
+    place.y, place.s = case.start.y, case.start.s
+    for t, x in enumerate(case.inputs):
+        seen = np.concatenate([x if network.direct else x[:0], rule.advance(w, x), [1.0]])
+        by_output = np.zeros_like(w.output)
+        if t in case.goals and network.united:
+            y = seen[:-1]
+            rule.meet(np.append(np.zeros(len(y) - 2), case.goals[t] - y[-2:]))
+        elif t in case.goals:
+            y = logistic(w.output @ seen)
+            e_k = (case.goals[t] - y) * (y * (1 - y) if training.output_derivative else 1.0)
+            by_output = np.outer(e_k, seen)
+            rule.meet(w.read(network).T @ e_k)
+        due = rule.due(w, t == case.steps - 1)
+        by_hidden = np.zeros_like(w.hidden) if due is None else due
+        Weights(by_hidden, by_output).add_to(network, found, 1.0)
+    return found
+
+
+def learned(
+    kernel: Kernel,
+    network: Network,
+    training: Training,
+    flat: np.ndarray,
+    data: Sequences,
+    gradient: str,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Weights ``[W]`` after a kernel has learned a batch."""
+    weights = flat[None].astype(kernel.dtype)
+    rates, named = np.full(1, training.rate, kernel.dtype), Gradient.named(gradient)
+    rngs = None if rng is None else [rng]
+    kernel.learn(network, training, weights, rates, np.zeros(1, np.int64), [data], named, rngs)
+    return weights[0]

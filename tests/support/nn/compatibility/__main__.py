@@ -1,0 +1,147 @@
+"""The compatibility matrix: features by modes, for our modules and for torch's.
+
+    python tests/support/nn/compatibility/__main__.py [FILE]
+
+runs every cell of both libraries and writes what happened to ``docs/compatibility.json``, from
+which ``tools/pages/__main__.py`` makes ``docs/compatibility.md``. The cells are tests as well.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from support.nn.compatibility import sequences as of_sequences
+from support.nn.compatibility import torch_rows as of_torch
+from support.nn.compatibility.cases import MODES, AbsentError, Case
+
+ROOT = Path(__file__).parents[4]
+MEASURED = ROOT / "docs" / "compatibility.json"
+
+WORKS, SENSELESS, ABSENT, DIFFERS = "works", "senseless", "absent", "differs"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A row: what it is called, the function that tries it, modes in which it has no meaning."""
+
+    title: str
+    run: Callable[[Case], None]
+    senseless: tuple[str, ...] = ()
+    ours_only: bool = False
+
+
+RAGGED = ("packed", "lengths")
+FEATURES = {
+    "compile": Feature("`torch.compile(fullgraph=True)`, outputs and gradients", of_torch.compiled),
+    "inductor": Feature(
+        "the same by its default compiler",
+        of_torch.compiled_to_code,
+        tuple(name for name in MODES if name != "plain"),
+    ),
+    "export": Feature("`torch.export`, any batch size where padded", of_torch.exported),
+    "vmap": Feature("`torch.func.vmap`", of_torch.vmapped),
+    "samples": Feature("gradients of each sample (`vmap` of `grad`)", of_torch.sample_gradients),
+    "jvp": Feature("forward mode (`torch.func.jvp`)", of_torch.forward_mode),
+    "double": Feature("double backward (`gradgradcheck`)", of_torch.double_backward),
+    "gradcheck": Feature("`gradcheck` in float64", of_torch.gradcheck),
+    "eval": Feature("backward in eval mode", of_torch.backward_in_eval),
+    "autocast": Feature("autocast to bfloat16", of_torch.autocast),
+    "strides": Feature("inputs and errors with gaps or zero strides", of_torch.strided),
+    "long": Feature("70,000 steps, forwards and backwards", of_torch.long_sequence),
+    "batch0": Feature("a batch of no sequences", of_torch.empty_batch, ("packed",)),
+    "steps0": Feature("sequences of no steps", of_torch.no_steps, ("packed",)),
+    "nograd": Feature("`no_grad`, `inference_mode`", of_torch.without_graph),
+    "deepcopy": Feature("`copy.deepcopy` after a backward", of_torch.deepcopied),
+    "threads": Feature("two threads train one module", of_torch.two_threads),
+    "ddp": Feature("`DistributedDataParallel`, two processes", of_torch.two_processes),
+    "exchange": Feature(
+        "`state_dict` into the other library and back",
+        of_torch.weights_exchanged,
+        ("lengths", "variant"),
+    ),
+    "safetensors": Feature("`state_dict` through safetensors", of_torch.safetensors),
+    "opcheck": Feature("`opcheck` of the operations it defines", of_torch.opcheck, ours_only=True),
+    "file": Feature("module built again from its file, no pickle", of_sequences.rebuilt_from_file),
+    "lengths": Feature("lengths in any order, zero among them", of_sequences.any_lengths, RAGGED),
+    "left": Feature("padding on the left", of_sequences.left_padding, RAGGED),
+    "resets": Feature("resets inside a sequence", of_sequences.resets),
+    "states": Feature("states and gates of every step", of_sequences.states_and_gates),
+    "truncated": Feature("the truncated gradient of 1997", of_sequences.truncated),
+    "tbptt": Feature("errors cut every k steps", of_sequences.cut_every_k),
+    "recompute": Feature("the tape computed anew to save memory", of_sequences.recomputed),
+    "dropout": Feature(
+        "dropout between layers, the same under a seed",
+        of_sequences.dropout_between,
+        tuple(name for name in MODES if name != "stacked"),
+    ),
+    "inside": Feature(
+        "recurrent dropout and zoneout, the same under a seed", of_sequences.dropout_inside
+    ),
+    "own": Feature("a cell of one's own", of_sequences.own_cell, ("variant", "gru", "rnn")),
+    "step": Feature(
+        "one step a call, the state kept", of_sequences.one_step_a_call, (*RAGGED, "stacked")
+    ),
+}
+
+KNOWN: dict[tuple[str, str], str] = {
+    ("export", "packed"): "a packed batch tells its size by values, which no exported graph may "
+    "depend on; export a net that takes a padded tensor and its lengths",
+}
+"""Cells of ours that do not work, and why."""
+
+
+def has_sense(library: str, feature: str, mode: str) -> bool:
+    """Whether there is anything to try in a cell."""
+    row, theirs = FEATURES[feature], library == "torch"
+    return mode not in row.senseless and not (theirs and (row.ours_only or MODES[mode].ours_only))
+
+
+def outcome(library: str, feature: str, mode: str) -> str:
+    """What happens in a cell, in a word or in an exception's first line."""
+    if not has_sense(library, feature, mode):
+        return SENSELESS
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            FEATURES[feature].run(Case(library, MODES[mode]))
+    except AssertionError:
+        return DIFFERS
+    except AbsentError:
+        return ABSENT
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        if isinstance(error, TypeError) and "unexpected keyword argument" in said:
+            return ABSENT
+        return f"{type(error).__name__}: {said}"
+    return WORKS
+
+
+def matrix(library: str) -> dict[str, dict[str, str]]:
+    """What happens in every cell of a library, by feature and mode."""
+    return {
+        feature: {mode: outcome(library, feature, mode) for mode in MODES} for feature in FEATURES
+    }
+
+
+def measure() -> dict[str, object]:
+    """Everything the page is made of."""
+    return {
+        "torch": torch.__version__.partition("+")[0],
+        "modes": {name: mode.title for name, mode in MODES.items()},
+        "features": {name: feature.title for name, feature in FEATURES.items()},
+        "known": {f"{feature} {mode}": why for (feature, mode), why in KNOWN.items()},
+        "outcomes": {library: matrix(library) for library in ("carrousel", "torch")},
+    }
+
+
+if __name__ == "__main__":
+    goal = Path(sys.argv[1]) if len(sys.argv) > 1 else MEASURED
+    text = json.dumps(measure(), indent=1, ensure_ascii=False) + "\n"
+    goal.write_text(text, encoding="utf-8")

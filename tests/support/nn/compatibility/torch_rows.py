@@ -1,0 +1,328 @@
+"""Rows of the compatibility matrix: what torch offers for every module. Each takes one case."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from support.nn.compatibility.cases import (
+    BATCH,
+    INPUTS,
+    MODES,
+    STEPS,
+    Case,
+    Net,
+    f32,
+    same_gradients,
+)
+from support.nn.modules import close
+
+
+def compiled(case: Case) -> None:
+    """One graph forwards and one backwards, run operation by operation."""
+    _compiled_by("aot_eager", case)
+
+
+def compiled_to_code(case: Case) -> None:
+    """By the default compiler, with code of its own around our operations."""
+    _compiled_by("inductor", case)
+
+
+def _compiled_by(backend: str, case: Case) -> None:
+    net = Net(case, case.module())
+    torch.compiler.reset()
+    try:
+        no_pool: dict[str, Any] = {"compile_threads": 1}
+        options = no_pool if backend == "inductor" else None
+        fast = torch.compile(net, fullgraph=True, backend=backend, options=options)
+        leaf = case.leaf().requires_grad_()
+        found = []
+        for call in (fast, net):  # the compiler comes first, and sees nothing made before
+            outputs = call(leaf)
+            loss = torch.stack([(out**2).sum() for out in outputs]).sum()
+            found.append((*outputs, *torch.autograd.grad(loss, [leaf, *net.parameters()])))
+        close(*found)
+    finally:
+        torch.compiler.reset()
+
+
+def exported(case: Case) -> None:
+    """Where all sequences are equally long, for batches of any size."""
+    net = Net(case, case.module().eval())
+    open_batch = case.mode.feed == "padded"
+    shapes = {"leaf": {1: torch.export.Dim("batch", min=2, max=64)}} if open_batch else None
+    program = torch.export.export(net, (case.leaf(),), dynamic_shapes=shapes)
+    leaf = case.leaf(2, B=BATCH + 2 * open_batch)
+    close(program.module()(leaf), net(leaf))
+
+
+def vmapped(case: Case) -> None:
+    module, leaves = case.module(), torch.stack([case.leaf(seed) for seed in range(3)])
+    out = torch.func.vmap(lambda leaf: case.call(module, leaf)[0])(leaves)
+    close(out, torch.stack([case.call(module, leaf)[0] for leaf in leaves]))
+
+
+def sample_gradients(case: Case) -> None:
+    net = Net(case, case.module())
+    weights = {name: w.detach() for name, w in net.named_parameters()}
+
+    def loss(weights: dict[str, Tensor], leaf: Tensor) -> Tensor:
+        return (torch.func.functional_call(net, weights, (leaf,))[0] ** 2).sum()
+
+    leaves = torch.stack([case.leaf(seed) for seed in range(3)])
+    rows = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, leaves)
+    for leaf, number in zip(leaves, range(3), strict=True):
+        alone = torch.autograd.grad((net(leaf)[0] ** 2).sum(), list(net.parameters()))
+        close([row[number] for row in rows.values()], alone)
+
+
+def forward_mode(case: Case) -> None:
+    """Against differences of two calls; their error is some 1e-10."""
+    net = Net(case, case.module())
+    values = (case.leaf(), *(w.detach() for w in net.parameters()))
+    torch.manual_seed(3)
+    directions = tuple(torch.randn_like(value) for value in values)
+    names = [name for name, _ in net.named_parameters()]
+
+    def call(leaf: Tensor, *weights: Tensor) -> Any:
+        named = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(net, named, (leaf,))[0]
+
+    tangent = torch.func.jvp(call, values, directions)[1]
+    with torch.no_grad():
+        ahead, behind = (
+            call(*(v + sign * 1e-6 * d for v, d in zip(values, directions, strict=True)))
+            for sign in (1, -1)
+        )
+    close(tangent, (ahead - behind) / 2e-6)
+
+
+def _checked(case: Case, check: Any, *, training: bool | None = None) -> None:
+    module = case.module()
+    net = Net(case, module if training is None else module.train(training))
+    names = [name for name, _ in net.named_parameters()]
+    leaves = [case.leaf(), *(w.detach().clone() for w in net.parameters())]
+
+    def call(leaf: Tensor, *weights: Tensor) -> Any:
+        return torch.func.functional_call(net, dict(zip(names, weights, strict=True)), (leaf,))
+
+    assert check(call, [leaf.requires_grad_() for leaf in leaves], fast_mode=True)
+
+
+def gradcheck(case: Case) -> None:
+    _checked(case, torch.autograd.gradcheck)
+
+
+def double_backward(case: Case) -> None:
+    _checked(case, torch.autograd.gradgradcheck)
+
+
+def backward_in_eval(case: Case) -> None:
+    _checked(case, torch.autograd.gradcheck, training=False)
+
+
+def deepcopied(case: Case) -> None:
+    module = case.module()
+    sum(out.sum() for out in case.call(module, case.leaf())).backward()  # type: ignore[union-attr]
+    other = copy.deepcopy(module)
+    mine = {w.data_ptr() for w in module.parameters()}
+    assert not mine & {w.data_ptr() for w in other.parameters()}
+    same_gradients(case, module, other)
+
+
+def weights_exchanged(case: Case) -> None:
+    """From this library to the other and back, names and order included."""
+    other = Case("torch" if case.is_ours else "carrousel", case.mode)
+    here, there, back = case.module(), other.module(), case.module()
+    with torch.no_grad():
+        for weight in [*there.parameters(), *back.parameters()]:
+            weight.zero_()
+    assert list(here.state_dict()) == list(there.state_dict())
+    there.load_state_dict(here.state_dict())
+    back.load_state_dict(there.state_dict())
+    leaf = case.leaf()
+    close(case.gradients(here, leaf), other.gradients(there, leaf))
+    same_gradients(case, here, back)
+
+
+def autocast(case: Case) -> None:
+    """A step rounds to 2 ** -9 of values below one; the sum of some eight of them is allowed."""
+    module, leaf = case.module(f32), case.leaf(dtype=f32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = case.gradients(module, leaf)
+    full = case.gradients(module, leaf)
+    outputs = len(full) - 1 - len(list(module.parameters()))
+    for one, other in zip(low[:outputs], full[:outputs], strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=0, atol=2**-6)
+    for one, other in zip(low[outputs:], full[outputs:], strict=True):
+        assert one.dtype == f32
+        assert (one - other).norm() < 0.1 * other.norm()
+
+
+def strided(case: Case) -> None:
+    """Gaps in memory, one value in the place of many, in the input and in the errors."""
+    module, leaf = case.module(), case.leaf()
+    gaps = torch.stack([leaf, torch.full_like(leaf, torch.nan)], -1)[..., 0]
+    assert not gaps.is_contiguous()
+    close(case.gradients(module, gaps), case.gradients(module, leaf))
+    flat = leaf[:1, ..., :1].expand(leaf.shape)
+    close(case.gradients(module, flat), case.gradients(module, flat.contiguous()))
+    leaf = leaf.requires_grad_()
+    for weight in (torch.ones(()), torch.full((), 2.0)):
+        out = case.call(module, leaf)[0]
+        spread, dense = weight.to(out.dtype).expand(out.shape), torch.full_like(out, float(weight))
+        once = torch.autograd.grad(out, leaf, spread, retain_graph=True)
+        close(once, torch.autograd.grad(out, leaf, dense))
+
+
+def long_sequence(case: Case) -> None:
+    """70,000 steps; the far end has long been forgotten, so both ends are those of short runs."""
+    module, short, edge = case.module(f32, hidden_size=2, **_narrow(case)), 300, 20
+    leaf = case.leaf(T=70_000, B=1, dtype=f32).requires_grad_()
+    out = case.call(module, leaf)[0]
+    (slope,) = torch.autograd.grad((out[:edge] ** 2).sum() + (out[-edge:] ** 2).sum(), leaf)
+    for piece, end in (
+        (slice(0, short), slice(0, edge)),
+        (slice(-short, None), slice(-edge, None)),
+    ):
+        x = leaf[piece].detach().requires_grad_()
+        alone = case.call(module, x)[0]
+        close(out[end], alone[end])
+        (expected,) = torch.autograd.grad((alone[end] ** 2).sum(), x)
+        close(slope[piece][end], expected[end])
+
+
+def _narrow(case: Case) -> dict[str, int]:
+    return {"proj_size": 1} if "proj_size" in case.mode.settings else {}
+
+
+def empty_batch(case: Case) -> None:
+    module = case.module()
+    full, found = case.call(module, case.leaf()), case.gradients(module, case.leaf(B=0))
+    for one, other in zip(found, full, strict=False):
+        assert one.shape == (other.shape[0], 0, other.shape[2])
+    for gradient in found[len(full) + 1 :]:
+        assert not gradient.any()
+
+
+def no_steps(case: Case) -> None:
+    out, *_ = case.call(case.module(), case.leaf(T=0))
+    assert out.shape[:2] == (0, BATCH)
+
+
+def without_graph(case: Case) -> None:
+    module, leaf = case.module(), case.leaf()
+    expected = case.call(module, leaf)
+    with torch.no_grad():
+        found = case.call(module, leaf)
+    assert not any(out.requires_grad for out in found)
+    close(found, expected)
+    with torch.inference_mode():
+        found = case.call(module, leaf)
+        assert all(out.is_inference() for out in found)
+    close([out.clone() for out in found], expected)
+    case.gradients(module, leaf)  # and training goes on
+
+
+def two_threads(case: Case) -> None:
+    """Forwards and backwards, twenty times each, of one module."""
+    module, leaves = case.module(), [case.leaf(seed) for seed in range(2)]
+    expected = [case.gradients(module, leaf) for leaf in leaves]
+    found: list[list[Any]] = [[], []]
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            found[number].append(case.gradients(module, leaves[number]))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for runs, one in zip(found, expected, strict=True):
+        assert len(runs) == 20
+        for run in runs:
+            close(run, one)
+
+
+def two_processes(case: Case) -> None:
+    """Every mode is tried by one pair of processes; see ``compatible_processes.py``."""
+    name = next(name for name, mode in MODES.items() if mode is case.mode)
+    said = _of_two_processes(case.library)[name]
+    assert said == "works", said
+
+
+@lru_cache
+def _of_two_processes(library: str) -> dict[str, str]:
+    script = Path(__file__).with_name("compatible_processes.py")
+    with tempfile.TemporaryDirectory() as folder:
+        calls = [
+            [sys.executable, str(script), str(rank), f"{folder}/store", library] for rank in (0, 1)
+        ]
+        pair = [
+            subprocess.Popen(
+                call,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            for call in calls
+        ]
+        ends = [process.communicate(timeout=120) for process in pair]
+    for process, (_, said) in zip(pair, ends, strict=True):
+        if process.returncode:
+            raise RuntimeError(said)
+    first, second = (json.loads(out) for out, _ in ends)
+    assert first == second
+    return first
+
+
+def safetensors(case: Case) -> None:
+    from safetensors.torch import load, save
+
+    module, other = case.module(), case.module()
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    other.load_state_dict(load(save(module.state_dict())))
+    same_gradients(case, module, other)
+
+
+class _Calls(TorchDispatchMode):
+    """Keeps what our operations were called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "carrousel":
+            self.seen.append((func, args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def opcheck(case: Case) -> None:
+    """torch's own examination of our operations, with what the module hands them."""
+    with _Calls() as calls:
+        case.gradients(case.module(), case.leaf())
+    found = {func: (args, kwargs) for func, args, kwargs in calls.seen}
+    assert len(found) == 2, "one operation forwards and one backwards"
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    for func, (args, kwargs) in found.items():
+        torch.library.opcheck(func, args, kwargs, test_utils=tests)
+
+
+assert STEPS >= 4 > INPUTS  # what the rows above take for granted
