@@ -10,7 +10,7 @@ PYTHON ?= python3
 # Processes that share the test suites, for example `make unit JOBS=4`; 0: none but pytest's own.
 JOBS ?= auto
 ARGS ?=
-# The script of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
+# The folder of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
 BENCH ?= lanes
 
 VENV := .venv
@@ -73,11 +73,11 @@ reproduce: $(STAMPS)/run $(STAMPS)/native ## the paper's headline rows, ours bes
 
 .PHONY: bench
 bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified before they are timed
-	$(BIN)/python benchmarks/$(BENCH).py $(ARGS)
+	$(BIN)/python -m benchmarks.$(BENCH) $(ARGS)
 
 .PHONY: docs
 docs: $(STAMPS)/run $(STAMPS)/native ## tables of the documentation from the committed runs
-	$(BIN)/python tools/pages/__main__.py
+	$(BIN)/python -m tools.pages
 
 # --- checks --------------------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ typed: $(STAMPS)/test $(STAMPS)/native ## the suite with every type and shape hi
 
 .PHONY: mutants
 mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
-	$(BIN)/python tests/mutants/__main__.py $(ARGS)
+	cd tests && ../$(BIN)/python -m mutants $(ARGS)
 
 .PHONY: check
 check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -25,17 +24,11 @@ from support.experiments import fakes
 ROOT = Path(__file__).parents[1]
 
 
-sys.path.append(str(ROOT / "docs"))
-
-
 @pytest.fixture(scope="module")
 def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tools.pages import __main__ as pages
+
+    return pages
 
 
 def test_examples_of_the_readme_run():
@@ -74,7 +67,7 @@ def test_generated_parts_are_current(documents):
         if path.suffix == ".svg" and not same_pen:
             assert ElementTree.fromstring(now).tag.endswith("svg")
         else:
-            assert now == text, f"stale: {path.name}; run `python tools/pages/__main__.py`"
+            assert now == text, f"stale: {path.name}; run `python -m tools.pages`"
 
 
 def test_nothing_is_left_over_in_the_folder_of_generated_pages(documents):

@@ -1,8 +1,8 @@
 """Many small nets that learn side by side: ours beside JAX and PyTorch, verified, then timed.
 
-    python benchmarks/lanes/__main__.py [--quick] [--only NAME] [--json] [--save FILE] [--markdown FILE]
-    python benchmarks/lanes/__main__.py --profile NAME --seconds N
-    python benchmarks/lanes/__main__.py --from FILE [--markdown FILE]
+    python -m benchmarks.lanes [--quick] [--only NAME] [--json] [--save FILE] [--markdown FILE]
+    python -m benchmarks.lanes --profile NAME --seconds N
+    python -m benchmarks.lanes --from FILE [--markdown FILE]
 
 See ``benchmarks/README.md`` for what is measured and how.
 """

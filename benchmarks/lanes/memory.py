@@ -1,6 +1,6 @@
 """Peak memory of learning: the same for short and endless sequences, for few and many of them.
 
-    python benchmarks/lanes/memory.py [--json]
+    python -m benchmarks.lanes.memory [--json]
 
 Each figure comes from a process of its own, which imports everything, notes its peak, learns, and
 notes its peak again.

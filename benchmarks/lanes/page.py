@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/lanes/__main__.py`` as a page of Markdown with one table."""
+"""Results of ``benchmarks/lanes`` as a page of Markdown with one table."""
 
 from __future__ import annotations
 

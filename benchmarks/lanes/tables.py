@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/lanes/__main__.py`` as tables for the terminal, and how figures are written."""
+"""Results of ``benchmarks/lanes`` as tables for the terminal, and how figures are written."""
 
 from __future__ import annotations
 

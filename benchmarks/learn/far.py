@@ -1,6 +1,6 @@
 """Memory that each system needs for lags beyond the paper: one net that learns a few sequences.
 
-    python benchmarks/learn/far.py [--save FILE] [--json] [NAME...]
+    python -m benchmarks.learn.far [--save FILE] [--json] [NAME...]
 
 Each figure comes from a process of its own, which imports everything, notes its peak, learns and is
 tested as a trial of that row would be, and notes its peak again. What a learner keeps between time

@@ -1,6 +1,6 @@
 """Every gradient on one net of memory cells and one of simple units: direction, memory, time.
 
-    python benchmarks/learn/gradients.py [--quick] [--json] [--save FILE]
+    python -m benchmarks.learn.gradients [--quick] [--json] [--save FILE]
 
 Cosines by lag are those of :func:`carrousel.inspection.cosines_by_lag`. Times are those of native
 lanes on one core, sixteen nets side by side, beside JAX in reverse and forward mode; JAX's gradient

@@ -1,7 +1,7 @@
 """Choose the settings of the experiment ``vowels`` without a look at its test utterances.
 
-    python benchmarks/learn/select_vowels.py           cross-validates, and writes docs/vowels.md
-    python benchmarks/learn/select_vowels.py --test    runs the experiment, and adds its result
+    python -m benchmarks.learn.select_vowels           cross-validates, and writes docs/vowels.md
+    python -m benchmarks.learn.select_vowels --test    runs the experiment, and adds its result
 
 The 270 training utterances are split into five parts of neighbours (each speaker's utterances 1 to
 6, 7 to 12, ...). A setting learns from four parts and is judged by the fifth; five parts and three

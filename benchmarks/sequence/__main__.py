@@ -1,7 +1,7 @@
 """Whole layers, whole batches: every layer of carrousel.nn beside torch's, and beside loops.
 
-    python benchmarks/sequence/__main__.py [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
-    python benchmarks/sequence/__main__.py --from FILE [--markdown FILE]
+    python -m benchmarks.sequence [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
+    python -m benchmarks.sequence --from FILE [--markdown FILE]
 
 Sections: ``plain`` (the LSTM beside torch.nn.LSTM), ``variants`` (every option beside the plain
 cell), ``loops`` (every option beside a loop over time), ``compiled`` (such loops under

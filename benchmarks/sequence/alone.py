@@ -1,4 +1,4 @@
-"""Measurements of ``benchmarks/sequence/__main__.py`` that need a process of their own."""
+"""Measurements of ``benchmarks/sequence`` that need a process of their own."""
 
 from __future__ import annotations
 

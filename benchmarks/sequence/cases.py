@@ -1,4 +1,4 @@
-"""What ``benchmarks/sequence/__main__.py`` measures: sizes, and every variant and option of a layer."""
+"""What ``benchmarks/sequence`` measures: sizes, and every variant and option of a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``benchmarks/sequence/__main__.py`` aims at, and where its figures fall short of that."""
+"""What ``benchmarks/sequence`` aims at, and where its figures fall short of that."""
 
 from __future__ import annotations
 

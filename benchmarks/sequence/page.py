@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/sequence/__main__.py`` as a page of Markdown, and as text for the terminal."""
+"""Results of ``benchmarks/sequence`` as a page of Markdown, and as text for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contenders of ``benchmarks/sequence/__main__.py``: what one call does, and whether it does it right."""
+"""Contenders of ``benchmarks/sequence``: what one call does, and whether it does it right."""
 
 from __future__ import annotations
 

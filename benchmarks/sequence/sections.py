@@ -1,4 +1,4 @@
-"""The sections of ``benchmarks/sequence/__main__.py`` that time: each yields rows, verified before timed."""
+"""The sections of ``benchmarks/sequence`` that time: each yields rows, verified before timed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs contenders of ``benchmarks/sequence/__main__.py`` in alternation and notes who was disturbed."""
+"""Runs contenders of ``benchmarks/sequence`` in alternation and notes who was disturbed."""
 
 from __future__ import annotations
 

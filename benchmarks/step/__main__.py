@@ -1,6 +1,6 @@
 """One LSTM step at batch 1, from input to output: ours beside torch and ONNX Runtime.
 
-    python benchmarks/step/__main__.py [--quick] [--json] [--save FILE]
+    python -m benchmarks.step [--quick] [--json] [--save FILE]
 
 Every contender gets the same float32 weights and one thread, and keeps its own state. First each
 must follow the float64 net for 200 steps; then every call is timed by itself, stretches of calls in

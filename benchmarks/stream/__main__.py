@@ -1,8 +1,8 @@
 """One step of a stream, predicted and learned: ours beside PyTorch, deep-river and river.
 
-    python benchmarks/stream/__main__.py [--only I,C] [--quick] [--json] [--save FILE]
-    python benchmarks/stream/__main__.py --command ROWS      a CSV through `carrousel stream`
-    python benchmarks/stream/__main__.py --soak STEPS        does time, memory or a weight grow?
+    python -m benchmarks.stream [--only I,C] [--quick] [--json] [--save FILE]
+    python -m benchmarks.stream --command ROWS      a CSV through `carrousel stream`
+    python -m benchmarks.stream --soak STEPS        does time, memory or a weight grow?
 
 Nets of C memory cells with forget gates on I inputs learn one number a row by the truncated
 gradient and Adam. Ours in float64 and PyTorch's in float64 must first agree with the readable

@@ -1,6 +1,6 @@
 """Real streams, and one that is made: predict, then learn, one pass, beside baselines.
 
-    python benchmarks/streams/__main__.py PART... [--seeds N] [--again] [--quick] [--save FILE]
+    python -m benchmarks.streams PART... [--seeds N] [--again] [--quick] [--save FILE]
 
 PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Every unit of work (a model, a
 seed, a person left out) is saved as soon as it has ended, to ``docs/streams.json``; units that are

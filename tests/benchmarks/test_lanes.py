@@ -18,17 +18,17 @@ from carrousel.errors import SettingError
 from carrousel.kernels import instruction_sets
 from carrousel.sequences import Sequences
 
-arithmetic = import_module("arithmetic")
-cases = import_module("cases")
-native = import_module("contenders.native")
-page = import_module("page")
-padding = import_module("contenders.padding")
-lanes = import_module("lanes")
-lineup = import_module("lineup")
-parity = import_module("parity")
-results = import_module("results")
-tables = import_module("tables")
-timing = import_module("timing")
+arithmetic = import_module("benchmarks.lanes.arithmetic")
+cases = import_module("benchmarks.lanes.cases")
+native = import_module("benchmarks.contenders.native")
+page = import_module("benchmarks.lanes.page")
+padding = import_module("benchmarks.contenders.padding")
+lanes = import_module("benchmarks.lanes.__main__")
+lineup = import_module("benchmarks.lanes.lineup")
+parity = import_module("benchmarks.lanes.parity")
+results = import_module("benchmarks.lanes.results")
+tables = import_module("benchmarks.lanes.tables")
+timing = import_module("benchmarks.common.timing")
 
 NETS = 3
 NAMES = ("1-5", "2c-1", "4-1")  # targets at every step; symbols; values
@@ -66,7 +66,7 @@ def test_ours_agrees_with_the_reference(name, instruction_set):
 @pytest.mark.parametrize("case", CASES)
 def test_jax_agrees_with_the_reference(case):
     pytest.importorskip("jax")
-    tuning = import_module("contenders.jax_tuning")
+    tuning = import_module("benchmarks.contenders.jax_tuning")
     for form in tuning.forms(case):
         contender = tuning.Choice(form, NETS).make(case, steps=100)
         found = parity.check(case, contender)
@@ -77,14 +77,14 @@ def test_jax_agrees_with_the_reference(case):
 @pytest.mark.parametrize("nets", [1, NETS])
 def test_pytorch_agrees_with_the_reference(case, nets):
     pytest.importorskip("torch")
-    contender = import_module("contenders.torch_cell").TorchCell(case, nets, sequences=2)
+    contender = import_module("benchmarks.contenders.torch_cell").TorchCell(case, nets, sequences=2)
     assert parity.check(case, contender).holds
 
 
 def test_the_usual_choice_learns():
     pytest.importorskip("torch")
     case = cases.find_case("2c-1")
-    contender = import_module("contenders.torch_lstm").TorchLstm(case, sequences=4)
+    contender = import_module("benchmarks.contenders.torch_lstm").TorchLstm(case, sequences=4)
     contender.learn(contender.pack(contender.draw(case.rng())))
     sum_sq = contender.outcome().sum_sq
     assert sum_sq.shape == (1, 4)
@@ -99,10 +99,12 @@ def test_other_gates_are_refused(package, what):
     other = replace(case.network, cell=replace(case.network.cell, **what))
     case = replace(case, network=other)
     if package == "torch":
-        make = partial(import_module("contenders.torch_cell").TorchCell, sequences=2)
+        make = partial(import_module("benchmarks.contenders.torch_cell").TorchCell, sequences=2)
     else:
-        form = import_module("contenders.jax_tuning").Form("grad", one_hot=False)
-        make = partial(import_module("contenders.jax_cell").JaxCell, form=form, sequences=2)
+        form = import_module("benchmarks.contenders.jax_tuning").Form("grad", one_hot=False)
+        make = partial(
+            import_module("benchmarks.contenders.jax_cell").JaxCell, form=form, sequences=2
+        )
     with pytest.raises(SettingError, match=r"4-1: only .*output gates"):
         make(case, lanes=1)
 

@@ -13,7 +13,7 @@ from carrousel.contracts import Training
 from carrousel.experiments.beyond.gradients import GRADIENTS, NETS
 from carrousel.learners import GradientLearner
 
-gradients = import_module("gradients")
+gradients = import_module("benchmarks.learn.gradients")
 SAVED = Path(__file__).parents[2] / "docs" / "gradients.json"
 
 
@@ -35,7 +35,7 @@ def test_operations_of_exact_sensitivities():
 @pytest.mark.parametrize("net", NETS)
 def test_jax_learns_what_we_learn(net, gradient):
     pytest.importorskip("jax")
-    paths = import_module("contenders.jax_paths")
+    paths = import_module("benchmarks.contenders.jax_paths")
     network, training = NETS[net]
     slow = Training(training.rate / 100, output_derivative=False)
     data = gradients._data(2)

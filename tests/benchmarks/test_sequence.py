@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-cases = import_module("sequence_cases")
-loops = import_module("sequence_loops")
-missing = import_module("sequence_missed")
-page = import_module("sequence_page")
-parity = import_module("sequence_parity")
-sections = import_module("sequence_sections")
-sequence = import_module("sequence")
-timing = import_module("sequence_timing")
+cases = import_module("benchmarks.sequence.cases")
+loops = import_module("benchmarks.sequence.loops")
+missing = import_module("benchmarks.sequence.missed")
+page = import_module("benchmarks.sequence.page")
+parity = import_module("benchmarks.sequence.parity")
+sections = import_module("benchmarks.sequence.sections")
+sequence = import_module("benchmarks.sequence.__main__")
+timing = import_module("benchmarks.sequence.timing")
 
 SIZE = cases.Size(5, 3, 4, 6)
 PLAN = timing.Plan(repeats=1, seconds=0.0, patience=1, wait=0.0)

@@ -14,13 +14,13 @@ import pytest
 from carrousel.contracts.initial import initial_weights
 from carrousel.kernels import ReferenceStream, open_stream
 
-stream = import_module("stream")
-contenders = import_module("stream_contenders")
-texts = import_module("streams_text")
-tables = import_module("streams_tables")
-watches = import_module("streams_watch")
-data = import_module("streams_data")
-reber = import_module("streams_reber")
+stream = import_module("benchmarks.stream.__main__")
+contenders = import_module("benchmarks.stream.contenders")
+texts = import_module("benchmarks.streams.text")
+tables = import_module("benchmarks.streams.tables")
+watches = import_module("benchmarks.streams.watch")
+data = import_module("benchmarks.streams.data")
+reber = import_module("benchmarks.streams.reber")
 SAVED = Path(__file__).parents[2] / "docs"
 
 
@@ -61,7 +61,7 @@ def test_a_part_replaces_its_own(tmp_path):
 
 
 def test_a_short_soak_tells_what_it_saw():
-    soak = import_module("stream_soak")
+    soak = import_module("benchmarks.stream.soak")
     found = soak.soak(600, points=3)
     assert [row["steps"] for row in found["rows"]] == [600]
     assert found["rows"][0]["mib"] > 1
@@ -69,7 +69,7 @@ def test_a_short_soak_tells_what_it_saw():
 
 
 def test_rows_for_the_command_line_can_be_read(tmp_path):
-    import_module("stream_command").write_rows(tmp_path / "rows.csv", 25)
+    import_module("benchmarks.stream.command").write_rows(tmp_path / "rows.csv", 25)
     lines = (tmp_path / "rows.csv").read_text("ascii").splitlines()
     assert lines[0] == "x0,x1,x2,x3,x4,x5,x6,x7,x8,x9,y"
     assert len(lines) == 26

@@ -19,10 +19,11 @@ from carrousel.cli.order import SEED
 from carrousel.errors import StoreError
 from carrousel.experiments.store.store import Store
 from support.experiments import fakes
+from support.paths import TESTS
 
 
 def python(text: str, *words: str, **how: Any) -> subprocess.Popen[str]:
-    head = f"import sys; sys.path.insert(0, {str(Path(fakes.__file__).parent)!r})\n"
+    head = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(text), *words],
         text=True,
@@ -34,7 +35,7 @@ SLOW = """
     import time
     from carrousel.cli import main
     from carrousel.experiments import runner
-    from fake_runner import FakeRunner
+    from support.experiments.fake_runner import FakeRunner
     fake = FakeRunner()
     def slow(experiment, on_progress, **how):
         def wait(progress):

@@ -1,8 +1,8 @@
 """Breaks the kernels on purpose, one line at a time, and asks the suite to notice.
 
-    python tests/mutants/__main__.py reference     # seconds
-    python tests/mutants/__main__.py native        # minutes: compiles the kernels once for each mutant
-    python tests/mutants/__main__.py               # both
+    python -m mutants reference     # seconds
+    python -m mutants native        # minutes: compiles the kernels once for each mutant
+    python -m mutants               # both
 
 Each mutant replaces one piece of text in a copy of one file. Text that is not found exactly once is
 an error: a mutant that no longer applies tests nothing. A mutant must turn the tests named with it
@@ -70,7 +70,7 @@ def mutated(mutant: Mutant) -> Iterator[None]:
     Functions are exchanged, those of classes included; nothing else of a module can be mutated.
     """
     path = mutant.path
-    ours = importlib.import_module(f"carrousel.kernels.{path.stem}")
+    ours = importlib.import_module(f"carrousel.kernels.reference.{path.stem}")
     other = types.ModuleType(ours.__name__)
     exec(compile(mutant.source(), str(path), "exec"), vars(other))
     pairs = list(zip(functions(ours, ours.__name__), functions(other, ours.__name__), strict=True))
@@ -181,9 +181,11 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
         asked |= dict.fromkeys(STREAM, STREAM_TESTS)
         for mutant, tests in asked.items():
             library = workshop.extension(mutant)
-            command = [sys.executable, __file__, "--with", str(library), *tests]
+            command = [sys.executable, "-m", "mutants", "--with", str(library), *tests]
             with contextlib.suppress(subprocess.TimeoutExpired):
-                done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+                done = subprocess.run(
+                    command, cwd=TESTS, capture_output=True, text=True, timeout=600
+                )
                 if done.returncode > 1:
                     raise RuntimeError(done.stderr)
                 yield mutant, done.returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 
 
@@ -41,7 +41,7 @@ class Mutant:
 
 
 def _reference(what: str, old: str, new: str) -> Mutant:
-    return Mutant(what, "src/carrousel/kernels/reference*.py", old, new)
+    return Mutant(what, "src/carrousel/kernels/reference/*.py", old, new)
 
 
 REFERENCE = (

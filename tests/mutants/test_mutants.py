@@ -1,4 +1,4 @@
-"""The suite notices when a kernel is wrong; see mutants.py."""
+"""The suite notices when a kernel is wrong; see __main__.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from mutants import __main__ as mutants
-from mutants.lists import NATIVE, REFERENCE, SEQUENCE, STREAM, STREAM_REFERENCE, Mutant
+from mutants.lists import NATIVE, REFERENCE, SEQUENCE, STREAM, STREAM_REFERENCE, TESTS, Mutant
 
 pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
@@ -33,14 +32,14 @@ def test_a_mutant_that_no_longer_applies_is_an_error():
 
 def test_text_that_is_nowhere_or_in_several_files_is_an_error():
     for old, found in (("x = no such line", 0), ("import annotations", r"\d")):
-        mutant = Mutant("lost", "src/carrousel/kernels/reference*.py", old, "")
+        mutant = Mutant("lost", "src/carrousel/kernels/reference/*.py", old, "")
         with pytest.raises(LookupError, match=rf"text in {found} files of src/.*, expected 1"):
             mutant.source()
 
 
 def red_for_each(kind: str) -> None:
-    command = [sys.executable, mutants.__file__, kind]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "mutants", kind]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -86,6 +86,6 @@ def test_figures_are_about_these_rows_and_columns():
         "known": {f"{feature} {mode}": why for (feature, mode), why in matrix.KNOWN.items()},
     }
     assert {name: measured()[name] for name in now} == now, (
-        "run `python tests/support/nn/compatibility/__main__.py`"
+        "run `PYTHONPATH=tests python -m support.nn.compatibility`"
     )
     assert list(measured()["features"]) == list(now["features"])

@@ -1,6 +1,6 @@
 """Writes every generated part of the documentation from committed runs and measurements.
 
-    python tools/pages/__main__.py [RUNS]
+    python -m tools.pages [RUNS]
 
 RUNS is a folder with a store of trials. ``docs/runs``, which is taken if none is named, holds a
 real run (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged
@@ -8,7 +8,7 @@ by ``tools/compact.py``. ``docs/speed.json`` is what ``make bench ARGS='--save d
 measured; ``docs/gradients.json`` and ``docs/far.json`` what ``benchmarks/learn/gradients.py`` and
 ``benchmarks/learn/far.py`` did, with ``--save`` and that name; ``docs/compatibility.json`` what
 ``tests/support/nn/compatibility/__main__.py`` saw; ``docs/step.json``, ``docs/stream.json`` and ``docs/streams.json``
-what ``benchmarks/step/__main__.py``, ``benchmarks/stream/__main__.py`` and ``benchmarks/streams/__main__.py`` measured. From
+what ``benchmarks/step``, ``benchmarks/stream`` and ``benchmarks/streams`` measured. From
 them come ``docs/results.md``, ``docs/rivals.md``, ``docs/compatibility.md``, ``docs/step.md``,
 ``docs/stream.md``, ``docs/streams.md`` and its pictures, all of ``docs/reproduction`` and the three
 tables of ``README.md``.

@@ -11,7 +11,7 @@ INTRODUCTION = """\
 
 What a recurrent module has to put up with, in every way it is used: `carrousel.nn` before the
 stroke, `torch.nn` {torch} behind it, on the CPU. A cell compares values and gradients with those of
-another way to the same result ([tests/support/nn/compatibility/__main__.py](../tests/compatibility.py) lists the rows).
+another way to the same result ([tests/support/nn/compatibility](../tests/support/nn/compatibility) lists the rows).
 All of ours are tests, and so are PyTorch's but for slow rows, which run when this page is made.
 
 {counted}
@@ -26,7 +26,7 @@ Rows that PyTorch's modules pass are here so that a drop-in can be seen to pass 
 `fullgraph=True` a net that holds one compiles around it; `torch._dynamo.config.allow_rnn`, which is
 off unless asked for, was left off.
 
-`python tests/support/nn/compatibility/__main__.py` runs everything again; `python tools/pages/__main__.py` makes this page.
+`PYTHONPATH=tests python -m support.nn.compatibility` runs everything again; `python -m tools.pages` makes this page.
 """
 
 

@@ -182,7 +182,7 @@ def _guessing(entries: Mapping[str, Entry], names: Sequence[str]) -> str:
 def _gradients(entries: Mapping[str, Entry], measured: Mapping[str, Any] | None) -> str:
     if measured is None:
         return (
-            "Not measured yet: `python benchmarks/learn/gradients.py --save docs/gradients.json`.\n"
+            "Not measured yet: `python -m benchmarks.learn.gradients --save docs/gradients.json`.\n"
         )
     lags, rows = list(measured["lags"]), []
     for net in NETS:

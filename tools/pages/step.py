@@ -30,12 +30,12 @@ At 128 units the weights of one step are read from the second-level cache at its
 bytes a cycle: that, not arithmetic, is what a step costs there, and why ten times the speed of
 `torch.nn.LSTMCell`, the aim at 128 units, is reached with few inputs and a prepared step alone.
 
-`python benchmarks/step/__main__.py` measures again; `python tools/pages/__main__.py` makes this page.
+`python -m benchmarks.step` measures again; `python -m tools.pages` makes this page.
 """
 
 
 def step_page(measured: dict[str, Any]) -> str:
-    """The page, from what ``benchmarks/step/__main__.py`` measured."""
+    """The page, from what ``benchmarks/step`` measured."""
     times = {(r["contender"], r["inputs"], r["units"]): r["us"] for r in measured["rows"]}
     sizes = list(dict.fromkeys((r["inputs"], r["units"]) for r in measured["rows"]))
     heads = [f"I = {i}, H = {h}" for i, h in sizes]

@@ -45,7 +45,7 @@ readable reference through 300 rows, predicted and learned, to within {worst:.0e
 
 
 def stream_page(measured: dict[str, Any]) -> str:
-    """The page, from what ``benchmarks/stream/__main__.py`` measured."""
+    """The page, from what ``benchmarks/stream`` measured."""
     parts = []
     if rows := measured.get("rows"):
         parts += [_times(rows, measured)]
@@ -60,8 +60,8 @@ def stream_page(measured: dict[str, Any]) -> str:
     parts.append(
         f"Measured on {found['processor']}, shared with other programs: {names}.\n\n"
         "deep-river asks for torch below 2.6; it was run with this one. "
-        "`python benchmarks/stream/__main__.py` measures\nagain (its first lines say what it needs), "
-        "`python tools/pages/__main__.py` makes this page.\n"
+        "`python -m benchmarks.stream` measures\nagain (its first lines say what it needs), "
+        "`python -m tools.pages` makes this page.\n"
     )
     return "\n".join(parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import sqlite3
 from pathlib import Path
@@ -213,12 +212,8 @@ def test_errors_that_are_no_numbers_stay_so():
 
 
 def test_the_tool_merges_and_packs(tmp_path, capsys):
-    path = Path(__file__).parents[3] / "docs" / "compact.py"
-    spec = importlib.util.spec_from_file_location("compact", path)
-    assert spec
-    assert spec.loader
-    compact = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(compact)
+    from tools import compact
+
     one, two = fill(tmp_path / "one"), fill(tmp_path / "two", seed=1)
     assert compact.main([str(tmp_path / "all"), str(one), str(two)]) == 0
     assert "40 trials" in capsys.readouterr().out

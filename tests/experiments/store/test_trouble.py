@@ -24,6 +24,7 @@ from carrousel.experiments.store import store as store_module
 from carrousel.experiments.store.store import FILE_NAME, Store
 from support.experiments import fakes
 from support.experiments.fakes import put
+from support.paths import TESTS
 
 # --- what stands in the way -----------------------------------------------------------------------
 
@@ -201,8 +202,8 @@ PRAGMAS = (
 
 def script(text: str, *arguments: object) -> subprocess.Popen[str]:
     """Start a Python of its own that knows the fakes."""
-    head = f"import sys; sys.path.insert(0, {str(Path(fakes.__file__).parent)!r})\n"
-    head += "import fakes\nfrom carrousel.experiments.store.store import Store\n"
+    head = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
+    head += "from support.experiments import fakes\nfrom carrousel.experiments.store.store import Store\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import TESTS
+
 pytest.importorskip("torch")
 pytest.importorskip("sympy")
 pytest.importorskip("numba")
@@ -89,8 +91,8 @@ def test_projection_wider_than_the_cell():
     """Where memory as it comes is neither zero nor a small number."""
     code = f"""
         import sys
-        sys.path[:0] = [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parent)!r}]
-        from test_autograd_described import EVERYTHING, check
+        sys.path[:0] = [{str(TESTS)!r}, {str(Path(__file__).parent)!r}]
+        from test_described import EVERYTHING, check
         for units in (1, 2, 3):
             check("two", EVERYTHING, projection=7, units=units)
     """

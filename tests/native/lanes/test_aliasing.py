@@ -14,6 +14,7 @@ import pytest
 from carrousel.contracts import Cell, Network, Training
 from support.drawn import Kind, drawn_data, drawn_weights
 from support.kernels.native_calls import Call, caught, run
+from support.paths import TESTS
 
 pytestmark = pytest.mark.native
 
@@ -60,8 +61,7 @@ def test_outputs_that_overlap(of):
 
 def in_a_process_of_its_own(code: str) -> None:
     """Run code that might end the process; its exit code must be 0."""
-    tests = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.insert(0, {tests!r})\n" + textwrap.dedent(code)
+    code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n" + textwrap.dedent(code)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 

@@ -29,6 +29,7 @@ from support.kernels.stream_cases import (
     case_of,
     stream_cases,
 )
+from support.paths import TESTS
 
 pytestmark = pytest.mark.native
 
@@ -150,9 +151,7 @@ assert second.finite
 def test_memory_that_others_have_used_does_not_show(byte):
     """glibc fills what it hands out, here with what are huge numbers or NaN."""
     environment = os.environ | {"MALLOC_PERTURB_": str(byte)}
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [*sys.path, os.path.dirname(os.path.dirname(__file__))]
-    )
+    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(TESTS)])
     done = subprocess.run(
         [sys.executable, "-c", DIRTY], env=environment, capture_output=True, text=True
     )

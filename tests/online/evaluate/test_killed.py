@@ -14,13 +14,14 @@ import pytest
 from carrousel import OnlineLSTM
 from carrousel.files import CheckpointError
 from support.online.models import knowledge
+from support.paths import TESTS
 
 ROWS, EVERY = 8000, 100
 CHILD = f"""
 import sys, numpy as np
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from online.test_killed import EVERY, ROWS, begin, data
+sys.path.insert(0, {str(TESTS)!r})
+from online.evaluate.test_killed import EVERY, ROWS, begin, data
 from carrousel import OnlineLSTM
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 path, said = folder / "model", np.memmap(folder / "said", float, "r+", shape=(ROWS,))

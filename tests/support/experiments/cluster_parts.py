@@ -19,6 +19,7 @@ from pathlib import Path
 from carrousel.contracts import Errors
 from carrousel.sequences import Sequences
 from support.experiments.scripted import ScriptedLearner
+from support.paths import TESTS
 
 LOCAL = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 
@@ -55,7 +56,7 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 def quiet_environment() -> dict[str, str]:
     """For a worker that can import what lies beside the tests, and calls nobody."""
-    here = str(Path(__file__).parent)
+    here = str(TESTS)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return {**os.environ, **threads, "PYTHONPATH": path}

@@ -13,7 +13,7 @@ from tools.pages.streams.plot import Curve, curves_svg
 from tools.pages.streams.words import HEAD, REBER, SHUTTLE, TEXT, WATCH, WATER
 
 Rows = Mapping[str, Mapping[str, Any]]
-"""Figures by row and column, as ``benchmarks/streams/__main__.py`` keeps them."""
+"""Figures by row and column, as ``benchmarks/streams`` keeps them."""
 
 TEXT_NETS = {
     "as it comes": "OnlineLSTM, 128 cells",
@@ -83,8 +83,8 @@ def _closing(measured: Mapping[str, Any]) -> str:
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"Run with {names}, on {machine['processor']}.\n\n"
-        "`python benchmarks/streams/__main__.py text water shuttle watch reber` runs it again (its first\n"
-        "lines say what it needs), `python tools/pages/__main__.py` makes this page.\n"
+        "`python -m benchmarks.streams text water shuttle watch reber` runs it again (its first\n"
+        "lines say what it needs), `python -m tools.pages` makes this page.\n"
     )
 
 

@@ -1,6 +1,6 @@
 """The compatibility matrix: features by modes, for our modules and for torch's.
 
-    python tests/support/nn/compatibility/__main__.py [FILE]
+    PYTHONPATH=tests python -m support.nn.compatibility [FILE]
 
 runs every cell of both libraries and writes what happened to ``docs/compatibility.json``, from
 which ``tools/pages/__main__.py`` makes ``docs/compatibility.md``. The cells are tests as well.

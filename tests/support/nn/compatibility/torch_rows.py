@@ -258,7 +258,7 @@ def two_threads(case: Case) -> None:
 
 
 def two_processes(case: Case) -> None:
-    """Every mode is tried by one pair of processes; see ``compatible_processes.py``."""
+    """Every mode is tried by one pair of processes; see ``processes.py``."""
     name = next(name for name, mode in MODES.items() if mode is case.mode)
     said = _of_two_processes(case.library)[name]
     assert said == "works", said
@@ -266,7 +266,7 @@ def two_processes(case: Case) -> None:
 
 @lru_cache
 def _of_two_processes(library: str) -> dict[str, str]:
-    script = Path(__file__).with_name("compatible_processes.py")
+    script = Path(__file__).with_name("processes.py")
     with tempfile.TemporaryDirectory() as folder:
         calls = [
             [sys.executable, str(script), str(rank), f"{folder}/store", library] for rank in (0, 1)
