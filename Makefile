@@ -88,13 +88,6 @@ test: unit sanitize check ## everything that is checked
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
-# Separate from `unit`: there our own checks must answer a wrong argument, here a hint does first.
-TYPECHECKER := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
-
-.PHONY: typed
-typed: $(STAMPS)/test $(STAMPS)/native ## the suite with every type and shape hint enforced
-	$(BIN)/python -m pytest --jaxtyping-packages='carrousel,$(TYPECHECKER)' $(ARGS)
-
 .PHONY: mutants
 mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
 	cd tests && ../$(BIN)/python -m mutants $(ARGS)

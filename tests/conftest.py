@@ -21,9 +21,6 @@ settings.load_profile("suite")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mutants: breaks kernels on purpose; takes minutes")
-    if config.getoption("jaxtyping_packages"):  # beartype looks at items of a list at random
-        category = "hypothesis.errors.HypothesisDeprecationWarning"
-        config.addinivalue_line("filterwarnings", f"ignore:.*the .random. module:{category}")
 
 
 @dataclass

@@ -219,7 +219,6 @@ def valid() -> dict:
     }
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("name", "value", "error", "match"),
     [

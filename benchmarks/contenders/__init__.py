@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Outcome(NamedTuple):
     """What a contender has done with some data: weights afterwards, and what it got wrong."""
 
-    weights: Float[np.ndarray, "B W"]
-    sum_sq: Float[np.ndarray, "B N"]  # squared errors of a sequence, summed, when it was presented
+    weights: Annotated[Floats, "B W"]
+    sum_sq: Annotated[Floats, "B N"]  # squared errors of a sequence, summed, when it was presented
 
 
 class Contender(Protocol):
@@ -44,7 +44,7 @@ class Contender(Protocol):
         """Bring data into the form the contender learns from; equally many for each lane."""
         ...
 
-    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+    def start(self, weights: Annotated[Floats, "B W"]) -> None:
         """Begin anew with these weights."""
         ...
 

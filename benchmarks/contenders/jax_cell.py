@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from jax import lax
 from carrousel.contracts import SQUASHES, Network
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class JaxCell:
@@ -68,7 +68,7 @@ class JaxCell:
         self._steps = packed.inputs.shape[0 if stream else 1]
         return jax.block_until_ready(tuple(map(jnp.asarray, packed)))
 
-    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+    def start(self, weights: Annotated[Floats, "B W"]) -> None:
         """Begin anew with these weights."""
         self._net = jax.block_until_ready(_net(self.case.network, weights))
 
@@ -135,7 +135,7 @@ def _program(shape: Shape, gradient: Gradient) -> Any:
     return jax.jit(lambda net, data: lax.scan(next_sequence, net, data), donate_argnums=0)
 
 
-def _net(network: Network, weights: Float[np.ndarray, "B W"]) -> Net:
+def _net(network: Network, weights: Annotated[Floats, "B W"]) -> Net:
     parts = network.views(weights)
     bias = None
     if network.biased_units:
@@ -151,7 +151,7 @@ def _net(network: Network, weights: Float[np.ndarray, "B W"]) -> Net:
     )
 
 
-def _flat(network: Network, net: Net) -> Float[np.ndarray, "B W"]:
+def _flat(network: Network, net: Net) -> Annotated[Floats, "B W"]:
     flat = np.zeros((len(net.inputs), network.n_weights), np.float32)
     parts = network.views(flat)
     parts["hidden_inputs"][:], parts["hidden_recurrent"][:] = net.inputs, net.recurrent

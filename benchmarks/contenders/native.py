@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from benchmarks.contenders import Outcome
 from benchmarks.lanes.cases import Case
@@ -9,7 +11,7 @@ from benchmarks.lanes.cases import Case
 from carrousel.contracts import Errors
 from carrousel.kernels import NativeKernel
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Native:
@@ -46,7 +48,7 @@ class Native:
         starts = range(0, len(parts[0]), self.case.chunk)
         return [[part[n : n + self.case.chunk] for part in parts] for n in starts]
 
-    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+    def start(self, weights: Annotated[Floats, "B W"]) -> None:
         """Begin anew with these weights."""
         self._weights[:] = weights
 

@@ -6,12 +6,12 @@ time steps of the longest lane.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 ROUND_TO = 16
 """Steps to whose multiple rectangles are filled up, so that few different shapes are compiled."""
@@ -24,19 +24,19 @@ class Padded(NamedTuple):
     ``has_target`` says nothing.
     """
 
-    inputs: Float[np.ndarray, "N T B I"] | Int[np.ndarray, "N T B"]
-    lengths: Int[np.ndarray, "N B"]
-    targets: Float[np.ndarray, "N T B O"] | Float[np.ndarray, "N B O"]
-    has_target: Bool[np.ndarray, "N T B"]
+    inputs: Annotated[Floats, "N T B I"] | Annotated[Ints, "N T B"]
+    lengths: Annotated[Ints, "N B"]
+    targets: Annotated[Floats, "N T B O"] | Annotated[Floats, "N B O"]
+    has_target: Annotated[Bools, "N T B"]
 
 
 class Streams(NamedTuple):
     """The sequences of each lane joined end to end. Behind the last one there is no target."""
 
-    inputs: Float[np.ndarray, "K B I"] | Int[np.ndarray, "K B"]
-    targets: Float[np.ndarray, "K B O"]
-    has_target: Bool[np.ndarray, "K B"]
-    ends: Bool[np.ndarray, "K B"]  # whether a sequence ends with this step
+    inputs: Annotated[Floats, "K B I"] | Annotated[Ints, "K B"]
+    targets: Annotated[Floats, "K B O"]
+    has_target: Annotated[Bools, "K B"]
+    ends: Annotated[Bools, "K B"]  # whether a sequence ends with this step
 
 
 def joined(parts: list[Sequences]) -> Sequences:
@@ -93,7 +93,7 @@ def _round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def _spread_targets(data: Sequences) -> Float[np.ndarray, "steps O"]:
+def _spread_targets(data: Sequences) -> Annotated[Floats, "steps O"]:
     spread = np.zeros((data.n_steps, data.n_outputs), np.float32)
     spread[data.target_steps] = data.dense_targets()
     return spread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from benchmarks.lanes.cases import Case
 from carrousel.contracts import SQUASHES
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Row(NamedTuple):
@@ -70,7 +70,7 @@ class TorchCell:
             for row in rows
         ]
 
-    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+    def start(self, weights: Annotated[Floats, "B W"]) -> None:
         """Begin anew with these weights."""
         parts = self.case.network.views(weights)
         self._start = {name: torch.from_numpy(part.copy()) for name, part in parts.items()}

@@ -6,7 +6,7 @@ our reference to check it against.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from benchmarks.contenders.padding import joined
 from benchmarks.lanes.cases import Case
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class TorchLstm:
@@ -49,7 +49,7 @@ class TorchLstm:
             packed.append(tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
         return packed
 
-    def start(self, weights: Float[np.ndarray, "B W"]) -> None:
+    def start(self, weights: Annotated[Floats, "B W"]) -> None:
         """Begin anew, with torch's own initial weights; ours do not fit."""
         self._make()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.run.lanes import plan_chunks
 from carrousel.experiments.run.seeds import generator
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")
 """Targets at every step; a small and a large alphabet; real values; several blocks of two."""
@@ -40,7 +41,7 @@ class Case:
     batch: int
     chunk: int
 
-    def weights(self, lanes: int) -> Float[np.ndarray, "B W"]:
+    def weights(self, lanes: int) -> Annotated[Floats, "B W"]:
         """Initial weights of the first ``lanes`` trials, float32."""
         rngs = [generator(0, self.name, lane, "weights") for lane in range(lanes)]
         return np.stack([initial_weights(self.network, rng) for rng in rngs])

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carrousel.errors import SettingError, UnknownNameError
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool as Bool
-    from jaxtyping import Float as Float
-    from jaxtyping import Int as Int
-else:  # shapes are enforced while testing only, so jaxtyping stays out of the core's dependencies
-    try:
-        from jaxtyping import Bool, Float, Int
-    except ImportError:
-
-        class _Unchecked:
-            def __class_getitem__(cls, item: Any) -> type[np.ndarray]:
-                return np.ndarray
-
-        Bool = Float = Int = _Unchecked
 
 
 def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 1) -> int:

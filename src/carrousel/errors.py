@@ -2,24 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool as Bool
-    from jaxtyping import Float as Float
-    from jaxtyping import Int as Int
-else:  # shapes are enforced while testing only, so jaxtyping stays out of the core's dependencies
-    try:
-        from jaxtyping import Bool, Float, Int
-    except ImportError:
-
-        class _Unchecked:
-            def __class_getitem__(cls, item: Any) -> type[np.ndarray]:
-                return np.ndarray
-
-        Bool = Float = Int = _Unchecked
 
 
 class CarrouselError(Exception):

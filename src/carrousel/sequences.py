@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.errors import DataError, ShapeError
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +44,12 @@ class Sequences:
     (2, 4, [3, 1], [2, 3])
     """
 
-    inputs: Float[np.ndarray, "steps I"] | Int[np.ndarray, " steps"]
+    inputs: Annotated[Array, "steps I"] | Annotated[Array, "steps"]
     n_inputs: int
-    offsets: Int[np.ndarray, " N_plus_1"]
-    targets: Float[np.ndarray, "M O"] | Int[np.ndarray, " M"]
+    offsets: Annotated[Ints, "N_plus_1"]
+    targets: Annotated[Array, "M O"] | Annotated[Array, "M"]
     n_outputs: int
-    target_steps: Int[np.ndarray, " M"]
+    target_steps: Annotated[Ints, "M"]
 
     def __post_init__(self) -> None:
         _check_units("inputs", self.inputs, "n_inputs", self.n_inputs)
@@ -140,7 +141,7 @@ class Sequences:
             target_steps=self.target_steps[low:high] - first,
         )
 
-    def take(self, indices: Int[np.ndarray, " n"]) -> Sequences:
+    def take(self, indices: Annotated[Ints, "n"]) -> Sequences:
         """Return copies of the sequences at ``indices``, in that order, repeats allowed.
 
         >>> three = Sequences.from_lists([[0], [1], [2]], [[0], [1], [0]], n_inputs=3, n_outputs=2)
@@ -208,17 +209,17 @@ class Sequences:
         return self.inputs.ndim == 1
 
     @cached_property
-    def lengths(self) -> Int[np.ndarray, " N"]:
+    def lengths(self) -> Annotated[Ints, "N"]:
         """Number of time steps of each sequence."""
         return np.diff(self.offsets)
 
     @cached_property
-    def target_offsets(self) -> Int[np.ndarray, " N_plus_1"]:
+    def target_offsets(self) -> Annotated[Ints, "N_plus_1"]:
         """Sequence ``n`` has the targets ``target_offsets[n]`` up to ``target_offsets[n + 1]``."""
         return np.searchsorted(self.target_steps, self.offsets).astype(np.int64)
 
     @property
-    def mask(self) -> Bool[np.ndarray, " steps"]:
+    def mask(self) -> Annotated[Bools, "steps"]:
         """Whether each step has a target."""
         mask = np.zeros(self.n_steps, dtype=bool)
         mask[self.target_steps] = True
@@ -229,15 +230,15 @@ class Sequences:
         """Bytes held by the arrays."""
         return sum(a.nbytes for a in (self.inputs, self.offsets, self.targets, self.target_steps))
 
-    def dense_inputs(self) -> Float[np.ndarray, "steps I"]:
+    def dense_inputs(self) -> Annotated[Floats, "steps I"]:
         """Inputs as vectors: symbols become one-hot rows (for small alphabets and references)."""
         return _dense(self.inputs, self.n_inputs)
 
-    def dense_targets(self) -> Float[np.ndarray, "M O"]:
+    def dense_targets(self) -> Annotated[Floats, "M O"]:
         """Targets as vectors: classes become one-hot rows."""
         return _dense(self.targets, self.n_outputs)
 
-    def check_outputs(self, outputs: Float[np.ndarray, "M O"]) -> None:
+    def check_outputs(self, outputs: Annotated[Floats, "M O"]) -> None:
         """Raise :class:`ShapeError` unless ``outputs`` has one row of ``O`` for each target."""
         expected = (len(self.targets), self.n_outputs)
         if np.shape(outputs) != expected:
@@ -264,8 +265,8 @@ class Sequences:
 
 
 def within(
-    outputs: Float[np.ndarray, "M O"], data: Sequences, tolerance: float
-) -> Bool[np.ndarray, " M"]:
+    outputs: Annotated[Floats, "M O"], data: Sequences, tolerance: float
+) -> Annotated[Bools, "M"]:
     """Whether all outputs at each target are off by less than ``tolerance``.
 
     Where every sequence has one target, this tells which sequences are right.

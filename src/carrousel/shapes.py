@@ -20,24 +20,19 @@ Gates and cells are always stored in the order of :data:`GATE_ORDER`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from jaxtyping import Bool as Bool
-    from jaxtyping import Float as Float
-    from jaxtyping import Int as Int
-else:  # shapes are enforced while testing only, so jaxtyping stays out of the core's dependencies
-    try:
-        from jaxtyping import Bool, Float, Int
-    except ImportError:
-
-        class _Unchecked:
-            def __class_getitem__(cls, item: Any) -> type[np.ndarray]:
-                return np.ndarray
-
-        Bool = Float = Int = _Unchecked
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+"""An array of real numbers; ``Annotated[Floats, "T B I"]`` names its axes."""
+Ints: TypeAlias = npt.NDArray[np.integer[Any]]
+"""An array of whole numbers: symbols, offsets, steps."""
+Array: TypeAlias = npt.NDArray[Any]
+"""Values (floats) or symbols (whole numbers), where either is allowed."""
+Bools: TypeAlias = npt.NDArray[np.bool_]
+"""An array of truth values: masks."""
 
 GATE_ORDER = ("input", "forget", "cell", "output")
 """The order of gate and cell units in every weight matrix (the order of ``torch.nn.LSTM``)."""

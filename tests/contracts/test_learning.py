@@ -7,7 +7,6 @@ from carrousel.contracts import Errors, Training
 from carrousel.errors import CarrouselError
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("match", "settings"),
     [

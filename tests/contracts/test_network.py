@@ -89,7 +89,6 @@ def test_squashing_functions_have_the_range_of_their_name():
             assert (scale_shift[1], sum(scale_shift)) == (low, high)
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("error", "match", "settings"),
     [
@@ -107,7 +106,6 @@ def test_cells_that_cannot_be(error, match, settings):
         Cell(**{"blocks": 1, "block_size": 1, **settings})
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("error", "match", "settings"),
     [
@@ -149,7 +147,6 @@ def test_networks_that_cannot_be(error, match, settings):
         Network(**{"n_inputs": 1, "n_outputs": 1, "cell": ONE, **settings})
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     "settings",
     [

@@ -118,7 +118,6 @@ def test_the_usual_average_is_not_written_down():
     assert describe(RecentTraining(2000, 0, 0.01, "root"))["error"] == "root"
 
 
-@pytest.mark.wrong_types
 def test_other_averages_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'squared'"):
         RecentTraining(mean_below=0.1, error="square")  # type: ignore[arg-type]

@@ -56,10 +56,10 @@ def test_shares_of_all_lags_add_up_to_the_gradient(name, gradient, seed, steps):
 
     learned = flat[None].copy()
     training = Training(rate=1.0, initial_activation=0.25)
-    one = np.ones(1)
+    rate, cells_from = np.ones(1), np.zeros(1, np.int64)
     rngs = [np.random.default_rng(5)]
     ReferenceKernel().learn(
-        network, training, learned, one, one * 0, [data], Gradient.named(gradient), rngs
+        network, training, learned, rate, cells_from, [data], Gradient.named(gradient), rngs
     )
     change = network.views(learned[0] - flat)
     for part, wanted in network.views(expected).items():

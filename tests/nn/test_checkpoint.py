@@ -98,7 +98,6 @@ def test_other_tools_read_the_weights(tmp_path):
     close(module(x), theirs(x))
 
 
-@pytest.mark.wrong_types
 def test_modules_of_others_are_refused(tmp_path):
     class Mine(nn.LSTM):
         pass

@@ -35,15 +35,7 @@ def cells(library: str) -> list[Any]:
     return found
 
 
-@pytest.fixture
-def traceable(request):
-    feature = request.node.callspec.params["feature"]
-    if request.config.getoption("jaxtyping_packages") and feature in TRACED:
-        pytest.skip("torch cannot see through hints that are enforced")
-
-
 @pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated")  # torch's own use of it
-@pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize(("feature", "mode"), cells("carrousel"))
 def test_ours(feature, mode):
     matrix.FEATURES[feature].run(Case("carrousel", MODES[mode]))

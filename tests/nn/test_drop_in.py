@@ -142,7 +142,6 @@ def test_dropout_between_layers_is_torchs_under_its_seed(name):
     close(ours.eval()(x), theirs.eval()(x))
 
 
-@pytest.mark.wrong_types  # enforced hints put frames of their own between caller and warning
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 def test_dropout_without_a_layer_to_drop_between_warns_the_caller(name):
     with pytest.warns(UserWarning, match=r"dropout=0\.5 .*num_layers=1") as record:

@@ -74,7 +74,6 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(("name", "settings", "error", "message"), SETTINGS)
 def test_settings(name, settings, error, message):
     with pytest.raises(CarrouselError, match=message) as caught:
@@ -125,7 +124,6 @@ CALLS = [
 ]
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(("name", "args", "kwargs", "message"), CALLS)
 def test_calls(name, args, kwargs, message):
     module = getattr(nn, name)(3, 5)
@@ -134,7 +132,6 @@ def test_calls(name, args, kwargs, message):
             module(*args, **kwargs)
 
 
-@pytest.mark.wrong_types
 def test_messages_do_not_propose_what_cannot_be():
     with pytest.raises(ShapeError, match=r"Convert input: input\.to\(torch\.float32\)$"):
         nn.LSTM(3, 5)(X.long())

@@ -116,7 +116,6 @@ def test_what_is_usual_is_not_written_down():
     assert [changed[x] for x in ("order", "target", "judged")] == ["epochs", "legal", "test"]
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("given", "meant"),
     [

@@ -162,7 +162,6 @@ def test_only_what_has_a_training_set_is_drawn(task):
     assert (drawn is task) == (not isinstance(task, EmbeddedReber))
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("cls", "given"),
     [

@@ -31,9 +31,9 @@ from tools.pages.step import step_page
 from tools.pages.stream import stream_page
 from tools.pages.streams.page import streams_page
 
+from carrousel import words
 from carrousel.errors import CarrouselError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.report import words
 from carrousel.experiments.report.collect import Report, collect
 from carrousel.experiments.report.table import markdown
 from carrousel.experiments.store.store import Store

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from carrousel import words
 from carrousel.contracts import Experiment
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.beyond.gradients import NETS
-from carrousel.experiments.report import words
+from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Entry, Report
 
 SHOWN_LAGS = (1, 10, 20, 100, 1000)
@@ -122,8 +123,8 @@ def figures(entries: Mapping[str, Entry], name: str) -> tuple[str, str]:
         return words.ABSENT, words.ABSENT
     summary = entries[name].summary
     if not entries[name].complete:
-        return f"{words.solved(summary)} so far", words.ABSENT
-    return words.solved(summary), words.mean_sequences(summary)
+        return f"{labels.solved(summary)} so far", words.ABSENT
+    return labels.solved(summary), labels.mean_sequences(summary)
 
 
 def _table_1(entries: Mapping[str, Entry], names: Sequence[str]) -> str:

@@ -24,18 +24,19 @@ def report(
 ) -> None:
     """Report what reproduce kept in DIR."""
     from carrousel.experiments.recipes.catalogue import EVERYTHING
-    from carrousel.experiments.report import collect as reports
+    from carrousel.experiments.report.collect import collect
     from carrousel.experiments.report.file import write_text
+    from carrousel.experiments.report.table import markdown as markdown_page
     from carrousel.experiments.store.store import Store
 
     with Store(folder, read_only=True) as store:
-        found = reports.collect(store, EVERYTHING)
+        found = collect(store, EVERYTHING)
     if html is not None:
         from carrousel.experiments.report.html import html as page
 
         write_text(html, page(found))
     if markdown is not None:
-        write_text(markdown, reports.markdown(found))
+        write_text(markdown, markdown_page(found))
     put_report(found)
     for path in (html, markdown):
         if path is not None:

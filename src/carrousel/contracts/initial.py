@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
-from carrousel.contracts import Cell, Network
-from carrousel.shapes import Float
+from carrousel.contracts.cells import Cell
+from carrousel.contracts.network import Network
+from carrousel.shapes import Floats
 
 
-def initial_weights(network: Network, rng: np.random.Generator) -> Float[np.ndarray, " W"]:
+def initial_weights(network: Network, rng: np.random.Generator) -> Annotated[Floats, "W"]:
     """Draw one network's weights: uniform in ``[-range, range]``, but for what ``init`` says else.
 
     A block that is recruited late starts with a more negative output-gate bias ("abuse problem",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from carrousel.contracts.cells import later
 from carrousel.contracts.network import Network
 from carrousel.errors import SettingError, UnknownNameError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 Update = Literal["step", "sequence", "epoch"]
 
@@ -195,19 +195,20 @@ class Errors(NamedTuple):
     Every entry is over all targets and outputs of the sequence, at the moment each was presented.
     """
 
-    max_abs: Float[np.ndarray, " N"]
-    sum_abs: Float[np.ndarray, " N"]
-    sum_sq: Float[np.ndarray, " N"]
-    n_values: Int[np.ndarray, " N"]
+    max_abs: Annotated[Floats, "N"]
+    sum_abs: Annotated[Floats, "N"]
+    sum_sq: Annotated[Floats, "N"]
+    n_values: Annotated[Ints, "N"]
 
     @property
-    def mean_abs(self) -> Float[np.ndarray, " N"]:
+    def mean_abs(self) -> Annotated[Floats, "N"]:
         """Mean absolute error of each sequence."""
         return self.sum_abs / np.maximum(self.n_values, 1)
 
     def __getitem__(self, part: Any) -> Any:  # a run of sequences keeps the names
         if isinstance(part, slice):
-            return Errors(*(column[part] for column in tuple(self)))
+            columns: list[Any] = [column[part] for column in tuple(self)]
+            return Errors(*columns)
         return tuple(self)[part]
 
 
@@ -228,9 +229,9 @@ class Kernel(Protocol):
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        rates: Float[np.ndarray, " B"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        rates: Annotated[Floats, "B"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
@@ -242,10 +243,10 @@ class Kernel(Protocol):
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
-    ) -> list[Float[np.ndarray, "M O"] | None]:
+    ) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at every step that has a target, for each lane."""
         ...
 
@@ -264,7 +265,7 @@ class Learner(Protocol):
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone."""
         ...
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
         ...
 
@@ -312,7 +313,7 @@ class Task(Protocol):
         """Draw ``n`` test sequences, with the targets that success is judged by."""
         ...
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Which sequences of ``data`` the outputs got right, by the task's own rule."""
         ...
 

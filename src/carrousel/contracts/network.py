@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts.cells import Cell, Simple, later
 from carrousel.errors import SettingError
-from carrousel.shapes import Float
+from carrousel.shapes import Array
 
 Wiring = Literal["full", "layered", "cells", "direct", "united", "sparse"]
 CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")  # those that lanes know; "cells" is another
@@ -233,7 +233,7 @@ class Network:
         """``W``: trainable weights, as the paper counts them."""
         return max(part.stop for part in self.layout.values())
 
-    def views(self, weights: Float[np.ndarray, "*lanes W"]) -> dict[str, np.ndarray]:
+    def views(self, weights: Annotated[Array, "*lanes W"]) -> dict[str, np.ndarray]:
         """Named views into flat weights ``[..., W]``; writing to them changes the vector.
 
         >>> net = Network(2, 1, Cell(2, 2), bias="all")

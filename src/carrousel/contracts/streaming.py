@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Annotated, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from carrousel.checks import check_choice, check_number
 from carrousel.contracts.learning import Gradient
 from carrousel.contracts.network import Network
 from carrousel.errors import SettingError
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 Head = Literal["linear", "logistic", "logistic97", "softmax"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
@@ -128,25 +128,25 @@ class StreamKernel(Protocol):
     @rate.setter
     def rate(self, rate: float) -> None: ...
 
-    def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """What :meth:`advance` would return; nothing moves."""
         ...
 
-    def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """Move a stream by one step; return the outputs."""
         ...
 
-    def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
+    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
         """Learn the target of the outputs that :meth:`advance` returned last for this stream."""
         ...
 
     def run(
         self,
-        streams: Int[np.ndarray, " N"],
-        x: Float[np.ndarray, "N X"],
-        targets: Float[np.ndarray, "N Y"] | None = None,
+        streams: Annotated[Ints, "N"],
+        x: Annotated[Floats, "N X"],
+        targets: Annotated[Floats, "N Y"] | None = None,
         targets_first: bool = False,
-    ) -> Float[np.ndarray, "N O"]:
+    ) -> Annotated[Floats, "N O"]:
         """Take ``N`` rows in order; a NaN as first number of a target means that there is none.
 
         With ``targets_first``, a row's target belongs to the outputs of the row before of the same

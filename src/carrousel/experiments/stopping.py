@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from carrousel.contracts import (
 )
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Int
+from carrousel.shapes import Ints
 
 AVERAGES = {
     "absolute": "their mean absolute error",
@@ -316,7 +316,7 @@ def exam_parts(size: int, mean_length: float) -> Iterator[int]:
 
 
 def mean_errors(
-    outputs: np.ndarray, targets: np.ndarray, offsets: Int[np.ndarray, " N_plus_1"]
+    outputs: np.ndarray, targets: np.ndarray, offsets: Annotated[Ints, "N_plus_1"]
 ) -> np.ndarray:
     """Mean absolute error of each sequence, ``[N]``, from outputs and targets ``[M, O]``.
 

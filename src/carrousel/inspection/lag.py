@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from carrousel.kernels.reference.layers import Step, Weights, forward, logistic
 from carrousel.kernels.reference.paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class _Run:
 
 def errors_by_lag(
     network: Network,
-    weights: Float[np.ndarray, " W"],
+    weights: Annotated[Floats, "W"],
     data: Sequences,
     gradient: Gradient | str,
     lags: Sequence[int],
     *,
     initial_activation: float = 0.0,
     rng: np.random.Generator | Signs | None = None,
-) -> Float[np.ndarray, "L H"]:
+) -> Annotated[Floats, "L H"]:
     """What the error at the end of a sequence becomes, by each hidden net input, ``lag`` earlier.
 
     Args:
@@ -83,12 +84,12 @@ def errors_by_lag(
 
 def cosines_by_lag(
     network: Network,
-    weights: Float[np.ndarray, " W"],
+    weights: Annotated[Floats, "W"],
     data: Sequences,
     gradient: Gradient | str,
     lags: Sequence[int],
     **options: float | np.random.Generator | Signs | None,
-) -> Float[np.ndarray, " L"]:
+) -> Annotated[Floats, "L"]:
     """Cosine between an algorithm's share of each lag and the exact one.
 
     1 where they agree in direction, 0 where the algorithm has nothing left, and NaN where the exact

@@ -14,14 +14,14 @@ Both tasks mark two pairs of a long sequence of pairs (value, marker). Where the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 FirstPair = Literal["target", "input", "marker", "both"]
 FIRST_PAIRS = ("target", "input", "marker", "both")
@@ -105,7 +105,7 @@ class Adding:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output at the end is off by less than 0.04.
 
         Raises:
@@ -180,7 +180,7 @@ class Multiplication:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output at the end is off by less than 0.04.
 
         Raises:
@@ -190,10 +190,10 @@ class Multiplication:
 
 
 class _Pairs(NamedTuple):
-    inputs: Float[np.ndarray, "steps 2"]
-    offsets: Int[np.ndarray, " n_plus_1"]
-    first: Int[np.ndarray, " n"]  # position of X1 within its sequence, from 0
-    second: Int[np.ndarray, " n"]  # position of X2
+    inputs: Annotated[Floats, "steps 2"]
+    offsets: Annotated[Ints, "n_plus_1"]
+    first: Annotated[Ints, "n"]  # position of X1 within its sequence, from 0
+    second: Annotated[Ints, "n"]  # position of X2
 
 
 def _draw_pairs(
@@ -239,7 +239,7 @@ def _mark(
     return x1, x2
 
 
-def _finish(pairs: _Pairs, targets: Float[np.ndarray, " n"]) -> Sequences:
+def _finish(pairs: _Pairs, targets: Annotated[Floats, "n"]) -> Sequences:
     return Sequences(
         inputs=pairs.inputs,
         n_inputs=2,

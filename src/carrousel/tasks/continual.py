@@ -6,11 +6,13 @@ Computation 12(10), 2000, section 3.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.errors import ShapeError
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 from carrousel.tasks.reber import (
     _IS_LEGAL,
     END,
@@ -52,7 +54,7 @@ class ContinualReber:
         self._symbols = np.zeros(0, np.int64)
         self._legal = np.zeros((0, len(SYMBOLS)), bool)
 
-    def take(self, n: int) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, "n 7"]]:
+    def take(self, n: int) -> tuple[Annotated[Ints, "n"], Annotated[Bools, "n 7"]]:
         """The next ``n`` symbols.
 
         Returns:
@@ -78,8 +80,8 @@ class ContinualReber:
 
 
 def ranked_right(
-    outputs: Float[np.ndarray, "n 7"], legal: Bool[np.ndarray, "n 7"]
-) -> Bool[np.ndarray, " n"]:
+    outputs: Annotated[Floats, "n 7"], legal: Annotated[Bools, "n 7"]
+) -> Annotated[Bools, "n"]:
     """Whether every legal symbol is more active than every other one, step by step.
 
     Raises:

@@ -6,14 +6,14 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 LARGEST_ALPHABET = 2**24
 
@@ -82,7 +82,7 @@ class NoiseFreeLag:
         """
         return _next_symbol(self._both, self.n_inputs)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether all outputs at all steps of a sequence are off by less than 0.25.
 
         Raises:
@@ -93,7 +93,7 @@ class NoiseFreeLag:
         return np.diff(wrong_until[data.target_offsets]) == 0
 
     @property
-    def _both(self) -> Int[np.ndarray, "2 steps"]:
+    def _both(self) -> Annotated[Ints, "2 steps"]:
         both = np.empty((2, self.p + 1), dtype=np.int32)
         both[:, 1:-1] = np.arange(self.p - 1)
         both[:, 0] = both[:, -1] = self.p - 1, self.p
@@ -165,7 +165,7 @@ class RandomLag:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether all outputs are off by less than 0.25 at the last target of a sequence.
 
         Raises:
@@ -266,7 +266,7 @@ class LongLag:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether both outputs are off by less than 0.2 when the trigger comes.
 
         Raises:
@@ -282,7 +282,7 @@ def _draw_symbols(
     return rng.integers(0, count, size, dtype=np.uint16 if count <= 2**16 else np.uint32)
 
 
-def _next_symbol(rows: Int[np.ndarray, "n steps"], n_symbols: int, first: int = 0) -> Sequences:
+def _next_symbol(rows: Annotated[Ints, "n steps"], n_symbols: int, first: int = 0) -> Sequences:
     """Sequences of equal length; from step ``first`` on, the target is the symbol after it."""
     n, steps = rows.shape
     positions = np.arange(n * steps).reshape(n, steps)

@@ -8,13 +8,13 @@ IEEE Transactions on Neural Networks 5(2), 1994; as set up by Schmidhuber, Hochr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float
+from carrousel.shapes import Bools, Floats
 
 NOISE_DEVIATION = np.float32(np.sqrt(0.2))
 
@@ -107,7 +107,7 @@ class Latch:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output at the end is off by less than the tolerance.
 
         Raises:

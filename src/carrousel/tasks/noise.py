@@ -6,14 +6,14 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import later
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float
+from carrousel.shapes import Bools, Floats
 
 NOISE_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
@@ -118,7 +118,7 @@ class TwoSequence:
             target_steps=offsets[1:] - 1,
         )
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output is off by less than the tolerance from the target (variant c: from
         the target free of noise, also where ``data`` carry a noisy one).
 
@@ -135,12 +135,12 @@ class TwoSequence:
     def _longest(self) -> int:
         return self.length + self.length // 10 if self.longest is None else self.longest
 
-    def _targets(self, first_class: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 1"]:
+    def _targets(self, first_class: Annotated[Bools, "N"]) -> Annotated[Floats, "N 1"]:
         one, two = (0.2, 0.8) if self.variant == "c" else (1.0, 0.0)
         return np.where(first_class, np.float32(one), np.float32(two))[:, None]
 
 
-def _draw_gaussians(rng: np.random.Generator, n: int, variance: float) -> Float[np.ndarray, " n"]:
+def _draw_gaussians(rng: np.random.Generator, n: int, variance: float) -> Annotated[Floats, "n"]:
     """Draw ``n`` Gaussians of mean 0, in single precision, at a third of NumPy's own cost.
 
     The method of Box and Muller: with ``u``, ``v`` uniform on ``[0, 1)``, both ``r cos(2 pi v)``

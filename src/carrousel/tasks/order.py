@@ -6,14 +6,14 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float
+from carrousel.shapes import Bools, Floats
 
 SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
 PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
@@ -104,7 +104,7 @@ class TemporalOrder:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether all outputs at the end are off by less than 0.3.
 
         Raises:

@@ -8,12 +8,13 @@ IEEE Transactions on Neural Networks 5(2), 1994; as set up by Schmidhuber, Hochr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bool, Float
+from carrousel.shapes import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Parity:
         """Draw ``n`` sequences in the same way."""
         return self.sample(rng, n)
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output at the end is off by less than 0.1.
 
         Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,7 +17,7 @@ from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.errors import DataError, SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 SYMBOLS = "BTPSXVE"
 """The order of input and output units."""
@@ -215,7 +215,7 @@ class EmbeddedReber:
         """
         return self._judged
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether all legal next symbols are the most active outputs at every step of a string.
 
         Raises:
@@ -237,7 +237,7 @@ class EmbeddedReber:
         return data if self.target == "next" else _legal_symbols(data, _walk(data))
 
     @cached_property
-    def _train_states(self) -> Int[np.ndarray, " steps"]:
+    def _train_states(self) -> Annotated[Ints, "steps"]:
         return _walk(self._drawn(self.train))
 
     @staticmethod
@@ -278,7 +278,7 @@ def _from_strings(strings: list[bytes]) -> Sequences:
     return _next_symbol(_SYMBOL_OF[letters], np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def _next_symbol(inputs: Int[np.ndarray, " steps"], offsets: Int[np.ndarray, " N1"]) -> Sequences:
+def _next_symbol(inputs: Annotated[Ints, "steps"], offsets: Annotated[Ints, "N1"]) -> Sequences:
     """The target of every step but a string's last is the symbol after it."""
     has_target = np.ones(len(inputs), dtype=bool)
     has_target[offsets[1:] - 1] = False
@@ -293,12 +293,12 @@ def _next_symbol(inputs: Int[np.ndarray, " steps"], offsets: Int[np.ndarray, " N
     )
 
 
-def _legal_symbols(data: Sequences, states: Int[np.ndarray, " steps"]) -> Sequences:
+def _legal_symbols(data: Sequences, states: Annotated[Ints, "steps"]) -> Sequences:
     """The same strings; the target of a step is 1 for each symbol that its state lets follow."""
     return replace(data, targets=_IS_LEGAL[states[data.target_steps]].astype(np.float32))
 
 
-def _walk(data: Sequences) -> Int[np.ndarray, " steps"]:
+def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
     """The automaton's state after each step of each string."""
     data.check_contents()
     if not data.symbolic or data.n_inputs != len(SYMBOLS):
@@ -319,7 +319,7 @@ def _walk(data: Sequences) -> Int[np.ndarray, " steps"]:
 _known: WeakKeyDictionary[Sequences, np.ndarray] = WeakKeyDictionary()
 
 
-def _legal(data: Sequences) -> Bool[np.ndarray, "7 M"]:
+def _legal(data: Sequences) -> Annotated[Bools, "7 M"]:
     """Whether each symbol may follow each step that has a target.
 
     It is kept for as long as the data are: a net is tested often, nearly always on strings that it

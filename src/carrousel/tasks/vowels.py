@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 CHANNELS = 12
 SPEAKERS = 9
@@ -121,7 +121,7 @@ class JapaneseVowels:
         check_int("n", n, minimum=1)
         return _sets(self.targets, self.folds, self.fold)[1]
 
-    def correct(self, outputs: Float[np.ndarray, "M O"], data: Sequences) -> Bool[np.ndarray, " N"]:
+    def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Whether the output that is largest on average over an utterance's steps is the speaker's.
 
         Raises:
@@ -155,7 +155,7 @@ def _sets(targets: str, folds: int, fold: int) -> tuple[Sequences, Sequences]:
     )
 
 
-def _join(rows: list[np.ndarray], speakers: Int[np.ndarray, " N"], targets: str) -> Sequences:
+def _join(rows: list[np.ndarray], speakers: Annotated[Ints, "N"], targets: str) -> Sequences:
     counts = [len(row) if targets == "every" else 1 for row in rows]
     classes = [[speaker] * k for speaker, k in zip(speakers.tolist(), counts, strict=True)]
     data = Sequences.from_lists(rows, classes, n_inputs=CHANNELS, n_outputs=SPEAKERS)
@@ -165,7 +165,7 @@ def _join(rows: list[np.ndarray], speakers: Int[np.ndarray, " N"], targets: str)
 
 
 @cache
-def _read(split: str) -> tuple[list[Float[np.ndarray, "T I"]], Int[np.ndarray, " N"]]:
+def _read(split: str) -> tuple[list[Annotated[Floats, "T I"]], Annotated[Ints, "N"]]:
     """Utterances ``[T, 12]`` and their speakers, counted from 0, from the files inside aeon."""
     try:
         from aeon.datasets import load_japanese_vowels

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from carrousel.contracts import Published, Reading
-from carrousel.experiments.report import collect as reports
-from carrousel.experiments.report.collect import Report, collect
+from carrousel.experiments.report import table
+from carrousel.experiments.report.collect import Report, collect, stored, unstored
 from carrousel.experiments.report.show import show, show_as_json, table_of
 from carrousel.experiments.store.store import Store
 from support.experiments import fakes
@@ -79,7 +79,7 @@ def test_unfinished_runs_carry_a_warning(report):
     first = report.entries[0]
     assert not first.complete
     assert any("4 of 10 trials have ended" in note for note in first.notes)
-    assert "4-1: 4 of 10 trials have ended" in rendered(reports.terminal(report), 200)
+    assert "4-1: 4 of 10 trials have ended" in rendered(table.terminal(report), 200)
 
 
 def test_a_run_without_a_trial_yet_says_so(tmp_path):
@@ -102,32 +102,32 @@ def test_one_runs_share_of_the_wall_time(tmp_path, monkeypatch):
     with Store(tmp_path) as store:
         with store.session(row, seed=0, trials=3):
             put(store, *(fakes.trial(i, seconds=float(work)) for i, work in enumerate((1, 2, 3))))
-        assert reports.stored(store, row, 0, 3).summary.seconds == 12.0
-        part = reports.stored(store, row, 0, 2)
+        assert stored(store, row, 0, 3).summary.seconds == 12.0
+        part = stored(store, row, 0, 2)
         assert part.summary.seconds == 6.0
         assert [trial.index for trial in part.trials] == [0, 1]
-        assert reports.stored(store, row, 1, 3).summary.trials == 0
+        assert stored(store, row, 1, 3).summary.trials == 0
 
 
 def test_the_terminal_table_fits_80_columns(report):
     many = [fakes.trial(i, RIVAL, sequences=4_000_000 + 2_000_000 * (i % 2)) for i in range(300)]
-    widest = reports.unstored(ROWS[RIVAL], many, 0, 3_000.0)
+    widest = unstored(ROWS[RIVAL], many, 0, 3_000.0)
     entries = (report.entries[0], widest, report.entries[2])
-    lines = rendered(reports.terminal(Report(entries, report.left_out))).splitlines()
+    lines = rendered(table.terminal(Report(entries, report.left_out))).splitlines()
     assert max(map(len, lines)) <= 80
-    table = [line.split() for line in lines[: len(ROWS) + 1]]
-    assert table[0] == ["row", "solved", "paper", "sequences", "paper", "ratio", "time"]
-    assert [line[0] for line in table[1:]] == list(ROWS)  # no cell was cut or wrapped
+    cells_of = [line.split() for line in lines[: len(ROWS) + 1]]
+    assert cells_of[0] == ["row", "solved", "paper", "sequences", "paper", "ratio", "time"]
+    assert [line[0] for line in cells_of[1:]] == list(ROWS)  # no cell was cut or wrapped
     # mean of 70, 80, 90 and 100 thousand; t(3) * sd / 2 = 20.5 thousand
     cells = ["4-1", "4", "of", "4", "100", "%", "85,000", "±", "21,000", "74,000", "1.15"]
-    assert table[1][: len(cells)] == cells
+    assert cells_of[1][: len(cells)] == cells
     assert "300 of 300" in lines[2]
     assert "5,000,000 ± 110,000" in lines[2]
 
 
 @pytest.mark.parametrize("width", [60, 66, 80, 100, 140])
 def test_no_cell_is_ever_cut(report, width):
-    lines = rendered(reports.terminal(report, width=width), width).splitlines()
+    lines = rendered(table.terminal(report, width=width), width).splitlines()
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
     assert ("adding problem" in lines[1]) == (width == 140)
@@ -135,10 +135,10 @@ def test_no_cell_is_ever_cut(report, width):
 
 
 def test_markdown_is_a_table(report):
-    text = reports.markdown(report)
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + len(ROWS)
-    assert {line.count("|") for line in table} == {len(reports.COLUMNS) + 1}
+    text = table.markdown(report)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(ROWS)
+    assert {line.count("|") for line in lines} == {len(table.COLUMNS) + 1}
     assert "85,000 ± 21,000" in text
     assert "2000 sequences in a row are right" in text
     assert re.search(r"first marker: 1\. Why: the paper does not say \(4-1, .*, 6a\)", text)
@@ -146,16 +146,16 @@ def test_markdown_is_a_table(report):
 
 def test_markdown_shows_text_as_it_stands():
     odd = fakes.experiment(title="a|b *c* <d> [e] _f_")
-    entry = reports.unstored(odd, [fakes.trial(0)], 0, 1.0)
-    assert r"a\|b \*c\* \<d\> \[e\] \_f\_" in reports.markdown(Report((entry,), ()))
+    entry = unstored(odd, [fakes.trial(0)], 0, 1.0)
+    assert r"a\|b \*c\* \<d\> \[e\] \_f\_" in table.markdown(Report((entry,), ()))
 
 
 def test_an_empty_store_makes_an_empty_report(tmp_path):
     with Store(tmp_path) as store:
         empty = collect(store, ROWS)
     assert empty == Report((), ())
-    assert "row" in rendered(reports.terminal(empty))
-    assert "# Experiments" in reports.markdown(empty)
+    assert "row" in rendered(table.terminal(empty))
+    assert "# Experiments" in table.markdown(empty)
 
 
 # --- lists and single experiments -----------------------------------------------------------------

@@ -322,7 +322,6 @@ def test_progress_grows_and_adds_up(monkeypatch: pytest.MonkeyPatch):
         ({"backend": "lokki"}, UnknownNameError),
     ],
 )
-@pytest.mark.wrong_types
 def test_wrong_calls_name_the_argument(wrong: dict, error: type[Exception]):
     with pytest.raises(error, match=next(iter(wrong))):
         run(experiment(), **{"trials": 1, **wrong})

@@ -16,7 +16,7 @@ from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
 from support.drawn import Kind, drawn_data, drawn_weights
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 NETWORK = Network(3, 2, Cell(2, 1), bias="all")
 W = NETWORK.n_weights

@@ -192,7 +192,6 @@ def test_data_that_do_not_fit_are_refused():
             call([wrong])
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("make", "message"),
     [

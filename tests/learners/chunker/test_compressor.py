@@ -161,7 +161,6 @@ def test_it_is_a_learner_and_refuses_what_it_cannot_do():
             CompressorTraining(**setting)
 
 
-@pytest.mark.wrong_types
 def test_settings_of_another_learner():
     with pytest.raises(SettingError, match="expected a CompressorTraining"):
         CompressorLearner(started().network, 1.0)  # type: ignore[arg-type]

@@ -329,7 +329,6 @@ def test_networks_it_cannot_drive(network, words):
         ChunkerLearner(network, ChunkerTraining())
 
 
-@pytest.mark.wrong_types
 def test_what_is_no_network_and_no_setting():
     with pytest.raises(SettingError, match="expected a carrousel"):
         ChunkerLearner("a net", ChunkerTraining())  # type: ignore[arg-type]

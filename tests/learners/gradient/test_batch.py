@@ -320,7 +320,6 @@ def test_it_has_a_name():
     assert other.kernel.name == "reference"
 
 
-@pytest.mark.wrong_types
 def test_refusals():
     with pytest.raises(SettingError, match=r"expected a carrousel\.contracts\.Batches"):
         BatchLearner(NETWORK, Training(0.5))  # type: ignore[arg-type]

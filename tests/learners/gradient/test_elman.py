@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Kernel, Network, Simple, Training
 from carrousel.errors import SettingError
 from carrousel.kernels import ReferenceKernel
-from carrousel.learners import GradientLearner, learner_named
-from carrousel.learners.gradient import elman
+from carrousel.learners import GradientLearner, elman, learner_named
 from support.drawn import Kind, drawn_data, seeds
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]

@@ -183,7 +183,6 @@ def test_outputs_among_hidden_units_keep_their_derivative(name):
         GradientLearner(network, Training(0.5, output_derivative=False), gradient=name)
 
 
-@pytest.mark.wrong_types
 def test_settings_of_another_learner():
     with pytest.raises(SettingError, match=r"expected a carrousel\.contracts\.Training"):
         GradientLearner(NETWORK, {"rate": 0.5})  # type: ignore[arg-type]

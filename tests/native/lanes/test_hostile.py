@@ -15,7 +15,7 @@ from carrousel.contracts import Cell, Network, Simple, Training, Wiring
 from support.drawn import Kind, drawn_data, drawn_weights
 from support.kernels.native_calls import Call, Change, alter, caught, put, run
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 NETWORK = Network(3, 2, Cell(2, 1), bias="all")
 # What nanobind and our checks raise; whatever else, or nothing at all, is a failure.

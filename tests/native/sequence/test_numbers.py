@@ -10,7 +10,7 @@ import pytest
 from carrousel.kernels.native.sequence import _description, extra_width
 from support.kernels.sequence_calls import LAYERS, B, Call, T, refused
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 both_ways = pytest.mark.parametrize("learn", [False, True], ids=["forward", "backward"])
 

@@ -13,7 +13,7 @@ from carrousel.kernels.native import sequence
 from support.kernels.sequence_calls import LAYERS, Call, refused
 from support.kernels.spoilt import SPOILT, is_still_good
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 WAYS = [(False, 0), (False, 2), (True, 0), (True, 2)]
 

@@ -13,7 +13,7 @@ from support.kernels.recurrent_cases import Case
 from support.kernels.spoilt import REFUSALS, SPOILT, is_still_good
 from support.kernels.step_calls import CLASSES, layer_cases, open_native, run_all, weights_of
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 T, B = 3, 2
 # Between the two, every array there is.

@@ -14,7 +14,7 @@ from carrousel.kernels.native.stream import _settings
 from support.kernels.spoilt import REFUSALS, SPOILT, is_still_good
 from support.kernels.stream_cases import GRADIENTS
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 INPUTS, OUTPUTS, B = 3, 2, 2
 NETWORK = Network(INPUTS, OUTPUTS, Cell(2, 2, forget_gate=True), wiring="cells", bias="all")

@@ -23,7 +23,7 @@ from carrousel.errors import (
 from carrousel.kernels import NativeStream
 from support.kernels.stream_cases import GRADIENTS, StreamCase, assert_same_state, case_of
 
-pytestmark = [pytest.mark.native, pytest.mark.wrong_types]
+pytestmark = pytest.mark.native
 
 INPUTS, OUTPUTS, B = 3, 2, 2
 NETWORK = Network(INPUTS, OUTPUTS, Cell(2, 2, forget_gate=True), wiring="cells", bias="all")

@@ -124,19 +124,16 @@ def test_a_caret_counts_letters_not_bytes():
         ({"states": 3}, "states is 3, expected a tuple of names"),
     ],
 )
-@pytest.mark.wrong_types
 def test_names_of_parts_are_checked(parts: dict, message: str):
     assert message in str(failure(GOOD, **parts))
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize("name", ["", "a b", "a;b", "ü", "x" * 41, 3])
 def test_names_of_cells_are_checked(name):
     with pytest.raises(SettingError, match="name is"):
         Equations(name, equations=GOOD, net_inputs=("z", "f"), states=("c",))
 
 
-@pytest.mark.wrong_types
 def test_equations_are_text():
     with pytest.raises(SettingError, match="equations are list, expected text"):
         Equations("wrong", equations=["h = z"], net_inputs=("z",))  # type: ignore[arg-type]

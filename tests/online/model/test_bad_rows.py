@@ -191,7 +191,6 @@ def test_a_bad_first_row_begins_nothing(kind):
         assert knowledge(learner) is None
 
 
-@pytest.mark.wrong_types
 def test_whole_calls_that_cannot_be():
     X, y = stream("numbers/regression", np.random.default_rng(0), 6)
     learner = begun("numbers/regression")
@@ -277,7 +276,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.wrong_types
 @pytest.mark.parametrize("message", SETTINGS)
 def test_settings_are_checked_when_the_first_row_comes(message):
     learner = OnlineLSTM(**SETTINGS[message])

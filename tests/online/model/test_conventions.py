@@ -26,7 +26,6 @@ def test_parameters_are_those_of_the_constructor():
     assert repr(OnlineLSTM("next", symbols=np.arange(3))).startswith("OnlineLSTM('next', symbols=")
 
 
-@pytest.mark.wrong_types
 def test_the_constructor_checks_nothing():
     given: dict[str, Any] = {"task": "no such task", "cells": "many"}
     assert OnlineLSTM(**given).cells == "many"

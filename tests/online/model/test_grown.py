@@ -185,7 +185,6 @@ def test_growth_is_what_it_would_have_been_in_pieces(names):
     assert knowledge(whole) == knowledge(pieces)
 
 
-@pytest.mark.wrong_types
 def test_a_refused_row_does_not_grow_anything():
     learner = OnlineLSTM(unseen="grow", missing="mean", cells=3, random_state=1)
     learner.step({"a": 1.0}, 1.0)

@@ -7,12 +7,12 @@ from typing import Any
 
 from tools.pages.rivals import figures, table
 
+from carrousel import words
 from carrousel.contracts import Trial
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.beyond.far import FAR_ROWS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.paper.rivals import RIVAL_ROWS
-from carrousel.experiments.report import words
 from carrousel.experiments.report.collect import Entry
 
 WORKERS = 2

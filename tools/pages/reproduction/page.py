@@ -13,12 +13,13 @@ from tools.pages.reproduction.cost import cost, far
 from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured
 from tools.pages.rivals import table
 
+from carrousel import words
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.judge.statistics import RESAMPLES
 from carrousel.experiments.judge.verdict import KINDS, verdict
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
-from carrousel.experiments.report import words
+from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Entry, Report
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
@@ -265,7 +266,7 @@ def _rivals(entries: Mapping[str, Entry]) -> str:
         if name.startswith(("1/", "2a/", "2b/")):
             percent = row.published.success_percent
             theirs = "some" if percent is None else words.percent(percent)
-            ours = words.solved(entries[name].summary) if name in entries else words.ABSENT
+            ours = labels.solved(entries[name].summary) if name in entries else words.ABSENT
             rows.append([name, row.title, verdict_of(entries.get(name)), theirs, ours])
     return table(["row", "task and method", "verdict", "paper", "solved"], rows, text_columns=3)
 
@@ -275,7 +276,7 @@ def _further(entries: Mapping[str, Entry]) -> str:
     for name, row in LSTM_ROWS.items():
         measures = entries[name].summary.measures if name in entries else {}
         rows += [
-            [name, words.label(key), _figure(measures.get(key)), _figure(value)]
+            [name, labels.label(key), _figure(measures.get(key)), _figure(value)]
             for key, value in row.published.others.items()
         ]
     return table(["row", "figure", "ours", "paper"], rows, text_columns=2)

@@ -7,9 +7,9 @@ from functools import cache
 
 from tools.pages.rivals import table
 
+from carrousel import words
 from carrousel.experiments.judge.statistics import logrank_p, survival
 from carrousel.experiments.recipes.catalogue import EVERYTHING
-from carrousel.experiments.report import words
 from carrousel.experiments.report.survival_plot import Line, survival_svg
 from carrousel.experiments.report.table import escaped
 from carrousel.experiments.store.settings import fingerprint

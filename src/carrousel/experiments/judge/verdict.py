@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from carrousel import words
 from carrousel.checks import check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge.statistics import (
@@ -18,7 +19,6 @@ from carrousel.experiments.judge.statistics import (
     survival,
     wilson,
 )
-from carrousel.experiments.report import words
 from carrousel.experiments.store.settings import describe
 from carrousel.shapes import Interval
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from carrousel import words
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge.summary import Summary, summarise
-from carrousel.experiments.report import words
 from carrousel.experiments.store.settings import differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Holding, Store
 

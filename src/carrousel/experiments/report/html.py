@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from carrousel import words
 from carrousel.contracts import Trial
 from carrousel.errors import MissingExtraError
-from carrousel.experiments.report import words
+from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
 from carrousel.experiments.report.show import facts
 from carrousel.experiments.report.table import COLUMNS, TEXT_COLUMNS, footnotes, provenance
@@ -57,6 +58,7 @@ def html(report: Report) -> str:
         script=read["report.js"],
         source=SOURCE,
         style=read["report.css"],
+        labels=labels,
         words=words,
     )
 
@@ -75,7 +77,7 @@ def overview(entries: Sequence[Entry]) -> dict[str, Any]:
                     "ratio": mean / theirs,
                     "low": max(low, mean / 10) / theirs,  # zero has no place on a log axis
                     "high": high / theirs,
-                    "over": words.solved(entry.summary),
+                    "over": labels.solved(entry.summary),
                 }
             )
     return {"rows": rows}

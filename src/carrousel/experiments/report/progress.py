@@ -9,8 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from carrousel import words
 from carrousel.contracts import Experiment
-from carrousel.experiments.report import words
 
 HEARTBEAT_SECONDS = 30.0
 """Time between two lines where there is no terminal."""
@@ -133,14 +133,14 @@ def shown_names(names: Sequence[str], room: int) -> dict[str, str]:
     >>> list(shown_names(names, 20).values())
     ['4-1 rate=0.25', '4-1']
     """
-    words = {name: [_SETTING.sub("", word) for word in name.split(" ")] for name in names}
-    if any(len(" ".join(each)) > room for each in words.values()):
-        common = set.intersection(*(set(each) for each in words.values()))
-        words = {
+    parts = {name: [_SETTING.sub("", word) for word in name.split(" ")] for name in names}
+    if any(len(" ".join(each)) > room for each in parts.values()):
+        common = set.intersection(*(set(each) for each in parts.values()))
+        parts = {
             name: [word for word in each if "=" not in word or word not in common]
-            for name, each in words.items()
+            for name, each in parts.items()
         }
-    shown = {name: " ".join(each) for name, each in words.items()}
+    shown = {name: " ".join(each) for name, each in parts.items()}
     room = max(room, 6)
     return {n: each if len(each) <= room else f"{each[: room - 1]}…" for n, each in shown.items()}
 

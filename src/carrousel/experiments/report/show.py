@@ -10,9 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from carrousel import words
 from carrousel.contracts import Experiment
 from carrousel.experiments.judge.summary import published_as_json
-from carrousel.experiments.report import words
+from carrousel.experiments.report import labels
 from carrousel.experiments.store.settings import fingerprint, settings_of
 
 
@@ -39,7 +40,7 @@ def facts(experiment: Experiment) -> list[tuple[str, str]]:
         ("learner", experiment.learner),
         ("weights", f"{words.number(experiment.network.n_weights)} ({_layout(experiment)})"),
         *((name, in_words(value)) for name, value in parts if value),
-        *((words.label(name), in_words(value)) for name, value in rest.items()),
+        *((labels.label(name), in_words(value)) for name, value in rest.items()),
     ]
 
 
@@ -94,7 +95,7 @@ def show(experiment: Experiment) -> RenderableType:
         ("solved", words.percent(published.success_percent)),
         ("sequences", words.number(published.sequences)),
         ("weights", words.number(published.weights)),
-        *((words.label(name), words.number(value)) for name, value in published.others.items()),
+        *((labels.label(name), words.number(value)) for name, value in published.others.items()),
     ]
     parts: list[RenderableType] = [
         Text.assemble((experiment.name, "bold"), "  ", experiment.title),
@@ -104,7 +105,7 @@ def show(experiment: Experiment) -> RenderableType:
     if experiment.readings:
         parts += [Text(), Text("Where the paper leaves a choice", style="bold")]
         for each in experiment.readings:
-            parts.append(Text(words.choice(each)))
+            parts.append(Text(labels.choice(each)))
             parts.append(Padding(Text(each.why, style="dim"), (0, 0, 0, 4)))
     name, _, recipe = experiment.name.partition(" ")
     run = f"carrousel reproduce {name}{f' --recipe {recipe}' if recipe else ''}"

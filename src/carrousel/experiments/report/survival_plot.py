@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from carrousel import words
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments.judge.statistics import Survival
-from carrousel.experiments.report import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

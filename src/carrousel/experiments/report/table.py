@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from carrousel.experiments.report import words
+from carrousel import words
+from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
 
 
@@ -24,13 +25,13 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("row", lambda entry: entry.experiment.name),
     Column("task", lambda entry: entry.experiment.title),
-    Column("solved", lambda entry: words.solved(entry.summary)),
+    Column("solved", lambda entry: labels.solved(entry.summary)),
     Column("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
     Column("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
-    Column("sequences", lambda entry: words.mean_sequences(entry.summary)),
+    Column("sequences", lambda entry: labels.mean_sequences(entry.summary)),
     Column("median", lambda entry: words.number(entry.summary.sequences_median)),
     Column("paper", lambda entry: words.number(entry.summary.published.sequences)),
-    Column("ratio", lambda entry: words.ratio(entry.summary)),
+    Column("ratio", lambda entry: labels.ratio(entry.summary)),
     Column("time", lambda entry: words.duration(entry.summary.seconds)),
 )
 
@@ -86,10 +87,10 @@ def footnotes(report: Report) -> list[str]:
     for entry in report.entries:
         figures = []
         for name, ours in entry.summary.measures.items():
-            beside = words.beside(name, entry.summary.published.others)
+            beside = labels.beside(name, entry.summary.published.others)
             if beside:
                 theirs = ", ".join(f"{who} {words.number(value)}" for who, value in beside)
-                figures.append(f"{words.label(name)} {words.number(ours)} ({theirs})")
+                figures.append(f"{labels.label(name)} {words.number(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
     return [*lines, *(f"Left out: {line}." for line in report.left_out)]
@@ -124,7 +125,7 @@ def readings(entries: Iterable[Entry]) -> list[str]:
     rows: dict[str, list[str]] = {}
     for entry in entries:
         for each in entry.experiment.readings:
-            line = f"{words.choice(each)}. Why: {each.why}"
+            line = f"{labels.choice(each)}. Why: {each.why}"
             rows.setdefault(line, []).append(entry.experiment.name)
     return [f"{line} ({', '.join(names)})" for line, names in rows.items()]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from carrousel import words
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge.statistics import (
     Counts,
@@ -19,7 +20,6 @@ from carrousel.experiments.judge.statistics import (
 )
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
-from carrousel.experiments.report import words
 from carrousel.experiments.store.settings import canonical, describe, leaves, settings_of
 from carrousel.experiments.store.store import Holding, Store
 from carrousel.shapes import Interval

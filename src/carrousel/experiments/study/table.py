@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from carrousel.experiments.report import words
+from carrousel import words
 from carrousel.experiments.report.table import escaped
 from carrousel.experiments.study.effects import effects
 from carrousel.experiments.study.study import (

@@ -8,7 +8,7 @@ process, beside whichever neighbours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from carrousel.contracts import (
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 
 def instruction_set() -> str:
@@ -87,9 +87,9 @@ class NativeKernel:
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        rates: Float[np.ndarray, " B"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        rates: Annotated[Floats, "B"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
@@ -127,10 +127,10 @@ class NativeKernel:
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
-    ) -> list[Float[np.ndarray, "M O"] | None]:
+    ) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
         _check_parts(data)
         results = [

@@ -6,7 +6,7 @@ A step costs O(1) for each weight, and memory does not depend on how many steps 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from carrousel.kernels.native.stream_checks import (
 )
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.paths import reachable
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")
@@ -71,7 +71,7 @@ class NativeStream:
         self,
         network: Network,
         streaming: Streaming,
-        weights: Float[np.ndarray, " W"],
+        weights: Annotated[Floats, "W"],
         n_streams: int = 1,
         scaled: np.ndarray | None = None,
         seed: int = 0,
@@ -102,7 +102,7 @@ class NativeStream:
 
     # --- one step ---------------------------------------------------------------------------
 
-    def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """What :meth:`advance` would return; nothing moves."""
         try:
             if x.shape != self._x_shape:  # one number would be taken for all
@@ -113,7 +113,7 @@ class NativeStream:
             raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
-    def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """Move a stream by one step; return the outputs."""
         try:
             if x.shape != self._x_shape:  # one number would be taken for all
@@ -124,7 +124,7 @@ class NativeStream:
             raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
-    def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
+    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
         """Learn the target of the outputs that a stream gave last."""
         try:
             if target.shape != self._target_shape:
@@ -137,8 +137,8 @@ class NativeStream:
             self._refuse(code, stream, None, target)
 
     def step(
-        self, stream: int, x: Float[np.ndarray, " X"], target: Float[np.ndarray, " Y"]
-    ) -> Float[np.ndarray, " O"]:
+        self, stream: int, x: Annotated[Floats, "X"], target: Annotated[Floats, "Y"]
+    ) -> Annotated[Floats, "O"]:
         """Advance, then learn; return the outputs, made before. The first number of a target being
         NaN, there is none."""
         try:
@@ -153,11 +153,11 @@ class NativeStream:
 
     def run(
         self,
-        streams: Int[np.ndarray, " N"],
-        x: Float[np.ndarray, "N X"],
-        targets: Float[np.ndarray, "N Y"] | None = None,
+        streams: Annotated[Ints, "N"],
+        x: Annotated[Floats, "N X"],
+        targets: Annotated[Floats, "N Y"] | None = None,
         targets_first: bool = False,
-    ) -> Float[np.ndarray, "N O"]:
+    ) -> Annotated[Floats, "N O"]:
         """Take ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
         if np.asarray(streams).dtype.kind not in "iu":
             raise ShapeError(
@@ -205,7 +205,7 @@ class NativeStream:
             raise SettingError(f"rate is {rate!r}, expected at least 0, below 1e30") from None
 
     @property
-    def weights(self) -> Float[np.ndarray, " W"]:
+    def weights(self) -> Annotated[Floats, "W"]:
         """A copy of the weights, in the order of ``network.layout``."""
         flat = np.zeros(self.network.n_weights)
         Weights(self._read("hidden", 0), self._read("output", 0)).add_to(self.network, flat, 1.0)
@@ -267,7 +267,7 @@ class NativeStream:
         self._net.read(name, stream, values)
         return values
 
-    def _set_weights(self, weights: Float[np.ndarray, " W"]) -> None:
+    def _set_weights(self, weights: Annotated[Floats, "W"]) -> None:
         flat = np.asarray(weights, np.float64)
         if flat.shape != (self.network.n_weights,):
             raise ShapeError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.contracts import Cell, Network
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 DOUBLE = ("inputs", "targets", "changes", "draws")
 """Parts of a state that are float64 whatever the kernel's precision."""
@@ -40,7 +40,7 @@ def precision(dtype: Any) -> type[np.floating]:
 
 def numbers(
     name: str, values: Any, kind: type[CarrouselError] = DataError
-) -> Float[np.ndarray, "..."]:
+) -> Annotated[Floats, "..."]:
     """Real numbers as contiguous float64."""
     try:
         found = np.asarray(values)

@@ -12,30 +12,30 @@ that arrive at the three (``d_gates`` at gates that are recurrent sources) and s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from carrousel.contracts import Recurrence
 from carrousel.contracts.recurrence import NORM_EPSILON
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Around(NamedTuple):
     """What a cell has besides net inputs and states; ``ln_c`` is scale and shift of ``L``."""
 
     recurrence: Recurrence
-    unit: Float[np.ndarray, "P M"]
-    ln_c: Float[np.ndarray, "2 M"]
+    unit: Annotated[Floats, "P M"]
+    ln_c: Annotated[Floats, "2 M"]
     truncated: bool
 
 
 class Stepped(NamedTuple):
     """The new state, the cell output, activated gates and what the way back needs."""
 
-    c: Float[np.ndarray, "B S"]
-    m: Float[np.ndarray, "B M"]
-    gates: Float[np.ndarray, "B N"]
+    c: Annotated[Floats, "B S"]
+    m: Annotated[Floats, "B M"]
+    gates: Annotated[Floats, "B N"]
     kept: tuple[Any, ...]
 
 
@@ -45,15 +45,15 @@ class Errors(NamedTuple):
     ``unit`` and ``ln_c`` are summed over the batch.
     """
 
-    x: Float[np.ndarray, "B N"]
-    r: Float[np.ndarray, "B N"]
-    c0: Float[np.ndarray, "B S"]
-    h0: Float[np.ndarray, "B M"] | float = 0.0
-    unit: Float[np.ndarray, "P M"] | float = 0.0
-    ln_c: Float[np.ndarray, "2 M"] | float = 0.0
+    x: Annotated[Floats, "B N"]
+    r: Annotated[Floats, "B N"]
+    c0: Annotated[Floats, "B S"]
+    h0: Annotated[Floats, "B M"] | float = 0.0
+    unit: Annotated[Floats, "P M"] | float = 0.0
+    ln_c: Annotated[Floats, "2 M"] | float = 0.0
 
 
-def sigma(a: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def sigma(a: Annotated[Floats, "..."]) -> Annotated[Floats, "..."]:
     """The logistic function, by way of tanh, which never overflows.
 
     >>> float(sigma(np.array(0.0)))
@@ -62,12 +62,12 @@ def sigma(a: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return (1 + np.tanh(a / 2)) / 2
 
 
-def sigma_slope(y: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def sigma_slope(y: Annotated[Floats, "..."]) -> Annotated[Floats, "..."]:
     """Slope of the logistic function where its value is ``y``."""
     return y * (1 - y)
 
 
-def tanh_slope(y: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def tanh_slope(y: Annotated[Floats, "..."]) -> Annotated[Floats, "..."]:
     """Slope of tanh where its value is ``y``."""
     return 1 - y**2
 
@@ -75,18 +75,18 @@ def tanh_slope(y: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 class Normed(NamedTuple):
     """``hat = (v - mean) / deviation``, by which a layer normalisation is ``scale hat + shift``."""
 
-    hat: Float[np.ndarray, "B N"]
-    deviation: Float[np.ndarray, "B 1"]
+    hat: Annotated[Floats, "B N"]
+    deviation: Annotated[Floats, "B 1"]
 
 
-def normed(v: Float[np.ndarray, "B N"]) -> Normed:
+def normed(v: Annotated[Floats, "B N"]) -> Normed:
     """Centre every row on zero and bring it to unit variance (Ba, Kiros & Hinton 2016)."""
     centred = v - v.mean(1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(1, keepdims=True) + NORM_EPSILON)
     return Normed(centred / deviation, deviation)
 
 
-def normed_back(d_hat: Float[np.ndarray, "B N"], at: Normed) -> Float[np.ndarray, "B N"]:
+def normed_back(d_hat: Annotated[Floats, "B N"], at: Normed) -> Annotated[Floats, "B N"]:
     """The error at ``v``: no shift of a row and (but for epsilon) no stretch changes ``hat``."""
     along_shift = d_hat.mean(1, keepdims=True)
     along_size = (d_hat * at.hat).mean(1, keepdims=True)
@@ -96,12 +96,12 @@ def normed_back(d_hat: Float[np.ndarray, "B N"], at: Normed) -> Float[np.ndarray
 class Left(NamedTuple):
     """The state on its way out, ``u = tanh(slope L(c))``."""
 
-    u: Float[np.ndarray, "B M"]
+    u: Annotated[Floats, "B M"]
     norm: Normed | None
     slope: float
 
 
-def leave(c: Float[np.ndarray, "B M"], w: Around, slope: float = 1.0) -> Left:
+def leave(c: Annotated[Floats, "B M"], w: Around, slope: float = 1.0) -> Left:
     """Normalise and squash a state; a logistic function is a tanh of half the slope."""
     if not w.recurrence.layer_norm:
         return Left(np.tanh(slope * c), None, slope)
@@ -110,8 +110,8 @@ def leave(c: Float[np.ndarray, "B M"], w: Around, slope: float = 1.0) -> Left:
 
 
 def leave_back(
-    d_u: Float[np.ndarray, "B M"], at: Left, w: Around
-) -> tuple[Float[np.ndarray, "B M"], Float[np.ndarray, "2 M"] | float]:
+    d_u: Annotated[Floats, "B M"], at: Left, w: Around
+) -> tuple[Annotated[Floats, "B M"], Annotated[Floats, "2 M"] | float]:
     """Errors at ``c`` and at scale and shift of ``L``."""
     d_l = d_u * at.slope * tanh_slope(at.u)
     if at.norm is None:

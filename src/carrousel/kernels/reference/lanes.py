@@ -7,7 +7,7 @@ What moves forward through time, and what is sent back, stands in ``reference_la
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from carrousel.kernels.reference.paths import BackPropagation, RankOne, Sensitiv
 from carrousel.kernels.reference.truncated import Truncated
 from carrousel.kernels.signs import Signs, draw_seeds
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 
 @runtime_checkable
@@ -27,11 +27,11 @@ class Rule(Protocol):
 
     def begin(self) -> None: ...
 
-    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> Float[np.ndarray, " R"]: ...
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> Annotated[Floats, "R"]: ...
 
-    def meet(self, back: Float[np.ndarray, " R"]) -> None: ...
+    def meet(self, back: Annotated[Floats, "R"]) -> None: ...
 
-    def due(self, w: Weights, last: bool) -> Float[np.ndarray, "H S"] | None: ...
+    def due(self, w: Weights, last: bool) -> Annotated[Floats, "H S"] | None: ...
 
 
 def rule_for(
@@ -77,9 +77,9 @@ class ReferenceKernel:
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        rates: Float[np.ndarray, " B"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        rates: Annotated[Floats, "B"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
@@ -101,12 +101,12 @@ class ReferenceKernel:
         self,
         network: Network,
         training: Training,
-        weights: Float[np.ndarray, "B W"],
-        cells_from: Int[np.ndarray, " B"],
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
-    ) -> list[Float[np.ndarray, "M O"] | None]:
+    ) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
-        results: list[Float[np.ndarray, "M O"] | None] = []
+        results: list[Annotated[Floats, "M O"] | None] = []
         for b, part in enumerate(data):
             if part is None:
                 results.append(None)
@@ -126,13 +126,13 @@ class _Walk:
         network: Network,
         training: Training,
         rule: Rule,
-        flat: Float[np.ndarray, " W"],
+        flat: Annotated[Floats, "W"],
         dtype: type[np.floating],
     ) -> None:
         self._network, self._training, self._rule = network, training, rule
         self._flat, self._dtype = flat, dtype
 
-    def predict(self, cells_from: int, data: Sequences) -> Float[np.ndarray, "M O"]:
+    def predict(self, cells_from: int, data: Sequences) -> Annotated[Floats, "M O"]:
         """Outputs at every step that has a target."""
         rows = [
             self._outputs(w, seen)
@@ -188,14 +188,14 @@ class _Walk:
             seen = np.concatenate([direct, read, np.ones(1, x.dtype)])
             yield w, seen, targets.get(t), t == len(inputs) - 1
 
-    def _outputs(self, w: Weights, seen: Float[np.ndarray, " P"]) -> Float[np.ndarray, " O"]:
+    def _outputs(self, w: Weights, seen: Annotated[Floats, "P"]) -> Annotated[Floats, "O"]:
         """Activations of the output units; in united wiring, of the last hidden units."""
         if self._network.united:
             return seen[-1 - self._network.n_outputs : -1]
         return logistic(w.output @ seen)
 
     def _output_gradient(
-        self, w: Weights, seen: Float[np.ndarray, " P"], error: Float[np.ndarray, " O"]
+        self, w: Weights, seen: Annotated[Floats, "P"], error: Annotated[Floats, "O"]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Minus the gradient by output weights, and the error at the units that are read."""
         if self._network.united:

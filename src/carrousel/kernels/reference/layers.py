@@ -9,11 +9,12 @@ units see the cells of the same step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import SQUASHES, Cell, Network
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ class Weights:
     output: np.ndarray
 
     @staticmethod
-    def unpack(network: Network, flat: Float[np.ndarray, " W"]) -> Weights:
+    def unpack(network: Network, flat: Annotated[Floats, "W"]) -> Weights:
         """Arrange a flat vector as matrices."""
         parts, units, outs = network.views(flat), network.cell.n_units, network.n_outputs
         bias = np.zeros((units, 1), flat.dtype)
@@ -94,7 +95,7 @@ class Weights:
         """Weights ``[O, R]`` from the hidden units that are read into the outputs."""
         return self.output[:, network.n_inputs * network.direct : -1]
 
-    def add_to(self, network: Network, flat: Float[np.ndarray, " W"], times: float) -> None:
+    def add_to(self, network: Network, flat: Annotated[Floats, "W"], times: float) -> None:
         """Add ``times`` these matrices to a flat vector in place; missing weights are skipped."""
         parts, inputs = network.views(flat), network.n_inputs
         parts["hidden_inputs"] += times * self.hidden[:, :inputs]
@@ -131,7 +132,7 @@ class Step:
 
 
 def forward(
-    network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Float[np.ndarray, " I"]
+    network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Annotated[Floats, "I"]
 ) -> Step:
     """One time step from activations ``y [H]`` and states ``s [C]``: equations (6) to (9)."""
     fed = network.fed_back

@@ -13,13 +13,14 @@ Williams & Peng 1990.
 from __future__ import annotations
 
 from collections import deque
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import Gradient, Network, Training
 from carrousel.kernels.reference.layers import Step, Weights, forward
 from carrousel.kernels.signs import Signs
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class _Path:
@@ -36,13 +37,13 @@ class _Path:
         self.y = np.full(cell.n_units, self._training.initial_activation, self._dtype)
         self.s = np.zeros(cell.n_states, self._dtype)
 
-    def step(self, w: Weights, x: Float[np.ndarray, " I"]) -> Step:
+    def step(self, w: Weights, x: Annotated[Floats, "I"]) -> Step:
         """Advance the layer."""
         now = forward(self.network, w, self.y, self.s, x)
         self.y, self.s = now.y, now.s
         return now
 
-    def by_state(self, back: Float[np.ndarray, " R"]) -> Float[np.ndarray, " n"]:
+    def by_state(self, back: Annotated[Floats, "R"]) -> Annotated[Floats, "n"]:
         """An error at the units that outputs see, as an error by the full state."""
         error = np.zeros(self.n, self._dtype)
         error[self.read] = back
@@ -67,13 +68,13 @@ class BackPropagation:
         self._tape: deque[Step] = deque(maxlen=self._gradient.depth)
         self._errors: list[np.ndarray | None] = []  # one for each step since it last went back
 
-    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> np.ndarray:
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """One time step; return what outputs see of the hidden layer, ``[R]``."""
         self._tape.append(self._path.step(w, x))
         self._errors.append(None)
         return self._path.y[self._path.read]
 
-    def meet(self, back: Float[np.ndarray, " R"]) -> None:
+    def meet(self, back: Annotated[Floats, "R"]) -> None:
         """An error arrives at the units that outputs see."""
         self._errors[-1] = self._path.by_state(back)
 
@@ -117,7 +118,7 @@ class Sensitivities:
         self._path.start()
         self.p: np.ndarray | None = None
 
-    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> np.ndarray:
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """One time step; return what outputs see of the hidden layer, ``[R]``."""
         now = self._path.step(w, x)
         immediate = now.by_net[:, :, None] * now.sources
@@ -132,7 +133,7 @@ class Sensitivities:
             self.p = self.p * self._mask[:, :, None]
         return self._path.y[self._path.read]
 
-    def meet(self, back: Float[np.ndarray, " R"]) -> None:
+    def meet(self, back: Annotated[Floats, "R"]) -> None:
         """An error arrives at the units that outputs see."""
         assert self.p is not None
         self._ready = np.einsum("q,qlm->lm", self._path.by_state(back), self.p)
@@ -171,7 +172,7 @@ class RankOne:
         self._q: np.ndarray = np.zeros(self._path.n, self._path.y.dtype)
         self._w: np.ndarray | None = None
 
-    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> np.ndarray:
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """One time step; return what outputs see of the hidden layer, ``[R]``."""
         now = self._path.step(w, x)
         signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self._path.n)
@@ -179,7 +180,7 @@ class RankOne:
         self._q, self._w, _, _ = rank_one(now, jacobian, self._q, self._w, signs)
         return self._path.y[self._path.read]
 
-    def meet(self, back: Float[np.ndarray, " R"]) -> None:
+    def meet(self, back: Annotated[Floats, "R"]) -> None:
         """An error arrives at the units that outputs see."""
         assert self._w is not None
         self._ready = (self._path.by_state(back) @ self._q) * self._w
@@ -193,9 +194,9 @@ class RankOne:
 def rank_one(
     step: Step,
     jacobian: np.ndarray,
-    q: Float[np.ndarray, " n"],
-    w: Float[np.ndarray, "H S"] | None,
-    signs: Float[np.ndarray, " n"],
+    q: Annotated[Floats, "n"],
+    w: Annotated[Floats, "H S"] | None,
+    signs: Annotated[Floats, "n"],
 ) -> tuple[np.ndarray, np.ndarray, np.floating | float, np.ndarray]:
     """One step of :class:`RankOne` from its factors ``q`` and ``w`` (None before the first).
 

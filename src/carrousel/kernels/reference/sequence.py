@@ -8,7 +8,7 @@ every other way to run a layer is measured against this one. Cells stand in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from carrousel.kernels.reference.cells import (
     normed,
     normed_back,
 )
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -47,11 +47,11 @@ class Options(Protocol):
 class Result(NamedTuple):
     """What ``LayerResult`` holds, with states and gates of every step."""
 
-    out: Float[np.ndarray, "T B K"]
-    h: Float[np.ndarray, "B K"]
-    s: Float[np.ndarray, "B S"]
-    states: Float[np.ndarray, "T B S"]
-    gates: Float[np.ndarray, "T B N"]
+    out: Annotated[Floats, "T B K"]
+    h: Annotated[Floats, "B K"]
+    s: Annotated[Floats, "B S"]
+    states: Annotated[Floats, "T B S"]
+    gates: Annotated[Floats, "T B N"]
 
 
 class Step(NamedTuple):
@@ -59,9 +59,9 @@ class Step(NamedTuple):
 
     active: np.ndarray
     reset: np.ndarray
-    x: Float[np.ndarray, "B I"]
+    x: Annotated[Floats, "B I"]
     x_norm: Normed | None
-    source: Float[np.ndarray, "B K"]
+    source: Annotated[Floats, "B K"]
     r_norm: Normed | None
     stepped: Stepped
 
@@ -128,10 +128,10 @@ def forward(
 
 def backward(
     tape: Tape,
-    d_out: Float[np.ndarray, "T B K"],
-    d_h: Float[np.ndarray, "B K"],
-    d_s: Float[np.ndarray, "B S"],
-    d_states: Float[np.ndarray, "T B S"],
+    d_out: Annotated[Floats, "T B K"],
+    d_h: Annotated[Floats, "B K"],
+    d_s: Annotated[Floats, "B S"],
+    d_states: Annotated[Floats, "T B S"],
 ) -> dict[str, np.ndarray]:
     """Send the errors at the results back to the inputs.
 
@@ -210,8 +210,8 @@ def _around(p: Arrays, recurrence: Recurrence, options: Options) -> Around:
 
 
 def _product(
-    product: Float[np.ndarray, "B N"], scale: Float[np.ndarray, " N"], recurrence: Recurrence
-) -> tuple[Float[np.ndarray, "B N"], Normed | None]:
+    product: Annotated[Floats, "B N"], scale: Annotated[Floats, "N"], recurrence: Recurrence
+) -> tuple[Annotated[Floats, "B N"], Normed | None]:
     """Normalise a product with weights, all its rows as one vector, if the layer does so."""
     if not recurrence.layer_norm:
         return product, None
@@ -220,19 +220,19 @@ def _product(
 
 
 def _product_back(
-    d_net: Float[np.ndarray, "B N"],
+    d_net: Annotated[Floats, "B N"],
     norm: Normed | None,
     scale: str,
     d: dict[str, np.ndarray],
     p: Arrays,
-) -> Float[np.ndarray, "B N"]:
+) -> Annotated[Floats, "B N"]:
     if norm is None:
         return d_net
     d[scale] += (d_net * norm.hat).sum(0)
     return normed_back(d_net * p[scale], norm)
 
 
-def _hidden(stepped: Stepped, p: Arrays, recurrence: Recurrence) -> Float[np.ndarray, "B K"]:
+def _hidden(stepped: Stepped, p: Arrays, recurrence: Recurrence) -> Annotated[Floats, "B K"]:
     """``h``: the cell output, projected, or with the gates ``(m, i, o)``."""
     if recurrence.gate_sources:
         i, _, o = np.split(stepped.gates, np.cumsum(recurrence.widths)[:-1], 1)
@@ -241,12 +241,12 @@ def _hidden(stepped: Stepped, p: Arrays, recurrence: Recurrence) -> Float[np.nda
 
 
 def _hidden_back(
-    d_h: Float[np.ndarray, "B K"],
+    d_h: Annotated[Floats, "B K"],
     step: Step,
     d: dict[str, np.ndarray],
     p: Arrays,
     recurrence: Recurrence,
-) -> tuple[Float[np.ndarray, "B M"], tuple[Any, Any]]:
+) -> tuple[Annotated[Floats, "B M"], tuple[Any, Any]]:
     """Errors at the cell output and at gates that are sources (0.0 where they are not)."""
     if recurrence.gate_sources:
         M, blocks = recurrence.units, recurrence.n_blocks
@@ -259,10 +259,10 @@ def _hidden_back(
 
 def _parted(
     active: np.ndarray,
-    arrived: Float[np.ndarray, "B K"],
-    passing: Float[np.ndarray, "B K"],
-    share: Float[np.ndarray, "B K"],
-) -> tuple[Float[np.ndarray, "B K"], Float[np.ndarray, "B K"]]:
+    arrived: Annotated[Floats, "B K"],
+    passing: Annotated[Floats, "B K"],
+    share: Annotated[Floats, "B K"],
+) -> tuple[Annotated[Floats, "B K"], Annotated[Floats, "B K"]]:
     """Divide an error between the new value and the old one, whose share ``share`` is."""
     old = np.where(active, share * arrived, passing)
     return np.where(active, (1 - share) * arrived, 0), old

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from carrousel.errors import DataError, DivergedError, RowError, SettingError, S
 from carrousel.kernels.reference.lanes import Rule, rule_for
 from carrousel.kernels.reference.layers import Weights, logistic
 from carrousel.kernels.signs import Signs, seeds_of_stream
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 _LARGEST = 1e30
 """Of inputs and targets: what is not standardised must be a number in float32 too."""
@@ -36,7 +37,7 @@ class RunningScale:
         self.seen, self.mean, self.variance = np.zeros((3, columns))
         self._horizon = horizon or np.inf
 
-    def count(self, x: Float[np.ndarray, " I"]) -> None:
+    def count(self, x: Annotated[Floats, "I"]) -> None:
         """Take values in; NaN stands for none."""
         there = ~np.isnan(x)
         self.seen[there] += 1
@@ -46,11 +47,11 @@ class RunningScale:
         self.variance[there] = (1 - a) * (self.variance[there] + a * d * d)
 
     @property
-    def deviation(self) -> Float[np.ndarray, " I"]:
+    def deviation(self) -> Annotated[Floats, "I"]:
         """Standard deviation, and 1 for columns that have not varied."""
         return np.where(self.variance > 0, np.sqrt(self.variance), 1.0)
 
-    def standardised(self, x: Float[np.ndarray, " I"], largest: float) -> Float[np.ndarray, " I"]:
+    def standardised(self, x: Annotated[Floats, "I"], largest: float) -> Annotated[Floats, "I"]:
         """``(x - mean) / deviation``, cut off; 0 where a column has not varied, or none came."""
         z = np.clip((x - self.mean) / self.deviation, -largest, largest)
         return np.where((self.variance > 0) & ~np.isnan(x), z, 0.0)
@@ -60,8 +61,8 @@ class RunningScale:
 class _Standing:
     """What the last step of a stream left behind, for its target to be learned."""
 
-    seen: Float[np.ndarray, " P"]
-    y: Float[np.ndarray, " O"]
+    seen: Annotated[Floats, "P"]
+    y: Annotated[Floats, "O"]
 
 
 @dataclass
@@ -100,7 +101,7 @@ class ReferenceStream:
         self,
         network: Network,
         streaming: Streaming,
-        weights: Float[np.ndarray, " W"],
+        weights: Annotated[Floats, "W"],
         n_streams: int = 1,
         scaled: np.ndarray | None = None,
         seed: int = 0,
@@ -129,11 +130,11 @@ class ReferenceStream:
         here.rule.begin()
         here.standing = None
 
-    def peek(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """What :meth:`advance` would return."""
         raise NotImplementedError("the reference moves on; copy it first, by copy.deepcopy")
 
-    def advance(self, stream: int, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
+    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
         """Move a stream by one step; return the outputs."""
         here, values = self._stream(stream), self._inputs(x)
         w = Weights.unpack(self.network, self.weights)
@@ -150,7 +151,7 @@ class ReferenceStream:
             return y.astype(np.float64)
         return self.targets.mean + self.targets.deviation * y
 
-    def learn(self, stream: int, target: Float[np.ndarray, " Y"]) -> None:
+    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
         """Learn the target of the outputs that a stream gave last."""
         here = self._stream(stream)
         self._check_target(target)
@@ -174,11 +175,11 @@ class ReferenceStream:
 
     def run(
         self,
-        streams: Int[np.ndarray, " N"],
-        x: Float[np.ndarray, "N X"],
-        targets: Float[np.ndarray, "N Y"] | None = None,
+        streams: Annotated[Ints, "N"],
+        x: Annotated[Floats, "N X"],
+        targets: Annotated[Floats, "N Y"] | None = None,
         targets_first: bool = False,
-    ) -> Float[np.ndarray, "N O"]:
+    ) -> Annotated[Floats, "N O"]:
         """Take rows in order."""
         outputs = np.zeros((len(x), self.network.n_outputs))
         for n, stream in enumerate(streams.tolist()):
@@ -215,7 +216,7 @@ class ReferenceStream:
     def _stream(self, stream: int) -> _Stream:
         return self._streams[check_int("stream", stream, minimum=0, maximum=self.n_streams - 1)]
 
-    def _inputs(self, x: Float[np.ndarray, " X"]) -> Float[np.ndarray, " I"]:
+    def _inputs(self, x: Annotated[Floats, "X"]) -> Annotated[Floats, "I"]:
         if self.streaming.symbols:
             return _one_hot("x", x, self.network.n_inputs)
         _check_shape("x", x, self.network.n_inputs)
@@ -224,7 +225,7 @@ class ReferenceStream:
         z = self.inputs.standardised(x, self.streaming.largest)
         return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
 
-    def _activations(self, net: Float[np.ndarray, " O"]) -> Float[np.ndarray, " O"]:
+    def _activations(self, net: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
         if self.streaming.head == "linear":
             return net
         if self.streaming.head == "softmax":
@@ -232,7 +233,7 @@ class ReferenceStream:
             return e / e.sum()
         return logistic(net)
 
-    def _check_target(self, target: Float[np.ndarray, " Y"]) -> None:
+    def _check_target(self, target: Annotated[Floats, "Y"]) -> None:
         if self.streaming.head == "softmax":
             _one_hot("target", target, self.network.n_outputs)
             return
@@ -240,7 +241,7 @@ class ReferenceStream:
         if not (np.abs(target) <= _LARGEST).all():
             raise DataError(f"target is {target}, expected finite numbers")
 
-    def _wanted(self, target: Float[np.ndarray, " Y"]) -> Float[np.ndarray, " O"]:
+    def _wanted(self, target: Annotated[Floats, "Y"]) -> Annotated[Floats, "O"]:
         if self.streaming.head == "softmax":
             return _one_hot("target", target, self.network.n_outputs)
         if not self.streaming.scale_targets:
@@ -248,7 +249,7 @@ class ReferenceStream:
         self.targets.count(target)  # first: from the first target on there is a mean
         return (target - self.targets.mean) / self.targets.deviation
 
-    def _change(self, d: Float[np.ndarray, " W"]) -> None:
+    def _change(self, d: Annotated[Floats, "W"]) -> None:
         """Change the weights by minus a gradient."""
         how = self.streaming
         rate = self.rate
@@ -273,7 +274,7 @@ def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:
         raise ShapeError(f"{name} has shape {values.shape}, expected ({wanted},)")
 
 
-def _one_hot(name: str, value: Float[np.ndarray, " 1"], n: int) -> Float[np.ndarray, " n"]:
+def _one_hot(name: str, value: Annotated[Floats, "1"], n: int) -> Annotated[Floats, "n"]:
     """The vector of a symbol or class that came as one number."""
     _check_shape(name, value, 1)
     if not (0 <= value[0] < n and value[0] == int(value[0])):

@@ -10,12 +10,13 @@ their traces follow Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Co
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import Cell, Network, Training
 from carrousel.kernels.reference.layers import Weights, logistic, slope, squash
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 @dataclass
@@ -44,7 +45,7 @@ def begin(network: Network, training: Training, dtype: type[np.floating]) -> Lan
     )
 
 
-def advance(network: Network, w: Weights, state: LaneState, x: Float[np.ndarray, " I"]) -> None:
+def advance(network: Network, w: Weights, state: LaneState, x: Annotated[Floats, "I"]) -> None:
     """One time step: equations (7) to (9), and the traces (25) and (27) that move at every step.
 
     With a forget gate ``y_forget``, what the carrousel holds decays by it, and so do its traces.
@@ -76,9 +77,7 @@ def advance(network: Network, w: Weights, state: LaneState, x: Float[np.ndarray,
     state.y = np.concatenate([y_in[::size], forget, state.y_cell, shown])
 
 
-def hidden_gradient(
-    network: Network, state: LaneState, back: Float[np.ndarray, " C"]
-) -> np.ndarray:
+def hidden_gradient(network: Network, state: LaneState, back: Annotated[Floats, "C"]) -> np.ndarray:
     """Minus the truncated gradient ``[H, S]`` by weights into hidden units, equations (21) to (28).
 
     ``back`` is what arrives at each cell's output, ``sum_k w_kc e_k``.
@@ -109,12 +108,12 @@ class Truncated:
         """A sequence starts."""
         self.state = begin(self._network, self._training, self._dtype)
 
-    def advance(self, w: Weights, x: Float[np.ndarray, " I"]) -> np.ndarray:
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """One time step; return what outputs see of the hidden layer, ``[R]``."""
         advance(self._network, w, self.state, x)
         return self.state.y_cell
 
-    def meet(self, back: Float[np.ndarray, " R"]) -> None:
+    def meet(self, back: Annotated[Floats, "R"]) -> None:
         """An error arrives at the units that outputs see."""
         self._ready = hidden_gradient(self._network, self.state, back)
 

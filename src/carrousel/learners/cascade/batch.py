@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 Keys = tuple[tuple[bytes, ...], bytes]
 """The distinct sequences of a batch, longest first, and how often each occurs."""
@@ -44,7 +45,7 @@ class Batch:
     times: np.ndarray
     counts: np.ndarray
 
-    def net(self, weights: np.ndarray, hidden: np.ndarray) -> Float[np.ndarray, "U N"]:
+    def net(self, weights: np.ndarray, hidden: np.ndarray) -> Annotated[Floats, "U N"]:
         """Weighted sums of bias, inputs and hidden units, ``[U, N]``.
 
         Every step's sum is taken in the same order, whatever else is in the batch.
@@ -65,7 +66,7 @@ class Batch:
             net += weights[:, column, None] * values
         return net
 
-    def against(self, deltas: np.ndarray, hidden: np.ndarray) -> Float[np.ndarray, "U F"]:
+    def against(self, deltas: np.ndarray, hidden: np.ndarray) -> Annotated[Floats, "U F"]:
         """Sums over all steps of ``deltas [U, N]`` times each source: bias, inputs, hidden units.
 
         The transpose of :meth:`net`: ``[U, 1 + I + k]``.
@@ -73,12 +74,14 @@ class Batch:
         # einsum and not @: BLAS may sum in another order with another number of threads
         by_hidden = np.einsum("un,kn->uk", deltas, hidden)
         if self.inputs.ndim == 1:
-            by_input = [np.bincount(self.inputs, row, minlength=self.n_inputs) for row in deltas]
+            by_input = np.array(
+                [np.bincount(self.inputs, row, minlength=self.n_inputs) for row in deltas], float
+            )
         else:
             by_input = np.einsum("un,in->ui", deltas, self.inputs)
         return np.concatenate([deltas.sum(axis=1, keepdims=True), by_input, by_hidden], axis=1)
 
-    def run(self, net: np.ndarray, own: np.ndarray, f: str) -> Float[np.ndarray, "U N"]:
+    def run(self, net: np.ndarray, own: np.ndarray, f: str) -> Annotated[Floats, "U N"]:
         """Activations ``V(t) = f(net(t) + w_s V(t-1))`` of units that see their own past.
 
         Args:
@@ -147,7 +150,7 @@ def slope_of(activation: np.ndarray, f: str) -> np.ndarray:
     return 1.0 - activation**2 if f == "tanh" else activation * (1.0 - activation)
 
 
-def keys_of(data: Sequences) -> tuple[Keys, Int[np.ndarray, " sequences"]]:
+def keys_of(data: Sequences) -> tuple[Keys, Annotated[Ints, "sequences"]]:
     """What tells batches apart, and for each sequence given which of the distinct ones it is."""
     steps = data.n_steps
     mask = np.zeros((steps, 1), np.uint8)
@@ -165,8 +168,8 @@ def keys_of(data: Sequences) -> tuple[Keys, Int[np.ndarray, " sequences"]]:
 
 
 def packed(
-    data: Sequences, keys: Keys, which: Int[np.ndarray, " sequences"]
-) -> tuple[Batch, Int[np.ndarray, " targets"]]:
+    data: Sequences, keys: Keys, which: Annotated[Ints, "sequences"]
+) -> tuple[Batch, Annotated[Ints, "targets"]]:
     """Pack sequences whose :func:`keys_of` are known.
 
     Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from carrousel.learners.cascade.train import (
     squared_error,
 )
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 OUTPUTS = Phase(epsilon=1.0, threshold=0.01)
 CANDIDATES = Phase(epsilon=1.0, threshold=0.03)
@@ -72,8 +72,8 @@ class Answers(NamedTuple):
     """A batch, where in it the targets of the data are, in their order, and hidden activations."""
 
     batch: Batch
-    asked: Int[np.ndarray, " targets"]
-    hidden: Float[np.ndarray, "k N"]
+    asked: Annotated[Ints, "targets"]
+    hidden: Annotated[Floats, "k N"]
 
     @property
     def nbytes(self) -> int:
@@ -155,7 +155,7 @@ class Lane:
         empty = Errors(none, none, none, np.zeros(0, np.int64))
         return Errors(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
 
-    def predict(self, known: Answers) -> Float[np.ndarray, "M O"]:
+    def predict(self, known: Answers) -> Annotated[Floats, "M O"]:
         net = known.batch.net(self.arrays["outputs"], known.hidden)
         return squash(net.take(known.asked, axis=1), "logistic").T
 
@@ -233,7 +233,7 @@ class Lane:
         self.arrays["stage"][:] = self.grown + 1, 0, 0, 0
         self._kept = None
 
-    def activations(self, batch: Batch) -> Float[np.ndarray, "k N"]:
+    def activations(self, batch: Batch) -> Annotated[Floats, "k N"]:
         """What the hidden units do on a batch, one after the other."""
         hidden = np.zeros((self.grown, batch.n_steps))
         for unit in range(self.grown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from carrousel.learners.cascade.lane import CascadeTraining as CascadeTraining
 from carrousel.learners.cascade.train import Phase as Phase
 from carrousel.learners.lanes import check_lane, check_parts
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 MOST_KEPT = 2**24
 """Bytes of data, and of what hidden units make of them, that are kept for further predictions."""
@@ -91,10 +92,10 @@ class CascadeLearner:
                 found.append(None if part is None else lane.learn(part))
         return found
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
         self._check(data)
-        found: list[Float[np.ndarray, "M O"] | None] = [None] * self.n_lanes
+        found: list[Annotated[Floats, "M O"] | None] = [None] * self.n_lanes
         alike: dict[bytes, list[int]] = {}  # lanes that hold the same net answer in one pass
         for place, part in enumerate(data):
             if part is not None:
@@ -129,7 +130,7 @@ class CascadeLearner:
         """
         return self._bytes_asked + sum(lane.nbytes for lane in self._lanes)
 
-    def _answers(self, lane: Lane, data: Sequences) -> Float[np.ndarray, "M O"]:
+    def _answers(self, lane: Lane, data: Sequences) -> Annotated[Floats, "M O"]:
         """Outputs of one net; exams ask the same questions again, and hidden units are frozen."""
         parts = (lane.frozen, data.inputs, data.offsets, data.target_steps)
         question = tuple(np.ascontiguousarray(part).tobytes() for part in parts)

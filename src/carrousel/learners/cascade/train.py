@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors
 from carrousel.learners.cascade.batch import Batch, slope_of, squash
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ class Progress(NamedTuple):
 class Outcome(NamedTuple):
     """What the outputs make of a batch: residual errors ``y - target`` and slopes of ``f``."""
 
-    errors: Float[np.ndarray, "O M"]
-    derivative: Float[np.ndarray, "O M"]
+    errors: Annotated[Floats, "O M"]
+    derivative: Annotated[Floats, "O M"]
 
 
 def outcome(weights: np.ndarray, batch: Batch, hidden: np.ndarray) -> Outcome:
@@ -138,8 +138,10 @@ def errors_of(found: Outcome, batch: Batch, which: np.ndarray) -> Errors:
     rank = batch.rank
     return Errors(
         max_abs=largest[which],
-        sum_abs=np.bincount(rank, absolute.sum(axis=0), minlength=size)[which],
-        sum_sq=np.bincount(rank, np.square(absolute).sum(axis=0), minlength=size)[which],
+        sum_abs=np.bincount(rank, absolute.sum(axis=0), minlength=size).astype(float)[which],
+        sum_sq=np.bincount(rank, np.square(absolute).sum(axis=0), minlength=size).astype(float)[
+            which
+        ],
         n_values=batch.counts[which] * len(batch.targets),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from carrousel.learners.chunker.data import Round, Tally, check_data, rounds
 from carrousel.learners.chunker.nets import LaneNets, check_network, lanes_where
 from carrousel.learners.lanes import check_lane
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 RECENT = 100
 """Sequences over which the number of inputs of a level is averaged."""
@@ -123,12 +124,12 @@ class CompressorLearner:
             self._seen[begun] += 1
         return [None if part is None else tally.errors(b) for b, part in enumerate(data)]
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """The stack's predictions at the steps that have a target; weights do not change."""
         check_data(self.network, self.n_lanes, data)
         return [None if part is None else self._outputs(b, part) for b, part in enumerate(data)]
 
-    def _outputs(self, lane: int, data: Sequences) -> Float[np.ndarray, "M O"]:
+    def _outputs(self, lane: int, data: Sequences) -> Annotated[Floats, "M O"]:
         found = [np.zeros((0, self.network.n_outputs), np.float32)]
         for first in range(0, len(data), BLOCK):
             part = [data[n : n + 1] for n in range(first, min(first + BLOCK, len(data)))]

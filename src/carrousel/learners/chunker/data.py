@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from carrousel.errors import DataError, ShapeError
 from carrousel.learners.chunker.nets import Lanes
 from carrousel.learners.lanes import check_parts
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 
 @dataclass
@@ -24,10 +25,10 @@ class Round:
     ``symbols`` or ``values`` inputs.
     """
 
-    symbols: Int[np.ndarray, "T B"]
-    values: Float[np.ndarray, "T B I"] | None
-    classes: Int[np.ndarray, "T B"]
-    goals: Float[np.ndarray, "T B O"] | None
+    symbols: Annotated[Ints, "T B"]
+    values: Annotated[Floats, "T B I"] | None
+    classes: Annotated[Ints, "T B"]
+    goals: Annotated[Floats, "T B O"] | None
     here: list[np.ndarray | None]
     aimed: list[np.ndarray | None]
 
@@ -36,7 +37,7 @@ class Round:
         self._lanes = np.arange(self.symbols.shape[1])
 
     @property
-    def n_aimed(self) -> Int[np.ndarray, " B"]:
+    def n_aimed(self) -> Annotated[Ints, "B"]:
         """Targets of each lane."""
         count = np.zeros(self.symbols.shape[1], np.int64)
         for each in self.aimed:
@@ -58,7 +59,7 @@ class Round:
             return rows, values
         return rows[lanes], None if values is None else values[lanes]
 
-    def miss(self, t: int, lanes: Lanes, outputs: Float[np.ndarray, "n O"]) -> None:
+    def miss(self, t: int, lanes: Lanes, outputs: Annotated[Floats, "n O"]) -> None:
         """Subtract the targets of step ``t`` from ``outputs``, in place."""
         if self.goals is not None:
             outputs -= self.goals[t] if lanes is None else self.goals[t, lanes]
@@ -66,7 +67,7 @@ class Round:
         classes = self.classes[t] if lanes is None else self.classes[t, lanes]
         outputs[self._lanes[: len(outputs)], classes] -= 1.0
 
-    def errors(self, outputs: Float[np.ndarray, "T B O"]) -> Float[np.ndarray, "T B O"]:
+    def errors(self, outputs: Annotated[Floats, "T B O"]) -> Annotated[Floats, "T B O"]:
         """Outputs minus targets, in place; zero where there is no target."""
         for t, error in enumerate(outputs):
             self.miss(t, None, error)
@@ -142,7 +143,7 @@ class Tally:
     def __init__(self, n_lanes: int) -> None:
         self._found: list[list[tuple[float, float, float, int]]] = [[] for _ in range(n_lanes)]
 
-    def note(self, errors: Float[np.ndarray, "T B O"], round_: Round) -> None:
+    def note(self, errors: Annotated[Floats, "T B O"], round_: Round) -> None:
         """Count one round; errors are zero where there is no target."""
         _, B, O = errors.shape  # noqa: E741
         # Sums run over the last axis of [B, T], so that they are those of a lane on its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from carrousel.learners.chunker.data import Round, Tally, check_data, rounds
 from carrousel.learners.chunker.nets import LaneNets, Lanes, check_network, lanes_where
 from carrousel.learners.lanes import check_lane
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 RECENT = 100
 """Sequences over which the number of surprises is averaged."""
@@ -210,7 +210,7 @@ class ChunkerLearner:
         """Binary digits of a time step."""
         return (t >> np.arange(self.training.time_code) & 1).astype(np.float32)
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """The automatizer's predictions at the steps that have a target; weights do not change."""
         check_data(self.network, self.n_lanes, data)
         O = self.network.n_outputs  # noqa: E741

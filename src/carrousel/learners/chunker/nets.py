@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.contracts import Network, Simple
 from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
-Lanes = Int[np.ndarray, " n"] | None
+Lanes = Annotated[Ints, "n"] | None
 """Which lanes take part, ascending; ``None`` stands for all, and saves the gathering."""
 
 
@@ -78,7 +78,7 @@ class LaneNets:
         for step in self._tape:
             step.clear(lanes)
 
-    def step(self, lanes: Lanes, rows: Int[np.ndarray, " n"], values: np.ndarray | None) -> Any:
+    def step(self, lanes: Lanes, rows: Annotated[Ints, "n"], values: np.ndarray | None) -> Any:
         """Take one input in each of ``lanes``; return their outputs, ``[n, O]``.
 
         Args:
@@ -109,7 +109,7 @@ class LaneNets:
             self.h[lanes], self.y[lanes] = h, y
         return y
 
-    def learn(self, lanes: Lanes, error: Float[np.ndarray, "n O"], rate: float) -> None:
+    def learn(self, lanes: Lanes, error: Annotated[Floats, "n O"], rate: float) -> None:
         """Descend the gradient of ``sum_k error_k^2 / 2``, where ``error`` is output minus target.
 
         ``error`` belongs to the outputs of the last :meth:`step` of each lane; an output without a
@@ -198,7 +198,7 @@ class LaneNets:
         rows = np.arange(B) * self.network.n_inputs
         return _Step(rows, values, blank, blank.copy())
 
-    def outputs(self, lane: int, data: Sequences) -> Float[np.ndarray, "M O"]:
+    def outputs(self, lane: int, data: Sequences) -> Annotated[Floats, "M O"]:
         """Outputs of one net at all steps that have a target; nothing is learned or remembered."""
         width = self.network.n_inputs
         own = slice(lane * width, (lane + 1) * width)
@@ -232,14 +232,14 @@ class LaneNets:
             hidden[now] = before
         return hidden
 
-    def flat(self, lane: int) -> Float[np.ndarray, " W"]:
+    def flat(self, lane: int) -> Annotated[Floats, "W"]:
         """A copy of one net's weights, in the order of ``network.layout``."""
         flat = np.zeros(self.network.n_weights, self.dtype)
         for view, held in self._parts(flat, lane):
             view[...] = held
         return flat
 
-    def load(self, lane: int, flat: Float[np.ndarray, " W"]) -> None:
+    def load(self, lane: int, flat: Annotated[Floats, "W"]) -> None:
         """Set one net's weights, given in the order of ``network.layout``."""
         for view, held in self._parts(np.asarray(flat), lane):
             held[...] = view
@@ -367,7 +367,7 @@ def _logistic(net: np.ndarray) -> None:
     np.reciprocal(net, out=net)
 
 
-def lanes_where(mask: Bool[np.ndarray, " B"], lanes: Lanes) -> Int[np.ndarray, " found"] | None:
+def lanes_where(mask: Annotated[Bools, "B"], lanes: Lanes) -> Annotated[Ints, "found"] | None:
     """Those of ``lanes`` where ``mask`` holds; ``None`` if that is every lane there is."""
     if lanes is None:
         found = np.flatnonzero(mask)

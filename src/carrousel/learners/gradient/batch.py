@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from carrousel.learners.gradient.learner import check_training
 from carrousel.learners.gradient.rules import Rule
 from carrousel.learners.lanes import check_lane, check_parts, generator_of, joined, words_of
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 SCALE = 2.0**60
 """Rate at which a kernel adds a gradient to a copy of the weights, from which it is then read.
@@ -82,7 +83,7 @@ class BatchLearner:
         check_training(network, self._taught, self.gradient, n_lanes)
         self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
         shape, dtype = (n_lanes, network.n_weights), self.kernel.dtype
-        self.weights: Float[np.ndarray, "B W"] = np.zeros(shape, dtype)
+        self.weights: Annotated[Floats, "B W"] = np.zeros(shape, dtype)
         self._moved, self._gathered = np.zeros(shape, dtype), np.zeros(shape)
         self._counts = np.zeros(n_lanes, np.int64)  # sequences whose gradient is gathered
         self._rule = Rule(training, *shape)
@@ -124,7 +125,7 @@ class BatchLearner:
                 self._longest = max(self._longest, run.longest)
         return [run.errors() for run in runs]
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
         check_parts(data, self.n_lanes)
         return self.kernel.predict(self.network, self._taught, self.weights, self._from_first, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from carrousel.kernels import default_kernel, gradient_numbers
 from carrousel.learners.gradient.schedule import Run, Schedule
 from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 MOST_BYTES = 2**36
 """Memory that all lanes of a learner may ask for between time steps: 64 GiB."""
@@ -66,7 +67,7 @@ class GradientLearner:
         check_training(network, training, self.gradient, n_lanes)
         self.network, self.training = network, training
         self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
-        self.weights: Float[np.ndarray, "B W"] = np.zeros(
+        self.weights: Annotated[Floats, "B W"] = np.zeros(
             (n_lanes, network.n_weights), self.kernel.dtype
         )
         self._schedule = Schedule(training, n_lanes, self.kernel.dtype)
@@ -96,7 +97,7 @@ class GradientLearner:
             for run, found in zip(runs, self._teach(pieces), strict=True):
                 run.note(found)
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
         self._check(data)
         return self.kernel.predict(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import Batches
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 
 class Rule:
@@ -41,8 +42,8 @@ class Rule:
             array[lane] = 0.0
 
     def step(
-        self, lanes: Int[np.ndarray, " D"], gradient: Float[np.ndarray, "D W"]
-    ) -> Float[np.ndarray, "D W"]:
+        self, lanes: Annotated[Ints, "D"], gradient: Annotated[Floats, "D W"]
+    ) -> Annotated[Floats, "D W"]:
         """Return what is to be added to the weights of some lanes.
 
         Args:

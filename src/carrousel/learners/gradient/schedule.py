@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import Errors, Training
 from carrousel.learners.lanes import joined
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 STOPPED = 0.98
 """An error has stopped decreasing where it stays above this part of what it was before."""
@@ -52,14 +53,14 @@ class Schedule:
         return self.training.halves_every > 0 or self.training.plateau > 0
 
     @property
-    def rates(self) -> Float[np.ndarray, " B"]:
+    def rates(self) -> Annotated[Floats, "B"]:
         """The learning rate of each lane's next sequence."""
         every = self.training.halves_every
         halved = [0.5 ** (seen // every) if every else 1.0 for seen in self.seen.tolist()]
         return (self.training.rate * np.array(halved)).astype(self._dtype)
 
     @property
-    def cells_from(self) -> Int[np.ndarray, " B"]:
+    def cells_from(self) -> Annotated[Ints, "B"]:
         """Sequences of the coming call after which cells and gates take part."""
         if self.training.plateau:
             return np.where(self._added_at < 0, _NEVER, 0)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from carrousel.kernels import default_kernel
 from carrousel.learners.guess.run import run_outputs_last
 from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 AHEAD = 8
 """Guesses of a lane that are run side by side, and sequences that they are sure to get through."""
@@ -130,7 +130,7 @@ class GuessLearner:
         self._held = np.array([value for _, value in training.held])
         self._run_as = replace(network, wiring="united") if network.wiring == "sparse" else network
         self._expand = _Expansion(network, self._run_as)
-        self.weights: Float[np.ndarray, "B W"] = np.zeros(
+        self.weights: Annotated[Floats, "B W"] = np.zeros(
             (n_lanes, network.n_weights), self.kernel.dtype
         )
         self._guesses = np.zeros(n_lanes, np.int64)
@@ -175,7 +175,7 @@ class GuessLearner:
                 for _ in range(fallen):
                     self._next(lane)
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Float[np.ndarray, "M O"] | None]:
+    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs of the current guesses at the steps that have a target."""
         self._check(data)
         return self._predict(self.weights, data)
@@ -318,7 +318,7 @@ class _Expansion:
         }
         self._into = np.concatenate([sparse[name].ravel() for name in given.layout])
 
-    def __call__(self, weights: Float[np.ndarray, "B W"]) -> np.ndarray:
+    def __call__(self, weights: Annotated[Floats, "B W"]) -> np.ndarray:
         dense = np.zeros((len(weights), self._width), weights.dtype)
         dense[:, self._into] = weights  # what has no place here stays zero
         return dense

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.contracts import Network, Simple
 from carrousel.sequences import Sequences
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 def run_outputs_last(
-    network: Network, weights: Float[np.ndarray, "B W"], data: Sequence[Sequences | None]
-) -> list[Float[np.ndarray, "M O"] | None]:
+    network: Network, weights: Annotated[Floats, "B W"], data: Sequence[Sequences | None]
+) -> list[Annotated[Floats, "M O"] | None]:
     """Outputs at every step that has a target, for each lane.
 
     With ``h`` the activations of the other units, ``o`` those of the outputs, all 0 at first:

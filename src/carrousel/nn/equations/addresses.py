@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -42,8 +41,9 @@ class Addresses(Mapping[str, int]):
         with self._lock:
             if dtype not in self._compiled:
                 bits = 32 if dtype == "float32" else 64
-                compiling = importlib.import_module("carrousel.nn.equations.compile")
-                self._compiled[dtype] = compiling.compiled(self._program, self._arguments, bits)
+                from carrousel.nn.equations.compile import compiled  # imports Numba
+
+                self._compiled[dtype] = compiled(self._program, self._arguments, bits)
             return self._compiled[dtype]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from carrousel.shapes import Float, Int
+from carrousel.shapes import Floats, Ints
 
 
 class Problem(NamedTuple):
@@ -61,12 +61,12 @@ class Taken:
             rows with ``"no target"``, and problems by their kind.
     """
 
-    rows: Int[np.ndarray, " kept"]
+    rows: Annotated[Ints, "kept"]
     lines: Sequence[int]
-    columns: dict[str, Float[np.ndarray, " kept"] | list[str]]
-    targets: Float[np.ndarray, " kept"] | list[str | None] | None
+    columns: dict[str, Annotated[Floats, "kept"] | list[str]]
+    targets: Annotated[Floats, "kept"] | list[str | None] | None
     keys: list[str | None] | None
-    times: Float[np.ndarray, " kept"] | None
+    times: Annotated[Floats, "kept"] | None
     problems: list[Problem]
     failure: Problem | None
     counts: Counter[str]
@@ -74,7 +74,7 @@ class Taken:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def matrix(self) -> Float[np.ndarray, "kept I"] | None:
+    def matrix(self) -> Annotated[Floats, "kept I"] | None:
         """The inputs as one array ``[rows, inputs]``; None if one of them is a category."""
         if any(isinstance(each, list) for each in self.columns.values()):
             return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from carrousel.online.clean.cleaned import Taken as Taken
 from carrousel.online.clean.schema import Schema as Schema
 from carrousel.online.clean.values import MISSING, Wrong, labels, numbers, shown, times
 from carrousel.online.sources.types import MAX_ROWS, Batch, Column
-from carrousel.shapes import Int
+from carrousel.shapes import Ints
 
 OnError = Literal["fail", "skip", "hold"]
 ON_ERROR = ("fail", "skip", "hold")
@@ -343,7 +343,7 @@ def _present(wrong: Wrong) -> Wrong:
     return {row: reason for row, reason in wrong.items() if reason != MISSING}
 
 
-def _picked(column: Any, rows: Int[np.ndarray, " kept"], whole: bool) -> Any:
+def _picked(column: Any, rows: Annotated[Ints, "kept"], whole: bool) -> Any:
     if whole or column is None:
         return column
     return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]

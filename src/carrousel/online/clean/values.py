@@ -11,12 +11,12 @@ import importlib.util
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.online.sources.types import Column
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 Wrong = dict[int, tuple[str, str]]
 
@@ -26,7 +26,7 @@ _WORTH_ARROW = 256  # values; below, making an Arrow array costs more than it sa
 _NUMERIC = {int, float, bool}
 
 
-def numbers(column: Column) -> tuple[Float[np.ndarray, " rows"], Wrong]:
+def numbers(column: Column) -> tuple[Annotated[Floats, "rows"], Wrong]:
     """Values as numbers, NaN where they are none.
 
     A number is finite, written with digits, sign, point and exponent as in ``-1.5e-3``, blanks
@@ -61,7 +61,7 @@ def numbers(column: Column) -> tuple[Float[np.ndarray, " rows"], Wrong]:
     return values, wrong
 
 
-def _at_once(column: Column) -> Float[np.ndarray, " rows"] | None:
+def _at_once(column: Column) -> Annotated[Floats, "rows"] | None:
     """All values if they are numbers, NaN for missing ones; None: look at each."""
     if isinstance(column, np.ndarray):
         return column.astype(np.float64)
@@ -85,7 +85,7 @@ def _at_once(column: Column) -> Float[np.ndarray, " rows"] | None:
         return None
 
 
-def _mixed_at_once(column: Sequence[Any]) -> Float[np.ndarray, " rows"] | None:
+def _mixed_at_once(column: Sequence[Any]) -> Annotated[Floats, "rows"] | None:
     kinds = set(map(type, column))
     if kinds <= {str, type(None)}:
         return _at_once(["" if each is None else each for each in column])
@@ -102,7 +102,7 @@ def _has_arrow() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def _by_arrow(column: Sequence[str]) -> Float[np.ndarray, " rows"] | None:
+def _by_arrow(column: Sequence[str]) -> Annotated[Floats, "rows"] | None:
     """The same numbers, in a third of the time; None: not installed, or not all are numbers."""
     if not _has_arrow():
         return None
@@ -202,7 +202,7 @@ def _label(value: Any) -> tuple[str | None, tuple[str, str] | None]:
     return None, ("not a label", f"value {shown(value)} is neither text nor a number")
 
 
-def times(column: Column, *, timestamps: bool) -> tuple[Float[np.ndarray, " rows"], Wrong]:
+def times(column: Column, *, timestamps: bool) -> tuple[Annotated[Floats, "rows"], Wrong]:
     """Times as numbers: as they are, or ISO-8601 timestamps as seconds since 1970.
 
     A timestamp without a zone counts as UTC.

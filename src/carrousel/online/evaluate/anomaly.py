@@ -10,12 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.errors import SettingError, ShapeError
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Calibration:
@@ -56,7 +57,7 @@ class Calibration:
         self._seen, self._errors, self._sorted = seen, deque(errors), sorted(errors)
         self._chance = np.random.Generator(np.random.PCG64(self._seed).advance(seen))
 
-    def add(self, errors: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    def add(self, errors: Annotated[Floats, "N"]) -> Annotated[Floats, "N"]:
         """Score errors in order, each by those before it, and remember them.
 
         Args:

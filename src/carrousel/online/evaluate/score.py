@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.errors import ShapeError
-from carrousel.shapes import Bool, Float, Int
+from carrousel.shapes import Bools, Floats, Ints
 
 MODEL = "model"
 MOST_BITS = 24.0
@@ -65,7 +65,7 @@ class Ledger:
         self._rows = 0
         self._merged = _moments(self._ring[:0])
 
-    def add(self, rows: Float[np.ndarray, "N C"]) -> None:
+    def add(self, rows: Annotated[Floats, "N C"]) -> None:
         """Enter rows."""
         while len(rows):
             place = self._rows % self.window
@@ -126,11 +126,11 @@ class NumberScore:
 
     def add(
         self,
-        predictions: Float[np.ndarray, " N"],
-        targets: Float[np.ndarray, " N"],
-        streams: Int[np.ndarray, " N"] | None = None,
-        fresh: Bool[np.ndarray, " N"] | None = None,
-    ) -> Float[np.ndarray, " N"]:
+        predictions: Annotated[Floats, "N"],
+        targets: Annotated[Floats, "N"],
+        streams: Annotated[Ints, "N"] | None = None,
+        fresh: Annotated[Bools, "N"] | None = None,
+    ) -> Annotated[Floats, "N"]:
         """Score rows in order.
 
         Args:
@@ -229,11 +229,11 @@ class ClassScore:
     def add(
         self,
         predictions: Sequence[Any],
-        probabilities: Float[np.ndarray, " N"],
+        probabilities: Annotated[Floats, "N"],
         targets: Sequence[Any],
-        streams: Int[np.ndarray, " N"] | None = None,
-        fresh: Bool[np.ndarray, " N"] | None = None,
-    ) -> Float[np.ndarray, " N"]:
+        streams: Annotated[Ints, "N"] | None = None,
+        fresh: Annotated[Bools, "N"] | None = None,
+    ) -> Annotated[Floats, "N"]:
         """Score rows in order.
 
         Args:

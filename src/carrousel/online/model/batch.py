@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from carrousel.online.model.engine import Engine
 from carrousel.online.model.heads import Head
 from carrousel.online.model.tables import Table
 from carrousel.online.model.targets import Goals
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 _MOST, _FEWEST = 65536, 1024  # rows that are converted at once; few after something new
 
@@ -21,9 +21,9 @@ class Said:
     """What a kernel has said of rows, and what was known when it did."""
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[Head, Float[np.ndarray, "M O"]]] = []
+        self._pieces: list[tuple[Head, Annotated[Floats, "M O"]]] = []
 
-    def add(self, head: Head, outputs: Float[np.ndarray, "M O"]) -> None:
+    def add(self, head: Head, outputs: Annotated[Floats, "M O"]) -> None:
         """Add the outputs of some rows."""
         self._pieces.append((head, outputs))
 
@@ -35,7 +35,7 @@ class Said:
         kinds = {"number" if array.dtype.kind in "fiub" else array.dtype.kind for array in found}
         return np.concatenate(found if len(kinds) == 1 else [a.astype(object) for a in found])
 
-    def probabilities(self, now: Head) -> Float[np.ndarray, "N K"]:
+    def probabilities(self, now: Head) -> Annotated[Floats, "N K"]:
         """A column for each class known now; one not known at a row had probability 0."""
         places = {name: column for column, name in enumerate(now.named)}
         found = [head.probabilities(outputs) for head, outputs in self._pieces]
@@ -90,7 +90,7 @@ def run(
         size = 1
 
 
-def _readable(engine: Engine, x: Float[np.ndarray, "N X"]) -> Float[np.ndarray, "M X"]:
+def _readable(engine: Engine, x: Annotated[Floats, "N X"]) -> Annotated[Floats, "M X"]:
     """Rows up to the first that a kernel would refuse."""
     if engine.readable(x):
         return x
@@ -100,8 +100,8 @@ def _readable(engine: Engine, x: Float[np.ndarray, "N X"]) -> Float[np.ndarray, 
 def _take(
     engine: Engine,
     head: Head,
-    x: Float[np.ndarray, "N X"],
-    targets: Float[np.ndarray, "N Y"] | None,
+    x: Annotated[Floats, "N X"],
+    targets: Annotated[Floats, "N Y"] | None,
     keys: Sequence[Any] | None,
     at: int,
     said: Said,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from carrousel.online.model.heads import Head
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.settings import Settings
 from carrousel.online.model.values import LARGEST, Unseen
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Engine:
@@ -57,7 +57,7 @@ class Engine:
 
     def step(
         self, x: Any, y: Any, key: Any, learn: bool = True
-    ) -> tuple[Head, Float[np.ndarray, " O"]]:
+    ) -> tuple[Head, Annotated[Floats, "O"]]:
         """Take one row; return outputs made before its target was learned, and what they mean.
 
         A class that comes with the row is not among those that they speak of, but a symbol is: it
@@ -91,7 +91,7 @@ class Engine:
         self.now += 1
         return head, outputs
 
-    def peek(self, x: Any, key: Any) -> tuple[Head, Float[np.ndarray, " O"]]:
+    def peek(self, x: Any, key: Any) -> tuple[Head, Annotated[Floats, "O"]]:
         """Outputs at a row from the present state, and what they mean; nothing moves."""
         try:
             row = self.reader.read(x)
@@ -105,7 +105,7 @@ class Engine:
         except DivergedError as error:
             raise self.diverged(error) from None
 
-    def place(self, key: Any, row: Float[np.ndarray, " X"]) -> int:
+    def place(self, key: Any, row: Annotated[Floats, "X"]) -> int:
         """The place of the key of a row that is about to be taken."""
         place = self.keys.find(key, self.now)
         if place is not None:
@@ -117,7 +117,7 @@ class Engine:
             self.kernel.reset(place)
         return place
 
-    def readable(self, row: Float[np.ndarray, "... X"]) -> bool:
+    def readable(self, row: Annotated[Floats, "... X"]) -> bool:
         """Whether a kernel takes these numbers."""
         size = np.abs(row)
         if self.kernel.streaming.missing:

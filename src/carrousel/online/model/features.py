@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
 from carrousel.online.model.values import Unseen, absent, index_of, number_of, plain
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 _FLOAT = np.dtype(np.float64)
 
@@ -35,7 +35,7 @@ class Reader(Protocol):
         """Which inputs may be standardised, ``[n_columns]``."""
         ...
 
-    def read(self, x: Any) -> Float[np.ndarray, " X"]:
+    def read(self, x: Any) -> Annotated[Floats, "X"]:
         """A row's numbers; raises Unseen where :meth:`wider` would help, or DataError."""
         ...
 
@@ -43,7 +43,7 @@ class Reader(Protocol):
         """A reader that knows what is new in a row; columns known before keep their places."""
         ...
 
-    def complaint(self, row: Float[np.ndarray, " X"]) -> str:
+    def complaint(self, row: Annotated[Floats, "X"]) -> str:
         """What is wrong with numbers that a kernel has refused."""
         ...
 
@@ -64,7 +64,7 @@ class Numbers:
     def scaled(self) -> np.ndarray:
         return np.ones(self.n_columns, bool)
 
-    def read(self, x: Any) -> Float[np.ndarray, " X"]:
+    def read(self, x: Any) -> Annotated[Floats, "X"]:
         try:
             row = np.asarray(x)
         except ValueError:  # rows within a row
@@ -74,7 +74,7 @@ class Numbers:
             return self._converted(x, row)
         return row
 
-    def _converted(self, x: Any, row: np.ndarray) -> Float[np.ndarray, " X"]:
+    def _converted(self, x: Any, row: np.ndarray) -> Annotated[Floats, "X"]:
         if isinstance(x, Mapping):
             raise DataError(
                 f"x is a {type(x).__name__}, but the first row was a sequence of numbers; expected "
@@ -93,7 +93,7 @@ class Numbers:
         self.read(x)
         return self
 
-    def complaint(self, row: Float[np.ndarray, " X"]) -> str:
+    def complaint(self, row: Annotated[Floats, "X"]) -> str:
         return _not_finite(row, [f"x[{i}]" for i in range(len(row))], self._missing)
 
 
@@ -135,7 +135,7 @@ class Named:
         marks[[p for p in self.places.values() if isinstance(p, int)]] = True
         return marks
 
-    def read(self, x: Any) -> Float[np.ndarray, " X"]:
+    def read(self, x: Any) -> Annotated[Floats, "X"]:
         if self._get is not None:
             try:
                 row = np.array(self._get(x))
@@ -187,7 +187,7 @@ class Named:
     def _copied(self) -> dict[Hashable, Any]:
         return {n: p if isinstance(p, int) else dict(p) for n, p in self.places.items()}
 
-    def _encoded(self, x: Any) -> tuple[Float[np.ndarray, " X"], list[tuple[Hashable, Any]]]:
+    def _encoded(self, x: Any) -> tuple[Annotated[Floats, "X"], list[tuple[Hashable, Any]]]:
         """A row's numbers, and the features and categories that are new in it."""
         if not isinstance(x, Mapping):
             raise DataError(
@@ -238,7 +238,7 @@ class Named:
             f"{_some(place)}, or say unseen='grow'"
         )
 
-    def complaint(self, row: Float[np.ndarray, " X"]) -> str:
+    def complaint(self, row: Annotated[Floats, "X"]) -> str:
         names = [""] * self.n_columns
         for name, place in self.places.items():
             if isinstance(place, int):
@@ -266,7 +266,7 @@ class Symbols:
     def scaled(self) -> np.ndarray:
         return np.zeros(self.n_columns, bool)
 
-    def read(self, x: Any) -> Float[np.ndarray, " X"]:
+    def read(self, x: Any) -> Annotated[Floats, "X"]:
         index = index_of("x", x, self.places or self.alphabet)
         if index is None:
             self._check_new(x)
@@ -288,7 +288,7 @@ class Symbols:
         if x is None:
             raise DataError("x is None, expected a symbol; leave rows out that have none")
 
-    def complaint(self, row: Float[np.ndarray, " X"]) -> str:
+    def complaint(self, row: Annotated[Floats, "X"]) -> str:
         return f"x is symbol number {row[0]:g} of {self.n_columns}"
 
 
@@ -301,7 +301,7 @@ def _by_name(item: tuple[Hashable, Any]) -> tuple[str, str, str]:
     return type(name).__name__, str(name), value if isinstance(value, str) else ""
 
 
-def _not_finite(row: Float[np.ndarray, " X"], names: Sequence[str], missing: bool) -> str:
+def _not_finite(row: Annotated[Floats, "X"], names: Sequence[str], missing: bool) -> str:
     try:
         for name, value in zip(names, row.tolist(), strict=True):
             number_of(name, value, missing)

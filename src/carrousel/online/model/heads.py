@@ -6,13 +6,13 @@ Like readers of rows, heads never change: :meth:`wider` makes one that knows a n
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
 from carrousel.online.model.values import LARGEST, Unseen, index_of, number_of, plain
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 Kind = Literal["linear", "logistic", "softmax"]
 
@@ -31,7 +31,7 @@ class Head(Protocol):
         """The classes that :meth:`probabilities` speaks of, in its order."""
         ...
 
-    def read(self, y: Any) -> Float[np.ndarray, " Y"]:
+    def read(self, y: Any) -> Annotated[Floats, "Y"]:
         """A target's numbers; raises Unseen where :meth:`wider` would help, or DataError."""
         ...
 
@@ -39,15 +39,15 @@ class Head(Protocol):
         """A head that knows what is new in a target."""
         ...
 
-    def answer(self, outputs: Float[np.ndarray, " O"]) -> Any:
+    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
         """A prediction: a number or numbers, or a class (None: no class is known)."""
         ...
 
-    def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         """A column for each of :attr:`named`; rows sum to 1."""
         ...
 
-    def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
+    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         """Predictions, one for each row."""
         ...
 
@@ -66,7 +66,7 @@ class Values:
         self.n = n
         self.places: dict[Any, Any] = {}
 
-    def read(self, y: Any) -> Float[np.ndarray, " Y"]:
+    def read(self, y: Any) -> Annotated[Floats, "Y"]:
         if self.n is None:
             if type(y) is not float or not -LARGEST <= y <= LARGEST:
                 y = number_of("target y", self._single(y), missing=False)
@@ -97,13 +97,13 @@ class Values:
         self.read(y)
         return self
 
-    def answer(self, outputs: Float[np.ndarray, " O"]) -> Any:
+    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
         return float(outputs[0]) if self.n is None else outputs
 
-    def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         return np.empty((len(outputs), 0))
 
-    def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
+    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         return outputs[:, 0] if self.n is None else outputs
 
 
@@ -128,7 +128,7 @@ class Labels:
     def named(self) -> tuple[Hashable, ...]:
         return self.classes or (False, True)
 
-    def read(self, y: Any) -> Float[np.ndarray, " Y"]:
+    def read(self, y: Any) -> Annotated[Floats, "Y"]:
         index = index_of("target y", y, self.places)
         if index is None:
             self.wider(y)
@@ -151,17 +151,17 @@ class Labels:
         negative, positive = self.sides
         return Labels(negative or (label,), positive or (label,))
 
-    def answer(self, outputs: Float[np.ndarray, " O"]) -> Any:
+    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
         side = self.sides[int(outputs[0] > 0.5)] or self.classes
         return side[0]
 
-    def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         positive = outputs[:, 0].astype(np.float64)
         if len(self.named) == 1:
             return np.ones((len(outputs), 1))
         return np.column_stack([1 - positive, positive])
 
-    def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
+    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         first, second = (side or self.classes for side in self.sides)
         return as_array([first[0], second[0]])[(outputs[:, 0] > 0.5).astype(int)]
 
@@ -187,7 +187,7 @@ class Classes:
     def named(self) -> tuple[Hashable, ...]:
         return tuple(self.known)
 
-    def read(self, y: Any) -> Float[np.ndarray, " Y"]:
+    def read(self, y: Any) -> Annotated[Floats, "Y"]:
         index = index_of("target y", y, self.places or self.known)
         if index is None:
             self._check_new(y)
@@ -208,15 +208,15 @@ class Classes:
                 "unseen='grow'"
             )
 
-    def answer(self, outputs: Float[np.ndarray, " O"]) -> Any:
+    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
         known = len(self.known)
         return self.known[int(outputs[:known].argmax())] if known else None
 
-    def probabilities(self, outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         mass = outputs[:, : len(self.known)].astype(np.float64)
         return mass / mass.sum(axis=1, keepdims=True) if len(self.known) else mass
 
-    def answers(self, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
+    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         known = len(self.known)
         if not known:
             return np.full(len(outputs), None, object)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from carrousel.kernels import open_stream
 from carrousel.online.model.features import Named, Numbers, Reader, Symbols
 from carrousel.online.model.heads import Classes, Head, Labels, Values
 from carrousel.online.model.values import plain
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 EPSILON = 1e-3
 """Of RMSProp and Adam. A weight that hardly ever moves, such as that of a rare symbol, has next to
@@ -192,7 +192,7 @@ class Settings:
             ) from error
 
     @staticmethod
-    def weights(network: Network, seed: int) -> Float[np.ndarray, " W"]:
+    def weights(network: Network, seed: int) -> Annotated[Floats, "W"]:
         """Initial weights of a network."""
         return initial_weights(network, np.random.default_rng(seed))
 

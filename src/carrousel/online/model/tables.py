@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from carrousel.errors import DataError, ShapeError
 from carrousel.online.model.features import Named, Numbers, Reader, Symbols
 from carrousel.online.model.heads import Head
 from carrousel.online.model.values import Unseen, absent, index_of
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ class Table(Protocol):
         """The texts of each named feature."""
         ...
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
+    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
         """Numbers of rows from ``start`` on, up to one that a reader does not take as it is."""
         ...
 
@@ -60,7 +60,7 @@ class Rows:
                     found.setdefault(name, set()).add(value)
         return found
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
+    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
         return read_each(self, reader, start, stop)
 
 
@@ -82,7 +82,7 @@ class Matrix:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
+    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
         if not isinstance(reader, Numbers) or self._values.shape[1] != reader.n_columns:
             return np.empty((0, reader.n_columns))
         return self._values[start:stop].astype(np.float64, copy=False)
@@ -113,7 +113,7 @@ class Columns:
             if not isinstance(values, np.ndarray)
         }
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
+    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
         if not isinstance(reader, Named) or self._columns.keys() != reader.places.keys():
             return read_each(self, reader, start, stop)
         n = min(stop, len(self)) - start
@@ -150,7 +150,7 @@ class Series:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Float[np.ndarray, "N X"]:
+    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
         if not isinstance(reader, Symbols):
             return read_each(self, reader, start, stop)
         return codes_of(self._symbols, reader.places, len(reader.alphabet), start, stop)[:, None]
@@ -158,7 +158,7 @@ class Series:
 
 def codes_of(
     symbols: Sequence[Any] | np.ndarray, places: Mapping[Any, int], n: int, start: int, stop: int
-) -> Float[np.ndarray, " N"]:
+) -> Annotated[Floats, "N"]:
     """Numbers of symbols from ``start`` on, up to the first that is not known."""
     values = symbols[start:stop]
     if not places:  # 0 .. n - 1
@@ -180,7 +180,7 @@ def codes_of(
 
 def read_each(
     table: Table, reader: Reader | Head, start: int, stop: int
-) -> Float[np.ndarray, "N X"]:
+) -> Annotated[Floats, "N X"]:
     """Rows from ``start`` on, up to the first that is refused or new."""
     found = []
     try:

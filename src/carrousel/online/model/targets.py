@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
 from carrousel.online.model.heads import Head, Values
 from carrousel.online.model.values import LARGEST, Unseen, absent
-from carrousel.shapes import Float
+from carrousel.shapes import Floats
 
 
 class Goals:
@@ -49,7 +49,7 @@ class Goals:
         """The first target that is there; None: there is none."""
         return next((y for y in map(self.one, range(len(self))) if y is not None), None)
 
-    def fill(self, head: Head, start: int, stop: int) -> Float[np.ndarray, "N Y"]:
+    def fill(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N Y"]:
         """Numbers of targets from ``start`` on, up to one that a head does not take as it is."""
         if isinstance(head, Values):
             if self._numbers is None:
@@ -71,7 +71,7 @@ class Goals:
         codes = codes[: codes.index(-1.0)] if -1.0 in codes else codes
         return np.array(codes, np.float64)[:, None]
 
-    def _read_each(self, head: Head, start: int, stop: int) -> Float[np.ndarray, "N Y"]:
+    def _read_each(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N Y"]:
         found, none = [], np.full(head.n_outputs if isinstance(head, Values) else 1, np.nan)
         try:
             for n in range(start, stop):

@@ -25,7 +25,7 @@ def open_sink(
 
     Args:
         destination: a file (an old one is replaced), ``kafka://broker:port/topic``
-            (:mod:`carrousel.online.sources.kafka`); None or ``"-"``: standard output.
+            (:mod:`carrousel.online.sinks.kafka`); None or ``"-"``: standard output.
         format: ``"csv"`` (a header, then rows; nothing stands for None, ``nan`` for NaN),
             ``"jsonl"`` (one object a line; NaN and infinities become null) or ``"arrow"`` (an IPC
             stream; needs pyarrow, extra ``stream``). None: by the name's suffix, else CSV.
@@ -54,7 +54,7 @@ def open_sink(
     ['line,prediction', '2,0.5', '3,nan', '4,2.5']
     """
     if isinstance(destination, str) and destination.startswith("kafka://"):
-        from carrousel.online.sources.kafka import open_topic_sink
+        from carrousel.online.sinks.kafka import open_topic_sink
 
         return open_topic_sink(destination, format=format, start=start)
     path = None if destination is None or str(destination) == "-" else Path(destination)

@@ -27,7 +27,6 @@ from carrousel.online.kafka import (
     consumer,
     partitions_of,
 )
-from carrousel.online.sinks.kafka import open_topic_sink as open_topic_sink
 from carrousel.online.sources.bytes import News, Patience
 from carrousel.online.sources.records import Csv, Format, JsonLines, Records
 from carrousel.online.sources.types import MAX_ROWS, Batch, Fault, Position, check_fields
