@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +25,15 @@ def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 
     if maximum < 2**63 - 1:
         wanted = f"a whole number from {minimum} to {maximum}"
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise SettingError(f"{name} is {value!r}, expected {wanted}")
+        raise SettingError(argument=name, got=value, expected=wanted)
     if not minimum <= value <= maximum:
-        raise SettingError(f"{name} is {value}, expected {wanted}")
+        raise SettingError(argument=name, got=_plain(value), expected=wanted)
     return int(value)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as the Python number that a user would write."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_number(
@@ -46,9 +52,9 @@ def check_number(
     bound = f" of at least {least}" if least is not None else bound
     number = isinstance(value, int | float | np.integer | np.floating)
     if isinstance(value, bool) or not number or not np.isfinite(value):
-        raise SettingError(f"{name} is {value!r}, expected a finite number{bound}")
+        raise SettingError(argument=name, got=value, expected=f"a finite number{bound}")
     if (above is not None and not value > above) or (least is not None and not value >= least):
-        raise SettingError(f"{name} is {value}, expected a finite number{bound}")
+        raise SettingError(argument=name, got=_plain(value), expected=f"a finite number{bound}")
     return float(value)
 
 
@@ -65,7 +71,12 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     names = list(allowed)
     if isinstance(value, str) and value in names:
         return value
-    raise UnknownNameError(f"{name} {value!r} is unknown; {suggestion(str(value), names)}")
+    raise UnknownNameError(
+        f"{name} {value!r} is unknown",
+        argument=name,
+        got=value,
+        fix=suggestion(str(value), names),
+    )
 
 
 def suggestion(wrong: str, names: Iterable[str]) -> str:

@@ -13,17 +13,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from carrousel.errors import CarrouselError
+from carrousel.errors import CheckpointError, UnwritableError
 
 _LONGEST = 100_000_000  # bytes of a header that readers of the format accept
-
-
-class CheckpointError(CarrouselError, ValueError):
-    """A file is no checkpoint of the kind asked for, is damaged, or is of a newer version."""
-
-
-class UnwritableError(CarrouselError, OSError):
-    """A file cannot be written; what stood at its path before is untouched."""
 
 
 def write_whole(path: Path, data: bytes) -> None:

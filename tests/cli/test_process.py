@@ -34,7 +34,7 @@ def python(text: str, *words: str, **how: Any) -> subprocess.Popen[str]:
 SLOW = """
     import time
     from carrousel.cli import main
-    from carrousel.experiments import runner
+    from carrousel.experiments.run import runner
     from support.experiments.fake_runner import FakeRunner
     fake = FakeRunner()
     def slow(experiment, on_progress, **how):

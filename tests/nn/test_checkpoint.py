@@ -12,8 +12,7 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from carrousel import nn  # noqa: E402
-from carrousel.errors import SettingError  # noqa: E402
-from carrousel.files import UnwritableError  # noqa: E402
+from carrousel.errors import SettingError, UnwritableError  # noqa: E402
 from carrousel.nn.checkpoint import checksum  # noqa: E402
 from support.nn.modules import close  # noqa: E402
 

@@ -10,12 +10,11 @@ from torch.nn import Parameter
 
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
-from carrousel.errors import SettingError
+from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.call.noise import zone_mask
-from carrousel.nn.options import InputError
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 

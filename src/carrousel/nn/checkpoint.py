@@ -13,7 +13,7 @@ import torch
 from carrousel import files
 from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, MissingExtraError, SettingError
-from carrousel.files import CheckpointError as CheckpointError
+from carrousel.errors import CheckpointError as CheckpointError
 from carrousel.files import write_whole
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
 from carrousel.nn.equations.equations import Equations

@@ -12,20 +12,12 @@ import torch
 from carrousel.checks import check_choice, check_int, check_number, suggestion
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import CELLS, cell_kind
-from carrousel.errors import SettingError, ShapeError, UnknownNameError
-
-
-class InputError(ShapeError, RuntimeError):
-    """A tensor of a call has the wrong shape, type or device; torch raises ``RuntimeError`` too."""
-
-
-class OptionTypeError(SettingError, TypeError):
-    """A setting has the wrong Python type; torch raises ``TypeError`` for the same call."""
-
-
-class OptionNameError(UnknownNameError, ValueError):
-    """A setting is a word nobody knows; torch raises ``ValueError`` for the same call."""
-
+from carrousel.errors import (
+    OptionNameError,
+    OptionTypeError,
+    SettingError,
+    UnknownNameError,
+)
 
 LSTM_CELLS = ("lstm", "lstm97", "peephole", "coupled", "no_output_gate")
 """Built-in cells of :class:`carrousel.nn.LSTM`; the others have doors of their own."""

@@ -325,7 +325,7 @@ def test_a_model_that_is_no_longer_finite_replaces_no_checkpoint(call, folder, m
     def diverging(self: OnlineLSTM, X: Any, y: Any = None, keys: Any = None, **how: Any) -> Any:
         first = {name: values[:7] for name, values in X.items()}
         outputs = run(self, first, y[:7], keys, **how)
-        raise DivergedError("outputs are no longer finite; and so on", 7, outputs)
+        raise DivergedError("outputs are no longer finite", fix="and so on", row=7, outputs=outputs)
 
     monkeypatch.setattr(OnlineLSTM, "run", diverging)
     found = call("stream", *words, "--resume")

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from carrousel import nn
-from carrousel.errors import SettingError
+from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import plain_layer
-from carrousel.nn.options import InputError
 from carrousel.nn.step import engines as stepping_engines
 from carrousel.nn.step.step import step
 from support.nn.deployed import MODULES, drawn, earned, make, run_sequence, stacked

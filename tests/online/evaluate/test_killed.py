@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
-from carrousel.files import CheckpointError
+from carrousel.errors import CheckpointError
 from support.online.models import knowledge
 from support.paths import TESTS
 

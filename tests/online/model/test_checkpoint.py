@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
-from carrousel.errors import DivergedError, SettingError
-from carrousel.files import CheckpointError, UnwritableError, checksum
+from carrousel.errors import CheckpointError, DivergedError, SettingError, UnwritableError
+from carrousel.files import checksum
 from carrousel.online.model.checkpoint import KEY, read, written
 from support.online.models import KINDS, each, inside, knowledge, model, stream, taken
 

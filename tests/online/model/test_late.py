@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carrousel.files import CheckpointError
+from carrousel.errors import CheckpointError
 from carrousel.online.model.checkpoint import read_beside
 from carrousel.online.model.model import OnlineLSTM
 

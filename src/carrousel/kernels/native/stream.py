@@ -176,9 +176,9 @@ class NativeStream:
             try:
                 self._refuse(code, int(streams[n]), x[n], wanted)
             except DivergedError as error:
-                raise DivergedError(str(error), n, outputs[:n]) from None
+                raise error.recast(DivergedError, row=n, outputs=outputs[:n]) from None
             except (DataError, SettingError) as error:
-                raise RowError(f"row {n}: {error}", n, outputs[:n]) from None
+                raise error.recast(RowError, row=n, outputs=outputs[:n]) from None
         return outputs
 
     def reset(self, stream: int) -> None:
@@ -311,8 +311,8 @@ class NativeStream:
         if code == _NOTHING_STANDS:
             raise SettingError(f"stream {stream} has no step to learn from; advance it first")
         raise DivergedError(
-            "outputs or errors are no longer finite: the weights have diverged; go on from an "
-            "earlier state, with a smaller rate"
+            "outputs or errors are no longer finite: the weights have diverged",
+            fix="continue from an earlier state, with a smaller rate",
         )
 
 

@@ -195,9 +195,9 @@ class ReferenceStream:
                 if target is not None and not targets_first:
                     self.learn(stream, target)
             except DivergedError as error:
-                raise DivergedError(str(error), n, outputs[:n]) from None
+                raise error.recast(DivergedError, row=n, outputs=outputs[:n]) from None
             except (DataError, SettingError) as error:
-                raise RowError(f"row {n}: {error}", n, outputs[:n]) from None
+                raise error.recast(RowError, row=n, outputs=outputs[:n]) from None
         return outputs
 
     def state(self) -> dict[str, np.ndarray]:

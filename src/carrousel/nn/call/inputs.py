@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.checks import check_choice
+from carrousel.errors import InputError
 from carrousel.nn.call.layered import Layered
 from carrousel.nn.call.ragged import (
     Lengths,
@@ -20,7 +21,6 @@ from carrousel.nn.call.ragged import (
     read_lengths,
     read_resets,
 )
-from carrousel.nn.options import InputError
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` of cells that have states besides ``h``."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.contracts.recurrence import ACTIVE, RESET
-from carrousel.nn.options import InputError
+from carrousel.errors import InputError
 
 Lengths = Sequence[int] | NDArray[np.integer[Any]] | Tensor
 Resets = Sequence[Any] | NDArray[np.bool_] | Tensor

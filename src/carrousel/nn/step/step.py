@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from carrousel.checks import check_int
-from carrousel.errors import SettingError
+from carrousel.errors import InputError, OptionTypeError, SettingError
 from carrousel.nn.call.inputs import State, described
 from carrousel.nn.cells import StepCell
-from carrousel.nn.options import InputError, OptionTypeError
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.step.engines import open_engine
 from carrousel.nn.weights import LayerWeights

@@ -84,7 +84,7 @@ def found(wish: Wish) -> Kept | None:
     path = wish.checkpoint
     if path is None or not wish.resume or not path.exists():
         return None
-    from carrousel.files import CheckpointError
+    from carrousel.errors import CheckpointError
     from carrousel.online.model.checkpoint import read_beside
     from carrousel.online.model.model import OnlineLSTM
 

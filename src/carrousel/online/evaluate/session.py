@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -104,7 +103,7 @@ class Work:
                 if self._due:
                     self.keep()
         except DivergedError as error:  # found when the model was to be kept
-            return Failure(str(error).partition(";")[0], self._lower, can_keep=False)
+            return Failure(error.text(fix=False), self._lower, can_keep=False)
         except CarrouselError as error:
             if not self._here:
                 raise  # nothing has begun: the call is wrong
@@ -200,10 +199,11 @@ class Work:
     ) -> Failure | None:
         """What becomes of a row that the model did not take; None: it is left out."""
         where = f"{batch.name}: {batch.unit} {taken.lines[at]}"
-        why = re.sub(r"^row \d+: ", "", str(error))
-        why = re.sub(r"say (\w+)='(\w+)'", r"say --\1 \2", why)
+        why = error.text(place=False)
         if isinstance(error, DivergedError):
-            return Failure(f"{where}: {why.partition(';')[0]}", self._lower, can_keep=False)
+            return Failure(
+                f"{where}: {error.text(place=False, fix=False)}", self._lower, can_keep=False
+            )
         if self.wish.on_error != "fail":
             self.skipped["refused by the model"] += 1
             self._refusal = self._refusal or [(taken.lines[at], f"{where}: {why}")]
@@ -270,7 +270,7 @@ class Work:
         try:
             self.keep()
         except DivergedError as error:
-            return Failure(str(error).partition(";")[0], self._lower, can_keep=False)
+            return Failure(error.text(fix=False), self._lower, can_keep=False)
         except CarrouselError as error:
             return replace(failure or Failure(str(error)), can_keep=False)
         return failure

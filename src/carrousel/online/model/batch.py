@@ -85,7 +85,7 @@ def run(
         try:  # the row holds something new, or bad; its prediction knows nothing of it
             engine.widen(table.row(at), None if goals is None else goals.one(at))
         except (DataError, ShapeError) as error:
-            raise RowError(f"row {at}: {error}", at) from error
+            raise error.recast(RowError, row=at) from error
         head = engine.head if late or engine.own_targets else head
         size = 1
 
@@ -129,8 +129,7 @@ def _take(
             error.row += at + done
             if isinstance(error, DivergedError):
                 raise engine.diverged(error) from None
-            message = f"row {error.row}: {engine.reader.complaint(refused)}"
-            raise RowError(message, error.row) from error
+            raise RowError(engine.reader.complaint(refused), row=error.row) from error
         said.add(head, outputs)
         _count(engine, keys, done, stop)
         done = stop

@@ -18,8 +18,8 @@ import numpy as np
 import safetensors.numpy
 
 from carrousel.checks import check_int
-from carrousel.errors import CarrouselError, DivergedError, SettingError
-from carrousel.files import CheckpointError, checksum, read_whole, write_whole
+from carrousel.errors import CarrouselError, CheckpointError, DivergedError, SettingError
+from carrousel.files import checksum, read_whole, write_whole
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.features import Named, Numbers, Reader, Symbols
 from carrousel.online.model.heads import Classes, Head, Labels, Values
@@ -64,8 +64,9 @@ def save(
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise DivergedError(
-                f"{name} of this model is not finite, so nothing was written; go on from the last "
-                "checkpoint by OnlineLSTM.load(path), with a lower learning_rate"
+                f"{name} of this model is not finite, so nothing was written",
+                fix="continue from the last checkpoint by OnlineLSTM.load(path), with a lower "
+                "{learning_rate}",
             )
     more, header["beside"] = ({}, None) if beside is None else beside
     arrays |= {f"{_BESIDE}{name}": array for name, array in more.items()}

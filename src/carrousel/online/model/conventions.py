@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from carrousel.checks import check_int, suggestion
-from carrousel.errors import CarrouselError, SettingError, UnknownNameError
-from carrousel.files import CheckpointError
+from carrousel.errors import CarrouselError, CheckpointError, SettingError, UnknownNameError
 from carrousel.online.model import checkpoint
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.settings import Settings

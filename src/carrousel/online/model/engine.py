@@ -171,10 +171,8 @@ class Engine:
 
     def diverged(self, error: DivergedError) -> DivergedError:
         """A kernel's error, and how to go on."""
-        found = str(error).split(":")[0]
-        return DivergedError(
-            f"{found}; go on from the last checkpoint by OnlineLSTM.load(path), with a "
-            f"learning_rate below {self.kernel.rate:g}",
-            error.row,
-            error.outputs,
+        return error.recast(
+            DivergedError,
+            fix="continue from the last checkpoint by OnlineLSTM.load(path), with a "
+            f"{{learning_rate}} below {self.kernel.rate:g}",
         )

@@ -314,7 +314,7 @@ class OnlineLSTM(Conventions, Attributes):
         try:
             return Engine.begun(self._settings(), table.first(), y, self._seed(), table.categories)
         except DataError as error:
-            raise RowError(f"row 0: {error}", 0, np.empty(0)) from error
+            raise error.recast(RowError, row=0, outputs=np.empty(0)) from error
 
     # --- what there is ----------------------------------------------------------------------
 
