@@ -1,21 +1,25 @@
-"""Letters, array types, checks and every exception: the leaf that all modules may import.
+"""Letters of shapes, array types, and the order of gates.
 
-Letters used in shapes throughout the package:
+A letter means the same thing in every docstring, comment and annotation of the package and of
+``native/``:
 
-=====  ==========================================================================
-``T``  time steps of one sequence
-``B``  sequences of one batch, or lanes (independent trials) where a kernel says so
-``I``  inputs, or symbols of an input alphabet
-``H``  hidden units: gates and cells together
-``C``  memory cells
-``G``  gates of one block
+=====  ===========================================================================================
+``T``  time steps of one sequence or window
+``B``  entries of a batch: sequences, lanes (independent trials) or streams
+``I``  inputs: components of an input vector, or symbols of the input alphabet
 ``O``  outputs
+``C``  memory cells of a layer; a simple unit counts as a cell
+``U``  units of a hidden layer: gates and cells together, in the order of :data:`GATE_ORDER`
+``H``  components of the hidden state that is fed back; equals ``C`` without a projection
+``D``  state vectors of a cell besides the hidden state (LSTM: 1, GRU: 0)
+``P``  parameters of a cell besides its weights and biases, such as peepholes
+``S``  sources of a hidden unit: inputs, units fed back, and the constant 1 of the bias
 ``W``  weights of one network
-``N``  sequences of a ragged container
-``M``  steps that carry a target
-=====  ==========================================================================
+``N``  sequences of a ragged container, or rows of a stream
+``M``  time steps that have a target
+=====  ===========================================================================================
 
-Gates and cells are always stored in the order of :data:`GATE_ORDER`.
+Other sizes are written as words (``"steps"``, ``"rows"``) or as sums of these (``"N+1"``).
 """
 
 from __future__ import annotations
