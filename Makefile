@@ -49,11 +49,18 @@ INSTALL_bench := bench
 
 $(STAMPS)/run $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/bench: $(STAMPS)/%: pyproject.toml $(STAMPS)/tools
 	$(PIP) $(LOCAL) '.[$(INSTALL_$*)]'
+	@find src -name '*.py' | sort > $(STAMPS)/modules
 	@touch $@ $(STAMPS)/native
 
-# A native source changed: compile, but resolve and download nothing. The stub tells type checkers
-# what the extension holds.
-$(STAMPS)/native: $(NATIVE) | $(STAMPS)/tools
+# The editable install maps every module to its file, so a file that was moved needs a new install.
+.PHONY: FORCE
+FORCE:
+$(STAMPS)/modules: FORCE | $(STAMPS)/tools
+	@find src -name '*.py' | sort | cmp --silent - $@ || find src -name '*.py' | sort > $@
+
+# A native source or the list of modules changed: compile and install, but resolve and download
+# nothing. The stub declares the extension to type checkers.
+$(STAMPS)/native: $(NATIVE) $(STAMPS)/modules | $(STAMPS)/tools
 	$(PIP) --no-deps $(LOCAL) .
 	$(BIN)/python -m nanobind.stubgen --quiet -m carrousel._native -o src/carrousel/_native.pyi
 	@touch $@
@@ -87,6 +94,11 @@ test: unit sanitize check ## everything that is checked
 .PHONY: unit
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+
+.PHONY: coverage
+coverage: $(STAMPS)/dev $(STAMPS)/native ## lines and branches that the test suite runs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --cov=carrousel --cov-branch \
+	  --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: mutants
 mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
