@@ -66,7 +66,7 @@ ROOMS = {
     "online.sources": ("online.closing", "online.kafka"),
     "online.sinks": ("online.closing", "online.kafka", "online.sources"),
     "online.clean": ("online.sources",),
-    "online.evaluate": ("online.model", "online.clean", "online.sinks", "online.sources"),
+    "online.evaluation": ("online.model", "online.clean", "online.sinks", "online.sources"),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),

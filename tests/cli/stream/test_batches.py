@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.online.evaluate.predictions import rounded
-from carrousel.online.evaluate.prequential import Learner
-from carrousel.online.evaluate.settings import Wish
+from carrousel.online.evaluation.predictions import rounded
+from carrousel.online.evaluation.prequential import Learner
+from carrousel.online.evaluation.settings import Wish
 
 
 def wish(**how: Any) -> Wish:

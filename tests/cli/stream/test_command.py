@@ -13,7 +13,7 @@ import pytest
 
 from carrousel.cli.stream import display as stream_tell
 from carrousel.errors import DivergedError
-from carrousel.online.evaluate import session as stream_run
+from carrousel.online.evaluation import session as stream_run
 from carrousel.online.model.model import OnlineLSTM
 
 SMALL = ("--cells", 4)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from carrousel.online.evaluate import session as stream_run
+from carrousel.online.evaluation import session as stream_run
 from carrousel.online.model.model import OnlineLSTM
 
 SMALL = ("--cells", 2)

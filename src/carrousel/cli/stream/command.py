@@ -11,10 +11,10 @@ import typer
 from carrousel.cli.order import SEED
 from carrousel.cli.screen import console_of, put_json, say
 from carrousel.cli.stream.command_line import again
-from carrousel.online.evaluate.settings import Wish, names
+from carrousel.online.evaluation.settings import Wish, names
 
 if TYPE_CHECKING:
-    from carrousel.online.evaluate.session import Failure, Work
+    from carrousel.online.evaluation.session import Failure, Work
 
 FELL_SHORT = 1
 SECONDS_PER_TICK = 1.0
@@ -204,8 +204,8 @@ def _run(wish: Wish) -> bool:
     """Take the stream; whether it came to its end."""
     from carrousel.cli.stream.display import progress_for
     from carrousel.cli.stream.stopping import Stopping
-    from carrousel.online.evaluate.checkpoint import found
-    from carrousel.online.evaluate.session import Work
+    from carrousel.online.evaluation.checkpoint import found
+    from carrousel.online.evaluation.session import Work
     from carrousel.online.sources.open import open_rows
     from carrousel.online.sources.text import Position
 

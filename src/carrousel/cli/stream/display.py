@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from carrousel.cli.screen import console_of
-from carrousel.online.evaluate.standing import Standing
+from carrousel.online.evaluation.standing import Standing
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -74,7 +74,7 @@ class Progress:
 def running(now: Standing) -> str:
     """One line on how far a stream is.
 
-    >>> from carrousel.online.evaluate.score import NumberScore
+    >>> from carrousel.online.evaluation.score import NumberScore
     >>> import numpy as np
     >>> score = NumberScore()
     >>> _ = score.add(np.zeros(3), np.array([1.0, 2.0, 2.0]))

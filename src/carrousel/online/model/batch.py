@@ -22,10 +22,29 @@ class Said:
 
     def __init__(self) -> None:
         self._pieces: list[tuple[Head, Annotated[Floats, "M O"]]] = []
+        self._streams: list[np.ndarray] = []
+        self._begins: list[np.ndarray] = []
 
-    def add(self, head: Head, outputs: Annotated[Floats, "M O"]) -> None:
-        """Add the outputs of some rows."""
+    def add(
+        self, head: Head, outputs: Annotated[Floats, "M O"], streams: np.ndarray, begins: bool
+    ) -> None:
+        """Add the outputs of some rows.
+
+        Args:
+            head: what the outputs mean.
+            outputs: one row each.
+            streams: the place of each row's stream, ``[>= M]``.
+            begins: whether the first row is the first of its stream.
+        """
         self._pieces.append((head, outputs))
+        self._streams.append(streams[: len(outputs)])
+        self._begins.append(np.arange(len(outputs)) < begins)
+
+    def streams(self) -> tuple[np.ndarray, np.ndarray]:
+        """The place of each row's stream, and whether the row is the first of its stream, ``[N]``."""
+        if not self._streams:
+            return np.zeros(0, np.intp), np.zeros(0, bool)
+        return np.concatenate(self._streams), np.concatenate(self._begins)
 
     def predictions(self) -> np.ndarray:
         """One for each row; of type object where types differ."""
@@ -110,7 +129,9 @@ def _take(
     """Give rows to the kernel, up to each that begins a stream anew."""
     done = 0
     while done < len(x):
-        place, dirty = engine.keys.take(None if keys is None else keys[done], engine.now)
+        key = None if keys is None else keys[done]
+        begins = engine.keys.find(key, engine.now) is None
+        place, dirty = engine.keys.take(key, engine.now)
         if dirty:
             engine.kernel.reset(place)
         if keys is None:
@@ -123,14 +144,14 @@ def _take(
             outputs = engine.kernel.run(places, x[done:stop], part, late)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
-                said.add(head, error.outputs)
+                said.add(head, error.outputs, places, begins)
             _count(engine, keys, done, done + error.row)
             refused = x[done + error.row]
             error.row += at + done
             if isinstance(error, DivergedError):
                 raise engine.diverged(error) from None
             raise RowError(engine.reader.complaint(refused), row=error.row) from error
-        said.add(head, outputs)
+        said.add(head, outputs, places, begins)
         _count(engine, keys, done, stop)
         done = stop
 

@@ -22,6 +22,7 @@ from carrousel.errors import CarrouselError, CheckpointError, DivergedError, Set
 from carrousel.files import checksum, read_whole, write_whole
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.features import Named, Numbers, Reader, Symbols
+from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.heads import Classes, Head, Labels, Values
 from carrousel.online.model.settings import Settings
 from carrousel.online.model.values import plain
@@ -33,6 +34,7 @@ FORMAT = 1
 Beside = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """What others keep in a model's file: arrays by name, and what JSON can hold."""
 _BESIDE = "beside."
+_FORECASTS = "forecasts"
 
 
 def save(
@@ -68,6 +70,8 @@ def save(
                 fix="continue from the last checkpoint by OnlineLSTM.load(path), with a lower "
                 "{learning_rate}",
             )
+    if engine is not None and engine.forecasts is not None:
+        arrays[_FORECASTS] = engine.forecasts.values
     more, header["beside"] = ({}, None) if beside is None else beside
     arrays |= {f"{_BESIDE}{name}": array for name, array in more.items()}
     header["arrays"] = _inventory(arrays)
@@ -167,7 +171,10 @@ def _inventory(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _described(engine: Engine) -> dict[str, Any]:
     settings = {f.name: getattr(engine.settings, f.name) for f in fields(Settings)}
+    found = engine.forecasts
+    forecasts = found and {"classes": written("class", found.classes), "made_at": found.made_at}
     return {
+        **({_FORECASTS: forecasts} if forecasts else {}),
         "settings": {name: written(name, value) for name, value in settings.items()},
         "kernel": engine.kernel.name,
         "seed": engine.seed,
@@ -182,8 +189,9 @@ def _described(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _rebuilt(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Engine:
+def _rebuilt(told: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
     settings = Settings(**{name: read(value) for name, value in told["settings"].items()})
+    forecasts = arrays.pop(_FORECASTS, None)
     reader = _reader_rebuilt(told["reader"], settings)
     if told["head"] is None:
         assert isinstance(reader, Symbols)
@@ -202,6 +210,11 @@ def _rebuilt(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Engin
     engine.keys.restore(
         [(read(key), place) for key, place in keys["places"]], dict(keys["seen"]), keys["free"]
     )
+    if forecasts is not None:
+        classes, made_at = read(told[_FORECASTS]["classes"]), told[_FORECASTS]["made_at"]
+        if forecasts.ndim != 2 or len(forecasts) != settings.streams:
+            raise SettingError(f"forecasts have shape {forecasts.shape}")
+        engine.forecasts = LastForecasts(forecasts, classes, check_int("made_at", made_at, minimum=0))
     return engine
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
 from carrousel.online.model.features import Named, Reader
+from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.grow import take_over
 from carrousel.online.model.heads import Head
 from carrousel.online.model.keys import Keys
@@ -28,6 +29,10 @@ class Engine:
         reader, head: as the first row made them.
         seed: of weights, and of all that is drawn later.
     """
+
+    forecasts: LastForecasts | None = None
+    """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
+    _has_learned = False
 
     def __init__(self, settings: Settings, reader: Reader, head: Head, seed: int) -> None:
         self.settings, self.reader, self.head, self.seed = settings, reader, head, seed
@@ -155,6 +160,13 @@ class Engine:
         self.kernel.rate = float(settings.learning_rate)
         self.keys.evict_after = settings.evict_after
         self.settings = settings
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a target has been learned."""
+        if not self._has_learned:
+            self._has_learned = bool(self.kernel.state()["changes"][0] > 0)
+        return self._has_learned
 
     @property
     def nbytes(self) -> int:

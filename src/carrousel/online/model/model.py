@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
-from carrousel.errors import DataError, DivergedError, RowError, SettingError
+from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
 from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import Said, run
 from carrousel.online.model.conventions import Conventions
+from carrousel.online.model.detailed import DetailedRun, detailed
 from carrousel.online.model.engine import Engine
+from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.settings import alphabet
 from carrousel.online.model.tables import Table, as_table
 from carrousel.online.model.targets import Goals
@@ -252,6 +254,46 @@ class OnlineLSTM(Conventions, Attributes):
         """
         return self._run(X, y, keys, proba, late=late)
 
+    def run_detailed(
+        self, X: Any, y: Any = None, keys: Any = None, late: bool = False
+    ) -> DetailedRun:
+        """Take many rows in order, as :meth:`run` does; return all that is needed to score them.
+
+        Args:
+            X, y, keys, late: as for :meth:`run`; ``late`` is implied by task ``"next"``.
+
+        Returns:
+            Predictions, the stream of each row, and the error that ended the call early, which is
+            returned instead of raised.
+
+        >>> model = OnlineLSTM(cells=2, random_state=1)
+        >>> found = model.run_detailed([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], late=True)
+        >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
+        (True, [True, False, False])
+        """
+        late = late or self.task == "next"
+        numbers, begun = self.task == "regression", self._engine
+        learned = numbers and begun is not None and begun.has_learned
+        try:
+            engine, said, error = self._taken(X, y, keys, True, late)
+        except (RowError, DivergedError) as refused:
+            return DetailedRun.of_no_rows(refused)
+        targets = Goals(y) if numbers and y is not None and not learned else None
+        return detailed(engine, said, targets, learned, late, error)
+
+    def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
+        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` would have.
+
+        Args:
+            values: numbers ``[streams, O]``, NaN where there is none, or probabilities
+                ``[streams, K]``, 0 where there are none.
+            classes: the ``K`` classes.
+        """
+        engine = self._there("forecasts")
+        if len(values) != engine.settings.streams:
+            raise ShapeError(f"values has {len(values)} rows, expected {engine.settings.streams}")
+        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.now)
+
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
     ) -> OnlineLSTM:
@@ -287,6 +329,17 @@ class OnlineLSTM(Conventions, Attributes):
         self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True, late: bool = False
     ) -> np.ndarray:
         self._check_call(y, proba)
+        engine, said, error = self._taken(X, y, keys, learn, late)
+        outputs = said.probabilities(engine.head) if proba else said.predictions()
+        if error is not None:
+            error.outputs = outputs
+            raise error
+        return outputs
+
+    def _taken(
+        self, X: Any, y: Any, keys: Any, learn: bool, late: bool
+    ) -> tuple[Engine, Said, RowError | DivergedError | None]:
+        """Take rows; return the engine, its outputs, and why a row was not taken."""
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
         goals = None if y is None else Goals(y)
@@ -300,12 +353,11 @@ class OnlineLSTM(Conventions, Attributes):
         try:
             run(engine, table, goals, names, said, learn, late)
         except (RowError, DivergedError) as error:
-            error.outputs = said.probabilities(engine.head) if proba else said.predictions()
-            raise
+            return engine, said, error
         finally:
             if learn and engine.now:  # what was learned stays, however the call ends
                 self._engine = engine
-        return said.probabilities(engine.head) if proba else said.predictions()
+        return engine, said, None
 
     def _begun_by(self, table: Table, goals: Goals | None) -> Engine:
         if not len(table):

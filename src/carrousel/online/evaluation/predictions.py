@@ -12,8 +12,8 @@ from carrousel.online.sinks.file import Mark
 from carrousel.online.sinks.open import open_sink
 
 if TYPE_CHECKING:
-    from carrousel.online.evaluate.checkpoint import Kept
-    from carrousel.online.evaluate.settings import Wish
+    from carrousel.online.evaluation.checkpoint import Kept
+    from carrousel.online.evaluation.settings import Wish
 
 DIGITS = 9
 """Significant digits of predictions: a float32 net knows no more."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from carrousel.errors import SettingError, ShapeError
-from carrousel.online.evaluate.anomaly import Calibration
+from carrousel.online.evaluation.anomaly import Calibration
 
 DRAWS = {
     "normal": lambda rng, n: rng.normal(size=n) ** 2,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from carrousel.online.evaluate.score import Figures
+    from carrousel.online.evaluation.score import Figures
 
 
 @dataclass

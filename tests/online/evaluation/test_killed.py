@@ -21,7 +21,7 @@ CHILD = f"""
 import sys, numpy as np
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
-from online.evaluate.test_killed import EVERY, ROWS, begin, data
+from online.evaluation.test_killed import EVERY, ROWS, begin, data
 from carrousel import OnlineLSTM
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 path, said = folder / "model", np.memmap(folder / "said", float, "r+", shape=(ROWS,))

@@ -13,8 +13,8 @@ from carrousel.errors import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-    from carrousel.online.evaluate.prequential import Learner
-    from carrousel.online.evaluate.settings import Wish
+    from carrousel.online.evaluation.prequential import Learner
+    from carrousel.online.evaluation.settings import Wish
     from carrousel.online.model.model import OnlineLSTM
 
 FORMAT = 1

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carrousel.errors import DivergedError, RowError
-from carrousel.online.evaluate.anomaly import Calibration
-from carrousel.online.evaluate.score import ClassScore, NumberScore
+from carrousel.online.evaluation.anomaly import Calibration
+from carrousel.online.evaluation.score import ClassScore, NumberScore
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.model import OnlineLSTM
 
 if TYPE_CHECKING:
-    from carrousel.online.evaluate.settings import Wish
+    from carrousel.online.evaluation.settings import Wish
 
 
 SAID, AHEAD = ("prediction", "probability"), ("next", "next_probability")

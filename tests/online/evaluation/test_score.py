@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.errors import SettingError, ShapeError
-from carrousel.online.evaluate.score import ClassScore, Figures, Ledger, NumberScore
+from carrousel.online.evaluation.score import ClassScore, Figures, Ledger, NumberScore
 
 STREAMS = 3
 MAYBE = st.floats(-9, 9) | st.just(math.nan)

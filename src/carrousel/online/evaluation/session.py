@@ -15,12 +15,12 @@ from carrousel.checks import suggestion
 from carrousel.cli.stream.display import Progress
 from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, UnknownNameError
 from carrousel.online.clean.cleaner import Schema, Table, Taken
-from carrousel.online.evaluate.checkpoint import Kept, Place, keep
-from carrousel.online.evaluate.predictions import Output
-from carrousel.online.evaluate.prequential import Learner, Told
-from carrousel.online.evaluate.score import Figures
-from carrousel.online.evaluate.settings import Wish, names
-from carrousel.online.evaluate.standing import Standing
+from carrousel.online.evaluation.checkpoint import Kept, Place, keep
+from carrousel.online.evaluation.predictions import Output
+from carrousel.online.evaluation.prequential import Learner, Told
+from carrousel.online.evaluation.score import Figures
+from carrousel.online.evaluation.settings import Wish, names
+from carrousel.online.evaluation.standing import Standing
 from carrousel.online.sources.text import Batch, Position, Rows
 
 ROWS_AT_ONCE = 1000
