@@ -41,7 +41,7 @@ class Said:
         self._begins.append(np.arange(len(outputs)) < begins)
 
     def streams(self) -> tuple[np.ndarray, np.ndarray]:
-        """The place of each row's stream, and whether the row is the first of its stream, ``[N]``."""
+        """The place of each row's stream, and whether the row is its first, ``[N]`` each."""
         if not self._streams:
             return np.zeros(0, np.intp), np.zeros(0, bool)
         return np.concatenate(self._streams), np.concatenate(self._begins)

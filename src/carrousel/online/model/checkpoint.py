@@ -214,7 +214,9 @@ def _rebuilt(told: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
         classes, made_at = read(told[_FORECASTS]["classes"]), told[_FORECASTS]["made_at"]
         if forecasts.ndim != 2 or len(forecasts) != settings.streams:
             raise SettingError(f"forecasts have shape {forecasts.shape}")
-        engine.forecasts = LastForecasts(forecasts, classes, check_int("made_at", made_at, minimum=0))
+        engine.forecasts = LastForecasts(
+            forecasts, classes, check_int("made_at", made_at, minimum=0)
+        )
     return engine
 
 

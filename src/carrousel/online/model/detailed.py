@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import DivergedError, RowError
+from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
 from carrousel.online.model.batch import Said
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
@@ -49,7 +49,58 @@ class DetailedRun:
         return cls(none, none, (), np.zeros(0, np.intp), np.zeros(0, bool), error)
 
 
-def detailed(
+class DetailedRuns:
+    """The part of :class:`OnlineLSTM` that returns what is needed to score its predictions."""
+
+    task: str
+    _engine: Engine | None
+    _taken: Callable[..., tuple[Engine, Said, RowError | DivergedError | None]]
+
+    def run_detailed(
+        self, X: Any, y: Any = None, keys: Any = None, late: bool = False
+    ) -> DetailedRun:
+        """Take many rows in order, as :meth:`run` does; return all that is needed to score them.
+
+        Args:
+            X, y, keys, late: as for :meth:`run`; ``late`` is implied by task ``"next"``.
+
+        Returns:
+            Predictions, the stream of each row, and the error that ended the call early, which is
+            returned instead of raised.
+
+        >>> from carrousel import OnlineLSTM
+        >>> model = OnlineLSTM(cells=2, random_state=1)
+        >>> found = model.run_detailed([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], late=True)
+        >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
+        (True, [True, False, False])
+        """
+        late = late or self.task == "next"
+        numbers, begun = self.task == "regression", self._engine
+        learned = numbers and begun is not None and begun.has_learned
+        try:
+            engine, said, error = self._taken(X, y, keys, True, late)
+        except (RowError, DivergedError) as refused:
+            return DetailedRun.of_no_rows(refused)
+        targets = Goals(y) if numbers and y is not None and not learned else None
+        return _detailed(engine, said, targets, learned, late, error)
+
+    def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
+        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` would have.
+
+        Args:
+            values: numbers ``[streams, O]``, NaN where there is none, or probabilities
+                ``[streams, K]``, 0 where there are none.
+            classes: the ``K`` classes.
+        """
+        engine = self._engine
+        if engine is None:
+            raise SettingError("a model that has met no row has no forecasts")
+        if len(values) != engine.settings.streams:
+            raise ShapeError(f"values has {len(values)} rows, expected {engine.settings.streams}")
+        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.now)
+
+
+def _detailed(
     engine: Engine,
     said: Said,
     targets: Goals | None,

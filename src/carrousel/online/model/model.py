@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
+from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import Said, run
 from carrousel.online.model.conventions import Conventions
-from carrousel.online.model.detailed import DetailedRun, detailed
+from carrousel.online.model.detailed import DetailedRuns
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.settings import alphabet
 from carrousel.online.model.tables import Table, as_table
 from carrousel.online.model.targets import Goals
 from carrousel.online.model.values import absent
 
 
-class OnlineLSTM(Conventions, Attributes):
+class OnlineLSTM(Conventions, Attributes, DetailedRuns):
     """Long short-term memory on streams without end: predict, learn, go on.
 
     At every row that has a target, the net learns at once, by gradients that were carried forward
@@ -253,46 +252,6 @@ class OnlineLSTM(Conventions, Attributes):
         True
         """
         return self._run(X, y, keys, proba, late=late)
-
-    def run_detailed(
-        self, X: Any, y: Any = None, keys: Any = None, late: bool = False
-    ) -> DetailedRun:
-        """Take many rows in order, as :meth:`run` does; return all that is needed to score them.
-
-        Args:
-            X, y, keys, late: as for :meth:`run`; ``late`` is implied by task ``"next"``.
-
-        Returns:
-            Predictions, the stream of each row, and the error that ended the call early, which is
-            returned instead of raised.
-
-        >>> model = OnlineLSTM(cells=2, random_state=1)
-        >>> found = model.run_detailed([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], late=True)
-        >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
-        (True, [True, False, False])
-        """
-        late = late or self.task == "next"
-        numbers, begun = self.task == "regression", self._engine
-        learned = numbers and begun is not None and begun.has_learned
-        try:
-            engine, said, error = self._taken(X, y, keys, True, late)
-        except (RowError, DivergedError) as refused:
-            return DetailedRun.of_no_rows(refused)
-        targets = Goals(y) if numbers and y is not None and not learned else None
-        return detailed(engine, said, targets, learned, late, error)
-
-    def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
-        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` would have.
-
-        Args:
-            values: numbers ``[streams, O]``, NaN where there is none, or probabilities
-                ``[streams, K]``, 0 where there are none.
-            classes: the ``K`` classes.
-        """
-        engine = self._there("forecasts")
-        if len(values) != engine.settings.streams:
-            raise ShapeError(f"values has {len(values)} rows, expected {engine.settings.streams}")
-        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.now)
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
