@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.errors import SettingError, ShapeError
-from carrousel.online.evaluation.score import ClassScore, Figures, Ledger, NumberScore
+from carrousel.online.evaluation.score import ClassScore, ErrorSummary, NumberScore, RunningMoments
 
 STREAMS = 3
 MAYBE = st.floats(-9, 9) | st.just(math.nan)
@@ -35,7 +35,7 @@ CLASSES = st.lists(
 )
 
 
-def figure(found: Figures, rule: str, measure: str) -> float:
+def figure(found: ErrorSummary, rule: str, measure: str) -> float:
     value = found.errors[rule][measure]
     assert value is not None
     return value
@@ -219,12 +219,12 @@ def test_frequencies_of_a_fair_coin_cost_one_bit():
 
 
 @given(st.lists(st.floats(-9, 9), max_size=60), st.integers(1, 9), st.integers(0, 60))
-def test_a_ledger_knows_all_rows_and_the_last(values, window, cut):
+def test_running_moments_cover_all_rows_and_the_last_ones(values, window, cut):
     rows = np.array(values).reshape(-1, 1)
-    ledger = Ledger(1, window)
-    ledger.add(rows[:cut])
-    ledger.add(rows[cut:])
-    for found, part in ((ledger.whole(), rows), (ledger.recent(), rows[-window:])):
+    moments = RunningMoments(1, window)
+    moments.add(rows[:cut])
+    moments.add(rows[cut:])
+    for found, part in ((moments.whole(), rows), (moments.recent(), rows[-window:])):
         assert found.rows == len(part)
         if len(part):
             np.testing.assert_allclose(found.mean, part.mean(axis=0), atol=1e-12)
@@ -243,7 +243,7 @@ def test_memory_is_that_of_streams_and_window():
 
 @pytest.mark.parametrize("kind", [NumberScore, ClassScore])
 def test_states_of_others_are_refused(kind):
-    with pytest.raises(ShapeError, match="state is of 3 streams, expected 2"):
+    with pytest.raises(ShapeError, match="state has 3 streams, expected 2"):
         kind(2).restore(*kind(3).state())
     with pytest.raises(ShapeError, match=r"window of shape \(5, .*expected \(4"):
         kind(2, window=4).restore(*kind(2, window=5).state())

@@ -1,9 +1,10 @@
-"""Raw rows as columns of numbers and labels, and what to do about those that are wrong.
+"""Conversion of raw rows to columns of numbers and labels, and the handling of bad rows.
 
-Wrong is: a row that is broken as a whole, an input that is missing, not a number, not finite or not
-among its fixed categories, a missing key, a time that is missing, unreadable or runs backwards, and
-a target that is there but is no number. A target that is *not* there is never wrong: labels often
-come later or never; such rows are predicted, not learned, and counted as ``"no target"``.
+A row is bad if it is broken as a whole; if an input is missing, not a number, not finite or not
+among the fixed categories; if the key is missing; if the time is missing, unreadable or earlier
+than that of the row before; or if a target is present but not a number. A *missing* target is never
+a problem, because labels often arrive late or never. Such rows are predicted but not learned, and
+counted as ``"no target"``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import numpy as np
 
 from carrousel.checks import check_choice, check_int
 from carrousel.errors import DataError
-from carrousel.online.clean.cleaned import Problem as Problem
-from carrousel.online.clean.cleaned import Taken as Taken
-from carrousel.online.clean.schema import Schema as Schema
+from carrousel.online.clean.rows import CleanRows, RowProblem
+from carrousel.online.clean.schema import Schema
 from carrousel.online.clean.values import MISSING, Wrong, labels, numbers, shown, times
 from carrousel.online.sources.types import MAX_ROWS, Batch, Column
 from carrousel.shapes import Ints
@@ -28,27 +28,26 @@ OnError = Literal["fail", "skip", "hold"]
 ON_ERROR = ("fail", "skip", "hold")
 
 
-class Table:
-    """Turns batches of one stream into numbers, and remembers what later rows must be held against.
+class Cleaner:
+    """Converts the batches of one stream, and keeps each key's last time and last good values.
 
     Args:
-        schema: what the fields are.
-        forget_after: a key that was not met for so many rows is forgotten: its clock starts anew,
-            and nothing of it is held. This bounds the memory of streams whose keys never end.
-        missing: ``"error"``: an input that is missing is wrong; ``"mean"``: it is not, and stays
-            NaN or None.
+        schema: the roles of the fields.
+        forget_after: rows after which a key that has not occurred is dropped, with its last time
+            and values. This bounds the memory if new keys keep appearing.
+        missing: ``"error"``: a missing input is a problem; ``"mean"``: it stays NaN or None.
 
     >>> from carrousel.online.sources.text import Batch, Position
     >>> batch = Batch(range(2, 5), ("x", "y"), [("1", "oops", "3"), ("0.5", "1", "")], (),
     ...               Position(), "rows.csv")
-    >>> table = Table(Schema.of(batch, target="y"))
-    >>> taken = table.take(batch)
-    >>> taken.columns, taken.failure.at("rows.csv")
+    >>> cleaner = Cleaner(Schema.of(batch, target="y"))
+    >>> clean = cleaner.clean(batch)
+    >>> clean.columns, str(clean.failure.error("rows.csv"))
     ({'x': array([1.])}, "rows.csv: line 3, column 'x': value 'oops' is not a number")
-    >>> taken = table.take(batch, on_error="skip")
-    >>> taken.rows.tolist(), taken.targets.tolist(), taken.counts["no target"]
+    >>> clean = cleaner.clean(batch, on_error="skip")
+    >>> clean.rows.tolist(), clean.targets.tolist(), clean.counts["no target"]
     ([0, 2], [0.5, nan], 1)
-    >>> table.take(batch, on_error="hold").columns
+    >>> cleaner.clean(batch, on_error="hold").columns
     {'x': array([1., 1., 3.])}
     """
 
@@ -59,39 +58,38 @@ class Table:
         self.missing = check_choice("missing", missing, ("error", "mean"))
         self.counts: Counter[str] = Counter()
         self._forget_after = check_int("forget_after", forget_after, minimum=MAX_ROWS)
-        self._seen: dict[str | None, int] = {}  # key -> number of the row it was last met in
+        self._seen: dict[str | None, int] = {}  # key -> number of its last row
         self._clocks: dict[str | None, float] = {}  # key -> time of its last row
         self._held: dict[str | None, list[Any]] = {}  # key -> its last good inputs
-        self._roomy = MAX_ROWS  # keys above which it is worth looking for some to forget
+        self._prune_above = MAX_ROWS  # number of keys at which old ones are looked for
 
-    def take(self, batch: Batch, on_error: str = "fail") -> Taken:
-        """The rows of a batch that can be used.
+    def clean(self, batch: Batch, on_error: str = "fail") -> CleanRows:
+        """Convert the usable rows of the stream's next batch.
 
         Args:
-            batch: the next of the stream; its fields are those of the schema.
-            on_error: what becomes of wrong rows.
+            batch: its fields are those of the schema.
+            on_error: how bad rows are handled.
 
-                ``"fail"``: the rows before the first wrong one are returned, and ``failure`` says
-                what is wrong with it.
-                ``"skip"``: they are left out.
-                ``"hold"``: an input that is wrong is replaced by the last good one of its field and
-                key, an unreadable time likewise; a wrong target becomes no target. Left out are
-                rows that are broken as a whole, have no key, run backwards, or have nothing to be
-                replaced by.
+                ``"fail"``: only the rows before the first bad one are returned; ``failure`` is its
+                problem.
+                ``"skip"``: bad rows are left out.
+                ``"hold"``: a bad input, or an unreadable time, is replaced by the last good value
+                of its field and key; a bad target counts as missing. Rows that are broken as a
+                whole, have no key, go back in time, or have no last good value are left out.
 
         Raises:
-            DataError: the batch has other fields.
-            UnknownNameError: there is no such ``on_error``.
+            DataError: the batch has other fields than the schema.
+            UnknownNameError: ``on_error`` is none of these.
         """
         check_choice("on_error", on_error, ON_ERROR)
         if batch.fields != self.schema.fields:
             raise DataError(
                 f"{batch.name} has fields {batch.fields}, expected {self.schema.fields}"
             )
-        return _Taking(self, batch, on_error).taken()
+        return _BatchCleaner(self, batch, on_error).clean()
 
     def state(self) -> dict[str, Any]:
-        """What is remembered, as JSON can hold it."""
+        """Return the state as a value that JSON can hold."""
         keys = list(self._seen)
         return {
             "schema": self.schema.as_dict(),
@@ -105,53 +103,53 @@ class Table:
         }
 
     @staticmethod
-    def from_state(state: Mapping[str, Any]) -> Table:
-        """A table that goes on where :meth:`state` was called.
+    def from_state(state: Mapping[str, Any]) -> Cleaner:
+        """Create a cleaner in the state that :meth:`state` returned.
 
         Raises:
-            DataError: this is no such state.
+            DataError: the state is invalid.
         """
         try:
-            table = Table(
+            cleaner = Cleaner(
                 Schema.from_dict(state["schema"]),
                 forget_after=state["forget_after"],
                 missing=state["missing"],
             )
-            table.counts.update(state["counts"])
+            cleaner.counts.update(state["counts"])
             keys = state["keys"]
-            table._seen = dict(zip(keys, state["seen"], strict=True))
+            cleaner._seen = dict(zip(keys, state["seen"], strict=True))
             clocks = zip(keys, state["clocks"], strict=True)
-            table._clocks = {key: time for key, time in clocks if time is not None}
+            cleaner._clocks = {key: time for key, time in clocks if time is not None}
             held = zip(keys, state["held"], strict=True)
-            table._held = {key: list(row) for key, row in held if row is not None}
+            cleaner._held = {key: list(row) for key, row in held if row is not None}
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError("this is no state of a table of rows") from error
-        return table
+            raise DataError("this is not the state of a cleaner of rows") from error
+        return cleaner
 
-    def _forget(self) -> None:
-        """Drop the keys that were not met for too long; they count no more in any case."""
-        if len(self._seen) <= self._roomy:
+    def _prune(self) -> None:
+        """Drop the keys that have not occurred for ``forget_after`` rows."""
+        if len(self._seen) <= self._prune_above:
             return
         now = self.counts["rows"]
         for key in [key for key, row in self._seen.items() if now - row > self._forget_after]:
             del self._seen[key]
             self._clocks.pop(key, None)
             self._held.pop(key, None)
-        self._roomy = max(MAX_ROWS, 2 * len(self._seen))
+        self._prune_above = max(MAX_ROWS, 2 * len(self._seen))
 
 
-class _Taking:
-    """One batch on its way through a table."""
+class _BatchCleaner:
+    """Cleans one batch, one role of fields after the other."""
 
-    def __init__(self, table: Table, batch: Batch, on_error: str) -> None:
-        self.table, self.batch, self.schema = table, batch, table.schema
+    def __init__(self, cleaner: Cleaner, batch: Batch, on_error: str) -> None:
+        self.cleaner, self.batch, self.schema = cleaner, batch, cleaner.schema
         self.on_error = on_error
-        self.first = table.counts["rows"]  # the number of the batch's first row in the stream
+        self.first = cleaner.counts["rows"]  # number of the batch's first row in the stream
         self.out = np.zeros(len(batch), bool)
-        self.found: list[tuple[int, int, Problem]] = []  # row, rank in the row, problem
+        self.found: list[tuple[int, int, RowProblem]] = []  # row, rank in the row, problem
         self.n_held = 0
 
-    def taken(self) -> Taken:
+    def clean(self) -> CleanRows:
         batch, schema = self.batch, self.schema
         raw = dict(zip(batch.fields, batch.columns, strict=True))
         for fault in batch.faults:
@@ -167,7 +165,7 @@ class _Taking:
                 columns[name], wrong[name] = labels(raw[name], fixed)
             else:
                 columns[name], wrong[name] = numbers(raw[name])
-            if self.table.missing == "mean":
+            if self.cleaner.missing == "mean":
                 wrong[name] = _present(wrong[name])
             self._note_all(name, raw[name], wrong[name])
         targets = self._targets(raw)
@@ -183,16 +181,14 @@ class _Taking:
             self._hold(columns, wrong, keys)
         return self._finish(columns, targets, keys, known_times)
 
-    # --- one role after the other ------------------------------------------------------------
-
     def _note(self, row: int, field: str | None, value: Any, wrong: tuple[str, str]) -> None:
         rank = -1 if field is None else self.schema.fields.index(field)
         line = self.batch.lines[row]
-        problem = Problem(line, field, value, wrong[1], wrong[0], self.batch.unit)
+        problem = RowProblem(line, field, value, wrong[1], wrong[0], self.batch.unit)
         self.found.append((row, rank, problem))
 
     def _note_all(self, name: str, raw: Column, wrong: Wrong) -> None:
-        """Note what is wrong in one column; values of rows that are out mean nothing."""
+        """Note the problems of one column, except in rows that are left out already."""
         for row in [row for row in wrong if self.out[row]]:
             del wrong[row]
         for row, reason in wrong.items():
@@ -222,7 +218,7 @@ class _Taking:
         return targets
 
     def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
-        """Times of rows; those that run backwards, by key, are out."""
+        """Convert the times; leave out rows that go back in time within their key."""
         name = self.schema.time
         if name is None:
             return None
@@ -232,7 +228,7 @@ class _Taking:
         last: dict[str | None, float] = {}
         for row in np.flatnonzero(~self.out).tolist():
             key = None if keys is None else keys[row]
-            before = last[key] if key in last else self._recalled(self.table._clocks, key, row)
+            before = last[key] if key in last else self._recalled(self.cleaner._clocks, key, row)
             if row in wrong:
                 if not hold or before is None:
                     self.out[row] = True
@@ -242,20 +238,20 @@ class _Taking:
                 values[row] = before
                 self.n_held += 1
             elif before is not None and values[row] < before:
-                why = f"time {shown(_plain(raw[name][row]))} lies before that of the row before it"
+                why = f"time {shown(_plain(raw[name][row]))} is earlier than that of the row before"
                 self._note(row, name, raw[name][row], ("runs backwards", why))
                 self.out[row] = True
                 if self.on_error == "fail":
                     break
                 continue
             last[key] = float(values[row])
-        self.table._clocks.update(last)
+        self.cleaner._clocks.update(last)
         return values
 
     def _hold(
         self, columns: dict[str, Any], wrong: Mapping[str, Wrong], keys: Sequence[str | None] | None
     ) -> None:
-        """Put the last good value of the same key in the place of each wrong input."""
+        """Replace each bad input by the last good value of the same key."""
         rows = np.flatnonzero(~self.out).tolist()
         gaps: set[int] = set()
         for place, name in enumerate(columns):
@@ -268,7 +264,7 @@ class _Taking:
                 key = None if keys is None else keys[row]
                 if row in wrong[name]:
                     if key not in last:
-                        held = self._recalled(self.table._held, key, row)
+                        held = self._recalled(self.cleaner._held, key, row)
                         last[key] = None if held is None else held[place]
                     if last[key] is None:
                         gaps.add(row)
@@ -278,37 +274,35 @@ class _Taking:
                 else:
                     last[key] = column[row]
             columns[name] = np.array(column, dtype=np.float64) if array else column
-        self._remember_held(columns, keys, rows)
+        self._store_held(columns, keys, rows)
         self.out[list(gaps)] = True
 
     def _recalled(self, kept: Mapping[str | None, Any], key: str | None, row: int) -> Any:
-        """What earlier batches left of a key, unless that is too long ago."""
-        seen = self.table._seen.get(key)
-        if seen is None or self.first + row - seen > self.table._forget_after:
+        """Return what earlier batches stored for a key, unless it is too old."""
+        seen = self.cleaner._seen.get(key)
+        if seen is None or self.first + row - seen > self.cleaner._forget_after:
             return None
         return kept.get(key)
 
-    def _remember_held(
+    def _store_held(
         self, columns: Mapping[str, Any], keys: Sequence[str | None] | None, rows: Sequence[int]
     ) -> None:
         last = {None if keys is None else keys[row]: row for row in rows}
         held: list[list[Any]] = []
         for column in columns.values():
             values = [column[row] for row in last.values()]
-            if isinstance(column, np.ndarray):  # NaN: there has been no good value yet
+            if isinstance(column, np.ndarray):  # NaN: no good value so far
                 values = [None if math.isnan(each) else float(each) for each in values]
             held.append(values)
         for place, (key, row) in enumerate(last.items()):
-            self.table._held[key] = [values[place] for values in held]
-            self.table._seen[key] = self.first + row
-
-    # --- the end -----------------------------------------------------------------------------
+            self.cleaner._held[key] = [values[place] for values in held]
+            self.cleaner._seen[key] = self.first + row
 
     def _first_bad(self) -> int:
         return min((row for row, _, _ in self.found), default=len(self.batch))
 
-    def _finish(self, columns: Mapping[str, Any], targets: Any, keys: Any, known: Any) -> Taken:
-        batch, table = self.batch, self.table
+    def _finish(self, columns: Mapping[str, Any], targets: Any, keys: Any, known: Any) -> CleanRows:
+        batch, cleaner = self.batch, self.cleaner
         self.found.sort(key=lambda each: each[:2])
         failure = None
         if self.on_error == "fail" and self.found:
@@ -328,18 +322,18 @@ class _Taking:
         counts.update(problem.kind for _, _, problem in self.found)
         if keys is None:
             if len(rows):
-                table._seen[None] = self.first + int(rows[-1])
+                cleaner._seen[None] = self.first + int(rows[-1])
         else:
-            table._seen.update(zip(keys, (rows + self.first).tolist(), strict=True))
-        table.counts.update(counts)
-        table._forget()
+            cleaner._seen.update(zip(keys, (rows + self.first).tolist(), strict=True))
+        cleaner.counts.update(counts)
+        cleaner._prune()
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
-        return Taken(rows, lines, picked, targets, keys, known, problems, failure, counts)
+        return CleanRows(rows, lines, picked, targets, keys, known, problems, failure, counts)
 
 
 def _present(wrong: Wrong) -> Wrong:
-    """What is wrong with values that are there."""
+    """The problems of values that are present."""
     return {row: reason for row, reason in wrong.items() if reason != MISSING}
 
 

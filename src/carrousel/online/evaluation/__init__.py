@@ -1,3 +1,3 @@
-"""Predict, score and learn a stream row by row, with checkpoints."""
+"""Evaluation on streams: predict, score and learn row by row, with checkpoints."""
 
 from __future__ import annotations

@@ -1,37 +1,39 @@
-"""The checkpoint of a stream: the model, and where source, rows, output and errors stand."""
+"""Checkpoint of an evaluation: the model, its errors, and the positions in source and sink."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from carrousel.errors import SettingError
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from carrousel.online.evaluation.prequential import Learner
-    from carrousel.online.evaluation.settings import Wish
-    from carrousel.online.model.model import OnlineLSTM
+from carrousel.errors import CheckpointError
+from carrousel.online.evaluation.prequential import ScoredModel
+from carrousel.online.model.checkpoint import read_beside
+from carrousel.online.model.model import OnlineLSTM
+from carrousel.online.sinks.file import Mark
+from carrousel.online.sources.types import Position
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a stream stands, all of which JSON can hold.
+class StreamState:
+    """Progress in a stream, in values that JSON can hold.
 
-    Args:
-        source: position of the batch that is read next.
-        passed: rows of it that were taken already.
-        table: what was remembered of rows before that batch.
-        sink: position behind the last row written; None: none are written.
-        counts: rows taken, those without a target, values held.
-        skipped: rows left out, by why.
-        seconds: of work so far.
+    Attributes:
+        source: position of the batch to read next.
+        passed: number of its rows that have been handled already.
+        table: state of the cleaner before that batch.
+        sink: position after the last row written; None: none is written.
+        counts: rows learned, rows without a target, values held.
+        skipped: number of rows left out, by reason.
+        seconds: time spent.
     """
 
     source: Mapping[str, Any]
@@ -44,66 +46,105 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a checkpoint holds."""
+class Checkpoint:
+    """Content of a checkpoint; see :func:`read_checkpoint`.
 
-    place: Place
-    task: str
+    Attributes:
+        model: as it was when the checkpoint was written.
+        settings: what the evaluation was called with: name -> a value that JSON can hold.
+        task: of the model.
+        state: progress in the stream.
+        arrays, scores: state of errors and calibration.
+    """
+
     model: OnlineLSTM
+    settings: Mapping[str, Any]
+    task: str
+    state: StreamState
     arrays: Mapping[str, np.ndarray]
-    learner: Mapping[str, Any]
+    scores: Mapping[str, Any]
+
+    @property
+    def position(self) -> Position:
+        """Where to open the source: ``open_rows(..., start=checkpoint.position)``."""
+        return Position.of(self.state.source)
+
+    @property
+    def sink_position(self) -> Mark | None:
+        """Where to open the sink: ``open_sink(..., start=checkpoint.sink_position)``."""
+        return self.state.sink
 
 
-def keep(path: Path, wish: Wish, learner: Learner, place: Place) -> None:
-    """Write a checkpoint, as a whole or not at all.
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint that :func:`carrousel.online.evaluate` wrote.
 
-    ``OnlineLSTM.load`` reads the model in it.
-
-    Raises:
-        DivergedError: the model is no longer finite; the checkpoint before stays.
-        UnwritableError: there is no room, or no right to write there.
-    """
-    arrays, plain = learner.state()
-    told = {
-        "format": FORMAT,
-        "wish": wish.kept(),
-        "task": learner.task,
-        "place": {**vars(place)},
-        "learner": plain,
-    }
-    learner.model.save(path, beside=(arrays, told))
-
-
-def found(wish: Wish) -> Kept | None:
-    """The checkpoint to go on from; None: there is none yet.
+    ``OnlineLSTM.load`` reads the model alone from the same file.
 
     Raises:
-        CheckpointError: the file is damaged, or something else.
-        SettingError: it is a model without a stream, or was made with other settings.
+        FileNotFoundError: the file does not exist.
+        CheckpointError: the file is damaged, or is not a checkpoint of an evaluation.
     """
-    path = wish.checkpoint
-    if path is None or not wish.resume or not path.exists():
-        return None
-    from carrousel.errors import CheckpointError
-    from carrousel.online.model.checkpoint import read_beside
-    from carrousel.online.model.model import OnlineLSTM
-
     try:
         beside = read_beside(path)
     except CheckpointError as error:
-        if " was not written by " not in str(error):
-            raise  # damaged, or of a newer version, and it says so
-        raise CheckpointError(
-            f"{path} was not written by carrousel stream; name another --checkpoint"
-        ) from error
+        if error.reason != "foreign":
+            raise
+        raise _foreign(path) from error
     if beside is None or beside[1].get("format") != FORMAT:
-        raise SettingError(
-            f"{path} was not written by this version of carrousel stream; name another --checkpoint"
-        )
-    arrays, told = beside
-    wish.check_same(told["wish"])
-    place = {**told["place"]}
-    place |= {name: Counter(place[name]) for name in ("counts", "skipped")}
+        raise _foreign(path)
+    arrays, plain = beside
+    state = dict(plain["place"])
+    state |= {name: Counter(state[name]) for name in ("counts", "skipped")}
     model = OnlineLSTM.load(path)
-    model.set_params(learning_rate=wish.rate)
-    return Kept(Place(**place), told["task"], model, arrays, told["learner"])
+    return Checkpoint(
+        model, plain["wish"], plain["task"], StreamState(**state), arrays, plain["learner"]
+    )
+
+
+def _foreign(path: str | os.PathLike[str]) -> CheckpointError:
+    return CheckpointError(
+        f"{os.fspath(path)} is not a checkpoint of a stream, or of another version",
+        reason="foreign",
+        fix="name another {checkpoint}",
+    )
+
+
+class CheckpointWriter:
+    """Writes checkpoints at intervals.
+
+    Args:
+        path: the file; None: none is written.
+        every: seconds between two checkpoints.
+        settings: what to keep as :attr:`Checkpoint.settings`.
+    """
+
+    def __init__(self, path: Path | None, every: float, settings: Mapping[str, Any]) -> None:
+        self.path, self._every, self._settings = path, every, settings
+        self._tried_at = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the time for the next checkpoint has come."""
+        return self.path is not None and time.monotonic() - self._tried_at >= self._every
+
+    def postpone(self) -> None:
+        """Count the interval from now."""
+        self._tried_at = time.monotonic()
+
+    def write(self, scored: ScoredModel, state: StreamState) -> None:
+        """Write a checkpoint atomically.
+
+        Raises:
+            DivergedError: the model is no longer finite; the file keeps the last checkpoint.
+            UnwritableError: the file cannot be written.
+        """
+        assert self.path is not None
+        arrays, scores = scored.state()
+        plain = {
+            "format": FORMAT,
+            "wish": dict(self._settings),
+            "task": scored.model.task,
+            "place": vars(state).copy(),
+            "learner": scores,
+        }
+        scored.model.save(self.path, beside=(arrays, plain))

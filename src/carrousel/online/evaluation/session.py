@@ -1,4 +1,4 @@
-"""Taking a stream from its source to its end: batch by batch, with an end at any moment."""
+"""The learning loop: from the first batch of a source to the last, stoppable at any row."""
 
 from __future__ import annotations
 
@@ -6,332 +6,297 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from carrousel.checks import suggestion
-from carrousel.cli.stream.display import Progress
-from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, UnknownNameError
-from carrousel.online.clean.cleaner import Schema, Table, Taken
-from carrousel.online.evaluation.checkpoint import Kept, Place, keep
-from carrousel.online.evaluation.predictions import Output
-from carrousel.online.evaluation.prequential import Learner, Told
-from carrousel.online.evaluation.score import Figures
-from carrousel.online.evaluation.settings import Wish, names
-from carrousel.online.evaluation.standing import Standing
-from carrousel.online.sources.text import Batch, Position, Rows
+from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, escaped
+from carrousel.online.clean.cleaner import Cleaner
+from carrousel.online.clean.rows import CleanRows
+from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter, StreamState
+from carrousel.online.evaluation.plan import Plan
+from carrousel.online.evaluation.predictions import PredictionWriter
+from carrousel.online.evaluation.prequential import Predictions, ScoredModel
+from carrousel.online.evaluation.status import Failure, StreamStatus
+from carrousel.online.model.model import OnlineLSTM
+from carrousel.online.sources.types import Batch, Position, Rows
 
 ROWS_AT_ONCE = 1000
-"""Rows between two looks at the clock, and whether to stop: at most so many."""
+"""Most rows that are learned between two checks of the clock and of ``stop``."""
 PRODUCTS_AT_ONCE = 1e8
-"""Multiplications between two looks: some tenths of a second, at most."""
+"""Most multiplications between two checks: some tenths of a second."""
 MOST_LABELS = 1000
-"""Different texts in one column of inputs."""
-SKIP = "--on-error skip"
+"""Most different texts in an input column."""
+SKIP = {"on_error": "skip"}
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a stream has ended early.
-
-    Args:
-        why: in a sentence.
-        change: options to go on with, so that it does not end again in the same place.
-        can_keep: whether a checkpoint may be written: the model is well.
-        hopeless: whether there is nothing to go on with: the call must be another.
-    """
-
-    why: str
-    change: str = ""
-    can_keep: bool = True
-    hopeless: bool = False
-
-
-class Work:
-    """One stream, from where it begins or goes on.
+class Session:
+    """One evaluation, from the start of its stream or from a checkpoint.
 
     Args:
-        wish: what was asked for.
+        plan: what is predicted.
+        create: creates the model for a task, once the first batch has been read.
         rows: the source.
-        kept: what to go on from.
-        stop: says whether to end, within a batch too: rows of a large net take their time.
+        writer: writes predictions.
+        checkpoints: writes checkpoints.
+        on_progress: called after each part of a batch.
+        stop: returns whether to end; asked within a batch too, as rows of a large net take long.
     """
 
     def __init__(
-        self, wish: Wish, rows: Rows, kept: Kept | None, stop: Callable[[], bool] = bool
+        self,
+        plan: Plan,
+        create: Callable[[str], OnlineLSTM],
+        rows: Rows,
+        writer: PredictionWriter,
+        checkpoints: CheckpointWriter,
+        on_progress: Callable[[StreamStatus], None] | None = None,
+        stop: Callable[[], bool] = bool,
     ) -> None:
-        self.wish, self.rows, self._stop = wish, rows, stop
-        self._out: Output | None = None if wish.quiet else Output(wish, kept)
-        self.learner: Learner | None = None
-        self.counts: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
-        self._first = ""  # why the first row that was left out was
-        self._refusal: list[tuple[int, str]] = []  # the model's first: in which line, and why
-        self.kept_at: float | None = None
-        self._here, self._began, self._seconds = 0, time.monotonic(), 0.0
-        self._looked = self._began
-        self._table: Table | None = None
+        self.plan, self.rows = plan, rows
+        self._create, self._writer, self._checkpoints = create, writer, checkpoints
+        self._on_progress, self._stop = on_progress, stop
+        self._scored: ScoredModel | None = None
+        self._cleaner: Cleaner | None = None
+        self._counts: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._first_skipped: RowError | None = None
+        self._first_refused: RowError | None = None  # by the model
         self._labels: dict[str, set[Any]] = {}
-        self._source: Mapping[str, Any] = rows.position.as_dict()  # of the batch at hand
-        self._memory: Mapping[str, Any] | None = None  # of the table before it, while within it
-        self._passed = 0  # rows of it that were taken by the call before
-        self._within = False  # whether rows of it were taken that are not counted there
-        if kept is not None:
-            self._go_on(kept)
+        self._saved_at: float | None = None
+        self._rows_here, self._started, self._seconds_before = 0, time.monotonic(), 0.0
+        self._source: Mapping[str, Any] = rows.position.as_dict()  # of the current batch
+        self._before: Mapping[str, Any] | None = None  # the cleaner's state before this batch
+        self._passed = 0  # rows of this batch that an earlier call has handled
+        self._within = False  # whether rows of this batch were learned beyond `_passed`
 
-    def _go_on(self, kept: Kept) -> None:
-        place = kept.place
-        self._table = Table.from_state(place.table)
-        self.learner = Learner(self.wish, kept.task)
-        self.learner.restore(kept.model, kept.arrays, kept.learner)
-        self.counts, self.skipped = place.counts, place.skipped
-        self._seconds, self._passed, self._source = place.seconds, place.passed, place.source
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint."""
+        state = checkpoint.state
+        self._cleaner = Cleaner.from_state(state.table)
+        self._scored = self._scored_model(checkpoint.model)
+        self._scored.restore(checkpoint.arrays, checkpoint.scores)
+        self._counts, self._skipped = state.counts.copy(), state.skipped.copy()
+        self._seconds_before, self._passed = state.seconds, state.passed
+        self._source = state.source
+
+    @property
+    def model(self) -> OnlineLSTM | None:
+        return None if self._scored is None else self._scored.model
 
     # --- rows -------------------------------------------------------------------------------
 
-    def run(self, progress: Progress) -> Failure | None:
-        """Take rows until the source ends, or something is wrong."""
+    def run(self) -> Failure | None:
+        """Learn rows until the source ends, ``stop`` is true, or a row cannot be used.
+
+        Raises:
+            CarrouselError: the call is wrong; nothing has been learned.
+        """
         try:
             for batch in self.rows:
-                failure = self._take(batch, progress) if len(batch) else None
+                failure = self._learn(batch) if len(batch) else None
                 if failure is not None or self._stop():
                     return failure
-                if progress.due and self.learner is not None:
-                    progress.show(self.standing())
-                if self._due:
-                    self.keep()
-        except DivergedError as error:  # found when the model was to be kept
-            return Failure(error.text(fix=False), self._lower, can_keep=False)
+                self._report()
+                if self._checkpoints.due:
+                    self._save()
+        except DivergedError as error:  # found when the model was saved
+            return self._diverged(error)
         except CarrouselError as error:
-            if not self._here:
-                raise  # nothing has begun: the call is wrong
-            return Failure(str(error), can_keep=not self._within)
-        if self._stop() or self.counts["rows"] or not self._first:
+            if not self._rows_here:
+                raise
+            return Failure(error, saved=not self._within)
+        if self._stop() or self._counts["rows"] or self._first_skipped is None:
             return None
-        n = sum(self.skipped.values())
-        why = f"No row of {n:,} could be taken. The first: {self._first}"
-        return Failure(why, can_keep=False, hopeless=True)
+        n = sum(self._skipped.values())
+        error = DataError(f"No row of {n:,} could be used")
+        return Failure(error, saved=False, fatal=True, first=self._first_skipped)
 
-    def _take(self, batch: Batch, progress: Progress) -> Failure | None:
-        """Take the rows of a batch that can be."""
-        table = self._table or self._first_table(batch)
-        assert self.learner is not None
-        if self.wish.checkpoint is not None:
-            self._memory = table.state()
-        taken = table.take(batch, self.wish.on_error)
-        self._check_labels(taken)
-        at, at_once = int((taken.rows < self._passed).sum()), rows_at_once(self.wish, taken)
-        while at < len(taken):
-            if self._within and (self._stop() or self._due):
-                self._passed, self._within = int(taken.rows[at]), False
+    def _learn(self, batch: Batch) -> Failure | None:
+        """Learn the usable rows of a batch."""
+        cleaner, scored = self._begin(batch)
+        if self._checkpoints.path is not None:
+            self._before = cleaner.state()
+        clean = cleaner.clean(batch, self.plan.on_error)
+        self._check_labels(clean)
+        done, size = int((clean.rows < self._passed).sum()), rows_at_once(scored.model, clean)
+        while done < len(clean):
+            if self._within and (self._stop() or self._checkpoints.due):
+                self._passed, self._within = int(clean.rows[done]), False
                 if self._stop():
                     return None
-                self.keep()
-            stop = min(at - at % at_once + at_once, len(taken))
+                self._save()
+            stop = min(done - done % size + size, len(clean))
             self._within = True
-            told = self.learner.take(*self._part(taken, at, stop))
-            self._write(batch, taken, at, told)
-            self._here += told.rows
-            at += told.rows
-            if told.error is not None:
-                failure = self._refused(told.error, batch, taken, at)
+            predictions = scored.learn(*self._part(clean, done, stop))
+            self._write(batch, clean, done, predictions)
+            self._rows_here += predictions.rows
+            done += predictions.rows
+            if predictions.error is not None:
+                failure = self._refused(predictions.error, batch, clean, done)
                 if failure is not None:
                     return failure
-                at += 1
-            if progress.due:
-                progress.show(self.standing())
-        self._count(batch, taken)  # last: a checkpoint within the batch leads to all of it again
-        if taken.failure is not None:
-            self._passed, self._within = bisect_left(batch.lines, taken.failure.line), False
-            return Failure(taken.failure.at(batch.name), SKIP)
+                done += 1
+            self._report()
+        # A checkpoint within the batch is resumed by cleaning all of it again: count it last.
+        self._count(batch, clean)
+        if clean.failure is not None:
+            self._passed, self._within = bisect_left(batch.lines, clean.failure.line), False
+            return Failure(clean.failure.error(batch.name), SKIP)
         self._passed = max(0, self._passed - len(batch))
-        self._source, self._memory, self._within = batch.end.as_dict(), None, False
+        self._source, self._before, self._within = batch.end.as_dict(), None, False
         return None
 
-    def _first_table(self, batch: Batch) -> Table:
-        """What the fields are, as the first rows tell, and the model that follows from it."""
-        wish = self.wish
-        try:
-            schema, task = schema_of(wish, batch)
-        except UnknownNameError as error:  # "ignore: rows.csv has no field ..."
-            raise UnknownNameError(f"--{error}") from error
-        self.learner = Learner(wish, task)
-        missing = "error" if task == "next" else wish.missing
-        self._table = Table(schema, missing=missing)
-        return self._table
+    def _begin(self, batch: Batch) -> tuple[Cleaner, ScoredModel]:
+        """Return cleaner and model; the first batch defines them."""
+        if self._cleaner is None or self._scored is None:
+            schema, task = self.plan.schema(batch)
+            self._scored = self._scored_model(self._create(task))
+            missing = "error" if task == "next" else self._scored.model.missing
+            self._cleaner = Cleaner(schema, missing=missing)
+        return self._cleaner, self._scored
 
-    def _part(self, taken: Taken, at: int, stop: int) -> tuple[Any, Any, Any, int]:
-        """Some rows, as a model takes them."""
-        assert self.learner is not None
-        columns = {name: values[at:stop] for name, values in taken.columns.items()}
-        ahead = self.wish.predict_next
-        y: Any = taken.targets[at:stop] if taken.targets is not None else columns[ahead or ""]
-        x = y if self.learner.task == "next" else columns
-        keys = taken.keys[at:stop] if self.wish.key is not None and taken.keys else None
-        return x, y, keys, stop - at
+    def _scored_model(self, model: OnlineLSTM) -> ScoredModel:
+        plan = self.plan
+        return ScoredModel(model, late=plan.late, window=plan.window, anomaly=plan.anomaly)
 
-    def _write(self, batch: Batch, taken: Taken, at: int, told: Told) -> None:
-        """Hand on what was said of rows."""
-        stop = at + told.rows
-        self.counts["rows"] += told.rows
-        y = told.columns["target"]
-        if isinstance(y, np.ndarray):
-            self.counts["no target"] += int(np.isnan(y).sum())
-        else:
-            self.counts["no target"] += sum(each is None for each in y)
-        if self._out is None or not told.rows:
+    def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any]:
+        """Return inputs, targets and keys of some rows, as a model takes them."""
+        assert self._scored is not None
+        columns = {name: values[start:stop] for name, values in clean.columns.items()}
+        y: Any = columns[self.plan.column] if clean.targets is None else clean.targets[start:stop]
+        x = y if self._scored.model.task == "next" else columns
+        keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
+        return x, y, keys
+
+    def _write(self, batch: Batch, clean: CleanRows, start: int, predictions: Predictions) -> None:
+        """Count rows and write their predictions."""
+        if not predictions.rows:
             return
-        columns: dict[str, Any] = {"line": taken.lines[at:stop]}
+        stop = start + predictions.rows
+        self._counts["rows"] += predictions.rows
+        y = predictions.columns["target"]
+        absent = np.isnan(y).sum() if isinstance(y, np.ndarray) else sum(v is None for v in y)
+        self._counts["no target"] += int(absent)
+        columns: dict[str, Any] = {"line": clean.lines[start:stop]}
         keys = None
-        if self.wish.key is not None and taken.keys is not None:
-            keys = columns["key"] = taken.keys[at:stop]
-        if self.wish.time is not None:
-            raw = batch.columns[batch.fields.index(self.wish.time)]
-            columns["time"] = [raw[row] for row in taken.rows[at:stop].tolist()]
-        self._out.write({**columns, **told.columns}, keys)
+        if self.plan.key is not None and clean.keys is not None:
+            keys = columns["key"] = clean.keys[start:stop]
+        if self.plan.time is not None:
+            raw = batch.columns[batch.fields.index(self.plan.time)]
+            columns["time"] = [raw[row] for row in clean.rows[start:stop].tolist()]
+        self._writer.write({**columns, **predictions.columns}, keys)
 
-    # --- what is wrong ----------------------------------------------------------------------
+    # --- problems ---------------------------------------------------------------------------
 
     def _refused(
-        self, error: RowError | DivergedError, batch: Batch, taken: Taken, at: int
+        self, error: RowError | DivergedError, batch: Batch, clean: CleanRows, n: int
     ) -> Failure | None:
-        """What becomes of a row that the model did not take; None: it is left out."""
-        where = f"{batch.name}: {batch.unit} {taken.lines[at]}"
-        why = error.text(place=False)
+        """Handle a row that the model refused; None: it is left out."""
+        place = {"row": None, "line": clean.lines[n], "unit": batch.unit, "source": batch.name}
         if isinstance(error, DivergedError):
-            return Failure(
-                f"{where}: {error.text(place=False, fix=False)}", self._lower, can_keep=False
-            )
-        if self.wish.on_error != "fail":
-            self.skipped["refused by the model"] += 1
-            self._refusal = self._refusal or [(taken.lines[at], f"{where}: {why}")]
-            return None
-        self._passed, self._within = int(taken.rows[at]), False
-        return Failure(f"{where}: {why}", SKIP)
+            return self._diverged(error.recast(DivergedError, **place))
+        error = error.recast(RowError, **place)
+        if self.plan.on_error == "fail":
+            self._passed, self._within = int(clean.rows[n]), False
+            return Failure(error, SKIP)
+        self._skipped["refused by the model"] += 1
+        self._first_refused = self._first_refused or error
+        return None
 
-    @property
-    def _lower(self) -> str:
-        return f"--rate {self.wish.rate / 10:g}"
+    def _diverged(self, error: DivergedError) -> Failure:
+        assert self._scored is not None
+        lower = self._scored.model.learning_rate / 10
+        fix = f"resume from the last checkpoint with a {{learning_rate}} of {lower:g}"
+        error = error.recast(DivergedError, fix=fix)
+        return Failure(error, {"learning_rate": lower}, saved=False)
 
-    def _count(self, batch: Batch, taken: Taken) -> None:
-        """Count rows left out, each by the first thing that is wrong with it."""
-        self.counts["held"] += taken.counts["held"]
-        reasons = self._refusal[:]
-        if taken.problems and taken.failure is None:
-            kept = set(taken.lines)
-            left = [problem for problem in taken.problems if problem.line not in kept]
-            self.skipped.update({each.line: each.kind for each in reversed(left)}.values())
-            reasons += [(each.line, each.at(batch.name)) for each in left[:1]]
-        if reasons and not self._first:
-            self._first = min(reasons)[1]
+    def _count(self, batch: Batch, clean: CleanRows) -> None:
+        """Count the rows left out, each by its first problem."""
+        self._counts["held"] += clean.counts["held"]
+        errors = [] if self._first_refused is None else [self._first_refused]
+        if clean.problems and clean.failure is None:
+            kept = set(clean.lines)
+            left_out = [problem for problem in clean.problems if problem.line not in kept]
+            reasons = {each.line: each.kind for each in reversed(left_out)}
+            self._skipped.update(reasons.values())
+            errors += [each.error(batch.name) for each in left_out[:1]]
+        if errors and self._first_skipped is None:
+            self._first_skipped = min(errors, key=lambda error: error.line or 0)
 
-    def _check_labels(self, taken: Taken) -> None:
-        """Refuse a column whose values never repeat before the model has an input for each."""
-        assert self.learner is not None
-        for name, column in taken.columns.items():
-            if isinstance(column, list) and self.learner.task != "next":
+    def _check_labels(self, clean: CleanRows) -> None:
+        """Refuse a column of texts that never repeat: each text would become an input."""
+        assert self._scored is not None
+        for name, column in clean.columns.items():
+            if isinstance(column, list) and self._scored.model.task != "next":
                 met = self._labels.setdefault(name, set())
                 met.update(column)
                 if len(met) > MOST_LABELS:
                     raise DataError(
                         f"column {name!r} holds more than {MOST_LABELS:,} different texts, and "
-                        f"each would be an input; leave it out by --ignore {name}, or make it "
-                        "--key or --time"
+                        "each would be an input",
+                        fix="leave it out with {ignore=" + escaped(name) + "}, or make it the "
+                        "{key} or the {time}",
                     )
 
-    # --- where it stands --------------------------------------------------------------------
+    # --- progress ---------------------------------------------------------------------------
 
-    def standing(self) -> Standing:
-        """How far it is."""
-        seconds, nothing = time.monotonic() - self._began, Figures(0, {})
-        score = None if self.learner is None else self.learner.score
-        return Standing(
-            counts=self.counts,
-            skipped=self.skipped,
-            seconds=self._seconds + seconds,
-            whole=score.whole() if score else nothing,
-            recent=score.recent() if score else nothing,
-            kept_at=self.kept_at,
-            here=self._here,
+    def _report(self) -> None:
+        if self._on_progress is not None and self._scored is not None:
+            self._on_progress(self.status())
+
+    def status(self) -> StreamStatus:
+        """Return the progress so far."""
+        seconds = time.monotonic() - self._started
+        return StreamStatus(
+            counts=self._counts,
+            skipped=self._skipped,
+            seconds=self._seconds_before + seconds,
+            score=None if self._scored is None else self._scored.score,
+            saved_at=self._saved_at,
+            rows_here=self._rows_here,
             seconds_here=seconds,
         )
 
-    @property
-    def _due(self) -> bool:
-        every = self.wish.checkpoint_every
-        return self.wish.checkpoint is not None and time.monotonic() - self._looked >= every
-
     def finish(self, failure: Failure | None) -> Failure | None:
-        """Keep what there is, if it is well; why the stream has ended early, if that fails."""
-        if failure is not None and not failure.can_keep:
+        """Write the last checkpoint if the model is intact; return why the evaluation ended."""
+        if failure is not None and not failure.saved:
             return failure
         try:
-            self.keep()
+            self._save()
         except DivergedError as error:
-            return Failure(error.text(fix=False), self._lower, can_keep=False)
+            return self._diverged(error)
         except CarrouselError as error:
-            return replace(failure or Failure(str(error)), can_keep=False)
+            return replace(failure or Failure(error), saved=False)
         return failure
 
-    def close(self) -> None:
-        """End what is written."""
-        if self._out is not None:
-            self._out.close()
-
-    def keep(self) -> None:
-        """Write the checkpoint, if one was asked for and there is something to keep."""
-        self._looked = time.monotonic()
-        if self.wish.checkpoint is None or self.learner is None or self._table is None:
+    def _save(self) -> None:
+        """Write a checkpoint, if one is wanted and there is something to write."""
+        self._checkpoints.postpone()
+        if self._checkpoints.path is None or self._scored is None or self._cleaner is None:
             return
-        place = Place(
+        state = StreamState(
             source=self._source,
             passed=self._passed,
-            table=self._table.state() if self._memory is None else self._memory,
-            sink=None if self._out is None else self._out.position(),
-            counts=self.counts,
-            skipped=self.skipped,
-            seconds=self._seconds + time.monotonic() - self._began,
+            table=self._cleaner.state() if self._before is None else self._before,
+            sink=self._writer.position(),
+            counts=self._counts,
+            skipped=self._skipped,
+            seconds=self._seconds_before + time.monotonic() - self._started,
         )
-        keep(self.wish.checkpoint, self.wish, self.learner, place)
+        self._checkpoints.write(self._scored, state)
         self.rows.commit(Position.of(self._source))
-        self.kept_at = time.monotonic()
+        self._saved_at = time.monotonic()
 
 
-def rows_at_once(wish: Wish, taken: Taken) -> int:
-    """Rows between two looks: of what was asked for alone, so that every run writes the same."""
-    units = 4 * wish.cells
-    products = units * (wish.cells + len(taken.columns) + 1)
-    if wish.gradient not in ("truncated", "snap:1", "uoro"):
+def rows_at_once(model: OnlineLSTM, clean: CleanRows) -> int:
+    """Return how many rows to learn between two checks.
+
+    It depends on the settings alone, so that every run writes the same rows at once.
+    """
+    units = 4 * model.cells
+    products = units * (model.cells + len(clean.columns) + 1)
+    if model.gradient not in ("truncated", "snap:1", "uoro"):
         products *= units
     return max(1, min(ROWS_AT_ONCE, int(PRODUCTS_AT_ONCE / products)))
-
-
-def schema_of(wish: Wish, batch: Batch) -> tuple[Schema, str]:
-    """What the fields are and what task that makes."""
-    column, task = wish.column, wish.task
-    if column not in batch.fields:
-        near = suggestion(column, batch.fields)
-        option = "target" if wish.target else "predict-next"
-        raise UnknownNameError(f"{option}: {batch.name} has no field {column!r}; {near}")
-    numbers = (column,) if task == "regression" else ()
-    categories = list(names(wish.categories))
-    if task in ("binary", "multiclass", "next") and column not in categories:
-        categories.append(column)
-    schema = Schema.of(
-        batch,
-        target=wish.target,
-        key=wish.key,
-        time=wish.time,
-        numbers=numbers,
-        categories=categories,
-        ignore=wish.ignored,
-        inputs=(column,) if task == "next" else None,
-    )
-    if task == "auto":
-        ahead = wish.predict_next is not None
-        number = column in schema.numbers if ahead else schema.target_kind == "number"
-        alone = ahead and schema.inputs == (column,)
-        task = "regression" if number else "next" if alone else "multiclass"
-    return schema, task

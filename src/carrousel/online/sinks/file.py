@@ -32,6 +32,8 @@ class Sink(Protocol):
 
     Attributes:
         name: for messages.
+        format: ``"csv"``, ``"jsonl"`` or ``"arrow"``.
+        keyed: whether rows may have keys, as the messages of a topic.
         write: append rows; they have left the program when it returns. All calls name the same
             columns in the same order. Rows of a topic may have keys, others must not.
         position: how far it has been written, for a checkpoint; everything up to there is on disk.
@@ -39,6 +41,8 @@ class Sink(Protocol):
     """
 
     name: str
+    format: str
+    keyed: bool
 
     def write(self, columns: Columns, keys: Sequence[str | None] | None = None) -> None: ...
     def position(self) -> Mark: ...
@@ -55,11 +59,13 @@ class Sink(Protocol):
 class FileSink(Closing):
     """A file, or standard output; see :func:`open_sink`."""
 
+    keyed = False
+
     def __init__(self, path: Path | None, format: str, start: int | None) -> None:
         self.name = "standard output" if path is None else str(path)
         self._path, self._begun = path, bool(start)
         self._names: tuple[str, ...] | None = None
-        self._form = FORMS[format]()
+        self.format, self._form = format, FORMS[format]()
         self._size = start or 0
         self._fd = -1
         if path is None:

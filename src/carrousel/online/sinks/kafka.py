@@ -71,6 +71,9 @@ def open_topic_sink(
 class TopicSink(Closing):
     """Rows as messages, acknowledged by all replicas in sync, each once and in order."""
 
+    format = "jsonl"
+    keyed = True
+
     def __init__(self, address: Address, ends: dict[int, int], passed: dict[int, int]) -> None:
         kafka = confluent()
         self.name = address.name
