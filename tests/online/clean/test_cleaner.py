@@ -80,28 +80,28 @@ def test_arrays_need_no_parsing():
     assert [kind for kind, _ in wrong.values()] == ["not finite", "not finite"]
 
 
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [
-        ("", "the value is missing"),
-        (" ", "the value is missing"),
-        (None, "the value is missing"),
-        ("abc", "value 'abc' is not a number"),
-        ("1_000", "value '1_000' is not a number"),
-        ("1,5", "value '1,5' is not a number (write decimals with a point)"),
-        ("nan", "value 'nan' is not a finite number"),
-        ("-Infinity", "value '-Infinity' is not a finite number"),
-        ("1e400", "value '1e400' is too large"),
-        (10**400, "value 100000000000000000"),
-        (math.nan, "value nan is not a finite number"),
-        ({"a": 1}, "value {'a': 1} is not a number"),
-        ("x" * 99, "value 'xxxxxxxxxxxxxxxxx"),
-    ],
+WHY = (
+    ("", "the value is missing"),
+    (" ", "the value is missing"),
+    (None, "the value is missing"),
+    ("abc", "value 'abc' is not a number"),
+    ("1_000", "value '1_000' is not a number"),
+    ("1,5", "value '1,5' is not a number (write decimals with a point)"),
+    ("nan", "value 'nan' is not a finite number"),
+    ("-Infinity", "value '-Infinity' is not a finite number"),
+    ("1e400", "value '1e400' is too large"),
+    (10**400, "value 100000000000000000"),
+    (math.nan, "value nan is not a finite number"),
+    ({"a": 1}, "value {'a': 1} is not a number"),
+    ("x" * 99, "value 'xxxxxxxxxxxxxxxxx"),
 )
-def test_messages_name_the_value_and_its_problem(value, why):
-    _, wrong = numbers([value])
-    assert wrong[0][1].startswith(why)
-    assert len(wrong[0][1]) < 90
+
+
+def test_messages_name_the_value_and_its_problem():
+    for value, why in WHY:
+        _, wrong = numbers([value])
+        assert wrong[0][1].startswith(why), value
+        assert len(wrong[0][1]) < 90, value
 
 
 def test_timestamps_become_seconds():
@@ -145,25 +145,25 @@ def test_roles_can_be_given():
     assert Schema.from_dict(json.loads(json.dumps(schema.as_dict()))) == schema
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "says"),
-    [
-        (
-            {"target": "pirce"},
-            UnknownNameError,
-            "expected a field of rows.csv; did you mean 'price'",
-        ),
-        ({"ignore": ["nota"]}, UnknownNameError, "ignore is 'nota', expected a field of rows.csv"),
-        ({"target": "x", "key": "x"}, SettingError, "expected three columns"),
-        ({"target": "x", "ignore": ["x"]}, SettingError, "'x' is the target"),
-        ({"numbers": ["x"], "categories": ["x"]}, SettingError, "in numbers and in categories"),
-        ({"ignore": ["x", "price", "tags"]}, DataError, "remains as an input"),
-        ({}, DataError, "field 'tags' holds"),
-    ],
+INVALID = (
+    (
+        {"target": "pirce"},
+        UnknownNameError,
+        "expected a field of rows.csv; did you mean 'price'",
+    ),
+    ({"ignore": ["nota"]}, UnknownNameError, "ignore is 'nota', expected a field of rows.csv"),
+    ({"target": "x", "key": "x"}, SettingError, "expected three columns"),
+    ({"target": "x", "ignore": ["x"]}, SettingError, "'x' is the target"),
+    ({"numbers": ["x"], "categories": ["x"]}, SettingError, "in numbers and in categories"),
+    ({"ignore": ["x", "price", "tags"]}, DataError, "remains as an input"),
+    ({}, DataError, "field 'tags' holds"),
 )
-def test_invalid_schemas_are_refused(settings, error, says):
-    with pytest.raises(error, match=says):
-        Schema.of(batch("x price tags", ("1", "2", ["a"])), **settings)
+
+
+def test_invalid_schemas_are_refused():
+    for settings, error, message in INVALID:
+        with pytest.raises(error, match=message):
+            Schema.of(batch("x price tags", ("1", "2", ["a"])), **settings)
     with pytest.raises(DataError, match="has no rows"):
         Schema.of(batch("x"))
     with pytest.raises(DataError, match="not a schema"):

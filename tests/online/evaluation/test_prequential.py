@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from carrousel.online.evaluation.predictions import rounded
 from carrousel.online.evaluation.prequential import ScoredModel
-from carrousel.online.model.checkpoint import read_beside
+from carrousel.online.model.checkpoint import read_extra
 from carrousel.online.model.model import OnlineLSTM
 
 
@@ -61,11 +61,11 @@ def predicted(
 
 
 def saved_and_loaded(scored: ScoredModel, path: Path) -> ScoredModel:
-    scored.model.save(path, beside=scored.state())
-    beside = read_beside(path)
-    assert beside is not None
+    scored.model.save(path, extra=scored.state())
+    extra = read_extra(path)
+    assert extra is not None
     other = ScoredModel(OnlineLSTM.load(path), late=scored.late, window=5, anomaly=True)
-    other.restore(beside[0], json.loads(json.dumps(beside[1])))
+    other.restore(extra[0], json.loads(json.dumps(extra[1])))
     return other
 
 

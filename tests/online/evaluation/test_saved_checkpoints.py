@@ -1,4 +1,4 @@
-"""Checkpoints that an earlier version wrote are resumed, with the predictions that it went on to make.
+"""Checkpoints of an earlier version are resumed and give the predictions of that version.
 
 The files in ``data`` were written before the model kept its last forecasts itself. Its predictions
 and errors after resuming were recorded beside them.
@@ -95,6 +95,9 @@ def test_the_function_resumes_them(tmp_path, name):
         )
     expected = json.loads((DATA / f"{name}.json").read_text())
     assert found.failure is None
-    assert (found.status.rows, dict(found.status.skipped)) == (expected["rows"], expected["skipped"])
+    assert (found.status.rows, dict(found.status.skipped)) == (
+        expected["rows"],
+        expected["skipped"],
+    )
     assert_same(found.status.errors.errors, expected["errors"])
     assert_same_predictions(out, DATA / f"{name}.csv")

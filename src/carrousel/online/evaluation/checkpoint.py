@@ -14,7 +14,7 @@ import numpy as np
 
 from carrousel.errors import CheckpointError
 from carrousel.online.evaluation.prequential import ScoredModel
-from carrousel.online.model.checkpoint import read_beside
+from carrousel.online.model.checkpoint import read_extra
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sinks.file import Mark
 from carrousel.online.sources.types import Position
@@ -85,14 +85,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: the file is damaged, or is not a checkpoint of an evaluation.
     """
     try:
-        beside = read_beside(path)
+        extra = read_extra(path)
     except CheckpointError as error:
         if error.reason != "foreign":
             raise
         raise _foreign(path) from error
-    if beside is None or beside[1].get("format") != FORMAT:
+    if extra is None or extra[1].get("format") != FORMAT:
         raise _foreign(path)
-    arrays, plain = beside
+    arrays, plain = extra
     state = dict(plain["place"])
     state |= {name: Counter(state[name]) for name in ("counts", "skipped")}
     model = OnlineLSTM.load(path)
@@ -147,4 +147,4 @@ class CheckpointWriter:
             "place": vars(state).copy(),
             "learner": scores,
         }
-        scored.model.save(self.path, beside=(arrays, plain))
+        scored.model.save(self.path, extra=(arrays, plain))

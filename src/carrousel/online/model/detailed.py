@@ -1,4 +1,4 @@
-"""Predictions of many rows, with all that is needed to score them."""
+"""Predictions of many rows, with everything that is needed to score them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
-from carrousel.online.model.batch import Said
+from carrousel.online.model.batch import RunOutputs
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
-from carrousel.online.model.heads import Labels
-from carrousel.online.model.targets import Goals
+from carrousel.online.model.heads import BinaryHead
+from carrousel.online.model.targets import Targets
 from carrousel.shapes import Bools, Floats, Ints
 
 
@@ -26,7 +26,7 @@ class DetailedRun:
             Numbers are NaN until a target has been learned: before that, they have no scale.
         forecasts: predictions of each row's own target, of the same shape: ``outputs``, or with
             ``late`` those of the stream's row before; NaN or probability 0 where there is none.
-        classes: the ``K`` classes met so far; empty where targets are numbers.
+        classes: the ``K`` known classes; empty where targets are numbers.
         streams: the place of each row's stream, from 0.
         begins: whether a row is the first of its stream.
         error: why the row after these was not learned; None: all rows were.
@@ -44,7 +44,7 @@ class DetailedRun:
 
     @classmethod
     def of_no_rows(cls, error: RowError | DivergedError | None) -> DetailedRun:
-        """The result of a call that ended before its first row."""
+        """Return the result of a run that ended before its first row."""
         none = np.empty((0, 0))
         return cls(none, none, (), np.zeros(0, np.intp), np.zeros(0, bool), error)
 
@@ -54,18 +54,18 @@ class DetailedRuns:
 
     task: str
     _engine: Engine | None
-    _taken: Callable[..., tuple[Engine, Said, RowError | DivergedError | None]]
+    _run_rows: Callable[..., tuple[Engine, RunOutputs, RowError | DivergedError | None]]
 
     def run_detailed(
         self, X: Any, y: Any = None, keys: Any = None, late: bool = False
     ) -> DetailedRun:
-        """Take many rows in order, as :meth:`run` does; return all that is needed to score them.
+        """Run many rows like :meth:`run`; return everything that is needed to score them.
 
         Args:
-            X, y, keys, late: as for :meth:`run`; ``late`` is implied by task ``"next"``.
+            X, y, keys, late: see :meth:`run`; ``late`` is implied by task ``"next"``.
 
         Returns:
-            Predictions, the stream of each row, and the error that ended the call early, which is
+            Predictions, the stream of each row, and the error that ended the run early, which is
             returned instead of raised.
 
         >>> from carrousel import OnlineLSTM
@@ -75,76 +75,82 @@ class DetailedRuns:
         (True, [True, False, False])
         """
         late = late or self.task == "next"
-        numbers, begun = self.task == "regression", self._engine
-        learned = numbers and begun is not None and begun.has_learned
+        numbers, before = self.task == "regression", self._engine
+        learned = numbers and before is not None and before.has_learned
         try:
-            engine, said, error = self._taken(X, y, keys, True, late)
+            engine, outputs, error = self._run_rows(X, y, keys, True, late)
         except (RowError, DivergedError) as refused:
             return DetailedRun.of_no_rows(refused)
-        targets = Goals(y) if numbers and y is not None and not learned else None
-        return _detailed(engine, said, targets, learned, late, error)
+        targets = Targets(y) if numbers and y is not None and not learned else None
+        return _detailed(engine, outputs, targets, learned, late, error)
 
     def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
-        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` would have.
+        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
 
         Args:
             values: numbers ``[streams, O]``, NaN where there is none, or probabilities
                 ``[streams, K]``, 0 where there are none.
             classes: the ``K`` classes.
+
+        Raises:
+            SettingError: the model has not seen a row.
+            ShapeError: ``values`` has another number of streams.
         """
         engine = self._engine
         if engine is None:
-            raise SettingError("a model that has met no row has no forecasts")
-        if len(values) != engine.settings.streams:
-            raise ShapeError(f"values has {len(values)} rows, expected {engine.settings.streams}")
-        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.now)
+            raise SettingError("a model that has not seen a row has no forecasts")
+        streams = engine.settings.streams
+        if len(values) != streams:
+            problem = f"values has {len(values)} rows, expected {streams}"
+            raise ShapeError(problem, argument="values", got=len(values), expected=str(streams))
+        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.n_rows)
 
 
 def _detailed(
     engine: Engine,
-    said: Said,
-    targets: Goals | None,
+    run: RunOutputs,
+    targets: Targets | None,
     learned: bool,
     late: bool,
     error: RowError | DivergedError | None,
 ) -> DetailedRun:
-    """Put a run's outputs together.
+    """Combine the outputs of a run.
 
     Args:
         engine: after the run.
-        said: the outputs.
+        run: the outputs.
         targets: numbers that were given as targets.
         learned: whether a target had been learned before the run.
         late: whether targets are one row late.
         error: why the run ended early.
     """
-    streams, begins = said.streams()
+    streams, begins = run.streams()
     if not len(streams):
         return DetailedRun.of_no_rows(error)
     head = engine.head
     if head.kind == "linear":
         classes, none = (), np.nan
-        outputs = said.predictions().reshape(len(streams), -1)
+        outputs = run.predictions().reshape(len(streams), -1)
         if not learned:
             outputs[: _unscaled(targets, begins, late)] = none
     else:
-        unknown = isinstance(head, Labels) and not head.classes  # its two names are placeholders
-        classes, none = () if unknown else head.named, 0.0
-        outputs = said.probabilities(head)[:, : len(classes)]
+        unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
+        classes, none = () if unknown else head.classes, 0.0
+        outputs = run.probabilities(head)[:, : len(classes)]
     forecasts = outputs
     if late:
         last = engine.forecasts
-        if last is None or last.made_at != engine.now - len(streams):
+        if last is None or last.made_at != engine.n_rows - len(streams):
             width = outputs.shape[1]
             last = LastForecasts(np.full((engine.settings.streams, width), none), classes, 0)
         forecasts = last.shift(outputs, classes, streams, begins, none)
-        last.made_at, engine.forecasts = engine.now, last
+        last.made_at, engine.forecasts = engine.n_rows, last
     return DetailedRun(outputs, forecasts, classes, streams, begins, error)
 
 
-def _unscaled(targets: Goals | None, begins: Annotated[Bools, "N"], late: bool) -> int:
+def _unscaled(targets: Targets | None, begins: Annotated[Bools, "N"], late: bool) -> int:
     """Count the rows whose outputs were made before any target had been learned."""
     for row, first in enumerate(begins.tolist()):
-        if targets is not None and targets.one(row) is not None and not (late and first):
+        if targets is not None and targets.row(row) is not None and not (late and first):
             return row if late else row + 1
     return len(begins)

@@ -1,4 +1,4 @@
-"""The last forecast made on each stream."""
+"""The last forecast of each stream."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class LastForecasts:
         values: numbers ``[streams, O]``, NaN where there is none, or probabilities
             ``[streams, K]``, 0 where there are none.
         classes: the ``K`` classes; empty where forecasts are numbers.
-        made_at: rows that the model had taken when the forecasts were made. They are dropped if
-            other rows have been taken since.
+        made_at: number of rows of the model when the forecasts were made. They are dropped if
+            further rows have been run since.
     """
 
     def __init__(
