@@ -22,33 +22,33 @@ def folder(tmp_path) -> Path:
 
 def test_a_bad_row_stops_the_stream_and_can_be_skipped(call, folder):
     words = ("bad.csv", "--predict-next", "level", "--time", "at", *SMALL)
-    kept = ("--checkpoint", "c", "--out", "out.csv")
-    found = call("stream", *words, *kept, "--json")
+    saving = ("--checkpoint", "c", "--out", "out.csv")
+    found = call("stream", *words, *saving, "--json")
     assert found.code == 1
     where = "bad.csv: line 302, column 'level': value 'oops' is not a number"
     assert where in found.err
     assert "--on-error skip" in found.err
     assert "or hold to repeat the last good value" in found.err
-    told = json.loads(found.out)
-    assert (told["stopped"], told["rows"]) == (where, 300)
+    result = json.loads(found.out)
+    assert (result["stopped"], result["rows"]) == (where, 300)
     assert len(read(folder / "out.csv")) == 300
     assert OnlineLSTM.load(folder / "c").n_steps_ == 300
-    again = found.err.splitlines()[-1].split()
-    assert again[-3:] == ["--resume", "--on-error", "skip"]
-    found = call(*again[1:])
+    command = found.err.splitlines()[-1].split()
+    assert command[-3:] == ["--resume", "--on-error", "skip"]
+    found = call(*command[1:])
     assert (found.code, found.err) == (0, "")
-    told = json.loads(found.out)
-    assert (told["rows"], told["skipped"]) == (599, {"not a number": 1})
+    result = json.loads(found.out)
+    assert (result["rows"], result["skipped"]) == (599, {"not a number": 1})
     whole = call("stream", *words, "--on-error", "skip", "--out", "whole.csv", "--json")
     assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
-    assert json.loads(whole.out)["errors"] == told["errors"]
+    assert json.loads(whole.out)["errors"] == result["errors"]
 
 
 def test_a_bad_value_can_be_replaced_by_the_last_good_one(call, folder):
     words = ("bad.csv", "--predict-next", "level", *SMALL, "--on-error", "hold")
     found = call("stream", *words, "--out", "out.csv", "--json")
-    told, rows = json.loads(found.out), read(folder / "out.csv")
-    assert (found.code, told["rows"], told["held"], told["skipped"]) == (0, 600, 1, {})
+    result, rows = json.loads(found.out), read(folder / "out.csv")
+    assert (found.code, result["rows"], result["held"], result["skipped"]) == (0, 600, 1, {})
     assert rows[300]["target"] == rows[299]["target"]
 
 
@@ -59,8 +59,8 @@ def test_a_missing_number_can_be_replaced_by_the_mean(call, folder):
     found = call("stream", *words)
     assert found.code == 1
     assert "line 302, column 'level': the value is missing" in found.err
-    told = json.loads(call("stream", *words, "--missing", "mean").out)
-    assert (told["rows"], told["without_target"]) == (600, 1)
+    result = json.loads(call("stream", *words, "--missing", "mean").out)
+    assert (result["rows"], result["without_target"]) == (600, 1)
     row = read(folder / "out.csv")[300]
     assert row["target"] == ""
     assert row["next"] != ""
@@ -73,16 +73,16 @@ def test_a_row_that_the_model_refuses_is_a_bad_row(call, folder, monkeypatch):
     lines[301] = lines[301].replace("red", "green").replace("blue", "green")
     (folder / "rows.csv").write_text("\n".join(lines) + "\n")
     words = ("rows.csv", "--predict-next", "level", "--unseen", "error", *SMALL)
-    kept = ("--checkpoint", "c", "--out", "out.csv", "--json")
-    found = call("stream", *words, *kept)
+    saving = ("--checkpoint", "c", "--out", "out.csv", "--json")
+    found = call("stream", *words, *saving)
     assert found.code == 1
     where = "rows.csv: line 302, column 'colour': the category 'green' is new"
     assert where in found.err
     assert "set --unseen grow" in found.err
     assert len(read(folder / "out.csv")) == 300
-    found = call("stream", *words, *kept, "--resume", "--on-error", "skip")
-    told = json.loads(found.out)
-    assert (found.code, told["rows"], told["skipped"]) == (0, 599, {"refused by the model": 1})
+    found = call("stream", *words, *saving, "--resume", "--on-error", "skip")
+    result = json.loads(found.out)
+    assert (found.code, result["rows"], result["skipped"]) == (0, 599, {"refused by the model": 1})
     call("stream", *words, "--on-error", "skip", "--out", "whole.csv")
     assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
 

@@ -121,24 +121,28 @@ def test_the_next_value_is_predicted_and_scored_beside_naive_rules(call, folder)
     words = ("rows.csv", "--predict-next", "level", "--time", "at", *SMALL)
     found = call("stream", *words, "--out", "out.csv", "--json", "--window", 100)
     assert (found.code, found.err) == (0, "")
-    told, rows = json.loads(found.out), read(folder / "out.csv")
+    result, rows = json.loads(found.out), read(folder / "out.csv")
     assert list(rows[0]) == ["line", "time", "target", "prediction", "next"]
     assert [row["line"] for row in rows] == [str(n) for n in range(2, 602)]
     assert [row["time"] for row in rows] == [str(n) for n in range(600)]
     assert [row["prediction"] for row in rows[1:]] == [row["next"] for row in rows[:-1]]
     assert [rows[0]["prediction"], rows[0]["next"], rows[1]["prediction"]] == [""] * 3
-    y, said = numbers(rows, "target"), numbers(rows, "prediction")
+    y, predictions = numbers(rows, "target"), numbers(rows, "prediction")
     np.testing.assert_array_equal(y, numbers(read(folder / "rows.csv"), "level"))
     scored = slice(2, None)  # the first rows have no prediction
-    off, last = said[scored] - y[scored], y[1:-1] - y[scored]
-    assert (told["predicted"], told["task"], told["rows"]) == ("the next level", "regression", 600)
-    for where, part in ((told, slice(None)), (told["recent"], slice(-100, None))):
+    off, last = predictions[scored] - y[scored], y[1:-1] - y[scored]
+    assert (result["predicted"], result["task"], result["rows"]) == (
+        "the next level",
+        "regression",
+        600,
+    )
+    for where, part in ((result, slice(None)), (result["recent"], slice(-100, None))):
         errors = where["errors"]
         np.testing.assert_allclose(errors["model"]["mae"], np.abs(off[part]).mean(), rtol=1e-6)
         np.testing.assert_allclose(errors["last value"]["mae"], np.abs(last[part]).mean())
-    assert told["recent"]["rows"] == 100
-    assert told["recent"]["errors"]["model"]["r2"] > 0.8
-    assert told["stopped"] is None
+    assert result["recent"]["rows"] == 100
+    assert result["recent"]["errors"]["model"]["r2"] > 0.8
+    assert result["stopped"] is None
 
 
 def test_the_target_is_not_an_input(call, folder):
@@ -152,13 +156,13 @@ def test_the_target_is_not_an_input(call, folder):
 def test_classes_have_probabilities(call, folder):
     words = ("rows.csv", "--target", "colour", "--ignore", "at", *SMALL, "--out", "out.csv")
     found = call("stream", *words, "--json")
-    told, rows = json.loads(found.out), read(folder / "out.csv")
+    result, rows = json.loads(found.out), read(folder / "out.csv")
     assert list(rows[0]) == ["line", "target", "prediction", "probability"]
     assert (rows[0]["prediction"], rows[0]["probability"]) == ("", "")
     right = np.mean([row["target"] == row["prediction"] for row in rows[1:]])
-    assert told["task"] == "multiclass"
-    np.testing.assert_allclose(told["errors"]["model"]["accuracy"], right)
-    assert right > told["errors"]["commonest class"]["accuracy"]
+    assert result["task"] == "multiclass"
+    np.testing.assert_allclose(result["errors"]["model"]["accuracy"], right)
+    assert right > result["errors"]["commonest class"]["accuracy"]
     chance = numbers(rows[1:], "probability")
     assert ((chance >= 0.5) & (chance <= 1)).all()
 
@@ -169,10 +173,10 @@ def test_numbers_may_be_classes(call, folder, task):
     (folder / "rows.csv").write_text(text)
     words = ("rows.csv", "--target", "colour", "--task", task, "--ignore", "at", *SMALL)
     found = call("stream", *words, "--out", "out.csv", "--json")
-    told = json.loads(found.out)
-    assert told["task"] == task
+    result = json.loads(found.out)
+    assert result["task"] == task
     assert {row["prediction"] for row in read(folder / "out.csv")} == {"", "0", "1"}
-    assert told["errors"]["model"]["accuracy"] > 0.8
+    assert result["errors"]["model"]["accuracy"] > 0.8
 
 
 @pytest.mark.parametrize("others", [False, True])
@@ -182,16 +186,16 @@ def test_the_next_symbol_of_each_stream(call, folder, others):
     head = "key,symbol" + ",one" * others
     (folder / "s.csv").write_text("\n".join([head, *rows]) + "\n")
     words = ("s.csv", "--predict-next", "symbol", "--key", "key", *SMALL, "--out", "out.csv")
-    told, rows = json.loads(call("stream", *words, "--json").out), read(folder / "out.csv")
-    assert told["task"] == ("multiclass" if others else "next")
+    result, rows = json.loads(call("stream", *words, "--json").out), read(folder / "out.csv")
+    assert result["task"] == ("multiclass" if others else "next")
     assert list(rows[0]) == [
         *("line", "key", "target", "prediction", "probability", "next", "next_probability"),
     ]
     for key in "ko":
         own = [row for row in rows if row["key"] == key]
         assert [row["prediction"] for row in own[1:]] == [row["next"] for row in own[:-1]]
-    assert told["recent"]["errors"]["model"]["accuracy"] > 0.9
-    assert told["recent"]["errors"]["last class"]["accuracy"] == 0
+    assert result["recent"]["errors"]["model"]["accuracy"] > 0.9
+    assert result["recent"]["errors"]["last class"]["accuracy"] == 0
 
 
 def test_an_unusual_row_gets_a_high_score(call, folder):
@@ -277,8 +281,8 @@ def test_predictions_go_to_standard_output_and_errors_elsewhere(call, folder):
     assert "600 rows read" in found.err
     found = call("stream", "rows.csv", "--predict-next", "level", *SMALL, "--quiet")
     assert found.err == ""
-    for told in ("model", "last value", "running mean", "MAE", "RMSE", "R²", "all 598"):
-        assert told in found.out
+    for result in ("model", "last value", "running mean", "MAE", "RMSE", "R²", "all 598"):
+        assert result in found.out
 
 
 @pytest.mark.parametrize("form", ["jsonl", "arrow"])
@@ -303,8 +307,8 @@ def test_other_formats_hold_the_same_values(call, folder, form):
 def test_a_source_may_be_empty(call, folder):
     (folder / "none.jsonl").write_text("")
     found = call("stream", "none.jsonl", "--predict-next", "level", "--quiet", "--json")
-    told = json.loads(found.out)
-    assert (found.code, told["rows"], told["errors"], told["task"]) == (0, 0, {}, None)
+    result = json.loads(found.out)
+    assert (found.code, result["rows"], result["errors"], result["task"]) == (0, 0, {}, None)
 
 
 def test_progress_is_shown_in_lines_without_a_terminal(call, folder, monkeypatch):

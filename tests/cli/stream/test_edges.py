@@ -66,22 +66,22 @@ def test_values_out_of_range_name_their_option(call, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("made", "other", "told"),
+    ("made", "other", "result"),
     [
         (("--delimiter", ";"), ("--delimiter", "|"), "written with --delimiter ;, not |"),
         (("--horizon", 20), ("--horizon", 30), "written with --horizon 20.0, not 30.0"),
         (("--horizon", 20), (), "written with --horizon 20.0, not unset"),
     ],
 )
-def test_a_checkpoint_cannot_be_resumed_with_others(call, tmp_path, made, other, told):
+def test_a_checkpoint_cannot_be_resumed_with_others(call, tmp_path, made, other, result):
     write(tmp_path / "rows.csv", ";" if "--delimiter" in made else ",")
     words = ("rows.csv", "--target", "y", *SMALL, "--quiet", "--checkpoint", "c", "--resume")
     assert call("stream", *words, *made).code == 0
     found = call("stream", *words, *other)
     assert found.code == 2
-    assert told in found.err
-    again = call("stream", *words, *made, "--json")
-    assert (again.code, json.loads(again.out)["rows"]) == (0, 60)
+    assert result in found.err
+    command = call("stream", *words, *made, "--json")
+    assert (command.code, json.loads(command.out)["rows"]) == (0, 60)
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -89,15 +89,15 @@ def test_a_checkpoint_cannot_be_resumed_with_others(call, tmp_path, made, other,
 
 def test_running_means_forget_with_a_horizon(call, tmp_path):
     write(tmp_path / "rows.csv")
-    told = {}
+    result = {}
     for horizon in (None, 5):
         how = () if horizon is None else ("--horizon", horizon)
         words = ("rows.csv", "--target", "y", *SMALL, "--quiet", "--checkpoint", f"c{horizon}")
         found = call("stream", *words, *how, "--json")
         assert found.code == 0, found.err
-        told[horizon] = json.loads(found.out)["errors"]["model"]["mae"]
+        result[horizon] = json.loads(found.out)["errors"]["model"]["mae"]
         assert OnlineLSTM.load(tmp_path / f"c{horizon}").horizon == horizon
-    assert told[5] < told[None]
+    assert result[5] < result[None]
 
 
 def test_help_lists_options_under_their_panels(call):

@@ -46,12 +46,12 @@ def predictions(servers: str) -> dict[tuple[str, int], dict[str, object]]:
 def test_a_topic_is_evaluated_and_resumed(call, servers):
     words = ("stream", f"kafka://{servers}/rows", "--predict-next", "load", "--key", "host")
     words = (*words, "--cells", 4, "--json")
-    kept = ("--out", f"kafka://{servers}/predictions", "--checkpoint", "c")
+    saving = ("--out", f"kafka://{servers}/predictions", "--checkpoint", "c")
     put(servers, 0, 200)
-    first = call(*words, *kept)
+    first = call(*words, *saving)
     assert (first.code, json.loads(first.out)["rows"]) == (0, 200)
     put(servers, 200, 300)
-    second = call(*words, *kept, "--resume")
+    second = call(*words, *saving, "--resume")
     assert (second.code, json.loads(second.out)["rows"]) == (0, 300)
     whole = call(*words, "--out", "whole.jsonl")
     assert json.loads(whole.out)["errors"] == json.loads(second.out)["errors"]

@@ -55,10 +55,10 @@ def test_killed_at_any_moment_and_resumed_it_writes_the_same(tmp_path, asked):
     expected = json.loads(whole.communicate()[0])
     assert whole.returncode == 0
     goal = size(tmp_path / "whole.csv")
-    kept = ("--checkpoint", "c", "--checkpoint-every", "0.05", "--resume", "--out", "parts.csv")
+    saving = ("--checkpoint", "c", "--checkpoint-every", "0.05", "--resume", "--out", "parts.csv")
     chance, kills = random.Random(5), 0
     for part in (0.1, 0.3, 0.7):
-        running = start(tmp_path, *words, *kept)
+        running = start(tmp_path, *words, *saving)
         while running.poll() is None and size(tmp_path / "parts.csv") < part * goal:
             time.sleep(0.001)
         time.sleep(0.03 * chance.random())
@@ -66,12 +66,12 @@ def test_killed_at_any_moment_and_resumed_it_writes_the_same(tmp_path, asked):
         running.communicate()
         kills += running.returncode == -signal.SIGKILL
     assert kills >= 2  # it may have ended before a kill
-    last = start(tmp_path, *words, *kept)
+    last = start(tmp_path, *words, *saving)
     found = json.loads(last.communicate()[0])
     assert last.returncode == 0
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    told = ("rows", "scored", "errors", "recent", "skipped", "without_target")
-    assert {name: found[name] for name in told} == {name: expected[name] for name in told}
+    result = ("rows", "scored", "errors", "recent", "skipped", "without_target")
+    assert {name: found[name] for name in result} == {name: expected[name] for name in result}
     assert OnlineLSTM.load(tmp_path / "c").n_steps_ == 12_000
 
 
@@ -95,11 +95,11 @@ def test_a_signal_saves_everything_and_shows_how_to_resume(tmp_path, number):
     assert f"Stopped by {signal.Signals(number).name}. Saved in c. Resume with:" in " ".join(
         err.split()
     )
-    again = err.splitlines()[-1].split()
-    assert again[:2] == ["carrousel", "stream"]
-    assert again[-1] == "--resume"
+    command = err.splitlines()[-1].split()
+    assert command[:2] == ["carrousel", "stream"]
+    assert command[-1] == "--resume"
     assert "Traceback" not in err
-    replayed = start(tmp_path, *again[2:], "--json", stdin=subprocess.PIPE)
+    replayed = start(tmp_path, *command[2:], "--json", stdin=subprocess.PIPE)
     out, err = replayed.communicate(text + "a,200,0.5,red\n")
     assert replayed.returncode == 0, err
     assert json.loads(out)["rows"] == 201
@@ -156,16 +156,16 @@ def test_a_slow_net_stops_within_a_batch_and_resumes_there(tmp_path):
     words = ("rows.csv", "--predict-next", "level", "--ignore", "sensor,colour", "--json")
     words = (*words, "--time", "at", "--on-error", "skip", "--cells", 40, "--gradient", "rtrl")
     expected = json.loads(start(tmp_path, *words, "--out", "whole.csv").communicate()[0])
-    kept = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
-    running = start(tmp_path, *words, *kept)
+    saving = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
+    running = start(tmp_path, *words, *saving)
     while size(tmp_path / "c") == 0 and running.poll() is None:
         time.sleep(0.01)
     running.send_signal(signal.SIGTERM)
-    told = json.loads(running.communicate()[0])
-    assert told["stopped"] == "Stopped by SIGTERM."
-    assert 0 < told["rows"] < 597
-    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == told["rows"]
-    found = json.loads(start(tmp_path, *words, *kept).communicate()[0])
+    result = json.loads(running.communicate()[0])
+    assert result["stopped"] == "Stopped by SIGTERM."
+    assert 0 < result["rows"] < 597
+    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == result["rows"]
+    found = json.loads(start(tmp_path, *words, *saving).communicate()[0])
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     for name in ("rows", "skipped", "errors", "recent"):
         assert found[name] == expected[name]

@@ -61,23 +61,23 @@ def test_a_column_is_converted_as_its_values_one_by_one(column, times, arrow):
     column = column * times
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table_values, "_WORTH_ARROW", 1 if arrow else 10**9)
-        found, wrong = numbers(column)
+        found, problems = numbers(column)
     expected = [one(value) for value in column]
     np.testing.assert_array_equal(found, [math.nan if e is None else e for e in expected])
-    assert list(wrong) == [row for row, e in enumerate(expected) if e is None]
-    for row, (kind, _) in wrong.items():
+    assert list(problems) == [row for row, e in enumerate(expected) if e is None]
+    for row, (kind, _) in problems.items():
         value = column[row]
         missing = value is None or (isinstance(value, str) and not value.strip())
         assert (kind == "missing") == missing
 
 
 def test_arrays_need_no_parsing():
-    found, wrong = numbers(np.array([1, 2], np.int16))
+    found, problems = numbers(np.array([1, 2], np.int16))
     np.testing.assert_array_equal(found, [1.0, 2.0])
     assert found.dtype == np.float64
-    assert not wrong
-    _, wrong = numbers(np.array([1, np.nan, np.inf], np.float32))
-    assert [kind for kind, _ in wrong.values()] == ["not finite", "not finite"]
+    assert not problems
+    _, problems = numbers(np.array([1, np.nan, np.inf], np.float32))
+    assert [kind for kind, _ in problems.values()] == ["not finite", "not finite"]
 
 
 WHY = (
@@ -99,17 +99,17 @@ WHY = (
 
 def test_messages_name_the_value_and_its_problem():
     for value, why in WHY:
-        _, wrong = numbers([value])
-        assert wrong[0][1].startswith(why), value
-        assert len(wrong[0][1]) < 90, value
+        _, problems = numbers([value])
+        assert problems[0][1].startswith(why), value
+        assert len(problems[0][1]) < 90, value
 
 
 def test_timestamps_become_seconds():
     texts = ["2024-05-01T12:00:00Z", "2024-05-01 12:00:00", " 2024-05-01T14:00:00.5+02:00", "x", ""]
-    found, wrong = times(texts, timestamps=True)
+    found, problems = times(texts, timestamps=True)
     np.testing.assert_array_equal(found[:3] - found[0], [0, 0, 0.5])
     assert found[0] == 1714564800
-    assert {row: kind for row, (kind, _) in wrong.items()} == {3: "not a time", 4: "missing"}
+    assert {row: kind for row, (kind, _) in problems.items()} == {3: "not a time", 4: "missing"}
 
 
 # --- schemas -------------------------------------------------------------------------------------

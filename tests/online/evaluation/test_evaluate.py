@@ -87,13 +87,14 @@ def test_a_function_creates_the_model_for_the_task_of_the_column():
         return model(task)
 
     symbols = {"symbol": list("ab" * 50)}
-    for rows, how in (
+    cases: tuple[tuple[Any, dict[str, Any]], ...] = (
         (COLUMNS, {"target": "level"}),
         (COLUMNS, {"target": "pump"}),
         (symbols, {"predict_next": "symbol"}),
         (symbols | {"one": [1] * 100}, {"predict_next": "symbol"}),
         (COLUMNS, {"target": "pump", "task": "binary"}),
-    ):
+    )
+    for rows, how in cases:
         assert evaluate(create, rows, **how).failure is None, how
     assert tasks == ["regression", "multiclass", "next", "multiclass", "binary"]
 

@@ -1,7 +1,7 @@
 """Checkpoints of an earlier version are resumed and give the predictions of that version.
 
-The files in ``data`` were written before the model kept its last forecasts itself. Its predictions
-and errors after resuming were recorded beside them.
+The checkpoints in ``data`` were written before the model stored its last forecasts. The other files
+there are the predictions and errors of that version after resuming.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ _flag: Callable[[str], str] = flag_speller(StreamConfig)
 
 
 def _text(error: CarrouselError, *, fix: bool = True) -> str:
-    """Put an error into words, with arguments spelled as options."""
+    """Return the text of an error, with arguments spelled as options."""
     return error.text(argument=_flag, setting=flag_setting, fix=fix)
 
 

@@ -202,7 +202,7 @@ class StreamConfig:
 
     @property
     def subject(self) -> str:
-        """What is predicted, in words."""
+        """Name of what is predicted."""
         return self.target or f"the next {self.predict_next}"
 
     def settings(self) -> dict[str, Any]:

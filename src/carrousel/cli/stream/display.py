@@ -1,4 +1,4 @@
-"""Display of a stream: progress while it runs, and errors beside naive rules when it ends."""
+"""Display of a stream: progress while it runs, and errors next to naive rules when it ends."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def summary(status: StreamStatus, subject: str) -> RenderableType:
 
     Args:
         status: at the end.
-        subject: what is predicted, in words.
+        subject: name of what is predicted.
     """
     from rich.console import Group
     from rich.table import Table

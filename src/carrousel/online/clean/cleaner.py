@@ -20,7 +20,7 @@ from carrousel.checks import check_choice, check_int
 from carrousel.errors import DataError
 from carrousel.online.clean.rows import CleanRows, RowProblem
 from carrousel.online.clean.schema import Schema
-from carrousel.online.clean.values import MISSING, Wrong, labels, numbers, shown, times
+from carrousel.online.clean.values import MISSING, Problems, labels, numbers, shown, times
 from carrousel.online.sources.types import MAX_ROWS, Batch, Column
 from carrousel.shapes import Ints
 
@@ -145,7 +145,7 @@ class _BatchCleaner:
         self.cleaner, self.batch, self.schema = cleaner, batch, cleaner.schema
         self.on_error = on_error
         self.first = cleaner.counts["rows"]  # number of the batch's first row in the stream
-        self.out = np.zeros(len(batch), bool)
+        self.left_out = np.zeros(len(batch), bool)
         self.found: list[tuple[int, int, RowProblem]] = []  # row, rank in the row, problem
         self.n_held = 0
 
@@ -154,52 +154,52 @@ class _BatchCleaner:
         raw = dict(zip(batch.fields, batch.columns, strict=True))
         for fault in batch.faults:
             self._note(fault.row, None, None, (fault.kind, fault.why))
-        self.out[[fault.row for fault in batch.faults]] = True
+        self.left_out[[fault.row for fault in batch.faults]] = True
         keys = self._keys(raw)
         columns: dict[str, Any] = {}
-        wrong: dict[str, Wrong] = {}
+        problems: dict[str, Problems] = {}
         for name in schema.inputs:
             if name in schema.categories:
                 known = schema.categories[name]
                 fixed = None if known is None else frozenset(known)
-                columns[name], wrong[name] = labels(raw[name], fixed)
+                columns[name], problems[name] = labels(raw[name], fixed)
             else:
-                columns[name], wrong[name] = numbers(raw[name])
+                columns[name], problems[name] = numbers(raw[name])
             if self.cleaner.missing == "mean":
-                wrong[name] = _present(wrong[name])
-            self._note_all(name, raw[name], wrong[name])
+                problems[name] = _present(problems[name])
+            self._note_all(name, raw[name], problems[name])
         targets = self._targets(raw)
         if self.on_error != "hold":
-            for each in wrong.values():
-                self.out[list(each)] = True
+            for each in problems.values():
+                self.left_out[list(each)] = True
         if self.on_error == "fail":
-            self.out[self._first_bad() :] = True
-        known_times = self._times(raw, keys)
+            self.left_out[self._first_bad() :] = True
+        row_times = self._times(raw, keys)
         if self.on_error == "fail":
-            self.out[self._first_bad() :] = True
+            self.left_out[self._first_bad() :] = True
         elif self.on_error == "hold":
-            self._hold(columns, wrong, keys)
-        return self._finish(columns, targets, keys, known_times)
+            self._hold(columns, problems, keys)
+        return self._finish(columns, targets, keys, row_times)
 
-    def _note(self, row: int, field: str | None, value: Any, wrong: tuple[str, str]) -> None:
+    def _note(self, row: int, field: str | None, value: Any, reason: tuple[str, str]) -> None:
         rank = -1 if field is None else self.schema.fields.index(field)
         line = self.batch.lines[row]
-        problem = RowProblem(line, field, value, wrong[1], wrong[0], self.batch.unit)
+        problem = RowProblem(line, field, value, reason[1], reason[0], self.batch.unit)
         self.found.append((row, rank, problem))
 
-    def _note_all(self, name: str, raw: Column, wrong: Wrong) -> None:
+    def _note_all(self, name: str, raw: Column, problems: Problems) -> None:
         """Note the problems of one column, except in rows that are left out already."""
-        for row in [row for row in wrong if self.out[row]]:
-            del wrong[row]
-        for row, reason in wrong.items():
+        for row in [row for row in problems if self.left_out[row]]:
+            del problems[row]
+        for row, reason in problems.items():
             self._note(row, name, raw[row], reason)
 
     def _keys(self, raw: Mapping[str, Column]) -> list[str | None] | None:
         if self.schema.key is None:
             return None if self.batch.keys is None else list(self.batch.keys)
-        keys, wrong = labels(raw[self.schema.key])
-        self._note_all(self.schema.key, raw[self.schema.key], wrong)
-        self.out[list(wrong)] = True
+        keys, problems = labels(raw[self.schema.key])
+        self._note_all(self.schema.key, raw[self.schema.key], problems)
+        self.left_out[list(problems)] = True
         return keys
 
     def _targets(self, raw: Mapping[str, Column]) -> Any:
@@ -207,14 +207,14 @@ class _BatchCleaner:
         if schema.target is None:
             return None
         if schema.target_kind == "number":
-            targets, wrong = numbers(raw[schema.target])
+            targets, problems = numbers(raw[schema.target])
         else:
             fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
-            targets, wrong = labels(raw[schema.target], fixed)
-        wrong = _present(wrong)
-        self._note_all(schema.target, raw[schema.target], wrong)
+            targets, problems = labels(raw[schema.target], fixed)
+        problems = _present(problems)
+        self._note_all(schema.target, raw[schema.target], problems)
         if self.on_error != "hold":
-            self.out[list(wrong)] = True
+            self.left_out[list(problems)] = True
         return targets
 
     def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
@@ -222,16 +222,16 @@ class _BatchCleaner:
         name = self.schema.time
         if name is None:
             return None
-        values, wrong = times(raw[name], timestamps=self.schema.clock == "timestamp")
-        self._note_all(name, raw[name], wrong)
+        values, problems = times(raw[name], timestamps=self.schema.clock == "timestamp")
+        self._note_all(name, raw[name], problems)
         hold = self.on_error == "hold"
         last: dict[str | None, float] = {}
-        for row in np.flatnonzero(~self.out).tolist():
+        for row in np.flatnonzero(~self.left_out).tolist():
             key = None if keys is None else keys[row]
-            before = last[key] if key in last else self._recalled(self.cleaner._clocks, key, row)
-            if row in wrong:
+            before = last[key] if key in last else self._stored(self.cleaner._clocks, key, row)
+            if row in problems:
                 if not hold or before is None:
-                    self.out[row] = True
+                    self.left_out[row] = True
                     if self.on_error == "fail":
                         break
                     continue
@@ -240,7 +240,7 @@ class _BatchCleaner:
             elif before is not None and values[row] < before:
                 why = f"time {shown(_plain(raw[name][row]))} is earlier than that of the row before"
                 self._note(row, name, raw[name][row], ("runs backwards", why))
-                self.out[row] = True
+                self.left_out[row] = True
                 if self.on_error == "fail":
                     break
                 continue
@@ -249,22 +249,25 @@ class _BatchCleaner:
         return values
 
     def _hold(
-        self, columns: dict[str, Any], wrong: Mapping[str, Wrong], keys: Sequence[str | None] | None
+        self,
+        columns: dict[str, Any],
+        problems: Mapping[str, Problems],
+        keys: Sequence[str | None] | None,
     ) -> None:
         """Replace each bad input by the last good value of the same key."""
-        rows = np.flatnonzero(~self.out).tolist()
+        rows = np.flatnonzero(~self.left_out).tolist()
         gaps: set[int] = set()
         for place, name in enumerate(columns):
-            if not wrong[name]:
+            if not problems[name]:
                 continue
             array = isinstance(columns[name], np.ndarray)
             column = columns[name].tolist() if array else columns[name]
             last: dict[str | None, Any] = {}
             for row in rows:
                 key = None if keys is None else keys[row]
-                if row in wrong[name]:
+                if row in problems[name]:
                     if key not in last:
-                        held = self._recalled(self.cleaner._held, key, row)
+                        held = self._stored(self.cleaner._held, key, row)
                         last[key] = None if held is None else held[place]
                     if last[key] is None:
                         gaps.add(row)
@@ -274,17 +277,17 @@ class _BatchCleaner:
                 else:
                     last[key] = column[row]
             columns[name] = np.array(column, dtype=np.float64) if array else column
-        self._store_held(columns, keys, rows)
-        self.out[list(gaps)] = True
+        self._update_held(columns, keys, rows)
+        self.left_out[list(gaps)] = True
 
-    def _recalled(self, kept: Mapping[str | None, Any], key: str | None, row: int) -> Any:
-        """Return what earlier batches stored for a key, unless it is too old."""
+    def _stored(self, stored: Mapping[str | None, Any], key: str | None, row: int) -> Any:
+        """Return a key's value from earlier batches, unless it is too old."""
         seen = self.cleaner._seen.get(key)
         if seen is None or self.first + row - seen > self.cleaner._forget_after:
             return None
-        return kept.get(key)
+        return stored.get(key)
 
-    def _store_held(
+    def _update_held(
         self, columns: Mapping[str, Any], keys: Sequence[str | None] | None, rows: Sequence[int]
     ) -> None:
         last = {None if keys is None else keys[row]: row for row in rows}
@@ -301,20 +304,22 @@ class _BatchCleaner:
     def _first_bad(self) -> int:
         return min((row for row, _, _ in self.found), default=len(self.batch))
 
-    def _finish(self, columns: Mapping[str, Any], targets: Any, keys: Any, known: Any) -> CleanRows:
+    def _finish(
+        self, columns: Mapping[str, Any], targets: Any, keys: Any, row_times: Any
+    ) -> CleanRows:
         batch, cleaner = self.batch, self.cleaner
         self.found.sort(key=lambda each: each[:2])
         failure = None
         if self.on_error == "fail" and self.found:
             self.found, failure = self.found[:1], self.found[0][2]
-        rows = np.flatnonzero(~self.out)
+        rows = np.flatnonzero(~self.left_out)
         whole = len(rows) == len(batch)
         kept = [] if whole else rows.tolist()
         picked = {name: _picked(column, rows, whole) for name, column in columns.items()}
         targets, keys = _picked(targets, rows, whole), _picked(keys, rows, whole)
-        known = _picked(known, rows, whole)
-        n_looked = len(batch) if failure is None else self.found[0][0]
-        counts = Counter(rows=n_looked, kept=len(rows), skipped=n_looked - len(rows))
+        row_times = _picked(row_times, rows, whole)
+        n_read = len(batch) if failure is None else self.found[0][0]
+        counts = Counter(rows=n_read, kept=len(rows), skipped=n_read - len(rows))
         counts["held"] = self.n_held
         if targets is not None:
             absent = np.isnan(targets).sum() if isinstance(targets, np.ndarray) else 0
@@ -329,15 +334,15 @@ class _BatchCleaner:
         cleaner._prune()
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
-        return CleanRows(rows, lines, picked, targets, keys, known, problems, failure, counts)
+        return CleanRows(rows, lines, picked, targets, keys, row_times, problems, failure, counts)
 
 
-def _present(wrong: Wrong) -> Wrong:
+def _present(problems: Problems) -> Problems:
     """The problems of values that are present."""
-    return {row: reason for row, reason in wrong.items() if reason != MISSING}
+    return {row: reason for row, reason in problems.items() if reason != MISSING}
 
 
-def _picked(column: Any, rows: Annotated[Ints, "kept"], whole: bool) -> Any:
+def _picked(column: Any, rows: Annotated[Ints, "N"], whole: bool) -> Any:
     if whole or column is None:
         return column
     return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]

@@ -53,7 +53,7 @@ class RowProblem(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CleanRows:
-    """The usable rows of a batch, as columns.
+    """The ``N`` usable rows of a batch, as columns.
 
     Attributes:
         rows: their indices in the batch, ascending.
@@ -69,12 +69,12 @@ class CleanRows:
             ``"held"``, rows with ``"no target"``, and problems by kind.
     """
 
-    rows: Annotated[Ints, "kept"]
+    rows: Annotated[Ints, "N"]
     lines: Sequence[int]
-    columns: dict[str, Annotated[Floats, "kept"] | list[str]]
-    targets: Annotated[Floats, "kept"] | list[str | None] | None
+    columns: dict[str, Annotated[Floats, "N"] | list[str]]
+    targets: Annotated[Floats, "N"] | list[str | None] | None
     keys: list[str | None] | None
-    times: Annotated[Floats, "kept"] | None
+    times: Annotated[Floats, "N"] | None
     problems: list[RowProblem]
     failure: RowProblem | None
     counts: Counter[str]
@@ -82,7 +82,7 @@ class CleanRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def matrix(self) -> Annotated[Floats, "kept I"] | None:
+    def matrix(self) -> Annotated[Floats, "N I"] | None:
         """Return the inputs as an array ``[rows, inputs]``; None if one of them is a category."""
         if any(isinstance(each, list) for each in self.columns.values()):
             return None

@@ -18,7 +18,7 @@ import numpy as np
 from carrousel.online.sources.types import Column
 from carrousel.shapes import Floats
 
-Wrong = dict[int, tuple[str, str]]
+Problems = dict[int, tuple[str, str]]
 
 MISSING = ("missing", "the value is missing")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,17 +26,17 @@ _WORTH_ARROW = 256  # values; for fewer, creating an Arrow array costs more than
 _NUMERIC = {int, float, bool}
 
 
-def numbers(column: Column) -> tuple[Annotated[Floats, "rows"], Wrong]:
+def numbers(column: Column) -> tuple[Annotated[Floats, "N"], Problems]:
     """Convert values to numbers, NaN where they are not numbers.
 
     A number is finite and written with digits, sign, point and exponent, as in ``-1.5e-3``. Blanks
     around it are allowed; ``nan``, ``inf``, underscores, commas and digits of other scripts are
     not. Booleans count as 0 and 1.
 
-    >>> values, wrong = numbers(["1", " 2.5 ", "", "1_000", "inf", "3,5"])
+    >>> values, problems = numbers(["1", " 2.5 ", "", "1_000", "inf", "3,5"])
     >>> values.tolist()
     [1.0, 2.5, nan, nan, nan, nan]
-    >>> for row, (kind, why) in wrong.items():
+    >>> for row, (kind, why) in problems.items():
     ...     print(row, kind, "-", why)
     2 missing - the value is missing
     3 not a number - value '1_000' is not a number
@@ -52,16 +52,16 @@ def numbers(column: Column) -> tuple[Annotated[Floats, "rows"], Wrong]:
         if finite.all():
             return values, {}
         doubtful = np.flatnonzero(~finite).tolist()
-    wrong: Wrong = {}
+    problems: Problems = {}
     for row in doubtful:
         value, reason = _number(column[row])
         values[row] = value
         if reason is not None:
-            wrong[row] = reason
-    return values, wrong
+            problems[row] = reason
+    return values, problems
 
 
-def _at_once(column: Column) -> Annotated[Floats, "rows"] | None:
+def _at_once(column: Column) -> Annotated[Floats, "N"] | None:
     """Convert a whole column, NaN for missing values; None: it needs a look at each value."""
     if isinstance(column, np.ndarray):
         return column.astype(np.float64)
@@ -85,7 +85,7 @@ def _at_once(column: Column) -> Annotated[Floats, "rows"] | None:
         return None
 
 
-def _mixed_at_once(column: Sequence[Any]) -> Annotated[Floats, "rows"] | None:
+def _mixed_at_once(column: Sequence[Any]) -> Annotated[Floats, "N"] | None:
     kinds = set(map(type, column))
     if kinds <= {str, type(None)}:
         return _at_once(["" if each is None else each for each in column])
@@ -102,7 +102,7 @@ def _has_arrow() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def _by_arrow(column: Sequence[str]) -> Annotated[Floats, "rows"] | None:
+def _by_arrow(column: Sequence[str]) -> Annotated[Floats, "N"] | None:
     """Convert in a third of the time; None: pyarrow is missing, or not all values are numbers."""
     if not _has_arrow():
         return None
@@ -152,11 +152,13 @@ def spells_number(value: Any) -> bool:
     >>> [spells_number(each) for each in ("1e3", 7, True, "nan", "n/a", "1_0", None)]
     [True, True, True, True, False, False, False]
     """
-    wrong = _number(value)[1]
-    return wrong is None or wrong[0] == "not finite"
+    problems = _number(value)[1]
+    return problems is None or problems[0] == "not finite"
 
 
-def labels(column: Column, allowed: frozenset[str] | None = None) -> tuple[list[str | None], Wrong]:
+def labels(
+    column: Column, allowed: frozenset[str] | None = None
+) -> tuple[list[str | None], Problems]:
     """Convert values to texts, None where they are missing.
 
     Texts stay as they are. Numbers and booleans of JSON and Arrow become text, so that the same
@@ -169,25 +171,25 @@ def labels(column: Column, allowed: frozenset[str] | None = None) -> tuple[list[
     """
     if isinstance(column, np.ndarray):
         column = column.tolist()
-    wrong: Wrong = {}
+    problems: Problems = {}
     if set(map(type, column)) <= {str}:
         values: list[str | None] = list(column)
         if "" in column:
             for row, value in enumerate(column):
                 if not value:
-                    values[row], wrong[row] = None, MISSING
+                    values[row], problems[row] = None, MISSING
     else:
         values = [None] * len(column)
         for row, value in enumerate(column):
             values[row], reason = _label(value)
             if reason is not None:
-                wrong[row] = reason
+                problems[row] = reason
     if allowed is not None and not allowed.issuperset(values):
         for row, value in enumerate(values):
             if value is not None and value not in allowed:
                 values[row] = None
-                wrong[row] = ("unseen", f"{shown(value)} is none of its categories")
-    return values, dict(sorted(wrong.items()))
+                problems[row] = ("unseen", f"{shown(value)} is none of its categories")
+    return values, dict(sorted(problems.items()))
 
 
 def _label(value: Any) -> tuple[str | None, tuple[str, str] | None]:
@@ -202,7 +204,7 @@ def _label(value: Any) -> tuple[str | None, tuple[str, str] | None]:
     return None, ("not a label", f"value {shown(value)} is neither text nor a number")
 
 
-def times(column: Column, *, timestamps: bool) -> tuple[Annotated[Floats, "rows"], Wrong]:
+def times(column: Column, *, timestamps: bool) -> tuple[Annotated[Floats, "N"], Problems]:
     """Convert times to numbers; ISO 8601 timestamps become seconds since 1970.
 
     A timestamp without a time zone is in UTC.
@@ -212,20 +214,20 @@ def times(column: Column, *, timestamps: bool) -> tuple[Annotated[Floats, "rows"
     """
     if not timestamps:
         return numbers(column)
-    values, wrong = np.full(len(column), np.nan), {}
+    values, problems = np.full(len(column), np.nan), {}
     for row, value in enumerate(column):
         try:
             moment = datetime.fromisoformat(value.strip())
         except (ValueError, AttributeError):
             if value is None or value == "" or (isinstance(value, str) and not value.strip()):
-                wrong[row] = MISSING
+                problems[row] = MISSING
             else:
-                wrong[row] = ("not a time", f"value {shown(value)} is not an ISO 8601 time")
+                problems[row] = ("not a time", f"value {shown(value)} is not an ISO 8601 time")
             continue
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         values[row] = (moment - _EPOCH).total_seconds()
-    return values, wrong
+    return values, problems
 
 
 def shown(value: Any) -> str:

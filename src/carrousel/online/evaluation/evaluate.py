@@ -45,7 +45,7 @@ def evaluate(
     """Predict, score and learn a stream row by row (prequential evaluation).
 
     Every row is predicted before it is learned, so all errors are errors on unseen rows. They are
-    reported beside those of naive rules on the same rows: the last value and the running mean, or
+    reported next to those of naive rules on the same rows: the last value and the running mean, or
     the last and the commonest class.
 
     Args:

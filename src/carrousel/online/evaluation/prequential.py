@@ -98,7 +98,7 @@ class ScoredModel:
         return {"target": y, PREDICTION[0]: labels, PREDICTION[1]: probabilities}, errors
 
     def _answers(
-        self, outputs: Annotated[Floats, "N K"], classes: Sequence[Hashable]
+        self, outputs: Annotated[Floats, "N classes"], classes: Sequence[Hashable]
     ) -> tuple[Any, ...]:
         """Return numbers; or the most likely classes and their probabilities."""
         if self.numbers:

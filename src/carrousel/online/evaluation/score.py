@@ -1,4 +1,4 @@
-"""Prequential errors of a model, beside those of naive rules.
+"""Prequential errors of a model, next to those of naive rules.
 
 Every prediction is made before its target is learned and counts once, so all rows are used for
 testing and for training (Dawid 1984; Gama, Sebastião & Rodrigues 2013). Naive rules are scored in
@@ -38,7 +38,7 @@ class ErrorSummary:
 
 
 class Moments(NamedTuple):
-    """Number of rows, and mean and variance of each column ``[C]``."""
+    """Number of rows, and mean and variance of each column, ``[columns]``."""
 
     rows: int
     mean: np.ndarray
@@ -65,7 +65,7 @@ class RunningMoments:
         self._rows = 0
         self._merged = _moments(self._ring[:0])
 
-    def add(self, rows: Annotated[Floats, "N C"]) -> None:
+    def add(self, rows: Annotated[Floats, "N columns"]) -> None:
         """Add rows."""
         while len(rows):
             place = self._rows % self.window
@@ -101,7 +101,7 @@ class RunningMoments:
 
 
 class NumberScore:
-    """Errors of predicted numbers, beside the last value and the running mean of each stream.
+    """Errors of predicted numbers, and of the last value and the running mean of each stream.
 
     Measures are ``mae``, ``rmse`` and ``r2``, which is one minus the mean squared error over the
     variance of the targets.
@@ -198,7 +198,7 @@ class NumberScore:
 
 
 class ClassScore:
-    """Errors of predicted classes, beside the last and the commonest class of each stream.
+    """Errors of predicted classes, and of the last and the commonest class of each stream.
 
     Measures are ``accuracy`` and ``bits``, the mean of ``-log2`` of the probability of the target
     (at most 24 for one row). The rule of the commonest class gives a class the probability

@@ -91,7 +91,7 @@ class Evaluation:
     Attributes:
         model: after the last row; None: there was no row, and no model yet.
         status: counts, skipped rows, errors and time.
-        failure: why the evaluation ended before its source; None: it did not.
+        failure: why the evaluation ended early; None: the source ended, or ``stop`` was true.
         stopped: whether ``stop`` ended it.
     """
 
