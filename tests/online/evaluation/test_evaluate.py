@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,19 @@ def test_other_files_are_not_checkpoints(tmp_path):
     (tmp_path / "cut").write_bytes((tmp_path / "c").read_bytes()[:-9])
     with pytest.raises(CheckpointError, match="damaged"):
         read_checkpoint(tmp_path / "cut")
+
+
+def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):
+    """The clock advances by a second for each of 60 parts."""
+    monkeypatch.setattr(session, "ROWS_AT_ONCE", 10)
+    clock, saved = [0.0], set()
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def advance(status: StreamStatus) -> None:
+        clock[0] += 1.0
+        saved.add(status.saved_at)
+
+    how: dict[str, Any] = {"checkpoint": tmp_path / "c", "checkpoint_every": 10}
+    found = evaluate(model(), COLUMNS, target="level", on_progress=advance, **how)
+    assert saved == {None, 10.0, 20.0, 30.0, 40.0, 50.0}
+    assert read_checkpoint(tmp_path / "c").state.seconds == found.status.seconds == 61.0
