@@ -16,7 +16,7 @@ from carrousel.errors import CheckpointError
 from carrousel.online.evaluation.prequential import ScoredModel
 from carrousel.online.model.checkpoint import read_extra
 from carrousel.online.model.model import OnlineLSTM
-from carrousel.online.sinks.file import Mark
+from carrousel.online.sinks.file import SinkPosition
 from carrousel.online.sources.types import Position
 
 FORMAT = 1
@@ -70,7 +70,7 @@ class Checkpoint:
         return Position.of(self.state.source)
 
     @property
-    def sink_position(self) -> Mark | None:
+    def sink_position(self) -> SinkPosition | None:
         """Where to open the sink: ``open_sink(..., start=checkpoint.sink_position)``."""
         return self.state.sink
 

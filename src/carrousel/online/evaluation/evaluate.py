@@ -17,12 +17,12 @@ from carrousel.online.evaluation.session import Session
 from carrousel.online.evaluation.status import Evaluation, StreamStatus
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sinks.file import Sink
-from carrousel.online.sources.types import Column, Rows
+from carrousel.online.sources.types import Column, RowSource
 
 
 def evaluate(
     model: OnlineLSTM | Callable[[str], OnlineLSTM],
-    rows: Rows | Iterable[Mapping[str, Any]] | Mapping[str, Column],
+    rows: RowSource | Iterable[Mapping[str, Any]] | Mapping[str, Column],
     *,
     target: str | None = None,
     predict_next: str | None = None,
@@ -121,7 +121,7 @@ def evaluate(
     if resume is not None:
         _check_same(plan, resume)
     start = None if resume is None else resume.position
-    source = rows if isinstance(rows, Rows) else IterableRows(rows, start)
+    source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
     writer = PredictionWriter(sink)
     session = Session(
         plan,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from carrousel.online.sinks.file import Mark, Sink
+from carrousel.online.sinks.file import Sink, SinkPosition
 
 DIGITS = 9
 """Significant digits of predictions; float32 carries no more."""
@@ -37,7 +37,7 @@ class PredictionWriter:
         shown = {name: _formatted(name, values, no_label) for name, values in columns.items()}
         self._sink.write(shown, keys if self._sink.keyed else None)
 
-    def position(self) -> Mark | None:
+    def position(self) -> SinkPosition | None:
         """Return the position after the last row, all of it on disk; None: nothing is open."""
         return None if self._sink is None else self._sink.position()
 

@@ -20,7 +20,7 @@ from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
 from carrousel.online.evaluation.status import Failure, StreamStatus
 from carrousel.online.model.model import OnlineLSTM
-from carrousel.online.sources.types import Batch, Position, Rows
+from carrousel.online.sources.types import Batch, Position, RowSource
 
 ROWS_AT_ONCE = 1000
 """Most rows that are learned between two checks of the clock and of ``stop``."""
@@ -48,7 +48,7 @@ class Session:
         self,
         plan: Plan,
         create: Callable[[str], OnlineLSTM],
-        rows: Rows,
+        rows: RowSource,
         writer: PredictionWriter,
         checkpoints: CheckpointWriter,
         on_progress: Callable[[StreamStatus], None] | None = None,
