@@ -135,9 +135,7 @@ def escaped(text: str) -> str:
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:=((?:[^{}]|\{\{|\}\})*))?\}")
 
 
-def _spelled(
-    text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]
-) -> str:
+def _spelled(text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]) -> str:
     """Spell every ``{name}`` and ``{name=value}`` of a template; other braces stay as they are."""
 
     def spell(found: re.Match[str]) -> str:

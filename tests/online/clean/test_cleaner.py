@@ -145,7 +145,7 @@ def test_roles_can_be_given():
     assert Schema.from_dict(json.loads(json.dumps(schema.as_dict()))) == schema
 
 
-INVALID = (
+INVALID: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
     (
         {"target": "pirce"},
         UnknownNameError,

@@ -77,7 +77,7 @@ def test_predictions_are_those_of_the_model():
     found = evaluate(model(), {"noise": COLUMNS["noise"], "level": LEVEL}, target="level")
     errors = found.status.errors.errors
     mae = np.abs(expected - LEVEL)[1:].mean()
-    np.testing.assert_allclose(errors["model"]["mae"], mae, rtol=1e-12)
+    assert errors["model"]["mae"] == pytest.approx(mae, rel=1e-12)
 
 
 def test_a_function_creates_the_model_for_the_task_of_the_column():
