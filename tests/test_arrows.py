@@ -62,7 +62,9 @@ ROOMS = {
     "online.sources": ("online.closing", "online.kafka"),
     "online.sinks": ("online.closing", "online.kafka", "online.sources"),
     "online.clean": ("online.sources",),
-    "online.evaluate": ("online.model", "online.clean", "online.sinks", "online.sources"),
+    "online.evaluation": (
+        *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
+    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),
@@ -83,7 +85,7 @@ ROOMS = {
         "cli.screen",
     ),
     "cli.study": ("cli.options", "cli.order", "cli.running", "cli.screen"),
-    "cli.stream": ("cli.order", "cli.screen"),
+    "cli.stream": ("cli.codes", "cli.order", "cli.screen"),
 }
 
 # Everything from outside the standard library, and the modules that may import it.

@@ -1,12 +1,13 @@
 """Every exception of the package, and the fields that they carry.
 
-An exception stores what is wrong as fields. ``str(error)`` puts them into one or two sentences, and a
-caller that shows errors to a user may render the same fields in its own words: the command line
+An exception stores what is wrong as fields. ``str(error)`` puts them into one or two sentences, and
+a caller that shows errors to a user may render the same fields in its own words: the command line
 writes ``--learning-rate`` where Python writes ``learning_rate``. No caller has to parse a message.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -23,13 +24,16 @@ class CarrouselError(Exception):
     Args:
         problem: what is wrong, as a clause without a full stop. Left empty, it is put together
             from ``argument``, ``got`` and ``expected``.
-        argument: name of the argument, setting or field that is wrong, as a Python caller spells it.
+        argument: name of the argument, setting or field that is wrong, as a Python caller spells
+            it.
         got: its value.
         expected: what is allowed, as a noun phrase: ``"a whole number of at least 1"``.
-        fix: what to do about it, as a clause. A name in braces is an argument:
-            ``"set {unseen}='grow'"``; :meth:`text` spells it as the reader knows it.
+        fix: what to do about it, as a clause. A name in braces is an argument, with or without a
+            value: ``"set {unseen=grow}"`` or ``"lower {learning_rate}"``. :meth:`text` spells it as
+            the reader knows it. Data of the user's go in by :func:`escaped`.
         row: index of the row in the call, from 0.
         line: number of the line, record or message in its source, as the source counts.
+        unit: what ``line`` counts.
         column: name of the column.
         source: name of the file, topic or stream.
 
@@ -40,8 +44,11 @@ class CarrouselError(Exception):
     'trials is 0, expected a whole number of at least 1'
     >>> error.text(argument="--{}".format)
     '--trials is 0, expected a whole number of at least 1'
-    >>> print(CarrouselError("the colour is new", row=3, fix="set {unseen}='grow'"))
-    row 3: the colour is new; set unseen='grow'
+    >>> error = CarrouselError("the colour is new", row=3, fix="set {unseen=grow}")
+    >>> str(error)
+    "row 3: the colour is new; set unseen='grow'"
+    >>> error.text(argument="--{}".format, setting="{} {}".format)
+    'row 3: the colour is new; set --unseen grow'
     """
 
     def __init__(
@@ -54,30 +61,38 @@ class CarrouselError(Exception):
         fix: str | None = None,
         row: int | None = None,
         line: int | None = None,
+        unit: str = "line",
         column: str | None = None,
         source: str | None = None,
     ) -> None:
         super().__init__(problem)
         self.problem, self.argument, self.got = problem, argument, got
         self.expected, self.fix = expected, fix
-        self.row, self.line, self.column, self.source = row, line, column, source
+        self.row, self.line, self.unit = row, line, unit
+        self.column, self.source = column, source
 
     def __str__(self) -> str:
         return self.text()
 
     def text(
-        self, *, argument: Callable[[str], str] = str, place: bool = True, fix: bool = True
+        self,
+        *,
+        argument: Callable[[str], str] = str,
+        setting: Callable[[str, str], str] = "{}={!r}".format,
+        place: bool = True,
+        fix: bool = True,
     ) -> str:
         """Put the fields into words.
 
         Args:
             argument: spells the name of an argument, for example as an option of a command.
+            setting: joins the spelled name of an argument and the value to give it.
             place: whether to begin with source, line, row and column.
             fix: whether to end with the remedy.
         """
         body = self.problem or self._mismatch(argument)
         if fix and self.fix is not None:
-            body += "; " + _spelled(self.fix, argument)
+            body += "; " + _spelled(self.fix, argument, setting)
         where = self._place() if place else ""
         return f"{where}: {body}" if where else body
 
@@ -87,11 +102,13 @@ class CarrouselError(Exception):
         return f"{subject} {verb}" + (f", expected {self.expected}" if self.expected else "")
 
     def _place(self) -> str:
-        parts = [] if self.source is None else [self.source]
-        parts += [] if self.line is None else [f"line {self.line}"]
+        parts = [] if self.line is None else [f"{self.unit} {self.line}"]
         parts += [f"row {self.row}"] if self.row is not None and self.line is None else []
         parts += [] if self.column is None else [f"column {self.column!r}"]
-        return ", ".join(parts)
+        within = ", ".join(parts)
+        if self.source is None:
+            return within
+        return f"{self.source}: {within}" if within else self.source
 
     def recast(self, kind: type[Error], **fields: Any) -> Error:
         """Return an exception of another class with the same fields, some of them replaced.
@@ -106,14 +123,30 @@ class CarrouselError(Exception):
         return _restored, (type(self), kept)
 
 
-def _spelled(text: str, argument: Callable[[str], str]) -> str:
-    """Replace every ``{name}`` by the argument's spelling; other braces stay as they are."""
-    before, brace, rest = text.partition("{")
-    name, closing, after = rest.partition("}")
-    if not closing:
-        return text
-    middle = argument(name) if name.isidentifier() else f"{brace}{name}{closing}"
-    return before + middle + _spelled(after, argument)
+def escaped(text: str) -> str:
+    """Return a text that reads the same within a ``fix``, whatever braces it holds.
+
+    >>> str(CarrouselError("no such column", fix="expected " + escaped("'{rate}'")))
+    "no such column; expected '{rate}'"
+    """
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:=((?:[^{}]|\{\{|\}\})*))?\}")
+
+
+def _spelled(text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]) -> str:
+    """Spell every ``{name}`` and ``{name=value}`` of a template; other braces stay as they are."""
+
+    def spell(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name is None:
+            return found[0][0]
+        if value is None:
+            return argument(name)
+        return setting(argument(name), value.replace("{{", "{").replace("}}", "}"))
+
+    return _PLACEHOLDER.sub(spell, text)
 
 
 def _restored(kind: type[Error], fields: dict[str, Any]) -> Error:
@@ -191,7 +224,9 @@ class CheckpointError(CarrouselError, ValueError):
             another kind of model wrote it), ``"newer"`` (a later version wrote it) or None.
     """
 
-    reason: str | None = None
+    def __init__(self, problem: str = "", *, reason: str | None = None, **fields: Any) -> None:
+        super().__init__(problem, **fields)
+        self.reason = reason
 
 
 class UnwritableError(CarrouselError, OSError):

@@ -20,7 +20,7 @@ from carrousel.cli.report import report
 from carrousel.cli.reproduce import reproduce
 from carrousel.cli.screen import say
 from carrousel.cli.stream.command import EXAMPLES, stream
-from carrousel.cli.stream.help import Grouped
+from carrousel.cli.stream.grouped_help import GroupedCommand
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
 
@@ -74,4 +74,4 @@ app.command()(show)
 app.command()(reproduce)
 app.command()(study)
 app.command()(report)
-app.command(cls=Grouped, epilog=EXAMPLES)(stream)
+app.command(cls=GroupedCommand, epilog=EXAMPLES)(stream)

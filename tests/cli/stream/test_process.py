@@ -1,4 +1,4 @@
-"""`carrousel stream` as a process: killed and told to stop, at any moment, and gone on from."""
+"""`carrousel stream` as a process: killed or stopped at any moment, and resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start(folder: Path, *words: object, **how: Any) -> subprocess.Popen[str]:
 
 
 def write_rows(path: Path, n: int) -> None:
-    """Two sensors at odd and even rows, and what they show."""
+    """Two sensors at odd and even rows."""
     rng = np.random.default_rng(1)
     x = np.sin(0.1 * np.arange(n)) + 0.1 * rng.normal(size=n)
     colour = rng.choice(["red", "green", "blue"], n)
@@ -48,36 +48,36 @@ def size(path: Path) -> int:
     ],
     ids=["numbers of two streams", "classes"],
 )
-def test_killed_at_any_moment_it_ends_up_the_same(tmp_path, asked):
+def test_killed_at_any_moment_and_resumed_it_writes_the_same(tmp_path, asked):
     write_rows(tmp_path / "rows.csv", 12_000)
     words = ("rows.csv", *asked, "--cells", 8, "--anomaly", "--json")
     whole = start(tmp_path, *words, "--out", "whole.csv")
     expected = json.loads(whole.communicate()[0])
     assert whole.returncode == 0
     goal = size(tmp_path / "whole.csv")
-    kept = ("--checkpoint", "c", "--checkpoint-every", "0.05", "--resume", "--out", "parts.csv")
+    saving = ("--checkpoint", "c", "--checkpoint-every", "0.05", "--resume", "--out", "parts.csv")
     chance, kills = random.Random(5), 0
     for part in (0.1, 0.3, 0.7):
-        running = start(tmp_path, *words, *kept)
+        running = start(tmp_path, *words, *saving)
         while running.poll() is None and size(tmp_path / "parts.csv") < part * goal:
             time.sleep(0.001)
         time.sleep(0.03 * chance.random())
         running.kill()
         running.communicate()
         kills += running.returncode == -signal.SIGKILL
-    assert kills >= 2  # a slow look may find that it has ended
-    last = start(tmp_path, *words, *kept)
+    assert kills >= 2  # it may have ended before a kill
+    last = start(tmp_path, *words, *saving)
     found = json.loads(last.communicate()[0])
     assert last.returncode == 0
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    told = ("rows", "scored", "errors", "recent", "skipped", "without_target")
-    assert {name: found[name] for name in told} == {name: expected[name] for name in told}
+    result = ("rows", "scored", "errors", "recent", "skipped", "without_target")
+    assert {name: found[name] for name in result} == {name: expected[name] for name in result}
     assert OnlineLSTM.load(tmp_path / "c").n_steps_ == 12_000
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_stop_it_keeps_all_and_says_how_to_go_on(tmp_path, number):
-    """Rows come by a pipe that stays open: all that came is learned, written and kept."""
+def test_a_signal_saves_everything_and_shows_how_to_resume(tmp_path, number):
+    """Rows arrive by a pipe that stays open: all of them are learned, written and saved."""
     write_rows(tmp_path / "rows.csv", 200)
     text = (tmp_path / "rows.csv").read_text()
     words = ("-", "--predict-next", "level", "--key", "sensor", "--checkpoint", "c")
@@ -92,21 +92,21 @@ def test_told_to_stop_it_keeps_all_and_says_how_to_go_on(tmp_path, number):
     out, err = running.communicate()
     assert running.returncode == 1
     assert "200 rows" in out
-    assert f"Stopped by {signal.Signals(number).name}. Kept in c. Go on with:" in " ".join(
+    assert f"Stopped by {signal.Signals(number).name}. Saved in c. Resume with:" in " ".join(
         err.split()
     )
-    again = err.splitlines()[-1].split()
-    assert again[:2] == ["carrousel", "stream"]
-    assert again[-1] == "--resume"
+    command = err.splitlines()[-1].split()
+    assert command[:2] == ["carrousel", "stream"]
+    assert command[-1] == "--resume"
     assert "Traceback" not in err
-    replayed = start(tmp_path, *again[2:], "--json", stdin=subprocess.PIPE)
+    replayed = start(tmp_path, *command[2:], "--json", stdin=subprocess.PIPE)
     out, err = replayed.communicate(text + "a,200,0.5,red\n")
     assert replayed.returncode == 0, err
     assert json.loads(out)["rows"] == 201
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 202
 
 
-def test_a_file_that_grows_is_followed_until_it_is_silent(tmp_path):
+def test_a_growing_file_is_followed_until_idle(tmp_path):
     path = tmp_path / "rows.csv"
     write_rows(path, 100)
     words = ("rows.csv", "--predict-next", "level", "--follow", "--idle", "0.7", "--cells", 4)
@@ -123,17 +123,17 @@ def test_a_file_that_grows_is_followed_until_it_is_silent(tmp_path):
     assert rows[-1]["line"] == 102
 
 
-def test_the_reader_of_a_pipe_may_have_seen_enough(tmp_path):
+def test_the_reader_of_a_pipe_may_close_it(tmp_path):
     write_rows(tmp_path / "rows.csv", 12_000)
     read, write = os.pipe()
     os.close(read)
     running = start(tmp_path, "rows.csv", "--predict-next", "level", stdout=write)
     os.close(write)
     assert running.communicate()[1] == ""
-    assert running.returncode == 1  # it has not come to its end
+    assert running.returncode == 1  # the stream was not read to its end
 
 
-def test_help_loads_nothing_heavy(tmp_path):
+def test_help_imports_nothing_heavy(tmp_path):
     code = CLI.replace("main()", "try:\n main()\nexcept SystemExit:\n pass") + (
         "\nimport sys\nprint('MODULES', *sys.modules)"
     )
@@ -141,12 +141,13 @@ def test_help_loads_nothing_heavy(tmp_path):
         [sys.executable, "-c", code, "stream", "--help"], text=True, capture_output=True
     )
     loaded = set(found.stdout.rsplit("MODULES", 1)[1].split())
-    heavy = {"pyarrow", "pandas", "torch", "sklearn", "scipy", "carrousel.online", "safetensors"}
+    heavy = {"pyarrow", "pandas", "torch", "sklearn", "scipy", "safetensors"}
+    heavy |= {f"carrousel.online.{name}" for name in ("model", "sources", "sinks", "evaluation")}
     assert not heavy & loaded
 
 
-def test_a_slow_net_hears_within_a_batch_and_goes_on_there(tmp_path):
-    """All rows are one batch; bad ones before and after the stop are counted once."""
+def test_a_slow_net_stops_within_a_batch_and_resumes_there(tmp_path):
+    """All rows are one batch. Bad rows before and after the stop are counted once."""
     write_rows(tmp_path / "rows.csv", 600)
     text = (tmp_path / "rows.csv").read_text().splitlines()
     for row in (3, 40, 500):
@@ -155,16 +156,16 @@ def test_a_slow_net_hears_within_a_batch_and_goes_on_there(tmp_path):
     words = ("rows.csv", "--predict-next", "level", "--ignore", "sensor,colour", "--json")
     words = (*words, "--time", "at", "--on-error", "skip", "--cells", 40, "--gradient", "rtrl")
     expected = json.loads(start(tmp_path, *words, "--out", "whole.csv").communicate()[0])
-    kept = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
-    running = start(tmp_path, *words, *kept)
+    saving = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
+    running = start(tmp_path, *words, *saving)
     while size(tmp_path / "c") == 0 and running.poll() is None:
         time.sleep(0.01)
     running.send_signal(signal.SIGTERM)
-    told = json.loads(running.communicate()[0])
-    assert told["stopped"] == "Stopped by SIGTERM."
-    assert 0 < told["rows"] < 597
-    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == told["rows"]
-    found = json.loads(start(tmp_path, *words, *kept).communicate()[0])
+    result = json.loads(running.communicate()[0])
+    assert result["stopped"] == "Stopped by SIGTERM."
+    assert 0 < result["rows"] < 597
+    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == result["rows"]
+    found = json.loads(start(tmp_path, *words, *saving).communicate()[0])
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     for name in ("rows", "skipped", "errors", "recent"):
         assert found[name] == expected[name]

@@ -1,4 +1,4 @@
-"""Raw rows as numbers: what is right comes through exactly, what is wrong is named exactly."""
+"""Cleaning of rows: good values are converted exactly, problems are named exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from carrousel.errors import DataError, SettingError, UnknownNameError
 from carrousel.online.clean import values as table_values
-from carrousel.online.clean.cleaner import Schema, Table
+from carrousel.online.clean.cleaner import Cleaner
+from carrousel.online.clean.schema import Schema
 from carrousel.online.clean.values import numbers, spells_number, times
 from carrousel.online.sources.text import Batch, Fault, Position
 
@@ -37,7 +38,7 @@ VALUES = SPELLED | st.none() | st.booleans() | st.integers() | st.floats() | st.
 
 
 def one(value: Any) -> float | None:
-    """What a single value means, written without any of the module's short cuts."""
+    """Convert a single value, written without any of the module's shortcuts."""
     if isinstance(value, str):
         if "_" in value or not value.isascii():
             return None
@@ -56,65 +57,65 @@ def one(value: Any) -> float | None:
 @given(
     st.lists(SPELLED, max_size=8) | st.lists(VALUES, max_size=8), st.integers(1, 3), st.booleans()
 )
-def test_a_column_means_what_its_values_mean_one_by_one(column, times, arrow):
+def test_a_column_is_converted_as_its_values_one_by_one(column, times, arrow):
     column = column * times
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table_values, "_WORTH_ARROW", 1 if arrow else 10**9)
-        found, wrong = numbers(column)
+        found, problems = numbers(column)
     expected = [one(value) for value in column]
     np.testing.assert_array_equal(found, [math.nan if e is None else e for e in expected])
-    assert list(wrong) == [row for row, e in enumerate(expected) if e is None]
-    for row, (kind, _) in wrong.items():
+    assert list(problems) == [row for row, e in enumerate(expected) if e is None]
+    for row, (kind, _) in problems.items():
         value = column[row]
         missing = value is None or (isinstance(value, str) and not value.strip())
         assert (kind == "missing") == missing
 
 
-def test_arrays_are_numbers_already():
-    found, wrong = numbers(np.array([1, 2], np.int16))
+def test_arrays_need_no_parsing():
+    found, problems = numbers(np.array([1, 2], np.int16))
     np.testing.assert_array_equal(found, [1.0, 2.0])
     assert found.dtype == np.float64
-    assert not wrong
-    _, wrong = numbers(np.array([1, np.nan, np.inf], np.float32))
-    assert [kind for kind, _ in wrong.values()] == ["not finite", "not finite"]
+    assert not problems
+    _, problems = numbers(np.array([1, np.nan, np.inf], np.float32))
+    assert [kind for kind, _ in problems.values()] == ["not finite", "not finite"]
 
 
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [
-        ("", "there is no value"),
-        (" ", "there is no value"),
-        (None, "there is no value"),
-        ("abc", "value 'abc' is not a number"),
-        ("1_000", "value '1_000' is not a number"),
-        ("1,5", "value '1,5' is not a number (write decimals with a point)"),
-        ("nan", "value 'nan' is not a finite number"),
-        ("-Infinity", "value '-Infinity' is not a finite number"),
-        ("1e400", "value '1e400' is too large"),
-        (10**400, "value 100000000000000000"),
-        (math.nan, "value nan is not a finite number"),
-        ({"a": 1}, "value {'a': 1} is not a number"),
-        ("x" * 99, "value 'xxxxxxxxxxxxxxxxx"),
-    ],
+WHY = (
+    ("", "the value is missing"),
+    (" ", "the value is missing"),
+    (None, "the value is missing"),
+    ("abc", "value 'abc' is not a number"),
+    ("1_000", "value '1_000' is not a number"),
+    ("1,5", "value '1,5' is not a number (write decimals with a point)"),
+    ("nan", "value 'nan' is not a finite number"),
+    ("-Infinity", "value '-Infinity' is not a finite number"),
+    ("1e400", "value '1e400' is too large"),
+    (10**400, "value 100000000000000000"),
+    (math.nan, "value nan is not a finite number"),
+    ({"a": 1}, "value {'a': 1} is not a number"),
+    ("x" * 99, "value 'xxxxxxxxxxxxxxxxx"),
 )
-def test_words_say_what_is_wrong(value, why):
-    _, wrong = numbers([value])
-    assert wrong[0][1].startswith(why)
-    assert len(wrong[0][1]) < 90
 
 
-def test_timestamps_are_seconds():
+def test_messages_name_the_value_and_its_problem():
+    for value, why in WHY:
+        _, problems = numbers([value])
+        assert problems[0][1].startswith(why), value
+        assert len(problems[0][1]) < 90, value
+
+
+def test_timestamps_become_seconds():
     texts = ["2024-05-01T12:00:00Z", "2024-05-01 12:00:00", " 2024-05-01T14:00:00.5+02:00", "x", ""]
-    found, wrong = times(texts, timestamps=True)
+    found, problems = times(texts, timestamps=True)
     np.testing.assert_array_equal(found[:3] - found[0], [0, 0, 0.5])
     assert found[0] == 1714564800
-    assert {row: kind for row, (kind, _) in wrong.items()} == {3: "not a time", 4: "missing"}
+    assert {row: kind for row, (kind, _) in problems.items()} == {3: "not a time", 4: "missing"}
 
 
 # --- schemas -------------------------------------------------------------------------------------
 
 
-def test_first_values_tell_what_fields_are_however_many_rows_came():
+def test_the_first_value_of_a_field_decides_whatever_the_size_of_the_batch():
     rows = [("", "1", "red", "2024-05-01", "b"), ("x", "7", "1", "2024-05-02", "c")]
     schema = Schema.of(batch("a n c t y", *rows), target="y", time="t")
     assert schema.numbers == ("n",)
@@ -126,12 +127,12 @@ def test_first_values_tell_what_fields_are_however_many_rows_came():
     assert Schema.from_dict(written) == schema
 
 
-def test_values_of_broken_rows_tell_nothing():
+def test_values_of_broken_rows_do_not_decide():
     broken = batch("x y", ("oops", None), ("1", "2"), faults=[Fault(0, "too short", "is short")])
     assert Schema.of(broken).numbers == ("x", "y")
 
 
-def test_roles_can_be_told():
+def test_roles_can_be_given():
     one_row = batch("id code x y note", ("7", "3", "1.5", "1", "hi"))
     schema = Schema.of(
         one_row, key="id", target="y", ignore=["note"], categories={"code": ["3", "4"], "y": None}
@@ -144,24 +145,28 @@ def test_roles_can_be_told():
     assert Schema.from_dict(json.loads(json.dumps(schema.as_dict()))) == schema
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "says"),
-    [
-        ({"target": "pirce"}, UnknownNameError, "no field 'pirce'; did you mean 'price'"),
-        ({"ignore": ["nota"]}, UnknownNameError, "ignore: rows.csv has no field 'nota'"),
-        ({"target": "x", "key": "x"}, SettingError, "not three"),
-        ({"target": "x", "ignore": ["x"]}, SettingError, "'x' is the target"),
-        ({"numbers": ["x"], "categories": ["x"]}, SettingError, "in numbers and in categories"),
-        ({"ignore": ["x", "price", "tags"]}, DataError, "is left to be an input"),
-        ({}, DataError, "field 'tags' holds"),
-    ],
+INVALID: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
+    (
+        {"target": "pirce"},
+        UnknownNameError,
+        "expected a field of rows.csv; did you mean 'price'",
+    ),
+    ({"ignore": ["nota"]}, UnknownNameError, "ignore is 'nota', expected a field of rows.csv"),
+    ({"target": "x", "key": "x"}, SettingError, "expected three columns"),
+    ({"target": "x", "ignore": ["x"]}, SettingError, "'x' is the target"),
+    ({"numbers": ["x"], "categories": ["x"]}, SettingError, "in numbers and in categories"),
+    ({"ignore": ["x", "price", "tags"]}, DataError, "remains as an input"),
+    ({}, DataError, "field 'tags' holds"),
 )
-def test_schemas_that_cannot_be_are_refused(settings, error, says):
-    with pytest.raises(error, match=says):
-        Schema.of(batch("x price tags", ("1", "2", ["a"])), **settings)
+
+
+def test_invalid_schemas_are_refused():
+    for settings, error, message in INVALID:
+        with pytest.raises(error, match=message):
+            Schema.of(batch("x price tags", ("1", "2", ["a"])), **settings)
     with pytest.raises(DataError, match="has no rows"):
         Schema.of(batch("x"))
-    with pytest.raises(DataError, match="no schema"):
+    with pytest.raises(DataError, match="not a schema"):
         Schema.from_dict({"fields": []})
 
 
@@ -173,36 +178,39 @@ ROWS = [
     ("a", "oops", "blue", "11", "2"),
     ("a", "3", "", "12", "bad"),
     ("", "4", "red", "13", "4"),
-    ("b", "inf", "red", "4", "5"),  # its clock runs backwards, too
-    ("c", "", "red", "1", "6"),  # nothing to hold for this key
-    ("a", "7", "red", "11.5", "7"),  # before line 5, if that is kept
+    ("b", "inf", "red", "4", "5"),  # its time decreases, too
+    ("c", "", "red", "1", "6"),  # no last good value for this key
+    ("a", "7", "red", "11.5", "7"),  # earlier than line 5, if that is kept
 ]
 FIELDS = "k x c t y"
 
 
-def made(**settings) -> Table:
-    return Table(Schema.of(batch(FIELDS, *ROWS), key="k", time="t", target="y", **settings))
+def made(**settings) -> Cleaner:
+    return Cleaner(Schema.of(batch(FIELDS, *ROWS), key="k", time="t", target="y", **settings))
 
 
-def test_fail_stops_at_the_first_wrong_row_and_names_it():
-    taken = made().take(batch(FIELDS, *ROWS))
-    assert taken.rows.tolist() == [0, 1]
-    assert taken.failure is not None
-    assert taken.failure.at("f.csv") == "f.csv: line 4, column 'x': value 'oops' is not a number"
-    assert taken.problems == [taken.failure]
-    np.testing.assert_array_equal(taken.targets, [1, math.nan])
-    assert taken.columns["c"] == ["red", "red"]
-    assert taken.keys == ["a", "b"]
+def test_fail_stops_at_the_first_bad_row_and_names_it():
+    clean = made().clean(batch(FIELDS, *ROWS))
+    assert clean.rows.tolist() == [0, 1]
+    assert clean.failure is not None
+    assert (
+        str(clean.failure.error("f.csv"))
+        == "f.csv: line 4, column 'x': value 'oops' is not a number"
+    )
+    assert clean.problems == [clean.failure]
+    np.testing.assert_array_equal(clean.targets, [1, math.nan])
+    assert clean.columns["c"] == ["red", "red"]
+    assert clean.keys == ["a", "b"]
     expected = {"rows": 2, "kept": 2, "no target": 1, "not a number": 1}
-    assert +taken.counts == expected
+    assert +clean.counts == expected
 
 
-def test_skip_leaves_wrong_rows_out():
-    taken = made().take(batch(FIELDS, *ROWS), "skip")
-    assert taken.rows.tolist() == [0, 1, 7]
-    assert taken.lines == [2, 3, 9]
-    np.testing.assert_array_equal(taken.times, [10, 5, 11.5])
-    assert [(p.line, p.field, p.kind) for p in taken.problems] == [
+def test_skip_leaves_bad_rows_out():
+    clean = made().clean(batch(FIELDS, *ROWS), "skip")
+    assert clean.rows.tolist() == [0, 1, 7]
+    assert clean.lines == [2, 3, 9]
+    np.testing.assert_array_equal(clean.times, [10, 5, 11.5])
+    assert [(p.line, p.field, p.kind) for p in clean.problems] == [
         (4, "x", "not a number"),
         (5, "c", "missing"),
         (5, "y", "not a number"),
@@ -210,27 +218,27 @@ def test_skip_leaves_wrong_rows_out():
         (7, "x", "not finite"),
         (8, "x", "missing"),
     ]
-    assert (taken.counts["skipped"], taken.counts["kept"]) == (5, 3)
-    assert taken.failure is None
+    assert (clean.counts["skipped"], clean.counts["kept"]) == (5, 3)
+    assert clean.failure is None
 
 
-def test_hold_puts_the_last_good_value_of_the_key_in_its_place():
-    table = made()
-    taken = table.take(batch(FIELDS, *ROWS), "hold")
-    assert taken.rows.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(taken.columns["x"], [1, 2, 1, 3])
-    assert taken.columns["c"] == ["red", "red", "blue", "blue"]
-    np.testing.assert_array_equal(taken.targets, [1, math.nan, 2, math.nan])
-    kinds = {(p.line, p.kind) for p in taken.problems}
+def test_hold_replaces_bad_values_by_the_last_good_one_of_the_key():
+    cleaner = made()
+    clean = cleaner.clean(batch(FIELDS, *ROWS), "hold")
+    assert clean.rows.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(clean.columns["x"], [1, 2, 1, 3])
+    assert clean.columns["c"] == ["red", "red", "blue", "blue"]
+    np.testing.assert_array_equal(clean.targets, [1, math.nan, 2, math.nan])
+    kinds = {(p.line, p.kind) for p in clean.problems}
     assert kinds >= {(7, "runs backwards"), (9, "runs backwards"), (8, "missing")}
-    assert taken.counts["held"] == 2
-    assert taken.counts["no target"] == 2
+    assert clean.counts["held"] == 2
+    assert clean.counts["no target"] == 2
     later = batch(FIELDS, ("a", "", "", "", "1"), ("b", "", "", "5", "2"), ("c", "1", "", "2", "3"))
-    taken = table.take(later, "hold")
-    assert taken.rows.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(taken.columns["x"], [3, 2, 1])
-    np.testing.assert_array_equal(taken.times, [12, 5, 2])
-    assert taken.columns["c"] == ["blue", "red", "red"]  # a row left out had a good value too
+    clean = cleaner.clean(later, "hold")
+    assert clean.rows.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(clean.columns["x"], [3, 2, 1])
+    np.testing.assert_array_equal(clean.times, [12, 5, 2])
+    assert clean.columns["c"] == ["blue", "red", "red"]  # good values of rows left out count too
 
 
 @st.composite
@@ -244,7 +252,7 @@ def streams(draw: st.DrawFn) -> list[tuple[str, ...]]:
 
 
 def one_by_one(rows: list[tuple[str, ...]], on_error: str) -> list[tuple[Any, ...]]:
-    """Number of row, key, inputs, time and target of the rows that are kept; no cleverness."""
+    """Return number, key, inputs, time and target of the rows kept, computed row by row."""
     kept, clocks, held = [], {}, {}
     for number, (key, *inputs, clock, target) in enumerate(rows):
         good: list[Any] = [one(x) for x in inputs[:2]]
@@ -274,27 +282,27 @@ def one_by_one(rows: list[tuple[str, ...]], on_error: str) -> list[tuple[Any, ..
 
 
 @given(streams(), st.sampled_from(["fail", "skip", "hold"]), st.lists(st.integers(0, 14)))
-def test_batches_of_any_size_give_what_rows_one_by_one_give(rows, on_error, cuts):
+def test_results_do_not_depend_on_batches(rows, on_error, cuts):
     fields = "k x z c t y"
     schema = Schema(
         fields=tuple(fields.split()), numbers=("x", "z"), categories={"c": ("u", "v")},
         target="y", key="k", time="t",
     )  # fmt: skip
-    table, found = Table(schema), []
+    cleaner, found = Cleaner(schema), []
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     for first, last in pairwise(edges):
         part = batch(fields, *rows[first:last], first=first)
-        taken = table.take(part, on_error)
-        assert list(taken.lines) == [first + row for row in taken.rows]
-        columns: list[Any] = [*taken.columns.values(), taken.times, taken.targets]
-        keys = taken.keys if taken.keys is not None else []
-        for line, key, *values in zip(taken.lines, keys, *columns, strict=True):
+        clean = cleaner.clean(part, on_error)
+        assert list(clean.lines) == [first + row for row in clean.rows]
+        columns: list[Any] = [*clean.columns.values(), clean.times, clean.targets]
+        keys = clean.keys if clean.keys is not None else []
+        for line, key, *values in zip(clean.lines, keys, *columns, strict=True):
             found.append((line, key, *values))
-        n_rows = taken.counts["kept"] + taken.counts["skipped"]
-        assert taken.counts["rows"] == n_rows
-        if taken.failure is not None:
+        n_rows = clean.counts["kept"] + clean.counts["skipped"]
+        assert clean.counts["rows"] == n_rows
+        if clean.failure is not None:
             break
-        table = Table.from_state(json.loads(json.dumps(table.state())))
+        cleaner = Cleaner.from_state(json.loads(json.dumps(cleaner.state())))
     expected = one_by_one(rows, on_error)
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
@@ -303,71 +311,71 @@ def test_batches_of_any_size_give_what_rows_one_by_one_give(rows, on_error, cuts
         np.testing.assert_array_equal(np.array(ours[5:], float), [theirs[5], goal])
 
 
-def test_broken_rows_count_as_wrong_and_their_values_for_nothing():
+def test_broken_rows_are_bad_and_their_values_are_not_used():
     rows = [("1", "2"), (None, None), ("3", "4")]
     fault = Fault(1, "too short", "has 1 field, expected 2")
     schema = Schema.of(batch("x y", *rows), target="y")
-    taken = Table(schema).take(batch("x y", *rows, faults=[fault]))
-    assert taken.failure is not None
-    assert taken.failure.at("f") == "f: line 3: has 1 field, expected 2"
+    clean = Cleaner(schema).clean(batch("x y", *rows, faults=[fault]))
+    assert clean.failure is not None
+    assert str(clean.failure.error("f")) == "f: line 3: has 1 field, expected 2"
     for on_error in ("skip", "hold"):
-        taken = Table(schema).take(batch("x y", *rows, faults=[fault]), on_error)
-        assert taken.rows.tolist() == [0, 2]
-        assert [problem.kind for problem in taken.problems] == ["too short"]
+        clean = Cleaner(schema).clean(batch("x y", *rows, faults=[fault]), on_error)
+        assert clean.rows.tolist() == [0, 2]
+        assert [problem.kind for problem in clean.problems] == ["too short"]
 
 
-def test_labels_that_are_not_there_are_no_target_and_fixed_ones_are_checked():
+def test_missing_labels_are_no_target_and_fixed_labels_are_checked():
     rows = [("1", "yes"), ("2", ""), ("3", "maybe")]
     schema = Schema.of(batch("x y", *rows), target="y", categories={"y": ["yes", "no"]})
-    taken = Table(schema).take(batch("x y", *rows), "hold")
-    assert taken.targets == ["yes", None, None]
-    assert [problem.kind for problem in taken.problems] == ["unseen"]
-    taken = Table(schema).take(batch("x y", *rows))
-    assert taken.rows.tolist() == [0, 1]
+    clean = Cleaner(schema).clean(batch("x y", *rows), "hold")
+    assert clean.targets == ["yes", None, None]
+    assert [problem.kind for problem in clean.problems] == ["unseen"]
+    clean = Cleaner(schema).clean(batch("x y", *rows))
+    assert clean.rows.tolist() == [0, 1]
 
 
-def test_messages_have_keys_of_their_own():
+def test_keys_of_messages_are_used():
     rows = [("1",), ("2",), ("",)]
     one_batch = batch("x", *rows, keys=["a", None, "a"])
-    taken = Table(Schema.of(one_batch)).take(one_batch, "hold")
-    assert taken.keys == ["a", None, "a"]
-    np.testing.assert_array_equal(taken.columns["x"], [1, 2, 1])
+    clean = Cleaner(Schema.of(one_batch)).clean(one_batch, "hold")
+    assert clean.keys == ["a", None, "a"]
+    np.testing.assert_array_equal(clean.columns["x"], [1, 2, 1])
 
 
-def test_inputs_come_as_a_matrix_or_row_by_row():
+def test_inputs_as_a_matrix_and_row_by_row():
     rows = [("1", "u", "2"), ("3", "v", "4")]
-    taken = Table(Schema.of(batch("x c z", *rows))).take(batch("x c z", *rows))
-    assert taken.matrix() is None
-    assert taken.dicts() == [{"x": 1.0, "c": "u", "z": 2.0}, {"x": 3.0, "c": "v", "z": 4.0}]
-    taken = Table(Schema.of(batch("x c z", *rows), ignore=["c"])).take(batch("x c z", *rows))
-    np.testing.assert_array_equal(taken.matrix(), [[1, 2], [3, 4]])
+    clean = Cleaner(Schema.of(batch("x c z", *rows))).clean(batch("x c z", *rows))
+    assert clean.matrix() is None
+    assert clean.dicts() == [{"x": 1.0, "c": "u", "z": 2.0}, {"x": 3.0, "c": "v", "z": 4.0}]
+    clean = Cleaner(Schema.of(batch("x c z", *rows), ignore=["c"])).clean(batch("x c z", *rows))
+    np.testing.assert_array_equal(clean.matrix(), [[1, 2], [3, 4]])
 
 
-def test_keys_that_are_long_gone_are_forgotten_whatever_the_batches():
+def test_keys_are_dropped_after_forget_after_rows_whatever_the_batches():
     schema = Schema.of(batch("k x t", ("a", "1", "1")), key="k", time="t")
     other = [("b", "1", "1")] * 9_999
     for gap, held in ((9_999, True), (10_000, False)):
-        table = Table(schema, forget_after=10_000)
-        table.take(batch("k x t", ("a", "5", "50")), "hold")
-        table.take(batch("k x t", *(other + [("b", "1", "1")] * (gap - 9_999))), "hold")
-        taken = table.take(batch("k x t", ("a", "", "60")), "hold")
-        assert len(taken) == held
-    many = Table(schema, forget_after=10_000)
+        cleaner = Cleaner(schema, forget_after=10_000)
+        cleaner.clean(batch("k x t", ("a", "5", "50")), "hold")
+        cleaner.clean(batch("k x t", *(other + [("b", "1", "1")] * (gap - 9_999))), "hold")
+        clean = cleaner.clean(batch("k x t", ("a", "", "60")), "hold")
+        assert len(clean) == held
+    many = Cleaner(schema, forget_after=10_000)
     for first in range(0, 60_000, 5_000):
-        many.take(batch("k x t", *((str(i), "1", "1") for i in range(first, first + 5_000))))
+        many.clean(batch("k x t", *((str(i), "1", "1") for i in range(first, first + 5_000))))
     assert len(many.state()["keys"]) <= 25_000
 
 
-def test_other_fields_and_states_are_refused():
-    table = made()
+def test_other_fields_and_invalid_states_are_refused():
+    cleaner = made()
     with pytest.raises(DataError, match="has fields"):
-        table.take(batch("k x", ("a", "1")))
+        cleaner.clean(batch("k x", ("a", "1")))
     with pytest.raises(UnknownNameError, match="did you mean 'skip'"):
-        table.take(batch(FIELDS, *ROWS), "skp")
-    with pytest.raises(DataError, match="no state"):
-        Table.from_state({})
+        cleaner.clean(batch(FIELDS, *ROWS), "skp")
+    with pytest.raises(DataError, match="not the state"):
+        Cleaner.from_state({})
     with pytest.raises(SettingError, match="forget_after"):
-        Table(table.schema, forget_after=5)
+        Cleaner(cleaner.schema, forget_after=5)
 
 
 def test_what_spells_a_number():

@@ -1,4 +1,4 @@
-"""What a stream tells while it runs and when it ends: progress, errors beside naive rules."""
+"""Display of a stream: progress while it runs, and errors next to naive rules when it ends."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from carrousel.cli.screen import console_of
-from carrousel.online.evaluate.standing import Standing
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from carrousel.online import StreamStatus
 
 SECONDS_BETWEEN_LINES = 10.0
-"""Time between two lines where there is no terminal, and before the first."""
+"""Time between two lines without a terminal, and before the first."""
 SECONDS_BETWEEN_FRAMES = 0.25
 NAMES = {
     "mae": "MAE",
@@ -26,12 +26,12 @@ NAMES = {
 }
 
 
-class Progress:
-    """Shows a standing now and then: in place on a terminal, by a line every ten seconds elsewhere.
+class ProgressLine:
+    """Shows progress from time to time: updated in place on a terminal, else line by line.
 
     Args:
-        console: where.
-        shown: False: nothing (rows go to the same terminal).
+        console: where to write.
+        shown: False: show nothing, as predictions are written to the same terminal.
     """
 
     def __init__(self, console: Console, shown: bool = True) -> None:
@@ -43,7 +43,7 @@ class Progress:
         self._wait = SECONDS_BETWEEN_FRAMES if live else SECONDS_BETWEEN_LINES
         self._next = time.monotonic() + self._wait
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         if self._live is not None:
             self._live.start()
         return self
@@ -57,112 +57,114 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to show something."""
-        return self._shown and time.monotonic() >= self._next
-
-    def show(self, now: Standing) -> None:
-        """Show how far the stream is."""
+    def show_if_due(self, status: StreamStatus) -> None:
+        """Show the progress if the last time was long enough ago."""
+        if not self._shown or time.monotonic() < self._next:
+            return
         self._next = time.monotonic() + self._wait
         if self._live is not None:
-            self._live.update(running(now), refresh=True)
+            self._live.update(progress_text(status), refresh=True)
         else:
-            self._console.print(running(now), soft_wrap=True)
+            self._console.print(progress_text(status), soft_wrap=True)
 
 
-def running(now: Standing) -> str:
-    """One line on how far a stream is.
+def progress_text(status: StreamStatus) -> str:
+    """Return one line on the progress of a stream.
 
-    >>> from carrousel.online.evaluate.score import NumberScore
+    >>> from collections import Counter
     >>> import numpy as np
+    >>> from carrousel.online import StreamStatus
+    >>> from carrousel.online.evaluation.score import NumberScore
     >>> score = NumberScore()
     >>> _ = score.add(np.zeros(3), np.array([1.0, 2.0, 2.0]))
-    >>> whole, recent = score.whole(), score.recent()
-    >>> running(Standing({"rows": 3}, {}, 1.5, whole, recent, here=3, seconds_here=1.5))
+    >>> status = StreamStatus(Counter(rows=3), Counter(), 1.5, score, rows_here=3, seconds_here=1.5)
+    >>> progress_text(status)
     '3 rows, 2 rows/s; MAE of the last 2: model 2, last value 0.5, running mean 0.75'
     """
     from carrousel.words import count, duration, number
 
-    told = f"{count(now.rows, 'row')}, {number(round(now.speed))} rows/s"
-    skipped = sum(now.skipped.values())
-    told += f", {skipped:,} skipped" if skipped else ""
-    if now.recent.rows:
-        measure = next(iter(next(iter(now.recent.errors.values()))))
+    text = f"{count(status.rows, 'row')}, {number(round(status.rows_per_second))} rows/s"
+    skipped = sum(status.skipped.values())
+    text += f", {skipped:,} skipped" if skipped else ""
+    recent = status.recent_errors
+    if recent.rows:
+        measure = next(iter(next(iter(recent.errors.values()))))
         errors = ", ".join(
-            f"{rule} {_figure(each[measure], measure)}" for rule, each in now.recent.errors.items()
+            f"{rule} {_figure(each[measure], measure)}" for rule, each in recent.errors.items()
         )
-        told += f"; {NAMES[measure]} of the last {now.recent.rows:,}: {errors}"
-    if now.kept_at is not None:
-        told += f"; checkpoint {duration(time.monotonic() - now.kept_at)} ago"
-    return told
+        text += f"; {NAMES[measure]} of the last {recent.rows:,}: {errors}"
+    if status.saved_at is not None:
+        text += f"; checkpoint {duration(time.monotonic() - status.saved_at)} ago"
+    return text
 
 
-def as_json(now: Standing) -> dict[str, Any]:
-    """A standing as JSON can hold it."""
+def as_json(status: StreamStatus) -> dict[str, Any]:
+    """Return counts, errors and speed as a value that JSON can hold."""
+    whole, recent = status.errors, status.recent_errors
     return {
-        "rows": now.rows,
-        "without_target": now.counts.get("no target", 0),
-        "held": now.counts.get("held", 0),
-        "skipped": dict(now.skipped),
-        "scored": now.whole.rows,
-        "errors": now.whole.errors,
-        "recent": {"rows": now.recent.rows, "errors": now.recent.errors},
-        "seconds": round(now.seconds, 3),
-        "rows_per_second": round(now.speed, 1),
+        "rows": status.rows,
+        "without_target": status.without_target,
+        "held": status.held,
+        "skipped": dict(status.skipped),
+        "scored": whole.rows,
+        "errors": whole.errors,
+        "recent": {"rows": recent.rows, "errors": recent.errors},
+        "seconds": round(status.seconds, 3),
+        "rows_per_second": round(status.rows_per_second, 1),
     }
 
 
-def summary(now: Standing, what: str) -> RenderableType:
-    """Errors over all rows and over the last, of the model and of naive rules, and what was done.
+def summary(status: StreamStatus, subject: str) -> RenderableType:
+    """Return a table of errors over all rows and the last ones, and a line of counts.
 
     Args:
-        what: is predicted, in words.
+        status: at the end.
+        subject: name of what is predicted.
     """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    if now.whole.rows:
+    whole, recent = status.errors, status.recent_errors
+    if whole.rows:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("")
-        measures = list(next(iter(now.whole.errors.values())))
-        both = (now.whole, now.recent)[: 2 if now.recent.rows < now.whole.rows else 1]
+        measures = list(next(iter(whole.errors.values())))
+        both = (whole, recent)[: 2 if recent.rows < whole.rows else 1]
         for figures in both:
-            of = f"{'all' if figures is now.whole else 'last'} {figures.rows:,}"
+            of = f"{'all' if figures is whole else 'last'} {figures.rows:,}"
             for measure in measures:
                 first = of if measure == measures[0] else ""
                 table.add_column(f"{first}\n{NAMES[measure]}", justify="right")
-        for rule in now.whole.errors:
+        for rule in whole.errors:
             shown = [_figure(each.errors[rule][m], m) for each in both for m in measures]
             table.add_row(rule, *shown, style="bold" if rule == "model" else "")
-        parts += [Text(f"Errors at {what}, each row predicted before it is learned:"), table]
-    parts.append(Text(done(now)))
+        parts += [Text(f"Errors for {subject}, each row predicted before it is learned:"), table]
+    parts.append(Text(counts_text(status)))
     return Group(*parts)
 
 
-def done(now: Standing) -> str:
-    """What was done, in a sentence."""
+def counts_text(status: StreamStatus) -> str:
+    """Return the numbers of rows read, skipped and so on, in a sentence."""
     from carrousel.words import count, duration, number
 
-    told = f"{count(now.rows, 'row')} taken"
-    untaught = now.counts.get("no target", 0)
-    told += f" ({untaught:,} without a target)" if untaught else ""
-    held = now.counts.get("held", 0)
-    told += f", {count(held, 'value')} held" if held else ""
-    skipped = sum(now.skipped.values())
+    text = f"{count(status.rows, 'row')} read"
+    text += f" ({status.without_target:,} without a target)" if status.without_target else ""
+    text += f", {count(status.held, 'bad value')} replaced" if status.held else ""
+    skipped = sum(status.skipped.values())
     if skipped:
-        why = ", ".join(f"{n:,} {reason}" for reason, n in now.skipped.items())
-        told += f", {skipped:,} skipped ({why})"
-    told += f" in {duration(now.seconds)}"
-    return f"{told}: {number(round(now.speed))} rows/s." if now.here else f"{told}."
+        why = ", ".join(f"{n:,} {reason}" for reason, n in status.skipped.items())
+        text += f", {skipped:,} skipped ({why})"
+    text += f" in {duration(status.seconds)}"
+    speed = f": {number(round(status.rows_per_second))} rows/s" if status.rows_here else ""
+    return f"{text}{speed}."
 
 
-def progress_for(rows_to_terminal: bool) -> Progress:
-    """Progress on standard error, unless rows are seen there."""
+def progress_for(rows_to_terminal: bool) -> ProgressLine:
+    """Return the progress line on standard error, hidden if predictions are shown there."""
     shown = not (rows_to_terminal and sys.stderr.isatty())
-    return Progress(console_of(sys.stderr), shown)
+    return ProgressLine(console_of(sys.stderr), shown)
 
 
 def _figure(value: float | None, measure: str) -> str:

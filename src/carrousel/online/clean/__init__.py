@@ -1,3 +1,3 @@
-"""From rows of text to inputs and targets: schema, types, missing values."""
+"""Raw rows to inputs and targets: the schema, conversion of values, bad and missing values."""
 
 from __future__ import annotations

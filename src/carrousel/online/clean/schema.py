@@ -1,4 +1,4 @@
-"""What each field of a stream's rows is: an input, the target, the key, the clock, or nothing."""
+"""The role of each field of a stream's rows: input, target, key, time, or ignored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from carrousel.checks import suggestion
-from carrousel.errors import DataError, SettingError, UnknownNameError
+from carrousel.errors import DataError, SettingError, UnknownNameError, escaped
 from carrousel.online.clean.values import shown, spells_number
 from carrousel.online.sources.types import Batch
 
@@ -17,18 +17,18 @@ Clock = Literal["number", "timestamp"]
 
 @dataclass(frozen=True)
 class Schema:
-    """What the fields of rows are.
+    """The roles of the fields of rows.
 
     Attributes:
-        fields: all of them, in the source's order.
-        numbers: inputs that are numbers.
-        categories: inputs that are one of several labels -> those labels, or None: any.
-        target: the field to predict; None: there is none.
-        target_kind: whether it is a ``"number"`` or a ``"label"``.
-        target_labels: the labels it may have; None: any.
-        key: the field that names the stream a row belongs to; None: they are all one.
-        time: the field that tells when a row was; it must not run backwards.
-        clock: whether that is a ``"number"`` or a ``"timestamp"`` (ISO 8601).
+        fields: names of all fields, in the source's order.
+        numbers: names of the numeric inputs.
+        categories: names of the categorical inputs, with the labels allowed; None: any label.
+        target: name of the target; None: rows have no target.
+        target_kind: ``"number"`` or ``"label"``.
+        target_labels: labels that the target may have; None: any label.
+        key: name of the field that identifies a row's stream; None: all rows are one stream.
+        time: name of the field of time, which must not decrease within a stream.
+        clock: whether times are a ``"number"`` or a ``"timestamp"`` (ISO 8601).
 
     >>> Schema(fields=("a", "b", "c", "y"), numbers=("c", "a"), target="y").inputs
     ('a', 'c')
@@ -46,12 +46,12 @@ class Schema:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Numbers and categories, in the order of the fields."""
+        """Names of all inputs, in the order of the fields."""
         return tuple(each for each in self.fields if self.is_input(each))
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Fields that are nothing."""
+        """Names of the fields without a role."""
         roles = (self.target, self.key, self.time)
         return tuple(each for each in self.fields if not self.is_input(each) and each not in roles)
 
@@ -59,7 +59,7 @@ class Schema:
         return name in self.numbers or name in self.categories
 
     def as_dict(self) -> dict[str, Any]:
-        """The schema as JSON can hold it."""
+        """Return the schema as a value that JSON can hold."""
         written = asdict(self)
         written["categories"] = {
             name: None if known is None else list(known) for name, known in self.categories.items()
@@ -68,10 +68,10 @@ class Schema:
 
     @staticmethod
     def from_dict(written: Mapping[str, Any]) -> Schema:
-        """The schema that :meth:`as_dict` wrote.
+        """Create the schema that :meth:`as_dict` returned.
 
         Raises:
-            DataError: it did not.
+            DataError: the value is not a schema.
         """
         try:
             labels = written["target_labels"]
@@ -90,7 +90,7 @@ class Schema:
                 clock=written["clock"],
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{written!r} is no schema of rows") from error
+            raise DataError(f"{written!r} is not a schema of rows") from error
 
     @staticmethod
     def of(
@@ -104,25 +104,25 @@ class Schema:
         ignore: Sequence[str] = (),
         inputs: Sequence[str] | None = None,
     ) -> Schema:
-        """Tell from a first batch what its fields are.
+        """Infer the schema from the first batch.
 
-        The first value of a field that is not missing decides: one that is a number, or spells
-        one, makes the field a number, any other text a category. One value and not several, so
-        that the schema does not depend on how many rows happened to come at once.
+        The first value of a field that is not missing decides. If it is a number, or text that
+        spells one, the field is numeric; any other text makes it a category. Only one value is
+        used, so the schema does not depend on the size of the first batch.
 
         Args:
-            batch: with at least one row.
-            target, key, time: fields that are no inputs.
-            numbers: fields that are numbers whatever their first value looks like.
-            categories: fields that are categories, such as codes written as numbers; with a mapping
-                their labels are fixed, unless they are None. The target may be among both.
-            ignore: fields that are nothing.
-            inputs: the only fields that are inputs; None: all that remain.
+            batch: at least one row.
+            target, key, time: names of the fields that are not inputs.
+            numbers: fields that are numeric whatever their first value is.
+            categories: fields that are categories, such as codes written as numbers. A mapping
+                gives the labels allowed; None: any label. The target may be in either.
+            ignore: fields to leave out.
+            inputs: the only inputs; None: all other fields.
 
         Raises:
-            UnknownNameError: a name is no field; the nearest ones are offered.
-            SettingError: a field was given two roles.
-            DataError: there is no row, or no field left to be an input, or one holds lists.
+            UnknownNameError: a name is not a field; the nearest names are suggested.
+            SettingError: a field has two roles.
+            DataError: the batch has no rows, no field remains as an input, or a field holds lists.
 
         >>> from carrousel.online.sources.text import Position
         >>> batch = Batch(
@@ -134,7 +134,7 @@ class Schema:
         (('x',), {'colour': None}, 'number')
         """
         if not len(batch):
-            raise DataError(f"{batch.name} has no rows; nothing tells what its fields are")
+            raise DataError(f"{batch.name} has no rows, so the roles of its fields are unknown")
         fixed = (
             {name: None if known is None else tuple(known) for name, known in categories.items()}
             if isinstance(categories, Mapping)
@@ -151,12 +151,14 @@ class Schema:
             _check_known(role, names, batch)
         taken = {name: role for role, name in single.items() if name is not None}
         if len(taken) < sum(name is not None for name in single.values()):
-            raise SettingError(f"target, key and time are {target!r}, {key!r}, {time!r}: not three")
+            raise SettingError(
+                f"target, key and time are {target!r}, {key!r} and {time!r}, expected three columns"
+            )
         _check_apart(taken, numbers, fixed, ignore, inputs)
         free = [name for name in batch.fields if name not in taken and name not in ignore]
         free = [name for name in free if inputs is None or name in inputs]
         if not free:
-            raise DataError(f"{batch.name}: no field of {batch.fields} is left to be an input")
+            raise DataError(f"{batch.name}: no field of {batch.fields} remains as an input")
         kinds = {name: _kind(batch, name, numbers, fixed) for name in free}
         target_kind: Kind = "number"
         if target is not None:
@@ -178,8 +180,12 @@ class Schema:
 def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
     for name in names:
         if name not in batch.fields:
-            near = suggestion(name, batch.fields)
-            raise UnknownNameError(f"{role}: {batch.name} has no field {name!r}; {near}")
+            raise UnknownNameError(
+                argument=role,
+                got=name,
+                expected=f"a field of {batch.name}",
+                fix=escaped(suggestion(name, batch.fields)),
+            )
 
 
 def _check_apart(
@@ -192,7 +198,11 @@ def _check_apart(
     for name in (*ignore, *(inputs or ())):
         if name in taken:
             other = "ignore" if name in ignore else "inputs"
-            raise SettingError(f"{name!r} is the {taken[name]}, so it cannot be in {other}")
+            raise SettingError(
+                f"{name!r} is the {taken[name]}, so it cannot be in {other}",
+                argument=other,
+                got=name,
+            )
     for first, second, both in (
         ("numbers", "categories", set(numbers) & set(categories)),
         ("ignore", "inputs", set(ignore) & set(inputs or ())),
@@ -209,13 +219,15 @@ def _kind(batch: Batch, name: str, numbers: Sequence[str], fixed: Mapping[str, o
     first = _first(batch, name)
     if isinstance(first, list | dict):
         raise DataError(
-            f"{batch.name}: field {name!r} holds {shown(first)}, neither number nor text; ignore it"
+            f"{batch.name}: field {name!r} holds {shown(first)}, neither a number nor text",
+            column=name,
+            fix="leave it out with {ignore=" + escaped(name) + "}",
         )
     return "number" if first is None or spells_number(first) else "label"
 
 
 def _first(batch: Batch, name: str) -> Any:
-    """The first value that is not missing, of a row that is not broken."""
+    """Return the first value that is not missing, of a row that is not broken."""
     broken = {fault.row for fault in batch.faults}
     for row, value in enumerate(batch.columns[batch.fields.index(name)]):
         blank = isinstance(value, str) and not value.strip()

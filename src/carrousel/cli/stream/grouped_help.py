@@ -1,4 +1,4 @@
-"""Help of a command with many options: under headings, with examples at the end."""
+"""Help of a command with many options: grouped under headings, with examples at the end."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 from typer.core import TyperCommand
 
 
-class Grouped(TyperCommand):
-    """A command whose options are listed under the panels they name, as plain text."""
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options under their panels, as plain text."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write options, one section for each panel, in the order of the first of each."""
+        """Write one section for each panel, in the order of their first options."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 panel = getattr(parameter, "rich_help_panel", None)
                 argument = parameter.param_type_name == "argument"
+                if argument:  # without its type
+                    record = (str(parameter.metavar), record[1])  # type: ignore[attr-defined]
                 heading = panel or ("Arguments" if argument else "Other options")
                 sections.setdefault(heading, []).append(record)
         for heading, records in sections.items():

@@ -1,4 +1,4 @@
-"""A process that is killed at any moment and begun again ends where an undisturbed one ends."""
+"""A process that is killed at any moment and restarted gives the results of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ CHILD = f"""
 import sys, numpy as np
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
-from online.evaluate.test_killed import EVERY, ROWS, begin, data
+from online.evaluation.test_killed import EVERY, ROWS, begin, data
 from carrousel import OnlineLSTM
 folder, kind = Path(sys.argv[1]), sys.argv[2]
-path, said = folder / "model", np.memmap(folder / "said", float, "r+", shape=(ROWS,))
+path, predictions = folder / "model", np.memmap(folder / "predictions", float, "r+", shape=(ROWS,))
 model = OnlineLSTM.load(path) if path.exists() else begin(kind)
 X, y, keys = data(kind)
 for n in range(model.n_steps_, ROWS, EVERY):
     part = slice(n, n + EVERY)
     found = model.run(X[part], None if y is None else y[part], keys[part]).astype(float)
-    before = np.array(said[part])
-    assert np.array_equal(found[before == before], before[before == before]), "not the same again"
-    said[part] = found
+    before = np.array(predictions[part])
+    assert np.array_equal(found[before == before], before[before == before]), "predictions differ"
+    predictions[part] = found
     model.save(path)
 """
 
 
 def begin(kind: str) -> OnlineLSTM:
-    """A model that has met nothing."""
+    """Create an untrained model."""
     if kind == "next":
         return OnlineLSTM("next", symbols=5, cells=6, streams=3, random_state=1)
     return OnlineLSTM(cells=6, gradient="uoro", optimizer="adam", streams=3, random_state=1)
@@ -47,7 +47,7 @@ def begin(kind: str) -> OnlineLSTM:
 def data(kind: str):
     """Rows, targets and keys."""
     rng = np.random.default_rng(0)
-    keys = rng.choice(list("abcd"), ROWS).tolist()  # one more than there are places
+    keys = rng.choice(list("abcd"), ROWS).tolist()  # one key more than streams
     if kind == "next":
         return rng.integers(0, 5, ROWS), None, keys
     return rng.normal(size=(ROWS, 2)), rng.normal(size=ROWS), keys
@@ -55,8 +55,8 @@ def data(kind: str):
 
 @pytest.mark.parametrize("kind", ["next", "regression"])
 def test_killed_at_random_moments(kind, tmp_path):
-    rng = np.random.default_rng()  # another moment each time
-    np.full(ROWS, np.nan).tofile(tmp_path / "said")
+    rng = np.random.default_rng()  # not seeded: other moments in each run
+    np.full(ROWS, np.nan).tofile(tmp_path / "predictions")
     kills = 0
     while True:
         child = subprocess.Popen(
@@ -75,7 +75,7 @@ def test_killed_at_random_moments(kind, tmp_path):
     undisturbed = begin(kind)
     X, y, keys = data(kind)
     expected = undisturbed.run(X, y, keys)
-    np.testing.assert_array_equal(np.fromfile(tmp_path / "said"), expected.astype(float))
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "predictions"), expected.astype(float))
     assert knowledge(OnlineLSTM.load(tmp_path / "model")) == knowledge(undisturbed)
 
 
@@ -88,7 +88,7 @@ def wait_for_another_checkpoint(child: subprocess.Popen, path: Path) -> None:
         time.sleep(0.002)
 
 
-def test_what_a_kill_while_writing_leaves_is_no_checkpoint(tmp_path):
+def test_a_partly_written_file_is_not_a_checkpoint(tmp_path):
     learner = begin("regression")
     learner.step([1.0, 2.0], 1.0)
     learner.save(tmp_path / "model")

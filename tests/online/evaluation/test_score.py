@@ -1,4 +1,4 @@
-"""Prequential errors: by hand on few rows, the same for any batches, in memory that stays."""
+"""Prequential errors: recomputed by hand, independent of batches, in constant memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.errors import SettingError, ShapeError
-from carrousel.online.evaluate.score import ClassScore, Figures, Ledger, NumberScore
+from carrousel.online.evaluation.score import ClassScore, ErrorSummary, NumberScore, RunningMoments
 
 STREAMS = 3
 MAYBE = st.floats(-9, 9) | st.just(math.nan)
@@ -35,7 +35,7 @@ CLASSES = st.lists(
 )
 
 
-def figure(found: Figures, rule: str, measure: str) -> float:
+def figure(found: ErrorSummary, rule: str, measure: str) -> float:
     value = found.errors[rule][measure]
     assert value is not None
     return value
@@ -45,7 +45,7 @@ def figure(found: Figures, rule: str, measure: str) -> float:
 
 
 def naive_numbers(rows) -> list[tuple[float, float, float, float]]:
-    """By rows scored: errors of the model, the last value and the mean, and the target."""
+    """For each row scored: errors of the model, the last value and the mean, and the target."""
     past: dict[int, list[float]] = {}
     found = []
     for guess, y, stream, fresh in rows:
@@ -108,7 +108,7 @@ def test_batches_and_states_of_numbers_change_nothing(rows, cuts):
     assert parts.recent() == whole.recent()
 
 
-def test_a_perfect_model_has_r2_of_one_and_the_mean_of_nothing_known_has_less_than_zero():
+def test_r2_is_one_for_a_perfect_model_and_below_zero_for_the_running_mean():
     y = np.random.default_rng(0).normal(size=500)
     score = NumberScore()
     score.add(y, y)
@@ -119,13 +119,13 @@ def test_a_perfect_model_has_r2_of_one_and_the_mean_of_nothing_known_has_less_th
     np.testing.assert_allclose(last, -1, atol=0.2)  # differences have twice the variance
 
 
-def test_squares_too_large_are_shown_as_absent_and_warn_of_nothing():
+def test_squares_that_overflow_give_no_value_and_no_warning():
     score = NumberScore(window=2)
     score.add(np.full(5, 1e200), np.arange(5.0))
     assert score.whole().errors["model"] == {"mae": 1e200, "rmse": None, "r2": None}
 
 
-def test_targets_far_from_zero_have_the_r2_of_those_at_zero():
+def test_r2_does_not_depend_on_an_offset_of_the_targets():
     rng = np.random.default_rng(2)
     y = rng.normal(size=3000)
     guess = y + 0.1 * rng.normal(size=3000)
@@ -140,7 +140,7 @@ def test_targets_far_from_zero_have_the_r2_of_those_at_zero():
 
 
 def naive_classes(rows) -> list[tuple[bool, bool, bool, float, float]]:
-    """By rows scored: three times whether it was right; bits of the model and of frequencies."""
+    """For each row scored: whether each rule is right; bits of the model and of frequencies."""
     past: dict[int, list[str]] = {}
     found = []
     for guess, p, y, stream, fresh in rows:
@@ -215,23 +215,23 @@ def test_frequencies_of_a_fair_coin_cost_one_bit():
     np.testing.assert_allclose(figure(found, "last class", "accuracy"), 0.5, atol=0.05)
 
 
-# --- what both are made of ------------------------------------------------------------------------
+# --- running moments ------------------------------------------------------------------------------
 
 
 @given(st.lists(st.floats(-9, 9), max_size=60), st.integers(1, 9), st.integers(0, 60))
-def test_a_ledger_knows_all_rows_and_the_last(values, window, cut):
+def test_running_moments_cover_all_rows_and_the_last_ones(values, window, cut):
     rows = np.array(values).reshape(-1, 1)
-    ledger = Ledger(1, window)
-    ledger.add(rows[:cut])
-    ledger.add(rows[cut:])
-    for found, part in ((ledger.whole(), rows), (ledger.recent(), rows[-window:])):
+    moments = RunningMoments(1, window)
+    moments.add(rows[:cut])
+    moments.add(rows[cut:])
+    for found, part in ((moments.whole(), rows), (moments.recent(), rows[-window:])):
         assert found.rows == len(part)
         if len(part):
             np.testing.assert_allclose(found.mean, part.mean(axis=0), atol=1e-12)
             np.testing.assert_allclose(found.variance, part.var(axis=0), atol=1e-10)
 
 
-def test_memory_is_that_of_streams_and_window():
+def test_memory_depends_on_streams_and_window_only():
     rng, score = np.random.default_rng(0), NumberScore(10, 50)
     sizes = set()
     for _ in range(20):
@@ -242,8 +242,8 @@ def test_memory_is_that_of_streams_and_window():
 
 
 @pytest.mark.parametrize("kind", [NumberScore, ClassScore])
-def test_states_of_others_are_refused(kind):
-    with pytest.raises(ShapeError, match="state is of 3 streams, expected 2"):
+def test_states_of_other_shapes_are_refused(kind):
+    with pytest.raises(ShapeError, match="state has 3 streams, expected 2"):
         kind(2).restore(*kind(3).state())
     with pytest.raises(ShapeError, match=r"window of shape \(5, .*expected \(4"):
         kind(2, window=4).restore(*kind(2, window=5).state())

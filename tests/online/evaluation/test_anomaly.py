@@ -1,4 +1,4 @@
-"""Scores of errors: uniform where nothing changes, high where something does, for any batches."""
+"""Anomaly scores: uniform if nothing changes, high for spikes, independent of batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from carrousel.errors import SettingError, ShapeError
-from carrousel.online.evaluate.anomaly import Calibration
+from carrousel.online.evaluation.anomaly import Calibration
 
 DRAWS = {
     "normal": lambda rng, n: rng.normal(size=n) ** 2,
@@ -20,7 +20,7 @@ DRAWS = {
 
 
 def by_hand(errors: list[float], chances: list[float], window: int, least: int) -> list[float]:
-    """The definition, with no sorted list."""
+    """Compute scores by the definition, without a sorted list."""
     scores, seen = [], list[float]()
     for error, u in zip(errors, chances, strict=True):
         last = np.array(seen[-window:])
@@ -33,13 +33,13 @@ def by_hand(errors: list[float], chances: list[float], window: int, least: int) 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @pytest.mark.parametrize("window", [100, 1000])
-def test_scores_of_what_does_not_change_are_uniform(draw, window):
-    """Without a window scores are independent; with one, neighbours share it, hence the spread."""
+def test_scores_of_a_constant_distribution_are_uniform(draw, window):
+    """Scores are independent without a window; with one, neighbouring scores share errors."""
     scores = Calibration(window, seed=3).add(draw(np.random.default_rng(5), 20_000))
     scores = scores[~np.isnan(scores)]
     assert len(scores) == 20_000 - 100
     assert kstest(scores, "uniform").statistic < 1.63 / np.sqrt(len(scores))  # 1 % of draws exceed
-    # a share of 0.01 of n rows is off by sqrt(0.01 / n) now and then, by thrice that hardly ever
+    # the share of n rows has a standard deviation of about sqrt(0.01 / n)
     np.testing.assert_allclose((scores > 0.99).mean(), 0.01, atol=3 * np.sqrt(0.01 / len(scores)))
 
 
@@ -65,7 +65,7 @@ def test_batches_and_states_change_nothing(errors, cut):
     np.testing.assert_array_equal(np.concatenate([before, second.add(values[cut:])]), whole)
 
 
-def test_planted_spikes_come_first():
+def test_planted_spikes_get_the_highest_scores():
     rng = np.random.default_rng(11)
     errors = np.abs(rng.normal(size=5000))
     planted = rng.choice(np.arange(500, 5000), 20, replace=False)
@@ -77,7 +77,7 @@ def test_planted_spikes_come_first():
     assert (scores[planted].min() > others).mean() > 0.97
 
 
-def test_a_row_without_an_error_has_no_score_and_leaves_no_trace():
+def test_a_row_without_an_error_has_no_score_and_changes_nothing():
     errors = np.array([1.0, np.nan, 2.0])
     calibration = Calibration(4, least=0)
     assert np.isnan(calibration.add(errors)).tolist() == [False, True, False]
@@ -90,7 +90,7 @@ def test_memory_stops_growing():
     held = calibration.nbytes
     for _ in range(30):
         calibration.add(errors)
-    assert calibration.nbytes <= 2 * held  # a list keeps room for what it may still get
+    assert calibration.nbytes <= 2 * held  # a list reserves room
     assert len(calibration.state()["errors"]) == 256
 
 

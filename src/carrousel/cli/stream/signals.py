@@ -1,4 +1,4 @@
-"""Signals that ask a stream to stop."""
+"""Signals that stop a stream."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from types import FrameType, TracebackType
 from typing import Any
 
 
-class Stopping:
-    """Lets SIGTERM and Ctrl-C end a stream between two batches; a second one ends it at once."""
+class StopSignals:
+    """Lets SIGTERM and Ctrl-C end a stream between two batches; a second one ends it at once.
+
+    Calling it returns whether a signal has been received.
+    """
 
     def __init__(self) -> None:
-        self.asked = ""
+        self.received = ""
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> StopSignals:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._hear)
+            self._before[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(
@@ -29,9 +32,9 @@ class Stopping:
             signal.signal(number, before)
 
     def __call__(self) -> bool:
-        return bool(self.asked)
+        return bool(self.received)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
             raise KeyboardInterrupt
-        self.asked = signal.Signals(number).name
+        self.received = signal.Signals(number).name

@@ -1,8 +1,8 @@
-"""How unusual an error is, as a number that means the same on every stream: its rank among others.
+"""Anomaly scores: the rank of an error among the last ones.
 
-Vovk, Gammerman & Shafer 2005, *Algorithmic Learning in a Random World*, chapter 2: where errors can
-be exchanged, the rank of a new one among those before, ties broken by chance, is uniform, whatever
-their distribution.
+If errors are exchangeable, the rank of a new one among those before is uniform, whatever their
+distribution, with ties broken at random (Vovk, Gammerman & Shafer 2005, *Algorithmic Learning in a
+Random World*, chapter 2). So a score has the same meaning on every stream.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from carrousel.shapes import Floats
 
 
 class Calibration:
-    """Scores from 0 to 1 of errors, each by its rank among the last ``window`` errors before it.
+    """Scores errors from 0 to 1, each by its rank among the last ``window`` errors before it.
 
     With ``n`` errors before, of which ``b`` are below the new one and ``t`` equal it, the score is
-    ``(b + u (t + 1)) / (n + 1)``, ``u`` uniform from 0 to 1. Where errors do not change their
-    distribution, scores are uniform: one in a hundred lies above 0.99. An error above all others
-    gets at least ``n / (n + 1)``, however far above: a score tells that a row is unusual, not by
-    how much.
+    ``(b + u (t + 1)) / (n + 1)``, where ``u`` is uniform from 0 to 1. If the distribution of errors
+    does not change, scores are uniform: one in a hundred exceeds 0.99. An error above all others
+    scores at least ``n / (n + 1)``, however large it is: a score is a rank, not a size.
 
-    The window holds every error, unusual ones too: what becomes usual is no longer reported.
+    Unusual errors enter the window too, so the scores adapt to a lasting change.
 
     Args:
-        window: errors that are remembered.
-        least: errors before the first score; at most ``window``.
+        window: number of errors kept.
+        least: number of errors before the first score; at most ``window``.
         seed: of ``u``.
 
     >>> calibration = Calibration(window=200)
@@ -58,13 +57,13 @@ class Calibration:
         self._chance = np.random.Generator(np.random.PCG64(self._seed).advance(seen))
 
     def add(self, errors: Annotated[Floats, "N"]) -> Annotated[Floats, "N"]:
-        """Score errors in order, each by those before it, and remember them.
+        """Score errors in order, each by those before it, and keep them.
 
         Args:
-            errors: ``[N]``, larger is worse; NaN where there is none.
+            errors: ``[N]``, larger is worse; NaN where missing.
 
         Returns:
-            Scores ``[N]``; NaN where there is no error, or too few came before.
+            Scores ``[N]``; NaN where the error is missing, or fewer than ``least`` came before it.
         """
         scores = np.full(len(errors), np.nan)
         kept = np.flatnonzero(~np.isnan(errors))
@@ -87,14 +86,14 @@ class Calibration:
         return (below + chance * (above - below + 1)) / (n + 1) if n >= self._least else np.nan
 
     def state(self) -> dict[str, np.ndarray]:
-        """What has been seen, for :meth:`restore`."""
+        """Return the state, for :meth:`restore`."""
         return {"errors": np.array(self._errors), "seen": np.array(self._seen)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on where :meth:`state` was taken: scores are then the same, to the last bit.
+        """Restore what :meth:`state` returned; later scores are then the same, to the last bit.
 
         Raises:
-            ShapeError: the state is that of a longer window.
+            ShapeError: the state has another window.
         """
         errors, seen = state["errors"], int(state["seen"])
         if errors.ndim != 1 or len(errors) != min(seen, self.window) or np.isnan(errors).any():
@@ -106,5 +105,5 @@ class Calibration:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of what is remembered: it stops growing when the window is full."""
+        """Bytes of the errors kept; constant once the window is full."""
         return self._sorted.__sizeof__() + self._errors.__sizeof__() + 24 * len(self._errors)

@@ -1,0 +1,92 @@
+"""Checks of a configuration, before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from carrousel.cli.stream.config import OPTIONS, StreamConfig
+from carrousel.errors import SettingError
+
+
+def check(config: StreamConfig) -> None:
+    """Raise SettingError or UnknownNameError if options are out of range or contradict others."""
+    for name, each in OPTIONS.items():
+        each.check(getattr(config, name))
+    _check_pairs(config)
+    _check_delimiter(config)
+    _check_files(config)
+
+
+def _check_pairs(config: StreamConfig) -> None:
+    """Check options that need, or exclude, another one."""
+    for option, value, other, there in (
+        ("--idle", config.idle, "--follow", config.follow),
+        ("--streams", config.streams, "--key COLUMN", config.key),
+        ("--evict-after", config.evict_after, "--key COLUMN", config.key),
+        ("--resume", config.resume or None, "--checkpoint FILE", config.checkpoint),
+    ):
+        if value is not None and not there:
+            raise SettingError(f"{option} needs {other}")
+    if config.quiet and config.out is not None:
+        raise SettingError(f"--quiet and --out {config.out} contradict each other; drop one")
+    if config.as_json and config.writes_to_stdout:
+        raise SettingError(
+            "with --json, standard output holds JSON only; write predictions to a file with --out "
+            "FILE, or none with --quiet"
+        )
+
+
+def _check_delimiter(config: StreamConfig) -> None:
+    separator = config.separator
+    if separator is None:
+        return
+    if len(separator) != 1 or separator in '"\r\n':
+        raise SettingError(
+            f"--delimiter is {config.delimiter!r}, expected one character, not a quote or line end"
+        )
+    if config.format not in (None, "csv") or config.source.startswith("kafka://"):
+        raise SettingError("--delimiter applies to CSV files and pipes only; drop it")
+
+
+def _check_files(config: StreamConfig) -> None:
+    if _same_file(config.out, config.source):
+        raise SettingError(f"--out {config.out} is the file that is read; name another")
+    path = config.checkpoint
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
+        raise SettingError(f"--checkpoint {path}: folder {path.parent} does not exist")
+    for option, other in (("--out", config.out), ("SOURCE", config.source)):
+        if other is not None and Path(other).absolute() == path.absolute():
+            raise SettingError(f"--checkpoint and {option} are the same file {other}")
+    if path.exists() and not config.resume:
+        raise SettingError(
+            f"--checkpoint {path} exists; continue it with --resume, remove it, or name another"
+        )
+
+
+def _same_file(one: str | None, other: str) -> bool:
+    paths = [Path(each) for each in (one, other) if each is not None]
+    return len(paths) == 2 and all(map(Path.exists, paths)) and paths[0].samefile(paths[1])
+
+
+def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
+    """Raise SettingError if a checkpoint was written with other options."""
+    differ = [
+        f"{OPTIONS[name].flag} {_shown(saved.get(name))}, not {_shown(value)}"
+        for name, value in config.settings().items()
+        if saved.get(name) != value
+    ]
+    if differ:
+        raise SettingError(
+            f"{config.checkpoint} was written with {', and '.join(differ)}; resume with the same "
+            "options, or name another --checkpoint"
+        )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "unset" if value is None else str(value)

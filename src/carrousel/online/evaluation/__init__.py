@@ -1,0 +1,3 @@
+"""Evaluation on streams: predict, score and learn row by row, with checkpoints."""
+
+from __future__ import annotations

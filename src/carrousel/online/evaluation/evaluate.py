@@ -1,0 +1,153 @@
+"""The function :func:`evaluate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from carrousel.checks import check_number
+from carrousel.errors import SettingError
+from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
+from carrousel.online.evaluation.iterables import IterableRows
+from carrousel.online.evaluation.plan import CHECKPOINT_EVERY, WINDOW, Plan, names
+from carrousel.online.evaluation.predictions import PredictionWriter
+from carrousel.online.evaluation.session import Session
+from carrousel.online.evaluation.status import Evaluation, StreamStatus
+from carrousel.online.model.model import OnlineLSTM
+from carrousel.online.sinks.file import Sink
+from carrousel.online.sources.types import Column, RowSource
+
+
+def evaluate(
+    model: OnlineLSTM | Callable[[str], OnlineLSTM],
+    rows: RowSource | Iterable[Mapping[str, Any]] | Mapping[str, Column],
+    *,
+    target: str | None = None,
+    predict_next: str | None = None,
+    task: str = "auto",
+    key: str | None = None,
+    time: str | None = None,
+    ignore: str | Sequence[str] = (),
+    categories: str | Sequence[str] = (),
+    on_error: str = "fail",
+    sink: Sink | Callable[[], Sink] | None = None,
+    anomaly: bool = False,
+    window: int = WINDOW,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    settings: Mapping[str, Any] | None = None,
+    resume: Checkpoint | None = None,
+    on_progress: Callable[[StreamStatus], None] | None = None,
+    stop: Callable[[], bool] = bool,
+) -> Evaluation:
+    """Predict, score and learn a stream row by row (prequential evaluation).
+
+    Every row is predicted before it is learned, so all errors are errors on unseen rows. They are
+    reported next to those of naive rules on the same rows: the last value and the running mean, or
+    the last and the commonest class.
+
+    Args:
+        model: learns the rows; or a function that creates it for a task (``"regression"``, ...),
+            called once the first rows have been read.
+        rows: a source opened by :func:`carrousel.online.open_rows`, an iterable of dicts, or a
+            mapping of column names to values.
+        target: column to predict from the other columns of its row.
+        predict_next: column whose next value is predicted, from all columns. Exactly one of the
+            two is required.
+        task: for a function as ``model``: the task, or ``"auto"`` for ``"regression"`` if the first
+            value of the column is a number, else ``"multiclass"``, or ``"next"`` for
+            ``predict_next`` of an only column.
+        key: column that identifies the stream of a row; the model needs ``streams`` above 1.
+        time: column of times, which must not decrease within a stream. It is not an input.
+        ignore: columns to leave out.
+        categories: columns of numbers to read as categories.
+        on_error: ``"fail"`` ends before a bad row, ``"skip"`` leaves it out, ``"hold"`` replaces a
+            bad value by the column's last good one of the same key.
+        sink: where predictions are written: a sink of :func:`carrousel.online.open_sink`, or a
+            function that opens one, called at the first row. None: nowhere.
+        anomaly: add a column from 0 to 1 to the predictions: the rank of the row's error among the
+            last ones.
+        window: number of last rows that recent errors and anomaly scores are computed from.
+        checkpoint: file in which the model, the errors and the positions in source and sink are
+            saved, at intervals and at the end. An existing file is replaced.
+        checkpoint_every: seconds between two checkpoints.
+        settings: further values that JSON can hold, to keep in the checkpoint.
+        resume: a checkpoint to continue from, by :func:`carrousel.online.read_checkpoint`; pass its
+            ``model``, and open source and sink at its positions. Iterables are given from their
+            start.
+        on_progress: called at least every 1000 rows, with the status so far.
+        stop: asked between parts of a batch; returning True ends the evaluation.
+
+    Returns:
+        The model, counts, errors, and the :class:`Failure` that ended the evaluation early, if any.
+
+    Raises:
+        SettingError, UnknownNameError: an argument is wrong.
+        CarrouselError: source, sink or first rows cannot be used; nothing has been learned.
+
+    Prequential error: Dawid 1984; Gama, Sebastião & Rodrigues 2013.
+
+    >>> import numpy as np
+    >>> from carrousel import OnlineLSTM
+    >>> from carrousel.online import evaluate
+    >>> wave = np.sin(np.arange(2000) / 5)
+    >>> model = OnlineLSTM(cells=8, random_state=1)
+    >>> found = evaluate(model, {"level": wave}, predict_next="level")
+    >>> errors = found.status.recent_errors.errors
+    >>> found.status.rows, bool(errors["model"]["mae"] < errors["last value"]["mae"] / 2)
+    (2000, True)
+    """
+    plan = Plan(
+        target=target,
+        predict_next=predict_next,
+        task=model.task if isinstance(model, OnlineLSTM) else task,
+        key=key,
+        time=time,
+        ignore=names(ignore),
+        categories=names(categories),
+        on_error=on_error,
+        anomaly=anomaly,
+        window=window,
+    )
+    if isinstance(model, OnlineLSTM) and task not in ("auto", model.task):
+        raise SettingError(
+            argument="task", got=task, expected=f"{model.task!r}, the task of the model"
+        )
+    every = check_number("checkpoint_every", checkpoint_every, above=0.0)
+    path = None if checkpoint is None else Path(checkpoint)
+    recorded = {**plan.recorded(), **(settings or {})}
+    if resume is not None:
+        _check_same(plan, resume)
+    start = None if resume is None else resume.position
+    source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
+    writer = PredictionWriter(sink)
+    session = Session(
+        plan,
+        (lambda _: model) if isinstance(model, OnlineLSTM) else model,
+        source,
+        writer,
+        CheckpointWriter(path, every, recorded),
+        on_progress,
+        stop,
+    )
+    if resume is not None:
+        session.resume(resume)
+    try:
+        failure = session.finish(session.run())
+    finally:
+        writer.close()
+    return Evaluation(session.model, session.status(), failure, failure is None and bool(stop()))
+
+
+def _check_same(plan: Plan, resume: Checkpoint) -> None:
+    """Raise SettingError where a checkpoint was written with other columns or another window."""
+    for name, value in plan.recorded().items():
+        given = resume.settings.get(name)
+        if name in ("ignore", "categories"):
+            given, value = names(given), names(value)
+        if name != "task" and given != value:
+            raise SettingError(
+                argument=name, got=value, expected=f"{given!r}, as when the checkpoint was written"
+            )

@@ -1,0 +1,136 @@
+"""A model with its prequential score: each row is predicted, scored and then learned."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from carrousel.errors import DivergedError, RowError
+from carrousel.online.evaluation.anomaly import Calibration
+from carrousel.online.evaluation.score import ClassScore, NumberScore, Score
+from carrousel.online.model.detailed import DetailedRun
+from carrousel.online.model.model import OnlineLSTM
+from carrousel.shapes import Floats
+
+PREDICTION, NEXT = ("prediction", "probability"), ("next", "next_probability")
+"""Columns of the prediction of a row's target, and of the target after it. Numbers have no
+probability."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of rows.
+
+    Attributes:
+        rows: number of rows learned.
+        columns: name -> one value a row; None or NaN where there is none.
+        error: why the next row was not learned; None: all rows were.
+    """
+
+    rows: int
+    columns: dict[str, Any]
+    error: RowError | DivergedError | None
+
+
+class ScoredModel:
+    """A model, its score, and the calibration of its anomaly scores.
+
+    Args:
+        model: learns the rows.
+        late: whether targets are one row late: the next value of a column is predicted.
+        window: rows that recent errors and anomaly scores are computed from.
+        anomaly: whether to compute anomaly scores.
+    """
+
+    def __init__(self, model: OnlineLSTM, *, late: bool, window: int, anomaly: bool) -> None:
+        self.model, self.late = model, late
+        self.numbers = model.task == "regression"
+        kind = NumberScore if self.numbers else ClassScore
+        self.score: Score = kind(model.streams, window)
+        least = min(100, window)
+        self.calibration = Calibration(window, least=least) if anomaly else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns that :meth:`learn` returns."""
+        n = 1 if self.numbers else 2
+        ranked = ("anomaly",) if self.calibration is not None else ()
+        return ("target", *PREDICTION[:n], *ranked, *(NEXT[:n] if self.late else ()))
+
+    def learn(self, x: Any, y: Any, keys: Sequence[Any] | None) -> Predictions:
+        """Predict, score and learn rows in order, up to the first that the model refuses.
+
+        Args:
+            x: name of a column -> its values; or symbols.
+            y: targets.
+            keys: of the streams; None: all rows belong to one.
+        """
+        targets = None if self.model.task == "next" else y
+        run = self.model.run_detailed(x, targets, keys, self.late)
+        rows = len(run)
+        if not rows:
+            return Predictions(0, {name: [] for name in self.names}, run.error)
+        scored = self._score_numbers if self.numbers else self._score_classes
+        columns, errors = scored(run, y[:rows])
+        if self.calibration is not None:
+            columns["anomaly"] = self.calibration.add(errors)
+        if self.late:
+            columns |= zip(NEXT, self._answers(run.outputs, run.classes), strict=False)
+        return Predictions(rows, columns, run.error)
+
+    def _score_numbers(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray]:
+        assert isinstance(self.score, NumberScore)
+        predictions = run.forecasts[:, 0]
+        errors = self.score.add(predictions, y, run.streams, run.begins)
+        return {"target": y, PREDICTION[0]: predictions}, errors
+
+    def _score_classes(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray]:
+        assert isinstance(self.score, ClassScore)
+        places = {label: n for n, label in enumerate(run.classes)}
+        codes = np.array([places.get(label, -1) for label in y])  # -1: the last column
+        padded = np.column_stack([run.forecasts, np.zeros(len(run))])
+        given = padded[np.arange(len(run)), codes]
+        labels, probabilities = self._answers(run.forecasts, run.classes)
+        errors = self.score.add(labels, given, y, run.streams, run.begins)
+        return {"target": y, PREDICTION[0]: labels, PREDICTION[1]: probabilities}, errors
+
+    def _answers(
+        self, outputs: Annotated[Floats, "N classes"], classes: Sequence[Hashable]
+    ) -> tuple[Any, ...]:
+        """Return numbers; or the most likely classes and their probabilities."""
+        if self.numbers:
+            return (outputs[:, 0],)
+        padded = np.column_stack([outputs, np.zeros(len(outputs))])  # last column: no class
+        best = padded.argmax(axis=1)
+        best[padded.max(axis=1) <= 0] = len(classes)
+        chance = padded[np.arange(len(outputs)), best]
+        labels = [*classes, None]
+        return [labels[n] for n in best.tolist()], np.where(chance > 0, chance, np.nan)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return all but the model, as arrays and as a value that JSON can hold."""
+        arrays, score = self.score.state()
+        named = {f"score.{name}": array for name, array in arrays.items()}
+        if self.calibration is not None:
+            found = self.calibration.state()
+            named |= {f"calibration.{name}": array for name, array in found.items()}
+        return named, {"score": score}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state` returned.
+
+        Earlier versions kept the last forecasts here; they go to the model.
+        """
+        parts: dict[str, dict[str, np.ndarray]] = {"score": {}, "calibration": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(".")
+            if rest:
+                parts[part][rest] = array
+        self.score.restore(parts["score"], plain["score"])
+        if self.calibration is not None:
+            self.calibration.restore(parts["calibration"])
+        if self.late and "held" in arrays:
+            self.model.restore_forecasts(arrays["held"], plain["classes"])

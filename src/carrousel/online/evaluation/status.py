@@ -1,0 +1,101 @@
+"""Progress and results of an evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from carrousel.errors import CarrouselError
+from carrousel.online.evaluation.score import ErrorSummary, Score
+from carrousel.online.model.model import OnlineLSTM
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """Progress of an evaluation; counts include those of the calls it resumes.
+
+    Attributes:
+        counts: ``"rows"`` learned, of which with ``"no target"``, and bad values ``"held"``.
+        skipped: number of rows left out, by reason.
+        seconds: time spent, of all calls.
+        score: errors so far; None: no row has been read.
+        saved_at: ``time.monotonic()`` of this call's last checkpoint; None: there is none.
+        rows_here: rows learned in this call.
+        seconds_here: time spent in this call.
+    """
+
+    counts: Counter[str]
+    skipped: Counter[str]
+    seconds: float
+    score: Score | None = None
+    saved_at: float | None = None
+    rows_here: int = 0
+    seconds_here: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Rows predicted and learned."""
+        return self.counts["rows"]
+
+    @property
+    def without_target(self) -> int:
+        """Rows without a target, which were predicted only."""
+        return self.counts["no target"]
+
+    @property
+    def held(self) -> int:
+        """Bad values that were replaced by the last good one."""
+        return self.counts["held"]
+
+    @property
+    def rows_per_second(self) -> float:
+        """Speed of this call."""
+        return self.rows_here / max(self.seconds_here, 1e-9)
+
+    @property
+    def errors(self) -> ErrorSummary:
+        """Errors over all rows, of the model and of naive rules."""
+        return ErrorSummary(0, {}) if self.score is None else self.score.whole()
+
+    @property
+    def recent_errors(self) -> ErrorSummary:
+        """Errors over the last rows."""
+        return ErrorSummary(0, {}) if self.score is None else self.score.recent()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an evaluation ended early.
+
+    Attributes:
+        error: with the place of the row in its source, where a row is the reason.
+        remedy: arguments to resume with, so that it does not end at the same row again.
+        saved: whether the model is intact, so that the checkpoint includes all rows before.
+        fatal: whether resuming cannot help: the call is wrong.
+        first: if no row at all could be used: the problem of the first.
+    """
+
+    error: CarrouselError
+    remedy: Mapping[str, Any] = field(default_factory=dict)
+    saved: bool = True
+    fatal: bool = False
+    first: CarrouselError | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of :func:`carrousel.online.evaluate`.
+
+    Attributes:
+        model: after the last row; None: there was no row, and no model yet.
+        status: counts, skipped rows, errors and time.
+        failure: why the evaluation ended early; None: the source ended, or ``stop`` was true.
+        stopped: whether ``stop`` ended it.
+    """
+
+    model: OnlineLSTM | None
+    status: StreamStatus
+    failure: Failure | None
+    stopped: bool

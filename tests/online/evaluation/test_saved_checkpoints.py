@@ -1,0 +1,103 @@
+"""Checkpoints of an earlier version are resumed and give the predictions of that version.
+
+The checkpoints in ``data`` were written before the model stored its last forecasts. The other files
+there are the predictions and errors of that version after resuming.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from carrousel.online import evaluate, open_rows, open_sink, read_checkpoint
+
+DATA = Path(__file__).parent / "data"
+LEVEL = ("--predict-next", "level", "--time", "at", "--anomaly", "--streams", 2)
+COLOUR = ("--predict-next", "colour", "--evict-after", 5, "--streams", 2)
+COMMON = ("--key", "pump", "--window", 20, "--cells", 2, "--rate", 0.05)
+CASES = {
+    "level": ("rows.csv", LEVEL, {"predict_next": "level", "time": "at", "anomaly": True}),
+    "colour": ("bad.csv", COLOUR, {"predict_next": "colour"}),  # stopped within a batch
+}
+
+
+def prepared(folder: Path, name: str, rows: str) -> Path:
+    """Copy rows, checkpoint and the output before it; return the path of the output."""
+    shutil.copy(DATA / rows, folder / "rows.csv")
+    shutil.copy(DATA / f"{name}.ckpt", folder / f"{name}.ckpt")
+    size = read_checkpoint(folder / f"{name}.ckpt").sink_position
+    assert isinstance(size, int)
+    (folder / "out.csv").write_bytes((DATA / f"{name}.csv").read_bytes()[:size])
+    return folder / "out.csv"
+
+
+def assert_same(found: Any, expected: Any, where: str = "") -> None:
+    """Compare; numbers may differ by the rounding of other vector instructions."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for name, value in expected.items():
+            assert_same(found[name], value, f"{where}/{name}")
+    elif isinstance(expected, float):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6, err_msg=where)
+    else:
+        assert found == expected, where
+
+
+def assert_same_predictions(found: Path, expected: Path) -> None:
+    with found.open() as one, expected.open() as other:
+        rows, wanted = list(csv.DictReader(one)), list(csv.DictReader(other))
+    assert len(rows) == len(wanted)
+    for row, want in zip(rows, wanted, strict=True):
+        for name, value in want.items():
+            try:
+                assert_same(float(row[name]), float(value), f"line {want['line']}, {name}")
+            except ValueError:
+                assert row[name] == value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_command_resumes_them(call, tmp_path, name):
+    rows, words, _ = CASES[name]
+    out = prepared(tmp_path, name, rows)
+    words = ("rows.csv", *words, *COMMON, "--out", "out.csv", "--json", "--on-error", "skip")
+    found = call("stream", *words, "--checkpoint", f"{name}.ckpt", "--resume")
+    assert (found.code, found.err) == (0, "")
+    result = json.loads(found.out)
+    del result["seconds"], result["rows_per_second"]
+    assert_same(result, json.loads((DATA / f"{name}.json").read_text()))
+    assert_same_predictions(out, DATA / f"{name}.csv")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_function_resumes_them(tmp_path, name):
+    rows, _, how = CASES[name]
+    out = prepared(tmp_path, name, rows)
+    saved = read_checkpoint(tmp_path / f"{name}.ckpt")
+    with (
+        open_rows(tmp_path / "rows.csv", start=saved.position) as source,
+        open_sink(out, start=saved.sink_position) as sink,
+    ):
+        found = evaluate(
+            saved.model,
+            source,
+            **how,
+            key="pump",
+            window=20,
+            on_error="skip",
+            sink=sink,
+            resume=saved,
+        )
+    expected = json.loads((DATA / f"{name}.json").read_text())
+    assert found.failure is None
+    assert (found.status.rows, dict(found.status.skipped)) == (
+        expected["rows"],
+        expected["skipped"],
+    )
+    assert_same(found.status.errors.errors, expected["errors"])
+    assert_same_predictions(out, DATA / f"{name}.csv")
