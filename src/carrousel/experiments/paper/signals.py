@@ -1,6 +1,6 @@
 """Experiments 3 to 6 of the paper: noise, continuous values, temporal order (sections 5.3 to 5.6).
 
-One literal a row, Tables 4 to 9; settings are those of Tables 10 and 11. See
+The rows of Tables 4 to 9, with the settings of Tables 10 and 11. See
 :mod:`carrousel.experiments.paper.lstm`.
 """
 
@@ -35,13 +35,14 @@ _NOISE = (
     Reading(
         "stop.every",
         "100 (1000 for T = 1000)",
-        "ST1 and ST2 are judged on a test set; how often is not said",
+        "ST1 and ST2 are judged on a test set; the paper does not say how often",
     ),
     Reading(
         "stop.fixed",
         "each test draws 256 fresh sequences",
-        "'a randomly chosen test set' may be one for the whole trial or one for each test; with "
-        "one kept for the trial, 64 trials of 3a-1 took 33,900 sequences instead of 26,600",
+        "'a randomly chosen test set' may mean one set for the whole trial or one for each test. "
+        "With one set for the whole trial, 64 trials of 3a-1 took 33,900 sequences on average "
+        "instead of 26,600",
     ),
 )
 _TARGET_NOISE = (
@@ -49,12 +50,14 @@ _TARGET_NOISE = (
     Reading(
         "task",
         "information-carrying elements are free of noise",
-        "architecture and the rest are as in 3a; whether that covers the inputs is not said",
+        "the paper says that the architecture and other parameters are as in 3a, but not whether "
+        "this includes the inputs",
     ),
     Reading(
         "stop",
         "one criterion, as in section 5.3",
-        "Table 11 says ST1 and ST2, the text gives one; the first of its halves is shown as ST1",
+        "Table 11 mentions ST1 and ST2, the text gives a single criterion with two conditions. The "
+        "first of them is shown as ST1",
     ),
 )
 
@@ -220,7 +223,8 @@ NOISE = (
         test_size=2560,
     ),
 )
-"""Experiment 3; ``others`` holds ST1's count and the figures of 2560 fresh sequences."""
+"""Experiment 3; ``published.others`` holds the sequences until ST1 and the figures of the final
+test on 2560 fresh sequences."""
 
 _ADDING_NET = Network(
     n_inputs=2,
@@ -280,7 +284,8 @@ ADDING = (
         test_size=2560,
     ),
 )
-"""Experiment 4: no test had more than 3 wrong of 2560; 4-3 took from 370,000 to 2,020,000."""
+"""Experiment 4. In the paper, no test had more than 3 of 2560 sequences wrong, and 4-3 took 370,000
+to 2,020,000 sequences."""
 
 _PRODUCT = (
     *_ARITHMETIC,
@@ -288,14 +293,15 @@ _PRODUCT = (
     Reading(
         "network.init.input_gate_bias",
         "random",
-        "Table 10 says so, and section 5.5 that all weights and biases are from [-0.1, 0.1]; it "
-        "also says 'like in Section 5.4', where they start at -3 and -6",
+        "Table 10 says 'random', and section 5.5 says that all weights and biases are from "
+        "[-0.1, 0.1]. But it also says 'like in Section 5.4', where these biases start at -3 and "
+        "-6",
     ),
     Reading(
         "published.others",
-        "the printed MSE is read as its root",
-        "the variance of the targets is 0.049: a mean square of 0.0223 would be half of it, while "
-        "0.04 would be exceeded far more often than printed",
+        "the printed MSE is taken for its square root",
+        "the variance of the targets is 0.049. A mean squared error of 0.0223 would be half of it, "
+        "and errors would exceed 0.04 far more often than printed",
     ),
 )
 
@@ -341,7 +347,7 @@ MULTIPLICATION = (
         test_size=2560,
     ),
 )
-"""Experiment 5; the paper tested the same trials at both criteria."""
+"""Experiment 5; the paper applies both criteria to the same trials."""
 
 _ORDER = (
     RESET,
@@ -351,8 +357,8 @@ _ORDER = (
     SQUASHES,
     Reading(
         "task",
-        "positions count from 1, both ends of a range belong to it",
-        "not said; the lags of Table 10 come out this way",
+        "positions count from 1, and ranges include both ends",
+        "the paper does not say so, but it gives the lags of Table 10",
     ),
 )
 
@@ -396,4 +402,4 @@ ORDER = (
         test_size=2560,
     ),
 )
-"""Experiment 6: no test had more than 3 wrong of 2560."""
+"""Experiment 6. In the paper, no test had more than 3 of 2560 sequences wrong."""
