@@ -113,7 +113,7 @@ OUTSIDE = {
     "river": ("online*",),
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
-    "matplotlib": ("inspection*", "experiments.report.survival_plot", "experiments.study.plot"),
+    "matplotlib": ("inspection*", "experiments.study.survival_plot"),
     "onnx": ("nn.onnx.*",),
 }
 

@@ -12,7 +12,7 @@ import pytest
 from carrousel.contracts import Experiment
 from carrousel.errors import SettingError
 from carrousel.experiments.recipes.vary import renamed, varied
-from carrousel.experiments.report.survival_plot import MOST_LINES
+from carrousel.experiments.study.survival_plot import MOST_LINES
 from carrousel.experiments.store.store import Store
 from carrousel.experiments.study.plot import LONGEST_LABEL, drawn, study_svg
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, find

@@ -16,7 +16,7 @@ from carrousel.contracts import Experiment, Training
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments.judge.statistics import Counts, logrank_p, survival
 from carrousel.experiments.recipes.vary import renamed, varied
-from carrousel.experiments.report.survival_plot import (
+from carrousel.experiments.study.survival_plot import (
     MOST_LINES,
     Line,
     survival_png,
