@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from carrousel.cli.order import SEED, usable_cores
+from carrousel.cli.options import SEED, usable_cores
 from carrousel.errors import ClusterFailedError, StoreError
 from carrousel.experiments import EXPERIMENTS, TOUR
 from carrousel.experiments.run import clusters, runner

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from carrousel.cli.order import SEED
+from carrousel.cli.options import SEED
 from carrousel.errors import StoreError
 from carrousel.experiments.store.store import Store
 from support.experiments import fakes

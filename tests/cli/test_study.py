@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from carrousel.cli.order import SEED, usable_cores
+from carrousel.cli.options import SEED, usable_cores
 from carrousel.errors import StoreError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.recipes.catalogue import RECIPES, rows_of

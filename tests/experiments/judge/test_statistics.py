@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.errors import SettingError
+from carrousel.experiments.judge import bootstrap
 from carrousel.experiments.judge import statistics as ours
 from carrousel.experiments.judge.statistics import Counts
 from support.experiments import fakes
@@ -28,7 +29,7 @@ def all_solved(*sequences: float) -> Counts:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(ours, "RESAMPLES", 999)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 999)
 
 
 # --- intervals of rates and means ----------------------------------------------------------------
@@ -103,7 +104,7 @@ def test_many_curves_at_once_agree_with_scipy(counts):
     for horizon in (0.0, curve.last / 2, curve.last):
         want = curve.restricted_mean(horizon)
         np.testing.assert_allclose(
-            ours.restricted_means(at_once[0], at_once[1], horizon), [want, want], atol=1e-9
+            bootstrap.restricted_means(at_once[0], at_once[1], horizon), [want, want], atol=1e-9
         )
     median = math.inf if curve.median is None else curve.median
     np.testing.assert_array_equal(ours._medians(at_once[0], at_once[1]), [median, median])
@@ -164,29 +165,29 @@ def test_counts_are_counts(bad):
 
 
 def test_too_few_values_have_no_interval_and_equal_ones_no_width():
-    assert ours.bootstrap_interval([]) is ours.bootstrap_interval([3.0]) is None
-    assert ours.bootstrap_interval([3.0, 3.0], "median") == (3.0, 3.0)
+    assert bootstrap.bootstrap_interval([]) is bootstrap.bootstrap_interval([3.0]) is None
+    assert bootstrap.bootstrap_interval([3.0, 3.0], "median") == (3.0, 3.0)
     one = Counts((3.0,), (True,))
-    assert ours.restricted_mean_interval(one, 3) is ours.median_interval(one) is None
+    assert bootstrap.restricted_mean_interval(one, 3) is bootstrap.median_interval(one) is None
     same = Counts((9.0, 9.0), (False, False))
-    assert ours.restricted_mean_interval(same, 9) == (9.0, 9.0)
+    assert bootstrap.restricted_mean_interval(same, 9) == (9.0, 9.0)
 
 
 @few
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=20), st.integers(2, 50), st.randoms())
 def test_the_interval_scales_with_the_values_and_their_order_is_nothing(values, factor, random):
-    low, high = ours.bootstrap_interval(values) or (math.nan, math.nan)
+    low, high = bootstrap.bootstrap_interval(values) or (math.nan, math.nan)
     assert min(values) <= low <= high <= max(values)
     shuffled = [factor * value for value in values]
     random.shuffle(shuffled)
-    found = ours.bootstrap_interval(shuffled) or ()
+    found = bootstrap.bootstrap_interval(shuffled) or ()
     np.testing.assert_allclose(found, [factor * low, factor * high], rtol=1e-9)
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 def test_where_the_correction_is_undefined_percentiles_serve(statistic):
     values = [1.0] * 20 + [2.0]  # the median of every jackknife sample is the same
-    low, high = ours.bootstrap_interval(values, statistic) or (math.nan, math.nan)
+    low, high = bootstrap.bootstrap_interval(values, statistic) or (math.nan, math.nan)
     assert 1.0 <= low <= high <= 2.0
 
 
@@ -196,11 +197,11 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     budget, held, censored = 1.5, 0, 0
     for _ in range(200):
         values = rng.exponential(size=25)
-        low, high = ours.bootstrap_interval(values.tolist()) or (math.nan, math.nan)
+        low, high = bootstrap.bootstrap_interval(values.tolist()) or (math.nan, math.nan)
         held += low <= 1.0 <= high
         counts = Counts(tuple(np.minimum(values, budget)), tuple((values <= budget).tolist()))
         if not all(counts.solved):
-            low, high = ours.restricted_mean_interval(counts, budget) or (math.nan, math.nan)
+            low, high = bootstrap.restricted_mean_interval(counts, budget) or (math.nan, math.nan)
         else:  # pragma: no cover - one sample in 600
             low, high = -math.inf, math.inf
         censored += low <= 1 - math.exp(-budget) <= high
@@ -211,7 +212,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 def test_a_median_that_may_not_be_reached_has_an_open_interval():
     counts = Counts((10.0, 20.0, 30.0, 99.0, 99.0), (True, True, True, False, False))
-    low, high = ours.median_interval(counts) or (math.nan, math.nan)
+    low, high = bootstrap.median_interval(counts) or (math.nan, math.nan)
     assert 10.0 <= low <= 30.0
     assert high == math.inf
 
@@ -226,7 +227,7 @@ def test_failures_are_paid_for_by_successes():
         fakes.trial(2, ending="diverged", sequences=5),  # one sees it, and starts anew
         fakes.trial(3, sequences=15),
     ]
-    found = ours.expected_sequences(trials)
+    found = bootstrap.expected_sequences(trials)
     assert found is not None
     assert found.sequences == 150 / 2
     assert found.interval is not None
@@ -235,14 +236,14 @@ def test_failures_are_paid_for_by_successes():
 
 def test_without_success_the_cost_is_infinite():
     failed = [fakes.trial(n, ending="budget", sequences=100) for n in range(3)]
-    assert ours.expected_sequences(failed) == ours.Expected(math.inf, None)
-    assert ours.expected_sequences([]) is None
+    assert bootstrap.expected_sequences(failed) == bootstrap.SuccessCost(math.inf, None)
+    assert bootstrap.expected_sequences([]) is None
 
 
 def test_one_success_of_many_may_have_cost_anything():
     trials = [fakes.trial(0, sequences=30)]
     trials += [fakes.trial(n, ending="budget", sequences=100) for n in range(1, 10)]
-    found = ours.expected_sequences(trials)
+    found = bootstrap.expected_sequences(trials)
     assert found is not None
     assert found.interval is not None
     assert found.interval[1] == math.inf
@@ -251,7 +252,7 @@ def test_one_success_of_many_may_have_cost_anything():
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=5))
 def test_where_all_succeed_the_cost_is_the_mean(values):
     trials = [fakes.trial(n, sequences=value) for n, value in enumerate(values)]
-    found = ours.expected_sequences(trials)
+    found = bootstrap.expected_sequences(trials)
     assert found is not None
     np.testing.assert_allclose(found.sequences, np.mean(values))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carrousel.cli.order import SEED
+from carrousel.cli.options import SEED
 from carrousel.cli.screen import console_of, put_json, say
 from carrousel.cli.stream.command_line import again
 from carrousel.online.evaluate.settings import Wish, names

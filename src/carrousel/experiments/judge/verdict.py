@@ -11,14 +11,8 @@ import numpy as np
 from carrousel import words
 from carrousel.checks import check_int
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.statistics import (
-    Counts,
-    bootstrap_interval,
-    counts_of,
-    restricted_mean_interval,
-    survival,
-    wilson,
-)
+from carrousel.experiments.judge.bootstrap import bootstrap_interval, restricted_mean_interval
+from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.store.settings import describe
 from carrousel.shapes import Interval
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from carrousel.contracts import Experiment
-from carrousel.experiments.paper.signals import ADDING, MULTIPLICATION, NOISE, ORDER
+from carrousel.experiments.paper.noise import NOISE
+from carrousel.experiments.paper.signals import ADDING, MULTIPLICATION, ORDER
 from carrousel.experiments.paper.symbols import LAGS, LONG_LAGS, REBER
 
 LSTM_ROWS: Mapping[str, Experiment] = {

@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 
 from carrousel.contracts import Experiment, Trial
 from carrousel.errors import SettingError, StoreError
+from carrousel.experiments.store.advice import explained, store_error
 from carrousel.experiments.store.settings import canonical, fingerprint, settings_of
 
 FILE_NAME = "trials.sqlite"
@@ -48,36 +49,6 @@ CREATE TABLE sessions (
     session TEXT PRIMARY KEY, fingerprint TEXT NOT NULL REFERENCES settings,
     seed INTEGER NOT NULL, asked INTEGER NOT NULL, seconds REAL NOT NULL);
 """
-
-_ADVICE = {
-    sqlite3.SQLITE_FULL: (
-        "the disk is full",
-        "free some space and start again; trials that had ended are kept",
-    ),
-    sqlite3.SQLITE_READONLY: ("it cannot be written", "choose a writable folder"),
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened for writing", "choose a writable folder"),
-    sqlite3.SQLITE_PERM: ("access is denied", "choose a writable folder"),
-    sqlite3.SQLITE_NOTADB: ("it is not a store of trials", "choose another folder"),
-    sqlite3.SQLITE_CORRUPT: (
-        "it is damaged",
-        "move it away and start again (the command 'sqlite3 trials.sqlite .recover' may save "
-        "trials from it)",
-    ),
-    sqlite3.SQLITE_BUSY: (
-        "another process keeps it locked",
-        "wait for that process, or choose another folder",
-    ),
-    sqlite3.SQLITE_IOERR: (
-        "the disk failed to read or write it",
-        "check the disk, or choose another folder",
-    ),
-}
-"""Problem and remedy by SQLite's error code."""
-_UNFINISHED = (
-    "an interrupted write must be rolled back before it can be read, but its folder is read-only",
-    "copy the folder to a writable place",
-)
-_READONLY_ROLLBACK = sqlite3.SQLITE_READONLY | (3 << 8)
 
 
 @dataclass(frozen=True)
@@ -176,7 +147,7 @@ class Store:
                     schema = db.execute("PRAGMA user_version").fetchone()[0]
                     db.execute(f"PRAGMA user_version = {schema}")
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise self._error(sqlite3.SQLITE_CORRUPT)
+                raise store_error(self.path, sqlite3.SQLITE_CORRUPT)
 
     def _is_new(self) -> bool:
         """Whether the file is empty.
@@ -304,7 +275,7 @@ class Store:
         try:
             return [_trial(*row) for row in rows]
         except (ValueError, TypeError) as error:  # a row in another format
-            raise self._error(sqlite3.SQLITE_CORRUPT) from error
+            raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
     def holdings(self) -> list[Holding]:
         """Summarise the store by experiment, fingerprint and seed, unfinished runs included."""
@@ -399,20 +370,8 @@ class Store:
         with self._lock, self._explained():
             self._db.execute(statement, values)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn errors of SQLite into a :class:`StoreError` with a remedy."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)
-            raise self._error(code, str(error)) from error
-
-    def _error(self, code: int, message: str = "") -> StoreError:
-        problem, fix = _ADVICE.get(code & 0xFF, (message, "choose another folder"))
-        if code == _READONLY_ROLLBACK:
-            problem, fix = _UNFINISHED
-        return StoreError(problem, source=str(self.path), fix=fix)
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.path)
 
 
 def _names(joined: str | None) -> tuple[str, ...]:

@@ -9,15 +9,12 @@ from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.statistics import (
-    Counts,
+from carrousel.experiments.judge.bootstrap import (
     bootstrap_interval,
-    counts_of,
     expected_sequences,
     median_interval,
-    survival,
-    wilson,
 )
+from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.store.settings import canonical, describe, leaves, settings_of
@@ -234,8 +231,9 @@ def _variation(store: Store, row: Experiment, held: Sequence[Holding]) -> Variat
 def changes_of(row: Experiment, settings: Mapping[str, Any]) -> tuple[Change, ...]:
     """Compare stored settings with a row's present ones, apart from the name.
 
-    >>> from carrousel.experiments import EXPERIMENTS, vary
-    >>> other = vary.varied(EXPERIMENTS["4-1"], {"rate": 0.25, "budget": 1000})
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> from carrousel.experiments.recipes.vary import varied
+    >>> other = varied(EXPERIMENTS["4-1"], {"rate": 0.25, "budget": 1000})
     >>> [str(change) for change in changes_of(EXPERIMENTS["4-1"], settings_of(other))]
     ['budget=1000', 'rate=0.25']
     """
