@@ -71,7 +71,7 @@ def median_interval(counts: Counts, confidence: float = 0.95, seed: int = 0) -> 
     """
     if len(counts.sequences) < 2:
         return None
-    return _bootstrap(_columns(counts), _medians, confidence, seed)
+    return _bootstrap(_columns(counts), medians, confidence, seed)
 
 
 def _columns(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def restricted_means(sequences: np.ndarray, solved: np.ndarray, horizon: float) 
     return (widths * before).sum(axis=-1) + (horizon - corners[..., -1]) * share[..., -1]
 
 
-def _medians(sequences: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.ndarray:
+def medians(sequences: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.ndarray:
     times, share = kaplan_meier(sequences, solved)
     return np.where(share < HALF, times, math.inf).min(axis=-1)
 
