@@ -1,4 +1,4 @@
-"""A runner that learns nothing."""
+"""A runner whose trials are made up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.experiments import fakes
 
 
 class FakeRunner:
-    """Keeps the runner's promises without learning anything; may be told to fail."""
+    """Stores and returns made-up trials like the runner; ``fail_after`` makes it raise."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int, int | None, str]] = []
