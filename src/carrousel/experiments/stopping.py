@@ -31,7 +31,7 @@ AVERAGES = {
     "squared": "their mean squared error",
     "root": "the root of their mean squared error",
 }
-"""Definitions of "average training error", in words."""
+"""Descriptions of the definitions of "average training error"."""
 
 FIRST_PART = 16
 GROWTH = 4

@@ -52,10 +52,10 @@ LEAST_POINTS = 68
 
 def described_classes() -> dict[str, type]:
     """The classes that an experiment may hold, by the kind under which they are described."""
-    known = [CascadeTraining, ChunkerTraining, GuessTraining, JapaneseVowels]
+    known: list[type] = [CascadeTraining, ChunkerTraining, GuessTraining, JapaneseVowels]
     for module in (contracts, tasks, stopping):
         known += [each for each in vars(module).values() if inspect.isclass(each)]
-    return {each.__name__: each for each in known if is_dataclass(each)}
+    return {kind.__name__: kind for kind in known if is_dataclass(kind)}
 
 
 KINDS = described_classes()

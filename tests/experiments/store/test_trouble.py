@@ -115,7 +115,7 @@ def test_a_full_disk(tmp_path):
 
 
 @contextmanager
-def nobody() -> Iterator[None]:
+def unprivileged() -> Iterator[None]:
     """Run as another user if the user is root, who may write anywhere."""
     if os.geteuid() != 0:
         yield
@@ -143,7 +143,7 @@ def test_a_write_protected_folder(open_folder):
     folder.chmod(0o555)
     for mode in (0o444, 0o666):  # the folder and the file, or the folder alone
         (folder / FILE_NAME).chmod(mode)
-        with nobody():
+        with unprivileged():
             assert "choose a writable folder" in refused(folder)
             assert "choose a writable folder" in refused(folder / "inside")
             with Store(folder, read_only=True) as store:
@@ -293,7 +293,7 @@ def test_an_interrupted_write_is_rolled_back_in_a_writable_folder(open_folder):
     protected = open_folder / "protected"
     shutil.copytree(folder, protected)
     protected.chmod(0o555)
-    with nobody():
+    with unprivileged():
         assert "an interrupted write must be rolled back" in refused(protected, read_only=True)
     with Store(folder, read_only=True) as store:
         assert store.trials("4-1") == [fakes.trial(0)]

@@ -1,6 +1,6 @@
 """Clusters of local processes, and learners that are slow or kill their process.
 
-They are in a module of their own, so that workers can import them.
+They are in a separate module so that workers can import them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A task and a learner with predictable errors, for tests of the runner.
 
-They are in a module of their own, so that worker processes can import them.
+They are in a separate module so that worker processes can import them.
 """
 
 from __future__ import annotations

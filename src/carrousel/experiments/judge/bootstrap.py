@@ -117,7 +117,7 @@ def medians(sequences: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.nda
 
 @dataclass(frozen=True)
 class SuccessCost:
-    """SuccessCost number of sequences per success if failed trials are repeated.
+    """Expected number of sequences per success if failed trials are repeated.
 
     Args:
         sequences: sequences of all trials over the number of successes; infinite without success.

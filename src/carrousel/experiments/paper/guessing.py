@@ -17,7 +17,7 @@ from carrousel.tasks import Latch, Parity, TwoSequence
 _SOURCE = "random guessing 2001"
 _FRESH = Reading(
     "stop.window",
-    "100 sequences in a row must be right; they are drawn anew for each guess",
+    "100 sequences in a row must be right; each guess gets new ones",
     "the authors drew 100 training sequences, 50 of each class, and stopped at the first guess "
     "with all of them right",
 )

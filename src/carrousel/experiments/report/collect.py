@@ -1,4 +1,4 @@
-"""Report on a store: its trials collected by experiment, beside the paper's figures."""
+"""Report on a store: its trials by experiment, compared with the paper's figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDINGS = {
     "budget": "stopped unsolved at the budget of {budget} sequences",
     "diverged": "stopped because weights were no longer finite",
 }
-"""How unsolved trials ended, in words."""
+"""Descriptions of how unsolved trials ended."""
 SOURCE = "Hochreiter & Schmidhuber, “Long Short-Term Memory”, Neural Computation 9(8), 1997"
 LEGEND = (
     "Sequences: mean over the solved trials alone, ± half its 95 % interval (Student's t). "

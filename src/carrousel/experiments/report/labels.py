@@ -19,11 +19,11 @@ LABELS = {
     "test_size": "size of the final test",
     "draws": "draws of the data",
 }
-"""Figures and settings with a short name, in words."""
+"""Labels of figures and settings with a short name."""
 
 
 def label(measure: str) -> str:
-    """Return the name of a figure or setting in words.
+    """Return the label of a figure or setting.
 
     >>> label("wrong"), label("mean_length"), label("accuracy of DTW_D")
     ('test sequences wrong', 'mean length', 'test accuracy of DTW_D')
@@ -32,14 +32,14 @@ def label(measure: str) -> str:
     return LABELS.get(name, name.replace("_", " ")) + of + whose
 
 
-def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
+def published_values(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
     """Return published values of a measure with their sources.
 
     The paper's value has the name of the measure, values from other sources "MEASURE of SOURCE".
 
-    >>> beside("wrong", {"wrong": 1.0, "rmse": 0.1})
+    >>> published_values("wrong", {"wrong": 1.0, "rmse": 0.1})
     [('paper', 1.0)]
-    >>> beside("accuracy", {"accuracy of FCN": 0.993})
+    >>> published_values("accuracy", {"accuracy of FCN": 0.993})
     [('FCN', 0.993)]
     """
     paper = [("paper", published[measure])] if measure in published else []

@@ -22,7 +22,7 @@ _SETTING = re.compile(r"^[^ =]*\.(?=[^ =.]+=)")
 """A setting's path without its last part."""
 _NARROW_BAR, _WIDE_BAR = 10, 18
 _BESIDE_NARROW, _BESIDE_WIDE = 42, 64
-"""Width of bar and figures beside the name, without and with the speed."""
+"""Width of bar and figures next to the name, without and with the speed."""
 
 
 class ProgressBars:

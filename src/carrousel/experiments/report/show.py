@@ -18,7 +18,7 @@ from carrousel.experiments.store.settings import fingerprint, settings_of
 
 
 def facts(experiment: Experiment) -> list[tuple[str, str]]:
-    """Return names and values of all settings of an experiment, in words."""
+    """Return labels and values of all settings of an experiment."""
     written = settings_of(experiment)
     network = dict(written["network"])
     init = network.pop("init", None)

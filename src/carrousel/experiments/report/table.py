@@ -87,9 +87,9 @@ def footnotes(report: Report) -> list[str]:
     for entry in report.entries:
         figures = []
         for name, ours in entry.summary.measures.items():
-            beside = labels.beside(name, entry.summary.published.others)
-            if beside:
-                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in beside)
+            printed = labels.published_values(name, entry.summary.published.others)
+            if printed:
+                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in printed)
                 figures.append(f"{labels.label(name)} {words.number(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")

@@ -1,7 +1,7 @@
 """Packed stores: several stores merged into one, names stored once, learning curves thinned.
 
 A plain store repeats the experiment's name and the fingerprint in every trial and in its index, up
-to 400 bytes for the long names of a study. A packed store keeps them once, beside the settings, and
+to 400 bytes for the long names of a study. A packed store keeps them once, with the settings, and
 its trials refer to them by number. Its ``trials`` is a view with the columns of the plain table and
 an insert trigger, so :class:`Store` reads and writes both kinds.
 """
