@@ -311,6 +311,17 @@ def test_errors_about_values_say_what_is_expected(change, message):
     assert message in str(caught.value)
 
 
+def test_errors_have_fields():
+    with pytest.raises(SettingError) as caught:
+        varied(ROW, {"rate": -1})
+    error = caught.value
+    assert (error.argument, error.got, error.source) == ("rate", -1, "4-1 with training.rate=-1")
+    assert error.text(place=False) == "rate is -1, expected a finite number of at least 0.0"
+    with pytest.raises(UnknownNameError) as caught_name:
+        varied(ROW, {"rat": 1})
+    assert (caught_name.value.got, caught_name.value.fix is None) == ("rat", False)
+
+
 def test_values_may_be_allowed_only_together():
     with pytest.raises(SettingError):
         varied(ROW, {"blocks": 3})
