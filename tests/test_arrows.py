@@ -76,16 +76,18 @@ ROOMS = {
         *("experiments.judge", "experiments.recipes", "experiments.report"),
         "experiments.store",
     ),
-    "cli.running": ("cli.screen",),
-    "cli.options": ("cli.running",),
-    "cli.catalogue": ("cli.options", "cli.order", "cli.screen"),
+    "cli.running": ("cli.options", "cli.screen"),
+    "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),
     "cli.report": ("cli.screen",),
     "cli.reproduce": (
-        *("cli.catalogue", "cli.codes", "cli.options", "cli.order", "cli.running"),
-        "cli.screen",
+        *("cli.codes", "cli.options", "cli.running", "cli.screen"),
+        "cli.selection",
     ),
-    "cli.study": ("cli.options", "cli.order", "cli.running", "cli.screen"),
-    "cli.stream": ("cli.codes", "cli.order", "cli.screen"),
+    "cli.study": (
+        *("cli.codes", "cli.options", "cli.running", "cli.screen"),
+        "cli.selection",
+    ),
+    "cli.stream": ("cli.codes", "cli.options", "cli.screen"),
 }
 
 # Everything from outside the standard library, and the modules that may import it.
@@ -98,7 +100,7 @@ OUTSIDE = {
     "ray": ("experiments.run.clusters",),
     "typer": ("cli*",),
     "rich": ("cli*", "experiments.report.*", "experiments.study.*"),
-    "scipy": ("experiments.judge.statistics",),
+    "scipy": ("experiments.judge.*",),
     "jinja2": ("experiments.report.*",),
     "plotly": ("experiments.report.*",),
     "aeon": ("tasks.vowels",),
@@ -111,7 +113,7 @@ OUTSIDE = {
     "river": ("online*",),
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
-    "matplotlib": ("inspection*", "experiments.report.survival_plot", "experiments.study.plot"),
+    "matplotlib": ("inspection*", "experiments.study.survival_plot"),
     "onnx": ("nn.onnx.*",),
 }
 

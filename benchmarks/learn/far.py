@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from carrousel.experiments.beyond.far import FAR_ROWS
-from carrousel.experiments.report.file import write_text
 from carrousel.experiments.run.seeds import generator
+from carrousel.files import write_whole
 from carrousel.learners import learner_named
 
 SEQUENCES = 3
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = [alone(of_row, place) for place in chosen]
     found: dict[str, Any] = {one.what: one._asdict() | {"grown": one.grown} for one in figures}
     if options.save:
-        write_text(options.save, json.dumps(found, indent=1) + "\n")
+        write_whole(options.save, (json.dumps(found, indent=1) + "\n").encode())
     if options.json:
         print(json.dumps(found))
         return 0

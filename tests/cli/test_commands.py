@@ -1,4 +1,4 @@
-"""The command line, called as a person or a script would call it."""
+"""Commands `list`, `show`, `reproduce` and `report`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from contextlib import nullcontext
 
 import pytest
 
-from carrousel.cli.order import SEED, usable_cores
+from carrousel.cli.options import SEED, usable_cores
 from carrousel.errors import ClusterFailedError, StoreError
 from carrousel.experiments import EXPERIMENTS, TOUR
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.store.store import FILE_NAME
+from support.case import each
 from support.experiments import fakes
 
-PROMISED = {
+DOCUMENTED = {
     *("name", "trials", "successes", "sequences_mean", "sequences_median", "sequences_ci95"),
     *("seconds", "steps", "published"),
 }
@@ -49,7 +50,7 @@ def test_list_as_json(call):
         assert row["weights"] == EXPERIMENTS[row["name"]].network.n_weights
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@each("name", EXPERIMENTS)
 def test_show(call, name):
     row = EXPERIMENTS[name]
     text = " ".join(call("show", name).out.split())
@@ -63,8 +64,8 @@ def test_show(call, name):
     assert found["trials"] == row.published.trials
 
 
-@pytest.mark.parametrize(
-    ("words", "names"),
+@each(
+    "words, names",
     [
         ("3c", ["3c-1", "3c-2"]),
         ("2a", ["2a"]),
@@ -99,13 +100,13 @@ def test_a_list_of_one_learner(call):
     assert "1/elman" in call("list", "--learner", "elman").out
 
 
-def test_a_wrong_name_gets_the_nearest(call):
+def test_an_error_about_a_wrong_name_proposes_the_nearest(call):
     found = call("show", "4_1")
     assert (found.code, found.out) == (2, "")
     assert found.err == "experiment '4_1' is unknown; did you mean '4-1'?\n"
 
 
-@pytest.mark.parametrize(
+@each(
     "words",
     [
         *("", "shw", "list --jsn", "show", "show 4-1 4-2", "show nothing", "report"),
@@ -126,20 +127,37 @@ def test_wrong_calls(call, fake, words, tmp_path):
     assert words == "" or found.out == ""
     assert "Traceback" not in found.err
     assert fake.calls == []
-    assert list(tmp_path.iterdir()) == []  # nothing was begun
+    assert list(tmp_path.iterdir()) == []  # no trial began
+
+
+@each(
+    "words, message",
+    [
+        ("4-1 --trials 0", "--trials is 0, expected a whole number of at least 1"),
+        ("4-1 --seed -1", "--seed is -1, expected a whole number of at least 0"),
+        ("4-1 --jobs 0", "--jobs is 0, expected a whole number of at least 1"),
+        ("4-1 --address h:1", "set --backend to 'dask' or 'ray', or omit --address"),
+        ("4-1 --all", "names and --all contradict each other; give one of them"),
+    ],
+)
+def test_errors_spell_arguments_as_options(call, fake, words, message):
+    found = call("reproduce", *words.split())
+    assert (found.code, found.out, fake.calls) == (2, "", [])
+    assert message in found.err
+    assert len(found.err.splitlines()) == 1
 
 
 # --- reproduce ------------------------------------------------------------------------------------
 
 
-def test_json_is_alone_and_holds_the_figures(call, fake):
+def test_standard_output_is_json_alone(call, fake):
     found = call("reproduce", "4-1", "6a", "--trials", 4, "--seed", 5, "--jobs", 3, "--json")
     rows = json.loads(found.out)
     assert (found.code, [row["name"] for row in rows]) == (0, ["4-1", "6a"])
     assert fake.calls == [("4-1", 4, 5, 3, "loky"), ("6a", 4, 5, 3, "loky")]
     for row in rows:
         trials = [fakes.trial(i, row["name"], 5) for i in range(4)]
-        assert row.keys() >= PROMISED
+        assert row.keys() >= DOCUMENTED
         assert row["trials"] == row["successes"] == 4
         assert row["sequences_mean"] == sum(trial.sequences for trial in trials) / 4
         assert row["steps"] == sum(trial.steps for trial in trials)
@@ -147,15 +165,15 @@ def test_json_is_alone_and_holds_the_figures(call, fake):
     assert "4 of 4 trials ended" in found.err
 
 
-def test_tables_go_to_standard_output_and_words_to_standard_error(call, fake):
+def test_tables_go_to_standard_output_and_messages_to_standard_error(call, fake):
     found = call("reproduce", "4-1", "--trials", 2)
     assert found.out.splitlines()[1].split()[0] == "4-1"
     assert "2 of 2" in found.out
-    assert "Kept in runs" in found.err
+    assert "Stored in runs" in found.err
     assert "carrousel report runs --html report.html" in found.err
 
 
-def test_without_names_a_tour(call, fake):
+def test_the_default_is_a_tour(call, fake):
     found = call("reproduce")
     assert [(name, trials) for name, trials, *_ in fake.calls] == list(TOUR)
     assert {(seed, jobs) for _, _, seed, jobs, _ in fake.calls} == {(SEED, usable_cores())}
@@ -163,7 +181,7 @@ def test_without_names_a_tour(call, fake):
     assert "two minutes" in found.err.splitlines()[0]
 
 
-def test_all_with_the_papers_numbers_of_trials(call, fake):
+def test_all_runs_all_and_the_default_number_of_trials_is_the_papers(call, fake):
     found = call("reproduce", "--all", "--trials", 1, "--json")
     assert [row["name"] for row in json.loads(found.out)] == list(EXPERIMENTS)
     fake.calls.clear()
@@ -171,21 +189,21 @@ def test_all_with_the_papers_numbers_of_trials(call, fake):
     assert [call[:2] for call in fake.calls] == [("2a", EXPERIMENTS["2a"].published.trials)]
 
 
-def test_what_is_kept_is_not_run_again(call, fake):
+def test_stored_trials_are_not_run_again(call, fake):
     before = call("reproduce", "4-1", "--trials", 3, "--out", "kept", "--json")
     call("reproduce", "4-1", "--trials", 5, "--out", "kept", "--json")
     assert fake.ran == [("4-1", i) for i in range(5)]
     again = call("reproduce", "4-1", "--trials", 3, "--out", "kept", "--json")
     assert len(fake.ran) == 5
     ours, first = json.loads(again.out)[0], json.loads(before.out)[0]
-    same = PROMISED - {"seconds"}
+    same = DOCUMENTED - {"seconds"}
     assert {key: ours[key] for key in same} == {key: first[key] for key in same}
     call("reproduce", "4-1", "--trials", 3, "--out", "kept", "--seed", 9)
     assert len(fake.ran) == 8  # another seed is another run
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "message"),
     [
         (KeyboardInterrupt(), "Stopped in 6a."),
         (BrokenProcessPool("a process died"), "a worker was killed"),
@@ -193,11 +211,11 @@ def test_what_is_kept_is_not_run_again(call, fake):
         (ClusterFailedError("the Dask scheduler is gone"), "scheduler is gone"),
     ],
 )
-def test_stopped_it_tells_how_to_go_on(call, fake, failure, told):
+def test_a_stopped_run_shows_the_command_that_continues_it(call, fake, failure, message):
     fake.fail_after, fake.failure = 5, failure
     found = call("reproduce", "4-1", "6a", "--trials", 3, "--out", "my trials")
     assert found.code == 1
-    assert told in found.err
+    assert message in found.err
     assert re.findall(r"^(4-1|6a) .* (\d of \d) ", found.out, re.MULTILINE) == [
         ("4-1", "3 of 3"),
         ("6a", "2 of 2"),
@@ -210,7 +228,7 @@ def test_stopped_it_tells_how_to_go_on(call, fake, failure, told):
     assert fake.ran == [*(("4-1", i) for i in range(3)), *(("6a", i) for i in range(3))]
 
 
-def test_stopped_with_json_it_is_still_json(call, fake):
+def test_a_stopped_run_writes_json_alone(call, fake):
     fake.fail_after = 1
     found = call("reproduce", "4-1", "--trials", 3, "--json")
     assert found.code == 1
@@ -218,7 +236,7 @@ def test_stopped_with_json_it_is_still_json(call, fake):
     assert found.err.splitlines()[-1].strip() == "carrousel reproduce 4-1 --trials 3 --json"
 
 
-def test_the_command_to_go_on_repeats_every_option(call, fake, monkeypatch):
+def test_the_command_to_continue_repeats_every_option(call, fake, monkeypatch):
     monkeypatch.setattr(clusters, "cluster", lambda *_, **__: nullcontext())
     words = "2a --rivals --trials 3 --seed 4 --jobs 2 --backend dask --address tcp://h:1 --out o"
     fake.fail_after = 0
@@ -226,18 +244,18 @@ def test_the_command_to_go_on_repeats_every_option(call, fake, monkeypatch):
     assert found.err.splitlines()[-1].strip() == f"carrousel reproduce {words}"
 
 
-def test_without_a_folder_to_keep_them_trials_run_all_the_same(call, fake, tmp_path):
+def test_without_a_usable_default_folder_trials_run_but_are_not_stored(call, fake, tmp_path):
     (tmp_path / "runs").touch()
     found = call("reproduce", "4-1", "--trials", 2, "--json")
     assert (found.code, json.loads(found.out)[0]["trials"]) == (0, 2)
-    assert "nothing will be kept" in found.err
+    assert "are not stored" in found.err
     fake.fail_after = 2
     stopped = call("reproduce", "4-1", "6a", "--trials", 2)
     assert stopped.code == 1
-    assert "Go on with" not in stopped.err
+    assert "Continue with" not in stopped.err
 
 
-def test_a_damaged_folder_that_was_asked_for_is_an_error(call, fake, tmp_path):
+def test_an_unusable_folder_in_out_is_an_error(call, fake, tmp_path):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / FILE_NAME).write_text("no store")
     found = call("reproduce", "4-1", "--out", "o")
@@ -245,7 +263,7 @@ def test_a_damaged_folder_that_was_asked_for_is_an_error(call, fake, tmp_path):
     assert found.err.endswith("it is not a store of trials; choose another folder\n")
 
 
-@pytest.mark.parametrize(("backend", "module"), [("dask", "distributed"), ("ray", "ray")])
+@each("backend, module", [("dask", "distributed"), ("ray", "ray")])
 def test_a_missing_extra_is_named(call, monkeypatch, backend, module):
     for name in (backend, module):
         monkeypatch.setitem(sys.modules, name, None)
@@ -254,7 +272,7 @@ def test_a_missing_extra_is_named(call, monkeypatch, backend, module):
     assert f"carrousel[{backend}]" in found.err
 
 
-def test_the_real_thing(call):
+def test_reproduce_with_the_real_runner(call):
     found = call("reproduce", "6a", "--trials", 2, "--seed", 3, "--jobs", 1, "--json")
     (row,) = json.loads(found.out)
     expected = runner.run(EXPERIMENTS["6a"], trials=2, seed=3)
@@ -277,7 +295,7 @@ def test_report(call, fake, tmp_path):
     assert found.err == "written: page.html\nwritten: tables.md\n"
 
 
-def test_report_that_cannot_be_written(call, fake):
+def test_a_report_that_cannot_be_written_is_an_error(call, fake):
     call("reproduce", "4-1", "--trials", 1)
     found = call("report", "runs", "--markdown", "absent/tables.md")
     assert found.code == 2

@@ -1,4 +1,4 @@
-"""The command line as a process: signals, pipes, poor terminals, and what it loads."""
+"""The command line as a process: signals, pipes, terminals without Unicode, imports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from carrousel.cli.order import SEED
+from carrousel.cli.options import SEED
 from carrousel.errors import StoreError
 from carrousel.experiments.store.store import Store
+from support.case import each
 from support.experiments import fakes
 from support.paths import TESTS
 
@@ -31,60 +33,65 @@ def python(text: str, *words: str, **how: Any) -> subprocess.Popen[str]:
     )
 
 
-SLOW = """
+STUCK = """
     import time
     from carrousel.cli import main
     from carrousel.experiments.run import runner
     from support.experiments.fake_runner import FakeRunner
     fake = FakeRunner()
-    def slow(experiment, on_progress, **how):
+    def stuck(experiment, on_progress, **how):
         def wait(progress):
-            time.sleep(0.05)
+            time.sleep(60 if progress.trials_done == 3 else 0)
             on_progress(progress)
         return fake.run(experiment, on_progress=wait, **how)
-    runner.run = slow
+    runner.run = stuck
     main()
 """
+"""A command that stores three trials and then waits for a signal."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_signals(tmp_path, number):
+def test_signals(tmp_path, number, call, fake):
     words = ("reproduce", "4-1", "--trials", "25", "--out", "o", "--json")
-    held = SLOW.replace("0.05", "0.05 if progress.trials_done < 4 else 60")  # until the signal
-    running = python(held, *words, cwd=tmp_path)
-    kept = tmp_path / "o"
-    while running.poll() is None and ended(kept) < 2:
+    running = python(STUCK, *words, cwd=tmp_path)
+    while running.poll() is None and ended(tmp_path / "o") < 3:
         time.sleep(0.01)
     running.send_signal(number)
     out, err = running.communicate()
     assert "Traceback" not in err
-    done = ended(kept)
-    assert 2 <= done < 25
+    assert ended(tmp_path / "o") == 3
     if number == signal.SIGKILL:
         assert running.returncode == -signal.SIGKILL
     else:
         assert running.returncode == 1
-        assert json.loads(out)[0]["trials"] == done
-    again = python(SLOW, *words, cwd=tmp_path)
-    found = json.loads(again.communicate()[0])[0]
-    assert again.returncode == 0
-    fresh = [fakes.trial(i, "4-1", SEED) for i in range(25)]
+        assert json.loads(out)[0]["trials"] == 3
+    again = call(*words)
+    assert again.code == 0
+    assert fake.ran == [("4-1", index) for index in range(3, 25)]
+    [found] = json.loads(again.out)
     assert found["trials"] == 25
-    assert found["steps"] == sum(trial.steps for trial in fresh)
+    assert found["steps"] == sum(fakes.trial(i, "4-1", SEED).steps for i in range(25))
 
 
 def ended(folder: Path) -> int:
     try:
         with Store(folder, read_only=True) as store:
             return len(store.trials("4-1"))
-    except StoreError:  # it is just being made
+    except StoreError:  # not created yet
         return 0
 
 
 CLI = "from carrousel.cli import main\nmain()"
 
 
-def test_a_closed_pipe_is_no_error():
+def test_python_m_carrousel():
+    words = [sys.executable, "-m", "carrousel", "--version"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == f"carrousel {version('carrousel')}\n"
+
+
+def test_a_closed_pipe_is_not_an_error():
     read, write = os.pipe()
     os.close(read)
     listing = python(CLI, "list", "--json", stdout=write)
@@ -92,7 +99,7 @@ def test_a_closed_pipe_is_no_error():
     assert listing.communicate()[1] == ""
 
 
-def test_a_terminal_without_unicode_gets_something():
+def test_a_terminal_without_unicode_gets_question_marks():
     poor = {**os.environ, "PYTHONIOENCODING": "ascii"}
     listing = python(CLI, "list", env=poor)
     out, err = listing.communicate()
@@ -113,7 +120,7 @@ def imported_by(words: Sequence[str]) -> set[str]:
     return set(out.rsplit("MODULES", 1)[1].split())
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list"], ["show", "4-1"]])
-def test_looking_around_loads_nothing_heavy(words):
+@each("words", [["--help"], ["list"], ["show", "4-1"]])
+def test_help_and_lists_import_nothing_slow(words):
     heavy = {"joblib", "plotly", "jinja2", "torch", "sklearn", "pandas", "scipy", "matplotlib"}
     assert imported_by(words) & heavy == set()

@@ -1,4 +1,4 @@
-"""Stop rules hold exactly when their definition says so, however the errors arrive."""
+"""Stop rules: they hold exactly when their definition says so, for any chunks of errors."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from carrousel.experiments.stopping import (
 )
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
+from support.case import each
 from support.experiments.scripted import ScriptedTask
 
 TOLERANCE = 0.3
@@ -43,7 +44,7 @@ AVERAGE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "squared": lambda mean, square: float(np.mean(square)),
     "root": lambda mean, square: float(np.sqrt(np.mean(square))),
 }
-"""What a window's average error is, of the mean absolute and mean squared errors in it."""
+"""Average error of a window, from the mean absolute and mean squared errors in it."""
 
 
 def chunks_of(total: int, sizes: list[int]) -> Iterator[slice]:
@@ -74,7 +75,7 @@ def test_recent_training_agrees_with_its_definition(
     wrong = rng.random(total) < share_wrong
     largest = np.where(wrong, 0.9, 0.1)
     mean = rng.random(total) * rng.choice([0.2, 1.0])
-    square = mean**2 * rng.uniform(1.0, 2.0, total)  # of two values, whatever they are
+    square = mean**2 * rng.uniform(1.0, 2.0, total)  # possible for two values
     error = "absolute" if mean_below is None else error
     rule = RecentTraining(window, min(wrong_at_most, window), mean_below, error)
 
@@ -98,7 +99,7 @@ def test_recent_training_agrees_with_its_definition(
     assert found == expected
 
 
-@pytest.mark.parametrize(("error", "held_at"), [("absolute", 4), ("squared", 3), ("root", 5)])
+@each("error, held_at", [("absolute", 4), ("squared", 3), ("root", 5)])
 def test_average_errors_differ(error, held_at):
     """Windows of 2 over errors 1.0, 0.8, 0.4, 0.3, 0.1, each of one value.
 
@@ -107,18 +108,18 @@ def test_average_errors_differ(error, held_at):
     """
     bound = {"absolute": 0.352, "squared": 0.41, "root": 0.352}[error]
     rule = RecentTraining(window=2, wrong_at_most=2, mean_below=bound, error=error)
-    each = np.array([1.0, 0.8, 0.4, 0.3, 0.1])
-    errors = Errors(each, each, each**2, np.ones(5, int))
+    values = np.array([1.0, 0.8, 0.4, 0.3, 0.1])
+    errors = Errors(values, values, values**2, np.ones(5, int))
     assert rule.watch(rule.begin(), errors, TOLERANCE) == held_at
 
 
-def test_the_usual_average_is_not_written_down():
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_the_default_average_is_not_described():
+    """Trials that were stored before this field existed belong to the same experiment."""
     assert "error" not in describe(RecentTraining(2000, 0, 0.01))
     assert describe(RecentTraining(2000, 0, 0.01, "root"))["error"] == "root"
 
 
-def test_other_averages_are_refused():
+def test_an_unknown_average_is_an_error():
     with pytest.raises(UnknownNameError, match="did you mean 'squared'"):
         RecentTraining(mean_below=0.1, error="square")  # type: ignore[arg-type]
 
@@ -131,14 +132,14 @@ def test_recent_training_does_not_hold_before_its_window_is_full():
     assert rule.watch(memory, right, TOLERANCE) == 1
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, TOLERANCE])
-def test_what_is_not_below_the_tolerance_is_wrong(bad):
+@each("bad", [np.nan, np.inf, TOLERANCE])
+def test_an_error_that_is_not_below_the_tolerance_is_wrong(bad):
     rule = RecentTraining(window=2, wrong_at_most=0)
     errors = np.array([0.0, bad, 0.0, 0.0])
     assert rule.watch(rule.begin(), errors_of(errors), TOLERANCE) == 4
 
 
-def test_memory_is_small_and_survives_being_written_down():
+def test_the_state_is_small_and_can_be_stored_as_json():
     rule = RecentTraining(window=50, wrong_at_most=0, mean_below=0.1)
     rng = np.random.default_rng(0)
     errors = errors_of(rng.random(400) * np.exp(-np.arange(400) / 50))
@@ -157,24 +158,24 @@ def test_memory_is_small_and_survives_being_written_down():
     assert sum(array.nbytes for array in straight.values()) < 50 * 16
 
 
-def test_recent_training_asks_for_no_exam():
+def test_recent_training_has_no_exam():
     rule = RecentTraining()
     assert rule.every == 0
-    assert sit(rule.exam(rule.begin(), ScriptedTask(), OneTrial()), None) == (False, 0)
+    assert take(rule.exam(rule.begin(), ScriptedTask(), OneTrial()), None) == (False, 0)
 
 
 # --- test sets ------------------------------------------------------------------------------------
 
 
 class OneTrial:
-    """Test data of one trial, and how much of it was drawn."""
+    """Test data of one trial, which records what was drawn."""
 
     def __init__(self) -> None:
         self.made: list[Sequences] | None = None
-        self.asked: list[int] = []
+        self.drawn: list[int] = []
 
     def fresh(self, count: int) -> np.random.Generator:
-        self.asked.append(count)
+        self.drawn.append(count)
         return np.random.default_rng([1, count])
 
     def kept(
@@ -185,17 +186,17 @@ class OneTrial:
         return iter(self.made)
 
 
-def sit(exam: Exam, errors: np.ndarray | None) -> tuple[bool, int]:
-    """Answer an exam with the given error of each sequence; the verdict, and sequences asked."""
-    asked, answer = 0, None
+def take(exam: Exam, errors: np.ndarray | None) -> tuple[bool, int]:
+    """Run an exam with the given errors; return the verdict and the number of sequences tested."""
+    tested, outputs = 0, None
     try:
         while True:
-            data = exam.send(answer)
+            data = exam.send(outputs)
             assert errors is not None
-            answer = data.targets + errors[asked : asked + len(data), None]
-            asked += len(data)
+            outputs = data.targets + errors[tested : tested + len(data), None]
+            tested += len(data)
     except StopIteration as end:
-        return end.value, asked
+        return end.value, tested
 
 
 @given(
@@ -207,7 +208,7 @@ def sit(exam: Exam, errors: np.ndarray | None) -> tuple[bool, int]:
     st1_known=st.booleans(),
     fixed=st.booleans(),
 )
-def test_breaking_off_changes_no_verdict(
+def test_ending_a_test_early_does_not_change_the_verdict(
     seed, size, wrong_fewer_than, mean_below, share_wrong, st1_known, fixed
 ):
     rng = np.random.default_rng(seed)
@@ -222,26 +223,26 @@ def test_breaking_off_changes_no_verdict(
 
     few = np.count_nonzero(wrong) < rule.wrong_fewer_than
     small = mean_below is None or np.mean(errors, dtype=np.float64) < mean_below
-    holds, asked = sit(rule.exam(memory, ScriptedTask(), OneTrial()), errors)
+    holds, tested = take(rule.exam(memory, ScriptedTask(), OneTrial()), errors)
     assert holds == (few and small)
-    assert asked <= size
+    assert tested <= size
     if holds:
-        assert asked == size
+        assert tested == size
     assert int(memory["st1"]) == (300 if st1_known else 700 if few else -1)
     assert dict(rule.measures(memory)) == (
         {"st1_sequences": float(memory["st1"])} if mean_below and memory["st1"] >= 0 else {}
     )
 
 
-def test_a_hopeless_net_is_asked_for_one_part_only():
+def test_a_bad_net_is_tested_on_one_part_only():
     rule = TestSet(every=100, size=10_000, fixed=False)
     memory = rule.begin()
-    holds, asked = sit(rule.exam(memory, ScriptedTask(), OneTrial()), np.full(10_000, 0.5))
-    assert (holds, asked) == (False, 16)
+    holds, tested = take(rule.exam(memory, ScriptedTask(), OneTrial()), np.full(10_000, 0.5))
+    assert (holds, tested) == (False, 16)
 
 
-@pytest.mark.parametrize("fixed", [True, False])
-def test_a_fixed_set_stays_and_a_fresh_one_does_not(fixed):
+@each("fixed", [True, False])
+def test_only_a_fixed_set_is_the_same_in_all_tests(fixed):
     rule, trial = TestSet(every=10, size=40, fixed=fixed), OneTrial()
     memory, inputs = rule.begin(), []
     for _ in range(2):
@@ -249,10 +250,10 @@ def test_a_fixed_set_stays_and_a_fresh_one_does_not(fixed):
         exam = rule.exam(memory, ScriptedTask(), trial)
         inputs.append(next(exam).inputs)
     assert np.array_equal(*inputs) == fixed
-    assert trial.asked == ([] if fixed else [10, 20])
+    assert trial.drawn == ([] if fixed else [10, 20])
 
 
-def test_watching_counts_and_never_holds():
+def test_watching_counts_sequences_and_never_holds():
     rule = TestSet(every=10)
     memory = rule.begin()
     assert rule.watch(memory, errors_of(np.zeros(25)), TOLERANCE) is None
@@ -261,24 +262,24 @@ def test_watching_counts_and_never_holds():
 
 
 class FixedTask(ScriptedTask):
-    """A task whose test is one fixed set, whatever is asked for."""
+    """A task whose test is one fixed set."""
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         return self.sample(np.random.default_rng(5), 70)
 
 
-@pytest.mark.parametrize("wrong", [None, 0, 15, 16, 69])
-def test_whole_set_needs_every_sequence(wrong):
+@each("wrong", [None, 0, 15, 16, 69])
+def test_whole_set_requires_every_sequence_to_be_right(wrong):
     rule, errors = WholeSet(every=100), np.zeros(70)
     if wrong is not None:
         errors[wrong] = 0.5
-    holds, asked = sit(rule.exam(rule.begin(), FixedTask(), OneTrial()), errors)
+    holds, tested = take(rule.exam(rule.begin(), FixedTask(), OneTrial()), errors)
     assert holds == (wrong is None)
-    assert asked == (70 if wrong is None else 16 if wrong < 16 else 64 if wrong < 64 else 70)
+    assert tested == (70 if wrong is None else 16 if wrong < 16 else 64 if wrong < 64 else 70)
 
 
 @given(size=st.integers(1, 20_000), mean_length=st.floats(1.0, 2000.0))
-def test_exam_parts_make_up_the_exam(size, mean_length):
+def test_exam_parts_add_up_to_the_exam(size, mean_length):
     parts = list(exam_parts(size, mean_length))
     assert sum(parts) == size
     assert min(parts) >= 1
@@ -297,8 +298,8 @@ def test_mean_errors_are_over_the_values_of_each_sequence():
 # --- words and settings ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rule", "words"),
+@each(
+    "rule, words",
     [
         (
             RecentTraining(2000, 0, 0.01),
@@ -332,13 +333,13 @@ def test_rules_in_words(rule: StopRule, words: str):
     assert rule.describe == words
 
 
-@pytest.mark.parametrize(
-    ("make", "named"),
+@each(
+    "make, named",
     [
         (lambda: RecentTraining(window=0), "window"),
         (lambda: RecentTraining(window=5, wrong_at_most=6), "wrong_at_most"),
         (lambda: RecentTraining(mean_below=0.0), "mean_below"),
-        (lambda: RecentTraining(error="squared"), "error is 'squared', but no mean"),
+        (lambda: RecentTraining(error="squared"), "error is 'squared', but mean_below is None"),
         (lambda: TestSet(every=0), "every"),
         (lambda: TestSet(every=1, size=0), "size"),
         (lambda: TestSet(every=1, size=5, wrong_fewer_than=6), "wrong_fewer_than"),

@@ -1,18 +1,19 @@
-"""The command line: ``carrousel list | show | reproduce | study | report | stream``.
+"""Command line: ``carrousel list | show | reproduce | study | report | stream``.
 
-Exit codes: 0 done; 1 ran, but not all trials asked for have ended (interrupted, disk full, a worker
-killed); 2 wrong call. A trial that ended without solving its task is a result, not a shortfall.
-Results go to standard output, everything else to standard error; with ``--json`` standard output is
-JSON alone. What a command needs is imported when it runs, so that help and lists come at once.
+``codes.py`` lists the exit codes. An unsolved trial is a result rather than a failure of a command.
+Results go to standard output, everything else to standard error. With ``--json`` standard output
+contains JSON alone. Commands import what they need when they run, so that help and lists are fast.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from carrousel.cli.catalogue import list_, show
 from carrousel.cli.codes import DONE, WRONG_CALL
@@ -26,7 +27,7 @@ from carrousel.errors import CarrouselError
 
 app = typer.Typer(
     name="carrousel",
-    help="Long short-term memory: the experiments of 1997, run again; endless streams, learned.",
+    help="Long short-term memory: reproduce the experiments of 1997; learn from endless streams.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -36,19 +37,35 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line and exit code 2."""
+    """Run the command line. An error of this package is shown as one line, with exit code 2."""
     for output in (sys.stdout, sys.stderr):
         reconfigure = getattr(output, "reconfigure", None)
-        if reconfigure:  # a terminal without Unicode shows "?" instead of stopping the program
+        if reconfigure:  # a terminal without Unicode shows "?"
             reconfigure(errors="replace")
     try:
         app(prog_name="carrousel")
     except CarrouselError as error:
-        say(str(error))
+        say(error.text(argument=_option_of(sys.argv[1:2])))
         sys.exit(WRONG_CALL)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of a pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
+
+
+def _option_of(command: list[str]) -> Callable[[str], str]:
+    """Return a function that spells the arguments of a command as its options.
+
+    >>> spelled = _option_of(["reproduce"])
+    >>> spelled("trials"), spelled("as_json"), spelled("training.rate")
+    ('--trials', '--json', 'training.rate')
+    """
+    commands: dict[str, Any] = getattr(get_command(app), "commands", {})
+    options: dict[str, str] = {}
+    for name in command:
+        for parameter in commands[name].params if name in commands else ():
+            if parameter.param_type_name == "option":
+                options[parameter.name] = max(parameter.opts, key=len)
+    return lambda name: options.get(name, name)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from carrousel.checks import check_choice
-from carrousel.cli.options import Json, Recipe
-from carrousel.cli.order import PAPER, chosen
+from carrousel.cli.options import Json, Recipe, Rivals
 from carrousel.cli.screen import put, put_json
-
-if TYPE_CHECKING:
-    pass
-
-
-Rivals = Annotated[
-    bool,
-    typer.Option("--rivals", help="The rival rows too, of the groups named; without names, all."),
-]
+from carrousel.cli.selection import PAPER, select
 
 
 def list_(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Experiments or groups; none for all.", metavar="NAME"),
+        typer.Argument(help="Experiments or groups; default: all.", metavar="NAME"),
     ] = None,
     rivals: Rivals = False,
     learner: Annotated[
-        str | None, typer.Option(help="Those with this learner only.", metavar="NAME")
+        str | None, typer.Option(help="List only experiments with this learner.", metavar="NAME")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List experiments with the published figures."""
+    """List experiments with the figures of the paper."""
     from carrousel.experiments import EXPERIMENTS
     from carrousel.experiments.report.show import list_as_json, table_of
 
-    rows = chosen(names or (), rivals=rivals) if names or rivals else list(EXPERIMENTS.values())
+    rows = select(names or (), rivals=rivals) if names or rivals else list(EXPERIMENTS.values())
     if learner is not None:
-        known = dict.fromkeys(row.learner for row in EXPERIMENTS.values())
-        check_choice("learner", learner, known)
+        check_choice("learner", learner, dict.fromkeys(row.learner for row in EXPERIMENTS.values()))
         rows = [row for row in rows if row.learner == learner]
     if as_json:
         put_json([list_as_json(each) for each in rows])
@@ -55,11 +45,14 @@ def show(
     recipe: Recipe = PAPER,
     as_json: Json = False,
 ) -> None:
-    """Show one experiment in full, or all of a group (as JSON: a list)."""
+    """Show all settings of an experiment or of the rows of a group.
+
+    As JSON, a group is a list.
+    """
     from carrousel.experiments import EXPERIMENTS
     from carrousel.experiments.report import show as report_show
 
-    rows = chosen([name], rivals=rivals, recipe=recipe)
+    rows = select([name], rivals=rivals, recipe=recipe)
     if as_json:
         shown = [report_show.show_as_json(row) for row in rows]
         put_json(shown[0] if name in EXPERIMENTS and not rivals else shown)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from carrousel.cli.screen import put_report, say
-
-if TYPE_CHECKING:
-    pass
+from carrousel.cli.screen import put_report, say, write_text
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a store.", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with the trials of reproduce or study.", metavar="DIR")
+    ],
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with learning curves.", metavar="FILE")
+        Path | None, typer.Option(help="Write an HTML page with learning curves.", metavar="FILE")
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Write the tables as Markdown.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Report what reproduce kept in DIR."""
+    """Show stored trials as tables and learning curves."""
     from carrousel.experiments.recipes.catalogue import EVERYTHING
     from carrousel.experiments.report.collect import collect
-    from carrousel.experiments.report.file import write_text
     from carrousel.experiments.report.table import markdown as markdown_page
     from carrousel.experiments.store.store import Store
 

@@ -4,39 +4,107 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.checks import check_int
-from carrousel.cli.catalogue import Rivals
 from carrousel.cli.codes import FELL_SHORT
-from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
-from carrousel.cli.order import BACKEND, PAPER, SEED, Order, workers
-from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
+from carrousel.cli.options import (
+    BACKEND,
+    SEED,
+    Address,
+    Backend,
+    Jobs,
+    Json,
+    Out,
+    Recipe,
+    Rivals,
+    RunOptions,
+    Seed,
+    Trials,
+)
+from carrousel.cli.running import open_store, run_all
 from carrousel.cli.screen import put_json, put_report, say
+from carrousel.cli.selection import PAPER, select
+from carrousel.errors import SettingError
+from carrousel.words import count
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
     from carrousel.experiments.store.store import Store
 
 
+@dataclass(frozen=True)
+class ReproduceRequest:
+    """What one call of ``reproduce`` runs.
+
+    Args:
+        names: names of rows and groups; empty for the tour, unless ``everything`` or ``rivals``.
+        run: how trials are run and stored.
+        everything: whether all rows of the recipe are run.
+        rivals: whether rival rows are added.
+        recipe: the recipe that is applied to the rows.
+        as_json: whether results are written as JSON.
+    """
+
+    names: tuple[str, ...]
+    run: RunOptions
+    everything: bool = False
+    rivals: bool = False
+    recipe: str = PAPER
+    as_json: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that makes the same request."""
+        words = ["carrousel", "reproduce", *self.names]
+        words += ["--all"] if self.everything else []
+        words += ["--rivals"] if self.rivals else []
+        words += ["--recipe", self.recipe] if self.recipe != PAPER else []
+        return shlex.join([*words, *self.run.words, *(["--json"] if self.as_json else [])])
+
+    @property
+    def is_tour(self) -> bool:
+        """Whether the request names no rows."""
+        return not (self.names or self.everything or self.rivals)
+
+    def plan(self) -> list[tuple[Experiment, int]]:
+        """Return experiments and their numbers of trials.
+
+        Raises:
+            SettingError: ``everything`` is combined with names or rivals.
+            UnknownNameError: a row, group or recipe is unknown.
+        """
+        from carrousel.experiments import TOUR
+        from carrousel.experiments.catalogue import EXPERIMENTS
+        from carrousel.experiments.recipes.catalogue import by_recipe, rows_of
+
+        if self.everything and (self.names or self.rivals):
+            other = "names" if self.names else "--rivals"
+            raise SettingError(f"{other} and --all contradict each other", fix="give one of them")
+        if self.is_tour:
+            rows = [(by_recipe(EXPERIMENTS[name], self.recipe), number) for name, number in TOUR]
+        elif self.everything:
+            rows = [(row, None) for row in rows_of(self.recipe)]
+        else:
+            selected = select(self.names, rivals=self.rivals, recipe=self.recipe)
+            rows = [(row, None) for row in selected]
+        return [(row, self.run.trials or number or row.published.trials) for row, number in rows]
+
+
 def reproduce(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Experiments, or groups of them: 1, 2a, 2b, 2c, 3a, ..., guess; none for a tour "
-            "of headline rows.",
+            help="Experiments or groups: 1, 2a, 2b, 2c, 3a, ..., guess. Default: a tour of "
+            "headline rows.",
             metavar="NAME",
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All experiments.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Run all experiments.")] = False,
     rivals: Rivals = False,
-    trials: Annotated[
-        int | None,
-        typer.Option(help="Trials of each; default: as many as the paper.", metavar="N"),
-    ] = None,
+    trials: Trials = None,
     recipe: Recipe = PAPER,
     seed: Seed = SEED,
     jobs: Jobs = None,
@@ -45,21 +113,18 @@ def reproduce(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Run experiments; print ours beside the paper's.
+    """Run experiments and compare the results with the paper.
 
-    Stopped at any moment, the same command goes on where it was.
+    A stopped run continues when the same command is given again.
     """
-    rows = tuple(names or ())
-    given = (trials, seed, jobs, backend, out, as_json, address, recipe)
-    order = Order(rows, everything, rivals, *given)
-    plan = order.plan()
-    check_int("--seed", seed, minimum=0)
-    jobs = workers(jobs, backend)
+    run = RunOptions(trials, seed, jobs, backend, address, out)
+    request = ReproduceRequest(tuple(names or ()), run, everything, rivals, recipe, as_json)
+    plan = request.plan()
     from carrousel.experiments.run.clusters import cluster
 
-    with cluster(backend, address, jobs=jobs), open_store(out) as store:
-        _announce(order, plan, store)
-        entries, stopped = run_all(Work(seed, jobs, backend, address), plan, store)
+    with cluster(backend, address, jobs=run.workers), open_store(out) as store:
+        _announce(request, plan, store)
+        entries, stopped = run_all(run, plan, store)
     if sys.stderr.isatty():
         say("")
     if as_json:
@@ -71,20 +136,23 @@ def reproduce(
     if stopped:
         say(stopped)
         if store is not None:
-            say("Trials that ended are kept. Go on with:", command=order.command)
+            say("Ended trials are stored. Continue with:", command=request.command)
         raise typer.Exit(FELL_SHORT)
     if store is not None:
-        where = shlex.quote(str(out or DEFAULT_FOLDER))
-        say("See the learning curves:", command=f"carrousel report {where} --html report.html")
+        where = shlex.quote(str(run.folder))
+        say("Show the learning curves:", command=f"carrousel report {where} --html report.html")
 
 
-def _announce(order: Order, plan: Sequence[tuple[Experiment, int]], store: Store | None) -> None:
+def _announce(
+    request: ReproduceRequest, plan: list[tuple[Experiment, int]], store: Store | None
+) -> None:
     trials = sum(number for _, number in plan)
-    rows = f"{len(plan)} experiment{'s' if len(plan) > 1 else ''}, {trials} trials"
-    if order.is_tour:
-        rows = f"A tour of {rows}: within two minutes on two cores"
-    elif order.everything:
-        rows = f"Everything: {rows}; this takes hours"
-    where = "" if store is None else f" Kept in {order.out or DEFAULT_FOLDER}."
-    stops = " Ctrl-C stops; the same command goes on." if store is not None else ""
-    say(f"{rows}. Seed {order.seed}.{where}{stops}")
+    rows = f"{count(len(plan), 'experiment')}, {count(trials, 'trial')}"
+    if request.is_tour:
+        rows = f"A tour of {rows}: less than two minutes on two cores"
+    elif request.everything:
+        rows = f"All experiments: {rows}; this takes hours"
+    stored = ""
+    if store is not None:
+        stored = f" Stored in {request.run.folder}. Ctrl-C stops; the same command continues."
+    say(f"{rows}. Seed {request.run.seed}.{stored}")

@@ -1,4 +1,4 @@
-"""Running what a command planned: the store, the progress bars, and an end at any moment."""
+"""Execution of a command's plan, with store and progress bars; it can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from carrousel.cli.options import DEFAULT_FOLDER, RunOptions
 from carrousel.cli.screen import console_of, say
 from carrousel.errors import ClusterFailedError, StoreError
 
@@ -20,25 +20,17 @@ if TYPE_CHECKING:
     from carrousel.contracts import Experiment
     from carrousel.experiments.report.collect import Entry
     from carrousel.experiments.report.progress import ProgressBars
-    from carrousel.experiments.run.runner import Progress
+    from carrousel.experiments.run.runner import RunProgress
     from carrousel.experiments.store.store import Store
-
-DEFAULT_FOLDER = Path("runs")
-
-
-@dataclass(frozen=True)
-class Work:
-    """Who works on a plan, and with which random numbers."""
-
-    seed: int
-    jobs: int | None
-    backend: str
-    address: str | None
 
 
 @contextmanager
 def open_store(out: Path | None) -> Iterator[Store | None]:
-    """The store to use; none if the default folder will not do, which is no reason not to run."""
+    """Open the store in a folder; without a folder, the default one, or None if that fails.
+
+    Raises:
+        StoreError: the store in the given folder cannot be used.
+    """
     from carrousel.experiments.store.store import Store
 
     if out is not None:
@@ -48,7 +40,7 @@ def open_store(out: Path | None) -> Iterator[Store | None]:
     try:
         store = Store(DEFAULT_FOLDER)
     except StoreError as error:
-        say(f"{error}. This time nothing will be kept; --out DIR keeps trials elsewhere.")
+        say(f"{error}. The trials of this run are not stored; --out DIR chooses another folder.")
         yield None
         return
     with store:
@@ -56,9 +48,13 @@ def open_store(out: Path | None) -> Iterator[Store | None]:
 
 
 def run_all(
-    work: Work, plan: Sequence[tuple[Experiment, int]], store: Store | None
+    run: RunOptions, plan: Sequence[tuple[Experiment, int]], store: Store | None
 ) -> tuple[list[Entry], str]:
-    """Run what is planned; if that stops early, also say why in a sentence."""
+    """Run a plan.
+
+    Returns:
+        the entries of a report, and a sentence about the reason if the run was stopped early.
+    """
     from carrousel.experiments.report import collect as reports
     from carrousel.experiments.report.progress import ProgressBars
 
@@ -66,11 +62,11 @@ def run_all(
     with (
         _terminated_like_interrupted(),
         ProgressBars(console_of(sys.stderr), [row.name for row, _ in plan]) as bars,
-        redirect_stdout(sys.stderr),  # where Ray tells of dead workers, results alone belong
+        redirect_stdout(sys.stderr),  # Ray writes warnings to standard output
     ):
         for experiment, number in plan:
             try:
-                entries.append(_run(experiment, number, work, store, bars))
+                entries.append(_run(experiment, number, run, store, bars))
                 continue
             except KeyboardInterrupt:
                 stopped = f"Stopped in {experiment.name}."
@@ -80,7 +76,7 @@ def run_all(
                 stopped = f"Stopped in {experiment.name}: {error}."
             if store is not None:
                 with suppress(StoreError):
-                    entries.append(reports.stored(store, experiment, work.seed, number))
+                    entries.append(reports.stored(store, experiment, run.seed, number))
             return entries, stopped
     return entries, ""
 
@@ -88,7 +84,7 @@ def run_all(
 def _run(
     experiment: Experiment,
     number: int,
-    work: Work,
+    run: RunOptions,
     store: Store | None,
     bars: ProgressBars,
 ) -> Entry:
@@ -97,31 +93,31 @@ def _run(
 
     ended = 0
     if store is not None:
-        ended = len(reports.stored(store, experiment, work.seed, number).trials)
+        ended = len(reports.stored(store, experiment, run.seed, number).trials)
     bars.begin(experiment, trials=number, ended=ended)
 
-    def on_progress(now: Progress) -> None:
+    def on_progress(now: RunProgress) -> None:
         bars.update(trials_done=now.trials_done, sequences=now.sequences, seconds=now.seconds)
 
     began = time.perf_counter()
     trials = runner.run(
         experiment,
         trials=number,
-        seed=work.seed,
-        jobs=work.jobs,
+        seed=run.seed,
+        jobs=run.workers,
         store=store,
-        backend=work.backend,
-        address=work.address,
+        backend=run.backend,
+        address=run.address,
         on_progress=on_progress,
     )
     if store is not None:
-        return reports.stored(store, experiment, work.seed, number)
-    return reports.unstored(experiment, trials, work.seed, time.perf_counter() - began)
+        return reports.stored(store, experiment, run.seed, number)
+    return reports.unstored(experiment, trials, run.seed, time.perf_counter() - began)
 
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does: with a table, and with no worker left behind."""
+    """Make SIGTERM stop a run like Ctrl-C: results are shown, and workers are stopped."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

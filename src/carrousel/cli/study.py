@@ -1,4 +1,4 @@
-"""``carrousel study``: one row under several settings, side by side."""
+"""`carrousel study`: one row under several settings, compared."""
 
 from __future__ import annotations
 
@@ -6,51 +6,82 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carrousel.checks import check_int
-from carrousel.cli.options import Address, Backend, Jobs, Json, Out, Recipe, Seed
-from carrousel.cli.order import BACKEND, PAPER, SEED, chosen, repeated, workers
-from carrousel.cli.running import DEFAULT_FOLDER, Work, open_store, run_all
-from carrousel.cli.screen import console_of, put_json, say
+from carrousel.cli.codes import FELL_SHORT
+from carrousel.cli.options import (
+    BACKEND,
+    DEFAULT_FOLDER,
+    SEED,
+    Address,
+    Backend,
+    Jobs,
+    Json,
+    Out,
+    Recipe,
+    RunOptions,
+    Seed,
+    Trials,
+)
+from carrousel.cli.running import open_store, run_all
+from carrousel.cli.screen import console_of, put_json, say, write_text
+from carrousel.cli.selection import PAPER, select
 from carrousel.errors import CarrouselError, MissingExtraError, SettingError
+from carrousel.words import count
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
     from carrousel.experiments.store.store import Store
     from carrousel.experiments.study.study import Study
 
-FELL_SHORT = 1
-
 
 @dataclass(frozen=True)
-class Grid:
-    """What a call of ``study`` asks for, as given."""
+class StudyRequest:
+    """What one call of ``study`` runs and shows.
+
+    Args:
+        name: name of the row.
+        run: how trials are run and stored.
+        vary: values of ``--vary``.
+        recipe: the recipe that is applied to the row.
+        plot: file for the plot.
+        markdown: file for the tables.
+        as_json: whether results are written as JSON.
+    """
 
     name: str
+    run: RunOptions
     vary: tuple[str, ...]
     recipe: str
-    trials: int | None
-    out: Path | None
     plot: Path | None
     markdown: Path | None
     as_json: bool
 
     def row(self) -> Experiment:
-        """The row whose settings are varied."""
-        rows = chosen([self.name], recipe=self.recipe)
+        """Return the row whose settings are varied.
+
+        Raises:
+            SettingError: the name is that of a group with several rows.
+            UnknownNameError: the name or recipe is unknown.
+        """
+        rows = select([self.name], recipe=self.recipe)
         if len(rows) != 1:
             names = ", ".join(row.name for row in rows)
-            raise SettingError(f"{self.name!r} is a group of rows; study one of {names}")
+            raise SettingError(f"{self.name!r} is a group of rows", fix=f"study one of {names}")
         return rows[0]
 
     def points(self, row: Experiment) -> list[Experiment]:
-        """The row's variations, one for each combination of values; none if none is asked for."""
+        """Return the variations of a row for all combinations of values; [] without ``vary``.
+
+        Raises:
+            SettingError: a value is not allowed, or a setting is given twice.
+            UnknownNameError: a setting is unknown.
+        """
         from carrousel.experiments.recipes.vary import full_path, grid, levels_from
 
         levels: dict[str, list[object]] = {}
@@ -58,30 +89,33 @@ class Grid:
             field, values = levels_from(each)
             path = full_path(row, field)
             if path in levels:
-                raise SettingError(f"--vary {path} was given twice; give all its values at once")
+                raise SettingError(
+                    f"--vary {path} was given twice", fix="give all its values in one option"
+                )
             levels[path] = values
         points = grid(row, levels) if levels else []
         for point in points:
             _check(point)
         return points
 
-    def command(self, work: Work) -> str:
-        """The command that asks for the same."""
+    @property
+    def command(self) -> str:
+        """The command that makes the same request."""
         words = [*self._start, *(word for each in self.vary for word in ("--vary", each))]
-        words += repeated(self.trials, work.seed, work.jobs, work.backend, work.address, self.out)
+        words += self.run.words
         words += ["--plot", str(self.plot)] if self.plot is not None else []
         words += ["--markdown", str(self.markdown)] if self.markdown is not None else []
         return shlex.join([*words, *(["--json"] if self.as_json else [])])
 
     @property
-    def drawing(self) -> str:
-        """The command that draws what the folder holds."""
-        where = ["--out", str(self.out)] if self.out is not None else []
+    def plot_command(self) -> str:
+        """The command that plots the stored trials."""
+        where = ["--out", str(self.run.out)] if self.run.out is not None else []
         return shlex.join([*self._start, *where, "--plot", "curves.svg"])
 
     @property
-    def listing(self) -> str:
-        """The command that lists what can be varied."""
+    def settings_command(self) -> str:
+        """The command that lists the settings that can be varied."""
         return shlex.join([*self._start, "--settings"])
 
     @property
@@ -95,19 +129,16 @@ def study(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="A setting and the values to try, e.g. training.rate=0.1,0.5 or rate=0.1,0.5; "
-            "several options make a grid. Without any, what the folder holds is shown.",
+            help="A setting and its values, e.g. training.rate=0.1,0.5 or rate=0.1,0.5. Several "
+            "of these options make a grid. Without any, stored trials are shown.",
             metavar="FIELD=A,B,C",
         ),
     ] = None,
     settings: Annotated[
-        bool, typer.Option("--settings", help="List the settings that can be varied, and stop.")
+        bool, typer.Option("--settings", help="List the settings that can be varied, and exit.")
     ] = False,
     recipe: Recipe = PAPER,
-    trials: Annotated[
-        int | None,
-        typer.Option(help="Trials of each point; default: as many as the paper.", metavar="N"),
-    ] = None,
+    trials: Trials = None,
     seed: Seed = SEED,
     jobs: Jobs = None,
     backend: Backend = BACKEND,
@@ -121,25 +152,23 @@ def study(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run one row under several settings and say what each does to it.
+    """Compare one experiment under several settings.
 
-    Trials that were given up count as censored. Stopped at any moment, the same command goes on.
+    Unsolved trials count as censored. A stopped run continues when the same command is given again.
     """
-    grid = Grid(name, tuple(vary or ()), recipe, trials, out, plot, markdown, as_json)
-    row = grid.row()
+    run = RunOptions(trials, seed, jobs, backend, address, out)
+    request = StudyRequest(name, run, tuple(vary or ()), recipe, plot, markdown, as_json)
+    row = request.row()
     if settings:
         _show_settings(row, as_json)
         return
-    check_int("--seed", seed, minimum=0)
-    number = row.published.trials if trials is None else check_int("--trials", trials, minimum=1)
+    number = trials or row.published.trials
     _check_files(plot, markdown)
-    work, points, stopped = Work(seed, jobs, backend, address), grid.points(row), ""
-    size = workers(jobs, backend)
-    with _workers(work, size) if points else nullcontext(), _store(out, not points) as store:
+    points, stopped = request.points(row), ""
+    with _workers(run) if points else nullcontext(), _store(out, not points) as store:
         if points:
-            _announce(grid, row, len(points), number, seed)
-            plan = [(point, number) for point in points]
-            _, stopped = run_all(replace(work, jobs=size), plan, store)
+            _announce(request, row, len(points), number)
+            _, stopped = run_all(run, [(point, number) for point in points], store)
         from carrousel.experiments.study.study import find
 
         found = find(store, row)
@@ -149,48 +178,55 @@ def study(
     _write(found, plot, markdown)
     if stopped:
         say(stopped)
-        say("Trials that ended are kept. Go on with:", command=grid.command(work))
+        say("Ended trials are stored. Continue with:", command=request.command)
         raise typer.Exit(FELL_SHORT)
     if not as_json:
-        _tell_what_next(grid, found)
+        _suggest(request, found)
 
 
 def _check(point: Experiment) -> None:
-    """Let a variation that cannot run fail before any other runs."""
+    """Raise if a variation cannot run, before any other runs."""
     from carrousel.learners import learner_named
 
     task, network = point.task, point.network
     for what in ("n_inputs", "n_outputs"):
         theirs, ours = getattr(task, what), getattr(network, what)
         if theirs != ours:
-            raise SettingError(f"{point.name}: network.{what} is {ours}, but its task has {theirs}")
+            raise SettingError(
+                argument=f"network.{what}",
+                got=ours,
+                expected=f"{theirs}, as the task has",
+                source=point.name,
+            )
     try:
         learner_named(point.learner)(network, point.training, 1)
     except CarrouselError as error:
-        raise type(error)(f"{point.name}: {error}") from error
+        raise error.recast(type(error), source=point.name) from error
 
 
 def _check_files(plot: Path | None, markdown: Path | None) -> None:
-    """Find out that a file cannot be written before the trials run, not after."""
+    """Raise if a file cannot be written, before the trials run."""
     for option, path in (("--plot", plot), ("--markdown", markdown)):
         if path is not None and not path.absolute().parent.is_dir():
-            raise SettingError(f"{option} {path}: there is no folder {path.parent}; make it first")
+            raise SettingError(
+                f"{option} {path}: there is no folder {path.parent}", fix="create it first"
+            )
     if plot is not None and find_spec("matplotlib") is None:
         raise MissingExtraError(
-            "--plot needs matplotlib; install it with: pip install 'carrousel[plot]'"
+            "--plot needs matplotlib", fix="install it with: pip install 'carrousel[plot]'"
         )
 
 
-def _workers(work: Work, size: int | None) -> AbstractContextManager[object]:
-    """The cluster, which must answer before anything is begun."""
+def _workers(run: RunOptions) -> AbstractContextManager[object]:
+    """Connect to the cluster before anything runs."""
     from carrousel.experiments.run.clusters import cluster
 
-    return cluster(work.backend, work.address, jobs=size)
+    return cluster(run.backend, run.address, jobs=run.workers)
 
 
 @contextmanager
 def _store(out: Path | None, read_only: bool) -> Iterator[Store]:
-    """The store to study; only a run makes one that is not there."""
+    """Open the store of a study; only a run creates a missing one."""
     if read_only:
         from carrousel.experiments.store.store import Store
 
@@ -199,16 +235,17 @@ def _store(out: Path | None, read_only: bool) -> Iterator[Store]:
         return
     with open_store(out) as store:
         if store is None:
-            raise SettingError("a study must keep its trials; choose a folder by --out DIR")
+            raise SettingError(
+                "a study needs a folder for its trials", fix="choose a folder with --out DIR"
+            )
         yield store
 
 
-def _announce(grid: Grid, row: Experiment, points: int, trials: int, seed: int) -> None:
-    from carrousel.words import count
-
+def _announce(request: StudyRequest, row: Experiment, points: int, trials: int) -> None:
+    run = request.run
     say(
         f"{count(points, 'variation')} of {row.name}, {count(points * trials, 'trial')}. Seed "
-        f"{seed}. Kept in {grid.out or DEFAULT_FOLDER}. Ctrl-C stops; the same command goes on."
+        f"{run.seed}. Stored in {run.folder}. Ctrl-C stops; the same command continues."
     )
 
 
@@ -225,11 +262,11 @@ def _show_settings(row: Experiment, as_json: bool) -> None:
         print(f"{path:<{width}}  {value if isinstance(value, str) else canonical(value)}")
 
 
-def _tell_what_next(grid: Grid, found: Study) -> None:
+def _suggest(request: StudyRequest, found: Study) -> None:
     if not found.variations:
-        say("See what can be varied:", command=grid.listing)
-    elif grid.plot is None:
-        say("See the curves:", command=grid.drawing)
+        say("List the settings that can be varied:", command=request.settings_command)
+    elif request.plot is None:
+        say("Plot the survival curves:", command=request.plot_command)
 
 
 def _put(found: Study, as_json: bool) -> None:
@@ -245,10 +282,8 @@ def _put(found: Study, as_json: bool) -> None:
 
 
 def _write(found: Study, plot: Path | None, markdown: Path | None) -> None:
-    from carrousel.experiments.report.file import write_text
-
     if plot is not None and not found.variations:
-        say(f"{plot} is not written: no trial has ended, so there are no curves yet")
+        say(f"{plot} was not written: no trial has ended yet")
     elif plot is not None:
         from carrousel.experiments.study.plot import study_svg
 

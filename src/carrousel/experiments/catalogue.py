@@ -1,4 +1,4 @@
-"""All experiments by name, and the tour through their headline rows."""
+"""All experiments by name, and the default selection of ``carrousel reproduce``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     **FAR_ROWS,
     VOWELS.name: VOWELS,
 }
-"""Every experiment by its name: the paper's LSTM rows in its order, its rivals, every gradient
-on one task, lags beyond the paper, then real data."""
+"""Every experiment by its name.
+
+The order is: the paper's LSTM rows, its rivals, all gradients on one task, longer lags, real data.
+"""
 
 TOUR: tuple[tuple[str, int], ...] = (
     ("3a-1", 10),
@@ -28,4 +30,4 @@ TOUR: tuple[tuple[str, int], ...] = (
     ("2c-1", 10),
     ("vowels", 10),
 )
-"""Names and numbers of trials that show the system at work within two minutes on two cores."""
+"""Names and numbers of trials; they take less than two minutes on two cores."""

@@ -1,7 +1,7 @@
-"""When a trial has solved its task: the paper's stop rules (sections 5.1-5.6 and Table 11).
+"""The paper's stop rules: when a trial has solved its task (sections 5.1-5.6 and Table 11).
 
-A rule is a frozen description. What it remembers of one trial is a small dictionary of arrays that
-the runner keeps, copies and may hand to another process between two calls.
+A rule is a frozen description. Its state in one trial is a small dictionary of arrays. The runner
+keeps that state and may copy it or send it to another process between two calls.
 """
 
 from __future__ import annotations
@@ -31,36 +31,35 @@ AVERAGES = {
     "squared": "their mean squared error",
     "root": "the root of their mean squared error",
 }
-"""Readings of "average training error", in words."""
+"""Descriptions of the definitions of "average training error"."""
 
 FIRST_PART = 16
 GROWTH = 4
 LARGEST_PART = 2**18
-"""Exams are sat in parts: 16 sequences, then up to 64, 256, 1024 in all, and so on; most nets fail
-within the first. A part holds about ``LARGEST_PART`` time steps at most."""
+"""Tests run in growing parts: the first 16 sequences, then up to 64, 256, 1024 in all, and so on.
+Most tests fail within the first part. A part has at most about ``LARGEST_PART`` time steps."""
 
 
 @dataclass(frozen=True)
 class RecentTraining:
-    """Judge by the errors made on the most recent training sequences; no test is needed.
+    """Stop rule on the errors of the most recent training sequences, without a test.
 
     Experiments 4 and 6 stop once the 2000 most recent sequences were right and the average training
-    error was below 0.01 or 0.1; Experiment 5 once fewer than ``n_seq`` of them were wrong (sections
-    5.4-5.6, Table 11). "Average error" is not defined; :attr:`error` tells how it is read, over the
-    same window: squared, 0.01 says nothing where every error is below 0.04. A sequence is right
-    while all its absolute errors stay below the task's tolerance.
+    error was below 0.01 or 0.1. Experiment 5 stops once fewer than ``n_seq`` of them were wrong
+    (sections 5.4-5.6, Table 11). The paper does not define "average error"; :attr:`error` chooses
+    a definition. A sequence is right if all its absolute errors are below the task's tolerance.
 
     Args:
         window: number of most recent training sequences.
-        wrong_at_most: how many of them may be wrong.
+        wrong_at_most: number of them that may be wrong.
         mean_below: upper bound of their average error; None for no such condition.
-        error: what that is: the mean ``"absolute"`` error, the mean ``"squared"`` error, or the
-            ``"root"`` of the latter. Each sequence counts by its own mean over its targets and
-            outputs; the root is taken last.
+        error: the mean ``"absolute"`` error, the mean ``"squared"`` error, or the ``"root"`` of the
+            mean squared error. The mean of each sequence is over its targets and outputs; the root
+            is taken of the mean over sequences.
 
     Raises:
-        SettingError: an argument is out of its range, or a mean is named but has no bound.
-        UnknownNameError: there is no such error.
+        SettingError: an argument is out of range, or ``error`` is given without ``mean_below``.
+        UnknownNameError: ``error`` is unknown.
 
     >>> rule = RecentTraining(window=3, wrong_at_most=0)
     >>> memory = rule.begin()
@@ -82,12 +81,15 @@ class RecentTraining:
         check_choice("error", self.error, AVERAGES)
         if self.mean_below is None and self.error != "absolute":
             raise SettingError(
-                f"error is {self.error!r}, but no mean is asked for; give mean_below too"
+                f"error is {self.error!r}, but mean_below is None",
+                argument="error",
+                got=self.error,
+                fix="give {mean_below} too",
             )
 
     @property
     def describe(self) -> str:
-        """The rule in words."""
+        """The rule as a sentence."""
         if self.wrong_at_most == 0:
             words = f"the last {self.window} training sequences right"
         else:
@@ -101,7 +103,7 @@ class RecentTraining:
 
     @property
     def every(self) -> int:
-        """No exams: 0."""
+        """0: this rule has no tests."""
         return 0
 
     def begin(self) -> Memory:
@@ -113,9 +115,9 @@ class RecentTraining:
         }
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
-        """Slide the window over a chunk of training errors, exact to the sequence."""
+        """Slide the window over a chunk of training errors, one sequence at a time."""
         new, seen = len(errors.max_abs), int(memory["seen"])
-        # The window that ends after the chunk's sequence k is [k : k + window] of these.
+        # the window after k sequences of the chunk is [k : k + window]
         wrong = np.concatenate([memory["wrong"], ~(errors.max_abs < tolerance)])
         if self.error == "absolute":
             mean = errors.mean_abs
@@ -124,12 +126,12 @@ class RecentTraining:
         error = np.concatenate([memory["error"], mean])
         memory["seen"] = np.array(seen + new)
         memory["wrong"], memory["error"] = wrong[new:], error[new:]
-        # Most chunks end here: all their windows share sequences of which too many are wrong.
+        # fast path for most chunks: the sequences that all windows share are wrong too often
         shared = np.count_nonzero(wrong[new : self.window]) if new < self.window else 0
         if shared > self.wrong_at_most or seen + new < self.window:
             return None
         held = _window_sums(wrong, self.window) <= self.wrong_at_most
-        held[: max(0, self.window - seen)] = False  # the first windows that are full
+        held[: max(0, self.window - seen)] = False  # the window is not full yet
         if self.mean_below is not None and held.any():
             bound = self.mean_below**2 if self.error == "root" else self.mean_below
             held &= _window_sums(error, self.window) < bound * self.window
@@ -137,40 +139,40 @@ class RecentTraining:
         return int(np.argmax(held)) if held.any() else None
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
-        """Ask for nothing; the rule never holds by a test."""
+        """Return False: this rule has no tests."""
         return False
-        yield  # makes this a generator, as the interface wants it
+        yield  # makes this a generator, as the interface requires
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
-        """Return nothing: the count at which the rule held is the trial's own figure."""
+        """Return no measures."""
         return {}
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """Judge by a test with frozen weights after each ``every`` training sequences.
+    """Stop rule by a test with frozen weights after every ``every`` training sequences.
 
-    Experiments 2b and 2c: all of 10,000 fresh sequences right; 3: ST1, fewer than 1 (3b: 6) of 256
-    test sequences wrong, and ST2, ST1 and a mean absolute error on the test set below a bound
-    (sections 5.2 and 5.3, Table 11). How often the test ran is not said in the paper. A test is sat
-    in growing parts and broken off once the rule can no longer hold, which changes no verdict. With
-    ``mean_below``, the measure ``st1_sequences`` tells when the first condition alone first held.
+    Experiments 2b and 2c require all of 10,000 fresh sequences to be right. Experiment 3 has two
+    criteria: ST1 requires fewer than 1 (3b: 6) of 256 test sequences to be wrong; ST2 also requires
+    a mean absolute error on the test set below a bound (sections 5.2 and 5.3, Table 11). The paper
+    does not say how often it tested. A test runs in growing parts and ends early once it has
+    failed. With ``mean_below``, the measure ``st1_sequences`` is the count at which ST1 first held.
 
     Args:
-        every: training sequences between two tests; the count of a success is a multiple of it.
+        every: training sequences between two tests; counts of solved trials are multiples of it.
         size: number of test sequences.
         wrong_fewer_than: the test is passed with fewer wrong sequences than this.
         mean_below: upper bound of the mean absolute error, averaged over sequences; or None.
-        fixed: one test set for the whole trial, instead of fresh sequences for each test.
+        fixed: whether the whole trial uses one test set, instead of a fresh one for each test.
 
     Raises:
-        SettingError: an argument is out of its range.
+        SettingError: an argument is out of range.
 
     >>> TestSet(every=100, size=256, mean_below=0.01).describe
     'every 100 sequences: all of 256 test sequences right and their mean absolute error below 0.01'
     """
 
-    __test__ = False  # not a class of tests, whatever pytest makes of its name
+    __test__ = False  # tells pytest that this is not a class of tests
 
     every: int
     size: int = 256
@@ -184,15 +186,16 @@ class TestSet:
         check_int("wrong_fewer_than", self.wrong_fewer_than, minimum=1)
         if self.wrong_fewer_than > self.size:
             raise SettingError(
-                f"wrong_fewer_than is {self.wrong_fewer_than}, expected at most size, {self.size}: "
-                "any net would pass"
+                argument="wrong_fewer_than",
+                got=self.wrong_fewer_than,
+                expected=f"at most {self.size}, the size of the test: any network would pass",
             )
         if self.mean_below is not None:
             check_number("mean_below", self.mean_below, above=0.0)
 
     @property
     def describe(self) -> str:
-        """The rule in words."""
+        """The rule as a sentence."""
         kind = "test" if self.fixed else "fresh"
         if self.wrong_fewer_than == 1:
             words = f"all of {self.size} {kind} sequences right"
@@ -203,16 +206,16 @@ class TestSet:
         return f"every {self.every} sequences: {words}"
 
     def begin(self) -> Memory:
-        """Return the memory of a trial that has sat no test."""
+        """Return the state of a trial without any test yet."""
         return {"seen": np.zeros((), np.int64), "st1": np.array(-1)}
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
-        """Count the training sequences; what was wrong among them does not matter."""
+        """Count the training sequences; their errors do not matter."""
         memory["seen"] = np.array(memory["seen"] + len(errors.max_abs))
         return None
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
-        """Yield the test in growing parts, and break off once the verdict is certain."""
+        """Yield the test in growing parts, and end as soon as the verdict is certain."""
         seen = int(memory["seen"])
         wrong, error = 0, 0.0
         for data in self._parts(seen, task, tests):
@@ -237,7 +240,7 @@ class TestSet:
         return tests.kept(make) if self.fixed else make(tests.fresh(seen))
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
-        """Return when the first of two conditions first held, if it did."""
+        """Return the count at which ST1 first held, if it did."""
         if self.mean_below is None or memory["st1"] < 0:
             return {}
         return {"st1_sequences": float(memory["st1"])}
@@ -245,17 +248,17 @@ class TestSet:
 
 @dataclass(frozen=True)
 class WholeSet:
-    """Judge by all sequences that a task with fixed sets has, after each ``every`` sequences.
+    """Stop rule by a test on all sequences of a task with fixed sets.
 
-    Experiment 1: every training and every test string; 2a: both sequences there are, which says
-    the same as 10,000 random ones (sections 5.1 and 5.2, Table 11). How often the test ran is not
-    said in the paper. It is broken off at the first wrong sequence.
+    Experiment 1 tests every training and every test string. Experiment 2a tests the only two
+    sequences, which is equivalent to 10,000 random ones (sections 5.1 and 5.2, Table 11). The paper
+    does not say how often it tested. The test ends at the first wrong sequence.
 
     Args:
-        every: training sequences between two tests; the count of a success is a multiple of it.
+        every: training sequences between two tests; counts of solved trials are multiples of it.
 
     Raises:
-        SettingError: ``every`` is out of its range.
+        SettingError: ``every`` is out of range.
 
     >>> WholeSet(every=100).describe
     'every 100 sequences: all training and test sequences right'
@@ -268,19 +271,19 @@ class WholeSet:
 
     @property
     def describe(self) -> str:
-        """The rule in words."""
+        """The rule as a sentence."""
         return f"every {self.every} sequences: all training and test sequences right"
 
     def begin(self) -> Memory:
-        """Return nothing: there is nothing to remember."""
+        """Return an empty state."""
         return {}
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
-        """What was wrong in training does not matter."""
+        """Return None: training errors do not matter."""
         return None
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
-        """Yield the task's own test in growing parts, until one holds a wrong sequence."""
+        """Yield the task's test set in growing parts, until one contains a wrong sequence."""
 
         def make(rng: np.random.Generator) -> Iterator[Sequences]:
             whole = task.test(rng, 1)
@@ -294,12 +297,12 @@ class WholeSet:
         return True
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
-        """Return nothing."""
+        """Return no measures."""
         return {}
 
 
 def exam_parts(size: int, mean_length: float) -> Iterator[int]:
-    """Numbers of sequences that add up to ``size``: few at first, then more.
+    """Sizes of the parts of a test, ascending; they add up to ``size``.
 
     >>> list(exam_parts(256, mean_length=105.0))
     [16, 48, 192]
@@ -318,7 +321,7 @@ def exam_parts(size: int, mean_length: float) -> Iterator[int]:
 def mean_errors(
     outputs: np.ndarray, targets: np.ndarray, offsets: Annotated[Ints, "N_plus_1"]
 ) -> np.ndarray:
-    """Mean absolute error of each sequence, ``[N]``, from outputs and targets ``[M, O]``.
+    """Mean absolute error of each sequence, ``[N]``, from outputs and targets ``[targets, O]``.
 
     >>> mean_errors(np.array([[0.5], [1.0], [0.25]]), np.ones((3, 1)), np.array([0, 2, 3]))
     array([0.25, 0.75])
@@ -329,27 +332,27 @@ def mean_errors(
 
 
 def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
-    """Sums of all runs of ``window`` neighbours, ``[len(values) - window + 1]``."""
+    """Sums over a sliding window, ``[len(values) - window + 1]``."""
     running = np.concatenate([[0], np.cumsum(values)])
     return running[window:] - running[:-window]
 
 
 @dataclass(frozen=True)
 class AfterTraining:
-    """Stop after a fixed amount of training, then judge once by the task's own test set.
+    """Stop rule after a fixed amount of training, followed by one test on the task's test set.
 
-    Real data have an end, and nothing says beforehand which accuracy can be reached. So a trial is
-    solved when it has learned all it was to learn, with finite weights, and the share of test
-    sequences it gets right is its measure ``accuracy``.
+    For real data, no accuracy is known in advance that a trial should reach. So a trial counts as
+    solved after its training if the weights are finite. Its measure ``accuracy`` is the share of
+    test sequences that are right.
 
     Args:
-        sequences: number of training sequences; a trial's budget must not be smaller.
+        sequences: number of training sequences; the budget must not be smaller.
 
     Raises:
-        SettingError: ``sequences`` is out of its range.
+        SettingError: ``sequences`` is out of range.
 
     >>> AfterTraining(sequences=54_000).describe
-    'after 54,000 sequences; then judged once by the test set'
+    'after 54,000 sequences; then tested once on the test set'
     """
 
     sequences: int
@@ -359,29 +362,29 @@ class AfterTraining:
 
     @property
     def describe(self) -> str:
-        """The rule in words."""
-        return f"after {self.sequences:,} sequences; then judged once by the test set"
+        """The rule as a sentence."""
+        return f"after {self.sequences:,} sequences; then tested once on the test set"
 
     @property
     def every(self) -> int:
-        """The only exam comes when training is over."""
+        """The only test is at the end of training."""
         return self.sequences
 
     def begin(self) -> Memory:
-        """Return the memory of a trial that has not been judged."""
+        """Return an empty state."""
         return {}
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
-        """Errors made in training do not matter."""
+        """Return None: training errors do not matter."""
         return None
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
-        """Yield the whole test set, and note the share that was right."""
+        """Yield the whole test set, and record the share that is right."""
         data = task.test(tests.fresh(0), 1)
         outputs = yield data
         memory["accuracy"] = np.array(np.mean(task.correct(outputs, data)))
         return True
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
-        """Return the accuracy, once there is one."""
+        """Return the accuracy, after the test."""
         return {name: float(value) for name, value in memory.items()}

@@ -1,4 +1,4 @@
-"""Statistics of censored trials obey their theorems, and agree with a second way to have them."""
+"""Statistics of censored trials: theorems, and comparisons with other ways to compute them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.errors import SettingError
+from carrousel.experiments.judge import bootstrap
 from carrousel.experiments.judge import statistics as ours
 from carrousel.experiments.judge.statistics import Counts
+from support.case import each
 from support.experiments import fakes
-
-few = settings(max_examples=30, deadline=None)  # each draws thousands of samples again
 
 counts_in_general = st.lists(
     st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=25
@@ -26,11 +26,6 @@ def all_solved(*sequences: float) -> Counts:
     return Counts(tuple(map(float, sequences)), (True,) * len(sequences))
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(ours, "RESAMPLES", 999)
-
-
 # --- intervals of rates and means ----------------------------------------------------------------
 
 
@@ -39,7 +34,7 @@ def test_interval_of_a_rate_solves_the_score_equation(case):
     successes, trials = case
     low, high = ours.wilson(successes, trials) or (math.nan, math.nan)
     z = stats.norm.ppf(0.975)
-    # its ends are the rates p at which (k/n - p)^2 = z^2 p (1 - p) / n (Wilson 1927)
+    # the ends are the rates p with (k/n - p)^2 = z^2 p (1 - p) / n (Wilson 1927)
     roots = np.roots(
         [1 + z * z / trials, -(2 * successes + z * z) / trials, (successes / trials) ** 2]
     )
@@ -47,11 +42,11 @@ def test_interval_of_a_rate_solves_the_score_equation(case):
     assert 0.0 <= low <= successes / trials <= high <= 1.0
 
 
-def test_no_trial_no_rate():
+def test_without_trials_there_is_no_rate():
     assert ours.wilson(0, 0) is None
 
 
-def test_without_failure_the_interval_of_a_rate_reaches_one_and_else_not():
+def test_the_interval_of_a_rate_reaches_one_only_without_failures():
     for trials in (1, 10, 30, 1000):
         found = [ours.wilson(successes, trials) for successes in (trials, trials - 1, 0)]
         (_, all_of_them), (_, all_but_one), (none, _) = (each or (-1.0, -1.0) for each in found)
@@ -81,7 +76,7 @@ def test_without_censoring_the_curve_is_one_minus_the_distribution(values):
 
 
 @given(counts_in_general)
-def test_the_curve_is_the_product_of_those_who_stay(counts):
+def test_the_curve_is_the_product_of_the_shares_that_remain(counts):
     curve = ours.survival(counts)
     times, won = np.array(counts.sequences), np.array(counts.solved)
     left, want = 1.0, []
@@ -99,14 +94,14 @@ def test_the_curve_is_the_product_of_those_who_stay(counts):
 def test_many_curves_at_once_agree_with_scipy(counts):
     curve = ours.survival(counts)
     columns = np.array(counts.sequences), np.array(counts.solved, dtype=float)
-    at_once = [np.stack([column, column[::-1]]) for column in columns]  # order must not matter
+    at_once = [np.stack([column, column[::-1]]) for column in columns]  # in any order
     for horizon in (0.0, curve.last / 2, curve.last):
         want = curve.restricted_mean(horizon)
         np.testing.assert_allclose(
-            ours.restricted_means(at_once[0], at_once[1], horizon), [want, want], atol=1e-9
+            bootstrap.restricted_means(at_once[0], at_once[1], horizon), [want, want], atol=1e-9
         )
     median = math.inf if curve.median is None else curve.median
-    np.testing.assert_array_equal(ours._medians(at_once[0], at_once[1]), [median, median])
+    np.testing.assert_array_equal(bootstrap.medians(at_once[0], at_once[1]), [median, median])
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=30), st.integers(1, 150))
@@ -120,7 +115,7 @@ def test_the_restricted_mean_is_that_of_trials_stopped_at_the_budget(values, bud
 
 
 @given(counts_in_general)
-def test_the_area_grows_with_the_horizon_but_never_faster(counts):
+def test_the_area_grows_with_the_horizon_at_a_rate_of_at_most_one(counts):
     curve = ours.survival(counts)
     horizons = np.linspace(0.0, curve.last, 9)
     areas = [curve.restricted_mean(horizon) for horizon in horizons]
@@ -128,15 +123,15 @@ def test_the_area_grows_with_the_horizon_but_never_faster(counts):
     assert all(area <= horizon + 1e-9 for area, horizon in zip(areas, horizons, strict=True))
 
 
-def test_where_the_curve_is_unknown_there_is_no_area():
+def test_beyond_the_last_trial_there_is_no_area():
     with pytest.raises(SettingError, match=r"horizon is 101, expected 0 to 100"):
         ours.survival(Counts((50.0, 100.0), (True, False))).restricted_mean(101)
     assert ours.survival(all_solved(50, 100)).restricted_mean(10**6) == 75.0
-    with pytest.raises(SettingError, match="holds no trial"):
+    with pytest.raises(SettingError, match="contains no trial"):
         ours.survival(Counts((), ()))
 
 
-@pytest.mark.parametrize(("solved", "median"), [(4, None), (5, 5.0), (6, 5.0), (10, 5.0)], ids=str)
+@each("solved, median", [(4, None), (5, 5.0), (6, 5.0), (10, 5.0)])
 def test_there_is_a_median_once_half_are_solved(solved, median):
     sequences = [float(n) if n <= solved else 100.0 for n in range(1, 11)]
     counts = Counts(tuple(sequences), tuple(n <= solved for n in range(1, 11)))
@@ -152,115 +147,22 @@ def test_a_diverged_trial_counts_up_to_the_budget():
     assert ours.counts_of(trials, 90) == Counts((10.0, 90.0, 90.0), (True, False, False))
 
 
-@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
-def test_counts_are_counts(bad):
+@each("bad", [-1.0, math.nan, math.inf])
+def test_counts_must_be_finite_and_not_negative(bad):
     with pytest.raises(SettingError, match="sequences"):
         Counts((bad,), (True,))
-    with pytest.raises(SettingError, match="solved holds 2 values"):
+
+
+def test_counts_and_outcomes_must_have_one_length():
+    with pytest.raises(SettingError, match="solved has 2 values"):
         Counts((1.0,), (True, False))
-
-
-# --- bootstrap -----------------------------------------------------------------------------------
-
-
-def test_too_few_values_have_no_interval_and_equal_ones_no_width():
-    assert ours.bootstrap_interval([]) is ours.bootstrap_interval([3.0]) is None
-    assert ours.bootstrap_interval([3.0, 3.0], "median") == (3.0, 3.0)
-    one = Counts((3.0,), (True,))
-    assert ours.restricted_mean_interval(one, 3) is ours.median_interval(one) is None
-    same = Counts((9.0, 9.0), (False, False))
-    assert ours.restricted_mean_interval(same, 9) == (9.0, 9.0)
-
-
-@few
-@given(st.lists(st.integers(1, 1000), min_size=2, max_size=20), st.integers(2, 50), st.randoms())
-def test_the_interval_scales_with_the_values_and_their_order_is_nothing(values, factor, random):
-    low, high = ours.bootstrap_interval(values) or (math.nan, math.nan)
-    assert min(values) <= low <= high <= max(values)
-    shuffled = [factor * value for value in values]
-    random.shuffle(shuffled)
-    found = ours.bootstrap_interval(shuffled) or ()
-    np.testing.assert_allclose(found, [factor * low, factor * high], rtol=1e-9)
-
-
-@pytest.mark.parametrize("statistic", ["mean", "median"])
-def test_where_the_correction_is_undefined_percentiles_serve(statistic):
-    values = [1.0] * 20 + [2.0]  # the median of every jackknife sample is the same
-    low, high = ours.bootstrap_interval(values, statistic) or (math.nan, math.nan)
-    assert 1.0 <= low <= high <= 2.0
-
-
-@pytest.mark.usefixtures("quick")
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    rng = np.random.default_rng(5)
-    budget, held, censored = 1.5, 0, 0
-    for _ in range(200):
-        values = rng.exponential(size=25)
-        low, high = ours.bootstrap_interval(values.tolist()) or (math.nan, math.nan)
-        held += low <= 1.0 <= high
-        counts = Counts(tuple(np.minimum(values, budget)), tuple((values <= budget).tolist()))
-        if not all(counts.solved):
-            low, high = ours.restricted_mean_interval(counts, budget) or (math.nan, math.nan)
-        else:  # pragma: no cover - one sample in 600
-            low, high = -math.inf, math.inf
-        censored += low <= 1 - math.exp(-budget) <= high
-    # at 0.95, 200 draws have a deviation of 3; of 25 exponential values BCa holds about 0.92
-    assert 170 <= held <= 198
-    assert 170 <= censored <= 199
-
-
-def test_a_median_that_may_not_be_reached_has_an_open_interval():
-    counts = Counts((10.0, 20.0, 30.0, 99.0, 99.0), (True, True, True, False, False))
-    low, high = ours.median_interval(counts) or (math.nan, math.nan)
-    assert 10.0 <= low <= 30.0
-    assert high == math.inf
-
-
-# --- what one success costs ----------------------------------------------------------------------
-
-
-def test_failures_are_paid_for_by_successes():
-    trials = [
-        fakes.trial(0, sequences=30),
-        fakes.trial(1, ending="budget", sequences=100),
-        fakes.trial(2, ending="diverged", sequences=5),  # one sees it, and starts anew
-        fakes.trial(3, sequences=15),
-    ]
-    found = ours.expected_sequences(trials)
-    assert found is not None
-    assert found.sequences == 150 / 2
-    assert found.interval is not None
-    assert found.interval[0] < found.sequences < found.interval[1]
-
-
-def test_without_success_the_cost_is_infinite():
-    failed = [fakes.trial(n, ending="budget", sequences=100) for n in range(3)]
-    assert ours.expected_sequences(failed) == ours.Expected(math.inf, None)
-    assert ours.expected_sequences([]) is None
-
-
-def test_one_success_of_many_may_have_cost_anything():
-    trials = [fakes.trial(0, sequences=30)]
-    trials += [fakes.trial(n, ending="budget", sequences=100) for n in range(1, 10)]
-    found = ours.expected_sequences(trials)
-    assert found is not None
-    assert found.interval is not None
-    assert found.interval[1] == math.inf
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=5))
-def test_where_all_succeed_the_cost_is_the_mean(values):
-    trials = [fakes.trial(n, sequences=value) for n, value in enumerate(values)]
-    found = ours.expected_sequences(trials)
-    assert found is not None
-    np.testing.assert_allclose(found.sequences, np.mean(values))
 
 
 # --- comparisons ---------------------------------------------------------------------------------
 
 
 @given(counts_in_general, counts_in_general)
-def test_the_log_rank_test_sees_no_sides(first, second):
+def test_the_log_rank_test_is_symmetric(first, second):
     there, back = ours.logrank_p(first, second), ours.logrank_p(second, first)
     if there is None or back is None:
         assert there is back is None
@@ -270,12 +172,12 @@ def test_the_log_rank_test_sees_no_sides(first, second):
 
 
 @given(counts_in_general)
-def test_nothing_differs_from_itself(counts):
+def test_counts_do_not_differ_from_themselves(counts):
     p = ours.logrank_p(counts, counts)
     assert p is None or p > 1 - 1e-6
 
 
-def test_what_cannot_be_compared_has_no_p():
+def test_without_successes_or_trials_there_is_no_p_value():
     failed = Counts((100.0, 100.0), (False, False))
     assert ours.logrank_p(failed, failed) is None
     assert ours.logrank_p(failed, Counts((), ())) is None

@@ -1,4 +1,4 @@
-"""Statistics are those of the textbooks, over solved trials alone."""
+"""Summaries: statistics over solved trials alone, and their JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_only_solved_trials_count_for_sequences_and_measures():
     assert found.endings == {"solved": 3, "budget": 1, "diverged": 1}
     assert (found.sequences_mean, found.sequences_median) == (200.0, 200.0)
     assert found.measures == {"wrong of 2560": 17 / 3, "mse": 0.5}
-    assert found.steps == 10_006_070  # of all trials: they were all learned
+    assert found.steps == 10_006_070  # of all trials
     assert found.seconds == 12.5
 
 
@@ -66,7 +66,7 @@ def test_json_has_the_promised_keys_and_is_strict():
     }
 
 
-def test_what_the_paper_does_not_print_is_null():
+def test_figures_missing_in_the_paper_are_null():
     silent = fakes.experiment(published=Published("section 5.2", None, None, None, 18))
     found = summarise(silent, [], 0.0).as_json()["published"]
     assert found["success_percent"] is found["sequences"] is found["weights"] is None

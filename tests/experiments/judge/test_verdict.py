@@ -1,4 +1,4 @@
-"""A verdict follows its rule, and no change for the better makes it worse."""
+"""Verdicts: each rule, and better trials never lead to a worse verdict."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from carrousel.contracts import Experiment, Published, Reading, Trial
 from carrousel.errors import SettingError
 from carrousel.experiments.judge.statistics import wilson
 from carrousel.experiments.judge.verdict import KINDS, Verdict, rate_side, verdict
+from support.case import each
 from support.experiments import fakes
 
 BUDGET = 1000
-some = settings(max_examples=40, deadline=None)  # each draws thousands of samples again
+some = settings(max_examples=40, deadline=None)  # each example needs thousands of resamples
 
 
 def row(
@@ -48,20 +49,18 @@ QUICK = tuple(each // 4 for each in AROUND)
 SLOW = tuple(each * 4 for each in AROUND)
 
 
-@pytest.mark.parametrize(
-    ("sequences", "want"), [(AROUND, "reproduced"), (QUICK, "faster"), (SLOW, "slower")]
-)
-@pytest.mark.parametrize("percent", [100.0, 97.0, None])
-def test_where_all_are_solved_the_mean_decides(sequences, want, percent):
+@each("sequences, want", [(AROUND, "reproduced"), (QUICK, "faster"), (SLOW, "slower")])
+@each("percent", [100.0, 97.0, None])
+def test_if_all_are_solved_the_mean_decides(sequences, want, percent):
     assert kind(row(percent), solved(*sequences)) == want
 
 
-@pytest.mark.parametrize("sequences", [AROUND, QUICK, SLOW])
-def test_too_few_successes_outweigh_every_count(sequences):
+@each("sequences", [AROUND, QUICK, SLOW])
+def test_with_too_few_successes_counts_do_not_matter(sequences):
     assert kind(row(), solved(*sequences[:5], unsolved=5)) == "not reproduced"
 
 
-def test_a_row_is_pending_until_as_many_have_ended_as_in_the_paper_and_as_were_asked_for():
+def test_a_row_is_pending_until_all_trials_of_the_paper_and_of_the_request_have_ended():
     assert kind(row(), solved(*AROUND[:9])) == "pending"
     assert kind(row(), []) == "pending"
     assert verdict(row(), solved(*AROUND), asked=11).kind == "pending"
@@ -71,32 +70,32 @@ def test_a_row_is_pending_until_as_many_have_ended_as_in_the_paper_and_as_were_a
         verdict(row(), [], asked=-1)
 
 
-def test_what_the_paper_does_not_print_cannot_be_judged():
+def test_a_row_without_printed_figures_is_unpublished():
     assert kind(row(None, None), solved(*AROUND)) == "unpublished"
 
 
-def test_unsolved_trials_are_not_forgotten():
+def test_unsolved_trials_widen_the_interval():
     quick = solved(*(QUICK * 3)[:27], unsolved=3)  # 27 of 30: up to 97 %
     found = verdict(row(), quick)
     assert found.figures.rate_side == "around"
     assert found.figures.mean_ci95 is not None
     assert found.figures.restricted_mean is not None
-    assert found.figures.mean_ci95[1] < 100  # the solved ones alone would be called faster
+    assert found.figures.mean_ci95[1] < 100  # solved trials alone would be judged faster
     assert found.kind == "reproduced"
     assert found.figures.restricted_mean == pytest.approx(
         sum(trial.sequences for trial in quick) / 30
     )
 
 
-def test_some_success_is_enough_where_the_paper_says_some():
+def test_one_success_is_enough_where_the_paper_says_some():
     words = Reading("published.success_percent", "not a number", "'some fraction'")
     experiment = row(None, 100.0, readings=(words,), name="1/rtrl-3")
     assert kind(experiment, solved(unsolved=10)) == "not reproduced"
     assert kind(experiment, solved(90, 100, 110, unsolved=7)) != "not reproduced"
 
 
-@pytest.mark.parametrize(
-    ("percent", "successes", "want"),
+@each(
+    "percent, successes, want",
     [
         (0.0, 0, "reproduced"),
         (0.0, 10, "not reproduced"),
@@ -104,19 +103,19 @@ def test_some_success_is_enough_where_the_paper_says_some():
         (33.0, 3, "reproduced"),
     ],
 )
-def test_a_rival_fails_as_often_as_printed(percent, successes, want):
+def test_a_rival_must_fail_as_often_as_printed(percent, successes, want):
     experiment = row(percent, None, name="2a/rtrl")
     assert kind(experiment, solved(*AROUND[:successes], unsolved=10 - successes)) == want
 
 
-def test_only_a_rival_may_be_solved_too_often():
+def test_only_a_rival_can_be_solved_too_often():
     trials = solved(*AROUND * 5)
     assert kind(row(30.0, None, 10, name="2a/rtrl-p4-a1"), trials) == "not reproduced"
     assert kind(row(30.0, None, 10), trials) == "reproduced"
     assert kind(row(30.0, None, 10, name="2a training.kind=a/b"), trials) == "reproduced"
 
 
-def test_guesses_are_counted_where_the_paper_counts_them():
+def test_guesses_are_compared_where_the_paper_counts_guesses():
     published = Published("section 4", None, None, None, 10, {"guesses": 6.0})
     experiment = fakes.experiment("guess/latch-1", published=published, budget=BUDGET)
     trials = [fakes.trial(n, measures={"guesses": float(2 + n)}) for n in range(10)]
@@ -124,7 +123,7 @@ def test_guesses_are_counted_where_the_paper_counts_them():
     assert (found.kind, found.figures.unit, found.figures.mean) == ("reproduced", "guesses", 6.5)
 
 
-def test_a_departure_is_told():
+def test_a_departure_from_the_paper_is_reported():
     departing = (Reading("training.output_derivative", "no", "it learns", departs=True),)
     found = verdict(row(readings=departing), solved(*AROUND))
     assert found.label == "reproduced, with a departure"
@@ -146,19 +145,19 @@ def test_a_rate_may_miss_the_printed_one_by_five_points():
     sides = [rate_side(wilson(n, 50), 0.5) for n in range(51)]
     order = ("below", "around", "above")
     ranks = [order.index(side) for side in sides if side is not None]
-    assert ranks == sorted(ranks)  # a smaller number of successes is never the better rate
+    assert ranks == sorted(ranks)  # more successes are never a worse rate
     assert set(ranks) == {0, 1, 2}
     assert rate_side(wilson(45, 50), 1.0) == "around"
     assert rate_side(wilson(44, 50), 1.0) == "below"
     assert rate_side(None, 1.0) is None
 
 
-def test_of_some_fraction_one_success_is_enough():
+def test_without_a_printed_rate_one_success_is_enough():
     assert rate_side(wilson(1, 30), None) == "around"
     assert rate_side(wilson(0, 30), None) == "below"
 
 
-# --- for any trials ------------------------------------------------------------------------------
+# --- properties ----------------------------------------------------------------------------------
 
 counts = st.lists(st.integers(1, 60), min_size=10, max_size=16)
 percents = st.sampled_from([100.0, 97.0, None])
@@ -166,7 +165,7 @@ percents = st.sampled_from([100.0, 97.0, None])
 
 @some
 @given(counts, st.integers(0, 8), percents, st.randoms())
-def test_the_order_of_trials_is_nothing(values, unsolved, percent, random):
+def test_the_order_of_trials_does_not_matter(values, unsolved, percent, random):
     trials = solved(*(5 * value for value in values), unsolved=unsolved)
     shuffled = trials.copy()
     random.shuffle(shuffled)
@@ -186,7 +185,7 @@ def test_one_more_success_never_worsens_a_verdict(values, unsolved, percent, at)
 @some
 @given(counts, st.integers(0, 8), st.integers(2, 10), percents)
 def test_quicker_trials_are_never_slower(values, unsolved, factor, percent):
-    """All counts and the budget divided by one number: the interval moves down with them."""
+    """If all counts and the budget are divided by a number, so is the interval."""
     rank = ("faster", "reproduced", "slower")
     found: list[Verdict] = []
     for scale in (factor, 1):
@@ -197,6 +196,6 @@ def test_quicker_trials_are_never_slower(values, unsolved, factor, percent):
         found.append(verdict(experiment, solved(*counted, unsolved=unsolved, budget=budget)))
     slow, quick = (each.kind for each in found)
     if "not reproduced" in (slow, quick):
-        assert slow == quick  # the rate alone decides that here, and it is the same
+        assert slow == quick  # decided by the rate, which is the same
     else:
         assert rank.index(quick) <= rank.index(slow)

@@ -1,9 +1,10 @@
-"""The rows are those of the paper: they are held against a second transcription of its tables."""
+"""LSTM rows of the paper, compared with a second transcription of its tables."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-import pytest
 
 from carrousel.contracts import Cell, Experiment
 from carrousel.experiments import EXPERIMENTS, TOUR
@@ -12,6 +13,7 @@ from carrousel.experiments.run.lanes import plan_chunks
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import LEARNERS
+from support.case import each
 
 R = ()  # Table 10's "r": random
 
@@ -89,15 +91,14 @@ def conditions(row: Experiment) -> tuple:
 
 
 def departures(row: Experiment) -> set[str]:
-    return {each.field for each in row.readings if each.departs}
+    return {one.field for one in row.readings if one.departs}
 
 
-def rows(prefix: str = "") -> pytest.MarkDecorator:
-    chosen = [row for name, row in LSTM_ROWS.items() if name.startswith(prefix)]
-    return pytest.mark.parametrize("row", chosen, ids=lambda row: row.name)
+def rows(prefix: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return each("row", [row for name, row in LSTM_ROWS.items() if name.startswith(prefix)])
 
 
-def test_every_row_is_there_in_order():
+def test_all_rows_exist_in_order():
     assert list(LSTM_ROWS) == list(RESULTS)
     assert list(EXPERIMENTS)[: len(RESULTS)] == list(RESULTS)
     assert {row.name for row in EXPERIMENTS.values()} == set(EXPERIMENTS)
@@ -117,7 +118,7 @@ def test_networks_are_those_of_table_10(row: Experiment):
     no_output_gate = row.name in ("2a", "2b")
     assert net.wiring == ("layered" if no_output_gate else "full")
     ranges = ("[0,1]", "identity") if no_output_gate else ("[-2,2]", "[-1,1]")
-    read = {"network.cell", "network.cell.h"} & {each.field for each in row.readings}
+    read = {"network.cell", "network.cell.h"} & {one.field for one in row.readings}
     assert (cell.g, cell.h) == ranges or read  # text and caption of Table 10 disagree
     assert cell.output_gate != no_output_gate
     ranged = 0.2 if row.name[0] in "12" else 0.1
@@ -210,7 +211,7 @@ def test_rows_are_ready_to_run(row: Experiment):
 
 
 @rows()
-def test_readings_name_real_fields_and_say_why(row: Experiment):
+def test_readings_name_existing_fields_and_give_reasons(row: Experiment):
     assert row.readings
     assert len({reading.field for reading in row.readings}) == len(row.readings)
     for reading in row.readings:
@@ -225,6 +226,6 @@ def test_no_two_rows_are_the_same():
     assert len({fingerprint(row) for row in EXPERIMENTS.values()}) == len(EXPERIMENTS)
 
 
-def test_the_tour_leads_through_rows_that_exist():
+def test_the_tour_consists_of_existing_rows():
     for name, trials in TOUR:
         assert 1 <= trials <= EXPERIMENTS[name].published.trials

@@ -1,20 +1,20 @@
-"""Rival rows: held against a second transcription of Tables 1 and 2, and set to work."""
+"""Rival rows, compared with a second transcription of Tables 1 and 2, and run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from carrousel.contracts import Experiment, Learner, LearnerFactory, Simple
-from carrousel.errors import UnknownNameError
+from carrousel.contracts import Experiment, Learner, Simple
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.paper.rivals import RIVAL_ROWS
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import learner_named
+from support.case import each
 
 # Learner, units, inputs, wiring, printed weights, rate, percent, sequences, budget, trials.
 TABLES = {
@@ -44,30 +44,22 @@ GUESSED = {
     "guess/parity/a2-no-self": (None, 250),
 }
 EXTRA_OUTPUT = 101 + 1
-"""Weights into the output with which the automatizer predicts the chunker's hidden unit: Table 2
-counts this one of the two nets."""
+"""Weights into the output with which the automatizer predicts the chunker's hidden unit. Table 2
+counts the weights of this network, not those of the chunker."""
 
 
-def rows(prefix: str = "") -> pytest.MarkDecorator:
-    chosen = [row for name, row in RIVAL_ROWS.items() if name.startswith(prefix)]
-    return pytest.mark.parametrize("row", chosen, ids=lambda row: row.name)
-
-
-def factory(row: Experiment) -> LearnerFactory:
-    try:
-        return learner_named(row.learner)
-    except UnknownNameError:
-        pytest.skip(f"no learner {row.learner!r}")
+def rows(prefix: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return each("row", [row for name, row in RIVAL_ROWS.items() if name.startswith(prefix)])
 
 
 def started(row: Experiment) -> Learner:
-    learner = factory(row)(row.network, row.training, 1)
+    learner = learner_named(row.learner)(row.network, row.training, 1)
     learner.begin(0, np.random.default_rng(0))
     return learner
 
 
-def test_rows_come_after_those_of_lstm():
-    assert list(RIVAL_ROWS) == [name for name in (*TABLES, *GUESSED) if name in RIVAL_ROWS]
+def test_rival_rows_follow_the_lstm_rows():
+    assert list(RIVAL_ROWS) == [*TABLES, *GUESSED]
     names = list(EXPERIMENTS)
     assert names[: len(LSTM_ROWS)] == list(LSTM_ROWS)
     assert names[len(LSTM_ROWS) :][: len(RIVAL_ROWS)] == list(RIVAL_ROWS)
@@ -76,7 +68,7 @@ def test_rows_come_after_those_of_lstm():
     assert {name.split("/")[0] for name in RIVAL_ROWS} <= groups
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name in RIVAL_ROWS])
+@each("name", TABLES)
 def test_figures_of_the_tables(name: str):
     row = RIVAL_ROWS[name]
     learner, units, inputs, wiring, weights, rate, percent, sequences, budget, trials = TABLES[name]
@@ -130,7 +122,7 @@ def test_figures_and_rules_of_guessing(row: Experiment):
 
 
 @rows("guess")
-def test_held_weights_are_those_that_the_row_means(row: Experiment):
+def test_fixed_weights_are_those_of_missing_connections(row: Experiment):
     learner = started(row)
     weights = learner.state(0)["weights"]
     part = row.network.views(weights)
@@ -146,7 +138,7 @@ def test_held_weights_are_those_that_the_row_means(row: Experiment):
 
 
 @rows()
-def test_every_row_drives_its_learner(row: Experiment):
+def test_the_learner_of_each_row_learns(row: Experiment):
     task = row.task.draw(np.random.default_rng(1))
     assert (task.n_inputs, task.n_outputs) == (row.network.n_inputs, row.network.n_outputs)
     learner = started(row)
@@ -160,7 +152,7 @@ def test_every_row_drives_its_learner(row: Experiment):
 
 
 @rows()
-def test_readings_name_real_fields_and_say_why(row: Experiment):
+def test_readings_name_existing_fields_and_give_reasons(row: Experiment):
     assert row.readings
     assert len({reading.field for reading in row.readings}) == len(row.readings)
     for reading in row.readings:

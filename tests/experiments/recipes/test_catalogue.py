@@ -1,16 +1,18 @@
-"""Recipes are rows under other settings; whatever rows they hold, these rules do."""
+"""Recipes: rules that hold for every row of every recipe."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carrousel.cli.order import Order, chosen
+from carrousel.cli.options import RunOptions
+from carrousel.cli.reproduce import ReproduceRequest
+from carrousel.cli.selection import select
 from carrousel.contracts import Cell, Experiment
 from carrousel.errors import SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
@@ -21,18 +23,15 @@ from carrousel.experiments.recipes.vary import paths_of, varied
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import learner_named
 from carrousel.tasks import TASKS
+from support.case import case, each
 
 CHANGES = {"robust": ROBUST, "modern": MODERN}
-FURTHER = [
-    pytest.param(EXPERIMENTS[name], recipe, id=f"{name} {recipe}")
-    for recipe, rows in CHANGES.items()
-    for name in rows
-]
+RECIPE_ROWS = [(EXPERIMENTS[name], recipe) for recipe, rows in CHANGES.items() for name in rows]
 TASK_SHAPE = ("length", "p", "q", "relevant", "informative", "n_train", "n_test")
-"""What makes a task harder or easier; its other fields are readings of the text."""
+"""Fields that make a task harder or easier; the others are readings of the text."""
 
 
-@pytest.mark.parametrize(("row", "recipe"), FURTHER)
+@each("row, recipe", RECIPE_ROWS)
 def test_a_recipe_builds_and_learns(row: Experiment, recipe: str):
     found = by_recipe(row, recipe)
     rng = np.random.default_rng(0)
@@ -48,15 +47,15 @@ def test_a_recipe_builds_and_learns(row: Experiment, recipe: str):
     assert np.isfinite(outputs).all()
 
 
-@pytest.mark.parametrize(("row", "recipe"), FURTHER)
-def test_a_recipe_changes_what_it_says_and_nothing_else(row: Experiment, recipe: str):
-    found, said = by_recipe(row, recipe), CHANGES[recipe][row.name]
+@each("row, recipe", RECIPE_ROWS)
+def test_a_recipe_makes_its_changes_and_no_others(row: Experiment, recipe: str):
+    found, changes = by_recipe(row, recipe), CHANGES[recipe][row.name]
     assert found.name == f"{row.name} {recipe}"
     before, after = paths_of(row), paths_of(found)
     changed = {path for path in before.keys() | after.keys() if _differ(before, after, path)}
-    heads = tuple(f"{path}." for path in said)
+    heads = tuple(f"{path}." for path in changes)
     assert all(f"{path}.".startswith(heads) for path in changed)
-    for path, value in said.items():
+    for path, value in changes.items():
         if path in after:
             assert after[path] == value
         else:
@@ -70,8 +69,8 @@ def _differ(before: dict[str, object], after: dict[str, object], path: str) -> b
     return path not in before or path not in after or before[path] != after[path]
 
 
-@pytest.mark.parametrize(("row", "recipe"), FURTHER)
-def test_a_recipe_says_why_and_drops_readings_that_it_replaces(row: Experiment, recipe: str):
+@each("row, recipe", RECIPE_ROWS)
+def test_a_recipe_gives_reasons_and_replaces_readings(row: Experiment, recipe: str):
     found = by_recipe(row, recipe)
     fields_read = [reading.field for reading in found.readings]
     assert len(set(fields_read)) == len(fields_read)
@@ -84,8 +83,8 @@ def test_a_recipe_says_why_and_drops_readings_that_it_replaces(row: Experiment, 
         assert len(reading.why) > 10
 
 
-@pytest.mark.parametrize(("row", "recipe"), FURTHER)
-def test_the_published_figures_and_the_task_stay(row: Experiment, recipe: str):
+@each("row, recipe", RECIPE_ROWS)
+def test_a_recipe_keeps_published_figures_and_task(row: Experiment, recipe: str):
     found = by_recipe(row, recipe)
     assert (found.title, found.published) == (row.title, row.published)
     assert type(found.task) is type(row.task)
@@ -95,15 +94,15 @@ def test_the_published_figures_and_the_task_stay(row: Experiment, recipe: str):
     assert found.network.n_outputs == row.network.n_outputs
 
 
-@pytest.mark.parametrize(("row", "recipe"), FURTHER)
-def test_a_network_stays_unless_the_recipe_says_otherwise(row: Experiment, recipe: str):
-    found, said = by_recipe(row, recipe), CHANGES[recipe][row.name]
+@each("row, recipe", RECIPE_ROWS)
+def test_a_recipe_keeps_the_network_without_a_change_of_its_shape(row: Experiment, recipe: str):
+    found, changes = by_recipe(row, recipe), CHANGES[recipe][row.name]
     shape = ("network.cell.", "network.wiring", "network.bias")
     if any(
-        f"{path}.".startswith(("network.cell.forget_gate.", "network.wiring.")) for path in said
+        f"{path}.".startswith(("network.cell.forget_gate.", "network.wiring.")) for path in changes
     ):
         assert recipe == "modern"
-    elif not any(path.startswith(shape) and path not in _SQUASHES for path in said):
+    elif not any(path.startswith(shape) and path not in _SQUASHES for path in changes):
         assert found.network.n_weights == row.network.n_weights
     if isinstance(row.network.cell, Cell):
         assert isinstance(found.network.cell, Cell)
@@ -114,10 +113,10 @@ def test_a_network_stays_unless_the_recipe_says_otherwise(row: Experiment, recip
 _SQUASHES = ("network.cell.g", "network.cell.h")
 
 
-@pytest.mark.parametrize("name", ROBUST)
+@each("name", ROBUST)
 def test_robust_keeps_the_algorithm_and_the_network(name: str):
     row, found = EXPERIMENTS[name], by_recipe(EXPERIMENTS[name], "robust")
-    if found.learner == "adam":  # its steps, along the truncated gradient all the same
+    if found.learner == "adam":  # another update rule for the same gradient
         assert found.training.gradient == "truncated"
     else:
         assert found.learner == row.learner == "truncated"
@@ -130,7 +129,7 @@ def test_robust_keeps_the_algorithm_and_the_network(name: str):
     assert replace(cell, g=own.g, h=own.h) == own
 
 
-def test_names_are_rows_with_the_recipe_behind():
+def test_a_recipe_is_appended_to_the_name_of_the_row():
     assert RECIPES == ("paper", *CHANGES)
     assert rows_of("paper") == list(EXPERIMENTS.values())
     for recipe, rows in CHANGES.items():
@@ -138,7 +137,7 @@ def test_names_are_rows_with_the_recipe_behind():
         assert set(rows) <= set(EXPERIMENTS)
 
 
-def test_everything_holds_each_row_once():
+def test_everything_contains_each_row_once():
     assert len(EVERYTHING) == len(EXPERIMENTS) + sum(map(len, CHANGES.values()))
     assert all(row.name == name for name, row in EVERYTHING.items())
     marks = Counter(fingerprint(row) for row in EVERYTHING.values())
@@ -149,8 +148,9 @@ def test_everything_holds_each_row_once():
 
 def test_a_recipe_can_be_varied_further():
     for row in EVERYTHING.values():
-        other = varied(row, {"budget": row.budget + 1})
-        assert other.name == f"{row.name} budget={row.budget + 1}"
+        with case(row.name):
+            other = varied(row, {"budget": row.budget + 1})
+            assert other.name == f"{row.name} budget={row.budget + 1}"
 
 
 def test_paper_is_the_row_itself():
@@ -165,54 +165,52 @@ def test_an_unknown_recipe_gets_the_nearest():
         rows_of("modrn")
 
 
-@pytest.mark.parametrize("recipe", CHANGES)
-def test_a_row_that_a_recipe_does_not_have_is_told_which_it_has(recipe: str):
+@each("recipe", CHANGES)
+def test_an_unknown_row_of_a_recipe_is_an_error_that_lists_its_rows(recipe: str):
     absent = replace(EXPERIMENTS["4-1"], name="0-0")
     with pytest.raises(UnknownNameError) as caught:
         by_recipe(absent, recipe)
-    told = str(caught.value)
-    assert told.startswith(f"recipe '{recipe}' says nothing about 0-0; it has ")
-    assert told.endswith(", ".join(CHANGES[recipe]))
+    message = str(caught.value)
+    assert message.startswith(f"recipe '{recipe}' does not include 0-0; choose one of ")
+    assert message.endswith(", ".join(CHANGES[recipe]))
     with pytest.raises(UnknownNameError):
-        by_recipe(rows_of(recipe)[0], recipe)  # it is one already
+        by_recipe(rows_of(recipe)[0], recipe)  # the recipe is applied already
 
 
-# --- an order by recipe ---------------------------------------------------------------------------
+# --- requests by recipe ---------------------------------------------------------------------------
 
 
-def order(**given: object) -> Order:
-    plain: dict[str, object] = {field.name: None for field in fields(Order)}
-    plain |= {"names": (), "everything": False, "rivals": False, "seed": 1997, "backend": "loky"}
-    return Order(**{**plain, "as_json": False, "recipe": "paper", **given})  # type: ignore[arg-type]
+def request(*names: str, recipe: str = "paper", everything: bool = False) -> ReproduceRequest:
+    return ReproduceRequest(names, RunOptions(), everything=everything, recipe=recipe)
 
 
-@pytest.mark.parametrize("recipe", CHANGES)
+@each("recipe", CHANGES)
 def test_the_command_repeats_the_recipe(recipe: str):
     name = next(iter(CHANGES[recipe]))
-    asked = order(names=(name,), recipe=recipe, trials=3, out=Path("my runs"))
-    assert shlex.split(asked.command) == [
+    run = RunOptions(trials=3, out=Path("my runs"))
+    found = replace(request(name, recipe=recipe), run=run)
+    assert shlex.split(found.command) == [
         *("carrousel", "reproduce", name, "--recipe", recipe, "--trials", "3", "--out", "my runs")
     ]
-    assert [(row.name, number) for row, number in asked.plan()] == [(f"{name} {recipe}", 3)]
-    assert "--recipe" not in order(names=(name,)).command
+    assert [(row.name, number) for row, number in found.plan()] == [(f"{name} {recipe}", 3)]
+    assert "--recipe" not in request(name).command
 
 
-def test_all_of_a_recipe_is_what_it_has():
+def test_all_selects_all_rows_of_a_recipe():
     for recipe in RECIPES:
-        plan = order(everything=True, recipe=recipe).plan()
+        plan = request(everything=True, recipe=recipe).plan()
         assert [row.name for row, _ in plan] == [row.name for row in rows_of(recipe)]
         assert all(number == row.published.trials for row, number in plan)
 
 
 def test_names_and_all_contradict_each_other():
     with pytest.raises(SettingError, match="names and --all contradict"):
-        order(names=("4-1",), everything=True, recipe="robust").plan()
+        request("4-1", everything=True, recipe="robust").plan()
 
 
-def test_names_by_recipe():
-    for recipe, rows in CHANGES.items():
-        for name in rows:
-            assert chosen([name], recipe=recipe) == [by_recipe(EXPERIMENTS[name], recipe)]
+@each("row, recipe", RECIPE_ROWS)
+def test_rows_are_selected_by_name_and_recipe(row: Experiment, recipe: str):
+    assert select([row.name], recipe=recipe) == [by_recipe(row, recipe)]
 
 
 def test_tasks_are_those_of_the_registry():

@@ -1,4 +1,4 @@
-"""Variations: replaced settings are named, told apart and refused by rules that hold for all."""
+"""Variations: rules for names, settings and errors that hold for all of them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from carrousel.experiments.recipes.vary import (
 )
 from carrousel.experiments.store.settings import canonical, describe, fingerprint, settings_of
 from carrousel.tasks import Adding
+from support.case import each
 
 ROW = replace(
     EXPERIMENTS["4-1"],
@@ -34,7 +35,7 @@ ROW = replace(
     stop=replace(EXPERIMENTS["4-1"].stop, mean_below=0.01),  # pyright: ignore
     budget=740_000,
 )
-"""A row with settings of its own, so that better readings of the real one change no test."""
+"""A row that does not change if the readings of the real one do."""
 LEVELS: dict[str, list[Any]] = {
     "training.rate": [0.1, 0.25, 0.5, 1, 2.5],
     "training.update": ["step", "sequence"],
@@ -46,7 +47,7 @@ LEVELS: dict[str, list[Any]] = {
     "task.length": [50, 100],
     "budget": [1000, 740_000],
 }
-"""Values that fit each other in every combination, the row's own among them."""
+"""Values that are allowed in every combination, including those of the row."""
 
 
 def changes(*paths: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -61,33 +62,33 @@ def same(one: Experiment, other: Experiment) -> None:
     assert set(one.readings) == set(other.readings)
 
 
-# --- what varying does ---------------------------------------------------------------------------
+# --- settings and names --------------------------------------------------------------------------
 
 
 @given(changes(*list(LEVELS)[::2]), changes(*list(LEVELS)[1::2]))
-def test_varied_twice_is_varied_once_with_both(first, second):
+def test_two_variations_in_a_row_equal_one_with_both_changes(first, second):
     once = varied(ROW, {**first, **second})
     same(varied(varied(ROW, first), second), once)
     same(varied(varied(ROW, second), first), once)
 
 
 @given(changes(*LEVELS))
-def test_a_variation_has_the_values_asked_for_and_no_others(asked):
-    before, after = paths_of(ROW), paths_of(varied(ROW, asked))
-    wanted = {**before, **asked}
+def test_a_variation_has_the_given_values_and_no_others(given_values):
+    before, after = paths_of(ROW), paths_of(varied(ROW, given_values))
+    wanted = {**before, **given_values}
     assert canonical(describe(after)) == canonical(describe(wanted))
 
 
 @given(changes(*LEVELS))
-def test_readings_say_what_was_varied(asked):
-    found = varied(ROW, asked)
-    told = {each.field: each.chosen for each in found.readings if "study" in each.why}
+def test_readings_list_the_varied_settings(given_values):
+    found = varied(ROW, given_values)
+    listed = {one.field: one.chosen for one in found.readings if "study" in one.why}
     now, own = paths_of(found), paths_of(ROW)
-    assert set(told) == {path for path in own if now[path] != own[path]}
-    assert len({each.field for each in found.readings}) == len(found.readings)
+    assert set(listed) == {path for path in own if now[path] != own[path]}
+    assert len({one.field for one in found.readings}) == len(found.readings)
 
 
-def test_the_rows_own_values_are_no_change():
+def test_values_of_the_row_are_not_a_change():
     for row in EXPERIMENTS.values():
         own = paths_of(row)
         assert varied(row, own) is row
@@ -98,7 +99,7 @@ def test_the_rows_own_values_are_no_change():
 
 
 @given(changes(*LEVELS), changes(*LEVELS))
-def test_names_fingerprints_and_settings_tell_the_same_variations_apart(first, second):
+def test_names_and_fingerprints_differ_exactly_if_settings_do(first, second):
     one, other = varied(ROW, first), varied(ROW, second)
     alike = canonical(describe(paths_of(one))) == canonical(describe(paths_of(other)))
     assert (one.name == other.name) is alike
@@ -106,8 +107,8 @@ def test_names_fingerprints_and_settings_tell_the_same_variations_apart(first, s
 
 
 @given(changes(*LEVELS))
-def test_a_name_can_be_read_back(asked):
-    found = varied(ROW, asked)
+def test_a_name_can_be_parsed(given_values):
+    found = varied(ROW, given_values)
     row, *words = found.name.split(" ")
     read = [levels_from(word) for word in words]
     assert [path for path, _ in read] == sorted(path for path, _ in read)
@@ -116,7 +117,7 @@ def test_a_name_can_be_read_back(asked):
     same(varied(ROW, {path: value for path, [value] in read}), found)
 
 
-def test_names_are_the_rows_and_compact_json():
+def test_names_consist_of_the_row_and_compact_json():
     name = varied(ROW, {"init.input_gate_bias": [-1, -2.5], "update": "step", "rate": 0.20}).name
     assert name == (
         "4-1 network.init.input_gate_bias=[-1,-2.5] training.rate=0.2 training.update=step"
@@ -128,10 +129,10 @@ def test_names_are_the_rows_and_compact_json():
     )
 
 
-def test_a_replaced_whole_takes_the_place_of_readings_inside_it():
+def test_a_replaced_part_replaces_the_readings_of_its_settings():
     read = tuple(Reading(f, "so", "because") for f in ("training.rate", "trainings", "budget"))
     found = renamed(replace(ROW, readings=read), {"training": ROW.training}, "4-1 new", "better")
-    assert [each.field for each in found.readings] == ["trainings", "budget", "training"]
+    assert [one.field for one in found.readings] == ["trainings", "budget", "training"]
 
 
 # --- grids ---------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ def test_a_grid_has_every_combination_once(levels):
         assert {canonical(describe(paths_of(point)[path])) for point in points} == values
 
 
-# --- what a person writes ------------------------------------------------------------------------
+# --- parsing -------------------------------------------------------------------------------------
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -181,13 +182,13 @@ def test_words_need_no_quotes(words):
     assert levels_from(f"update={','.join(words)}") == ("update", words)
 
 
-@pytest.mark.parametrize("text", ["", "rate", "rate=", "=1", "rate=1,", "rate=,1", " =1", "a=1,,2"])
-def test_what_cannot_be_read_is_refused(text):
+@each("text", ["", "rate", "rate=", "=1", "rate=1,", "rate=,1", " =1", "a=1,,2"])
+def test_text_that_cannot_be_parsed_is_an_error(text):
     with pytest.raises(SettingError, match=r"expected FIELD=value,value.*rate=0\.1,0\.5"):
         levels_from(text)
 
 
-def test_values_come_as_a_person_writes_them():
+def test_values_are_converted_to_the_type_of_the_setting():
     assert varied(ROW, {"h": [-2, 2]}).network == varied(ROW, {"h": "[-2,2]"}).network
     assert varied(ROW, {"budget": 1e5}).budget == 100_000
     assert type(varied(ROW, {"budget": 1e5}).budget) is int
@@ -196,8 +197,8 @@ def test_values_come_as_a_person_writes_them():
 # --- names ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", EXPERIMENTS.values(), ids=lambda row: row.name)
-def test_every_setting_goes_by_its_path_and_by_every_end_that_is_its_own(row):
+@each("row", EXPERIMENTS.values())
+def test_a_setting_is_named_by_its_path_or_a_unique_end_of_it(row):
     paths = list(paths_of(row))
     assert len(paths) > 10
     for path in paths:
@@ -207,21 +208,21 @@ def test_every_setting_goes_by_its_path_and_by_every_end_that_is_its_own(row):
             end = ".".join(parts[start:])
             if end in paths:
                 continue
-            meant = [each for each in paths if each.endswith(f".{end}")]
+            meant = [other for other in paths if other.endswith(f".{end}")]
             if meant == [path]:
                 assert full_path(row, end) == path
             else:
                 with pytest.raises(SettingError) as caught:
                     full_path(row, end)
-                assert all(each in str(caught.value) for each in meant)
+                assert all(other in str(caught.value) for other in meant)
 
 
-def test_words_about_a_row_are_no_settings():
+def test_descriptions_of_a_row_are_not_settings():
     assert not {"name", "title", "published", "readings"} & set(paths_of(ROW))
 
 
-@pytest.mark.parametrize(
-    ("wrong", "meant"),
+@each(
+    "wrong, meant",
     [
         ("rat", "'rate'"),
         ("training.rte", "'training.rate'"),
@@ -231,7 +232,7 @@ def test_words_about_a_row_are_no_settings():
         ("bugdet", "'budget'"),
     ],
 )
-def test_a_wrong_name_gets_the_nearest(wrong, meant):
+def test_an_error_about_a_wrong_name_proposes_the_nearest(wrong, meant):
     with pytest.raises(UnknownNameError, match=rf"4-1 has no setting '{wrong}'; did you mean") as e:
         varied(ROW, {wrong: 1})
     assert meant in str(e.value)
@@ -239,9 +240,9 @@ def test_a_wrong_name_gets_the_nearest(wrong, meant):
     assert len(set(near)) == len(near)
 
 
-def test_an_end_of_two_paths_is_refused_with_both():
+def test_an_error_about_an_ambiguous_end_lists_the_paths():
     row = EXPERIMENTS["1/rcc"]
-    with pytest.raises(SettingError, match=r"training\.candidates\.mu.*say which") as caught:
+    with pytest.raises(SettingError, match=r"ambiguous.*training\.candidates\.mu") as caught:
         varied(row, {"mu": 1.5})
     assert "training.outputs.mu" in str(caught.value)
     assert varied(row, {"outputs.mu": 1.5}).name == "1/rcc training.outputs.mu=1.5"
@@ -267,14 +268,14 @@ def kinds_of_rows() -> list[Experiment]:
     return list(rows.values())
 
 
-@pytest.mark.parametrize("row", kinds_of_rows(), ids=lambda row: row.name)
-def test_a_value_is_taken_as_it_is_or_refused_by_name(row):
+@each("row", kinds_of_rows())
+def test_a_value_is_accepted_or_refused_with_the_name_of_its_setting(row):
     for path in paths_of(row):
         for value in WEIRD:
-            found, refused = attempt(row, path, value)
+            found, message = attempt(row, path, value)
             if found is None:
-                assert path in refused
-                assert "\n" not in refused
+                assert path in message
+                assert "\n" not in message
             else:
                 assert found is row or found.name.startswith(f"{row.name} {path}=")
                 hash(found.network)
@@ -287,13 +288,13 @@ def attempt(row: Experiment, path: str, value: object) -> tuple[Experiment | Non
         return None, str(error)
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
+@each(
+    "change, message",
     [
         ({"rate": -1}, "4-1 with training.rate=-1: rate is -1, expected a finite number"),
         ({"rate": "fast"}, "rate is 'fast', expected a finite number"),
         ({"update": "stp"}, "update 'stp' is unknown; did you mean 'step'?"),
-        ({"output_derivative": "no"}, "training.output_derivative is no, expected true or false"),
+        ({"output_derivative": "no"}, "training.output_derivative is 'no', expected true or false"),
         ({"output_derivative": 0}, "training.output_derivative is 0, expected true or false"),
         ({"input_gate_bias": -1}, "network.init.input_gate_bias is -1, expected a list"),
         ({"input_gate_bias": [-1]}, "1 values, expected one for each of 2 blocks"),
@@ -304,13 +305,24 @@ def attempt(row: Experiment, path: str, value: object) -> tuple[Experiment | Non
         ({"length": 3}, "length is 3, expected a whole number"),
     ],
 )
-def test_wrong_values_say_what_is_expected(change, told):
+def test_errors_about_values_say_what_is_expected(change, message):
     with pytest.raises((SettingError, UnknownNameError)) as caught:
         varied(ROW, change)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_values_that_fit_together_need_not_fit_alone():
+def test_errors_have_fields():
+    with pytest.raises(SettingError) as caught:
+        varied(ROW, {"rate": -1})
+    error = caught.value
+    assert (error.argument, error.got, error.source) == ("rate", -1, "4-1 with training.rate=-1")
+    assert error.text(place=False) == "rate is -1, expected a finite number of at least 0.0"
+    with pytest.raises(UnknownNameError) as caught_name:
+        varied(ROW, {"rat": 1})
+    assert (caught_name.value.got, caught_name.value.fix is None) == ("rat", False)
+
+
+def test_values_may_be_allowed_only_together():
     with pytest.raises(SettingError):
         varied(ROW, {"blocks": 3})
     found = varied(ROW, {"blocks": 3, "input_gate_bias": [-1, -2, -3]})

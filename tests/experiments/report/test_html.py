@@ -1,13 +1,11 @@
-"""The page draws its plots, loads nothing, and shows text as text."""
+"""HTML report: its plots, its text, and that it loads nothing."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -17,10 +15,9 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Trial
-from carrousel.errors import MissingExtraError, SettingError
+from carrousel.errors import MissingExtraError
 from carrousel.experiments.report import collect as reports
 from carrousel.experiments.report.collect import Report
-from carrousel.experiments.report.file import write_text
 from carrousel.experiments.report.html import curves, html, median_curve, overview
 from support.experiments import fakes
 
@@ -60,7 +57,7 @@ def page(report) -> str:
 
 
 class Tags(HTMLParser):
-    """Checks nesting, and gathers addresses and the data of figures."""
+    """Parser that checks nesting, and collects addresses and the data of figures."""
 
     VOID = ("meta", "link", "br")
 
@@ -102,13 +99,13 @@ def test_the_page_is_well_formed(tags):
     assert len(tags.ids) == len(set(tags.ids))
 
 
-def test_the_page_points_nowhere_but_into_itself(tags):
+def test_all_links_lead_into_the_page(tags):
     outside = [one for one in tags.addresses if not one.startswith(("#", "data:,"))]
     assert outside == []
     assert {one[1:] for one in tags.addresses if one.startswith("#")} <= set(tags.ids)
 
 
-def test_figures_carry_the_trials(tags, report):
+def test_figures_contain_the_trials(tags, report):
     found = json.loads(tags.figures["data-4-1"])
     assert [trial["sequences"] for trial in found["trials"]] == [
         trial.sequences for trial in report.entries[0].trials
@@ -122,27 +119,27 @@ def test_figures_carry_the_trials(tags, report):
         np.testing.assert_allclose(ours["error"], error, rtol=5e-4)
 
 
-def test_what_a_logarithm_cannot_show_is_left_out():
+def test_errors_that_a_log_axis_cannot_show_are_left_out():
     drawn = curves(entry("4-1", fakes.trial(0, curve=((1, 0.0), (2, math.inf), (3, 0.5)))))
     assert drawn["trials"][0]["error"] == [None, None, 0.5]
 
 
-def test_the_overview_compares_rows_that_can_be_compared(report):
+def test_the_overview_contains_rows_with_both_means(report):
     first, second, third = overview(report.entries)["rows"]
     assert [row["name"] for row in (first, second, third)] == ["4-1", "1/rtrl-3", "6a"]
     assert 0 < first["low"] < first["ratio"] < first["high"]
     assert second["low"] == second["ratio"] == second["high"]  # one trial has no interval
 
 
-def test_numbers_and_words_stand_in_the_page(page):
+def test_the_page_contains_figures_and_notes(page):
     text = re.sub(r"\s+", " ", page[: page.index("<noscript>")])
     for part in (
         "74,000",
         "2000 sequences in a row are right",
-        "1 trial was given up when the budget of 1,000,000 sequences was spent",
-        "1 trial was broken off because weights were no longer finite",
+        "1 trial was stopped unsolved at the budget of 1,000,000 sequences",
+        "1 trial was stopped because weights were no longer finite",
         "the paper does not say",
-        "No learning curve was kept.",
+        "No learning curve was stored.",
         "3 trials of 2b (seed 0): they ran with other settings",
     ):
         assert part in text
@@ -155,7 +152,7 @@ def test_without_the_extra_the_error_names_it(report, monkeypatch):
         html(report)
 
 
-def test_an_empty_report_makes_a_page():
+def test_an_empty_report_is_a_page():
     assert "No trial has ended yet" in html(Report((), ()))
 
 
@@ -172,7 +169,7 @@ def test_the_median_is_that_of_all_trials():
     ]
     found = median_curve(trials)
     np.testing.assert_array_equal(found["seen"], np.unique(found["seen"]))
-    points = np.isin(found["seen"], seen)  # between points, curves are straight on a log axis
+    points = np.isin(found["seen"], seen)  # between points, curves are interpolated
     assert points.sum() > 15
     at = np.array(found["seen"])[points] // 10 - 1
     # four digits are kept
@@ -185,7 +182,7 @@ def test_the_median_stops_where_half_of_the_trials_have_ended():
     assert median_curve(trials)["seen"][-1] == 300
 
 
-def test_a_diverged_trial_is_worse_than_any():
+def test_a_diverged_trial_has_the_largest_error():
     good = [fakes.trial(i, curve=((10, 0.5), (20, 0.1))) for i in range(2)]
     bad = fakes.trial(2, curve=((10, math.nan), (20, math.nan)))
     assert median_curve([*good, bad])["error"][-1] == 0.1
@@ -202,7 +199,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 
 def opened(page: str, folder: Path) -> tuple[str, list[str]]:
-    """The document after its scripts ran, and what they wrote to the console."""
+    """Open a page in a browser; return the document after its scripts ran, and console output."""
     file = folder / "page.html"
     file.write_text(page, encoding="utf-8")
     assert BROWSER is not None
@@ -233,51 +230,6 @@ def test_a_browser_draws_every_plot(page, tmp_path):
     assert traces["1/rtrl-3"] == 5  # the same, solved and not solved apart
     assert ">paper 74,000</text>" in document
     planted, console = opened(page.replace("</body>", "<img src=http://x.test/></body>"), tmp_path)
-    assert len(console) == 1  # this test would have seen an address
+    assert len(console) == 1  # the check of the console works
     assert "Content Security Policy" in console[0]
     assert 'data-drawn="3"' in planted
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-def test_a_file_is_written_whole(tmp_path):
-    path = tmp_path / "page.html"
-    path.write_text("before")
-    before = os.umask(0o027)
-    try:
-        write_text(path, "after – ±")  # noqa: RUF001
-    finally:
-        os.umask(before)
-    assert path.read_text("utf-8") == "after – ±"  # noqa: RUF001
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "page.html"
-    path.write_text("before")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SettingError, match="No space left on device"):
-        write_text(path, "after")
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_links_stay_links_and_devices_devices(tmp_path):
-    target, link = tmp_path / "target", tmp_path / "link"
-    link.symlink_to(target)
-    write_text(link, "through")
-    assert link.is_symlink()
-    assert target.read_text() == "through"
-    write_text("/dev/null", "gone")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-
-
-def test_a_file_in_no_folder_is_an_error(tmp_path):
-    with pytest.raises(SettingError, match="No such file or directory"):
-        write_text(tmp_path / "absent" / "page.html", "")

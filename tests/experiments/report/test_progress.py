@@ -1,4 +1,4 @@
-"""Progress bars fit the terminal, however long names are and however many there are."""
+"""Progress bars: they fit the terminal for any length and number of names."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import io
 import re
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from carrousel.experiments.report.progress import ProgressBars, shown_names
+from support.case import each
 from support.experiments import fakes
 
-WORD = st.from_regex(r"[a-z]{1,6}(\.[a-z_]{1,9}){0,2}=[\[\]0-9.,-]{1,9}", fullmatch=True)
+LETTERS, SIGNS = "abcdefghijklmnopqrstuvwxyz", "[]0123456789.,-"
+PATHS = st.builds(
+    lambda first, others: ".".join([first, *others]),
+    st.text(LETTERS, min_size=1, max_size=6),
+    st.lists(st.text(f"{LETTERS}_", min_size=1, max_size=9), max_size=2),
+)
+WORDS = st.builds("{}={}".format, PATHS, st.text(SIGNS, min_size=1, max_size=9))
 NAMES = st.lists(
-    st.lists(WORD, max_size=4).map(lambda words: " ".join(["4-1", *words])),
+    st.lists(WORDS, max_size=4).map(lambda words: " ".join(["4-1", *words])),
     min_size=1,
     max_size=6,
     unique=True,
@@ -40,7 +46,7 @@ def test_with_room_every_setting_is_shown_with_its_value(names):
 
 
 def last_screen(names: list[str], *, width: int = 80, height: int = 20) -> list[str]:
-    """The bars as they stand after all have ended."""
+    """Lines of the terminal after all experiments have ended."""
     file = io.StringIO()
     console = Console(file=file, width=width, height=height, force_terminal=True, color_system=None)
     with ProgressBars(console, names) as bars:
@@ -51,7 +57,7 @@ def last_screen(names: list[str], *, width: int = 80, height: int = 20) -> list[
     return [line.strip() for line in re.split(r"[\r\n]+", plain) if line.strip()][-height:]
 
 
-@pytest.mark.parametrize("width", [60, 80, 140])
+@each("width", [60, 80, 140])
 def test_figures_are_never_cut(width: int):
     names = ["4-1", "4-1 network.init.output_gate_bias=[-1,-2] training.rate=0.25"]
     lines = last_screen(names, width=width)[-2:]
@@ -62,7 +68,7 @@ def test_figures_are_never_cut(width: int):
     assert all(("seq/s" in line) is (width == 140) for line in lines)
 
 
-def test_the_running_one_stays_on_the_screen():
+def test_the_running_bar_stays_on_the_screen():
     names = [f"4-{n}" for n in range(30)]
     lines = last_screen(names, height=10)
     assert lines[-1].startswith("4-29 ")

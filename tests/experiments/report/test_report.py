@@ -1,4 +1,4 @@
-"""What a report says stands in the store or in the paper, and nothing is passed over in silence."""
+"""Reports: entries, tables, and notes about everything that is missing or left out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from carrousel.experiments.report import table
 from carrousel.experiments.report.collect import Report, collect, stored, unstored
 from carrousel.experiments.report.show import show, show_as_json, table_of
 from carrousel.experiments.store.store import Store
+from support.case import each
 from support.experiments import fakes
 from support.experiments.fakes import put
 
@@ -42,7 +43,7 @@ RIVAL = "2a/rtrl-p4-a10"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Report:
-    """Four trials solved of ten asked for; a rival; one unsolved of two, and a seed; strangers."""
+    """An unfinished run, a rival, a row with an unsolved trial and two seeds, unknown trials."""
     with Store(tmp_path_factory.mktemp("store")) as store:
         with store.session(ROWS["4-1"], seed=0, trials=10):
             put(store, *(fakes.trial(i, sequences=70_000 + 10_000 * i) for i in range(4)))
@@ -54,17 +55,17 @@ def report(tmp_path_factory) -> Report:
         return collect(store, ROWS)
 
 
-def test_entries_come_in_the_order_of_the_paper(report):
+def test_entries_are_in_the_order_of_the_catalogue(report):
     assert [entry.experiment.name for entry in report.entries] == list(ROWS)
 
 
-def test_other_settings_and_unknown_rows_are_told_and_left_out(report):
+def test_other_settings_and_unknown_rows_are_left_out_and_listed(report):
     first = report.entries[0]
     assert [trial.index for trial in first.trials] == [0, 1, 2, 3]
-    told = " ".join(report.left_out)
-    assert "1 trial of 4-1 (seed 0): they ran with other settings" in told
-    assert "budget was 5, is 1000000" in told
-    assert "1 trial of 7z (seed 0): this version knows no such experiment" in told
+    listed = " ".join(report.left_out)
+    assert "1 trial of 4-1 (seed 0): they ran with other settings" in listed
+    assert "budget was 5, is 1000000" in listed
+    assert "1 trial of 7z (seed 0): this version has no such experiment" in listed
     assert len(report.left_out) == 2
 
 
@@ -75,14 +76,14 @@ def test_seeds_are_taken_together(report):
     assert entry.summary.successes == 2
 
 
-def test_unfinished_runs_carry_a_warning(report):
+def test_unfinished_runs_have_a_note(report):
     first = report.entries[0]
     assert not first.complete
     assert any("4 of 10 trials have ended" in note for note in first.notes)
     assert "4-1: 4 of 10 trials have ended" in rendered(table.terminal(report), 200)
 
 
-def test_a_run_without_a_trial_yet_says_so(tmp_path):
+def test_a_run_without_an_ended_trial_has_a_note(tmp_path):
     with Store(tmp_path) as store:
         with store.session(ROWS["4-1"], seed=0, trials=4):
             pass
@@ -90,9 +91,9 @@ def test_a_run_without_a_trial_yet_says_so(tmp_path):
     assert entry.notes == ["none of 4 trials has ended yet"]
 
 
-def test_failures_are_told(report):
+def test_unsolved_trials_have_a_note(report):
     (note,) = report.entries[2].notes
-    assert note == "1 trial was given up when the budget of 1,000,000 sequences was spent"
+    assert note == "1 trial was stopped unsolved at the budget of 1,000,000 sequences"
 
 
 def test_one_runs_share_of_the_wall_time(tmp_path, monkeypatch):
@@ -117,7 +118,7 @@ def test_the_terminal_table_fits_80_columns(report):
     assert max(map(len, lines)) <= 80
     cells_of = [line.split() for line in lines[: len(ROWS) + 1]]
     assert cells_of[0] == ["row", "solved", "paper", "sequences", "paper", "ratio", "time"]
-    assert [line[0] for line in cells_of[1:]] == list(ROWS)  # no cell was cut or wrapped
+    assert [line[0] for line in cells_of[1:]] == list(ROWS)  # no cell is cut or wrapped
     # mean of 70, 80, 90 and 100 thousand; t(3) * sd / 2 = 20.5 thousand
     cells = ["4-1", "4", "of", "4", "100", "%", "85,000", "±", "21,000", "74,000", "1.15"]
     assert cells_of[1][: len(cells)] == cells
@@ -125,8 +126,8 @@ def test_the_terminal_table_fits_80_columns(report):
     assert "5,000,000 ± 110,000" in lines[2]
 
 
-@pytest.mark.parametrize("width", [60, 66, 80, 100, 140])
-def test_no_cell_is_ever_cut(report, width):
+@each("width", [60, 66, 80, 100, 140])
+def test_no_cell_is_cut(report, width):
     lines = rendered(table.terminal(report, width=width), width).splitlines()
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
@@ -144,13 +145,13 @@ def test_markdown_is_a_table(report):
     assert re.search(r"first marker: 1\. Why: the paper does not say \(4-1, .*, 6a\)", text)
 
 
-def test_markdown_shows_text_as_it_stands():
+def test_markdown_escapes_text():
     odd = fakes.experiment(title="a|b *c* <d> [e] _f_")
     entry = unstored(odd, [fakes.trial(0)], 0, 1.0)
     assert r"a\|b \*c\* \<d\> \[e\] \_f\_" in table.markdown(Report((entry,), ()))
 
 
-def test_an_empty_store_makes_an_empty_report(tmp_path):
+def test_the_report_of_an_empty_store_is_empty(tmp_path):
     with Store(tmp_path) as store:
         empty = collect(store, ROWS)
     assert empty == Report((), ())
@@ -161,7 +162,7 @@ def test_an_empty_store_makes_an_empty_report(tmp_path):
 # --- lists and single experiments -----------------------------------------------------------------
 
 
-def test_the_list_holds_every_row():
+def test_the_list_contains_every_row():
     text = rendered(table_of(ROWS.values()))
     assert max(map(len, text.splitlines())) <= 80
     for row in ROWS.values():
@@ -169,7 +170,7 @@ def test_the_list_holds_every_row():
     assert "1,254,000" in text
 
 
-def test_show_says_everything():
+def test_show_contains_all_settings_figures_and_readings():
     text = " ".join(rendered(show(ROWS["4-1"])).split())
     for part in (
         *("adding problem, T = 100", "2000 sequences in a row are right"),
@@ -181,12 +182,12 @@ def test_show_says_everything():
         assert part in text
 
 
-def test_a_recipe_is_shown_with_the_command_that_runs_it():
+def test_a_recipe_is_shown_with_its_command():
     text = " ".join(rendered(show(replace(ROWS["4-1"], name="4-1 robust"))).split())
     assert "carrousel reproduce 4-1 --recipe robust" in text
 
 
-def test_show_tells_what_departs_from_the_paper():
+def test_show_marks_departures_from_the_paper():
     row = replace(ROWS["4-1"], readings=(Reading("training.rate", "4", "1 is printed", True),))
     assert "training.rate: 4 (departs from the paper)" in " ".join(rendered(show(row)).split())
     assert show_as_json(row)["readings"][0]["departs"] is True

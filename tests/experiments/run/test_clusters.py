@@ -1,4 +1,4 @@
-"""Trials on a real Dask cluster are those of this machine, whatever becomes of its workers."""
+"""Trials on a Dask cluster equal those of this machine, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from carrousel.errors import ClusterError, ClusterFailedError, SettingError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
-from carrousel.experiments.run.lanes import Paused, Plan
-from carrousel.experiments.run.runner import Progress, run
+from carrousel.experiments.run.lanes import Plan, TrialState
+from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.stopping import RecentTraining
 from carrousel.experiments.store.store import Store
 from carrousel.learners import learner_named
+from support.case import each
 from support.experiments.cluster_parts import (
     DaskProcesses,
     SleepyLearner,
@@ -49,7 +50,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
 
 @pytest.fixture
 def own_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskProcesses]:
-    """A cluster that a test may harm; a slice that kills one worker kills no second."""
+    """A cluster whose processes a test may kill; a slice fails after one worker died."""
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
     with dask_processes(tmp_path) as processes:
         yield processes
@@ -67,17 +68,17 @@ def timeless(trials: list[Trial]) -> list[Trial]:
 
 
 class Disturbance:
-    """Does something once, in the middle of a slice of a run's second half."""
+    """Calls ``action`` once, during a slice of a worker, after some trials have ended."""
 
     def __init__(self, address: str, worker: str, action) -> None:
         self.address, self.worker, self.action = address, worker, action
         self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
-        self.progress = list[Progress]()
+        self.progress = list[RunProgress]()
         self.ended_before = -1
 
-    def __call__(self, progress: Progress) -> None:
-        """To be called after each slice."""
+    def __call__(self, progress: RunProgress) -> None:
+        """Note the progress after a slice, and start the action if it is due."""
         self.progress.append(progress)
         if self.thread is None and progress.trials_done:
             self.ended_before = progress.trials_done
@@ -101,7 +102,7 @@ class Disturbance:
 # --- the same trials ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jobs", [None, 3])
+@each("jobs", [None, 3])
 def test_trials_are_the_same(dask: DaskProcesses, jobs: int | None):
     expected = run(experiment(), trials=20, seed=5)
     found = run(experiment(), trials=20, seed=5, backend="dask", address=dask.address, jobs=jobs)
@@ -121,10 +122,11 @@ def test_native_trials_are_the_same_to_the_last_bit(
     assert {trial.ending for trial in found} == {"solved"}
 
 
-def test_one_slice_is_dealt_to_each_core(dask: DaskProcesses, monkeypatch: pytest.MonkeyPatch):
-    counts = []
-    deal = runner.deal
-    monkeypatch.setattr(runner, "deal", lambda *args: counts.append(args[2]) or deal(*args))
+def test_there_is_one_share_for_each_core(dask: DaskProcesses, monkeypatch: pytest.MonkeyPatch):
+    counts, distribute = [], runner.distribute
+    monkeypatch.setattr(
+        runner, "distribute", lambda *args: counts.append(args[2]) or distribute(*args)
+    )
     with cluster("dask", dask.address) as found:
         assert found is not None
         until(lambda: found.cores() == 2, "both workers are there")
@@ -135,12 +137,12 @@ def test_one_slice_is_dealt_to_each_core(dask: DaskProcesses, monkeypatch: pytes
         assert set(counts) == {5}
 
 
-def test_runs_inside_share_one_connection(dask: DaskProcesses):
+def test_nested_calls_share_one_connection(dask: DaskProcesses):
     with cluster("dask", dask.address) as outer:
         with cluster("dask", dask.address) as inner:
             assert inner is outer
         assert outer is not None
-        assert outer.cores() >= 1  # the inner one did not close it
+        assert outer.cores() >= 1  # still open
         with cluster("loky") as none:
             assert none is None
     with cluster("dask", dask.address) as later:
@@ -163,7 +165,7 @@ def test_the_command_line(dask: DaskProcesses, tmp_path: Path, monkeypatch, caps
 
 
 def main_returns(code: int) -> None:
-    """Call the command line, which must end with this code."""
+    """Call the command line and check its exit code."""
     try:
         main()
         found = 0
@@ -175,7 +177,7 @@ def main_returns(code: int) -> None:
 # --- workers and schedulers that are killed -------------------------------------------------------
 
 
-def test_killed_workers_change_nothing(own_dask: DaskProcesses, monkeypatch):
+def test_killed_workers_do_not_change_trials(own_dask: DaskProcesses, monkeypatch):
     expected = run(experiment(), trials=40, seed=5)
     monkeypatch.setattr(runner, "learner_named", lambda name: SleepyLearner)
     address = own_dask.address
@@ -189,19 +191,19 @@ def test_killed_workers_change_nothing(own_dask: DaskProcesses, monkeypatch):
         assert_it_happened(kill)
         assert timeless(trials) == timeless(expected)
         assert found.cores() == 1
-        own_dask.add_worker("w2")  # one that comes gets a share
+        own_dask.add_worker("w2")  # a new worker gets a share
         until(lambda: found.cores() == 2, "the new worker is there")
         monkeypatch.setattr(runner, "learner_named", lambda name: WorkerKiller)
-        with pytest.raises(ClusterFailedError, match="one worker after another died"):
+        with pytest.raises(ClusterFailedError, match="several workers died with the same trials"):
             run(experiment(), trials=1, seed=5, backend="dask", address=address)
 
 
-def test_trials_of_workers_that_left_are_dealt_in_groups_that_have_lanes():
-    paused = [cast(Paused, SimpleNamespace(index=index)) for index in range(40)]
-    hands = runner.deal(paused, range(40, 60), jobs=1)
-    assert sorted(len(begun) for begun, _ in hands) == [13, 13, 14]
-    assert sorted(trial.index for begun, _ in hands for trial in begun) == list(range(40))
-    assert sorted(index for _, waiting in hands for index in waiting) == list(range(40, 60))
+def test_no_share_has_more_running_trials_than_lanes():
+    paused = [cast(TrialState, SimpleNamespace(index=index)) for index in range(40)]
+    shares = runner.distribute(paused, range(40, 60), jobs=1)
+    assert sorted(len(begun) for begun, _ in shares) == [13, 13, 14]
+    assert sorted(trial.index for begun, _ in shares for trial in begun) == list(range(40))
+    assert sorted(index for _, waiting in shares for index in waiting) == list(range(40, 60))
 
 
 def assert_it_happened(disturbance: Disturbance) -> None:
@@ -248,18 +250,18 @@ def test_a_killed_scheduler_stops_the_run_and_the_same_command_resumes(
     assert {trial.index: trial for trial in whole}.items() >= {t.index: t for t in kept}.items()
 
 
-# --- clusters that will not do --------------------------------------------------------------------
+# --- clusters that cannot be used -----------------------------------------------------------------
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
-    monkeypatch.setattr(clusters, "WORKER_PATIENCE", 0.5)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(clusters, "WORKER_TIMEOUT", 0.5)
 
 
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1", "http://127.0.0.1:1", ""])
-def test_nobody_answers(address: str, tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.usefixtures("short_timeouts")
+@each("address", ["nonsense", "tcp://127.0.0.1:1", "http://127.0.0.1:1", ""])
+def test_an_address_without_a_scheduler(address: str, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["carrousel", "reproduce", "6a", "--backend", "dask", "--address", address]
     monkeypatch.setattr(sys, "argv", words)
@@ -268,27 +270,27 @@ def test_nobody_answers(address: str, tmp_path: Path, monkeypatch, capsys):
     assert time.monotonic() - began < 15.0
     found = capsys.readouterr()
     assert found.out == ""
-    assert found.err.startswith(f"no Dask scheduler answers at {address!r}; check the address")
+    assert found.err.startswith(f"no Dask scheduler responds at {address!r}; check the address")
     assert found.err.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []  # nothing was begun
+    assert list(tmp_path.iterdir()) == []  # no trial began
 
 
-@pytest.mark.usefixtures("impatient")
-def test_somebody_else_answers(dask: DaskProcesses):
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
-        with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+@pytest.mark.usefixtures("short_timeouts")
+def test_an_address_of_another_server(dask: DaskProcesses):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match="no Dask scheduler responds"):
             run(experiment(), trials=1, backend="dask", address=address)
     with distributed.Client(dask.address, set_as_default=False) as client:
         [worker, *_] = client.scheduler_info(n_workers=-1)["workers"]
-    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+    with pytest.raises(ClusterError, match="no Dask scheduler responds"):
         run(experiment(), trials=1, backend="dask", address=worker)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 def test_a_scheduler_without_workers(tmp_path: Path):
-    told = "has no workers; start some with 'dask worker tcp://"
-    with dask_processes(tmp_path, n_workers=0) as alone, pytest.raises(ClusterError, match=told):
+    message = "has no workers; start some with 'dask worker tcp://"
+    with dask_processes(tmp_path, n_workers=0) as alone, pytest.raises(ClusterError, match=message):
         run(experiment(), trials=1, backend="dask", address=alone.address)
 
 
@@ -300,14 +302,15 @@ def test_workers_of_another_version_are_refused(dask: DaskProcesses, monkeypatch
             run(experiment(), trials=1, backend="dask", address=dask.address)
         plan = Plan(experiment(), ScriptedLearner, 1)
         with pytest.raises(ClusterFailedError, match="but this is 98"):
-            clusters._work("98", plan, [], [0], 1.0)  # one that came later
+            clusters._work("98", plan, [], [0], 1.0)  # on a worker that joined later
     finally:
         monkeypatch.undo()
         clusters._version.cache_clear()
 
 
 def test_workers_that_lack_a_package_are_named(dask: DaskProcesses, tmp_path, monkeypatch):
-    source = "from scripted import ScriptedLearner\nclass Learner(ScriptedLearner): pass\n"
+    source = "from support.experiments.scripted import ScriptedLearner\n"
+    source += "class Learner(ScriptedLearner): pass\n"
     (tmp_path / "only_here.py").write_text(source, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     import only_here  # pyright: ignore[reportMissingImports]
@@ -318,5 +321,5 @@ def test_workers_that_lack_a_package_are_named(dask: DaskProcesses, tmp_path, mo
 
 
 def test_an_address_needs_a_cluster():
-    with pytest.raises(SettingError, match=r"address .* choose backend 'dask' or 'ray'"):
+    with pytest.raises(SettingError, match=r"address .* set backend to 'dask' or 'ray'"):
         run(experiment(), trials=1, address="tcp://127.0.0.1:8786")

@@ -1,7 +1,7 @@
-"""Trials on a real Ray cluster are those of this machine, also when a worker is killed.
+"""Trials on a Ray cluster equal those of this machine, even if a worker is killed.
 
-Ray takes some 250 MB and starts slowly, so it is no part of the extra ``test``; where it is not
-installed this file is skipped. ``docs/cluster.md`` says how to run it.
+Ray needs about 250 MB and starts slowly, so it is not part of the extra ``test``. Without Ray, this
+file is skipped. ``docs/cluster.md`` says how to run it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
 from carrousel.experiments.run.lanes import Plan
-from carrousel.experiments.run.runner import Progress, run
+from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.store.store import Store
 from support.experiments.cluster_parts import SleepyLearner, WorkerKiller, quiet_environment, until
 from support.experiments.scripted import ScriptedLearner, experiment
@@ -38,7 +38,7 @@ os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
 
-# Ray leaves sockets and pipes for the collector
+# Ray does not close all sockets and pipes
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
 
 
@@ -46,20 +46,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Futu
 def address() -> Iterator[str]:
     """A cluster of one node with two cores, which this process connects to once.
 
-    Ray listens on more than the loopback interface, so whoever comes must know a token.
+    Ray listens on all interfaces, so it requires a token.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    host = ray.util.get_node_ip_address()  # Ray takes loopback for a mistake
+    host = ray.util.get_node_ip_address()  # Ray does not accept the loopback address
     tool = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
-    head = subprocess.Popen(  # it ends with all that it started
+    head = subprocess.Popen(  # stops its own processes when it ends
         [*tool, "--include-dashboard=false", f"--port={port}", "--num-cpus=2"],
         env=quiet_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: answers(host, port), "Ray has started")
+        until(lambda: responds(host, port), "Ray has started")
         with cluster("ray", f"{host}:{port}"):
             yield f"{host}:{port}"
     finally:
@@ -67,7 +67,7 @@ def address() -> Iterator[str]:
         head.wait()
 
 
-def answers(host: str, port: int) -> bool:
+def responds(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port)).close()
     except OSError:
@@ -95,14 +95,14 @@ def test_trials_are_the_same(address: str):
         assert timeless(found) == timeless(expected)
 
 
-def test_a_killed_worker_changes_nothing(address: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_killed_worker_does_not_change_trials(address: str, monkeypatch: pytest.MonkeyPatch):
     expected = run(experiment(), trials=40, seed=5)
     monkeypatch.setattr(runner, "learner_named", lambda name: SleepyLearner)
     killed: list[int] = []
-    thread = threading.Thread(target=lambda: killed.append(kill_one_that_works()))
+    thread = threading.Thread(target=lambda: killed.append(kill_busy_worker()))
     ended = list[int]()
 
-    def after_a_slice(progress: Progress) -> None:
+    def after_a_slice(progress: RunProgress) -> None:
         ended.append(progress.trials_done)
         if progress.trials_done and thread.ident is None:
             thread.start()
@@ -120,14 +120,14 @@ def test_a_killed_worker_changes_nothing(address: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(runner, "learner_named", lambda name: WorkerKiller)
     with cluster("ray", address) as found:
         assert found is not None
-        careless = clusters._Ray(ray)
+        without_retries = clusters._Ray(ray)
         plan = Plan(experiment(), WorkerKiller, 1)
-        with pytest.raises(ClusterFailedError, match="one worker after another died"):
-            careless.advance(plan, [([], [0])], 1.0)
+        with pytest.raises(ClusterFailedError, match="several workers died with the same trials"):
+            without_retries.advance(plan, [([], [0])], 1.0)
 
 
-def kill_one_that_works() -> int:
-    """Kill a process that is in the middle of a slice; give its number."""
+def kill_busy_worker() -> int:
+    """Kill a process that is running a slice; return its id."""
     found: list[int] = []
 
     def look() -> list[int]:
@@ -135,7 +135,7 @@ def kill_one_that_works() -> int:
             try:
                 if status.read_bytes().startswith(b"ray::_work"):
                     found.append(int(status.parent.name))
-            except OSError:  # it has just ended
+            except OSError:  # the process has ended
                 continue
         return found
 
@@ -155,7 +155,7 @@ def test_the_command_line(
     words = ["carrousel", "reproduce", "6a", "--trials", "2", "--seed", "3", "--out", "o"]
     words += ["--backend", "ray", "--address", address, "--json"]
     monkeypatch.setattr(sys, "argv", words)
-    thread = threading.Thread(target=kill_one_that_works)  # of which Ray tells at length
+    thread = threading.Thread(target=kill_busy_worker)  # Ray prints a long warning
     thread.start()
     with pytest.raises(SystemExit) as end:
         main()
@@ -167,7 +167,7 @@ def test_the_command_line(
     assert timeless(kept) == timeless(run(EXPERIMENTS["6a"], trials=2, seed=3))
 
 
-@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "ray://127.0.0.1:1", ""])
-def test_nobody_answers(address: str):
-    with pytest.raises(ClusterError, match=f"no Ray cluster answers at '{address}'"):
-        run(experiment(), trials=1, backend="ray", address=address)
+def test_an_address_without_a_cluster():
+    for nowhere in ("nonsense", "127.0.0.1:1", "ray://127.0.0.1:1", ""):
+        with pytest.raises(ClusterError, match=f"no Ray cluster responds at '{nowhere}'"):
+            run(experiment(), trials=1, backend="ray", address=nowhere)

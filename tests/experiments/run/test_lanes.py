@@ -1,4 +1,4 @@
-"""Chunks fit, exams side by side answer as one by one, and thinned curves keep their mean."""
+"""Sizes of chunks, exams side by side, and thinned learning curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.experiments.run.curve import MOST_POINTS, Curve
-from carrousel.experiments.run.exams import sit
+from carrousel.experiments.run.exams import run_exams
 from carrousel.experiments.run.lanes import plan_chunks
 from support.experiments.scripted import ScriptedLearner, ScriptedTask, experiment
 
@@ -23,7 +23,7 @@ def test_chunks_fit_batches_and_exams(mean_length: float, every: int):
 
 @given(n_exams=st.integers(1, 16), size=st.integers(1, 90), seed=st.integers(0, 1000))
 @settings(max_examples=30)
-def test_exams_side_by_side_answer_as_one_by_one(n_exams: int, size: int, seed: int):
+def test_exams_side_by_side_give_the_outputs_of_single_exams(n_exams: int, size: int, seed: int):
     row, task = experiment(), ScriptedTask()
     learner, examiner = (ScriptedLearner(row.network, row.training, 16) for _ in range(2))
     places = np.random.default_rng(seed).permutation(16)[:n_exams].tolist()
@@ -31,17 +31,17 @@ def test_exams_side_by_side_answer_as_one_by_one(n_exams: int, size: int, seed: 
     for place in range(16):
         learner.begin(place, np.random.default_rng([seed, place]))
         learner.seen[place] = 40 * place
-    heard = {}
+    received = {}
 
     def exam(place: int):
         outputs = yield data[place]
-        heard[place] = outputs
+        received[place] = outputs
         return place % 2 == 0
 
-    verdicts = sit(learner, examiner, {place: exam(place) for place in places})
+    verdicts = run_exams(learner, examiner, {place: exam(place) for place in places})
     assert verdicts == {place: place % 2 == 0 for place in places}
     for place in places:
-        np.testing.assert_array_equal(heard[place], learner._predict(place, data[place]))
+        np.testing.assert_array_equal(received[place], learner._predict(place, data[place]))
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=1, max_size=900))

@@ -1,4 +1,4 @@
-"""A trial depends on its experiment, seed and index alone; none is lost, none is run twice."""
+"""Runner: trials depend on experiment, seed and index alone, and each is run once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from carrousel.errors import MissingExtraError, SettingError, StoreError, Unknow
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import runner
 from carrousel.experiments.run.lanes import Plan, advance, plan_chunks
-from carrousel.experiments.run.runner import Progress, run
+from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.run.seeds import generator
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
 from carrousel.experiments.store.store import Store
 from carrousel.learners import LEARNERS, learner_named
+from support.case import each
 from support.experiments.scripted import (
     DIVERGES,
     ScriptedLearner,
@@ -30,7 +31,7 @@ from support.experiments.scripted import (
 )
 
 BATCH_STEPS = 2**9
-"""Batches of about a hundred sequences, so that a trial takes several."""
+"""Size of batches of about a hundred sequences, so that a trial needs several."""
 
 RULES = {
     "recent": RecentTraining(window=50, wrong_at_most=0, mean_below=0.1),
@@ -50,7 +51,7 @@ def timeless(trials: list[Trial]) -> list[Trial]:
 
 
 def by_slices(row: Experiment, indices: list[int], *, seconds: float, n_lanes: int) -> list[Trial]:
-    """Run trials in slices of a given length, in groups of a given size; give all that ended."""
+    """Run trials in slices of a given length and groups of a given size; return them."""
     plan, ended = Plan(row, ScriptedLearner, 7, BATCH_STEPS), list[Trial]()
     paused, pending = [], indices
     while paused or pending:
@@ -61,11 +62,11 @@ def by_slices(row: Experiment, indices: list[int], *, seconds: float, n_lanes: i
     return sorted(ended, key=lambda trial: trial.index)
 
 
-# --- what a trial is ------------------------------------------------------------------------------
+# --- definition of a trial ------------------------------------------------------------------------
 
 
 def by_hand(row: Experiment, index: int, seed: int) -> Trial:
-    """One trial, sequence by sequence, written without chunks, lanes or slices."""
+    """Run one trial sequence by sequence, without chunks, lanes or slices."""
     learner = ScriptedLearner(row.network, row.training)
     learner.begin(0, generator(seed, row.name, index, "weights"))
     rng = generator(seed, row.name, index, "training")
@@ -114,7 +115,7 @@ def by_hand(row: Experiment, index: int, seed: int) -> Trial:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("budget", [100_000, 330])
-def test_a_trial_is_what_it_is_by_hand(rule: StopRule, budget: int):
+def test_trials_agree_with_their_definition(rule: StopRule, budget: int):
     row = experiment(rule, budget=budget)
     trials = run(row, trials=6, seed=7)
     for trial in trials:
@@ -132,7 +133,7 @@ def test_a_trial_is_what_it_is_by_hand(rule: StopRule, budget: int):
     assert endings == ({"solved"} if budget == 100_000 else {"solved", "budget"})
 
 
-def test_the_final_test_sees_the_weights_of_exactly_that_moment():
+def test_the_final_test_uses_the_weights_at_which_the_rule_held():
     row = experiment(test_size=50)
     [trial] = run(row, trials=1, seed=3)
     learner = ScriptedLearner(row.network, row.training)
@@ -144,12 +145,12 @@ def test_the_final_test_sees_the_weights_of_exactly_that_moment():
     def error_after(sequences: int) -> float:
         return float(np.mean(off * learner.skill(0, np.int64(sequences))))
 
-    # the digest of all that was learned adds up to 0.001
+    # the learner's digest adds up to 0.001 to each error
     assert 0.0 <= trial.measures["mean_abs"] - error_after(trial.sequences) < 1.1e-3
     assert abs(error_after(trial.sequences + 100) - error_after(trial.sequences)) > 2e-3
 
 
-def test_a_budget_changes_nothing_before_it_ends():
+def test_a_budget_does_not_change_shorter_trials():
     whole = run(experiment(), trials=3, seed=7)
     cut = run(experiment(budget=whole[0].sequences), trials=3, seed=7)
     assert timeless(cut)[0] == timeless(whole)[0]
@@ -169,7 +170,7 @@ def test_a_diverged_trial_ends_where_it_diverged():
         assert all(np.isfinite(error) for _, error in trial.curve)
 
 
-def test_trials_share_as_many_draws_as_the_experiment_says(monkeypatch: pytest.MonkeyPatch):
+def test_trials_share_the_draws_of_the_experiment(monkeypatch: pytest.MonkeyPatch):
     used = []
     sample = ScriptedTask.sample
     monkeypatch.setattr(
@@ -182,11 +183,11 @@ def test_trials_share_as_many_draws_as_the_experiment_says(monkeypatch: pytest.M
     assert len(set(used)) == 3
 
 
-# --- what it does not depend on -------------------------------------------------------------------
+# --- independence ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_lanes_and_slices_do_not_matter(rule: StopRule):
+def test_lanes_and_slices_do_not_change_trials(rule: StopRule):
     row, indices = experiment(rule, draws=3), list(range(20))
     whole = by_slices(row, indices, seconds=1e9, n_lanes=16)
     assert {trial.ending for trial in whole} == {"solved"}
@@ -195,14 +196,14 @@ def test_lanes_and_slices_do_not_matter(rule: StopRule):
         assert timeless(pieces) == timeless(whole)
 
 
-def test_workers_do_not_matter():
+def test_workers_do_not_change_trials():
     row = experiment(RULES["test"])
     alone = run(row, trials=7, seed=11, jobs=1)
     assert timeless(run(row, trials=7, seed=11, jobs=2)) == timeless(alone)
     assert timeless(run(row, trials=3, seed=11, jobs=2)) == timeless(alone[:3])
 
 
-def test_seed_name_and_index_do_matter():
+def test_seed_name_and_index_change_trials():
     trials = [
         *run(experiment(), trials=2, seed=1),
         *run(experiment(), trials=1, seed=2),
@@ -211,7 +212,7 @@ def test_seed_name_and_index_do_matter():
     assert len({trial.curve for trial in trials}) == 4
 
 
-def test_every_purpose_has_a_stream_of_its_own():
+def test_every_purpose_has_its_own_random_numbers():
     streams = [
         generator(seed, name, number, purpose, count).random()
         for seed in (0, 1, 2**32, 2**40)
@@ -224,11 +225,11 @@ def test_every_purpose_has_a_stream_of_its_own():
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("name", ["6a", "3b-1", "1-5"])
+@each("name", ["6a", "3b-1", "1-5"])
 def test_native_trials_are_the_same_to_the_last_bit(name: str):
     row = EXPERIMENTS[name]
     every, budget = row.stop.every, 300
-    if not every:  # an easier rule, so that weights are put back and part of a chunk is repeated
+    if not every:  # an easier rule, so that part of a chunk is repeated from earlier weights
         row = dataclasses.replace(row, stop=RecentTraining(window=100, wrong_at_most=100))
     row, learner = dataclasses.replace(row, budget=budget, test_size=300), LEARNERS[row.learner]
     plan, indices = Plan(row, learner, 7, batch_steps=2**12), list(range(5))
@@ -245,17 +246,15 @@ def test_native_trials_are_the_same_to_the_last_bit(name: str):
     assert timeless(in_order) == timeless(sorted(whole, key=lambda trial: trial.index))
 
 
-# --- stored and carried on ------------------------------------------------------------------------
+# --- stored trials --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_that_was_stopped_carries_on(
-    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_stopped_run_continues(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
     row, whole = experiment(), run(experiment(), trials=20, seed=5)
 
-    def stop_halfway(progress: Progress) -> None:
+    def stop_halfway(progress: RunProgress) -> None:
         if progress.trials_done >= 8:
             raise KeyboardInterrupt
 
@@ -277,7 +276,7 @@ def test_a_run_that_was_stopped_carries_on(
         assert len(begun) == 20 - len(kept)
 
 
-def test_trials_of_other_settings_or_seeds_are_not_taken(tmp_path: Path):
+def test_trials_with_other_settings_or_seeds_are_not_used(tmp_path: Path):
     with Store(tmp_path) as store:
         for row, seed in [(experiment(), 1), (experiment(budget=300), 1), (experiment(), 2)]:
             expected = run(row, trials=3, seed=seed)
@@ -285,7 +284,7 @@ def test_trials_of_other_settings_or_seeds_are_not_taken(tmp_path: Path):
         assert sum(holding.trials for holding in store.holdings()) == 9
 
 
-def test_a_store_that_fails_stops_the_run(tmp_path: Path):
+def test_an_error_of_the_store_stops_the_run(tmp_path: Path):
     with Store(tmp_path) as store:
         run(experiment(), trials=1, seed=1, store=store)
         store.close()
@@ -293,9 +292,9 @@ def test_a_store_that_fails_stops_the_run(tmp_path: Path):
             run(experiment(), trials=2, seed=1, store=store)
 
 
-def test_progress_grows_and_adds_up(monkeypatch: pytest.MonkeyPatch):
+def test_progress_increases_and_equals_the_trials_at_the_end(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
-    seen = list[Progress]()
+    seen = list[RunProgress]()
     trials = run(experiment(), trials=20, seed=5, on_progress=seen.append)
     assert len(seen) > 5
     for before, after in pairwise(seen):
@@ -312,8 +311,8 @@ def test_progress_grows_and_adds_up(monkeypatch: pytest.MonkeyPatch):
 # --- wrong calls ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error"),
+@each(
+    "wrong, error",
     [
         ({"trials": -1}, SettingError),
         ({"trials": 2.5}, SettingError),
@@ -322,7 +321,7 @@ def test_progress_grows_and_adds_up(monkeypatch: pytest.MonkeyPatch):
         ({"backend": "lokki"}, UnknownNameError),
     ],
 )
-def test_wrong_calls_name_the_argument(wrong: dict, error: type[Exception]):
+def test_errors_name_the_argument(wrong: dict, error: type[Exception]):
     with pytest.raises(error, match=next(iter(wrong))):
         run(experiment(), **{"trials": 1, **wrong})
 
@@ -334,11 +333,11 @@ def test_an_unknown_learner_is_named(monkeypatch: pytest.MonkeyPatch):
         run(row, trials=1)
 
 
-@pytest.mark.parametrize(("backend", "missing"), [("dask", "dask"), ("ray", "ray")])
-def test_a_missing_cluster_says_what_to_install(
-    backend: str, missing: str, monkeypatch: pytest.MonkeyPatch
+@each("backend", ["dask", "ray"])
+def test_an_error_about_a_missing_backend_names_the_extra(
+    backend: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setitem(sys.modules, backend, None)
     with pytest.raises(MissingExtraError, match=rf"carrousel\[{backend}\]"):
         run(experiment(), trials=1, backend=backend)
 

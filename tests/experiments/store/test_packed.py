@@ -1,4 +1,4 @@
-"""Merging and packing lose nothing but points of learning curves, and a packed store is a store."""
+"""Merging and packing of stores: only points of learning curves are lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONG = tuple((10 * (n + 1), 1 / (n + 1)) for n in range(200))
 
 
 def fill(folder: Path, numbers: range = range(5), seed: int = 0) -> Path:
-    """Trials of a row, a variation and a recipe, some of them failed, and two old settings."""
+    """Store trials of a row, a variation, a recipe and old settings, some of them diverged."""
     with Store(folder) as store:
         for experiment in (ROW, VARIED, ROBUST, fakes.experiment(budget=7)):
             with store.session(experiment, seed=seed, trials=len(numbers) + 1):
@@ -42,7 +42,7 @@ def fill(folder: Path, numbers: range = range(5), seed: int = 0) -> Path:
 
 
 def contents(folder: Path, *, curves: bool = True) -> list[tuple]:
-    """Every column of every trial, by the table's primary key; times of day included."""
+    """All columns of all trials, sorted by the primary key."""
     with sqlite3.connect(folder / FILE_NAME) as db:
         rows = db.execute(
             "SELECT experiment, fingerprint, seed, number, ending, sequences, steps, seconds, "
@@ -54,7 +54,7 @@ def contents(folder: Path, *, curves: bool = True) -> list[tuple]:
 
 
 def described(folder: Path) -> tuple[list, list]:
-    """What the store holds, and the settings by fingerprint."""
+    """Holdings and settings of a store."""
     with Store(folder, read_only=True) as store:
         held = store.holdings()
         return held, [store.settings(each.fingerprint) for each in held]
@@ -63,13 +63,13 @@ def described(folder: Path) -> tuple[list, list]:
 # --- packing -------------------------------------------------------------------------------------
 
 
-def test_packing_loses_points_of_curves_alone(tmp_path):
+def test_packing_loses_only_points_of_curves(tmp_path):
     fill(tmp_path)
-    rows, told = contents(tmp_path, curves=False), described(tmp_path)
+    rows, holdings = contents(tmp_path, curves=False), described(tmp_path)
     before = (tmp_path / FILE_NAME).stat().st_size
     pack(tmp_path)
     assert contents(tmp_path, curves=False) == rows
-    assert described(tmp_path) == told
+    assert described(tmp_path) == holdings
     assert (tmp_path / FILE_NAME).stat().st_size < before / 2
     with Store(tmp_path, read_only=True) as store:
         lengths = {
@@ -79,7 +79,7 @@ def test_packing_loses_points_of_curves_alone(tmp_path):
     assert lengths == {ROW.name: {32}, ROBUST.name: {32}, VARIED.name: {2}}
 
 
-def test_packing_twice_is_packing_once(tmp_path):
+def test_packing_again_changes_nothing(tmp_path):
     fill(tmp_path)
     pack(tmp_path)
     once = contents(tmp_path)
@@ -87,7 +87,7 @@ def test_packing_twice_is_packing_once(tmp_path):
     assert contents(tmp_path) == once
 
 
-def test_a_packed_store_is_added_to_like_any_other(tmp_path):
+def test_trials_can_be_added_to_a_packed_store(tmp_path):
     fill(tmp_path)
     pack(tmp_path)
     other = varied(ROW, {"training.rate": 0.1})
@@ -104,13 +104,13 @@ def test_a_packed_store_is_added_to_like_any_other(tmp_path):
     assert (held.trials, held.asked, held.instruction_sets) == (1, 2, ("avx2",))
 
 
-def test_a_store_that_is_not_there_is_not_made(tmp_path):
+def test_packing_does_not_create_a_missing_store(tmp_path):
     with pytest.raises(StoreError, match="holds no trials"):
         pack(tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
 
 
-def test_what_is_damaged_stays_as_it_was(tmp_path):
+def test_a_damaged_store_is_not_changed(tmp_path):
     fill(tmp_path)
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         db.execute("UPDATE trials SET curve = '[[1' WHERE number = 3")
@@ -128,7 +128,7 @@ def test_what_is_damaged_stays_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("packed", ["neither", "target", "source", "both"])
-def test_a_merged_store_holds_what_both_held(tmp_path, packed):
+def test_a_merged_store_has_the_trials_of_both(tmp_path, packed):
     target, source = fill(tmp_path / "a", range(3)), fill(tmp_path / "b", range(2, 6))
     fill(source, range(2), seed=8)
     for folder, name in ((target, "target"), (source, "source")):
@@ -147,7 +147,7 @@ def test_a_merged_store_holds_what_both_held(tmp_path, packed):
     assert merge(target, source).added == 0
 
 
-def test_known_trials_that_ended_otherwise_are_counted_and_stay(tmp_path):
+def test_known_trials_with_another_outcome_are_counted_and_kept(tmp_path):
     target, source = fill(tmp_path / "a"), tmp_path / "b"
     with Store(source) as store:
         for n in range(3):
@@ -159,15 +159,15 @@ def test_known_trials_that_ended_otherwise_are_counted_and_stay(tmp_path):
     assert contents(target) == before
 
 
-def test_a_target_that_is_not_there_is_made(tmp_path):
+def test_a_missing_target_is_created(tmp_path):
     source = fill(tmp_path / "source")
     assert merge(tmp_path / "new", source).added == 20
     assert contents(tmp_path / "new") == contents(source)
 
 
-def test_what_is_no_store_is_refused(tmp_path):
+def test_merging_needs_two_different_stores(tmp_path):
     target = fill(tmp_path / "a")
-    with pytest.raises(SettingError, match="the target itself"):
+    with pytest.raises(SettingError, match="expected another store than target"):
         merge(target, tmp_path / "b" / ".." / "a")
     with pytest.raises(StoreError, match="holds no trials"):
         merge(target, tmp_path / "absent")
@@ -203,7 +203,7 @@ def test_a_thinned_curve_keeps_its_end_and_its_mean(steps, points):
     np.testing.assert_allclose(mean, before, rtol=5.1e-3)  # half of the third digit of 1.00
 
 
-def test_errors_that_are_no_numbers_stay_so():
+def test_nan_in_a_curve_is_kept():
     short = thinned([(1, 0.5), (2, math.nan), (3, 0.25), (4, 0.75)], 2)
     np.testing.assert_array_equal(np.array(short), [[2, math.nan], [4, 0.5]])
 
@@ -224,7 +224,7 @@ def test_the_tool_merges_and_packs(tmp_path, capsys):
     assert "holds no trials" in capsys.readouterr().err
 
 
-def test_infinite_figures_come_back(tmp_path):
+def test_infinite_measures_are_kept(tmp_path):
     fill(tmp_path)
     pack(tmp_path)
     with Store(tmp_path, read_only=True) as store:

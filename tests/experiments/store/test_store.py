@@ -1,4 +1,4 @@
-"""A store loses no trial and doubles none, and says in one sentence what stands in its way."""
+"""Stores: trials are stored exactly once and unchanged; settings and sessions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from carrousel.contracts import Init, Published, Trial
 from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.store.settings import canonical, differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Store
+from support.case import each
 from support.experiments import fakes
 from support.experiments.fakes import put
 
-# --- what goes in comes out -----------------------------------------------------------------------
+# --- trials ---------------------------------------------------------------------------------------
 
 numbers = st.floats(allow_nan=False)
 trials = st.builds(
@@ -37,13 +38,13 @@ trials = st.builds(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trial=trials)
-def test_a_trial_comes_back_as_it_was(tmp_path_factory, trial):
+def test_a_stored_trial_is_unchanged(tmp_path_factory, trial):
     with Store(tmp_path_factory.mktemp("store")) as store:
         put(store, trial)
         assert store.trials("4-1") == [trial]
 
 
-def test_figures_that_are_no_numbers_come_back(tmp_path):
+def test_nan_and_infinity_are_stored(tmp_path):
     curve = ((1, math.nan), (2, math.inf))
     with Store(tmp_path) as store:
         put(store, fakes.trial(0, ending="diverged", measures={"error": math.nan}, curve=curve))
@@ -69,7 +70,7 @@ def test_numpy_scalars_are_stored_as_numbers(tmp_path):
     assert type(back.measures["wrong"]) is float
 
 
-def test_trials_come_in_order_of_seed_and_index(tmp_path):
+def test_trials_are_sorted_by_seed_and_index(tmp_path):
     with Store(tmp_path) as store:
         put(store, *(fakes.trial(i, seed=seed) for i in (2, 0, 1) for seed in (5, 3)))
         put(store, fakes.trial(0, "6a"))
@@ -81,7 +82,7 @@ def test_trials_come_in_order_of_seed_and_index(tmp_path):
         assert store.trials("4-1", seed=4) == store.trials("4-2") == []
 
 
-def test_the_same_trial_twice_stays_as_it_first_was(tmp_path):
+def test_a_stored_trial_is_not_replaced(tmp_path):
     with Store(tmp_path) as store:
         first = fakes.trial(0)
         assert put(store, first, dataclasses.replace(first, sequences=1)) == [True, False]
@@ -90,7 +91,7 @@ def test_the_same_trial_twice_stays_as_it_first_was(tmp_path):
 
 def test_a_trial_of_another_experiment_is_refused(tmp_path):
     with Store(tmp_path) as store:
-        with pytest.raises(SettingError, match="'6a' is not one of '4-1'"):
+        with pytest.raises(SettingError, match="experiment is '6a', expected '4-1'"):
             store.append(fakes.trial(0, "6a"), fakes.experiment("4-1"), instruction_set="plain")
         assert store.holdings() == []
 
@@ -98,7 +99,7 @@ def test_a_trial_of_another_experiment_is_refused(tmp_path):
 # --- settings -------------------------------------------------------------------------------------
 
 
-def test_words_about_an_experiment_leave_its_fingerprint_alone():
+def test_descriptive_fields_do_not_change_the_fingerprint():
     reworded = fakes.experiment(
         title="sums", readings=(), published=Published("Table 8", None, None, None, 3)
     )
@@ -116,20 +117,20 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("field", CHANGES)
+@each("field", CHANGES)
 def test_every_setting_changes_the_fingerprint(field):
     before, now = fakes.experiment(), fakes.experiment(**{field: CHANGES[field]})
     assert fingerprint(before) != fingerprint(now)
-    (told,) = differences(settings_of(before), settings_of(now))
-    assert told.startswith(field)
+    (difference,) = differences(settings_of(before), settings_of(now))
+    assert difference.startswith(field)
 
 
-def test_whole_floats_and_integers_are_one_setting():
+def test_whole_floats_and_integers_are_the_same_setting():
     one, same = (fakes.experiment(training=fakes.Training(rate=rate)) for rate in (1, 1.0))
     assert fingerprint(one) == fingerprint(same)
 
 
-def test_what_cannot_be_written_down_is_refused():
+def test_an_object_that_cannot_be_described_is_an_error():
     with pytest.raises(SettingError, match="expected a dataclass of numbers"):
         fingerprint(fakes.experiment(task=object()))
 
@@ -150,7 +151,7 @@ def test_different_settings_are_never_mixed(tmp_path):
             store.settings("0" * 64)
 
 
-def test_settings_survive_json():
+def test_settings_are_plain_json():
     written = canonical(settings_of(fakes.experiment()))
     assert canonical(json.loads(written)) == written
 
@@ -175,13 +176,13 @@ def test_sessions_add_up(tmp_path, monkeypatch):
     assert len(held.versions) == 1
 
 
-def test_without_a_session_what_is_there_was_asked_for(tmp_path):
+def test_without_a_session_the_stored_trials_count_as_requested(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0), fakes.trial(1))
         assert [held.asked for held in store.holdings()] == [2]
 
 
-def test_a_session_keeps_its_time_when_it_breaks_off(tmp_path, monkeypatch):
+def test_an_interrupted_session_stores_its_time(tmp_path, monkeypatch):
     now = iter([100.0, 103.0])
     monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
     with Store(tmp_path) as store:

@@ -1,4 +1,4 @@
-"""Killed, locked, damaged, full: a store loses nothing, and says in one sentence what is wrong."""
+"""Stores that are damaged, full, locked or write-protected, and processes that are killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.experiments import fakes
 from support.experiments.fakes import put
 from support.paths import TESTS
 
-# --- what stands in the way -----------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 def refused(folder: Path, **how: Any) -> str:
@@ -36,7 +36,7 @@ def refused(folder: Path, **how: Any) -> str:
     return str(caught.value)
 
 
-def test_a_file_that_is_no_store(tmp_path):
+def test_a_file_that_is_not_a_store(tmp_path):
     (tmp_path / FILE_NAME).write_text("name,trials\n" * 100)
     assert "not a store of trials" in refused(tmp_path)
     assert "not a store of trials" in refused(tmp_path, read_only=True)
@@ -58,7 +58,8 @@ def test_a_store_of_another_version(tmp_path):
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         db.execute("PRAGMA user_version = 3")
     db.close()
-    assert "another version of carrousel (schema 3, this one has 1 and 2)" in refused(tmp_path)
+    message = refused(tmp_path)
+    assert "another version of carrousel (its schema is 3, expected 1 or 2)" in message
 
 
 @pytest.mark.parametrize("damage", ["middle", "cut"])
@@ -76,7 +77,7 @@ def test_a_damaged_file(tmp_path, damage):
     assert "damaged" in refused(tmp_path, read_only=True)
 
 
-def test_a_row_that_makes_no_sense(tmp_path):
+def test_a_row_that_cannot_be_parsed(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0))
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
@@ -86,12 +87,12 @@ def test_a_row_that_makes_no_sense(tmp_path):
         store.trials("4-1")
 
 
-def test_nothing_there_to_read(tmp_path):
+def test_reading_a_missing_or_empty_store(tmp_path):
     assert "holds no trials" in refused(tmp_path / "absent", read_only=True)
     assert not (tmp_path / "absent").exists()
     (tmp_path / FILE_NAME).touch()
     assert "holds no trials yet" in refused(tmp_path, read_only=True)
-    Store(tmp_path).close()  # killed before it wrote anything, a store can still be used
+    Store(tmp_path).close()  # an empty file, as after a kill, can become a store
 
 
 def test_a_folder_that_is_a_file(tmp_path):
@@ -104,18 +105,18 @@ def test_a_full_disk(tmp_path):
         put(store, fakes.trial(0))
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages + 2}")  # SQLite's own "disk is full"
-        with pytest.raises(StoreError, match="no room is left on the disk"):
+        with pytest.raises(StoreError, match="the disk is full"):
             put(store, *(fakes.trial(i) for i in range(1, 100)))
         kept = store.trials("4-1")
         assert kept == [fakes.trial(i) for i in range(len(kept))]
         assert 1 < len(kept) < 100
         store._db.execute("PRAGMA max_page_count = 100000")
-        assert put(store, fakes.trial(len(kept))) == [True]  # room was made: it goes on
+        assert put(store, fakes.trial(len(kept))) == [True]  # after space was freed
 
 
 @contextmanager
-def nobody() -> Iterator[None]:
-    """Root may write anywhere, so it steps down to a user who may not."""
+def unprivileged() -> Iterator[None]:
+    """Run as another user if the user is root, who may write anywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -128,7 +129,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def open_folder(tmp_path):
-    """A folder that any user can reach."""
+    """A folder that any user can enter."""
     made = [f for f in tmp_path.parents if "pytest-of-" in str(f)]  # those above are not pytest's
     for folder in (tmp_path, *made):
         folder.chmod(0o755)
@@ -140,11 +141,11 @@ def test_a_write_protected_folder(open_folder):
     with Store(folder) as store:
         put(store, fakes.trial(0))
     folder.chmod(0o555)
-    for mode in (0o444, 0o666):  # the folder alone is protected, or the file too
+    for mode in (0o444, 0o666):  # the folder and the file, or the folder alone
         (folder / FILE_NAME).chmod(mode)
-        with nobody():
-            assert "folder you may write to" in refused(folder)
-            assert "folder you may write to" in refused(folder / "inside")
+        with unprivileged():
+            assert "choose a writable folder" in refused(folder)
+            assert "choose a writable folder" in refused(folder / "inside")
             with Store(folder, read_only=True) as store:
                 assert store.trials("4-1") == [fakes.trial(0)]
                 with pytest.raises(StoreError, match="cannot be written"):
@@ -156,7 +157,7 @@ def test_a_write_protected_folder(open_folder):
 
 
 def test_a_writer_waits_for_another(tmp_path):
-    with Store(tmp_path) as mine, Store(tmp_path, patience=0.1) as hasty, Store(tmp_path) as other:
+    with Store(tmp_path) as mine, Store(tmp_path, timeout=0.1) as hasty, Store(tmp_path) as other:
         mine._db.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process keeps it locked"):
             put(hasty, fakes.trial(0))
@@ -168,8 +169,8 @@ def test_a_writer_waits_for_another(tmp_path):
         assert [t.index for t in hasty.trials("4-1")] == [1]
 
 
-def test_two_that_make_one_store_at_once(tmp_path):
-    # One holds the lock of a file that is still empty; the other has seen it empty and waits.
+def test_two_processes_that_create_a_store_at_once(tmp_path):
+    # The first holds the lock of an empty file; the second has seen that it is empty and waits.
     first = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     first.execute("BEGIN IMMEDIATE")
     failures = []
@@ -201,9 +202,10 @@ PRAGMAS = (
 
 
 def script(text: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start a Python of its own that knows the fakes."""
+    """Start a Python process that can import the fakes."""
     head = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
-    head += "from support.experiments import fakes\nfrom carrousel.experiments.store.store import Store\n"
+    head += "from support.experiments import fakes\n"
+    head += "from carrousel.experiments.store.store import Store\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -211,7 +213,7 @@ def script(text: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def test_many_processes_make_and_fill_one_store(tmp_path):
+def test_many_processes_create_and_fill_one_store(tmp_path):
     fill = """
         experiment = fakes.experiment()
         with Store(sys.argv[1]) as store:
@@ -222,7 +224,7 @@ def test_many_processes_make_and_fill_one_store(tmp_path):
     writers = [script(fill, tmp_path) for _ in range(4)]
     added = [int(line) for each in writers for line in each.communicate()[0].split()]
     assert [each.returncode for each in writers] == [0] * 4
-    assert sorted(added) == list(range(25))  # each trial was added by one of them
+    assert sorted(added) == list(range(25))  # each trial was added once
     with Store(tmp_path) as store:
         assert store.trials("4-1") == [fakes.trial(i) for i in range(25)]
 
@@ -230,30 +232,30 @@ def test_many_processes_make_and_fill_one_store(tmp_path):
 KILLS = 40
 
 
-def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path):
-    # One interpreter forks a writer after the other, waits for a few acknowledgements and a moment
-    # more, and kills it with SIGKILL wherever it happens to be: making the store, writing, syncing,
-    # undoing the journal of the one before it.
+def test_no_acknowledged_trial_is_lost_when_the_writer_is_killed(tmp_path):
+    # A process forks one writer after the other. It waits for some acknowledgements and a random
+    # time, and kills the writer with SIGKILL, which may be creating the store, writing, syncing, or
+    # rolling back the journal of the writer before.
     work = """
         import os, random, signal, time
         folder, kills = sys.argv[1], int(sys.argv[2])
         experiment, rng = fakes.experiment(), random.Random(7)
         for turn in range(kills):
-            told, tell = os.pipe()
+            reading, writing = os.pipe()
             writer = os.fork()
             if writer == 0:
                 with Store(folder) as store, store.session(experiment, seed=0, trials=10**6):
                     for index in range(len(store.trials("4-1")), 10**6):
                         added = store.append(fakes.trial(index), experiment, instruction_set="x")
-                        os.write(tell, f"{index if added else 'twice'}\\n".encode())
-            os.close(tell)
-            heard = open(told)
+                        os.write(writing, f"{index if added else 'twice'}\\n".encode())
+            os.close(writing)
+            output = open(reading)
             for _ in range(rng.randrange(4)):
-                print(heard.readline(), end="")
+                print(output.readline(), end="")
             time.sleep(rng.uniform(0.0, 0.03))
             os.kill(writer, signal.SIGKILL)
             status = os.waitpid(writer, 0)[1]
-            print(heard.read(), end="")
+            print(output.read(), end="")
             print("killed", status)
     """
     writer = script(work, tmp_path, KILLS)
@@ -263,15 +265,15 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path):
     acknowledged = [int(line) for line in lines if not line.startswith("killed")]
     with Store(tmp_path) as store:
         kept = store.trials("4-1")
-    # In order and without gaps; a trial may have been stored and its acknowledgement killed.
+    # In order and without gaps. The writer may be killed between storing and acknowledging a trial.
     assert acknowledged == sorted(set(acknowledged))
     assert set(acknowledged) <= {trial.index for trial in kept}
     assert kept == [fakes.trial(i) for i in range(len(kept))]
-    assert len(acknowledged) >= KILLS  # 1.5 are waited for on average
+    assert len(acknowledged) >= KILLS  # it waits for 1.5 on average
     assert 0 <= len(kept) - len(acknowledged) <= KILLS
 
 
-def test_an_interrupted_write_is_undone_by_whoever_may(open_folder):
+def test_an_interrupted_write_is_rolled_back_in_a_writable_folder(open_folder):
     folder = open_folder / "store"
     with Store(folder) as store:
         put(store, fakes.trial(0))
@@ -291,8 +293,8 @@ def test_an_interrupted_write_is_undone_by_whoever_may(open_folder):
     protected = open_folder / "protected"
     shutil.copytree(folder, protected)
     protected.chmod(0o555)
-    with nobody():
-        assert "an interrupted write must be undone" in refused(protected, read_only=True)
+    with unprivileged():
+        assert "an interrupted write must be rolled back" in refused(protected, read_only=True)
     with Store(folder, read_only=True) as store:
         assert store.trials("4-1") == [fakes.trial(0)]
     protected.chmod(0o755)

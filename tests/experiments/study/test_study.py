@@ -1,4 +1,4 @@
-"""A study shows every set of settings that a store holds of a row, each by itself."""
+"""Studies: variations of a row in a store, their effects, tables and plots."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from carrousel.contracts import Experiment, Training
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.experiments.judge.statistics import Counts, logrank_p, survival
 from carrousel.experiments.recipes.vary import renamed, varied
-from carrousel.experiments.report.survival_plot import (
-    MOST_LINES,
-    Line,
-    survival_png,
-    survival_svg,
-    thinned,
-)
 from carrousel.experiments.store.settings import settings_of
 from carrousel.experiments.store.store import Store
 from carrousel.experiments.study import table as tables
 from carrousel.experiments.study.effects import effects, study_as_json
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, changes_of, find
+from carrousel.experiments.study.survival_plot import (
+    MOST_LINES,
+    SurvivalLine,
+    survival_png,
+    survival_svg,
+    thinned,
+)
+from support.case import each
 from support.experiments import fakes
 
 BUDGET = 1000
@@ -75,10 +76,10 @@ def rendered(study: Study, width: int) -> str:
     return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-# --- what is found -------------------------------------------------------------------------------
+# --- variations ----------------------------------------------------------------------------------
 
 
-def test_all_variations_are_found_the_best_first(study):
+def test_all_variations_are_found_and_sorted_by_success(study):
     assert [one.label for one in study.variations] == [
         "robust",
         "rate=1",
@@ -94,7 +95,7 @@ def test_all_variations_are_found_the_best_first(study):
     assert (base.name, base.changes) == ("4-1", ())
 
 
-def test_changes_are_against_the_row(study):
+def test_changes_are_differences_from_the_row(study):
     of = {
         one.label: {c.path: (c.default, c.value) for c in one.changes} for one in study.variations
     }
@@ -102,7 +103,7 @@ def test_changes_are_against_the_row(study):
     assert of["budget=800"] == {"budget": (1000, 800)}
 
 
-def test_a_setting_added_later_stands_at_its_default_where_it_is_not_written():
+def test_a_setting_that_was_added_later_has_its_default_in_older_trials():
     later = fakes.experiment(training=Training(rate=0.5, halves_every=7))
     older = fakes.experiment(training=Training(rate=0.5))
     assert "halves_every" not in settings_of(older)["training"]
@@ -113,7 +114,7 @@ def test_a_setting_added_later_stands_at_its_default_where_it_is_not_written():
     assert changes_of(later, settings_of(replace(later, name="another"))) == ()
 
 
-def test_figures_keep_the_unsolved_in(study):
+def test_statistics_include_unsolved_trials(study):
     found = {one.label: one.outcome for one in study.variations}
     slow = found["rate=0.1"]
     assert (slow.trials, slow.solved, slow.mean, slow.median) == (10, 4, 225.0, None)
@@ -121,17 +122,17 @@ def test_figures_keep_the_unsolved_in(study):
     never = found["bias=none rate=0.1"]
     assert (never.mean, never.median, never.expected_ci95) == (None, None, None)
     assert found[AS_IT_STANDS].median == 250.0
-    assert found["budget=800"].last == 800  # the diverged one, up to its own budget
+    assert found["budget=800"].last == 800  # the diverged trial counts up to its budget
 
 
 def test_a_variation_is_judged_by_its_own_trials_and_budget(study):
     kinds = {one.label: one.verdict.kind for one in study.variations}
-    assert kinds["rate=3"] == "pending"  # 10 of the 12 that were asked for
+    assert kinds["rate=3"] == "pending"  # 10 of 12 requested trials
     assert kinds[AS_IT_STANDS] == "faster"
     assert kinds["bias=none rate=0.1"] == "not reproduced"
 
 
-def test_a_departure_taken_back_is_none(tmp_path):
+def test_a_variation_of_the_departing_setting_does_not_depart(tmp_path):
     reading = replace(ROW.readings[0], field="training.rate", departs=True)
     row = replace(ROW, readings=(reading,))
     with Store(tmp_path) as store:
@@ -145,9 +146,9 @@ def test_a_departure_taken_back_is_none(tmp_path):
 # --- effects -------------------------------------------------------------------------------------
 
 
-def test_effects_are_of_fields_that_varied_alone(study):
+def test_effects_are_those_of_fields_that_varied_alone(study):
     found = {effect.path: effect for effect in effects(study)}
-    assert set(found) == {"network.bias", "training.rate"}  # a budget has no effect of its own
+    assert set(found) == {"network.bias", "training.rate"}  # budgets are not compared
     rate = found["training.rate"]
     assert rate.held == ()
     assert [level.value for level in rate.levels] == [0.1, 0.5, 1]
@@ -159,18 +160,18 @@ def test_effects_are_of_fields_that_varied_alone(study):
     assert slow.p_adjusted is not None
     assert slow.p <= slow.p_adjusted < 0.05
     assert rate.levels[1].p is None
-    bias = found["network.bias"]  # the row's own was never varied alone
+    bias = found["network.bias"]  # never varied alone from the row
     assert [(level.value, level.default) for level in bias.levels] == [
         ("all", True),
         ("none", False),
     ]
     assert [str(change) for change in bias.held] == ["rate=0.1"]
     assert bias.sentences()[0] == "network.bias with rate=0.1:"
-    told = " ".join(rate.sentences())
-    assert "0.5 → 0.1 solved 4 of 10 (was 10 of 10), median > 1,000 (was 250), p = " in told
+    sentences = " ".join(rate.sentences())
+    assert "0.5 → 0.1 solved 4 of 10 (was 10 of 10), median > 1,000 (was 250), p = " in sentences
 
 
-def test_without_the_rows_own_value_levels_stand_side_by_side(study):
+def test_without_the_value_of_the_row_levels_are_listed_without_comparison(study):
     alone = Study(ROW, tuple(one for one in study.variations if one.changes))
     assert alone.base is None
     (rate,) = (effect for effect in effects(alone) if effect.path == "training.rate")
@@ -182,7 +183,7 @@ def test_without_the_rows_own_value_levels_stand_side_by_side(study):
     assert "Verdict on the row" not in rendered(alone, 80)
 
 
-def test_of_a_field_the_comparison_with_most_levels_is_told(tmp_path):
+def test_the_comparison_with_most_levels_is_chosen(tmp_path):
     search = {"budget": 900}
     with Store(tmp_path) as store:
         put(store, ROW, 50)
@@ -208,7 +209,7 @@ def test_of_a_field_the_comparison_with_most_levels_is_told(tmp_path):
     assert study_as_json(study)["effects"] == [found[path].as_json() for path in sorted(found)]
 
 
-def test_comparisons_in_which_nothing_was_solved_are_the_last_resort(tmp_path):
+def test_comparisons_with_a_solved_trial_are_preferred(tmp_path):
     with Store(tmp_path) as store:
         for rate in (1.0, 2.0, 4.0):
             put(store, varied(ROW, {"bias": "none", "rate": rate}), 1, unsolved=10)
@@ -219,11 +220,11 @@ def test_comparisons_in_which_nothing_was_solved_are_the_last_resort(tmp_path):
     assert [str(change) for change in rate.held] == ["budget=900"]
 
 
-# --- what is shown -------------------------------------------------------------------------------
+# --- tables --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [30, 40, 60, 80, 100, 160])
-def test_tables_fit_and_keep_what_matters(study, width):
+@each("width", [30, 40, 60, 80, 100, 160])
+def test_tables_fit_and_keep_the_main_columns(study, width):
     shown = rendered(study, width)
     lines = shown.splitlines()
     assert max(map(len, lines)) <= width
@@ -243,15 +244,15 @@ def test_long_labels_are_folded_and_not_cut(study):
         assert f"field_{n}=0.12345" in shown
 
 
-def test_what_would_mislead_is_told(study):
-    told = " ".join(tables.notes(study))
-    assert "rate=3: 10 of 12 trials have ended" in told
-    assert "budget=800: 1 trial diverged" in told
-    assert "robust (the row's own in brackets): network.bias none (all)" in told
-    assert "Verdict on the row as it stands: faster (solved 10 of 10" in told
+def test_notes_list_unfinished_and_diverged_trials_recipes_and_the_verdict(study):
+    notes = " ".join(tables.notes(study))
+    assert "rate=3: 10 of 12 trials have ended" in notes
+    assert "budget=800: 1 trial diverged and counts as unsolved after the budget of 800" in notes
+    assert "robust (the row's values in brackets): network.bias none (all)" in notes
+    assert "Verdict on the row as it stands: faster (solved 10 of 10" in notes
 
 
-def test_markdown_has_one_row_a_variation(study):
+def test_markdown_has_one_row_per_variation(study):
     text = tables.markdown(study)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(study.variations)
@@ -259,7 +260,7 @@ def test_markdown_has_one_row_a_variation(study):
     assert text.startswith("## 4-1: adding problem, T = 100\n")
 
 
-def test_json_is_strict_and_whole(study):
+def test_json_is_strict_and_complete(study):
     found = study_as_json(study)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert [one["label"] for one in found["variations"]] == [one.label for one in study.variations]
@@ -267,25 +268,25 @@ def test_json_is_strict_and_whole(study):
     assert {effect["path"] for effect in found["effects"]} == {"network.bias", "training.rate"}
 
 
-def test_a_store_without_the_row_makes_an_empty_study(tmp_path):
+def test_the_study_of_a_store_without_the_row_is_empty(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.experiment("6a", budget=BUDGET), 1)
         nothing = find(store, ROW)
     assert nothing.variations == ()
-    assert "no trial of it has ended yet" in rendered(nothing, 80)
-    assert "No trial of it has ended yet" in tables.markdown(nothing)
+    assert "no trial has ended yet" in rendered(nothing, 80)
+    assert "No trial has ended yet" in tables.markdown(nothing)
     assert study_as_json(nothing)["variations"] == []
 
 
-# --- pictures ------------------------------------------------------------------------------------
+# --- plots ---------------------------------------------------------------------------------------
 
 
-def lines_of(study: Study) -> list[Line]:
-    return [Line(one.label, survival(one.counts)) for one in study.variations]
+def lines_of(study: Study) -> list[SurvivalLine]:
+    return [SurvivalLine(one.label, survival(one.counts)) for one in study.variations]
 
 
-@pytest.mark.parametrize("log", [False, True])
-def test_a_picture_is_small_whole_and_always_the_same(study, log):
+@each("log", [False, True])
+def test_a_plot_is_reproducible_and_contains_its_labels(study, log):
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     lines = lines_of(study)
     text = survival_svg("4-1 <&> x", lines, paper=74.5, log=log)
@@ -297,10 +298,11 @@ def test_a_picture_is_small_whole_and_always_the_same(study, log):
     assert survival_png("4-1", lines, log=log).startswith(b"\x89PNG")
 
 
-def test_the_largest_picture_is_below_40_kilobytes():
+def test_the_largest_plot_is_below_40_kilobytes():
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     counts = Counts(tuple(float(3 * n * n + 7) for n in range(500)), (True,) * 499 + (False,))
-    lines = [Line(f"a long label of a variation {n}", survival(counts)) for n in range(MOST_LINES)]
+    label, curve = "a long label of a variation {}", survival(counts)
+    lines = [SurvivalLine(label.format(n), curve) for n in range(MOST_LINES)]
     for log in (False, True):
         assert len(survival_svg("4-1", lines, paper=7e5, log=log).encode()) < 40_000
 
@@ -314,10 +316,10 @@ def test_thinning_keeps_both_ends():
     assert thinned(curve, 500)[0] == list(curve.sequences)
 
 
-def test_more_curves_than_colours_are_refused(study):
+def test_more_curves_than_colours_are_an_error(study):
     with pytest.raises(SettingError, match="expected 1 to 8"):
         survival_svg("4-1", [])
-    with pytest.raises(SettingError, match="lines holds 9 curves"):
+    with pytest.raises(SettingError, match="lines has 9 curves"):
         survival_svg("4-1", lines_of(study)[:1] * 9)
 
 

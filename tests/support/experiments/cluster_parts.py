@@ -1,6 +1,6 @@
-"""Real clusters of processes on this machine, and trials that take long enough to be disturbed.
+"""Clusters of local processes, and learners that are slow or kill their process.
 
-They live beside the tests, not in one, so that workers can import them.
+They are in a separate module so that workers can import them.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from support.paths import TESTS
 LOCAL = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 
 DEADLINE = 20.0
-"""Seconds after which what did not happen is a failure."""
+"""Seconds to wait for an event before a test fails."""
 
 
 class SleepyLearner(ScriptedLearner):
-    """Learns like the scripted one, with a nap before each chunk."""
+    """A scripted learner that waits before each chunk."""
 
-    nap = 0.03
+    seconds = 0.03
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
-        time.sleep(self.nap)
+        time.sleep(self.seconds)
         return super().learn(data)
 
 
 class WorkerKiller(ScriptedLearner):
-    """Takes the process down that tries to learn with it."""
+    """A learner that kills its process."""
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -46,7 +46,7 @@ class WorkerKiller(ScriptedLearner):
 
 
 def until(happened: Callable[[], object], what: str) -> None:
-    """Wait for something, and fail if it does not happen."""
+    """Wait for a condition, and raise if it does not become true."""
     deadline = time.monotonic() + DEADLINE
     while not happened():
         if time.monotonic() > deadline:
@@ -55,7 +55,7 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 
 def quiet_environment() -> dict[str, str]:
-    """For a worker that can import what lies beside the tests, and calls nobody."""
+    """Environment of a worker: one thread, and the tests' folder on the path."""
     here = str(TESTS)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -64,7 +64,7 @@ def quiet_environment() -> dict[str, str]:
 
 @dataclass
 class DaskProcesses:
-    """A scheduler and its workers, each a process of its own; they talk over TCP."""
+    """A scheduler and its workers as separate processes."""
 
     folder: Path
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -85,20 +85,20 @@ class DaskProcesses:
 
     @property
     def file(self) -> Path:
-        """Where the scheduler says who it is."""
+        """The file to which the scheduler writes its address."""
         return self.folder / "scheduler.json"
 
     @property
     def address(self) -> str:
-        """The scheduler's."""
+        """The address of the scheduler."""
         return json.loads(self.file.read_text("utf-8"))["address"]
 
     def has_address(self) -> bool:
-        """Whether the scheduler has said who it is, to the end."""
+        """Whether the scheduler has written its address."""
         return self.file.exists() and self.file.read_text("utf-8").rstrip().endswith("}")
 
     def add_worker(self, name: str) -> None:
-        """Start a worker with one thread, and no nanny that would start it again."""
+        """Start a worker with one thread, without a nanny that would restart it."""
         scratch = ["--local-directory", str(self.folder)]
         self.workers[name] = self.start(
             *("worker", "--scheduler-file", str(self.file), "--name", name),
@@ -106,7 +106,7 @@ class DaskProcesses:
         )
 
     def stop(self) -> None:
-        """Kill whatever still runs."""
+        """Kill all processes."""
         for process in reversed(self.running):
             process.kill()
         for process in self.running:
@@ -115,7 +115,7 @@ class DaskProcesses:
 
 @contextmanager
 def dask_processes(folder: Path, n_workers: int = 2) -> Iterator[DaskProcesses]:
-    """A Dask cluster of processes; workers ``w0``, ``w1``, ... may still be on their way."""
+    """A Dask cluster of processes; its workers ``w0``, ``w1``, ... may still be starting."""
     cluster = DaskProcesses(folder)
     try:
         cluster.start("scheduler", "--port", "0", "--scheduler-file", str(cluster.file))

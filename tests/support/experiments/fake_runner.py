@@ -1,4 +1,4 @@
-"""A runner that learns nothing."""
+"""A runner whose trials are made up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.experiments import fakes
 
 
 class FakeRunner:
-    """Keeps the runner's promises without learning anything; may be told to fail."""
+    """Stores and returns made-up trials like the runner; ``fail_after`` makes it raise."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int, int | None, str]] = []
@@ -30,7 +30,7 @@ class FakeRunner:
         store: Store | None = None,
         backend: str = "loky",
         address: str | None = None,
-        on_progress: Callable[[runner.Progress], None] | None = None,
+        on_progress: Callable[[runner.RunProgress], None] | None = None,
     ) -> list[Trial]:
         name = experiment.name
         self.calls.append((name, trials, seed, jobs, backend))
@@ -46,5 +46,5 @@ class FakeRunner:
             if store:
                 store.append(ended[index], experiment, instruction_set="plain")
             if on_progress:
-                on_progress(runner.Progress(name, len(ended), trials, 10 * index, 100, 1.0))
+                on_progress(runner.RunProgress(name, len(ended), trials, 10 * index, 100, 1.0))
         return [ended[index] for index in range(trials)]

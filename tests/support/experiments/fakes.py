@@ -1,4 +1,4 @@
-"""Made-up experiments and trials: whatever a store or a report shows of them was typed in here."""
+"""Made-up experiments and trials for tests of stores and reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from carrousel.sequences import Sequences
 
 @dataclass(frozen=True)
 class FakeTask:
-    """The fields of a task, and none of its work."""
+    """A task with fields but no data."""
 
     n_inputs: int = 2
     n_outputs: int = 1
@@ -58,7 +58,7 @@ class FakeTask:
 
 @dataclass(frozen=True)
 class FakeStop:
-    """A stop rule in words."""
+    """A stop rule with a description but no function."""
 
     describe: str = "2000 sequences in a row are right"
     bounds: dict[str, float] = field(default_factory=lambda: {"error": 0.01})
@@ -81,7 +81,7 @@ class FakeStop:
 
 
 def experiment(name: str = "4-1", **changes: Any) -> Experiment:
-    """A row like Table 7's first, changed as told."""
+    """An experiment like the first row of Table 7, with changes."""
     row: dict[str, Any] = {
         "name": name,
         "title": "adding problem, T = 100",
@@ -98,7 +98,7 @@ def experiment(name: str = "4-1", **changes: Any) -> Experiment:
 
 
 def trial(index: int, name: str = "4-1", seed: int = 0, **changes: Any) -> Trial:
-    """A solved trial whose figures follow from its index."""
+    """A solved trial whose figures depend on seed and index, with changes."""
     rng = np.random.default_rng([seed, index])
     sequences = int(60_000 + rng.integers(40_000))
     seen = np.linspace(1000, sequences, 25).astype(int)
@@ -118,7 +118,7 @@ def trial(index: int, name: str = "4-1", seed: int = 0, **changes: Any) -> Trial
 
 
 def put(store: Store, *trials: Trial, **changes: Any) -> list[bool]:
-    """Append trials of the experiment above, changed as told; say which of them were new."""
+    """Append trials of :func:`experiment`; return which of them were new."""
     return [
         store.append(each, experiment(each.experiment, **changes), instruction_set="plain")
         for each in trials

@@ -1,6 +1,6 @@
-"""A task and a learner whose errors follow a script: what a runner does with them can be foretold.
+"""A task and a learner with predictable errors, for tests of the runner.
 
-They live beside the tests, not in one, so that worker processes can import them.
+They are in a separate module so that worker processes can import them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from carrousel.experiments.stopping import RecentTraining
 from carrousel.sequences import Sequences
 
 DIVERGES = 13.0
-"""A learning rate that makes an error infinite once ``pace`` sequences are learned."""
+"""A learning rate with which errors are infinite after ``pace`` sequences."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class ScriptedTask:
 
 
 class ScriptedLearner:
-    """Its error on a sequence is that sequence's last input, times ``exp(-seen / pace)``.
+    """A learner whose error is the last input of a sequence times ``exp(-seen / pace)``.
 
-    ``pace`` is drawn for each lane, ``seen`` counts sequences, and ``digest`` depends on each of
-    them and on their order.
+    ``pace`` is drawn for each lane, and ``seen`` counts learned sequences. ``digest`` depends on
+    all learned sequences and their order.
     """
 
     def __init__(self, network: Network, training: Training, n_lanes: int = 1) -> None:

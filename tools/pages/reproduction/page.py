@@ -15,7 +15,7 @@ from tools.pages.rivals import table
 
 from carrousel import words
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.judge.statistics import RESAMPLES
+from carrousel.experiments.judge.bootstrap import RESAMPLES
 from carrousel.experiments.judge.verdict import KINDS, verdict
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe

@@ -10,11 +10,11 @@ from tools.pages.rivals import table
 from carrousel import words
 from carrousel.experiments.judge.statistics import logrank_p, survival
 from carrousel.experiments.recipes.catalogue import EVERYTHING
-from carrousel.experiments.report.survival_plot import Line, survival_svg
 from carrousel.experiments.report.table import escaped
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.study.effects import HELD, effects
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, Variation
+from carrousel.experiments.study.survival_plot import SurvivalLine, survival_svg
 from carrousel.experiments.study.table import LEGEND, markdown_table, notes, printed
 
 PAGES = {
@@ -133,7 +133,7 @@ def picture(study: Study) -> str:
         MissingExtraError: matplotlib is not installed.
     """
     row = study.experiment
-    lines = [Line(_label(one), survival(one.counts)) for one in chosen(study)]
+    lines = [SurvivalLine(_label(one), survival(one.counts)) for one in chosen(study)]
     while True:
         paper = row.published.sequences
         text = survival_svg(f"{row.name}: {row.title}", lines, paper=paper, log=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from carrousel.errors import MissingExtraError
-from carrousel.experiments.report.survival_plot import COLOURS, STYLES
+from carrousel.experiments.study.survival_plot import COLOURS, STYLES
 
 _INK, _FAINT = "#333333", "#e3e3e3"
 _SETTINGS: dict[str, Any] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carrousel.cli.order import SEED
+from carrousel.cli.options import SEED
 from carrousel.cli.stream.option import option, options_of
 
 if TYPE_CHECKING:

@@ -1,3 +1,3 @@
-"""Experiments that the paper does not have."""
+"""Experiments that are not in the paper."""
 
 from __future__ import annotations

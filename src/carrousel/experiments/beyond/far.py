@@ -1,11 +1,15 @@
 """Lags beyond the paper: the tasks of Experiments 2c and 4 with lags up to a million steps.
 
-Each lag is tried by three systems: memory cells of 1997 with the truncated gradient, whose memory
-does not grow with the lag; memory cells with forget gates and full back-propagation through time,
-started as Tallec & Ollivier 2018 advise for lags of that length; and simple recurrent units with
-full back-propagation. All take Adam's steps, one sequence a change, so that no rate has to be found
-for each lag; and input gates (and forget gates) start at a bias of the logarithm of the lag, by
-which as much of the noise in between is kept out (and of a state is kept) as the lag asks for.
+Three systems learn each lag:
+
+- memory cells of 1997 with the truncated gradient, whose memory does not grow with the lag;
+- memory cells with forget gates and full back-propagation through time, initialised as Tallec &
+  Ollivier (2018) recommend for lags of that length;
+- simple recurrent units with full back-propagation.
+
+All use Adam with one sequence per update, so that one rate serves every lag. The biases of input
+and forget gates start at minus and plus the logarithm of the lag. The input gate is then closed
+enough to suppress the noise within the lag, and the forget gate open enough to keep a state.
 """
 
 from __future__ import annotations
@@ -38,22 +42,23 @@ DISTRACTORS = 50
 _OFF_PAPER = (
     Reading(
         "training",
-        "Adam, one sequence a change",
-        "one rate serves every lag: the gradient of a gate that is nearly closed is as small as "
-        "its opening, which plain descent cannot follow; for lags up to a million it is below the "
-        "usual epsilon of 1e-8",
+        "Adam, one sequence per update",
+        "one rate serves every lag. The gradient of an almost closed gate is as small as the "
+        "gate's activation, too small for plain gradient descent. For lags up to a million it is "
+        "even below Adam's usual epsilon of 1e-8, so epsilon is smaller here",
     ),
     Reading(
         "network.init",
-        "gates start at the logarithm of the lag",
-        "at -log(lag) all distractors together move a state about as much as one open gate would",
+        "gate biases start at the logarithm of the lag",
+        "with an input gate bias of -log(lag), all distractors together change a state about as "
+        "much as one input through an open gate",
     ),
 )
 
 
 @dataclass(frozen=True)
 class _System:
-    """One of the three contenders."""
+    """One of the three systems that are compared."""
 
     suffix: str
     words: str
@@ -140,4 +145,5 @@ def _additions() -> Iterator[Experiment]:
 
 
 FAR_ROWS: Mapping[str, Experiment] = {row.name: row for row in (*_lags(), *_additions())}
-"""The rows by name: ``lag/Q`` and ``adding/T``, with ``-forget`` or ``-simple`` for the others."""
+"""The rows by name: ``lag/Q`` and ``adding/T`` for the cells of 1997, the same with ``-forget`` or
+``-simple`` for the other systems."""

@@ -1,9 +1,8 @@
-"""One task, two nets, every gradient: the adding problem with a lag of at least 50 steps.
+"""Comparison of gradients: the adding problem with a lag of at least 50 steps, two networks.
 
-The task, the net of memory cells and its settings are those of row ``4-1`` of the paper, with cell
-outputs in [-1, 1]. The net
-of simple units has about as many weights. Nothing but the gradient differs within a net's rows, so
-what a row solves says what its gradient carries over the lag.
+Task, memory cells and settings are those of row ``4-1`` of the paper, with cell outputs in
+[-1, 1]. The network of simple units has about as many weights. The rows of one network differ in
+the gradient alone, so they show which gradients can bridge the lag.
 """
 
 from __future__ import annotations
@@ -41,8 +40,9 @@ NETS: Mapping[str, tuple[Network, Training]] = {
 _NET = Reading(
     "network, training",
     "one rate and one initial range for all gradients",
-    "for memory cells those of row 4-1; for simple units 0.1 and [-0.3, 0.3]: with "
-    "back-propagation none of 16 trials learned within 100,000 sequences at this rate, nor at 0.02",
+    "memory cells use those of row 4-1, simple units rate 0.1 and range [-0.3, 0.3]. With "
+    "back-propagation, simple units solved none of 16 trials within 100,000 sequences at rate 0.1, "
+    "and none at 0.02",
 )
 
 GRADIENT_ROWS: Mapping[str, Experiment] = {

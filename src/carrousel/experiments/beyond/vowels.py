@@ -1,8 +1,9 @@
-"""Beyond the paper: real speech, learned by its algorithm.
+"""Real speech, learned by the algorithm of the paper.
 
-Nine speakers of a Japanese vowel (:class:`carrousel.tasks.vowels.JapaneseVowels`). The settings
-were chosen by cross-validation within the training utterances; ``docs/vowels.md`` has the table,
-and ``benchmarks/learn/select_vowels.py`` makes it. The test utterances were not looked at for any choice.
+The task is to tell nine speakers of a Japanese vowel apart
+(:class:`carrousel.tasks.vowels.JapaneseVowels`). The settings were chosen by cross-validation
+within the training utterances. ``docs/vowels.md`` has the table, and
+``benchmarks/learn/select_vowels.py`` computes it. No choice made use of the test utterances.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BLOCKS = 64
 
 VOWELS = Experiment(
     name="vowels",
-    title="Japanese vowels: who of nine men speaks",
+    title="Japanese vowels: which of nine men speaks",
     task=JapaneseVowels(targets="last", offset=0.3, jitter=0.3),
     network=Network(
         n_inputs=12,
@@ -54,15 +55,15 @@ VOWELS = Experiment(
     readings=(
         Reading(
             "published",
-            "what others reach on the same 270 and 370 utterances",
-            "the paper has no real data; FCN, ResNet and TWIESN (an echo state network): Ismail "
-            "Fawaz and others 2019, means of ten runs; 1NN-DTW_D: Bagnall and others 2018",
+            "accuracies that others report for the same 270 training and 370 test utterances",
+            "the paper has no real data. FCN, ResNet and TWIESN (an echo state network) are from "
+            "Ismail Fawaz et al. 2019, means of ten runs; 1NN-DTW_D is from Bagnall et al. 2018",
         ),
         Reading(
             "network, training, task",
             "chosen by cross-validation within the 270 training utterances",
-            "docs/vowels.md has the table",
+            "docs/vowels.md lists the settings that were tried",
         ),
     ),
 )
-"""Nine speakers told apart; ``others`` holds accuracies that others report for this split."""
+"""Speaker identification; ``published.others`` holds accuracies by others on the same split."""

@@ -1,19 +1,19 @@
-"""Statistics of trials: how often, after how many sequences, and how sure one may be of it.
+"""Statistics of trials: success rates, sequences until success, and their confidence intervals.
 
-Trials that are given up are right-censored: what is known of them is that success would have taken
-longer. A mean over the solved ones alone is too low then, so the estimators here keep the unsolved
-ones in: Kaplan & Meier's curve, its median and its area up to a horizon. SciPy does the work; it is
-imported inside the functions, so that whoever only lists experiments does not wait for it.
+Trials that reach their budget are right-censored: success would have taken more sequences. A mean
+over solved trials alone is then too low. The estimators here include the unsolved trials: the curve
+of Kaplan & Meier, its median, and its area up to a horizon. SciPy is imported inside the functions,
+because the import is slow and lists of experiments do not need it.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +21,15 @@ from carrousel.contracts import Trial
 from carrousel.errors import SettingError
 from carrousel.shapes import Interval
 
-Statistic = Literal["mean", "median"]
-
-RESAMPLES = 9999
-_HALF = 0.5 + 1e-9  # products of fractions miss one half by some ulps
+HALF = 0.5 + 1e-9
+"""One half with a margin for rounding errors of products of fractions."""
 
 
-@lru_cache(maxsize=4096)  # reports ask for few different ones, and often
+@lru_cache(maxsize=4096)  # reports repeat a few arguments many times
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval | None:
-    """Score interval of a rate (Wilson 1927); honest also where all trials or none succeed.
+    """Score interval of a rate (Wilson 1927), or None without trials.
+
+    It is also valid where all trials succeed, or none.
 
     >>> [round(end, 2) for end in wilson(10, 10)]
     [0.72, 1.0]
@@ -43,7 +43,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval | 
 
 
 def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Interval of the mean of counts, by Student's t, cut off at zero; ``None`` below two values.
+    """Student's t interval of the mean of counts, cut off at 0; None for fewer than two values.
 
     >>> [round(end, 1) for end in interval_of_mean([40, 50, 60])]
     [25.2, 74.8]
@@ -62,11 +62,14 @@ def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Inter
 
 @dataclass(frozen=True)
 class Counts:
-    """Training sequences until success, or until a trial was known not to have succeeded.
+    """Training sequences of each trial, and whether the trial was solved at that count.
 
     Args:
-        sequences: one count a trial, at least 0.
-        solved: whether success came at that count; else success would have come later or never.
+        sequences: one count per trial, at least 0.
+        solved: True if the trial was solved at its count, False if it was censored there.
+
+    Raises:
+        SettingError: the lengths differ, or a count is negative or not finite.
     """
 
     sequences: tuple[float, ...]
@@ -75,29 +78,35 @@ class Counts:
     def __post_init__(self) -> None:
         if len(self.sequences) != len(self.solved):
             raise SettingError(
-                f"solved holds {len(self.solved)} values, expected one for each of the "
-                f"{len(self.sequences)} sequences"
+                f"solved has {len(self.solved)} values, expected {len(self.sequences)}, one for "
+                "each count of sequences",
+                argument="solved",
             )
-        if not all(0 <= each < math.inf for each in self.sequences):
-            raise SettingError("sequences holds a count that is negative or not finite")
+        for each in self.sequences:
+            if not 0 <= each < math.inf:
+                raise SettingError(
+                    f"sequences contains {each}, expected finite numbers of at least 0",
+                    argument="sequences",
+                    got=each,
+                )
 
     @property
     def n_solved(self) -> int:
-        """How many trials were solved."""
+        """Number of solved trials."""
         return sum(self.solved)
 
     @property
     def of_solved(self) -> tuple[float, ...]:
-        """The counts of solved trials alone."""
+        """Counts of the solved trials."""
         both = zip(self.sequences, self.solved, strict=True)
         return tuple(count for count, solved in both if solved)
 
 
 def counts_of(trials: Iterable[Trial], budget: int) -> Counts:
-    """The counts of trials: given-up ones censored where that was, diverged ones at the budget.
+    """Counts of trials; unsolved trials are censored at their last sequence or at the budget.
 
-    A trial whose weights left the finite numbers would never have been solved by going on, so it
-    counts like one that was given a chance up to the budget and did not use it.
+    A diverged trial could not have been solved by further training. It is censored at the budget,
+    like a trial that was trained up to there without success.
 
     >>> ended = [Trial("x", 0, 0, "solved", 30, 1, 0.1), Trial("x", 1, 0, "diverged", 5, 1, 0.1)]
     >>> counts_of(ended, budget=100)
@@ -112,18 +121,18 @@ def counts_of(trials: Iterable[Trial], budget: int) -> Counts:
 
 @dataclass(frozen=True)
 class Survival:
-    """Share of trials not yet solved, by sequences: the estimate of Kaplan & Meier (1958).
+    """Survival curve: share of unsolved trials by sequences, as estimated by Kaplan & Meier (1958).
 
     The curve is 1 up to the first point and falls only at counts where a trial was solved.
 
     Args:
-        sequences: where the curve falls, ascending.
-        share: what is left from there on.
+        sequences: counts at which the curve falls, ascending.
+        share: share of unsolved trials from each of these counts on.
         low: lower end of its 95 % interval, by the log-log form of Greenwood's variance.
-        high: upper end.
+        high: upper end of the interval.
         trials: number of trials.
-        solved: number of those solved.
-        last: the largest count of any trial, up to which the curve is known.
+        solved: number of solved trials.
+        last: the largest count of any trial; the curve is unknown beyond it.
     """
 
     sequences: tuple[float, ...]
@@ -136,15 +145,15 @@ class Survival:
 
     @property
     def median(self) -> float | None:
-        """Sequences after which half of all trials are solved; ``None`` if that many never are."""
-        fallen = (at for at, share in zip(self.sequences, self.share, strict=True) if share < _HALF)
+        """Sequences after which half of all trials are solved; None if fewer are solved."""
+        fallen = (at for at, share in zip(self.sequences, self.share, strict=True) if share < HALF)
         return next(fallen, None)
 
     def restricted_mean(self, horizon: float) -> float:
-        """Mean sequences of trials that are stopped at a horizon: the area below the curve.
+        """Mean number of sequences if all trials stop at a horizon: the area below the curve.
 
         Raises:
-            SettingError: the horizon is negative, or beyond where the curve is known.
+            SettingError: the horizon is negative, or beyond :attr:`last` with unsolved trials.
 
         >>> survival(Counts((20, 60, 100), (True, True, False))).restricted_mean(100)
         60.0
@@ -152,7 +161,9 @@ class Survival:
         left = self.share[-1] if self.share else 1.0
         if not 0 <= horizon < math.inf or (horizon > self.last and left > 0):
             raise SettingError(
-                f"horizon is {horizon}, expected 0 to {self.last:.0f}: no trial went further"
+                argument="horizon",
+                got=horizon,
+                expected=f"0 to {self.last:.0f}, the longest trial",
             )
         corners = np.minimum([0.0, *self.sequences, math.inf], horizon)
         return float(np.diff(corners) @ np.array([1.0, *self.share]))
@@ -168,7 +179,7 @@ def survival(counts: Counts, confidence: float = 0.95) -> Survival:
     60.0
     """
     if not counts.sequences:
-        raise SettingError("counts holds no trial, expected at least one")
+        raise SettingError("counts contains no trial, expected at least one", argument="counts")
     from scipy import stats
 
     curve = stats.ecdf(_censored(counts)).sf
@@ -178,9 +189,9 @@ def survival(counts: Counts, confidence: float = 0.95) -> Survival:
     share = np.asarray(curve.probabilities, dtype=float)
     low = np.where(np.isnan(band.low.probabilities), share, band.low.probabilities)
     high = np.array(band.high.probabilities, dtype=float)
-    for i in np.flatnonzero(np.isnan(high)):  # at 0 the variance is unknown: as sure as before
+    for i in np.flatnonzero(np.isnan(high)):  # no variance at share 0: keep the bound before it
         high[i] = high[i - 1] if i else 1.0
-    falls = np.diff(share, prepend=1.0) < 0  # the others are counts of censored trials alone
+    falls = np.diff(share, prepend=1.0) < 0  # at the other counts all trials were censored
     return Survival(
         *(
             tuple(each[falls].tolist())
@@ -193,9 +204,9 @@ def survival(counts: Counts, confidence: float = 0.95) -> Survival:
 
 
 def logrank_p(first: Counts, second: Counts) -> float | None:
-    """P-value of the log-rank test that two sets of trials come from one survival curve.
+    """P-value of the log-rank test that two sets of trials have the same survival curve.
 
-    ``None`` where nothing can be told: one set is empty, or no trial of either was solved.
+    None where the test is undefined: a set is empty, or neither set has a solved trial.
 
     >>> fast, slow = Counts((1, 2, 3, 4), (True,) * 4), Counts((6, 7, 8, 9), (True,) * 4)
     >>> round(logrank_p(fast, slow), 3)
@@ -206,16 +217,16 @@ def logrank_p(first: Counts, second: Counts) -> float | None:
     from scipy import stats
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # no variance: all ended at one count
+        warnings.simplefilter("ignore", RuntimeWarning)  # no variance if all counts are equal
         found = float(stats.logrank(_censored(first), _censored(second)).pvalue)
     return found if math.isfinite(found) else None
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, raised so that the share of false discoveries stays bounded.
+    """P-values of several tests, adjusted for the false discovery rate.
 
-    After Benjamini & Hochberg (1995): of the tests called significant at 0.05, one in twenty is so
-    by chance.
+    After Benjamini & Hochberg (1995): among the tests that are significant at 0.05, the expected
+    share of false discoveries is at most 5 %.
 
     >>> [round(p, 3) for p in adjusted([0.01, 0.04, 0.5])]
     [0.03, 0.06, 0.5]
@@ -228,172 +239,8 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
 
 
 def _censored(counts: Counts) -> Any:
-    """The counts as SciPy has them."""
+    """The counts as SciPy's censored data."""
     from scipy import stats
 
     times, solved = np.array(counts.sequences, dtype=float), np.array(counts.solved, dtype=bool)
     return stats.CensoredData(uncensored=times[solved], right=times[~solved])
-
-
-# --- bootstrap -----------------------------------------------------------------------------------
-
-
-def bootstrap_interval(
-    values: Sequence[float], statistic: Statistic = "mean", confidence: float = 0.95, seed: int = 0
-) -> Interval | None:
-    """Bootstrap interval of a mean or median: bias-corrected and accelerated (Efron 1987).
-
-    Percentiles of the resamples where the correction is undefined; ``None`` below two values.
-
-    >>> bootstrap_interval([5.0, 5.0, 5.0])
-    (5.0, 5.0)
-    """
-    if len(values) < 2:
-        return None
-    if min(values) == max(values):
-        return float(values[0]), float(values[0])
-    average: Callable[..., Any] = {"mean": np.mean, "median": np.median}[statistic]
-    ordered = np.sort(np.asarray(values, dtype=float))  # so that their order does not matter
-    return _bootstrap((ordered,), average, confidence, seed)
-
-
-def restricted_mean_interval(
-    counts: Counts, horizon: float, confidence: float = 0.95, seed: int = 0
-) -> Interval | None:
-    """Bootstrap interval of :meth:`Survival.restricted_mean`; whole trials are drawn again.
-
-    ``None`` below two trials.
-
-    Raises:
-        SettingError: the horizon is beyond where the curve is known.
-    """
-    if len(counts.sequences) < 2:
-        return None
-    mean = survival(counts).restricted_mean(horizon)
-    if len(set(zip(counts.sequences, counts.solved, strict=True))) == 1:
-        return mean, mean
-
-    def area(sequences: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.ndarray:
-        return restricted_means(sequences, solved, horizon)
-
-    return _bootstrap(_columns(counts), area, confidence, seed)
-
-
-def median_interval(counts: Counts, confidence: float = 0.95, seed: int = 0) -> Interval | None:
-    """Bootstrap interval of :attr:`Survival.median`; whole trials are drawn again.
-
-    An end is infinite where the median of so many resamples is never reached; ``None`` below two
-    trials.
-
-    >>> median_interval(Counts((5, 5, 5, 99, 99, 99), (True,) * 3 + (False,) * 3))
-    (5.0, inf)
-    """
-    if len(counts.sequences) < 2:
-        return None
-    return _bootstrap(_columns(counts), _medians, confidence, seed)
-
-
-def _columns(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
-    return _sorted(counts.sequences, counts.solved)
-
-
-def _sorted(first: Sequence[float], second: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs in an order of their own, so that the order of trials does not matter."""
-    pairs = np.array(sorted(zip(first, second, strict=True)), dtype=float)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def kaplan_meier(sequences: np.ndarray, solved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Survival curves of many samples at once, which SciPy's does not do; samples in the last axis.
-
-    Returns:
-        the counts in ascending order, and the share not yet solved from each of them on.
-    """
-    order = np.lexsort((-solved, sequences), axis=-1)  # of one count, successes come first
-    times = np.take_along_axis(sequences, order, -1)
-    won = np.take_along_axis(solved, order, -1)
-    at_risk = np.arange(times.shape[-1], 0, -1)
-    return times, np.cumprod(1.0 - won / at_risk, axis=-1)
-
-
-def restricted_means(sequences: np.ndarray, solved: np.ndarray, horizon: float) -> np.ndarray:
-    """Areas below the curves of many samples, each up to a horizon; samples in the last axis."""
-    times, share = kaplan_meier(sequences, solved)
-    corners = np.minimum(times, horizon)
-    widths = np.diff(corners, axis=-1, prepend=0.0)
-    before = np.concatenate([np.ones_like(share[..., :1]), share[..., :-1]], axis=-1)
-    return (widths * before).sum(axis=-1) + (horizon - corners[..., -1]) * share[..., -1]
-
-
-def _medians(sequences: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.ndarray:
-    times, share = kaplan_meier(sequences, solved)
-    return np.where(share < _HALF, times, math.inf).min(axis=-1)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What one success costs if trials that fail are followed by new ones.
-
-    Args:
-        sequences: sequences spent on all trials over the number of successes; infinite without one.
-        interval: its 95 % bootstrap interval; ``None`` below two trials or without a success.
-    """
-
-    sequences: float
-    interval: Interval | None
-
-
-def expected_sequences(
-    trials: Sequence[Trial], confidence: float = 0.95, seed: int = 0
-) -> Expected | None:
-    """Sequences spent on all trials for each success; ``None`` without trials.
-
-    A diverged trial counts with what it took until it broke off: one notices, and starts anew.
-
-    >>> ended = [Trial("x", 0, 0, "solved", 30, 1, 0.1), Trial("x", 1, 0, "budget", 90, 1, 0.1)]
-    >>> expected_sequences(ended).sequences
-    120.0
-    """
-    if not trials:
-        return None
-    spent, solved = _sorted([one.sequences for one in trials], [one.success for one in trials])
-    cost = float(_cost(spent, solved))
-    if len(trials) < 2 or not solved.any():
-        return Expected(cost, None)
-    if len(set(zip(spent.tolist(), solved.tolist(), strict=True))) == 1:
-        return Expected(cost, (cost, cost))
-    return Expected(cost, _bootstrap((spent, solved), _cost, confidence, seed))
-
-
-def _cost(spent: np.ndarray, solved: np.ndarray, axis: int = -1) -> np.ndarray:
-    total, successes = spent.sum(axis=-1), solved.sum(axis=-1)
-    return np.where(successes > 0, total / np.maximum(successes, 1.0), math.inf)
-
-
-def _bootstrap(
-    columns: tuple[np.ndarray, ...], statistic: Callable[..., Any], confidence: float, seed: int
-) -> Interval:
-    """Interval of a statistic; rows across the columns are drawn together."""
-    from scipy import stats
-
-    # a name that every SciPy takes, though since 1.15 `rng` is the one it documents
-    generator: dict[str, Any] = {"random_state": np.random.default_rng(seed)}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # an undefined correction shows in the ends being NaN
-        found = stats.bootstrap(
-            columns,
-            statistic,
-            paired=True,
-            vectorized=True,
-            n_resamples=RESAMPLES,
-            confidence_level=confidence,
-            method="BCa",
-            **generator,
-        )
-    low, high = (float(end) for end in found.confidence_interval)
-    if math.isfinite(low) and math.isfinite(high):
-        return low, high
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    # whole steps: between a number and infinity nothing can be interpolated
-    ends = np.quantile(found.bootstrap_distribution, tails, method="inverted_cdf")
-    return float(ends[0]), float(ends[1])

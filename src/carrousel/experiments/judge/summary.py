@@ -1,4 +1,4 @@
-"""Statistics of an experiment's trials, each with how sure one may be of it."""
+"""Summary statistics of an experiment's trials, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from carrousel.shapes import Interval
 
 @dataclass(frozen=True)
 class Summary:
-    """What the trials of one experiment came to.
+    """Summary statistics of the trials of one experiment.
 
-    Figures about sequences and ``measures`` are over successful trials alone, as in the paper, and
-    ``None`` where there are none (an interval needs two).
+    Figures about sequences and ``measures`` are over solved trials alone, as in the paper. They are
+    None without solved trials; an interval needs two.
 
     Args:
         name: the experiment's name.
-        trials: trials that ended.
-        successes: how many of them met the stop rule within the budget.
-        endings: number of trials by how they ended.
+        trials: number of trials that ended.
+        successes: number of trials that met the stop rule within the budget.
+        endings: number of trials by ending.
         success_ci95: 95 % interval of the success rate, by Wilson's score.
         sequences_mean: mean number of training sequences until the stop rule held.
         sequences_median: the median.
         sequences_ci95: 95 % interval of the mean, by Student's t, cut off at zero.
-        seconds: wall time spent.
-        steps: time steps learned, over all trials.
-        measures: mean of every further figure, as the tables of the paper have it.
+        seconds: wall time of all trials.
+        steps: time steps learned in all trials.
+        measures: mean of every further measure.
         published: the paper's figures.
     """
 
@@ -51,7 +51,7 @@ class Summary:
     published: Published
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON, which knows no NaN: such figures become ``None``."""
+        """Plain values for JSON; NaN and infinity become None."""
         plain = {key: value for key, value in describe(self).items() if key != "kind"}
         return _finite({**plain, "published": published_as_json(self.published)})
 
@@ -62,15 +62,16 @@ def published_as_json(published: Published) -> dict[str, Any]:
 
 
 def summarise(experiment: Experiment, trials: Sequence[Trial], wall_seconds: float) -> Summary:
-    """Count, average and bound what the trials of an experiment came to.
+    """Compute the summary statistics of an experiment's trials.
 
-    The interval is Student's and no bootstrap: of ten log-normal trials with a deviation of 0.5, it
-    holds the true mean in 92 % of cases, bootstrap percentiles in 88 %; of five, 92 % and 79 %.
+    The interval of the mean is Student's rather than a bootstrap interval. For ten log-normal
+    trials with a standard deviation of 0.5, it contains the true mean in 92 % of cases, percentiles
+    of a bootstrap in 88 %; for five trials, in 92 % and 79 %.
 
     Args:
-        experiment: what was run.
-        trials: those that ended.
-        wall_seconds: wall time spent on them.
+        experiment: the experiment.
+        trials: its trials that ended.
+        wall_seconds: wall time of these trials.
 
     >>> from carrousel.experiments.catalogue import EXPERIMENTS
     >>> ended = [Trial("4-1", n, 0, "solved", 40 + 10 * n, 400, 0.1) for n in range(3)]

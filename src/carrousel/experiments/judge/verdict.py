@@ -1,4 +1,4 @@
-"""Whether a row of the paper's tables was reproduced: computed from its trials by a fixed rule."""
+"""Verdicts: whether a row of the paper's tables was reproduced, by a fixed rule."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ import numpy as np
 from carrousel import words
 from carrousel.checks import check_int
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.statistics import (
-    Counts,
-    bootstrap_interval,
-    counts_of,
-    restricted_mean_interval,
-    survival,
-    wilson,
-)
+from carrousel.experiments.judge.bootstrap import bootstrap_interval, restricted_mean_interval
+from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.store.settings import describe
 from carrousel.shapes import Interval
 
@@ -32,32 +26,31 @@ KINDS: tuple[Kind, ...] = (
     "unpublished",
 )
 Side = Literal["below", "around", "above"]
-"""Where an interval of ours lies: entirely below a printed figure, around it, entirely above."""
+"""Position of our interval relative to a printed figure: entirely below, around it, above."""
 
 _SILENT_RATE = "published.success_percent"
 _TOO_SELDOM = "solved less often than printed"
 LEEWAY = 0.05
-"""By how much a rate may miss the printed one: both come from few trials."""
+"""Tolerance of success rates, since the printed rates are estimates from few trials as well."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a verdict rests on; rates are shares of 1, and ``None`` stands for what there is not.
+class VerdictFigures:
+    """The figures behind a verdict; rates are shares of 1, and missing figures are None.
 
     Args:
-        trials: trials that ended.
-        needed: how many must have ended before a verdict is given.
-        successes: how many were solved.
+        trials: number of trials that ended.
+        needed: number of trials that must end before a verdict is given.
+        successes: number of solved trials.
         rate_ci95: Wilson interval of the success rate.
-        rate_printed: the paper's rate; 1 where it prints none, ``None`` where it says "some".
-        unit: what is counted, ``"sequences"`` or ``"guesses"``.
+        rate_printed: the paper's rate; 1 where it prints none, None where it says "some".
+        unit: the unit of counts, ``"sequences"`` or ``"guesses"``.
         count_printed: the paper's mean count.
         mean: our mean count over solved trials.
         mean_ci95: its bootstrap interval.
-        restricted_mean: mean of sequences spent when all trials stop at the budget; only where some
-            trials are unsolved.
+        restricted_mean: mean sequences if all trials stop at the budget; None if all are solved.
         restricted_ci95: its bootstrap interval.
-        rate_side: where our rate lies, seen from the printed one, with its leeway.
+        rate_side: position of our rate relative to the printed one, with :data:`LEEWAY`.
     """
 
     trials: int
@@ -76,30 +69,30 @@ class Figures:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A kind, the sentence that explains it, the figures, and whether the row departs.
+    """Verdict on one row, with its explanation and figures.
 
     Args:
         kind: one of :data:`KINDS`.
-        words: why, with figures, as one sentence without a full stop.
-        figures: what it rests on.
-        departs: settings in which the row contradicts what the paper prints.
+        words: the reason with figures, as one sentence without a full stop.
+        figures: the figures behind it.
+        departs: settings of the row that contradict what the paper prints.
     """
 
     kind: Kind
     words: str
-    figures: Figures
+    figures: VerdictFigures
     departs: tuple[str, ...] = ()
 
     @property
     def with_a_departure(self) -> bool:
-        """Whether one of the row's readings contradicts what the paper prints."""
+        """Whether a setting of the row contradicts what the paper prints."""
         return bool(self.departs)
 
     @property
     def label(self) -> str:
-        """The kind, and that it was had with a departure from the paper if so.
+        """The kind, marked if a setting contradicts what the paper prints.
 
-        >>> Verdict("faster", "", Figures(10, 10, 10), ("training.rate",)).label
+        >>> Verdict("faster", "", VerdictFigures(10, 10, 10), ("training.rate",)).label
         'faster, with a departure'
         """
         judged = self.kind not in ("pending", "unpublished")
@@ -122,32 +115,32 @@ def verdict(
 ) -> Verdict:
     """Judge the trials of a row against the paper's figures.
 
-    The rule, in the order in which it is applied; intervals are at 95 %:
+    These rules are applied in order; intervals are at 95 %:
 
     1. *unpublished*: the paper prints neither a success rate nor a count for the row.
-    2. *pending*: fewer trials have ended than the paper ran, or than were asked for. (Quick trials
-       end first, so a judgement before that would flatter.)
-    3. Success rate: the Wilson interval of ours is compared with the printed percentage, which is
-       an estimate from few trials itself; so the interval need only come within five points of it.
-       A row without a percentage counts as 100 %, since the text says that learning always
-       succeeded, unless a reading of ``published.success_percent`` says that no number stands for
-       it; then one success is enough. An interval that ends lower is *not reproduced*, whatever
-       the counts.
+    2. *pending*: fewer trials have ended than the paper ran, or than were requested. Quick trials
+       end first, so an earlier verdict would be biased in our favour.
+    3. Success rate: our Wilson interval is compared with the printed percentage. That is an
+       estimate from few trials itself, so the interval need only come within five points of it. A
+       missing percentage counts as 100 %, since the text says that learning always succeeded. If a
+       reading of ``published.success_percent`` says that the paper gives no number, one success is
+       enough. An interval that ends lower is *not reproduced*, whatever the counts.
     4. Count: the printed mean is compared with the interval of our mean over solved trials
-       (bootstrap, BCa). Where some of ours are unsolved, that alone would flatter; so the interval
-       is widened to hold also that of the mean of sequences spent when every trial stops at the
-       budget (the area below the Kaplan-Meier curve). Fewer than two solved trials have no
-       interval: *not reproduced*.
-    5. Interval entirely below the printed count: *faster*; entirely above: *slower*; around it, or
-       no count printed: *reproduced*. But a rival (a row whose name has a slash) that is solved
-       more often than printed, by more than those five points, is *not reproduced*.
+       (bootstrap, BCa). If some trials are unsolved, that mean is too low. The interval is then
+       widened to contain the interval of the mean sequences if every trial stops at the budget (the
+       area below the Kaplan-Meier curve). Fewer than two solved trials have no interval and are
+       *not reproduced*.
+    5. An interval entirely below the printed count is *faster*, one entirely above it *slower*. An
+       interval around it, or no printed count, is *reproduced*. But a rival (a row with a slash in
+       its name) whose success rate is more than five points above the printed one is *not
+       reproduced*.
 
-    Where the paper counts guesses instead of sequences, so does this.
+    Where the paper counts guesses instead of sequences, guesses are compared.
 
     Args:
         experiment: the row, with the budget its trials had.
         trials: all of its trials that ended, in any order.
-        asked: how many were asked for, if more than the paper ran.
+        asked: number of trials requested, if more than the paper ran.
 
     Raises:
         SettingError: ``asked`` is negative.
@@ -161,20 +154,20 @@ def verdict(
     departs = tuple(each.field for each in experiment.readings if each.departs)
     figures = _figures(experiment, trials, needed)
     kind, why = _judged(experiment, figures)
-    said = [
+    parts = [
         _rate_in_words(experiment, figures),
         _mean_in_words(figures),
         _restricted_in_words(figures) if why != _TOO_SELDOM else "",
         why,
     ]
     if kind in ("pending", "unpublished"):
-        said = [why]
+        parts = [why]
     elif departs:
-        said.append(f"with a departure from the paper in {', '.join(departs)}")
-    return Verdict(kind, "; ".join(part for part in said if part), figures, departs)
+        parts.append(f"with a departure from the paper in {', '.join(departs)}")
+    return Verdict(kind, "; ".join(part for part in parts if part), figures, departs)
 
 
-def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Figures:
+def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> VerdictFigures:
     published = experiment.published
     solved = [trial for trial in trials if trial.success]
     some = any(each.field == _SILENT_RATE for each in experiment.readings)
@@ -191,7 +184,7 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
     interval = bootstrap_interval(values) if len(trials) >= needed else None
     counts = counts_of(trials, experiment.budget)
     restricted = _restricted(experiment.budget, counts) if interval and count else {}
-    return Figures(
+    return VerdictFigures(
         trials=len(trials),
         needed=needed,
         successes=len(solved),
@@ -207,11 +200,11 @@ def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> Fi
 
 
 def rate_side(interval: Interval | None, printed: float | None) -> Side | None:
-    """Where our rate lies, seen from a printed one, with :data:`LEEWAY` on both sides.
+    """Position of our rate relative to a printed one, with :data:`LEEWAY` on both sides.
 
     Args:
-        interval: of our rate; ``None`` without trials.
-        printed: share of successes; ``None`` where the paper says "some", so that one is enough.
+        interval: interval of our rate; None without trials.
+        printed: printed share of successes; None where the paper says "some": one is enough.
 
     >>> rate_side((0.90, 0.99), 1.0), rate_side((0.7, 0.94), 1.0), rate_side((0.1, 0.4), 0.0)
     ('around', 'below', 'above')
@@ -222,7 +215,7 @@ def rate_side(interval: Interval | None, printed: float | None) -> Side | None:
 
 
 def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
-    """What the unsolved trials do to the mean, where there are some."""
+    """Restricted mean and its interval, if some trials are unsolved."""
     if counts.n_solved == len(counts.sequences):
         return {}
     return {
@@ -231,8 +224,8 @@ def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
-    """The kind, and what is to be said beyond the figures."""
+def _judged(experiment: Experiment, figures: VerdictFigures) -> tuple[Kind, str]:
+    """The kind of verdict, and the reason where the figures alone do not show it."""
     if figures.count_printed is None and experiment.published.success_percent is None:
         return "unpublished", "the paper prints neither a success rate nor a count for this row"
     if figures.trials < figures.needed or figures.rate_ci95 is None:
@@ -246,7 +239,7 @@ def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
     if figures.count_printed is None:
         return ("not reproduced" if too_often else "reproduced"), often
     if figures.mean_ci95 is None:
-        return "not reproduced", "too few trials were solved to bound their mean"
+        return "not reproduced", "too few trials were solved for an interval of their mean"
     known = [figures.mean_ci95, *([figures.restricted_ci95] if figures.restricted_ci95 else [])]
     hull = min(low for low, _ in known), max(high for _, high in known)
     side = side_of(hull, figures.count_printed)
@@ -256,7 +249,7 @@ def _judged(experiment: Experiment, figures: Figures) -> tuple[Kind, str]:
 
 
 def side_of(interval: Interval, figure: float) -> Side:
-    """Where an interval lies, seen from a figure; touching it is lying around it.
+    """Position of an interval relative to a figure; touching the figure counts as around it.
 
     >>> side_of((1.0, 2.0), 3.0), side_of((1.0, 2.0), 2.0), side_of((1.0, 2.0), 0.5)
     ('below', 'around', 'above')
@@ -265,11 +258,11 @@ def side_of(interval: Interval, figure: float) -> Side:
 
 
 def is_rival(experiment: Experiment) -> bool:
-    """Whether a row, or the row that was varied, is of another system than the paper's own."""
+    """Whether a row, or the row that was varied, is of a rival system instead of the paper's."""
     return "/" in experiment.name.partition(" ")[0]
 
 
-def _rate_in_words(experiment: Experiment, figures: Figures) -> str:
+def _rate_in_words(experiment: Experiment, figures: VerdictFigures) -> str:
     printed = words.percent(experiment.published.success_percent)
     if experiment.published.success_percent is None:
         printed = "some" if figures.rate_printed is None else "no rate, taken as 100 %"
@@ -279,7 +272,7 @@ def _rate_in_words(experiment: Experiment, figures: Figures) -> str:
     )
 
 
-def _mean_in_words(figures: Figures) -> str:
+def _mean_in_words(figures: VerdictFigures) -> str:
     if figures.mean is None:
         return ""
     known = [_range(figures.mean_ci95)] if figures.mean_ci95 else []
@@ -288,11 +281,11 @@ def _mean_in_words(figures: Figures) -> str:
     return f"{_whole(figures.mean)} {figures.unit} on average{inside}"
 
 
-def _restricted_in_words(figures: Figures) -> str:
+def _restricted_in_words(figures: VerdictFigures) -> str:
     ours, interval = figures.restricted_mean, figures.restricted_ci95
     if ours is None or interval is None:
         return ""
-    return f"unsolved ones counted up to the budget {_whole(ours)} ({_range(interval)})"
+    return f"{_whole(ours)} with unsolved trials counted up to the budget ({_range(interval)})"
 
 
 def _range(interval: Interval) -> str:
@@ -300,5 +293,5 @@ def _range(interval: Interval) -> str:
 
 
 def _whole(value: float) -> str:
-    """A count without digits that nobody knows."""
+    """Round a count to significant digits."""
     return words.number(round(value) if value >= 100 else value)

@@ -1,9 +1,8 @@
 """Problems that random weight guessing solves (section 5 of the paper, and the papers it cites).
 
-One literal a row. Figures and set-ups are those of Schmidhuber, Hochreiter & Bengio, "Evaluating
-benchmark problems by random guessing", in Kolen & Kremer (eds.), A Field Guide to Dynamical
-Recurrent Networks, 2001, which tells them in full; Hochreiter & Schmidhuber, "LSTM can solve hard
-long time lag problems", NIPS 9, 1997, has them in short.
+Figures and settings are from Schmidhuber, Hochreiter & Bengio, "Evaluating benchmark problems by
+random guessing", in Kolen & Kremer (eds.), A Field Guide to Dynamical Recurrent Networks, 2001.
+Hochreiter & Schmidhuber, "LSTM can solve hard long time lag problems", NIPS 9, 1997, has a summary.
 """
 
 from __future__ import annotations
@@ -18,41 +17,43 @@ from carrousel.tasks import Latch, Parity, TwoSequence
 _SOURCE = "random guessing 2001"
 _FRESH = Reading(
     "stop.window",
-    "100 sequences in a row, fresh for each guess",
+    "100 sequences in a row must be right; each guess gets new ones",
     "the authors drew 100 training sequences, 50 of each class, and stopped at the first guess "
-    "that got all right",
+    "with all of them right",
 )
 _TRIALS = Reading(
     "published.trials",
     "40",
-    "of how many simulations a figure is the mean is said for the first latch alone",
+    "the source gives the number of simulations for the first latch problem alone",
 )
 _PHASES = Reading(
     "training.outputs_last",
-    "outputs change after the other units, and see them",
-    "the order is not said; it is that of section 5 of the LSTM paper. If all units changed at "
-    "once, no net could tell parity at the last element, as the output would follow that element "
-    "by the sign of one weight. So run, one guess in 331 of architecture A2 without "
-    "self-connections solved parity (printed: 250), of 60,000. About 65 combinations of order, "
-    "biases and connections were counted out before these rows were written down",
+    "outputs are updated after the other units and use their new activations",
+    "the source does not give the order of updates; this is the order of section 5 of the LSTM "
+    "paper. If all units were updated at once, the output could depend on the last element through "
+    "a single weight only, and no network could compute parity. With this order, one guess in 331 "
+    "solved parity with architecture A2 without self-connections (printed: 250; 60,000 guesses). "
+    "About 65 combinations of order, biases and connections were tried before this choice",
 )
 _ARCHITECTURE_1 = Reading(
     "training.held",
-    "the output has no bias: that weight is held at 0",
-    "'each hidden unit has a bias weight', it says of this architecture, of the other that 'all "
-    "units are biased'; of 500,000 guesses at parity, one in 5,800 solved it this way (printed: "
-    "2906), and one in 10,000 with that bias",
+    "the output has no bias: that weight is fixed at 0",
+    "the source says of this architecture that 'each hidden unit has a bias weight', and of the "
+    "other that 'all units are biased'. Of 500,000 guesses at parity, one in 5,800 was right "
+    "without the output's bias (printed: 2906), and one in 10,000 with it",
 )
 _ONE_ELEMENT = Reading(
     "task.informative",
     "1",
-    "the number of elements that carry the class could not be verified in the source",
+    "the source does not clearly state how many elements carry the class",
 )
-_BUDGET = Reading("budget", "a trial is given up after so many sequences", "none is printed")
+_BUDGET = Reading(
+    "budget", "a trial stops unsolved after this many sequences", "no budget is printed"
+)
 
 
 def _missing(network: Network, part: str, places: Iterable[int]) -> tuple[tuple[int, float], ...]:
-    """Hold weights of a part of the layout at zero: connections that are not there."""
+    """Fix weights of one part of the layout at zero: connections that do not exist."""
     return tuple((network.layout[part].start + place, 0.0) for place in places)
 
 
@@ -62,7 +63,7 @@ _A2 = Network(1, 1, Simple(11), wiring="sparse", bias="all", init=Init(100.0))
 GUESSING = (
     Experiment(
         name="guess/latch-1",
-        title="latch, inputs of the first step guessed",
+        title="latch problem, inputs of the first step are guessed too",
         task=Latch("I"),
         network=Network(3, 1, Simple(1, f="tanh"), wiring="united", init=Init(100.0)),
         learner="guess",
@@ -76,21 +77,21 @@ GUESSING = (
             Reading(
                 "training.tolerance",
                 "the output has the sign of the target",
-                "targets are 0.8 and -0.8; the general bound of 0.1 would ask for a self-weight "
-                "near 1.4, which takes hundreds of guesses",
+                "targets are 0.8 and -0.8. The bound of 0.1 that other problems use would require "
+                "a self-weight near 1.4, which takes hundreds of guesses",
             ),
             Reading(
                 "training.held",
-                "the weight of the noise is 1",
-                "the net has three free parameters: the self-weight, and the input of each class "
-                "at the first step",
+                "the weight of the noise input is 1",
+                "the network has three free parameters: the self-weight, and the input of each "
+                "class at the first step",
             ),
         ),
         test_size=100,
     ),
     Experiment(
         name="guess/latch-2",
-        title="latch, three weights guessed",
+        title="latch problem, three weights are guessed",
         task=Latch("II"),
         network=Network(1, 1, Simple(1, f="tanh"), wiring="united", bias="all", init=Init(100.0)),
         learner="guess",
@@ -175,12 +176,12 @@ GUESSING = (
             _PHASES,
             Reading(
                 "training.held",
-                "self-connections of hidden units are held at 0",
-                "the row is of architecture A2 without them; the output keeps its own",
+                "self-connections of hidden units are fixed at 0",
+                "this row uses architecture A2 without them; the output keeps its self-connection",
             ),
             _BUDGET,
         ),
         test_size=100,
     ),
 )
-"""Guesses, not sequences, are what the authors count: see the measure ``guesses``."""
+"""Random guessing. The authors count guesses instead of sequences: see the measure ``guesses``."""

@@ -1,8 +1,7 @@
-"""What the paper sets beside LSTM: rival rows of Tables 1 and 2 and of section 5.2.
+"""Rivals of LSTM in the paper: rows of Tables 1 and 2 and of section 5.2.
 
-One literal a row. The figures of Table 1 are quoted there from other papers, with weight counts
-that the authors estimated; those of Table 2 are of their own runs. See
-:mod:`carrousel.experiments.paper.lstm`.
+The paper quotes the figures of Table 1 from other papers and estimates their weight counts. The
+figures of Table 2 are from its own runs. See :mod:`carrousel.experiments.paper.lstm`.
 """
 
 from __future__ import annotations
@@ -21,43 +20,44 @@ from carrousel.tasks import EmbeddedReber, NoiseFreeLag, RandomLag
 _ONLINE = Reading(
     "training.update",
     "step",
-    "RTRL is run on-line: weights change at each step",
+    "the paper runs RTRL on-line, that is, weights change at each step",
 )
 _STREAM = Reading(
     "training",
-    "activations and sensitivities start anew with each sequence",
-    "the authors' on-line RTRL did without resets; these rows learn from the sequences that LSTM "
-    "learns from, one by one",
+    "activations and sensitivities are reset before each sequence",
+    "the authors' on-line RTRL did without resets. These rows learn the same single sequences as "
+    "LSTM",
 )
 _TRIALS = Reading(
     "published.trials",
     "30",
-    "the figure is quoted from another paper; these are as many trials as of the LSTM rows",
+    "the figure is quoted from another paper; the LSTM rows have 30 trials too",
 )
 _QUOTED = Reading(
     "network",
-    "the net whose weights come to the printed count; no biases; weights from [-0.2, 0.2]",
-    "the count is the authors' estimate; where that paper's weights began is not printed",
+    "a network with the printed number of weights, no biases, weights from [-0.2, 0.2]",
+    "the number of weights is the authors' estimate. The initial weights of the quoted paper are "
+    "not printed",
 )
 _GIVEN_UP = Reading(
     "budget",
     "500,000",
-    "no budget is printed; this is near three times the largest count of the table",
+    "no budget is printed; this is nearly three times the largest count of the table",
 )
 _SOME = Reading(
     "published.success_percent",
-    "not a number",
+    "unknown: at least one success is required",
     "Table 1 says that 'some fraction' of the trials succeeded",
 )
 _RATE = Reading(
     "training.rate",
     "1.0",
-    "the table prints a range, 1.0 to 10.0, for which all trials failed",
+    "the table prints a range from 1.0 to 10.0 in which all trials failed",
 )
 _SELDOM = Reading(
     "stop.every",
     "1000",
-    "success is judged by a test, but how often the test ran is not said",
+    "the paper judges success by a test, but does not say how often the test was run",
 )
 
 TABLE_1 = (
@@ -104,9 +104,11 @@ TABLE_1 = (
             _QUOTED,
             _TRIALS,
             INTERVAL,
-            Reading("training.rate", "0.1", "the table prints none for this row"),
+            Reading("training.rate", "0.1", "the table prints no rate for this row"),
             Reading(
-                "budget", "200,000", "the table says that more than these did not lead to success"
+                "budget",
+                "200,000",
+                "the table says that there was no success after more than 200,000 sequences",
             ),
         ),
         draws=3,
@@ -137,33 +139,34 @@ TABLE_1 = (
             _TRIALS,
             Reading(
                 "network",
-                "at most 16 symmetric hidden units; inputs feed the outputs, all units are biased, "
-                "and weights start from [-1, 1]",
-                "the table says 7 to 9 hidden units and prints nothing else. How many grow, and "
-                "the weights they make, are measures. The table's smallest count, 119, is that of "
-                "7 hidden units without biases, self-connections or direct connections; no count "
-                "of 9 hidden units that comes to its largest, 198, was found",
+                "at most 16 symmetric hidden units, direct connections from inputs to outputs, "
+                "biases for all units, weights from [-1, 1]",
+                "the table prints 7 to 9 hidden units and nothing else. The numbers of hidden "
+                "units and weights of the grown network are reported as measures. The smallest "
+                "printed number of weights, 119, fits 7 hidden units without biases, "
+                "self-connections or direct connections. We found no network of 9 hidden units "
+                "with the largest printed number, 198",
             ),
             Reading(
                 "training",
-                "Quickprop, a pool of 32 candidates, patience: the values of this package",
-                "the table prints no setting. This one was chosen after a sweep of six trials each "
-                "over 17 settings, whose success rule looks at test strings: with logistic units "
-                "and the usual pool of 8 none of 6 trials succeeded, with symmetric units and a "
-                "pool of 8 at most 2 of 6",
+                "Quickprop, a pool of 32 candidates, and this package's default patience",
+                "the table prints no settings. These were chosen from 17 by six trials each, with "
+                "the same success rule, which uses test strings. With logistic units and the usual "
+                "pool of 8, none of 6 trials succeeded; with symmetric units and a pool of 8, at "
+                "most 2 of 6",
             ),
             Reading(
                 "task.order",
                 "whole passes over the training set",
-                "the algorithm learns by batch; 256 strings are one",
+                "the algorithm is a batch algorithm; its batch is all 256 training strings",
             ),
-            Reading("stop.every", "256", "success is judged by a test, here once after each pass"),
-            Reading("budget", "512,000", "none is printed; these are 2000 passes"),
+            Reading("stop.every", "256", "success is judged by a test, here after each pass"),
+            Reading("budget", "512,000", "no budget is printed; this is 2000 passes"),
         ),
         draws=3,
     ),
 )
-"""Experiment 1. Smith & Zipser (1989) showed short strings more often; these rows do not."""
+"""Experiment 1. Smith & Zipser (1989) presented short strings more often; these rows do not."""
 
 _SMALL = (RESET, _ONLINE, _STREAM, _SELDOM)
 _LARGE = (RESET, _ONLINE, _STREAM, _RATE, _SELDOM)
@@ -173,35 +176,36 @@ _BIASED = replace(_NET, bias="all")
 _NEVER = {"sequences without success": 5_000_000}
 _TWO_NETS = Reading(
     "network.n_weights",
-    "10,506 of the automatizer without its biases",
-    "the printed count is that of one net with an output more, which predicts the other's "
-    "hidden unit: 101 inputs and a hidden unit feed it. 103 biases of that net, and the 305 "
-    "weights of the chunker, are learned beside these",
+    "10,506 weights of the automatizer, without its biases",
+    "the printed number is that of one network with an extra output, which predicts the hidden "
+    "unit of the other and receives 101 inputs and a hidden unit. The 103 biases of that network "
+    "and the 305 weights of the chunker are learned in addition",
 )
 _BIASES = Reading(
     "network.bias",
-    "hidden units and outputs have one",
-    "the printed count has none, and with all as printed 0 of 18 trials of 2a succeeded within "
-    "100,000 sequences, nor did any of 18 with the chunker's wiring alone changed: the one hidden "
-    "unit must first hold 101 outputs down, and is saturated by it. This reading was chosen after "
-    "some 100 settings at p = 100 and 1,000 at p = 30 had been tried, on a few trials each",
+    "hidden units and outputs have a bias",
+    "the printed number of weights leaves no room for biases. Without them, 0 of 18 trials of 2a "
+    "succeeded within 100,000 sequences, and 0 of 18 with the chunker's wiring changed as well: "
+    "the single hidden unit must first keep 101 outputs low, and saturates. This reading was "
+    "chosen after about 100 settings at p = 100 and 1,000 at p = 30 had been tried, with a few "
+    "trials each",
 )
 _INDIRECT = Reading(
     "training.chunker_wiring",
     "the chunker has no weights from its inputs to its outputs",
-    "every layer of the paper's nets feeds all layers above. With these weights 0 of 18 trials of "
-    "2a succeeded within 100,000 sequences, with or without biases: the chunker foretells the last "
-    "symbol past its hidden unit, from which the automatizer should learn",
+    "in the paper's networks, every layer feeds all layers above it. With these weights, 0 of 18 "
+    "trials of 2a succeeded within 100,000 sequences, with or without biases: the chunker then "
+    "predicts the last symbol without its hidden unit, from which the automatizer should learn",
 )
 _SURPRISE = Reading(
     "training.threshold",
-    "an input was predicted if all outputs were off by less than 0.25",
+    "an input counts as predicted if the errors of all outputs are below 0.25",
     "no threshold is printed; this is the tolerance of the task",
 )
 _THREE_STEPS = Reading(
     "training.depth",
-    "errors flow back three steps in both nets",
-    "the paper does not say how they learn; so did those of Schmidhuber (1992)",
+    "errors are propagated back three steps in both networks",
+    "the paper does not say how the networks learn; those of Schmidhuber (1992) did it this way",
 )
 _SHORT = Reading(
     "budget",
@@ -332,8 +336,8 @@ TABLE_2 = (
         readings=_CHUNKER,
     ),
 )
-"""Experiments 2a and 2b: nets and settings of 2b are those of 2a."""
+"""Experiments 2a and 2b; networks and settings of 2b are those of 2a."""
 
 
 RIVAL_ROWS: Mapping[str, Experiment] = {row.name: row for row in (*TABLE_1, *TABLE_2, *GUESSING)}
-"""The rows by name: ``GROUP/ALGORITHM``, where a group is the experiment of the LSTM rows."""
+"""The rows by name: ``GROUP/ALGORITHM``; the group is the experiment of the LSTM rows."""

@@ -1,6 +1,6 @@
-"""Experiments 3 to 6 of the paper: noise, continuous values, temporal order (sections 5.3 to 5.6).
+"""Experiments 4 to 6 of the paper: continuous values, temporal order (sections 5.4 to 5.6).
 
-One literal a row, Tables 4 to 9; settings are those of Tables 10 and 11. See
+The rows of Tables 7 to 9, with the settings of Tables 10 and 11. See
 :mod:`carrousel.experiments.paper.lstm`.
 """
 
@@ -18,209 +18,8 @@ from carrousel.experiments.paper.readings import (
     TEN_TIMES,
     WIDE_OUTPUT,
 )
-from carrousel.experiments.stopping import RecentTraining, TestSet
-from carrousel.tasks import Adding, Multiplication, TemporalOrder, TwoSequence
-
-_TWO_SEQUENCE_NET = Network(
-    n_inputs=1,
-    n_outputs=1,
-    cell=Cell(blocks=3, block_size=1, g="[-2,2]", h="[-1,1]"),
-    bias="hidden",
-    init=Init(0.1, input_gate_bias=(-1.0, -3.0, -5.0), output_gate_bias=(-2.0, -4.0, -6.0)),
-)
-_NOISE = (
-    RESET,
-    GATE_BIAS,
-    TEN_TIMES,
-    Reading(
-        "stop.every",
-        "100 (1000 for T = 1000)",
-        "ST1 and ST2 are judged on a test set; how often is not said",
-    ),
-    Reading(
-        "stop.fixed",
-        "each test draws 256 fresh sequences",
-        "'a randomly chosen test set' may be one for the whole trial or one for each test; with "
-        "one kept for the trial, 64 trials of 3a-1 took 33,900 sequences instead of 26,600",
-    ),
-)
-_TARGET_NOISE = (
-    *_NOISE,
-    Reading(
-        "task",
-        "information-carrying elements are free of noise",
-        "architecture and the rest are as in 3a; whether that covers the inputs is not said",
-    ),
-    Reading(
-        "stop",
-        "one criterion, as in section 5.3",
-        "Table 11 says ST1 and ST2, the text gives one; the first of its halves is shown as ST1",
-    ),
-)
-
-NOISE = (
-    Experiment(
-        name="3a-1",
-        title="2-sequence problem, noise-free, T = 100, N = 3",
-        task=TwoSequence(length=100, informative=3, variant="a"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
-        budget=400_000,
-        published=Published(
-            table="Table 4",
-            success_percent=None,
-            sequences=39_850,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 27_380, "fraction": 0.000195},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3a-2",
-        title="2-sequence problem, noise-free, T = 100, N = 1",
-        task=TwoSequence(length=100, informative=1, variant="a"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
-        budget=650_000,
-        published=Published(
-            table="Table 4",
-            success_percent=None,
-            sequences=64_330,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 58_370, "fraction": 0.000117},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3a-3",
-        title="2-sequence problem, noise-free, T = 1000, N = 3",
-        task=TwoSequence(length=1000, informative=3, variant="a"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=1000, size=256, wrong_fewer_than=1, mean_below=0.01, fixed=False),
-        budget=1_500_000,
-        published=Published(
-            table="Table 4",
-            success_percent=None,
-            sequences=452_460,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 446_850, "fraction": 0.000078},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3b-1",
-        title="2-sequence problem, noisy, T = 100, N = 3",
-        task=TwoSequence(length=100, informative=3, variant="b"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
-        budget=450_000,
-        published=Published(
-            table="Table 5",
-            success_percent=None,
-            sequences=43_250,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 41_740, "fraction": 0.00828},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3b-2",
-        title="2-sequence problem, noisy, T = 100, N = 1",
-        task=TwoSequence(length=100, informative=1, variant="b"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
-        budget=800_000,
-        published=Published(
-            table="Table 5",
-            success_percent=None,
-            sequences=78_430,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 74_950, "fraction": 0.015},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3b-3",
-        title="2-sequence problem, noisy, T = 1000, N = 1",
-        task=TwoSequence(length=1000, informative=1, variant="b"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=1.0),
-        stop=TestSet(every=1000, size=256, wrong_fewer_than=6, mean_below=0.04, fixed=False),
-        budget=1_500_000,
-        published=Published(
-            table="Table 5",
-            success_percent=None,
-            sequences=485_080,
-            weights=102,
-            trials=10,
-            others={"st1_sequences": 481_060, "fraction": 0.01207},
-        ),
-        readings=_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3c-1",
-        title="2-sequence problem, noisy targets, T = 100, N = 3",
-        task=TwoSequence(length=100, informative=3, variant="c"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=0.1),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015, fixed=False),
-        budget=2_700_000,
-        published=Published(
-            table="Table 6",
-            success_percent=None,
-            sequences=269_650,
-            weights=102,
-            trials=10,
-            others={"fraction": 0.00558, "mean_abs": 0.014},
-        ),
-        readings=_TARGET_NOISE,
-        test_size=2560,
-    ),
-    Experiment(
-        name="3c-2",
-        title="2-sequence problem, noisy targets, T = 100, N = 1",
-        task=TwoSequence(length=100, informative=1, variant="c"),
-        network=_TWO_SEQUENCE_NET,
-        learner="truncated",
-        training=Training(rate=0.1),
-        stop=TestSet(every=100, size=256, wrong_fewer_than=1, mean_below=0.015, fixed=False),
-        budget=5_700_000,
-        published=Published(
-            table="Table 6",
-            success_percent=None,
-            sequences=565_640,
-            weights=102,
-            trials=10,
-            others={"fraction": 0.00441, "mean_abs": 0.012},
-        ),
-        readings=_TARGET_NOISE,
-        test_size=2560,
-    ),
-)
-"""Experiment 3; ``others`` holds ST1's count and the figures of 2560 fresh sequences."""
+from carrousel.experiments.stopping import RecentTraining
+from carrousel.tasks import Adding, Multiplication, TemporalOrder
 
 _ADDING_NET = Network(
     n_inputs=2,
@@ -280,7 +79,8 @@ ADDING = (
         test_size=2560,
     ),
 )
-"""Experiment 4: no test had more than 3 wrong of 2560; 4-3 took from 370,000 to 2,020,000."""
+"""Experiment 4. In the paper, no test had more than 3 of 2560 sequences wrong, and 4-3 took 370,000
+to 2,020,000 sequences."""
 
 _PRODUCT = (
     *_ARITHMETIC,
@@ -288,14 +88,15 @@ _PRODUCT = (
     Reading(
         "network.init.input_gate_bias",
         "random",
-        "Table 10 says so, and section 5.5 that all weights and biases are from [-0.1, 0.1]; it "
-        "also says 'like in Section 5.4', where they start at -3 and -6",
+        "Table 10 says 'random', and section 5.5 says that all weights and biases are from "
+        "[-0.1, 0.1]. But it also says 'like in Section 5.4', where these biases start at -3 and "
+        "-6",
     ),
     Reading(
         "published.others",
-        "the printed MSE is read as its root",
-        "the variance of the targets is 0.049: a mean square of 0.0223 would be half of it, while "
-        "0.04 would be exceeded far more often than printed",
+        "the printed MSE is taken for its square root",
+        "the variance of the targets is 0.049. A mean squared error of 0.0223 would be half of it, "
+        "and errors would exceed 0.04 far more often than printed",
     ),
 )
 
@@ -341,7 +142,7 @@ MULTIPLICATION = (
         test_size=2560,
     ),
 )
-"""Experiment 5; the paper tested the same trials at both criteria."""
+"""Experiment 5; the paper applies both criteria to the same trials."""
 
 _ORDER = (
     RESET,
@@ -351,8 +152,8 @@ _ORDER = (
     SQUASHES,
     Reading(
         "task",
-        "positions count from 1, both ends of a range belong to it",
-        "not said; the lags of Table 10 come out this way",
+        "positions count from 1, and ranges include both ends",
+        "the paper does not say so, but it gives the lags of Table 10",
     ),
 )
 
@@ -396,4 +197,4 @@ ORDER = (
         test_size=2560,
     ),
 )
-"""Experiment 6: no test had more than 3 wrong of 2560."""
+"""Experiment 6. In the paper, no test had more than 3 of 2560 sequences wrong."""

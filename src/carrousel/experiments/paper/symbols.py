@@ -1,7 +1,6 @@
 """Experiments 1 and 2 of the paper: grammars and long lags (sections 5.1 and 5.2, Tables 1 to 3).
 
-One literal a row; settings are those of Tables 10 and 11. See
-:mod:`carrousel.experiments.paper.lstm`.
+The settings are those of Tables 10 and 11. See :mod:`carrousel.experiments.paper.lstm`.
 """
 
 from __future__ import annotations
@@ -25,17 +24,21 @@ _REBER = (
     Reading(
         "training.update",
         "step",
-        "the paper does not say whether weights change after each step or each string; 15 of 80 "
-        "trials of the five rows succeeded within 100,000 strings this way, 5 of 80 the other way",
+        "the paper does not say whether weights change after each step or each string. With a "
+        "change after each step, 15 of 80 trials of the five rows succeeded within 100,000 "
+        "strings; with one after each string, 5 of 80",
     ),
     Reading(
         "network.init.input_gate_bias",
         "random, from the range of all weights",
-        "the caption of Table 10 says [-0.1, 0.1], but Experiment 1 starts from [-0.2, 0.2]",
+        "the caption of Table 10 says [-0.1, 0.1], but all weights of Experiment 1 are from "
+        "[-0.2, 0.2]",
     ),
     SWAPPED,
     Reading(
-        "task", "the target is the symbol that came next", "sets of legal symbols are not ruled out"
+        "task",
+        "the target is the next symbol of the string",
+        "the paper would also allow the set of all legal next symbols as a target",
     ),
 )
 _BLOCKS_OF_ONE = Network(
@@ -120,7 +123,7 @@ REBER = (
         draws=3,
     ),
 )
-"""Experiment 1: the smallest and largest count of row 1-5 were 3,800 and 24,100."""
+"""Experiment 1. In the paper, the trials of row 1-5 took 3,800 to 24,100 strings."""
 
 _LAG_NET = Network(
     n_inputs=101,
@@ -135,26 +138,28 @@ _CLOSED_GATE = (
     Reading(
         "training.update",
         "step",
-        "the paper does not say whether weights change after each step or each sequence; it made "
+        "the paper does not say whether weights change after each step or each sequence. It made "
         "little difference here",
     ),
     Reading(
         "training.cells_added_after",
         "1000",
-        "cell and gate join once the error has stopped decreasing; neither a criterion nor the "
-        "length of that period is printed; these sequences count. With 0, no trial succeeded",
+        "the paper adds the cell and its gate once the error has stopped decreasing, but prints no "
+        "criterion and no number of sequences. The sequences before count as training. With 0, no "
+        "trial succeeded",
     ),
     Reading(
         "network.init.input_gate_weights",
-        "4 lower than the rest",
-        "from weights in [-0.2, 0.2], as printed, the state gathers 25 over a hundred half-open "
-        "steps, and outputs saturate: 9 of 18 trials of 2a succeeded within 250,000 sequences",
+        "4 lower than the other weights",
+        "with the printed range [-0.2, 0.2], the gate is half open and the state grows to 25 over "
+        "a hundred steps, so that outputs saturate: 9 of 18 trials of 2a succeeded within 250,000 "
+        "sequences",
         departs=True,
     ),
     Reading(
         "budget",
         "250,000",
-        "Table 11 says 5 million, which takes hours; this is more than forty times the published "
+        "Table 11 says 5 million, which takes hours. This is more than forty times the published "
         "count",
     ),
 )
@@ -163,8 +168,8 @@ _LAG = (
     Reading(
         "training.rate",
         "4",
-        "1 is printed; with it, and closed gates, 8 of 8 trials of 2a took 28,000 sequences on "
-        "average, with 4 some 5,400 (printed: 5,040)",
+        "1 is printed. With rate 1 and closed gates, 8 of 8 trials of 2a took 28,000 sequences on "
+        "average; with rate 4, about 5,400 (printed: 5,040)",
         departs=True,
     ),
 )
@@ -173,17 +178,17 @@ _RANDOM_LAG = (
     Reading(
         "training.rate",
         "6",
-        "1 is printed; with 4, 9 of 9 trials took 8,300 sequences on average, with 6 some 6,600 "
-        "(printed: 5,680)",
+        "1 is printed. With rate 4, 9 of 9 trials took 8,300 sequences on average; with rate 6, "
+        "about 6,600 (printed: 5,680)",
         departs=True,
     ),
     Reading(
         "task.targets",
         "the last symbol alone",
-        "section 5.2 has errors at every step of 2a and takes over its conditions for 2b, where "
-        "success is judged at the end. Asked for every symbol, no trial succeeded under any "
-        "setting: nothing in the input tells when the end has come, so the best forecast of x and "
-        "y is small at every step",
+        "in section 5.2, 2a has a target at every step, and 2b uses the conditions of 2a, though "
+        "its success is judged at the last step. With a target at every step, no trial succeeded "
+        "with any settings: the input does not show when the sequence ends, so the best prediction "
+        "of x and y is small at every step",
         departs=True,
     ),
 )
@@ -221,25 +226,26 @@ _LONG = (
     Reading(
         "stop.every",
         "1000",
-        "all of 10,000 fresh sequences must be right; how often this was tested is not said",
+        "all of 10,000 fresh sequences must be right; the paper does not say how often it tested",
     ),
     Reading(
         "budget",
-        "ten times the published count or more, from q = 500 on five times (2c-8, 2c-9: 500,000)",
+        "at least ten times the published count; five times from q = 500 on (2c-8, 2c-9: 500,000)",
         "Table 11 says 5 million, which takes many hours",
     ),
     Reading(
         "task",
-        "p distractors, a minimal lag of q + 1",
-        "one formula of section 5.2 bounds the distractors by q, and Table 10 gives a lag of q; "
-        "the weight counts of Table 3 fit p alone",
+        "p distractors, and a minimal lag of q + 1",
+        "one formula of section 5.2 has q distractors, but only p fits the numbers of weights in "
+        "Table 3. Table 10 gives a lag of q",
     ),
     Reading(
         "network.init.range",
         "0.02",
-        "0.2 is printed; without biases a larger range lets states drift further while distractors "
-        "pass: of 2c-1, 18 of 20 trials succeeded from 0.2, after 149,000 sequences on average, 16 "
-        "of 16 from 0.02, after 28,000 (printed: 30,000); of 2c-2 none of 20, and 16 of 16",
+        "0.2 is printed. There are no biases, so with a larger range distractors make the states "
+        "drift further. With 0.2, 18 of 20 trials of 2c-1 succeeded, after 149,000 sequences on "
+        "average, and none of 20 trials of 2c-2. With 0.02, 16 of 16 trials of 2c-1 succeeded, "
+        "after 28,000 sequences (printed: 30,000), and 16 of 16 of 2c-2",
         departs=True,
     ),
 )
@@ -355,4 +361,4 @@ LONG_LAGS = (
         readings=_LONG,
     ),
 )
-"""Experiment 2c: no biases at all."""
+"""Experiment 2c; these networks have no biases."""

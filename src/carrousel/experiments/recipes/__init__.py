@@ -1,3 +1,3 @@
-"""Rows under other settings: recipes and variations."""
+"""Rows under other settings: recipes (named sets of changes) and variations (any changes)."""
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Recipes: the same rows under other settings, explained.
+"""Recipes: named sets of changes to the rows, each with its reason.
 
-``paper`` is the row itself. ``robust`` keeps its network and its algorithm, the truncated gradient
-with plain descent, and moves a few settings off the paper so that every trial succeeds. ``modern``
-takes what came later: the full gradient by back-propagation, Adam, and forget gates where they
-help. Names are those of the rows with the recipe's behind: ``"4-1 robust"``.
+``paper`` is the row itself. ``robust`` keeps the network and the truncated gradient, and changes a
+few settings so that every trial succeeds. ``modern`` uses later methods: the full gradient by
+back-propagation, Adam, and forget gates where they help. The recipe is appended to the name of the
+row: ``"4-1 robust"``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAPER = "paper"
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What is changed in which rows, each change a setting by its path, and why."""
+    """Changes by row, each a setting by its path, and their reason."""
 
     rows: Mapping[str, Mapping[str, Any]]
     why: str
@@ -34,8 +34,8 @@ class _Recipe:
 
 _RECIPES: Mapping[str, _Recipe] = MappingProxyType(
     {
-        "robust": _Recipe(ROBUST, "off the paper, so that every trial succeeds"),
-        "modern": _Recipe(MODERN, "what came after the paper"),
+        "robust": _Recipe(ROBUST, "recipe 'robust': every trial succeeds with this setting"),
+        "modern": _Recipe(MODERN, "recipe 'modern': a method that is newer than the paper"),
     }
 )
 RECIPES: Sequence[str] = (PAPER, *_RECIPES)
@@ -43,14 +43,14 @@ RECIPES: Sequence[str] = (PAPER, *_RECIPES)
 
 
 def by_recipe(row: Experiment, recipe: str) -> Experiment:
-    """Return a row as a recipe has it.
+    """Return a row with the changes of a recipe.
 
     Args:
-        row: one of the rows of the paper's tables.
+        row: a row of the paper's tables.
         recipe: one of :data:`RECIPES`.
 
     Raises:
-        UnknownNameError: there is no such recipe, or it says nothing about this row.
+        UnknownNameError: there is no such recipe, or it has no changes for this row.
 
     >>> by_recipe(EXPERIMENTS["4-1"], "robust").name
     '4-1 robust'
@@ -61,13 +61,16 @@ def by_recipe(row: Experiment, recipe: str) -> Experiment:
     known = _RECIPES[recipe]
     if row.name not in known.rows:
         raise UnknownNameError(
-            f"recipe {recipe!r} says nothing about {row.name}; it has {', '.join(known.rows)}"
+            f"recipe {recipe!r} does not include {row.name}",
+            argument="recipe",
+            got=recipe,
+            fix=f"choose one of {', '.join(known.rows)}",
         )
     return renamed(row, known.rows[row.name], f"{row.name} {recipe}", known.why)
 
 
 def rows_of(recipe: str) -> list[Experiment]:
-    """Every row that a recipe has.
+    """Return all rows of a recipe.
 
     >>> [row.name for row in rows_of("robust")][-1]
     '6b robust'
@@ -80,4 +83,4 @@ def rows_of(recipe: str) -> list[Experiment]:
 EVERYTHING: Mapping[str, Experiment] = {
     row.name: row for recipe in RECIPES for row in rows_of(recipe)
 }
-"""Every experiment by every recipe, by name: what a report may find in a store."""
+"""All experiments by all recipes, by name: what a report looks for in a store."""

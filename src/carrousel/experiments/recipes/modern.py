@@ -1,9 +1,8 @@
 """The modern recipe: full gradient, Adam, forget gates where they help.
 
-One rate for nearly all rows, ten sequences a change where sequences are short enough to be many,
-one where they are long. Forget gates stand in Experiment 1 alone, whose strings ask for states that
-are let go; the long lags ask for states that are kept. Gates of the longest lags start closed, as
-they do in the robust recipe.
+Nearly all rows use the same rate. Short sequences are learned in batches of ten, long ones one by
+one. Only Experiment 1 has forget gates: its strings require states to be reset, while long lags
+require states to be kept. Input gates of the longest lags start closed, as in the robust recipe.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Variations of an experiment: the same row with some of its settings replaced.
+"""Variations of an experiment: the same row with some settings replaced.
 
-A setting is named by its path through the description, ``training.rate`` or
-``network.init.range``; a name that only one path ends with will do, ``rate`` or ``init.range``. A
-variation is an experiment of its own, with a name that says what was replaced, so its trials have
-random numbers of their own and lie in the store beside those of the row.
+A setting is named by its path in the description, such as ``training.rate`` or
+``network.init.range``. The end of a path is enough if it is unique: ``rate`` or ``init.range``.
+
+A variation is an experiment whose name lists the replaced settings. So its trials have their own
+random numbers, and are stored separately from those of the row.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.experiments.store.settings import WORDS, canonical, describe
 
 _FIXED = ("name", *WORDS)
-"""Fields of an experiment that are no settings to vary."""
+"""Fields of an experiment that cannot be varied."""
 
 
 def paths_of(experiment: Experiment) -> dict[str, Any]:
-    """Every setting of an experiment by its path, with its value.
+    """Return the values of all settings of an experiment by path.
 
     >>> from carrousel.experiments import EXPERIMENTS
     >>> paths_of(EXPERIMENTS["4-1"])["training.rate"]
@@ -34,11 +35,11 @@ def paths_of(experiment: Experiment) -> dict[str, Any]:
 
 
 def full_path(experiment: Experiment, name: str) -> str:
-    """The path that a name means: itself, or the only path that ends with it.
+    """Return the path that a name stands for: the name itself, or the only path that ends with it.
 
     Raises:
-        UnknownNameError: no setting is called so.
-        SettingError: several are.
+        UnknownNameError: no path ends with the name.
+        SettingError: several paths end with the name.
 
     >>> from carrousel.experiments import EXPERIMENTS
     >>> full_path(EXPERIMENTS["4-1"], "init.range")
@@ -50,27 +51,31 @@ def full_path(experiment: Experiment, name: str) -> str:
     meant = [path for path in paths if path.endswith(f".{name}")]
     if not meant:
         raise UnknownNameError(
-            f"{experiment.name} has no setting {name!r}; {suggestion(name, _short(paths))}"
+            f"{experiment.name} has no setting {name!r}",
+            got=name,
+            fix=suggestion(name, _short(paths)),
         )
     if len(meant) > 1:
-        raise SettingError(f"{name!r} could be {' or '.join(meant)}; say which")
+        raise SettingError(
+            f"{name!r} is ambiguous", got=name, fix=f"write {' or '.join(meant)} in full"
+        )
     return meant[0]
 
 
 def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
-    """Return the experiment with settings replaced, under a name that says which.
+    """Return the experiment with settings replaced and listed in its name.
 
-    A value that the row has anyway is no change; without any change the row itself is returned.
-    Variations of a variation are named as if all had been changed at once.
+    Values equal to those of the row are ignored. If no other value is left, the row itself is
+    returned. A variation of a variation is named as if all settings had been changed at once.
 
     Args:
         experiment: a row, or a variation of one.
-        changes: new values by path or unambiguous end of one; lists stand for tuples, and where
-            the row has text, anything else for its JSON: ``h=[-2,2]`` needs no quotes.
+        changes: new values by path or unique end of a path. Lists become tuples. Where the row has
+            a string, other values become compact JSON, so ``h=[-2,2]`` needs no quotes.
 
     Raises:
-        UnknownNameError: there is no such setting, or no such choice for it.
-        SettingError: a value is not allowed, or does not fit the others.
+        UnknownNameError: there is no such setting, or a value is not one of its choices.
+        SettingError: a value is not allowed, or contradicts the others.
 
     >>> from carrousel.experiments import EXPERIMENTS
     >>> varied(EXPERIMENTS["4-1"], {"rate": 0.25}).name
@@ -88,35 +93,34 @@ def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
 def renamed(
     experiment: Experiment, changes: Mapping[str, object], name: str, why: str
 ) -> Experiment:
-    """The experiment with settings replaced by full path, under a given name.
+    """Return the experiment with settings replaced by full path, under a given name.
 
-    Each change becomes a reading that gives ``why``, in place of those the row had there.
-    ``training`` may be replaced as a whole.
+    Each change becomes a reading with the reason ``why``, which replaces the row's readings of that
+    setting. ``training`` may be replaced as a whole.
 
     Raises:
-        UnknownNameError: there is no such choice for a setting.
-        SettingError: a value is not allowed, or does not fit the others.
+        UnknownNameError: a value is not one of the choices of its setting.
+        SettingError: a value is not allowed, or contradicts the others. The error's ``source`` is
+            the experiment with its changes.
     """
+    source = f"{experiment.name} with {label_of(changes)}"
     try:
         changed = _replaced(experiment, changes)
     except CarrouselError as error:
-        raise type(error)(f"{experiment.name} with {label_of(changes)}: {error}") from error
-    except (TypeError, ValueError) as error:  # from a description that reads its values unchecked
-        raise SettingError(
-            f"{experiment.name} with {label_of(changes)}: a value of another kind is expected "
-            f"({error})"
-        ) from error
-    told = tuple(Reading(path, _text(value), why) for path, value in changes.items())
+        raise error.recast(type(error), source=source) from error
+    except (TypeError, ValueError) as error:  # raised by a class that does not check its values
+        raise SettingError(f"a value has the wrong type ({error})", source=source) from error
+    new = tuple(Reading(path, _text(value), why) for path, value in changes.items())
     kept = tuple(
         each
         for each in experiment.readings
         if not any(f"{each.field}.".startswith(f"{path}.") for path in changes)
     )
-    return replace(changed, name=name, readings=(*kept, *told))
+    return replace(changed, name=name, readings=(*kept, *new))
 
 
 def label_of(changes: Mapping[str, object]) -> str:
-    """Changes in one line, sorted by path.
+    """Return changes as one line, sorted by path.
 
     >>> label_of({"training.rate": 0.5, "network.bias": "all"})
     'network.bias=all training.rate=0.5'
@@ -125,7 +129,7 @@ def label_of(changes: Mapping[str, object]) -> str:
 
 
 def grid(experiment: Experiment, levels: Mapping[str, Iterable[object]]) -> list[Experiment]:
-    """All combinations of levels, as variations of one experiment, each once.
+    """Return the variations of an experiment for all combinations of levels, each once.
 
     >>> from carrousel.experiments import EXPERIMENTS
     >>> points = grid(EXPERIMENTS["4-1"], {"rate": [0.5, 1.0], "update": ["sequence", "epoch"]})
@@ -140,7 +144,7 @@ def grid(experiment: Experiment, levels: Mapping[str, Iterable[object]]) -> list
 
 
 def levels_from(text: str) -> tuple[str, list[object]]:
-    """Read ``FIELD=a,b,c``: values are JSON, or else words; lists keep their commas.
+    """Parse ``FIELD=a,b,c``; a value that is not JSON is a string.
 
     Raises:
         SettingError: there is no ``=``, no field or no value.
@@ -154,7 +158,9 @@ def levels_from(text: str) -> tuple[str, list[object]]:
     parts = list(_split(values))
     if not field.strip() or not sign or not all(parts):
         raise SettingError(
-            f"{text!r} cannot be read; expected FIELD=value,value,... such as training.rate=0.1,0.5"
+            f"{text!r} cannot be read, expected FIELD=value,value,... such as "
+            "training.rate=0.1,0.5",
+            got=text,
         )
     return field.strip(), [_value(part) for part in parts]
 
@@ -190,7 +196,7 @@ def _same(value: object, other: object) -> bool:
 
 
 def _name_of(name: str, new: Mapping[str, object]) -> str:
-    """The name of a variation; what it was varied in before stands in the name it had."""
+    """The name of a variation; earlier changes are read from the name of the experiment."""
     words = name.split(" ")
     row = [word for word in words if "=" not in word]
     before = {word.partition("=")[0]: word for word in words if "=" in word}
@@ -199,13 +205,13 @@ def _name_of(name: str, new: Mapping[str, object]) -> str:
 
 
 def _fitting(path: str, value: object, now: object) -> object:
-    """A value in the form that a setting asks for, as far as its present value tells."""
+    """Convert a value to the type of the setting's present value."""
     if isinstance(now, str):
         return value if isinstance(value, str) else canonical(describe(value))
     if isinstance(now, bool) and not isinstance(value, bool):
-        raise SettingError(f"{path} is {_text(value)}, expected true or false")
+        raise SettingError(argument=path, got=value, expected="true or false")
     if isinstance(now, tuple) and not isinstance(value, list | tuple):
-        raise SettingError(f"{path} is {_text(value)}, expected a list such as [-1,-2]")
+        raise SettingError(argument=path, got=value, expected="a list such as [-1,-2]")
     if isinstance(now, int) and isinstance(value, float) and value.is_integer():
         return int(value)  # a budget of 1e5
     return _frozen(value)
@@ -224,7 +230,7 @@ def _text(value: object) -> str:
 
 
 def _split(values: str) -> Iterator[str]:
-    """Parts between commas that stand outside brackets and quotes."""
+    """Split at commas outside brackets and quotes."""
     part, depth, quoted = "", 0, False
     for sign in values:
         quoted ^= sign == '"'

@@ -1,3 +1,3 @@
-"""Tables and pages that show a store."""
+"""Reports on a store: terminal tables, Markdown, the HTML page, progress bars."""
 
 from __future__ import annotations

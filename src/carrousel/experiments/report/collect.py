@@ -1,4 +1,4 @@
-"""What a store holds beside what the paper printed: collected, as a terminal table, as Markdown."""
+"""Report on a store: its trials by experiment, compared with the paper's figures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from carrousel.experiments.store.settings import differences, fingerprint, setti
 from carrousel.experiments.store.store import Holding, Store
 
 ENDINGS = {
-    "budget": "given up when the budget of {budget} sequences was spent",
-    "diverged": "broken off because weights were no longer finite",
+    "budget": "stopped unsolved at the budget of {budget} sequences",
+    "diverged": "stopped because weights were no longer finite",
 }
+"""Descriptions of how unsolved trials ended."""
 SOURCE = "Hochreiter & Schmidhuber, “Long Short-Term Memory”, Neural Computation 9(8), 1997"
 LEGEND = (
-    "Sequences: mean of the solved trials alone, ± half its 95 % interval (Student's t). "
+    "Sequences: mean over the solved trials alone, ± half its 95 % interval (Student's t). "
     "Ratio: our mean over the paper's."
 )
 
@@ -27,13 +28,13 @@ class Entry:
     """One experiment in a report.
 
     Args:
-        experiment: the row.
+        experiment: the experiment.
         trials: its trials that ended.
-        summary: what they came to.
-        asked: number of trials that were asked for.
+        summary: their statistics.
+        asked: number of trials requested.
         seeds: seeds of the runs.
-        versions: versions of the package that ran them.
-        instruction_sets: instruction sets that they ran with.
+        versions: versions of the package that ran the trials.
+        instruction_sets: instruction sets that the trials ran with.
     """
 
     experiment: Experiment
@@ -46,19 +47,19 @@ class Entry:
 
     @property
     def complete(self) -> bool:
-        """Whether every trial that was asked for has ended."""
+        """Whether all requested trials have ended."""
         return len(self.trials) >= self.asked
 
     @property
     def notes(self) -> list[str]:
-        """Sentences without which its figures would mislead."""
+        """Sentences about unfinished and unsolved trials, without a full stop."""
         found = []
         if not self.trials:
             found.append(f"none of {words.count(self.asked, 'trial')} has ended yet")
         elif not self.complete:
             found.append(
-                f"{len(self.trials)} of {words.count(self.asked, 'trial')} have ended; the quick "
-                "ones end first, so the mean is too low until all have"
+                f"{len(self.trials)} of {words.count(self.asked, 'trial')} have ended; quick "
+                "trials end first, so the mean is too low until all have ended"
             )
         for ending, how in ENDINGS.items():
             if number := self.summary.endings.get(ending, 0):
@@ -70,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Report:
-    """Entries in the order of the paper, and sentences about trials that were left out."""
+    """Entries in the order of the catalogue, and sentences about trials that were left out."""
 
     entries: tuple[Entry, ...]
     left_out: tuple[str, ...]
@@ -79,8 +80,8 @@ class Report:
 def collect(store: Store, experiments: Mapping[str, Experiment]) -> Report:
     """Read a store.
 
-    Trials of all seeds are taken together. Trials that ran with other settings than ``experiments``
-    has now, and those of unknown experiments, are counted among what is left out.
+    Trials of all seeds are taken together. Trials of unknown experiments, and trials whose settings
+    differ from those in ``experiments``, are left out and listed as such.
     """
     held: dict[str, list[Holding]] = {}
     left_out = []
@@ -114,15 +115,15 @@ def _entry(store: Store, experiment: Experiment, held: Sequence[Holding]) -> Ent
 def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
     what = f"{words.count(holding.trials, 'trial')} of {holding.experiment} (seed {holding.seed})"
     if now is None:
-        return f"{what}: this version knows no such experiment"
+        return f"{what}: this version has no such experiment"
     changes = differences(store.settings(holding.fingerprint), settings_of(now))
     return f"{what}: they ran with other settings ({'; '.join(changes)})"
 
 
 def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry:
-    """The entry of one run, as far as the store holds it: trials 0 to ``asked - 1`` of a seed.
+    """Read the entry of one run from a store: trials 0 to ``asked - 1`` of a seed.
 
-    Where the store holds more trials of this seed, these are given their share of its wall time.
+    If the store has more trials of this seed, the wall time is reduced to the share of these.
     """
     mark = fingerprint(experiment)
     held = store.trials(experiment.name, seed, mark)
@@ -142,9 +143,6 @@ def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry
 
 
 def unstored(experiment: Experiment, trials: Sequence[Trial], seed: int, seconds: float) -> Entry:
-    """The entry of a run that nothing was kept of."""
+    """Return the entry of a run without a store."""
     summary = summarise(experiment, trials, seconds)
     return Entry(experiment, tuple(trials), summary, asked=len(trials), seeds=(seed,))
-
-
-# --- tables --------------------------------------------------------------------------------------

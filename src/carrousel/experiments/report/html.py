@@ -1,4 +1,4 @@
-"""The report as one HTML page that carries everything it needs and loads nothing."""
+"""Report as a single HTML page that contains all scripts and styles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEDIAN_POINTS = 200
 
 
 def html(report: Report) -> str:
-    """The page: tables, an overview of all rows, learning curves of each.
+    """Return the page: tables, an overview of all rows, learning curves of each row.
 
     Raises:
         MissingExtraError: jinja2 or plotly is not installed.
@@ -33,7 +33,8 @@ def html(report: Report) -> str:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise MissingExtraError(
-            f"the HTML report needs {error.name}; install it with: pip install 'carrousel[report]'"
+            f"the HTML report needs {error.name}",
+            fix="install it with: pip install 'carrousel[report]'",
         ) from error
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -46,7 +47,7 @@ def html(report: Report) -> str:
     return environment.get_template("report.html").render(
         columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
-        endings={"solved": "solved", "budget": "given up", "diverged": "diverged"},
+        endings={"solved": "solved", "budget": "unsolved", "diverged": "diverged"},
         entries=report.entries,
         facts=facts,
         footnotes=footnotes(report),
@@ -64,7 +65,7 @@ def html(report: Report) -> str:
 
 
 def overview(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Our mean number of sequences over the paper's, and its interval, where there are both."""
+    """Ratio of our mean number of sequences to the paper's, with interval, if both are known."""
     rows = []
     for entry in entries:
         mean, theirs = entry.summary.sequences_mean, entry.summary.published.sequences
@@ -75,7 +76,7 @@ def overview(entries: Sequence[Entry]) -> dict[str, Any]:
                     "name": entry.experiment.name,
                     "title": entry.experiment.title,
                     "ratio": mean / theirs,
-                    "low": max(low, mean / 10) / theirs,  # zero has no place on a log axis
+                    "low": max(low, mean / 10) / theirs,  # a log axis cannot show 0
                     "high": high / theirs,
                     "over": labels.solved(entry.summary),
                 }
@@ -84,7 +85,7 @@ def overview(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def curves(entry: Entry) -> dict[str, Any]:
-    """Learning curves of an entry's trials, their median, and the two means to compare."""
+    """Learning curves of an entry's trials, their median, our mean and the paper's."""
     return {
         "name": entry.experiment.name,
         "trials": [
@@ -105,9 +106,9 @@ def curves(entry: Entry) -> dict[str, Any]:
 
 
 def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
-    """Median error over all trials, up to where half of them have ended.
+    """Median error over all trials, up to the point where half of them have ended.
 
-    A trial that has ended keeps its last error, so the median is not that of slow trials alone.
+    Ended trials count with their last error, so that the median is not that of slow trials alone.
 
     >>> two = [Trial("x", n, 0, "solved", 20, 200, 0.1, {}, ((10, 4.0), (20, n))) for n in (1, 3)]
     >>> found = median_curve(two)
@@ -124,18 +125,18 @@ def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
     with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of zero, inf - inf
         for row, trial in zip(table, drawn, strict=True):
             seen, error = (np.array(each, dtype=float) for each in zip(*trial.curve, strict=True))
-            error[~np.isfinite(error)] = np.inf  # it diverged: worse than any number
-            row[:] = np.exp(np.interp(grid, seen, np.log(error)))  # straight on a log axis
+            error[~np.isfinite(error)] = np.inf  # diverged trials have the largest error
+            row[:] = np.exp(np.interp(grid, seen, np.log(error)))  # linear on a log axis
         table[np.isnan(table)] = np.inf
         middle = np.median(table, axis=0).tolist()
     return {"seen": grid.tolist(), "error": [_positive(value) for value in middle]}
 
 
 def _positive(value: float) -> float | None:
-    """Four digits of a number that a logarithmic axis can show, else nothing."""
+    """Four digits of a number; None if a logarithmic axis cannot show it."""
     return float(f"{value:.4g}") if math.isfinite(value) and value > 0 else None
 
 
 def _json_for_script(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element that contains it."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""How figures are written wherever a report shows them."""
+"""Labels and figures as text, the same in all reports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LABELS = {
     "test_size": "size of the final test",
     "draws": "draws of the data",
 }
-"""What figures and settings with a short name are."""
+"""Labels of figures and settings with a short name."""
 
 
 def label(measure: str) -> str:
-    """The name of a figure or setting in words.
+    """Return the label of a figure or setting.
 
     >>> label("wrong"), label("mean_length"), label("accuracy of DTW_D")
     ('test sequences wrong', 'mean length', 'test accuracy of DTW_D')
@@ -32,14 +32,14 @@ def label(measure: str) -> str:
     return LABELS.get(name, name.replace("_", " ")) + of + whose
 
 
-def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Published values of a measure, each with whose it is.
+def published_values(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return published values of a measure with their sources.
 
-    A figure of the paper goes by the measure's own name, that of somebody else by "NAME of WHO".
+    The paper's value has the name of the measure, values from other sources "MEASURE of SOURCE".
 
-    >>> beside("wrong", {"wrong": 1.0, "rmse": 0.1})
+    >>> published_values("wrong", {"wrong": 1.0, "rmse": 0.1})
     [('paper', 1.0)]
-    >>> beside("accuracy", {"accuracy of FCN": 0.993})
+    >>> published_values("accuracy", {"accuracy of FCN": 0.993})
     [('FCN', 0.993)]
     """
     paper = [("paper", published[measure])] if measure in published else []
@@ -49,12 +49,12 @@ def beside(measure: str, published: Mapping[str, float]) -> list[tuple[str, floa
 
 
 def solved(summary: Summary) -> str:
-    """How many of the trials that ended were solved."""
+    """Number of solved trials out of those that ended."""
     return f"{summary.successes} of {summary.trials}"
 
 
 def mean_sequences(summary: Summary) -> str:
-    """Mean and half its interval, e.g. ``73,210 ± 8,500``."""
+    """Mean number of sequences and half its interval, e.g. ``73,210 ± 8,500``."""
     if summary.sequences_mean is None:
         return ABSENT
     mean = number(round(summary.sequences_mean))
@@ -65,23 +65,23 @@ def mean_sequences(summary: Summary) -> str:
 
 
 def ratio(summary: Summary) -> str:
-    """Our mean over the paper's."""
+    """Ratio of our mean to the paper's."""
     ours, theirs = summary.sequences_mean, summary.published.sequences
     return ABSENT if ours is None or not theirs else f"{ours / theirs:.2f}"
 
 
 def _two_digits(value: float) -> float:
-    """Round to two significant digits: an interval of a mean is not known better."""
+    """Round to two significant digits, the accuracy of an interval."""
     if value < 1 or not math.isfinite(value):
         return value
     return float(f"{value:.2g}")
 
 
 def choice(reading: Reading) -> str:
-    """What a row chose where the paper leaves it open, and whether that contradicts the paper.
+    """Return the choice of a reading, marked if it departs from the paper.
 
     >>> choice(Reading("training.rate", "4", "1 is printed", departs=True))
     'training.rate: 4 (departs from the paper)'
     """
-    told = f"{reading.field}: {reading.chosen}"
-    return f"{told} (departs from the paper)" if reading.departs else told
+    text = f"{reading.field}: {reading.chosen}"
+    return f"{text} (departs from the paper)" if reading.departs else text

@@ -1,4 +1,4 @@
-"""One progress bar per experiment on a terminal, a line now and then anywhere else."""
+"""Progress of runs: one bar per experiment on a terminal, periodic lines anywhere else."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from carrousel import words
 from carrousel.contracts import Experiment
 
 HEARTBEAT_SECONDS = 30.0
-"""Time between two lines where there is no terminal."""
+"""Time between two lines without a terminal."""
 MOST_BY_SEQUENCES = 0.95
-"""How full a bar gets while no trial ends; from there on nobody knows how long it takes."""
+"""Maximum share of a bar that learned sequences can fill before trials end."""
 
 
 _SETTING = re.compile(r"^[^ =]*\.(?=[^ =.]+=)")
-"""All of a setting's path but its last word."""
+"""A setting's path without its last part."""
 _NARROW_BAR, _WIDE_BAR = 10, 18
 _BESIDE_NARROW, _BESIDE_WIDE = 42, 64
-"""Columns that bars and figures take beside the name: without the speed, and with it."""
+"""Width of bar and figures next to the name, without and with the speed."""
 
 
 class ProgressBars:
-    """Shows how far the experiments of one call are.
+    """Progress bars of the experiments of one command.
 
     Args:
-        console: where.
-        names: the experiments to come; long names leave less room for figures.
+        console: the output.
+        names: names of all experiments; long names leave less room for figures.
 
     >>> from carrousel.experiments.catalogue import EXPERIMENTS
     >>> console = Console(width=72, force_terminal=False)
@@ -72,7 +72,7 @@ class ProgressBars:
         self._bars.stop()
 
     def begin(self, experiment: Experiment, *, trials: int, ended: int) -> None:
-        """Start the bar of an experiment of which some trials ended in an earlier call."""
+        """Start the bar of an experiment; ``ended`` trials had ended in an earlier command."""
         self._name, self._trials, self._ended_before = experiment.name, trials, ended
         self._expected = float(experiment.published.sequences or experiment.budget)
         self._last_line = 0.0
@@ -85,10 +85,16 @@ class ProgressBars:
         )
         self._bars.update(self._task, completed=ended)
         for task in self._bars.task_ids[: 2 - max(self._console.height, 4)]:
-            self._bars.update(task, visible=False)  # more than fit would hide the running one
+            self._bars.update(task, visible=False)  # keep the running bar on the screen
 
     def update(self, *, trials_done: int, sequences: int, seconds: float) -> None:
-        """Show how many trials have ended, and sequences learned and time since :meth:`begin`."""
+        """Update the bar.
+
+        Args:
+            trials_done: number of trials that have ended.
+            sequences: sequences learned since :meth:`begin`.
+            seconds: time since :meth:`begin`.
+        """
         over = trials_done >= self._trials
         share, left = self._share(trials_done, sequences), ""
         if over:
@@ -109,10 +115,11 @@ class ProgressBars:
             self._console.print(f"{self._name}: {state}{'' if over or not left else f', {left}'}")
 
     def _share(self, trials_done: int, sequences: int) -> float:
-        """How much of the work is done.
+        """Estimated share of the work that is done.
 
-        Trials run side by side and all end late, so their number says little; sequences beside what
-        the paper needed say more, but a trial may need more, so they never count as all of it.
+        Trials run side by side and all end late, so their number is a poor estimate. The learned
+        sequences over the paper's mean are a better one, but trials may need more. So they count
+        up to :data:`MOST_BY_SEQUENCES`.
         """
         fresh = self._trials - self._ended_before
         if fresh <= 0:
@@ -123,9 +130,9 @@ class ProgressBars:
 
 
 def shown_names(names: Sequence[str], room: int) -> dict[str, str]:
-    """What experiments are called beside their bars: settings by the last word of their path.
+    """Shorten names of experiments to a width: settings are named by the last part of their path.
 
-    Where that is too long, what all have in common is left out, and the rest cut off.
+    If a name is still too long, settings that all names share are omitted, and the rest is cut.
 
     >>> shown_names(["4-1 training.rate=0.25", "4-1"], 20)
     {'4-1 training.rate=0.25': '4-1 rate=0.25', '4-1': '4-1'}

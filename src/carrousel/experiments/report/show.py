@@ -1,4 +1,4 @@
-"""Experiments in words: all of them as a list, one of them in full."""
+"""Descriptions of experiments: a list of all, and one in full."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from carrousel.experiments.store.settings import fingerprint, settings_of
 
 
 def facts(experiment: Experiment) -> list[tuple[str, str]]:
-    """Names and values of everything that fixes an experiment, in words."""
+    """Return labels and values of all settings of an experiment."""
     written = settings_of(experiment)
     network = dict(written["network"])
     init = network.pop("init", None)
@@ -36,7 +36,7 @@ def facts(experiment: Experiment) -> list[tuple[str, str]]:
     }
     return [
         ("solved when", experiment.stop.describe),
-        ("given up after", f"{words.number(experiment.budget)} training sequences"),
+        ("budget", f"{words.number(experiment.budget)} training sequences"),
         ("learner", experiment.learner),
         ("weights", f"{words.number(experiment.network.n_weights)} ({_layout(experiment)})"),
         *((name, in_words(value)) for name, value in parts if value),
@@ -45,7 +45,7 @@ def facts(experiment: Experiment) -> list[tuple[str, str]]:
 
 
 def in_words(value: Any) -> str:
-    """Settings as one line: ``Training: rate 0.5, update sequence``.
+    """Return settings as one line: ``Training: rate 0.5, update sequence``.
 
     >>> in_words({"kind": "Cell", "blocks": 2, "output_gate": True, "bias": []})
     'Cell: blocks 2, output gate yes, bias none'
@@ -87,7 +87,7 @@ def _layout(experiment: Experiment) -> str:
 
 
 def show(experiment: Experiment) -> RenderableType:
-    """Everything about an experiment for the terminal."""
+    """Return a full description of an experiment for the terminal."""
     published = experiment.published
     theirs = [
         ("where", published.table),
@@ -122,7 +122,7 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def show_as_json(experiment: Experiment) -> dict[str, Any]:
-    """Everything about an experiment as plain values."""
+    """Return a full description of an experiment as plain values."""
     network = experiment.network
     return {
         **list_as_json(experiment),
@@ -147,7 +147,7 @@ def show_as_json(experiment: Experiment) -> dict[str, Any]:
 
 
 def list_as_json(experiment: Experiment) -> dict[str, Any]:
-    """What the list says of an experiment, as plain values."""
+    """Return the list's description of an experiment as plain values."""
     return {
         "name": experiment.name,
         "task": experiment.title,
@@ -159,7 +159,7 @@ def list_as_json(experiment: Experiment) -> dict[str, Any]:
 
 
 def table_of(experiments: Iterable[Experiment]) -> RenderableType:
-    """All experiments, one a line; the figures are the paper's."""
+    """Return a table of experiments with the paper's figures."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("name", no_wrap=True)
     table.add_column("task", ratio=1)
@@ -173,5 +173,5 @@ def table_of(experiments: Iterable[Experiment]) -> RenderableType:
             words.number(each.network.n_weights),
             *(words.percent(published.success_percent), words.number(published.sequences)),
         )
-    note = "Solved and sequences (mean number until the stop rule held) are the paper's."
+    note = "Solved: share of trials in the paper. Sequences: the paper's mean of solved trials."
     return Group(table, Text(), Text(note, style="dim"))

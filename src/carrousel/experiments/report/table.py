@@ -15,37 +15,37 @@ from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
 
 
-class Column(NamedTuple):
-    """One column of the main table."""
+class ReportColumn(NamedTuple):
+    """A column of the main table."""
 
     head: str
     cell: Callable[[Entry], str]
 
 
 COLUMNS = (
-    Column("row", lambda entry: entry.experiment.name),
-    Column("task", lambda entry: entry.experiment.title),
-    Column("solved", lambda entry: labels.solved(entry.summary)),
-    Column("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
-    Column("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
-    Column("sequences", lambda entry: labels.mean_sequences(entry.summary)),
-    Column("median", lambda entry: words.number(entry.summary.sequences_median)),
-    Column("paper", lambda entry: words.number(entry.summary.published.sequences)),
-    Column("ratio", lambda entry: labels.ratio(entry.summary)),
-    Column("time", lambda entry: words.duration(entry.summary.seconds)),
+    ReportColumn("row", lambda entry: entry.experiment.name),
+    ReportColumn("task", lambda entry: entry.experiment.title),
+    ReportColumn("solved", lambda entry: labels.solved(entry.summary)),
+    ReportColumn("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
+    ReportColumn("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
+    ReportColumn("sequences", lambda entry: labels.mean_sequences(entry.summary)),
+    ReportColumn("median", lambda entry: words.number(entry.summary.sequences_median)),
+    ReportColumn("paper", lambda entry: words.number(entry.summary.published.sequences)),
+    ReportColumn("ratio", lambda entry: labels.ratio(entry.summary)),
+    ReportColumn("time", lambda entry: words.duration(entry.summary.seconds)),
 )
 
 
 TEXT_COLUMNS = ("row", "task")
-"""Heads of columns that hold text and stand to the left; figures stand to the right."""
+"""Heads of columns with text, which is aligned left; figures are aligned right."""
 
 
 DISPENSABLE = ("task", "median", "95 %", "time", "ratio")
-"""Heads of columns that a narrow terminal does without, the first to go first."""
+"""Heads of columns that are omitted in narrow terminals, in this order."""
 
 
 def terminal(report: Report, *, width: int = 80) -> RenderableType:
-    """The table for a terminal, with as many columns as fit; with all figures from 80 on."""
+    """Return the table for a terminal, with as many columns as fit."""
     columns, gap = _fitting(report.entries, width)
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for column in columns:
@@ -57,8 +57,8 @@ def terminal(report: Report, *, width: int = 80) -> RenderableType:
     return Group(table, Text(), *(Text(line, style="dim") for line in lines))
 
 
-def _fitting(entries: Sequence[Entry], width: int) -> tuple[list[Column], int]:
-    """Columns that fit side by side, and the gap between them."""
+def _fitting(entries: Sequence[Entry], width: int) -> tuple[list[ReportColumn], int]:
+    """Columns that fit into the width, and the gap between them."""
     choices = [
         ([column for column in COLUMNS if column.head not in DISPENSABLE[:dropped]], gap)
         for dropped in range(len(DISPENSABLE) + 1)
@@ -80,16 +80,16 @@ def _style(entry: Entry) -> str:
 
 
 def footnotes(report: Report) -> list[str]:
-    """What must be said under the table: failures, further figures, what was left out."""
+    """Return footnotes: unsolved trials, further figures, trials that were left out."""
     lines = [
         f"{entry.experiment.name}: {note}." for entry in report.entries for note in entry.notes
     ]
     for entry in report.entries:
         figures = []
         for name, ours in entry.summary.measures.items():
-            beside = labels.beside(name, entry.summary.published.others)
-            if beside:
-                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in beside)
+            printed = labels.published_values(name, entry.summary.published.others)
+            if printed:
+                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in printed)
                 figures.append(f"{labels.label(name)} {words.number(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
@@ -97,7 +97,7 @@ def footnotes(report: Report) -> list[str]:
 
 
 def markdown(report: Report) -> str:
-    """The table, its footnotes, stop rules and readings in Markdown."""
+    """Return the table, its footnotes, stop rules and readings in Markdown."""
     heads = [column.head for column in COLUMNS]
     rule = [":--" if head in TEXT_COLUMNS else "--:" for head in heads]
     rows = [[escaped(column.cell(entry)) for column in COLUMNS] for entry in report.entries]
@@ -121,7 +121,7 @@ def markdown(report: Report) -> str:
 
 
 def readings(entries: Iterable[Entry]) -> list[str]:
-    """Every choice once, with the rows that made it."""
+    """Return each reading once, with the rows that share it."""
     rows: dict[str, list[str]] = {}
     for entry in entries:
         for each in entry.experiment.readings:
@@ -131,7 +131,7 @@ def readings(entries: Iterable[Entry]) -> list[str]:
 
 
 def provenance(entries: Sequence[Entry]) -> str:
-    """Which package, seeds and instruction sets the trials come from."""
+    """Return a sentence on versions, instruction sets and seeds of the trials."""
     seeds = sorted({seed for entry in entries for seed in entry.seeds})
     versions = sorted({one for entry in entries for one in entry.versions})
     sets = sorted({one for entry in entries for one in entry.instruction_sets})
@@ -144,5 +144,5 @@ def provenance(entries: Sequence[Entry]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it stands."""
+    """Escape the characters that have a meaning in Markdown."""
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)

@@ -1,3 +1,3 @@
-"""Runs trials in lanes, on workers or clusters."""
+"""Runner of trials: lanes side by side in a worker, workers in processes or on a cluster."""
 
 from __future__ import annotations

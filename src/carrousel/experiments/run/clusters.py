@@ -1,12 +1,13 @@
-"""Workers on other machines: a Dask or a Ray cluster that carries trials on, slice by slice.
+"""Workers on a Dask or Ray cluster, which run trials slice by slice.
 
-:func:`cluster` is all there is to it. What goes to a worker is a plan and the trials of one slice;
-what comes back is what became of them (``experiments/run/lanes.py``). Nothing else leaves this process
-and no worker keeps anything from one slice to the next, so workers may come, go and be killed at
-any time: a slice whose worker died is given to another one, and gives the same, for trials depend
-on their experiment, seed and index alone. Both libraries do this by themselves as long as every
-task carries its own arguments, which is why slices are submitted here rather than through joblib,
-whose Dask backend first lays large arguments down on a worker and so loses them with it.
+:func:`cluster` connects to a cluster. A worker receives a plan and the states of some trials, and
+returns the result of a slice (``experiments/run/lanes.py``). Workers keep nothing between slices,
+so they may join, leave and be killed at any time. If a worker dies, another one repeats its slice
+with the same result, since trials depend on their experiment, seed and index alone.
+
+Both libraries repeat tasks by themselves if each task contains its arguments. So slices are
+submitted directly instead of through joblib, whose Dask backend stores large arguments on a worker
+and loses them with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
@@ -26,66 +28,72 @@ from urllib.parse import urlsplit
 import joblib
 
 from carrousel.checks import check_choice
-from carrousel.errors import ClusterError, ClusterFailedError, MissingExtraError, SettingError
-from carrousel.experiments.run.lanes import Paused, Plan, Slice, advance
+from carrousel.errors import (
+    ClusterError,
+    ClusterFailedError,
+    Error,
+    MissingExtraError,
+    SettingError,
+)
+from carrousel.experiments.run.lanes import Plan, Slice, TrialState, advance
 
 BACKENDS = ("loky", "dask", "ray")
 
-PATIENCE = 5.0
-"""Seconds in which a scheduler must answer."""
+CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a response of the scheduler."""
 
-WORKER_PATIENCE = 30.0
-"""Seconds to wait for the first worker of a cluster that has none."""
+WORKER_TIMEOUT = 30.0
+"""Seconds to wait for the first worker of a cluster without workers."""
 
 RETRIES = 3
-"""How many workers may die under one slice before the slice is taken for the cause. Dask has the
-same number in its own configuration, ``distributed.scheduler.allowed-failures``."""
+"""Number of times that a slice is repeated after its worker died. Dask has the same default,
+``distributed.scheduler.allowed-failures``."""
 
-Hand = tuple[Sequence[Paused], Sequence[int]]
-"""One worker's share: trials under way, and indices of trials to begin."""
+Share = tuple[Sequence[TrialState], Sequence[int]]
+"""Trials of one worker: states of trials that have begun, and indices of trials to begin."""
 
 
 class Cluster(Protocol):
-    """Workers somewhere that can carry trials on."""
+    """Workers on a cluster that can run trials."""
 
     def cores(self) -> int:
-        """How many slices the cluster can work on at once, now; at least 1."""
+        """Return the number of slices that the cluster can run at once now, at least 1."""
         ...
 
-    def advance(self, plan: Plan, hands: Iterable[Hand], seconds: float) -> list[Slice]:
-        """Carry the trials of each hand on for ``seconds``, all hands at the same time.
+    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+        """Run the trials of all shares for ``seconds``, at the same time.
 
         Raises:
-            ClusterFailedError: the scheduler is gone, one slice saw several workers die, or a
-                worker has another version of this package.
+            ClusterFailedError: the scheduler is gone, several workers died with the same share, or
+                a worker has another version of this package.
         """
         ...
 
 
-_AT_HAND: ContextVar[tuple[str, str | None, Cluster] | None] = ContextVar("cluster", default=None)
+_CONNECTED: ContextVar[tuple[str, str | None, Cluster] | None] = ContextVar("cluster", default=None)
 
 
 @contextmanager
 def cluster(
     backend: str, address: str | None = None, *, jobs: int | None = None
 ) -> Iterator[Cluster | None]:
-    """Connect to a cluster; inside the ``with``, whoever asks for the same one shares it.
+    """Connect to a cluster. Nested calls with the same arguments share the connection.
 
-    So a command that runs many experiments puts one ``with`` around them all, and
-    :func:`carrousel.experiments.run.runner.run` does not connect anew for each.
+    A command that runs many experiments puts one ``with`` around them all, so that
+    :func:`carrousel.experiments.run.runner.run` does not connect again for each.
 
     Args:
-        backend: ``"dask"`` or ``"ray"``; with ``"loky"``, which needs no cluster, this gives None.
-        address: of the scheduler, e.g. ``"tcp://host:8786"`` (Dask), ``"host:6379"`` or
-            ``"ray://host:10001"`` (Ray). None: the client in use, or the cluster that the library
-            is configured with, or else one that is started on this machine and stopped at the end.
+        backend: ``"dask"`` or ``"ray"``; ``"loky"`` needs no cluster and yields None.
+        address: address of the scheduler, e.g. ``"tcp://host:8786"`` (Dask), ``"host:6379"`` or
+            ``"ray://host:10001"`` (Ray). None uses the current client, else the cluster in the
+            library's configuration, else one that is started on this machine and stopped at exit.
         jobs: worker processes of a cluster that is started on this machine; default: its cores.
 
     Raises:
-        UnknownNameError: no such backend.
-        SettingError: an address without a cluster.
+        UnknownNameError: the backend is unknown.
+        SettingError: there is an address, but the backend uses no cluster.
         MissingExtraError: the backend is not installed.
-        ClusterError: nobody answers, there are no workers, or they have another version.
+        ClusterError: nothing responds, there are no workers, or they have another version.
 
     >>> with cluster("loky") as none:
     ...     print(none)
@@ -94,34 +102,36 @@ def cluster(
     ...     pass
     Traceback (most recent call last):
         ...
-    carrousel.errors.SettingError: address is 'tcp://host:8786', but backend 'loky' works on this \
-machine alone; choose backend 'dask' or 'ray', or leave the address out
+    carrousel.errors.SettingError: address is 'tcp://host:8786', but backend 'loky' uses no \
+cluster; set backend to 'dask' or 'ray', or omit address
     """
     check_choice("backend", backend, BACKENDS)
     if backend == "loky":
         if address is not None:
             raise SettingError(
-                f"address is {address!r}, but backend 'loky' works on this machine alone; "
-                "choose backend 'dask' or 'ray', or leave the address out"
+                f"address is {address!r}, but backend 'loky' uses no cluster",
+                argument="address",
+                got=address,
+                fix="set {backend} to 'dask' or 'ray', or omit {address}",
             )
         yield None
         return
-    known = _AT_HAND.get()
+    known = _CONNECTED.get()
     if known is not None and known[:2] == (backend, address):
         yield known[2]
         return
     connected = _dask(address, jobs) if backend == "dask" else _ray(address, jobs)
     with connected as found:
-        token = _AT_HAND.set((backend, address, found))
+        token = _CONNECTED.set((backend, address, found))
         try:
             yield found
         finally:
-            _AT_HAND.reset(token)
+            _CONNECTED.reset(token)
 
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Keep a library from telling at length, in its log, what one sentence of ours will tell."""
+    """Silence a library's log; this module reports its errors."""
     log = logging.getLogger(name)
     before, log.disabled = log.disabled, True
     try:
@@ -131,18 +141,20 @@ def _quiet(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _needed(backend: str) -> Iterator[None]:
-    """Name the extra that brings what cannot be imported."""
+def _needs_extra(backend: str) -> Iterator[None]:
+    """Turn a failed import into an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"backend {backend!r} needs {error.name}; install it with "
-            f"pip install 'carrousel[{backend}]'"
+            f"backend {backend!r} needs {error.name}",
+            argument="backend",
+            got=backend,
+            fix=f"install it with: pip install 'carrousel[{backend}]'",
         ) from error
 
 
-# --- what workers do ------------------------------------------------------------------------------
+# --- on a worker ----------------------------------------------------------------------------------
 
 
 @cache
@@ -151,29 +163,40 @@ def _version() -> str:
 
 
 def _work(
-    asked: str, plan: Plan, paused: Sequence[Paused], pending: Sequence[int], seconds: float
+    required: str,
+    plan: Plan,
+    paused: Sequence[TrialState],
+    pending: Sequence[int],
+    seconds: float,
 ) -> Slice:
-    """What a worker does: carry trials on, if it has the version of the package asked for."""
-    if _version() != asked:
-        raise ClusterFailedError(_other_version(socket.gethostname(), _version(), asked))
+    """Run trials on a worker, if it has the required version of the package."""
+    if _version() != required:
+        raise _other_version(ClusterFailedError, socket.gethostname(), _version(), required)
     return advance(plan, paused, pending, seconds)
 
 
-def _other_version(where: str, theirs: str, ours: str) -> str:
-    return (
-        f"the worker on {where} has carrousel {theirs}, but this is {ours}, and trials of two "
-        "versions are not mixed; install the same version everywhere and start the workers anew"
+def _other_version(kind: type[Error], worker: str, theirs: str, ours: str) -> Error:
+    return kind(
+        f"the worker on {worker} has carrousel {theirs}, but this is {ours}, and trials of two "
+        "versions must not be mixed",
+        fix="install the same version everywhere and restart the workers",
     )
 
 
-_DEATHS = "one worker after another died under the same slice (out of memory?)"
+_DEATHS = "several workers died with the same trials (out of memory?)"
 
 
-def _not_importable(error: ModuleNotFoundError) -> str:
-    return (
-        f"the cluster cannot import {error.name}; install the same carrousel, with the same "
-        "extras, wherever the scheduler and workers run, and start them anew"
+def _not_importable(kind: type[Error], error: ModuleNotFoundError) -> Error:
+    return kind(
+        f"the cluster cannot import {error.name}",
+        fix="install the same carrousel with the same extras on all machines of the cluster, and "
+        "restart scheduler and workers",
     )
+
+
+def _shortened(error: BaseException) -> str:
+    """The message of a library's error on one line."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
 # --- Dask -----------------------------------------------------------------------------------------
@@ -181,8 +204,8 @@ def _not_importable(error: ModuleNotFoundError) -> str:
 
 @contextmanager
 def _dask(address: str | None, jobs: int | None) -> Iterator[Cluster]:
-    """The cluster at an address; without one, as :func:`cluster` says."""
-    with _needed("dask"):
+    """Connect to a Dask cluster, as :func:`cluster` describes."""
+    with _needs_extra("dask"):
         import dask.config
         import distributed
     known = None
@@ -207,54 +230,57 @@ def _dask(address: str | None, jobs: int | None) -> Iterator[Cluster]:
 def _dask_client(address: str) -> Any:
     """A client of the scheduler at an address.
 
-    First see who is there: with anything but a scheduler, a client would talk for ever.
+    Checks first that a scheduler responds, since a client would wait for anything else forever.
     """
     import distributed
 
     async def identity() -> Any:
         security = distributed.Security().get_connection_args("client")
-        async with distributed.rpc(address, timeout=PATIENCE, connection_args=security) as there:
-            return await asyncio.wait_for(there.identity(), PATIENCE)
+        timeout = CONNECT_TIMEOUT
+        async with distributed.rpc(address, timeout=timeout, connection_args=security) as there:
+            return await asyncio.wait_for(there.identity(), timeout)
 
     try:
-        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop, as in a notebook
+        with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop (notebooks)
             found = thread.submit(asyncio.run, identity()).result()
         if found.get("type") != "Scheduler":
             raise ValueError(found)
-        return distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:  # ValueError: this is no address
-        raise _silence("Dask scheduler", address, "dask scheduler") from error
+        return distributed.Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError) as error:  # ValueError: not an address
+        raise _no_response("Dask scheduler", address, "dask scheduler") from error
 
 
-def _silence(what: str, address: str, command: str) -> ClusterError:
+def _no_response(what: str, address: str, command: str) -> ClusterError:
     return ClusterError(
-        f"no {what} answers at {address!r}; check the address that '{command}' printed, and that "
-        "this machine may reach it"
+        f"no {what} responds at {address!r}",
+        argument="address",
+        got=address,
+        fix=f"check the address that '{command}' printed, and that this machine can reach it",
     )
 
 
 def _check_dask_workers(client: Any) -> None:
-    """Look at once, rather than in the middle, whether there are workers that can do the work."""
+    """Raise before the first trial if there are no workers, or workers of another version."""
     where = client.scheduler.address
     try:
-        client.wait_for_workers(1, timeout=WORKER_PATIENCE)
+        client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
     except TimeoutError as error:
         raise ClusterError(
-            f"the Dask scheduler at {where!r} has no workers; start some with "
-            f"'dask worker {where} --nworkers auto --nthreads 1'"
+            f"the Dask scheduler at {where!r} has no workers",
+            fix=f"start some with 'dask worker {where} --nworkers auto --nthreads 1'",
         ) from error
     try:
-        client.run_on_scheduler(_version)  # it reads what passes through it
+        client.run_on_scheduler(_version)  # the scheduler unpickles tasks too
         versions: dict[str, str] = client.run(_version)
     except ModuleNotFoundError as error:
-        raise ClusterError(_not_importable(error)) from error
+        raise _not_importable(ClusterError, error) from error
     for worker, theirs in versions.items():
         if theirs != _version():
-            raise ClusterError(_other_version(worker, theirs, _version()))
+            raise _other_version(ClusterError, worker, theirs, _version())
 
 
 class _Dask:
-    """A Dask cluster. A task whose worker dies goes to another one, by Dask's own doing."""
+    """A Dask cluster. If a worker dies, Dask repeats its task on another one."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -263,11 +289,11 @@ class _Dask:
         with self._failures():
             return max(1, sum(self._client.nthreads().values()))
 
-    def advance(self, plan: Plan, hands: Iterable[Hand], seconds: float) -> list[Slice]:
+    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
         with self._failures():
             futures = [
-                self._client.submit(_work, _version(), plan, *hand, seconds, pure=False)
-                for hand in hands
+                self._client.submit(_work, _version(), plan, *each, seconds, pure=False)
+                for each in shares
             ]
             return self._client.gather(futures)
 
@@ -286,7 +312,7 @@ class _Dask:
             cause = error.__cause__ if isinstance(error, RuntimeError) else error
             if not isinstance(cause, ModuleNotFoundError):
                 raise
-            raise ClusterFailedError(_not_importable(cause)) from error  # worker or scheduler
+            raise _not_importable(ClusterFailedError, cause) from error  # worker or scheduler
 
 
 # --- Ray ------------------------------------------------------------------------------------------
@@ -294,8 +320,8 @@ class _Dask:
 
 @contextmanager
 def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
-    """The cluster at an address; without one, as :func:`cluster` says."""
-    with _needed("ray"):
+    """Connect to a Ray cluster, as :func:`cluster` describes."""
+    with _needs_extra("ray"):
         import ray  # pyright: ignore[reportMissingImports]
     if address is None and ray.is_initialized():
         yield _Ray(ray)
@@ -304,17 +330,19 @@ def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
     if address is None:
         try:
             ray.init(address="auto", **quiet)
-        except ConnectionError:  # there is none
+        except ConnectionError:  # no cluster is running
             cores = jobs or joblib.cpu_count()
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     else:
-        _knock_at_ray(address)
+        _check_ray_responds(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error.__cause__ or error).strip().rpartition("\n")[2]
+            reason = _shortened(error.__cause__ or error)
             raise ClusterError(
-                f"the Ray cluster at {address!r} cannot be used: {reason}"
+                f"the Ray cluster at {address!r} cannot be used: {reason}",
+                argument="address",
+                got=address,
             ) from error
     try:
         yield _Ray(ray)
@@ -322,19 +350,19 @@ def _ray(address: str | None, jobs: int | None) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _knock_at_ray(address: str) -> None:
-    """See whether anybody is there; Ray itself would try for a minute."""
+def _check_ray_responds(address: str) -> None:
+    """Raise if nothing responds at an address; Ray itself would try for a minute."""
     if address in ("auto", "local"):
         return
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
-        socket.create_connection((parts.hostname, parts.port), PATIENCE).close()
-    except (OSError, TypeError, ValueError) as error:  # Type, Value: this is no address
-        raise _silence("Ray cluster", address, "ray start --head") from error
+        socket.create_connection((parts.hostname, parts.port), CONNECT_TIMEOUT).close()
+    except (OSError, TypeError, ValueError) as error:  # TypeError, ValueError: not an address
+        raise _no_response("Ray cluster", address, "ray start --head") from error
 
 
 class _Ray:
-    """A Ray cluster. A task whose worker or node dies is run again, by Ray's own doing."""
+    """A Ray cluster. If a worker or node dies, Ray repeats its task."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
@@ -344,10 +372,10 @@ class _Ray:
         with self._failures():
             return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def advance(self, plan: Plan, hands: Iterable[Hand], seconds: float) -> list[Slice]:
+    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
         with self._failures():
             return self._ray.get(
-                [self._work.remote(_version(), plan, *hand, seconds) for hand in hands]
+                [self._work.remote(_version(), plan, *each, seconds) for each in shares]
             )
 
     @contextmanager
@@ -355,13 +383,12 @@ class _Ray:
         errors = self._ray.exceptions
         try:
             yield
-        except errors.RayTaskError as error:  # it came about in our own code
+        except errors.RayTaskError as error:  # raised by our own code on a worker
             cause = error.cause
             if isinstance(cause, ModuleNotFoundError):
-                raise ClusterFailedError(_not_importable(cause)) from error
+                raise _not_importable(ClusterFailedError, cause) from error
             raise cause from error
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
             raise ClusterFailedError(_DEATHS) from error
         except (errors.RayError, ConnectionError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ClusterFailedError(f"the Ray cluster failed: {reason}") from error
+            raise ClusterFailedError(f"the Ray cluster failed: {_shortened(error)}") from error

@@ -1,4 +1,4 @@
-"""Learning curves that stay small, however long a trial runs."""
+"""Learning curves of bounded size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MOST_POINTS = 200
 
 @dataclass
 class Curve:
-    """Mean training error over a trial, thinned as it grows.
+    """Mean training error over a trial, in at most :data:`MOST_POINTS` points.
 
-    A point is made of ``stride`` chunks of training; when there are :data:`MOST_POINTS`, neighbours
-    are merged and the stride doubles. The points depend on the chunks alone.
+    A point covers ``stride`` chunks of training. When the curve is full, neighbouring points are
+    merged and the stride doubles. The points depend on the chunks alone.
 
     >>> curve = Curve()
     >>> for error in [4.0, 2.0, 1.0]:
@@ -27,7 +27,7 @@ class Curve:
     _chunks: int = 0
 
     def add(self, sequences: int, total: float) -> None:
-        """Note the sum of the mean errors of a chunk of sequences."""
+        """Add a chunk of sequences and the sum of their mean errors."""
         if self._chunks % self.stride == 0:
             if len(self._counts) == MOST_POINTS:
                 self._merge()
@@ -38,7 +38,7 @@ class Curve:
         self._totals[-1] += total
 
     def points(self) -> tuple[tuple[int, float], ...]:
-        """Return pairs: sequences seen, and their mean error since the pair before."""
+        """Return pairs of sequences learned so far and the mean error since the pair before."""
         seen, points = 0, list[tuple[int, float]]()
         for count, total in zip(self._counts, self._totals, strict=True):
             if count:

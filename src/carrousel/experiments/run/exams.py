@@ -1,4 +1,4 @@
-"""Exams: test sequences that decide whether a trial has solved its task."""
+"""Exams: tests on sequences that decide whether a trial has solved its task."""
 
 from __future__ import annotations
 
@@ -15,53 +15,61 @@ from carrousel.experiments.stopping import exam_parts
 from carrousel.sequences import Sequences
 
 
-def sit(learner: Learner, examiner: Learner, exams: Mapping[int, Exam]) -> dict[int, bool]:
-    """Let the learner's lanes sit their exams side by side; return the verdicts.
+def run_exams(learner: Learner, examiner: Learner, exams: Mapping[int, Exam]) -> dict[int, bool]:
+    """Run the exams of several lanes side by side; return the verdicts by lane.
 
-    Kernels take as long for one lane as for all. So where few lanes have an exam, each is copied
-    into several lanes of the ``examiner``, and these share its sequences.
+    Args:
+        learner: the learner whose lanes are tested.
+        examiner: a second learner of the same network, whose lanes may be overwritten.
+        exams: exams by lane of the learner.
     """
     verdicts: dict[int, bool] = {}
-    answers: dict[int, np.ndarray | None] = dict.fromkeys(exams)  # None begins an exam
-    while answers:
-        questions: dict[int, Sequences] = {}
-        for place, outputs in answers.items():
+    outputs: dict[int, np.ndarray | None] = dict.fromkeys(exams)  # None starts an exam
+    while outputs:
+        data: dict[int, Sequences] = {}
+        for lane, sent in outputs.items():
             try:
-                questions[place] = exams[place].send(outputs)
+                data[lane] = exams[lane].send(sent)
             except StopIteration as end:
-                verdicts[place] = bool(end.value)
-        answers = _answer(learner, examiner, questions) if questions else {}
+                verdicts[lane] = bool(end.value)
+        outputs = _predict(learner, examiner, data) if data else {}
     return verdicts
 
 
-def _answer(
-    learner: Learner, examiner: Learner, questions: Mapping[int, Sequences]
+def _predict(
+    learner: Learner, examiner: Learner, data: Mapping[int, Sequences]
 ) -> dict[int, np.ndarray | None]:
-    copies = examiner.n_lanes // len(questions)
+    """Outputs of the learner's lanes for their data.
+
+    Kernels take as long for one lane as for all. So if few lanes have data, each is copied into
+    several lanes of the examiner, which share its sequences.
+    """
+    copies = examiner.n_lanes // len(data)
     if copies < 2:
-        outputs = learner.predict([questions.get(place) for place in range(learner.n_lanes)])
-        return {place: outputs[place] for place in questions}
+        outputs = learner.predict([data.get(lane) for lane in range(learner.n_lanes)])
+        return {lane: outputs[lane] for lane in data}
     parts: list[Sequences | None] = [None] * examiner.n_lanes
-    runs = {place: range(i * copies, (i + 1) * copies) for i, place in enumerate(questions)}
-    for place, data in questions.items():
-        state = learner.state(place)
-        ends = np.linspace(0, len(data), copies + 1).astype(int)
-        for lane, first, last in zip(runs[place], ends[:-1], ends[1:], strict=True):
+    copies_of = {lane: range(i * copies, (i + 1) * copies) for i, lane in enumerate(data)}
+    for lane, sequences in data.items():
+        state = learner.state(lane)
+        ends = np.linspace(0, len(sequences), copies + 1).astype(int)
+        for copy, first, last in zip(copies_of[lane], ends[:-1], ends[1:], strict=True):
             if last > first:
-                examiner.restore(lane, state)
-                parts[lane] = data[first:last]
+                examiner.restore(copy, state)
+                parts[copy] = sequences[first:last]
     outputs = examiner.predict(parts)
     return {
-        place: np.concatenate([each for lane in run if (each := outputs[lane]) is not None])
-        for place, run in runs.items()
+        lane: np.concatenate([each for copy in run if (each := outputs[copy]) is not None])
+        for lane, run in copies_of.items()
     }
 
 
-def verdict(task: Task, size: int, rng: np.random.Generator, measures: dict[str, float]) -> Exam:
-    """Test on ``size`` fresh sequences, and write what came out into ``measures``.
+def final_exam(task: Task, size: int, rng: np.random.Generator, measures: dict[str, float]) -> Exam:
+    """Return an exam on ``size`` fresh sequences that writes its results into ``measures``.
 
-    ``wrong`` counts sequences and ``fraction`` is their share; ``mean_abs``, the mean absolute
-    error, and ``rmse``, the root of the mean square, are over all targets and outputs.
+    ``wrong`` is the number of wrong sequences and ``fraction`` their share. ``mean_abs``, the mean
+    absolute error, and ``rmse``, the root of the mean squared error, are over all targets and
+    outputs. The verdict is always True.
     """
     wrong, n_values, sum_abs, sum_sq = 0, 0, 0.0, 0.0
     for part in exam_parts(size, task.mean_length):

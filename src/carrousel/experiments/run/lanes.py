@@ -1,4 +1,4 @@
-"""Trials side by side in the lanes of one learner: what one worker does for a slice of time."""
+"""Work of one worker for a slice of time: trials side by side in the lanes of one learner."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from carrousel.contracts import (
     Trial,
 )
 from carrousel.experiments.run.curve import Curve
-from carrousel.experiments.run.exams import sit, verdict
+from carrousel.experiments.run.exams import final_exam, run_exams
 from carrousel.experiments.run.seeds import generator
 from carrousel.kernels import instruction_set
 from carrousel.sequences import Sequences
 
 LANES = 16
-"""Trials of one group; the natural number of lanes of the native kernels."""
+"""Number of trials that run side by side; the number of lanes that suits the native kernels."""
 
 BATCH_STEPS = 2**16
-"""About as many time steps are drawn at once for a lane, and learned at once where no test comes
-between: enough to make Python's share small, few enough to stay in a cache."""
+"""Approximate number of time steps that are drawn at once for a lane. They are learned at once too,
+unless a test is due. The overhead of Python is then small, and the data fit into a cache."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every worker must know of a run.
+    """Description of a run, the same for all workers.
 
     Args:
-        experiment: what is run.
-        learner: makes the learner.
+        experiment: the experiment.
+        learner: creates the learner.
         seed: seed of the run.
-        batch_steps: about as many time steps are drawn at once for a lane; trials depend on it.
+        batch_steps: approximate number of time steps that are drawn at once for a lane; trials
+            depend on it.
     """
 
     experiment: Experiment
@@ -52,16 +53,24 @@ class Plan:
 
 
 @dataclass
-class Paused:
-    """A trial between two slices: everything its future depends on, small enough to send around.
+class TrialState:
+    """State of a trial between two slices, small enough to be sent to another process.
 
-    ``drawing`` is the state of the training data's generator before it drew the current batch, of
-    which ``taken`` sequences are learned.
+    Args:
+        index: number of the trial.
+        learned: state of the learner's lane.
+        generator: state of the generator of training data before it drew the current batch.
+        taken: number of sequences of that batch that are learned.
+        memory: state of the stop rule.
+        sequences: sequences learned so far.
+        steps: time steps among them.
+        seconds: the trial's share of wall time so far.
+        curve: learning curve so far.
     """
 
     index: int
     learned: Mapping[str, np.ndarray]
-    drawing: Mapping[str, Any]
+    generator: Mapping[str, Any]
     taken: int
     memory: Memory
     sequences: int = 0
@@ -72,21 +81,27 @@ class Paused:
 
 @dataclass(frozen=True)
 class Slice:
-    """What became of a worker's trials: those that ended, those under way, those not begun.
+    """Result of a worker's slice of time.
 
-    ``instruction_set`` is what the worker's kernels run on; a cluster may be of several kinds.
+    Args:
+        ended: trials that ended.
+        paused: trials that have begun, but not ended.
+        pending: indices of trials that have not begun.
+        instruction_set: instruction set of the worker's kernels, which may differ in a cluster.
     """
 
     ended: list[Trial]
-    paused: list[Paused]
+    paused: list[TrialState]
     pending: list[int]
     instruction_set: str
 
 
-def advance(plan: Plan, paused: Sequence[Paused], pending: Sequence[int], seconds: float) -> Slice:
-    """Carry trials on for about ``seconds`` of wall time.
+def advance(
+    plan: Plan, paused: Sequence[TrialState], pending: Sequence[int], seconds: float
+) -> Slice:
+    """Run trials for about ``seconds`` of wall time.
 
-    A free lane takes the next pending trial. Where the slice ends changes no result.
+    A free lane takes the next pending trial. The length of a slice does not change any result.
     """
     deadline = time.perf_counter() + seconds
     _keep_freed_memory()
@@ -106,20 +121,20 @@ def advance(plan: Plan, paused: Sequence[Paused], pending: Sequence[int], second
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep the memory of each batch of data for the next one.
+    """Make the C library keep the memory of a batch of data for the next batch.
 
-    GNU's returns blocks above a threshold to the system as soon as they are freed, and fresh ones
-    cost a page fault every 4 KiB, which can be most of the time of drawing data. It raises the
-    threshold to the size of the largest such block it has seen freed.
+    GNU's library returns freed blocks above a threshold to the system. New blocks then cost a page
+    fault every 4 KiB, which can take most of the time of drawing data. The library raises the
+    threshold to the size of the largest such block that was freed.
     """
     block = np.empty(24 * 2**20, np.uint8)
     del block
 
 
 def plan_chunks(mean_length: float, every: int, batch_steps: int = BATCH_STEPS) -> tuple[int, int]:
-    """Return how many sequences are drawn at once, and how many are learned at once.
+    """Return the batch size (sequences drawn at once) and the chunk size (learned at once).
 
-    A chunk divides the batch it is taken from, and the interval ``every`` between exams.
+    The chunk size divides the batch size and the interval ``every`` between exams.
 
     >>> plan_chunks(105.0, every=0), plan_chunks(105.0, every=100), plan_chunks(1013.0, every=1000)
     ((624, 624), (600, 100), (50, 50))
@@ -132,11 +147,11 @@ def plan_chunks(mean_length: float, every: int, batch_steps: int = BATCH_STEPS) 
 
 
 class LaneGroup:
-    """Up to :data:`LANES` trials of one experiment, each in a lane of one learner.
+    """Trials of one experiment, each in a lane of one learner.
 
     Args:
         plan: the experiment and its seed.
-        n_lanes: how many trials run side by side.
+        n_lanes: number of trials that run side by side, at most :data:`LANES`.
     """
 
     def __init__(self, plan: Plan, n_lanes: int) -> None:
@@ -164,25 +179,25 @@ class LaneGroup:
         """Begin trial ``index`` in a free lane."""
         place, (seed, name) = self._lanes.index(None), self._key
         self._learner.begin(place, generator(seed, name, index, "weights"))
-        drawing = generator(seed, name, index, "training").bit_generator.state
+        training = generator(seed, name, index, "training").bit_generator.state
         memory = self._plan.experiment.stop.begin()
-        self._lanes[place] = self._lane(Paused(index, {}, drawing, 0, memory))
+        self._lanes[place] = self._lane(TrialState(index, {}, training, 0, memory))
 
-    def resume(self, trial: Paused) -> None:
-        """Carry on a trial in a free lane."""
+    def resume(self, trial: TrialState) -> None:
+        """Continue a trial in a free lane."""
         place = self._lanes.index(None)
         self._learner.restore(place, trial.learned)
         self._lanes[place] = self._lane(trial)
 
-    def pause(self) -> list[Paused]:
-        """Return the trials under way, with all that they have learned."""
+    def pause(self) -> list[TrialState]:
+        """Return the states of the trials that have not ended."""
         busy = [(place, lane) for place, lane in enumerate(self._lanes) if lane]
         for place, lane in busy:
             lane.trial.learned = self._learner.state(place)
         return [lane.trial for _, lane in busy]
 
     def learn_chunk(self) -> list[Trial]:
-        """Let every trial learn its next chunk; return those that ended, and free their lanes."""
+        """Learn the next chunk of every trial; return trials that ended, and free their lanes."""
         began = time.perf_counter()
         busy = {place: lane for place, lane in enumerate(self._lanes) if lane}
         chunks = {place: lane.take(self._chunk) for place, lane in busy.items()}
@@ -196,12 +211,12 @@ class LaneGroup:
                 endings[place] = ending
             if ending == "solved" and learned < len(chunks[place]):
                 repeats[place] = chunks[place][:learned]
-        for place in repeats:  # the weights of exactly the moment at which the rule held
+        for place in repeats:  # go back to the weights at which the rule held
             self._learner.restore(place, before[place])
         if repeats:
             self._learn(repeats)
         exams = {p: lane.exam() for p, lane in busy.items() if p not in endings and lane.exam_due}
-        passed = sit(self._learner, self._examiner, exams)
+        passed = run_exams(self._learner, self._examiner, exams)
         endings.update((place, "solved") for place, holds in passed.items() if holds)
         endings.update((p, "budget") for p in busy if p not in endings and busy[p].spent)
         verdicts = self._judge([place for place in endings if endings[place] != "diverged"])
@@ -219,7 +234,7 @@ class LaneGroup:
     def _key(self) -> tuple[int, str]:
         return self._plan.seed, self._plan.experiment.name
 
-    def _lane(self, trial: Paused) -> _Lane:
+    def _lane(self, trial: TrialState) -> _Lane:
         draw = trial.index % self._plan.experiment.draws
         if draw not in self._tasks:
             rng = generator(*self._key, draw, "draw")
@@ -230,7 +245,7 @@ class LaneGroup:
         return self._learner.learn([chunks.get(place) for place in range(self._learner.n_lanes)])
 
     def _judge(self, places: Sequence[int]) -> dict[int, dict[str, float]]:
-        """Test trials at their end on fresh sequences."""
+        """Test ended trials on fresh sequences; return their measures."""
         size = self._plan.experiment.test_size
         measures: dict[int, dict[str, float]] = {place: {} for place in places if size}
         exams = {}
@@ -238,19 +253,19 @@ class LaneGroup:
             lane = self._lanes[place]
             assert lane is not None
             rng = generator(*self._key, lane.trial.index, "verdict")
-            exams[place] = verdict(lane.task, size, rng, into)
-        sit(self._learner, self._examiner, exams)
+            exams[place] = final_exam(lane.task, size, rng, into)
+        run_exams(self._learner, self._examiner, exams)
         return measures
 
 
 class _Lane:
-    """One trial under way, apart from what its network has learned."""
+    """A running trial without its network, which is in the learner's lane."""
 
-    def __init__(self, plan: Plan, task: Task, trial: Paused, batch: int) -> None:
+    def __init__(self, plan: Plan, task: Task, trial: TrialState, batch: int) -> None:
         self.task, self.trial = task, trial
         self._plan, self._batch_size = plan, batch
         self._rng = np.random.Generator(np.random.SFC64(0))
-        self._rng.bit_generator.state = trial.drawing
+        self._rng.bit_generator.state = trial.generator
         self._batch = task.sample(self._rng, batch)
         self._kept: list[Sequences] = []
         self._more: Iterator[Sequences] | None = None
@@ -259,14 +274,14 @@ class _Lane:
         """Return the next ``n`` training sequences, or fewer where the budget ends."""
         trial = self.trial
         if trial.taken == len(self._batch):
-            trial.drawing, trial.taken = self._rng.bit_generator.state, 0
+            trial.generator, trial.taken = self._rng.bit_generator.state, 0
             self._batch = self.task.sample(self._rng, self._batch_size)
         first = trial.taken
         trial.taken += n
         return self._batch[first : first + min(n, self._plan.experiment.budget - trial.sequences)]
 
     def note(self, errors: Errors | None, chunk: Sequences) -> tuple[Ending | None, int]:
-        """Count what was learned; return how the trial ended, if it did, and after how many."""
+        """Record a learned chunk; return the ending, if any, and the number of sequences."""
         assert errors is not None
         finite = np.isfinite(errors.sum_sq)
         learned = len(chunk) if finite.all() else int(np.argmin(finite))
@@ -283,7 +298,7 @@ class _Lane:
 
     @property
     def exam_due(self) -> bool:
-        """Whether the stop rule asks for an exam now."""
+        """Whether the stop rule requires an exam now."""
         every = self._plan.experiment.stop.every
         return every > 0 and self.trial.sequences % every == 0
 
@@ -304,7 +319,7 @@ class _Lane:
     def kept(
         self, make: Callable[[np.random.Generator], Iterable[Sequences]]
     ) -> Iterator[Sequences]:
-        """Return the fixed test set part by part; each is drawn once, when first needed."""
+        """Return the fixed test set in parts; each part is drawn once, when first needed."""
         if self._more is None:
             self._more = iter(make(self.fresh(0)))
         yield from self._kept
@@ -313,7 +328,7 @@ class _Lane:
             yield part
 
     def close(self, ending: Ending, verdicts: Mapping[str, float]) -> Trial:
-        """Return the outcome."""
+        """Return the ended trial."""
         trial, plan = self.trial, self._plan
         return Trial(
             experiment=plan.experiment.name,

@@ -1,4 +1,4 @@
-"""Random numbers of a trial: every purpose has a generator of its own, fixed by seed and name."""
+"""Random generators of a trial: one for each purpose, fixed by seed and name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def generator(
 ) -> np.random.Generator:
     """Return the generator for one purpose of one trial.
 
-    It depends on these arguments alone, so a trial's result cannot depend on which process runs it,
-    on its neighbours, or on how often it was interrupted.
+    It depends on these arguments alone. So the result of a trial does not depend on the process
+    that runs it, on other trials in that process, or on interruptions.
 
     Args:
         seed: seed of the whole run.
         experiment: name of the experiment.
         number: number of the trial, or of the draw of fixed sets that trials share.
-        purpose: initial weights, training data, tests under way, the test at the end, or fixed
-            sets.
-        count: which of the trial's generators for this purpose.
+        purpose: initial weights, training data, tests during training, the test at the end
+            (``"verdict"``), or fixed sets (``"draw"``).
+        count: number of the generator among those of the trial for this purpose.
 
     >>> first = generator(1997, "6a", 0, "training").random()
     >>> first == generator(1997, "6a", 0, "training").random()

@@ -1,3 +1,3 @@
-"""Stores of trials, in SQLite."""
+"""Stores of trials in SQLite, and the fingerprints of settings."""
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Stores made small for keeping: several merged into one, names told once, curves thinned.
+"""Packed stores: several stores merged into one, names stored once, learning curves thinned.
 
-A running store repeats the experiment's name and the fingerprint in every trial and in the index
-over them: some 400 bytes, where a study's names are long. A packed store tells them once, beside
-the settings, and holds a number in the trials. Its ``trials`` are a view with the columns that the
-table had, and a trigger takes what is inserted there, so :class:`Store` reads it and adds to it
-like any other.
+A plain store repeats the experiment's name and the fingerprint in every trial and in its index, up
+to 400 bytes for the long names of a study. A packed store keeps them once, with the settings, and
+its trials refer to them by number. Its ``trials`` is a view with the columns of the plain table and
+an insert trigger, so :class:`Store` reads and writes both kinds.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from carrousel.experiments.store.settings import canonical
 from carrousel.experiments.store.store import PACKED_VERSION, Store
 
 POINTS_OF_ROWS, POINTS_OF_VARIATIONS = 32, 2
-"""Most points of a learning curve that a packed store keeps."""
+"""Maximum number of points of a learning curve in a packed store."""
 DIGITS = 3
 """Significant digits of the errors in these curves."""
 
@@ -54,37 +53,37 @@ _PACKED = (
 
 
 @dataclass(frozen=True)
-class Merged:
-    """What came of one source: trials that were new, and known ones that ended otherwise."""
+class MergeResult:
+    """Number of trials that a merge added, and of known trials with another outcome."""
 
     added: int
     differing: int
 
 
-def merge(target: str | Path, source: str | Path) -> Merged:
+def merge(target: str | Path, source: str | Path) -> MergeResult:
     """Add the trials, settings and sessions of one store to another.
 
-    A trial that the target holds already stays as it is. It should be the same; those that ended
-    in another way (run with another instruction set, say) are counted.
+    Trials that the target already contains are not changed. Their outcomes should be equal; those
+    that differ, for example because of another instruction set, are counted.
 
     Args:
-        target: folder of the store to add to; made when it does not exist.
-        source: folder of the other.
+        target: folder of the store to add to; created if it does not exist.
+        source: folder of the other store.
 
     Raises:
-        StoreError: one of them is no store or cannot be read or written.
-        SettingError: both are one.
+        StoreError: a folder contains no store, or it cannot be read or written.
+        SettingError: source and target are the same folder.
 
     >>> import tempfile
     >>> from carrousel.experiments.store.store import Store
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     Store(f"{folder}/a").close()
     ...     merge(f"{folder}/b", f"{folder}/a")
-    Merged(added=0, differing=0)
+    MergeResult(added=0, differing=0)
     """
     if Path(target).resolve() == Path(source).resolve():
-        raise SettingError(f"source is {source}, the target itself; name another store")
-    with Store(source, read_only=True) as other:  # it says what is wrong with it, if anything
+        raise SettingError(argument="source", got=str(source), expected="another store than target")
+    with Store(source, read_only=True) as other:  # raises if it is not a store
         attached = f"{other.path.as_uri()}?mode=ro"
     with Store(target) as store:
         store.alone("ATTACH ? AS other", attached)
@@ -106,7 +105,7 @@ def merge(target: str | Path, source: str | Path) -> Merged:
                     f"INSERT OR IGNORE INTO main.{table} ({columns})"
                     f" SELECT {columns} FROM other.{table}"
                 )
-            return Merged(_number(db, "SELECT count(*) FROM trials") - before, differing)
+            return MergeResult(_number(db, "SELECT count(*) FROM trials") - before, differing)
 
 
 def pack(
@@ -115,21 +114,23 @@ def pack(
     points: int = POINTS_OF_ROWS,
     points_of_variations: int = POINTS_OF_VARIATIONS,
 ) -> None:
-    """Make a store small, in one transaction: nothing but points of learning curves is lost.
+    """Pack a store in one transaction. Only points of learning curves are lost.
 
-    No run may have it open: a run that does is refused its next trial, though not those before.
+    No run may use the store meanwhile: its next trial could not be stored.
 
     Args:
-        folder: of the store.
-        points: most points of a learning curve of a row or recipe; neighbours are merged.
-        points_of_variations: the same of a variation (a name with a space and an ``=`` after it).
+        folder: folder of the store.
+        points: maximum number of points of the learning curve of a row or recipe; neighbouring
+            points are merged.
+        points_of_variations: the same for a variation (a name with a space and an ``=`` after it).
 
     Raises:
         StoreError: there is no store, or it cannot be written.
+        SettingError: a number is out of range.
     """
     check_int("points", points, minimum=1)
     check_int("points_of_variations", points_of_variations, minimum=1)
-    Store(folder, read_only=True).close()  # or it would be made
+    Store(folder, read_only=True).close()  # raises if there is no store, instead of creating one
     with Store(folder) as store:
         with store.writing() as db:
             db.create_function("thinned", 2, _thinned_text, deterministic=True)
@@ -145,8 +146,8 @@ def pack(
 
 
 def _rebuild(db: sqlite3.Connection) -> None:
-    """Tables of a running store become those of a packed one."""
-    tables = ("sessions", "trials", "settings")  # what refers to others goes first
+    """Replace the tables of a plain store by those of a packed one."""
+    tables = ("sessions", "trials", "settings")  # tables with references first
     for table in tables:
         db.execute(f"ALTER TABLE {table} RENAME TO plain_{table}")
     for statement in _PACKED:
@@ -163,9 +164,9 @@ def _rebuild(db: sqlite3.Connection) -> None:
 
 
 def thinned(curve: Sequence[tuple[int, float]], points: int) -> list[tuple[int, float]]:
-    """A learning curve of at most so many points, with errors rounded to a few digits.
+    """Merge points of a learning curve down to a number of points, and round the errors.
 
-    Each point is the mean error since the point before; the mean over all stays what it was.
+    Each point is the mean error since the point before. The mean over all is unchanged.
 
     >>> thinned([(10, 0.4), (20, 0.2), (40, 0.1)], 2)
     [(10, 0.4), (40, 0.133)]
@@ -193,10 +194,10 @@ def _number(db: sqlite3.Connection, query: str) -> int:
 
 
 def trials_in(folder: str | Path) -> int:
-    """Number of trials that a store holds.
+    """Return the number of trials in a store.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there is no store.
     """
     with Store(folder, read_only=True) as store:
         return sum(holding.trials for holding in store.holdings())

@@ -1,4 +1,8 @@
-"""Settings: what decides how an experiment's trials end, as plain JSON, and its fingerprint."""
+"""Settings of an experiment as plain JSON, and its fingerprint.
+
+Settings are everything that decides how trials end: all fields but the title, the published figures
+and the readings.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,17 @@ from carrousel.contracts import Experiment
 from carrousel.errors import SettingError
 
 WORDS = ("title", "published", "readings")
-"""The fields of an experiment that only say something about it; all others are settings."""
+"""Fields of an experiment that do not influence its trials; all others are settings."""
 
 
 def describe(thing: object) -> Any:
-    """Write a description down as plain JSON values; dataclasses carry their ``kind``.
+    """Convert a description to plain JSON values; dataclasses get their class name as ``kind``.
 
-    Whole floats become integers, so that ``1.0`` and ``1`` describe the same setting. A setting
-    that was added later is left out at its default (see :func:`carrousel.contracts.later`).
+    Whole floats become integers, so that ``1.0`` and ``1`` are the same setting. A field that was
+    added in a later version is omitted at its default (see :func:`carrousel.contracts.later`).
 
     Raises:
-        SettingError: something in it is neither a dataclass nor plain data.
+        SettingError: the description contains something that is neither a dataclass nor plain data.
 
     >>> from carrousel.contracts import Training
     >>> describe(Training(rate=1.0))["rate"], describe(Training(rate=0.5))["kind"]
@@ -47,23 +51,21 @@ def describe(thing: object) -> Any:
         return int(thing) if thing.is_integer() else thing
     if thing is None or isinstance(thing, str | int):
         return thing
-    raise SettingError(
-        f"{thing!r} cannot be written down; expected a dataclass of numbers, strings and tuples"
-    )
+    raise SettingError(got=thing, expected="a dataclass of numbers, strings and tuples")
 
 
 def settings_of(experiment: Experiment) -> dict[str, Any]:
-    """The settings of an experiment, written down.
+    """Return the settings of an experiment as plain JSON values.
 
-    Title, published figures and readings are words about it and left out: correcting them must
-    not part an experiment from its trials.
+    Title, published figures and readings are omitted, so that correcting them does not change the
+    fingerprint.
     """
     written = describe(experiment)
     return {name: value for name, value in written.items() if name not in ("kind", *WORDS)}
 
 
 def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text.
+    """Return JSON with sorted keys and no spaces; equal values give equal text.
 
     >>> canonical({"b": 1, "a": [0.5, None]})
     '{"a":[0.5,null],"b":1}'
@@ -72,12 +74,12 @@ def canonical(value: object) -> str:
 
 
 def fingerprint(experiment: Experiment) -> str:
-    """SHA-256 of an experiment's settings in canonical JSON, as 64 hexadecimal digits."""
+    """Return the SHA-256 of an experiment's settings in canonical JSON, 64 hexadecimal digits."""
     return hashlib.sha256(canonical(settings_of(experiment)).encode()).hexdigest()
 
 
 def leaves(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value of a written-down description by its path; lists stay whole.
+    """Return every value of a description by its path; a list is one value.
 
     >>> leaves({"budget": 5, "training": {"kind": "Training", "rate": 0.1}})
     {'budget': 5, 'training.kind': 'Training', 'training.rate': 0.1}
@@ -86,7 +88,7 @@ def leaves(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in which settings two written-down experiments differ.
+    """List the settings in which two experiments differ.
 
     >>> before, now = {"rate": 0.1, "update": "step"}, {"rate": 1, "update": "step"}
     >>> differences({"budget": 5, "training": before}, {"budget": 5, "training": now})

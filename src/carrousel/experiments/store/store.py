@@ -1,13 +1,13 @@
-"""A store of trials: one SQLite file to which every ended trial is added in one transaction.
+"""Store of trials: one SQLite file; each ended trial is added in a transaction.
 
-The file is ``trials.sqlite`` in the store's folder. It keeps a rollback journal (journal mode
-DELETE) rather than a write-ahead log: a trial ends every few seconds at most, so the log's speed
-buys nothing, while a journal leaves one single file that can be copied, lies safely on network
-drives, and can be read from a folder that cannot be written. ``synchronous = EXTRA`` is FULL plus a
-sync of the folder once the journal is gone: an acknowledged trial survives a power cut too.
+The file is ``trials.sqlite`` in the store's folder. It uses a rollback journal (journal mode
+DELETE) instead of a write-ahead log. Trials end every few seconds, so the speed of the log is not
+needed. A journal leaves a single file, which can be copied, works on network drives, and can be
+read from a read-only folder. ``synchronous = EXTRA`` is FULL and also syncs the folder after the
+journal is deleted, so that a committed trial survives a power failure.
 
-A store that is kept for good can be packed (:mod:`carrousel.experiments.store.packed`): its
-``trials`` are then a view of smaller tables, which is read and added to like the table.
+A store can be packed to save space (:mod:`carrousel.experiments.store.packed`). Its ``trials`` is
+then a view of smaller tables, which is read and written like the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,14 +27,15 @@ from typing import Any
 
 from carrousel.contracts import Experiment, Trial
 from carrousel.errors import SettingError, StoreError
+from carrousel.experiments.store.advice import explained, store_error
 from carrousel.experiments.store.settings import canonical, fingerprint, settings_of
 
 FILE_NAME = "trials.sqlite"
 
-_APPLICATION_ID = 0x43415252  # "CARR": tells a store from other programs' databases
+_APPLICATION_ID = 0x43415252  # "CARR": distinguishes stores from databases of other programs
 _SCHEMA_VERSION = 1
 PACKED_VERSION = 2
-"""Schema of a packed store."""
+"""Schema version of a packed store."""
 _SCHEMA = """
 CREATE TABLE settings (
     fingerprint TEXT PRIMARY KEY, experiment TEXT NOT NULL, settings TEXT NOT NULL);
@@ -49,40 +50,20 @@ CREATE TABLE sessions (
     seed INTEGER NOT NULL, asked INTEGER NOT NULL, seconds REAL NOT NULL);
 """
 
-_ADVICE = {
-    sqlite3.SQLITE_FULL: "no room is left on the disk; free some and start again, "
-    "trials that had ended are kept",
-    sqlite3.SQLITE_READONLY: "it cannot be written; choose a folder you may write to",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened for writing; choose a folder you may write to",
-    sqlite3.SQLITE_PERM: "it may not be opened; choose a folder you may write to",
-    sqlite3.SQLITE_NOTADB: "it is not a store of trials; choose another folder",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away and start again (the command "
-    "'sqlite3 trials.sqlite .recover' may save trials from it)",
-    sqlite3.SQLITE_BUSY: "another process keeps it locked; wait for that one, "
-    "or choose another folder",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write it; check the disk, "
-    "or choose another folder",
-}
-_UNFINISHED = (
-    "an interrupted write must be undone before it can be read, and its folder cannot be "
-    "written; copy the folder to a place you may write to"
-)
-_READONLY_ROLLBACK = sqlite3.SQLITE_READONLY | (3 << 8)
-
 
 @dataclass(frozen=True)
 class Holding:
-    """What a store holds of one experiment with one fingerprint under one seed.
+    """Summary of the trials in a store with the same experiment, fingerprint and seed.
 
     Args:
-        experiment: its name.
-        fingerprint: of the settings its trials ran with.
+        experiment: name of the experiment.
+        fingerprint: fingerprint of the settings of these trials.
         seed: seed of the run.
         trials: number of trials that ended.
-        asked: number of trials that were asked for, at most, in any session.
-        seconds: wall time of all sessions; one that was killed counts up to its last trial.
-        versions: versions of the package that ran them.
-        instruction_sets: instruction sets that they ran with.
+        asked: largest number of trials that a session requested.
+        seconds: wall time of all sessions; a killed session counts up to its last trial.
+        versions: versions of the package that ran the trials.
+        instruction_sets: instruction sets that the trials ran with.
     """
 
     experiment: str
@@ -96,18 +77,18 @@ class Holding:
 
 
 class Store:
-    """Trials in ``folder/trials.sqlite``, safe against being killed at any moment.
+    """Trials in ``folder/trials.sqlite``; the process may be killed at any moment.
 
     Args:
-        folder: made when it does not exist.
-        read_only: look only; the file must exist.
-        patience: seconds to wait while another process writes.
+        folder: folder of the store; created if it does not exist.
+        read_only: never write; the file must exist.
+        timeout: seconds to wait while another process writes.
 
     Raises:
-        StoreError: here and in every method: the file is missing, damaged, not a store, of another
-            version, locked for longer than ``patience``, or cannot be written.
+        StoreError: in the constructor and every method: the file is missing, damaged, not a store,
+            of another version, locked for longer than ``timeout``, or cannot be written.
 
-    One object may be used by several threads, and one folder by several processes.
+    Several threads may share an object, and several processes a folder.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Store(folder) as store:
@@ -116,28 +97,32 @@ class Store:
     """
 
     def __init__(
-        self, folder: str | Path, *, read_only: bool = False, patience: float = 60.0
+        self, folder: str | Path, *, read_only: bool = False, timeout: float = 60.0
     ) -> None:
         self.path = Path(folder).absolute() / FILE_NAME
         self.read_only = read_only
         self._lock = threading.RLock()
         self._session: tuple[str, float] | None = None
         if read_only and not self.path.is_file():
-            raise StoreError(f"{folder} holds no trials: there is no {FILE_NAME} in it")
+            raise StoreError(
+                f"it holds no trials: there is no {FILE_NAME} in it", source=str(folder)
+            )
         try:
             if not read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"{folder} cannot be made ({error.strerror}); choose a folder you may write to"
+                f"the folder cannot be created ({error.strerror})",
+                source=str(folder),
+                fix="choose a writable folder",
             ) from error
         with self._explained():
-            # "rw" also opens a write-protected file, and can undo an interrupted write if not
+            # "rw" also opens a write-protected file; if writable, it rolls back interrupted writes
             mode = "rw" if read_only else "rwc"
             self._db = sqlite3.connect(
                 f"{self.path.as_uri()}?mode={mode}",
                 uri=True,
-                timeout=patience,
+                timeout=timeout,
                 isolation_level=None,
                 check_same_thread=False,
             )
@@ -154,18 +139,22 @@ class Store:
             if self.read_only:
                 self._db.execute("PRAGMA query_only = ON")
                 if self._is_new():
-                    raise StoreError(f"{self.path} holds no trials yet")
+                    raise StoreError("it holds no trials yet", source=str(self.path))
             elif self._is_new():
                 self._create()
-            else:  # writing to page one tells at once, not after an hour, whether one may
+            else:  # a write to the first page fails now rather than after the first trial
                 with self.writing() as db:
                     schema = db.execute("PRAGMA user_version").fetchone()[0]
                     db.execute(f"PRAGMA user_version = {schema}")
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise StoreError(f"{self.path}: {_ADVICE[sqlite3.SQLITE_CORRUPT]}")
+                raise store_error(self.path, sqlite3.SQLITE_CORRUPT)
 
     def _is_new(self) -> bool:
-        """Whether the file is empty; if it is not, it must be a store that we can read."""
+        """Whether the file is empty.
+
+        Raises:
+            StoreError: it is another program's database, or a store of another version.
+        """
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         schema = self._db.execute("PRAGMA user_version").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -173,19 +162,22 @@ class Store:
             return True
         if found != _APPLICATION_ID:
             raise StoreError(
-                f"{self.path}: it is another program's database; choose another folder"
+                "it is another program's database",
+                source=str(self.path),
+                fix="choose another folder",
             )
         if schema not in (_SCHEMA_VERSION, PACKED_VERSION):
             raise StoreError(
-                f"{self.path} was written by another version of carrousel (schema {schema}, this "
-                f"one has {_SCHEMA_VERSION} and {PACKED_VERSION}); use that version, or choose "
-                "another folder"
+                f"it was written by another version of carrousel (its schema is {schema}, expected "
+                f"{_SCHEMA_VERSION} or {PACKED_VERSION})",
+                source=str(self.path),
+                fix="use that version, or choose another folder",
             )
         return False
 
     def _create(self) -> None:
         with self.writing() as db:
-            if self._is_new():  # nobody else made it while we waited for the lock
+            if self._is_new():  # another process may have created it meanwhile
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -203,22 +195,29 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close the file; everything acknowledged is already on disk."""
+        """Close the file; all trials are already on disk."""
         self._db.close()
 
     def append(self, trial: Trial, experiment: Experiment, *, instruction_set: str) -> bool:
-        """Add an ended trial; once this returns, it survives whatever happens.
+        """Add an ended trial; it is on disk when this returns.
 
         Args:
-            trial: the outcome.
-            experiment: what it is a trial of; its settings are stored along.
-            instruction_set: what the kernels ran with, e.g. ``"avx2"``.
+            trial: the trial.
+            experiment: its experiment, whose settings are stored too.
+            instruction_set: instruction set of the kernels, e.g. ``"avx2"``.
 
         Returns:
-            Whether it was added: a trial that is already there stays as it is.
+            True if the trial was added, False if the store already contains it.
+
+        Raises:
+            SettingError: the trial belongs to another experiment.
         """
         if trial.experiment != experiment.name:
-            raise SettingError(f"a trial of {trial.experiment!r} is not one of {experiment.name!r}")
+            raise SettingError(
+                argument="trial.experiment",
+                got=trial.experiment,
+                expected=f"{experiment.name!r}, the name of the experiment",
+            )
         mark = fingerprint(experiment)
         row = (
             *(trial.experiment, mark, int(trial.seed), int(trial.index), trial.ending),
@@ -230,33 +229,39 @@ class Store:
         )
         with self.writing() as db:
             self._register(experiment, mark)
-            known = db.execute(  # a view knows no upsert
+            known = db.execute(  # views do not support upsert
                 "SELECT count(*) FROM trials WHERE experiment = ? AND fingerprint = ? "
                 "AND seed = ? AND number = ?",
                 row[:4],
             ).fetchone()[0]
             if not known:
                 db.execute(f"INSERT INTO trials VALUES ({','.join('?' * len(row))})", row)
-            self._clock()
+            self._update_seconds()
         return not known
 
     def trials(
         self, name: str, seed: int | None = None, fingerprint: str | None = None
     ) -> list[Trial]:
-        """The stored trials of an experiment, in order of seed and index.
+        """Return the stored trials of an experiment, in order of seed and index.
 
         Args:
-            name: the experiment's name.
-            seed: of one run only.
-            fingerprint: of one set of settings only (:func:`fingerprint`). Without it, trials that
-                ran with different settings are an error: they are never mixed.
+            name: name of the experiment.
+            seed: seed of the run; None for all seeds.
+            fingerprint: fingerprint of the settings (:func:`fingerprint`). None is allowed if all
+                trials have the same settings.
+
+        Raises:
+            StoreError: there are trials with different settings, and no fingerprint is given.
         """
         if fingerprint is None:
             marks = {each.fingerprint for each in self.holdings() if each.experiment == name}
             if len(marks) > 1:
+                known = ", ".join(sorted(mark[:12] for mark in marks))
                 raise StoreError(
-                    f"{self.path} holds trials of {name!r} with {len(marks)} different settings; "
-                    "say which: " + ", ".join(sorted(mark[:12] for mark in marks))
+                    f"it holds trials of {name!r} with {len(marks)} different settings ({known})",
+                    argument="fingerprint",
+                    source=str(self.path),
+                    fix="give the {fingerprint} of one of them",
                 )
         wanted = {"experiment": name, "fingerprint": fingerprint, "seed": seed}
         given = {column: value for column, value in wanted.items() if value is not None}
@@ -269,12 +274,11 @@ class Store:
             ).fetchall()
         try:
             return [_trial(*row) for row in rows]
-        except (ValueError, TypeError) as error:  # no row of ours reads like this
-            advice = _ADVICE[sqlite3.SQLITE_CORRUPT]
-            raise StoreError(f"{self.path}: {advice}") from error
+        except (ValueError, TypeError) as error:  # a row in another format
+            raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
     def holdings(self) -> list[Holding]:
-        """What the store holds, by experiment, fingerprint and seed; also of runs not yet ended."""
+        """Summarise the store by experiment, fingerprint and seed, unfinished runs included."""
         with self._lock, self._explained():
             rows = self._db.execute(
                 "SELECT experiment, fingerprint, seed, sum(ended), max(asked), sum(seconds), "
@@ -293,20 +297,22 @@ class Store:
         ]
 
     def settings(self, fingerprint: str) -> dict[str, Any]:
-        """The settings with this fingerprint, as :func:`settings_of` wrote them down."""
+        """Return the settings with this fingerprint, as :func:`settings_of` returned them."""
         with self._lock, self._explained():
             row = self._db.execute(
                 "SELECT settings FROM settings WHERE fingerprint = ?", (fingerprint,)
             ).fetchone()
             if row is None:
-                raise StoreError(f"{self.path} holds no settings with fingerprint {fingerprint}")
+                raise StoreError(
+                    f"it holds no settings with fingerprint {fingerprint}", source=str(self.path)
+                )
             return json.loads(row[0])
 
     @contextmanager
     def session(self, experiment: Experiment, *, seed: int, trials: int) -> Iterator[None]:
-        """Note that trials were asked for, and the wall time spent on them inside the ``with``.
+        """Record the number of requested trials, and the wall time spent inside the ``with``.
 
-        The time is brought up to date with every trial that ends, so a killed session is not lost.
+        The time is updated with every trial that ends, so that a killed session is recorded too.
         """
         mark, name = fingerprint(experiment), uuid.uuid4().hex
         with self.writing() as db:
@@ -318,7 +324,7 @@ class Store:
         try:
             yield
         except BaseException:
-            with suppress(StoreError):  # it must not hide what went wrong inside
+            with suppress(StoreError):  # it must not replace the first error
                 self._end_session()
             raise
         self._end_session()
@@ -326,11 +332,11 @@ class Store:
     def _end_session(self) -> None:
         try:
             with self.writing():
-                self._clock()
+                self._update_seconds()
         finally:
             self._session = None
 
-    def _clock(self) -> None:
+    def _update_seconds(self) -> None:
         if self._session is not None:
             name, began = self._session
             seconds = time.monotonic() - began
@@ -345,9 +351,9 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; it takes the write lock at its start, so it waits instead of failing.
+        """Open a transaction with the write lock, waiting for other writers.
 
-        For modules beside this one, which know the tables.
+        For modules of this folder, which know the tables.
         """
         with self._lock, self._explained():
             try:
@@ -355,25 +361,17 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                with suppress(sqlite3.Error):  # SQLite may have rolled back already
                     self._db.execute("ROLLBACK")
                 raise
 
     def alone(self, statement: str, *values: object) -> None:
-        """Run a statement that can be part of no transaction, as VACUUM; for the same modules."""
+        """Run a statement outside of a transaction, such as VACUUM; for the same modules."""
         with self._lock, self._explained():
             self._db.execute(statement, values)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn whatever SQLite complains about into one sentence that says what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)
-            advice = _ADVICE.get(code & 0xFF, f"{error}; choose another folder")
-            advice = _UNFINISHED if code == _READONLY_ROLLBACK else advice
-            raise StoreError(f"{self.path}: {advice}") from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.path)
 
 
 def _names(joined: str | None) -> tuple[str, ...]:

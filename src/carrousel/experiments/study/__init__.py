@@ -1,3 +1,3 @@
-"""One experiment under several settings."""
+"""Studies: one experiment under several settings, compared in tables and survival curves."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a single field of a row does: its levels, everything else the same, compared."""
+"""Effects of single fields: comparison of their levels with all other settings equal."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from carrousel.experiments.study.study import (
 )
 
 HELD = ("budget", "stop.every", "stop.size")
-"""Settings of the search itself: how long, and how often and how largely it was tested."""
+"""Settings of the search itself, which are not compared: budget, interval and size of tests."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One value of a field, everything else the same.
+    """One value of a field, with all other settings equal.
 
     Args:
         value: the value, as plain JSON.
-        outcome: what the trials came to.
-        default: whether it is the row's own value.
-        p: log-rank test against the row's own value; ``None`` for that itself, or without it.
-        p_adjusted: the same, corrected for the number of levels compared in the study.
+        outcome: statistics of its trials.
+        default: whether it is the row's value.
+        p: p-value of the log-rank test against the row's value; None for the row's value itself,
+            or if that has no trials.
+        p_adjusted: the p-value, adjusted for the number of levels compared in the study.
     """
 
     value: Any
@@ -44,12 +45,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a field does where all other settings are the same.
+    """Effect of a field, with all other settings equal.
 
     Args:
-        path: the field.
+        path: path of the field.
         levels: its values in ascending order, at least two.
-        held: other settings in which all of these differ from the row.
+        held: other settings that all levels change.
     """
 
     path: str
@@ -58,16 +59,16 @@ class Effect:
 
     @property
     def title(self) -> str:
-        """The field, and in what all levels differ from the row."""
+        """The field, and the other settings that all levels change."""
         return f"{self.path} with {' '.join(map(str, self.held))}" if self.held else self.path
 
     def changed(self) -> list[str]:
-        """What each level came to, against the row's own value if that is among them."""
+        """One sentence per level, compared with the row's value if that is among the levels."""
         own = next((level for level in self.levels if level.default), None)
         return [_changed(own, level) for level in self.levels if not level.default]
 
     def sentences(self) -> list[str]:
-        """The same with the field's name; what all levels share is told once."""
+        """The sentences of :meth:`changed` with the field's name, after the shared changes."""
         shared = [f"{self.title}:"] if self.held else []
         return [*shared, *(f"{self.path}: {each}" for each in self.changed())]
 
@@ -90,16 +91,16 @@ class Effect:
 
 
 def effects(study: Study) -> tuple[Effect, ...]:
-    """For each field, what it does where everything else is the same.
+    """Compute the effect of each field that was varied with all other settings equal.
 
-    Searches run with smaller budgets than the row, and on top of other changes; so variations are
-    compared with each other, not with the row alone. Those that agree in all settings but one form
-    a group; of a field's groups in which any trial was solved (others tell little), the one with
-    the most levels is taken, then with the most trials. Budgets and how tests are made are no
-    fields to compare, and recipes stay out of it.
+    Searches have smaller budgets than the row, and often further changes. So variations are
+    compared with each other rather than with the row alone. Variations that differ in a single
+    field form a group. For each field, one group is chosen: one with a solved trial, if any, then
+    the one with the most levels, then with the most trials. :data:`HELD` fields and recipes are not
+    compared.
 
-    P-values are of the log-rank test, which takes unsolved trials for what they are; the adjusted
-    ones allow for how many levels were tried (Benjamini & Hochberg).
+    P-values are those of the log-rank test, which treats unsolved trials as censored. They are
+    adjusted for the number of levels after Benjamini & Hochberg.
     """
     default = {change.path: change.default for one in study.variations for change in one.changes}
     chosen = _largest(_groups(study, default))
@@ -128,7 +129,7 @@ _Group = dict[str, Variation]
 
 
 def _groups(study: Study, default: Mapping[str, Any]) -> dict[str, list[_Group]]:
-    """By field: all groups of variations that differ in nothing else."""
+    """Groups of variations that differ in one field alone, by field."""
     known = [one for one in study.variations if one.complete and (is_base(one) or _is_varied(one))]
     found: dict[str, list[_Group]] = {}
     for path in sorted(default.keys() - set(HELD)):
@@ -160,7 +161,7 @@ def _tested(path: str, group: _Group) -> list[tuple[Variation, float | None]]:
 
 
 def _is_varied(one: Variation) -> bool:
-    """Whether its label tells its changes; that of a recipe is a name."""
+    """Whether the label lists the changes; the label of a recipe is its name."""
     return bool(one.changes) and one.label == " ".join(map(str, one.changes))
 
 
@@ -181,10 +182,10 @@ def _changed(own: Level | None, level: Level) -> str:
     text = f"{value_in_words(level.value)} solved {_solved(level.outcome)}"
     if own is None:
         return f"{text}, median {median_in_words(level.outcome)}"
-    told = "" if level.p_adjusted is None else f", p = {level.p_adjusted:.2g}"
+    test = "" if level.p_adjusted is None else f", p = {level.p_adjusted:.2g}"
     return (
         f"{value_in_words(own.value)} → {text} (was {_solved(own.outcome)}), "
-        f"median {median_in_words(level.outcome)} (was {median_in_words(own.outcome)}){told}"
+        f"median {median_in_words(level.outcome)} (was {median_in_words(own.outcome)}){test}"
     )
 
 
@@ -193,7 +194,7 @@ def _solved(found: Outcome) -> str:
 
 
 def study_as_json(study: Study) -> dict[str, Any]:
-    """A study with its effects as plain values for JSON."""
+    """A study and its effects as plain values for JSON."""
     return {
         "name": study.experiment.name,
         "title": study.experiment.title,

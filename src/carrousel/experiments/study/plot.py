@@ -1,4 +1,4 @@
-"""The picture of a study: survival curves of the row, its best variations and its recipes."""
+"""Plot of a study: survival curves of the row, its best variations and its recipes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from carrousel.errors import SettingError
 from carrousel.experiments.judge.statistics import survival
-from carrousel.experiments.report.survival_plot import MOST_LINES, Line, survival_svg
 from carrousel.experiments.study.study import Study, Variation, is_base
+from carrousel.experiments.study.survival_plot import MOST_LINES, SurvivalLine, survival_svg
 
 LONGEST_LABEL = 60
-"""Characters of a label; a legend has no room for more."""
+"""Maximum number of characters of a label in the legend."""
 _LOG_FROM = 20.0
-"""From which ratio between the slowest and the quickest curve the axis is logarithmic."""
+"""Ratio of the slowest to the fastest curve from which the axis is logarithmic."""
 
 
 def study_svg(study: Study) -> str:
-    """Draw a study, at most :data:`~carrousel.experiments.report.survival_plot.MOST_LINES` curves of it.
+    """Draw survival curves of a study as SVG.
 
-    The row as it stands comes first, then the best variations, then recipes.
+    At most :data:`~carrousel.experiments.study.survival_plot.MOST_LINES` curves are drawn: the
+    unchanged row first, then the best variations, then recipes.
 
     Raises:
         SettingError: no trial has ended yet.
@@ -30,16 +31,17 @@ def study_svg(study: Study) -> str:
     shown = drawn(study)
     return survival_svg(
         f"{row.name}: {row.title}",
-        [Line(_shortened(one.label), survival(one.counts)) for one in shown],
+        [SurvivalLine(_shortened(one.label), survival(one.counts)) for one in shown],
         paper=row.published.sequences,
         log=_spread(shown) >= _LOG_FROM,
     )
 
 
 def drawn(study: Study) -> list[Variation]:
-    """The variations that are drawn, in the order of their curves.
+    """Return the variations to draw, in the order of their curves.
 
-    Unfinished ones are not, since their quick trials end first; unless there is nothing else.
+    Unfinished variations are omitted if there are others: quick trials end first, so their curves
+    would look too good.
     """
     recipes = [one for one in study.variations if _is_recipe(one)][: MOST_LINES - 1]
     base = [one for one in study.variations if is_base(one)]
@@ -50,7 +52,7 @@ def drawn(study: Study) -> list[Variation]:
 
 
 def _is_recipe(one: Variation) -> bool:
-    """Whether a variation has a name of its own instead of a list of changes."""
+    """Whether a variation is a named recipe instead of a list of changes."""
     return not is_base(one) and "=" not in one.label
 
 
@@ -59,6 +61,6 @@ def _shortened(label: str) -> str:
 
 
 def _spread(shown: Sequence[Variation]) -> float:
-    """How much longer the slowest took for half of its trials than the quickest."""
+    """Ratio of the largest to the smallest median."""
     halves = [one.outcome.median or one.outcome.last for one in shown]
     return max(halves) / max(min(halves), 1.0)

@@ -1,4 +1,4 @@
-"""A row of the tables and all variations of it that a store holds, and how each fared."""
+"""Study: a row of the tables with all its variations in a store, and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.statistics import (
-    Counts,
+from carrousel.experiments.judge.bootstrap import (
     bootstrap_interval,
-    counts_of,
     expected_sequences,
     median_interval,
-    survival,
-    wilson,
 )
+from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.store.settings import canonical, describe, leaves, settings_of
@@ -27,13 +24,13 @@ from carrousel.shapes import Interval
 
 @dataclass(frozen=True)
 class Change:
-    """One setting that differs from the row's present one; both values as plain JSON.
+    """A setting of a variation that differs from that of the row; values as plain JSON.
 
     Args:
-        path: where it stands, e.g. ``"training.rate"``.
-        short: the shortest end of the path that only this setting has.
-        default: the row's value; ``None`` also where it has no such setting.
-        value: the variation's value; ``None`` also where it had no such setting.
+        path: path of the setting, e.g. ``"training.rate"``.
+        short: shortest end of the path that is unique.
+        default: value of the row; None also if it has no such setting.
+        value: value of the variation; None also if it has no such setting.
     """
 
     path: str
@@ -47,18 +44,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What trials came to; intervals are at 95 %, and ``None`` stands for what there is not.
+    """Statistics of trials; intervals are at 95 %, and missing figures are None.
 
     Args:
-        trials: trials that ended.
-        solved: how many were solved.
-        rate: the share.
+        trials: number of trials that ended.
+        solved: number of solved trials.
+        rate: share of solved trials.
         rate_ci95: its Wilson interval.
         mean: mean number of sequences of the solved trials.
         mean_ci95: its bootstrap interval.
         median: sequences after which half of all trials are solved (Kaplan & Meier).
         median_ci95: its bootstrap interval; the upper end may be infinite.
-        expected: sequences spent on all trials for each success; infinite without one.
+        expected: sequences of all trials per success; infinite without success.
         expected_ci95: its bootstrap interval; the upper end may be infinite.
         last: the largest number of sequences of any trial.
     """
@@ -76,12 +73,12 @@ class Outcome:
     last: float
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON; what is infinite becomes ``None``."""
+        """Plain values for JSON; infinity becomes None."""
         return {field.name: _finite(getattr(self, field.name)) for field in fields(self)}
 
 
 def outcome(trials: Sequence[Trial], budget: int) -> Outcome | None:
-    """Sum up trials; ``None`` if there are none."""
+    """Compute the statistics of trials; None without trials."""
     counts, cost = counts_of(trials, budget), expected_sequences(trials)
     rate = wilson(counts.n_solved, len(trials))
     if rate is None or cost is None:
@@ -104,20 +101,20 @@ def outcome(trials: Sequence[Trial], budget: int) -> Outcome | None:
 
 @dataclass(frozen=True)
 class Variation:
-    """Trials of one set of settings.
+    """Trials of a row with one set of settings.
 
     Args:
-        name: of the experiment they were stored under.
-        fingerprint: of their settings.
-        label: what tells them from the row: changed settings, or the name of a recipe.
-        changes: all differences to the row's present settings.
-        trials: those that ended.
-        asked: how many were asked for.
-        budget: after how many sequences a trial was given up.
+        name: name of the experiment in the store.
+        fingerprint: fingerprint of the settings.
+        label: the changed settings, or the name of a recipe.
+        changes: all differences from the row's present settings.
+        trials: trials that ended.
+        asked: number of trials requested.
+        budget: maximum number of sequences per trial.
         seeds: seeds of the runs.
-        seconds: wall time spent.
-        outcome: what they came to.
-        verdict: the row's printed figures, compared with these trials.
+        seconds: wall time of the trials.
+        outcome: their statistics.
+        verdict: comparison of these trials with the row's printed figures.
     """
 
     name: str
@@ -134,16 +131,16 @@ class Variation:
 
     @property
     def complete(self) -> bool:
-        """Whether all trials that were asked for have ended; till then the quick ones flatter."""
+        """Whether all requested trials have ended; quick trials end first and look too good."""
         return len(self.trials) >= self.asked
 
     @property
     def counts(self) -> Counts:
-        """Their sequences, for the functions of :mod:`carrousel.experiments.judge.statistics`."""
+        """Counts of sequences for :mod:`carrousel.experiments.judge.statistics`."""
         return counts_of(self.trials, self.budget)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON; what is infinite becomes ``None``."""
+        """Plain values for JSON; infinity becomes None."""
         return {
             "name": self.name,
             "label": self.label,
@@ -160,30 +157,32 @@ class Variation:
 
 @dataclass(frozen=True)
 class Study:
-    """A row and what a store holds of it, the most successful variation first."""
+    """A row and its variations in a store, the most successful first."""
 
     experiment: Experiment
     variations: tuple[Variation, ...]
 
     @property
     def base(self) -> Variation | None:
-        """The row as it stands, if it has trials."""
+        """The unchanged row, if it has trials."""
         return next((one for one in self.variations if is_base(one)), None)
 
 
 def is_base(variation: Variation) -> bool:
-    """Whether these are trials of the row as it stands."""
+    """Whether these are trials of the unchanged row."""
     return not variation.changes and variation.label == AS_IT_STANDS
 
 
 AS_IT_STANDS = "as it stands"
+"""Label of the row without changes."""
 
 
 def find(store: Store, experiment: Experiment) -> Study:
-    """Collect a row's trials and those of its variations, each set of settings by itself.
+    """Read the trials of a row and its variations from a store.
 
-    Variations are the experiments whose name is the row's, or starts with it and a space. Seeds of
-    one set of settings are taken together. Settings without any ended trial are left out.
+    Variations are the experiments whose name is that of the row, or starts with it and a space.
+    Trials with the same settings and different seeds are taken together. Settings without an ended
+    trial are omitted.
 
     Raises:
         StoreError: the store cannot be read.
@@ -197,7 +196,7 @@ def find(store: Store, experiment: Experiment) -> Study:
 
 
 def _rank(variation: Variation) -> tuple[Any, ...]:
-    """Success first, then how quickly; the name settles the rest."""
+    """Sort key: success rate, then median, then sequences per success, then the name."""
     found = variation.outcome
     quick = math.inf if found.median is None else found.median
     return -found.rate, quick, found.expected, not is_base(variation), variation.name
@@ -230,15 +229,16 @@ def _variation(store: Store, row: Experiment, held: Sequence[Holding]) -> Variat
 
 
 def changes_of(row: Experiment, settings: Mapping[str, Any]) -> tuple[Change, ...]:
-    """How stored settings differ from a row's present ones, by path; its name is no setting.
+    """Compare stored settings with a row's present ones, apart from the name.
 
-    >>> from carrousel.experiments import EXPERIMENTS, vary
-    >>> other = vary.varied(EXPERIMENTS["4-1"], {"rate": 0.25, "budget": 1000})
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> from carrousel.experiments.recipes.vary import varied
+    >>> other = varied(EXPERIMENTS["4-1"], {"rate": 0.25, "budget": 1000})
     >>> [str(change) for change in changes_of(EXPERIMENTS["4-1"], settings_of(other))]
     ['budget=1000', 'rate=0.25']
     """
     written, before = leaves(settings_of(row)), leaves(settings)
-    # settings that were added later are not written down at their default
+    # settings_of omits fields of later versions at their default
     now = {**leaves({path: describe(value) for path, value in paths_of(row).items()}), **written}
     changes = []
     for path in sorted((written.keys() | before.keys()) - {"name"}):
@@ -249,7 +249,7 @@ def changes_of(row: Experiment, settings: Mapping[str, Any]) -> tuple[Change, ..
 
 
 def _default(row: Experiment, path: str) -> Any:
-    """What a setting is when nobody sets it; ``None`` if it must be set."""
+    """Default of a setting of a later version; None for all others."""
     *parents, last = path.split(".")
     thing: Any = row
     for parent in parents:
@@ -282,7 +282,7 @@ def _label(
 
 
 def value_in_words(value: Any) -> str:
-    """A setting as it stands in a label: words bare, the rest as compact JSON.
+    """A value in a label: strings without quotes, others as compact JSON.
 
     >>> value_in_words("step"), value_in_words([-1, -2]), value_in_words(None)
     ('step', '[-1,-2]', 'none')
@@ -293,7 +293,7 @@ def value_in_words(value: Any) -> str:
 
 
 def median_in_words(found: Outcome) -> str:
-    """The median, or how far it must lie beyond."""
+    """The median, or its lower bound if it is unknown."""
     last, median = words.number(found.last), found.median
     return f"> {last}" if median is None else words.number(median)
 

@@ -1,4 +1,4 @@
-"""A study as a table: for a terminal of any width, and as Markdown."""
+"""Table of a study, for a terminal of any width and as Markdown."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from carrousel.experiments.study.study import (
 from carrousel.shapes import Interval
 
 LEGEND = (
-    "95 %: Wilson interval of the success rate. Mean: sequences of the solved trials alone, with "
-    "the bootstrap interval. Median: sequences after which half of all trials are solved (Kaplan "
-    "and Meier). Per success: sequences spent on all trials for each that was solved."
+    "95 %: Wilson interval of the success rate. Mean: mean sequences of the solved trials alone, "
+    "with its bootstrap interval. Median: sequences after which half of all trials are solved "
+    "(Kaplan and Meier). Per success: sequences of all trials over the number of solved trials."
 )
 NARROWEST_LABEL = 16
 WIDEST_LABEL = 60
 
 
-class Column(NamedTuple):
-    """One column of the table of variations."""
+class VariationColumn(NamedTuple):
+    """A column of the table of variations."""
 
     head: str
     cell: Callable[[Variation], str]
 
 
 COLUMNS = (
-    Column("variation", lambda one: one.label),
-    Column("solved", lambda one: f"{one.outcome.solved} of {one.outcome.trials}"),
-    Column("95 %", lambda one: words.rate_interval(one.outcome.rate_ci95)),
-    Column("mean", lambda one: _number(one.outcome.mean)),
-    Column("interval", lambda one: _range(one.outcome.mean_ci95)),
-    Column("median", lambda one: median_in_words(one.outcome)),
-    Column("per success", lambda one: _number(one.outcome.expected)),
-    Column("verdict", lambda one: one.verdict.kind),
+    VariationColumn("variation", lambda one: one.label),
+    VariationColumn("solved", lambda one: f"{one.outcome.solved} of {one.outcome.trials}"),
+    VariationColumn("95 %", lambda one: words.rate_interval(one.outcome.rate_ci95)),
+    VariationColumn("mean", lambda one: _number(one.outcome.mean)),
+    VariationColumn("interval", lambda one: _range(one.outcome.mean_ci95)),
+    VariationColumn("median", lambda one: median_in_words(one.outcome)),
+    VariationColumn("per success", lambda one: _number(one.outcome.expected)),
+    VariationColumn("verdict", lambda one: one.verdict.kind),
 )
 TEXT_COLUMNS = ("variation", "verdict")
 DISPENSABLE = ("interval", "mean", "95 %", "per success", "verdict")
-"""Heads of columns that a narrow terminal does without, the first to go first."""
+"""Heads of columns that are omitted in narrow terminals, in this order."""
 
 
 def terminal(study: Study, *, width: int = 80) -> RenderableType:
-    """The table for a terminal, what the paper printed above it and the effects below."""
+    """The table for a terminal, with the paper's figures above and the effects below."""
     experiment = study.experiment
     title = Text.assemble((experiment.name, "bold"), f"  {experiment.title}")
     if not study.variations:
-        return Group(title, Text("no trial of it has ended yet", style="dim"))
+        return Group(title, Text("no trial has ended yet", style="dim"))
     columns, room = _fitting(study.variations, width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
@@ -73,16 +73,16 @@ def terminal(study: Study, *, width: int = 80) -> RenderableType:
     for one in study.variations:
         style = "bold" if is_base(one) else ""
         table.add_row(*(Text(column.cell(one), style=style) for column in columns))
-    told = [Text(line) for line in effects_in_words(study)]
-    below = [Text(), Text("One field changed at a time", style="bold"), *told] if told else []
+    lines = [Text(line) for line in effects_in_words(study)]
+    below = [Text(), Text("One field changed at a time", style="bold"), *lines] if lines else []
     return Group(
         *(title, Text(printed(study), style="dim"), Text(), table, *below, Text()),
         *(Text(line, style="dim") for line in (LEGEND, *notes(study))),
     )
 
 
-def _fitting(variations: Sequence[Variation], width: int) -> tuple[list[Column], int]:
-    """Columns that fit side by side, and how wide labels may be; longer ones are folded."""
+def _fitting(variations: Sequence[Variation], width: int) -> tuple[list[VariationColumn], int]:
+    """Columns that fit into the width, and the width of labels; longer labels are folded."""
     longest = max(len("variation"), *(len(one.label) for one in variations))
     wanted = min(longest, WIDEST_LABEL, max(NARROWEST_LABEL, width // 3))
     columns, room = list(COLUMNS), wanted
@@ -97,16 +97,16 @@ def _fitting(variations: Sequence[Variation], width: int) -> tuple[list[Column],
 
 
 def markdown(study: Study, *, heading: str = "##") -> str:
-    """The study in Markdown: what was printed, the table, the effects, notes."""
+    """The study in Markdown: the paper's figures, the table, the effects, notes."""
     experiment = study.experiment
     table = markdown_table(study.variations)
-    told = [f"- {escaped(line)}" for line in effects_in_words(study)]
+    lines = [f"- {escaped(line)}" for line in effects_in_words(study)]
     return "\n".join(
         [
             f"{heading} {escaped(experiment.name)}: {escaped(experiment.title)}",
             *("", escaped(printed(study))),
-            *("", *([table] if study.variations else ["No trial of it has ended yet."])),
-            *(["", "One field changed at a time:", "", *told] if told else []),
+            *("", *([table] if study.variations else ["No trial has ended yet."])),
+            *(["", "One field changed at a time:", "", *lines] if lines else []),
             *("", *(f"- {escaped(line)}" for line in notes(study))),
             "",
         ]
@@ -122,36 +122,37 @@ def markdown_table(variations: Sequence[Variation]) -> str:
 
 
 def effects_in_words(study: Study) -> list[str]:
-    """Each level of each field that was varied with all else the same, in one line."""
+    """One line for each level of each field that was varied with all other settings equal."""
     return [line for effect in effects(study) for line in effect.sentences()]
 
 
 def notes(study: Study) -> list[str]:
-    """What must be said below the table: the verdict, unfinished runs, what recipes change."""
+    """Notes below the table: the verdict, unfinished runs, changes of recipes."""
     base = study.base
     lines = [f"Verdict on the row as it stands: {_verdict(base)}."] if base else []
     for one in study.variations:
         ended = len(one.trials)
         if ended < one.asked:
             lines.append(
-                f"{one.label}: {ended} of {words.count(one.asked, 'trial')} have ended; the quick "
-                "ones end first, so it looks better than it is until all have."
+                f"{one.label}: {ended} of {words.count(one.asked, 'trial')} have ended. Quick "
+                "trials end first, so these figures are too good until all have ended."
             )
         if diverged := sum(trial.ending == "diverged" for trial in one.trials):
             lines.append(
-                f"{one.label}: {words.count(diverged, 'trial')} diverged and counted as unsolved "
-                f"up to the budget of {words.number(one.budget)} sequences."
+                f"{one.label}: {words.count(diverged, 'trial')} diverged and "
+                f"{'counts' if diverged == 1 else 'count'} as unsolved after the budget of "
+                f"{words.number(one.budget)} sequences."
             )
         if one.changes and one.label != " ".join(map(str, one.changes)):
             changed = ", ".join(
                 f"{each.path} {value_in_words(each.value)} ({value_in_words(each.default)})"
                 for each in one.changes
             )
-            lines.append(f"{one.label} (the row's own in brackets): {changed}.")
+            lines.append(f"{one.label} (the row's values in brackets): {changed}.")
     if any(level.p is not None for effect in effects(study) for level in effect.levels):
         lines.append(
-            "p: log-rank test against the row's own value, adjusted for the number of levels "
-            "compared (Benjamini and Hochberg)."
+            "p: p-value of the log-rank test against the row's value, adjusted for the number of "
+            "levels compared (Benjamini and Hochberg)."
         )
     return lines
 
@@ -161,7 +162,7 @@ def _verdict(base: Variation | None) -> str:
 
 
 def printed(study: Study) -> str:
-    """What the paper prints for the row, as one sentence."""
+    """The paper's figures for the row, as one sentence."""
     published = study.experiment.published
     rate = words.percent(published.success_percent)
     count = words.number(published.sequences)

@@ -1,5 +1,5 @@
 "use strict";
-// Draws every element with data-figure from the JSON beside it, in the colours of the style sheet.
+// Draws every element with data-figure from its JSON, in the colours of the style sheet.
 (() => {
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const comma = (value) => Math.round(value).toLocaleString("en");
@@ -21,7 +21,7 @@
     };
   }
 
-  // All trials in one trace with gaps: hundreds of traces would be slow.
+  // All trials are one trace with gaps, since hundreds of traces are slow.
   function joined(trials, name, colour, alpha, width) {
     const x = [], y = [], text = [];
     for (const trial of trials) {
@@ -36,7 +36,7 @@
   }
 
   function ends(trials, name, colour, symbol) {
-    const words = {solved: "solved after", budget: "given up after", diverged: "diverged after"};
+    const words = {solved: "solved after", budget: "unsolved after", diverged: "diverged after"};
     const last = trials.map((trial) => trial.error.findLast((value) => value !== null) ?? null);
     return {x: trials.map((trial) => trial.seen.at(-1) ?? trial.sequences), y: last, name,
       type: "scatter", mode: "markers", marker: {color: colour, symbol, size: 7},
@@ -44,8 +44,8 @@
       hovertemplate: "%{text}<extra></extra>"};
   }
 
-  // Vertical lines at the two means. Labels point away from each other where there is room, and
-  // where there is not, the left one moves up.
+  // Vertical lines at the two means. Their labels are on opposite sides; if there is no room, the
+  // left label moves up.
   function means(data) {
     const lines = [["paper", data.paper, css("--paper"), "dash"], ["ours", data.ours, css("--ours"), "solid"]]
       .filter(([, at]) => at !== null).sort((one, other) => one[1] - other[1])

@@ -1,4 +1,4 @@
-"""Survival curves of a row's variations as a picture: who is not yet solved after how many."""
+"""Plot of survival curves: share of unsolved trials against training sequences."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
-"""Told apart by colour-blind eyes too (Okabe & Ito 2008), the lightest last but black and grey."""
+"""Colours that colour-blind readers can distinguish (Okabe & Ito 2008)."""
 STYLES = ("-", "--", "-.", (0, (1, 1.2)), "-", "--", "-.", (0, (1, 1.2)))
-"""Line styles, so that a print in grey still tells neighbours apart."""
+"""Line styles; neighbouring curves differ in greyscale prints too."""
 MOST_LINES = len(COLOURS)
 _FEWEST_POINTS, _ALL_POINTS = 24, 160
 _INK, _FAINT = "#333333", "#d9d9d9"
 
 _SETTINGS: dict[str, Any] = {
-    "svg.hashsalt": "carrousel",  # or the identifiers differ from run to run
-    "svg.fonttype": "none",  # text stays text: small, searchable, and every browser has a font
+    "svg.hashsalt": "carrousel",  # identifiers are random without it
+    "svg.fonttype": "none",  # keeps text as text instead of outlines
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
     "font.size": 10.0,
@@ -41,8 +41,8 @@ _SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One curve and what it is called."""
+class SurvivalLine:
+    """A survival curve with its label."""
 
     label: str
     curve: Survival
@@ -50,21 +50,21 @@ class Line:
 
 def survival_svg(
     title: str,
-    lines: Sequence[Line],
+    lines: Sequence[SurvivalLine],
     *,
     paper: float | None = None,
     log: bool = False,
 ) -> str:
-    """Draw survival curves: the share of trials not yet solved against training sequences.
+    """Draw survival curves: the share of unsolved trials against training sequences.
 
-    Each curve has its 95 % band, and ends at a tick where its last trials were given up. The same
-    arguments give the same text, byte for byte, under one version of matplotlib.
+    Each curve has a 95 % band. If trials remain unsolved, it ends with a tick. The same arguments
+    give the same bytes with the same version of matplotlib.
 
     Args:
-        title: stands above, e.g. ``"4-1: adding problem, T = 100"``.
+        title: title of the plot, e.g. ``"4-1: adding problem, T = 100"``.
         lines: one to eight curves; the first is drawn on top.
-        paper: the printed mean number of sequences, a vertical line.
-        log: whether sequences are on a logarithmic axis.
+        paper: the paper's mean number of sequences, drawn as a vertical line.
+        log: whether the axis of sequences is logarithmic.
 
     Returns:
         an SVG image.
@@ -75,25 +75,25 @@ def survival_svg(
 
     >>> from carrousel.experiments.judge.statistics import Counts, survival
     >>> curve = survival(Counts((200, 300, 1000), (True, True, False)))
-    >>> survival_svg("4-1", [Line("as it stands", curve)], paper=250).startswith("<?xml")
+    >>> survival_svg("4-1", [SurvivalLine("4-1", curve)], paper=250).startswith("<?xml")
     True
     """
     text = io.StringIO()
     with _figure(title, lines, paper=paper, log=log) as figure:
-        # no date, no version: a picture changes only when what it shows does
+        # without date and version, equal plots are equal files
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
 
 
 def _shortened(path: re.Match[str]) -> str:
-    """A path to a tenth of a point, which is a fraction of a line's width; half the size."""
+    """Round a path to a tenth of a point, less than a line's width; this halves the size."""
     return re.sub(r" ?\nL ", "L", re.sub(r"(\.\d)\d+", r"\1", path.group()))
 
 
 def survival_png(
-    title: str, lines: Sequence[Line], *, paper: float | None = None, log: bool = False
+    title: str, lines: Sequence[SurvivalLine], *, paper: float | None = None, log: bool = False
 ) -> bytes:
-    """The same picture as PNG, for places that show no SVG."""
+    """Draw the same plot as PNG."""
     data = io.BytesIO()
     with _figure(title, lines, paper=paper, log=log) as figure:
         figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
@@ -102,21 +102,23 @@ def survival_png(
 
 @contextmanager
 def _figure(
-    title: str, lines: Sequence[Line], *, paper: float | None, log: bool
+    title: str, lines: Sequence[SurvivalLine], *, paper: float | None, log: bool
 ) -> Iterator[Figure]:
     if not 1 <= len(lines) <= MOST_LINES:
         raise SettingError(
-            f"lines holds {len(lines)} curves, expected 1 to {MOST_LINES}: more cannot be told "
-            "apart; choose some"
+            f"lines has {len(lines)} curves, expected 1 to {MOST_LINES}",
+            argument="lines",
+            expected=f"1 to {MOST_LINES} curves",
         )
     try:
         from matplotlib import rc_context
-        from matplotlib.figure import Figure  # without pyplot: no window system, no global state
+        from matplotlib.figure import Figure  # pyplot would need a window system
     except ImportError as error:
         raise MissingExtraError(
-            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
+            f"the plot needs {error.name}",
+            fix="install it with: pip install 'carrousel[plot]'",
         ) from error
-    with rc_context(cast(Any, _SETTINGS)):  # its keys are an enumeration for type checkers
+    with rc_context(cast(Any, _SETTINGS)):  # type checkers expect keys of an enumeration
         rows = math.ceil(len(lines) / _legend_columns(lines))
         figure = Figure(figsize=(7.2, 3.7 + 0.2 * rows), layout="constrained")
         axes = figure.add_subplot()
@@ -138,7 +140,7 @@ def _figure(
         yield figure
 
 
-def _span(lines: Sequence[Line], paper: float | None, log: bool) -> tuple[float, float]:
+def _span(lines: Sequence[SurvivalLine], paper: float | None, log: bool) -> tuple[float, float]:
     """Ends of the axis of sequences."""
     known = [line.curve.last for line in lines] + ([paper] if paper else [])
     last = max(max(known), 1.0)
@@ -169,22 +171,22 @@ def _draw(axes: Axes, curve: Survival, place: int, span: tuple[float, float], of
         [1.0, *high, high[-1] if high else 1.0],
         step="post",
         color=colour,
-        alpha=0.13 if of <= 4 else 0.07,  # many bands must not bury the lines
+        alpha=0.13 if of <= 4 else 0.07,  # many bands would hide the lines
         linewidth=0,
         zorder=order - 1.0,
     )
     axes.step(x, y, where="post", color=colour, linestyle=style, linewidth=1.9, zorder=order)
-    if left > 0:  # given up there: the curve goes on unseen
+    if left > 0:  # the curve is unknown beyond this point
         axes.plot([x[-1]], [left], marker="|", markersize=11, markeredgewidth=1.9, color=colour)
 
 
 def thinned(
     curve: Survival, points: int
 ) -> tuple[list[float], list[float], list[float], list[float]]:
-    """At most so many steps of a curve, the first and the last among them.
+    """Thin a curve to at most ``points`` steps, including the first and the last.
 
     Returns:
-        where it falls, what is left, and the two ends of the interval.
+        counts at which it falls, shares, and the lower and upper ends of their intervals.
     """
     n = len(curve.sequences)
     kept = (
@@ -217,16 +219,16 @@ def _dress(axes: Axes, title: str, span: tuple[float, float], log: bool) -> None
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _labels(lines: Sequence[Line]) -> list[str]:
+def _labels(lines: Sequence[SurvivalLine]) -> list[str]:
     return [f"{line.label} ({line.curve.solved} of {line.curve.trials})" for line in lines]
 
 
-def _legend_columns(lines: Sequence[Line]) -> int:
-    """Two side by side, unless a label is too long for half the width."""
+def _legend_columns(lines: Sequence[SurvivalLine]) -> int:
+    """Number of columns of the legend: two, unless a label is too long for half the width."""
     return 1 if len(lines) == 1 or max(map(len, _labels(lines))) > 42 else 2
 
 
-def _legend(figure: Figure, lines: Sequence[Line]) -> None:
+def _legend(figure: Figure, lines: Sequence[SurvivalLine]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
