@@ -71,7 +71,12 @@ def test_plain_engine_gives_the_same_outputs(name, monkeypatch):
     assert not stepper.is_compiled
     want, _ = run_sequence(module, x)
     torch.testing.assert_close(run_steps(stepper, x), want, rtol=1e-9, atol=1e-9)
+    before = stacked(module, stepper.state)
     stepper.reset(1)
+    fresh = stacked(module, step(module, B).state)
+    for new, old, start in zip(stacked(module, stepper.state), before, fresh, strict=True):
+        assert torch.equal(new[:, ::2], old[:, ::2])
+        assert torch.equal(new[:, 1], start[:, 1])
     stepper.prepare()
     stepper.state = stepper.state
     again = step(module, B)
@@ -136,9 +141,12 @@ def test_reset_of_one_sequence():
     module = drawn(nn.LSTM(3, 4, num_layers=2, initial_state="learned"))
     stepper, alone = step(module, B), step(module)
     x = torch.randn(4, B, 3)
+    whole = run_steps(step(module, B), torch.cat([x, x]))
     run_steps(stepper, x)
     stepper.reset(1)
-    torch.testing.assert_close(run_steps(stepper, x)[:, 1:2], run_steps(alone, x[:, 1:2]))
+    again = run_steps(stepper, x)
+    torch.testing.assert_close(again[:, 1:2], run_steps(alone, x[:, 1:2]))
+    torch.testing.assert_close(again[:, ::2], whole[len(x) :, ::2])  # the others continue
 
 
 def test_states_of_module_and_stepper_are_interchangeable():

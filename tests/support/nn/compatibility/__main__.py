@@ -92,11 +92,10 @@ FEATURES = {
 }
 
 KNOWN: dict[tuple[str, str], str] = {
-    (
-        "export",
-        "packed",
-    ): "the size of a packed batch depends on values, and an exported graph must "
-    "not; export a net that takes a padded tensor and lengths",
+    ("export", "packed"): (
+        "the size of a packed batch depends on values, and an exported graph must not; "
+        "export a net that takes a padded tensor and lengths"
+    ),
 }
 """Cells of ours that do not work, with the reason."""
 
