@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
-from carrousel.nn.recurrent import Frame, Recurrent, Variation
+from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
 class GRU(Recurrent):
@@ -90,7 +90,7 @@ class GRU(Recurrent):
                 check.check_size("hidden_size", hidden_size),
                 layer_norm=check.check_flag("layer_norm", layer_norm),
             ),
-            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
-            Variation(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
+            Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            VariantOptions(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
             {"device": device, "dtype": dtype},
         )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
-from carrousel.nn.recurrent import Frame, Recurrent, Variation
+from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
 class LSTM(Recurrent):
@@ -157,8 +157,10 @@ class LSTM(Recurrent):
         )
         super().__init__(
             recurrence,
-            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
-            Variation(zoneout, recurrent_dropout, forget_bias, initial_state, gradient, recompute),
+            Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            VariantOptions(
+                zoneout, recurrent_dropout, forget_bias, initial_state, gradient, recompute
+            ),
             {"device": device, "dtype": dtype},
         )
         self.cell = cell

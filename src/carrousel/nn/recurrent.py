@@ -16,7 +16,7 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
-from carrousel.nn.call.inputs import Call, State, read_call
+from carrousel.nn.call.inputs import CallArguments, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
@@ -48,7 +48,7 @@ class _End(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Frame:
+class Stacking:
     """How layers are stacked; arguments and their meaning are torch's."""
 
     input_size: int
@@ -60,7 +60,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Variation:
+class VariantOptions:
     """Options that torch's modules lack; see :class:`carrousel.nn.LSTM`."""
 
     zoneout: Any = 0.0
@@ -82,27 +82,31 @@ class Recurrent(torch.nn.Module):
     """Constructor arguments except device and dtype, in order, with their defaults."""
 
     def __init__(
-        self, recurrence: Recurrence, frame: Frame, variation: Variation, factory: dict[str, Any]
+        self,
+        recurrence: Recurrence,
+        stacking: Stacking,
+        options: VariantOptions,
+        factory: dict[str, Any],
     ) -> None:
         super().__init__()
         self.recurrence = recurrence
-        self.input_size = check.check_size("input_size", frame.input_size)
+        self.input_size = check.check_size("input_size", stacking.input_size)
         self.hidden_size = recurrence.units
-        self.num_layers = check.check_size("num_layers", frame.num_layers)
-        self.bias = check.check_flag("bias", frame.bias)
-        self.batch_first = check.check_flag("batch_first", frame.batch_first)
-        self.dropout = check.check_dropout(frame.dropout, self.num_layers)
-        self.bidirectional = check.check_flag("bidirectional", frame.bidirectional)
+        self.num_layers = check.check_size("num_layers", stacking.num_layers)
+        self.bias = check.check_flag("bias", stacking.bias)
+        self.batch_first = check.check_flag("batch_first", stacking.batch_first)
+        self.dropout = check.check_dropout(stacking.dropout, self.num_layers)
+        self.bidirectional = check.check_flag("bidirectional", stacking.bidirectional)
         self.proj_size = recurrence.projection
         self.layer_norm = recurrence.layer_norm
-        self.zoneout = check.check_zoneout(variation.zoneout, recurrence)
+        self.zoneout = check.check_zoneout(options.zoneout, recurrence)
         self.recurrent_dropout = check.check_probability(
-            "recurrent_dropout", variation.recurrent_dropout, below_one=True
+            "recurrent_dropout", options.recurrent_dropout, below_one=True
         )
-        self.forget_bias = check.check_forget_bias(variation.forget_bias, recurrence, self.bias)
-        self.initial_state = check.check_initial(variation.initial_state)
-        self.gradient = check.check_gradient(variation.gradient)
-        self.recompute = check.check_recompute(variation.recompute)
+        self.forget_bias = check.check_forget_bias(options.forget_bias, recurrence, self.bias)
+        self.initial_state = check.check_initial(options.initial_state)
+        self.gradient = check.check_gradient(options.gradient)
+        self.recompute = check.check_recompute(options.recompute)
         self._make_parameters(factory)
         self.reset_parameters()
 
@@ -239,7 +243,7 @@ class Recurrent(torch.nn.Module):
             return output, state
         return output, state, tuple(end.steps for end in ends)
 
-    def _run(self, call: Call, record: bool) -> tuple[Tensor, list[_End]]:
+    def _run(self, call: CallArguments, record: bool) -> tuple[Tensor, list[_End]]:
         """Run all layers; return the last one's output and the results of every direction."""
         flags = [
             step_flags(call.active, call.resets, reverse=bool(direction))
@@ -254,7 +258,7 @@ class Recurrent(torch.nn.Module):
         return x, ends
 
     def _run_layer(
-        self, x: Tensor, call: Call, index: int, flags: list[Tensor | None], record: bool
+        self, x: Tensor, call: CallArguments, index: int, flags: list[Tensor | None], record: bool
     ) -> tuple[Tensor, list[_End]]:
         """Run one layer. (A method, so that its temporary tensors are freed on return.)"""
         results = [
@@ -270,7 +274,7 @@ class Recurrent(torch.nn.Module):
     def _run_direction(
         self,
         x: Tensor,
-        call: Call,
+        call: CallArguments,
         index: int,
         direction: int,
         flags: Tensor | None,
@@ -314,7 +318,7 @@ class Recurrent(torch.nn.Module):
         )
 
     def _first_state(
-        self, x: Tensor, call: Call, which: int, weights: LayerWeights
+        self, x: Tensor, call: CallArguments, which: int, weights: LayerWeights
     ) -> tuple[Tensor, Tensor]:
         """Return ``h0 [B, H]`` and ``s0 [B, D * C]``: from the caller, learned, or zero."""
         B, H, width = x.shape[1], self.recurrence.n_sources, self.recurrence.n_states
@@ -329,7 +333,7 @@ class Recurrent(torch.nn.Module):
             s0 = x.new_zeros(B, width) if learned_s is None else learned_s.expand(B, width)
         return h0, s0
 
-    def _step_states(self, result: LayerResult, call: Call) -> StepStates | None:
+    def _step_states(self, result: LayerResult, call: CallArguments) -> StepStates | None:
         if result.states is None or result.gates is None:
             return None
         kind, C = self.recurrence.kind, self.recurrence.units

@@ -159,7 +159,7 @@ def test_parts_add_up_and_grow():
 
 def check_parts(module):
     plan = module.memory_plan(T, B)
-    parts = ("parameters", "gradients", "input", "tape", "handed", "states", "scratch", "kernel")
+    parts = ("parameters", "gradients", "input", "tape", "copies", "states", "scratch", "kernel")
     joined = plan.output if module.bidirectional else 0
     assert plan.peak_training == sum(getattr(plan, part) for part in parts) + joined
     assert plan.peak_inference < plan.peak_training

@@ -27,7 +27,7 @@ State = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Call:
+class CallArguments:
     """Arguments of a call in the layout of the kernels, in packed order for packed input.
 
     Attributes:
@@ -77,7 +77,7 @@ def read_call(
     lengths: Lengths | None,
     padding: str,
     resets: Resets | None,
-) -> Call:
+) -> CallArguments:
     """Check the arguments of a module's call and convert them to the layout of the kernels.
 
     Raises:
@@ -126,7 +126,7 @@ def read_call(
         x, h0, s0 = (None if one is None else one.to(dtype) for one in (x, h0, s0))
     assert x is not None
     first = module.batch_first and packed is None
-    return Call(x, h0, s0, active, cuts, first, batched, packed, dtype)
+    return CallArguments(x, h0, s0, active, cuts, first, batched, packed, dtype)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:

@@ -36,7 +36,7 @@ class MemoryPlan:
         input, output: input and output of the whole module.
         tape: values stored for the backward pass, including the outputs of every layer. With
             ``recompute``: the outputs, and the states at the ends of segments.
-        handed: copies of outputs between layers.
+        copies: copies of outputs between layers.
         states: first and last states.
         scratch: errors of one layer's outputs and inputs in the backward pass.
         kernel: work space of the compiled kernel for one layer, in the pass that needs more of it:
@@ -54,7 +54,7 @@ class MemoryPlan:
     input                              1.00
     output                             1.00
     tape                               6.00
-    handed                             0.00
+    copies                             0.00
     states                             0.00
     scratch                            0.00
     kernel                             2.00
@@ -71,7 +71,7 @@ class MemoryPlan:
     input: int
     output: int
     tape: int
-    handed: int
+    copies: int
     states: int
     scratch: int
     kernel: int
@@ -142,13 +142,13 @@ def _plan(
     given = T * module.input_size * step
     wide = T * directions * recurrence.n_outputs * step
     joined = wide if directions == 2 else 0  # a single direction's outputs are not copied
-    copies = (directions == 2) + 2 * (module.dropout > 0)
-    handed = (module.num_layers - 1) * copies * wide
+    per_layer = (directions == 2) + 2 * (module.dropout > 0)
+    copies = (module.num_layers - 1) * per_layer * wide
     states = 2 * passes * (H + state_width) * step
     tape = _tape(module, T, B, ragged, segment)
     scratch = _scratch(module, T, B, ragged)
     kernel, alone = _kernel(module, T, B, ragged, segment)
-    training = 2 * parameters + given + tape + handed + joined + states + scratch + kernel
+    training = 2 * parameters + given + tape + copies + joined + states + scratch + kernel
     outs = T * H * directions * step
     running = outs + joined
     if _torch_normalises(module):
@@ -163,7 +163,7 @@ def _plan(
         input=given,
         output=wide,
         tape=tape,
-        handed=handed,
+        copies=copies,
         states=states,
         scratch=scratch,
         kernel=kernel,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations.parse import Line, Parsed
+from carrousel.nn.equations.parse import EquationLine, Parsed
 
 Expr = sympy.Expr
 
@@ -31,7 +31,7 @@ COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos"})
 class Program(NamedTuple):
     """Lines in order, and the results by name. Symbols that no line sets are inputs."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[EquationLine, ...]
     results: dict[str, tuple[Expr, ...]]
 
 
@@ -121,8 +121,8 @@ def derive(parsed: Parsed) -> Derived:
 
 
 def _accumulate(
-    parsed: Parsed, lines: list[Line]
-) -> tuple[list[Line], dict[str, tuple[Expr, ...]]]:
+    parsed: Parsed, lines: list[EquationLine]
+) -> tuple[list[EquationLine], dict[str, tuple[Expr, ...]]]:
     """Accumulate gradients in reverse order; add helpers to ``lines``, the forward pass."""
     names = parsed.names
     position = {(line.op, line.args): line.target for line in lines}
@@ -134,17 +134,17 @@ def _accumulate(
     def helper(op: str, *args: Expr) -> Expr:
         if (op, args) not in position:
             position[op, args] = sympy.Symbol(f"_{len(lines)}'")
-            lines.append(Line(position[op, args], op, args))
+            lines.append(EquationLine(position[op, args], op, args))
         return position[op, args]
 
-    back: list[Line] = []
+    back: list[EquationLine] = []
     for line in reversed(parsed.lines):
         if line.target not in errors:
             continue
         error = sympy.Add(*errors[line.target])
         if not error.is_Symbol:
             symbol = sympy.Symbol(f"e:{line.target.name}")
-            back.append(Line(symbol, "=", (error,)))
+            back.append(EquationLine(symbol, "=", (error,)))
             error = symbol
         if line.op == "=":
             (polynomial,) = line.args
@@ -168,22 +168,22 @@ def _accumulate(
     }
 
 
-def _shared(lines: list[Line], results: dict[str, tuple[Expr, ...]]) -> Program:
+def _shared(lines: list[EquationLine], results: dict[str, tuple[Expr, ...]]) -> Program:
     """Return the same program with common subexpressions computed once."""
     flat = [*(line.args[0] for line in lines), *(v for values in results.values() for v in values)]
     fresh = (sympy.Symbol(f"_c{n}") for n in itertools.count())
     common, reduced = sympy.cse(flat, symbols=fresh)
-    pending = [Line(symbol, "=", (value,)) for symbol, value in common]
+    pending = [EquationLine(symbol, "=", (value,)) for symbol, value in common]
     rest: Iterator[Any] = iter(reduced)
-    pending += [Line(line.target, "=", (next(rest),)) for line in lines]
+    pending += [EquationLine(line.target, "=", (next(rest),)) for line in lines]
     shared = {name: tuple(next(rest) for _ in values) for name, values in results.items()}
     return Program(tuple(_sorted(pending)), shared)
 
 
-def _sorted(lines: list[Line]) -> list[Line]:
+def _sorted(lines: list[EquationLine]) -> list[EquationLine]:
     """Sort lines so that each reads only inputs and earlier lines."""
     source = {line.target: line for line in lines}
-    done: dict[sympy.Symbol, Line] = {}
+    done: dict[sympy.Symbol, EquationLine] = {}
     for line in lines:
         stack = [line]
         while stack:
@@ -200,7 +200,7 @@ def _sorted(lines: list[Line]) -> list[Line]:
 
 
 def _symbols(
-    lines: Iterable[Line], results: dict[str, tuple[Expr, ...]] | None = None
+    lines: Iterable[EquationLine], results: dict[str, tuple[Expr, ...]] | None = None
 ) -> list[sympy.Symbol]:
     """Return every symbol that is read, sorted by name so that programs are reproducible."""
     values = [value for line in lines for value in line.args]
@@ -210,8 +210,8 @@ def _symbols(
 
 
 def live(
-    lines: Iterable[Line], wanted: Iterable[Expr], given: set[sympy.Symbol]
-) -> tuple[Line, ...]:
+    lines: Iterable[EquationLine], wanted: Iterable[Expr], given: set[sympy.Symbol]
+) -> tuple[EquationLine, ...]:
     """Return the lines that the wanted values need if some symbols are given."""
     needed = {symbol for value in wanted for symbol in value.atoms(sympy.Symbol)} - given
     kept = []
@@ -223,7 +223,7 @@ def live(
 
 
 def _choose_tape(
-    needed: list[sympy.Symbol], lines: list[Line], free: set[sympy.Symbol]
+    needed: list[sympy.Symbol], lines: list[EquationLine], free: set[sympy.Symbol]
 ) -> tuple[sympy.Symbol, ...]:
     """Choose the values to store: costly ones, and those that cannot be computed from others."""
     source = {line.target: line for line in lines}

@@ -15,7 +15,7 @@ from carrousel.nn.equations.names import Names
 
 if TYPE_CHECKING:
     from carrousel.nn.equations.derive import Derived
-    from carrousel.nn.equations.parse import Line
+    from carrousel.nn.equations.parse import EquationLine
 
 
 class Equations:
@@ -256,6 +256,6 @@ def _sympy_required() -> Iterator[None]:
         ) from error
 
 
-def _format_line(line: Line) -> str:
+def _format_line(line: EquationLine) -> str:
     args = ", ".join(map(str, line.args))
     return f"    {line.target} = {args if line.op == '=' else f'{line.op}({args})'}"

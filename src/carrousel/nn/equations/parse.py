@@ -57,7 +57,7 @@ MAX_LINES = 500
 """Limit on flat lines, including calls; ordinary cells have far fewer."""
 
 
-class Line(NamedTuple):
+class EquationLine(NamedTuple):
     """A line ``target = op(args)``; ``op`` is ``"="`` for a polynomial, else a function.
 
     Arguments of functions are symbols or numbers. ``where`` has the op ``where_lt`` (or another
@@ -73,7 +73,7 @@ class Parsed(NamedTuple):
     """The flat lines of a cell, and the values of its states, output and gates."""
 
     names: Names
-    lines: tuple[Line, ...]
+    lines: tuple[EquationLine, ...]
     states: tuple[sympy.Expr, ...]
     output: sympy.Expr
     gates: tuple[sympy.Expr, ...]
@@ -139,7 +139,7 @@ class _Reader:
 
     def __init__(self, names: Names, text: str) -> None:
         self.names, self.text = names, text
-        self.lines: list[Line] = []
+        self.lines: list[EquationLine] = []
         self.current: dict[str, sympy.Expr] = {name: sympy.Symbol(name) for name in names.inputs}
         self.set_in_line: dict[str, int] = {}
         self.seen: dict[tuple[str, tuple[sympy.Expr, ...]], sympy.Symbol] = {}
@@ -163,7 +163,7 @@ class _Reader:
             if node is not None and len(self.lines) >= MAX_LINES:
                 raise self.fail(f"more than {MAX_LINES} calls and lines", node)
             self.seen[key] = sympy.Symbol(name or f"_{len(self.lines)}")
-            self.lines.append(Line(self.seen[key], op, args))
+            self.lines.append(EquationLine(self.seen[key], op, args))
         return self.seen[key]
 
     def statement(self, node: ast.stmt) -> None:

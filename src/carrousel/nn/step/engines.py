@@ -15,7 +15,7 @@ from carrousel.nn.weights import LayerWeights
 
 
 @runtime_checkable
-class Engine(Protocol):
+class StepEngine(Protocol):
     """Layers with copies of weights, a state, and fixed buffers for input and output.
 
     Attributes:
@@ -41,7 +41,7 @@ class Engine(Protocol):
 
 def open_engine(
     recurrence: Recurrence, weights: list[LayerWeights], batch: int, zones: tuple[float, float]
-) -> Engine:
+) -> StepEngine:
     """Return the fastest engine for weights that are detached and of one type and device."""
     w = weights[0].w_ih
     if w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
