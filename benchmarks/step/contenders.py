@@ -57,7 +57,7 @@ def _prepared(module: nn.LSTM) -> Contender:
     return Contender(stepper, True, stepper.prepare)
 
 
-def _arrays(stepper: nn.Step) -> Advance:
+def _arrays(stepper: nn.Stepper) -> Advance:
     x, y, advance = stepper.input, stepper.output, stepper.advance
 
     def one(given: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Files of modules: what comes back, what is refused, and what a crash leaves behind."""
+"""Files of modules: what load returns, which files it rejects, and safety against crashes."""
 
 from __future__ import annotations
 
 import json
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ safetensors = pytest.importorskip("safetensors.torch")
 from carrousel import nn  # noqa: E402
 from carrousel.errors import SettingError, UnwritableError  # noqa: E402
 from carrousel.nn.checkpoint import checksum  # noqa: E402
+from support.case import case  # noqa: E402
 from support.nn.modules import close  # noqa: E402
+
+DATA = Path(__file__).parent / "data"
 
 MODULES = {
     "LSTM": lambda: nn.LSTM(2, 3, 2, bidirectional=True, zoneout=(0.1, 0.2), forget_bias=1.0),
@@ -42,9 +46,15 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_what_is_saved_comes_back(name, tmp_path):
-    module, path = MODULES[name](), tmp_path / "module.safetensors"
+def test_load_returns_what_was_saved(tmp_path):
+    path = tmp_path / "module.safetensors"
+    for name, create in MODULES.items():
+        with case(name):
+            check_load(create(), path)
+            assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def check_load(module, path):
     nn.save(module, path)
     before = torch.get_rng_state()
     again = nn.load(path)
@@ -58,10 +68,32 @@ def test_what_is_saved_comes_back(name, tmp_path):
         assert weight.dtype == other.dtype
     assert all(weight.requires_grad for weight in again.parameters())
     assert list(again.state_dict()) == list(module.state_dict())
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_it_computes_and_learns_again(tmp_path):
+@pytest.mark.parametrize("name", ["lstm", "equations"])
+def test_files_of_an_earlier_version_load(name):
+    """An earlier version of the package wrote these files and the outputs of the saved modules."""
+    if name == "equations":
+        pytest.importorskip("sympy")
+    module = nn.load(DATA / f"{name}.safetensors").eval()
+    expected = safetensors.load_file(DATA / f"{name}_outputs.safetensors")
+    lengths = {"lstm": [5, 2, 4], "equations": [3, 2, 0, 1, 3]}[name]
+    with torch.no_grad():
+        output, (h_n, c_n) = module(expected["x"], lengths=lengths)
+    close((output, h_n, c_n), [expected[key] for key in ("output", "h_n", "c_n")])
+
+
+def test_file_of_an_earlier_version_has_all_options():
+    module = nn.load(DATA / "lstm.safetensors")
+    assert repr(module) == (
+        "LSTM(2, 4, num_layers=2, batch_first=True, bidirectional=True, cell=peephole, "
+        "layer_norm=True, zoneout=(0.1, 0.2), recurrent_dropout=0.25, forget_bias=1.0, "
+        "initial_state=learned, gradient=tbptt:3, recompute=auto)"
+    )
+    assert module.weight_ih_l0.dtype == torch.float64
+
+
+def test_loaded_module_computes_and_learns(tmp_path):
     module = nn.LSTM(2, 3, dtype=torch.float64)
     nn.save(module, tmp_path / "a")
     again = nn.load(tmp_path / "a")
@@ -71,7 +103,7 @@ def test_it_computes_and_learns_again(tmp_path):
     torch.optim.SGD(again.parameters(), 0.1).step()
 
 
-def test_a_cell_of_ones_own_comes_back_with_its_equations(tmp_path):
+def test_user_defined_cell_is_loaded_with_its_equations(tmp_path):
     pytest.importorskip("sympy")
     cell = nn.Equations(
         "leak",
@@ -97,7 +129,7 @@ def test_other_tools_read_the_weights(tmp_path):
     close(module(x), theirs(x))
 
 
-def test_modules_of_others_are_refused(tmp_path):
+def test_other_classes_cannot_be_saved(tmp_path):
     class Mine(nn.LSTM):
         pass
 
@@ -120,8 +152,8 @@ def saved(tmp_path, **changes) -> bytes:
 
 BAD_HEADERS = {
     "newer": ({"format": 2}, "format 2, expected 1; update carrousel"),
-    "class": ({"class": "Linear"}, "holds a 'Linear', expected one of LSTM"),
-    "settings": ({"settings": [1]}, "holds a 'LSTM', expected"),
+    "class": ({"class": "Linear"}, "contains a 'Linear', expected one of LSTM"),
+    "settings": ({"settings": [1]}, "contains a 'LSTM', expected"),
     "shape": (
         {"settings": {"input_size": 2, "hidden_size": 4}},
         r"contradicts itself: (?s:.*)size mismatch",
@@ -132,8 +164,8 @@ BAD_HEADERS = {
         "contradicts itself: .*evil",
     ),
     "choice": (
-        {"settings": {"input_size": 2, "hidden_size": 3, "cell": "user:nobody"}},
-        "contradicts itself: .*user:nobody",
+        {"settings": {"input_size": 2, "hidden_size": 3, "cell": "user:missing"}},
+        "contradicts itself: .*user:missing",
     ),
     "huge": (
         {"settings": {"input_size": 2**60, "hidden_size": 2**20}},
@@ -146,15 +178,14 @@ BAD_HEADERS = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_HEADERS)
-def test_files_that_contradict_themselves(name, tmp_path):
-    changes, message = BAD_HEADERS[name]
-    (tmp_path / "bad").write_bytes(saved(tmp_path, **changes))
-    with pytest.raises(nn.CheckpointError, match=message):
-        nn.load(tmp_path / "bad")
+def test_wrong_headers(tmp_path):
+    for name, (changes, message) in BAD_HEADERS.items():
+        (tmp_path / "bad").write_bytes(saved(tmp_path, **changes))
+        with case(name), pytest.raises(nn.CheckpointError, match=message):
+            nn.load(tmp_path / "bad")
 
 
-def test_the_header_the_tests_change_is_a_good_one(tmp_path):
+def test_unchanged_header_is_valid(tmp_path):
     (tmp_path / "same").write_bytes(saved(tmp_path))
     assert repr(nn.load(tmp_path / "same")) == "LSTM(2, 3)"
 
@@ -175,15 +206,16 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_files(name, tmp_path):
-    (tmp_path / "bad").write_bytes(FOREIGN[name])
-    with pytest.raises(nn.CheckpointError, match=r"bad was not written by carrousel\.nn\.save"):
-        nn.load(tmp_path / "bad")
+def test_foreign_files(tmp_path):
+    for name, data in FOREIGN.items():
+        (tmp_path / "bad").write_bytes(data)
+        message = r"bad was not written by carrousel\.nn\.save"
+        with case(name), pytest.raises(nn.CheckpointError, match=message):
+            nn.load(tmp_path / "bad")
 
 
-def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path):
-    """What loads in spite of damage, in padding say, is the module that was saved."""
+def test_damaged_files_are_rejected_or_load_unchanged(tmp_path):
+    """Damage to padding bytes may go unnoticed; the loaded module must then be the saved one."""
     module, bad = nn.LSTM(1, 1), tmp_path / "bad"
     nn.save(module, tmp_path / "good")
     data = (tmp_path / "good").read_bytes()
@@ -204,12 +236,12 @@ def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path):
     assert refused > 0.9 * len(data)
 
 
-def test_a_missing_file_is_missing(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         nn.load(tmp_path / "nothing")
 
 
-def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
+def test_crash_while_saving_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "module"
     nn.save(nn.LSTM(2, 3), path)
     old = path.read_bytes()
@@ -224,13 +256,13 @@ def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["module"]
 
 
-def test_rights_are_those_of_any_new_file(tmp_path):
+def test_file_permissions(tmp_path):
     (tmp_path / "other").write_bytes(b"")
     nn.save(nn.LSTM(2, 3), tmp_path / "module")
     assert (tmp_path / "module").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
+def test_missing_folder(tmp_path):
     path = tmp_path / "nowhere" / "model.safetensors"
     with pytest.raises(
         UnwritableError, match=r"model\.safetensors cannot be written: No such file"

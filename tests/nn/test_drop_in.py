@@ -1,4 +1,4 @@
-"""The modules against torch's: one call, one state dictionary, one seed, one result."""
+"""The modules against torch's: the same calls, state dictionaries, seeds and results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
+from support.case import case  # noqa: E402
 from support.nn.modules import both, close, gradients  # noqa: E402
 
+NAMES = ("LSTM", "GRU", "RNN")
 CHOICES = {
     "num_layers": (1, 2, 3),
     "bias": (True, False),
@@ -23,7 +25,7 @@ CHOICES = {
 
 
 def drawn_settings(name: str, n: int) -> list[dict]:
-    """Every combination of the flags, or as many of them as asked for, drawn by a seed."""
+    """At most ``n`` combinations of options, drawn with a fixed seed."""
     choices = dict(CHOICES)
     if name == "LSTM":
         choices["proj_size"] = (0, 2)
@@ -33,8 +35,7 @@ def drawn_settings(name: str, n: int) -> list[dict]:
     return random.Random(name).sample(every, min(n, len(every)))
 
 
-EVERY = [(name, s) for name in ("LSTM", "GRU", "RNN") for s in drawn_settings(name, 48)]
-SOME = [(name, s) for name in ("LSTM", "GRU", "RNN") for s in drawn_settings(name, 12)]
+every_layer = pytest.mark.parametrize("name", NAMES)
 
 
 def some_input(settings: dict, T: int = 5, B: int = 3) -> Any:
@@ -52,54 +53,71 @@ def some_state(name: str, settings: dict, B: int = 3) -> Any:
     return state if name == "LSTM" else state[0]
 
 
-@pytest.mark.parametrize(("name", "settings"), EVERY)
-def test_one_seed_gives_the_same_weights(name, settings):
-    ours, theirs = both(name, 3, 4, **settings)
-    here, there = ours.state_dict(), theirs.state_dict()
-    assert list(here) == list(there)
-    for key in here:
-        assert torch.equal(here[key], there[key]), key
-    assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
-    assert repr(ours).replace(", nonlinearity=relu", "") == repr(theirs)  # which hides it
+@every_layer
+def test_same_seed_gives_the_same_weights(name):
+    for settings in drawn_settings(name, 48):
+        with case(settings):
+            ours, theirs = both(name, 3, 4, **settings)
+            here, there = ours.state_dict(), theirs.state_dict()
+            assert list(here) == list(there)
+            for key in here:
+                assert torch.equal(here[key], there[key]), key
+            assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
+            # torch's repr does not show the nonlinearity
+            assert repr(ours).replace(", nonlinearity=relu", "") == repr(theirs)
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"])
-def test_the_generator_goes_on_from_the_same_place(name):
-    states = []
-    for package in (nn, torch.nn):
-        torch.manual_seed(3)
-        getattr(package, name)(3, 4)
-        states.append(torch.get_rng_state())
-    assert torch.equal(*states)
+def test_random_generator_is_in_the_same_state_after_construction():
+    for name in (*NAMES, "LSTMCell", "GRUCell", "RNNCell"):
+        states = []
+        for package in (nn, torch.nn):
+            torch.manual_seed(3)
+            getattr(package, name)(3, 4)
+            states.append(torch.get_rng_state())
+        assert torch.equal(*states), name
 
 
-@pytest.mark.parametrize(("name", "settings"), EVERY)
-def test_values_and_gradients(name, settings):
-    ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
-    x, hx = some_input(settings), some_state(name, settings)
-    close(gradients(ours, x, hx), gradients(theirs, x, hx))
+@every_layer
+def test_values_and_gradients(name):
+    for settings in drawn_settings(name, 48):
+        with case(settings):
+            ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
+            x, hx = some_input(settings), some_state(name, settings)
+            close(gradients(ours, x, hx), gradients(theirs, x, hx))
 
 
-@pytest.mark.parametrize(("name", "settings"), SOME)
-def test_no_state_is_a_state_of_zeros(name, settings):
-    ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
-    x = some_input(settings)
-    close(gradients(ours, x, None), gradients(theirs, x, None))
+@every_layer
+def test_default_state_is_zero(name):
+    for settings in drawn_settings(name, 12):
+        with case(settings):
+            ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
+            x = some_input(settings)
+            close(gradients(ours, x, None), gradients(theirs, x, None))
 
 
-@pytest.mark.parametrize(("name", "settings"), SOME)
-def test_unbatched(name, settings):
-    ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
-    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
-    hx = some_state(name, settings, B=1)
-    hx = tuple(h.detach().squeeze(1) for h in hx) if name == "LSTM" else hx.detach().squeeze(1)
-    close(gradients(ours, x, hx), gradients(theirs, x, hx))
-    close(ours(x), theirs(x))
+@every_layer
+def test_unbatched(name):
+    for settings in drawn_settings(name, 12):
+        with case(settings):
+            ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
+            x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+            hx: Any = some_state(name, settings, B=1)
+            states = hx if name == "LSTM" else (hx,)
+            states = tuple(h.detach().squeeze(1) for h in states)
+            hx = states if name == "LSTM" else states[0]
+            close(gradients(ours, x, hx), gradients(theirs, x, hx))
+            close(ours(x), theirs(x))
 
 
 @pytest.mark.parametrize("enforce_sorted", [True, False])
-@pytest.mark.parametrize(("name", "settings"), SOME)
-def test_packed(name, settings, enforce_sorted):
+@every_layer
+def test_packed(name, enforce_sorted):
+    for settings in drawn_settings(name, 12):
+        with case(settings):
+            check_packed(name, settings, enforce_sorted)
+
+
+def check_packed(name, settings, enforce_sorted):
     lengths = [6, 4, 4, 1] if enforce_sorted else [1, 4, 6, 3]
     ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
     x, hx = some_input(settings, T=6, B=4), some_state(name, settings, B=4)
@@ -118,20 +136,20 @@ def test_packed(name, settings, enforce_sorted):
     close(gradients(ours, x, hx, packed), gradients(theirs, x, hx, packed))
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
-def test_float32_is_as_near_to_float64_as_torch_is(name):
+@every_layer
+def test_float32_error_is_at_most_twice_that_of_torch(name):
     ours, theirs = both(name, 3, 4, num_layers=2)
     exact = both(name, 3, 4, num_layers=2, dtype=torch.float64)[1]
     exact.load_state_dict({key: w.double() for key, w in theirs.state_dict().items()})
     x = torch.randn(20, 8, 3)
     truth = exact(x.double())[0]
     error = (ours(x)[0] - truth).abs().max()
-    # a rounding of 2**-24 for each of two layers' outputs is what nobody can avoid
+    # The outputs of both layers are rounded to float32 in any case, by 2**-24 each.
     assert error <= 2 * (theirs(x)[0] - truth).abs().max() + 2 * 2**-24
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
-def test_dropout_between_layers_is_torchs_under_its_seed(name):
+@every_layer
+def test_dropout_between_layers_draws_torchs_masks(name):
     ours, theirs = both(name, 3, 4, num_layers=3, dropout=0.5, dtype=torch.float64)
     x = torch.randn(5, 2, 3, dtype=torch.float64)
     results = []
@@ -142,8 +160,8 @@ def test_dropout_between_layers_is_torchs_under_its_seed(name):
     close(ours.eval()(x), theirs.eval()(x))
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
-def test_dropout_without_a_layer_to_drop_between_warns_the_caller(name):
+@every_layer
+def test_dropout_with_one_layer_warns(name):
     with pytest.warns(UserWarning, match=r"dropout=0\.5 .*num_layers=1") as record:
         getattr(nn, name)(3, 4, dropout=0.5)
     assert record[0].filename == __file__
@@ -157,9 +175,14 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("batched", [True, False])
-@pytest.mark.parametrize(("name", "settings"), CELLS)
-def test_cells(name, settings, batched):
+def test_cells():
+    for name, settings in CELLS:
+        for batched in (True, False):
+            with case(name, settings, batched):
+                check_cell(name, settings, batched)
+
+
+def check_cell(name, settings, batched):
     ours, theirs = both(name, 3, 4, dtype=torch.float64, **settings)
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -171,8 +194,8 @@ def test_cells(name, settings, batched):
         close(gradients(ours, x, hx), gradients(theirs, x, hx))
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
-def test_what_torch_code_reads_is_there(name):
+@every_layer
+def test_attributes_of_torchs_modules_exist(name):
     ours, theirs = both(name, 3, 4, num_layers=2, bidirectional=True, batch_first=True)
     for attribute in (
         *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
@@ -184,7 +207,7 @@ def test_what_torch_code_reads_is_there(name):
         close(tuple(here), tuple(there))
 
 
-def test_weights_handed_over_for_one_call_are_used():
+def test_functional_call_uses_the_given_weights():
     ours, theirs = both("LSTM", 3, 4, dtype=torch.float64)
     other = {name: torch.randn_like(w) for name, w in ours.named_parameters()}
     x = torch.randn(5, 2, 3, dtype=torch.float64)
@@ -196,7 +219,7 @@ def test_reparametrised_weights_are_used():
     ours, theirs = both("GRU", 3, 4, dtype=torch.float64)
     x = torch.randn(5, 2, 3, dtype=torch.float64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch has newer ways too, but this one is everywhere
+        warnings.simplefilter("ignore")  # deprecated, but widely used
         for module in (ours, theirs):
             torch.nn.utils.weight_norm(module, "weight_hh_l0")
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The guide to the modules does what it shows."""
+"""The examples of docs/nn.md run."""
 
 from __future__ import annotations
 

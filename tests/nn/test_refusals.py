@@ -1,4 +1,4 @@
-"""What the modules refuse: our exception, naming the argument, what came and what was expected."""
+"""Wrong arguments: messages name the argument, its value and what was expected."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
 from carrousel.errors import CarrouselError, SettingError, ShapeError, UnknownNameError  # noqa: E402
+from support.case import case  # noqa: E402
 
 X = torch.zeros(4, 2, 3)
 H = torch.zeros(1, 2, 5)
@@ -31,13 +32,13 @@ SETTINGS = [
     ("RNN", {"nonlinearity": "tank"}, ValueError, "Unknown nonlinearity 'tank'; .*'tanh'"),
     ("RNNCell", {"nonlinearity": 1}, UnknownNameError, "Unknown nonlinearity 1; expected one of"),
     ("LSTM", {"cell": "lstm_97"}, UnknownNameError, "'lstm_97' is unknown; did you mean 'lstm97'"),
-    ("LSTM", {"cell": "gru"}, ValueError, r"'gru' is no LSTM cell; use carrousel\.nn\.GRU"),
+    ("LSTM", {"cell": "gru"}, ValueError, r"'gru' is not an LSTM cell; use carrousel\.nn\.GRU"),
     ("LSTM", {"cell": 3}, TypeError, "cell is 3, expected one of 'lstm', .* or a carrousel.nn.Equ"),
     (
         "LSTM",
-        {"cell": "user:nobody"},
+        {"cell": "user:missing"},
         UnknownNameError,
-        r"make .*Equations\('nobody', \.\.\.\) first",
+        r"create .*Equations\('missing', \.\.\.\) and pass it as cell",
     ),
     ("LSTM", {"block_size": 5}, SettingError, "'lstm' has no block_size.* belong to .*'lstm97'"),
     (
@@ -59,7 +60,7 @@ SETTINGS = [
     ("LSTM", {"zoneout": 2}, SettingError, "zoneout is 2, expected a probability from 0 to 1"),
     ("LSTM", {"zoneout": (0.1,)}, SettingError, r"zoneout is \(0\.1,\), .*\(zone_h, zone_c\)"),
     ("GRU", {"zoneout": (0.1, 0.2)}, SettingError, "'gru' has no state besides h; give one"),
-    ("LSTM", {"recurrent_dropout": 1.0}, SettingError, "probability from 0 below 1"),
+    ("LSTM", {"recurrent_dropout": 1.0}, SettingError, "probability below 1"),
     ("LSTM", {"cell": "lstm97", "forget_bias": 1.0}, SettingError, "no forget gate; cells that"),
     ("LSTM", {"forget_bias": 1.0, "bias": False}, SettingError, "bias is False; set bias=True"),
     ("LSTM", {"forget_bias": float("nan")}, SettingError, "forget_bias is nan, expected a finite"),
@@ -74,11 +75,26 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "settings", "error", "message"), SETTINGS)
-def test_settings(name, settings, error, message):
-    with pytest.raises(CarrouselError, match=message) as caught:
-        getattr(nn, name)(**{"input_size": 3, "hidden_size": 5, **settings})
-    assert isinstance(caught.value, error)
+def test_settings():
+    for name, settings, error, message in SETTINGS:
+        with case(name, settings):
+            with pytest.raises(CarrouselError, match=message) as caught:
+                getattr(nn, name)(**{"input_size": 3, "hidden_size": 5, **settings})
+            assert isinstance(caught.value, error)
+
+
+def test_errors_have_fields():
+    with pytest.raises(SettingError) as caught:
+        nn.LSTM(3, 5, forget_bias=1.0, bias=False)
+    error = caught.value
+    assert (error.argument, error.got, error.fix) == ("forget_bias", 1.0, "set {bias}=True")
+    assert error.text(argument="--{}".format).endswith("set --bias=True")
+    with pytest.raises(UnknownNameError) as unknown:
+        nn.LSTM(3, 5, cell="lstm_97")
+    assert (unknown.value.argument, unknown.value.got) == ("cell", "lstm_97")
+    with pytest.raises(ShapeError) as wrong:
+        nn.LSTM(3, 5)(X, lengths=[5, 1])
+    assert wrong.value.argument == "lengths"
 
 
 CALLS = [
@@ -91,17 +107,27 @@ CALLS = [
     ("LSTM", (X, H), {}, r"hx is a tensor of shape \(1, 2, 5\), expected a pair of tensors"),
     ("LSTM", (X, (H,)), {}, "hx is a tuple of 1, expected a pair of tensors"),
     ("LSTM", (X, (H, 3)), {}, r"hx\[1\] is of type int, expected a torch.Tensor"),
-    ("LSTM", (X, (H, H[:, :1])), {}, r"hx\[1\] has shape \(1, 1, 5\), .* = \(1, 2, 5\) whatever"),
+    (
+        "LSTM",
+        (X, (H, H[:, :1])),
+        {},
+        r"hx\[1\] has shape \(1, 1, 5\), .* = \(1, 2, 5\) for any",
+    ),
     ("LSTM", (X, (H.double(), H)), {}, r"hx\[0\]: RNN input dtype \(torch.float64\)"),
     ("LSTM", (X[:, 0], (H, H)), {}, r"= \(1, 5\) because input is unbatched"),
     ("GRU", (X, (H, H)), {}, "hx is a tuple of 2, expected a torch.Tensor"),
     ("LSTM", (X,), {"lengths": [4]}, r"lengths has shape \(1,\), expected \(2,\): one for each"),
-    ("LSTM", (X,), {"lengths": [5, 1]}, "lengths holds 5, expected whole numbers from 0 to 4"),
-    ("LSTM", (X,), {"lengths": [4, -1]}, "lengths holds -1, expected whole numbers from 0 to 4"),
+    ("LSTM", (X,), {"lengths": [5, 1]}, "lengths contains 5, expected whole numbers from 0 to 4"),
+    ("LSTM", (X,), {"lengths": [4, -1]}, "lengths contains -1, expected whole numbers from 0 to 4"),
     ("LSTM", (X,), {"lengths": [4.0, 1.0]}, r"lengths has type torch\.float32, expected whole"),
     ("LSTM", (X,), {"lengths": [True, True]}, r"lengths has type torch\.bool, expected whole"),
-    ("LSTM", (X,), {"lengths": "42"}, "lengths is no tensor, array or list of numbers"),
-    ("LSTM", (X[:, 0],), {"lengths": [4]}, r"lengths came with unbatched input of shape \(4, 3\)"),
+    ("LSTM", (X,), {"lengths": "42"}, "lengths is not a tensor, array or list of numbers"),
+    (
+        "LSTM",
+        (X[:, 0],),
+        {"lengths": [4]},
+        r"lengths were given with unbatched.* \(4, 3\)",
+    ),
     ("LSTM", (X,), {"resets": np.zeros((4, 2))}, r"resets has type torch\.float64, expected torch"),
     (
         "LSTM",
@@ -124,15 +150,15 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs", "message"), CALLS)
-def test_calls(name, args, kwargs, message):
-    module = getattr(nn, name)(3, 5)
-    for error in (ShapeError, RuntimeError, ValueError):  # the last two are what torch raises
-        with pytest.raises(error, match=message):
-            module(*args, **kwargs)
+def test_calls():
+    for name, args, kwargs, message in CALLS:
+        module = getattr(nn, name)(3, 5)
+        for error in (ShapeError, RuntimeError, ValueError):  # torch raises the last two
+            with case(message, error), pytest.raises(error, match=message):
+                module(*args, **kwargs)
 
 
-def test_messages_do_not_propose_what_cannot_be():
+def test_messages_suggest_only_possible_fixes():
     with pytest.raises(ShapeError, match=r"Convert input: input\.to\(torch\.float32\)$"):
         nn.LSTM(3, 5)(X.long())
     with pytest.raises(SettingError, match=r"module is a torch\.nn.*LSTM, expected an LSTM"):
@@ -141,7 +167,7 @@ def test_messages_do_not_propose_what_cannot_be():
         nn.LSTM(3, 5)(X, return_states=1)
 
 
-def test_batch_first_is_named_in_messages():
+def test_messages_follow_batch_first():
     module = nn.LSTM(3, 5, batch_first=True)
     with pytest.raises(ShapeError, match=r"expected \(B, T\) = \(2, 4\)"):
         module(X.transpose(0, 1), resets=np.zeros((4, 2), bool))
@@ -149,23 +175,23 @@ def test_batch_first_is_named_in_messages():
         module(X[0, 0])
 
 
-def test_padding_has_two_sides():
+def test_unknown_padding():
     with pytest.raises(UnknownNameError, match="padding 'lef' is unknown; did you mean 'left'"):
         nn.LSTM(3, 5)(X, lengths=[1, 2], padding="lef")
 
 
-def test_a_packed_batch_has_its_lengths_already():
+def test_lengths_with_a_packed_batch():
     packed = torch.nn.utils.rnn.pack_padded_sequence(X, [4, 2])
-    with pytest.raises(ShapeError, match="lengths came with a PackedSequence"):
+    with pytest.raises(ShapeError, match="lengths were given with a PackedSequence"):
         nn.LSTM(3, 5)(packed, lengths=[4, 2])
     with pytest.raises(ShapeError, match=r"input\.data has shape \(6, 3\), .* of size 2"):
         nn.LSTM(2, 5)(packed)
 
 
-def test_layers_are_counted_from_zero():
+def test_unknown_layer_or_direction():
     with pytest.raises(SettingError, match="layer is 1 and direction 0, expected below 1 and 1"):
         nn.LSTM(3, 5).layer_weights(1, 0)
-    with pytest.raises(SettingError, match="a cell has layer 0"):
+    with pytest.raises(SettingError, match="a cell has only layer 0"):
         nn.LSTMCell(3, 5).layer_weights(0, 1)
 
 
@@ -184,7 +210,7 @@ else:
 
 
 @pytest.mark.parametrize(
-    ("block", "said"),
+    ("block", "output"),
     [
         (
             "sys.modules['torch'] = None",
@@ -195,10 +221,10 @@ else:
     ],
     ids=["without torch", "with torch"],
 )
-def test_torch_is_imported_late_and_other_extras_later(block, said):
+def test_extras_are_imported_lazily(block, output):
     script = SCRIPT.format(block=block)
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.stdout.strip() == said, run.stderr
+    assert run.stdout.strip() == output, run.stderr
 
 
 def test_public_names_agree():
@@ -206,7 +232,7 @@ def test_public_names_agree():
         name
         for name, value in vars(nn).items()
         if not name.startswith("_")
-        and getattr(value, "__module__", "").startswith(("carrousel.nn", "carrousel.files"))
+        and getattr(value, "__module__", "").startswith(("carrousel.nn", "carrousel.errors"))
     }
     assert visible == set(nn.__all__)
     assert len(nn.__all__) == len(set(nn.__all__))

@@ -7,11 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
+from support.case import case  # noqa: E402
 from support.nn.modules import close, flat  # noqa: E402
 
 f64 = torch.float64
 
-# One of everything that a graph may have to hold; T is small because the plain path unrolls it.
+# Together they use every option. T is small because the plain path unrolls the steps.
 MODULES = {
     "lstm": lambda: nn.LSTM(2, 3, bidirectional=True, dtype=f64),
     "rich": lambda: nn.LSTM(
@@ -37,7 +38,7 @@ def made(name: str):
 
 @pytest.fixture
 def compiler():
-    """A compiler with an empty cache."""
+    """``torch.compile`` with an empty cache."""
     torch.compiler.reset()
     yield torch.compile
     torch.compiler.reset()
@@ -61,7 +62,7 @@ def test_compiles_into_one_graph(name, compiler):
 
 
 @pytest.mark.parametrize("name", ["rich", "noisy"])
-def test_compiled_training_finds_the_same_gradients(name, compiler):
+def test_compiled_training_gives_the_same_gradients(name, compiler):
     module = made(name)
     compiled = compiler(module, backend="aot_eager", fullgraph=True)
     x = torch.randn(3, 3, 2, dtype=f64, requires_grad=True)
@@ -74,7 +75,7 @@ def test_compiled_training_finds_the_same_gradients(name, compiler):
     close(*results)
 
 
-def test_other_lengths_need_no_new_graph(compiler):
+def test_other_lengths_do_not_recompile(compiler):
     module, graphs = made("rich").eval(), []
 
     def backend(graph, _):
@@ -108,7 +109,7 @@ def test_compiles_under_autocast(compiler):
 
 
 class Summing(torch.nn.Module):
-    """A net around a layer, as people export it: padded sequences and their lengths."""
+    """A net with a layer, whose inputs are padded sequences and their lengths."""
 
     def __init__(self, layer):
         super().__init__()
@@ -119,9 +120,14 @@ class Summing(torch.nn.Module):
         return out.sum(0)
 
 
-@pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("name", ["lstm", "lstm97"])
-def test_exports_with_any_number_of_sequences(name, strict, compiler):
+def test_exported_net_accepts_any_batch_size(name, compiler):
+    for strict in (True, False):
+        with case(strict):
+            check_export(name, strict)
+
+
+def check_export(name, strict):
     net = Summing(made(name)).eval()
     x, lengths = torch.randn(3, 2, 2, dtype=f64), torch.tensor([3, 1])
     batch = torch.export.Dim("batch", min=2, max=64)
@@ -134,7 +140,7 @@ def test_exports_with_any_number_of_sequences(name, strict, compiler):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_gradients_of_each_sample(name):
-    """vmap over sequences, each with gradients of its own, against one call for each."""
+    """``vmap`` of ``grad`` over sequences against one call for each sequence."""
     module = made(name).eval()
     weights = {key: w.detach() for key, w in module.named_parameters()}
 
@@ -158,7 +164,7 @@ def test_masks_differ_between_mapped_samples(name):
     assert torch.equal(out[0], out[1]) == (name == "rich")
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own use of it
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # used by torch itself
 @pytest.mark.parametrize("name", ["lstm", "rich"])
 def test_forward_mode_agrees_with_reverse_mode(name):
     module = made(name).eval()
@@ -168,8 +174,8 @@ def test_forward_mode_agrees_with_reverse_mode(name):
     close(tangent, torch.einsum("abcijk,ijk->abc", jacobian, direction))
 
 
-def test_many_weights_at_once():
-    """An ensemble: weights of several modules stacked, one call."""
+def test_ensemble_of_modules():
+    """One call with the stacked weights of several modules."""
     torch.manual_seed(0)
     modules = [nn.LSTM(2, 3, dtype=f64) for _ in range(3)]
     weights, buffers = torch.func.stack_module_state(modules)

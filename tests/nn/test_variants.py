@@ -1,4 +1,4 @@
-"""What the modules can do that torch's cannot, each by what it promises."""
+"""Options that torch's modules lack."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
+from support.case import case  # noqa: E402
 from support.nn.modules import close, flat  # noqa: E402
 
 f64 = torch.float64
-DOORS = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+LAYERS = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 CELLS = ("lstm", "lstm97", "peephole", "coupled", "no_output_gate")
 
 
@@ -22,8 +23,13 @@ def x_of(T: int = 6, B: int = 2, width: int = 3) -> Any:
     return torch.randn(T, B, width, dtype=f64)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_same_seed_gives_every_cell_torchs_draws(cell):
+def test_weights_do_not_depend_on_other_options():
+    for cell in CELLS:
+        with case(cell):
+            check_weights(cell)
+
+
+def check_weights(cell):
     torch.manual_seed(0)
     plain = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell)
     torch.manual_seed(0)
@@ -36,7 +42,7 @@ def test_the_same_seed_gives_every_cell_torchs_draws(cell):
     assert extra == sorted(name + suffix for name in norms for suffix in suffixes)
 
 
-def test_names_and_shapes_of_a_block_of_1997():
+def test_parameters_of_blocks_of_1997():
     blocks = nn.LSTM(5, 6, cell="lstm97", block_size=3, gate_sources=True, layer_norm=True)
     shapes = {name: tuple(weight.shape) for name, weight in blocks.named_parameters()}
     assert shapes == {
@@ -50,8 +56,8 @@ def test_names_and_shapes_of_a_block_of_1997():
     }
 
 
-def test_blocks_of_1997_by_their_equations():
-    """Equations 3 to 9 of the paper for one block of two cells, its gates sources too."""
+def test_equations_of_blocks_of_1997():
+    """Equations 3 to 9 of the paper for one block of two cells whose gates are fed back."""
     module: Any = nn.LSTM(3, 2, cell="lstm97", block_size=2, gate_sources=True, dtype=f64)
     x = x_of(4, 1)
     out, (h_n, c_n) = module(x)
@@ -67,16 +73,18 @@ def test_blocks_of_1997_by_their_equations():
     close((h_n[0, 0], c_n[0, 0]), (y, s))
 
 
-@pytest.mark.parametrize(
-    ("cell", "rows", "start"),
-    [
+def test_forget_bias():
+    for cell, rows, start in (
         ("lstm", slice(4, 8), 1.5),
         ("peephole", slice(4, 8), 1.5),
         ("no_output_gate", slice(4, 8), 1.5),
         ("coupled", slice(0, 4), -1.5),
-    ],
-)
-def test_forget_bias(cell, rows, start):
+    ):
+        with case(cell):
+            check_forget_bias(cell, rows, start)
+
+
+def check_forget_bias(cell, rows, start):
     module = nn.LSTM(3, 4, 2, cell=cell, forget_bias=1.5, bidirectional=True)
     for layer in range(2):
         for direction in range(2):
@@ -84,14 +92,14 @@ def test_forget_bias(cell, rows, start):
             assert torch.equal(bias[rows], torch.full((4,), start))
             others = torch.ones(len(bias), dtype=torch.bool)
             others[rows] = False
-            assert (bias[others].abs() <= 1).all()  # two draws within a half each
+            assert (bias[others].abs() <= 1).all()  # sums of two numbers within 0.5
     single: Any = nn.LSTMCell(3, 4, cell=cell, forget_bias=1.5)
     assert torch.equal(single.layer_weights().bias[rows], torch.full((4,), start))
 
 
-@pytest.mark.parametrize("name", DOORS)
-def test_a_learned_initial_state_is_where_sequences_start(name):
-    module = DOORS[name](3, 4, 2, bidirectional=True, initial_state="learned", dtype=f64)
+@pytest.mark.parametrize("name", LAYERS)
+def test_learned_initial_state(name):
+    module = LAYERS[name](3, 4, 2, bidirectional=True, initial_state="learned", dtype=f64)
     x = x_of()
     starts = []
     for state in ("h", "c") if name == "LSTM" else ("h",):
@@ -109,8 +117,13 @@ def test_a_learned_initial_state_is_where_sequences_start(name):
     assert all((p.grad != 0).any() for p in module.parameters())
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_states_and_gates_of_every_step(cell):
+def test_states_and_gates_of_every_step():
+    for cell in CELLS:
+        with case(cell):
+            check_states_and_gates(cell)
+
+
+def check_states_and_gates(cell):
     module = nn.LSTM(3, 4, 2, bidirectional=True, cell=cell, dtype=f64)
     x = x_of()
     out, (_, c_n), steps = module(x, return_states=True)
@@ -129,7 +142,7 @@ def test_states_and_gates_of_every_step(cell):
     close(forget * before + gates["input"] * cell_input, c)
 
 
-def test_states_are_laid_out_as_the_output():
+def test_states_have_the_layout_of_the_output():
     module = nn.LSTM(3, 4, batch_first=True)
     steps = module(torch.randn(2, 5, 3), return_states=True)[2]
     assert steps[0].states["c"].shape == (2, 5, 4)
@@ -137,8 +150,13 @@ def test_states_are_laid_out_as_the_output():
     assert steps[0].gates["forget"].shape == (5, 4)
 
 
-@pytest.mark.parametrize("gradient", ["tbptt:2", "truncated", "bptt"])
-def test_gradient_says_where_errors_are_cut(gradient):
+def test_gradient_is_cut_at_the_right_steps():
+    for gradient in ("tbptt:2", "truncated", "bptt"):
+        with case(gradient):
+            check_cuts(gradient)
+
+
+def check_cuts(gradient):
     module = nn.LSTM(3, 4, gradient=gradient, dtype=f64)
     x = x_of().requires_grad_()
     out, _ = module(x)
@@ -146,7 +164,7 @@ def test_gradient_says_where_errors_are_cut(gradient):
     reached = [bool(step.any()) for step in grad]
     assert reached == [gradient != "tbptt:2"] * 4 + [True] * 2
     if gradient == "truncated":
-        # With no other way back, the error is that of a net whose old outputs are constants.
+        # The truncated gradient is that of a net whose previous outputs are constants.
         h, c, terms = torch.zeros(2, 4, dtype=f64), torch.zeros(2, 4, dtype=f64), []
         for t in range(6):
             terms.append(torch.nn.functional.linear(x[t], module.weight_ih_l0))
@@ -157,17 +175,17 @@ def test_gradient_says_where_errors_are_cut(gradient):
         close(grad, torch.autograd.grad(h.sum(), x)[0])
 
 
-@pytest.mark.parametrize("recompute", [1, 2, 4, 50, "auto"])
-def test_recomputing_changes_nothing_but_memory(recompute):
+def test_recompute_does_not_change_results():
     x = x_of()
     results = []
-    for steps in (0, recompute):
+    for steps in (0, 1, 2, 4, 50, "auto"):
         torch.manual_seed(3)
         module = nn.LSTM(3, 4, 2, zoneout=0.3, recurrent_dropout=0.3, dtype=f64, recompute=steps)
         out, state = module(x, lengths=[6, 3])
         grads = torch.autograd.grad((out**2).sum(), list(module.parameters()))
         results.append((out, state, *grads))
-    close(*results)
+        with case(steps):
+            close(results[-1], results[0])
 
 
 NOISE = {
@@ -177,11 +195,16 @@ NOISE = {
 }
 
 
-@pytest.mark.parametrize("noise", NOISE)
-@pytest.mark.parametrize("name", DOORS)
-def test_noise_follows_the_seed_and_ends_in_eval(name, noise):
+@pytest.mark.parametrize("name", LAYERS)
+def test_noise_is_reproducible_and_off_in_evaluation(name):
+    for noise in NOISE:
+        with case(noise):
+            check_noise(name, noise)
+
+
+def check_noise(name, noise):
     torch.manual_seed(0)
-    module = DOORS[name](3, 4, 2, dtype=f64, **NOISE[noise])
+    module = LAYERS[name](3, 4, 2, dtype=f64, **NOISE[noise])
     x = x_of()
     outs = []
     for seed in (1, 1, 2):
@@ -194,13 +217,13 @@ def test_noise_follows_the_seed_and_ends_in_eval(name, noise):
     close(module(x), module(x))
     assert torch.equal(before, torch.get_rng_state())
     if noise == "recurrent_dropout":
-        plain = DOORS[name](3, 4, 2, dtype=f64)
+        plain = LAYERS[name](3, 4, 2, dtype=f64)
         plain.load_state_dict(module.state_dict())
         close(module(x), plain(x))
 
 
-def test_zoneout_when_not_training_is_its_mean():
-    """One step from a state: the mean over many draws is the mixture, within five errors."""
+def test_zoneout_in_evaluation_is_its_mean():
+    """Over many draws, the share of kept values is right within five standard errors."""
     torch.manual_seed(0)
     module, B, (zone_h, zone_c) = nn.LSTM(3, 4, zoneout=(0.2, 0.6), dtype=f64), 20_000, (0.2, 0.6)
     x = torch.randn(1, 1, 3, dtype=f64).expand(1, B, 3)
@@ -220,8 +243,8 @@ def test_zoneout_when_not_training_is_its_mean():
         assert abs(kept.double().mean().item() - share) < bound
 
 
-def test_recurrent_dropout_keeps_one_mask_for_all_steps():
-    """Units that hand themselves on are scaled by ``1 / (1 - p)`` at every step, or gone."""
+def test_recurrent_dropout_uses_one_mask_for_all_steps():
+    """Units that copy themselves are scaled by ``1 / (1 - p)`` at every step, or are zero."""
     T, B = 5, 64
     module: Any = nn.RNN(1, 8, nonlinearity="relu", recurrent_dropout=0.5, bias=False, dtype=f64)
     with torch.no_grad():
@@ -231,12 +254,17 @@ def test_recurrent_dropout_keeps_one_mask_for_all_steps():
     _, last = module(x, one)
     values = last.flatten().tolist()
     assert set(values) == {0.0, 2.0**T}
-    # half of 512 units, within five standard deviations of their number
+    # Half of 512 units, within five standard deviations.
     assert abs(values.count(0.0) - 256) < 5 * math.sqrt(512 / 4)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_cell_steps_as_its_layer_does(cell):
+def test_cells_agree_with_layers():
+    for cell in CELLS:
+        with case(cell):
+            check_steps(cell)
+
+
+def check_steps(cell):
     torch.manual_seed(0)
     layer = nn.LSTM(3, 4, cell=cell, layer_norm=True, dtype=f64)
     single = nn.LSTMCell(3, 4, cell=cell, layer_norm=True, dtype=f64)
@@ -247,7 +275,7 @@ def test_a_cell_steps_as_its_layer_does(cell):
     close(state, tuple(one[0] for one in layer(x)[1]))
 
 
-def test_a_cell_with_zoneout_follows_the_seed():
+def test_zoneout_of_a_cell_is_reproducible():
     cell = nn.GRUCell(3, 4, zoneout=0.5, dtype=f64)
     x, h = x_of()[0], torch.ones(2, 4, dtype=f64)
     torch.manual_seed(1)
@@ -262,7 +290,7 @@ def test_a_cell_with_zoneout_follows_the_seed():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_computes_in_its_type(dtype):
+def test_autocast_computes_in_its_dtype(dtype):
     torch.manual_seed(0)
     module, x = nn.LSTM(3, 4, 2, bidirectional=True), torch.randn(5, 2, 3)
     exact = module(x)
@@ -271,12 +299,12 @@ def test_autocast_computes_in_its_type(dtype):
         assert nn.LSTMCell(3, 4)(x[0])[0].dtype == dtype
     assert all(one.dtype == dtype for one in flat(rough))
     error = max((a - b).abs().max().item() for a, b in zip(flat(rough), flat(exact), strict=True))
-    assert 0 < error < 20 * torch.finfo(dtype).eps  # ten steps of two layers, one rounding each
+    assert 0 < error < 20 * torch.finfo(dtype).eps  # five steps of two layers, one rounding each
     flat(rough)[0].float().sum().backward()
     assert {w.grad.dtype for w in module.parameters() if w.grad is not None} == {torch.float32}
 
 
-def test_a_cell_of_ones_own_without_states_hands_on_h_alone():
+def test_user_defined_cell_without_states():
     pytest.importorskip("sympy")
     cell = nn.Equations("elman", net_inputs=("z",), equations="h = tanh(z)")
     torch.manual_seed(0)
@@ -289,7 +317,7 @@ def test_a_cell_of_ones_own_without_states_hands_on_h_alone():
     )
 
 
-def test_a_cell_of_ones_own_has_parameters_and_a_forget_gate():
+def test_user_defined_cell_with_parameters_and_a_forget_gate():
     pytest.importorskip("sympy")
     cell = nn.Equations(
         "leaky",

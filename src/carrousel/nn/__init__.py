@@ -1,14 +1,14 @@
-"""Recurrent layers for torch: drop-ins for LSTM, GRU and RNN, with the variants they lack."""
+"""Recurrent layers for torch: drop-in replacements for LSTM, GRU and RNN, with more variants."""
 
 from __future__ import annotations
 
 try:
-    import torch as _torch  # noqa: F401  asked for first, to say what is missing
+    import torch as _torch  # noqa: F401  first, so that the error below names what is missing
 except ImportError as error:
     from carrousel.errors import MissingExtraError
 
     raise MissingExtraError(
-        "carrousel.nn needs torch, which is not installed; pip install 'carrousel[torch]'"
+        "carrousel.nn needs torch, which is not installed", fix="pip install 'carrousel[torch]'"
     ) from error
 
 from carrousel.nn.call.memory import MemoryPlan as MemoryPlan
@@ -24,7 +24,7 @@ from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.onnx.export import export_onnx as export_onnx
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.rnn import RNN as RNN
-from carrousel.nn.step.step import Step as Step
+from carrousel.nn.step.step import Stepper as Stepper
 from carrousel.nn.step.step import step as step
 from carrousel.nn.weights import LayerWeights as LayerWeights
 
@@ -39,8 +39,8 @@ __all__ = [
     "LayerWeights",
     "MemoryPlan",
     "RNNCell",
-    "Step",
     "StepStates",
+    "Stepper",
     "export_onnx",
     "load",
     "save",

@@ -1,4 +1,4 @@
-"""One step at a time: drop-ins for torch's LSTMCell, GRUCell and RNNCell."""
+"""Modules that run one step: drop-in replacements for LSTMCell, GRUCell and RNNCell of torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
 class StepCell(torch.nn.Module):
-    """One recurrence, one step a call. Use LSTMCell, GRUCell or RNNCell.
+    """Base class: one step of a recurrence per call. Use LSTMCell, GRUCell or RNNCell.
 
     Attributes:
         recurrence: the equations and sizes of the step.
     """
 
     ARGUMENTS: ClassVar[dict[str, Any]]
-    """Every argument of the constructor besides device and dtype, in order, with its default."""
+    """Constructor arguments except device and dtype, in order, with their defaults."""
     weight_ih: Tensor
 
     def __init__(
@@ -56,16 +56,22 @@ class StepCell(torch.nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: uniform within ``1 / sqrt(hidden_size)``, as torch does."""
-        have = {name: getattr(self, name) for name in self._part_names}
-        draw([have], self.recurrence, self.forget_bias)
+        """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
+        parameters = {name: getattr(self, name) for name in self._part_names}
+        draw([parameters], self.recurrence, self.forget_bias)
 
     def layer_weights(self, layer: int = 0, direction: int = 0) -> LayerWeights:
-        """The weights as kernels take them; there is one layer and one direction, both 0."""
+        """Return the weights in the form that kernels take; layer and direction must be 0.
+
+        Raises:
+            SettingError: layer or direction is not 0.
+        """
         if layer or direction:
             raise SettingError(
-                f"layer is {layer} and direction {direction}, but a cell has layer 0 and "
-                "direction 0 alone"
+                f"layer is {layer} and direction {direction}, but a cell has only layer 0 and "
+                "direction 0",
+                argument="layer" if layer else "direction",
+                got=layer or direction,
             )
         return assemble(self.recurrence, self._part_names, lambda name: getattr(self, name))
 
@@ -74,22 +80,23 @@ class StepCell(torch.nn.Module):
 
         Args:
             input: ``[B, I]``, or ``[I]`` for one sequence.
-            hx: the state after the step before, ``h [B, K]`` or ``(h, c)`` where the cell has
+            hx: the state after the previous step, ``h [B, H]`` or ``(h, c)`` if the cell has
                 states besides ``h``; without ``B`` for one sequence. None: zero.
 
         Returns:
             The new state, in the form of ``hx``.
 
         Raises:
-            InputError: a tensor of the wrong shape, type or device; also caught as
-                ``RuntimeError`` and ``ValueError``.
+            InputError: a tensor has the wrong shape, type or device. It is also a
+                ``RuntimeError`` and a ``ValueError``.
         """
         who, recurrence = type(self).__name__, self.recurrence
         dims = _check_dims(f"{who}: Expected input", input)
         if input.shape[-1] != self.input_size:
             raise InputError(
                 f"{who}: input has inconsistent input_size: got {input.shape[-1]} expected "
-                f"{self.input_size}, the last of its shape {tuple(input.shape)}"
+                f"{self.input_size}, the last of its shape {tuple(input.shape)}",
+                argument="input",
             )
         check_like(f"{who}: input", input, self.weight_ih)
         x = input if dims == 2 else input.unsqueeze(0)
@@ -123,14 +130,16 @@ class StepCell(torch.nn.Module):
         return result.h, result.s
 
     def _read_state(self, who: str, hx: Any, dims: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``h [B, K]`` and ``s [B, S M]``."""
+        """Check the state and return ``h [B, H]`` and ``s [B, D * C]``."""
         B, widths = x.shape[0], (self.recurrence.n_sources, self.recurrence.n_states)
         if hx is None:
             return x.new_zeros(B, widths[0]), x.new_zeros(B, widths[1])
         if not widths[1]:
             return self._one_state(who, "hidden", 0, hx, x, dims), x.new_zeros(B, 0)
         if not isinstance(hx, tuple | list) or len(hx) != 2:
-            raise InputError(f"{who}: hx is {described(hx)}, expected a pair of tensors (h, c)")
+            raise InputError(
+                f"{who}: hx is {described(hx)}, expected a pair of tensors (h, c)", argument="hx"
+            )
         h, s = (
             self._one_state(who, f"hx[{which}]", which, one, x, dims)
             for which, one in enumerate(hx)
@@ -143,32 +152,36 @@ class StepCell(torch.nn.Module):
         width = self.recurrence.n_states if which else self.recurrence.n_sources
         if _check_dims(f"{who}: Expected {name}", state) != dims:
             form = "(B, width) as input has a batch" if dims == 2 else "(width,) as input has none"
-            raise InputError(f"{who}: {name} has shape {tuple(state.shape)}, expected {form}")
+            raise InputError(
+                f"{who}: {name} has shape {tuple(state.shape)}, expected {form}", argument="hx"
+            )
         if state.shape[-1] != width:
             raise InputError(
                 f"{who}: {name}: hidden{which} has inconsistent hidden_size: got "
-                f"{state.shape[-1]}, expected {width}"
+                f"{state.shape[-1]}, expected {width}",
+                argument="hx",
             )
         state = state if dims == 2 else state.unsqueeze(0)
         if state.shape[0] != x.shape[0]:
             raise InputError(
                 f"{who}: Input batch size {x.shape[0]} doesn't match hidden{which} batch size "
-                f"{state.shape[0]}"
+                f"{state.shape[0]}",
+                argument="hx",
             )
         check_like(f"{who}: {name}", state, self.weight_ih)
         return state
 
     def extra_repr(self) -> str:
-        """Sizes, then every argument that is not at its default."""
-        return check.written(self.settings(), self.ARGUMENTS)
+        """Return the sizes, then every argument that differs from its default."""
+        return check.format_arguments(self.settings(), self.ARGUMENTS)
 
     def settings(self) -> dict[str, Any]:
-        """Arguments that make another cell like this one."""
+        """Return the constructor arguments of this cell by name."""
         return check.settings_of(self, self.ARGUMENTS)
 
 
 def _check_dims(expected: str, tensor: Any) -> int:
-    """1 or 2, the dimensions of a tensor without or with a batch."""
+    """Return the number of dimensions: 1 without a batch, 2 with one."""
     if not isinstance(tensor, Tensor):
         raise InputError(f"{expected} to be a torch.Tensor, got {described(tensor)}")
     if tensor.dim() not in (1, 2):
@@ -180,17 +193,18 @@ def _check_dims(expected: str, tensor: Any) -> int:
 
 
 class LSTMCell(StepCell):
-    """One step of long short-term memory; takes the place of ``torch.nn.LSTMCell``.
+    """One step of long short-term memory; a drop-in replacement for ``torch.nn.LSTMCell``.
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, memory cells.
+        hidden_size: ``C``, memory cells.
         bias: whether net inputs have biases.
-        device, dtype: where parameters are made, and of which type.
+        device, dtype: device and type of the parameters.
         cell, block_size, g_range, h_range, gate_sources, layer_norm, zoneout, forget_bias: as in
-            :class:`carrousel.nn.LSTM`, which has the equations too.
+            :class:`carrousel.nn.LSTM`, which also lists the equations.
 
-    Shapes: input ``[B, I]``; ``h [B, K]``, ``c [B, M]``; without ``B`` for one sequence.
+    Shapes: input ``[B, I]``; ``h [B, H]``, ``c [B, C]``; without ``B`` for one sequence. ``H = C``,
+    except for ``lstm97`` with ``gate_sources``.
 
     >>> cell = LSTMCell(3, 4, cell="peephole")
     >>> state = None
@@ -251,15 +265,15 @@ class LSTMCell(StepCell):
 
 
 class GRUCell(StepCell):
-    """One step of gated recurrent units; takes the place of ``torch.nn.GRUCell``.
+    """One step of gated recurrent units; a drop-in replacement for ``torch.nn.GRUCell``.
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, units.
+        hidden_size: ``H``, units.
         bias, device, dtype: as in :class:`LSTMCell`.
-        layer_norm, zoneout: as in :class:`carrousel.nn.GRU`, which has the equations too.
+        layer_norm, zoneout: as in :class:`carrousel.nn.GRU`, which also lists the equations.
 
-    Shapes: input ``[B, I]``; ``h [B, M]``; without ``B`` for one sequence.
+    Shapes: input ``[B, I]``; ``h [B, H]``; without ``B`` for one sequence.
 
     >>> cell = GRUCell(3, 4)
     >>> cell(torch.randn(2, 3), torch.zeros(2, 4)).shape
@@ -295,17 +309,17 @@ class GRUCell(StepCell):
 
 
 class RNNCell(StepCell):
-    """One step of Elman's simple recurrent net; takes the place of ``torch.nn.RNNCell``.
+    """One step of Elman's simple recurrent net; a drop-in replacement for ``torch.nn.RNNCell``.
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, units.
+        hidden_size: ``H``, units.
         bias: whether net inputs have biases.
         nonlinearity: ``"tanh"`` or ``"relu"``.
         device, dtype: as in :class:`LSTMCell`.
-        layer_norm, zoneout: as in :class:`carrousel.nn.RNN`, which has the equations too.
+        layer_norm, zoneout: as in :class:`carrousel.nn.RNN`, which also lists the equations.
 
-    Shapes: input ``[B, I]``; ``h [B, M]``; without ``B`` for one sequence.
+    Shapes: input ``[B, I]``; ``h [B, H]``; without ``B`` for one sequence.
 
     >>> RNNCell(3, 4, nonlinearity="relu")(torch.randn(3)).shape
     torch.Size([4])

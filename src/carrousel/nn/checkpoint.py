@@ -1,4 +1,4 @@
-"""Modules in files: safetensors with a header that says how to build the module again."""
+"""Saving and loading modules: safetensors files with a header of class and arguments."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from carrousel import files
 from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, MissingExtraError, SettingError
 from carrousel.errors import CheckpointError as CheckpointError
-from carrousel.files import write_whole
+from carrousel.files import checksum as crc32
+from carrousel.files import read_whole, write_whole
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
 from carrousel.nn.equations.equations import Equations
 from carrousel.nn.gru import GRU
@@ -32,18 +32,20 @@ FORMAT = 1
 
 
 def save(module: Module, path: str | os.PathLike[str]) -> None:
-    """Write a module of this package to a file: settings and weights, no code.
+    """Write a module of this package to a file: constructor arguments and weights, no code.
 
-    The file is in the safetensors format, so other tools can read its weights, under the names of
-    the state dictionary. It is written beside its place and then moved there: whatever happens
-    meanwhile, ``path`` holds the old file or the new one.
+    The file is in the safetensors format. Other tools can read its weights under the names of the
+    state dictionary. The file is replaced atomically: after a crash, ``path`` holds the old file or
+    the new one.
 
     Args:
         module: an LSTM, GRU, RNN or one of their cells.
-        path: where the file goes; an old one is replaced.
+        path: name of the file; an existing file is replaced.
 
     Raises:
-        SettingError: a module of another class, which could not be built again from its settings.
+        SettingError: the module is of another class.
+        UnwritableError: the file cannot be written.
+        MissingExtraError: safetensors is not installed.
 
     >>> import tempfile, torch
     >>> lstm = KINDS["LSTM"](3, 4, cell="peephole")
@@ -56,12 +58,14 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
     name = type(module).__name__
     if KINDS.get(name) is not type(module):
         raise SettingError(
-            f"module is a {type(module).__module__}.{name}, expected one of carrousel.nn's own: "
-            f"{', '.join(KINDS)}; save the state_dict() of anything else by torch.save"
+            f"module is a {type(module).__module__}.{name}, expected a class of carrousel.nn: "
+            + ", ".join(KINDS),
+            argument="module",
+            fix="save the state_dict() of other modules with torch.save",
         )
     settings = module.settings()
     if "cell" in settings:
-        settings["cell"] = _written_cell(settings["cell"])
+        settings["cell"] = _cell_header(settings["cell"])
     tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
     header = {"format": FORMAT, "class": name, "settings": settings}
     header["crc32"] = checksum(header, tensors)
@@ -69,20 +73,22 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
-    """Read a module that :func:`save` wrote. No code in the file is ever run.
+    """Read a module that :func:`save` wrote. No code from the file is run.
 
     Args:
         path: the file.
-        device: where the module goes; None: the CPU.
+        device: device of the new module; None: the CPU.
 
     Returns:
-        A module of the class, settings, type and weights of the one saved; a cell of one's own is
-        derived anew from its equations, which the file holds.
+        A module of the saved class, arguments, type and weights. A cell given by equations is
+        derived again from the equations in the file.
 
     Raises:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
         FileNotFoundError: there is no such file.
-        MissingExtraError: what the file needs is not installed.
+        MissingExtraError: a package that the module needs is not installed.
+
+    See :func:`save` for an example.
     """
     header, data = _read(path)
     kind, settings = KINDS[header["class"]], dict(header["settings"])
@@ -90,17 +96,17 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
         settings["zoneout"] = tuple(settings["zoneout"])
     try:
         tensors = _safetensors().load(data)
-    except Exception as error:  # whatever the format's reader says of a damaged file
+    except Exception as error:  # the reader raises errors of several kinds
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if header.get("crc32") != checksum(header, tensors):
-        raise CheckpointError(f"{path} is damaged: its contents have another checksum")
+        raise CheckpointError(f"{path} is damaged: the checksum does not match its contents")
     dtypes = {tensor.dtype for tensor in tensors.values()}
     if len(dtypes) != 1 or not next(iter(dtypes)).is_floating_point:
-        raise CheckpointError(f"{path} holds weights of types {dtypes}, expected one float type")
+        raise CheckpointError(f"{path} has weights of types {dtypes}, expected one float type")
     try:
-        # Without storage of its own, a module of any size is cheap until its weights have come.
+        # On the meta device, a module of any size takes no memory until the weights are assigned.
         if check_int("num_layers", settings.get("num_layers", 1), minimum=1) > len(tensors):
-            raise SettingError(f"num_layers is more than the {len(tensors)} tensors it has")
+            raise SettingError(f"num_layers is more than the {len(tensors)} tensors in the file")
         if isinstance(settings.get("cell"), dict):
             settings["cell"] = Equations(**settings["cell"])
         module = kind(**settings, dtype=dtypes.pop(), device="meta")
@@ -113,13 +119,13 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
 
 
 def checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> int:
-    """CRC-32 of a header, less its checksum, and of all weights, by name."""
+    """Return the CRC-32 of a header without its checksum, and of all weights sorted by name."""
     bits = {name: t.contiguous().flatten().view(torch.uint8).numpy() for name, t in tensors.items()}
-    return files.checksum(header, bits)
+    return crc32(header, bits)
 
 
-def _written_cell(cell: str | CellObject) -> str | dict[str, Any]:
-    """A cell as the header holds it: its name, or the equations it can be derived from again."""
+def _cell_header(cell: str | CellObject) -> str | dict[str, Any]:
+    """Return the header entry of a cell: its name, or its equations."""
     if isinstance(cell, Equations):
         kind = cell.kind
         return {
@@ -133,12 +139,12 @@ def _written_cell(cell: str | CellObject) -> str | dict[str, Any]:
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
-    """A checkpoint and its header, checked as far as that can be without its weights."""
-    instead = "weights of torch.nn modules load by load_state_dict"
-    header, data = files.read_whole(path, KEY, FORMAT, writer="carrousel.nn.save", instead=instead)
+    """Read a file; return its header, which is checked, and its bytes."""
+    instead = "load weights of torch.nn modules with load_state_dict"
+    header, data = read_whole(path, KEY, FORMAT, writer="carrousel.nn.save", instead=instead)
     name, settings = header.get("class"), header.get("settings")
     if name not in KINDS or not isinstance(settings, dict):
-        raise CheckpointError(f"{path} holds a {name!r}, expected one of {', '.join(KINDS)}")
+        raise CheckpointError(f"{path} contains a {name!r}, expected one of {', '.join(KINDS)}")
     return header, data
 
 
@@ -147,7 +153,7 @@ def _safetensors() -> Any:
         import safetensors.torch
     except ImportError as error:
         raise MissingExtraError(
-            "carrousel.nn.save and load need safetensors, which is not installed; "
-            "pip install 'carrousel[torch]'"
+            "carrousel.nn.save and load need safetensors, which is not installed",
+            fix="pip install 'carrousel[torch]'",
         ) from error
     return safetensors.torch

@@ -1,4 +1,4 @@
-"""The GRU module: a drop-in for ``torch.nn.GRU`` with the variants it lacks."""
+"""The GRU module: a drop-in replacement for ``torch.nn.GRU`` with more variants."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from typing import Any, ClassVar
 
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
-from carrousel.nn.recurrent import Frame, Recurrent, Variation
+from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
 class GRU(Recurrent):
-    r"""Gated recurrent units over whole sequences; takes the place of ``torch.nn.GRU``.
+    r"""Gated recurrent units over whole sequences; a drop-in replacement for ``torch.nn.GRU``.
 
-    Constructor, parameters, their names and first values, inputs and outputs are torch's; a
-    checkpoint of either loads into the other. One unit computes at every step::
+    Constructor, parameters, initial weights, inputs and outputs are those of torch. A state
+    dictionary of either library loads into the other. Each unit computes at every step::
 
         r, z = sigma(a_r, a_z)                               reset and update gate
         n = tanh(W_in x + b_in + r (W_hn h' + b_hn))         the new value
-        h = (1 - z) n + z h'                                 h' is h of the step before
+        h = (1 - z) n + z h'                                 h' is the previous h
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, units of a layer and direction.
+        hidden_size: ``H``, units of a layer and direction.
         num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in
             :class:`carrousel.nn.LSTM`.
         layer_norm, recurrent_dropout, initial_state, gradient, recompute: as in
             :class:`carrousel.nn.LSTM`.
-        zoneout: probability with which a unit keeps its value of the step before, while training.
-        proj_size: refused, with torch's words.
+        zoneout: probability with which a unit keeps its previous value, while training.
+        proj_size: an error, as in torch.
 
-    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[L D, B, M]``; output ``[T, B, D M]``.
+    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[layers * directions, B, H]``; output
+    ``[T, B, directions * H]``.
 
     Raises:
-        SettingError: a setting out of range, or two that contradict each other.
+        SettingError: an option is out of range, or two options contradict each other.
+        OptionTypeError: an option has the wrong type.
 
-    The equations are those of Cho et al. 2014 with the reset gate behind the recurrent weights.
+    Source: Cho et al. 2014, with the reset gate applied after the recurrent weights.
 
     >>> import torch
     >>> gru = GRU(3, 4, bidirectional=True)
@@ -81,14 +83,14 @@ class GRU(Recurrent):
         recompute: int | str = 0,
         proj_size: int | None = None,
     ) -> None:
-        check.refuse_projection(proj_size)
+        check.reject_projection(proj_size)
         super().__init__(
             Recurrence(
                 "gru",
                 check.check_size("hidden_size", hidden_size),
                 layer_norm=check.check_flag("layer_norm", layer_norm),
             ),
-            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
-            Variation(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
+            Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            VariantOptions(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
             {"device": device, "dtype": dtype},
         )

@@ -1,4 +1,4 @@
-"""The LSTM module: a drop-in for ``torch.nn.LSTM`` with the variants it lacks."""
+"""The LSTM module: a drop-in replacement for ``torch.nn.LSTM`` with more variants."""
 
 from __future__ import annotations
 
@@ -7,60 +7,71 @@ from typing import Any, ClassVar
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
-from carrousel.nn.recurrent import Frame, Recurrent, Variation
+from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
 class LSTM(Recurrent):
-    r"""Long short-term memory over whole sequences; takes the place of ``torch.nn.LSTM``.
+    r"""Long short-term memory over whole sequences; a drop-in replacement for ``torch.nn.LSTM``.
 
-    Constructor, parameters, their names and first values, inputs and outputs are torch's; a
-    checkpoint of either loads into the other. One unit computes at every step::
+    Constructor, parameters, initial weights, inputs and outputs are those of torch. A state
+    dictionary of either library loads into the other. Each unit computes at every step::
 
         i, f, o = sigma(a_i, a_f, a_o)          input, forget and output gate
-        c = f c' + i tanh(a_g)                  the state; c' is that of the step before
+        c = f c' + i tanh(a_g)                  the state; a prime marks the previous step
         h = o tanh(c)                           the output
 
-    where each net input ``a = W_ih x + b_ih + W_hh h' + b_hh``. ``cell`` chooses other equations.
+    where each net input is ``a = W_ih x + b_ih + W_hh h' + b_hh``. ``cell`` selects other
+    equations.
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, memory cells of a layer and direction.
-        num_layers: layers; each reads the outputs of the one below.
+        hidden_size: ``C``, memory cells of a layer and direction.
+        num_layers: number of layers; each reads the outputs of the one below.
         bias: whether net inputs have biases.
-        batch_first: batches are laid out ``[B, T, I]`` and ``[B, T, D M]``; states are not.
-        dropout: probability of zeroing what a layer hands to the next, while training.
-        bidirectional: a second set of weights reads sequences from their ends; ``D = 2``.
-        proj_size: ``K``, width to which outputs are projected, or 0 (Sak, Senior & Beaufays 2014).
-        device, dtype: where parameters are made, and of which type.
-        cell: ``"lstm"`` (above); ``"lstm97"``, no forget gate and squashed to ranges (Hochreiter &
-            Schmidhuber 1997, eqs. 3-9); ``"peephole"``, gates see the state (Gers, Schraudolph &
-            Schmidhuber 2002); ``"coupled"``, ``f = 1 - i``; ``"no_output_gate"``; or a
-            :class:`carrousel.nn.Equations` of your own.
-        block_size: of ``lstm97``: cells that share an input and an output gate.
-        g_range, h_range: of ``lstm97``: half the range of the squashing functions g and h.
-        gate_sources: of ``lstm97``: gates too are sources of recurrent connections, as in most
-            experiments of 1997; ``h`` and ``h_n`` then hold cells, input gates, output gates, while
-            the output shows the cells alone.
-        layer_norm: normalise net inputs and the state that leaves (Ba, Kiros & Hinton 2016).
-        zoneout: probability with which a unit keeps its value of the step before, while training;
-            otherwise both are mixed in that proportion (Krueger et al. 2017). One for ``h`` and
-            ``c``, or a pair of two.
-        recurrent_dropout: probability of zeroing an output on its way to the next step, one draw a
-            sequence, while training (Gal & Ghahramani 2016).
-        forget_bias: what the biases of the forget gate start with in sum; None: as torch draws
-            them. With ``coupled`` the input gate starts at minus that.
-        initial_state: ``"zero"`` or ``"learned"``: how sequences start that are handed no state,
-            and after a reset.
-        gradient: ``"bptt"``; ``"tbptt:k"``, cut every ``k`` steps; ``"truncated"``, the paper's.
-        recompute: steps of a segment whose tape is computed anew on the way back, which saves
-            memory; ``"auto"``: about the square root of the number of steps; 0: never.
+        batch_first: whether batches are laid out ``[B, T, I]`` and ``[B, T, directions * H]``.
+            The layout of states does not change.
+        dropout: probability of zeroing an output between two layers, while training.
+        bidirectional: whether a second set of weights reads each sequence from its end.
+        proj_size: ``H``, width to which outputs are projected, or 0 (Sak, Senior & Beaufays 2014).
+        device, dtype: device and type of the parameters.
+        cell: one of the equations
 
-    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[L D, B, K]``, ``c_0``, ``c_n`` ``[L D, B, M]``
-    with ``L`` layers and ``K = M`` without projection; output ``[T, B, D K]``. Without ``B`` for
-    one sequence. See :meth:`Recurrent.forward` for lengths and resets.
+            - ``"lstm"``: as above;
+            - ``"lstm97"``: no forget gate, squashing functions with ranges (Hochreiter &
+              Schmidhuber 1997, eqs. 3-9);
+            - ``"peephole"``: the gates read the state (Gers, Schraudolph & Schmidhuber 2002);
+            - ``"coupled"``: ``f = 1 - i`` (Greff et al. 2017);
+            - ``"no_output_gate"``: ``h = tanh(c)`` (Greff et al. 2017);
+            - a :class:`carrousel.nn.Equations`: your own.
+        block_size: for ``lstm97``: number of cells that share an input and an output gate.
+        g_range, h_range: for ``lstm97``: half the range of the squashing functions g and h.
+        gate_sources: for ``lstm97``: whether recurrent connections start from gates too, as in
+            most experiments of 1997. ``h`` and ``h_n`` then hold cells, input gates and output
+            gates. The output holds only the cells.
+        layer_norm: whether to normalise net inputs and the state before its squashing function
+            (Ba, Kiros & Hinton 2016).
+        zoneout: probability with which a unit keeps its previous value, while training. In
+            evaluation the two values are mixed in that proportion (Krueger et al. 2017). One
+            number for ``h`` and ``c``, or a pair.
+        recurrent_dropout: probability of zeroing a component of ``h`` before it is fed back,
+            while training. One mask serves all steps of a sequence (Gal & Ghahramani 2016).
+        forget_bias: initial sum of the two biases of the forget gate; None: drawn as in torch.
+            With ``coupled`` the bias of the input gate starts at minus this value.
+        initial_state: ``"zero"`` or ``"learned"``: the state of sequences for which the caller
+            passes none, and after a reset.
+        gradient: ``"bptt"``; ``"tbptt:k"``, cut every ``k`` steps; ``"truncated"``, the rule of
+            1997.
+        recompute: steps of a segment that the backward pass computes again to save memory.
+            ``"auto"``: about the square root of the number of steps. 0: never.
+
+    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[layers * directions, B, H]``; ``c_0``, ``c_n``
+    ``[layers * directions, B, C]``; output ``[T, B, directions * H]``. ``H = C`` without a
+    projection. One sequence has no ``B``. See :meth:`Recurrent.forward` for lengths and resets.
 
     Raises:
-        SettingError: a setting out of range, or two that contradict each other.
+        SettingError: an option is out of range, or two options contradict each other.
+        OptionTypeError: an option has the wrong type.
+        OptionNameError: there is no such cell.
 
     >>> import torch
     >>> lstm = LSTM(3, 4, num_layers=2)
@@ -71,7 +82,7 @@ class LSTM(Recurrent):
     (torch.Size([7, 5, 4]), torch.Size([2, 5, 4]))
     >>> _ = lstm.load_state_dict(torch.nn.LSTM(3, 4, num_layers=2).state_dict())
 
-    Sequences of unequal length need neither sorting nor packing:
+    Sequences of unequal length need no sorting and no packing:
 
     >>> output, (h_n, c_n) = lstm(torch.randn(7, 2, 3), lengths=[7, 4])
     >>> bool((output[4:, 1] == 0).all()), torch.equal(h_n[1, 1], output[3, 1])
@@ -146,8 +157,10 @@ class LSTM(Recurrent):
         )
         super().__init__(
             recurrence,
-            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
-            Variation(zoneout, recurrent_dropout, forget_bias, initial_state, gradient, recompute),
+            Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            VariantOptions(
+                zoneout, recurrent_dropout, forget_bias, initial_state, gradient, recompute
+            ),
             {"device": device, "dtype": dtype},
         )
         self.cell = cell

@@ -1,4 +1,4 @@
-"""What LSTM, GRU and RNN share: parameters of all layers, one call, ragged batches."""
+"""Base class of LSTM, GRU and RNN: parameters of all layers, and the forward call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
-from carrousel.nn.call.inputs import Call, State, read_call
+from carrousel.nn.call.inputs import CallArguments, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
@@ -24,12 +24,15 @@ from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
 class StepStates(NamedTuple):
-    """What one direction of one layer held at every step.
+    """States and gates of one direction of one layer at every step.
 
-    ``states``: by name, such as ``"c"``, each ``[T, B, M]``. ``gates``: by name, such as
-    ``"input"``, activated, each ``[T, B, M]`` (``[T, B, blocks]`` for the gates of ``lstm97``).
-    Laid out as the output is: ``[B, T, M]`` with ``batch_first``, ``[T, M]`` unbatched; of a packed
-    batch ``[T, B, M]``, in batch order. States carry gradients, gates do not.
+    Attributes:
+        states: by name, such as ``"c"``, each ``[T, B, C]``. They carry gradients.
+        gates: activated gates by name, such as ``"input"``, each ``[T, B, C]``
+            (``[T, B, blocks]`` for the gates of ``lstm97``). They carry no gradients.
+
+    The layout follows the output: ``[B, T, C]`` with ``batch_first``, ``[T, C]`` unbatched. For a
+    packed batch it is ``[T, B, C]`` in batch order.
     """
 
     states: dict[str, Tensor]
@@ -37,7 +40,7 @@ class StepStates(NamedTuple):
 
 
 class _End(NamedTuple):
-    """Of one direction: the last state, and what it held at every step if that was asked for."""
+    """Results of one direction: its last state, and its states at every step if requested."""
 
     h: Tensor
     s: Tensor
@@ -45,8 +48,8 @@ class _End(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Frame:
-    """How layers are stacked; arguments and meaning are torch's."""
+class Stacking:
+    """How layers are stacked; arguments and their meaning are torch's."""
 
     input_size: int
     num_layers: int
@@ -57,8 +60,8 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Variation:
-    """What the module does that torch's does not; see :class:`carrousel.nn.LSTM`."""
+class VariantOptions:
+    """Options that torch's modules lack; see :class:`carrousel.nn.LSTM`."""
 
     zoneout: Any = 0.0
     recurrent_dropout: float = 0.0
@@ -69,37 +72,41 @@ class Variation:
 
 
 class Recurrent(torch.nn.Module):
-    """Layers of one recurrence, in one or two directions. Use LSTM, GRU or RNN.
+    """Base class: layers of one recurrence, in one or two directions. Use LSTM, GRU or RNN.
 
     Attributes:
         recurrence: the equations and sizes that every direction of every layer follows.
     """
 
     ARGUMENTS: ClassVar[dict[str, Any]]
-    """Every argument of the constructor besides device and dtype, in order, with its default."""
+    """Constructor arguments except device and dtype, in order, with their defaults."""
 
     def __init__(
-        self, recurrence: Recurrence, frame: Frame, variation: Variation, factory: dict[str, Any]
+        self,
+        recurrence: Recurrence,
+        stacking: Stacking,
+        options: VariantOptions,
+        factory: dict[str, Any],
     ) -> None:
         super().__init__()
         self.recurrence = recurrence
-        self.input_size = check.check_size("input_size", frame.input_size)
+        self.input_size = check.check_size("input_size", stacking.input_size)
         self.hidden_size = recurrence.units
-        self.num_layers = check.check_size("num_layers", frame.num_layers)
-        self.bias = check.check_flag("bias", frame.bias)
-        self.batch_first = check.check_flag("batch_first", frame.batch_first)
-        self.dropout = check.check_dropout(frame.dropout, self.num_layers)
-        self.bidirectional = check.check_flag("bidirectional", frame.bidirectional)
+        self.num_layers = check.check_size("num_layers", stacking.num_layers)
+        self.bias = check.check_flag("bias", stacking.bias)
+        self.batch_first = check.check_flag("batch_first", stacking.batch_first)
+        self.dropout = check.check_dropout(stacking.dropout, self.num_layers)
+        self.bidirectional = check.check_flag("bidirectional", stacking.bidirectional)
         self.proj_size = recurrence.projection
         self.layer_norm = recurrence.layer_norm
-        self.zoneout = check.check_zoneout(variation.zoneout, recurrence)
-        self.recurrent_dropout = check.check_share(
-            "recurrent_dropout", variation.recurrent_dropout, below_one=True
+        self.zoneout = check.check_zoneout(options.zoneout, recurrence)
+        self.recurrent_dropout = check.check_probability(
+            "recurrent_dropout", options.recurrent_dropout, below_one=True
         )
-        self.forget_bias = check.check_forget_bias(variation.forget_bias, recurrence, self.bias)
-        self.initial_state = check.check_initial(variation.initial_state)
-        self.gradient = check.check_gradient(variation.gradient)
-        self.recompute = check.check_recompute(variation.recompute)
+        self.forget_bias = check.check_forget_bias(options.forget_bias, recurrence, self.bias)
+        self.initial_state = check.check_initial(options.initial_state)
+        self.gradient = check.check_gradient(options.gradient)
+        self.recompute = check.check_recompute(options.recompute)
         self._make_parameters(factory)
         self.reset_parameters()
 
@@ -131,15 +138,22 @@ class Recurrent(torch.nn.Module):
         ]
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: uniform within ``1 / sqrt(hidden_size)``, as torch does."""
-        layers = [dict(zip(self._part_names, have, strict=True)) for have in self.all_weights]
+        """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
+        layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
         draw(layers, self.recurrence, self.forget_bias)
 
     def flatten_parameters(self) -> None:
-        """Do nothing: there is no flat copy to keep. It exists because torch's modules have it."""
+        """No-op, for compatibility with torch: there is no flat copy of the weights."""
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
-        """Weights of one direction (0 forwards, 1 backwards) of one layer, as kernels take them.
+        """Return the weights of one direction of one layer in the form that kernels take.
+
+        Args:
+            layer: index of the layer, from 0.
+            direction: 0 forwards, 1 backwards.
+
+        Raises:
+            SettingError: there is no such layer or direction.
 
         >>> from carrousel.nn import LSTM
         >>> LSTM(3, 5).layer_weights(0, 0).w_ih.shape
@@ -148,7 +162,9 @@ class Recurrent(torch.nn.Module):
         if not (0 <= layer < self.num_layers and 0 <= direction < self.num_directions):
             raise SettingError(
                 f"layer is {layer} and direction {direction}, expected below "
-                f"{self.num_layers} and {self.num_directions}"
+                f"{self.num_layers} and {self.num_directions}",
+                argument="layer" if not 0 <= layer < self.num_layers else "direction",
+                got=layer if not 0 <= layer < self.num_layers else direction,
             )
         suffix = _suffix(layer, direction)
         return assemble(
@@ -158,13 +174,16 @@ class Recurrent(torch.nn.Module):
     def memory_plan(
         self, T: int, B: int, *, ragged: bool = False, budget: int | None = None
     ) -> MemoryPlan:
-        """Say how many bytes a call of ``T`` steps and ``B`` sequences needs, without making it.
+        """Compute how many bytes a call of ``T`` steps and ``B`` sequences needs.
 
         Args:
             T: steps.
             B: sequences.
-            ragged: whether the call is handed lengths or resets.
-            budget: bytes to stay within while training; the plan then proposes a ``recompute``.
+            ragged: whether the call gets lengths or resets.
+            budget: limit in bytes while training. The plan then proposes a ``recompute``.
+
+        Raises:
+            SettingError: ``T``, ``B`` or ``budget`` is not a positive whole number.
 
         >>> from carrousel.nn import LSTM
         >>> plan = LSTM(8, 64).memory_plan(1000, 16)
@@ -188,31 +207,32 @@ class Recurrent(torch.nn.Module):
         Args:
             input: ``[T, B, I]``; ``[B, T, I]`` with ``batch_first``; ``[T, I]`` unbatched; or a
                 ``PackedSequence``.
-            hx: state before the first step: ``h_0 [layers * directions, B, K]``, or
-                ``(h_0, c_0)`` where the cell has states besides ``h``. None: zero, or learned.
-            lengths: ``[B]``, whole numbers from 0 to ``T`` in any order. Steps beyond are padding:
-                their output is zero, and final states are those of the last real step.
-            padding: side of the sequences on which padding stands, ``"right"`` or ``"left"``.
-            resets: boolean, of the shape of the input's steps. The sequence starts anew at that
-                step, from zero or the learned initial state, in every layer and direction (a
-                reverse direction starts anew on the step before it).
-            return_states: return a third value, one :class:`StepStates` for each layer and
-                direction, in the order of ``h_n``.
+            hx: state before the first step: ``h_0 [layers * directions, B, H]``, or
+                ``(h_0, c_0)`` if the cell has states besides ``h``. None: zero, or the learned
+                initial state.
+            lengths: ``[B]``, whole numbers from 0 to ``T`` in any order. Later steps are padding:
+                their output is zero, and the final state is that of the last real step.
+            padding: side of the padding, ``"right"`` or ``"left"``.
+            resets: boolean, one value for each step and sequence in the input's layout. True
+                resets the state before that step to zero or to the learned initial state, in every
+                layer. A reverse direction is cut between the same two steps.
+            return_states: whether to return a third value, one :class:`StepStates` for each layer
+                and direction, in the order of ``h_n``.
 
         Returns:
-            ``output`` ``[T, B, directions * M]`` (or as the input is laid out), and the final
-            state in the form and order of ``hx``.
+            ``output`` ``[T, B, directions * H]`` in the input's layout, and the final state in the
+            form and order of ``hx``.
 
         Raises:
-            InputError: a tensor of the wrong shape, type or device; also caught as
-                ``RuntimeError`` and ``ValueError``.
+            InputError: a tensor has the wrong shape, type or device. It is also a
+                ``RuntimeError`` and a ``ValueError``.
             OptionTypeError: ``return_states`` is neither True nor False.
         """
         check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
         if call.dtype is None:
             out, ends = self._run(call, return_states)
-        else:  # all is cast already; inside, autocast would round the state at every step
+        else:  # tensors are cast already; autocast inside would round the state at every step
             with torch.autocast(call.x.device.type, enabled=False):
                 out, ends = self._run(call, return_states)
         output = call.output(out)
@@ -223,8 +243,8 @@ class Recurrent(torch.nn.Module):
             return output, state
         return output, state, tuple(end.steps for end in ends)
 
-    def _run(self, call: Call, record: bool) -> tuple[Tensor, list[_End]]:
-        """All layers of a call: the last one's output and the ends of every direction."""
+    def _run(self, call: CallArguments, record: bool) -> tuple[Tensor, list[_End]]:
+        """Run all layers; return the last one's output and the results of every direction."""
         flags = [
             step_flags(call.active, call.resets, reverse=bool(direction))
             for direction in range(self.num_directions)
@@ -238,23 +258,23 @@ class Recurrent(torch.nn.Module):
         return x, ends
 
     def _run_layer(
-        self, x: Tensor, call: Call, index: int, flags: list[Tensor | None], record: bool
+        self, x: Tensor, call: CallArguments, index: int, flags: list[Tensor | None], record: bool
     ) -> tuple[Tensor, list[_End]]:
-        """One layer; what it need not hand on is free when it returns."""
+        """Run one layer. (A method, so that its temporary tensors are freed on return.)"""
         results = [
             self._run_direction(x, call, index, direction, flags[direction], record)
             for direction in range(self.num_directions)
         ]
-        shown = [one.out for one in results]
+        outputs = [one.out for one in results]
         if self.recurrence.n_outputs < self.recurrence.n_sources:
-            shown = [out[..., : self.recurrence.n_outputs] for out in shown]
+            outputs = [out[..., : self.recurrence.n_outputs] for out in outputs]
         ends = [_End(one.h, one.s, self._step_states(one, call)) for one in results]
-        return torch.cat(shown, dim=-1) if len(shown) > 1 else shown[0], ends
+        return torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0], ends
 
     def _run_direction(
         self,
         x: Tensor,
-        call: Call,
+        call: CallArguments,
         index: int,
         direction: int,
         flags: Tensor | None,
@@ -298,26 +318,26 @@ class Recurrent(torch.nn.Module):
         )
 
     def _first_state(
-        self, x: Tensor, call: Call, which: int, weights: LayerWeights
+        self, x: Tensor, call: CallArguments, which: int, weights: LayerWeights
     ) -> tuple[Tensor, Tensor]:
-        """``h0 [B, K]`` and ``s0 [B, S M]``: handed over, learned, or zero."""
-        B, K, S = x.shape[1], self.recurrence.n_sources, self.recurrence.n_states
+        """Return ``h0 [B, H]`` and ``s0 [B, D * C]``: from the caller, learned, or zero."""
+        B, H, width = x.shape[1], self.recurrence.n_sources, self.recurrence.n_states
         learned_h, learned_s = weights.fresh_h, weights.fresh_s
         if call.h0 is not None:
             h0 = call.h0[which]
         else:
-            h0 = x.new_zeros(B, K) if learned_h is None else learned_h.expand(B, K)
+            h0 = x.new_zeros(B, H) if learned_h is None else learned_h.expand(B, H)
         if call.s0 is not None:
             s0 = call.s0[which]
         else:
-            s0 = x.new_zeros(B, S) if learned_s is None else learned_s.expand(B, S)
+            s0 = x.new_zeros(B, width) if learned_s is None else learned_s.expand(B, width)
         return h0, s0
 
-    def _step_states(self, result: LayerResult, call: Call) -> StepStates | None:
+    def _step_states(self, result: LayerResult, call: CallArguments) -> StepStates | None:
         if result.states is None or result.gates is None:
             return None
-        kind, M = self.recurrence.kind, self.recurrence.units
-        states = result.states.split(M, dim=-1) if kind.states else ()
+        kind, C = self.recurrence.kind, self.recurrence.units
+        states = result.states.split(C, dim=-1) if kind.states else ()
         gates = result.gates.split(list(self.recurrence.widths), dim=-1)
         return StepStates(
             {name: call.steps(one) for name, one in zip(kind.states, states, strict=True)},
@@ -325,11 +345,11 @@ class Recurrent(torch.nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Sizes, then every argument that is not at its default."""
-        return check.written(self.settings(), self.ARGUMENTS)
+        """Return the sizes, then every argument that differs from its default."""
+        return check.format_arguments(self.settings(), self.ARGUMENTS)
 
     def settings(self) -> dict[str, Any]:
-        """Arguments that make another module like this one."""
+        """Return the constructor arguments of this module by name."""
         return check.settings_of(self, self.ARGUMENTS)
 
 

@@ -1,4 +1,4 @@
-"""The RNN module: a drop-in for ``torch.nn.RNN`` with the variants it lacks."""
+"""The RNN module: a drop-in replacement for ``torch.nn.RNN`` with more variants."""
 
 from __future__ import annotations
 
@@ -6,36 +6,39 @@ from typing import Any, ClassVar
 
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
-from carrousel.nn.recurrent import Frame, Recurrent, Variation
+from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
 class RNN(Recurrent):
-    r"""Elman's simple recurrent net over whole sequences; takes the place of ``torch.nn.RNN``.
+    r"""Simple recurrent net over whole sequences; a drop-in replacement for ``torch.nn.RNN``.
 
-    Constructor, parameters, their names and first values, inputs and outputs are torch's; a
-    checkpoint of either loads into the other. One unit computes at every step (Elman 1990)::
+    Constructor, parameters, initial weights, inputs and outputs are those of torch. A state
+    dictionary of either library loads into the other. Each unit computes at every step
+    (Elman 1990)::
 
-        h = tanh(W_ih x + b_ih + W_hh h' + b_hh)        h' is h of the step before
+        h = tanh(W_ih x + b_ih + W_hh h' + b_hh)        h' is the previous h
 
     or ``max(0, ...)`` with ``nonlinearity="relu"``.
 
     Args:
         input_size: ``I``, inputs of a step.
-        hidden_size: ``M``, units of a layer and direction.
-        num_layers: layers; each reads the outputs of the one below.
+        hidden_size: ``H``, units of a layer and direction.
+        num_layers: number of layers; each reads the outputs of the one below.
         nonlinearity: ``"tanh"`` or ``"relu"``.
         bias, batch_first, dropout, bidirectional, device, dtype: as in
             :class:`carrousel.nn.LSTM`.
         layer_norm, recurrent_dropout, initial_state, gradient, recompute: as in
             :class:`carrousel.nn.LSTM`.
-        zoneout: probability with which a unit keeps its value of the step before, while training.
-        proj_size: refused, with torch's words.
+        zoneout: probability with which a unit keeps its previous value, while training.
+        proj_size: an error, as in torch.
 
-    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[L D, B, M]``; output ``[T, B, D M]``.
+    Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[layers * directions, B, H]``; output
+    ``[T, B, directions * H]``.
 
     Raises:
-        SettingError: a setting out of range, or two that contradict each other.
-        UnknownNameError: no such nonlinearity.
+        SettingError: an option is out of range, or two options contradict each other.
+        OptionTypeError: an option has the wrong type.
+        OptionNameError: there is no such nonlinearity.
 
     >>> import torch
     >>> rnn = RNN(3, 4, nonlinearity="relu", batch_first=True)
@@ -82,15 +85,15 @@ class RNN(Recurrent):
         recompute: int | str = 0,
         proj_size: int | None = None,
     ) -> None:
-        check.refuse_projection(proj_size)
+        check.reject_projection(proj_size)
         super().__init__(
             Recurrence(
                 check.nonlinearity_cell(nonlinearity),
                 check.check_size("hidden_size", hidden_size),
                 layer_norm=check.check_flag("layer_norm", layer_norm),
             ),
-            Frame(input_size, num_layers, bias, batch_first, dropout, bidirectional),
-            Variation(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
+            Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
+            VariantOptions(zoneout, recurrent_dropout, None, initial_state, gradient, recompute),
             {"device": device, "dtype": dtype},
         )
         self.nonlinearity = nonlinearity

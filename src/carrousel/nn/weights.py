@@ -1,4 +1,4 @@
-"""Parameters of one direction of one layer: names, shapes, first values, and what they mean."""
+"""Parameters of one direction of one layer: names, shapes and initial values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 from carrousel.contracts import Recurrence
 
 TORCH_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-"""Parameters that torch's modules have too, in torch's order."""
+"""Parameters that torch's modules also have, in torch's order."""
 
 
 class LayerWeights(NamedTuple):
-    """Weights of one direction of one layer as the kernels take them.
+    """Weights of one direction of one layer in the form that kernels take; None: absent.
 
-    Shapes and meaning are those of :class:`carrousel.kernels.autograd.dispatch.LayerInputs`; None: absent.
+    Shapes and meaning are those of :class:`carrousel.kernels.autograd.layer.LayerInputs`.
     """
 
     w_ih: Tensor
@@ -33,7 +33,7 @@ class LayerWeights(NamedTuple):
     fresh_s: Tensor | None
 
     def to(self, dtype: torch.dtype) -> LayerWeights:
-        """The same weights in another type."""
+        """Return the same weights in another type."""
         cast = {name: None if w is None else w.to(dtype) for name, w in self._asdict().items()}
         return self._replace(**cast)
 
@@ -41,59 +41,64 @@ class LayerWeights(NamedTuple):
 def parameter_shapes(
     recurrence: Recurrence, n_inputs: int, *, bias: bool, learned: bool
 ) -> dict[str, tuple[int, ...]]:
-    """Names without suffix, and shapes, in the order of the state dictionary.
+    """Return parameter names without suffix and their shapes, in state-dictionary order.
 
     >>> parameter_shapes(Recurrence("peephole", 3), 2, bias=False, learned=False)
     {'weight_ih': (12, 2), 'weight_hh': (12, 3), 'weight_peephole': (3, 3)}
     """
-    N, K, M = recurrence.n_net_inputs, recurrence.n_sources, recurrence.units
+    U, H, C = recurrence.n_net_inputs, recurrence.n_sources, recurrence.units
     kind = recurrence.kind
-    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (N, n_inputs), "weight_hh": (N, K)}
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (U, n_inputs), "weight_hh": (U, H)}
     if bias:
-        shapes |= {"bias_ih": (N,), "bias_hh": (N,)}
+        shapes |= {"bias_ih": (U,), "bias_hh": (U,)}
     if recurrence.projection:
-        shapes["weight_hr"] = (K, M)
+        shapes["weight_hr"] = (H, C)
     if recurrence.cell == "peephole":
-        shapes["weight_peephole"] = (3, M)
+        shapes["weight_peephole"] = (3, C)
     elif kind.unit_parameters and recurrence.cell != "gru":
-        shapes["weight_unit"] = (len(kind.unit_parameters), M)
+        shapes["weight_unit"] = (len(kind.unit_parameters), C)
     if recurrence.layer_norm:
-        shapes |= {"norm_ih": (N,), "norm_hh": (N,)}
+        shapes |= {"norm_ih": (U,), "norm_hh": (U,)}
         if kind.state_norm:
-            shapes["norm_state"] = (2, M)
+            shapes["norm_state"] = (2, C)
     if learned:
-        shapes["initial_h"] = (K,)
-        shapes |= {f"initial_{state}": (M,) for state in kind.states}
+        shapes["initial_h"] = (H,)
+        shapes |= {f"initial_{state}": (C,) for state in kind.states}
     return shapes
 
 
 def assemble(
     recurrence: Recurrence, names: Iterable[str], value: Callable[[str], Tensor]
 ) -> LayerWeights:
-    """Parameters of one direction, whose ``value`` is asked for by name, as the kernels' weights.
+    """Convert the parameters of one direction to the weights that kernels take.
 
-    The two biases of torch are one to the kernels. Only the new gate of a GRU tells them apart:
-    ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` goes to the unit parameters.
+    Kernels take the sum of torch's two biases. The new value of a GRU needs them apart:
+    ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` becomes a unit parameter.
+
+    Args:
+        recurrence: the equations and sizes.
+        names: names of the parameters, without suffix.
+        value: returns the parameter of a name.
     """
-    have = {name: value(name) for name in names}
-    b_ih, b_hh, M = have.get("bias_ih"), have.get("bias_hh"), recurrence.units
-    bias, unit = None, have.get("weight_peephole", have.get("weight_unit"))
+    part = {name: value(name) for name in names}
+    b_ih, b_hh, C = part.get("bias_ih"), part.get("bias_hh"), recurrence.units
+    bias, unit = None, part.get("weight_peephole", part.get("weight_unit"))
     if b_ih is not None and b_hh is not None:
         bias = b_ih + b_hh
         if recurrence.cell == "gru":
-            bias = torch.cat([bias[: 2 * M], b_ih[2 * M :]])
-            unit = b_hh[2 * M :].unsqueeze(0)
-    fresh_s = [have[f"initial_{s}"] for s in recurrence.kind.states if f"initial_{s}" in have]
+            bias = torch.cat([bias[: 2 * C], b_ih[2 * C :]])
+            unit = b_hh[2 * C :].unsqueeze(0)
+    fresh_s = [part[f"initial_{s}"] for s in recurrence.kind.states if f"initial_{s}" in part]
     return LayerWeights(
-        w_ih=have["weight_ih"],
-        w_hh=have["weight_hh"],
+        w_ih=part["weight_ih"],
+        w_hh=part["weight_hh"],
         bias=bias,
         unit=unit,
-        w_hr=have.get("weight_hr"),
-        ln_ih=have.get("norm_ih"),
-        ln_hh=have.get("norm_hh"),
-        ln_c=have.get("norm_state"),
-        fresh_h=have.get("initial_h"),
+        w_hr=part.get("weight_hr"),
+        ln_ih=part.get("norm_ih"),
+        ln_hh=part.get("norm_hh"),
+        ln_c=part.get("norm_state"),
+        fresh_h=part.get("initial_h"),
         fresh_s=torch.cat(fresh_s) if fresh_s else None,
     )
 
@@ -102,20 +107,25 @@ def assemble(
 def draw(
     layers: Iterable[Mapping[str, Tensor]], recurrence: Recurrence, forget_bias: float | None
 ) -> None:
-    """Give parameters their first values; each mapping holds one direction, by base name.
+    """Set parameters to their initial values, in place.
 
-    Weights and biases are uniform within ``1 / sqrt(M)``. Those that torch has are drawn first and
-    in torch's order, so that one seed gives torch's module and this one the same weights, whatever
-    else this one has. Scales start at one, shifts and learned initial states at zero.
+    Weights and biases are uniform within ``1 / sqrt(C)``. Parameters that torch has are drawn
+    first and in torch's order, so one seed gives torch's module and this one the same weights.
+    Scales start at one; shifts and learned initial states start at zero.
+
+    Args:
+        layers: parameters of each direction of each layer, by name without suffix.
+        recurrence: the equations and sizes.
+        forget_bias: initial bias of the forget gate; None: drawn like the others.
     """
     bound = 1 / math.sqrt(recurrence.units)
     layers = list(layers)
-    for have in layers:
+    for part in layers:
         for name in TORCH_NAMES:
-            if name in have:
-                have[name].uniform_(-bound, bound)
-    for have in layers:
-        for name, tensor in have.items():
+            if name in part:
+                part[name].uniform_(-bound, bound)
+    for part in layers:
+        for name, tensor in part.items():
             if name in ("weight_peephole", "weight_unit"):
                 tensor.uniform_(-bound, bound)
             elif name in ("norm_ih", "norm_hh"):
@@ -126,14 +136,14 @@ def draw(
             elif name.startswith("initial_"):
                 tensor.fill_(0.0)
         if forget_bias is not None:
-            _start_forgetting(have, recurrence, forget_bias)
+            _set_forget_bias(part, recurrence, forget_bias)
 
 
-def _start_forgetting(have: Mapping[str, Tensor], recurrence: Recurrence, value: float) -> None:
-    """Let the two biases of the forget gate add up to ``value``; ``coupled`` forgets ``1 - i``."""
+def _set_forget_bias(part: Mapping[str, Tensor], recurrence: Recurrence, value: float) -> None:
+    """Set the sum of the two biases of the forget gate; ``coupled`` has ``f = 1 - i``."""
     names = recurrence.kind.net_inputs
     gate = names.index("forget" if "forget" in names else "input")
     start = sum(recurrence.widths[:gate])
     rows = slice(start, start + recurrence.widths[gate])
-    have["bias_ih"][rows].fill_(value if "forget" in names else -value)
-    have["bias_hh"][rows].fill_(0.0)
+    part["bias_ih"][rows].fill_(value if "forget" in names else -value)
+    part["bias_hh"][rows].fill_(0.0)

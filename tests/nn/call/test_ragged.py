@@ -1,4 +1,4 @@
-"""Lengths and resets against what they stand for: each sequence, and each piece of it, alone."""
+"""Lengths and resets against calls with each sequence, or each piece of a sequence, alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from carrousel import nn  # noqa: E402
+from support.case import case  # noqa: E402
 from support.nn.modules import close, flat  # noqa: E402
 
 MODULES = {
@@ -49,7 +50,7 @@ def one_of(state, b: int):
 
 
 def forwards(hx, module):
-    """The state of the forward directions alone."""
+    """The state of the forward directions."""
     rows = slice(None, None, module.num_directions)
     return tuple(one[rows] for one in hx) if isinstance(hx, tuple) else hx[rows]
 
@@ -62,7 +63,7 @@ def forwards(hx, module):
     with_state=st.booleans(),
 )
 @settings(max_examples=8)
-def test_a_padded_sequence_is_the_sequence_alone(name, bidirectional, lengths, padding, with_state):
+def test_padded_sequences_agree_with_single_ones(name, bidirectional, lengths, padding, with_state):
     module, T = made(name, bidirectional=bidirectional), 5
     x = torch.randn(T, len(lengths), 2, dtype=torch.float64)
     hx = first_states(module, len(lengths)) if with_state else None
@@ -82,8 +83,13 @@ def test_a_padded_sequence_is_the_sequence_alone(name, bidirectional, lengths, p
         assert torch.equal(empty, torch.zeros_like(empty))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_padding_may_hold_anything(name):
+def test_contents_of_padding_do_not_matter():
+    for name in MODULES:
+        with case(name):
+            check_padding(name)
+
+
+def check_padding(name):
     module = made(name, bidirectional=True)
     x = torch.randn(5, 2, 2, dtype=torch.float64)
     dirty = x.clone()
@@ -102,8 +108,8 @@ def test_padding_may_hold_anything(name):
 @pytest.mark.parametrize("name", MODULES)
 @given(cuts=st.lists(st.booleans(), min_size=6, max_size=6), left=st.integers(0, 3))
 @settings(max_examples=8)
-def test_a_reset_cuts_the_sequence(name, bidirectional, cuts, left):
-    """One sequence of the batch is cut; its neighbour and the padding show nothing of it."""
+def test_resets_cut_sequences(name, bidirectional, cuts, left):
+    """Resets of one sequence must not change the other sequence or the padding."""
     module, T = made(name, bidirectional=bidirectional), 6
     x = torch.randn(T, 2, 2, dtype=torch.float64)
     hx = first_states(module, 2)
@@ -117,38 +123,40 @@ def test_a_reset_cuts_the_sequence(name, bidirectional, cuts, left):
     own = one_of(hx, 1)
     ends = []
     for number, piece in enumerate(pieces):
-        state = _entering(module, own, number, len(pieces), cuts[left])
+        state = _first_state(module, own, number, len(pieces), cuts[left])
         alone, end = module(x[piece, 1], state)
         close(out[piece, 1], alone)
         ends.append(end)
-    D = module.num_directions
+    directions = module.num_directions
     for got, first, final in zip(flat(one_of(last, 1)), flat(ends[0]), flat(ends[-1]), strict=True):
-        close(got[::D], final[::D])  # forwards, the last piece is the end
-        if D == 2:
-            close(got[1::D], first[1::D])
+        close(got[::directions], final[::directions])  # forward: the last piece
+        if directions == 2:
+            close(got[1::directions], first[1::directions])  # reverse: the first piece
 
 
-def _entering(module, own, number: int, pieces: int, cut_at_first: bool):
-    """The state with which a piece starts: handed over at the ends of the sequence, else learned.
+def _first_state(module, own, number: int, pieces: int, cut_at_first: bool):
+    """The state with which a piece starts: the caller's at the end of the sequence, else learned.
 
-    Forwards the sequence enters at the first piece, unless that begins with a reset; backwards at
-    the last.
+    A forward direction starts at the first piece, and a reverse direction at the last. If the first
+    piece begins with a reset, its forward state is the learned one.
     """
-    D = module.num_directions
-    weights = [module.layer_weights(k, d) for k in range(module.num_layers) for d in range(D)]
+    directions = module.num_directions
+    weights = [
+        module.layer_weights(k, d) for k in range(module.num_layers) for d in range(directions)
+    ]
     h = torch.stack([w.fresh_h for w in weights])
     s = torch.stack([w.fresh_s for w in weights]) if module.recurrence.n_states else None
     here = [h] if s is None else [h, s]
-    for state, handed in zip(here, flat(own), strict=True):
+    for state, passed in zip(here, flat(own), strict=True):
         if number == 0 and not cut_at_first:
-            state[::D] = handed[::D]
-        if number == pieces - 1 and D == 2:
-            state[1::D] = handed[1::D]
+            state[::directions] = passed[::directions]
+        if number == pieces - 1 and directions == 2:
+            state[1::directions] = passed[1::directions]
     return here[0] if s is None else (here[0], here[1])
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_forms_of_lengths_and_resets(batch_first):
+def test_types_of_lengths_and_resets(batch_first):
     torch.manual_seed(0)
     module = nn.LSTM(2, 3, batch_first=batch_first)
     x = torch.randn((2, 4, 2) if batch_first else (4, 2, 2))
@@ -170,8 +178,13 @@ def test_resets_of_one_sequence():
     close(out[2:], module(x[2:])[0])
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_resets_and_states_of_a_packed_batch_are_in_batch_order(name):
+def test_resets_and_states_of_a_packed_batch_are_in_batch_order():
+    for name in MODULES:
+        with case(name):
+            check_packed(name)
+
+
+def check_packed(name):
     module = made(name, bidirectional=True)
     x, lengths = torch.randn(5, 3, 2, dtype=torch.float64), [2, 5, 3]
     resets = torch.rand(5, 3) < 0.4
@@ -184,8 +197,13 @@ def test_resets_and_states_of_a_packed_batch_are_in_batch_order(name):
     close((out, last, gates), (*expected[:2], [list(one.gates.values()) for one in expected[2]]))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_batch_may_be_empty(name):
+def test_empty_batches():
+    for name in MODULES:
+        with case(name):
+            check_empty(name)
+
+
+def check_empty(name):
     module = made(name, bidirectional=True)
     x = torch.randn(3, 0, 2, dtype=torch.float64)
     for more in ({}, {"lengths": []}, {"lengths": torch.zeros(0, dtype=torch.int64)}):

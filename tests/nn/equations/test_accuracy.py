@@ -1,4 +1,4 @@
-"""Vector functions of compiled cells against float64, over the whole range of float32."""
+"""Accuracy of the vector functions of compiled cells over the whole range of float32."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from carrousel.nn.equations.equations import Equations
+from support.case import case
 from support.nn import equation_calls as calls
 
 FUNCTIONS = ("exp", "tanh", "sigmoid", "softplus", "log", "sqrt", "sin", "cos")
@@ -16,7 +17,7 @@ FUNCTIONS = ("exp", "tanh", "sigmoid", "softplus", "log", "sqrt", "sin", "cos")
 
 @pytest.fixture(scope="module")
 def cell():
-    """One state for each function of the only input."""
+    """A cell that computes each function of its only input as a state."""
     return Equations(
         "accuracy",
         net_inputs=("z",),
@@ -26,7 +27,7 @@ def cell():
 
 
 def evaluate(cell, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every function of every number."""
+    """Compute every function for every number."""
     zero = np.zeros((1, x.size), x.dtype)
     states = np.zeros((len(FUNCTIONS), x.size), x.dtype)
     given = calls.Given(x[None], zero, states, zero, np.zeros((0, x.size), x.dtype))
@@ -34,7 +35,7 @@ def evaluate(cell, x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def spread(low: float, high: float, n: int = 40_000) -> np.ndarray:
-    """Numbers of float32 from a range, evenly spread by size and by exponent, ends included."""
+    """float32 numbers of a range with its ends: half evenly spaced, half with random exponents."""
     rng = np.random.default_rng(0)
     even = np.linspace(low, high, n)
     small = np.exp(rng.uniform(-80, math.log(max(abs(low), high)), n)) * rng.choice([-1, 1], n)
@@ -58,15 +59,20 @@ EXACT: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float, float, float]]
 }
 """Function, range, and largest error in units in the last place.
 
-For ``exp``: the last sum of the series and the scaling round by half a unit each at most, the rest
-of the series and the reduced argument, both multiplied by less than 0.35, add less than another
-half. Others add a sum, a product or a division on top, which may double an error of the value
-before where they cross a power of two."""
+For ``exp``: the last sum of the series and the scaling round by at most half a unit each. The rest
+of the series and the reduced argument are multiplied by less than 0.35 and add less than another
+half. Other functions add a sum, a product or a division. That may double an earlier error where the
+value crosses a power of two."""
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", EXACT)
-def test_values_are_right_to_the_last_places(cell, name: str, dtype: type):
+def test_errors_in_units_in_the_last_place(cell, dtype: type):
+    for name in EXACT:
+        with case(name):
+            check_accuracy(cell, name, dtype)
+
+
+def check_accuracy(cell, name: str, dtype: type):
     exact, low, high, bound = EXACT[name]
     x = spread(low, high).astype(dtype)
     if dtype is np.float64:
@@ -74,7 +80,7 @@ def test_values_are_right_to_the_last_places(cell, name: str, dtype: type):
         x = x[(low <= x) & (x <= high)]
     found = evaluate(cell, x)[name].astype(np.longdouble)
     right = exact(x.astype(np.longdouble))
-    # The spacing of numbers at the right value; subnormal ones have that of the least.
+    # The unit in the last place of the right value; it is constant for subnormal numbers.
     unit = np.spacing(np.abs(right).astype(dtype)).astype(np.longdouble)
     worst = float(np.max(np.abs(found - right) / unit))
     assert worst <= bound, f"{name}: {worst} units in the last place"
@@ -99,21 +105,21 @@ def test_ends_of_the_range(cell):
         assert math.copysign(1, found["tanh"][2]) == -1
 
 
-def test_tanh_keeps_its_digits_near_zero(cell):
-    """Relative errors, down to subnormal numbers: where (e - 1/e) / (e + 1/e) has none left."""
+def test_relative_error_of_tanh_near_zero(cell):
+    """Down to subnormal numbers, where (e - 1/e) / (e + 1/e) would lose all digits."""
     x = np.array([1e-45, 1e-38, 1e-20, 1e-8, 1e-4, -1e-3, 0.01], np.float32)
     np.testing.assert_allclose(evaluate(cell, x)["tanh"], np.tanh(x.astype(float)), rtol=3e-7)
 
 
-def test_way_back_of_saturated_gates_is_finite(cell):
-    """Derivatives vanish at the ends; nothing becomes NaN."""
+def test_gradient_of_saturated_gates_is_finite(cell):
+    """Derivatives are zero at the ends of the range; none is NaN."""
     saturating = Equations(
         "saturating", net_inputs=("z",), equations="h = sigmoid(z_x) * tanh(z) + softplus(z_r)"
     ).cell
     x = np.array([[-1e30, -200, -80, 0, 80, 200, 1e30]], np.float32)
     zero = np.zeros((1, x.size), np.float32)
     values = calls.Given(x, zero, zero[:0], zero, zero[:0])
-    there = calls.forward(saturating, values)
-    back = calls.backward(saturating, values, there.tape, zero + 1, zero[:0])
-    assert np.isfinite(back.x).all()
-    np.testing.assert_array_equal(back.x[0, [0, 6]], 0)
+    results = calls.forward(saturating, values)
+    gradients = calls.backward(saturating, values, results.tape, zero + 1, zero[:0])
+    assert np.isfinite(gradients.x).all()
+    np.testing.assert_array_equal(gradients.x[0, [0, 6]], 0)

@@ -1,4 +1,4 @@
-"""Compiled cells against torch's autograd on the same equations, and against torch's modules."""
+"""Compiled cells against torch's autograd for the same equations, and against torch's modules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from carrousel.nn.equations.equations import Equations
 from carrousel.nn.equations.parse import FUNCTIONS
+from support.case import case
 from support.nn import equation_calls as calls
 
 EVERY_CALL = {
@@ -33,16 +34,17 @@ EVERY_CALL = {
 }
 
 
-@pytest.mark.parametrize("expression", EVERY_CALL.values(), ids=EVERY_CALL)
-def test_every_call_agrees_with_autograd(expression: str):
-    cell = Equations(
-        "one-call",
-        net_inputs=("z",),
-        states=("c",),
-        unit_parameters=("p",),
-        equations=f"c = {expression} + p * c_prev\nh = c * (1 + z)",
-    ).cell
-    calls.compare(cell, units=19, seed=0)
+def test_every_function_agrees_with_autograd():
+    for name, expression in EVERY_CALL.items():
+        with case(name, expression):
+            cell = Equations(
+                "one-call",
+                net_inputs=("z",),
+                states=("c",),
+                unit_parameters=("p",),
+                equations=f"c = {expression} + p * c_prev\nh = c * (1 + z)",
+            ).cell
+            calls.compare(cell, units=19, seed=0)
 
 
 COMPARE = {
@@ -53,15 +55,15 @@ COMPARE = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-SMOOTH = ("sigmoid({})", "tanh({})", "softplus({})", "sin({})", "cos({})", "relu({})", "abs({})")
-TAME = ("exp(-abs({}))", "log(1.5 + {0} ** 2)", "sqrt(0.5 + ({0}) ** 2)", "1 / (1 + ({0}) ** 2)")
+UNARY = ("sigmoid({})", "tanh({})", "softplus({})", "sin({})", "cos({})", "relu({})", "abs({})")
+BOUNDED = ("exp(-abs({}))", "log(1.5 + {0} ** 2)", "sqrt(0.5 + ({0}) ** 2)", "1 / (1 + ({0}) ** 2)")
 PAIRS = ("{} + {}", "({}) - ({})", "({}) * tanh({})", "max({}, {})", "min({}, {})")
 LEAVES = ("i", "z", "i_x", "z_r", "a_prev", "b_prev", "h_prev", "p", "q", "0.7", "2")
 
 
 def expressions(leaves: tuple[str, ...]) -> st.SearchStrategy[str]:
     def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        one = st.builds(lambda f, x: f.format(f"({x})"), st.sampled_from(SMOOTH + TAME), inner)
+        one = st.builds(lambda f, x: f.format(f"({x})"), st.sampled_from(UNARY + BOUNDED), inner)
         two = st.builds(lambda f, x, y: f"({f.format(x, y)})", st.sampled_from(PAIRS), inner, inner)
         choice = st.builds("where({} < {}, {}, {})".format, inner, inner, inner, inner)
         return one | two | choice
@@ -69,7 +71,7 @@ def expressions(leaves: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.recursive(st.sampled_from(leaves), deeper, max_leaves=6)
 
 
-# No shrinking: every further example would be compiled.
+# Without shrinking, because compiling each further example is slow.
 @settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.data(), st.integers(1, 40))
 def test_any_equations_agree_with_autograd(data: st.DataObject, units: int):
@@ -86,7 +88,7 @@ def test_any_equations_agree_with_autograd(data: st.DataObject, units: int):
         unit_parameters=("p", "q"),
         equations="\n".join(lines),
     ).cell
-    # Powers of what grows line by line reach 1e6 here, and their differences lose as many digits.
+    # Values grow from line to line and reach 1e6 here; their differences lose as many digits.
     calls.compare(cell, units, seed=3, rtol=1e-8)
 
 
@@ -95,13 +97,14 @@ def lstm() -> Equations:
     return Equations("lstm", net_inputs=("i", "f", "g", "o"), states=("c",), equations=calls.LSTM)
 
 
-@pytest.mark.parametrize("units", [1, 7, 8, 15, 16, 17, 64])
-def test_any_number_of_units(lstm: Equations, units: int):
-    calls.compare(lstm.cell, units, seed=units)
+def test_any_number_of_units(lstm: Equations):
+    for units in (1, 7, 8, 15, 16, 17, 64):
+        with case(units):
+            calls.compare(lstm.cell, units, seed=units)
 
 
-def test_a_tail_is_computed_like_a_whole_block(lstm: Equations):
-    """A unit's numbers do not depend, to the last bit, on where in the row it stands."""
+def test_position_of_a_unit_does_not_matter(lstm: Equations):
+    """Results are equal to the last bit in a whole block and in the masked rest."""
     values = calls.given(lstm.cell, 33, 0, "float32")
     whole = calls.forward(lstm.cell, values)
     for first in (1, 16, 30):
@@ -110,8 +113,8 @@ def test_a_tail_is_computed_like_a_whole_block(lstm: Equations):
             np.testing.assert_array_equal(mine, theirs[:, first:])
 
 
-def test_float32_is_as_good_as_torch(lstm: Equations):
-    """At most twice the error of torch's own float32, both against float64."""
+def test_float32_error_is_at_most_twice_that_of_torch(lstm: Equations):
+    """Both errors are measured against float64."""
     values = calls.given(lstm.cell, 4096, 1)
     exact = calls.forward(lstm.cell, values)
     small = calls.Given(*(each.astype(np.float32) for each in values))
@@ -123,24 +126,30 @@ def test_float32_is_as_good_as_torch(lstm: Equations):
         assert np.max(np.abs(ours - right)) <= 2 * np.max(np.abs(theirs - right))
 
 
-def test_nan_and_infinity_come_through(lstm: Equations):
+def test_nan_and_infinity_propagate(lstm: Equations):
     values = calls.given(lstm.cell, 24, 2)
     values.x[0, 3] = np.nan
     values.states[0, 5] = np.inf
     values.x[2, 17] = np.nan
-    there = calls.forward(lstm.cell, values)
+    results = calls.forward(lstm.cell, values)
     by_torch, _ = calls.by_torch(lstm.cell, values, np.ones((1, 24)), np.ones((1, 24)))
-    np.testing.assert_allclose(there.states, by_torch.states, rtol=1e-12)
-    np.testing.assert_allclose(there.output, by_torch.output, rtol=1e-12)
-    back = calls.backward(lstm.cell, values, there.tape, there.output, there.states)
-    assert np.isnan(back.x[:, [3, 17]]).any(0).all()
+    np.testing.assert_allclose(results.states, by_torch.states, rtol=1e-12)
+    np.testing.assert_allclose(results.output, by_torch.output, rtol=1e-12)
+    gradients = calls.backward(lstm.cell, values, results.tape, results.output, results.states)
+    assert np.isnan(gradients.x[:, [3, 17]]).any(0).all()
 
 
-@pytest.mark.parametrize(
-    "expression", ["max(a, b)", "max(b, a)", "min(a, b)", "min(b, a)", "relu(a) * b", "abs(a) - b"]
-)
-def test_choices_hand_nan_on_as_torch_does(expression: str):
-    """Which comparisons with NaN do not do by themselves."""
+def test_selections_propagate_nan_as_torch_does():
+    """A plain comparison with NaN would select the other argument."""
+    for expression in (
+        *("max(a, b)", "max(b, a)", "min(a, b)", "min(b, a)"),
+        *("relu(a) * b", "abs(a) - b"),
+    ):
+        with case(expression):
+            check_nan(expression)
+
+
+def check_nan(expression: str):
     cell = Equations("nan", net_inputs=("a", "b"), equations=f"h = {expression}").cell
     values = calls.given(cell, 18, 0)
     values.x[0, [1, 17]] = np.nan
@@ -160,16 +169,21 @@ def test_ties_share_the_gradient_as_torch_does():
     values.x[1, ::2] = values.x[0, ::2]
     values.r[0, ::3] = 0
     by = np.ones((1, 20))
-    there = calls.forward(cell, values)
-    back = calls.backward(cell, values, there.tape, by, by[:0])
+    results = calls.forward(cell, values)
+    gradients = calls.backward(cell, values, results.tape, by, by[:0])
     _, right = calls.by_torch(cell, values, by, by[:0])
     assert {2.0} == set(right.x[:, ::2].flat)
-    np.testing.assert_array_equal(back.x, right.x)
-    np.testing.assert_array_equal(back.r, right.r)
+    np.testing.assert_array_equal(gradients.x, right.x)
+    np.testing.assert_array_equal(gradients.r, right.r)
 
 
-@pytest.mark.parametrize("sign", COMPARE)
-def test_comparisons_mean_what_python_means(sign: str):
+def test_comparisons_agree_with_python():
+    for sign in COMPARE:
+        with case(sign):
+            check_comparison(sign)
+
+
+def check_comparison(sign: str):
     cell = Equations("compare", net_inputs=("a",), equations=f"h = where(a_x {sign} 0.5, 3, a_r)")
     values = calls.given(cell.cell, 3, 0)
     values.x[0] = 0.25, 0.5, 0.75
@@ -180,22 +194,24 @@ def test_comparisons_mean_what_python_means(sign: str):
     np.testing.assert_array_equal(calls.by_torch(cell.cell, values, by, by[:0])[0].output, expected)
 
 
-def test_softplus_in_torch_has_no_step_at_twenty():
+def test_torch_softplus_is_exact_beyond_twenty():
     cell = Equations("softplus", net_inputs=("z",), equations="h = softplus(z)").cell
     zero, x = torch.zeros(1, dtype=torch.float64), torch.tensor([21.0], dtype=torch.float64)
     _, h, _ = cell.torch_step((x,), (zero,), (), zero, ())
     np.testing.assert_allclose(float(h - x), np.log1p(np.exp(-21.0)), rtol=1e-5)
 
 
-def test_the_lstm_keeps_five_values_and_the_way_back_makes_no_call(lstm: Equations):
+def test_lstm_stores_five_values_and_its_backward_pass_calls_no_function(lstm: Equations):
     assert lstm.cell.tape == 5
-    assert not any(name in lstm.explain().partition("back:")[2] for name in ("exp", "tanh("))
+    _, heading, backward = lstm.explain().partition("backward:")
+    assert heading
+    assert not any(name in backward for name in ("exp", "tanh("))
 
 
 def test_code_is_vectorised(lstm: Equations):
-    """The loops hold vector instructions and, but for the entry, no call."""
-    for way in (lstm.cell.forward, lstm.cell.backward):
-        text = way.assembly("float32")  # pyright: ignore[reportAttributeAccessIssue]
+    """The code has vector instructions and no call of a mathematical library."""
+    for functions in (lstm.cell.forward, lstm.cell.backward):
+        text = functions.assembly("float32")  # pyright: ignore[reportAttributeAccessIssue]
         assert any(register in text for register in ("zmm", "ymm", "xmm", ".4s"))
         assert not any(name in text for name in ("expf", "tanhf", "logf"))
 
@@ -204,7 +220,7 @@ def test_code_is_vectorised(lstm: Equations):
 
 
 def layer(cell, weights: list[torch.Tensor], inputs: torch.Tensor, units: int) -> torch.Tensor:
-    """Run the torch step over ``[T, B, I]`` with torch's weights, and b_hn as unit parameter."""
+    """Run the torch step over ``[T, B, I]`` with torch's weights and b_hn as unit parameter."""
     w_ih, w_hh, b_ih, b_hh = weights
     kind, batch = cell.kind, inputs.shape[1]
     h = inputs.new_zeros(batch, units)
@@ -229,7 +245,7 @@ h = (1 - z) * n + z * h_prev
 GRU_CELL = {"net_inputs": ("r", "z", "n"), "unit_parameters": ("b",), "equations": GRU}
 
 
-def test_lstm_and_gru_are_those_of_torch(lstm: Equations):
+def test_lstm_and_gru_agree_with_torch(lstm: Equations):
     gru = Equations("gru", **GRU_CELL)
     torch.manual_seed(0)
     inputs = torch.randn(5, 3, 4, dtype=torch.float64)
@@ -249,7 +265,7 @@ def test_lstm_and_gru_are_those_of_torch(lstm: Equations):
 
 
 def test_peepholes():
-    """Gers, Schraudolph & Schmidhuber 2002: the output gate sees the new state."""
+    """Gers, Schraudolph & Schmidhuber 2002: the output gate reads the new state."""
     cell = Equations(
         "peephole",
         net_inputs=("i", "f", "g", "o"),
@@ -272,6 +288,8 @@ def test_peepholes():
         return 1 / (1 + np.exp(-x))
 
     new = sigma(a[1] + p_f * c) * c + sigma(a[0] + p_i * c) * np.tanh(a[2])
-    there = calls.forward(cell, values)
-    np.testing.assert_allclose(there.states[0], new, rtol=1e-13)
-    np.testing.assert_allclose(there.output[0], sigma(a[3] + p_o * new) * np.tanh(new), rtol=1e-13)
+    results = calls.forward(cell, values)
+    np.testing.assert_allclose(results.states[0], new, rtol=1e-13)
+    np.testing.assert_allclose(
+        results.output[0], sigma(a[3] + p_o * new) * np.tanh(new), rtol=1e-13
+    )

@@ -1,4 +1,4 @@
-"""Whole layers of cells from equations are the built-in layers of the same equations."""
+"""Layers of cells from equations against built-in layers with the same equations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from carrousel import nn
 from carrousel.kernels.native.sequence import is_compiled
 from carrousel.nn.equations.equations import Equations
+from support.case import case
 
 SIZES = (4, 18)
 
@@ -69,13 +70,13 @@ def tensors(found: object) -> Iterable[Tensor]:
 
 
 def results(module: torch.nn.Module, inputs: Tensor, **call) -> tuple[list[Tensor], list[Tensor]]:
-    """What a module gives, and the gradients of a fixed random functional of it."""
+    """Outputs of a module, and gradients of a fixed random function of them."""
     leaf = inputs.clone().requires_grad_()
     found = list(tensors(module(leaf, **call)))
     torch.manual_seed(7)
     loss = sum((each * torch.randn_like(each)).sum() for each in found)
     assert isinstance(loss, Tensor)
-    # The order of parameters is that of torch in both, and their shapes are equal.
+    # Parameters have torch's order and the same shapes in both modules.
     return found, list(torch.autograd.grad(loss, [leaf, *module.parameters()]))
 
 
@@ -84,7 +85,7 @@ def agree(ours: torch.nn.Module, theirs: torch.nn.Module, inputs: Tensor, **call
         results(ours, inputs, **call), results(theirs, inputs, **call), strict=True
     ):
         for a, b in zip(mine, right, strict=True):
-            # float64: the same operations in another order, over a dozen steps.
+            # float64, the same operations in another order, over a dozen steps.
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
 
@@ -92,17 +93,22 @@ OPTIONS = {
     "plain": {},
     "deep": {"num_layers": 2, "bidirectional": True},
     "projection": {"proj_size": 5},
-    "chunks": {"gradient": "tbptt:3"},
+    "tbptt": {"gradient": "tbptt:3"},
     "truncated": {"gradient": "truncated"},
     "recomputed": {"recompute": 4},
-    "learned start": {"initial_state": "learned"},
+    "learned state": {"initial_state": "learned"},
     "no bias": {"bias": False},
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("cell", OURS)
-def test_layers_are_the_built_in_ones(cell: str, options: dict):
+def test_layers_agree_with_built_in_ones(cell: str):
+    for name, options in OPTIONS.items():
+        with case(name):
+            check_layer(cell, options)
+
+
+def check_layer(cell: str, options: dict):
     torch.manual_seed(0)
     built_in = nn.LSTM(*SIZES, cell=cell, dtype=torch.float64, **options)
     mine = nn.LSTM(*SIZES, cell=OURS[cell], dtype=torch.float64, **options)
@@ -115,9 +121,14 @@ def test_layers_are_the_built_in_ones(cell: str, options: dict):
         agree(mine, built_in, torch.randn(11, 3, 4, dtype=torch.float64), resets=resets)
 
 
-@pytest.mark.parametrize("gradient", ["bptt", "tbptt:4", "truncated"])
-def test_a_unit_parameter_and_the_direct_way_of_the_hidden_state(gradient: str):
-    """The GRU keeps its bias inside the reset, and ``h`` flows on without weights."""
+def test_unit_parameters_and_direct_use_of_the_hidden_state():
+    """The GRU multiplies one bias by its reset gate, and ``h`` depends on ``h_prev`` directly."""
+    for gradient in ("bptt", "tbptt:4", "truncated"):
+        with case(gradient):
+            check_gru(gradient)
+
+
+def check_gru(gradient: str):
     torch.manual_seed(0)
     built_in = nn.GRU(*SIZES, dtype=torch.float64, gradient=gradient)
     mine = nn.LSTM(*SIZES, cell=GRU, dtype=torch.float64, gradient=gradient)
@@ -129,23 +140,27 @@ def test_a_unit_parameter_and_the_direct_way_of_the_hidden_state(gradient: str):
         mine.get_parameter("bias_hh_l0")[2 * units :] = 0
         mine.get_parameter("weight_unit_l0").copy_(theirs["bias_hh_l0"][None, 2 * units :])
     inputs = torch.randn(9, 3, 4, dtype=torch.float64)
-    ours, ours_back = results(mine, inputs)
-    right, right_back = results(built_in, inputs)
+    ours, our_gradients = results(mine, inputs)
+    right, right_gradients = results(built_in, inputs)
     for a, b in zip(ours, right, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
     names = ["input", *(name for name, _ in mine.named_parameters())]
-    back = dict(zip(names, ours_back, strict=True))
+    found = dict(zip(names, our_gradients, strict=True))
     expected = dict(
-        zip(["input", *(name for name, _ in built_in.named_parameters())], right_back, strict=True)
+        zip(
+            ["input", *(name for name, _ in built_in.named_parameters())],
+            right_gradients,
+            strict=True,
+        )
     )
     for name in ("input", "weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
-        torch.testing.assert_close(back[name], expected[name], rtol=1e-9, atol=1e-10)
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-9, atol=1e-10)
     inner = expected["bias_hh_l0"][None, 2 * units :]
-    torch.testing.assert_close(back["weight_unit_l0"], inner, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(found["weight_unit_l0"], inner, rtol=1e-9, atol=1e-10)
 
 
-def test_float32_layers_are_as_good_as_torch():
-    """At most twice the error of torch's float32 LSTM, both against float64."""
+def test_float32_error_of_layers_is_at_most_twice_that_of_torch():
+    """Both errors are measured against float64."""
     torch.manual_seed(0)
     theirs = torch.nn.LSTM(16, 48)
     mine = nn.LSTM(16, 48, cell=OURS["lstm"])
@@ -161,8 +176,8 @@ def test_float32_layers_are_as_good_as_torch():
             assert float((a - right).abs().max().detach()) <= allowed
 
 
-def test_a_layer_learns():
-    """The stabilised exponential gates remember the one marked input of twenty."""
+def test_layer_learns():
+    """A layer with stabilised exponential gates learns to store one marked input of twenty."""
     slstm = Equations(
         "sLSTM",
         net_inputs=("i", "f", "z", "o"),
@@ -193,5 +208,5 @@ def test_a_layer_learns():
         error.backward()
         optimizer.step()
         errors.append(float(error.detach()))
-    # Guessing zero gives the variance of the values, a third.
+    # A net that always answers zero has an error of 1/3, the variance of the values.
     assert np.mean(errors[-10:]) < 0.03

@@ -1,4 +1,4 @@
-"""The page on cells of one's own does what it shows."""
+"""The examples of docs/own_cells.md run."""
 
 from __future__ import annotations
 

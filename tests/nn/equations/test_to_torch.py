@@ -1,4 +1,4 @@
-"""The torch step of cells from equations, and the object that describes them."""
+"""The torch step of cells from equations, and the class ``Equations``."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_torch_steps_transform(lstm: Equations):
     torch.autograd.gradgradcheck(flat, leaves)
 
 
-def test_torch_steps_trace_without_a_break(lstm: Equations):
+def test_torch_steps_compile_into_one_graph(lstm: Equations):
     cell = lstm.cell
     x, r, states, unit = tensors(cell)
 
@@ -65,7 +65,7 @@ def test_torch_steps_trace_without_a_break(lstm: Equations):
     torch.testing.assert_close(traced(x, r, states, h), step(x, r, states, h))
 
 
-def test_values_without_batch_dimensions_get_them():
+def test_results_have_the_batch_dimension():
     cell = Equations(
         "constant",
         net_inputs=("z",),
@@ -80,10 +80,10 @@ def test_values_without_batch_dimensions_get_them():
     calls.compare(cell, units=5, seed=0)
 
 
-# --- the object -----------------------------------------------------------------------------------
+# --- class Equations ------------------------------------------------------------------------------
 
 
-def test_equations_tell_instances_apart_and_travel(lstm: Equations):
+def test_equality_and_pickling(lstm: Equations):
     same = Equations("lstm", net_inputs=("i", "f", "g", "o"), states=("c",), equations=calls.LSTM)
     other = Equations(
         "lstm", net_inputs=("i", "f", "g", "o"), states=("c",), equations=calls.LSTM + "k = 1"
@@ -106,7 +106,7 @@ def test_code_is_compiled_once(lstm: Equations):
         lstm.cell.forward["float16"]
 
 
-def test_without_numba_torch_remains(monkeypatch: pytest.MonkeyPatch):
+def test_without_numba_cells_run_in_torch(monkeypatch: pytest.MonkeyPatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "numba" else find(name, *a)
@@ -118,7 +118,7 @@ def test_without_numba_torch_remains(monkeypatch: pytest.MonkeyPatch):
     torch.testing.assert_close(h, torch.tanh(x[0] + r[0]))
 
 
-def test_without_sympy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_missing_sympy_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
     monkeypatch.delitem(sys.modules, "carrousel.nn.equations.parse")
     with pytest.raises(MissingExtraError, match=r"carrousel\[cells\]"):

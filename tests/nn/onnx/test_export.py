@@ -1,4 +1,4 @@
-"""`nn.export_onnx`: the graph in ONNX Runtime against the module over whole sequences."""
+"""``nn.export_onnx``: exported models in ONNX Runtime against modules over whole sequences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 from carrousel import nn
 from carrousel.errors import MissingExtraError, SettingError
+from support.case import case
 from support.nn.deployed import ELMAN, MODULES, drawn, earned, make, own, run_sequence, two_states
 
 onnx = pytest.importorskip("onnx")
@@ -36,7 +37,7 @@ def session(path: Path) -> Any:
 
 
 def stream(one: Any, start: dict[str, np.ndarray], x: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outputs of all steps of ``x [T, B, I]``, and the last state, by one call a step."""
+    """Run a model step by step over ``x [T, B, I]``; return all outputs and the last state."""
     names = [output.name for output in one.get_outputs()]
     state = {
         name: np.repeat(array, x.shape[1] // array.shape[1], 1) for name, array in start.items()
@@ -50,7 +51,7 @@ def stream(one: Any, start: dict[str, np.ndarray], x: np.ndarray) -> tuple[np.nd
 
 
 @every_module
-def test_a_thousand_steps_are_the_sequence(name, tmp_path):
+def test_thousand_steps_give_the_outputs_of_the_sequence(name, tmp_path):
     module = make(name)
     start = nn.export_onnx(module, tmp_path / "m.onnx", batch_size=1)
     x = torch.randn(STEPS, 1, module.input_size)
@@ -64,9 +65,9 @@ def flat(found: tuple[torch.Tensor, tuple[torch.Tensor, ...]]) -> list[np.ndarra
 
 
 @every_module
-def test_twofold_precision_and_an_open_batch(name, tmp_path):
+def test_float64_and_dynamic_batch_size(name, tmp_path):
     if name == "own":
-        pytest.skip("the runtime has no softplus in twofold precision")
+        pytest.skip("ONNX Runtime has no softplus in float64")
     module = make(name).double()
     start = nn.export_onnx(module, tmp_path / "m.onnx")
     one = session(tmp_path / "m.onnx")
@@ -74,12 +75,12 @@ def test_twofold_precision_and_an_open_batch(name, tmp_path):
         x = torch.randn(20, batch, module.input_size, dtype=torch.float64)
         have = stream(one, start, x.numpy())
         for part, want in zip(have, flat(run_sequence(module, x)), strict=True):
-            # ONNX holds the epsilon of layer normalisation in single precision: 1e-5 less 2.5e-13.
+            # ONNX stores the epsilon of layer normalisation in float32: 1e-5 - 2.5e-13.
             np.testing.assert_allclose(part, want, rtol=1e-8, atol=1e-8)
 
 
 @every_module
-def test_names_shapes_and_what_the_file_says_of_itself(name, tmp_path):
+def test_names_shapes_and_metadata(name, tmp_path):
     module, R = make(name), MODULES[name]().recurrence
     layers = getattr(module, "num_layers", 1)
     nn.export_onnx(module, tmp_path / "m.onnx", batch_size=2)
@@ -98,28 +99,29 @@ def test_names_shapes_and_what_the_file_says_of_itself(name, tmp_path):
     assert shapes(model.graph.output) == {"y": (2, R.n_outputs)} | {
         f"{s}_out": w for s, w in states.items()
     }
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert told["carrousel.cell"] == R.cell
-    assert told["carrousel.hidden_size"] == str(R.units)
-    assert told["carrousel.num_layers"] == str(layers)
-    assert told["carrousel.recurrence"] == R.key
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata["carrousel.cell"] == R.cell
+    assert metadata["carrousel.hidden_size"] == str(R.units)
+    assert metadata["carrousel.num_layers"] == str(layers)
+    assert metadata["carrousel.recurrence"] == R.key
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
 
 
-def test_an_open_batch_has_a_name(tmp_path):
+def test_dynamic_batch_size_has_a_name(tmp_path):
     nn.export_onnx(nn.GRU(3, 4), tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
     for value, axis in zip((*model.graph.input, *model.graph.output), (0, 1, 0, 1), strict=True):
         assert value.type.tensor_type.shape.dim[axis].dim_param == "batch"
 
 
-@pytest.mark.parametrize("opset", [17, 18, 20, 21])
-def test_operation_sets(opset, tmp_path):
+def test_opsets(tmp_path):
     module = drawn(nn.LSTM(3, 4, cell="lstm97", block_size=2, layer_norm=True))
-    start = nn.export_onnx(module, tmp_path / "m.onnx", opset=opset)
     x = torch.randn(5, 1, 3)
-    have = stream(session(tmp_path / "m.onnx"), start, x.numpy())
-    np.testing.assert_allclose(have[0], run_sequence(module, x)[0].numpy(), atol=1e-5)
+    for opset in (17, 18, 20, 21):
+        with case(opset):
+            start = nn.export_onnx(module, tmp_path / "m.onnx", opset=opset)
+            have = stream(session(tmp_path / "m.onnx"), start, x.numpy())
+            np.testing.assert_allclose(have[0], run_sequence(module, x)[0].numpy(), atol=1e-5)
 
 
 CALLS = """
@@ -130,7 +132,7 @@ CALLS = """
 """
 
 
-def test_every_call_of_a_users_equations(tmp_path):
+def test_every_function_of_equations(tmp_path):
     cell = own("calls", "z", equations=CALLS, states=("c",))
     module = drawn(nn.LSTM(3, 6, cell=cell))
     start = nn.export_onnx(module, tmp_path / "m.onnx")
@@ -154,12 +156,12 @@ def test_outputs_that_depend_on_parameters_alone(tmp_path):
 
 def test_equations_are_in_the_file(tmp_path):
     nn.export_onnx(nn.LSTM(3, 4, cell=two_states()), tmp_path / "m.onnx")
-    told = {e.key: e.value for e in onnx.load(tmp_path / "m.onnx").metadata_props}
-    assert told["carrousel.equations"] == two_states().equations
-    assert told["carrousel.states"] == '["c", "d"]'
+    metadata = {e.key: e.value for e in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert metadata["carrousel.equations"] == two_states().equations
+    assert metadata["carrousel.states"] == '["c", "d"]'
 
 
-def test_what_to_start_from(tmp_path):
+def test_initial_state(tmp_path):
     module = drawn(nn.LSTM(3, 4, num_layers=2, initial_state="learned"))
     start = nn.export_onnx(module, tmp_path / "m.onnx", batch_size=3)
     for layer in (0, 1):
@@ -173,7 +175,7 @@ def test_what_to_start_from(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_file_and_no_other(failing, tmp_path, monkeypatch):
+def test_failure_keeps_the_old_file(failing, tmp_path, monkeypatch):
     def fail(*_: Any) -> None:
         raise OSError("the disk is full")
 
@@ -186,7 +188,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(failing, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_modules_that_cannot_be_exported(tmp_path):
+def test_wrong_modules(tmp_path):
     path = tmp_path / "m.onnx"
     with pytest.raises(SettingError, match="bidirectional"):
         nn.export_onnx(nn.GRU(3, 4, bidirectional=True), path)
@@ -202,19 +204,17 @@ def test_modules_that_cannot_be_exported(tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("opset", [16, 0, -1, 10_000, 17.0, "17", None, True])
-def test_operation_sets_that_are_not_there(opset, tmp_path):
-    with pytest.raises(SettingError, match="opset"):
-        nn.export_onnx(nn.GRU(3, 4), tmp_path / "m.onnx", opset=opset)
+def test_wrong_opsets_and_batch_sizes(tmp_path):
+    wrong: list[tuple[str, Any]] = [
+        *(("opset", opset) for opset in (16, 0, -1, 10_000, 17.0, "17", None, True)),
+        *(("batch_size", batch) for batch in (0, -1, 1.5, "1", True, 2**31)),
+    ]
+    for name, value in wrong:
+        with case(name, value), pytest.raises(SettingError, match=name):
+            nn.export_onnx(nn.GRU(3, 4), tmp_path / "m.onnx", **{name: value})
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, "1", True, 2**31])
-def test_batches_that_cannot_be(batch, tmp_path):
-    with pytest.raises(SettingError, match="batch_size"):
-        nn.export_onnx(nn.GRU(3, 4), tmp_path / "m.onnx", batch_size=batch)
-
-
-def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_onnx_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'carrousel\[onnx\]'"):
         nn.export_onnx(nn.GRU(3, 4), tmp_path / "m.onnx")

@@ -1,4 +1,4 @@
-"""`nn.step`: what the module gives over a whole sequence, one step a call."""
+"""``nn.step``: steppers give the same outputs as modules that process whole sequences."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import torch
 from carrousel import nn
 from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import plain_layer
-from carrousel.nn.step import engines as stepping_engines
+from carrousel.nn.step import engines
 from carrousel.nn.step.step import step
+from support.case import case
 from support.nn.deployed import MODULES, drawn, earned, make, run_sequence, stacked
 
 
@@ -28,26 +29,31 @@ every_module = pytest.mark.parametrize("name", MODULES)
 T, B = 50, 3
 
 
-def run_steps(stepper: nn.Step, x: torch.Tensor) -> torch.Tensor:
+def run_steps(stepper: nn.Stepper, x: torch.Tensor) -> torch.Tensor:
     return torch.stack([stepper(one).clone() for one in x])
 
 
 @every_module
-@pytest.mark.parametrize("batch", [1, B])
-def test_steps_are_the_sequence(name, batch):
+def test_steps_give_the_outputs_of_the_sequence(name):
     module = make(name).double()
+    for batch in (1, B):
+        with case(batch):
+            check_steps(module, batch)
+
+
+def check_steps(module, batch):
     x = torch.randn(T, batch, module.input_size, dtype=torch.float64)
     want, state = run_sequence(module, x)
     stepper = step(module, batch)
     assert stepper.is_compiled
-    # Layer normalisation of a narrow layer may divide by little; all else is a few roundings.
+    # Layer normalisation of a narrow layer may divide by a small number.
     torch.testing.assert_close(run_steps(stepper, x), want, rtol=1e-9, atol=1e-9)
     for one, other in zip(stacked(module, stepper.state), state, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 @every_module
-def test_single_precision_errs_no_more_than_twice_as_much_as_torch(name):
+def test_float32_error_is_at_most_twice_that_of_torch(name):
     module = make(name)
     x = torch.randn(1000, 1, module.input_size)
     exact, allowed = earned(name, x)[0]
@@ -56,16 +62,21 @@ def test_single_precision_errs_no_more_than_twice_as_much_as_torch(name):
 
 
 @every_module
-def test_plain_torch_does_the_same_where_nothing_is_compiled(name, monkeypatch):
-    monkeypatch.setattr(stepping_engines, "is_compiled", lambda *_: False)
-    monkeypatch.setattr(stepping_engines, "layer", plain_layer)
+def test_plain_engine_gives_the_same_outputs(name, monkeypatch):
+    monkeypatch.setattr(engines, "is_compiled", lambda *_: False)
+    monkeypatch.setattr(engines, "layer", plain_layer)
     module = make(name).double()
     x = torch.randn(7, B, module.input_size, dtype=torch.float64)
     stepper = step(module, B)
     assert not stepper.is_compiled
     want, _ = run_sequence(module, x)
     torch.testing.assert_close(run_steps(stepper, x), want, rtol=1e-9, atol=1e-9)
+    before = stacked(module, stepper.state)
     stepper.reset(1)
+    fresh = stacked(module, step(module, B).state)
+    for new, old, start in zip(stacked(module, stepper.state), before, fresh, strict=True):
+        assert torch.equal(new[:, ::2], old[:, ::2])
+        assert torch.equal(new[:, 1], start[:, 1])
     stepper.prepare()
     stepper.state = stepper.state
     again = step(module, B)
@@ -73,13 +84,13 @@ def test_plain_torch_does_the_same_where_nothing_is_compiled(name, monkeypatch):
     torch.testing.assert_close(stepper(x[0]).clone(), again(x[0]))
 
 
-def test_half_precision_runs_in_plain_torch():
+def test_half_precision_uses_the_plain_engine():
     module = nn.LSTM(3, 4, dtype=torch.bfloat16)
     stepper = step(module)
     assert not stepper.is_compiled
     x = torch.randn(5, 1, 3, dtype=torch.bfloat16)
     want, _ = run_sequence(module, x)
-    # States of steps are rounded to 8 bits, those of a sequence are not.
+    # The stepper rounds states to 8 bits after every step; a whole sequence does not.
     torch.testing.assert_close(run_steps(stepper, x), want, rtol=0, atol=2e-2)
 
 
@@ -100,7 +111,7 @@ def test_forms_of_the_input():
     np.testing.assert_array_equal(stepper.output[0], y.numpy())
 
 
-def test_the_output_is_the_own_buffer_or_out():
+def test_output_is_the_buffer_or_out():
     stepper = step(drawn(nn.GRU(3, 4)), 2)
     x = torch.randn(2, 3)
     first = stepper(x)
@@ -113,7 +124,7 @@ def test_the_output_is_the_own_buffer_or_out():
     assert not stepper(x).requires_grad
 
 
-def test_prepare_changes_nothing_but_time():
+def test_prepare_does_not_change_results():
     module = drawn(nn.LSTM(3, 4, num_layers=2, layer_norm=True))
     x = torch.randn(9, 1, 3)
     plain, prepared = step(module), step(module)
@@ -130,12 +141,15 @@ def test_reset_of_one_sequence():
     module = drawn(nn.LSTM(3, 4, num_layers=2, initial_state="learned"))
     stepper, alone = step(module, B), step(module)
     x = torch.randn(4, B, 3)
+    whole = run_steps(step(module, B), torch.cat([x, x]))
     run_steps(stepper, x)
     stepper.reset(1)
-    torch.testing.assert_close(run_steps(stepper, x)[:, 1:2], run_steps(alone, x[:, 1:2]))
+    again = run_steps(stepper, x)
+    torch.testing.assert_close(again[:, 1:2], run_steps(alone, x[:, 1:2]))
+    torch.testing.assert_close(again[:, ::2], whole[len(x) :, ::2])  # the others continue
 
 
-def test_the_state_goes_in_and_out_of_the_module():
+def test_states_of_module_and_stepper_are_interchangeable():
     module = drawn(nn.LSTM(3, 4, num_layers=2, proj_size=2))
     x = torch.randn(8, B, 3)
     with torch.no_grad():
@@ -147,10 +161,10 @@ def test_the_state_goes_in_and_out_of_the_module():
     torch.testing.assert_close(stepper.state, last)
     copied = stepper.state
     stepper(x[0])
-    torch.testing.assert_close(copied, last)  # a copy, which later steps leave alone
+    torch.testing.assert_close(copied, last)  # a copy, which later steps do not change
 
 
-def test_refresh_takes_the_weights_of_now():
+def test_refresh_copies_the_current_weights():
     module, x = drawn(nn.GRU(3, 4)), torch.randn(4, 1, 3)
     stepper = step(module)
     first = run_steps(stepper, x)
@@ -173,64 +187,65 @@ def test_inference_mode_inside_and_out():
         stepper(x + 1)
 
 
-def test_nothing_is_kept_alive():
+def test_stepper_is_freed():
     stepper = step(nn.LSTM(3, 4))
     engine = weakref.ref(stepper._engine)
     buffer = stepper(torch.zeros(3))
     del stepper
     gc.collect()
     assert engine() is None
-    assert torch.isfinite(buffer).all()  # it lives on in its buffer alone
+    assert torch.isfinite(buffer).all()  # the buffer stays valid
 
 
-@pytest.mark.parametrize(
-    "x",
-    [
-        torch.zeros(2, 3),
-        torch.zeros(1, 4),
-        torch.zeros(4),
-        torch.zeros(1, 1, 3),
-        torch.zeros(()),
-        torch.zeros(1, 3, dtype=torch.float64),
-        torch.zeros(1, 3, dtype=torch.int64),
-        np.zeros((1, 3), np.float32),
-        [[0.0, 0.0, 0.0]],
-        None,
-        1.0,
-    ],
-)
-def test_inputs_that_do_not_fit(x: Any):
+WRONG_INPUTS: list[Any] = [
+    torch.zeros(2, 3),
+    torch.zeros(1, 4),
+    torch.zeros(4),
+    torch.zeros(1, 1, 3),
+    torch.zeros(()),
+    torch.zeros(1, 3, dtype=torch.float64),
+    torch.zeros(1, 3, dtype=torch.int64),
+    np.zeros((1, 3), np.float32),
+    [[0.0, 0.0, 0.0]],
+    None,
+    1.0,
+]
+
+
+def test_wrong_inputs():
     stepper = step(drawn(nn.LSTM(3, 4)))
     before = stepper.state
-    with pytest.raises(InputError, match=r"x is .*expected a tensor \(B, I\)"):
-        stepper(x)
+    for x in WRONG_INPUTS:
+        with case(x), pytest.raises(InputError, match=r"x is .*expected a tensor \(B, I\)"):
+            stepper(x)
     outs: list[Any] = [torch.zeros(4), torch.zeros(2, 4), torch.zeros(1, 4).double()]
     for out in [*outs, np.zeros((1, 4)), 1]:
-        with pytest.raises(InputError, match=r"out is .*expected a tensor \(B, O\)"):
+        with case(out), pytest.raises(InputError, match=r"out is .*expected a tensor \(B, O\)"):
             stepper(torch.zeros(1, 3), out)
     torch.testing.assert_close(stepper.state, before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        None,
-        torch.zeros(1, 1, 4),
-        (torch.zeros(1, 1, 4),),
-        (torch.zeros(1, 1, 4), torch.zeros(1, 4)),
-        (torch.zeros(1, 2, 4), torch.zeros(1, 1, 4)),
-        (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4).double()),
-        (torch.zeros(1, 1, 4), None),
-    ],
-)
-def test_states_that_do_not_fit(state: Any):
-    stepper = step(nn.LSTM(3, 4))
-    with pytest.raises(InputError, match="state"):
-        stepper.state = state
-    assert not any(part.any() for part in stepper.state)
+WRONG_STATES: list[Any] = [
+    None,
+    torch.zeros(1, 1, 4),
+    (torch.zeros(1, 1, 4),),
+    (torch.zeros(1, 1, 4), torch.zeros(1, 4)),
+    (torch.zeros(1, 2, 4), torch.zeros(1, 1, 4)),
+    (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4).double()),
+    (torch.zeros(1, 1, 4), None),
+]
 
 
-def test_modules_that_cannot_be_stepped():
+def test_wrong_states():
+    for state in WRONG_STATES:
+        with case(state):
+            stepper = step(nn.LSTM(3, 4))
+            with pytest.raises(InputError, match="state"):
+                stepper.state = state
+            assert not any(part.any() for part in stepper.state)
+
+
+def test_wrong_modules_and_sizes():
     with pytest.raises(SettingError, match="bidirectional"):
         step(nn.LSTM(3, 4, bidirectional=True))
     with pytest.raises(TypeError, match=r"Linear, expected an LSTM"):
@@ -247,7 +262,7 @@ def test_modules_that_cannot_be_stepped():
         step(module.eval())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        step(nn.LSTM(3, 4))  # training, but nothing is random
+        step(nn.LSTM(3, 4))  # training mode, but without random numbers
     for batch in (0, -1, 2**21, 1.5, True, None):
         with pytest.raises(SettingError, match="batch_size"):
             step(nn.LSTM(3, 4), batch)  # pyright: ignore[reportArgumentType]

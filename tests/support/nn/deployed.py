@@ -1,4 +1,4 @@
-"""Modules of every kind that can be deployed, and what they give over a whole sequence."""
+"""Modules for the tests of steppers and ONNX models, and their outputs over whole sequences."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ MODULES: dict[str, Callable[[], Any]] = {
 
 
 def drawn(module: Any, seed: int = 0) -> Any:
-    """The module with larger weights than it starts with, which tell mistakes better."""
+    """Return the module with larger weights, which make mistakes more visible."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -82,7 +82,7 @@ def make(name: str) -> Any:
 
 @torch.no_grad()
 def run_sequence(module: Any, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """Output and last states ``[layers, B, *]``, layer by layer in plain torch operations."""
+    """Return output and last states ``[layers, B, *]``, computed by plain torch operations."""
     R = module.recurrence
     zone_h, zone_s = module.zoneout
     last = []
@@ -106,11 +106,11 @@ def run_sequence(module: Any, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torc
 
 
 def earned(name: str, x: torch.Tensor) -> list[tuple[torch.Tensor, float]]:
-    """Of the output and the last states: exact values, and the error that float32 may have.
+    """Exact values of the output and the last states, each with the error allowed for float32.
 
-    That is twice what plain torch in float32 errs, in the worst of five runs whose inputs ``x
-    [T, 1, I]`` differ by one rounding at most: in a net that amplifies, a single run may be lucky.
-    And it is never less than eight roundings of the largest value.
+    The allowed error is twice that of plain torch in float32, but at least eight roundings of the
+    largest value. It is the worst of five runs whose inputs ``x [T, 1, I]`` differ by at most one
+    rounding, because in a net that amplifies errors a single run may be accurate by chance.
     """
     generator = torch.Generator().manual_seed(1)
     moved = x.repeat(1, 5, 1)
@@ -126,6 +126,6 @@ def earned(name: str, x: torch.Tensor) -> list[tuple[torch.Tensor, float]]:
 
 
 def stacked(module: Any, state: Any) -> tuple[torch.Tensor, ...]:
-    """A state in the form of ``run_sequence``."""
+    """Convert a state to the form of ``run_sequence``."""
     parts = state if isinstance(state, tuple) else (state,)
     return parts if hasattr(module, "num_layers") else tuple(part.unsqueeze(0) for part in parts)

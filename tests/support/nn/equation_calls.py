@@ -1,4 +1,4 @@
-"""Calls the compiled code of described cells from Python, between guard words, and by torch."""
+"""Runs one step of a user-defined cell: by its compiled code, with guard words, and by torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ h = o * tanh(c)
 
 
 class Given(NamedTuple):
-    """What one row of a step is given; vectors of ``M`` numbers as rows of matrices."""
+    """Inputs of a step; each row is a vector of ``C`` numbers."""
 
     x: np.ndarray
     r: np.ndarray
@@ -33,13 +33,17 @@ class Given(NamedTuple):
     unit: np.ndarray
 
 
-class There(NamedTuple):
+class Forward(NamedTuple):
+    """Results of the forward pass."""
+
     states: np.ndarray
     output: np.ndarray
     tape: np.ndarray
 
 
-class Back(NamedTuple):
+class Backward(NamedTuple):
+    """Gradients by the inputs of a step."""
+
     states: np.ndarray
     x: np.ndarray
     r: np.ndarray
@@ -48,7 +52,7 @@ class Back(NamedTuple):
 
 
 def given(cell: DescribedCell, units: int, seed: int, dtype: str = "float64") -> Given:
-    """Normal numbers for every input."""
+    """Random inputs from a normal distribution."""
     rng = np.random.default_rng(seed)
     kind = cell.kind
     counts = (len(kind.net_inputs),) * 2 + (len(kind.states), 1, len(kind.unit_parameters))
@@ -56,7 +60,7 @@ def given(cell: DescribedCell, units: int, seed: int, dtype: str = "float64") ->
 
 
 class Memory:
-    """Buffers full of NaN with guard words around each."""
+    """Buffers filled with NaN, with guard words around each."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
@@ -82,8 +86,8 @@ def _pointers(arrays: list[np.ndarray]) -> list[int | None]:
     return [array.ctypes.data if array.size else None for array in arrays]
 
 
-def forward(cell: DescribedCell, values: Given) -> There:
-    """One step by compiled code."""
+def forward(cell: DescribedCell, values: Given) -> Forward:
+    """Run the forward pass of one step by compiled code."""
     dtype, units = str(values.x.dtype), values.x.shape[1]
     memory = Memory(dtype)
     inputs = [memory.put(each) for each in values]
@@ -92,7 +96,7 @@ def forward(cell: DescribedCell, values: Given) -> There:
     memory.check()
     for mine, theirs in zip(inputs, values, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    return There(*outputs)
+    return Forward(*outputs)
 
 
 def backward(
@@ -101,8 +105,8 @@ def backward(
     tape: np.ndarray,
     by_output: np.ndarray,
     by_states: np.ndarray,
-) -> Back:
-    """The way back of one step by compiled code; ``unit`` starts from one, not from zero."""
+) -> Backward:
+    """Run the backward pass by compiled code; it must add to ``unit``, which starts from one."""
     dtype, units = str(values.x.dtype), values.x.shape[1]
     memory = Memory(dtype)
     inputs = [memory.put(e) for e in (tape, values.states, values.h, values.unit, by_output)]
@@ -112,13 +116,13 @@ def backward(
     unit = memory.put(np.ones_like(values.unit))
     prototype(10)(cell.backward[dtype])(units, *_pointers([*inputs, states, x, r, h, unit]))
     memory.check()
-    return Back(states, x, r, h, unit - 1)
+    return Backward(states, x, r, h, unit - 1)
 
 
 def by_torch(
     cell: DescribedCell, values: Given, by_output: np.ndarray, by_states: np.ndarray
-) -> tuple[There, Back]:
-    """The same by the torch step and autograd."""
+) -> tuple[Forward, Backward]:
+    """Run both passes by the torch step and autograd."""
     leaves = [torch.tensor(each, requires_grad=True) for each in values]
     x, r, s, h, unit = (tuple(leaf) for leaf in leaves)
     states, output, gates = cell.torch_step(x, r, s, h[0], unit)
@@ -133,24 +137,27 @@ def by_torch(
     dx, dr, ds, dh, dunit = grads
     rows = [state.detach().numpy() for state in states]
     stacked = np.stack(rows) if rows else np.empty((0, values.x.shape[1]))
-    there = There(stacked, output.detach().numpy()[None], np.empty(0))
-    return there, Back(ds, dx, dr, dh, dunit)
+    results = Forward(stacked, output.detach().numpy()[None], np.empty(0))
+    return results, Backward(ds, dx, dr, dh, dunit)
 
 
 def compare(cell: DescribedCell, units: int, seed: int, rtol: float = 1e-11) -> None:
-    """Compiled code and torch agree on a step and on its gradient, in float64.
+    """Assert that compiled code and torch agree on a step and on its gradient, in float64.
 
-    Both round each operation once; ``rtol`` is relative to the largest number of an array and
-    leaves room for thousands of roundings.
+    Both round each operation once. ``rtol`` is relative to the largest number of an array and
+    allows thousands of roundings.
     """
     values = given(cell, units, seed)
     rng = np.random.default_rng(seed + 1)
     by_output = rng.standard_normal((1, units))
     by_states = rng.standard_normal(values.states.shape)
-    there = forward(cell, values)
-    back = backward(cell, values, there.tape, by_output, by_states)
-    torch_there, torch_back = by_torch(cell, values, by_output, by_states)
-    pairs = [*zip(there[:2], torch_there[:2], strict=True), *zip(back, torch_back, strict=True)]
+    results = forward(cell, values)
+    gradients = backward(cell, values, results.tape, by_output, by_states)
+    torch_forward, torch_backward = by_torch(cell, values, by_output, by_states)
+    pairs = [
+        *zip(results[:2], torch_forward[:2], strict=True),
+        *zip(gradients, torch_backward, strict=True),
+    ]
     for mine, theirs in pairs:
         scale = max(1.0, float(np.max(np.abs(theirs), initial=0.0)))
         np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol * scale)

@@ -1,4 +1,4 @@
-"""Pairs of modules, ours and torch's, and what they compute, for the tests under `nn`."""
+"""Pairs of modules, ours and torch's, with their outputs and gradients, for tests of ``nn``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carrousel import nn
 
 
 def both(name: str, *sizes: int, seed: int = 0, **settings: Any) -> tuple[Any, Any]:
-    """Our module of a name and torch's, each made under the same seed."""
+    """Our module of a name and torch's, created with the same seed."""
     made = []
     for package in (nn, torch.nn):
         torch.manual_seed(seed)
@@ -27,11 +27,11 @@ def flat(values: Any) -> list[torch.Tensor]:
 
 
 def close(ours: Any, theirs: Any) -> None:
-    """Equal up to a few roundings.
+    """Assert that tensors are equal up to a few roundings.
 
-    Values are sums of some tens of products of numbers near one, computed in another order: their
-    error is that many units in the last place of one, of which ``assert_close`` grants
-    ``1.3e-6`` (float32) and ``1e-7`` (float64).
+    Values are sums of some tens of products of numbers near one, in another order. Their error is
+    as many units in the last place of one. ``assert_close`` allows ``1.3e-6`` (float32) and
+    ``1e-7`` (float64).
     """
     here, there = flat(ours), flat(theirs)
     assert len(here) == len(there)
@@ -42,8 +42,10 @@ def close(ours: Any, theirs: Any) -> None:
 def gradients(
     module: Any, x: torch.Tensor, hx: Any, call: Callable[[Any], Any] | None = None
 ) -> tuple[torch.Tensor, ...]:
-    """Outputs of a call, and the gradient by input, state and weights of a sum of their squares
-    that weighs every output differently."""
+    """Outputs of a call, and the gradients of a loss by input, state and weights.
+
+    The loss is a sum of squares plus a sum with a different weight for each output.
+    """
     outputs = flat(module(x, hx) if call is None else call(module))
     loss = torch.zeros((), dtype=x.dtype)
     for number, out in enumerate(outputs, 1):

@@ -1,3 +1,3 @@
-"""What happens in a call of a layer: arguments, ragged batches, noise, memory."""
+"""Parts of a layer's forward call: arguments, ragged batches, random masks, memory plans."""
 
 from __future__ import annotations

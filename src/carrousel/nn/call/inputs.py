@@ -1,4 +1,4 @@
-"""A call of a recurrent module, checked and laid out for the kernels, and its results laid back."""
+"""Checks the arguments of a module's call and converts between its layout and the kernels'."""
 
 from __future__ import annotations
 
@@ -23,14 +23,23 @@ from carrousel.nn.call.ragged import (
 )
 
 State = Tensor | tuple[Tensor, Tensor]
-"""``h``, or ``(h, c)`` of cells that have states besides ``h``."""
+"""``h``, or ``(h, c)`` for cells that have states besides ``h``."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """Tensors of a call: ``x [T, B, I]``, ``h0``, ``s0`` ``[layers * directions, B, ...]`` or None
-    (zero or learned), ``active`` and ``resets`` ``[T, B]`` or None, all in packed order if packed;
-    ``dtype``: what autocast wants weights to be, or None."""
+class CallArguments:
+    """Arguments of a call in the layout of the kernels, in packed order for packed input.
+
+    Attributes:
+        x: input ``[T, B, I]``.
+        h0, s0: initial states ``[layers * directions, B, ...]``; None: zero or learned.
+        active: ``[T, B]``, True at steps that are not padding; None: all steps.
+        resets: ``[T, B]``, True where the state is reset before a step; None: nowhere.
+        batch_first: whether the caller's layout is ``[B, T, I]``.
+        batched: whether the caller's input has a batch dimension.
+        packed: the caller's packed batch, or None.
+        dtype: type to compute in under autocast, else None.
+    """
 
     x: Tensor
     h0: Tensor | None
@@ -43,11 +52,11 @@ class Call:
     dtype: torch.dtype | None
 
     def output(self, out: Tensor) -> Tensor | PackedSequence:
-        """Outputs ``[T, B, K]`` in the form the input came in."""
+        """Convert outputs ``[T, B, H]`` to the layout of the input."""
         return self.steps(out) if self.packed is None else self.packed.gather(out)
 
     def steps(self, values: Tensor) -> Tensor:
-        """Values ``[T, B, ...]`` of every step, in batch order and the input's layout."""
+        """Convert values ``[T, B, ...]`` to batch order and the input's layout."""
         if self.packed is not None:
             values = self.packed.unsort(values)
         if not self.batched:
@@ -55,7 +64,7 @@ class Call:
         return values.transpose(0, 1) if self.batch_first else values
 
     def state(self, last: Tensor) -> Tensor:
-        """Last states ``[layers * directions, B, K]`` in batch order."""
+        """Convert last states ``[layers * directions, B, H]`` to batch order."""
         if self.packed is not None:
             return self.packed.unsort(last)
         return last if self.batched else last.squeeze(1)
@@ -68,23 +77,25 @@ def read_call(
     lengths: Lengths | None,
     padding: str,
     resets: Resets | None,
-) -> Call:
-    """Check the arguments of a module's call and lay them out.
+) -> CallArguments:
+    """Check the arguments of a module's call and convert them to the layout of the kernels.
 
     Raises:
-        InputError: a tensor of the wrong shape, type or device, or arguments that contradict.
-        UnknownNameError: ``padding`` is neither side.
+        InputError: a tensor has the wrong shape, type or device, or arguments contradict each
+            other.
+        UnknownNameError: ``padding`` is neither ``"right"`` nor ``"left"``.
     """
     who = type(module).__name__
-    weight = getattr(module, "weight_ih_l0")  # noqa: B009  no attribute a type checker knows
+    weight = getattr(module, "weight_ih_l0")  # noqa: B009  not declared for type checkers
     padding = check_choice("padding", padding, ("right", "left"))
     active = cuts = packed = None
     batched = True
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise InputError(
-                f"{who}: lengths came with a PackedSequence, which has lengths of its own; "
-                "leave lengths out, or hand over a padded tensor"
+                f"{who}: lengths were given with a PackedSequence, which contains its lengths",
+                argument="lengths",
+                fix="leave {lengths} out, or pass a padded tensor",
             )
         check_tensor(f"{who}: input.data", input.data, 2, module.input_size, weight)
         packed = Packed(input)
@@ -96,8 +107,10 @@ def read_call(
     if lengths is not None:
         if not batched:
             raise InputError(
-                f"{who}: lengths came with unbatched input of shape {tuple(x[:, 0].shape)}, "
-                "expected (T, B, I); cut the one sequence instead"
+                f"{who}: lengths were given with unbatched input of shape "
+                f"{tuple(x[:, 0].shape)}, expected (T, B, I)",
+                argument="lengths",
+                fix="cut the one sequence instead",
             )
         active = active_steps(read_lengths(lengths, T, B, x.device), T, padding)
     if resets is not None:
@@ -113,11 +126,11 @@ def read_call(
         x, h0, s0 = (None if one is None else one.to(dtype) for one in (x, h0, s0))
     assert x is not None
     first = module.batch_first and packed is None
-    return Call(x, h0, s0, active, cuts, first, batched, packed, dtype)
+    return CallArguments(x, h0, s0, active, cuts, first, batched, packed, dtype)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """The type to compute in where autocast is on, else None."""
+    """Return the type to compute in if autocast is enabled, else None."""
     kind = x.device.type
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
         return None
@@ -125,31 +138,38 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
 
 
 def check_tensor(name: str, tensor: Any, dims: int, width: int, like: Tensor) -> None:
-    """Check one tensor against the weights it will meet.
+    """Check dimensions, width, type and device of a tensor against a module's weights.
 
     Raises:
-        InputError: no tensor, or another number of dimensions, width, type or device.
+        InputError: ``tensor`` is not a tensor, or one of these differs.
     """
     if not isinstance(tensor, Tensor):
         raise InputError(
-            f"{name} is of type {type(tensor).__name__}, expected a torch.Tensor; "
-            "torch.as_tensor makes one of an array or a list of numbers"
+            f"{name} is of type {type(tensor).__name__}, expected a torch.Tensor",
+            argument="input",
+            got=tensor,
+            fix="convert arrays and lists of numbers with torch.as_tensor",
         )
     shape = tuple(tensor.shape)
     if tensor.dim() != dims or shape[-1] != width:
         raise InputError(
             f"{name} has shape {shape}, expected {dims} dimensions, the last of size {width}, "
-            "which is the module's input_size"
+            "which is the module's input_size",
+            argument="input",
         )
     check_like(name, tensor, like)
 
 
 def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
-    """Check type and device of a tensor against a module's weights."""
+    """Check type and device of a tensor against a module's weights.
+
+    Raises:
+        InputError: one of them differs.
+    """
     if tensor.device != like.device:
         raise InputError(
-            f"{name} is on device {tensor.device}, expected {like.device}, where the weights are; "
-            f"call .to({str(like.device)!r}) on it or on the module"
+            f"{name} is on device {tensor.device}, expected {like.device}, where the weights are",
+            fix=f"call .to({str(like.device)!r}) on it or on the module",
         )
     if tensor.dtype != like.dtype and autocast_dtype(like) is None:
         model = f", or convert model: model.to({tensor.dtype})"
@@ -161,12 +181,13 @@ def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
 
 
 def _padded_input(who: str, module: Layered, input: Any, weight: Tensor) -> Tensor:
-    """The input as ``[T, B, I]``."""
+    """Check a padded input and return it as ``[T, B, I]``."""
     if isinstance(input, Tensor) and input.dim() not in (2, 3):
         letters = "(B, T, I)" if module.batch_first else "(T, B, I)"
         raise InputError(
             f"{who}: input has shape {tuple(input.shape)}, expected {letters}, or (T, I) for one "
-            f"sequence, with I = {module.input_size}"
+            f"sequence, with I = {module.input_size}",
+            argument="input",
         )
     dims = input.dim() if isinstance(input, Tensor) else 3
     check_tensor(f"{who}: input", input, dims, module.input_size, weight)
@@ -178,7 +199,7 @@ def _padded_input(who: str, module: Layered, input: Any, weight: Tensor) -> Tens
 def _read_state(
     who: str, module: Layered, hx: Any, B: int, batched: bool, weight: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
-    """``h0`` and ``s0`` ``[layers * directions, B, ...]``, or None where none was handed over."""
+    """Check ``hx``; return ``h0`` and ``s0``, each ``[layers * directions, B, ...]`` or None."""
     if hx is None:
         return None, None
     recurrence = module.recurrence
@@ -186,7 +207,9 @@ def _read_state(
     if not recurrence.n_states:
         return _one_state(f"{who}: hx", hx, (rows, B, recurrence.n_sources), batched, weight), None
     if not isinstance(hx, Sequence) or len(hx) != 2:
-        raise InputError(f"{who}: hx is {described(hx)}, expected a pair of tensors (h_0, c_0)")
+        raise InputError(
+            f"{who}: hx is {described(hx)}, expected a pair of tensors (h_0, c_0)", argument="hx"
+        )
     widths = (recurrence.n_sources, recurrence.n_states)
     h0, s0 = (
         _one_state(f"{who}: hx[{which}]", one, (rows, B, width), batched, weight)
@@ -199,7 +222,7 @@ def _one_state(
     name: str, state: Any, expected: tuple[int, int, int], batched: bool, weight: Tensor
 ) -> Tensor:
     if not isinstance(state, Tensor):
-        raise InputError(f"{name} is {described(state)}, expected a torch.Tensor")
+        raise InputError(f"{name} is {described(state)}, expected a torch.Tensor", argument="hx")
     wanted = expected if batched else (expected[0], expected[2])
     if state.shape != wanted:
         letters = (
@@ -207,14 +230,19 @@ def _one_state(
         )
         raise InputError(
             f"{name} has shape {tuple(state.shape)}, expected {letters} = {wanted}"
-            + (" whatever batch_first says" if batched else " because input is unbatched")
+            + (" for any batch_first" if batched else " because input is unbatched"),
+            argument="hx",
         )
     check_like(name, state, weight)
     return state if batched else state.unsqueeze(1)
 
 
 def described(value: Any) -> str:
-    """What came in place of a tensor, in words."""
+    """Describe a value that is not the expected tensor.
+
+    >>> described(torch.zeros(2, 3)), described([1, 2]), described(None)
+    ('a tensor of shape (2, 3)', 'a list of 2', 'of type NoneType')
+    """
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, Sequence):

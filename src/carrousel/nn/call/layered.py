@@ -1,4 +1,4 @@
-"""What a stack of recurrent layers is, to those who are handed one."""
+"""Protocol ``Layered``: the attributes of a stack of recurrent layers that a call needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carrousel.contracts import Recurrence
 
 @runtime_checkable
 class Layered(Protocol):
-    """Attributes of :class:`carrousel.nn.recurrent.Recurrent`, under which they are explained."""
+    """A stack of recurrent layers; :class:`carrousel.nn.recurrent.Recurrent` implements it."""
 
     recurrence: Recurrence
     input_size: int

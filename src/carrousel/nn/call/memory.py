@@ -1,4 +1,4 @@
-"""How many bytes a call of a recurrent module will need, said before it is made."""
+"""Memory plans: how many bytes a call of a recurrent module needs, computed in advance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from carrousel.kernels.native.sequence import (
 from carrousel.nn.call.layered import Layered
 
 MIB = 2**20
-_PRODUCT_BYTES = 2**17  # of a thread that adds up gradients of weights: sources side by side
+_PRODUCT_BYTES = 2**17  # per thread, for the gradients of weights: sources side by side
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,22 @@ class MemoryPlan:
     """Bytes that a call of ``T`` steps and ``B`` sequences needs on a CPU.
 
     Attributes:
-        recompute: steps of a segment whose tape is computed anew on the way back; 0: none.
-        parameters, gradients: the weights, and what the way back adds to.
-        input, output: of the whole module.
-        tape: what forward keeps for the way back, the outputs of every layer included; with
-            ``recompute``, outputs and the states at the ends of segments.
-        handed: copies of outputs on their way from layer to layer.
+        T: steps.
+        B: sequences.
+        recompute: steps of a segment whose tape the backward pass computes again; 0: none.
+        parameters, gradients: the weights and their gradients.
+        input, output: input and output of the whole module.
+        tape: values stored for the backward pass, including the outputs of every layer. With
+            ``recompute``: the outputs, and the states at the ends of segments.
+        copies: copies of outputs between layers.
         states: first and last states.
-        scratch: errors of what comes out of and goes into one layer on the way back.
-        kernel: what the compiled kernel holds by itself while it runs one layer, in the way that
-            needs more: packed weights, a window of net inputs or errors, a segment made anew.
-        kernel_inference: the same where there is no way back.
-        peak_training, peak_inference: the most that exists at one time; what a loss makes of the
-            output comes on top of it.
-        fits: whether training stays within the budget that was asked for.
+        scratch: errors of one layer's outputs and inputs in the backward pass.
+        kernel: work space of the compiled kernel for one layer, in the pass that needs more of it:
+            packed weights, a window of net inputs or errors, a recomputed segment.
+        kernel_inference: the same without a backward pass.
+        peak_training, peak_inference: the most that exists at one time. The tensors of a loss are
+            not included.
+        fits: whether training stays within the budget.
 
     >>> print(MemoryPlan(100, 8, 0, 4096, 4096, 1 << 20, 1 << 20, 6 << 20, 0, 0, 0, 2 << 20,
     ...                  1 << 20, 9 << 20, 4 << 20, True))  # doctest: +NORMALIZE_WHITESPACE
@@ -52,7 +54,7 @@ class MemoryPlan:
     input                              1.00
     output                             1.00
     tape                               6.00
-    handed                             0.00
+    copies                             0.00
     states                             0.00
     scratch                            0.00
     kernel                             2.00
@@ -69,7 +71,7 @@ class MemoryPlan:
     input: int
     output: int
     tape: int
-    handed: int
+    copies: int
     states: int
     scratch: int
     kernel: int
@@ -97,12 +99,12 @@ def plan_memory(
 ) -> MemoryPlan:
     """Plan a call of ``T`` steps and ``B`` sequences; see :meth:`Recurrent.memory_plan`.
 
-    With a budget, the longest segment that fits is proposed, because a longer one keeps fewer
-    states at its ends; all segments cost the same time, that of one more forward pass. Where
-    nothing fits, the plan is the smallest there is, and says so.
+    With a budget, the plan proposes the longest segment that fits: longer segments store fewer
+    states. Every segment length costs the same time, one more forward pass. If none fits, the plan
+    is the one with the lowest peak, and its ``fits`` is False.
 
     Raises:
-        SettingError: ``T``, ``B`` or ``budget`` is no positive whole number.
+        SettingError: ``T``, ``B`` or ``budget`` is not a positive whole number.
     """
     T = check_int("T", T, minimum=1)
     B = check_int("B", B, minimum=1)
@@ -116,8 +118,11 @@ def plan_memory(
 
 
 def _segments(T: int) -> Iterator[int]:
-    """No recomputation, then lengths from long to short: the shortest for each number of segments
-    up to the square root of ``T``, beyond which segments are all but ends."""
+    """Yield 0 (no recomputation), then segment lengths from long to short.
+
+    For each number of segments up to about the square root of ``T`` there is one length, the
+    shortest. More segments would take more memory for their ends than they save.
+    """
     yield 0
     for number in range(2, math.isqrt(T) + 2):
         if T > 1:
@@ -128,26 +133,26 @@ def _plan(
     module: Layered, T: int, B: int, ragged: bool, segment: int, budget: int | None
 ) -> MemoryPlan:
     recurrence, directions = module.recurrence, module.num_directions
-    N, K, S = recurrence.n_net_inputs, recurrence.n_sources, recurrence.n_states
+    U, H, state_width = recurrence.n_net_inputs, recurrence.n_sources, recurrence.n_states
     weights = [weight for layer in module.all_weights for weight in layer]
     size = weights[0].element_size()
     step = size * B  # bytes of one number for all sequences of the batch
-    every = module.num_layers * directions
+    passes = module.num_layers * directions
     parameters = sum(weight.numel() for weight in weights) * size
     given = T * module.input_size * step
     wide = T * directions * recurrence.n_outputs * step
-    joined = wide if directions == 2 else 0  # one direction's outputs are the layer's, uncopied
-    copies = (directions == 2) + 2 * (module.dropout > 0)
-    handed = (module.num_layers - 1) * copies * wide
-    states = 2 * every * (K + S) * step
+    joined = wide if directions == 2 else 0  # a single direction's outputs are not copied
+    per_layer = (directions == 2) + 2 * (module.dropout > 0)
+    copies = (module.num_layers - 1) * per_layer * wide
+    states = 2 * passes * (H + state_width) * step
     tape = _tape(module, T, B, ragged, segment)
     scratch = _scratch(module, T, B, ragged)
     kernel, alone = _kernel(module, T, B, ragged, segment)
-    training = 2 * parameters + given + tape + handed + joined + states + scratch + kernel
-    outs = T * K * directions * step
-    walking = outs + joined
+    training = 2 * parameters + given + tape + copies + joined + states + scratch + kernel
+    outs = T * H * directions * step
+    running = outs + joined
     if _torch_normalises(module):
-        walking = T * N * step + max(T * N * step, outs)
+        running = T * U * step + max(T * U * step, outs)
     between = wide if module.num_layers > 1 else 0
     return MemoryPlan(
         T=T,
@@ -158,24 +163,24 @@ def _plan(
         input=given,
         output=wide,
         tape=tape,
-        handed=handed,
+        copies=copies,
         states=states,
         scratch=scratch,
         kernel=kernel,
         kernel_inference=alone,
         peak_training=training,
-        peak_inference=parameters + given + states + between + walking + alone,
+        peak_inference=parameters + given + states + between + running + alone,
         fits=budget is None or training <= budget,
     )
 
 
 def _torch_normalises(module: Layered) -> bool:
-    """Whether net inputs are made and normalised by torch, for all steps at once."""
+    """Whether torch computes and normalises net inputs, for all steps at once."""
     return module.recurrence.layer_norm and module.recurrence.cell not in CELLS
 
 
 def _kept_width(module: Layered, ragged: bool) -> int:
-    """Numbers that one step of one sequence leaves for the way back, besides its output."""
+    """Numbers on the tape for one step of one sequence, without its output."""
     recurrence = module.recurrence
     sources = bool(ragged or module.recurrent_dropout)
     norms = recurrence.layer_norm and not _torch_normalises(module)
@@ -183,45 +188,44 @@ def _kept_width(module: Layered, ragged: bool) -> int:
 
 
 def _tape(module: Layered, T: int, B: int, ragged: bool, segment: int) -> int:
-    """Bytes that forward keeps for the way back."""
+    """Bytes that the forward pass stores for the backward pass."""
     recurrence = module.recurrence
     step = module.all_weights[0][0].element_size() * B
-    every = module.num_layers * module.num_directions
-    K, S = recurrence.n_sources, recurrence.n_states
-    if segment:  # the state before each of them
-        tape = math.ceil(T / segment) * (K + S) * step * every
+    passes = module.num_layers * module.num_directions
+    H, state_width = recurrence.n_sources, recurrence.n_states
+    if segment:  # the state before each segment
+        tape = math.ceil(T / segment) * (H + state_width) * step * passes
     else:
-        tape = _kept_width(module, ragged) * T * step * every
-    tape += K * T * step * every  # the outputs
-    if _torch_normalises(module):  # net inputs before and after, with a mean and a scale a step
-        tape += 2 * (recurrence.n_net_inputs + 1) * T * step * every
+        tape = _kept_width(module, ragged) * T * step * passes
+    tape += H * T * step * passes  # the outputs
+    if _torch_normalises(module):  # net inputs before and after, and a mean and scale for each step
+        tape += 2 * (recurrence.n_net_inputs + 1) * T * step * passes
     zone_h, zone_s = module.zoneout
-    tape += T * B * every * (K * (zone_h > 0) + S * (zone_s > 0))  # masks, a byte each
+    tape += T * B * passes * (H * (zone_h > 0) + state_width * (zone_s > 0))  # masks, in bytes
     return tape + T * B * module.num_directions * ragged  # flags
 
 
 def _scratch(module: Layered, T: int, B: int, ragged: bool) -> int:
-    """Bytes of errors of what comes out and goes in, on the way back through one layer."""
+    """Bytes of the errors of one layer's outputs and inputs in the backward pass."""
     recurrence, directions = module.recurrence, module.num_directions
     step = module.all_weights[0][0].element_size() * B
-    N, K = recurrence.n_net_inputs, recurrence.n_sources
+    U, H = recurrence.n_net_inputs, recurrence.n_sources
     below = directions * recurrence.n_outputs if module.num_layers > 1 else 0
-    errors = directions * K + (directions - 1) * K + below  # one direction at a time
-    errors += N * _torch_normalises(module) + recurrence.n_outputs * recurrence.gate_sources
+    errors = directions * H + (directions - 1) * H + below  # one direction at a time
+    errors += U * _torch_normalises(module) + recurrence.n_outputs * recurrence.gate_sources
     errors += max(module.input_size, below) * (ragged + module.batch_first)  # copies
     return T * errors * step
 
 
 def _kernel(module: Layered, T: int, B: int, ragged: bool, segment: int) -> tuple[int, int]:
-    """Bytes of the kernel's own memory: training, in the way that needs more, and inference.
+    """Bytes of the kernel's work space: the larger of its two training passes, and inference.
 
-    Follows ``run_forward`` and ``run_backward`` of ``native/sequence/run.cc``. What a batch needs
-    for one step at a time is the most it may be: threads that share the rows of a batch may do
-    with less.
+    Follows ``run_forward`` and ``run_backward`` of ``native/sequence/run.cc``. Work space for one
+    step of the batch is an upper bound: threads that share the rows of a batch may use less.
     """
     recurrence, threads = module.recurrence, torch.get_num_threads()
     size = module.all_weights[0][0].element_size()
-    N, K, S, M = (
+    U, H, state_width, C = (
         recurrence.n_net_inputs,
         recurrence.n_sources,
         recurrence.n_states,
@@ -233,21 +237,21 @@ def _kernel(module: Layered, T: int, B: int, ragged: bool, segment: int) -> tupl
     wide = max(module.input_size, above)
     rows = B * min(T, _window(module, B))
 
-    walk = N * (K + wide * projects + 1) + K * M * projection  # packed weights
-    walk += B * (N + 3 * max(K, M) + 3 * S)  # a step of the batch: sums, sources, states
-    nets = rows * N * projects
-    alone = walk + nets
-    there = walk + nets * (segment > 0 or described)
+    base = U * (H + wide * projects + 1) + H * C * projection  # packed weights
+    base += B * (U + 3 * max(H, C) + 3 * state_width)  # one step: sums, sources, states
+    nets = rows * U * projects
+    alone = base + nets
+    forward = base + nets * (segment > 0 or described)
 
-    back = walk + nets + rows * (N * has_own_errors(recurrence) + K * projection)
-    back += rows * (wide * ragged + K * (module.recurrent_dropout > 0))  # copies without padding
+    backward = base + nets + rows * (U * has_own_errors(recurrence) + H * projection)
+    backward += rows * (wide * ragged + H * (module.recurrent_dropout > 0))  # without padding
     if segment:
-        back += walk + nets * described + B * min(segment, T) * _kept_width(module, ragged)
-    return max(there, back + threads * _PRODUCT_BYTES // size) * size, alone * size
+        backward += base + nets * described + B * min(segment, T) * _kept_width(module, ragged)
+    return max(forward, backward + threads * _PRODUCT_BYTES // size) * size, alone * size
 
 
 def _window(module: Layered, B: int) -> int:
-    """Steps whose net inputs the kernels hold at one time."""
+    """Steps whose net inputs the kernels store at one time."""
     size = module.all_weights[0][0].element_size()
     rows = max(WINDOW_ROWS, WINDOW_BYTES // (module.recurrence.n_net_inputs * size))
     return max(1, rows // B)

@@ -1,4 +1,4 @@
-"""Random masks of training: zoneout and recurrent dropout, by torch's own generator."""
+"""Random masks for training: zoneout and recurrent dropout, drawn from torch's generator."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 def zone_mask(share: float, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
-    """Where units keep their value of the step before: 1 with probability ``share``.
+    """Draw a zoneout mask: 1, with probability ``share``, where a unit keeps its previous value.
 
-    None where nothing is kept. The share is rounded to a multiple of 2^-16: a number of 64 random
-    bits serves four units, which costs a fifth of torch's Bernoulli numbers.
+    Returns None if ``share`` is 0. ``share`` is rounded to a multiple of 2^-16, because each
+    64-bit random number serves four units. This takes a fifth of the time of torch's Bernoulli
+    numbers.
 
     >>> zone_mask(1.0, (2, 1), torch.device("cpu")).tolist()
     [[1], [1]]
@@ -26,9 +27,12 @@ def zone_mask(share: float, shape: tuple[int, ...], device: torch.device) -> Ten
 
 
 def drop_mask(share: float, like: Tensor) -> Tensor | None:
-    """Recurrent dropout of ``like [B, K]``: 0 with probability ``share``, else ``1 / (1 - share)``.
+    """Draw a dropout mask ``[B, H]``: 0 with probability ``share``, else ``1 / (1 - share)``.
 
-    One draw serves all steps of a sequence (Gal & Ghahramani 2016); None where nothing is dropped.
+    One mask serves all steps of a sequence (Gal & Ghahramani 2016). Returns None if ``share`` is 0.
+
+    >>> drop_mask(0.0, torch.ones(2, 3)) is None
+    True
     """
     if not share:
         return None

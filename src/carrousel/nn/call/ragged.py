@@ -1,4 +1,4 @@
-"""Sequences of unequal length and of several episodes: lengths, resets and packed sequences."""
+"""Batches of unequal lengths and of several episodes: lengths, resets and packed sequences."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ Resets = Sequence[Any] | NDArray[np.bool_] | Tensor
 
 
 def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tensor:
-    """Check lengths ``[B]`` of the sequences of a batch of ``T`` steps.
+    """Check the lengths of a batch and return them as a tensor ``[B]``.
 
-    Values are looked at in eager mode only: a compiled graph must not depend on them.
+    Values are checked in eager mode only, because a compiled graph must not depend on them.
 
     Raises:
-        InputError: not one whole number from 0 to ``T`` for each sequence.
+        InputError: the lengths are not ``B`` whole numbers from 0 to ``T``.
     """
     given = _tensor("lengths", lengths, device)
     if not isinstance(lengths, Tensor) and given.shape == (0,):
-        given = given.long()  # an empty list has no type of its own
+        given = given.long()  # torch makes float32 of an empty list
     if given.dtype.is_floating_point or given.dtype.is_complex or given.dtype == torch.bool:
-        raise InputError(f"lengths has type {given.dtype}, expected whole numbers; see .long()")
+        raise InputError(
+            f"lengths has type {given.dtype}, expected whole numbers",
+            argument="lengths",
+            fix="convert them with .long()",
+        )
     if given.shape != (B,):
         raise InputError(
-            f"lengths has shape {tuple(given.shape)}, expected ({B},): one for each sequence"
+            f"lengths has shape {tuple(given.shape)}, expected ({B},): one for each sequence",
+            argument="lengths",
         )
     if not torch.compiler.is_compiling() and B and given.device.type != "meta":
         low, high = (int(bound) for bound in torch.aminmax(given))
         if low < 0 or high > T:
             wrong = low if low < 0 else high
             raise InputError(
-                f"lengths holds {wrong}, expected whole numbers from 0 to {T}, the steps of input"
+                f"lengths contains {wrong}, expected whole numbers from 0 to {T}, "
+                "the steps of input",
+                argument="lengths",
             )
     return given
 
@@ -48,18 +55,25 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
 def read_resets(
     resets: Resets, T: int, B: int, device: torch.device, *, batch_first: bool, batched: bool
 ) -> Tensor:
-    """Check where sequences start anew, and lay it out ``[T, B]``.
+    """Check the resets of a batch and return them as a boolean tensor ``[T, B]``.
 
     Raises:
-        InputError: not boolean, or not of the shape of the input's steps.
+        InputError: the resets are not boolean, or their shape is not that of the input's steps.
     """
     given = _tensor("resets", resets, device)
     if given.dtype != torch.bool:
-        raise InputError(f"resets has type {given.dtype}, expected torch.bool; see .bool()")
+        raise InputError(
+            f"resets has type {given.dtype}, expected torch.bool",
+            argument="resets",
+            fix="convert it with .bool()",
+        )
     expected = (T,) if not batched else (B, T) if batch_first else (T, B)
     if given.shape != expected:
         letters = "(T,)" if not batched else "(B, T)" if batch_first else "(T, B)"
-        raise InputError(f"resets has shape {tuple(given.shape)}, expected {letters} = {expected}")
+        raise InputError(
+            f"resets has shape {tuple(given.shape)}, expected {letters} = {expected}",
+            argument="resets",
+        )
     if not batched:
         return given.unsqueeze(1)
     return given.transpose(0, 1) if batch_first else given
@@ -71,11 +85,13 @@ def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
     try:
         return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} is no tensor, array or list of numbers: {error}") from error
+        raise InputError(
+            f"{name} is not a tensor, array or list of numbers: {error}", argument=name, got=value
+        ) from error
 
 
 def active_steps(lengths: Tensor, T: int, padding: str) -> Tensor:
-    """Which steps ``[T, B]`` of padded sequences are real.
+    """Return a mask ``[T, B]`` that is True at the steps that are not padding.
 
     >>> active_steps(torch.tensor([2, 0]), 3, "left").int().T.tolist()
     [[0, 1, 1], [0, 0, 0]]
@@ -85,10 +101,10 @@ def active_steps(lengths: Tensor, T: int, padding: str) -> Tensor:
 
 
 def step_flags(active: Tensor | None, resets: Tensor | None, *, reverse: bool) -> Tensor | None:
-    """Bits ``[T, B]`` for the kernels, or None where nothing is special.
+    """Return the flags ``[T, B]`` for the kernels; None if all steps are active without resets.
 
-    A reset before step ``t`` cuts the sequence between ``t - 1`` and ``t``. Run backwards, the
-    state therefore starts anew at ``t - 1``. Resets in padding mean nothing.
+    A reset before step ``t`` cuts the sequence between ``t - 1`` and ``t``. A reverse direction
+    therefore resets its state before it processes step ``t - 1``. Resets in padding are ignored.
     """
     if resets is None:
         return None if active is None else active.to(torch.uint8)
@@ -101,7 +117,7 @@ def step_flags(active: Tensor | None, resets: Tensor | None, *, reverse: bool) -
 
 
 class Packed:
-    """A packed batch spread out to ``[T, B]`` steps, in packed (sorted) order, and back.
+    """Converts a packed batch to a padded one in packed (sorted) order, and back.
 
     Args:
         packed: as made by :func:`torch.nn.utils.rnn.pack_padded_sequence`.
@@ -112,27 +128,27 @@ class Packed:
         sizes = packed.batch_sizes
         self.T, self.B = len(sizes), int(sizes[0])
         self.active = (torch.arange(self.B) < sizes.unsqueeze(1)).to(packed.data.device)
-        # Packed data run through time first and sequences second, as the steps that are set do.
+        # Packed data are ordered by time, then by sequence, like the active steps.
         self._rows = self.active.flatten().nonzero().squeeze(1)
 
     def spread(self) -> Tensor:
-        """The data ``[T, B, I]``, zero where there are none."""
+        """Return the data as ``[T, B, I]`` with zeros in the padding."""
         data = self.packed.data
         empty = data.new_zeros(self.T * self.B, data.shape[-1])
         return empty.index_copy(0, self._rows, data).view(self.T, self.B, -1)
 
     def gather(self, out: Tensor) -> PackedSequence:
-        """Outputs ``[T, B, K]`` packed as the input was."""
+        """Pack outputs ``[T, B, H]`` as the input was packed."""
         rows = out.reshape(self.T * self.B, -1).index_select(0, self._rows)
         given = self.packed
         return PackedSequence(rows, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
 
     def sort(self, batch: Tensor, dim: int = 1) -> Tensor:
-        """From the order of the batch to packed order."""
+        """Reorder sequences from batch order to packed order."""
         order = self.packed.sorted_indices
         return batch if order is None else batch.index_select(dim, order)
 
     def unsort(self, batch: Tensor, dim: int = 1) -> Tensor:
-        """From packed order to the order of the batch."""
+        """Reorder sequences from packed order to batch order."""
         order = self.packed.unsorted_indices
         return batch if order is None else batch.index_select(dim, order)

@@ -1,3 +1,3 @@
-"""Cells written as equations: parsing, differentiation, compilation."""
+"""User-defined cells from equations: parsing, differentiation, compilation."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Addresses of a cell's compiled functions, made when first asked for."""
+"""Addresses of a cell's compiled functions, which are compiled at the first access."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from carrousel.nn.equations.derive import Derived
 from carrousel.nn.equations.flat import Flat, flatten
 from carrousel.nn.equations.names import Names
-from carrousel.nn.equations.program import Rows
+from carrousel.nn.equations.program import PointerArgument
 
 
 class Addresses(Mapping[str, int]):
-    """Addresses by data type, ``"float32"`` and ``"float64"``; code is compiled when asked for."""
+    """Addresses by data type, ``"float32"`` and ``"float64"``, compiled at the first access."""
 
-    def __init__(self, program: Flat, arguments: tuple[Rows, ...]) -> None:
+    def __init__(self, program: Flat, arguments: tuple[PointerArgument, ...]) -> None:
         self._program, self._arguments = program, arguments
         self._compiled: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Addresses(Mapping[str, int]):
         return 2
 
     def assembly(self, dtype: str) -> str:
-        """The machine code of the function for a data type, to be read."""
+        """Return the machine code of the function for a data type as readable text."""
         return self._function(dtype)._library.get_asm_str()
 
     def _function(self, dtype: str) -> Any:
@@ -48,14 +48,14 @@ class Addresses(Mapping[str, int]):
 
 
 def prototype(pointers: int) -> Callable[[int], Callable[..., None]]:
-    """The type of a function with so many pointers, for calls of its address from Python."""
+    """Return the ctypes prototype of a function with this number of pointers."""
     return ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * pointers)
 
 
 def addresses(derived: Derived, names: Names) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Of the way there and the way back, as ``kernels/described.py`` has them.
+    """Return the addresses of the forward and the backward function (``kernels/described.py``).
 
-    Empty where Numba is missing.
+    Both mappings are empty if Numba is not installed.
     """
     if importlib.util.find_spec("numba") is None:
         return {}, {}
@@ -63,18 +63,23 @@ def addresses(derived: Derived, names: Names) -> tuple[Mapping[str, int], Mappin
     states = tuple(f"{name}_prev" for name in names.states)
     tape = tuple(symbol.name for symbol in derived.tape)
     d_states = tuple(f"d:{name}" for name in names.states)
-    there = flatten(derived.there, names.inputs, ("states", "output", "tape"))
+    forward = flatten(derived.forward, names.inputs, ("states", "output", "tape"))
     kept = (*tape, *states, "h_prev", *names.unit_parameters)
-    back = flatten(derived.back, (*kept, "d:h", *d_states), tuple(derived.back.results))
-    given = (Rows(states), Rows(("h_prev",)), Rows(names.unit_parameters))
-    out = [Rows((), result) for result in ("states", "output", "tape")]
-    gradients = [Rows((), result) for result in ("x", "r", "h")]
-    arguments = (
-        Rows(tape),
-        *given,
-        Rows(("d:h",)),
-        Rows(d_states, "states"),
-        *gradients,
-        Rows((), "unit", adds=True),
+    backward = flatten(derived.backward, (*kept, "d:h", *d_states), tuple(derived.backward.results))
+    given = (
+        PointerArgument(states),
+        PointerArgument(("h_prev",)),
+        PointerArgument(names.unit_parameters),
     )
-    return Addresses(there, (Rows(x), Rows(r), *given, *out)), Addresses(back, arguments)
+    out = [PointerArgument((), result) for result in ("states", "output", "tape")]
+    gradients = [PointerArgument((), result) for result in ("x", "r", "h")]
+    arguments = (
+        PointerArgument(tape),
+        *given,
+        PointerArgument(("d:h",)),
+        PointerArgument(d_states, "states"),
+        *gradients,
+        PointerArgument((), "unit", adds=True),
+    )
+    forward_arguments = (PointerArgument(x), PointerArgument(r), *given, *out)
+    return Addresses(forward, forward_arguments), Addresses(backward, arguments)

@@ -1,8 +1,8 @@
-"""Compiles a cell's flat programs to machine code that native loops call by address.
+"""Compiler of a cell's flat programs to machine code that native loops call by address.
 
-Numba makes a C function of a body that is written straight in LLVM's language: a loop over blocks
-of units, every value of a block in a vector. Nothing of the user's text is executed or becomes
-Python code. The functions are those described in ``kernels/described.py``.
+Numba compiles a C function whose body is LLVM code: a loop over blocks of units, with each value of
+a block in a vector. The user's text is never executed and never becomes Python code. The functions
+have the signatures of ``kernels/described.py``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from llvmlite import ir
 from numba import cfunc, types
 from numba.extending import intrinsic
 
-from carrousel.nn.equations.flat import Flat, Ref, read
-from carrousel.nn.equations.program import Rows
+from carrousel.nn.equations.flat import Flat, Ref, read_inputs
+from carrousel.nn.equations.program import PointerArgument
 from carrousel.nn.equations.vector import VectorMath
 
 LANES = {32: 16, 64: 8}
-"""Numbers of a block: one AVX-512 register, two of AVX2, four of NEON."""
+"""Numbers in a block: one register of AVX-512, two of AVX2, four of NEON."""
 
 COMPARE = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 INT64, INT32, BIT = ir.IntType(64), ir.IntType(32), ir.IntType(1)
 
 
-def compiled(program: Flat, arguments: tuple[Rows, ...], bits: int) -> Any:
-    """Compile one function of 8 or 10 pointers; the result has an ``address``; keep it alive."""
+def compiled(program: Flat, arguments: tuple[PointerArgument, ...], bits: int) -> Any:
+    """Compile a function of 8 or 10 pointers; keep the result alive while its address is in use."""
     number = types.float32 if bits == 32 else types.float64
 
     @intrinsic
@@ -50,13 +50,15 @@ def compiled(program: Flat, arguments: tuple[Rows, ...], bits: int) -> Any:
 
 
 class _Loop:
-    """The body of a function: whole blocks of units, then one block under a mask for the rest."""
+    """Emits the body of a function: whole blocks of units, then one masked block for the rest."""
 
-    def __init__(self, builder: Any, program: Flat, arguments: tuple[Rows, ...], bits: int) -> None:
+    def __init__(
+        self, builder: Any, program: Flat, arguments: tuple[PointerArgument, ...], bits: int
+    ) -> None:
         self.builder, self.program, self.arguments = builder, program, arguments
         self.lanes = LANES[bits]
         self.math = VectorMath(builder, bits, self.lanes)
-        self.read = read(program)
+        self.read = read_inputs(program)
 
     def emit(self, units: Any, pointers: list[Any]) -> None:
         builder, lanes = self.builder, ir.Constant(INT64, self.lanes)
@@ -84,7 +86,7 @@ class _Loop:
         builder.position_at_end(end)
 
     def mask(self, left: Any) -> Any:
-        """A vector of bits, set in the first ``left`` lanes."""
+        """Return a vector of bits that are set in the first ``left`` lanes."""
         vector = ir.VectorType(INT32, self.lanes)
         few = self.builder.insert_element(
             ir.Constant(vector, ir.Undefined),
@@ -97,7 +99,7 @@ class _Loop:
         return self.builder.icmp_signed("<", lane, few)
 
     def block(self, units: Any, pointers: list[Any], unit: Any, mask: Any) -> None:
-        """Read a block of every input, compute, and write a block of every result."""
+        """Emit code that reads a block of every input, computes, and writes every result."""
         builder = self.builder
 
         def place(pointer: Any, row: int) -> Any:
@@ -107,20 +109,20 @@ class _Loop:
 
         given = {
             name: self.load(place(pointer, row), mask)
-            for rows, pointer in zip(self.arguments, pointers, strict=True)
-            for row, name in enumerate(rows.inputs)
+            for argument, pointer in zip(self.arguments, pointers, strict=True)
+            for row, name in enumerate(argument.inputs)
             if name in self.read
         }
         results = self.compute(given)
-        for rows, pointer in zip(self.arguments, pointers, strict=True):
-            for row, value in enumerate(results.get(rows.result, ())):
+        for argument, pointer in zip(self.arguments, pointers, strict=True):
+            for row, value in enumerate(results.get(argument.result, ())):
                 target = place(pointer, row)
-                if rows.adds:
+                if argument.adds:
                     value = self.math.add(self.load(target, mask), value)
                 self.store(value, target, mask)
 
     def load(self, place: Any, mask: Any) -> Any:
-        align = self.math.bits // 8  # rows begin anywhere a number may
+        align = self.math.bits // 8  # rows are aligned like single numbers
         if mask is None:
             return self.builder.load(place, align=align)
         vector = self.math.type
@@ -144,13 +146,13 @@ class _Loop:
         return ir.Function(self.builder.module, signature, name=full) if found is None else found
 
     def compute(self, given: dict[str, Any]) -> dict[str, list[Any]]:
-        """Run the program on vectors."""
+        """Emit the program's operations on vectors."""
         values = [given.get(name) for name in self.program.inputs]
 
         def at(ref: Ref) -> Any:
             return values[ref] if isinstance(ref, int) else self.math.number(ref)
 
-        for op, args in self.program.steps:
+        for op, args in self.program.operations:
             name, _, comparison = op.partition("_")
             parts = [at(ref) for ref in args]
             if comparison:

@@ -1,13 +1,14 @@
-"""Derives the way back of a cell's equations: reverse accumulation over lines, by SymPy.
+"""Derivation of the backward pass of a cell's equations: reverse accumulation with SymPy.
 
-Lines are polynomials and calls (``equations_parse``). With ``e(v)`` the loss's gradient by a value
-``v`` that line ``v = f(a, b, ...)`` computes, the lines taken from the last to the first add
-``e(v) df/da`` to ``e(a)`` and so on. ``df/da`` of a polynomial is SymPy's; that of a call is a
-polynomial in its value or in a helper which the way there computes (:data:`DERIVATIVES`). So the
-way back consists of polynomials and comparisons: it calls no ``exp``.
+Lines are polynomials and calls (see ``parse.py``). Let ``e(v)`` be the gradient of the loss by a
+value ``v``. From the last line to the first, each line ``v = f(a, b, ...)`` adds ``e(v) df/da`` to
+``e(a)``, and so on for its other arguments. SymPy computes ``df/da`` of a polynomial. For a call,
+``df/da`` is a polynomial in its value or in a helper value of the forward pass
+(:data:`DERIVATIVES`). The backward pass therefore consists of polynomials and comparisons and calls
+no ``exp``.
 
-What it needs of the way there is read from the tape or, where that costs a few multiplications of
-values at hand, computed again.
+The backward pass reads values of the forward pass from a tape, or computes them again if that takes
+only a few multiplications.
 """
 
 from __future__ import annotations
@@ -19,43 +20,42 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations.parse import Line, Parsed
+from carrousel.nn.equations.parse import EquationLine, Parsed
 
 Expr = sympy.Expr
 
 COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos"})
-"""Calls never made twice; their values go on the tape."""
+"""Calls that are too slow to repeat; their values are stored on the tape."""
 
 
-class Way(NamedTuple):
-    """A straight program: lines in order, and by name the values that leave it.
+class Program(NamedTuple):
+    """Lines in order, and the results by name. Symbols that no line sets are inputs."""
 
-    Symbols that no line sets come in from outside.
-    """
-
-    lines: tuple[Line, ...]
+    lines: tuple[EquationLine, ...]
     results: dict[str, tuple[Expr, ...]]
 
 
 class Derived(NamedTuple):
-    """Both ways of a cell and the values on the tape, a row each.
+    """Forward and backward pass of a cell.
 
-    The way there has the results ``states``, ``output``, ``tape`` and ``gates``; the way back
-    starts from symbols ``d:NAME`` (gradients by the new states and ``d:h``) and has the results
-    ``states``, ``x``, ``r``, ``h``, ``unit``: gradients by what the step was given.
+    Attributes:
+        forward: has the results ``states``, ``output``, ``tape`` and ``gates``.
+        backward: has the inputs ``d:NAME`` (gradients by the new states) and ``d:h``, and the
+            results ``states``, ``x``, ``r``, ``h``, ``unit`` (gradients by the step's inputs).
+        tape: values that the forward pass stores for the backward pass, one row each.
     """
 
-    there: Way
-    back: Way
+    forward: Program
+    backward: Program
     tape: tuple[sympy.Symbol, ...]
 
 
 Helper = Callable[..., Expr]
-"""``helper(op, *args)``: the symbol of a further line of the way there."""
+"""``helper(op, *args)`` adds a line to the forward pass and returns its symbol."""
 
 
 def _of_choice(comparison: str) -> Callable[..., tuple[Expr, ...]]:
-    """The derivative of a choice: its condition as 1 or 0, and the contrary."""
+    """Return the derivatives of ``where``: the condition as 1 or 0, and its complement."""
 
     def derivative(helper: Helper, _: Expr, left: Expr, right: Expr, *__: Expr):
         yes = helper(f"mask_{comparison}", left, right)
@@ -90,39 +90,40 @@ DERIVATIVES: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "min": _of_min,
     **{f"where_{name}": _of_choice(name) for name in ("lt", "le", "eq", "ne")},
 }
-"""Partial derivatives by each argument, from a helper, the value and the arguments.
+"""Functions ``(helper, value, *arguments)`` that return the partial derivative by each argument.
 
-``share(a, b)`` is 1 where ``a > b``, 0 where ``a < b`` and a half at a tie, as torch has it;
-``mask_lt(a, b)`` is 1 where ``a < b``, else 0, and so on."""
+``share(a, b)`` is 1 where ``a > b``, 0 where ``a < b`` and 0.5 at a tie, as in torch.
+``mask_lt(a, b)`` is 1 where ``a < b``, else 0; the other comparisons are alike."""
 
 
 def derive(parsed: Parsed) -> Derived:
-    """Derive the way back and choose what the tape holds."""
+    """Derive the backward pass and choose the values on the tape."""
     lines = list(parsed.lines)
     raw, results = _accumulate(parsed, lines)
-    back = _shared(raw, results)
+    backward = _shared(raw, results)
     source = {line.target: line for line in lines}
     needed = [
         symbol
-        for symbol in _symbols(back.lines, back.results)
+        for symbol in _symbols(backward.lines, backward.results)
         if symbol in source or symbol.name in parsed.names.inputs
     ]
     free = {sympy.Symbol(name) for name in parsed.names.inputs[2 * len(parsed.names.net_inputs) :]}
     tape = _choose_tape([symbol for symbol in needed if symbol not in free], lines, free)
     again = live(lines, needed, set(tape))
-    there = {
+    outputs = {
         "states": parsed.states,
         "output": (parsed.output,),
         "tape": tape,
         "gates": parsed.gates,
     }
-    return Derived(Way(tuple(lines), there), Way((*again, *back.lines), back.results), tape)
+    forward = Program(tuple(lines), outputs)
+    return Derived(forward, Program((*again, *backward.lines), backward.results), tape)
 
 
 def _accumulate(
-    parsed: Parsed, lines: list[Line]
-) -> tuple[list[Line], dict[str, tuple[Expr, ...]]]:
-    """Reverse accumulation; helpers are added to ``lines``, the way there."""
+    parsed: Parsed, lines: list[EquationLine]
+) -> tuple[list[EquationLine], dict[str, tuple[Expr, ...]]]:
+    """Accumulate gradients in reverse order; add helpers to ``lines``, the forward pass."""
     names = parsed.names
     position = {(line.op, line.args): line.target for line in lines}
     errors: dict[Expr, list[Expr]] = defaultdict(list)
@@ -133,17 +134,17 @@ def _accumulate(
     def helper(op: str, *args: Expr) -> Expr:
         if (op, args) not in position:
             position[op, args] = sympy.Symbol(f"_{len(lines)}'")
-            lines.append(Line(position[op, args], op, args))
+            lines.append(EquationLine(position[op, args], op, args))
         return position[op, args]
 
-    back: list[Line] = []
+    back: list[EquationLine] = []
     for line in reversed(parsed.lines):
         if line.target not in errors:
             continue
         error = sympy.Add(*errors[line.target])
         if not error.is_Symbol:
             symbol = sympy.Symbol(f"e:{line.target.name}")
-            back.append(Line(symbol, "=", (error,)))
+            back.append(EquationLine(symbol, "=", (error,)))
             error = symbol
         if line.op == "=":
             (polynomial,) = line.args
@@ -167,22 +168,22 @@ def _accumulate(
     }
 
 
-def _shared(lines: list[Line], results: dict[str, tuple[Expr, ...]]) -> Way:
-    """The same program with common subexpressions computed once."""
+def _shared(lines: list[EquationLine], results: dict[str, tuple[Expr, ...]]) -> Program:
+    """Return the same program with common subexpressions computed once."""
     flat = [*(line.args[0] for line in lines), *(v for values in results.values() for v in values)]
     fresh = (sympy.Symbol(f"_c{n}") for n in itertools.count())
     common, reduced = sympy.cse(flat, symbols=fresh)
-    pending = [Line(symbol, "=", (value,)) for symbol, value in common]
+    pending = [EquationLine(symbol, "=", (value,)) for symbol, value in common]
     rest: Iterator[Any] = iter(reduced)
-    pending += [Line(line.target, "=", (next(rest),)) for line in lines]
+    pending += [EquationLine(line.target, "=", (next(rest),)) for line in lines]
     shared = {name: tuple(next(rest) for _ in values) for name, values in results.items()}
-    return Way(tuple(_sorted(pending)), shared)
+    return Program(tuple(_sorted(pending)), shared)
 
 
-def _sorted(lines: list[Line]) -> list[Line]:
-    """Lines in an order in which each reads only what stands before it."""
+def _sorted(lines: list[EquationLine]) -> list[EquationLine]:
+    """Sort lines so that each reads only inputs and earlier lines."""
     source = {line.target: line for line in lines}
-    done: dict[sympy.Symbol, Line] = {}
+    done: dict[sympy.Symbol, EquationLine] = {}
     for line in lines:
         stack = [line]
         while stack:
@@ -199,9 +200,9 @@ def _sorted(lines: list[Line]) -> list[Line]:
 
 
 def _symbols(
-    lines: Iterable[Line], results: dict[str, tuple[Expr, ...]] | None = None
+    lines: Iterable[EquationLine], results: dict[str, tuple[Expr, ...]] | None = None
 ) -> list[sympy.Symbol]:
-    """Every symbol that is read, sorted by name: the same program every time."""
+    """Return every symbol that is read, sorted by name so that programs are reproducible."""
     values = [value for line in lines for value in line.args]
     values += [value for many in (results or {}).values() for value in many]
     found = {symbol for value in values for symbol in value.atoms(sympy.Symbol)}
@@ -209,9 +210,9 @@ def _symbols(
 
 
 def live(
-    lines: Iterable[Line], wanted: Iterable[Expr], given: set[sympy.Symbol]
-) -> tuple[Line, ...]:
-    """Those of the lines that the wanted values need when some are given."""
+    lines: Iterable[EquationLine], wanted: Iterable[Expr], given: set[sympy.Symbol]
+) -> tuple[EquationLine, ...]:
+    """Return the lines that the wanted values need if some symbols are given."""
     needed = {symbol for value in wanted for symbol in value.atoms(sympy.Symbol)} - given
     kept = []
     for line in reversed(_sorted(list(lines))):
@@ -222,16 +223,16 @@ def live(
 
 
 def _choose_tape(
-    needed: list[sympy.Symbol], lines: list[Line], free: set[sympy.Symbol]
+    needed: list[sympy.Symbol], lines: list[EquationLine], free: set[sympy.Symbol]
 ) -> tuple[sympy.Symbol, ...]:
-    """The values to keep: costly ones, and those that cannot be had from what is at hand."""
+    """Choose the values to store: costly ones, and those that cannot be computed from others."""
     source = {line.target: line for line in lines}
     order = {line.target: n for n, line in enumerate(_sorted(lines))}
     needed = sorted(needed, key=lambda symbol: (order.get(symbol, -1), symbol.name))
 
     def at_hand(symbol: sympy.Symbol, tape: set[sympy.Symbol]) -> bool:
         known: dict[sympy.Symbol, bool] = dict.fromkeys(free | tape, True)
-        for each in order:  # from the first line on, so that what a line reads is known
+        for each in order:  # in order, so that a line's arguments are known
             if each not in known:
                 line = source[each]
                 known[each] = line.op not in COSTLY and all(

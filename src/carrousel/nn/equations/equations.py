@@ -1,63 +1,65 @@
-"""A recurrent cell of one's own, from its equations."""
+"""Class ``Equations``: a user-defined recurrent cell, given by the equations of one step."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib
 import textwrap
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from carrousel.contracts import CellKind
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.kernels.described import DescribedCell, describe, described_cell
 from carrousel.nn.equations.names import Names
 
+if TYPE_CHECKING:
+    from carrousel.nn.equations.derive import Derived
+    from carrousel.nn.equations.parse import EquationLine
+
 
 class Equations:
-    """A cell given by the equations of one step; its gradient is derived, and both are compiled.
+    """A recurrent cell given by the equations of one step; its gradient is derived from them.
 
-    A line is ``name = expression``; lines are read from top to bottom, and every line holds for
-    each unit by itself. For a net input ``z``, a state ``c`` and a unit parameter ``p`` there are
-    the names
+    Each line is ``name = expression``. Lines are evaluated from top to bottom, for every unit
+    separately. For a net input ``z``, a state ``c`` and a unit parameter ``p`` there are the names
 
     ==================  ==========================================================================
-    ``z``               the net input ``z_x + z_r``; a line may give it another value once, its
-                        activation: ``z = tanh(z)``
+    ``z``               the net input ``z_x + z_r``; one line may replace it by its activation:
+                        ``z = tanh(z)``
     ``z_x``, ``z_r``    its parts from the layer's inputs (with the bias) and from the hidden state
-    ``c_prev``          the state at the step before
-    ``h_prev``          the cell output at the step before
+    ``c_prev``          the state after the previous step
+    ``h_prev``          the cell output of the previous step
     ``p``               the unit parameter: one learned number for every unit
     ==================  ==========================================================================
 
-    Every state must be given its new value, and ``h`` the cell output, which is what the layer
-    shows and what comes back through the recurrent weights. Other names are intermediate values.
-    Expressions are made of numbers, ``+ - * /``, ``**`` with a whole or half number, ``sigmoid``,
-    ``tanh``, ``exp``, ``log``, ``softplus``, ``relu``, ``sqrt``, ``abs``, ``sin``, ``cos``,
-    ``max``, ``min`` and ``where(a < b, yes, no)`` with any one comparison. At ties ``max`` and
-    ``min`` share the gradient, and at zero that of ``abs`` and ``relu`` is zero, as in torch.
+    The lines must set every state and ``h``, the cell output. ``h`` is the output of the layer and
+    is fed back through the recurrent weights. Other names are intermediate values. Expressions
+    consist of numbers, ``+ - * /``, ``**`` with a whole or half number, ``sigmoid``, ``tanh``,
+    ``exp``, ``log``, ``softplus``, ``relu``, ``sqrt``, ``abs``, ``sin``, ``cos``, ``max``, ``min``
+    and ``where(a < b, yes, no)`` with any comparison. At ties ``max`` and ``min`` share the
+    gradient. At zero the gradients of ``abs`` and ``relu`` are zero. Both follow torch.
 
-    The gradient comes from reverse accumulation over the lines with SymPy's partial derivatives
-    (:meth:`explain` shows it); Numba compiles it at the first call, in a fraction of a second. The
-    way back calls no ``exp``: what such calls gave is kept from the way there. ``sin`` and ``cos``
-    run number by number, all else on vectors. Where Numba is missing the same equations run in
-    torch.
+    SymPy derives the gradient by reverse accumulation; :meth:`explain` shows it. Numba compiles
+    both passes at the first call, which takes a fraction of a second. The backward pass calls no
+    ``exp``, because the forward pass stores the values of such calls. ``sin`` and ``cos`` are
+    computed number by number, all other functions on vectors. Without Numba the same equations run
+    in torch.
 
     Args:
-        name: of the cell, for people; letters, digits, ``_`` and ``-``.
-        net_inputs: names of what has rows in the layer's weights, in their order.
+        name: name of the cell for messages: letters, digits, ``_`` and ``-``.
+        net_inputs: names of the net inputs, in the order of the rows of the layer's weights.
         equations: the lines.
-        states: names of the states besides the hidden one.
-        unit_parameters: names of learned vectors with one number a unit.
+        states: names of the states besides the hidden state.
+        unit_parameters: names of learned vectors with one number for each unit.
 
     Raises:
-        SettingError: a name stands for two things, a state is never set, a line cannot be read...
-        UnknownNameError: an expression uses a name or function that does not exist.
+        SettingError: a name is ambiguous, a state is never set, or a line cannot be parsed.
+        UnknownNameError: an expression uses an unknown name or function.
         MissingExtraError: SymPy is not installed.
 
-    The light recurrent unit of one gate (Ravanelli, Brakel, Omologo & Bengio 2018, without batch
-    normalisation):
+    An example is the light recurrent unit, which has one gate (Ravanelli, Brakel, Omologo & Bengio
+    2018, without batch normalisation):
 
     >>> light = Equations("light", net_inputs=("z", "n"), equations='''
     ...     z = sigmoid(z)
@@ -74,8 +76,8 @@ mean 'sigmoid'?
         h = sigmod(z) * n
             ^^^^^^
 
-    ``nn.LSTM(16, 32, cell=light)`` is a layer of it. An instance is told by its equations: the
-    same name may be used again for others.
+    ``nn.LSTM(16, 32, cell=light)`` is a layer of such units. Cells with different equations may
+    have the same name.
     """
 
     def __init__(
@@ -88,32 +90,35 @@ mean 'sigmoid'?
         unit_parameters: Sequence[str] = (),
     ) -> None:
         if not isinstance(name, str) or not name.isascii() or not 0 < len(name) <= 40:
-            raise SettingError(f"name is {name!r}, expected up to 40 ASCII characters")
+            raise SettingError(argument="name", got=name, expected="up to 40 ASCII characters")
         if not all(letter.isalnum() or letter in "_-" for letter in name):
-            raise SettingError(f"name is {name!r}, expected letters, digits, '_' and '-'")
+            raise SettingError(argument="name", got=name, expected="letters, digits, '_' and '-'")
         if not isinstance(equations, str):
             raise SettingError(
-                f"equations are {type(equations).__name__}, expected text, one `name = ...` a line"
+                f"equations is of type {type(equations).__name__}, expected a string with one "
+                "`name = expression` on each line",
+                argument="equations",
+                got=equations,
             )
         self._names = Names(
-            _names("net_inputs", net_inputs),
-            _names("states", states),
-            _names("unit_parameters", unit_parameters),
+            _as_tuple("net_inputs", net_inputs),
+            _as_tuple("states", states),
+            _as_tuple("unit_parameters", unit_parameters),
         ).check()
         self._title = name
         self._text = textwrap.dedent(equations.expandtabs(4)).strip("\n").rstrip()
-        told = repr((name, *self._names, self._text)).encode()
-        self._name = f"user:{name}-{hashlib.sha256(told).hexdigest()[:12]}"
-        self._describe()
+        content = repr((name, *self._names, self._text)).encode()
+        self._name = f"user:{name}-{hashlib.sha256(content).hexdigest()[:12]}"
+        self._register()
 
     @property
     def name(self) -> str:
-        """The name it was given."""
+        """The name given to the constructor."""
         return self._title
 
     @property
     def recurrence_name(self) -> str:
-        """The name under which layers know it: ``user:``, the name, and what tells it from others.
+        """The unique name of the cell: ``user:``, its name, and a hash of its equations.
 
         Equal equations have equal names in every process.
         """
@@ -121,7 +126,7 @@ mean 'sigmoid'?
 
     @property
     def equations(self) -> str:
-        """The lines as they were read."""
+        """The lines, without common indentation."""
         return self._text
 
     @property
@@ -131,21 +136,22 @@ mean 'sigmoid'?
 
     @property
     def cell(self) -> DescribedCell:
-        """What kernels use: code in torch, and addresses of compiled code."""
+        """The form that kernels use: a torch function, and addresses of compiled code."""
         return described_cell(self._name)
 
     def explain(self) -> str:
-        """The equations as lines of single calls, and the way back derived from them.
+        """Return the forward pass as lines of single calls, and the derived backward pass.
 
-        ``e:v`` is the loss's gradient by ``v``, ``d:c`` and ``d:h`` that by the new state and by
-        the cell output; names that start with an underscore are parts of your lines.
+        ``e:v`` is the gradient of the loss by ``v``. ``d:c`` and ``d:h`` are the gradients by the
+        new state and by the cell output. Names that start with an underscore are parts of your
+        lines. ``tape`` lists the values that the forward pass stores for the backward pass.
 
         >>> print(Equations("Elman", net_inputs=("z",), equations="h = tanh(z)").explain())
-        there:
+        forward:
             z~ = z_r + z_x
             h = tanh(z~)
-        kept: h
-        back:
+        tape: h
+        backward:
             e:z~ = d:h*(1 - h**2)
             gradient by z_x: e:z~
             gradient by z_r: e:z~
@@ -162,12 +168,15 @@ mean 'sigmoid'?
         gradients = [
             f"    gradient by {each}: {value}"
             for key, many in given.items()
-            for each, value in zip(many, derived.back.results[key], strict=True)
+            for each, value in zip(many, derived.backward.results[key], strict=True)
             if value != 0
         ]
-        kept = ", ".join(symbol.name for symbol in derived.tape) or "nothing"
-        there, back = ([_shown(line) for line in way.lines] for way in derived[:2])
-        return "\n".join(["there:", *there, f"kept: {kept}", "back:", *back, *gradients])
+        tape = ", ".join(symbol.name for symbol in derived.tape) or "nothing"
+        forward = [_format_line(line) for line in derived.forward.lines]
+        backward = [_format_line(line) for line in derived.backward.lines]
+        return "\n".join(
+            ["forward:", *forward, f"tape: {tape}", "backward:", *backward, *gradients]
+        )
 
     def __repr__(self) -> str:
         net_inputs, states, unit_parameters = self._names
@@ -180,40 +189,41 @@ mean 'sigmoid'?
         return hash(self._name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process must describe the cell anew: addresses are those of this one.
-        return _again, (self._title, *self._names, self._text)
+        # Addresses are valid in this process only, so unpickling derives the cell again.
+        return _rebuilt, (self._title, *self._names, self._text)
 
-    def _derived(self) -> Any:
-        parsing = _needs_sympy("carrousel.nn.equations.parse")
-        deriving = _needs_sympy("carrousel.nn.equations.derive")
-        return deriving.derive(parsing.parse(self._names, self._text))
+    def _derived(self) -> Derived:
+        with _sympy_required():
+            from carrousel.nn.equations.derive import derive
+            from carrousel.nn.equations.parse import parse
+        return derive(parse(self._names, self._text))
 
-    def _describe(self) -> None:
-        """Derive both ways and make the cell known, unless it is."""
+    def _register(self) -> None:
+        """Derive both passes and register the cell, unless an equal one is registered."""
         derived = self._derived()
-        flat = _needs_sympy("carrousel.nn.equations.flat")
-        running = importlib.import_module("carrousel.nn.equations.to_torch")
+        with _sympy_required():
+            from carrousel.nn.equations.addresses import addresses
+            from carrousel.nn.equations.flat import flatten, read_inputs
+        from carrousel.nn.equations.to_torch import torch_step
+
         names = self._names
-        unused = sorted(_unused(derived, flat, names))
+        read = read_inputs(flatten(derived.forward, names.inputs, ("states", "output")))
+        unused = [name for name in names.net_inputs if not {f"{name}_x", f"{name}_r"} & read]
+        unused += set(names.unit_parameters) - read
         if unused:
             raise SettingError(
-                f"equations: {unused[0]!r} changes neither h nor a state; use it, or take it out "
-                "of net_inputs or unit_parameters"
+                f"{min(unused)!r} changes neither h nor a state",
+                source="equations",
+                fix="use it, or remove it from net_inputs or unit_parameters",
             )
-        step = flat.flatten(derived.there, names.inputs, ("states", "output", "gates"))
-        compiling = _needs_sympy("carrousel.nn.equations.addresses")
-        forward, backward = compiling.addresses(derived, names)
-        h_matters = "h_prev" in flat.read(flat.flatten(derived.there, names.inputs, _OUT))
-        kind = CellKind(*names, projects=not h_matters)
-        torch_step = running.torch_step(step)
+        kind = CellKind(*names, projects="h_prev" not in read)
+        program = flatten(derived.forward, names.inputs, ("states", "output", "gates"))
+        forward, backward = addresses(derived, names)
         rows = len(derived.tape)
-        describe(DescribedCell(self._name, kind, torch_step, rows, forward, backward))
+        describe(DescribedCell(self._name, kind, torch_step(program), rows, forward, backward))
 
 
-_OUT = ("states", "output")
-
-
-def _again(name: str, *parts: Any) -> Equations:
+def _rebuilt(name: str, *parts: Any) -> Equations:
     net_inputs, states, unit_parameters, equations = parts
     return Equations(
         name,
@@ -224,30 +234,28 @@ def _again(name: str, *parts: Any) -> Equations:
     )
 
 
-def _names(field: str, names: Sequence[str]) -> tuple[str, ...]:
+def _as_tuple(argument: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Sequence):
-        raise SettingError(f"{field} is {names!r}, expected a tuple of names, such as ('z',)")
+        raise SettingError(
+            argument=argument, got=names, expected="a tuple of names, such as ('z',)"
+        )
     return tuple(names)
 
 
-def _needs_sympy(module: str) -> ModuleType:
+@contextlib.contextmanager
+def _sympy_required() -> Iterator[None]:
+    """Raise ``MissingExtraError`` if an import inside fails because SymPy is not installed."""
     try:
-        return importlib.import_module(module)
+        yield
     except ModuleNotFoundError as error:
         if error.name != "sympy":
             raise
         raise MissingExtraError(
-            "cells from equations need SymPy: pip install 'carrousel[cells]'"
+            "cells from equations need SymPy, which is not installed",
+            fix="pip install 'carrousel[cells]'",
         ) from error
 
 
-def _shown(line: Any) -> str:
+def _format_line(line: EquationLine) -> str:
     args = ", ".join(map(str, line.args))
     return f"    {line.target} = {args if line.op == '=' else f'{line.op}({args})'}"
-
-
-def _unused(derived: Any, flat: ModuleType, names: Names) -> set[str]:
-    """Net inputs and unit parameters without which a step gives the same."""
-    read = flat.read(flat.flatten(derived.there, names.inputs, _OUT))
-    silent = {name for name in names.net_inputs if not {f"{name}_x", f"{name}_r"} & read}
-    return silent | (set(names.unit_parameters) - read)

@@ -1,4 +1,4 @@
-"""Lowers lines to single operations on numbered values: what torch and the compiler both run."""
+"""Lowers lines to a flat program: single operations on numbered values, for torch and compiler."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations.derive import Way, live
+from carrousel.nn.equations.derive import Program, live
 
 Ref = int | float
-"""A value by its number, or a constant."""
+"""A value by its number (int), or a constant (float)."""
 
 
-class Step(NamedTuple):
-    """The next value is ``op(args)``.
+class Operation(NamedTuple):
+    """One operation; its value ``op(args)`` gets the next number.
 
-    ``op`` is ``add sub mul neg``, a call of ``equations_parse.FUNCTIONS``, ``max min``, ``share``,
-    ``mask_lt`` and its kin, or ``where_lt`` and its kin.
+    ``op`` is one of ``add sub mul neg max min share``, a function of ``parse.FUNCTIONS``, or
+    ``mask_`` or ``where_`` with one of the comparisons ``lt le eq ne``.
     """
 
     op: str
@@ -24,53 +24,54 @@ class Step(NamedTuple):
 
 
 class Flat(NamedTuple):
-    """Values ``0 .. len(inputs) - 1`` come in; every step makes the next; some go out."""
+    """A flat program: values ``0 .. len(inputs) - 1`` are its inputs, each operation adds one."""
 
     inputs: tuple[str, ...]
-    steps: tuple[Step, ...]
+    operations: tuple[Operation, ...]
     results: dict[str, tuple[Ref, ...]]
 
 
-def flatten(way: Way, inputs: tuple[str, ...], wanted: tuple[str, ...]) -> Flat:
-    """Lower what the wanted results of a program need."""
+def flatten(program: Program, inputs: tuple[str, ...], wanted: tuple[str, ...]) -> Flat:
+    """Lower the part of a program that the wanted results need."""
     builder = _Builder(inputs)
-    results = {name: way.results[name] for name in wanted}
+    results = {name: program.results[name] for name in wanted}
     values = [value for many in results.values() for value in many]
-    for line in live(way.lines, values, {sympy.Symbol(name) for name in inputs}):
+    for line in live(program.lines, values, {sympy.Symbol(name) for name in inputs}):
         refs = tuple(builder.lower(value) for value in line.args)
-        builder.known[line.target] = refs[0] if line.op == "=" else builder.step(line.op, *refs)
+        builder.known[line.target] = refs[0] if line.op == "=" else builder.add(line.op, *refs)
     lowered = {name: tuple(map(builder.lower, many)) for name, many in results.items()}
-    return Flat(inputs, tuple(builder.steps), lowered)
+    return Flat(inputs, tuple(builder.operations), lowered)
 
 
-def read(program: Flat) -> set[str]:
-    """Names of the inputs that a program reads."""
-    refs = [ref for step in program.steps for ref in step.args]
+def read_inputs(program: Flat) -> set[str]:
+    """Return the names of the inputs that a program reads."""
+    refs = [ref for operation in program.operations for ref in operation.args]
     refs += [ref for many in program.results.values() for ref in many]
     count = len(program.inputs)
     return {program.inputs[ref] for ref in refs if isinstance(ref, int) and ref < count}
 
 
 class _Builder:
-    """Numbers values; the same operation on the same values is one value."""
+    """Numbers values; an operation on the same values is added only once."""
 
     def __init__(self, inputs: tuple[str, ...]) -> None:
         self.first = len(inputs)
-        self.steps: list[Step] = []
-        self.numbers: dict[Step, int] = {}
+        self.operations: list[Operation] = []
+        self.numbers: dict[Operation, int] = {}
         self.known: dict[sympy.Expr, Ref] = {
             sympy.Symbol(name): number for number, name in enumerate(inputs)
         }
 
-    def step(self, op: str, *args: Ref) -> int:
-        step = Step(op, args)
-        if step not in self.numbers:
-            self.numbers[step] = self.first + len(self.steps)
-            self.steps.append(step)
-        return self.numbers[step]
+    def add(self, op: str, *args: Ref) -> int:
+        """Add an operation, or find it; return the number of its value."""
+        operation = Operation(op, args)
+        if operation not in self.numbers:
+            self.numbers[operation] = self.first + len(self.operations)
+            self.operations.append(operation)
+        return self.numbers[operation]
 
     def lower(self, value: sympy.Expr) -> Ref:
-        """The reference of a polynomial's value."""
+        """Add the operations of a polynomial and return the reference to its value."""
         if value.is_Number:
             return float(value)
         if value not in self.known:
@@ -84,7 +85,7 @@ class _Builder:
         return self.known[value]
 
     def sum(self, value: sympy.Expr) -> Ref:
-        """Terms in their order, those without a minus sign first."""
+        """Add up terms in their order: those to add first, then those to subtract."""
         plus, minus = [], []
         terms: Any = value.as_ordered_terms()
         for term in terms:
@@ -92,26 +93,26 @@ class _Builder:
             negative = bool(coefficient < 0)
             each = self.product(abs(coefficient), factors) if factors else float(abs(coefficient))
             (minus if negative else plus).append(each)
-        total = plus[0] if plus else self.step("neg", minus.pop(0))
+        total = plus[0] if plus else self.add("neg", minus.pop(0))
         for each in plus[1:]:
-            total = self.step("add", total, each)
+            total = self.add("add", total, each)
         for each in minus:
-            total = self.step("sub", total, each)
+            total = self.add("sub", total, each)
         return total
 
     def product(self, coefficient: sympy.Expr, factors: tuple[sympy.Expr, ...]) -> Ref:
-        """A number times powers of symbols and sums."""
+        """Multiply a number by powers of symbols and sums."""
         product, *rest = (self.lower(factor) for factor in factors)
         for factor in rest:
-            product = self.step("mul", product, factor)
+            product = self.add("mul", product, factor)
         if coefficient == -1:
-            return self.step("neg", product)
-        return product if coefficient == 1 else self.step("mul", product, float(coefficient))
+            return self.add("neg", product)
+        return product if coefficient == 1 else self.add("mul", product, float(coefficient))
 
     def power(self, base: Ref, exponent: int) -> Ref:
-        """By squaring; exponents are whole and positive here."""
+        """Raise a value to a positive whole power by repeated squaring."""
         if exponent == 1:
             return base
         half = self.power(base, exponent // 2)
-        square = self.step("mul", half, half)
-        return self.step("mul", square, base) if exponent % 2 else square
+        square = self.add("mul", half, half)
+        return self.add("mul", square, base) if exponent % 2 else square

@@ -1,4 +1,4 @@
-"""Names in a user's equations, which must not collide, and messages that show the place."""
+"""Names in a user's equations, checks that they do not collide, and error messages."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ CALLS = (*ONE_ARGUMENT, "max", "min", "where")
 
 MAX_TEXT = 20_000
 MAX_PARTS = 32
-"""Characters of the text; net inputs, states and unit parameters each."""
+"""Limits: characters of the text; number of net inputs, of states and of unit parameters."""
 
 Place = tuple[int, int, int | None]
-"""Line from 1, first column from 0, column after the last or None: to the end of the line."""
+"""Line from 1, first column from 0, column after the last (None: the end of the line)."""
 
 
 def fail(
     message: str, text: str = "", place: Place | None = None, kind: str = "setting"
 ) -> CarrouselError:
-    """The exception for a fault of the equations, with the faulty line and a caret under it."""
+    """Return the exception for an error in the equations; its message shows the place."""
     error = UnknownNameError if kind == "unknown" else SettingError
     if place is None:
-        return error(f"equations: {message}")
+        return error(message, source="equations")
     number, start, end = place
     lines = text.splitlines() or [""]
-    # Columns of Python's parser count bytes of UTF-8, and may lie beyond the end of the text.
+    # Columns of Python's parser count UTF-8 bytes and may lie beyond the end of the text.
     line = lines[min(number, len(lines)) - 1]
     start = len(line.encode()[:start].decode(errors="ignore"))
     end = len(line if end is None else line.encode()[:end].decode(errors="ignore"))
     caret = " " * start + "^" * max(end - start, 1)
-    return error(f"equations, line {number}: {message}\n    {line}\n    {caret}")
+    return error(f"{message}\n    {line}\n    {caret}", source="equations", line=number)
 
 
 class Parts(NamedTuple):
-    """Names that the user gives to the parts of a cell."""
+    """Names of the parts of a cell, chosen by the user."""
 
     net_inputs: tuple[str, ...]
     states: tuple[str, ...]
@@ -59,7 +59,7 @@ class Parts(NamedTuple):
 
 
 class Names(Parts):
-    """The parts of a cell and every name that follows from them.
+    """The parts of a cell and the names derived from them.
 
     >>> Names(("i", "z"), ("c",), ("p",)).inputs
     ('i_x', 'z_x', 'i_r', 'z_r', 'c_prev', 'h_prev', 'p')
@@ -70,7 +70,7 @@ class Names(Parts):
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """What a step is given, in the order in which code hands it over."""
+        """The inputs of a step, in the order of compiled code."""
         return (
             *(f"{name}_x" for name in self.net_inputs),
             *(f"{name}_r" for name in self.net_inputs),
@@ -80,24 +80,31 @@ class Names(Parts):
         )
 
     def check(self) -> Names:
-        """Raise ``SettingError`` for a name that is none or stands for two things."""
+        """Return self, or raise ``SettingError`` for an invalid or ambiguous name."""
         owner = dict.fromkeys(CALLS, "a function")
-        owner |= {"h": "the cell output", "h_prev": "the cell output of the step before"}
+        owner |= {"h": "the cell output", "h_prev": "the previous cell output"}
         for field, names in zip(self._fields, self, strict=True):
-            if not len(names) <= MAX_PARTS:
-                raise SettingError(f"{field} has {len(names)} names, expected up to {MAX_PARTS}")
+            if len(names) > MAX_PARTS:
+                raise SettingError(
+                    f"{field} has {len(names)} names, expected up to {MAX_PARTS}", argument=field
+                )
             for name in names:
                 self._check_one(field, name)
                 endings = {"net_inputs": ("", "_x", "_r"), "states": ("", "_prev")}
                 for each in (name + end for end in endings.get(field, ("",))):
                     if each in owner:
                         raise SettingError(
-                            f"{field} has {name!r}, but {each!r} is {owner[each]} already; "
-                            "choose another name"
+                            f"{field} has {name!r}, but {each!r} is already {owner[each]}",
+                            argument=field,
+                            got=name,
+                            fix="choose another name",
                         )
                     owner[each] = f"a name of {field}"
         if not self.net_inputs:
-            raise SettingError("net_inputs is empty, expected one name or more, such as ('z',)")
+            raise SettingError(
+                "net_inputs is empty, expected one name or more, such as ('z',)",
+                argument="net_inputs",
+            )
         return self
 
     @staticmethod
@@ -106,21 +113,23 @@ class Names(Parts):
         if not word.isidentifier() or keyword.iskeyword(word) or word[0] == "_" or len(word) > 40:
             raise SettingError(
                 f"{field} has {name!r}, expected a name of ASCII letters, digits and underscores, "
-                "at most 40, that starts with a letter and is no word of Python's"
+                "at most 40, that starts with a letter and is not a Python keyword",
+                argument=field,
+                got=name,
             )
 
     def check_target(self, name: str, failure: Callable[[str], Exception]) -> str:
-        """Return the name a line sets, or raise why it may not be set."""
+        """Return the name that a line sets, or raise if it may not be set."""
         if name in CALLS:
             raise failure(f"{name!r} is a function and cannot be set")
         if name in self.unit_parameters:
-            raise failure(f"{name!r} is a unit parameter: it is learned, not set by equations")
+            raise failure(f"{name!r} is a unit parameter, which is learned and cannot be set")
         if name in self.inputs:
-            raise failure(f"{name!r} is given to the step and cannot be set")
+            raise failure(f"{name!r} is an input of the step and cannot be set")
         if not name.isascii() or name.startswith("_"):
-            raise failure(f"{name!r}: names are ASCII and start with a letter")
+            raise failure(f"{name!r} is not a name of ASCII characters that starts with a letter")
         return name
 
     def suggest(self, wrong: str, known: Iterable[str]) -> str:
-        """Name the nearest of what is known."""
+        """Return a suggestion with the nearest known names."""
         return suggestion(wrong, known)

@@ -1,15 +1,16 @@
-"""Reads a user's equations: text to lines of SymPy polynomials and calls. Nothing is executed.
+"""Parser of a user's equations: from text to lines of SymPy polynomials and calls.
 
-The text is read by Python's own parser and walked node by node; what is not on the list below is
-refused with its line and a caret. A line is ``name = expression``.
+Python's parser reads the text, and this module walks its syntax tree. It executes nothing. Anything
+not on the list below raises an error that shows the line with a caret. A line is
+``name = expression`` with
 
 * operators ``+ - * /``, unary minus, and ``**`` with a whole or half number;
 * ``sigmoid tanh exp log softplus relu sqrt abs sin cos`` of one argument, ``max`` and ``min`` of
   two or more, ``where(a < b, yes, no)`` with any one comparison;
 * numbers.
 
-What comes out is flat: every call, with arguments that are names or numbers, is a line of its own,
-and what lies between calls is a polynomial, for which SymPy has exact derivatives.
+The result is a flat list of lines. Each call is one line, with names or numbers as arguments.
+Between calls are polynomials, which SymPy differentiates exactly.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "cos": math.cos,
     "reciprocal": lambda x: 1 / x,
 }
-"""Calls of one argument, and what they make of a number."""
+"""Functions of one argument and their values for constants."""
 
 COMPARISONS = {
     ast.Lt: ("lt", False),
@@ -46,20 +47,20 @@ COMPARISONS = {
     ast.Eq: ("eq", False),
     ast.NotEq: ("ne", False),
 }
-"""Of a condition: its name, and whether its sides change places."""
+"""Name of each comparison, and whether to swap its sides."""
 
 LARGEST = 1e30
-"""Numbers stay below, well within the range of float32."""
+"""Limit on the size of numbers, well within the range of float32."""
 
 MAX_EXPONENT = 64
 MAX_LINES = 500
-"""Of flat lines, calls included: what a few lines of text come to, many times over."""
+"""Limit on flat lines, including calls; ordinary cells have far fewer."""
 
 
-class Line(NamedTuple):
-    """``target = op(args)``; ``op`` is ``"="`` for a polynomial, else the name of a call.
+class EquationLine(NamedTuple):
+    """A line ``target = op(args)``; ``op`` is ``"="`` for a polynomial, else a function.
 
-    Arguments of calls are symbols or numbers. A choice has the op ``where_lt`` (or another
+    Arguments of functions are symbols or numbers. ``where`` has the op ``where_lt`` (or another
     comparison) and the arguments left, right, yes, no.
     """
 
@@ -69,22 +70,31 @@ class Line(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """The flat lines of a cell, and what its states, output and gates are made of."""
+    """The flat lines of a cell, and the values of its states, output and gates."""
 
     names: Names
-    lines: tuple[Line, ...]
+    lines: tuple[EquationLine, ...]
     states: tuple[sympy.Expr, ...]
     output: sympy.Expr
     gates: tuple[sympy.Expr, ...]
 
 
 def parse(names: Names, text: str) -> Parsed:
-    """Read the equations of a cell whose parts have these names."""
+    """Parse the equations of a cell.
+
+    Args:
+        names: names of its parts.
+        text: the equations.
+
+    Raises:
+        SettingError: a line is not in the language, or a state or ``h`` is never set.
+        UnknownNameError: a line uses an unknown name or function.
+    """
     body = _statements(text)
     reader = _Reader(names, text)
     for statement in body:
         reader.statement(statement)
-    meaning = reader.meaning
+    current = reader.current
     for name in (*names.states, "h"):
         if name not in reader.set_in_line:
             what = "the cell output" if name == "h" else "the new value of a state"
@@ -92,16 +102,16 @@ def parse(names: Names, text: str) -> Parsed:
     return Parsed(
         names,
         tuple(reader.lines),
-        tuple(meaning[name] for name in names.states),
-        meaning["h"],
-        tuple(meaning[name] for name in names.net_inputs),
+        tuple(current[name] for name in names.states),
+        current["h"],
+        tuple(current[name] for name in names.net_inputs),
     )
 
 
 def _statements(text: str) -> list[ast.stmt]:
-    """Parse the text as Python would, without compiling it."""
+    """Parse the text as Python syntax, without compiling it."""
     if len(text) > MAX_TEXT:
-        raise fail(f"{len(text)} characters are too many equations, expected at most {MAX_TEXT}")
+        raise fail(f"the text has {len(text)} characters, expected at most {MAX_TEXT}")
     try:
         body = ast.parse(text).body
     except SyntaxError as error:
@@ -110,12 +120,12 @@ def _statements(text: str) -> list[ast.stmt]:
     except (RecursionError, MemoryError, ValueError) as error:
         raise fail(f"cannot be read: {error or 'nested too deeply'}") from None
     if not body:
-        raise fail("there are none, expected lines like `h = tanh(z)`")
+        raise fail("the text is empty, expected lines like `h = tanh(z)`")
     return body
 
 
 def _line_of_target(text: str, name: str) -> int | None:
-    """The line of a text that can be read which sets a name."""
+    """Return the number of the line that sets a name, or None."""
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == name for target in node.targets
@@ -125,19 +135,20 @@ def _line_of_target(text: str, name: str) -> int | None:
 
 
 class _Reader:
-    """Walks statements from top to bottom; ``meaning`` is what names stand for by now."""
+    """Walks statements from top to bottom; ``current`` holds the present value of each name."""
 
     def __init__(self, names: Names, text: str) -> None:
         self.names, self.text = names, text
-        self.lines: list[Line] = []
-        self.meaning: dict[str, sympy.Expr] = {name: sympy.Symbol(name) for name in names.inputs}
+        self.lines: list[EquationLine] = []
+        self.current: dict[str, sympy.Expr] = {name: sympy.Symbol(name) for name in names.inputs}
         self.set_in_line: dict[str, int] = {}
         self.seen: dict[tuple[str, tuple[sympy.Expr, ...]], sympy.Symbol] = {}
         for name in names.net_inputs:
             total = sympy.Symbol(f"{name}_x") + sympy.Symbol(f"{name}_r")
-            self.meaning[name] = self.keep(None, "=", (total,), f"{name}~")
+            self.current[name] = self.keep(None, "=", (total,), f"{name}~")
 
     def fail(self, message: str, node: ast.AST, kind: str = "setting") -> Exception:
+        """Return the exception for an error at a node."""
         start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", None)
         line = getattr(node, "lineno", 1)
         end = end if getattr(node, "end_lineno", line) == line else None
@@ -146,17 +157,17 @@ class _Reader:
     def keep(
         self, node: ast.AST | None, op: str, args: tuple[sympy.Expr, ...], name: str | None = None
     ) -> sympy.Symbol:
-        """Add a line, or find the one that computes the same already."""
+        """Add a line, or find an equal one; return its symbol."""
         key = (op, args)
         if key not in self.seen:
             if node is not None and len(self.lines) >= MAX_LINES:
-                raise self.fail(f"too many equations, more than {MAX_LINES} calls and lines", node)
+                raise self.fail(f"more than {MAX_LINES} calls and lines", node)
             self.seen[key] = sympy.Symbol(name or f"_{len(self.lines)}")
-            self.lines.append(Line(self.seen[key], op, args))
+            self.lines.append(EquationLine(self.seen[key], op, args))
         return self.seen[key]
 
     def statement(self, node: ast.stmt) -> None:
-        """Read ``name = expression``."""
+        """Read one statement ``name = expression``."""
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             raise self.fail("expected a line of the form `name = expression`", node)
         target = node.targets[0]
@@ -169,23 +180,24 @@ class _Reader:
         value = self.expression(node.value, name)
         if not value.is_Atom:
             value = self.keep(node, "=", (value,), name)
-        self.meaning[name] = value
+        self.current[name] = value
         self.set_in_line[name] = node.lineno
 
     def expression(self, node: ast.expr, name: str | None = None) -> sympy.Expr:
-        """The polynomial that an expression stands for, after a line for every call in it.
+        """Return an expression as a polynomial, after adding a line for each call in it.
 
-        ``name`` is what the value will be called, should the whole expression be one call.
+        If the whole expression is one call, its line gets ``name``.
         """
         try:
             value = self.read(node, name)
         except RecursionError:
-            raise self.fail("nested too deeply; give a part of it a name", node) from None
+            raise self.fail("nested too deeply; set part of it in a separate line", node) from None
         if value.is_Number and not abs(value) < LARGEST:
-            raise self.fail(f"has no value below {LARGEST:g}", node)
+            raise self.fail(f"the value is not below {LARGEST:g}", node)
         return value
 
     def read(self, node: ast.expr, name: str | None) -> sympy.Expr:
+        """Return a node of an expression as a polynomial."""
         match node:
             case ast.Constant(value=bool()):
                 pass
@@ -211,57 +223,57 @@ class _Reader:
             case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
                 return self.function(function, args, node, name)
             case ast.Compare():
-                raise self.fail("a comparison belongs into where(a < b, yes, no)", node)
+                raise self.fail("comparisons are only allowed in where(a < b, yes, no)", node)
             case ast.BoolOp() | ast.IfExp():
-                raise self.fail("choices are written where(a < b, yes, no)", node)
+                raise self.fail("write conditions as where(a < b, yes, no)", node)
         raise self.fail(
-            "is not part of the language of equations: + - * / **, numbers, names, and calls of "
+            "not allowed in equations, which consist of + - * / **, numbers, names, and calls of "
             + self.names.functions_listed,
             node,
         )
 
     def number(self, value: float, node: ast.expr) -> sympy.Expr:
         if not abs(value) < LARGEST:
-            raise self.fail(f"numbers are below {LARGEST:g}", node)
+            raise self.fail(f"numbers must be below {LARGEST:g}", node)
         return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
 
     def lookup(self, name: str, node: ast.expr) -> sympy.Expr:
-        """What a name stands for here."""
-        if name in self.meaning:
-            return self.meaning[name]
+        """Return the present value of a name."""
+        if name in self.current:
+            return self.current[name]
         if name in self.names.states or name == "h":
-            message = f"{name!r} has no value yet; at the step before it had {name}_prev"
+            message = f"{name!r} has no value yet; its previous value is {name}_prev"
             raise self.fail(message, node)
         if line := _line_of_target(self.text, name):
-            message = f"{name!r} is set in line {line}, not before; lines count from top to bottom"
+            message = f"{name!r} is only set later, in line {line}"
             raise self.fail(message, node)
-        near = self.names.suggest(name, self.meaning)
+        near = self.names.suggest(name, self.current)
         raise self.fail(f"{name!r} is unknown; {near}", node, "unknown")
 
     def call(
         self, op: str, argument: sympy.Expr, node: ast.expr, name: str | None = None
     ) -> sympy.Expr:
-        """A call of one argument; that of a number is a number."""
+        """Return the value of a function of one argument; evaluate it if that is a number."""
         if argument.is_Number:
             try:
                 value = FUNCTIONS[op](float(argument))
             except (ValueError, ZeroDivisionError, OverflowError):
-                raise self.fail(f"{op} of {argument} has no value", node) from None
+                raise self.fail(f"{op} of {argument} is undefined", node) from None
             if op == "reciprocal" and argument.is_Rational:
                 return 1 / argument
             return sympy.Float(value)
         return self.keep(node, op, (self.atom(argument, node),), name)
 
     def atom(self, value: sympy.Expr, node: ast.expr) -> sympy.Expr:
-        """The value as a symbol or number."""
+        """Return a value as a symbol or number, after adding a line if needed."""
         return value if value.is_Atom else self.keep(node, "=", (value,))
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr, node: ast.BinOp) -> sympy.Expr:
-        """``base ** exponent`` by multiplication, square root and reciprocal."""
+        """Return ``base ** exponent``, from multiplication, square root and reciprocal."""
         doubled = float(2 * exponent) if exponent.is_Number else math.nan
         if not doubled.is_integer() or abs(doubled) > 2 * MAX_EXPONENT:
             raise self.fail(
-                f"an exponent is a whole or half number up to {MAX_EXPONENT}; "
+                f"exponents must be whole or half numbers up to {MAX_EXPONENT}; "
                 "for others write exp(y * log(x))",
                 node.right,
             )
@@ -274,7 +286,7 @@ class _Reader:
     def function(
         self, op: str, args: list[ast.expr], node: ast.Call, name: str | None
     ) -> sympy.Expr:
-        """A call of a function by its name."""
+        """Read a call of a function."""
         if op not in self.names.functions:
             near = self.names.suggest(op, self.names.functions)
             raise self.fail(f"function {op!r} is unknown; {near}", node.func, "unknown")
@@ -299,12 +311,12 @@ class _Reader:
         return best
 
     def choice(self, args: list[ast.expr], node: ast.Call, name: str | None) -> sympy.Expr:
-        """``where(left < right, yes, no)``."""
+        """Read ``where(left < right, yes, no)``."""
         if len(args) != 3 or not isinstance(args[0], ast.Compare) or len(args[0].ops) != 1:
             raise self.fail("expected where(a < b, yes, no) with one comparison", node)
         condition = args[0]
         if type(condition.ops[0]) not in COMPARISONS:
-            raise self.fail("expected one of < <= > >= == !=", condition)
+            raise self.fail("expected one of the comparisons < <= > >= == !=", condition)
         comparison, swap = COMPARISONS[type(condition.ops[0])]
         sides = [condition.left, condition.comparators[0]]
         parts = [*(sides[::-1] if swap else sides), args[1], args[2]]

@@ -1,15 +1,17 @@
-"""What the pointer arguments of a compiled function mean."""
+"""Description of the pointer arguments of a compiled function."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Rows(NamedTuple):
-    """What one pointer argument of a function means: rows of ``M`` numbers each.
+class PointerArgument(NamedTuple):
+    """One pointer argument of a compiled function: rows of ``C`` numbers.
 
-    ``inputs``: which of the program's inputs are read there. ``result``: what is stored there after
-    all inputs of the block have been read; with ``adds``, added to what is there.
+    Attributes:
+        inputs: the program's inputs that the function reads there, one for each row.
+        result: the program's result that it writes there, after it has read all inputs of a block.
+        adds: whether it adds the result to the old values instead of replacing them.
     """
 
     inputs: tuple[str, ...] = ()

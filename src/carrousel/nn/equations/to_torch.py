@@ -1,4 +1,4 @@
-"""Runs a cell's flat program in torch: any dtype and device, differentiable any number of times."""
+"""Torch version of a cell's flat program: any type and device, differentiable at any order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carrousel.nn.equations.flat import Flat
 
 
 def _softplus(x: Tensor) -> Tensor:
-    # torch switches to x where x > 20 unless told otherwise; beyond 40 the two are equal.
+    # By default torch returns x for x > 20; beyond 40 that is exact in float64 too.
     return functional.softplus(x, 1.0, 40.0)
 
 
@@ -50,9 +50,13 @@ _CALLS: dict[str, Callable[..., Tensor]] = {
 
 
 def torch_step(program: Flat) -> Callable[..., tuple]:
-    """The step ``(x, r, states, h, unit) -> (states, m, gates)`` of ``kernels/described.py``."""
-    steps = tuple(
-        (_ARITHMETIC.get(op) or _CALLS[op], op in _ARITHMETIC, args) for op, args in program.steps
+    """Return the step ``(x, r, states, h, unit) -> (states, m, gates)`` of a program.
+
+    Its signature is that of ``kernels/described.py``.
+    """
+    operations = tuple(
+        (_ARITHMETIC.get(op) or _CALLS[op], op in _ARITHMETIC, args)
+        for op, args in program.operations
     )
     results = program.results
 
@@ -69,19 +73,19 @@ def torch_step(program: Flat) -> Callable[..., tuple]:
         def tensor(number: float) -> Tensor:
             return torch.full((), number, dtype=like.dtype, device=like.device)
 
-        for function, takes_numbers, args in steps:
+        for function, takes_numbers, args in operations:
             given = [values[ref] if isinstance(ref, int) else ref for ref in args]
             if not takes_numbers:
                 given = [tensor(ref) if isinstance(ref, float) else ref for ref in given]
             values.append(function(*given))
 
-        def leave(name: str) -> tuple[Tensor, ...]:
-            # What depends on nothing but unit parameters and numbers lacks the batch's dimensions.
+        def result(name: str) -> tuple[Tensor, ...]:
+            # Values that depend only on unit parameters and numbers have no batch dimension yet.
             out = [values[ref] if isinstance(ref, int) else tensor(ref) for ref in results[name]]
             return tuple(
                 value.expand_as(like) if value.ndim < like.ndim else value for value in out
             )
 
-        return leave("states"), leave("output")[0], leave("gates")
+        return result("states"), result("output")[0], result("gates")
 
     return step

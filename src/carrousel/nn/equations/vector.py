@@ -1,18 +1,18 @@
-"""Arithmetic on vectors of float32 or float64 as LLVM code: the functions equations may call.
+"""Vector functions for equations: LLVM code for float32 and float64.
 
-Calls into a mathematical library go number by number and cost five times what the same formula
-costs on whole vectors. So ``exp``, ``tanh`` and ``log`` are written out here, without branches:
+A mathematical library computes number by number, which takes five times as long as the same formula
+on whole vectors. This module therefore contains ``exp``, ``tanh`` and ``log`` without branches:
 
-* ``exp(x)``: ``n`` is ``x / ln 2`` to the nearest whole number, found by adding a number so large
-  that nothing is left behind its point; ``r = x - n ln 2`` with ``ln 2`` in two parts (Cody &
-  Waite 1980); ``exp(r)`` by its Taylor series, whose remainder lies below half a unit in the last
-  place for ``|r| <= ln(2) / 2``; times ``2^n`` in two steps, so that results near the ends of the
-  range, down to subnormal ones, are right.
-* ``tanh(x) = -q / (q + 2)`` with ``q = exp(-2|x|) - 1`` formed without cancellation, and the sign
-  of ``x``: relative errors stay small near zero.
-* ``log(x) = n ln 2 + 2 artanh((m - 1) / (m + 1))`` for ``x = m 2^n``, by the series of artanh.
+* ``exp(x)``: ``n`` is ``x / ln 2`` rounded to the nearest whole number, by adding a number so large
+  that the sum has no fraction bits. ``r = x - n ln 2``, with ``ln 2`` in two parts (Cody & Waite
+  1980). ``exp(r)`` is a Taylor series whose remainder is below half a unit in the last place for
+  ``|r| <= ln(2) / 2``. The factor ``2^n`` is applied in two steps, so that results near the ends of
+  the range, including subnormal ones, are correct.
+* ``tanh(x) = -q / (q + 2)`` with ``q = exp(-2|x|) - 1`` computed without cancellation, and the sign
+  of ``x``. Relative errors stay small near zero.
+* ``log(x) = n ln 2 + 2 artanh((m - 1) / (m + 1))`` for ``x = m 2^n``, with the series of artanh.
 
-NaN comes through everywhere; nothing here traps or depends on the order of lanes.
+All functions propagate NaN. None traps or depends on the order of lanes.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class VectorMath:
         self.cast: Any = np.float32 if bits == 32 else np.float64
         self.mantissa = {32: 23, 64: 52}[bits]
         self.bias = 2 ** (bits - self.mantissa - 2) - 1
-        # As many as leave a remainder below a quarter of the last place: of r^n / n! with
-        # r = ln(2) / 2; of s^2n / (2n + 1) with s = 0.172 and, for log1p, 1/3.
+        # Numbers of terms with a remainder below a quarter of a unit in the last place: of
+        # r^n / n! for r = ln(2) / 2; of s^2n / (2n + 1) for s = 0.172 and, for log1p, 1/3.
         self.exp_terms = 8 if bits == 32 else 14
         self.log_terms = 4 if bits == 32 else 10
         self.log1p_terms = 7 if bits == 32 else 16
@@ -48,7 +48,7 @@ class VectorMath:
     # --- numbers and single operations ------------------------------------------------------------
 
     def number(self, value: float) -> Any:
-        """The same number in every lane."""
+        """Return a vector with the same number in every lane."""
         with np.errstate(over="ignore"):
             rounded = float(self.cast(value))
         return ir.Constant(self.type, [ir.Constant(self.scalar, rounded)] * self.lanes)
@@ -75,13 +75,13 @@ class VectorMath:
         return self.div(self.number(1.0), a)
 
     def select(self, comparison: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
-        """``yes`` in the lanes where ``a`` compares to ``b`` so, else ``no``."""
+        """Return ``yes`` in the lanes where the comparison holds, else ``no``."""
         unordered = comparison == "!="
         compare = self.builder.fcmp_unordered if unordered else self.builder.fcmp_ordered
         return self.builder.select(compare(comparison, a, b), yes, no)
 
     def intrinsic(self, name: str, *args: Any) -> Any:
-        """A call of one of LLVM's own functions on vectors."""
+        """Call an LLVM intrinsic on vectors."""
         full = f"llvm.{name}.v{self.lanes}f{self.bits}"
         module = self.builder.module
         function = module.globals.get(full)
@@ -91,7 +91,7 @@ class VectorMath:
         return self.builder.call(function, args)
 
     def series(self, x: Any, coefficients: list[float]) -> Any:
-        """The polynomial with these coefficients, the constant one first."""
+        """Evaluate a polynomial; the constant coefficient comes first."""
         total = self.number(coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):
             total = self.add(self.mul(total, x), self.number(coefficient))
@@ -100,7 +100,7 @@ class VectorMath:
     # --- choices ----------------------------------------------------------------------------------
 
     def max(self, a: Any, b: Any) -> Any:
-        # Where a is NaN the first choice takes it, where b is NaN the second.
+        # The first selection returns a NaN in a, the second a NaN in b.
         return self.select("!=", a, a, a, self.select(">", a, b, a, b))
 
     def min(self, a: Any, b: Any) -> Any:
@@ -113,7 +113,7 @@ class VectorMath:
         return self.intrinsic("fabs", a)
 
     def share(self, a: Any, b: Any) -> Any:
-        """1 where ``a > b``, 0 where ``a < b``, else a half."""
+        """Return 1 where ``a > b``, 0 where ``a < b``, else 0.5."""
         one, half, zero = (self.number(value) for value in (1.0, 0.5, 0.0))
         return self.select(">", a, b, one, self.select("<", a, b, zero, half))
 
@@ -123,7 +123,7 @@ class VectorMath:
     # --- powers of two ----------------------------------------------------------------------------
 
     def split(self, x: Any) -> tuple[Any, Any]:
-        """``n`` as integers and ``r`` with ``x = n ln 2 + r`` and ``|r| <= ln(2) / 2``."""
+        """Return integers ``n``, and ``r`` with ``x = n ln 2 + r`` and ``|r| <= ln(2) / 2``."""
         magic = self.number(1.5 * 2**self.mantissa)
         shifted = self.builder.fadd(self.mul(x, self.number(1 / math.log(2))), magic)
         n = self.builder.fsub(shifted, magic)
@@ -133,7 +133,7 @@ class VectorMath:
         return self.builder.sub(as_int(shifted), as_int(magic)), r
 
     def ln2(self) -> tuple[float, float]:
-        """``ln 2`` with so few digits that products with ``n`` are exact, and the rest."""
+        """Return ``ln 2`` as a part with few digits, for exact products with ``n``, and a rest."""
         unit = 2 ** (15 if self.bits == 32 else 40)
         with localcontext(prec=40):
             exact = Decimal(2).ln()
@@ -141,7 +141,7 @@ class VectorMath:
             return high / unit, float(exact - Decimal(high) / unit)
 
     def power_of_two(self, n: Any) -> Any:
-        """``2^n`` for exponents of normal numbers."""
+        """Return ``2^n`` for exponents of normal numbers."""
         biased = self.builder.add(n, self.whole(self.bias))
         shifted = self.builder.shl(biased, self.whole(self.mantissa))
         return self.builder.bitcast(shifted, self.type)
@@ -164,7 +164,7 @@ class VectorMath:
 
     def tanh(self, x: Any) -> Any:
         y = self.mul(self.abs(x), self.number(-2.0))
-        lowest = -self.mantissa - 4.0  # from here on tanh is 1 to the last place
+        lowest = -self.mantissa - 4.0  # below this, tanh rounds to 1
         y = self.select("<", y, self.number(lowest), self.number(lowest), y)
         n, r = self.split(y)
         tail = self.series(r, [1 / math.factorial(k) for k in range(2, self.exp_terms + 1)])
@@ -185,7 +185,7 @@ class VectorMath:
         lift = 2.0 ** (self.mantissa + 2)
         lifted = self.select("<", x, tiny, self.mul(x, self.number(lift)), x)
         bits = builder.bitcast(lifted, self.int_type)
-        # Adding the gap from sqrt(1/2) to 1 makes the exponent step there: m in [sqrt 1/2, sqrt 2).
+        # This offset makes the exponent change at sqrt(1/2), so that m is in [sqrt 1/2, sqrt 2).
         root = int(self.cast(math.sqrt(0.5)).view(f"i{self.bits // 8}"))
         unit = self.bias << self.mantissa
         moved = builder.add(bits, self.whole(unit - root))
@@ -217,7 +217,7 @@ class VectorMath:
         return self.intrinsic("sqrt", x)
 
     def sin(self, x: Any) -> Any:
-        return self.intrinsic("sin", x)  # number by number, from the mathematical library
+        return self.intrinsic("sin", x)  # computed number by number by the mathematical library
 
     def cos(self, x: Any) -> Any:
         return self.intrinsic("cos", x)

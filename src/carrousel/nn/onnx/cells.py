@@ -1,5 +1,7 @@
-"""One step of every cell as nodes of an ONNX graph; the equations are the table of
-``contracts/recurrence.py``."""
+"""One step of every cell as nodes of an ONNX graph.
+
+The equations are those of the table in ``contracts/recurrence.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,22 @@ from carrousel.contracts import Recurrence
 from carrousel.nn.onnx.writer import Names, Writer
 
 
-class Nets(NamedTuple):
-    """Net inputs of a step, one name a part: from the inputs, from the sources, and both in sum;
-    what a cell does not use may be empty."""
+class NetNames(NamedTuple):
+    """Names of the net inputs of a step; lists that a cell does not use are empty.
+
+    Attributes:
+        x: the parts from the inputs, one name for each net input.
+        r: the parts from the hidden state.
+        sums: their sums.
+    """
 
     x: Names
     r: Names
     sums: Names
 
 
-class Around(NamedTuple):
-    """What a step needs besides its net inputs; ``norm`` is ``L`` of the equations."""
+class StepNames(NamedTuple):
+    """Inputs of a step besides its net inputs; ``norm`` is the function ``L`` of the equations."""
 
     recurrence: Recurrence
     states: Names
@@ -29,55 +36,55 @@ class Around(NamedTuple):
     norm: Callable[[str], str]
 
 
-Stepped = tuple[Names, str, Names]
-"""New states, cell output, and gates that are sources too."""
+CellNames = tuple[Names, str, Names]
+"""Names of the new states, of the cell output, and of gates that are fed back."""
 
-Cell = Callable[[Writer, Nets, Around], Stepped]
+CellWriter = Callable[[Writer, NetNames, StepNames], CellNames]
 
 
-def _carrousel(g: Writer, i: str, f: str, cell_input: str, c: str, squash: str = "Tanh") -> str:
-    """``f c' + i g``."""
+def _new_state(g: Writer, i: str, f: str, cell_input: str, c: str, squash: str = "Tanh") -> str:
+    """Write ``f c' + i g``."""
     return g("Add", g("Mul", f, c), g("Mul", i, g(squash, cell_input)))
 
 
-def _shown(g: Writer, c: str, around: Around, o: str) -> str:
-    """``o tanh(L(c))``."""
-    return g("Mul", o, g("Tanh", around.norm(c)))
+def _output(g: Writer, c: str, given: StepNames, o: str) -> str:
+    """Write ``o tanh(L(c))``."""
+    return g("Mul", o, g("Tanh", given.norm(c)))
 
 
-def lstm(g: Writer, nets: Nets, around: Around) -> Stepped:
+def lstm(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     a_i, a_f, a_g, a_o = nets.sums
-    c = _carrousel(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, around.states[0])
-    return [c], _shown(g, c, around, g("Sigmoid", a_o)), []
+    c = _new_state(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, given.states[0])
+    return [c], _output(g, c, given, g("Sigmoid", a_o)), []
 
 
-def peephole(g: Writer, nets: Nets, around: Around) -> Stepped:
+def peephole(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     a_i, a_f, a_g, a_o = nets.sums
-    p_i, p_f, p_o = around.unit
-    (before,) = around.states
+    p_i, p_f, p_o = given.unit
+    (before,) = given.states
 
     def gate(a: str, p: str, state: str) -> str:
         return g("Sigmoid", g("Add", a, g("Mul", p, state)))
 
-    c = _carrousel(g, gate(a_i, p_i, before), gate(a_f, p_f, before), a_g, before)
-    return [c], _shown(g, c, around, gate(a_o, p_o, c)), []
+    c = _new_state(g, gate(a_i, p_i, before), gate(a_f, p_f, before), a_g, before)
+    return [c], _output(g, c, given, gate(a_o, p_o, c)), []
 
 
-def coupled(g: Writer, nets: Nets, around: Around) -> Stepped:
+def coupled(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     a_i, a_g, a_o = nets.sums
     i = g("Sigmoid", a_i)
-    c = _carrousel(g, i, g("Sub", g.number(1.0), i), a_g, around.states[0])
-    return [c], _shown(g, c, around, g("Sigmoid", a_o)), []
+    c = _new_state(g, i, g("Sub", g.number(1.0), i), a_g, given.states[0])
+    return [c], _output(g, c, given, g("Sigmoid", a_o)), []
 
 
-def no_output_gate(g: Writer, nets: Nets, around: Around) -> Stepped:
+def no_output_gate(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     a_i, a_f, a_g = nets.sums
-    c = _carrousel(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, around.states[0])
-    return [c], g("Tanh", around.norm(c)), []
+    c = _new_state(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, given.states[0])
+    return [c], g("Tanh", given.norm(c)), []
 
 
-def lstm97(g: Writer, nets: Nets, around: Around) -> Stepped:
-    R = around.recurrence
+def lstm97(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
+    R = given.recurrence
 
     def scaled(value: str, width: float) -> str:  # a logistic function scaled to [-w, w]
         return g("Mul", g.number(width), g("Tanh", g("Mul", value, g.number(0.5))))
@@ -89,27 +96,27 @@ def lstm97(g: Writer, nets: Nets, around: Around) -> Stepped:
 
     a_i, a_g, a_o = nets.sums
     i, o = g("Sigmoid", a_i), g("Sigmoid", a_o)
-    c = g("Add", around.states[0], g("Mul", of_cells(i), scaled(a_g, R.g_range)))
-    m = g("Mul", of_cells(o), scaled(around.norm(c), R.h_range))
+    c = g("Add", given.states[0], g("Mul", of_cells(i), scaled(a_g, R.g_range)))
+    m = g("Mul", of_cells(o), scaled(given.norm(c), R.h_range))
     return [c], m, [i, o] if R.gate_sources else []
 
 
-def gru(g: Writer, nets: Nets, around: Around) -> Stepped:
+def gru(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     reset, z = (g("Sigmoid", g("Add", nets.x[k], nets.r[k])) for k in (0, 1))
-    back = g("Add", nets.r[2], around.unit[0]) if around.unit else nets.r[2]
+    back = g("Add", nets.r[2], given.unit[0]) if given.unit else nets.r[2]
     n = g("Tanh", g("Add", nets.x[2], g("Mul", reset, back)))
-    return [], g("Add", n, g("Mul", z, g("Sub", around.h, n))), []
+    return [], g("Add", n, g("Mul", z, g("Sub", given.h, n))), []
 
 
-def rnn_tanh(g: Writer, nets: Nets, around: Around) -> Stepped:
+def rnn_tanh(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     return [], g("Tanh", nets.sums[0]), []
 
 
-def rnn_relu(g: Writer, nets: Nets, around: Around) -> Stepped:
+def rnn_relu(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     return [], g("Relu", nets.sums[0]), []
 
 
-CELLS: Mapping[str, Cell] = {
+CELL_WRITERS: Mapping[str, CellWriter] = {
     "lstm": lstm,
     "lstm97": lstm97,
     "peephole": peephole,
@@ -142,26 +149,26 @@ _CALLS = {
 _COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal", "ne": "Equal"}
 
 
-def from_equations(program: Any) -> Cell:
-    """The step of a user's cell from its flat program, as ``equations_flat`` makes it."""
+def from_equations(program: Any) -> CellWriter:
+    """Return the writer of a user-defined cell from its flat program (``nn/equations/flat.py``)."""
 
-    def step(g: Writer, nets: Nets, around: Around) -> Stepped:
-        values: Names = [*nets.x, *nets.r, *around.states, around.h, *around.unit]
+    def step(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
+        values: Names = [*nets.x, *nets.r, *given.states, given.h, *given.unit]
 
         def name(ref: int | float) -> str:
             return values[ref] if isinstance(ref, int) else g.number(ref)
 
-        for op, args in program.steps:
-            given = [name(ref) for ref in args]
+        for op, args in program.operations:
+            parts = [name(ref) for ref in args]
             if op.startswith("where_"):
                 kind = op.removeprefix("where_")
-                holds = g(_COMPARISONS[kind], given[0], given[1])
+                holds = g(_COMPARISONS[kind], parts[0], parts[1])
                 holds = g("Not", holds) if kind == "ne" else holds
-                values.append(g("Where", holds, given[2], given[3]))
+                values.append(g("Where", holds, parts[2], parts[3]))
             else:
-                values.append(g(_CALLS[op], *given))
+                values.append(g(_CALLS[op], *parts))
 
-        # What depends on unit parameters and numbers alone lacks the dimension of the batch.
+        # Values that depend only on unit parameters and numbers have no batch dimension yet.
         shape = g("Shape", nets.x[0])
         states, (m,) = (
             [g("Expand", name(ref), shape) for ref in program.results[part]]

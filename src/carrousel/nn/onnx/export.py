@@ -1,4 +1,4 @@
-"""A module as an ONNX graph of one step, for runtimes without Python or torch."""
+"""Export of one step of a module to ONNX, for runtimes without Python or torch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from carrousel.nn.step.step import check_deployable
 from carrousel.nn.weights import LayerWeights
 
 OLDEST_OPSET = 17
-"""The first with LayerNormalization."""
+"""First version with LayerNormalization."""
 IR_VERSION = 8
-"""Of opset 17; newer files would shut older runtimes out for nothing."""
+"""Version for opset 17. Older runtimes reject files of newer versions."""
 MOST_BYTES = 2**31 - 2**20
-"""An ONNX file holds less than two gibibytes."""
+"""Limit on the size of an ONNX file: less than 2 GiB."""
 
-State = dict[str, np.ndarray]
+InitialState = dict[str, np.ndarray]
 
 
 def export_onnx(
@@ -39,33 +39,34 @@ def export_onnx(
     *,
     batch_size: int | None = None,
     opset: int = OLDEST_OPSET,
-) -> State:
-    """Write one step of a module as an ONNX model whose state goes in and comes out.
+) -> InitialState:
+    """Write one step of a module as an ONNX model with the state as input and output.
 
-    The caller keeps the state and hands it back, so a stream runs for as long as it likes::
+    The caller keeps the state and passes it to the next step::
 
-        x [B, I], h_in [L, B, K], c_in [L, B, M]  ->  y [B, O], h_out, c_out
+        x [B, I], h_in [layers, B, H], c_in [layers, B, D * C]  ->  y [B, O], h_out, c_out
 
-    ``L`` layers; ``K = M`` without projection (``lstm97`` with ``gate_sources``: cells, input
-    gates, output gates); ``O = M`` or ``K``. Modules without a state besides ``h`` have neither
-    ``c_in`` nor ``c_out``; cells from equations have all their states side by side in ``c``. The
-    graph is made of plain operations, every cell alike; zoneout mixes as it does in evaluation.
+    ``H = C`` without a projection. For ``lstm97`` with ``gate_sources``, ``h`` holds cells, input
+    gates and output gates. Modules whose only state is ``h`` have neither ``c_in`` nor ``c_out``.
+    Cells from equations have all their states side by side in ``c``. Every cell is a graph of
+    standard operations. Zoneout mixes the previous and the new state, as in evaluation.
 
     Args:
         module: an LSTM, GRU, RNN or one of their cells in ``float32`` or ``float64``, with any
-            options but ``bidirectional``; in training mode without dropout and zoneout.
-        path: where the file goes; an old one is replaced, as a whole or not at all.
-        batch_size: ``B``; None: left to the caller of the model.
-        opset: version of ONNX's operations, at least 17.
+            options except ``bidirectional``. In training mode it must not have dropout or zoneout.
+        path: name of the file; an existing file is replaced atomically.
+        batch_size: ``B``; None: the caller of the model chooses it.
+        opset: version of the ONNX operations, at least 17.
 
     Returns:
-        What to start from, by input name: ``h_in`` and ``c_in``, zero or the learned initial state
-        (of one sequence, where the batch is left open; repeat it on axis 1).
+        The initial state by input name, ``h_in`` and ``c_in``: zero, or the learned initial state.
+        Without ``batch_size`` it is that of one sequence; repeat it on axis 1.
 
     Raises:
-        OptionTypeError: no module of this package.
-        SettingError: a bidirectional module, one that would draw random numbers, half precision,
-            weights beyond two gibibytes, an opset that does not fit.
+        OptionTypeError: the argument is not a module of this package.
+        SettingError: the module is bidirectional, would draw random numbers, is in half precision
+            or larger than 2 GiB, or there is no such opset.
+        UnwritableError: the file cannot be written.
         MissingExtraError: onnx is not installed.
 
     >>> import tempfile
@@ -89,8 +90,10 @@ def export_onnx(
     dtype = weights[0].w_ih.dtype
     if dtype not in (torch.float32, torch.float64):
         raise SettingError(
-            f"export_onnx: the module is of type {dtype}, expected float32 or float64, which "
-            "runtimes compute on every processor; convert it by module.float()"
+            f"export_onnx: the module is of type {dtype}, expected float32 or float64, which all "
+            "runtimes support",
+            argument="module",
+            fix="convert it with module.float()",
         )
     model = _model(module, weights, batch_size, opset)
     onnx.checker.check_model(model, full_check=True)
@@ -111,7 +114,8 @@ def _model(
     if total > MOST_BYTES:
         raise SettingError(
             f"export_onnx: the weights take {total} bytes, expected at most {MOST_BYTES}, the "
-            "size of an ONNX file"
+            "limit of an ONNX file",
+            argument="module",
         )
     dtype = arrays[0]["w_ih"].dtype
     writer = write_layers(R, arrays, module.zoneout, _program(module))
@@ -138,14 +142,14 @@ def _model(
         producer_name="carrousel",
         producer_version=version("carrousel"),
     )
-    helper.set_model_props(model, _described(module, layers))
+    helper.set_model_props(model, _metadata(module, layers))
     return model
 
 
-def _described(module: Recurrent | StepCell, layers: int) -> dict[str, str]:
-    """What the file says of itself."""
+def _metadata(module: Recurrent | StepCell, layers: int) -> dict[str, str]:
+    """Return the metadata of the file."""
     R = module.recurrence
-    told = {
+    metadata = {
         "version": version("carrousel"),
         "module": type(module).__name__,
         "cell": R.cell,
@@ -157,12 +161,12 @@ def _described(module: Recurrent | StepCell, layers: int) -> dict[str, str]:
         "zoneout": json.dumps(module.zoneout),
     }
     if isinstance(cell := getattr(module, "cell", None), Equations):
-        told["equations"] = cell.equations
-    return {f"carrousel.{name}": text for name, text in told.items()}
+        metadata["equations"] = cell.equations
+    return {f"carrousel.{name}": text for name, text in metadata.items()}
 
 
-def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> State:
-    """The state before the first step."""
+def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> InitialState:
+    """Return the state before the first step."""
 
     def stack(parts: list[Any], width: int) -> np.ndarray:
         rows = [np.zeros(width) if part is None else part.detach().numpy() for part in parts]
@@ -177,18 +181,19 @@ def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> State:
 
 
 def _program(module: Recurrent | StepCell) -> Any:
-    """The flat program of a user's cell, or None."""
+    """Return the flat program of a user-defined cell; None for a built-in cell."""
     if module.recurrence.cell in CELLS:
         return None
     cell = getattr(module, "cell", None)
     if not isinstance(cell, Equations):
         raise SettingError(
-            f"export_onnx: cell {cell!r} has no equations to be written down; make the module "
-            "with the carrousel.nn.Equations itself"
+            f"export_onnx: cell {cell!r} has no equations",
+            argument="module",
+            fix="create the module with a carrousel.nn.Equations as cell",
         )
     from carrousel.nn.equations.flat import flatten
 
-    return flatten(cell._derived().there, cell._names.inputs, ("states", "output"))
+    return flatten(cell._derived().forward, cell._names.inputs, ("states", "output"))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
@@ -205,7 +210,7 @@ def _needs_onnx() -> ModuleType:
         import onnx.checker
     except ImportError as error:
         raise MissingExtraError(
-            "carrousel.nn.export_onnx needs onnx, which is not installed; "
-            "pip install 'carrousel[onnx]'"
+            "carrousel.nn.export_onnx needs onnx, which is not installed",
+            fix="pip install 'carrousel[onnx]'",
         ) from error
     return onnx

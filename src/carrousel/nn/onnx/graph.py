@@ -1,4 +1,4 @@
-"""All layers of one step as one ONNX graph; imported where onnx is known to be there."""
+"""All layers of one step as one ONNX graph. Importing this module requires onnx."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Recurrence
-from carrousel.nn.onnx.cells import CELLS, Around, Nets, from_equations
+from carrousel.nn.onnx.cells import CELL_WRITERS, NetNames, StepNames, from_equations
 from carrousel.nn.onnx.writer import Names, Writer
 
 Arrays = dict[str, np.ndarray]
@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray]
 def write_layers(
     R: Recurrence, layers: list[Arrays], zones: tuple[float, float], program: Any
 ) -> Writer:
-    """Nodes from ``x``, ``h_in`` and ``c_in`` to ``y``, ``h_out`` and ``c_out``."""
+    """Write nodes from ``x``, ``h_in`` and ``c_in`` to ``y``, ``h_out`` and ``c_out``."""
     g = Writer(layers[0]["w_ih"].dtype)
     hs = _layers_of(g, "h_in", len(layers))
     ss = _layers_of(g, "c_in", len(layers)) if R.n_states else [""] * len(layers)
@@ -37,13 +37,13 @@ def write_layers(
 
 
 def _layers_of(g: Writer, name: str, count: int) -> Names:
-    """A stacked state apart, one ``[B, *]`` a layer."""
+    """Split a stacked state into one ``[B, *]`` for each layer."""
     axis = g.indices([0])
     return [g("Squeeze", part, axis) for part in g.split(name, (1,) * count, 0)]
 
 
 def _stack(g: Writer, name: str, parts: Names) -> None:
-    """States of all layers as one."""
+    """Stack the states of all layers."""
     axis = g.indices([0])
     if len(parts) == 1:
         g("Unsqueeze", parts[0], axis, name=name)
@@ -52,23 +52,23 @@ def _stack(g: Writer, name: str, parts: Names) -> None:
 
 
 class _Layer:
-    """One layer: weights as constants, and the nodes of its step."""
+    """Writes one layer: its weights as constants, and the nodes of its step."""
 
     def __init__(self, g: Writer, R: Recurrence, weights: Arrays, index: int, program: Any) -> None:
         self.g, self.R, self.weights, self.index = g, R, weights, index
-        self.cell = CELLS[R.cell] if program is None else from_equations(program)
+        self.cell = CELL_WRITERS[R.cell] if program is None else from_equations(program)
         self.is_apart = program is not None or R.cell == "gru" or R.layer_norm
 
     def step(self, x: str, h: str, s: str, zones: tuple[float, float]) -> tuple[str, str]:
-        """New hidden state and new other states."""
+        """Return the names of the new hidden state and of the other new states."""
         g, R = self.g, self.R
         states = g.split(s, (R.units,) * len(R.kind.states), 1) if s else []
         unit = self.weights.get("unit")
         parameters = (
             [] if unit is None else [self._keep(f"unit_{k}", u) for k, u in enumerate(unit)]
         )
-        around = Around(R, states, h, parameters, self._norm_of_state)
-        new_states, m, sources = self.cell(g, self._nets(x, h), around)
+        given = StepNames(R, states, h, parameters, self._norm_of_state)
+        new_states, m, sources = self.cell(g, self._nets(x, h), given)
         if sources:
             m = g("Concat", m, *sources, axis=1)
         elif R.projection:
@@ -78,14 +78,14 @@ class _Layer:
             joined = g("Concat", *new_states, axis=1)
         return self._mix(m, h, zones[0]), self._mix(joined, s, zones[1]) if s else ""
 
-    def _nets(self, x: str, h: str) -> Nets:
+    def _nets(self, x: str, h: str) -> NetNames:
         g, R, w = self.g, self.R, self.weights
         bias = self._keep("bias", w["bias"]) if "bias" in w else ""
-        if not self.is_apart:  # one product does both
+        if not self.is_apart:  # one product for inputs and hidden state
             both = np.concatenate((w["w_ih"], w["w_hh"]), axis=1)
             source = g("Concat", x, h, axis=1)
             inputs = (source, self._keep("w_ih_hh", both.T), *((bias,) if bias else ()))
-            return Nets([], [], g.split(g("Gemm", *inputs), R.widths, 1))
+            return NetNames([], [], g.split(g("Gemm", *inputs), R.widths, 1))
         of_x = g("MatMul", x, self._keep("w_ih", w["w_ih"].T))
         of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"].T))
         if R.layer_norm:
@@ -93,9 +93,9 @@ class _Layer:
             of_h = g.norm(of_h, self._keep("ln_hh", w["ln_hh"]))
         if bias:
             of_x = g("Add", of_x, bias)
-        if R.cell in CELLS and R.cell != "gru":
-            return Nets([], [], g.split(g("Add", of_x, of_h), R.widths, 1))
-        return Nets(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1), [])
+        if R.cell in CELL_WRITERS and R.cell != "gru":
+            return NetNames([], [], g.split(g("Add", of_x, of_h), R.widths, 1))
+        return NetNames(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1), [])
 
     def _norm_of_state(self, state: str) -> str:
         if "ln_c" not in self.weights:
@@ -104,7 +104,7 @@ class _Layer:
         return self.g.norm(state, self._keep("scale_c", scale), self._keep("shift_c", shift))
 
     def _mix(self, new: str, old: str, share: float) -> str:
-        """Zoneout outside training: some of the old value stays."""
+        """Mix the previous and the new value, as zoneout does in evaluation."""
         if not share:
             return new
         g = self.g

@@ -1,4 +1,4 @@
-"""Writes the nodes of an ONNX graph."""
+"""Writer of the nodes of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Names = list[str]
 
 
 class Writer:
-    """Gathers nodes and constants; every value goes by a name of its own."""
+    """Collects nodes and constants; each value has a unique name."""
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
@@ -25,14 +25,14 @@ class Writer:
         self._count = 0
 
     def __call__(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Add a node of one output and return the output's name."""
+        """Add a node with one output and return the output's name."""
         self._count += 1
         name = name or f"{op.lower()}_{self._count}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
 
     def split(self, value: str, widths: Sequence[int], axis: int) -> Names:
-        """Parts of a value side by side."""
+        """Split a value along an axis and return the names of the parts."""
         if len(widths) == 1:
             return [value]
         self._count += 1
@@ -43,12 +43,12 @@ class Writer:
         return names
 
     def constant(self, value: np.ndarray, name: str) -> str:
-        """A constant under a name; the same name is not given twice."""
+        """Add a constant under a name that is not in use, and return the name."""
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 
     def number(self, value: float) -> str:
-        """A constant number of the graph's type."""
+        """Return the name of a constant of the graph's type."""
         key = (value,)
         if key not in self._numbers:
             name = f"number_{len(self._numbers)}"
@@ -56,11 +56,11 @@ class Writer:
         return self._numbers[key]
 
     def indices(self, values: Sequence[int]) -> str:
-        """A constant list of whole numbers."""
+        """Return the name of a constant list of whole numbers."""
         self._count += 1
         return self.constant(np.asarray(values, np.int64), f"indices_{self._count}")
 
     def norm(self, value: str, scale: str, shift: str = "") -> str:
-        """Layer normalisation over the last axis."""
+        """Add a layer normalisation over the last axis."""
         inputs = (value, scale, shift) if shift else (value, scale)
         return self("LayerNormalization", *inputs, axis=-1, epsilon=NORM_EPSILON)

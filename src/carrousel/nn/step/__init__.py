@@ -1,3 +1,3 @@
-"""One time step per call, for deployment."""
+"""Stepper: runs a module one time step per call, for deployment."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stepper runs on: the compiled step, or plain torch where no compiled code fits."""
+"""Engines of a stepper: the compiled step, or plain torch if no compiled code exists."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from carrousel.nn.weights import LayerWeights
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """Layers with weights, state and buffers of their own.
+class StepEngine(Protocol):
+    """Layers with copies of weights, a state, and fixed buffers for input and output.
 
-    ``input [B, I]`` and ``output [B, O]`` stay where they are for life. ``run`` makes one step
-    from the one to the other, ``prepare`` does what of it needs no input. States are
-    ``h [layers, B, K]`` and ``s [layers, B, S M]``.
+    Attributes:
+        input, output: buffers ``[B, I]`` and ``[B, O]``, at the same addresses for life.
+        run: runs one step from ``input`` to ``output``.
+        prepare: computes the part of the next step that does not depend on its input.
+        is_compiled: whether a step is one call of compiled code.
+
+    States are ``h [layers, B, H]`` and ``s [layers, B, D * C]``.
     """
 
     input: Tensor
@@ -37,8 +41,8 @@ class Engine(Protocol):
 
 def open_engine(
     recurrence: Recurrence, weights: list[LayerWeights], batch: int, zones: tuple[float, float]
-) -> Engine:
-    """The fastest engine there is for these weights, detached and of one type and device."""
+) -> StepEngine:
+    """Return the fastest engine for weights that are detached and of one type and device."""
     w = weights[0].w_ih
     if w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
         return CompiledEngine(recurrence, weights, batch, zones)
@@ -46,7 +50,7 @@ def open_engine(
 
 
 class CompiledEngine:
-    """The step of ``native/step/step.h``; tensors are views of its memory."""
+    """Engine around the step of ``native/step/step.h``; its tensors are views of native memory."""
 
     is_compiled = True
 
@@ -90,7 +94,7 @@ class CompiledEngine:
 
 
 class PlainEngine:
-    """The same by one call of ``layer`` a layer and step; any type and device, and slower."""
+    """Engine that calls ``layer`` once per layer and step: any type and device, but slower."""
 
     is_compiled = False
 
@@ -103,11 +107,11 @@ class PlainEngine:
     ) -> None:
         self.recurrence = recurrence
         self.options = LayerOptions(zone_h=zones[0], zone_s=zones[1])
-        w_ih, many = weights[0].w_ih, len(weights)
+        w_ih, layers = weights[0].w_ih, len(weights)
         self.input = w_ih.new_zeros(batch, w_ih.shape[1])
         self.output = w_ih.new_zeros(batch, recurrence.n_outputs)
-        self.h = w_ih.new_zeros(many, batch, recurrence.n_sources)
-        self.s = w_ih.new_zeros(many, batch, recurrence.n_states)
+        self.h = w_ih.new_zeros(layers, batch, recurrence.n_sources)
+        self.s = w_ih.new_zeros(layers, batch, recurrence.n_states)
         self.load(weights)
         self.reset(None)
 
@@ -133,7 +137,7 @@ class PlainEngine:
         self.output.copy_(x)
 
     def prepare(self) -> None:
-        """Nothing: this engine has no step in two parts."""
+        """No-op: this engine cannot split a step."""
 
     def reset(self, row: int | None) -> None:
         rows = slice(None) if row is None else row
@@ -154,7 +158,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _arrays(weights: LayerWeights) -> dict[str, Any]:
-    """Weights as NumPy arrays by name."""
+    """Return weights as NumPy arrays by name."""
     return {
         name: None if part is None else part.contiguous().numpy()
         for name, part in weights._asdict().items()

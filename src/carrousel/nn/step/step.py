@@ -1,4 +1,4 @@
-"""One step a call, for streams and control loops: a module's weights, packed, with a state."""
+"""Stepper: runs a module one step per call, for streams and control loops."""
 
 from __future__ import annotations
 
@@ -17,91 +17,99 @@ from carrousel.nn.step.engines import open_engine
 from carrousel.nn.weights import LayerWeights
 
 
-class Step:
-    """A module that runs one step a call and keeps its state; made by :func:`step`.
+class Stepper:
+    """Runs a module one step per call and keeps its state; created by :func:`step`.
 
     Attributes:
-        input: ``[B, I]``, the buffer a step reads; an array of NumPy on the CPU's float types.
-        output: ``[B, O]``, the buffer a step writes.
+        input: ``[B, I]``, the buffer that a step reads. A NumPy array for ``float32`` and
+            ``float64`` on the CPU, else a tensor.
+        output: ``[B, O]``, the buffer that a step writes.
         is_compiled: whether a step is one call of compiled code.
     """
 
     def __init__(self, module: Recurrent | StepCell, batch_size: int) -> None:
         self._module = module
         self._is_stack = isinstance(module, Recurrent)
-        with torch.inference_mode(False):  # buffers made inside it could not be written outside
+        with torch.inference_mode(False):  # inference tensors could not be written later
             weights = self._weights()
             self._engine = open_engine(module.recurrence, weights, batch_size, module.zoneout)
         x, y = self._engine.input, self._engine.output
         self._dtype = x.dtype
         self._run = self._engine.run
-        # Shape of x: how it is taken, and what is handed back.
-        self._doors = {tuple(x.shape): (x.copy_, y)}
+        # Shape of x -> function that copies x in, and the tensor to return.
+        self._forms = {tuple(x.shape): (x.copy_, y)}
         if batch_size == 1:
-            self._doors[(x.shape[1],)] = (x[0].copy_, y[0])
+            self._forms[(x.shape[1],)] = (x[0].copy_, y[0])
         self.is_compiled = self._engine.is_compiled
-        self.input = _shown(x)
-        self.output = _shown(y)
+        self.input = _as_numpy(x)
+        self.output = _as_numpy(y)
 
     def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Run one step.
 
         Args:
-            x: ``[B, I]``, or ``[I]`` with a batch of one; of the module's type.
-            out: where the output goes; None: the stepper's own buffer.
+            x: ``[B, I]``, or ``[I]`` with a batch of one, of the module's type.
+            out: tensor to write the output to; None: the stepper's buffer.
 
         Returns:
-            ``[B, O]`` (``[O]`` for ``[I]``): ``out``, or the stepper's own buffer, **which the
-            next step overwrites**. To keep it, pass ``out`` or call ``.clone()``.
+            ``[B, O]`` (``[O]`` for ``[I]``): ``out``, or the stepper's buffer, **which the next
+            step overwrites**. To keep the output, pass ``out`` or call ``.clone()``.
 
         Raises:
-            InputError: wrong shape or type.
+            InputError: ``x`` or ``out`` has the wrong shape or type.
         """
         try:
-            take, y = self._doors[x.shape]
+            copy_in, y = self._forms[x.shape]
             if x.dtype is not self._dtype:
                 raise KeyError
         except (KeyError, AttributeError, TypeError):
-            raise self._refusal("x", x, "I", self.input.shape) from None
+            raise self._input_error("x", x, "I", self.input.shape) from None
         if out is not None and (
             not isinstance(out, Tensor) or out.shape != y.shape or out.dtype is not self._dtype
         ):
-            raise self._refusal("out", out, "O", self.output.shape)
-        take(x.detach() if x.requires_grad else x)
+            raise self._input_error("out", out, "O", self.output.shape)
+        copy_in(x.detach() if x.requires_grad else x)
         self._run()
         return y if out is None else out.copy_(y)
 
     def advance(self) -> None:
-        """Run one step from :attr:`input` to :attr:`output`; the way without any tensor."""
+        """Run one step from :attr:`input` to :attr:`output`, without tensors."""
         self._run()
 
     def prepare(self) -> None:
-        """Do now what of the next step needs no input: the products of state and weights.
+        """Compute the products of state and weights for the next step in advance.
 
-        Call it in the time left after a step; the next one then takes about half as long from
-        input to output (less where the input is narrow). Results are the same.
+        Call it while waiting for the next input. The next step then takes about half as long, or
+        less if the input is narrow. Results are the same.
         """
         self._engine.prepare()
 
     def reset(self, index: int | None = None) -> None:
-        """Start anew from zero or the learned initial state.
+        """Reset the state to zero or to the learned initial state.
 
         Args:
-            index: one sequence of the batch; None: all.
+            index: index of one sequence of the batch; None: all.
+
+        Raises:
+            SettingError: there is no such sequence.
         """
         if index is not None:
             index = check_int("index", index, minimum=0, maximum=len(self.output) - 1)
         self._engine.reset(index)
 
     def refresh(self) -> None:
-        """Copy the module's weights again, after they have changed; the state stays."""
+        """Copy the module's weights again after they have changed; keep the state."""
         self._engine.load(self._weights())
 
     @property
     def state(self) -> State:
-        """A copy of the state in the module's form: ``h [layers, B, K]``, or ``(h, c)``.
+        """A copy of the state in the form of the module's ``hx``; assign to set the state.
 
-        Without ``layers`` for a cell. It is what the module takes as ``hx``, and may be set.
+        ``h [layers, B, H]``, or a pair with ``c [layers, B, D * C]``; without ``layers`` for a
+        cell.
+
+        Raises:
+            InputError: the new state has the wrong form, shape or type.
         """
         h, s = self._engine.read()
         if not self._is_stack:
@@ -116,25 +124,30 @@ class Step:
         elif isinstance(state, tuple | list) and len(state) == 2:
             self._engine.write(self._read("h", state[0], h), self._read("c", state[1], s))
         else:
-            raise InputError(f"state is {described(state)}, expected a pair of tensors (h, c)")
+            raise InputError(
+                f"state is {described(state)}, expected a pair of tensors (h, c)", argument="state"
+            )
 
     def _read(self, name: str, value: Any, like: Tensor) -> Tensor:
         shape = like.shape if self._is_stack else like.shape[1:]
         if not isinstance(value, Tensor) or value.shape != shape or value.dtype is not self._dtype:
             raise InputError(
                 f"state: {name} is {described(value)}, expected a tensor of shape "
-                f"{tuple(shape)} and type {self._dtype}"
+                f"{tuple(shape)} and type {self._dtype}",
+                argument="state",
             )
         return value.detach().to(like.device).reshape(like.shape)
 
-    def _refusal(self, name: str, value: Any, width: str, shape: tuple[int, ...]) -> InputError:
+    def _input_error(self, name: str, value: Any, width: str, shape: tuple[int, ...]) -> InputError:
         flat = f" or {(shape[1],)}" if shape[0] == 1 else ""
-        hint = ""
+        fix = None
         if isinstance(value, np.ndarray):
-            hint = "; wrap it by torch.from_numpy, or use stepper.input, advance() and output"
+            fix = "wrap it with torch.from_numpy, or use stepper.input, advance() and output"
         return InputError(
             f"{name} is {described(value)}, expected a tensor (B, {width}) of shape "
-            f"{tuple(shape)}{flat} and type {self._dtype}{hint}"
+            f"{tuple(shape)}{flat} and type {self._dtype}",
+            argument=name,
+            fix=fix,
         )
 
     @torch.no_grad()
@@ -147,46 +160,45 @@ class Step:
 
     def __repr__(self) -> str:
         how = "compiled" if self.is_compiled else "plain"
-        return f"Step({self._module!r}, batch_size={len(self.output)}, {how})"
+        return f"Stepper({self._module!r}, batch_size={len(self.output)}, {how})"
 
 
-def step(module: Recurrent | StepCell, batch_size: int = 1) -> Step:
-    """Make what runs a module one step a call, as fast as this machine can.
+def step(module: Recurrent | StepCell, batch_size: int = 1) -> Stepper:
+    """Create a stepper, which runs a module one step per call with low latency.
 
-    For whoever gets one sample at a time and must answer at once: audio, control loops, games,
-    feeds. The weights are copied and laid out for products of one row; the state stays inside.
-    Nothing is recorded for gradients.
+    Use it when samples arrive one at a time and each needs an output at once: audio, control
+    loops, games, data feeds. The stepper copies the weights and keeps the state. It records nothing
+    for gradients.
 
-    *Latency.* A step of one sequence reads every weight once, so beyond some 30 units it is bound
-    by the caches: 16 inputs and 128 units are 288 KB of ``float32`` and take about three
-    microseconds. A call with tensors adds one and a half, most of it torch's copy of ``x``;
-    ``stepper.input``, ``stepper.advance()`` and ``stepper.output`` (arrays of NumPy over the
-    stepper's own memory) add a few tenths. ``stepper.prepare()``, called while the next input is
-    awaited, takes the products with the state out of the time between input and output.
-    ``docs/step.json`` has figures of ours and others'.
+    *Latency.* A step of one sequence reads every weight once, so beyond about 30 units the caches
+    limit its speed. With 16 inputs and 128 units (288 KB of ``float32``) it takes about three
+    microseconds. A call with tensors adds 1.5 microseconds, mostly for the copy of ``x``.
+    ``stepper.input``, ``stepper.advance()`` and ``stepper.output`` are NumPy arrays over the
+    stepper's memory and add a few tenths of a microsecond. ``stepper.prepare()`` computes the
+    products with the state before the next input arrives. ``docs/step.md`` has measurements.
 
-    *Threads.* A step runs on the thread that calls, starts no other and holds the GIL. Steppers
-    share nothing; one stepper serves one thread at a time.
+    *Threads.* A step runs on the calling thread, starts no other thread and holds the GIL.
+    Steppers share nothing. A stepper may be used by one thread at a time.
 
-    *Real time.* After construction compiled steps allocate nothing, take no lock and make no
-    system call. Python around them gives no such promise. Denormal numbers are computed with, not
+    *Real time.* After construction, compiled steps allocate no memory, take no lock and make no
+    system call. The Python code around them gives no such guarantee. Denormal numbers are not
     flushed to zero.
 
-    Zoneout mixes old and new state, as it does in evaluation.
+    Zoneout mixes the previous and the new state, as in evaluation.
 
     Args:
-        module: an LSTM, GRU, RNN or one of their cells, with any options but ``bidirectional``.
-            In training mode it must not have dropout or zoneout.
-        batch_size: ``B``, sequences that advance together.
+        module: an LSTM, GRU, RNN or one of their cells, with any options except
+            ``bidirectional``. In training mode it must not have dropout or zoneout.
+        batch_size: ``B``, number of sequences that advance together.
 
     Returns:
-        A stepper: ``y = stepper(x)``. Its weights are those of now; ``stepper.refresh()`` copies
-        them again. Where there is no compiled code (cells from equations without Numba, half
-        precision, other devices) it runs in plain torch, many times slower.
+        A stepper: ``y = stepper(x)``. It holds a copy of the current weights.
+        ``stepper.refresh()`` copies them again. Without compiled code (cells from equations without
+        Numba, half precision, other devices) it runs in plain torch, many times slower.
 
     Raises:
-        OptionTypeError: no module of this package.
-        SettingError: a bidirectional module, or one that would draw random numbers.
+        OptionTypeError: the argument is not a module of this package.
+        SettingError: the module is bidirectional, or would draw random numbers.
 
     >>> from carrousel.nn import LSTM
     >>> lstm = LSTM(3, 4).eval()
@@ -207,20 +219,34 @@ def step(module: Recurrent | StepCell, batch_size: int = 1) -> Step:
     (1, 4)
     """
     check_deployable(module, "step")
-    return Step(module, check_int("batch_size", batch_size, minimum=1, maximum=2**20))
+    return Stepper(module, check_int("batch_size", batch_size, minimum=1, maximum=2**20))
 
 
 def check_deployable(module: object, call: str) -> None:
-    """Refuse what cannot run one step at a time, or not twice alike."""
+    """Check that a module can run step by step and is deterministic.
+
+    Args:
+        module: the module.
+        call: name of the calling function, for messages.
+
+    Raises:
+        OptionTypeError: the argument is not a module of this package.
+        SettingError: the module is bidirectional, or would draw random numbers.
+    """
     if not isinstance(module, Recurrent | StepCell):
         raise OptionTypeError(
             f"{call}: module is a {type(module).__module__}.{type(module).__name__}, expected an "
-            "LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell of carrousel.nn"
+            "LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell of carrousel.nn",
+            argument="module",
+            got=module,
         )
     if getattr(module, "bidirectional", False):
         raise SettingError(
-            f"{call}: the module is bidirectional, and its reverse direction starts at a "
-            "sequence's end, which no step knows; use a module with bidirectional=False"
+            f"{call}: the module is bidirectional, and its reverse direction starts at the end "
+            "of a sequence",
+            argument="module",
+            got=module,
+            fix="use a module with bidirectional=False",
         )
     names = ("dropout", "recurrent_dropout", "zoneout")
     random = [
@@ -231,11 +257,14 @@ def check_deployable(module: object, call: str) -> None:
     if module.training and random:
         raise SettingError(
             f"{call}: the module is in training mode with {', '.join(random)}, so every step "
-            "would draw random numbers; call module.eval() first"
+            "would draw random numbers",
+            argument="module",
+            got=module,
+            fix="call module.eval() first",
         )
 
 
-def _shown(buffer: Tensor) -> Any:
-    """A buffer as an array where NumPy can see it."""
-    is_seen = buffer.device.type == "cpu" and buffer.dtype in (torch.float32, torch.float64)
-    return buffer.numpy() if is_seen else buffer
+def _as_numpy(buffer: Tensor) -> Any:
+    """Return a NumPy view of a buffer if possible, else the buffer."""
+    has_view = buffer.device.type == "cpu" and buffer.dtype in (torch.float32, torch.float64)
+    return buffer.numpy() if has_view else buffer

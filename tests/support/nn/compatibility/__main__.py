@@ -1,9 +1,10 @@
-"""The compatibility matrix: features by modes, for our modules and for torch's.
+"""The compatibility matrix: features by modes, for our modules and for those of torch.
 
     PYTHONPATH=tests python -m support.nn.compatibility [FILE]
 
-runs every cell of both libraries and writes what happened to ``docs/compatibility.json``, from
-which ``tools/pages/__main__.py`` makes ``docs/compatibility.md``. The cells are tests as well.
+runs every cell of both libraries and writes the outcomes to ``docs/compatibility.json``.
+``python -m tools.pages`` generates ``docs/compatibility.md`` from that file. The cells are tests
+too.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from support.nn.compatibility.cases import MODES, AbsentError, Case
 ROOT = Path(__file__).parents[4]
 MEASURED = ROOT / "docs" / "compatibility.json"
 
-WORKS, SENSELESS, ABSENT, DIFFERS = "works", "senseless", "absent", "differs"
+WORKS, NOT_APPLICABLE, ABSENT, DIFFERS = "works", "not applicable", "absent", "differs"
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A row: what it is called, the function that tries it, modes in which it has no meaning."""
+    """A row of the matrix: title, test function, and the modes to which it does not apply."""
 
     title: str
     run: Callable[[Case], None]
-    senseless: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
     ours_only: bool = False
 
 
@@ -41,7 +42,7 @@ RAGGED = ("packed", "lengths")
 FEATURES = {
     "compile": Feature("`torch.compile(fullgraph=True)`, outputs and gradients", of_torch.compiled),
     "inductor": Feature(
-        "the same by its default compiler",
+        "`torch.compile` with its default backend",
         of_torch.compiled_to_code,
         tuple(name for name in MODES if name != "plain"),
     ),
@@ -53,60 +54,64 @@ FEATURES = {
     "gradcheck": Feature("`gradcheck` in float64", of_torch.gradcheck),
     "eval": Feature("backward in eval mode", of_torch.backward_in_eval),
     "autocast": Feature("autocast to bfloat16", of_torch.autocast),
-    "strides": Feature("inputs and errors with gaps or zero strides", of_torch.strided),
-    "long": Feature("70,000 steps, forwards and backwards", of_torch.long_sequence),
-    "batch0": Feature("a batch of no sequences", of_torch.empty_batch, ("packed",)),
-    "steps0": Feature("sequences of no steps", of_torch.no_steps, ("packed",)),
+    "strides": Feature("inputs and gradients that are not contiguous", of_torch.strided),
+    "long": Feature("70,000 steps, forward and backward", of_torch.long_sequence),
+    "batch0": Feature("an empty batch", of_torch.empty_batch, ("packed",)),
+    "steps0": Feature("sequences without steps", of_torch.no_steps, ("packed",)),
     "nograd": Feature("`no_grad`, `inference_mode`", of_torch.without_graph),
-    "deepcopy": Feature("`copy.deepcopy` after a backward", of_torch.deepcopied),
-    "threads": Feature("two threads train one module", of_torch.two_threads),
+    "deepcopy": Feature("`copy.deepcopy` after a backward pass", of_torch.deepcopied),
+    "threads": Feature("one module in two threads", of_torch.two_threads),
     "ddp": Feature("`DistributedDataParallel`, two processes", of_torch.two_processes),
     "exchange": Feature(
-        "`state_dict` into the other library and back",
+        "`state_dict` to the other library and back",
         of_torch.weights_exchanged,
         ("lengths", "variant"),
     ),
     "safetensors": Feature("`state_dict` through safetensors", of_torch.safetensors),
-    "opcheck": Feature("`opcheck` of the operations it defines", of_torch.opcheck, ours_only=True),
-    "file": Feature("module built again from its file, no pickle", of_sequences.rebuilt_from_file),
-    "lengths": Feature("lengths in any order, zero among them", of_sequences.any_lengths, RAGGED),
+    "opcheck": Feature("`opcheck` of the custom operations", of_torch.opcheck, ours_only=True),
+    "file": Feature("`save` and `load` without pickle", of_sequences.rebuilt_from_file),
+    "lengths": Feature("lengths in any order, including zero", of_sequences.any_lengths, RAGGED),
     "left": Feature("padding on the left", of_sequences.left_padding, RAGGED),
     "resets": Feature("resets inside a sequence", of_sequences.resets),
     "states": Feature("states and gates of every step", of_sequences.states_and_gates),
     "truncated": Feature("the truncated gradient of 1997", of_sequences.truncated),
-    "tbptt": Feature("errors cut every k steps", of_sequences.cut_every_k),
-    "recompute": Feature("the tape computed anew to save memory", of_sequences.recomputed),
+    "tbptt": Feature("gradients cut every k steps (truncated BPTT)", of_sequences.cut_every_k),
+    "recompute": Feature("recomputation to save memory", of_sequences.recomputed),
     "dropout": Feature(
-        "dropout between layers, the same under a seed",
+        "dropout between layers, reproducible with a seed",
         of_sequences.dropout_between,
         tuple(name for name in MODES if name != "stacked"),
     ),
     "inside": Feature(
-        "recurrent dropout and zoneout, the same under a seed", of_sequences.dropout_inside
+        "recurrent dropout and zoneout, reproducible with a seed", of_sequences.dropout_inside
     ),
-    "own": Feature("a cell of one's own", of_sequences.own_cell, ("variant", "gru", "rnn")),
+    "own": Feature("a user-defined cell", of_sequences.own_cell, ("variant", "gru", "rnn")),
     "step": Feature(
-        "one step a call, the state kept", of_sequences.one_step_a_call, (*RAGGED, "stacked")
+        "one step per call (`nn.step`)", of_sequences.one_step_a_call, (*RAGGED, "stacked")
     ),
 }
 
 KNOWN: dict[tuple[str, str], str] = {
-    ("export", "packed"): "a packed batch tells its size by values, which no exported graph may "
-    "depend on; export a net that takes a padded tensor and its lengths",
+    ("export", "packed"): (
+        "the size of a packed batch depends on values, and an exported graph must not; "
+        "export a net that takes a padded tensor and lengths"
+    ),
 }
-"""Cells of ours that do not work, and why."""
+"""Cells of ours that do not work, with the reason."""
 
 
-def has_sense(library: str, feature: str, mode: str) -> bool:
-    """Whether there is anything to try in a cell."""
+def applies(library: str, feature: str, mode: str) -> bool:
+    """Whether a cell has a meaning for a library."""
     row, theirs = FEATURES[feature], library == "torch"
-    return mode not in row.senseless and not (theirs and (row.ours_only or MODES[mode].ours_only))
+    return mode not in row.not_applicable and not (
+        theirs and (row.ours_only or MODES[mode].ours_only)
+    )
 
 
 def outcome(library: str, feature: str, mode: str) -> str:
-    """What happens in a cell, in a word or in an exception's first line."""
-    if not has_sense(library, feature, mode):
-        return SENSELESS
+    """The outcome of a cell: a word, or the first line of an exception."""
+    if not applies(library, feature, mode):
+        return NOT_APPLICABLE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -116,22 +121,22 @@ def outcome(library: str, feature: str, mode: str) -> str:
     except AbsentError:
         return ABSENT
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
-        if isinstance(error, TypeError) and "unexpected keyword argument" in said:
+        message = str(error).strip().partition("\n")[0]
+        if isinstance(error, TypeError) and "unexpected keyword argument" in message:
             return ABSENT
-        return f"{type(error).__name__}: {said}"
+        return f"{type(error).__name__}: {message}"
     return WORKS
 
 
 def matrix(library: str) -> dict[str, dict[str, str]]:
-    """What happens in every cell of a library, by feature and mode."""
+    """The outcomes of all cells of a library, by feature and mode."""
     return {
         feature: {mode: outcome(library, feature, mode) for mode in MODES} for feature in FEATURES
     }
 
 
 def measure() -> dict[str, object]:
-    """Everything the page is made of."""
+    """Everything that the page shows."""
     return {
         "torch": torch.__version__.partition("+")[0],
         "modes": {name: mode.title for name, mode in MODES.items()},

@@ -1,4 +1,4 @@
-"""The columns of the compatibility matrix: in which ways a module of either library is used."""
+"""The columns of the compatibility matrix: ways to use a module of either library."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ STEPS, BATCH, INPUTS, UNITS = 4, 3, 2, 3
 
 
 class AbsentError(Exception):
-    """A library has nothing of the kind, so there was nothing to call."""
+    """The library does not have this feature."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to use a module: its class, its settings, and the form sequences come in.
+    """One way to use a module: its class, its options, and the form of its input.
 
     ``feed``: ``"padded"``, all sequences equally long; ``"packed"``, a PackedSequence;
-    ``"lengths"``, padded to the right and handed over with their lengths.
+    ``"lengths"``, padded on the right, with lengths.
     """
 
     title: str
@@ -51,7 +51,7 @@ MODES = {
 
 @dataclass(frozen=True)
 class Case:
-    """A mode in a library, ``"carrousel"`` or ``"torch"``; features call nothing but this."""
+    """A mode in a library, ``"carrousel"`` or ``"torch"``; the interface that features use."""
 
     library: str
     mode: Mode
@@ -61,33 +61,33 @@ class Case:
         return self.library == "carrousel"
 
     def own(self, name: str) -> Any:
-        """A function of ours that torch's package may lack."""
+        """A name from the library's package, or ``AbsentError``."""
         package = nn if self.is_ours else torch.nn
         if not hasattr(package, name):
             raise AbsentError(f"{package.__name__} has no {name}")
         return getattr(package, name)
 
     def module(self, dtype: torch.dtype = f64, **more: Any) -> Any:
-        """A module with weights of its own seed; evaluating where it would draw random numbers."""
+        """A module with seeded weights; in evaluation mode if it would draw random numbers."""
         torch.manual_seed(0)
         settings = {"hidden_size": UNITS, **self.mode.settings, **more}
         module = self.own(self.mode.kind)(INPUTS, dtype=dtype, **settings)
         return module.train("zoneout" not in self.mode.settings)
 
     def lengths(self, T: int, B: int) -> list[int]:
-        """From ``T`` downwards; the first sequence is always as long as the batch."""
+        """Decreasing lengths; the first is ``T``."""
         return [min(T, max(1, T >> b)) for b in range(B)]
 
     def leaf(
         self, seed: int = 1, T: int = STEPS, B: int = BATCH, dtype: torch.dtype = f64
     ) -> Tensor:
-        """What a call's input is made of: ``[T, B, I]``, or the data of a packed batch."""
+        """The leaf tensor of an input: ``[T, B, I]``, or the data of a packed batch."""
         generator = torch.Generator().manual_seed(seed)
         x = torch.randn(T, B, INPUTS, dtype=dtype, generator=generator)
         return self._pack(x).data if self.mode.feed == "packed" else x
 
     def call(self, module: Any, leaf: Tensor, hx: Any = None, **more: Any) -> tuple[Tensor, ...]:
-        """The output and the last states, of a batch made of ``leaf``."""
+        """The output and the last states of a call with the input ``leaf``."""
         given: Any = leaf
         if self.mode.feed == "packed":
             given = PackedSequence(leaf, self._batch_sizes(len(leaf)))
@@ -99,13 +99,13 @@ class Case:
         return (out, *flat(state))
 
     def at(self, values: Tensor, step: int) -> Tensor:
-        """What belongs to a step of the first sequence, in an output or a leaf."""
+        """The values of one step of the first sequence, in an output or a leaf."""
         if self.mode.feed != "packed":
             return values[step, 0]
         return values[int(self._batch_sizes(len(values))[:step].sum())]
 
     def gradients(self, module: Any, leaf: Tensor, **more: Any) -> tuple[Tensor, ...]:
-        """Outputs, and the gradient of a sum of their squares by leaf and weights."""
+        """Outputs, and the gradients of a loss by leaf and weights."""
         leaf = leaf if leaf.requires_grad else leaf.detach().requires_grad_()
         return module_gradients(module, leaf, None, lambda m: self.call(m, leaf, **more))
 
@@ -113,7 +113,7 @@ class Case:
         return pack_padded_sequence(x, self.lengths(*x.shape[:2]))
 
     def _batch_sizes(self, rows: int) -> Tensor:
-        """Sequences at every step of a packed batch: of the usual one, or of a single sequence."""
+        """Batch sizes of a packed batch: the usual one, or a single sequence of ``rows`` steps."""
         lengths = self.lengths(STEPS, BATCH)
         if rows != sum(lengths):
             lengths = [rows]
@@ -121,7 +121,7 @@ class Case:
 
 
 class Net(torch.nn.Module):
-    """A net around a module, as users have one; its input is a case's leaf."""
+    """A net that contains a module; its input is a case's leaf."""
 
     def __init__(self, case: Case, module: Any) -> None:
         super().__init__()
@@ -133,6 +133,6 @@ class Net(torch.nn.Module):
 
 
 def same_gradients(case: Case, one: Any, other: Any, **more: Any) -> None:
-    """Two modules compute the same outputs and gradients."""
+    """Assert that two modules compute the same outputs and gradients."""
     leaf = case.leaf()
     close(case.gradients(one, leaf, **more), case.gradients(other, leaf, **more))

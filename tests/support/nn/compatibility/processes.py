@@ -1,8 +1,8 @@
 """One of two processes that train modules under DistributedDataParallel.
 
-    python compatible_processes.py RANK STORE LIBRARY
+    python -m support.nn.compatibility.processes RANK STORE LIBRARY
 
-Prints, as JSON, how each mode of the library fared.
+Prints the outcome of each mode of the library as JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from support.nn.modules import close
 
 
 def try_mode(case: Case, rank: int) -> None:
-    """Each process has data of its own; all end with the mean of both gradients."""
+    """Each process has different data; both must get the mean of the two gradients."""
     net = Net(case, case.module())
     alone = []
     for one in range(2):
@@ -34,17 +34,17 @@ def main(rank: int, store: str, library: str) -> None:
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
     )
-    said = {}
+    outcomes = {}
     for name, mode in MODES.items():
         if library == "torch" and mode.ours_only:
             continue
         try:
             try_mode(Case(library, mode), rank)
-            said[name] = "works"
+            outcomes[name] = "works"
         except Exception as error:
-            said[name] = f"{type(error).__name__}: {error}"
+            outcomes[name] = f"{type(error).__name__}: {error}"
     torch.distributed.destroy_process_group()
-    print(json.dumps(said))
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rows of the compatibility matrix: what sequences ask for, and torch leaves to its users."""
+"""Rows of the compatibility matrix: features for sequences, most of which torch lacks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from support.nn.modules import close
 
 LENGTHS = (2, 0, 4)
 RESETS = ((0, 2), (1,), ())
-"""Steps at which each sequence starts anew."""
+"""Steps at which the state of each sequence is reset."""
 
 
 def any_lengths(case: Case) -> None:
-    """Unsorted, and one of them zero; each as it would come out alone."""
+    """Unsorted lengths, one of them zero; each sequence must give the same as alone."""
     module, x = case.module(), case.leaf()
     if case.is_ours:
         out = module(x, lengths=LENGTHS)[0]
@@ -43,7 +43,7 @@ def left_padding(case: Case) -> None:
 
 
 def resets(case: Case) -> None:
-    """Pieces between resets are as they would be alone."""
+    """Pieces between resets must give the same as alone."""
     module, leaf = case.module(), case.leaf()
     marks = torch.zeros(STEPS, BATCH, dtype=torch.bool)
     for b, steps in enumerate(RESETS):
@@ -58,7 +58,7 @@ def resets(case: Case) -> None:
 
 
 def _padded(case: Case, values: Tensor) -> Tensor:
-    """What belongs to steps, as ``[T, B, ...]``."""
+    """Values of steps as ``[T, B, ...]``."""
     if case.mode.feed != "packed":
         return values
     padded = values.new_zeros(STEPS, BATCH, values.shape[-1])
@@ -71,7 +71,7 @@ def _padded(case: Case, values: Tensor) -> Tensor:
 
 
 def states_and_gates(case: Case) -> None:
-    """Of every layer and direction; the states have gradients, and end in the last state."""
+    """States and gates of every layer and direction; the last states must equal ``c_n``."""
     module, leaf = case.module(), case.leaf().requires_grad_()
     kept: list[Any] = []
 
@@ -97,8 +97,8 @@ def states_and_gates(case: Case) -> None:
 
 
 def truncated(case: Case) -> None:
-    """The gradient of 1997 is the whole one where no weight leads from an output to a net input;
-    elsewhere the values are the same and the gradient is not."""
+    """The truncated gradient differs from the full one, unless no weight leads from an output to
+    a net input. Outputs are always the same."""
     cut, whole, leaf = case.module(gradient="truncated"), case.module(), case.leaf()
     one, other = case.gradients(cut, leaf), case.gradients(whole, leaf)
     outputs = len(case.call(whole, leaf))
@@ -113,7 +113,7 @@ def truncated(case: Case) -> None:
 
 
 def cut_every_k(case: Case) -> None:
-    """Nothing flows back beyond a cut, everything between two of them."""
+    """No gradient crosses a cut; between two cuts the gradient is the full one."""
     leaf = case.leaf().requires_grad_()
     seen = {}
     for gradient in ("bptt", "tbptt:2", f"tbptt:{STEPS}"):
@@ -151,7 +151,7 @@ def dropout_inside(case: Case) -> None:
 
 
 def own_cell(case: Case) -> None:
-    """The ordinary equations written out make the ordinary module."""
+    """The equations of the LSTM must give the built-in module."""
     equations = case.own("Equations")(
         "compatible_lstm",
         net_inputs=("i", "f", "g", "o"),
@@ -171,7 +171,7 @@ def own_cell(case: Case) -> None:
 
 
 def rebuilt_from_file(case: Case) -> None:
-    """Settings and weights, without pickle."""
+    """Constructor arguments and weights, without pickle."""
     module = case.module()
     with tempfile.TemporaryDirectory() as folder:
         case.own("save")(module, f"{folder}/module.safetensors")

@@ -1,4 +1,4 @@
-"""Rows of the compatibility matrix: what torch offers for every module. Each takes one case."""
+"""Rows of the compatibility matrix: features of torch that every module should support."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from support.nn.modules import close
 
 
 def compiled(case: Case) -> None:
-    """One graph forwards and one backwards, run operation by operation."""
+    """One forward and one backward graph, run operation by operation."""
     _compiled_by("aot_eager", case)
 
 
 def compiled_to_code(case: Case) -> None:
-    """By the default compiler, with code of its own around our operations."""
+    """The default backend, which generates code around our operations."""
     _compiled_by("inductor", case)
 
 
@@ -49,7 +49,7 @@ def _compiled_by(backend: str, case: Case) -> None:
         fast = torch.compile(net, fullgraph=True, backend=backend, options=options)
         leaf = case.leaf().requires_grad_()
         found = []
-        for call in (fast, net):  # the compiler comes first, and sees nothing made before
+        for call in (fast, net):  # compiled first, so that no cached state exists
             outputs = call(leaf)
             loss = torch.stack([(out**2).sum() for out in outputs]).sum()
             found.append((*outputs, *torch.autograd.grad(loss, [leaf, *net.parameters()])))
@@ -59,7 +59,7 @@ def _compiled_by(backend: str, case: Case) -> None:
 
 
 def exported(case: Case) -> None:
-    """Where all sequences are equally long, for batches of any size."""
+    """If all sequences are equally long, the exported graph accepts any batch size."""
     net = Net(case, case.module().eval())
     open_batch = case.mode.feed == "padded"
     shapes = {"leaf": {1: torch.export.Dim("batch", min=2, max=64)}} if open_batch else None
@@ -89,7 +89,7 @@ def sample_gradients(case: Case) -> None:
 
 
 def forward_mode(case: Case) -> None:
-    """Against differences of two calls; their error is some 1e-10."""
+    """Compare with finite differences, whose error is about 1e-10."""
     net = Net(case, case.module())
     values = (case.leaf(), *(w.detach() for w in net.parameters()))
     torch.manual_seed(3)
@@ -143,7 +143,7 @@ def deepcopied(case: Case) -> None:
 
 
 def weights_exchanged(case: Case) -> None:
-    """From this library to the other and back, names and order included."""
+    """From this library to the other and back, with the same names and order."""
     other = Case("torch" if case.is_ours else "carrousel", case.mode)
     here, there, back = case.module(), other.module(), case.module()
     with torch.no_grad():
@@ -158,7 +158,7 @@ def weights_exchanged(case: Case) -> None:
 
 
 def autocast(case: Case) -> None:
-    """A step rounds to 2 ** -9 of values below one; the sum of some eight of them is allowed."""
+    """Values below one are rounded by at most 2**-9; the tolerance is eight such roundings."""
     module, leaf = case.module(f32), case.leaf(dtype=f32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low = case.gradients(module, leaf)
@@ -172,7 +172,7 @@ def autocast(case: Case) -> None:
 
 
 def strided(case: Case) -> None:
-    """Gaps in memory, one value in the place of many, in the input and in the errors."""
+    """Inputs and output gradients with gaps in memory or with zero strides."""
     module, leaf = case.module(), case.leaf()
     gaps = torch.stack([leaf, torch.full_like(leaf, torch.nan)], -1)[..., 0]
     assert not gaps.is_contiguous()
@@ -188,7 +188,7 @@ def strided(case: Case) -> None:
 
 
 def long_sequence(case: Case) -> None:
-    """70,000 steps; the far end has long been forgotten, so both ends are those of short runs."""
+    """70,000 steps. The net forgets within 300, so both ends must equal those of short runs."""
     module, short, edge = case.module(f32, hidden_size=2, **_narrow(case)), 300, 20
     leaf = case.leaf(T=70_000, B=1, dtype=f32).requires_grad_()
     out = case.call(module, leaf)[0]
@@ -233,11 +233,11 @@ def without_graph(case: Case) -> None:
         found = case.call(module, leaf)
         assert all(out.is_inference() for out in found)
     close([out.clone() for out in found], expected)
-    case.gradients(module, leaf)  # and training goes on
+    case.gradients(module, leaf)  # training still works
 
 
 def two_threads(case: Case) -> None:
-    """Forwards and backwards, twenty times each, of one module."""
+    """Twenty forward and backward passes of one module in each of two threads."""
     module, leaves = case.module(), [case.leaf(seed) for seed in range(2)]
     expected = [case.gradients(module, leaf) for leaf in leaves]
     found: list[list[Any]] = [[], []]
@@ -258,18 +258,19 @@ def two_threads(case: Case) -> None:
 
 
 def two_processes(case: Case) -> None:
-    """Every mode is tried by one pair of processes; see ``processes.py``."""
+    """One pair of processes runs all modes; see ``processes.py``."""
     name = next(name for name, mode in MODES.items() if mode is case.mode)
-    said = _of_two_processes(case.library)[name]
-    assert said == "works", said
+    outcome = _outcomes_of_two_processes(case.library)[name]
+    assert outcome == "works", outcome
 
 
 @lru_cache
-def _of_two_processes(library: str) -> dict[str, str]:
-    script = Path(__file__).with_name("processes.py")
+def _outcomes_of_two_processes(library: str) -> dict[str, str]:
+    module, tests = "support.nn.compatibility.processes", str(Path(__file__).parents[3])
+    path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as folder:
         calls = [
-            [sys.executable, str(script), str(rank), f"{folder}/store", library] for rank in (0, 1)
+            [sys.executable, "-m", module, str(rank), f"{folder}/store", library] for rank in (0, 1)
         ]
         pair = [
             subprocess.Popen(
@@ -277,14 +278,14 @@ def _of_two_processes(library: str) -> dict[str, str]:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
             )
             for call in calls
         ]
         ends = [process.communicate(timeout=120) for process in pair]
-    for process, (_, said) in zip(pair, ends, strict=True):
+    for process, (_, errors) in zip(pair, ends, strict=True):
         if process.returncode:
-            raise RuntimeError(said)
+            raise RuntimeError(errors)
     first, second = (json.loads(out) for out, _ in ends)
     assert first == second
     return first
@@ -302,7 +303,7 @@ def safetensors(case: Case) -> None:
 
 
 class _Calls(TorchDispatchMode):
-    """Keeps what our operations were called with."""
+    """Records the arguments of calls of our operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,14 +316,14 @@ class _Calls(TorchDispatchMode):
 
 
 def opcheck(case: Case) -> None:
-    """torch's own examination of our operations, with what the module hands them."""
+    """Run torch's checks of custom operations, with the arguments that the module passes."""
     with _Calls() as calls:
         case.gradients(case.module(), case.leaf())
     found = {func: (args, kwargs) for func, args, kwargs in calls.seen}
-    assert len(found) == 2, "one operation forwards and one backwards"
+    assert len(found) == 2, "one forward and one backward operation"
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     for func, (args, kwargs) in found.items():
         torch.library.opcheck(func, args, kwargs, test_utils=tests)
 
 
-assert STEPS >= 4 > INPUTS  # what the rows above take for granted
+assert STEPS >= 4 > INPUTS  # assumed by the rows above
