@@ -26,8 +26,9 @@ class CarrouselError(Exception):
         argument: name of the argument, setting or field that is wrong, as a Python caller spells it.
         got: its value.
         expected: what is allowed, as a noun phrase: ``"a whole number of at least 1"``.
-        fix: what to do about it, as a clause. A name in braces is an argument:
-            ``"set {unseen}='grow'"``; :meth:`text` spells it as the reader knows it.
+        fix: what to do about it, as a clause. A name in braces is an argument, with or without a
+            value: ``"set {unseen=grow}"`` or ``"lower {learning_rate}"``. :meth:`text` spells it as
+            the reader knows it.
         row: index of the row in the call, from 0.
         line: number of the line, record or message in its source, as the source counts.
         column: name of the column.
@@ -40,8 +41,11 @@ class CarrouselError(Exception):
     'trials is 0, expected a whole number of at least 1'
     >>> error.text(argument="--{}".format)
     '--trials is 0, expected a whole number of at least 1'
-    >>> print(CarrouselError("the colour is new", row=3, fix="set {unseen}='grow'"))
-    row 3: the colour is new; set unseen='grow'
+    >>> error = CarrouselError("the colour is new", row=3, fix="set {unseen=grow}")
+    >>> str(error)
+    "row 3: the colour is new; set unseen='grow'"
+    >>> error.text(argument="--{}".format, setting="{} {}".format)
+    'row 3: the colour is new; set --unseen grow'
     """
 
     def __init__(
@@ -66,18 +70,24 @@ class CarrouselError(Exception):
         return self.text()
 
     def text(
-        self, *, argument: Callable[[str], str] = str, place: bool = True, fix: bool = True
+        self,
+        *,
+        argument: Callable[[str], str] = str,
+        setting: Callable[[str, str], str] = "{}={!r}".format,
+        place: bool = True,
+        fix: bool = True,
     ) -> str:
         """Put the fields into words.
 
         Args:
             argument: spells the name of an argument, for example as an option of a command.
+            setting: joins the spelled name of an argument and the value to give it.
             place: whether to begin with source, line, row and column.
             fix: whether to end with the remedy.
         """
         body = self.problem or self._mismatch(argument)
         if fix and self.fix is not None:
-            body += "; " + _spelled(self.fix, argument)
+            body += "; " + _spelled(self.fix, argument, setting)
         where = self._place() if place else ""
         return f"{where}: {body}" if where else body
 
@@ -106,14 +116,20 @@ class CarrouselError(Exception):
         return _restored, (type(self), kept)
 
 
-def _spelled(text: str, argument: Callable[[str], str]) -> str:
-    """Replace every ``{name}`` by the argument's spelling; other braces stay as they are."""
+def _spelled(
+    text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]
+) -> str:
+    """Spell every ``{name}`` and ``{name=value}`` of a text; other braces stay as they are."""
     before, brace, rest = text.partition("{")
-    name, closing, after = rest.partition("}")
+    inside, closing, after = rest.partition("}")
     if not closing:
         return text
-    middle = argument(name) if name.isidentifier() else f"{brace}{name}{closing}"
-    return before + middle + _spelled(after, argument)
+    name, equals, value = inside.partition("=")
+    if not name.isidentifier():
+        middle = f"{brace}{inside}{closing}"
+    else:
+        middle = setting(argument(name), value) if equals else argument(name)
+    return before + middle + _spelled(after, argument, setting)
 
 
 def _restored(kind: type[Error], fields: dict[str, Any]) -> Error:
@@ -191,7 +207,9 @@ class CheckpointError(CarrouselError, ValueError):
             another kind of model wrote it), ``"newer"`` (a later version wrote it) or None.
     """
 
-    reason: str | None = None
+    def __init__(self, problem: str = "", *, reason: str | None = None, **fields: Any) -> None:
+        super().__init__(problem, **fields)
+        self.reason = reason
 
 
 class UnwritableError(CarrouselError, OSError):

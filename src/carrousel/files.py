@@ -109,7 +109,8 @@ def _taken_apart(
         beginning = file.read(length)
         if beginning.startswith(b"{") and len(beginning) < length:
             raise CheckpointError(
-                f"{path} is cut short: {size} bytes, of which {length + 8} would be its header"
+                f"{path} is cut short: {size} bytes, of which {length + 8} would be its header",
+                reason="damaged",
             )
         metadata = json.loads(beginning)["__metadata__"]
         header = json.loads(metadata[key])
@@ -118,10 +119,12 @@ def _taken_apart(
         raise
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise CheckpointError(
-            f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}"
+            f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}",
+            reason="foreign",
         ) from error
     if found != version:
         raise CheckpointError(
-            f"{path} has format {found!r}, expected {version}; update carrousel to read it"
+            f"{path} has format {found!r}, expected {version}; update carrousel to read it",
+            reason="newer",
         )
     return header, start + beginning + file.read()
