@@ -1,0 +1,42 @@
+"""Checkpoints of an earlier version still load, and continue exactly.
+
+Each pair of files in ``data/`` holds a checkpoint of format 1, further rows, and their results from
+the program that wrote the checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carrousel import OnlineLSTM
+from carrousel.kernels import instruction_sets
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.mark.parametrize("name", ["regression", "multiclass", "next"])
+def test_an_old_checkpoint_continues_exactly(name):
+    stored = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    X, y, keys = stored["X"], stored["y"], stored["keys"]
+    model = OnlineLSTM.load(DATA / f"{name}.safetensors")
+    proba = name != "regression"
+    ahead = model.predict_proba(X, keys=keys) if proba else model.predict(X, keys=keys)
+    outputs = model.run(X, y, keys=keys, proba=proba)
+    more = model.run(X, y, keys=keys)  # depends on what the run before learned
+    results = {"ahead": ahead, "outputs": outputs, "more": more}
+    for what, found in results.items():
+        expected = np.array(stored[what])
+        assert found.shape == expected.shape
+        if instruction_sets()[0] == stored["instruction_set"] or expected.dtype.kind == "U":
+            np.testing.assert_array_equal(found, expected, err_msg=what)
+        else:  # other vector instructions add in another order
+            np.testing.assert_allclose(found, expected, rtol=1e-4, err_msg=what)
+    assert model.n_steps_ == stored["n_steps"]
+    assert list(model.keys) == stored["live_keys"]
+    assert repr(model) == stored["repr"]
+    if proba:
+        assert model.classes_.tolist() == stored["classes"]
