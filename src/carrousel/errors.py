@@ -7,6 +7,7 @@ writes ``--learning-rate`` where Python writes ``learning_rate``. No caller has 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -28,9 +29,10 @@ class CarrouselError(Exception):
         expected: what is allowed, as a noun phrase: ``"a whole number of at least 1"``.
         fix: what to do about it, as a clause. A name in braces is an argument, with or without a
             value: ``"set {unseen=grow}"`` or ``"lower {learning_rate}"``. :meth:`text` spells it as
-            the reader knows it.
+            the reader knows it. Data of the user's go in by :func:`escaped`.
         row: index of the row in the call, from 0.
         line: number of the line, record or message in its source, as the source counts.
+        unit: what ``line`` counts.
         column: name of the column.
         source: name of the file, topic or stream.
 
@@ -58,13 +60,15 @@ class CarrouselError(Exception):
         fix: str | None = None,
         row: int | None = None,
         line: int | None = None,
+        unit: str = "line",
         column: str | None = None,
         source: str | None = None,
     ) -> None:
         super().__init__(problem)
         self.problem, self.argument, self.got = problem, argument, got
         self.expected, self.fix = expected, fix
-        self.row, self.line, self.column, self.source = row, line, column, source
+        self.row, self.line, self.unit = row, line, unit
+        self.column, self.source = column, source
 
     def __str__(self) -> str:
         return self.text()
@@ -97,11 +101,13 @@ class CarrouselError(Exception):
         return f"{subject} {verb}" + (f", expected {self.expected}" if self.expected else "")
 
     def _place(self) -> str:
-        parts = [] if self.source is None else [self.source]
-        parts += [] if self.line is None else [f"line {self.line}"]
+        parts = [] if self.line is None else [f"{self.unit} {self.line}"]
         parts += [f"row {self.row}"] if self.row is not None and self.line is None else []
         parts += [] if self.column is None else [f"column {self.column!r}"]
-        return ", ".join(parts)
+        within = ", ".join(parts)
+        if self.source is None:
+            return within
+        return f"{self.source}: {within}" if within else self.source
 
     def recast(self, kind: type[Error], **fields: Any) -> Error:
         """Return an exception of another class with the same fields, some of them replaced.
@@ -116,20 +122,32 @@ class CarrouselError(Exception):
         return _restored, (type(self), kept)
 
 
+def escaped(text: str) -> str:
+    """Return a text that reads the same within a ``fix``, whatever braces it holds.
+
+    >>> str(CarrouselError("no such column", fix="expected " + escaped("'{rate}'")))
+    "no such column; expected '{rate}'"
+    """
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:=((?:[^{}]|\{\{|\}\})*))?\}")
+
+
 def _spelled(
     text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]
 ) -> str:
-    """Spell every ``{name}`` and ``{name=value}`` of a text; other braces stay as they are."""
-    before, brace, rest = text.partition("{")
-    inside, closing, after = rest.partition("}")
-    if not closing:
-        return text
-    name, equals, value = inside.partition("=")
-    if not name.isidentifier():
-        middle = f"{brace}{inside}{closing}"
-    else:
-        middle = setting(argument(name), value) if equals else argument(name)
-    return before + middle + _spelled(after, argument, setting)
+    """Spell every ``{name}`` and ``{name=value}`` of a template; other braces stay as they are."""
+
+    def spell(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name is None:
+            return found[0][0]
+        if value is None:
+            return argument(name)
+        return setting(argument(name), value.replace("{{", "{").replace("}}", "}"))
+
+    return _PLACEHOLDER.sub(spell, text)
 
 
 def _restored(kind: type[Error], fields: dict[str, Any]) -> Error:

@@ -51,14 +51,14 @@ def taken(learner: Learner, rows: list[tuple[str, float, str, bool]]) -> dict[st
 
 def again(learner: Learner, how: Wish, path: Path) -> Learner:
     """A learner that goes on from what another has kept."""
-    from carrousel.online.model.checkpoint import read_beside
+    from carrousel.online.model.checkpoint import read_extra
     from carrousel.online.model.model import OnlineLSTM
 
-    learner.model.save(path, beside=learner.state())
-    beside = read_beside(path)
-    assert beside is not None
+    learner.model.save(path, extra=learner.state())
+    extra = read_extra(path)
+    assert extra is not None
     other = Learner(how, learner.task)
-    other.restore(OnlineLSTM.load(path), beside[0], json.loads(json.dumps(beside[1])))
+    other.restore(OnlineLSTM.load(path), extra[0], json.loads(json.dumps(extra[1])))
     return other
 
 

@@ -272,8 +272,8 @@ def test_what_the_model_refuses_is_a_bad_row_too(call, folder, monkeypatch):
     kept = ("--checkpoint", "c", "--out", "out.csv", "--json")
     found = call("stream", *words, *kept)
     assert found.code == 1
-    assert "rows.csv: line 302: feature 'colour' is 'green', a category never seen" in found.err
-    assert "say --unseen grow" in found.err
+    assert "rows.csv: line 302, column 'colour': the category 'green' is new" in found.err
+    assert "set --unseen grow" in found.err
     assert len(read(folder / "out.csv")) == 300
     found = call("stream", *words, *kept, "--resume", "--on-error", "skip")
     told = json.loads(found.out)

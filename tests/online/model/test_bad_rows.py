@@ -1,4 +1,4 @@
-"""Bad rows and targets: refused by name, and nothing has changed."""
+"""Bad rows, targets and settings raise an error that names them, and change nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
-from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, SettingError
+from carrousel.errors import (
+    CarrouselError,
+    DataError,
+    DivergedError,
+    RowError,
+    SettingError,
+    ShapeError,
+)
+from support.online.cases import case
 from support.online.models import KINDS, each, knowledge, model, stream, taken
 
-NUMBERS = {  # what comes, and what the message says
-    "nan": ([1.0, math.nan], r"x\[1\] is nan, expected a finite number, or say missing='mean'"),
+USE_MEAN = "; set missing='mean'$"
+NUMBERS = {  # the row, and the message
+    "nan": ([1.0, math.nan], r"x\[1\] is nan, expected a finite number" + USE_MEAN),
     "inf": ([-math.inf, 0.0], r"x\[0\] is -inf, expected a finite number$"),
     "nan in an array": (np.array([math.nan, 0.0]), r"x\[0\] is nan"),
     "none": ([None, 1.0], r"x\[0\] is None"),
@@ -31,39 +40,59 @@ NUMBERS = {  # what comes, and what the message says
     "square": ([[1.0, 2.0]], r"x has shape \(1, 2\), expected \(2,\)"),
     "ragged": ([[1.0], 2.0], r"x\[0\] is \[1.0\], expected a number|x has"),
     "one number": (1.0, r"x has shape \(\), expected \(2,\)"),
-    "a mapping": ({"a": 1.0}, "x is a dict, but the first row was a sequence"),
+    "a mapping": ({"a": 1.0}, "x is a dict, expected a sequence of 2 numbers like the first row"),
     "nothing": (None, "x has shape|expected"),
 }
 NAMED = {
-    "nan": ({"a": math.nan, "b": 1, "colour": "red"}, r"feature 'a' is nan, expected a finite"),
-    "inf": ({"a": 1, "b": math.inf, "colour": "red"}, r"feature 'b' is inf, expected a finite"),
-    "none": ({"a": None, "b": 1.0, "colour": "red"}, r"feature 'a' is None"),
-    "text": ({"a": "warm", "b": 1.0, "colour": "red"}, r"feature 'a' is 'warm', expected a number"),
-    "list": ({"a": [1], "b": 1.0, "colour": "red"}, r"feature 'a' is \[1\], expected a number"),
+    "nan": (
+        {"a": math.nan, "b": 1, "colour": "red"},
+        "column 'a': the value is nan, expected a finite number" + USE_MEAN,
+    ),
+    "inf": (
+        {"a": 1, "b": math.inf, "colour": "red"},
+        "column 'b': the value is inf, expected a finite number$",
+    ),
+    "none": ({"a": None, "b": 1.0, "colour": "red"}, "column 'a': the value is None"),
+    "text": (
+        {"a": "warm", "b": 1.0, "colour": "red"},
+        "column 'a': the value is 'warm', expected a number$",
+    ),
+    "list": (
+        {"a": [1], "b": 1.0, "colour": "red"},
+        r"column 'a': the value is \[1\], expected a number$",
+    ),
     "category": (
         {"a": 1, "b": 1, "colour": "mauve"},
-        "feature 'colour' is 'mauve', a category never seen; expected one of '.*, or say "
-        "unseen='grow'",
+        "column 'colour': the category 'mauve' is new, expected one of '.*; set unseen='grow'$",
     ),
-    "number": ({"a": 1, "b": 1, "colour": 3}, r"feature 'colour' is 3, expected a text"),
-    "missing": ({"a": 1.0, "colour": "red"}, r"feature 'b' is missing; .*or say missing='mean'"),
-    "missing text": ({"a": 1.0, "b": 1.0}, "feature 'colour' is missing"),
-    "unknown": ({"a": 1, "b": 1, "colour": "red", "c": 1}, "feature 'c' is unknown; expected 'b'"),
-    "empty": ({}, "feature 'b' is missing"),
-    "a sequence": ([1.0, 2.0, "red"], "x is a list, expected a mapping"),
+    "number": (
+        {"a": 1, "b": 1, "colour": 3},
+        "column 'colour': the value is 3, expected a text such as '",
+    ),
+    "missing": ({"a": 1.0, "colour": "red"}, "column 'b': the feature is missing" + USE_MEAN),
+    "missing text": ({"a": 1.0, "b": 1.0}, "column 'colour': the feature is missing"),
+    "unknown": (
+        {"a": 1, "b": 1, "colour": "red", "c": 1},
+        "column 'c': the feature is unknown, expected only 'b', 'a', 'colour'; leave it out",
+    ),
+    "empty": ({}, "column 'b': the feature is missing"),
+    "a sequence": ([1.0, 2.0, "red"], "x is a list, expected a mapping from feature names"),
     "nothing": (None, "x is a NoneType, expected a mapping"),
 }
 SYMBOLS = {
-    "unknown": ("e", "x is 'e', a symbol off the alphabet; expected one of 'a', 'b', 'c', 'd', or"),
-    "nan": (math.nan, "x is nan"),
+    "unknown": (
+        "e",
+        "x is 'e', expected a symbol of the alphabet: 'a', 'b', 'c', 'd'; set unseen='grow'$",
+    ),
+    "nan": (math.nan, "x is nan, expected a value that equals itself"),
     "a mapping": ({"a": 1}, "x is a dict, expected one text, number"),
     "an array": (np.zeros(3), "x is a ndarray"),
-    "text of two": ("ab", "x is 'ab', a symbol off the alphabet"),
-    "none": (None, "x is None, a symbol off the alphabet"),
+    "text of two": ("ab", "x is 'ab', expected a symbol of the alphabet"),
+    "none": (None, "x is None, expected a symbol of the alphabet"),
 }
 TARGETS = {
     "numbers/regression": {
-        "nan": (math.nan, "target y is nan, expected a finite number"),
+        "nan": (math.nan, "target y is nan, expected a finite number; give None where there is no"),
         "inf": (math.inf, "target y is inf"),
         "text": ("3", "target y is '3', expected a number"),
         "too large": (1e300, "target y is 1e.300, expected a number of at most"),
@@ -77,15 +106,16 @@ TARGETS = {
         "text": (["a", "b", "c"], r"target y\[0\] is 'a', expected a number"),
     },
     "named/binary": {
-        "third": ("maybe", "target y is 'maybe', expected False or True; for more classes"),
+        "third": (
+            "maybe",
+            "target y is 'maybe', expected False or True; set task='multiclass' for more classes",
+        ),
         "nan": (math.nan, "target y is nan"),
         "list": ([True], "target y is a list"),
     },
     "named/multiclass": {"list": (["hi"], "is a list"), "nan": (math.nan, "is nan")},
 }
 BAD = {"numbers/regression": NUMBERS, "named/binary": NAMED, "symbols/next": SYMBOLS}
-
-
 LIST: Any = [1]
 
 
@@ -96,62 +126,76 @@ def begun(kind: str, **given) -> OnlineLSTM:
     return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind, cases in BAD.items() for name in cases]
-)
-def test_bad_rows(kind, name):
-    bad, message = BAD[kind][name]
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_row_changes_nothing(kind):
     learner = begun(kind, streams=2)
     before = knowledge(learner)
     y = None if kind == "symbols/next" else True
-    calls = [
-        lambda: learner.step(bad, y),
-        lambda: learner.step(bad, y, key="new"),
-        lambda: learner.learn_one(bad, y),
-        lambda: learner.predict_one(bad),
-    ]
-    for call in calls:
-        with (
-            pytest.raises(DataError, match=message)
-            if "shape" not in message
-            else pytest.raises(CarrouselError, match=message)
-        ):
-            call()
-        assert knowledge(learner) == before
+    calls = {
+        "step": lambda bad: learner.step(bad, y),
+        "step of a new key": lambda bad: learner.step(bad, y, key="new"),
+        "learn_one": lambda bad: learner.learn_one(bad, y),
+        "predict_one": lambda bad: learner.predict_one(bad),
+    }
+    for name, (bad, message) in BAD[kind].items():
+        for what, call in calls.items():
+            with case(name, what):
+                error = ShapeError if "shape" in message else DataError
+                with pytest.raises((error, DataError), match=message):
+                    call(bad)
+                assert knowledge(learner) == before
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind, cases in TARGETS.items() for name in cases]
-)
-def test_bad_targets(kind, name):
-    bad, message = TARGETS[kind][name]
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_bad_target_changes_nothing(kind):
     learner = begun(kind)
     x = each(taken(stream(kind, np.random.default_rng(1), 1)[0], 0, 1))[0]
     before = knowledge(learner)
-    with pytest.raises(CarrouselError, match=message):
-        learner.step(x, bad)
-    with pytest.raises(CarrouselError, match=message):
-        learner.step(x, bad, key="new")
-    assert knowledge(learner) == before
+    for name, (bad, message) in TARGETS[kind].items():
+        for key in (None, "new"):
+            with case(name, key):
+                with pytest.raises(CarrouselError, match=message) as caught:
+                    learner.step(x, bad, key=key)
+                assert caught.value.argument == "y"
+                assert knowledge(learner) == before
 
 
-def spoil(kind: str, name: str, X, n: int):
-    bad = BAD[kind][name][0]
+def test_errors_carry_what_is_wrong_as_fields():
+    learner = begun("named/binary")
+    for name, fields in {
+        "nan": {"column": "a", "expected": "a finite number", "fix": "set {missing=mean}"},
+        "text": {"column": "a", "got": "warm", "expected": "a number", "fix": None},
+        "category": {"column": "colour", "got": "mauve", "fix": "set {unseen=grow}"},
+        "missing": {"column": "b", "fix": "set {missing=mean}"},
+        "a sequence": {"argument": "x", "got": [1.0, 2.0, "red"], "column": None},
+    }.items():
+        with case(name), pytest.raises(DataError) as caught:
+            learner.run([NAMED[name][0]], [True])
+        assert caught.value.row == 0
+        assert {field: getattr(caught.value, field) for field in fields} == fields, name
+    with pytest.raises(DataError) as caught:
+        learner.step(NAMED["category"][0], True)
+    text = caught.value.text(argument="--{}".format, setting="{} {}".format, place=False)
+    assert text.startswith("the category 'mauve' is new, expected one of '")
+    assert text.endswith("; set --unseen grow")
+
+
+def with_bad_row(kind: str, name: str, X, n: int):
     rows = each(X)
-    return [*rows[:n], bad, *rows[n:]]
+    return [*rows[:n], BAD[kind][name][0], *rows[n:]]
 
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_bad_row_in_a_run_is_told_and_those_before_are_taken(data):
+def test_a_run_learns_the_rows_before_a_bad_one(data):
     kind = data.draw(st.sampled_from(sorted(BAD)))
     name = data.draw(st.sampled_from(sorted(BAD[kind])))
     n = data.draw(st.integers(0, 12))
     X, y = stream(kind, np.random.default_rng(1), 12)
     y = None if y is None else [*list(y), y[0]]
     learner, clean = begun(kind), begun(kind)
-    with pytest.raises(RowError, match=f"^row {n}: ") as caught:
-        learner.run(spoil(kind, name, X, n), y)
+    with pytest.raises(RowError, match=f"^row {n}[:,] ") as caught:
+        learner.run(with_bad_row(kind, name, X, n), y)
     assert caught.value.row == n
     if n:
         expected = clean.run(taken(X, 0, n), None if y is None else y[:n])
@@ -159,63 +203,77 @@ def test_a_bad_row_in_a_run_is_told_and_those_before_are_taken(data):
     assert knowledge(learner) == knowledge(clean)
 
 
-@pytest.mark.parametrize("where", [0, 3, 7])
-def test_bad_numbers_in_whole_arrays(where):
+def test_a_bad_number_in_an_array_is_found():
     X, y = stream("numbers/regression", np.random.default_rng(2), 8)
-    for table, targets in ((X.copy(), y), (X, y.copy())):
-        learner, clean = begun("numbers/regression"), begun("numbers/regression")
-        table[where, 1], targets[where] = (math.nan, y[where]) if table is not X else (0, math.inf)
-        with pytest.raises(RowError, match=f"row {where}: (x.1. is nan|target y is inf)") as caught:
-            learner.run(table, targets)
-        if where:
-            clean.run(table[:where], targets[:where])
-        assert caught.value.row == where == len(np.asarray(caught.value.outputs))
-        assert knowledge(learner) == knowledge(clean)
+    for where in (0, 3, 7):
+        for table, targets in ((X.copy(), y), (X, y.copy())):
+            learner, clean = begun("numbers/regression"), begun("numbers/regression")
+            inputs = table is not X
+            table[where, 1], targets[where] = (math.nan, y[where]) if inputs else (0, math.inf)
+            message = f"row {where}: (x.1. is nan|target y is inf)"
+            with case(where, inputs), pytest.raises(RowError, match=message) as caught:
+                learner.run(table, targets)
+            if where:
+                clean.run(table[:where], targets[:where])
+            assert caught.value.row == where == len(np.asarray(caught.value.outputs))
+            assert knowledge(learner) == knowledge(clean)
     columns = {"a": np.array([1.0, math.nan]), "b": np.zeros(2), "colour": ["red", "red"]}
-    with pytest.raises(RowError, match="row 1: feature 'a' is nan"):
+    with pytest.raises(RowError, match="row 1, column 'a': the value is nan"):
         begun("named/binary").run(columns, [True, False])
 
 
-@pytest.mark.parametrize("kind", sorted(BAD))
-def test_a_bad_first_row_begins_nothing(kind):
-    for name, (bad, _) in BAD[kind].items():
-        if name in ("short", "long", "missing", "missing text", "unknown", "number", "category"):
-            continue  # no worse than any other first row
-        if kind != "symbols/next" and name in ("a sequence", "a mapping", "text"):
-            continue
-        learner = model(kind, unseen="error")
-        with pytest.raises(CarrouselError):
-            learner.step(bad, None)
-        with pytest.raises(CarrouselError):
-            learner.run([bad])
-        assert knowledge(learner) is None
+def test_a_bad_first_row_does_not_start_a_model():
+    for kind, cases in BAD.items():
+        for name, (bad, _) in cases.items():
+            if name in (
+                "short",
+                "long",
+                "missing",
+                "missing text",
+                "unknown",
+                "number",
+                "category",
+            ):
+                continue  # a valid first row
+            if kind != "symbols/next" and name in ("a sequence", "a mapping", "text"):
+                continue
+            learner = model(kind, unseen="error")
+            with case(kind, name):
+                with pytest.raises(CarrouselError):
+                    learner.step(bad, None)
+                with pytest.raises(CarrouselError):
+                    learner.run([bad])
+                assert knowledge(learner) is None
 
 
-def test_whole_calls_that_cannot_be():
+def test_a_wrong_call_changes_nothing():
     X, y = stream("numbers/regression", np.random.default_rng(0), 6)
     learner = begun("numbers/regression")
     before = knowledge(learner)
     wrong = {
         r"row 0: x has shape \(3,\), expected \(2,\)": lambda: learner.run(np.zeros((4, 3))),
-        r"X has shape \(2,\), expected \(rows, features\); one row": lambda: learner.run(X[0]),
+        r"X has shape \(2,\), expected \(rows, features\); give one": lambda: learner.run(X[0]),
         r"y has 5 entries, expected 6": lambda: learner.run(X, y[:5]),
         r"keys has 5 entries, expected 6": lambda: learner.run(X, y, keys="abcde"),
-        r"keys hold something that is not hashable": lambda: learner.run(X, y, keys=[[1]] * 6),
-        r"X is a text": lambda: learner.run("abc"),
+        r"keys hold a value that is not hashable": lambda: learner.run(X, y, keys=[[1]] * 6),
+        r"X is a text, expected rows; set symbols or task='next'": lambda: learner.run("abc"),
         r"X is a int, expected rows": lambda: learner.run(3),
         r"y is a str, expected one target for each row": lambda: learner.run(X, "abcdef"),
-        r"column 'b' has 1 rows, but 'a' has 2": lambda: learner.run({"a": [1, 2], "b": [1]}),
+        r"column 'b': the column has 1 rows, expected 2": lambda: learner.run(
+            {"a": [1, 2], "b": [1]}
+        ),
         r"X has no columns": lambda: learner.run({}),
-        r"key is a list, expected something hashable": lambda: learner.step(X[0], 1.0, LIST),
+        r"key is a list, expected a hashable value": lambda: learner.step(X[0], 1.0, LIST),
         r"task is 'regression', which has no prob": lambda: learner.run(X, y, proba=True),
     }
     for message, call in wrong.items():
-        with pytest.raises(CarrouselError, match=message):
-            call()
-        assert knowledge(learner) == before, message
+        with case(message):
+            with pytest.raises(CarrouselError, match=message):
+                call()
+            assert knowledge(learner) == before
 
 
-def test_a_missing_value_is_the_mean_where_that_was_asked_for():
+def test_missing_values_are_replaced_by_the_mean():
     rng = np.random.default_rng(0)
     X, y = rng.normal(5.0, 2.0, size=(50, 2)), rng.normal(size=50)
     gappy = X.copy()
@@ -245,7 +303,7 @@ def test_a_missing_text_is_no_category():
     np.testing.assert_array_equal(OnlineLSTM(**given).run(table, np.ones(4)), expected)
 
 
-def test_numbers_of_many_kinds_are_numbers():
+def test_numbers_may_have_any_numeric_type():
     learner = OnlineLSTM(cells=3, random_state=1)
     learner.step({"a": 1, "b": Decimal("2.5"), "c": True, "d": np.float16(1)}, Decimal("1.5"))
     learner.step({"a": np.int8(1), "b": 2, "c": np.bool_(False), "d": 1.0}, np.float32(2))
@@ -269,22 +327,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "evict_after is 0": {"evict_after": 0},
     "standardise is 'yes', expected True or False": {"standardise": "yes"},
     "classes are given, but task 'regression' has none": {"classes": "ab"},
-    "expected two for task 'binary'": {"task": "binary", "classes": "abc"},
+    "classes is .*, expected two classes for task 'binary'": {"task": "binary", "classes": "abc"},
     "at least one, and each once": {"task": "multiclass", "classes": ["a", "a"]},
-    "symbols is None; expected the alphabet for task 'next'": {"task": "next"},
+    "symbols is None, expected the alphabet for task 'next'": {"task": "next"},
     "random_state is -1": {"random_state": -1},
 }
 
 
-@pytest.mark.parametrize("message", SETTINGS)
-def test_settings_are_checked_when_the_first_row_comes(message):
-    learner = OnlineLSTM(**SETTINGS[message])
-    with pytest.raises(CarrouselError, match=message):
-        learner.step([1.0] if learner.task != "next" else "a")
-    assert knowledge(learner) is None
+def test_settings_are_checked_at_the_first_row():
+    for message, settings_given in SETTINGS.items():
+        learner = OnlineLSTM(**settings_given)
+        with case(message):
+            with pytest.raises(CarrouselError, match=message):
+                learner.step([1.0] if learner.task != "next" else "a")
+            assert knowledge(learner) is None
 
 
-def test_divergence_is_told_with_a_way_on():
+def test_divergence_raises_with_a_remedy():
     X, y = np.random.default_rng(0).normal(size=(2, 400, 1))
     learner = OnlineLSTM(learning_rate=1e29, optimizer="sgd", clip=None, random_state=1)
     with pytest.raises(DivergedError, match=r"OnlineLSTM.load\(path\), with a learning_rate below"):
@@ -300,16 +359,15 @@ def test_divergence_is_told_with_a_way_on():
     )
 
 
-def test_the_next_task_has_its_targets_in_the_stream():
+def test_task_next_accepts_no_targets():
     learner = begun("symbols/next")
     for call in (lambda: learner.step("a", "b"), lambda: learner.run("ab", y="bc")):
-        with pytest.raises(SettingError, match="leave y out"):
+        with pytest.raises(SettingError, match="leave out y"):
             call()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refusal_leaves_copies_equal(kind):
-    """The predictions after a refusal are those of a model that was never asked."""
+def test_predictions_after_a_refused_row_are_those_of_a_copy_without_it(kind):
     learner = begun(kind)
     twin = copy.deepcopy(learner)
     with pytest.raises(CarrouselError):

@@ -1,4 +1,4 @@
-"""Files of models on streams: they go on bit for bit, and whatever is not theirs is refused."""
+"""Files of online models: loaded models continue bit for bit, and other files are refused."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from carrousel import OnlineLSTM
 from carrousel.errors import CheckpointError, DivergedError, SettingError, UnwritableError
 from carrousel.files import checksum
-from carrousel.online.model.checkpoint import KEY, read, written
+from carrousel.online.model.checkpoint import KEY, from_json, to_json
+from support.online.cases import case
 from support.online.models import KINDS, each, inside, knowledge, model, stream, taken
 
 ROWS = 40
 
 
 def variants(data) -> dict:
-    """Settings drawn at random."""
+    """Draw settings."""
     drawn = data.draw
     streams = drawn(st.integers(1, 3))
     return {
@@ -47,13 +48,13 @@ def variants(data) -> dict:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(data, tmp_path):
+def test_a_loaded_or_copied_model_continues_exactly(data, tmp_path):
     kind = data.draw(st.sampled_from(KINDS))
     given = variants(data)
     at = data.draw(st.integers(0, ROWS - 1))
     if kind.startswith("named"):
         given["unseen"] = "grow"
-    waiting = (at > 0) & data.draw(st.booleans())  # for a target that has not come
+    pending = (at > 0) & data.draw(st.booleans())  # a prediction without a target yet
     X, y = stream(kind, np.random.default_rng(0), ROWS)
     names = ["p", 1, ("q", 2.5), None, True]
     keys = [names[i] for i in np.random.default_rng(1).integers(0, 5, ROWS)]
@@ -61,7 +62,7 @@ def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(data, tmp_path):
     learner = model(kind, **given)
     if at:
         learner.run(*part(X, y, keys, 0, at))
-    if waiting and kind != "symbols/next":
+    if pending and kind != "symbols/next":
         learner.step(each(taken(X, at, at + 1))[0], None, None if keys is None else keys[at])
     learner.save(tmp_path / "model")
     others = [
@@ -84,7 +85,7 @@ def part(X, y, keys, a, b):
     return taken(X, a, b), None if y is None else y[a:b], None if keys is None else keys[a:b]
 
 
-def test_a_model_that_has_met_nothing(tmp_path):
+def test_a_model_without_rows_is_saved(tmp_path):
     for learner in (OnlineLSTM(), OnlineLSTM(random_state=np.random.default_rng(5), cells=2)):
         learner.save(tmp_path / "fresh")
         again = OnlineLSTM.load(tmp_path / "fresh")
@@ -92,7 +93,7 @@ def test_a_model_that_has_met_nothing(tmp_path):
         np.testing.assert_array_equal(again.run(X, X[:, 0]), learner.run(X, X[:, 0]))
 
 
-def test_what_changed_meanwhile_is_kept(tmp_path):
+def test_changed_parameters_are_saved(tmp_path):
     learner = OnlineLSTM("multiclass", cells=2, random_state=1)
     learner.partial_fit([[1.0], [2.0]], ["b", "a"], classes=["a", "b", "c"])
     learner.set_params(learning_rate=0.25)
@@ -102,10 +103,10 @@ def test_what_changed_meanwhile_is_kept(tmp_path):
     again = OnlineLSTM.load(tmp_path / "m")
     assert again.learning_rate == inside(again).kernel.rate == 0.25
     assert again.classes_.tolist() == ["a", "b", "c"]
-    with pytest.raises(SettingError, match="the model began with"):
+    with pytest.raises(SettingError, match="the classes of the first call"):
         again.partial_fit([[1.0]], ["a"], classes=["a", "d"])
     learner.cells = 7
-    with pytest.raises(SettingError, match="change them by set_params"):
+    with pytest.raises(SettingError, match="change learning_rate or evict_after by set_params"):
         learner.save(tmp_path / "m")
 
 
@@ -117,13 +118,13 @@ def test_what_changed_meanwhile_is_kept(tmp_path):
     )
 )
 @settings(deadline=None)
-def test_values_come_back_with_their_types(value):
-    again = read(json.loads(json.dumps(written("value", value))))
+def test_values_are_restored_with_their_types(value):
+    again = from_json(json.loads(json.dumps(to_json("value", value))))
     assert again == value
     assert repr(again) == repr(value)
 
 
-def test_what_a_file_cannot_hold_is_named(tmp_path):
+def test_values_that_a_file_cannot_hold_are_refused(tmp_path):
     day = frozenset({1})
     learner = OnlineLSTM(cells=2, streams=2, random_state=1)
     learner.step([1.0], 1.0, key=day)
@@ -141,22 +142,29 @@ def test_a_diverged_model_does_not_replace_a_good_file(tmp_path):
     learner.step([1.0], 1.0)
     learner.save(tmp_path / "m")
     good = (tmp_path / "m").read_bytes()
-    state = inside(learner).kernel.state()
-
-    class Diverged:
-        def state(self):
-            return {**state, "hidden": np.full_like(state["hidden"], np.inf)}
-
-        def __getattr__(self, name):
-            return getattr(kernel, name)
-
-    kernel, inside(learner).kernel = inside(learner).kernel, Diverged()
+    inside(learner).kernel = Diverged(inside(learner).kernel)
     with pytest.raises(DivergedError, match="hidden of this model is not finite, so nothing was"):
         learner.save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == good
 
 
+class Diverged:
+    """A kernel with an infinite weight."""
+
+    def __init__(self, kernel):
+        self._kernel = kernel
+
+    def state(self):
+        state = self._kernel.state()
+        return {**state, "hidden": np.full_like(state["hidden"], np.inf)}
+
+    def __getattr__(self, name):
+        return getattr(self._kernel, name)
+
+
 class Bomb:
+    """An object that aborts the process if it is unpickled."""
+
     def __reduce__(self):
         return os.abort, ()
 
@@ -184,20 +192,25 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_files(name, tmp_path):
-    (tmp_path / "bad").write_bytes(FOREIGN[name])
-    with pytest.raises(CheckpointError, match=r"bad was not written by OnlineLSTM\.save"):
-        OnlineLSTM.load(tmp_path / "bad")
+def test_files_of_other_programs_are_refused(tmp_path):
+    for name, data in FOREIGN.items():
+        (tmp_path / "bad").write_bytes(data)
+        with case(name):
+            with pytest.raises(
+                CheckpointError, match="bad was not written by OnlineLSTM"
+            ) as caught:
+                OnlineLSTM.load(tmp_path / "bad")
+            assert caught.value.reason == "foreign"
 
 
-def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path):
+def test_truncated_and_corrupted_files_are_refused_or_unchanged_in_meaning(tmp_path):
     data, bad = saved(tmp_path), tmp_path / "bad"
     expected = knowledge(OnlineLSTM.load(tmp_path / "good"))
     for length in range(0, len(data), 29):
         bad.write_bytes(data[:length])
-        with pytest.raises(CheckpointError):
+        with case(length), pytest.raises(CheckpointError) as caught:
             OnlineLSTM.load(bad)
+        assert caught.value.reason in ("damaged", "foreign")  # foreign: no header is left
     refused = 0
     places = range(0, len(data), 7)
     for place in places:
@@ -212,7 +225,7 @@ def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path):
 
 
 def changed(data: bytes, change, fit: bool = True) -> bytes:
-    """A file with another header, and a checksum that fits."""
+    """Return a file with a changed header or arrays, and a checksum that fits."""
     arrays = safetensors.numpy.load(data)
     size = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][KEY])
@@ -251,7 +264,10 @@ CHANGES = {
     "list": (setting("cells", [1]), "contradicts itself"),
     "unknown value": (setting("cells", {"eval": "1"}), "contradicts itself"),
     "task": (setting("task", "regression"), "contradicts itself"),
-    "one only": (lambda h, a: h["model"].__setitem__("clip", 9.0), "parameters are not its own"),
+    "one only": (
+        lambda h, a: h["model"].__setitem__("clip", 9.0),
+        "its parameters differ from those of its state",
+    ),
     "kernel": (engine("kernel", "other"), "it is of a kernel 'other', not 'native'"),
     "places": (
         lambda h, a: h["engine"]["keys"].__setitem__("places", [["k", 0], [None, 0]]),
@@ -268,63 +284,67 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_files_that_contradict_themselves(name, tmp_path):
-    change, message = CHANGES[name]
-    (tmp_path / "bad").write_bytes(changed(saved(tmp_path), change))
-    with pytest.raises(CheckpointError, match=message):
-        OnlineLSTM.load(tmp_path / "bad")
+def test_files_that_contradict_themselves_are_refused(tmp_path):
+    good = saved(tmp_path)
+    for name, (change, message) in CHANGES.items():
+        (tmp_path / "bad").write_bytes(changed(good, change))
+        with case(name):
+            with pytest.raises(CheckpointError, match=message) as caught:
+                OnlineLSTM.load(tmp_path / "bad")
+            assert caught.value.reason == ("newer" if name == "newer" else "damaged")
 
 
-def test_the_header_the_tests_change_is_a_good_one(tmp_path):
+def test_a_header_that_is_changed_without_its_checksum_is_refused(tmp_path):
     (tmp_path / "same").write_bytes(changed(saved(tmp_path), lambda h, a: None))
     assert knowledge(OnlineLSTM.load(tmp_path / "same")) == knowledge(
         OnlineLSTM.load(tmp_path / "good")
     )
     stale = changed(saved(tmp_path), lambda h, a: a.pop("hidden"), fit=False)
     (tmp_path / "stale").write_bytes(stale)
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(CheckpointError, match="damaged") as caught:
         OnlineLSTM.load(tmp_path / "stale")
+    assert caught.value.reason == "damaged"
 
 
-def test_where_no_file_can_be(tmp_path):
+def test_a_missing_file_or_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         OnlineLSTM.load(tmp_path / "nothing")
     with pytest.raises(UnwritableError, match="m cannot be written: No such file or directory"):
         OnlineLSTM().save(tmp_path / "nowhere" / "m")
 
 
-def test_other_tools_read_the_weights(tmp_path):
+def test_the_safetensors_package_reads_the_weights(tmp_path):
     saved(tmp_path)
     arrays = safetensors.numpy.load_file(tmp_path / "good")
     state = inside(OnlineLSTM.load(tmp_path / "good")).kernel.state()
     np.testing.assert_array_equal(arrays["hidden"], state["hidden"])
 
 
-@pytest.mark.parametrize("name", [".", "", "/", "a\0b", "{folder}", "{folder}/pipe"])
-def test_a_path_that_is_no_file_is_refused_and_left_alone(name, tmp_path):
+def test_a_path_that_is_no_file_is_refused_and_unchanged(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     model = OnlineLSTM(cells=2).partial_fit([[1.0]], [2.0])
-    with pytest.raises(UnwritableError, match="cannot be written: it is"):
-        model.save(name.format(folder=tmp_path))
+    for name in (".", "", "/", "a\0b", str(tmp_path), f"{tmp_path}/pipe"):
+        with case(name), pytest.raises(UnwritableError, match="cannot be written: it is"):
+            model.save(name)
     assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_link_leads_to_the_file_that_is_written(tmp_path):
+def test_a_symbolic_link_is_followed(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there" / "model")
     model = OnlineLSTM(cells=2).partial_fit([[1.0]], [2.0])
-    for _ in range(2):  # where nothing is yet, and over an old one
+    for _ in range(2):  # the file is new, then replaced
         model.save(tmp_path / "link")
         assert (tmp_path / "link").is_symlink()
         assert OnlineLSTM.load(tmp_path / "there" / "model").n_steps_ == 1
 
 
-def test_files_that_cannot_be_read_or_were_cut_short(tmp_path):
+def test_folders_and_truncated_files_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
         OnlineLSTM.load(tmp_path)
     data = saved(tmp_path)
     (tmp_path / "part").write_bytes(data[:300])
-    with pytest.raises(CheckpointError, match="part is cut short: 300 bytes, of which"):
+    with pytest.raises(CheckpointError, match="part is cut short: 300 bytes, of which") as caught:
         OnlineLSTM.load(tmp_path / "part")
+    assert caught.value.reason == "damaged"

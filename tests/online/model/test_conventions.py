@@ -12,6 +12,7 @@ import pytest
 
 from carrousel import OnlineLSTM
 from carrousel.errors import SettingError, UnknownNameError
+from support.online.cases import case
 from support.online.models import KINDS, inside, knowledge, model, stream
 
 
@@ -31,7 +32,7 @@ def test_the_constructor_checks_nothing():
     assert OnlineLSTM(**given).cells == "many"
 
 
-def test_scikit_learn_clones():
+def test_scikit_learn_clones_the_parameters():
     base = pytest.importorskip("sklearn.base")
     learner = OnlineLSTM("multiclass", classes=["a", "b"], cells=4, random_state=1)
     learner.step([1.0], "a")
@@ -40,13 +41,13 @@ def test_scikit_learn_clones():
     assert again.get_params() == learner.get_params()
 
 
-def test_set_params():
+def test_set_params_changes_learning_rate_and_evict_after_only():
     learner = OnlineLSTM(random_state=1)
     assert learner.set_params(cells=4, learning_rate=0.5) is learner
     learner.step([1.0], 1.0)
     assert inside(learner).kernel.network.cell.n_cells == 4
     before = knowledge(learner)
-    with pytest.raises(SettingError, match="cells cannot become 8 in a model that has begun"):
+    with pytest.raises(SettingError, match="cells cannot become 8 after the first row"):
         learner.set_params(cells=8)
     with pytest.raises(SettingError, match="learning_rate is -1"):
         learner.set_params(learning_rate=-1)
@@ -62,7 +63,7 @@ def test_set_params():
     np.testing.assert_array_equal(inside(learner).kernel.state()["output"], weights)
 
 
-def test_partial_fit_goes_on():
+def test_partial_fit_continues():
     X, y = stream("numbers/regression", np.random.default_rng(0), 30)
     one, parts = (OnlineLSTM(cells=3, random_state=1) for _ in range(2))
     one.run(X, y)
@@ -71,34 +72,36 @@ def test_partial_fit_goes_on():
     assert knowledge(one) == knowledge(parts)
 
 
-def test_classes_of_the_first_partial_fit():
+def test_partial_fit_declares_classes_in_its_first_call():
     learner = OnlineLSTM("multiclass", cells=3, random_state=1)
     learner.partial_fit([[0.0], [1.0]], ["b", "b"], classes=np.array(["a", "b"]))
     assert learner.classes_.tolist() == ["a", "b"]
     assert learner.predict_proba([[0.0]]).shape == (1, 2)
     learner.partial_fit([[0.0]], ["a"], classes=["a", "b"])
-    with pytest.raises(ValueError, match="a class never declared"):
+    with pytest.raises(ValueError, match="one of the declared classes 'a', 'b'"):
         learner.partial_fit([[0.0]], ["c"])
     undeclared = OnlineLSTM("multiclass", cells=3).partial_fit([[0.0]], ["c"])
-    with pytest.raises(SettingError, match="say them in the first call"):
+    with pytest.raises(SettingError, match="give all classes in the first call"):
         undeclared.partial_fit([[0.0]], ["c"], classes=["a", "c"])
 
 
-@pytest.mark.parametrize("state", [None, 0, np.int64(5), np.random.default_rng(3)])
-def test_random_states(state):
+def test_random_state_is_a_seed_or_a_generator():
     X, y = stream("numbers/regression", np.random.default_rng(0), 10)
-    learner = OnlineLSTM(cells=3, random_state=state)
-    twin = copy.deepcopy(learner)
-    ahead = learner.predict_one(X[0])
-    np.testing.assert_array_equal(learner.run(X, y), twin.run(X, y))
-    assert ahead == OnlineLSTM(cells=3, random_state=learner._seed()).predict_one(X[0])
+    for state in (None, 0, np.int64(5), np.random.default_rng(3)):
+        learner = OnlineLSTM(cells=3, random_state=state)
+        twin = copy.deepcopy(learner)
+        with case(state):
+            ahead = learner.predict_one(X[0])
+            np.testing.assert_array_equal(learner.run(X, y), twin.run(X, y))
+            seeded = OnlineLSTM(cells=3, random_state=learner._seed())
+            assert ahead == seeded.predict_one(X[0])
     legacy = [OnlineLSTM(cells=3, random_state=np.random.RandomState(2)) for _ in range(2)]
     assert legacy[0].predict_one(X[0]) == legacy[1].predict_one(X[0])
     assert OnlineLSTM().predict_one(X[0]) != OnlineLSTM().predict_one(X[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_move_on_their_own(kind):
+def test_copies_are_independent(kind):
     X, y = stream(kind, np.random.default_rng(0), 20)
     learner = model(kind)
     learner.run(X, y)

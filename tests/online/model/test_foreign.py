@@ -1,4 +1,4 @@
-"""Keys, classes, targets and columns as enumerations, NumPy and pandas give them."""
+"""Keys, classes, targets and columns that are enumerations, NumPy scalars or pandas objects."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pytest
 
 from carrousel import OnlineLSTM
 from carrousel.errors import DataError, RowError, SettingError
+from support.online.cases import case
 from support.online.models import inside, knowledge
 
 pd = pytest.importorskip("pandas")
 
 
-class Colour(str, enum.Enum):  # noqa: UP042 - they are still written so
-    """A text whose ``str()`` is another text."""
+class Colour(str, enum.Enum):  # noqa: UP042 - older code still defines them like this
+    """A text whose ``str()`` differs from it."""
 
     RED = "red"
     BLUE = "blue"
@@ -27,7 +28,7 @@ def begun(task="regression", **settings):
     return OnlineLSTM(task, cells=2, random_state=1, **settings)
 
 
-# --- things that are equal to another, or not even to themselves ------------------------------
+# --- values that are equal to a value of another type, or unequal to themselves ---------------
 
 KEYS = {
     "member": Colour.RED,
@@ -41,41 +42,45 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_a_key_is_found_again(key):
-    model = begun(streams=3)
-    first = [model.step([1.0], 2.0, key=key), model.step([1.0], 3.0, key=key)]
-    other = begun(streams=3)
-    np.testing.assert_array_equal(other.run([[1.0]] * 2, [2.0, 3.0], keys=[key] * 2), first)
-    assert len(model.keys) == len(other.keys) == 1
-    model.reset(key)
-    assert model.keys == ()
+def test_a_key_is_found_again():
+    for name, key in KEYS.items():
+        with case(name):
+            model = begun(streams=3)
+            first = [model.step([1.0], 2.0, key=key), model.step([1.0], 3.0, key=key)]
+            other = begun(streams=3)
+            found = other.run([[1.0]] * 2, [2.0, 3.0], keys=[key] * 2)
+            np.testing.assert_array_equal(found, first)
+            assert len(model.keys) == len(other.keys) == 1
+            model.reset(key)
+            assert model.keys == ()
 
 
-@pytest.mark.parametrize("key", [float("nan"), np.float64("nan"), pd.NA, pd.NaT])
-def test_a_key_that_is_not_itself_is_refused(key):
+def test_a_key_that_does_not_equal_itself_is_refused():
     model = begun(streams=3)
     model.step([1.0], 2.0, key="a")
     before = knowledge(model)
-    for call in (
-        lambda: model.step([1.0], 2.0, key=key),
-        lambda: model.predict_one([1.0], key=key),
-        lambda: model.run([[1.0]] * 2, [2.0, 3.0], keys=["a", key]),
-    ):
-        with pytest.raises(DataError, match="does not equal itself"):
-            call()
+    for key in (float("nan"), np.float64("nan"), pd.NA, pd.NaT):
+        calls = {
+            "step": lambda key=key: model.step([1.0], 2.0, key=key),
+            "predict_one": lambda key=key: model.predict_one([1.0], key=key),
+            "run": lambda key=key: model.run([[1.0]] * 2, [2.0, 3.0], keys=["a", key]),
+        }
+        for name, call in calls.items():
+            with case(key, name), pytest.raises(DataError, match="does not equal itself"):
+                call()
     assert knowledge(model) == before
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_members_of_an_enumeration_are_classes(task):
+def test_members_of_an_enumeration_are_classes():
     labels = [Colour.RED, Colour.BLUE, Colour.RED]
-    model, other = begun(task), begun(task)
-    model.run([[1.0]] * 3, labels)
-    for label in labels:
-        other.step([1.0], label)
-    assert sorted(model.classes_) == sorted(other.classes_) == ["blue", "red"]
-    assert knowledge(model) == knowledge(other)
+    for task in ("binary", "multiclass"):
+        model, other = begun(task), begun(task)
+        model.run([[1.0]] * 3, labels)
+        for label in labels:
+            other.step([1.0], label)
+        with case(task):
+            assert sorted(model.classes_) == sorted(other.classes_) == ["blue", "red"]
+            assert knowledge(model) == knowledge(other)
 
 
 def test_members_of_an_enumeration_are_symbols_and_categories():
@@ -86,18 +91,19 @@ def test_members_of_an_enumeration_are_symbols_and_categories():
     model = begun(unseen="grow")
     for colour in (Colour.RED, "red", Colour.BLUE):
         model.step({"colour": colour}, 1.0)
-    assert inside(model).reader.n_columns == 2
+    assert inside(model).features.n_columns == 2
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "next"])
-def test_the_first_class_must_be_hashable(task):
-    model = begun(task, unseen="grow")
-    with pytest.raises(DataError, match="is a list, expected one text, number or other hashable"):
-        model.step([1]) if task == "next" else model.step([1.0], ["a"])
-    assert model.n_steps_ == 0
+def test_the_first_class_must_be_hashable():
+    for task in ("binary", "multiclass", "next"):
+        model = begun(task, unseen="grow")
+        message = "is a list, expected one text, number or other hashable"
+        with case(task), pytest.raises(DataError, match=message):
+            model.step([1]) if task == "next" else model.step([1.0], ["a"])
+        assert model.n_steps_ == 0
 
 
-def test_none_is_no_new_symbol(tmp_path):
+def test_none_does_not_become_a_symbol(tmp_path):
     model = begun("next", unseen="grow")
     model.run("ab")
     before = knowledge(model)
@@ -109,55 +115,54 @@ def test_none_is_no_new_symbol(tmp_path):
     assert knowledge(OnlineLSTM.load(tmp_path / "m")) == before
 
 
-def test_a_time_is_a_class():
+def test_a_time_may_be_a_class():
     day = np.datetime64("2020-01-01")
     model = begun("multiclass")
     model.step([1.0], day)
     assert model.step([1.0], day) == day
 
 
-@pytest.mark.parametrize(
-    ("task", "y"), [("multiclass", [1, None, 2]), ("binary", [True, None, False])]
-)
-def test_classes_beside_gaps_keep_their_type(task, y):
-    model, other = begun(task), begun(task)
-    model.run([[1.0]] * 3, y)
-    for label in y:
-        other.step([1.0], label)
-    assert [type(c) for c in model.classes_.tolist()] == [type(y[0])] * 2
-    assert knowledge(model) == knowledge(other)
+def test_classes_next_to_none_keep_their_type():
+    for task, y in (("multiclass", [1, None, 2]), ("binary", [True, None, False])):
+        model, other = begun(task), begun(task)
+        model.run([[1.0]] * 3, y)
+        for label in y:
+            other.step([1.0], label)
+        with case(task):
+            assert [type(c) for c in model.classes_.tolist()] == [type(y[0])] * 2
+            assert knowledge(model) == knowledge(other)
 
 
-# --- frames -----------------------------------------------------------------------------------
+# --- data frames ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("index", [[10, 11, 12, 13], [2, 0, 3, 1], list("abcd")])
-def test_targets_of_a_frame_are_taken_by_place(index):
-    frame = pd.DataFrame(
-        {"a": [1.0, 2.0, 3.0, 4.0], "c": list("xyxz"), "y": ["u", "v", None, "w"]}, index=index
-    )
-    model, other = begun("multiclass", unseen="grow"), begun("multiclass", unseen="grow")
-    model.run(frame[["a", "c"]], frame["y"])
-    for a, c, y in zip(frame["a"], frame["c"], ["u", "v", None, "w"], strict=True):
-        other.step({"a": a, "c": c}, y)
-    assert knowledge(model) == knowledge(other)
+def test_targets_of_a_data_frame_are_matched_by_position():
+    for index in ([10, 11, 12, 13], [2, 0, 3, 1], list("abcd")):
+        frame = pd.DataFrame(
+            {"a": [1.0, 2.0, 3.0, 4.0], "c": list("xyxz"), "y": ["u", "v", None, "w"]}, index=index
+        )
+        model, other = begun("multiclass", unseen="grow"), begun("multiclass", unseen="grow")
+        model.run(frame[["a", "c"]], frame["y"])
+        for a, c, y in zip(frame["a"], frame["c"], ["u", "v", None, "w"], strict=True):
+            other.step({"a": a, "c": c}, y)
+        with case(index):
+            assert knowledge(model) == knowledge(other)
 
 
-@pytest.mark.parametrize(
-    ("kind", "labels"), [("string", ["a", None, "b"]), ("boolean", [True, None, False])]
-)
-def test_na_among_targets_is_no_target(kind, labels):
+def test_na_in_targets_means_no_target():
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
-    model, other = begun("binary"), begun("binary")
-    model.run(X, pd.Series(pd.array(labels, dtype=kind)))
-    other.run(X, labels)
-    assert knowledge(model) == knowledge(other)
+    for dtype, labels in (("string", ["a", None, "b"]), ("boolean", [True, None, False])):
+        model, other = begun("binary"), begun("binary")
+        model.run(X, pd.Series(pd.array(labels, dtype=dtype)))
+        other.run(X, labels)
+        with case(dtype):
+            assert knowledge(model) == knowledge(other)
 
 
-def test_na_among_values_is_missing():
+def test_na_in_columns_means_missing():
     columns = {"c": pd.array(["a", None, "b"], dtype="string"), "n": pd.array([1, 2, None])}
     y = [1.0, 2.0, 3.0]
-    with pytest.raises(RowError, match="row 1: feature 'c' is None"):
+    with pytest.raises(RowError, match="row 1, column 'c': the value is None"):
         begun().run(pd.DataFrame(columns), y)
     model, other = begun(missing="mean"), begun(missing="mean")
     model.run(pd.DataFrame(columns), y)
@@ -165,28 +170,31 @@ def test_na_among_values_is_missing():
     assert knowledge(model) == knowledge(other)
 
 
-@pytest.mark.parametrize("unit", ["s", "us", "ns"])
-def test_times_are_no_numbers(unit):
-    times = pd.date_range("2020", periods=3).astype(f"datetime64[{unit}]")
-    for column in (times, times - times[0]):
-        with pytest.raises(DataError, match="'at' holds times"):
-            begun().run(pd.DataFrame({"at": column, "x": [1.0, 2.0, 3.0]}), [1.0, 2.0, 3.0])
+def test_columns_of_times_are_refused():
+    for unit in ("s", "us", "ns"):
+        times = pd.date_range("2020", periods=3).astype(f"datetime64[{unit}]")
+        for column in (times, times - times[0]):
+            frame = pd.DataFrame({"at": column, "x": [1.0, 2.0, 3.0]})
+            message = "column 'at': the column holds times, expected numbers or texts"
+            with case(unit), pytest.raises(DataError, match=message):
+                begun().run(frame, [1.0, 2.0, 3.0])
 
 
 # --- copies -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [[1.0], {"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": "x"}])
-def test_a_model_is_pickled(row):
-    model = begun()
-    model.step(row, 1.0)
-    again = pickle.loads(pickle.dumps(model))
-    assert again.step(row, 2.0) == model.step(row, 2.0)
-    assert knowledge(again) == knowledge(model)
+def test_a_model_is_pickled():
+    for row in ([1.0], {"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": "x"}):
+        model = begun()
+        model.step(row, 1.0)
+        again = pickle.loads(pickle.dumps(model))
+        with case(row):
+            assert again.step(row, 2.0) == model.step(row, 2.0)
+            assert knowledge(again) == knowledge(model)
 
 
 class Level(enum.IntEnum):
-    """A number that has a name."""
+    """A number with a name."""
 
     LOW = 1
 
@@ -198,7 +206,7 @@ def test_members_that_are_numbers_are_saved(tmp_path):
     assert OnlineLSTM.load(tmp_path / "m").keys == (1,)
 
 
-def test_settings_are_numbers_of_any_kind():
+def test_settings_may_have_any_integer_type():
     given: dict[str, Any] = {
         "cells": np.int64(2),
         "block_size": np.int32(2),
@@ -210,11 +218,11 @@ def test_settings_are_numbers_of_any_kind():
     assert model.step([1.0], 2.0) == plain.step([1.0], 2.0)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"task": "next", "symbols": 2**24}, {"cells": 512, "gradient": "rtrl", "streams": 9000}],
-)
-def test_what_memory_does_not_hold_is_refused_in_words(settings):
-    model = OnlineLSTM(**settings)
-    with pytest.raises(SettingError, match=r"memory does not hold|terabytes"):
-        model.step(1 if "symbols" in settings else [1.0])
+def test_models_that_do_not_fit_into_memory_are_refused():
+    for settings in (
+        {"task": "next", "symbols": 2**24},
+        {"cells": 512, "gradient": "rtrl", "streams": 9000},
+    ):
+        model = OnlineLSTM(**settings)
+        with case(settings), pytest.raises(SettingError, match=r"memory does not hold|terabytes"):
+            model.step(1 if "symbols" in settings else [1.0])

@@ -1,7 +1,8 @@
-"""What is new while learning goes on: features, categories, classes, symbols."""
+"""Growth of a model: new features, categories, classes and symbols."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from carrousel import OnlineLSTM
 from carrousel.contracts import Cell, Network, Streaming, StreamKernel
 from carrousel.errors import DataError, RowError
 from carrousel.kernels import open_stream
-from carrousel.online.model.grow import merged, take_over
+from carrousel.online.model.grow import grow_kernel, grow_state
+from support.online.cases import case
 from support.online.models import inside, knowledge
 
 HEADS = ("linear", "logistic", "softmax")
@@ -38,29 +40,30 @@ def taught(narrow, rng, rows=20):
     narrow.run(rng.integers(0, 2, rows), rng.normal(size=(rows, narrow.network.n_inputs)), targets)
 
 
-@pytest.mark.parametrize("wiring", ["cells", "full"])
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
-def test_while_new_inputs_are_zero_old_outputs_are_what_they_were(wiring, head, optimizer):
+def test_growth_keeps_the_outputs_while_new_inputs_are_zero():
     """New inputs have never varied, so they are standardised to zero."""
-    rng = np.random.default_rng(0)
-    more = 0 if head == "logistic" else 2
-    narrow, wide = (kernel(2 + n, 3 + min(n, more), wiring, head, optimizer) for n in (0, 3))
-    taught(narrow, rng)
-    take_over(wide, narrow)
-    for stream in (0, 1, 2):  # one of them has never begun
-        for x in rng.normal(size=(5, 2)):
-            told = wide.advance(stream, np.append(x, np.zeros(3)))[:3]
-            told = told / told.sum() if head == "softmax" else told
-            np.testing.assert_allclose(told, narrow.advance(stream, x), rtol=3e-6, atol=1e-6)
+    kinds = itertools.product(("cells", "full"), HEADS, ("sgd", "rmsprop", "adam"))
+    for wiring, head, optimizer in kinds:
+        rng = np.random.default_rng(0)
+        more = 0 if head == "logistic" else 2
+        narrow, wide = (kernel(2 + n, 3 + min(n, more), wiring, head, optimizer) for n in (0, 3))
+        taught(narrow, rng)
+        grow_kernel(wide, narrow)
+        for stream in (0, 1, 2):  # the last one has no rows yet
+            for x in rng.normal(size=(5, 2)):
+                found = wide.advance(stream, np.append(x, np.zeros(3)))[:3]
+                found = found / found.sum() if head == "softmax" else found
+                expected = narrow.advance(stream, x)
+                with case(wiring, head, optimizer, stream):
+                    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=1e-6)
 
 
-def test_weights_gradients_and_means_stand_where_they_stood():
+def test_growth_keeps_weights_gradients_and_means():
     rng = np.random.default_rng(1)
     narrow, wide = kernel(2, 2), kernel(3, 4)
     taught(narrow, rng)
     fresh = wide.state()
-    take_over(wide, narrow)
+    grow_kernel(wide, narrow)
     old, new = narrow.state(), wide.state()
     kept = [0, 1, *range(3, new["hidden"].shape[1])]  # column 2 is the new input
     for name in ("hidden", "hidden_first", "hidden_second", "traces", "sources"):
@@ -80,16 +83,16 @@ def test_weights_gradients_and_means_stand_where_they_stood():
         np.testing.assert_array_equal(new[name], old[name])
 
 
-def test_nothing_to_grow_is_the_same():
+def test_growth_by_nothing_keeps_the_state():
     narrow, same = kernel(2, 2), kernel(2, 2)
     taught(narrow, np.random.default_rng(2))
-    found = merged(narrow.state(), same.state(), narrow.network, same.network)
+    found = grow_state(narrow.state(), same.state(), narrow.network, same.network)
     for name, array in narrow.state().items():
         np.testing.assert_array_equal(found[name], array)
 
 
 def features(rng, n):
-    """Rows whose features come and go, with numbers and categories."""
+    """Draw rows with numbers and categories, some of them missing at times."""
     rows = []
     for i in range(n):
         row = {"a": rng.normal(), "b": float(rng.integers(0, 9))}
@@ -101,7 +104,7 @@ def features(rng, n):
 
 
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
-def test_features_categories_and_classes_come_as_they_come(task):
+def test_new_features_categories_and_classes_are_added_in_any_row(task):
     rng = np.random.default_rng(3)
     rows = features(rng, 90)
     labels = [["u", "v", "w"][min(i // 30, int(rng.integers(0, 3)))] for i in range(90)]
@@ -114,7 +117,7 @@ def test_features_categories_and_classes_come_as_they_come(task):
     whole, steps, ahead = (OnlineLSTM(task, **given) for _ in range(3))
     found = whole.run(rows, y)
     for x, t, expected in zip(rows, y, found, strict=True):
-        assert ahead.predict_one(x) == expected  # of what is new in x, it makes no use
+        assert ahead.predict_one(x) == expected  # what is new in x does not count yet
         ahead.learn_one(x, t)
         assert steps.step(x, t) == expected
     assert knowledge(whole) == knowledge(steps) == knowledge(ahead)
@@ -133,24 +136,26 @@ def test_the_order_of_features_in_a_row_does_not_matter():
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_symbols_that_come():
+def test_new_symbols_are_added():
     text = "abracadabra" * 120
     grown = OnlineLSTM("next", unseen="grow", cells=5, random_state=1)
-    said = grown.run(text, proba=True)
-    assert said.shape == (1320, 5)
+    outputs = grown.run(text, proba=True)
+    assert outputs.shape == (1320, 5)
     assert grown.classes_.tolist() == list("abrcd")
     for n, known in enumerate([1, 2, 3, 3, 4, 4]):  # at each of "abraca"
-        assert np.count_nonzero(said[n]) == known
-    np.testing.assert_allclose(said.sum(axis=1), 1.0, rtol=1e-12)
-    assert np.mean(said[-50:-1].argmax(axis=1) == ["abrcd".index(c) for c in text[-49:]]) > 0.8
+        assert np.count_nonzero(outputs[n]) == known
+    np.testing.assert_allclose(outputs.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.mean(outputs[-50:-1].argmax(axis=1) == ["abrcd".index(c) for c in text[-49:]]) > 0.8
     learner = OnlineLSTM("next", symbols="ab", unseen="grow").partial_fit("ab")
     assert set(learner.predict_proba_one("z")) == set("abz")
     assert learner.run("z", proba=True).shape == (1, 3)
 
 
-def test_a_class_that_was_never_declared():
+def test_a_class_that_was_not_declared_is_refused_or_added():
     X = np.zeros((3, 1))
-    with pytest.raises(RowError, match="row 2: target y is 'c', a class never declared") as caught:
+    with pytest.raises(
+        RowError, match="row 2: target y is 'c', expected one of the declared"
+    ) as caught:
         OnlineLSTM("multiclass", classes="ab").run(X, ["a", "b", "c"])
     assert caught.value.row == 2
     learned = OnlineLSTM("multiclass", random_state=1)
@@ -160,22 +165,22 @@ def test_a_class_that_was_never_declared():
     assert both.classes_.tolist() == ["a", "b", "c"]
 
 
-def test_categories_of_the_first_table_are_known_where_nothing_new_may_come():
+def test_without_growth_all_categories_of_the_first_table_are_known():
     table = {"a": [1.0, 2.0, 3.0], "c": ["y", "x", "y"]}
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     for X in (table, rows):
         learner = OnlineLSTM(cells=3, random_state=1)
         learner.run(X, np.ones(3))
-        assert inside(learner).reader.places == {"a": 0, "c": {"y": 1, "x": 2}}
-        with pytest.raises(DataError, match="feature 'c' is 'z', a category never seen"):
+        assert inside(learner).features.places == {"a": 0, "c": {"y": 1, "x": 2}}
+        with pytest.raises(DataError, match="column 'c': the category 'z' is new"):
             learner.predict_one({"a": 0.0, "c": "z"})
-    with pytest.raises(DataError, match="feature 'c' is 'z', a category never seen"):
+    with pytest.raises(DataError, match="column 'c': the category 'z' is new"):
         OnlineLSTM().partial_fit(rows, np.ones(3)).step({"a": 0.0, "c": "z"})
 
 
 @given(names=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=30))
 @settings(max_examples=25, deadline=None)
-def test_growth_is_what_it_would_have_been_in_pieces(names):
+def test_growth_in_pieces_is_growth_as_a_whole(names):
     rows = [{name: float(n), f"word of {name}": name * (n % 3 + 1)} for n, name in enumerate(names)]
     given = {"missing": "mean", "unseen": "grow", "cells": 2, "random_state": 2}
     whole, pieces = OnlineLSTM(**given), OnlineLSTM(**given)
@@ -185,7 +190,7 @@ def test_growth_is_what_it_would_have_been_in_pieces(names):
     assert knowledge(whole) == knowledge(pieces)
 
 
-def test_a_refused_row_does_not_grow_anything():
+def test_a_refused_row_does_not_grow_the_model():
     learner = OnlineLSTM(unseen="grow", missing="mean", cells=3, random_state=1)
     learner.step({"a": 1.0}, 1.0)
     before = knowledge(learner)

@@ -1,4 +1,4 @@
-"""A million steps and more: memory stays what it is, and numbers stay numbers."""
+"""Long streams: memory is constant, and predictions stay finite."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ print(json.dumps([model.n_steps_, peaks, sizes, finite]))
 """
 
 
-def test_a_million_steps():
+def test_memory_is_constant_over_a_million_steps():
     ran = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
     steps, peaks, sizes, finite = json.loads(ran.stdout)
     assert steps == 1_000_000
     assert finite
     assert set(sizes) == {sizes[0]}
     unit = 1 if sys.platform == "darwin" else 1024
-    assert (peaks[-1] - peaks[3]) * unit < 2 * 2**20  # of bytes, after 800,000 steps more
+    assert (peaks[-1] - peaks[3]) * unit < 2 * 2**20  # bytes, over 800,000 steps
 
 
-def test_keys_without_end():
+def test_memory_is_constant_over_endless_keys():
     learner = OnlineLSTM(cells=2, streams=5, evict_after=100, random_state=1)
     X = np.random.default_rng(0).normal(size=(4000, 1))
     learner.run(X[:10], X[:10, 0], keys=range(10))
@@ -53,8 +53,8 @@ def test_keys_without_end():
     assert len(inside(learner).keys.places()) + len(inside(learner).keys.free) == 5
 
 
-def test_hard_streams_stay_finite():
-    """Jumps by powers of ten, constants, and outliers: what is learned is cut off and scaled."""
+def test_predictions_of_hard_streams_are_finite():
+    """Jumps by powers of ten, constants and outliers, which scaling and clipping must handle."""
     rng = np.random.default_rng(1)
     scale = 10.0 ** rng.integers(-6, 7, 4000)
     X = np.column_stack([rng.normal(size=4000) * scale, np.full(4000, 1e9), scale])

@@ -1,4 +1,4 @@
-"""One stream, many ways to give it: they all predict and learn the same."""
+"""All forms of one stream give the same predictions and the same model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import carrousel
 from carrousel import OnlineLSTM
 from carrousel.errors import RowError
-from carrousel.online.model import batch as running
+from carrousel.online.model import batch
+from support.online.cases import case
 from support.online.models import (
     COLOURS,
     KINDS,
@@ -33,13 +34,13 @@ def targets(y, n):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_and_runs_are_the_same(kind):
+def test_steps_equal_a_run(kind):
     X, y = stream(kind, np.random.default_rng(0), 60)
     whole, steps, river = model(kind), model(kind), model(kind)
     predictions = whole.run(X, y)
     for n, (x, t) in enumerate(zip(each(X), targets(y, 60), strict=True)):
         if kind != "symbols/next" and (n or kind != "numbers/vectors"):
-            # there, a step learns before it predicts, or tells how many numbers to predict
+            # symbols: a step learns before it predicts; vectors: the first target sets the shape
             np.testing.assert_array_equal(river.predict_one(x), predictions[n])
         river.learn_one(x, t)
         np.testing.assert_array_equal(steps.step(x, t), predictions[n])
@@ -48,7 +49,7 @@ def test_steps_and_runs_are_the_same(kind):
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if not k.endswith(("regression", "vectors"))])
-def test_probabilities(kind):
+def test_probabilities_of_steps_runs_and_predictions_agree(kind):
     X, y = stream(kind, np.random.default_rng(1), 80)
     whole, steps = model(kind), model(kind)
     table = whole.run(X, y, proba=True)
@@ -57,8 +58,8 @@ def test_probabilities(kind):
     sums = table.sum(axis=1)
     np.testing.assert_allclose(sums[1:], 1.0, rtol=1e-12)
     for n, (x, t) in enumerate(zip(each(X), targets(y, 80), strict=True)):
-        told = steps.step(x, t, proba=True)
-        full = [told.get(c, 0.0) for c in classes]
+        found = steps.step(x, t, proba=True)
+        full = [found.get(c, 0.0) for c in classes]
         np.testing.assert_array_equal(full, table[n])
     ahead = taken(X, 0, 5)
     found = whole.predict_proba(ahead)
@@ -71,7 +72,7 @@ def test_probabilities(kind):
 
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_a_stream_in_pieces_is_the_stream(data):
+def test_runs_in_pieces_equal_one_run(data):
     kind = data.draw(st.sampled_from(KINDS))
     X, y = stream(kind, np.random.default_rng(2), 30)
     names = data.draw(st.none() | st.lists(st.sampled_from("pqr"), min_size=30, max_size=30))
@@ -93,7 +94,7 @@ def test_a_stream_in_pieces_is_the_stream(data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_predicting_moves_nothing(kind):
+def test_predicting_changes_nothing(kind):
     X, y = stream(kind, np.random.default_rng(3), 40)
     one, again = model(kind), model(kind)
     for fresh in (one.predict(X), one.predict_one(each(X)[0])):
@@ -104,14 +105,13 @@ def test_predicting_moves_nothing(kind):
     before = knowledge(one)
     ahead = one.predict(X)
     one.predict_one(each(X)[0])
-    one.predict_one(each(X)[0], key="of a stream that never was")
+    one.predict_one(each(X)[0], key="a new stream")
     assert knowledge(one) == before
-    np.testing.assert_array_equal(type(inside(again).copied()), type(inside(one)))
-    walked = [again.step(x) for x in each(X)] if kind != "symbols/next" else ahead
-    np.testing.assert_array_equal(walked, ahead)
+    steps = [again.step(x) for x in each(X)] if kind != "symbols/next" else ahead
+    np.testing.assert_array_equal(steps, ahead)
 
 
-def test_forms_of_one_table():
+def test_all_forms_of_a_table_are_equal():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(4)
     table, y = columns(rng, 50), rng.normal(size=50)
@@ -130,7 +130,7 @@ def test_forms_of_one_table():
         np.testing.assert_array_equal(predictions, found["columns"])
 
 
-def test_forms_of_one_array():
+def test_all_forms_of_an_array_are_equal():
     rng = np.random.default_rng(5)
     X, y = rng.integers(-3, 4, size=(40, 3)), rng.integers(0, 9, 40)
     forms = [(X, y), (X.astype(np.float32), y), (X.tolist(), y.tolist()), (X.astype(object), y)]
@@ -145,49 +145,50 @@ def test_forms_of_one_array():
     )
 
 
-@pytest.mark.parametrize("gap", [None, float("nan")])
 @pytest.mark.parametrize("kind", ["numbers/regression", "numbers/vectors", "named/multiclass"])
-def test_rows_without_a_target(kind, gap):
+def test_rows_without_a_target_are_not_learned(kind):
     X, y = stream(kind, np.random.default_rng(6), 30)
-    holes = set(range(0, 30, 3))
-    gappy = [gap if n in holes else t for n, t in enumerate(list(y))]
-    whole, steps = model(kind), model(kind)
-    if kind == "numbers/vectors" and gap is not None:
-        gappy = np.where(np.isin(np.arange(30), list(holes))[:, None], np.nan, y)
-    elif kind == "numbers/vectors":
-        steps.step(each(X)[0], y[1])  # a vector comes first: it says how many numbers there are
-        steps = model(kind)
-        holes.discard(0)
-        gappy[0] = y[0]
-    predictions = whole.run(X, gappy)
-    for n, x in enumerate(each(X)):
-        if kind == "numbers/vectors" and n == 0 and 0 in holes:
-            return  # only a run can look ahead for the length of a target
-        told = steps.step(x, None if n in holes else y[n])
-        np.testing.assert_array_equal(told, predictions[n])
-    assert knowledge(whole) == knowledge(steps)
+    vectors = kind == "numbers/vectors"
+    for gap in (None, float("nan")):
+        holes = set(range(0, 30, 3))
+        gappy = [gap if n in holes else t for n, t in enumerate(list(y))]
+        if vectors and gap is not None:
+            gappy = np.where(np.isin(np.arange(30), list(holes))[:, None], np.nan, y)
+        elif vectors:  # in a step, the first target sets the shape
+            holes.discard(0)
+            gappy[0] = y[0]
+        whole, steps = model(kind), model(kind)
+        predictions = whole.run(X, gappy)
+        if vectors and 0 in holes:
+            continue  # only a run can look ahead for the shape of a target
+        with case(gap):
+            for n, x in enumerate(each(X)):
+                found = steps.step(x, None if n in holes else y[n])
+                np.testing.assert_array_equal(found, predictions[n])
+            assert knowledge(whole) == knowledge(steps)
 
 
 def test_next_learns_a_symbol_as_the_target_of_the_one_before():
     text = "abcabcabc" * 60
     known = OnlineLSTM("next", symbols="abc", cells=6, random_state=0)
-    said = known.run(text)
-    assert "".join(said[-9:]) == "bcabcabca"
+    predictions = known.run(text)
+    assert "".join(predictions[-9:]) == "bcabcabca"
     assert known.predict_one("a") == "b"
     numbers = OnlineLSTM("next", symbols=3, cells=6, random_state=0)
     codes = np.array(["abc".index(symbol) for symbol in text])
-    np.testing.assert_array_equal(numbers.run(codes), ["abc".index(symbol) for symbol in said])
+    expected = ["abc".index(symbol) for symbol in predictions]
+    np.testing.assert_array_equal(numbers.run(codes), expected)
     assert numbers.classes_.tolist() == [0, 1, 2]
     for form in (codes.tolist(), codes.astype(object), codes.astype(np.int8), codes.astype(float)):
         again = OnlineLSTM("next", symbols=3, cells=6, random_state=0).run(form)
         np.testing.assert_array_equal(again, numbers.clone().run(codes))
     for bad in ([0, 1, 3], np.array([0, 1, -1]), [0, 1, 0.5], [0, 1, "a"]):
-        with pytest.raises(RowError, match=r"row 2: x is .*, a symbol off the alphabet; expected"):
+        with pytest.raises(RowError, match=r"row 2: x is .*, expected a symbol of the alphabet"):
             numbers.clone().run(bad)
 
 
-def test_it_learns_what_needs_memory():
-    """The number of the step before; without memory, nothing beats the variance, 50 squared."""
+def test_it_learns_a_task_that_needs_memory():
+    """The target is the input of the step before; the variance is the best without memory."""
     rng = np.random.default_rng(7)
     X = rng.choice([-1.0, 1.0], (4000, 1))
     y = 1000 + 50 * np.roll(X[:, 0], 1)
@@ -195,22 +196,23 @@ def test_it_learns_what_needs_memory():
     assert np.mean((found[-500:] - y[-500:]) ** 2) < 0.1 * 50**2
 
 
-@pytest.mark.parametrize("labels", [(False, True), (0, 1), ("no", "yes"), (-1.5, ("t", 2))])
-def test_two_labels_of_any_kind(labels):
+def test_binary_labels_may_have_any_type():
     rng = np.random.default_rng(8)
     X = rng.normal(size=(800, 1))
-    y = [labels[int(x > 0)] for x in X[:, 0]]
-    learner = OnlineLSTM("binary", cells=4, random_state=1)
-    found = learner.run(X, y)
-    assert sum(a == b for a, b in zip(found[-100:], y[-100:], strict=True)) > 90
-    assert set(learner.classes_.tolist()) == set(labels)
-    assert type(learner.predict_one(X[0])) is type(labels[0]) or labels[0] == -1.5
-    fixed = OnlineLSTM("binary", classes=labels[::-1], cells=4, random_state=1)
-    fixed.step(X[0], y[0])
-    assert fixed.classes_.tolist() == list(labels[::-1])
+    for labels in ((False, True), (0, 1), ("no", "yes"), (-1.5, ("t", 2))):
+        y = [labels[int(x > 0)] for x in X[:, 0]]
+        learner = OnlineLSTM("binary", cells=4, random_state=1)
+        found = learner.run(X, y)
+        with case(labels):
+            assert sum(a == b for a, b in zip(found[-100:], y[-100:], strict=True)) > 90
+            assert set(learner.classes_.tolist()) == set(labels)
+            assert type(learner.predict_one(X[0])) is type(labels[0]) or labels[0] == -1.5
+            fixed = OnlineLSTM("binary", classes=labels[::-1], cells=4, random_state=1)
+            fixed.step(X[0], y[0])
+            assert fixed.classes_.tolist() == list(labels[::-1])
 
 
-def test_true_and_one_are_positive_whichever_comes_first():
+def test_true_and_one_are_positive_in_any_order():
     for first, classes in ((True, [False, True]), (1, [0, 1]), (0, [0, 1])):
         learner = OnlineLSTM("binary", random_state=1)
         learner.step([0.0], first)
@@ -218,7 +220,7 @@ def test_true_and_one_are_positive_whichever_comes_first():
         assert learner.classes_.tolist() == classes
 
 
-def test_before_anything_was_met():
+def test_a_model_without_rows_predicts():
     assert OnlineLSTM().predict_one([1.0]) == pytest.approx(0.0, abs=1.0)
     assert OnlineLSTM("multiclass").predict_one({"a": 1}) is None
     assert OnlineLSTM("multiclass").predict_proba_one({"a": 1}) == {}
@@ -230,13 +232,13 @@ def test_before_anything_was_met():
         assert not hasattr(fresh, name)
 
 
-def test_what_a_model_tells_of_itself():
+def test_attributes_of_a_model():
     learner = OnlineLSTM("multiclass", cells=4, random_state=1)
     learner.run(columns(np.random.default_rng(0), 20), ["x", "y"] * 10)
     assert learner.feature_names_in_.tolist() == ["b", "a", "colour"]
     assert learner.n_features_in_ == 3
     assert learner.classes_.tolist() == ["x", "y"]
-    assert set(inside(learner).reader.places["colour"]) <= set(COLOURS)
+    assert set(inside(learner).features.places["colour"]) <= set(COLOURS)
     before = learner.nbytes
     learner.run(columns(np.random.default_rng(1), 200), ["x", "y"] * 100)
     assert learner.nbytes == before
@@ -245,21 +247,21 @@ def test_what_a_model_tells_of_itself():
     assert not hasattr(numbers, "classes_")
 
 
-def test_the_package_opens_the_door_when_asked():
+def test_the_model_is_imported_lazily():
     assert carrousel.OnlineLSTM is OnlineLSTM
     assert "OnlineLSTM" in dir(carrousel)
     code = (
         "import sys, carrousel; assert 'carrousel.online' not in sys.modules; carrousel.OnlineLSTM;"
         "print([m for m in ('torch', 'river', 'sklearn', 'pandas') if m in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'OfflineLSTM'"):
         carrousel.OfflineLSTM  # noqa: B018
 
 
 class Interrupted(list):
-    """Rows of which the eleventh is not there: the reader has had enough."""
+    """Rows that raise KeyboardInterrupt at the eleventh."""
 
     def __getitem__(self, n):
         if n == 10:
@@ -267,8 +269,8 @@ class Interrupted(list):
         return super().__getitem__(n)
 
 
-def test_what_was_learned_before_an_interrupt_stays(monkeypatch):
-    monkeypatch.setattr(running, "_MOST", 4)
+def test_rows_learned_before_an_interrupt_stay_learned(monkeypatch):
+    monkeypatch.setattr(batch, "_MOST", 4)
     rows = Interrupted([{"a": float(n)} for n in range(20)])
     first, other = (OnlineLSTM(cells=2, random_state=1) for _ in range(2))
     with pytest.raises(KeyboardInterrupt):

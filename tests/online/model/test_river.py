@@ -1,4 +1,4 @@
-"""OnlineLSTM among river's estimators: their checks, pipelines and evaluation."""
+"""OnlineLSTM as an estimator of river: its checks, pipelines and evaluation."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     )
 
 from carrousel import OnlineLSTM  # noqa: E402
+from support.online.cases import case  # noqa: E402
 from support.online.models import inside  # noqa: E402
 
 TASKS = ("regression", "binary", "multiclass")
@@ -29,30 +30,26 @@ CHECKED = {"missing": "mean", "unseen": "grow", "cells": 3}
 
 
 def estimator(task: str, **given: Any) -> Any:
-    """A model that types do not know as river's; ``isinstance`` does."""
+    """Create a model, typed as Any: river's types do not include it, but ``isinstance`` does."""
     return OnlineLSTM(task, **given)
 
 
-def all_checks() -> list:
-    return [
-        pytest.param(task, check, id=f"{task}-{n}-{check.__name__}")
-        for task in TASKS
-        for n, check in enumerate(checks.yield_checks(estimator(task, **CHECKED)))
-    ]
+@pytest.mark.filterwarnings("ignore")  # of river and its dependencies
+@pytest.mark.parametrize("task", TASKS)
+def test_checks_of_river(task):
+    found = list(checks.yield_checks(estimator(task, **CHECKED)))
+    assert len(found) > 20
+    for number, check in enumerate(found):
+        with case(number, check.__name__):
+            check(OnlineLSTM(task, **CHECKED).clone())
 
 
-@pytest.mark.filterwarnings("ignore")  # of river and what it imports
-@pytest.mark.parametrize(("task", "check"), all_checks())
-def test_its_own_checks(task, check):
-    check(OnlineLSTM(task, **CHECKED).clone())
-
-
-def test_nothing_is_skipped():
+def test_no_check_is_skipped():
     assert OnlineLSTM()._unit_test_skips() == set()
     assert [params["task"] for params in OnlineLSTM._unit_test_params()] == list(TASKS)
 
 
-def test_what_it_is():
+def test_isinstance_follows_the_task():
     kinds = {"regression": base.Regressor, "binary": base.Classifier, "multiclass": base.Classifier}
     for task, kind in kinds.items():
         for other in (base.Regressor, base.Classifier, base.Transformer, base.Clusterer):
@@ -80,7 +77,7 @@ def test_pipelines_are_evaluated(task, data, metric, bound):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_forms_of_pipelines():
+def test_all_forms_of_pipelines_work():
     rows = list(datasets.TrumpApproval().take(40))
     pipelines = [
         preprocessing.StandardScaler() | OnlineLSTM(cells=3, random_state=1),
@@ -97,7 +94,7 @@ def test_forms_of_pipelines():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_wrapped_by_others():
+def test_meta_estimators_wrap_it():
     ovr = multiclass.OneVsRestClassifier(estimator("binary", cells=3, random_state=1))
     for x, y in datasets.ImageSegments().take(30):
         ovr.learn_one(x, y)

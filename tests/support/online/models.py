@@ -1,4 +1,4 @@
-"""Models on streams for tests: all kinds of rows and tasks, streams for them, what they know."""
+"""Small online models, streams for them, and their complete state for comparisons."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ COLOURS = ("red", "green", "blue")
 
 
 def inside(model: OnlineLSTM) -> Any:
-    """What a model that has begun drives."""
+    """Return the engine of a model that has seen a row."""
     assert model._engine is not None
     return model._engine
 
 
 def knowledge(model: OnlineLSTM) -> Any:
-    """Everything a model goes on from, to be compared with ``==``."""
+    """Return the complete state of a model, to be compared with ``==``."""
     engine = model._engine
     if engine is None:
         return None
     kernel = {name: (a.shape, a.tobytes()) for name, a in engine.kernel.state().items()}
-    reader = {k: v for k, v in vars(engine.reader).items() if k != "_get"}
-    places = list(reader.get("places", {}).items())
+    features = {k: v for k, v in vars(engine.features).items() if k != "_get"}
+    places = list(features.get("places", {}).items())
     head = vars(engine.head)
     keys = (engine.keys.places(), sorted(engine.keys.seen.items()), engine.keys.free)
-    return kernel, reader, places, head, keys, engine.now, engine.kernel.rate, engine.settings
+    return kernel, features, places, head, keys, engine.n_rows, engine.kernel.rate, engine.settings
 
 
 def columns(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    """Named features: two numbers and a category."""
+    """Draw named features: two numbers and a category."""
     return {
         "b": rng.normal(size=n) * 3 + 10,
         "a": rng.normal(size=n),
@@ -40,7 +40,7 @@ def columns(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 
 
 def as_rows(table: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The same, row by row."""
+    """Convert columns to rows."""
     names = list(table)
     return [
         dict(zip(names, row, strict=True)) for row in zip(*map(list, table.values()), strict=True)
@@ -48,7 +48,7 @@ def as_rows(table: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def stream(kind: str, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
-    """Rows and targets of a kind: ``rows/task``."""
+    """Draw rows and targets of a kind, ``"rows/task"``."""
     rows, task = kind.split("/")
     X: Any = {
         "numbers": lambda: rng.normal(size=(n, 2)),
@@ -77,9 +77,9 @@ KINDS = (
 
 
 def model(kind: str, **settings: Any) -> OnlineLSTM:
-    """A small model for a kind of stream."""
+    """Create a small model for a kind of stream."""
     rows, task = kind.split("/")
-    if rows == "named":  # categories as they come, whether in steps or in runs
+    if rows == "named":  # the same categories in single steps as in a whole table
         settings.setdefault("unseen", "grow")
     if rows == "symbols" and (settings.get("unseen") != "grow" or task != "next"):
         settings.setdefault("symbols", "abcd")
@@ -88,12 +88,12 @@ def model(kind: str, **settings: Any) -> OnlineLSTM:
 
 
 def each(X: Any) -> list[Any]:
-    """A table row by row, as steps get it."""
+    """Return the rows of a table, one by one as ``step`` accepts them."""
     return as_rows(X) if isinstance(X, dict) else list(X)
 
 
 def taken(X: Any, start: int, stop: int | None = None) -> Any:
-    """Some rows of a table."""
+    """Return some rows of a table in the same form."""
     if isinstance(X, dict):
         return {name: column[start:stop] for name, column in X.items()}
     return X[start:stop]

@@ -71,7 +71,7 @@ def keep(path: Path, wish: Wish, learner: Learner, place: Place) -> None:
         "place": {**vars(place)},
         "learner": plain,
     }
-    learner.model.save(path, beside=(arrays, told))
+    learner.model.save(path, extra=(arrays, told))
 
 
 def found(wish: Wish) -> Kept | None:
@@ -85,22 +85,22 @@ def found(wish: Wish) -> Kept | None:
     if path is None or not wish.resume or not path.exists():
         return None
     from carrousel.errors import CheckpointError
-    from carrousel.online.model.checkpoint import read_beside
+    from carrousel.online.model.checkpoint import read_extra
     from carrousel.online.model.model import OnlineLSTM
 
     try:
-        beside = read_beside(path)
+        extra = read_extra(path)
     except CheckpointError as error:
         if " was not written by " not in str(error):
             raise  # damaged, or of a newer version, and it says so
         raise CheckpointError(
             f"{path} was not written by carrousel stream; name another --checkpoint"
         ) from error
-    if beside is None or beside[1].get("format") != FORMAT:
+    if extra is None or extra[1].get("format") != FORMAT:
         raise SettingError(
             f"{path} was not written by this version of carrousel stream; name another --checkpoint"
         )
-    arrays, told = beside
+    arrays, told = extra
     wish.check_same(told["wish"])
     place = {**told["place"]}
     place |= {name: Counter(place[name]) for name in ("counts", "skipped")}

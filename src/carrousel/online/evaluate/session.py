@@ -198,8 +198,9 @@ class Work:
         self, error: RowError | DivergedError, batch: Batch, taken: Taken, at: int
     ) -> Failure | None:
         """What becomes of a row that the model did not take; None: it is left out."""
-        where = f"{batch.name}: {batch.unit} {taken.lines[at]}"
-        why = error.text(place=False)
+        column = "" if error.column is None else f", column {error.column!r}"
+        where = f"{batch.name}: {batch.unit} {taken.lines[at]}{column}"
+        why = error.text(place=False, argument="--{}".format, setting="{} {}".format)
         if isinstance(error, DivergedError):
             return Failure(
                 f"{where}: {error.text(place=False, fix=False)}", self._lower, can_keep=False

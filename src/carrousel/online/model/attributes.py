@@ -1,4 +1,4 @@
-"""What a model on streams tells of itself, by the names that scikit-learn gives such things."""
+"""Read-only attributes of a model, named as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from collections.abc import Hashable
 import numpy as np
 
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.features import Named
+from carrousel.online.model.features import NamedFeatures
 from carrousel.online.model.heads import as_array
 
 
 class Attributes:
-    """Read-only; those that end in an underscore exist once the model has met a row."""
+    """Read-only attributes; names with a final underscore exist after the first row."""
 
     _engine: Engine | None
 
     @property
     def keys(self) -> tuple[Hashable, ...]:
-        """Keys of the streams that live, the least recently used first."""
+        """Keys of the streams that have a state, least recently used first."""
         engine = self._engine
-        return () if engine is None else engine.keys.live(engine.now)
+        return () if engine is None else engine.keys.live(engine.n_rows)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, running means, states and traces; they do not grow with time."""
+        """Bytes of weights, running means, states and traces; constant over time."""
         return 0 if self._engine is None else self._engine.nbytes
 
     @property
     def n_steps_(self) -> int:
-        """Rows taken so far."""
-        return 0 if self._engine is None else self._engine.now
+        """Number of rows run so far."""
+        return 0 if self._engine is None else self._engine.n_rows
 
     @property
     def n_features_in_(self) -> int:
-        """Features of a row."""
-        return self._there("n_features_in_").reader.n_features
+        """Number of features of a row."""
+        return self._started("n_features_in_").features.n_features
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of features in the order of first sight, where rows have names."""
-        reader = self._there("feature_names_in_").reader
-        if not isinstance(reader, Named):
-            raise AttributeError("feature_names_in_: rows of this model have no names")
-        names = np.empty(len(reader.places), object)
-        names[:] = list(reader.places)
+        """Feature names in the order of their first occurrence; only where rows are mappings."""
+        features = self._started("feature_names_in_").features
+        if not isinstance(features, NamedFeatures):
+            raise AttributeError("feature_names_in_: features of this model have no names")
+        names = np.empty(len(features.places), object)
+        names[:] = list(features.places)
         return names
 
     @property
     def classes_(self) -> np.ndarray:
-        """Classes known so far, in the order of the columns of ``predict_proba``."""
-        head = self._there("classes_").head
+        """Known classes, in the order of the columns of ``predict_proba``."""
+        head = self._started("classes_").head
         if head.kind == "linear":
             raise AttributeError("classes_: targets of this model are numbers")
-        return as_array(head.named)
+        return as_array(head.classes)
 
-    def _there(self, name: str) -> Engine:
+    def _started(self, name: str) -> Engine:
         if self._engine is None:
-            raise AttributeError(f"{name}: the model has met no row yet")
+            raise AttributeError(f"{name}: the model has not seen a row yet")
         return self._engine

@@ -1,4 +1,4 @@
-"""Many rows in order: as few calls of the kernel as rows that hold nothing new allow."""
+"""Runs of many rows, with one call of the kernel for as many rows as hold nothing new."""
 
 from __future__ import annotations
 
@@ -10,134 +10,166 @@ import numpy as np
 from carrousel.errors import DataError, DivergedError, RowError, ShapeError
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.heads import Head
-from carrousel.online.model.tables import Table
-from carrousel.online.model.targets import Goals
+from carrousel.online.model.tables import InputTable
+from carrousel.online.model.targets import Targets
 from carrousel.shapes import Floats
 
-_MOST, _FEWEST = 65536, 1024  # rows that are converted at once; few after something new
+_MOST = 65536  # rows that are encoded at once
+_FEWEST = 1024  # the same after a row with something new; doubles from there
 
 
-class Said:
-    """What a kernel has said of rows, and what was known when it did."""
+class RunOutputs:
+    """Outputs of a kernel for consecutive rows, each part with the head that was in use."""
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[Head, Annotated[Floats, "M O"]]] = []
+        self._parts: list[tuple[Head, Annotated[Floats, "M O"]]] = []
+        self._streams: list[np.ndarray] = []
+        self._begins: list[np.ndarray] = []
 
-    def add(self, head: Head, outputs: Annotated[Floats, "M O"]) -> None:
-        """Add the outputs of some rows."""
-        self._pieces.append((head, outputs))
+    def add(
+        self, head: Head, outputs: Annotated[Floats, "M O"], streams: np.ndarray, begins: bool
+    ) -> None:
+        """Add the outputs of some rows.
+
+        Args:
+            head: decodes the outputs.
+            outputs: one row each.
+            streams: the place of each row's stream, at least ``M``.
+            begins: whether the first row is the first of its stream.
+        """
+        self._parts.append((head, outputs))
+        self._streams.append(streams[: len(outputs)])
+        self._begins.append(np.arange(len(outputs)) < begins)
+
+    def streams(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place of each row's stream, and whether the row is its first, ``[N]`` each."""
+        if not self._streams:
+            return np.zeros(0, np.intp), np.zeros(0, bool)
+        return np.concatenate(self._streams), np.concatenate(self._begins)
 
     def predictions(self) -> np.ndarray:
-        """One for each row; of type object where types differ."""
-        found = [head.answers(outputs) for head, outputs in self._pieces]
+        """Return a prediction for each row; of dtype object if types differ."""
+        found = [head.predict_rows(outputs) for head, outputs in self._parts]
         if not found:
             return np.empty(0)
         kinds = {"number" if array.dtype.kind in "fiub" else array.dtype.kind for array in found}
         return np.concatenate(found if len(kinds) == 1 else [a.astype(object) for a in found])
 
-    def probabilities(self, now: Head) -> Annotated[Floats, "N K"]:
-        """A column for each class known now; one not known at a row had probability 0."""
-        places = {name: column for column, name in enumerate(now.named)}
-        found = [head.probabilities(outputs) for head, outputs in self._pieces]
+    def probabilities(self, latest: Head) -> Annotated[Floats, "N K"]:
+        """Return probabilities of the latest head's classes; 0 for one unknown at a row."""
+        places = {name: column for column, name in enumerate(latest.classes)}
+        found = [head.probabilities(outputs) for head, outputs in self._parts]
         rows = np.zeros((sum(map(len, found)), len(places)))
         at = 0
-        for (head, _), piece in zip(self._pieces, found, strict=True):
-            columns = [(i, places[name]) for i, name in enumerate(head.named) if name in places]
+        for (head, _), part in zip(self._parts, found, strict=True):
+            columns = [(i, places[name]) for i, name in enumerate(head.classes) if name in places]
             for i, column in columns:
-                rows[at : at + len(piece), column] = piece[:, i]
-            at += len(piece)
+                rows[at : at + len(part), column] = part[:, i]
+            at += len(part)
         return rows
 
 
 def run(
     engine: Engine,
-    table: Table,
-    goals: Goals | None,
+    table: InputTable,
+    targets: Targets | None,
     keys: Sequence[Any] | None,
-    said: Said,
+    outputs: RunOutputs,
     learn: bool = True,
     late: bool = False,
 ) -> None:
-    """Take all rows of a table; what the kernel says of them is added to ``said``.
+    """Advance through all rows of a table and learn their targets.
 
-    With ``late``, a row's target is that of the prediction at the row before of the same stream.
+    Args:
+        engine: the model.
+        table, targets, keys: rows, with the target and the stream of each.
+        outputs: receives the outputs, also those before an error.
+        learn: whether task ``"next"`` learns.
+        late: whether a row's target belongs to the prediction at the row before of its stream.
 
     Raises:
-        RowError, DivergedError: rows before ``error.row`` have been taken.
+        RowError, DivergedError: rows before ``error.row`` have been learned.
+        ShapeError: numbers of rows, targets and keys differ.
     """
-    for name, given in (("y", goals), ("keys", keys)):
+    for name, given in (("y", targets), ("keys", keys)):
         if given is not None and len(given) != len(table):
-            raise ShapeError(f"{name} has {len(given)} entries, expected {len(table)}, one a row")
+            expected = f"{len(table)}, one for each row"
+            problem = f"{name} has {len(given)} entries, expected {expected}"
+            raise ShapeError(problem, argument=name, got=len(given), expected=expected)
     at, size, head = 0, _MOST, engine.head
+    late = late or engine.self_supervised
     while at < len(table):
-        x = _readable(engine, table.fill(engine.reader, at, min(at + size, len(table))))
-        if engine.own_targets:
-            targets = x if learn else None
+        x = table.encode(engine.features, at, min(at + size, len(table)))
+        x = _up_to_first_refused(engine, x)
+        if engine.self_supervised:
+            y = x if learn else None
         else:
-            targets = None if goals is None else goals.fill(engine.head, at, at + len(x))
-            x = x if targets is None else x[: len(targets)]
+            y = None if targets is None else targets.encode(engine.head, at, at + len(x))
+            x = x if y is None else x[: len(y)]
         if len(x):
             names = None if keys is None else keys[at : at + len(x)]
-            _take(engine, head, x, targets, names, at, said, late or engine.own_targets)
+            _run_rows(engine, head, x, y, names, at, outputs, late)
             at, head = at + len(x), engine.head
             size = min(2 * size, _MOST) if size > 1 else _FEWEST
             continue
-        try:  # the row holds something new, or bad; its prediction knows nothing of it
-            engine.widen(table.row(at), None if goals is None else goals.one(at))
+        try:  # the next row holds something new or bad
+            engine.extend(table.row(at), None if targets is None else targets.row(at))
         except (DataError, ShapeError) as error:
             raise error.recast(RowError, row=at) from error
-        head = engine.head if late or engine.own_targets else head
+        head = engine.head if late else head  # a prediction precedes the new class of its target
         size = 1
 
 
-def _readable(engine: Engine, x: Annotated[Floats, "N X"]) -> Annotated[Floats, "M X"]:
-    """Rows up to the first that a kernel would refuse."""
-    if engine.readable(x):
+def _up_to_first_refused(engine: Engine, x: Annotated[Floats, "N X"]) -> Annotated[Floats, "M X"]:
+    if engine.accepts(x):
         return x
-    return x[: next(n for n, row in enumerate(x) if not engine.readable(row))]
+    return x[: next(n for n, row in enumerate(x) if not engine.accepts(row))]
 
 
-def _take(
+def _run_rows(
     engine: Engine,
     head: Head,
     x: Annotated[Floats, "N X"],
-    targets: Annotated[Floats, "N Y"] | None,
+    y: Annotated[Floats, "N Y"] | None,
     keys: Sequence[Any] | None,
     at: int,
-    said: Said,
+    outputs: RunOutputs,
     late: bool,
 ) -> None:
-    """Give rows to the kernel, up to each that begins a stream anew."""
+    """Run encoded rows, with a call of the kernel up to each that starts a stream."""
     done = 0
     while done < len(x):
-        place, dirty = engine.keys.take(None if keys is None else keys[done], engine.now)
-        if dirty:
+        key = None if keys is None else keys[done]
+        begins = engine.keys.find(key, engine.n_rows) is None
+        place, used = engine.keys.take(key, engine.n_rows)
+        if used:
             engine.kernel.reset(place)
         if keys is None:
             places = np.full(len(x), place)
         else:
-            places = np.array(engine.keys.find_all(keys, done, engine.now))
+            places = np.array(engine.keys.find_all(keys, done, engine.n_rows))
         stop = done + len(places)
-        part = None if targets is None else targets[done:stop]
+        part = None if y is None else y[done:stop]
         try:
-            outputs = engine.kernel.run(places, x[done:stop], part, late)
+            found = engine.kernel.run(places, x[done:stop], part, late)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
-                said.add(head, error.outputs)
-            _count(engine, keys, done, done + error.row)
-            refused = x[done + error.row]
-            error.row += at + done
+                outputs.add(head, error.outputs, places, begins)
+            refused = done + (error.row or 0)
+            _count(engine, keys, done, refused)
+            error.row = at + refused
             if isinstance(error, DivergedError):
-                raise engine.diverged(error) from None
-            raise RowError(engine.reader.complaint(refused), row=error.row) from error
-        said.add(head, outputs)
+                raise engine.divergence(error) from None
+            raise engine.features.refusal(x[refused]).recast(RowError, row=error.row) from error
+        outputs.add(head, found, places, begins)
         _count(engine, keys, done, stop)
         done = stop
 
 
 def _count(engine: Engine, keys: Sequence[Any] | None, start: int, stop: int) -> None:
+    """Record that rows were run."""
     if keys is None:
-        engine.keys.touch([None], engine.now + stop - start - 1)
+        engine.keys.touch([None], engine.n_rows + stop - start - 1)
     else:
-        engine.keys.touch(keys[start:stop], engine.now)
-    engine.now += stop - start
+        engine.keys.touch(keys[start:stop], engine.n_rows)
+    engine.n_rows += stop - start

@@ -1,7 +1,7 @@
-"""Models on streams in files: everything, so that they go on as if they had never stopped.
+"""Files of models: safetensors with everything that a model needs to continue exactly.
 
-A file is in the safetensors format: the kernel's arrays under their own names, and a header in JSON
-with parameters, names, keys and counters. It holds no code.
+The kernel's arrays are stored under their own names. A header in JSON holds parameters, names, keys
+and counters. Files hold no code.
 """
 
 from __future__ import annotations
@@ -21,44 +21,52 @@ from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, CheckpointError, DivergedError, SettingError
 from carrousel.files import checksum, read_whole, write_whole
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.features import Named, Numbers, Reader, Symbols
-from carrousel.online.model.heads import Classes, Head, Labels, Values
+from carrousel.online.model.features import (
+    Features,
+    NamedFeatures,
+    SymbolFeatures,
+    VectorFeatures,
+)
+from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.heads import BinaryHead, Head, MulticlassHead, RegressionHead
 from carrousel.online.model.settings import Settings
-from carrousel.online.model.values import plain
+from carrousel.online.model.values import to_python
 
 KEY = "carrousel.online"
+"""Key of the header in the metadata of a file."""
 FORMAT = 1
 
-
-Beside = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
-"""What others keep in a model's file: arrays by name, and what JSON can hold."""
-_BESIDE = "beside."
+Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
+"""Data of other programs in a model's file: arrays by name, and values for JSON."""
+_EXTRA = "beside."  # prefix of the names of extra arrays
+_FORECASTS = "forecasts"
 
 
 def save(
     path: str | os.PathLike[str],
     model: Mapping[str, Any],
     engine: Engine | None,
-    beside: Beside | None = None,
+    extra: Extra | None = None,
 ) -> None:
-    """Write a model as a whole or not at all.
+    """Write a model to a file atomically.
 
     Args:
-        path: where it goes; an old file is replaced.
-        model: what a model that has met no row knows: its parameters and seed.
-        engine: the rest; None: it has met none.
-        beside: what :func:`read_beside` is to give back.
+        path: the file, which is replaced if it exists.
+        model: parameters and seed.
+        engine: the state of the model; None: it has not seen a row.
+        extra: data for :func:`read_extra`.
 
     Raises:
-        SettingError: a key, class, symbol or name of a feature is of a kind that files cannot hold.
-        DivergedError: its numbers are not finite, and no model could go on from them.
+        SettingError: a file cannot hold a key, class, symbol or feature name of this type.
+        DivergedError: numbers of the model are not finite.
+        UnwritableError: the file cannot be written.
     """
     header = {
         "format": FORMAT,
         "class": "OnlineLSTM",
         "version": version("carrousel"),
-        "model": {name: written(name, value) for name, value in model.items()},
-        "engine": None if engine is None else _described(engine),
+        "model": {name: to_json(name, value) for name, value in model.items()},
+        "engine": None if engine is None else _engine_to_json(engine),
     }
     arrays = {} if engine is None else engine.kernel.state()
     for name, array in arrays.items():
@@ -68,8 +76,10 @@ def save(
                 fix="continue from the last checkpoint by OnlineLSTM.load(path), with a lower "
                 "{learning_rate}",
             )
-    more, header["beside"] = ({}, None) if beside is None else beside
-    arrays |= {f"{_BESIDE}{name}": array for name, array in more.items()}
+    if engine is not None and engine.forecasts is not None:
+        arrays[_FORECASTS] = engine.forecasts.values
+    extra_arrays, header["beside"] = ({}, None) if extra is None else extra
+    arrays |= {f"{_EXTRA}{name}": array for name, array in extra_arrays.items()}
     header["arrays"] = _inventory(arrays)
     header["crc32"] = checksum(header, arrays)
     whole = {n: np.ascontiguousarray(a).reshape(a.shape) for n, a in arrays.items()}
@@ -77,41 +87,46 @@ def save(
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
-    """Read what :func:`save` wrote: a model's parameters and seed, and the rest.
+    """Read the parameters and the state of a model that :func:`save` wrote.
 
     Raises:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
     """
     header, arrays = _opened(path)
-    own = {name: array for name, array in arrays.items() if not name.startswith(_BESIDE)}
+    own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
-        model = {name: read(value) for name, value in header["model"].items()}
-        told = header["engine"]
-        return model, None if told is None else _rebuilt(told, own)
+        model = {name: from_json(value) for name, value in header["model"].items()}
+        engine = header["engine"]
+        return model, None if engine is None else _engine_from_json(engine, own)
     except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} contradicts itself: {error}") from error
+        raise contradiction(path, str(error)) from error
     except MemoryError as error:
         raise CheckpointError(f"{path} describes a model that memory does not hold") from error
 
 
-def read_beside(path: str | os.PathLike[str]) -> Beside | None:
-    """What :func:`save` was given to keep beside a model; None: nothing.
+def contradiction(path: str | os.PathLike[str], why: str) -> CheckpointError:
+    """Return the error for a file whose parts do not fit each other."""
+    return CheckpointError(f"{path} contradicts itself: {why}", reason="damaged")
+
+
+def read_extra(path: str | os.PathLike[str]) -> Extra | None:
+    """Read the ``extra`` data that :func:`save` wrote; None if there are none.
 
     Raises:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
     """
     header, arrays = _opened(path)
-    plain_part = header.get("beside")
-    if plain_part is None:
+    values = header.get("beside")
+    if values is None:
         return None
-    kept = {name.removeprefix(_BESIDE): a for name, a in arrays.items() if name.startswith(_BESIDE)}
-    return kept, plain_part
+    found = {n.removeprefix(_EXTRA): array for n, array in arrays.items() if n.startswith(_EXTRA)}
+    return found, values
 
 
 def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a file that is whole."""
+    """Read the header and the arrays of a file, and verify its checksum."""
     header, data = read_whole(
         path,
         KEY,
@@ -121,43 +136,54 @@ def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.
     )
     try:
         arrays = safetensors.numpy.load(data)
-    except Exception as error:  # whatever the format's reader says of a damaged file
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+    except Exception as error:  # safetensors raises exceptions of several classes
+        raise CheckpointError(f"{path} is damaged: {error}", reason="damaged") from error
     if header.get("crc32") != checksum(header, arrays) or header["arrays"] != _inventory(arrays):
-        raise CheckpointError(f"{path} is damaged: its contents have another checksum")
+        problem = f"{path} is damaged: its contents have another checksum"
+        raise CheckpointError(problem, reason="damaged")
     return header, arrays
 
 
-def written(what: str, value: Any) -> Any:
-    """A value as JSON holds it, so that :func:`read` gives the same one back.
+def to_json(what: str, value: Any) -> Any:
+    """Convert a value for JSON so that :func:`from_json` restores it with its type.
 
-    >>> read(written("key", ("a", 1, None))) == ("a", 1, None)
+    Args:
+        what: name of the value, for the message.
+        value: a text, number, bool or None, or a tuple, list, array or range of these.
+
+    Raises:
+        SettingError: the value has another type.
+
+    >>> from_json(to_json("key", ("a", 1, None))) == ("a", 1, None)
     True
     """
-    value = plain(value)
+    value = to_python(value)
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple):
-        return {"tuple": [written(what, one) for one in value]}
+        return {"tuple": [to_json(what, one) for one in value]}
     if isinstance(value, list):
-        return {"list": [written(what, one) for one in value]}
+        return {"list": [to_json(what, one) for one in value]}
     if isinstance(value, range):
         return {"range": [value.start, value.stop, value.step]}
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise SettingError(
-        f"{what} is {value!r}, of type {type(value).__name__}, which a file cannot hold; expected "
-        "texts, numbers, True, False, None, or tuples of these"
+        f"{what} is {value!r}, of type {type(value).__name__}, which a file cannot hold",
+        argument=what,
+        got=value,
+        expected="texts, numbers, True, False, None, or tuples of these",
+        fix="use texts, numbers, True, False, None, or tuples of these",
     )
 
 
-def read(value: Any) -> Any:
-    """What :func:`written` made JSON of."""
+def from_json(value: Any) -> Any:
+    """Restore a value that :func:`to_json` converted."""
     if isinstance(value, dict):
         ((kind, parts),) = value.items()
         if kind == "range":
             return range(*parts)
-        return {"tuple": tuple, "list": list}[kind](map(read, parts))
+        return {"tuple": tuple, "list": list}[kind](map(from_json, parts))
     return value
 
 
@@ -165,89 +191,108 @@ def _inventory(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {name: [str(a.dtype), list(a.shape)] for name, a in sorted(arrays.items())}
 
 
-def _described(engine: Engine) -> dict[str, Any]:
+def _engine_to_json(engine: Engine) -> dict[str, Any]:
     settings = {f.name: getattr(engine.settings, f.name) for f in fields(Settings)}
+    found = engine.forecasts
+    forecasts = found and {"classes": to_json("class", found.classes), "made_at": found.made_at}
     return {
-        "settings": {name: written(name, value) for name, value in settings.items()},
+        **({_FORECASTS: forecasts} if forecasts else {}),
+        "settings": {name: to_json(name, value) for name, value in settings.items()},
         "kernel": engine.kernel.name,
         "seed": engine.seed,
-        "rows": engine.now,
-        "reader": _reader_described(engine.reader),
-        "head": None if engine.own_targets else _head_described(engine.head),
+        "rows": engine.n_rows,
+        "reader": _features_to_json(engine.features),
+        "head": None if engine.self_supervised else _head_to_json(engine.head),
         "keys": {
-            "places": [[written("key", key), place] for key, place in engine.keys.places()],
+            "places": [[to_json("key", key), place] for key, place in engine.keys.places()],
             "seen": list(engine.keys.seen.items()),
             "free": engine.keys.free,
         },
     }
 
 
-def _rebuilt(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Engine:
-    settings = Settings(**{name: read(value) for name, value in told["settings"].items()})
-    reader = _reader_rebuilt(told["reader"], settings)
-    if told["head"] is None:
-        assert isinstance(reader, Symbols)
-        head: Head = Classes(reader.given, settings.grow)
+def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
+    settings = Settings(**{name: from_json(value) for name, value in stored["settings"].items()})
+    forecasts = arrays.pop(_FORECASTS, None)
+    features = _features_from_json(stored["reader"], settings)
+    if stored["head"] is None:
+        assert isinstance(features, SymbolFeatures)
+        head: Head = MulticlassHead(features.given, settings.grow)
     else:
-        head = _head_rebuilt(told["head"], settings)
+        head = _head_from_json(stored["head"], settings)
     numbers = sum(array.size for array in arrays.values())
-    if settings.network(reader, head).n_weights > numbers:  # before memory is taken for them
+    if settings.network(features, head).n_weights > numbers:  # before memory is allocated
         raise SettingError(f"{numbers} numbers are too few for the network it describes")
-    engine = Engine(settings, reader, head, told["seed"])
-    if engine.kernel.name != told["kernel"]:
-        raise SettingError(f"it is of a kernel {told['kernel']!r}, not {engine.kernel.name!r}")
+    engine = Engine(settings, features, head, stored["seed"])
+    if engine.kernel.name != stored["kernel"]:
+        raise SettingError(f"it is of a kernel {stored['kernel']!r}, not {engine.kernel.name!r}")
     engine.kernel.restore(arrays)
-    engine.now = check_int("rows", told["rows"], minimum=0)
-    keys = told["keys"]
+    engine.n_rows = check_int("rows", stored["rows"], minimum=0)
+    keys = stored["keys"]
     engine.keys.restore(
-        [(read(key), place) for key, place in keys["places"]], dict(keys["seen"]), keys["free"]
+        [(from_json(key), place) for key, place in keys["places"]],
+        dict(keys["seen"]),
+        keys["free"],
     )
+    if forecasts is not None:
+        engine.forecasts = _forecasts_from_json(stored[_FORECASTS], forecasts, settings.streams)
     return engine
 
 
-def _reader_described(reader: Reader) -> dict[str, Any]:
-    if isinstance(reader, Numbers):
-        return {"numbers": reader.n_columns}
-    if isinstance(reader, Symbols):
-        return {"symbols": written("symbol", reader.given)}
-    assert isinstance(reader, Named)
+def _forecasts_from_json(
+    stored: Mapping[str, Any], values: np.ndarray, streams: int
+) -> LastForecasts:
+    if values.ndim != 2 or len(values) != streams:
+        raise SettingError(f"forecasts have shape {values.shape}")
+    made_at = check_int("made_at", stored["made_at"], minimum=0)
+    return LastForecasts(values, from_json(stored["classes"]), made_at)
+
+
+def _features_to_json(features: Features) -> dict[str, Any]:
+    if isinstance(features, VectorFeatures):
+        return {"numbers": features.n_columns}
+    if isinstance(features, SymbolFeatures):
+        return {"symbols": to_json("symbol", features.given)}
+    assert isinstance(features, NamedFeatures)
     return {
         "features": [
-            [written("name of a feature", name), p if isinstance(p, int) else list(p.items())]
-            for name, p in reader.places.items()
+            [to_json("name of a feature", name), p if isinstance(p, int) else list(p.items())]
+            for name, p in features.places.items()
         ]
     }
 
 
-def _reader_rebuilt(told: Mapping[str, Any], settings: Settings) -> Reader:
+def _features_from_json(stored: Mapping[str, Any], settings: Settings) -> Features:
     missing = settings.missing == "mean"
-    if "numbers" in told:
-        return Numbers(told["numbers"], missing)
-    if "symbols" in told:
-        return Symbols(read(told["symbols"]), settings.grow)
-    places = {read(name): p if isinstance(p, int) else dict(p) for name, p in told["features"]}
-    reader = Named(places, missing, settings.grow)
+    if "numbers" in stored:
+        return VectorFeatures(stored["numbers"], missing)
+    if "symbols" in stored:
+        return SymbolFeatures(from_json(stored["symbols"]), settings.grow)
+    places = {
+        from_json(name): p if isinstance(p, int) else dict(p) for name, p in stored["features"]
+    }
+    features = NamedFeatures(places, missing, settings.grow)
     columns = [c for p in places.values() for c in ([p] if isinstance(p, int) else p.values())]
-    if sorted(columns) != list(range(reader.n_columns)):
+    if sorted(columns) != list(range(features.n_columns)):
         raise SettingError(f"features have columns {columns}, expected each once")
-    return reader
+    return features
 
 
-def _head_described(head: Head) -> dict[str, Any]:
-    if isinstance(head, Values):
+def _head_to_json(head: Head) -> dict[str, Any]:
+    if isinstance(head, RegressionHead):
         return {"values": head.n}
-    if isinstance(head, Labels):
-        sides = head.sides if head.classes else ((), ())  # before any was met, they only look so
-        return {"labels": [written("class", side) for side in sides]}
-    return {"classes": written("class", head.named)}
+    if isinstance(head, BinaryHead):
+        sides = head.sides if head.known else ((), ())  # sides are placeholders until then
+        return {"labels": [to_json("class", side) for side in sides]}
+    return {"classes": to_json("class", head.classes)}
 
 
-def _head_rebuilt(told: Mapping[str, Any], settings: Settings) -> Head:
+def _head_from_json(stored: Mapping[str, Any], settings: Settings) -> Head:
     kind = {"regression": "values", "binary": "labels"}.get(settings.task, "classes")
-    if told.keys() != {kind}:
-        raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(told)}")
+    if stored.keys() != {kind}:
+        raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(stored)}")
     if kind == "values":
-        return Values(told["values"])
+        return RegressionHead(stored["values"])
     if kind == "labels":
-        return Labels(*map(read, told["labels"]))
-    return Classes(read(told["classes"]), settings.grow or settings.classes is None)
+        return BinaryHead(*map(from_json, stored["labels"]))
+    return MulticlassHead(from_json(stored["classes"]), settings.grow or settings.classes is None)

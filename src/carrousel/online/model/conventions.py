@@ -1,6 +1,6 @@
-"""Parameters, copies and files of a model, and what river and scikit-learn ask it for.
+"""Parameters, copies and files of a model, and the protocols of river and scikit-learn.
 
-Neither package is imported here: river's base classes are looked up when river itself asks.
+Neither package is imported here. The base classes of river are looked up only if it is loaded.
 """
 
 from __future__ import annotations
@@ -15,53 +15,61 @@ from typing import Any, TypeVar
 import numpy as np
 
 from carrousel.checks import check_int, suggestion
-from carrousel.errors import CarrouselError, CheckpointError, SettingError, UnknownNameError
+from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.online.model import checkpoint
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.settings import Settings
 
 Model = TypeVar("Model", bound="Conventions")
 CHANGEABLE = ("learning_rate", "evict_after")
-"""Parameters that a model which has begun lets be changed."""
+"""Parameters that may change after the first row."""
 
 
 @cache
 def defaults(kind: type) -> dict[str, Any]:
-    """Parameters of a constructor, with their defaults."""
+    """Return the parameters of a constructor with their defaults."""
     found = inspect.signature(kind).parameters.values()
     return {parameter.name: parameter.default for parameter in found}
 
 
 class Conventions:
-    """Parameters are attributes of the same names, as the constructor got them."""
+    """Base class whose parameters are attributes, named and valued as given to the constructor."""
 
     task: str
     random_state: Any
     _engine: Engine | None
-    _declared: tuple[Hashable, ...] | None  # classes that partial_fit was told
-    _entropy: int  # the seed, if random_state says none
-    _drawn: tuple[Any, int] | None  # from a generator, which is asked once
+    _declared: tuple[Hashable, ...] | None  # classes given to partial_fit
+    _entropy: int  # the seed where random_state is None
+    _drawn: tuple[Any, int] | None  # a generator and the seed drawn from it, once
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name (scikit-learn); ``deep`` changes nothing."""
+        """Return the parameters by name (scikit-learn); ``deep`` has no effect."""
         return {name: getattr(self, name) for name in defaults(type(self))}
 
     def set_params(self: Model, **params: Any) -> Model:
         """Change parameters (scikit-learn).
 
         Raises:
-            UnknownNameError: there is no such parameter.
-            SettingError: the model has begun, and the parameter is not ``learning_rate`` or
-                ``evict_after``, the only ones that can change then.
+            UnknownNameError: a parameter does not exist.
+            SettingError: the model has seen a row, and the parameter is neither ``learning_rate``
+                nor ``evict_after``.
         """
         known = defaults(type(self))
         for name, value in params.items():
             if name not in known:
-                raise UnknownNameError(f"parameter {name!r} is unknown; {suggestion(name, known)}")
+                raise UnknownNameError(
+                    f"parameter {name!r} is unknown",
+                    argument=name,
+                    got=value,
+                    fix=suggestion(name, known),
+                )
             if self._engine is not None and name not in CHANGEABLE:
                 raise SettingError(
-                    f"{name} cannot become {value!r} in a model that has begun; expected one of "
-                    f"{', '.join(CHANGEABLE)}; begin a new model with other parameters"
+                    f"{name} cannot become {value!r} after the first row; only "
+                    f"{' and '.join(CHANGEABLE)} can change then",
+                    argument=name,
+                    got=value,
+                    fix="create a new model",
                 )
         if self._engine is not None:
             self._engine.change(params)
@@ -71,12 +79,12 @@ class Conventions:
 
     def __repr__(self) -> str:
         given = self.get_params()
-        told = [
+        changed = [
             f"{name}={given[name]!r}"
             for name, default in defaults(type(self)).items()
             if name != "task" and not _same(given[name], default)
         ]
-        return f"{type(self).__name__}({', '.join([repr(self.task), *told])})"
+        return f"{type(self).__name__}({', '.join([repr(self.task), *changed])})"
 
     def _settings(self) -> Settings:
         given = self.get_params()
@@ -98,24 +106,22 @@ class Conventions:
 
     # --- files ------------------------------------------------------------------------------
 
-    def save(
-        self, path: str | os.PathLike[str], *, beside: checkpoint.Beside | None = None
-    ) -> None:
-        """Write everything to a file, from which the model goes on as if it had never stopped.
+    def save(self, path: str | os.PathLike[str], *, extra: checkpoint.Extra | None = None) -> None:
+        """Write the model to a file, from which it continues exactly.
 
-        Weights, the optimiser's running means, scales, states, traces, predictions that wait for
-        their targets, names, and keys in their order of use, in the safetensors format.
+        The file holds weights, running means of the optimiser, scales, states, traces, pending
+        predictions, names, and keys in their order of use, in the safetensors format.
 
         Args:
-            path: where it goes; an old file is replaced as a whole or not at all.
-            beside: arrays by name, and what JSON can hold, that are kept in the same file;
-                ``carrousel.online.model.checkpoint.read_beside(path)`` gives them back.
+            path: the file, which is replaced atomically if it exists.
+            extra: further arrays by name, and values for JSON, to store in the same file;
+                ``carrousel.online.model.checkpoint.read_extra(path)`` returns them.
 
         Raises:
             SettingError: a key, class, symbol or name is not a text, number, bool, None, or a tuple
                 of these.
-            DivergedError: numbers are not finite; the old file stays.
-            UnwritableError: there is no such folder, or no room in it.
+            DivergedError: numbers are not finite; an existing file is unchanged.
+            UnwritableError: the folder does not exist or is full.
 
         >>> import tempfile
         >>> from carrousel import OnlineLSTM
@@ -129,24 +135,24 @@ class Conventions:
         engine, params = self._engine, self.get_params()
         if engine is not None and self._settings() != engine.settings:
             raise SettingError(
-                "parameters were changed after the model had begun; change them by set_params, "
-                "which says what can be changed"
+                "parameters were assigned after the first row",
+                fix=f"change {' or '.join(CHANGEABLE)} by set_params, or create a new model",
             )
         if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
             params["random_state"] = self._seed()
         params |= {"_entropy": self._entropy, "_declared": self._declared}
-        checkpoint.save(path, params, engine, beside)
+        checkpoint.save(path, params, engine, extra)
 
     @classmethod
     def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
-        """Read a model that :meth:`save` wrote; nothing in the file is ever run.
+        """Read a model that :meth:`save` wrote. No code in the file is executed.
 
-        It goes on as if it had never stopped, to the last bit where the processor has the same
-        vector instructions.
+        The model continues as if it had never stopped, to the last bit where the processor has the
+        same vector instructions.
 
         Raises:
             CheckpointError: the file is of another kind, damaged, or of a newer version.
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         params, engine = checkpoint.load(path)
         try:
@@ -155,20 +161,20 @@ class Conventions:
             model._entropy, model._declared, model._engine = entropy, declared, engine
             same = engine is None or model._settings() == engine.settings
         except (CarrouselError, LookupError, TypeError) as error:
-            raise CheckpointError(f"{path} contradicts itself: {error}") from error
+            raise checkpoint.contradiction(path, str(error)) from error
         if not same:
-            raise CheckpointError(f"{path} contradicts itself: its parameters are not its own")
+            raise checkpoint.contradiction(path, "its parameters differ from those of its state")
         return model
 
     # --- river ------------------------------------------------------------------------------
 
     @property
     def _last_step(self) -> Any:
-        """What ``isinstance(model, river.base.Regressor)`` looks at, or ``Classifier``.
+        """Make ``isinstance(model, river.base.Regressor)`` or ``Classifier`` true.
 
-        river's base classes (0.24 and later) ask an object that is not of them for the last step of
-        a pipeline, and then what kind that is. One class with several tasks answers with an empty
-        object of its task's kind, where a base class could say one kind only.
+        The base classes of river (0.24 and later) look at the last step of an object that is not
+        an instance, as if it were a pipeline. This property returns an empty object of the kind
+        that fits the task. A base class could only be of one kind for all tasks.
         """
         river = sys.modules.get("river.base")
         if river is None or self.task not in ("regression", "binary", "multiclass"):
@@ -185,7 +191,7 @@ class Conventions:
 
     @property
     def _is_stochastic(self) -> bool:
-        return False  # river means by it an argument "seed" that is None
+        return False  # it means a parameter "seed" that is None
 
     @property
     def _mutable_attributes(self) -> set[str]:
@@ -213,11 +219,11 @@ class Conventions:
     def clone(
         self: Model, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False
     ) -> Model:
-        """A model with the same parameters that has met nothing (river).
+        """Return a new model with the same parameters (river).
 
         Args:
-            new_params: parameters that are to be different.
-            include_attributes: whether it also gets a copy of all that has been learned.
+            new_params: parameters to change.
+            include_attributes: whether to copy the learned state too.
         """
         other = type(self)(**{**self.get_params(), **(new_params or {})})
         if include_attributes:
@@ -226,14 +232,15 @@ class Conventions:
                 self._entropy,
                 self._drawn,
             )
-            other._engine = None if self._engine is None else self._engine.copied()
+            other._engine = None if self._engine is None else self._engine.copy()
         return other
 
     def mutate(self, new_attrs: Mapping[str, Any]) -> None:
-        """Change parameters in place (river); those of :meth:`set_params` of a begun model."""
+        """Change :data:`CHANGEABLE` parameters in place (river)."""
         for name in new_attrs:
             if name not in CHANGEABLE:
-                raise ValueError(f"{name!r} is not a mutable attribute of {type(self).__name__}")
+                problem = f"{name!r} is not a mutable attribute of {type(self).__name__}"
+                raise SettingError(problem, argument=name, expected=" or ".join(CHANGEABLE))
         self.set_params(**new_attrs)
 
     def __ror__(self, other: Any) -> Any:
@@ -244,7 +251,7 @@ class Conventions:
 
 @cache
 def _kind_of(base: type) -> Any:
-    """An object of one of river's abstract classes, which does nothing."""
+    """Create an empty object of an abstract class of river."""
     empty: dict[str, Any] = dict.fromkeys(getattr(base, "__abstractmethods__", ()))
     return type(base.__name__, (base,), empty)()
 

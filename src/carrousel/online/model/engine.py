@@ -1,4 +1,4 @@
-"""A model that has begun: reader, kernel, head and keys, and what becomes of a row."""
+"""The state of a model after its first row: encoder, kernel, head and keys."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
-from carrousel.online.model.features import Named, Reader
-from carrousel.online.model.grow import take_over
+from carrousel.online.model.features import Features, NamedFeatures
+from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.grow import grow_kernel
 from carrousel.online.model.heads import Head
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.settings import Settings
-from carrousel.online.model.values import LARGEST, Unseen
+from carrousel.online.model.values import LARGEST
 from carrousel.shapes import Floats
 
 
 class Engine:
-    """What OnlineLSTM drives; a call that raises leaves it as it was.
+    """Implementation of OnlineLSTM; a call that raises changes nothing.
 
     Args:
         settings: checked arguments.
-        reader, head: as the first row made them.
-        seed: of weights, and of all that is drawn later.
+        features, head: encoders of rows and targets.
+        seed: seed of the initial weights and of later draws.
     """
 
-    def __init__(self, settings: Settings, reader: Reader, head: Head, seed: int) -> None:
-        self.settings, self.reader, self.head, self.seed = settings, reader, head, seed
-        self.kernel: StreamKernel = settings.open(reader, head, seed)
+    forecasts: LastForecasts | None = None
+    """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
+    _has_learned = False
+
+    def __init__(self, settings: Settings, features: Features, head: Head, seed: int) -> None:
+        self.settings, self.features, self.head, self.seed = settings, features, head, seed
+        self.kernel: StreamKernel = settings.open(features, head, seed)
         self.keys = Keys(settings.streams, settings.evict_after)
-        self.now = 0
-        self.spare = settings.streams  # a place of the kernel that never moves
-        self.own_targets = settings.task == "next"
+        self.n_rows = 0
+        self.blank = settings.streams  # a place of the kernel whose state stays initial
+        self.self_supervised = settings.task == "next"
 
     @classmethod
-    def begun(
+    def start(
         cls,
         settings: Settings,
         x: Any,
@@ -46,36 +51,40 @@ class Engine:
         seed: int,
         categories: Callable[[], Mapping[Any, Iterable[str]]] = dict,
     ) -> Engine:
-        """An engine that fits a first row; it has not taken it.
+        """Create the engine for a first row, without learning the row.
 
-        Where nothing new may come later, categories of a whole table are known from the start.
+        Args:
+            settings: checked arguments.
+            x, y: the first row and its target.
+            seed: see :class:`Engine`.
+            categories: returns the categories of a whole table; called if they cannot grow later.
         """
-        reader = settings.first_reader(x)
-        if isinstance(reader, Named) and not settings.grow:
-            reader = reader.declared(categories())
-        return cls(settings, reader, settings.first_head(y), seed)
+        features = settings.first_features(x)
+        if isinstance(features, NamedFeatures) and not settings.grow:
+            features = features.with_categories(categories())
+        return cls(settings, features, settings.first_head(y), seed)
 
     def step(
         self, x: Any, y: Any, key: Any, learn: bool = True
     ) -> tuple[Head, Annotated[Floats, "O"]]:
-        """Take one row; return outputs made before its target was learned, and what they mean.
+        """Advance by one row.
 
-        A class that comes with the row is not among those that they speak of, but a symbol is: it
-        came before the symbol that is predicted.
+        Returns:
+            The outputs before the target was learned, and the head that decodes them. A new class
+            of the target is not among its classes. A new symbol is: it precedes the predicted one.
         """
         head = self.head
-        try:
-            row = self.reader.read(x)
-            target = None if y is None else self.head.read(y)
-        except Unseen:
-            self.keys.find(key, self.now)  # refused before anything grows
-            self.widen(x, y)
-            now, outputs = self.step(x, y, key, learn)
-            return now if self.own_targets else head, outputs
-        place = self.place(key, row)
+        row = self.features.encode(x)
+        target = None if y is None or row is None else self.head.encode(y)
+        if row is None or (target is None and y is not None):
+            self.keys.find(key, self.n_rows)  # a bad key must not grow the model
+            self.extend(x, y)
+            latest, outputs = self.step(x, y, key, learn)
+            return latest if self.self_supervised else head, outputs
+        place = self._place_of(key, row)
         kernel = self.kernel
         try:
-            if self.own_targets:
+            if self.self_supervised:
                 outputs = kernel.run(
                     np.array((place,)), row[None], row[None] if learn else None, True
                 )[0]
@@ -84,81 +93,92 @@ class Engine:
                 if target is not None:
                     kernel.learn(place, target)
         except DataError as error:
-            raise DataError(self.reader.complaint(row)) from error
+            raise self.features.refusal(row) from error
         except DivergedError as error:
-            raise self.diverged(error) from None
-        self.keys.used(key, place, self.now)
-        self.now += 1
+            raise self.divergence(error) from None
+        self.keys.used(key, place, self.n_rows)
+        self.n_rows += 1
         return head, outputs
 
     def peek(self, x: Any, key: Any) -> tuple[Head, Annotated[Floats, "O"]]:
-        """Outputs at a row from the present state, and what they mean; nothing moves."""
+        """Return the outputs at a row and the head that decodes them; changes nothing."""
+        row = self.features.encode(x)
+        if row is None:
+            return self.copy().step(x, None, key, learn=False)
+        place = self.keys.find(key, self.n_rows)
         try:
-            row = self.reader.read(x)
-        except Unseen:
-            return self.copied().step(x, None, key, learn=False)
-        place = self.keys.find(key, self.now)
-        try:
-            return self.head, self.kernel.peek(self.spare if place is None else place, row)
+            return self.head, self.kernel.peek(self.blank if place is None else place, row)
         except DataError as error:
-            raise DataError(self.reader.complaint(row)) from error
+            raise self.features.refusal(row) from error
         except DivergedError as error:
-            raise self.diverged(error) from None
+            raise self.divergence(error) from None
 
-    def place(self, key: Any, row: Annotated[Floats, "X"]) -> int:
-        """The place of the key of a row that is about to be taken."""
-        place = self.keys.find(key, self.now)
+    def _place_of(self, key: Any, row: Annotated[Floats, "X"]) -> int:
+        """Return the place of a key; assign one, with a reset state, if the row is accepted."""
+        place = self.keys.find(key, self.n_rows)
         if place is not None:
             return place
-        if not self.readable(row):
-            raise DataError(self.reader.complaint(row))
-        place, dirty = self.keys.take(key, self.now)
-        if dirty:
+        if not self.accepts(row):
+            raise self.features.refusal(row)
+        place, used = self.keys.take(key, self.n_rows)
+        if used:
             self.kernel.reset(place)
         return place
 
-    def readable(self, row: Annotated[Floats, "... X"]) -> bool:
-        """Whether a kernel takes these numbers."""
+    def accepts(self, row: Annotated[Floats, "... X"]) -> bool:
+        """Return whether the kernel accepts these inputs."""
         size = np.abs(row)
         if self.kernel.streaming.missing:
             return not (size > LARGEST).any()
         return bool((size <= LARGEST).all())
 
-    def widen(self, x: Any, y: Any) -> None:
-        """Make room for what is new in a row and its target; raises DataError if they are bad."""
-        reader = self.reader.wider(x)
-        row = reader.read(x)
-        if not self.readable(row):
-            raise DataError(reader.complaint(row))
-        target = x if self.own_targets else y
-        head = self.head if target is None else self.head.wider(target)
-        if reader.n_columns != self.kernel.network.n_inputs or (
+    def extend(self, x: Any, y: Any) -> None:
+        """Add inputs and outputs for what is new in a row and its target.
+
+        Raises:
+            DataError, ShapeError: the row or the target is bad; nothing has changed.
+        """
+        features = self.features.extended(x)
+        row = features.encode(x)
+        assert row is not None
+        if not self.accepts(row):
+            raise features.refusal(row)
+        target = x if self.self_supervised else y
+        head = self.head if target is None else self.head.extended(target)
+        if features.n_columns != self.kernel.network.n_inputs or (
             head.n_outputs != self.kernel.network.n_outputs
         ):
-            kernel = self.settings.open(reader, head, self.seed)
-            take_over(kernel, self.kernel)
+            kernel = self.settings.open(features, head, self.seed)
+            grow_kernel(kernel, self.kernel)
             self.kernel = kernel
-        self.reader, self.head = reader, head
+        self.features, self.head = features, head
 
     def reset(self, key: Any) -> None:
-        """Forget the state of a key; its next row begins anew."""
-        self.keys.find(key, self.now)  # refuses what is not hashable
+        """Discard the state of a key."""
+        self.keys.find(key, self.n_rows)  # raises if the key is not hashable
         self.keys.forget(key)
 
-    def copied(self) -> Engine:
-        """Another engine in the same state, which moves on its own."""
+    def copy(self) -> Engine:
+        """Return an independent copy."""
         return copy.deepcopy(self)
 
     def change(self, params: Mapping[str, Any]) -> None:
-        """Change settings that may change while learning goes on."""
+        """Change settings that may change while learning."""
         settings = replace(self.settings, **params)
         self.kernel.rate = float(settings.learning_rate)
         self.keys.evict_after = settings.evict_after
         self.settings = settings
 
     @property
+    def has_learned(self) -> bool:
+        """Whether a target has been learned."""
+        if not self._has_learned:
+            self._has_learned = bool(self.kernel.state()["changes"][0] > 0)
+        return self._has_learned
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of the kernel; names and keys come on top."""
+        """Bytes of the kernel, without names and keys."""
         return self.kernel.nbytes
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,11 +186,11 @@ class Engine:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.kernel = self.settings.open(self.reader, self.head, self.seed)
+        self.kernel = self.settings.open(self.features, self.head, self.seed)
         self.kernel.restore(state["kernel"])
 
-    def diverged(self, error: DivergedError) -> DivergedError:
-        """A kernel's error, and how to go on."""
+    def divergence(self, error: DivergedError) -> DivergedError:
+        """Add the remedy to a kernel's error."""
         return error.recast(
             DivergedError,
             fix="continue from the last checkpoint by OnlineLSTM.load(path), with a "

@@ -1,8 +1,7 @@
-"""Rows of a stream as vectors: what is a number, what a category, and what has never been seen.
+"""Encoders of rows: numbers, named features with one-hot categories, symbols.
 
-A reader is made by the first row and read by :meth:`read`; it never changes. Where a row holds
-something new that is to be learned too, :meth:`wider` makes a reader that knows it: whatever is
-refused on the way, nothing has been changed.
+The first row creates an encoder, which never changes. Where a row holds a new feature, category or
+symbol, :meth:`Features.extended` returns a larger encoder. A refused row changes nothing.
 """
 
 from __future__ import annotations
@@ -15,43 +14,49 @@ from typing import Annotated, Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.values import Unseen, absent, index_of, number_of, plain
+from carrousel.online.model.values import index_of, is_missing, listed, number_of, to_python
 from carrousel.shapes import Floats
 
 _FLOAT = np.dtype(np.float64)
+_USE_MEAN = "set {missing=mean}"
+_GROW = "set {unseen=grow}"
 
 
 @runtime_checkable
-class Reader(Protocol):
-    """Turns rows into what a kernel takes."""
+class Features(Protocol):
+    """Encoder of rows as inputs of a kernel."""
 
     n_columns: int
     """Inputs of the network."""
     n_features: int
-    """Features of a row, as its owner counts them."""
+    """Features of a row."""
 
     @property
     def scaled(self) -> np.ndarray:
-        """Which inputs may be standardised, ``[n_columns]``."""
+        """Which inputs may be standardised, ``[n_columns]`` bool."""
         ...
 
-    def read(self, x: Any) -> Annotated[Floats, "X"]:
-        """A row's numbers; raises Unseen where :meth:`wider` would help, or DataError."""
+    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
+        """Encode a row; None if :meth:`extended` is needed first.
+
+        Raises:
+            DataError, ShapeError: the row cannot be learned.
+        """
         ...
 
-    def wider(self, x: Any) -> Reader:
-        """A reader that knows what is new in a row; columns known before keep their places."""
+    def extended(self, x: Any) -> Features:
+        """Return an encoder that knows what is new in a row; known columns keep their indices."""
         ...
 
-    def complaint(self, row: Annotated[Floats, "X"]) -> str:
-        """What is wrong with numbers that a kernel has refused."""
+    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+        """Return the error for an encoded row that the kernel has refused."""
         ...
 
 
-class Numbers:
+class VectorFeatures:
     """Rows are sequences of ``n`` numbers.
 
-    >>> Numbers(2, missing=False).read([1, 2.5]).tolist()
+    >>> VectorFeatures(2, missing=False).encode([1, 2.5]).tolist()
     [1.0, 2.5]
     """
 
@@ -64,10 +69,10 @@ class Numbers:
     def scaled(self) -> np.ndarray:
         return np.ones(self.n_columns, bool)
 
-    def read(self, x: Any) -> Annotated[Floats, "X"]:
+    def encode(self, x: Any) -> Annotated[Floats, "X"]:
         try:
             row = np.asarray(x)
-        except ValueError:  # rows within a row
+        except ValueError:  # nested sequences of unequal lengths
             row = np.empty(len(x), object)
             row[:] = x
         if row.dtype is not _FLOAT or row.shape != self._shape:
@@ -76,37 +81,45 @@ class Numbers:
 
     def _converted(self, x: Any, row: np.ndarray) -> Annotated[Floats, "X"]:
         if isinstance(x, Mapping):
+            expected = f"a sequence of {self.n_features} numbers"
             raise DataError(
-                f"x is a {type(x).__name__}, but the first row was a sequence of numbers; expected "
-                f"{self.n_features} numbers"
+                f"x is a {type(x).__name__}, expected {expected} like the first row",
+                argument="x",
+                got=x,
+                expected=expected,
             )
         if row.shape != self._shape:
             raise ShapeError(
-                f"x has shape {row.shape}, expected ({self.n_features},): as many numbers as the "
-                "first row had"
+                f"x has shape {row.shape}, expected {self._shape}, the shape of the first row",
+                argument="x",
+                got=row.shape,
+                expected=str(self._shape),
             )
         if row.dtype.kind in "fiub":
             return row.astype(np.float64)
-        return np.array([number_of(f"x[{i}]", v, self._missing) for i, v in enumerate(x)])
+        return np.array([self._number(i, value) for i, value in enumerate(x)])
 
-    def wider(self, x: Any) -> Numbers:
-        self.read(x)
+    def _number(self, i: int, value: Any) -> float:
+        return number_of(value, f"x[{i}]", missing=self._missing, fix=_USE_MEAN, argument=f"x[{i}]")
+
+    def extended(self, x: Any) -> VectorFeatures:
+        self.encode(x)
         return self
 
-    def complaint(self, row: Annotated[Floats, "X"]) -> str:
-        return _not_finite(row, [f"x[{i}]" for i in range(len(row))], self._missing)
+    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+        return _first_error(row, self._number)
 
 
-class Named:
-    """Rows are mappings from the names of features to numbers or, one-hot, to texts.
+class NamedFeatures:
+    """Rows are mappings from feature names to numbers or texts; texts are encoded one-hot.
 
-    A feature is a number or a category by what it is at first. Features and categories that come
-    together take columns in the order of their names, whatever their order in the row.
+    The first value of a feature decides whether it is a number or a category. Features and
+    categories that are new in the same row get columns in the order of their names.
 
     Args:
-        places: for each feature, in order of first sight, its column or those of its categories.
-        missing: whether an absent feature, None or NaN stands for the mean.
-        grow: whether :meth:`wider` may help.
+        places: column of each numeric feature, or column of each category of a feature.
+        missing: whether a missing feature, None or NaN is replaced by the running mean.
+        grow: whether new features and categories are accepted.
     """
 
     def __init__(
@@ -126,7 +139,7 @@ class Named:
         names = sorted(self.places, key=lambda name: cast(int, self.places[name]))
         if len(names) == 1:
             (name,) = names
-            return partial(_only, name)  # no lambda: models are pickled
+            return partial(_only, name)  # a lambda could not be pickled
         return itemgetter(*names)
 
     @property
@@ -135,7 +148,7 @@ class Named:
         marks[[p for p in self.places.values() if isinstance(p, int)]] = True
         return marks
 
-    def read(self, x: Any) -> Annotated[Floats, "X"]:
+    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
         if self._get is not None:
             try:
                 row = np.array(self._get(x))
@@ -145,11 +158,9 @@ class Named:
                 if row.ndim == 1 and row.dtype.kind in "fiub" and len(x) == self.n_features:
                     return row if row.dtype is _FLOAT else row.astype(np.float64)
         row, new = self._encoded(x)
-        if new:
-            raise Unseen
-        return row
+        return None if new else row
 
-    def wider(self, x: Any) -> Named:
+    def extended(self, x: Any) -> NamedFeatures:
         _, new = self._encoded(x)
         places = self._copied()
         fresh = [name for name, _ in new if name not in places]
@@ -157,21 +168,24 @@ class Named:
         column = self.n_columns
         for name, value in sorted(new, key=_by_name):
             if isinstance(value, str):
-                places[name][plain(value)] = column
+                places[name][to_python(value)] = column
             else:
                 places[name] = column
             column += 1
-        return Named(places, self.missing, self._grow)
+        return NamedFeatures(places, self.missing, self._grow)
 
     @classmethod
-    def of(cls, x: Mapping[Hashable, Any], missing: bool, grow: bool) -> Named:
-        """The reader that a first row makes."""
+    def of(cls, x: Mapping[Hashable, Any], missing: bool, grow: bool) -> NamedFeatures:
+        """Create the encoder for a first row."""
         if not x:
-            raise DataError("x is an empty row, expected at least one feature")
-        return cls(cls({}, missing, True).wider(x).places, missing, grow)
+            expected = "at least one feature"
+            raise DataError(
+                f"x is an empty row, expected {expected}", argument="x", got=x, expected=expected
+            )
+        return cls(cls({}, missing, True).extended(x).places, missing, grow)
 
-    def declared(self, categories: Mapping[Hashable, Iterable[str]]) -> Named:
-        """A reader that also knows categories which are still to come."""
+    def with_categories(self, categories: Mapping[Hashable, Iterable[str]]) -> NamedFeatures:
+        """Return an encoder that also knows further categories of its features."""
         places = self._copied()
         column = self.n_columns
         for name in sorted(categories, key=str):
@@ -182,74 +196,83 @@ class Named:
                 if category not in known:
                     known[category] = column
                     column += 1
-        return Named(places, self.missing, self._grow)
+        return NamedFeatures(places, self.missing, self._grow)
 
     def _copied(self) -> dict[Hashable, Any]:
         return {n: p if isinstance(p, int) else dict(p) for n, p in self.places.items()}
 
     def _encoded(self, x: Any) -> tuple[Annotated[Floats, "X"], list[tuple[Hashable, Any]]]:
-        """A row's numbers, and the features and categories that are new in it."""
+        """Encode a row; also return its new features and categories."""
         if not isinstance(x, Mapping):
+            expected = "a mapping from feature names to values"
             raise DataError(
-                f"x is a {type(x).__name__}, expected a mapping from the names of features to "
-                "values, as the first row was"
+                f"x is a {type(x).__name__}, expected {expected} like the first row",
+                argument="x",
+                got=x,
+                expected=expected,
             )
         row, new = np.zeros(self.n_columns), []
         for name, value in x.items():
             place = self.places.get(name)
             if place is None:
                 if not isinstance(value, str):
-                    number_of(f"feature {name!r}", value, self.missing)
+                    self._number(name, value)
                 new.append((name, value))
             elif isinstance(place, int):
-                row[place] = number_of(f"feature {name!r}", value, self.missing)
+                row[place] = self._number(name, value)
             elif isinstance(value, str):
                 if value in place:
                     row[place[value]] = 1.0
                 else:
                     new.append((name, value))
-            elif not (self.missing and absent(value)):
-                raise DataError(
-                    f"feature {name!r} is {value!r}, expected a text: it was {next(iter(place))!r} "
-                    "at first"
-                )
+            elif not (self.missing and is_missing(value)):
+                raise _not_a_text(name, value, next(iter(place)))
         if len(x) - len({name for name, _ in new} - self.places.keys()) < self.n_features:
-            lacks = [name for name in self.places if name not in x]
+            absent = [name for name in self.places if name not in x]
             if not self.missing:
-                raise DataError(
-                    f"feature {lacks[0]!r} is missing; expected all of {_some(self.places)}, or "
-                    "say missing='mean'"
-                )
-            row[[p for p in map(self.places.get, lacks) if isinstance(p, int)]] = np.nan
+                raise DataError("the feature is missing", column=_text(absent[0]), fix=_USE_MEAN)
+            row[[p for p in map(self.places.get, absent) if isinstance(p, int)]] = np.nan
         if new and not self._grow:
-            self._refuse(*new[0])
+            raise self._unseen(*new[0])
         return row, new
 
-    def _refuse(self, name: Hashable, value: Any) -> None:
-        place = self.places.get(name)
-        if place is None:
-            raise DataError(
-                f"feature {name!r} is unknown; expected {_some(self.places)}; leave it out, or say "
-                "unseen='grow'"
-            )
-        assert not isinstance(place, int)
-        raise DataError(
-            f"feature {name!r} is {value!r}, a category never seen; expected one of "
-            f"{_some(place)}, or say unseen='grow'"
+    def _number(self, name: Hashable, value: Any) -> float:
+        return number_of(
+            value, "the value", missing=self.missing, fix=_USE_MEAN, column=_text(name)
         )
 
-    def complaint(self, row: Annotated[Floats, "X"]) -> str:
-        names = [""] * self.n_columns
+    def _unseen(self, name: Hashable, value: Any) -> DataError:
+        place = self.places.get(name)
+        if place is None:
+            known = listed(list(self.places))
+            return DataError(
+                f"the feature is unknown, expected only {known}",
+                column=_text(name),
+                expected=known,
+                fix=f"leave it out, or {_GROW}",
+            )
+        assert not isinstance(place, int)
+        known = f"one of {listed(list(place))}"
+        return DataError(
+            f"the category {value!r} is new, expected {known}",
+            column=_text(name),
+            got=value,
+            expected=known,
+            fix=_GROW,
+        )
+
+    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+        names: list[Hashable] = [None] * self.n_columns
         for name, place in self.places.items():
             if isinstance(place, int):
-                names[place] = f"feature {name!r}"
-        return _not_finite(row, names, self.missing)
+                names[place] = name
+        return _first_error(row, lambda i, value: self._number(names[i], value))
 
 
-class Symbols:
-    """Rows are single symbols, inputs that are one-hot.
+class SymbolFeatures:
+    """Rows are single symbols, encoded one-hot as their index.
 
-    >>> Symbols("abc", grow=False).read("c")
+    >>> SymbolFeatures("abc", grow=False).encode("c")
     array([2.])
     """
 
@@ -266,30 +289,37 @@ class Symbols:
     def scaled(self) -> np.ndarray:
         return np.zeros(self.n_columns, bool)
 
-    def read(self, x: Any) -> Annotated[Floats, "X"]:
+    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
         index = index_of("x", x, self.places or self.alphabet)
         if index is None:
             self._check_new(x)
-            raise Unseen
+            return None
         return np.array((index,), np.float64)
 
-    def wider(self, x: Any) -> Symbols:
+    def extended(self, x: Any) -> SymbolFeatures:
         if index_of("x", x, self.places or self.alphabet) is not None:
             return self
         self._check_new(x)
-        return Symbols((*self.alphabet, plain(x)), self._grow)
+        return SymbolFeatures((*self.alphabet, to_python(x)), self._grow)
 
     def _check_new(self, x: Any) -> None:
         if not self._grow:
+            known = f"a symbol of the alphabet: {listed(self.alphabet)}"
             raise DataError(
-                f"x is {x!r}, a symbol off the alphabet; expected one of {_some(self.alphabet)}, "
-                "or say unseen='grow'"
+                f"x is {x!r}, expected {known}", argument="x", got=x, expected=known, fix=_GROW
             )
         if x is None:
-            raise DataError("x is None, expected a symbol; leave rows out that have none")
+            raise DataError(
+                "x is None, expected a symbol",
+                argument="x",
+                got=x,
+                expected="a symbol",
+                fix="leave out rows without a symbol",
+            )
 
-    def complaint(self, row: Annotated[Floats, "X"]) -> str:
-        return f"x is symbol number {row[0]:g} of {self.n_columns}"
+    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+        problem = f"x is symbol number {row[0]:g}, expected at most {self.n_columns - 1}"
+        return DataError(problem, argument="x")
 
 
 def _only(name: Hashable, x: Any) -> tuple[Any]:
@@ -301,16 +331,24 @@ def _by_name(item: tuple[Hashable, Any]) -> tuple[str, str, str]:
     return type(name).__name__, str(name), value if isinstance(value, str) else ""
 
 
-def _not_finite(row: Annotated[Floats, "X"], names: Sequence[str], missing: bool) -> str:
+def _text(name: Hashable) -> str:
+    return str(to_python(name))
+
+
+def _not_a_text(name: Hashable, value: Any, category: str) -> DataError:
+    return DataError(
+        f"the value is {value!r}, expected a text such as {category!r}",
+        column=_text(name),
+        got=value,
+        expected="a text",
+    )
+
+
+def _first_error(row: Annotated[Floats, "X"], check: Callable[[int, Any], float]) -> DataError:
+    """Return the error that a check raises for the first bad number of an encoded row."""
     try:
-        for name, value in zip(names, row.tolist(), strict=True):
-            number_of(name, value, missing)
+        for i, value in enumerate(row.tolist()):
+            check(i, value)
     except DataError as error:
-        return str(error)
-    return f"x is {row}, which the kernel refuses"
-
-
-def _some(names: Iterable[Hashable]) -> str:
-    names = list(names)
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(map(repr, names[:8])) + more
+        return error
+    return DataError(f"the kernel refused the row {row}", argument="x")

@@ -1,4 +1,4 @@
-"""A wider kernel that takes over what a narrower one knew."""
+"""Growth of a kernel: more inputs and outputs, with all learned values kept."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _PAST = ("sources", "traces", "sensitivities", "w")  # of steps when new inputs 
 _OUTPUT = ("output", "output_first", "output_second")
 
 
-def take_over(wider: StreamKernel, narrow: StreamKernel) -> None:
-    """Give a fresh kernel all that one with fewer inputs, outputs or both has learned.
+def grow_kernel(wider: StreamKernel, narrow: StreamKernel) -> None:
+    """Copy everything that a kernel has learned into a fresh one with more inputs or outputs.
 
-    The inputs and outputs of ``narrow`` are the first of ``wider``, with their weights, running
-    gradients, means, traces and standing predictions; the rest keep the weights drawn for them and
-    begin at zero elsewhere. While new inputs are zero, the net input of old outputs is what it was.
+    The inputs and outputs of ``narrow`` are the first of ``wider``. They keep their weights,
+    running gradients, means, traces and pending predictions. The others keep their initial weights,
+    and are zero elsewhere. While new inputs are zero, the net input of old outputs is unchanged.
     """
-    state = merged(narrow.state(), wider.state(), narrow.network, wider.network)
+    state = grow_state(narrow.state(), wider.state(), narrow.network, wider.network)
     wider.restore(state)
     wider.rate = narrow.rate
 
 
-def merged(
+def grow_state(
     old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray], narrow: Network, wide: Network
 ) -> dict[str, np.ndarray]:
-    """What a narrow kernel knew, in the shapes of a wide one."""
+    """Return the state of a narrow kernel in the shapes of a wide one."""
     found = dict(old)
-    sources = _places(narrow.n_inputs, wide.n_inputs, narrow.n_sources)
+    sources = _columns(narrow.n_inputs, wide.n_inputs, narrow.n_sources)
     direct = narrow.n_inputs if narrow.direct else 0
-    seen = _places(direct, wide.n_inputs if direct else 0, direct + narrow.cell.n_cells + 1)
+    seen = _columns(direct, wide.n_inputs if direct else 0, direct + narrow.cell.n_cells + 1)
     for name in filter(new.__contains__, _HIDDEN):
         found[name] = new[name].copy()
         found[name][:, sources] = old[name]
@@ -50,7 +50,7 @@ def merged(
     return found
 
 
-def _places(old: int, new: int, n: int) -> np.ndarray:
-    """Where ``n`` columns go when the first ``old`` of them become ``new``."""
+def _columns(old: int, new: int, n: int) -> np.ndarray:
+    """Return the new indices of ``n`` columns when the first ``old`` of them become ``new``."""
     columns = np.arange(n)
     return np.where(columns < old, columns, columns + new - old)

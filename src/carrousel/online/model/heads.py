@@ -1,6 +1,6 @@
-"""Targets of a stream as numbers, and a kernel's numbers as predictions.
+"""Heads of a model: they encode targets, and decode a kernel's outputs as predictions.
 
-Like readers of rows, heads never change: :meth:`wider` makes one that knows a new class.
+Like encoders of rows, heads never change: :meth:`Head.extended` returns one with a new class.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.values import LARGEST, Unseen, index_of, number_of, plain
+from carrousel.online.model.values import LARGEST, index_of, listed, number_of, to_python
 from carrousel.shapes import Floats
 
 Kind = Literal["linear", "logistic", "softmax"]
@@ -19,44 +19,48 @@ Kind = Literal["linear", "logistic", "softmax"]
 
 @runtime_checkable
 class Head(Protocol):
-    """What a network's outputs mean."""
+    """Meaning of a network's outputs."""
 
     kind: Kind
     n_outputs: int
     places: dict[Any, Any]
-    """The number of each class in a target."""
+    """Code of each known class in a target."""
 
     @property
-    def named(self) -> tuple[Hashable, ...]:
-        """The classes that :meth:`probabilities` speaks of, in its order."""
+    def classes(self) -> tuple[Hashable, ...]:
+        """Classes in the order of the columns of :meth:`probabilities`."""
         ...
 
-    def read(self, y: Any) -> Annotated[Floats, "Y"]:
-        """A target's numbers; raises Unseen where :meth:`wider` would help, or DataError."""
+    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+        """Encode a target; None if :meth:`extended` is needed first.
+
+        Raises:
+            DataError, ShapeError: the target cannot be learned.
+        """
         ...
 
-    def wider(self, y: Any) -> Head:
-        """A head that knows what is new in a target."""
+    def extended(self, y: Any) -> Head:
+        """Return a head that knows the class of a target."""
         ...
 
-    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
-        """A prediction: a number or numbers, or a class (None: no class is known)."""
+    def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
+        """Decode one prediction: a number, numbers, or a class (None: no class is known)."""
+        ...
+
+    def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
+        """Decode the predictions of several rows."""
         ...
 
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
-        """A column for each of :attr:`named`; rows sum to 1."""
-        ...
-
-    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
-        """Predictions, one for each row."""
+        """Return a column for each of :attr:`classes`; rows sum to 1."""
         ...
 
 
-class Values:
+class RegressionHead:
     """Targets are numbers, one or several.
 
     Args:
-        n: how many; None: one, which is given and returned as a number, not as an array.
+        n: how many; None: one, given and returned as a number and not as an array.
     """
 
     kind: Kind = "linear"
@@ -66,112 +70,124 @@ class Values:
         self.n = n
         self.places: dict[Any, Any] = {}
 
-    def read(self, y: Any) -> Annotated[Floats, "Y"]:
+    def encode(self, y: Any) -> Annotated[Floats, "Y"]:
         if self.n is None:
             if type(y) is not float or not -LARGEST <= y <= LARGEST:
-                y = number_of("target y", self._single(y), missing=False)
+                y = _target_number(self._single(y), "target y")
             return np.array((y,))
-        values = np.asarray(y)
-        if values.shape != (self.n,):
+        shape = np.shape(np.asarray(y))
+        if shape != (self.n,):
             raise ShapeError(
-                f"target y has shape {values.shape}, expected ({self.n},): as many numbers as the "
-                "first target had"
+                f"target y has shape {shape}, expected ({self.n},), the shape of the first target",
+                argument="y",
+                got=shape,
+                expected=f"({self.n},)",
             )
-        return np.array([number_of(f"target y[{i}]", v, False) for i, v in enumerate(y)])
+        return np.array([_target_number(value, f"target y[{i}]") for i, value in enumerate(y)])
 
     def _single(self, y: Any) -> Any:
         if isinstance(y, np.ndarray | Sequence) and not isinstance(y, str):
             if np.shape(y) not in ((), (1,)):
                 raise ShapeError(
-                    f"target y has shape {np.shape(y)}, expected one number: the model was begun "
-                    "with one; give all numbers in the first row that is learned"
+                    f"target y has shape {np.shape(y)}, expected one number like the first target",
+                    argument="y",
+                    got=np.shape(y),
+                    expected="one number",
+                    fix="create a new model, and give all numbers in the first target",
                 )
             return np.ravel(y)[0]
         return y
 
     @property
-    def named(self) -> tuple[Hashable, ...]:
+    def classes(self) -> tuple[Hashable, ...]:
         return ()
 
-    def wider(self, y: Any) -> Values:
-        self.read(y)
+    def extended(self, y: Any) -> RegressionHead:
+        self.encode(y)
         return self
 
-    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
+    def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
         return float(outputs[0]) if self.n is None else outputs
+
+    def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
+        return outputs[:, 0] if self.n is None else outputs
 
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         return np.empty((len(outputs), 0))
 
-    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
-        return outputs[:, 0] if self.n is None else outputs
 
+class BinaryHead:
+    """Targets are one of two classes; the output is the probability of the positive class.
 
-class Labels:
-    """Targets are one of two classes; the output is the probability of the second.
+    The positive class is True, or 1, or else the second one that occurs. Before any class is known,
+    the classes are False and True.
 
-    The second is True, or 1, or else the one that was met later. Before any was met, they are
-    False and True.
+    Args:
+        negative, positive: each empty or one class.
     """
 
     kind: Kind = "logistic"
     n_outputs = 1
 
     def __init__(self, negative: tuple[Hashable, ...], positive: tuple[Hashable, ...]) -> None:
-        self.sides = (negative, positive)  # each empty or of one class
-        self.classes = negative + positive
+        self.sides = (negative, positive)
+        self.known = negative + positive
         self.places = {c: i for i, side in enumerate(self.sides) for c in side}
-        if not self.classes:
+        if not self.known:
             self.sides = ((False,), (True,))
 
     @property
-    def named(self) -> tuple[Hashable, ...]:
-        return self.classes or (False, True)
+    def classes(self) -> tuple[Hashable, ...]:
+        return self.known or (False, True)
 
-    def read(self, y: Any) -> Annotated[Floats, "Y"]:
-        index = index_of("target y", y, self.places)
+    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+        index = index_of("y", y, self.places)
         if index is None:
-            self.wider(y)
-            raise Unseen
+            self.extended(y)
+            return None
         return np.array((index,), np.float64)
 
-    def wider(self, y: Any) -> Labels:
-        if index_of("target y", y, self.places) is not None:
+    def extended(self, y: Any) -> BinaryHead:
+        if index_of("y", y, self.places) is not None:
             return self
-        if len(self.classes) == 2:
+        if len(self.known) == 2:
+            expected = f"{self.known[0]!r} or {self.known[1]!r}"
             raise DataError(
-                f"target y is {y!r}, expected {self.classes[0]!r} or {self.classes[1]!r}; for more "
-                "classes say task='multiclass'"
+                f"target y is {y!r}, expected {expected}",
+                argument="y",
+                got=y,
+                expected=expected,
+                fix="set {task=multiclass} for more classes",
             )
-        label = plain(y)
-        if not self.classes:
+        label = to_python(y)
+        if not self.known:
             if isinstance(label, bool):
-                return Labels((False,), (True,))
-            return Labels((), (label,)) if label == 1 else Labels((label,), ())
+                return BinaryHead((False,), (True,))
+            return BinaryHead((), (label,)) if label == 1 else BinaryHead((label,), ())
         negative, positive = self.sides
-        return Labels(negative or (label,), positive or (label,))
+        return BinaryHead(negative or (label,), positive or (label,))
 
-    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
-        side = self.sides[int(outputs[0] > 0.5)] or self.classes
+    def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
+        side = self.sides[int(outputs[0] > 0.5)] or self.known
         return side[0]
+
+    def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
+        first, second = (side or self.known for side in self.sides)
+        return as_array([first[0], second[0]])[(outputs[:, 0] > 0.5).astype(int)]
 
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
         positive = outputs[:, 0].astype(np.float64)
-        if len(self.named) == 1:
+        if len(self.classes) == 1:
             return np.ones((len(outputs), 1))
         return np.column_stack([1 - positive, positive])
 
-    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
-        first, second = (side or self.classes for side in self.sides)
-        return as_array([first[0], second[0]])[(outputs[:, 0] > 0.5).astype(int)]
 
-
-class Classes:
-    """Targets are classes, one output for each.
+class MulticlassHead:
+    """Targets are classes, with one output for each.
 
     Args:
         classes: those known; an int: 0, 1, ..., n - 1.
-        grow: whether others may come.
+        grow: whether new classes are accepted.
     """
 
     kind: Kind = "softmax"
@@ -184,48 +200,55 @@ class Classes:
         self._grow = grow
 
     @property
-    def named(self) -> tuple[Hashable, ...]:
+    def classes(self) -> tuple[Hashable, ...]:
         return tuple(self.known)
 
-    def read(self, y: Any) -> Annotated[Floats, "Y"]:
-        index = index_of("target y", y, self.places or self.known)
+    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+        index = index_of("y", y, self.places or self.known)
         if index is None:
             self._check_new(y)
-            raise Unseen
+            return None
         return np.array((index,), np.float64)
 
-    def wider(self, y: Any) -> Classes:
-        if index_of("target y", y, self.places or self.known) is not None:
+    def extended(self, y: Any) -> MulticlassHead:
+        if index_of("y", y, self.places or self.known) is not None:
             return self
         self._check_new(y)
-        return Classes((*self.known, plain(y)), self._grow)
+        return MulticlassHead((*self.known, to_python(y)), self._grow)
 
     def _check_new(self, y: Any) -> None:
         if not self._grow:
-            known = ", ".join(map(repr, self.known[:8])) + ", ..." * (len(self.known) > 8)
+            expected = f"one of the declared classes {listed(self.known)}"
             raise DataError(
-                f"target y is {y!r}, a class never declared; expected one of {known}, or say "
-                "unseen='grow'"
+                f"target y is {y!r}, expected {expected}",
+                argument="y",
+                got=y,
+                expected=expected,
+                fix="set {unseen=grow}",
             )
 
-    def answer(self, outputs: Annotated[Floats, "O"]) -> Any:
+    def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
         known = len(self.known)
         return self.known[int(outputs[:known].argmax())] if known else None
 
-    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
-        mass = outputs[:, : len(self.known)].astype(np.float64)
-        return mass / mass.sum(axis=1, keepdims=True) if len(self.known) else mass
-
-    def answers(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
+    def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         known = len(self.known)
         if not known:
             return np.full(len(outputs), None, object)
         best = outputs[:, :known].argmax(axis=1)
         return best if isinstance(self.known, range) else as_array(self.known)[best]
 
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
+        mass = outputs[:, : len(self.known)].astype(np.float64)
+        return mass / mass.sum(axis=1, keepdims=True) if len(self.known) else mass
+
+
+def _target_number(value: Any, what: str) -> float:
+    return number_of(value, what, fix="give None where there is no target", argument="y")
+
 
 def as_array(classes: Sequence[Hashable]) -> np.ndarray:
-    """Classes in an array: of one plain type if they are of one, else of objects.
+    """Return classes as an array: of one basic type if all have it, else of objects.
 
     >>> as_array(["b", "a"]).tolist(), as_array([1, "a"]).dtype
     (['b', 'a'], dtype('O'))

@@ -1,4 +1,4 @@
-"""The door for endless streams: a model that learns at every step, in constant memory."""
+"""The public model of endless streams: it learns at every step, in constant memory."""
 
 from __future__ import annotations
 
@@ -10,76 +10,77 @@ import numpy as np
 
 from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.model.attributes import Attributes
-from carrousel.online.model.batch import Said, run
+from carrousel.online.model.batch import RunOutputs, run
 from carrousel.online.model.conventions import Conventions
+from carrousel.online.model.detailed import DetailedRuns
 from carrousel.online.model.engine import Engine
+from carrousel.online.model.heads import Head
 from carrousel.online.model.settings import alphabet
-from carrousel.online.model.tables import Table, as_table
-from carrousel.online.model.targets import Goals
-from carrousel.online.model.values import absent
+from carrousel.online.model.tables import InputTable, as_table
+from carrousel.online.model.targets import Targets
+from carrousel.online.model.values import is_missing
 
 
-class OnlineLSTM(Conventions, Attributes):
-    """Long short-term memory on streams without end: predict, learn, go on.
+class OnlineLSTM(Conventions, Attributes, DetailedRuns):
+    """Long short-term memory for endless streams, which predicts and learns row by row.
 
-    At every row that has a target, the net learns at once, by gradients that were carried forward
-    through time: nothing of the past is kept but states, one trace for each weight, and running
-    means. Time and memory of a step are the same after a hundred rows and a hundred million. With
-    forget gates, cells empty themselves where a stream has no ends at which to reset them.
+    The network learns at every row that has a target, by gradients that are carried forward through
+    time. It stores states, one trace for each weight, and running means, but no past rows. Time and
+    memory of a step do not depend on the number of rows. Forget gates let cells discard old
+    contents, so a stream needs no ends at which to reset them.
 
-    Inputs that are numbers are standardised by their running means and variances, and so are
-    targets; texts are one-hot. A target ``y`` enters by the error ``e = y - prediction``, in units
-    of its running standard deviation and cut off at plus and minus ``clip``, which is the gradient
-    of Huber's loss: one wild value then moves weights no more than one at ``clip`` deviations, and
-    optimisers that look back on squared gradients do not stand still for long after it. Errors of
-    probabilities never exceed 1, so the default touches numbers alone.
+    Numeric inputs and targets are standardised by their running means and variances. Texts are
+    encoded one-hot. The error ``e = y - prediction`` is measured in running standard deviations of
+    the target and limited to ``-clip .. clip``, the gradient of Huber's loss. An outlier then moves
+    weights no more than an error of ``clip`` deviations, and does not inflate the mean squares of
+    the optimiser. Errors of probabilities never exceed 1, so the default affects only regression.
 
     Args:
-        task: ``"regression"``: targets are numbers, or vectors of them, with squared error.
-            ``"binary"``: two labels of any kind, by a logistic output, the probability of True, of
-            1, or else of the label met later. ``"multiclass"``: classes, by softmax. ``"next"``:
-            rows are symbols, and each is the target of the row before, by softmax.
-        cells, block_size: memory cells, and how many share a block's gates.
-        forget_gate: whether blocks have one; their biases begin at 1, which remembers.
-        wiring: ``"cells"``, or ``"full"``, where gates too feed the hidden units (1997).
+        task: ``"regression"``: targets are numbers or vectors of numbers, with squared error.
+            ``"binary"``: two labels of any kind, with a logistic output: the probability of True,
+            of 1, or else of the second label that occurs. ``"multiclass"``: classes, with softmax.
+            ``"next"``: rows are symbols, and each is the target of the row before, with softmax.
+        cells, block_size: number of memory cells, and how many share the gates of a block.
+        forget_gate: whether blocks have a forget gate; its bias starts at 1, which remembers.
+        wiring: ``"cells"``, or ``"full"``: hidden units also receive the gates (1997).
         gradient: ``"truncated"`` (1997), ``"snap:1"``, ``"uoro"``, or ``"rtrl"``, which is exact
-            and costs each weight as many operations as there are units.
+            and needs as many operations per weight as there are units.
         optimizer: ``"rmsprop"``, ``"adam"`` or ``"sgd"``.
-        learning_rate: of the optimiser, at first.
-        decay: it falls like the root of the number ``n`` of targets learned, ``learning_rate /
-            sqrt(1 + n / decay)``, but never below a tenth, for a stream may change; None: it stays.
-        clip: above; in the targets' own units without ``standardise``; None: never.
-        standardise: whether numbers are standardised; without it they enter as they are.
-        horizon: running means forget what is older than about so many rows; None: never.
-        classes: of ``"binary"`` (two, the second is the positive) and ``"multiclass"``; None: they
-            are learned as they come.
+        learning_rate: initial rate of the optimiser.
+        decay: after ``n`` targets the rate is ``learning_rate / sqrt(1 + n / decay)``, but at least
+            a tenth of ``learning_rate``; None: constant.
+        clip: limit of errors, see above; in units of the targets without ``standardise``; None: no
+            limit.
+        standardise: whether to standardise numbers.
+        horizon: number of rows that running means cover, roughly; None: all rows.
+        classes: of ``"binary"`` (two, the second is positive) and ``"multiclass"``; None: classes
+            are added when they first occur.
         symbols: the alphabet of rows that are single symbols: a list, a text with each character,
-            or ``n`` for ``0 .. n - 1``. ``"next"`` may learn it as it comes, by ``unseen="grow"``.
-        missing: ``"error"``, or ``"mean"``: an absent feature, None or NaN is taken for the mean.
-        unseen: ``"error"``, or ``"grow"``: a new feature, category, symbol, or class beyond those
-            of ``classes``, adds an input or an output; what is known stays. With ``"error"``, the
-            categories of a feature are those of the first call, so begin with a whole table. Under
-            ``"grow"`` memory grows with what is new, never with time.
-        streams: how many keys may live at once; each has its own state, all share the weights. One
-            beyond them takes the place of the one unseen for longest, which then begins anew.
-        evict_after: a key unseen for so many rows, of all keys together, begins anew too.
-        random_state: a seed or generator of the initial weights; None: another at each time.
+            or ``n`` for ``0 .. n - 1``. ``"next"`` can add symbols with ``unseen="grow"``.
+        missing: ``"error"``, or ``"mean"``: a missing feature, None or NaN is replaced by the
+            running mean.
+        unseen: ``"error"``, or ``"grow"``: a new feature, category, symbol or class adds an input
+            or an output, and keeps all that was learned. Memory grows with new names only. With
+            ``"error"``, the first call must contain all categories, so pass a whole table to it.
+        streams: number of keys with a state; all share the weights. A further key replaces the
+            least recently used one, whose stream then starts from scratch.
+        evict_after: a key also loses its state after this many rows (of all keys) without it.
+        random_state: a seed or generator of the initial weights; None: different each time.
 
-    A model serves one thread at a time; several need a lock around its calls.
+    Settings are checked at the first row, which also determines the number of features and their
+    names. A row ``x`` is a mapping from names to numbers, texts or bools, a sequence of numbers, or
+    a symbol. The first value of a feature decides whether it is a number or a text.
 
-    Settings are checked when the first row comes, which also says how many features a row has and
-    what they are called. A row ``x`` is a mapping from names to numbers, texts or bools, a sequence
-    of numbers, or a symbol. A feature is a number or a text by what it is at first.
+    A model is not thread-safe: several threads need a lock around its calls.
 
     Raises:
-        DataError, RowError, ShapeError: a row or target that cannot be learned; the model is as it
-            was before it, and says what was wrong where.
+        DataError, RowError, ShapeError: a row or target cannot be learned; the model is unchanged.
         SettingError: settings contradict each other.
-        DivergedError: weights would no longer be finite; go on from the last file.
+        DivergedError: weights are no longer finite; continue from the last file.
 
     >>> model = OnlineLSTM(cells=8, random_state=1)
     >>> errors = []
-    >>> for n in range(600):  # the sum of what comes and what came before
+    >>> for n in range(600):  # the sum of this input and the one before
     ...     x, y = [n % 6], n % 6 + (n - 1) % 6
     ...     errors.append(abs(model.step(x, y) - y))
     >>> sum(errors[-50:]) < 0.1 * sum(errors[:50])
@@ -87,9 +88,9 @@ class OnlineLSTM(Conventions, Attributes):
     >>> model.n_steps_, model.n_features_in_
     (600, 1)
 
-    The gradient is that of Hochreiter & Schmidhuber 1997, appendix A.1, equations 19 to 28, which
-    needs nothing of the past but the traces of 25 and 27; the forget gate, with a trace of its own,
-    is that of Gers, Schmidhuber & Cummins 2000, "Learning to forget".
+    Sources: Hochreiter & Schmidhuber 1997, appendix A.1, equations 19 to 28, for the gradient,
+    whose only memory are the traces of equations 25 and 27; Gers, Schmidhuber & Cummins 2000,
+    "Learning to forget", for the forget gate and its trace.
     """
 
     def __init__(
@@ -135,9 +136,9 @@ class OnlineLSTM(Conventions, Attributes):
         self.evict_after = evict_after
         self.random_state = random_state
         self._engine: Engine | None = None
-        self._declared: tuple[Hashable, ...] | None = None  # classes that partial_fit was told
-        self._entropy = secrets.randbits(63)  # the seed, if random_state says none
-        self._drawn: tuple[Any, int] | None = None  # from a generator, which is asked once
+        self._declared: tuple[Hashable, ...] | None = None  # classes given to partial_fit
+        self._entropy = secrets.randbits(63)  # the seed where random_state is None
+        self._drawn: tuple[Any, int] | None = None  # a generator and the seed drawn from it, once
 
     # --- row by row -------------------------------------------------------------------------
 
@@ -145,14 +146,14 @@ class OnlineLSTM(Conventions, Attributes):
         """Advance by a row, return the prediction, then learn the target if one is given.
 
         Args:
-            x: the row; with task ``"next"``, a symbol, which first is learned as the target of the
-                prediction before, and then leads to the prediction of the symbol after it.
-            y: the target; None: there is none, or it is not known.
-            key: which stream the row belongs to, where there are several; anything hashable.
-            proba: return probabilities, as :meth:`predict_proba_one` does.
+            x: the row. With task ``"next"``, a symbol: it is learned as the target of the
+                prediction before, then the symbol after it is predicted.
+            y: the target; None: there is none, or it is unknown.
+            key: the stream of the row, where there are several; any hashable value.
+            proba: return probabilities like :meth:`predict_proba_one`.
 
         Returns:
-            A number, numbers ``[O]``, or a class; None where no class has been met yet.
+            A number, numbers ``[O]``, or a class; None while no class is known.
 
         >>> model = OnlineLSTM("next", symbols="ab", cells=4, random_state=1)
         >>> for symbol in "ab" * 300:
@@ -161,58 +162,59 @@ class OnlineLSTM(Conventions, Attributes):
         ('a', 'b')
         """
         engine = self._engine
-        if proba or engine is None or engine.own_targets:
+        if proba or engine is None or engine.self_supervised:
             self._check_call(y, proba)
         if engine is None:
-            engine = self._begun(x, y)
+            engine = self._start(x, y)
         head, outputs = engine.step(x, y, key)
         self._engine = engine
-        return self._told(head, outputs) if proba else head.answer(outputs)
+        return _by_class(head, outputs) if proba else head.predict(outputs)
 
     def learn_one(self, x: Any, y: Any = None, key: Hashable = None) -> None:
-        """Advance by a row and learn its target, if it has one: :meth:`step` without an answer."""
+        """Advance by a row and learn its target if it has one: :meth:`step` without a result."""
         self.step(x, y, key)
 
     def predict_one(self, x: Any, key: Hashable = None) -> Any:
-        """The prediction at a row from the present state, that of :meth:`step`; nothing moves.
+        """Return the prediction of :meth:`step` at a row, without changing the model.
 
-        Before the first row, it is that of the net as it would begin; of several classes it is None
-        until one has been met.
+        Before the first row, it is the prediction of the initial network, or None where classes
+        are still unknown.
 
         >>> model = OnlineLSTM(cells=4, random_state=1)
         >>> model.learn_one({"a": 1.0}, 5.0)
         >>> model.predict_one({"a": 1.0}) == model.predict_one({"a": 1.0}) == model.step({"a": 1.0})
         True
         """
-        engine = self._engine or self._begun(x, None)
+        engine = self._engine or self._start(x, None)
         head, outputs = engine.peek(x, key)
-        return head.answer(outputs)
+        return head.predict(outputs)
 
     def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
-        """The probability of each class at a row from the present state; nothing moves.
+        """Return the probability of each class at a row, without changing the model.
 
         >>> model = OnlineLSTM("binary", cells=4, random_state=1)
         >>> sum(model.predict_proba_one([0.5]).values())
         1.0
         """
         self._check_call(None, proba=True)
-        engine = self._engine or self._begun(x, None)
-        return self._told(*engine.peek(x, key))
-
-    @staticmethod
-    def _told(head: Any, outputs: np.ndarray) -> dict[Hashable, float]:
-        return dict(zip(head.named, head.probabilities(outputs[None])[0].tolist(), strict=True))
+        engine = self._engine or self._start(x, None)
+        return _by_class(*engine.peek(x, key))
 
     def _check_call(self, y: Any, proba: bool) -> None:
         if self.task == "next" and y is not None:
             raise SettingError(
-                "y is given, but task 'next' learns each symbol as the target of the one before; "
-                "leave y out"
+                "y is given, but task 'next' learns each symbol as the target of the one before",
+                argument="y",
+                got=y,
+                fix="leave out {y}",
             )
         if self.task == "regression" and proba:
             raise SettingError(
-                "task is 'regression', which has no probabilities; say task='binary' or "
-                "'multiclass'"
+                "task is 'regression', which has no probabilities",
+                argument="task",
+                got=self.task,
+                expected="'binary' or 'multiclass'",
+                fix="set {task=binary} or {task=multiclass}",
             )
 
     # --- many rows --------------------------------------------------------------------------
@@ -220,32 +222,32 @@ class OnlineLSTM(Conventions, Attributes):
     def run(
         self, X: Any, y: Any = None, keys: Any = None, proba: bool = False, late: bool = False
     ) -> np.ndarray:
-        """Take many rows in order; return predictions, each made before its target was learned.
+        """Advance through many rows; return predictions, each made before its target was learned.
 
-        It is the same as a :meth:`step` for each, to the last bit, but one call of compiled code
-        wherever nothing new comes.
+        The result is that of a :meth:`step` for each row, to the last bit, but consecutive rows
+        without new names need only one call of compiled code.
 
         Args:
             X: ``N`` rows: an array ``[N, I]``, a list of rows, a mapping from names to columns, a
                 data frame, or a sequence of symbols.
-            y: their targets; None or NaN where there is none.
-            keys: the stream of each row; None: all are of one.
+            y: targets; None or NaN where there is none.
+            keys: the stream of each row; None: all belong to one.
             proba: return probabilities instead.
-            late: a target comes one row late: that of a row is what the prediction at the row
-                before of the same stream was about, and is learned before the row is taken. A
-                forecast of the next value of a column is ``run(X, X[column], late=True)``.
+            late: a row's target belongs to the prediction at the row before of the same stream,
+                and is learned before the row is used. ``run(X, X[column], late=True)`` forecasts
+                the next value of a column.
 
         Returns:
-            ``[N]`` predictions, or ``[N, O]`` where targets are vectors; probabilities ``[N, K]``
-            in the order of :attr:`classes_`, 0 for a class that was not known at a row.
+            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``, ``[N, K]``
+            probabilities in the order of :attr:`classes_`, 0 for a class unknown at a row.
 
         Raises:
-            RowError, DivergedError: rows before ``error.row`` have been taken, and
-                ``error.outputs`` is what would have been returned for them.
+            RowError, DivergedError: rows before ``error.row`` have been learned, and
+                ``error.outputs`` holds the results for them.
 
         >>> import numpy as np
         >>> X = np.random.default_rng(0).normal(size=(1000, 2))
-        >>> y = 100 + 5 * np.roll(X[:, 0], 1)  # what came a step before
+        >>> y = 100 + 5 * np.roll(X[:, 0], 1)  # the input of the step before
         >>> predictions = OnlineLSTM(cells=8, random_state=1).run(X, y)
         >>> bool(np.mean(np.abs(predictions[-200:] - y[-200:])) < np.abs(y - y.mean()).mean() / 2)
         True
@@ -255,11 +257,11 @@ class OnlineLSTM(Conventions, Attributes):
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
     ) -> OnlineLSTM:
-        """Learn many rows in order (scikit-learn): :meth:`run` without an answer.
+        """Learn many rows in order (scikit-learn): :meth:`run` without a result.
 
         Args:
-            X, y, keys: as of :meth:`run`.
-            classes: all there are, in the first call; later None, or the same or some of them.
+            X, y, keys: see :meth:`run`.
+            classes: all classes, in the first call; later None, or some of the same.
         """
         before = self._declared
         if classes is not None:
@@ -273,91 +275,123 @@ class OnlineLSTM(Conventions, Attributes):
         return self
 
     def predict(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Predictions at rows that would come next, without their targets; nothing moves.
+        """Return predictions for the next rows, without changing the model.
 
-        A copy of the model goes through the rows, from the present states of their streams.
+        A copy of the model advances through the rows without learning.
         """
         return self._run(X, None, keys, False, learn=False)
 
     def predict_proba(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Probabilities at rows that would come next, ``[N, K]``; see :meth:`predict`."""
+        """Return probabilities ``[N, K]`` for the next rows; see :meth:`predict`."""
         return self._run(X, None, keys, True, learn=False)
 
     def _run(
         self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True, late: bool = False
     ) -> np.ndarray:
         self._check_call(y, proba)
+        engine, outputs, error = self._run_rows(X, y, keys, learn, late)
+        found = outputs.probabilities(engine.head) if proba else outputs.predictions()
+        if error is not None:
+            error.outputs = found
+            raise error
+        return found
+
+    def _run_rows(
+        self, X: Any, y: Any, keys: Any, learn: bool, late: bool
+    ) -> tuple[Engine, RunOutputs, RowError | DivergedError | None]:
+        """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
-        goals = None if y is None else Goals(y)
+        targets = None if y is None else Targets(y)
         names = _listed(keys)
         engine = self._engine
         if engine is None:
-            engine = self._begun_by(table, goals)
+            engine = self._start_with(table, targets)
         elif not learn:
-            engine = engine.copied()
-        said = Said()
+            engine = engine.copy()
+        outputs = RunOutputs()
         try:
-            run(engine, table, goals, names, said, learn, late)
+            run(engine, table, targets, names, outputs, learn, late)
         except (RowError, DivergedError) as error:
-            error.outputs = said.probabilities(engine.head) if proba else said.predictions()
-            raise
+            return engine, outputs, error
         finally:
-            if learn and engine.now:  # what was learned stays, however the call ends
+            if learn and engine.n_rows:  # also after an error or an interrupt
                 self._engine = engine
-        return said.probabilities(engine.head) if proba else said.predictions()
+        return engine, outputs, None
 
-    def _begun_by(self, table: Table, goals: Goals | None) -> Engine:
+    def _start_with(self, table: InputTable, targets: Targets | None) -> Engine:
+        """Create the engine for the first table."""
         if not len(table):
-            raise DataError("X has no rows, and the model has met none; expected at least one")
-        y = goals.first() if goals is not None and self.task == "regression" else None
+            expected = "at least one"
+            raise DataError(f"X has no rows, expected {expected}", argument="X", expected=expected)
+        y = targets.first() if targets is not None and self.task == "regression" else None
         try:
-            return Engine.begun(self._settings(), table.first(), y, self._seed(), table.categories)
+            return Engine.start(self._settings(), table.first(), y, self._seed(), table.categories)
         except DataError as error:
             raise error.recast(RowError, row=0, outputs=np.empty(0)) from error
 
-    # --- what there is ----------------------------------------------------------------------
+    # --- streams and classes ----------------------------------------------------------------
 
     def reset(self, key: Hashable = None) -> None:
-        """Begin a stream anew; what was learned stays.
+        """Discard the state of a stream; weights are unchanged.
 
         Args:
-            key: the stream's; None: all streams begin anew.
+            key: the stream; None: all streams.
         """
         if self._engine is not None:
             places = self._engine.keys.places()
             for one in [k for k, _ in places] if key is None else (key,):
                 self._engine.reset(one)
 
-    def _begun(self, x: Any, y: Any) -> Engine:
-        return Engine.begun(self._settings(), x, y, self._seed())
+    def _start(self, x: Any, y: Any) -> Engine:
+        """Create the engine for the first row."""
+        return Engine.start(self._settings(), x, y, self._seed())
 
     def _declare(self, classes: Any) -> None:
+        """Store the classes of the first ``partial_fit``, or check those of a later one."""
         engine = self._engine
-        told = alphabet("classes", classes)
+        given = alphabet("classes", classes)
         if engine is None:
-            self._declared = told
-        elif not set(told or ()) <= set(engine.settings.classes or engine.head.named):
+            self._declared = given
+            return
+        known = engine.settings.classes or engine.head.classes
+        if not set(given or ()) <= set(known):
             raise SettingError(
-                f"classes are {told!r}, but the model began with {engine.settings.classes!r}; "
-                "say them in the first call, and the same ones later"
+                argument="classes",
+                got=given,
+                expected=f"some of {known!r}, the classes of the first call",
+                fix="give all {classes} in the first call",
             )
 
 
+def _by_class(head: Head, outputs: np.ndarray) -> dict[Hashable, float]:
+    return dict(zip(head.classes, head.probabilities(outputs[None])[0].tolist(), strict=True))
+
+
 def _listed(keys: Any) -> list[Any] | None:
+    """Return keys as a list, or None.
+
+    Raises:
+        DataError: a key is not hashable, or does not equal itself.
+    """
     if keys is None:
         return None
     names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
+    expected = "texts, numbers, None or tuples"
     try:
         distinct = set(names)
     except TypeError as error:
         raise DataError(
-            "keys hold something that is not hashable, expected texts, numbers, None or tuples"
+            f"keys hold a value that is not hashable, expected {expected}",
+            argument="keys",
+            expected=expected,
         ) from error
-    odd = [name for name in distinct if name is not None and absent(name)]
-    if odd:
+    unequal = [name for name in distinct if name is not None and is_missing(name)]
+    if unequal:
         raise DataError(
-            f"keys hold {odd[0]!r}, which does not equal itself; expected texts, numbers, None or "
-            "tuples"
+            f"keys hold {unequal[0]!r}, which does not equal itself, expected {expected}",
+            argument="keys",
+            got=unequal[0],
+            expected=expected,
         )
     return names

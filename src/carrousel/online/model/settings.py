@@ -1,4 +1,4 @@
-"""Settings of a model, checked, and the network and kernel that follow from them."""
+"""Checked settings of a model, and the network and kernel that they describe."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import open_stream
-from carrousel.online.model.features import Named, Numbers, Reader, Symbols
-from carrousel.online.model.heads import Classes, Head, Labels, Values
-from carrousel.online.model.values import plain
+from carrousel.online.model.features import (
+    Features,
+    NamedFeatures,
+    SymbolFeatures,
+    VectorFeatures,
+)
+from carrousel.online.model.heads import BinaryHead, Head, MulticlassHead, RegressionHead
+from carrousel.online.model.values import to_python
 from carrousel.shapes import Floats
 
 EPSILON = 1e-3
-"""Of RMSProp and Adam. A weight that hardly ever moves, such as that of a rare symbol, has next to
-no mean square: divided by its root alone, a gradient that comes at last would throw it far off."""
+"""Epsilon of RMSProp and Adam. The mean square gradient of a rarely used weight, such as that of a
+rare symbol, is close to zero. Divided by its root alone, its next gradient would be a huge step."""
 
 TASKS = ("regression", "binary", "multiclass", "next")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of OnlineLSTM, checked; see there."""
+    """Checked arguments of :class:`carrousel.OnlineLSTM`, which documents them."""
 
     task: str
     cells: int
@@ -55,12 +60,12 @@ class Settings:
         check_int("cells", self.cells, minimum=1, maximum=4096)
         check_int("block_size", self.block_size, minimum=1, maximum=4096)
         if self.cells % self.block_size:
-            raise SettingError(
-                f"cells is {self.cells}, expected a multiple of block_size, {self.block_size}"
-            )
+            expected = f"a multiple of block_size, {self.block_size}"
+            raise SettingError(argument="cells", got=self.cells, expected=expected)
         for name in ("forget_gate", "standardise"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise SettingError(f"{name} is {getattr(self, name)!r}, expected True or False")
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise SettingError(argument=name, got=value, expected="True or False")
         check_choice("wiring", self.wiring, ("cells", "full"))
         check_choice("optimizer", self.optimizer, get_args(Optimizer))
         check_number("learning_rate", self.learning_rate, least=0.0)
@@ -76,25 +81,34 @@ class Settings:
         if self.evict_after is not None:
             check_int("evict_after", self.evict_after, minimum=1)
         if not isinstance(self.gradient, str):
-            raise SettingError(f"gradient is {self.gradient!r}, expected a name such as 'rtrl'")
+            expected = "a name such as 'rtrl'"
+            raise SettingError(argument="gradient", got=self.gradient, expected=expected)
         Gradient.named(self.gradient)
         self._check_names()
 
     def _check_names(self) -> None:
         if self.classes is not None:
             if self.task not in ("binary", "multiclass"):
-                raise SettingError(f"classes are given, but task {self.task!r} has none")
+                raise SettingError(
+                    f"classes are given, but task {self.task!r} has none",
+                    argument="classes",
+                    got=self.classes,
+                )
             if self.task == "binary" and len(self.classes) != 2:
-                raise SettingError(f"classes are {self.classes!r}, expected two for task 'binary'")
+                expected = "two classes for task 'binary'"
+                raise SettingError(argument="classes", got=self.classes, expected=expected)
         if self.task == "next" and self.symbols is None and self.unseen == "error":
             raise SettingError(
-                "symbols is None; expected the alphabet for task 'next': a list of symbols, a text "
-                "with each character, or n for 0 .. n - 1; or say unseen='grow'"
+                argument="symbols",
+                got=None,
+                expected="the alphabet for task 'next': a list of symbols, a text with each "
+                "character, or n for 0 .. n - 1",
+                fix="give {symbols}, or set {unseen=grow}",
             )
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
-        """Check what a constructor was given."""
+        """Check the arguments of a constructor."""
         named: dict[str, Any] = dict(given)
         named |= {n: int(v) for n, v in given.items() if isinstance(v, np.integer)}
         named["classes"] = alphabet("classes", named["classes"])
@@ -108,17 +122,25 @@ class Settings:
     def grow(self) -> bool:
         return self.unseen == "grow"
 
-    def first_reader(self, x: Any) -> Reader:
-        """The reader that a first row makes."""
+    def first_features(self, x: Any) -> Features:
+        """Create the encoder for a first row.
+
+        Raises:
+            DataError, ShapeError: it is not a row.
+        """
         if self.task == "next" or self.symbols is not None:
-            return Symbols(() if self.symbols is None else self.symbols, self.grow)
+            return SymbolFeatures(() if self.symbols is None else self.symbols, self.grow)
         missing = self.missing == "mean"
         if isinstance(x, Mapping):
-            return Named.of(x, missing, self.grow)
+            return NamedFeatures.of(x, missing, self.grow)
         if isinstance(x, str):
+            expected = "a mapping or a sequence of numbers"
             raise DataError(
-                f"x is the text {x!r}, expected a mapping or a sequence of numbers; where rows are "
-                "single symbols, say symbols= or task='next'"
+                f"x is the text {x!r}, expected {expected}",
+                argument="x",
+                got=x,
+                expected=expected,
+                fix="set {symbols} or {task=next} where rows are single symbols",
             )
         try:
             shape = np.shape(x)
@@ -126,46 +148,49 @@ class Settings:
             shape = None
         if shape is None or len(shape) != 1 or not shape[0]:
             raise ShapeError(
-                f"x is {x!r}, expected a row: a mapping from names to values, or a sequence of at "
-                "least one number"
+                argument="x",
+                got=x,
+                expected="a mapping from names to values, or a sequence of at least one number",
             )
-        reader = Numbers(shape[0], missing)
-        reader.read(x)
-        return reader
+        features = VectorFeatures(shape[0], missing)
+        features.encode(x)
+        return features
 
     def first_head(self, y: Any) -> Head:
-        """The head of a model that has met no target; ``y`` tells how many numbers are one."""
+        """Create the head of a new model; the shape of ``y`` is that of all targets."""
         if self.task == "regression":
-            return Values(None if y is None or np.ndim(y) == 0 else len(y))
+            return RegressionHead(None if y is None or np.ndim(y) == 0 else len(y))
         if self.task == "binary":
-            return Labels(*((c,) for c in self.classes)) if self.classes else Labels((), ())
+            known = self.classes
+            return BinaryHead(*((c,) for c in known)) if known else BinaryHead((), ())
         if self.task == "multiclass":
-            return Classes(self.classes or (), self.grow or self.classes is None)
-        return Classes(() if self.symbols is None else self.symbols, self.grow)
+            return MulticlassHead(self.classes or (), self.grow or self.classes is None)
+        return MulticlassHead(() if self.symbols is None else self.symbols, self.grow)
 
-    def network(self, reader: Reader, head: Head) -> Network:
-        """Cells between the columns of a reader and the outputs of a head."""
+    def network(self, features: Features, head: Head) -> Network:
+        """Describe the network from the columns of an encoder to the outputs of a head."""
         blocks = self.cells // self.block_size
         cell = Cell(blocks, self.block_size, forget_gate=bool(self.forget_gate))
-        bare = Network(reader.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all")
-        reach = 1 / np.sqrt(self._sources(bare, reader))
+        bare = Network(features.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all")
+        limit = 1 / np.sqrt(self._active_sources(bare, features))
         init = Init(
-            range=float(reach),
-            output_range=float(reach) / 10,
+            range=float(limit),
+            output_range=float(limit) / 10,
             forget_gate_bias=(1.0,) * blocks if self.forget_gate else (),
         )
         return Network(
-            reader.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all", init=init
+            features.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all", init=init
         )
 
     @staticmethod
-    def _sources(network: Network, reader: Reader) -> int:
-        """What a unit hears at a time: of a one-hot vector, only one."""
-        return network.n_sources - (reader.n_columns - 1 if isinstance(reader, Symbols) else 0)
+    def _active_sources(network: Network, features: Features) -> int:
+        """Return the sources of a unit in one step; a one-hot input counts as one."""
+        one_hot = isinstance(features, SymbolFeatures)
+        return network.n_sources - (features.n_columns - 1 if one_hot else 0)
 
-    def open(self, reader: Reader, head: Head, seed: int) -> StreamKernel:
-        """A kernel at the beginning, with a place to spare for streams that have not begun."""
-        symbols = isinstance(reader, Symbols)
+    def open(self, features: Features, head: Head, seed: int) -> StreamKernel:
+        """Create a kernel with initial weights and one more place than there are streams."""
+        symbols = isinstance(features, SymbolFeatures)
         streaming = Streaming(
             head=head.kind,
             optimizer=self.optimizer,
@@ -179,33 +204,38 @@ class Settings:
             horizon=float(self.horizon or 0.0),
             missing=self.missing == "mean" and not symbols,
         )
-        network = self.network(reader, head)
-        scaled = reader.scaled & bool(self.standardise)
+        network = self.network(features, head)
+        scaled = features.scaled & bool(self.standardise)
         try:
             weights = self.weights(network, seed)
             return open_stream(network, streaming, weights, self.streams + 1, scaled, seed=seed)
         except MemoryError as error:
             raise SettingError(
                 f"memory does not hold {network.n_weights:,} weights and, for {self.streams:,} "
-                f"streams, their traces ({self.gradient}); ask for fewer cells or streams, or "
-                "gradient='truncated'"
+                f"streams, their traces ({self.gradient})",
+                fix="set fewer {cells} or {streams}, or {gradient=truncated}",
             ) from error
 
     @staticmethod
     def weights(network: Network, seed: int) -> Annotated[Floats, "W"]:
-        """Initial weights of a network."""
+        """Draw the initial weights of a network."""
         return initial_weights(network, np.random.default_rng(seed))
 
 
 def alphabet(name: str, given: Any) -> tuple[Hashable, ...] | None:
-    """Distinct symbols or classes, as a tuple of plain objects."""
+    """Return symbols or classes as a tuple of plain Python objects.
+
+    Raises:
+        SettingError: there are none, or one occurs twice or is not hashable.
+    """
     if given is None:
         return None
     try:
-        symbols = tuple(plain(symbol) for symbol in given)
+        symbols = tuple(to_python(symbol) for symbol in given)
         distinct = len(set(symbols))
     except TypeError as error:
-        raise SettingError(f"{name} is {given!r}, expected a list of hashable things") from error
+        expected = "a list of hashable values"
+        raise SettingError(argument=name, got=given, expected=expected) from error
     if distinct < len(symbols) or not symbols:
-        raise SettingError(f"{name} is {given!r}, expected at least one, and each once")
+        raise SettingError(argument=name, got=given, expected="at least one, and each once")
     return symbols

@@ -1,4 +1,4 @@
-"""Many rows at once: what each form of table gives a kernel, as far as its rows are known."""
+"""Tables of rows in all accepted forms: arrays, lists, columns, sequences of symbols."""
 
 from __future__ import annotations
 
@@ -8,37 +8,43 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.features import Named, Numbers, Reader, Symbols
-from carrousel.online.model.heads import Head
-from carrousel.online.model.values import Unseen, absent, index_of
+from carrousel.online.model.features import (
+    Features,
+    NamedFeatures,
+    SymbolFeatures,
+    VectorFeatures,
+)
+from carrousel.online.model.values import index_of, is_missing
 from carrousel.shapes import Floats
+
+_SYMBOLS = "set {symbols} or {task=next} where rows are single symbols"
 
 
 @runtime_checkable
-class Table(Protocol):
+class InputTable(Protocol):
     """Rows in order."""
 
     def __len__(self) -> int: ...
 
     def row(self, n: int) -> Any:
-        """A row as a step would get it."""
+        """Return a row in the form that ``step`` accepts."""
         ...
 
     def first(self) -> Any:
-        """A row to begin with: the first, with values in place of those it lacks."""
+        """Return the first row, its missing values replaced by the first ones that are present."""
         ...
 
     def categories(self) -> dict[Any, set[str]]:
-        """The texts of each named feature."""
+        """Return the texts of each named feature."""
         ...
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
-        """Numbers of rows from ``start`` on, up to one that a reader does not take as it is."""
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+        """Encode rows from ``start`` up to ``stop`` or the first that is new or bad."""
         ...
 
 
-class Rows:
-    """Any sequence of rows, read one by one."""
+class RowList:
+    """A sequence of rows of any kind, encoded one by one."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
@@ -60,12 +66,12 @@ class Rows:
                     found.setdefault(name, set()).add(value)
         return found
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
-        return read_each(self, reader, start, stop)
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+        return _encode_each(self, features, start, stop)
 
 
-class Matrix:
-    """A row for each row of an array of numbers, ``[N, I]``."""
+class NumberMatrix:
+    """An array of numbers ``[N, I]``."""
 
     def __init__(self, values: np.ndarray) -> None:
         self._values = values
@@ -82,14 +88,15 @@ class Matrix:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
-        if not isinstance(reader, Numbers) or self._values.shape[1] != reader.n_columns:
-            return np.empty((0, reader.n_columns))
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+        vectors = isinstance(features, VectorFeatures)
+        if not vectors or self._values.shape[1] != features.n_columns:
+            return np.empty((0, features.n_columns))
         return self._values[start:stop].astype(np.float64, copy=False)
 
 
-class Columns:
-    """A column of values for each feature: a mapping, or a data frame."""
+class ColumnTable:
+    """A column of values for each feature, from a mapping or a data frame."""
 
     def __init__(self, columns: Mapping[Any, Any], length: int) -> None:
         self._columns, self._length = columns, length
@@ -102,7 +109,7 @@ class Columns:
 
     def first(self) -> dict[Any, Any]:
         return {
-            name: next((value for value in values if not absent(value)), None)
+            name: next((value for value in values if not is_missing(value)), None)
             for name, values in self._columns.items()
         }
 
@@ -113,26 +120,27 @@ class Columns:
             if not isinstance(values, np.ndarray)
         }
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
-        if not isinstance(reader, Named) or self._columns.keys() != reader.places.keys():
-            return read_each(self, reader, start, stop)
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+        named = isinstance(features, NamedFeatures)
+        if not named or self._columns.keys() != features.places.keys():
+            return _encode_each(self, features, start, stop)
         n = min(stop, len(self)) - start
-        rows = np.zeros((n, reader.n_columns + 1))  # the last one is of categories that are missing
-        for name, place in reader.places.items():
+        rows = np.zeros((n, features.n_columns + 1))  # the last column: missing categories
+        for name, place in features.places.items():
             column = self._columns[name][start : start + n]
             if isinstance(place, int):
                 if not isinstance(column, np.ndarray):
-                    return read_each(self, reader, start, stop)
+                    return _encode_each(self, features, start, stop)
                 rows[:n, place] = column
                 continue
-            known = {**place, None: reader.n_columns} if reader.missing else place
+            known = {**place, None: features.n_columns} if features.missing else place
             codes = [known.get(value, -1) for value in column]
             n = codes.index(-1) if -1 in codes else n
             rows[np.arange(n), codes[:n]] = 1.0
         return rows[:n, :-1]
 
 
-class Series:
+class SymbolSequence:
     """A sequence of single symbols."""
 
     def __init__(self, symbols: Sequence[Any] | np.ndarray) -> None:
@@ -150,122 +158,149 @@ class Series:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def fill(self, reader: Reader, start: int, stop: int) -> Annotated[Floats, "N X"]:
-        if not isinstance(reader, Symbols):
-            return read_each(self, reader, start, stop)
-        return codes_of(self._symbols, reader.places, len(reader.alphabet), start, stop)[:, None]
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+        if not isinstance(features, SymbolFeatures):
+            return _encode_each(self, features, start, stop)
+        n = len(features.alphabet)
+        return _codes_of(self._symbols[start:stop], features.places, n)[:, None]
 
 
-def codes_of(
-    symbols: Sequence[Any] | np.ndarray, places: Mapping[Any, int], n: int, start: int, stop: int
+def _codes_of(
+    symbols: Sequence[Any] | np.ndarray, places: Mapping[Any, int], n: int
 ) -> Annotated[Floats, "N"]:
-    """Numbers of symbols from ``start`` on, up to the first that is not known."""
-    values = symbols[start:stop]
-    if not places:  # 0 .. n - 1
-        array = np.asarray(values)
+    """Return the codes of symbols up to the first unknown one; no ``places``: 0 .. n - 1."""
+    if not places:
+        array = np.asarray(symbols)
         if array.dtype.kind in "iu" and array.ndim == 1:
             bad = (array < 0) | (array >= n)
             return array[: int(bad.argmax()) if bad.any() else None].astype(np.float64)
     codes = []
     try:
-        for value in values.tolist() if isinstance(values, np.ndarray) else values:
-            index = places[value] if places else index_of("x", value, range(n))
+        for symbol in symbols.tolist() if isinstance(symbols, np.ndarray) else symbols:
+            index = places[symbol] if places else index_of("x", symbol, range(n))
             if index is None:
                 break
             codes.append(index)
-    except (LookupError, TypeError, DataError):  # the caller looks closer
-        pass
+    except (LookupError, TypeError, DataError):
+        pass  # the caller encodes this row again, and raises the error with its place
     return np.array(codes, np.float64)
 
 
-def read_each(
-    table: Table, reader: Reader | Head, start: int, stop: int
+def _encode_each(
+    table: InputTable, features: Features, start: int, stop: int
 ) -> Annotated[Floats, "N X"]:
-    """Rows from ``start`` on, up to the first that is refused or new."""
+    """Encode rows one by one, up to the first that is new or bad."""
     found = []
     try:
         for n in range(start, stop):
-            found.append(reader.read(table.row(n)))
-    except (Unseen, DataError, ShapeError):
-        pass
+            row = features.encode(table.row(n))
+            if row is None:
+                break
+            found.append(row)
+    except (DataError, ShapeError):
+        pass  # the caller encodes this row again, and raises the error with its place
     width = len(found[0]) if found else 1
     return np.array(found, np.float64).reshape(len(found), width)
 
 
-def as_table(X: Any, symbols: bool) -> Table:
-    """The table that rows were given as."""
+def as_table(X: Any, symbols: bool) -> InputTable:
+    """Wrap rows as a table.
+
+    Args:
+        X: rows in any form.
+        symbols: whether rows are single symbols.
+
+    Raises:
+        DataError, ShapeError: ``X`` is not a table of rows.
+    """
     if symbols:
         if isinstance(X, str | Sequence) or (isinstance(X, np.ndarray) and X.ndim == 1):
-            return Series(X)
-        if np.ndim(X) == 1:  # a column of a frame
-            return Series(np.asarray(X))
-        raise ShapeError(
-            f"X is a {type(X).__name__} of shape {np.shape(X)}, expected a sequence of symbols"
-        )
+            return SymbolSequence(X)
+        if np.ndim(X) == 1:  # a data frame's column
+            return SymbolSequence(np.asarray(X))
+        shape = f"a {type(X).__name__} of shape {np.shape(X)}"
+        raise _not_rows(shape, X, "a sequence of symbols")
     if hasattr(X, "columns") and not isinstance(X, Mapping):
-        names = getattr(X, "column_names", X.columns)  # Arrow's columns are no names
+        names = getattr(X, "column_names", X.columns)  # Arrow's columns are not names
         return _columns({name: X[name] for name in names})
     if isinstance(X, Mapping):
         return _columns(X)
     if isinstance(X, str):
-        raise DataError("X is a text; where rows are single symbols, say symbols= or task='next'")
+        raise DataError("X is a text, expected rows", argument="X", got=X, fix=_SYMBOLS)
     if isinstance(X, np.ndarray):
         return _of_array(X)
     if not isinstance(X, Sequence):
         X = list(X) if hasattr(X, "__iter__") else X
     if not isinstance(X, Sequence):
-        raise ShapeError(f"X is a {type(X).__name__}, expected rows")
+        raise _not_rows(f"a {type(X).__name__}", X, "rows")
     if X and not any(isinstance(row, Mapping) for row in X):
         try:
             values = np.asarray(X)
-        except ValueError:  # rows of different lengths: each says so itself
-            return Rows(X)
+        except ValueError:  # rows of different lengths: encoding finds the bad one
+            return RowList(X)
         if values.dtype.kind in "fiub":
             return _of_array(values)
-    return Rows(X)
+    return RowList(X)
 
 
-def _of_array(values: np.ndarray) -> Table:
+def _not_rows(what: str, got: Any, expected: str) -> ShapeError:
+    problem = f"X is {what}, expected {expected}"
+    return ShapeError(problem, argument="X", got=got, expected=expected)
+
+
+def _of_array(values: np.ndarray) -> InputTable:
     if values.ndim != 2:
         raise ShapeError(
-            f"X has shape {values.shape}, expected (rows, features)"
-            + ("; one row is X[None]" if values.ndim == 1 else "")
+            f"X has shape {values.shape}, expected (rows, features)",
+            argument="X",
+            got=values.shape,
+            expected="(rows, features)",
+            fix="give one row as X[None]" if values.ndim == 1 else None,
         )
-    return Matrix(values) if values.dtype.kind in "fiub" else Rows(list(values))
+    return NumberMatrix(values) if values.dtype.kind in "fiub" else RowList(list(values))
 
 
-def _columns(given: Mapping[Any, Any]) -> Columns:
-    columns, lengths = {}, {}
+def _columns(given: Mapping[Any, Any]) -> ColumnTable:
+    columns: dict[Any, Any] = {}
     for name, values in given.items():
         array = _column(values)
         if isinstance(array, np.ndarray) and array.ndim != 1:
-            raise ShapeError(f"column {name!r} has shape {array.shape}, expected one value a row")
+            raise ShapeError(
+                f"the column has shape {array.shape}, expected one value for each row",
+                column=str(name),
+                got=array.shape,
+            )
         if isinstance(array, np.ndarray) and array.dtype.kind in "mM":
             raise DataError(
-                f"column {name!r} holds times, expected numbers or texts; leave it out, or give it "
-                "as a number, such as seconds since a row that is fixed"
+                "the column holds times, expected numbers or texts",
+                column=str(name),
+                fix="leave it out, or give it as numbers, such as seconds since a fixed date",
             )
-        columns[name], lengths[name] = array, len(array)
+        columns[name] = array
     if not columns:
-        raise DataError("X has no columns, expected at least one feature")
-    first = next(iter(lengths))
-    for name, length in lengths.items():
-        if length != lengths[first]:
+        raise DataError("X has no columns, expected at least one feature", argument="X")
+    first, *others = columns
+    for name in others:
+        if len(columns[name]) != len(columns[first]):
             raise ShapeError(
-                f"column {name!r} has {length} rows, but {first!r} has {lengths[first]}"
+                f"the column has {len(columns[name])} rows, expected {len(columns[first])} like "
+                f"column {first!r}",
+                column=str(name),
+                got=len(columns[name]),
+                expected=str(len(columns[first])),
             )
-    return Columns(columns, lengths[first])
+    return ColumnTable(columns, len(columns[first]))
 
 
 def _column(values: Any) -> np.ndarray | list[Any]:
-    """Numbers in an array, NaN where there is none; anything else in a list, with None there."""
+    """Return numbers as an array with NaN for missing ones, anything else as a list with None."""
     if not isinstance(values, list | tuple):
         array = np.asarray(values)
         if array.ndim != 1 or array.dtype.kind in "fiubmM":
             return array
         values = array.tolist()
     if not any(isinstance(value, str) for value in values):
-        array = np.array([np.nan if absent(value) else value for value in values])
+        array = np.array([np.nan if is_missing(value) else value for value in values])
         if array.dtype.kind in "fiub":
             return array
-    return [None if absent(value) else value for value in values]
+    return [None if is_missing(value) else value for value in values]

@@ -1,4 +1,4 @@
-"""Single values of rows: numbers, symbols, and plain Python objects in place of NumPy's."""
+"""Checks and conversions of single values: numbers, symbols, NumPy scalars."""
 
 from __future__ import annotations
 
@@ -6,96 +6,137 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from carrousel.errors import DataError
 
 LARGEST = 1e30
-"""Of numbers in rows and targets: what is not standardised must be a number in float32 too."""
+"""Largest magnitude of inputs and targets; float32 must hold them where they are not scaled."""
 
 
-class Unseen(Exception):  # noqa: N818 - a signal between modules of this package, never an error
-    """A row holds something new that a wider model could take."""
+def number_of(
+    value: Any, what: str, *, missing: bool = False, fix: str | None = None, **fields: Any
+) -> float:
+    """Return a value as a finite float.
 
+    Args:
+        value: any real number.
+        what: the subject of the error message.
+        missing: whether a missing value is allowed, which is returned as NaN.
+        fix: remedy to propose where the value is missing and must not be.
+        **fields: further fields of the error, such as ``column``.
 
-def number_of(what: str, value: Any, missing: bool) -> float:
-    """A finite number, or NaN where a value is missing and may be; else DataError.
+    Raises:
+        DataError: the value is not a number, is not finite, or exceeds :data:`LARGEST`.
 
-    >>> number_of("feature 'a'", "warm", missing=False)
+    >>> number_of("warm", "the value", column="heat")
     Traceback (most recent call last):
         ...
-    carrousel.errors.DataError: feature 'a' is 'warm', expected a number
+    carrousel.errors.DataError: column 'heat': the value is 'warm', expected a number
     """
     if isinstance(value, numbers.Real | Decimal | np.bool_):
         try:
             number = float(value)
         except (OverflowError, ValueError):
             number = math.inf
-    elif absent(value):
+    elif is_missing(value):
         number = math.nan
     else:
-        raise DataError(f"{what} is {value!r}, expected a number")
+        raise _unexpected(what, value, "a number", fields)
     if abs(number) <= LARGEST or (missing and number != number):
         return number
-    told = value.item() if isinstance(value, np.generic) else value
+    shown = value.item() if isinstance(value, np.generic) else value
     if math.isfinite(number):
-        raise DataError(f"{what} is {told!r}, expected a number of at most {LARGEST:g}")
-    fix = "None where there is none" if what.startswith("target") else "say missing='mean'"
-    or_else = f", or {fix}" if number != number else ""
-    raise DataError(f"{what} is {told!r}, expected a finite number{or_else}")
+        raise _unexpected(what, shown, f"a number of at most {LARGEST:g}", fields)
+    if number != number:
+        fields["fix"] = fix
+    raise _unexpected(what, shown, "a finite number", fields)
 
 
-def absent(value: Any) -> bool:
-    """Whether there is no value: None, or what does not equal itself, as NaN, NaT and NA.
+def _unexpected(what: str, got: Any, expected: str, fields: Mapping[str, Any]) -> DataError:
+    return DataError(
+        f"{what} is {got!r}, expected {expected}", got=got, expected=expected, **fields
+    )
 
-    >>> [absent(value) for value in (None, math.nan, 0.0, "")]
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None or does not equal itself, like NaN, NaT and NA.
+
+    >>> [is_missing(value) for value in (None, math.nan, 0.0, "")]
     [True, True, False, False]
     """
     try:
         return value is None or bool(value != value)
-    except TypeError:  # of pandas' NA nothing can be told
+    except TypeError:  # pandas.NA has no truth value
         return True
-    except ValueError:  # an array of several
+    except ValueError:  # an array with several elements
         return False
 
 
-def index_of(what: str, symbol: Any, places: Mapping[Any, Any] | Sequence[Any]) -> int | None:
-    """The number of a symbol among known ones; None: it is new; DataError: it can be none.
+def index_of(
+    argument: Literal["x", "y"], symbol: Any, codes: Mapping[Any, Any] | Sequence[Any]
+) -> int | None:
+    """Return the code of a symbol or class, or None if it is new.
+
+    Args:
+        argument: the argument that holds the symbol, for messages.
+        symbol: the symbol or class.
+        codes: the code of each known symbol, or a range if symbols are their own codes.
+
+    Raises:
+        DataError: the value is not hashable, or does not equal itself.
 
     >>> index_of("x", "b", {"a": 0, "b": 1}), index_of("x", 7, range(5))
     (1, None)
     """
+    what = "x" if argument == "x" else "target y"
     try:
-        if isinstance(places, Mapping):
-            index = places.get(symbol)
+        if isinstance(codes, Mapping):
+            index = codes.get(symbol)
         else:
-            hash(symbol)  # before the first is known, nothing else asks
-            index = int(symbol) if symbol in places else None
-        odd = index is None and absent(symbol) and symbol is not None
+            hash(symbol)  # an empty range would accept anything
+            index = int(symbol) if symbol in codes else None
+        unequal = index is None and is_missing(symbol) and symbol is not None
     except (TypeError, ValueError) as error:
+        expected = "one text, number or other hashable"
         raise DataError(
-            f"{what} is a {type(symbol).__name__}, expected one text, number or other hashable"
+            f"{what} is a {type(symbol).__name__}, expected {expected}",
+            argument=argument,
+            got=symbol,
+            expected=expected,
         ) from error
-    if odd:
-        raise DataError(f"{what} is {symbol!r}, expected something that equals itself")
+    if unequal:
+        expected = "a value that equals itself"
+        raise _unexpected(what, symbol, expected, {"argument": argument})
     return index
 
 
-def plain(value: Any) -> Any:
-    """A Python object in place of a NumPy scalar, within tuples too.
+def to_python(value: Any) -> Any:
+    """Convert NumPy scalars and members of enumerations, also in tuples, to plain Python objects.
 
-    It is found in a dictionary wherever the value itself is: what has no such object stays.
+    The result is equal to the value and has the same hash. Values that have no such equivalent are
+    returned unchanged.
 
-    >>> plain((np.int64(3), np.str_("a"), np.datetime64("2020-01-01")))
+    >>> to_python((np.int64(3), np.str_("a"), np.datetime64("2020-01-01")))
     (3, 'a', np.datetime64('2020-01-01'))
     """
     if isinstance(value, np.generic):
         item = value.item()
         return item if hash(item) == hash(value) and item == value else value
     if isinstance(value, tuple):
-        return tuple(map(plain, value))
+        return tuple(map(to_python, value))
     if isinstance(value, str) and type(value) is not str:
         return str.__str__(value)  # str() of an enumeration's member is its name
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def listed(names: Sequence[Any], most: int = 8) -> str:
+    """Return the first names of a list as text for messages.
+
+    >>> listed("abc"), listed("abc", most=2)
+    ("'a', 'b', 'c'", "'a', 'b' and 1 more")
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more

@@ -1,0 +1,156 @@
+"""Predictions of many rows, with everything that is needed to score them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
+from carrousel.online.model.batch import RunOutputs
+from carrousel.online.model.engine import Engine
+from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.heads import BinaryHead
+from carrousel.online.model.targets import Targets
+from carrousel.shapes import Bools, Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class DetailedRun:
+    """Predictions of ``N`` rows, and what is needed to score them.
+
+    Attributes:
+        outputs: predictions made at each row: numbers ``[N, O]``, or probabilities ``[N, K]``.
+            Numbers are NaN until a target has been learned: before that, they have no scale.
+        forecasts: predictions of each row's own target, of the same shape: ``outputs``, or with
+            ``late`` those of the stream's row before; NaN or probability 0 where there is none.
+        classes: the ``K`` known classes; empty where targets are numbers.
+        streams: the place of each row's stream, from 0.
+        begins: whether a row is the first of its stream.
+        error: why the row after these was not learned; None: all rows were.
+    """
+
+    outputs: Annotated[Floats, "N K"]
+    forecasts: Annotated[Floats, "N K"]
+    classes: tuple[Hashable, ...]
+    streams: Annotated[Ints, "N"]
+    begins: Annotated[Bools, "N"]
+    error: RowError | DivergedError | None
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    @classmethod
+    def of_no_rows(cls, error: RowError | DivergedError | None) -> DetailedRun:
+        """Return the result of a run that ended before its first row."""
+        none = np.empty((0, 0))
+        return cls(none, none, (), np.zeros(0, np.intp), np.zeros(0, bool), error)
+
+
+class DetailedRuns:
+    """The part of :class:`OnlineLSTM` that returns what is needed to score its predictions."""
+
+    task: str
+    _engine: Engine | None
+    _run_rows: Callable[..., tuple[Engine, RunOutputs, RowError | DivergedError | None]]
+
+    def run_detailed(
+        self, X: Any, y: Any = None, keys: Any = None, late: bool = False
+    ) -> DetailedRun:
+        """Run many rows like :meth:`run`; return everything that is needed to score them.
+
+        Args:
+            X, y, keys, late: see :meth:`run`; ``late`` is implied by task ``"next"``.
+
+        Returns:
+            Predictions, the stream of each row, and the error that ended the run early, which is
+            returned instead of raised.
+
+        >>> from carrousel import OnlineLSTM
+        >>> model = OnlineLSTM(cells=2, random_state=1)
+        >>> found = model.run_detailed([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], late=True)
+        >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
+        (True, [True, False, False])
+        """
+        late = late or self.task == "next"
+        numbers, before = self.task == "regression", self._engine
+        learned = numbers and before is not None and before.has_learned
+        try:
+            engine, outputs, error = self._run_rows(X, y, keys, True, late)
+        except (RowError, DivergedError) as refused:
+            return DetailedRun.of_no_rows(refused)
+        targets = Targets(y) if numbers and y is not None and not learned else None
+        return _detailed(engine, outputs, targets, learned, late, error)
+
+    def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
+        """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
+
+        Args:
+            values: numbers ``[streams, O]``, NaN where there is none, or probabilities
+                ``[streams, K]``, 0 where there are none.
+            classes: the ``K`` classes.
+
+        Raises:
+            SettingError: the model has not seen a row.
+            ShapeError: ``values`` has another number of streams.
+        """
+        engine = self._engine
+        if engine is None:
+            raise SettingError("a model that has not seen a row has no forecasts")
+        streams = engine.settings.streams
+        if len(values) != streams:
+            problem = f"values has {len(values)} rows, expected {streams}"
+            raise ShapeError(problem, argument="values", got=len(values), expected=str(streams))
+        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.n_rows)
+
+
+def _detailed(
+    engine: Engine,
+    run: RunOutputs,
+    targets: Targets | None,
+    learned: bool,
+    late: bool,
+    error: RowError | DivergedError | None,
+) -> DetailedRun:
+    """Combine the outputs of a run.
+
+    Args:
+        engine: after the run.
+        run: the outputs.
+        targets: numbers that were given as targets.
+        learned: whether a target had been learned before the run.
+        late: whether targets are one row late.
+        error: why the run ended early.
+    """
+    streams, begins = run.streams()
+    if not len(streams):
+        return DetailedRun.of_no_rows(error)
+    head = engine.head
+    if head.kind == "linear":
+        classes, none = (), np.nan
+        outputs = run.predictions().reshape(len(streams), -1)
+        if not learned:
+            outputs[: _unscaled(targets, begins, late)] = none
+    else:
+        unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
+        classes, none = () if unknown else head.classes, 0.0
+        outputs = run.probabilities(head)[:, : len(classes)]
+    forecasts = outputs
+    if late:
+        last = engine.forecasts
+        if last is None or last.made_at != engine.n_rows - len(streams):
+            width = outputs.shape[1]
+            last = LastForecasts(np.full((engine.settings.streams, width), none), classes, 0)
+        forecasts = last.shift(outputs, classes, streams, begins, none)
+        last.made_at, engine.forecasts = engine.n_rows, last
+    return DetailedRun(outputs, forecasts, classes, streams, begins, error)
+
+
+def _unscaled(targets: Targets | None, begins: Annotated[Bools, "N"], late: bool) -> int:
+    """Count the rows whose outputs were made before any target had been learned."""
+    for row, first in enumerate(begins.tolist()):
+        if targets is not None and targets.row(row) is not None and not (late and first):
+            return row if late else row + 1
+    return len(begins)
