@@ -1,4 +1,4 @@
-"""The guide to streams does what it shows."""
+"""The examples of docs/online.md run."""
 
 from __future__ import annotations
 

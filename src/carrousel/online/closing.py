@@ -1,4 +1,4 @@
-"""What is closed at the end of a ``with`` statement."""
+"""Base class of resources that a ``with`` statement closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Something open, such as a source of rows or a place for predictions."""
+    """A resource, such as a source of rows or a sink of predictions."""
 
     @abstractmethod
     def close(self) -> None: ...

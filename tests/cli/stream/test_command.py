@@ -95,7 +95,7 @@ def test_wrong_calls_say_what_is_wrong_and_replace_nothing(call, folder, words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["none.csv", "--target", "level"], "none.csv is not there"),
+        (["none.csv", "--target", "level"], "none.csv does not exist"),
         (["rows.csv", "--target", "level", "--json"], "standard output is JSON alone"),
         (["rows.csv", "--target", "level", "--out", "rows.csv"], "the file that is read"),
         (["rows.csv", "--target", "level", "--out", "a/b.csv"], "a/b.csv cannot be written"),

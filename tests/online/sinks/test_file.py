@@ -1,7 +1,8 @@
-"""Where predictions go: what is written can be read, and a cut-off run ends like a whole one."""
+"""Sinks: all rows are read back, and a resumed run ends like an uninterrupted one."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from carrousel.errors import (
 from carrousel.online.sinks.open import open_sink
 from carrousel.online.sources.open import open_rows
 
+OTHER_COLUMNS = r"expected \('x', 'y'\) as in the rows before"
 TEXT = st.text(st.sampled_from('ab",;\n\r é😀'), min_size=1, max_size=5)
 
 
@@ -36,7 +38,7 @@ def batches(draw: st.DrawFn) -> list[dict[str, list[object]]]:
         size = draw(st.integers(0, 4))
         kinds = {"line": st.integers(0, 10**12), "guess": st.floats(), "class": TEXT | st.none()}
         made.append({k: draw(st.lists(v, min_size=size, max_size=size)) for k, v in kinds.items()})
-        if made[-1]["class"]:  # the first value tells the type of a column of Arrow data
+        if made[-1]["class"]:  # the first value sets the type of a column of Arrow data
             made[-1]["class"][0] = "a"
     return made
 
@@ -44,7 +46,7 @@ def batches(draw: st.DrawFn) -> list[dict[str, list[object]]]:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "arrows"])
 @settings(max_examples=50)
 @given(parts=batches(), data=st.data())
-def test_a_run_cut_off_anywhere_ends_like_a_whole_one(suffix, parts, data):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(suffix, parts, data):
     if suffix == "arrows":
         pytest.importorskip("pyarrow")
     with tempfile.TemporaryDirectory() as folder:
@@ -56,14 +58,14 @@ def test_a_run_cut_off_anywhere_ends_like_a_whole_one(suffix, parts, data):
         with open_sink(cut) as sink:
             for part in parts[:done]:
                 sink.write(part)
-            there = sink.position()
-            assert there == cut.stat().st_size
-            for part in parts[done:]:  # written after the checkpoint, and lost with the program
+            position = sink.position()
+            assert position == cut.stat().st_size
+            for part in parts[done:]:  # after the checkpoint
                 sink.write(part)
         with cut.open("ab") as file:
             file.write(b"torn")
-        with open_sink(cut, start=there) as sink:
-            assert sink.position() == there
+        with open_sink(cut, start=position) as sink:
+            assert sink.position() == position
             for part in parts[done:]:
                 sink.write(part)
         assert cut.read_bytes() == whole.read_bytes()
@@ -81,7 +83,23 @@ def test_a_run_cut_off_anywhere_ends_like_a_whole_one(suffix, parts, data):
                 assert (row[2] or None) == name
 
 
-def test_other_programs_read_it(tmp_path):
+def test_csv_keeps_carriage_returns(tmp_path):
+    cells = ["\r", "a\rb", "\r\n", "plain", 'quo"te\r', "", None]
+    with open_sink(tmp_path / "f.csv") as sink:
+        sink.write({"line": range(7), "a\rb": cells})
+        sink.write({"line": [7], "a\rb": ["no carriage return"]})
+    text = (tmp_path / "f.csv").read_bytes().decode()
+    assert text.endswith('\n3,plain\n4,"quo""te\r"\n5,\n6,\n7,no carriage return\n')
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    expected = [each or "" for each in cells] + ["no carriage return"]
+    assert [row[1] for row in rows] == ["a\rb", *expected]
+    (batch,) = open_rows(tmp_path / "f.csv")
+    assert list(batch.columns[1]) == expected
+    assert batch.fields == ("line", "a\rb")
+    assert not batch.faults
+
+
+def test_other_programs_read_the_files(tmp_path):
     columns = {"line": [2, 3], "p": np.array([0.1, np.nan], np.float32), "who": ["a", None]}
     for name in ("f.csv", "f.jsonl"):
         with open_sink(tmp_path / name) as sink:
@@ -101,36 +119,36 @@ def test_other_programs_read_it(tmp_path):
     assert table["who"].to_pylist() == ["a", None, "b"]
 
 
-def test_rows_are_there_when_write_returns(tmp_path):
+def test_rows_are_written_when_write_returns(tmp_path):
     sink = open_sink(tmp_path / "f.csv")
     sink.write({"x": [1]})
     assert (tmp_path / "f.csv").read_text() == "x\n1\n"
     sink.close()
-    with pytest.raises(StoreError, match="has been closed"):
+    with pytest.raises(StoreError, match="the sink is closed"):
         sink.write({"x": [1]})
 
 
-def test_an_old_file_is_replaced(tmp_path):
-    (tmp_path / "f.csv").write_text("much that was here before\n")
+def test_an_existing_file_is_replaced(tmp_path):
+    (tmp_path / "f.csv").write_text("long content of another file\n")
     for start in (None, 0):
         with open_sink(tmp_path / "f.csv", start=start) as sink:
             sink.write({"x": [1]})
         assert (tmp_path / "f.csv").read_text() == "x\n1\n"
 
 
-def test_standard_output_is_flushed_stays_open_and_gets_one_header(capsysbinary):
+def test_standard_output_is_flushed_and_stays_open_and_has_one_header(capsysbinary):
     with open_sink(None) as sink:
         sink.write({"x": [1], "y": ["é"]})
-        there = sink.position()
-        assert isinstance(there, int)
+        position = sink.position()
+        assert isinstance(position, int)
         assert capsysbinary.readouterr().out == "x,y\n1,é\n".encode()
-    with open_sink("-", start=there) as sink:
+    with open_sink("-", start=position) as sink:
         sink.write({"x": [2], "y": ["b"]})
-        assert sink.position() == there + 4
+        assert sink.position() == position + 4
     assert capsysbinary.readouterr().out == b"2,b\n"
 
 
-def test_standard_output_may_be_any_stream(monkeypatch):
+def test_standard_output_may_be_replaced(monkeypatch):
     monkeypatch.setattr("sys.stdout", screen := io.StringIO())
     with open_sink("-", "jsonl") as sink:
         sink.write({"x": [1, 2]})
@@ -150,24 +168,27 @@ def test_pipes_and_devices_can_be_written(tmp_path):
     os.close(reading)
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
+def test_rows_and_positions_that_do_not_match_are_refused(tmp_path):
     path = tmp_path / "f.csv"
     with open_sink(path) as sink:
         sink.write({"x": [1], "y": [2]})
-        with pytest.raises(ShapeError, match="these cannot follow"):
+        with pytest.raises(ShapeError, match=OTHER_COLUMNS):
             sink.write({"y": [1], "x": [2]})
         with pytest.raises(ShapeError, match="equally many"):
             sink.write({"x": [1], "y": []})
-        with pytest.raises(SettingError, match="is no topic"):
+        with pytest.raises(SettingError, match="only the rows of a topic have keys"):
             sink.write({"x": [1], "y": [2]}, keys=["a"])
-    with open_sink(path, start=4) as sink, pytest.raises(ShapeError, match="these cannot follow"):
+    with (
+        open_sink(path, start=4) as sink,
+        pytest.raises(ShapeError, match=OTHER_COLUMNS),
+    ):
         sink.write({"x": [1]})
-    with pytest.raises(DataError, match="has 4 bytes, but the checkpoint was made after 99"):
+    with pytest.raises(DataError, match="the file has 4 bytes, but had 99 at the checkpoint"):
         open_sink(path, start=99)
     assert path.read_text() == "x,y\n"
     with pytest.raises(SettingError, match="at least 0"):
         open_sink(path, start=-1)
-    with pytest.raises(SettingError, match="a position in a topic"):
+    with pytest.raises(SettingError, match="bytes, since this is not a topic"):
         open_sink(path, start={"0": 1})
     with pytest.raises(SettingError, match="cannot be written as"):
         open_sink(tmp_path / "f.parquet")
@@ -190,8 +211,8 @@ def test_columns_of_arrow_keep_their_types(tmp_path):
     pytest.importorskip("pyarrow")
     with open_sink(tmp_path / "f.arrow") as sink:
         sink.write({"x": [1]})
-        with pytest.raises(ShapeError, match="another type now"):
+        with pytest.raises(ShapeError, match="another type than in the first rows"):
             sink.write({"x": ["a"]})
     (tmp_path / "f.arrow").write_bytes(b"x,y\n1,2\n3,4\n")
-    with pytest.raises(DataError, match="no Arrow stream"):
+    with pytest.raises(DataError, match="not an Arrow stream"):
         open_sink(tmp_path / "f.arrow", start=8)

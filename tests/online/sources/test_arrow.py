@@ -1,4 +1,4 @@
-"""Rows of Arrow data: the same rows from files, streams and any place in them."""
+"""Rows of Arrow data: the same rows from files and streams, from the start and when resumed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from carrousel.errors import DataError, MissingExtraError, SettingError, StoreError
-from carrousel.online.sources import arrow as rows_arrow
+from carrousel.online.sources import arrow as arrow_source
 from carrousel.online.sources.open import open_rows
-from carrousel.online.sources.text import Position
+from carrousel.online.sources.types import Position
 
 pa = pytest.importorskip("pyarrow")
 
@@ -43,8 +43,8 @@ def values(batches) -> list[list[object]]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_every_type_comes_back_from_every_place(tmp_path, monkeypatch, stream):
-    monkeypatch.setattr(rows_arrow, "MAX_ROWS", 4)
+def test_every_type_is_read_from_every_position(tmp_path, monkeypatch, stream):
+    monkeypatch.setattr(arrow_source, "MAX_ROWS", 4)
     write(tmp_path / "t.arrow", stream=stream)
     batches = list(open_rows(tmp_path / "t.arrow"))
     assert [len(each) for each in batches] == [4, 4, 1, 4, 4, 1, 4, 3]
@@ -56,8 +56,10 @@ def test_every_type_comes_back_from_every_place(tmp_path, monkeypatch, stream):
     for column, (name, wanted) in zip(zip(*found, strict=True), expected.items(), strict=True):
         assert list(column) == wanted, name
     for number, batch in enumerate(batches):
-        place = Position.of(batch.end.as_dict())
-        assert values(open_rows(tmp_path / "t.arrow", start=place)) == values(batches[number + 1 :])
+        position = Position.of(batch.end.as_dict())
+        assert values(open_rows(tmp_path / "t.arrow", start=position)) == values(
+            batches[number + 1 :]
+        )
 
 
 def test_standard_input_is_a_stream(tmp_path, monkeypatch):
@@ -69,7 +71,7 @@ def test_standard_input_is_a_stream(tmp_path, monkeypatch):
         assert len(values(rows)) == 25
 
 
-def test_a_stop_ends_it(tmp_path):
+def test_a_stop_request_ends_the_source(tmp_path):
     write(tmp_path / "t.arrow", stream=False)
     asked = []
     rows = open_rows(tmp_path / "t.arrow", stop=lambda: asked.append(1) or len(asked) > 2)
@@ -77,22 +79,22 @@ def test_a_stop_ends_it(tmp_path):
     assert rows.position.line == 19
 
 
-def test_what_is_no_arrow_is_refused(tmp_path):
+def test_data_that_are_not_arrow_are_refused(tmp_path):
     (tmp_path / "t.arrow").write_text("x,y\n1,2\n")
-    with pytest.raises(DataError, match="holds no Arrow IPC data"):
+    with pytest.raises(DataError, match="these are not Arrow IPC data"):
         open_rows(tmp_path / "t.arrow")
-    with pytest.raises(StoreError, match="is not there"):
+    with pytest.raises(StoreError, match=r"u\.arrow does not exist"):
         open_rows(tmp_path / "u.arrow")
-    with pytest.raises(StoreError, match="is a folder"):
+    with pytest.raises(StoreError, match="is a folder; name one file in it"):
         open_rows(tmp_path, format="arrow")
     write(tmp_path / "t.arrow", stream=True)
-    with pytest.raises(SettingError, match="has 6 columns"):
+    with pytest.raises(SettingError, match="fields has 1 names, expected 6"):
         open_rows(tmp_path / "t.arrow", fields=["x"])
-    with pytest.raises(DataError, match="ends 5 rows before"):
+    with pytest.raises(DataError, match="the data end 5 rows before the position"):
         list(open_rows(tmp_path / "t.arrow", start=Position(line=31)))
     cut = (tmp_path / "t.arrow").read_bytes()[:-200]
     (tmp_path / "t.arrow").write_bytes(cut)
-    with pytest.raises(DataError, match="after row 18 the Arrow data are broken"):
+    with pytest.raises(DataError, match="the Arrow data after row 18 are broken"):
         list(open_rows(tmp_path / "t.arrow"))
     twice = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
     with pa.ipc.new_stream(tmp_path / "t.arrow", twice.schema) as writer:
@@ -101,7 +103,7 @@ def test_what_is_no_arrow_is_refused(tmp_path):
         open_rows(tmp_path / "t.arrow")
 
 
-def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+def test_a_missing_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"carrousel\[stream\]"):
         open_rows(tmp_path / "t.arrow")

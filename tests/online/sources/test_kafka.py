@@ -1,5 +1,6 @@
-"""Topics as sources and sinks, on the cluster that librdkafka brings along for tests, and on a
-broker where there is one: see brokers.py. ``CARROUSEL_TEST_KAFKA=host:port`` names another.
+"""Topics as sources and sinks, on the mock cluster of librdkafka and on a real broker.
+
+A real broker is used if available, see brokers.py. ``CARROUSEL_TEST_KAFKA=host:port`` names one.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from carrousel.errors import (
     UnknownNameError,
 )
 from carrousel.online.clean.cleaner import Schema, Table
-from carrousel.online.kafka import Address
+from carrousel.online.kafka import TopicAddress
 from carrousel.online.sinks.open import open_sink
 from carrousel.online.sources.open import open_rows
-from carrousel.online.sources.text import Batch, Position, Rows
+from carrousel.online.sources.types import Batch, Position, RowSource
 from support.online import brokers
 
 kafka = pytest.importorskip("confluent_kafka")
@@ -33,7 +34,7 @@ kafka = pytest.importorskip("confluent_kafka")
 
 @dataclass
 class Broker:
-    """A broker, and how to make a topic of one partition or several."""
+    """A broker, and a function that creates a topic with a number of partitions."""
 
     servers: str
     make: Callable[[str, int], None]
@@ -45,10 +46,10 @@ class Broker:
         return f"kafka://{self.servers}/{name}"
 
     def put(self, url: str, *messages: tuple[int, str | None, bytes | str | None]) -> None:
-        # Nothing goes before flush(), so that messages of one call arrive together.
+        # Nothing is sent before flush(), so that messages of one call arrive together.
         producer = kafka.Producer({"bootstrap.servers": self.servers, "linger.ms": 10_000})
         for part, key, value in messages:
-            producer.produce(Address.of(url).topic, value, key, part)
+            producer.produce(TopicAddress.of(url).topic, value, key, part)
         assert producer.flush(10) == 0
 
 
@@ -60,7 +61,7 @@ def broker(request, tmp_path_factory) -> Iterator[Broker]:
 
         def make(name: str, partitions: int) -> None:
             assert partitions <= 4
-            host.list_topics(name)  # asking for it makes it, with four partitions
+            host.list_topics(name)  # creates it, with four partitions
 
         yield Broker(servers, make)
         del host
@@ -87,7 +88,7 @@ def read(url: str, **settings) -> list[Batch]:
 
 
 def flat(batches: list[Batch]) -> list[tuple[object, ...]]:
-    """Partition's unit, offset, key and values of each row."""
+    """Return unit, offset, key and values of each row."""
     return [
         (batch.unit, line, key, *row)
         for batch in batches
@@ -97,7 +98,7 @@ def flat(batches: list[Batch]) -> list[tuple[object, ...]]:
     ]
 
 
-def test_messages_come_in_order_with_their_keys(broker):
+def test_messages_are_read_in_order_with_their_keys(broker):
     url = broker.topic()
     sent = [(i % 2, f"k{i % 3}", obj(x=i, y=i / 2)) for i in range(50)]
     broker.put(url, *sent)
@@ -111,24 +112,24 @@ def test_messages_come_in_order_with_their_keys(broker):
     assert len(rows) == 50
 
 
-def test_every_place_is_one_to_go_on_from(broker):
+def test_a_topic_is_resumed_from_every_position(broker):
     url = broker.topic() + "?partitions=0"
     seen: list[tuple[object, ...]] = []
-    places: list[Position] = []
+    positions: list[Position] = []
     for first in range(0, 40, 8):
         broker.put(url, *((0, None, obj(x=i)) for i in range(first, first + 8)))
-        start = Position.of(json.loads(json.dumps(places[-1].as_dict()))) if places else None
+        start = Position.of(json.loads(json.dumps(positions[-1].as_dict()))) if positions else None
         batches = read(url, start=start)
         seen += flat(batches)
-        places.append(batches[-1].end)
+        positions.append(batches[-1].end)
         assert batches[-1].end.row == first + 8
     assert [row[1] for row in seen] == list(range(40))
     assert [row[3] for row in seen] == list(range(40))
-    for number, place in enumerate(places):
-        assert flat(read(url, start=place)) == seen[8 * (number + 1) :]
+    for number, position in enumerate(positions):
+        assert flat(read(url, start=position)) == seen[8 * (number + 1) :]
 
 
-def test_a_partition_that_was_added_is_read_from_its_beginning(broker):
+def test_a_new_partition_is_read_from_its_beginning(broker):
     url = broker.topic()
     broker.put(url, (0, None, obj(x=0)), (1, None, obj(x=1)), (0, None, obj(x=2)))
     start = Position(offsets={"0": 1})
@@ -137,11 +138,11 @@ def test_a_partition_that_was_added_is_read_from_its_beginning(broker):
     assert len(rows) == 2
 
 
-def test_offsets_are_committed_when_asked_and_only_then(broker):
+def test_offsets_are_committed_on_request_only(broker):
     url = broker.topic() + "?partitions=0&group=g-" + uuid.uuid4().hex[:8]
     broker.put(url, *((0, None, obj(x=i)) for i in range(5)))
     assert len(flat(read(url))) == 5
-    with open_rows(url) as rows:  # nothing was committed: all of it again
+    with open_rows(url) as rows:  # nothing was committed: all rows again
         assert len(flat(list(rows))) == 5
         rows.commit(rows.position)
     broker.put(url, (0, None, obj(x=5)))
@@ -152,12 +153,12 @@ def test_offsets_are_committed_when_asked_and_only_then(broker):
     assert [row[3] for row in flat(read(url))] == [2, 3, 4, 5]
     plain = url.split("&")[0]
     with open_rows(plain) as rows:
-        rows.commit(rows.position)  # without a group: nothing happens
+        rows.commit(rows.position)  # no-op without a group
     assert len(flat(read(plain))) == 6
     assert not read(plain + "&offset=latest")
 
 
-def test_following_gives_rows_as_they_come(broker):
+def test_following_returns_rows_as_they_arrive(broker):
     url = broker.topic() + "?partitions=0"
     stop = threading.Event()
     with open_rows(url, follow=True, stop=stop, tick=0.2, fields=["x"]) as rows:
@@ -171,7 +172,7 @@ def test_following_gives_rows_as_they_come(broker):
     assert not read(url, follow=True, idle=0.1, start=rows.position)
 
 
-def test_broken_messages_are_told_apart(broker):
+def test_broken_messages_are_listed_by_kind(broker):
     url = broker.topic() + "?partitions=0"
     values: list[bytes | str | None] = [
         b"{",
@@ -197,7 +198,9 @@ def test_broken_messages_are_told_apart(broker):
     assert [row[3:] for row in flat([batch])][1::5] == [(1, "a"), (2, None)]
     taken = Table(Schema.of(batch, target="y")).take(batch)
     assert taken.failure is not None
-    assert taken.failure.at(batch.name).startswith(f"{batch.name}: partition 0, offset 0: it is no")
+    assert taken.failure.at(batch.name).startswith(
+        f"{batch.name}: partition 0, offset 0: it is not"
+    )
 
 
 def test_values_may_be_csv(broker):
@@ -213,8 +216,8 @@ def test_values_may_be_csv(broker):
         open_rows(url, format="csv")
 
 
-def run(rows: Rows, url: str, start: dict[str, int] | None, limit: int) -> dict[str, Any]:
-    """A toy of a program: predicts the running sum of each key, checkpoints after each batch."""
+def run(rows: RowSource, url: str, start: dict[str, int] | None, limit: int) -> dict[str, Any]:
+    """Predict the running sum of each key; return the checkpoint after ``limit`` batches."""
     table: Table | None = None
     sums: dict[str | None, float] = {}
     checkpoint: dict[str, Any] = {}
@@ -237,12 +240,14 @@ def run(rows: Rows, url: str, start: dict[str, int] | None, limit: int) -> dict[
 
 
 @pytest.mark.parametrize("parts", ["?partitions=0", ""])
-def test_a_killed_run_loses_nothing_and_sends_nothing_twice(broker, monkeypatch, parts):
+def test_a_resumed_run_sends_every_row_once(broker, monkeypatch, parts):
     monkeypatch.setattr("carrousel.online.sources.kafka.MAX_ROWS", 7)
     source = broker.topic() + "?partitions=0"
     broker.put(source, *((0, f"k{i % 5}", obj(x=i)) for i in range(60)))
     sink = broker.topic() + parts
-    checkpoint = run(open_rows(source), sink, None, limit=3)  # later batches: written, not kept
+    checkpoint = run(
+        open_rows(source), sink, None, limit=3
+    )  # later batches are written after the checkpoint
     start = Position.of(checkpoint["rows"])
     assert start.offsets == {"0": 21}
     found = flat(read(sink))
@@ -267,24 +272,24 @@ def test_a_killed_run_loses_nothing_and_sends_nothing_twice(broker, monkeypatch,
         expected[key] = expected.get(key, 0) + x
         assert by_offset[i] == (key, expected[key])
     if not parts:
-        homes = {(row[2], row[0]) for row in rows}
-        assert len(homes) == 5  # a key stays in its partition
-        assert len({home for _, home in homes}) > 1
-    monkeypatch.setattr("carrousel.online.kafka.PATIENCE", 2.0)
+        pairs = {(row[2], row[0]) for row in rows}
+        assert len(pairs) == 5  # each key has one partition
+        assert len({part for _, part in pairs}) > 1
+    monkeypatch.setattr("carrousel.online.kafka.BROKER_TIMEOUT", 2.0)
     with pytest.raises(DataError, match="does not reach offset 999"):
         open_sink(sink, start=dict.fromkeys(checkpoint["sink"], 999))
 
 
-def test_what_cannot_be_read_is_refused(broker, monkeypatch):
+def test_topics_that_cannot_be_read_are_refused(broker, monkeypatch):
     url = broker.topic()
     broker.put(url, (0, None, b"{"), (1, None, b"[]"))
-    with pytest.raises(DataError, match="none of its first 2 messages can be read"):
+    with pytest.raises(DataError, match="none of the first 2 messages can be read"):
         read(url)
     behind = Position(offsets={"0": 9})
-    if not broker.real:  # Tansu says nothing at all
-        with pytest.raises(DataError, match=r"partition 0 does not hold the row to go on at"):
+    if not broker.real:  # Tansu does not respond
+        with pytest.raises(DataError, match=r"partition 0: the row to resume from does not exist"):
             read(url, start=behind)
-    with pytest.raises(SettingError, match=r"has partitions \[0, 1, 2, 3\], not 7"):
+    with pytest.raises(SettingError, match=r"no partition 7, expected some of \[0, 1, 2, 3\]"):
         open_rows(url + "?partitions=7")
     with pytest.raises(SettingError, match="fields are"):
         open_rows(url, fields=["a"], start=Position(fields=("b",)))
@@ -295,7 +300,7 @@ def test_what_cannot_be_read_is_refused(broker, monkeypatch):
     with pytest.raises(SettingError, match=r"no\.such"):
         open_rows(url + "?no.such=1")
     for wrong in ("kafka://", "kafka://a:1", "kafka://a:1/b/c"):
-        with pytest.raises(SettingError, match="is no topic"):
+        with pytest.raises(SettingError, match="is not the address of a topic"):
             open_rows(wrong)
     with pytest.raises(SettingError, match="offsets of the topic's partitions"):
         open_sink(url, start=5)
@@ -303,16 +308,16 @@ def test_what_cannot_be_read_is_refused(broker, monkeypatch):
         open_sink(url, start={"0": 1})
     with pytest.raises(UnknownNameError, match="format of a topic"):
         open_sink(url, "arrow")
-    monkeypatch.setattr("carrousel.online.kafka.PATIENCE", 0.3)
-    with pytest.raises(ClusterError, match="does not answer as a Kafka broker"):
+    monkeypatch.setattr("carrousel.online.kafka.BROKER_TIMEOUT", 0.3)
+    with pytest.raises(ClusterError, match="does not respond like a Kafka broker"):
         open_rows("kafka://127.0.0.1:1/t")
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(MissingExtraError, match=r"carrousel\[kafka\]"):
         open_rows(url)
 
 
-def test_a_topic_that_is_not_there_is_told():
-    """On a cluster of its own: asking the mock for a topic makes it."""
+def test_an_unknown_topic_is_refused_with_a_suggestion():
+    """The mock cluster creates each topic on request, so this uses a mock client."""
     from carrousel.online.kafka import partitions_of
 
     class Client:
@@ -320,4 +325,4 @@ def test_a_topic_that_is_not_there_is_told():
             return type("About", (), {"topics": {"rides": None, "fares": None}})
 
     with pytest.raises(UnknownNameError, match=r"'ride' does not exist; did you mean 'rides'"):
-        partitions_of(Address.of("kafka://a:1/ride"), Client())
+        partitions_of(TopicAddress.of("kafka://a:1/ride"), Client())

@@ -1,4 +1,4 @@
-"""Rows of CSV and JSON lines: what is written comes back, however its bytes are cut."""
+"""Rows of CSV and JSON lines: all data are read back, independent of how their bytes arrive."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrousel.errors import CarrouselError, DataError, SettingError, StoreError, UnknownNameError
-from carrousel.online.sources import text as rows_module
+from carrousel.errors import DataError, SettingError, StoreError, UnknownNameError
+from carrousel.online.sources import text as text_source
 from carrousel.online.sources.open import open_rows
-from carrousel.online.sources.text import Batch, Position
+from carrousel.online.sources.types import Batch, Position
+from support.online.cases import case
 
 TEXT = st.text(st.sampled_from('ab",;\n\r \té€😀\x00\x0b\x1c\u2028'), max_size=6)
 
@@ -32,12 +33,12 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 
 @st.composite
 def cuts(draw: st.DrawFn) -> list[int]:
-    """Sizes of the pieces in which bytes come; then the rest."""
+    """Draw the sizes of pieces of the bytes; the rest follows."""
     return draw(st.lists(st.integers(1, 9), max_size=40))
 
 
 def gathered(batches: Sequence[Batch]) -> tuple[list[list[object]], list[int], dict[int, str]]:
-    """Rows, their lines, and kinds of faults by number of row."""
+    """Return rows, their lines, and the kinds of faults by number of the row."""
     found, lines, faults = [], [], {}
     for batch in batches:
         faults |= {len(lines) + fault.row: fault.kind for fault in batch.faults}
@@ -47,14 +48,14 @@ def gathered(batches: Sequence[Batch]) -> tuple[list[list[object]], list[int], d
 
 
 def piped(data: bytes, sizes: Sequence[int] = (), **settings) -> list[Batch]:
-    """Batches of bytes that come through a pipe piece by piece, each read before the next comes."""
+    """Read bytes from a pipe piece by piece, each before the next is written."""
     reading, writing = os.pipe()
     left = [data[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(len(sizes))]
     rest = data[sum(sizes) :]
-    left += [rest[i : i + 30_000] for i in range(0, len(rest), 30_000)]  # a pipe holds no more
+    left += [rest[i : i + 30_000] for i in range(0, len(rest), 30_000)]  # the capacity of a pipe
 
     def next_piece() -> bool:
-        """Stands for `stop`, which is asked before every read."""
+        """Write the next piece; passed as ``stop``, which is called before every read."""
         while left:
             piece = left.pop(0)
             if piece:
@@ -78,7 +79,7 @@ def written(table: list[list[str]], **settings) -> bytes:
 
 
 @given(tables(), cuts(), st.sampled_from(["\n", "\r\n"]), st.booleans())
-def test_any_table_comes_back_however_its_bytes_are_cut(table, sizes, end, unfinished):
+def test_any_table_is_read_from_any_pieces(table, sizes, end, unfinished):
     data = written(table, lineterminator=end)
     names = [f"c{i}" for i in range(len(table[0]))]
     data = data[: -len(end)] if unfinished else data
@@ -92,7 +93,7 @@ def test_any_table_comes_back_however_its_bytes_are_cut(table, sizes, end, unfin
 
 
 @given(st.lists(st.text(st.sampled_from('ab,"\n\r '), max_size=30), max_size=3), cuts())
-def test_any_text_is_read_as_module_csv_reads_it_unless_it_is_broken(parts, sizes):
+def test_any_text_that_is_not_broken_is_read_like_module_csv(parts, sizes):
     text = "\n".join(parts)
     wide = [f"c{i}" for i in range(40)]
     found, _, faults = gathered(piped(text.encode(), sizes, fields=wide, format="csv"))
@@ -103,7 +104,7 @@ def test_any_text_is_read_as_module_csv_reads_it_unless_it_is_broken(parts, size
 
 
 @given(st.text(st.sampled_from('ab,"\n\r{}: 1é'), max_size=60), cuts(), st.sampled_from("cj"))
-def test_pieces_make_no_difference_not_even_to_what_is_broken(text, sizes, kind):
+def test_pieces_do_not_change_rows_or_faults(text, sizes, kind):
     kind = {"c": "csv", "j": "jsonl"}[kind]
     fields = ["a", "b"]
     whole = gathered(piped(text.encode(), format=kind, fields=fields))
@@ -121,7 +122,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"a": JSON, "b": JSON}), min_size=1), cuts())
-def test_any_objects_come_back_absent_keys_as_none(objects, sizes):
+def test_any_objects_are_read_with_none_for_absent_keys(objects, sizes):
     data = "".join(json.dumps(each) + "\n" for each in objects).encode()
     found, lines, faults = gathered(piped(data, sizes, fields=["b", "a"], format="jsonl"))
     assert found == [[each.get("b"), each.get("a")] for each in objects]
@@ -130,22 +131,22 @@ def test_any_objects_come_back_absent_keys_as_none(objects, sizes):
 
 
 @given(tables(), st.data())
-def test_every_end_of_a_batch_is_a_place_to_go_on_from(table, data):
+def test_reading_resumes_after_every_batch(table, data):
     names = [f"c{i}" for i in range(len(table[0]))]
     path = Path(os.environ["PYTEST_TMP"]) / "rows.csv"
     path.write_bytes(written([names, *table]))
-    old, rows_module.MAX_ROWS = rows_module.MAX_ROWS, data.draw(st.integers(1, 3))
+    old, text_source.MAX_ROWS = text_source.MAX_ROWS, data.draw(st.integers(1, 3))
     try:
         batches = list(open_rows(path))
         for number, batch in enumerate(batches):
-            place = Position.of(json.loads(json.dumps(batch.end.as_dict())))
-            rest = list(open_rows(path, start=place))
+            position = Position.of(json.loads(json.dumps(batch.end.as_dict())))
+            rest = list(open_rows(path, start=position))
             assert gathered(rest) == gathered(batches[number + 1 :])
             assert [each.end for each in rest] == [each.end for each in batches[number + 1 :]]
-            replayed = piped(path.read_bytes(), format="csv", start=place)
+            replayed = piped(path.read_bytes(), format="csv", start=position)
             assert gathered(replayed) == gathered(batches[number + 1 :])
     finally:
-        rows_module.MAX_ROWS = old
+        text_source.MAX_ROWS = old
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -155,7 +156,7 @@ def _folder(tmp_path_factory):
     del os.environ["PYTEST_TMP"]
 
 
-def test_a_table_of_pandas_comes_back(tmp_path):
+def test_files_of_pandas_are_read(tmp_path):
     frame = pd.DataFrame({"x": [0.1, -2e300], "name": ['a"b', "c\nd"], "n": [1, 2]})
     frame.to_csv(tmp_path / "f.csv", index=False)
     (batch,) = open_rows(tmp_path / "f.csv")
@@ -173,7 +174,7 @@ def test_a_table_of_pandas_comes_back(tmp_path):
     ]
 
 
-def test_a_mark_blank_lines_and_blanks_around_names_are_no_data(tmp_path):
+def test_byte_order_mark_blank_lines_and_blanks_around_names_are_ignored(tmp_path):
     (tmp_path / "f.csv").write_bytes(b"\xef\xbb\xbfx, y\r\n\r\n1,2\r\n\n3,4")
     batches = list(open_rows(tmp_path / "f.csv"))
     assert batches[0].fields == ("x", "y")
@@ -181,7 +182,7 @@ def test_a_mark_blank_lines_and_blanks_around_names_are_no_data(tmp_path):
     assert batches[-1].end.offset == (tmp_path / "f.csv").stat().st_size
 
 
-def test_broken_rows_are_told_apart_and_cost_no_other_row():
+def test_broken_rows_are_listed_by_kind_and_affect_no_other_row():
     data = b'a,b\n1\n1,2,3\n\xff,2\n"1,2\n3,4\n5\r6,7\n8,9\n'
     found, lines, faults = gathered(piped(data, format="csv"))
     assert lines == [2, 3, 4, 5, 6, 7, 8]
@@ -202,58 +203,58 @@ def test_broken_rows_are_told_apart_and_cost_no_other_row():
     assert [found[0], found[5]] == [[1], [2]]
 
 
-def test_a_quote_that_is_never_closed_breaks_one_row_of_a_long_stream():
+def test_an_unclosed_quote_breaks_one_row_only():
     many = b"".join(b"%d,0\n" % i for i in range(30_000))
     found, _, faults = gathered(piped(b'a,b\n"x,1\n' + many, format="csv"))
     assert faults == {0: "not CSV"}
     assert [row[0] for row in found[1:]] == [str(i) for i in range(30_000)]
 
 
-def test_a_large_file_comes_in_batches_of_bounded_size(tmp_path):
+def test_batches_of_a_large_file_are_bounded(tmp_path):
     (tmp_path / "f.csv").write_text("x\n" + "1\n" * 25_000)
     sizes = [len(batch) for batch in open_rows(tmp_path / "f.csv")]
     assert sum(sizes) == 25_000
-    assert max(sizes) <= rows_module.MAX_ROWS
+    assert max(sizes) <= text_source.MAX_ROWS
 
 
-def test_the_first_object_that_can_be_read_names_the_fields():
+def test_the_first_valid_object_names_the_fields():
     (batch,) = piped(b'oops\n{}\n{"y": 1, "x": 2}\n{"x": 3, "z": 4}\n', format="jsonl")
     assert batch.fields == ("y", "x")
     assert gathered([batch])[0][1:] == [[None, None], [1, 2], [None, 3]]
 
 
-@pytest.mark.parametrize(
-    ("settings", "data", "error", "says"),
-    [
-        ({}, b"", DataError, "is empty"),
-        ({}, b"x,y,x\n", DataError, "'x' belongs to columns 1 and 3"),
-        ({}, b"\xff\xfex\n1\n", DataError, "line 1, the header: byte 0xff is not UTF-8"),
-        ({"format": "jsonl"}, b"no\n" * 2000, DataError, "none of its first 2000 rows"),
-        ({"format": "jsonl"}, b"no", DataError, "none of its first 1 rows can be read; line 1"),
-        ({"format": "json"}, b"", UnknownNameError, "did you mean 'jsonl'"),
-        ({"delimiter": ";;"}, b"", SettingError, "delimiter"),
-        ({"fields": []}, b"", DataError, "no names"),
-        ({"idle": -1.0}, b"", SettingError, "idle"),
-        ({"start": Position(line=9, offset=3)}, b"x\n1\n", DataError, "does not hold"),
-        ({"format": "arrow", "follow": True}, b"", SettingError, "cannot be followed"),
-    ],
+REFUSED = (
+    ({}, b"", DataError, "f.csv: the source is empty"),
+    ({}, b"x,y,x\n", DataError, "f.csv: the name 'x' belongs to columns 1 and 3; rename one"),
+    ({}, b"\xff\xfex\n1\n", DataError, "line 1: the header cannot be read: byte 0xff is not UTF-8"),
+    ({"format": "jsonl"}, b"no\n" * 2000, DataError, "none of the first 2000 rows"),
+    ({"format": "jsonl"}, b"no", DataError, "none of the first 1 rows can be read; line 1"),
+    ({"format": "json"}, b"", UnknownNameError, "did you mean 'jsonl'"),
+    ({"delimiter": ";;"}, b"", SettingError, "delimiter is ';;', expected one character"),
+    ({"fields": []}, b"", DataError, "no names"),
+    ({"idle": -1.0}, b"", SettingError, "idle"),
+    ({"start": Position(line=9, offset=3)}, b"x\n1\n", DataError, "the file has changed"),
+    ({"format": "arrow", "follow": True}, b"", SettingError, "cannot be followed"),
 )
-def test_what_cannot_be_read_is_refused(tmp_path, settings, data, error, says):
-    (tmp_path / "f.csv").write_bytes(data)
-    with pytest.raises(error, match=says):
-        list(open_rows(tmp_path / "f.csv", **settings))
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_files_and_settings_that_cannot_be_read_are_refused(tmp_path):
+    for settings, data, error, message in REFUSED:
+        (tmp_path / "f.csv").write_bytes(data)
+        with case(settings, data[:9]), pytest.raises(error, match=message):
+            list(open_rows(tmp_path / "f.csv", **settings))
+
+
+def test_paths_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "rows.csv").write_text("x\n1\n")
-    with pytest.raises(StoreError, match=r"is not there; did you mean 'rows.csv'"):
+    with pytest.raises(StoreError, match=r"row.csv does not exist; did you mean 'rows.csv'"):
         open_rows(tmp_path / "row.csv")
     with pytest.raises(StoreError, match="is a folder"):
         open_rows(tmp_path)
     with pytest.raises(SettingError, match="Parquet"):
         open_rows(tmp_path / "rows.parquet")
     (tmp_path / "f.csv.gz").write_bytes(b"x\n1\n")
-    with pytest.raises(DataError, match="no gzip file"):
+    with pytest.raises(DataError, match="not a gzip file"):
         list(open_rows(tmp_path / "f.csv.gz"))
     (tmp_path / "f.csv.gz").write_bytes(gzip.compress(b"x\n1\n" * 100)[:-12])
     with pytest.raises(DataError, match="cut off"):
@@ -262,8 +263,8 @@ def test_what_is_no_file_is_refused(tmp_path):
         open_rows(tmp_path / "f.csv.gz", follow=True)
 
 
-def test_a_compressed_file_goes_on_at_a_position(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows_module, "MAX_ROWS", 1000)
+def test_a_compressed_file_is_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_source, "MAX_ROWS", 1000)
     text = "x\n" + "".join(f"{i}\n" for i in range(5000))
     (tmp_path / "f.csv.gz").write_bytes(gzip.compress(text.encode()))
     batches = list(open_rows(tmp_path / "f.csv.gz"))
@@ -272,41 +273,43 @@ def test_a_compressed_file_goes_on_at_a_position(tmp_path, monkeypatch):
     assert gathered(rest) == gathered(batches[3:])
 
 
-def test_a_file_that_was_changed_before_the_position_is_told(tmp_path):
+def test_a_file_that_changed_before_the_position_is_refused(tmp_path):
     (tmp_path / "f.csv").write_text("x\n1\n2\n")
     (batch,) = open_rows(tmp_path / "f.csv")
     (tmp_path / "f.csv").write_text("x\n1\n3\n4\n")
-    with pytest.raises(DataError, match="does not hold what it held"):
+    with pytest.raises(
+        DataError, match="the file has changed: its beginning or the bytes before line 4 differ"
+    ):
         open_rows(tmp_path / "f.csv", start=batch.end)
     (tmp_path / "f.csv").write_text("x\n1\n2\n4\n")
     assert gathered(list(open_rows(tmp_path / "f.csv", start=batch.end)))[0] == [["4"]]
     with pytest.raises(SettingError, match="fields are"):
         open_rows(tmp_path / "f.csv", start=batch.end, fields=["y"])
-    with pytest.raises(DataError, match="is no position"):
+    with pytest.raises(DataError, match="is not a position"):
         Position.of({"line": 1})
 
 
-def test_a_replay_that_ends_early_is_told():
+def test_a_pipe_that_ends_before_the_position_is_refused():
     end = Position(line=5, offset=8, fields=("x",))
     with pytest.raises(DataError, match="ended 2 lines before"):
         piped(b"x\n1\n", format="csv", start=end)
 
 
-def test_standard_input_may_be_any_stream(monkeypatch):
+def test_standard_input_may_be_replaced(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x\n1\n2")))
     rows = open_rows("-")
     assert rows.name == "standard input"
     assert gathered(list(rows))[0] == [["1"], ["2"]]
 
 
-def test_rows_of_a_pipe_come_before_it_ends():
+def test_rows_of_a_pipe_are_returned_before_it_ends():
     reading, writing = os.pipe()
     event = threading.Event()
     with open_rows(f"/dev/fd/{reading}", stop=event, tick=0.02) as rows:
         os.close(reading)
         os.write(writing, b"x\n1\n2\n3")
         assert gathered([next(rows)])[0] == [["1"], ["2"]]
-        assert len(next(rows)) == 0  # a tick: nothing came
+        assert len(next(rows)) == 0  # a tick without data
         os.write(writing, b"4\n")
         assert gathered([next(rows)])[0] == [["34"]]
         event.set()
@@ -314,8 +317,8 @@ def test_rows_of_a_pipe_come_before_it_ends():
     os.close(writing)
 
 
-def test_a_record_of_more_lines_than_a_batch_has_comes_at_once(monkeypatch):
-    monkeypatch.setattr(rows_module, "MAX_ROWS", 2)
+def test_a_record_may_have_more_lines_than_a_batch(monkeypatch):
+    monkeypatch.setattr(text_source, "MAX_ROWS", 2)
     reading, writing = os.pipe()
     with open_rows(f"/dev/fd/{reading}", tick=0.02) as rows:
         os.close(reading)
@@ -325,7 +328,7 @@ def test_a_record_of_more_lines_than_a_batch_has_comes_at_once(monkeypatch):
     os.close(writing)
 
 
-def test_waiting_counts_from_the_beginning():
+def test_a_tick_is_returned_before_the_first_row():
     reading, writing = os.pipe()
     with open_rows(f"/dev/fd/{reading}", idle=30.0, tick=0.01) as rows:
         os.close(reading)
@@ -333,14 +336,10 @@ def test_waiting_counts_from_the_beginning():
     os.close(writing)
 
 
-def test_waiting_ends_after_so_much_silence():
+def test_a_source_without_data_ends_after_the_idle_time():
     reading, writing = os.pipe()
     with open_rows(f"/dev/fd/{reading}", idle=0.05) as rows:
         os.close(reading)
         os.write(writing, b"x\n1\n2")
-        assert gathered(list(rows))[0] == [["1"]]  # an unfinished line has not come yet
+        assert gathered(list(rows))[0] == [["1"]]  # the incomplete last line is not returned
     os.close(writing)
-
-
-def test_errors_are_ours(tmp_path):
-    assert issubclass(StoreError, CarrouselError)

@@ -1,4 +1,4 @@
-"""A real broker of Kafka's protocol, where a package brings one along: Tansu, in memory."""
+"""A real Kafka broker for tests: Tansu, in memory, if a package that contains it is installed."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def real_broker(folder: Path) -> Iterator[str]:
-    """Its address: that of ``CARROUSEL_TEST_KAFKA``, or of one that lives as long as this."""
+    """Yield the address in ``CARROUSEL_TEST_KAFKA``, or that of a broker started here."""
     if GIVEN is not None:
         yield GIVEN
         return
     assert PROGRAM is not None
     copy = folder / "tansu"
-    shutil.copyfile(PROGRAM, copy)  # the archive it came in may have lost its right to be run
+    shutil.copyfile(PROGRAM, copy)  # the file in the package may not be executable
     copy.chmod(0o755)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ def real_broker(folder: Path) -> Iterator[str]:
             for _ in range(200):
                 if _answers(port):
                     break
-                assert broker.poll() is None, "the broker has ended"
+                assert broker.poll() is None, "the broker has exited"
                 time.sleep(0.05)
             yield f"127.0.0.1:{port}"
         finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carrousel.online.sinks.file import Mark
+from carrousel.online.sinks.file import SinkPosition
 from carrousel.online.sinks.open import open_sink
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Output:
         absent = np.isnan(values) if values.dtype.kind == "f" else np.zeros(0, bool)
         return [None if v != v else v for v in values.tolist()] if absent.any() else values
 
-    def position(self) -> Mark | None:
+    def position(self) -> SinkPosition | None:
         """How far it is written, all of it on disk; None: not at all."""
         return None if self._sink is None else self._sink.position()
 

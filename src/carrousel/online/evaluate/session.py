@@ -21,7 +21,7 @@ from carrousel.online.evaluate.prequential import Learner, Told
 from carrousel.online.evaluate.score import Figures
 from carrousel.online.evaluate.settings import Wish, names
 from carrousel.online.evaluate.standing import Standing
-from carrousel.online.sources.text import Batch, Position, Rows
+from carrousel.online.sources.text import Batch, Position, RowSource
 
 ROWS_AT_ONCE = 1000
 """Rows between two looks at the clock, and whether to stop: at most so many."""
@@ -60,7 +60,7 @@ class Work:
     """
 
     def __init__(
-        self, wish: Wish, rows: Rows, kept: Kept | None, stop: Callable[[], bool] = bool
+        self, wish: Wish, rows: RowSource, kept: Kept | None, stop: Callable[[], bool] = bool
     ) -> None:
         self.wish, self.rows, self._stop = wish, rows, stop
         self._out: Output | None = None if wish.quiet else Output(wish, kept)

@@ -11,22 +11,29 @@ from typing import Any
 
 from carrousel.errors import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 from carrousel.online.closing import Closing
-from carrousel.online.sources.types import MAX_ROWS, Batch, Column, Position, Stop, check_fields
+from carrousel.online.sources.types import (
+    MAX_ROWS,
+    Batch,
+    Column,
+    Position,
+    Stop,
+    check_fields,
+    check_same_fields,
+)
 
 
 def pyarrow() -> Any:
-    """The package, or an error that says how to get it.
+    """Return the package ``pyarrow``.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: the package is not installed.
     """
     try:
         import pyarrow
         import pyarrow.ipc
     except ImportError as error:
-        raise MissingExtraError(
-            "Arrow data need pyarrow; install it with: pip install 'carrousel[stream]'"
-        ) from error
+        fix = "install it with: pip install 'carrousel[stream]'"
+        raise MissingExtraError("Arrow data need pyarrow", fix=fix) from error
     return pyarrow
 
 
@@ -36,26 +43,28 @@ def open_arrow(
     fields: Sequence[str] | None,
     start: Position | None,
     stop: Stop | None,
-) -> ArrowRows:
-    """Open an IPC file or stream; None: standard input, an IPC stream.
+) -> ArrowSource:
+    """Open an IPC file or stream.
 
     Args:
+        path: the file; None: standard input, an IPC stream.
         fields: other names for the columns, in their order.
-        start, stop: see :func:`carrousel.online.sources.open.open_rows`; a stop is heard between batches.
+        start, stop: see :func:`carrousel.online.sources.open.open_rows`; a stop takes effect
+            between batches.
 
     Raises:
-        StoreError: the file is not there, is a folder or cannot be read.
-        DataError: it holds no Arrow data, or less than ``start`` says.
+        StoreError: the file does not exist, is a folder, or cannot be read.
+        DataError: the file holds no Arrow data, or ends before ``start``.
         MissingExtraError: pyarrow is not installed.
     """
     pa = pyarrow()
     name = "standard input" if path is None else str(path)
     if path is not None and path.is_dir():
-        raise StoreError(f"{name} is a folder; name one file in it")
+        raise StoreError(f"{name} is a folder", fix="name one file in it")
     try:
         file = sys.stdin.buffer if path is None else path.open("rb")
     except FileNotFoundError as error:
-        raise StoreError(f"{name} is not there; check its name") from error
+        raise StoreError(f"{name} does not exist", fix="check its name") from error
     except OSError as error:
         raise StoreError(f"{name} cannot be read: {error.strerror}") from error
     try:
@@ -63,16 +72,25 @@ def open_arrow(
     except (pa.ArrowInvalid, OSError) as error:
         if path is not None:
             file.close()
-        raise DataError(f"{name} holds no Arrow IPC data: {_first_line(error)}") from error
+        raise DataError(
+            f"these are not Arrow IPC data: {_first_line(error)}", source=name
+        ) from error
     try:
         known = check_fields(name, names if fields is None else fields)
         if len(known) != len(names):
-            raise SettingError(f"fields has {len(known)} names; {name} has {len(names)} columns")
+            raise SettingError(
+                f"fields has {len(known)} names, expected {len(names)}, one for each column",
+                source=name,
+                argument="fields",
+                got=fields,
+                expected=f"{len(names)} names",
+            )
+        known = check_same_fields(known, start) or known
     except CarrouselError:
         if path is not None:
             file.close()
         raise
-    return ArrowRows(name, batches, known, start, stop, file if path is not None else None)
+    return ArrowSource(name, batches, known, start, stop, file if path is not None else None)
 
 
 def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[str]]:
@@ -86,8 +104,8 @@ def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[
     return iter(reader), reader.schema.names
 
 
-class ArrowRows(Closing):
-    """Rows of Arrow record batches; see :class:`carrousel.online.sources.text.Rows`."""
+class ArrowSource(Closing):
+    """Rows of Arrow record batches; see :class:`carrousel.online.sources.types.RowSource`."""
 
     def __init__(
         self,
@@ -102,24 +120,20 @@ class ArrowRows(Closing):
         self._batches, self._file = batches, file
         self._stop = stop.is_set if isinstance(stop, threading.Event) else stop
         self._skip = 0
-        self._left: Any = None  # of the record batch at hand
+        self._left: Any = None  # rest of the current record batch
         self.position = Position(fields=fields)
         if start is not None:
-            if start.fields not in (None, fields):
-                raise SettingError(
-                    f"fields are {fields}, but the place to go on from has {start.fields}"
-                )
             self._skip, self.position = start.line - 1, start
 
     def commit(self, position: Position) -> None:
-        """Nothing: a file remembers nobody."""
+        """No-op: a file stores no consumer offset."""
 
     def close(self) -> None:
         self._batches, self._left = iter(()), None
         if self._file is not None:
             self._file.close()
 
-    def __iter__(self) -> ArrowRows:
+    def __iter__(self) -> ArrowSource:
         return self
 
     def __next__(self) -> Batch:
@@ -149,20 +163,20 @@ class ArrowRows(Closing):
             self.close()
             if self._skip and not stopped:
                 raise DataError(
-                    f"{self.name} ends {self._skip} rows before the place to go on from; "
-                    "go on with the same data"
+                    f"the data end {self._skip} rows before the position to resume from",
+                    source=self.name,
+                    fix="resume with the same data",
                 ) from None
             raise
         except (pa.ArrowInvalid, OSError) as error:
             row = self.position.line
             self.close()
-            raise DataError(
-                f"{self.name}: after row {row - 1} the Arrow data are broken: {_first_line(error)}"
-            ) from error
+            problem = f"the Arrow data after row {row - 1} are broken: {_first_line(error)}"
+            raise DataError(problem, source=self.name) from error
 
 
 def _plain(column: Any) -> Column:
-    """Numbers without nulls as an array; times as ISO texts; everything else as a list."""
+    """Return numbers without nulls as an array, times as ISO texts, everything else as a list."""
     pa = pyarrow()
     kind = column.type
     if pa.types.is_decimal(kind):

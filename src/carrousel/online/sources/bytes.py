@@ -1,4 +1,4 @@
-"""Bytes of a file, a pipe or standard input, as soon as they are there."""
+"""Bytes of a file, a pipe or standard input, returned as soon as they are available."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ from pathlib import Path
 from typing import IO
 
 from carrousel.checks import check_number
-from carrousel.errors import DataError, SettingError, StoreError
+from carrousel.errors import DataError, SettingError, StoreError, escaped
 from carrousel.online.sources.types import Stop
 
 BLOCK = 1 << 20
-"""At most so many bytes come at once."""
+"""Most bytes returned at once."""
 
-_POLL = 0.05  # seconds between two looks at a file that may grow, or at what tells to stop
+_POLL = 0.05  # seconds between two checks of a growing file, or of a request to stop
 
 
-class News(enum.Enum):
-    """What may come instead of bytes."""
+class SourceEvent(enum.Enum):
+    """Results of :meth:`ByteSource.read` other than bytes."""
 
     END = "the source has ended"
-    STOPPED = "told to stop, or nothing came for too long"
-    QUIET = "nothing came for one tick"
-    ANEW = "the file was replaced or cut short; what comes next is its new beginning"
+    STOPPED = "a stop was requested, or no bytes arrived for too long"
+    TICK = "no bytes arrived for one tick"
+    REPLACED = "the file was replaced or truncated; reading continues at its new beginning"
 
 
-class Patience:
-    """How long a source waits: until told to stop, or until nothing came for ``idle`` seconds.
+class WaitPolicy:
+    """Limits of the time that a source waits for data.
 
     Args:
-        stop: a function or an event that says when to end.
-        idle: seconds; None: for ever. Only time spent waiting counts.
-        tick: seconds of waiting after which :data:`News.QUIET` is returned; None: never.
+        stop: a function or an event that requests the end of the source.
+        idle: seconds of waiting without data after which the source ends; None: no limit.
+        tick: seconds of waiting after which :data:`SourceEvent.TICK` is returned; None: never.
+
+    Raises:
+        SettingError: a number of seconds is out of range.
     """
 
     def __init__(
@@ -49,54 +52,52 @@ class Patience:
         self._stop = stop.is_set if isinstance(stop, threading.Event) else stop
         self._idle = None if idle is None else check_number("idle", idle, least=0.0)
         self._tick = None if tick is None else check_number("tick", tick, above=0.0)
-        self._waited = self._silent = 0.0
+        self._since_data = self._since_tick = 0.0
 
-    def stopped(self) -> bool:
-        """Whether somebody said stop."""
+    def stop_requested(self) -> bool:
+        """Return whether the source should end."""
         return self._stop is not None and self._stop()
 
-    def slice(self) -> float | None:
-        """Seconds that may be waited before :meth:`after` must be asked; None: no limit."""
+    def timeout(self) -> float | None:
+        """Return the seconds to wait before the next call of :meth:`waited`; None: no limit."""
         left = [] if self._stop is None else [_POLL]
-        left += [] if self._idle is None else [self._idle - self._waited]
-        left += [] if self._tick is None else [self._tick - self._silent]
+        left += [] if self._idle is None else [self._idle - self._since_data]
+        left += [] if self._tick is None else [self._tick - self._since_tick]
         return max(0.0, min(left)) if left else None
 
-    def after(self, seconds: float) -> News | None:
-        """What to report after another wait in vain; None: wait on."""
-        self._waited += seconds
-        self._silent += seconds
-        if self._idle is not None and self._waited >= self._idle:
-            return News.STOPPED
-        if self._tick is not None and self._silent >= self._tick:
-            self._silent = 0.0
-            return News.QUIET
+    def waited(self, seconds: float) -> SourceEvent | None:
+        """Count seconds without data; return the event to report, or None to continue waiting."""
+        self._since_data += seconds
+        self._since_tick += seconds
+        if self._idle is not None and self._since_data >= self._idle:
+            return SourceEvent.STOPPED
+        if self._tick is not None and self._since_tick >= self._tick:
+            self._since_tick = 0.0
+            return SourceEvent.TICK
         return None
 
-    def news(self) -> None:
-        """Something came: waiting starts anew."""
-        self._waited = self._silent = 0.0
+    def reset(self) -> None:
+        """Restart all limits, because data arrived."""
+        self._since_data = self._since_tick = 0.0
 
 
-class Inflow:
+class ByteSource:
     """Bytes of one source.
 
     Args:
         path: a file or a named pipe; None: standard input.
-        follow: at the end of a file wait for it to grow, and notice when it is cut short or
+        follow: at the end of a file wait for it to grow, and detect when it is truncated or
             replaced by another of its name, like ``tail -F``.
-        patience: how long to wait.
+        wait: limits of waiting.
 
     Raises:
-        StoreError: the file is not there, is a folder, or cannot be read.
-        SettingError: a compressed file cannot be followed.
+        StoreError: the file does not exist, is a folder, or cannot be read.
+        SettingError: the file is compressed and cannot be followed.
     """
 
-    def __init__(self, path: Path | None, *, follow: bool, patience: Patience) -> None:
-        self.path, self._follow, self._patience = path, follow, patience
-        self._file: IO[bytes] | gzip.GzipFile | None = (
-            None  # what is read through Python: gzip, a replaced stdin
-        )
+    def __init__(self, path: Path | None, *, follow: bool, wait: WaitPolicy) -> None:
+        self.path, self._follow, self._wait = path, follow, wait
+        self._file: IO[bytes] | gzip.GzipFile | None = None  # gzip, or a replaced sys.stdin
         self.offset = 0
         if path is None:
             self._fd = self._standard_input()
@@ -105,7 +106,13 @@ class Inflow:
             if path.suffix == ".gz":
                 if follow:
                     os.close(self._fd)
-                    raise SettingError(f"{path}: a compressed file cannot be followed; unpack it")
+                    raise SettingError(
+                        "a compressed file cannot be followed",
+                        source=str(path),
+                        argument="follow",
+                        got=follow,
+                        fix="unpack it",
+                    )
                 self._packed = os.fdopen(self._fd, "rb")
                 self._file = gzip.GzipFile(fileobj=self._packed)
         self.is_file = self._file is None and stat.S_ISREG(os.fstat(self._fd).st_mode)
@@ -113,19 +120,24 @@ class Inflow:
     def _standard_input(self) -> int:
         try:
             return sys.stdin.fileno()
-        except (OSError, ValueError, AttributeError):  # stands for another stream, without a file
+        except (OSError, ValueError, AttributeError):  # sys.stdin was replaced and has no file
             self._file = sys.stdin.buffer
             return -1
 
     @property
     def can_seek(self) -> bool:
-        """Whether reading can begin anywhere; standard input is always read from where it is."""
+        """Whether reading can start at any offset; standard input only continues."""
         return self.path is not None and (self.is_file or self._file is not None)
 
     def seek(self, offset: int) -> bytes:
-        """Go on at ``offset``; returns up to 512 bytes each of the beginning and before it."""
+        """Continue at an offset.
+
+        Returns:
+            Up to 512 bytes from the beginning and up to 512 before the offset; none if the source
+            is shorter.
+        """
         if self._file is not None:
-            return self._seek_through(offset)
+            return self._seek_by_reading(offset)
         head = os.pread(self._fd, min(512, offset), 0)
         last = os.pread(self._fd, min(512, offset), max(0, offset - 512))
         if os.fstat(self._fd).st_size < offset:
@@ -133,10 +145,10 @@ class Inflow:
         self.offset = os.lseek(self._fd, offset, os.SEEK_SET)
         return head + last
 
-    def _seek_through(self, offset: int) -> bytes:
+    def _seek_by_reading(self, offset: int) -> bytes:
         head = last = b""
         while self.offset < offset:
-            data = self._through(min(BLOCK, offset - self.offset))
+            data = self._read_file(min(BLOCK, offset - self.offset))
             if not data:
                 return b""
             self.offset += len(data)
@@ -145,47 +157,47 @@ class Inflow:
         return head + last
 
     def rewind(self) -> None:
-        """Go back to the beginning of the file."""
+        """Return to the beginning of the file."""
         self.offset = os.lseek(self._fd, 0, os.SEEK_SET)
 
-    def read(self) -> bytes | News:
-        """What is there, at most :data:`BLOCK` bytes, or why there is nothing."""
+    def read(self) -> bytes | SourceEvent:
+        """Return the available bytes, at most :data:`BLOCK`, or the event that ended the wait."""
         while True:
-            if self._patience.stopped():
-                return News.STOPPED
+            if self._wait.stop_requested():
+                return SourceEvent.STOPPED
             data = self._available()
             if data:
                 self.offset += len(data)
-                self._patience.news()
+                self._wait.reset()
                 return data
             if data is not None:
                 if not self._follow or self._ends_for_good():
-                    return News.END
-                if self._anew():
-                    return News.ANEW
-                seconds = min(_POLL, _or(self._patience.slice(), _POLL))
+                    return SourceEvent.END
+                if self._replaced():
+                    return SourceEvent.REPLACED
+                seconds = min(_POLL, _or(self._wait.timeout(), _POLL))
                 time.sleep(seconds)
             else:
-                seconds = _or(self._patience.slice(), 0.0)  # :meth:`_available` waited for so long
-            news = self._patience.after(seconds)
-            if news is not None:
-                return news
+                seconds = _or(self._wait.timeout(), 0.0)  # spent in :meth:`_available`
+            event = self._wait.waited(seconds)
+            if event is not None:
+                return event
 
     def _ends_for_good(self) -> bool:
-        """A pipe that lost its writer gets no other, unless it has a name."""
+        """Return whether nothing can follow: an unnamed pipe without a writer gets no other."""
         return self._file is not None or (self.path is None and not self.is_file)
 
     def _available(self) -> bytes | None:
-        """Bytes; none at all at an end; None if none came in a slice of patience."""
+        """Return bytes, no bytes at an end, or None if none arrived within the timeout."""
         if self._file is not None:
-            return self._through(BLOCK)
+            return self._read_file(BLOCK)
         try:
             if self.is_file:
                 return os.read(self._fd, BLOCK)
-            if not select.select([self._fd], [], [], self._patience.slice())[0]:
+            if not select.select([self._fd], [], [], self._wait.timeout())[0]:
                 return None
             data = os.read(self._fd, BLOCK)
-            parts = [data]  # a pipe holds little; what its writer adds meanwhile comes along
+            parts = [data]  # a pipe holds little, and its writer may have added more
             size = len(data)
             while data and size < BLOCK and select.select([self._fd], [], [], 0)[0]:
                 data = os.read(self._fd, BLOCK - size)
@@ -193,40 +205,38 @@ class Inflow:
                 size += len(data)
             return b"".join(parts)
         except OSError as error:
-            raise StoreError(f"{self._name()} cannot be read: {error.strerror}") from error
+            raise _unreadable(self._name(), error) from error
 
-    def _through(self, size: int) -> bytes:
+    def _read_file(self, size: int) -> bytes:
         assert self._file is not None
         try:
             return getattr(self._file, "read1", self._file.read)(size)
         except EOFError as error:
-            raise DataError(
-                f"{self._name()} ends early: its compressed data are cut off"
-            ) from error
+            problem = "the compressed data are cut off"
+            raise DataError(problem, source=self._name()) from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{self._name()} is no gzip file: {error}") from error
+            raise DataError(f"this is not a gzip file: {error}", source=self._name()) from error
 
     def _name(self) -> str:
         return "standard input" if self.path is None else str(self.path)
 
-    def _anew(self) -> bool:
-        """Whether the file that was read to its end has given way to another, which is then open.
+    def _replaced(self) -> bool:
+        """Return whether the file was truncated, or replaced by another, which is then open.
 
-        The file that was open is kept open until then, so that its number cannot be given to the
-        new one; what was added to it before it gave way has been read (``_available`` came back
-        empty after the new one was there, or this is called once more).
+        The old file stays open until the new one is, so that they have different inode numbers.
+        Bytes that were appended to the old file before the replacement have been read by then.
         """
         if not self.is_file:
             return False
-        mine = os.fstat(self._fd)
+        old = os.fstat(self._fd)
         if self.path is not None:
             try:
-                there = os.stat(self.path)
+                new = os.stat(self.path)
             except OSError:
-                return False  # moved away; the new one is not there yet
-            if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
+                return False  # moved away, and the new one does not exist yet
+            if (new.st_dev, new.st_ino) != (old.st_dev, old.st_ino):
                 if os.fstat(self._fd).st_size > self.offset:
-                    return False  # added before it gave way: read on, its next end is the last
+                    return False  # bytes were appended before the replacement
                 try:
                     other = _open(self.path)
                 except StoreError:
@@ -234,7 +244,7 @@ class Inflow:
                 os.close(self._fd)
                 self._fd, self.offset = other, 0
                 return True
-        if mine.st_size < self.offset:
+        if old.st_size < self.offset:
             self.rewind()
             return True
         return False
@@ -256,16 +266,21 @@ def _open(path: Path) -> int:
         opened = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError as error:
         near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise StoreError(f"{path} is not there; {_offer(path.name, near)}") from error
+        fix = escaped(_suggestion(path.name, near))
+        raise StoreError(f"{path} does not exist", fix=fix) from error
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+        raise _unreadable(str(path), error) from error
     if stat.S_ISDIR(os.fstat(opened).st_mode):
         os.close(opened)
-        raise StoreError(f"{path} is a folder; name one file in it")
+        raise StoreError(f"{path} is a folder", fix="name one file in it")
     return opened
 
 
-def _offer(name: str, names: list[str]) -> str:
+def _unreadable(name: str, error: OSError) -> StoreError:
+    return StoreError(f"{name} cannot be read: {error.strerror}")
+
+
+def _suggestion(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else "check its name"
 

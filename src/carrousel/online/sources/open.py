@@ -1,4 +1,4 @@
-"""Opens a source of rows by its name."""
+"""Function to open a source of rows by its name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from carrousel.checks import check_choice
 from carrousel.errors import SettingError
-from carrousel.online.sources.bytes import Inflow, Patience
-from carrousel.online.sources.records import Csv, JsonLines
-from carrousel.online.sources.text import TextRows
+from carrousel.online.sources.bytes import ByteSource, WaitPolicy
+from carrousel.online.sources.records import CsvFormat, JsonLinesFormat
+from carrousel.online.sources.text import TextSource
 from carrousel.online.sources.types import MAX_ROWS as MAX_ROWS
 from carrousel.online.sources.types import Batch as Batch
 from carrousel.online.sources.types import Fault as Fault
 from carrousel.online.sources.types import Position as Position
-from carrousel.online.sources.types import Rows as Rows
+from carrousel.online.sources.types import RowSource as RowSource
 from carrousel.online.sources.types import Stop as Stop
 from carrousel.online.sources.types import check_fields
 
@@ -44,36 +44,37 @@ def open_rows(
     idle: float | None = None,
     stop: Stop | None = None,
     tick: float | None = None,
-) -> Rows:
+) -> RowSource:
     """Open a source of rows.
 
-    Iterating gives a :class:`Batch` of everything that is there in complete records, at most
-    :data:`MAX_ROWS` lines at once: a pipe's or a growing file's rows come at once, a large file's
-    at full speed. A last line without a line end counts when the source has ended.
+    Iteration returns a :class:`Batch` of all complete records available, at most :data:`MAX_ROWS`
+    lines. Rows of a pipe or a growing file are returned immediately. A last line without a line end
+    is returned when the source ends.
 
     Args:
-        source: a file (``.gz`` too), a named pipe, ``kafka://broker:port/topic``
+        source: a file (``.gz`` too), a named pipe, or ``kafka://broker:port/topic``
             (:mod:`carrousel.online.sources.kafka`); None or ``"-"``: standard input.
         format: ``"csv"``, ``"jsonl"`` (one object a line) or ``"arrow"`` (IPC file or stream; needs
-            pyarrow, extra ``stream``). None: by the name's suffix; CSV where that says nothing.
-        follow: at the end wait for more, like ``tail -F``: the file may grow, be cut short, or give
-            way to another of its name, which is then read from its beginning; its header, if it is
-            the same, is passed over. An unfinished last line waits for its end.
-        fields: the names of the fields. None: CSV has a header line; JSON's are the keys of the
-            first object, in its order.
-        start: go on after the batch whose ``end`` this was, exactly. Of standard input and pipes
-            the caller replays everything; lines before the position are passed over.
-        delimiter: one character between the values of CSV; None: a tab for ``.tsv``, else a comma.
-        idle: end after so many seconds of waiting in which nothing came.
+            pyarrow, extra ``stream``). None: by the suffix of the name, else CSV.
+        follow: wait for more at the end, like ``tail -F``. The file may grow, be truncated, or be
+            replaced by another of its name, which is read from its beginning. A header equal to the
+            first is skipped. An incomplete last line is not returned.
+        fields: names of the fields. None: from the header line of CSV, or the keys of the first
+            object of JSON, in its order.
+        start: resume after the batch that has this ``end``. For standard input and pipes the caller
+            sends everything again, and lines before the position are skipped.
+        delimiter: one character between values of CSV; None: a tab for ``.tsv``, else a comma.
+        idle: seconds of waiting without a row after which the source ends; None: it never does.
         stop: a function or a ``threading.Event`` that ends the source, also while it waits.
-        tick: while waiting, give an empty batch every so many seconds; None: never an empty batch.
+        tick: seconds between empty batches while waiting; None: no empty batches.
 
     Raises:
-        StoreError: the source is not there, is a folder or cannot be read.
-        DataError: it is empty where a header was expected, its header is no UTF-8 or names two
-            fields alike, or ``start`` does not fit the file. Broken rows are no error: they are
-            listed in the batch's ``faults``.
-        SettingError, UnknownNameError: an argument is out of range; what cannot be followed.
+        StoreError: the source does not exist, is a folder, or cannot be read.
+        DataError: the source is empty where a header was expected, the header is not UTF-8 or names
+            two fields alike, or ``start`` does not match the file. Broken rows are no error: they
+            are listed in the batch's ``faults``.
+        SettingError, UnknownNameError: an argument is out of range, or the source cannot be
+            followed.
         MissingExtraError: pyarrow or confluent-kafka is needed and not installed.
 
     >>> import pathlib, tempfile
@@ -84,35 +85,38 @@ def open_rows(
     ...         print(batch.fields, batch.columns, list(batch.lines))
     ('x', 'y') [('0.5', '0.25'), ('a\\nb', 'c')] [2, 4]
     """
-    patience = Patience(stop, idle, tick)
+    wait = WaitPolicy(stop, idle, tick)
     if isinstance(source, str) and source.startswith("kafka://"):
         from carrousel.online.sources.kafka import open_topic
 
         return open_topic(
-            source, format=format, follow=follow, fields=fields, start=start, patience=patience
+            source, format=format, follow=follow, fields=fields, start=start, wait=wait
         )
     path = None if source is None or str(source) == "-" else Path(source)
+    name = "standard input" if path is None else str(path)
     suffixes = [] if path is None else [each for each in path.suffixes if each != ".gz"]
     suffix = suffixes[-1].lower() if suffixes else ""
     if suffix == ".parquet" and format is None:
-        raise SettingError(f"{path}: Parquet cannot be streamed; write it as Arrow IPC or CSV")
+        fix = "write it as Arrow IPC or CSV"
+        raise SettingError("Parquet cannot be streamed", source=name, argument="format", fix=fix)
     format = format or _SUFFIXES.get(suffix, "csv")
     check_choice("format", format, FORMATS)
     if format == "arrow":
         from carrousel.online.sources.arrow import open_arrow
 
         if follow:
-            raise SettingError(f"{path or 'standard input'}: Arrow data cannot be followed")
+            problem = "Arrow data cannot be followed"
+            raise SettingError(problem, source=name, argument="follow", got=follow)
         return open_arrow(path, fields=fields, start=start, stop=stop)
     delimiter = ("\t" if suffix == ".tsv" else ",") if delimiter is None else delimiter
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise SettingError(f"delimiter is {delimiter!r}, expected one character, no quote, no end")
-    name = "standard input" if path is None else str(path)
+        expected = "one character other than a quote or a line end"
+        raise SettingError(argument="delimiter", got=delimiter, expected=expected)
     known = None if fields is None else check_fields(name, fields)
-    kind = JsonLines() if format == "jsonl" else Csv(delimiter, header=fields is None)
-    inflow = Inflow(path, follow=follow, patience=patience)
+    records = JsonLinesFormat() if format == "jsonl" else CsvFormat(delimiter, fields is None)
+    data = ByteSource(path, follow=follow, wait=wait)
     try:
-        return TextRows(name, inflow, kind, known, start, follow=follow)
+        return TextSource(name, data, records, known, start, follow=follow)
     except BaseException:
-        inflow.close()
+        data.close()
         raise

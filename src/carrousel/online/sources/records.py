@@ -1,4 +1,4 @@
-"""Records of CSV and JSON lines, cut from bytes wherever these happen to end."""
+"""Records of CSV and JSON lines, split off from bytes that may end anywhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from carrousel.online.sources.types import Fault
 
 @dataclass
 class Records:
-    """Complete records from the beginning of some bytes.
+    """Complete records at the beginning of some bytes.
 
     Attributes:
-        rows: one per record that is not blank.
-        lines: of each row, the lines before it.
+        rows: one for each record that is not blank.
+        lines: number of lines before each row.
         bad: index of a broken row -> kind and reason (:class:`Fault`).
-        n_bytes, n_lines: what the records, blank ones too, take of the bytes.
+        n_bytes, n_lines: size of the records, including blank ones.
     """
 
     rows: list[Any]
@@ -31,42 +31,45 @@ class Records:
 
 
 @runtime_checkable
-class Format(Protocol):
-    """How records of one format are cut, and taken apart."""
+class RecordFormat(Protocol):
+    """Splits bytes into records, and records into columns."""
 
     header: bool
     """Whether the first record names the fields."""
 
-    def cut(self, data: bytes, *, final: bool) -> Records:
-        """Complete records; nothing follows the bytes if they are ``final``."""
+    def split(self, data: bytes, *, final: bool) -> Records:
+        """Return the complete records; ``final``: no bytes follow."""
         ...
 
     def names(self, row: Any) -> tuple[str, ...]:
-        """The names of the fields, from the first row."""
+        """Return the names of the fields, given the first row."""
         ...
 
     def columns(
         self, records: Records, fields: tuple[str, ...]
     ) -> tuple[list[Sequence[Any]], list[Fault]]:
-        """One column per field, and what is wrong with whole rows."""
+        """Return one column per field, and the rows that are broken as a whole."""
         ...
 
 
-class Csv:
-    """CSV as Python's module ``csv`` reads it (its default dialect, one delimiter of choice).
+class CsvFormat:
+    """CSV as read by Python's module ``csv``, in its default dialect with any delimiter.
 
-    Two things differ, so that one broken row does not swallow a stream: a quoted field that is
-    never closed, or not within ``csv.field_size_limit()`` characters, makes the record it is in a
-    broken one that ends with its first line; and so does a carriage return alone outside of quotes.
-    Blank lines are no records.
+    Two differences keep one broken row from swallowing a stream. A quoted field that is never
+    closed, or not within ``csv.field_size_limit()`` characters, makes a broken record that ends
+    with its first line. So does a bare carriage return outside of quotes. Blank lines are skipped.
+
+    Args:
+        delimiter: one character.
+        header: whether the first record names the fields.
     """
 
-    def __init__(self, delimiter: str, *, header: bool) -> None:
+    def __init__(self, delimiter: str, header: bool) -> None:
         self._delimiter, self.header = delimiter, header
 
-    def cut(self, data: bytes, *, final: bool) -> Records:
+    def split(self, data: bytes, *, final: bool) -> Records:
         data = data if final else data[: data.rfind(b"\n") + 1]
-        text, torn = _decoded(data)
+        text, invalid = _decoded(data)
         lines = text.split("\n")
         if not lines[-1]:
             lines.pop()
@@ -76,44 +79,44 @@ class Csv:
                 rows = list(csv.reader(lines, delimiter=self._delimiter))
                 records = Records(rows, range(len(rows)), {}, len(data), len(lines))
             except csv.Error:
-                pass  # which line it is will be found below
+                pass  # read again record by record, to find the broken one
         if records is None:
-            records = self._careful(text, lines, final=final)
+            records = self._one_by_one(text, lines, final=final)
         if [] in records.rows:
             _drop_blank(records)
-        if torn:
+        if invalid:
             for index, row in enumerate(records.rows):
-                _note_torn(records, index, "".join(row))
+                _note_invalid(records, index, "".join(row))
         return records
 
-    def _careful(self, text: str, lines: list[str], *, final: bool) -> Records:
-        """Record by record, where quotes may join lines or something is broken."""
+    def _one_by_one(self, text: str, lines: list[str], *, final: bool) -> Records:
+        """Read record by record, where quotes may join lines or a record is broken."""
         ended = [line + "\n" for line in lines]
         if not text.endswith("\n") and lines:
             ended[-1] = lines[-1]
-        records, starts, begun = Records([], []), [], 0
+        records, starts, first = Records([], []), [], 0  # first: line of the next record
         reader, base = csv.reader(_feed(ended, 0), delimiter=self._delimiter), 0
-        while begun < len(ended):
+        while first < len(ended):
             try:
                 row = next(reader)
-            except _HungryError:
+            except EOFError:
                 if not final:
                     break
                 wrong = "a quoted field that begins here is never closed"
             except csv.Error as error:
-                wrong = f"it is no CSV: {error}"
+                wrong = f"it is not CSV: {error}"
             else:
                 records.rows.append(row)
-                starts.append(begun)
-                begun = base + reader.line_num
+                starts.append(first)
+                first = base + reader.line_num
                 continue
             records.bad[len(records.rows)] = ("not CSV", wrong)
-            records.rows.append([ended[begun].rstrip("\r\n")])
-            starts.append(begun)
-            begun += 1
-            reader, base = csv.reader(_feed(ended, begun), delimiter=self._delimiter), begun
-        records.lines, records.n_lines = starts, begun
-        taken = "".join(ended[:begun]) if begun < len(ended) else text
+            records.rows.append([ended[first].rstrip("\r\n")])
+            starts.append(first)
+            first += 1
+            reader, base = csv.reader(_feed(ended, first), delimiter=self._delimiter), first
+        records.lines, records.n_lines = starts, first
+        taken = "".join(ended[:first]) if first < len(ended) else text
         records.n_bytes = len(taken.encode("utf-8", "surrogateescape"))
         return records
 
@@ -138,11 +141,11 @@ class Csv:
         return list(zip(*rows, strict=True)), sorted(faults)
 
 
-class JsonLines:
-    """One JSON object a line; blank lines are no records.
+class JsonLinesFormat:
+    """One JSON object a line; blank lines are skipped.
 
-    A row's values are those of the fields' keys; other keys are not read. ``NaN`` and ``Infinity``
-    are read, though JSON has none, so that they can be told from text.
+    The keys of the fields give the values of a row; other keys are ignored. ``NaN`` and
+    ``Infinity`` are accepted as numbers although JSON does not have them.
     """
 
     header = False
@@ -150,9 +153,9 @@ class JsonLines:
     def __init__(self) -> None:
         self._decode = json.JSONDecoder().decode
 
-    def cut(self, data: bytes, *, final: bool) -> Records:
+    def split(self, data: bytes, *, final: bool) -> Records:
         data = data if final else data[: data.rfind(b"\n") + 1]
-        text, torn = _decoded(data)
+        text, invalid = _decoded(data)
         lines = text.split("\n")
         if not lines[-1]:
             lines.pop()
@@ -160,20 +163,20 @@ class JsonLines:
         try:
             records = Records(list(map(self._decode, lines)), numbers, {}, len(data), n_lines)
         except (ValueError, RecursionError):
-            records = self._careful(lines)
+            records = self._one_by_one(lines)
             records.n_bytes, records.n_lines = len(data), n_lines
         if set(map(type, records.rows)) - {dict}:
             for index, row in enumerate(records.rows):
                 if not isinstance(row, dict):
                     records.rows[index] = {}
                     records.bad[index] = ("not an object", "it is JSON, but not an object {...}")
-        if torn:
+        if invalid:
             for index, line in enumerate(records.lines):
-                _note_torn(records, index, lines[line])
+                _note_invalid(records, index, lines[line])
         return records
 
-    def _careful(self, lines: list[str]) -> Records:
-        """Line by line, where one is blank or broken."""
+    def _one_by_one(self, lines: list[str]) -> Records:
+        """Read line by line, where one is blank or broken."""
         records, starts = Records([], []), []
         for number, line in enumerate(lines):
             if not line.strip():
@@ -186,7 +189,7 @@ class JsonLines:
                 records.rows.append({})
             except ValueError as error:
                 what = str(error).removesuffix(": line 1 column 1 (char 0)")
-                records.bad[len(records.rows)] = ("not JSON", f"it is no JSON: {what}")
+                records.bad[len(records.rows)] = ("not JSON", f"it is not JSON: {what}")
                 records.rows.append({})
         records.lines = starts
         return records
@@ -207,26 +210,23 @@ class JsonLines:
         return columns, sorted(faults)
 
 
-class _HungryError(Exception):
-    """The lines at hand end."""
-
-
 def _feed(lines: list[str], start: int) -> Iterator[str]:
-    """Lines, then an exception: a reader that only met their end would take half a record."""
+    """Yield lines, then raise EOFError: at a normal end, ``csv`` would return half a record."""
     for number in range(start, len(lines)):
         yield lines[number]
-    raise _HungryError
+    raise EOFError
 
 
 def _decoded(data: bytes) -> tuple[str, bool]:
-    """The text, and whether it holds bytes that are no UTF-8 (they become lone surrogates)."""
+    """Return the text, and whether some bytes are not UTF-8 (they become lone surrogates)."""
     try:
         return data.decode("utf-8"), False
     except UnicodeDecodeError:
         return data.decode("utf-8", "surrogateescape"), True
 
 
-def _note_torn(records: Records, index: int, text: str) -> None:
+def _note_invalid(records: Records, index: int, text: str) -> None:
+    """Mark a row as broken if its text had bytes that are not UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -239,6 +239,7 @@ def _note_torn(records: Records, index: int, text: str) -> None:
 
 
 def _drop_blank(records: Records) -> None:
+    """Remove empty rows."""
     kept = [index for index, row in enumerate(records.rows) if row]
     at = {index: place for place, index in enumerate(kept)}
     records.rows = [records.rows[index] for index in kept]

@@ -1,4 +1,4 @@
-"""What sources of rows hand on: batches of raw columns, and positions to start again from."""
+"""Types of sources of rows: batches of raw columns, and positions to resume from."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.errors import DataError
+from carrousel.errors import DataError, SettingError
 
 Stop = Callable[[], bool] | threading.Event
-"""What tells a source to end: asked often, about twenty times a second while nothing comes."""
+"""Requests the end of a source; polled about twenty times a second while waiting for rows."""
 
 
 Column = Sequence[Any] | np.ndarray
 """Raw values of one field."""
 
 MAX_ROWS = 10_000
-"""Lines of text that make one batch at most, or rows of Arrow data."""
+"""Most lines of text or rows of Arrow data in a batch."""
 
 
 class Fault(NamedTuple):
-    """A row that is broken as a whole, before any of its values is looked at.
+    """A row that is broken as a whole, independent of its values.
 
     Attributes:
         row: its index in the batch.
         kind: ``"too short"``, ``"too long"``, ``"not CSV"``, ``"not JSON"``, ``"not an object"``,
             ``"not UTF-8"`` or ``"no value"``.
-        why: a sentence's end, such as ``"has 2 fields, expected 3"``.
+        why: the end of a sentence, such as ``"has 2 fields, expected 3"``.
     """
 
     row: int
@@ -40,15 +40,15 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Position:
-    """Where the row after a batch begins; a source opened with it goes on exactly there.
+    """Position after a batch, from which a source can be resumed.
 
     Attributes:
-        line: the number of the next line (of the next row in Arrow data), from 1 on.
-        offset: bytes before it (after decompression).
-        row: rows that were handed on so far, broken ones too.
-        fields: the names of the fields, once they are known.
-        mark: a digest of bytes around the beginning and before the position, by which another
-            file of the same name is recognised.
+        line: number of the next line (of the next row in Arrow data), from 1.
+        offset: bytes before it, after decompression.
+        row: number of rows returned so far, including broken ones.
+        fields: names of the fields, if known.
+        mark: a digest of bytes at the beginning and before the position. It detects another file of
+            the same name.
         offsets: of a topic: the next offset of each partition.
 
     >>> Position.of(Position(line=3, offset=17, fields=("x", "y")).as_dict()).fields
@@ -63,16 +63,16 @@ class Position:
     offsets: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The position as JSON can hold it."""
+        """Return the position as a value for JSON."""
         written = asdict(self)
         return {**written, "fields": None if self.fields is None else list(self.fields)}
 
     @staticmethod
     def of(written: Mapping[str, Any]) -> Position:
-        """The position that :meth:`as_dict` wrote.
+        """Restore a position from the result of :meth:`as_dict`.
 
         Raises:
-            DataError: it did not.
+            DataError: it is not such a result.
         """
         try:
             fields = written["fields"]
@@ -85,25 +85,24 @@ class Position:
                 offsets={str(part): int(at) for part, at in written["offsets"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{written!r} is no position in a stream") from error
+            raise DataError(f"{written!r} is not a position in a stream", got=written) from error
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows that follow each other, as columns of raw values.
+    """Consecutive rows, as columns of raw values.
 
     Attributes:
-        lines: the place of each row in its source, ascending: the number of its first line, of the
-            row (Arrow), or its offset (topics). A ``range`` where that says it all.
-        fields: the names of the columns.
-        columns: one sequence per field: strings (CSV), values of JSON, or an array (Arrow; a
-            column with nulls is a list holding None). None stands where a row was too short, a key
-            was absent, or a value was null.
-        faults: the rows that are broken as a whole, ascending; their values mean nothing.
-        end: where to start again after this batch.
-        name: of the source, for messages.
+        lines: place of each row in its source, ascending: the number of its first line, of the row
+            (Arrow), or its offset (topics). A ``range`` where possible.
+        fields: names of the columns.
+        columns: one sequence per field: strings (CSV), values of JSON, or an array (Arrow; a column
+            with nulls is a list with None). None means a short row, an absent key or a null.
+        faults: rows that are broken as a whole, ascending; their values are meaningless.
+        end: position after this batch.
+        name: name of the source, for messages.
         unit: what ``lines`` counts, for messages: ``"line"``, ``"row"``, ``"partition 0, offset"``.
-        keys: the messages' own keys (topics that have some), else None.
+        keys: keys of the messages (topics with keys), else None.
     """
 
     lines: Sequence[int]
@@ -120,16 +119,15 @@ class Batch:
 
 
 @runtime_checkable
-class Rows(Protocol):
-    """A source of rows: an iterator over batches, and a context that closes what it opened.
+class RowSource(Protocol):
+    """A source of rows: an iterator over batches, and a context manager that closes it.
 
     Attributes:
-        name: for messages: the file's name, ``standard input`` or the topic.
-        fields: the names of the fields; None until the first batch of a source that names them
-            itself.
-        position: the end of the last batch that was handed on.
-        commit: say that everything before a position has been taken for good. Only topics care:
-            their group's offsets are committed then, and never else.
+        name: the file, ``standard input`` or the topic, for messages.
+        fields: names of the fields; None before the first batch of a source that names them itself.
+        position: end of the last batch returned.
+        commit: confirm that all rows before a position have been processed. Only topics use it, to
+            commit the offsets of their consumer group.
     """
 
     name: str
@@ -142,7 +140,7 @@ class Rows(Protocol):
     def close(self) -> None: ...
     def __iter__(self) -> Iterator[Batch]: ...
     def __next__(self) -> Batch: ...
-    def __enter__(self) -> Rows: ...
+    def __enter__(self) -> RowSource: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -152,7 +150,14 @@ class Rows(Protocol):
 
 
 def check_fields(name: str, fields: Sequence[str]) -> tuple[str, ...]:
-    """The names of fields, without the blanks around them, if no two are the same.
+    """Strip the names of fields and check that they differ.
+
+    Args:
+        name: name of the source, for messages.
+        fields: the names.
+
+    Raises:
+        DataError: there are none, or two are equal.
 
     >>> check_fields("rows.csv", ["x", " y"])
     ('x', 'y')
@@ -162,13 +167,36 @@ def check_fields(name: str, fields: Sequence[str]) -> tuple[str, ...]:
     carrousel.errors.DataError: rows.csv: the name 'x' belongs to columns 1 and 3; rename one
     """
     names = tuple(str(each).strip() for each in fields)
-    met: dict[str, int] = {}
+    seen: dict[str, int] = {}
     for number, each in enumerate(names, start=1):
-        if each in met:
+        if each in seen:
             raise DataError(
-                f"{name}: the name {each!r} belongs to columns {met[each]} and {number}; rename one"
+                f"the name {each!r} belongs to columns {seen[each]} and {number}",
+                source=name,
+                got=each,
+                fix="rename one",
             )
-        met[each] = number
+        seen[each] = number
     if not names:
-        raise DataError(f"{name}: there are no names of fields; expected at least one")
+        raise DataError("there are no names of fields, expected at least one", source=name)
     return names
+
+
+def check_same_fields(
+    given: tuple[str, ...] | None, start: Position | None
+) -> tuple[str, ...] | None:
+    """Return the names of the fields that are given or stored in a position.
+
+    Raises:
+        SettingError: both are present and differ.
+    """
+    if start is None or start.fields is None:
+        return given
+    if given not in (None, start.fields):
+        raise SettingError(
+            f"fields are {given}, expected {start.fields}, those of the position to resume from",
+            argument="fields",
+            got=given,
+            expected=str(start.fields),
+        )
+    return start.fields
