@@ -143,7 +143,7 @@ def test_rows_that_the_model_alone_refuses_are_told_too(call, tmp_path, monkeypa
         monkeypatch.setattr(stream_run, "ROWS_AT_ONCE", at_once)
         found = call("stream", "rows.csv", "--target", "y", "--on-error", "skip", "--quiet")
         assert found.code == 1
-        assert "No row of 7 could be taken. The first: rows.csv: line 2: " in found.err
+        assert "No row of 7 could be taken. The first: rows.csv: line 2, column 'x'" in found.err
         assert "'x'" in found.err
         assert "7 skipped (6 refused by the model, 1 not finite)" in found.out
 

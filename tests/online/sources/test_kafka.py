@@ -245,9 +245,7 @@ def test_a_resumed_run_sends_every_row_once(broker, monkeypatch, parts):
     source = broker.topic() + "?partitions=0"
     broker.put(source, *((0, f"k{i % 5}", obj(x=i)) for i in range(60)))
     sink = broker.topic() + parts
-    checkpoint = run(
-        open_rows(source), sink, None, limit=3
-    )  # later batches are written after the checkpoint
+    checkpoint = run(open_rows(source), sink, None, limit=3)  # and writes further batches
     start = Position.of(checkpoint["rows"])
     assert start.offsets == {"0": 21}
     found = flat(read(sink))
