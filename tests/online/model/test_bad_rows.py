@@ -22,7 +22,7 @@ from carrousel.errors import (
     ShapeError,
 )
 from support.online.cases import case
-from support.online.models import KINDS, each, knowledge, model, stream, taken
+from support.online.models import KINDS, each, knowledge, model, rows_of, stream
 
 USE_MEAN = "; set missing='mean'$"
 NUMBERS = {  # the row, and the message
@@ -119,7 +119,7 @@ BAD = {"numbers/regression": NUMBERS, "named/binary": NAMED, "symbols/next": SYM
 LIST: Any = [1]
 
 
-def begun(kind: str, **given) -> OnlineLSTM:
+def started(kind: str, **given) -> OnlineLSTM:
     X, y = stream(kind, np.random.default_rng(0), 30)
     found = model(kind, unseen="error", **given)
     found.run(X, y)
@@ -128,7 +128,7 @@ def begun(kind: str, **given) -> OnlineLSTM:
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_row_changes_nothing(kind):
-    learner = begun(kind, streams=2)
+    learner = started(kind, streams=2)
     before = knowledge(learner)
     y = None if kind == "symbols/next" else True
     calls = {
@@ -148,8 +148,8 @@ def test_a_bad_row_changes_nothing(kind):
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_bad_target_changes_nothing(kind):
-    learner = begun(kind)
-    x = each(taken(stream(kind, np.random.default_rng(1), 1)[0], 0, 1))[0]
+    learner = started(kind)
+    x = each(rows_of(stream(kind, np.random.default_rng(1), 1)[0], 0, 1))[0]
     before = knowledge(learner)
     for name, (bad, message) in TARGETS[kind].items():
         for key in (None, "new"):
@@ -161,7 +161,7 @@ def test_a_bad_target_changes_nothing(kind):
 
 
 def test_errors_carry_what_is_wrong_as_fields():
-    learner = begun("named/binary")
+    learner = started("named/binary")
     for name, fields in {
         "nan": {"column": "a", "expected": "a finite number", "fix": "set {missing=mean}"},
         "text": {"column": "a", "got": "warm", "expected": "a number", "fix": None},
@@ -193,12 +193,12 @@ def test_a_run_learns_the_rows_before_a_bad_one(data):
     n = data.draw(st.integers(0, 12))
     X, y = stream(kind, np.random.default_rng(1), 12)
     y = None if y is None else [*list(y), y[0]]
-    learner, clean = begun(kind), begun(kind)
+    learner, clean = started(kind), started(kind)
     with pytest.raises(RowError, match=f"^row {n}[:,] ") as caught:
         learner.run(with_bad_row(kind, name, X, n), y)
     assert caught.value.row == n
     if n:
-        expected = clean.run(taken(X, 0, n), None if y is None else y[:n])
+        expected = clean.run(rows_of(X, 0, n), None if y is None else y[:n])
         np.testing.assert_array_equal(caught.value.outputs, expected)
     assert knowledge(learner) == knowledge(clean)
 
@@ -207,7 +207,7 @@ def test_a_bad_number_in_an_array_is_found():
     X, y = stream("numbers/regression", np.random.default_rng(2), 8)
     for where in (0, 3, 7):
         for table, targets in ((X.copy(), y), (X, y.copy())):
-            learner, clean = begun("numbers/regression"), begun("numbers/regression")
+            learner, clean = started("numbers/regression"), started("numbers/regression")
             inputs = table is not X
             table[where, 1], targets[where] = (math.nan, y[where]) if inputs else (0, math.inf)
             message = f"row {where}: (x.1. is nan|target y is inf)"
@@ -219,7 +219,7 @@ def test_a_bad_number_in_an_array_is_found():
             assert knowledge(learner) == knowledge(clean)
     columns = {"a": np.array([1.0, math.nan]), "b": np.zeros(2), "colour": ["red", "red"]}
     with pytest.raises(RowError, match="row 1, column 'a': the value is nan"):
-        begun("named/binary").run(columns, [True, False])
+        started("named/binary").run(columns, [True, False])
 
 
 def test_a_bad_first_row_does_not_start_a_model():
@@ -248,7 +248,7 @@ def test_a_bad_first_row_does_not_start_a_model():
 
 def test_a_wrong_call_changes_nothing():
     X, y = stream("numbers/regression", np.random.default_rng(0), 6)
-    learner = begun("numbers/regression")
+    learner = started("numbers/regression")
     before = knowledge(learner)
     wrong = {
         r"row 0: x has shape \(3,\), expected \(2,\)": lambda: learner.run(np.zeros((4, 3))),
@@ -360,7 +360,7 @@ def test_divergence_raises_with_a_remedy():
 
 
 def test_task_next_accepts_no_targets():
-    learner = begun("symbols/next")
+    learner = started("symbols/next")
     for call in (lambda: learner.step("a", "b"), lambda: learner.run("ab", y="bc")):
         with pytest.raises(SettingError, match="leave out y"):
             call()
@@ -368,7 +368,7 @@ def test_task_next_accepts_no_targets():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_predictions_after_a_refused_row_are_those_of_a_copy_without_it(kind):
-    learner = begun(kind)
+    learner = started(kind)
     twin = copy.deepcopy(learner)
     with pytest.raises(CarrouselError):
         learner.step({"never": object()})

@@ -18,7 +18,7 @@ from carrousel.errors import CheckpointError, DivergedError, SettingError, Unwri
 from carrousel.files import checksum
 from carrousel.online.model.checkpoint import KEY, from_json, to_json
 from support.online.cases import case
-from support.online.models import KINDS, each, inside, knowledge, model, stream, taken
+from support.online.models import KINDS, each, inside, knowledge, model, rows_of, stream
 
 ROWS = 40
 
@@ -63,7 +63,7 @@ def test_a_loaded_or_copied_model_continues_exactly(data, tmp_path):
     if at:
         learner.run(*part(X, y, keys, 0, at))
     if pending and kind != "symbols/next":
-        learner.step(each(taken(X, at, at + 1))[0], None, None if keys is None else keys[at])
+        learner.step(each(rows_of(X, at, at + 1))[0], None, None if keys is None else keys[at])
     learner.save(tmp_path / "model")
     others = [
         OnlineLSTM.load(tmp_path / "model"),
@@ -82,7 +82,7 @@ def test_a_loaded_or_copied_model_continues_exactly(data, tmp_path):
 
 
 def part(X, y, keys, a, b):
-    return taken(X, a, b), None if y is None else y[a:b], None if keys is None else keys[a:b]
+    return rows_of(X, a, b), None if y is None else y[a:b], None if keys is None else keys[a:b]
 
 
 def test_a_model_without_rows_is_saved(tmp_path):

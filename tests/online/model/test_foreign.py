@@ -24,7 +24,7 @@ class Colour(str, enum.Enum):  # noqa: UP042 - older code still defines them lik
     BLUE = "blue"
 
 
-def begun(task="regression", **settings):
+def started(task="regression", **settings):
     return OnlineLSTM(task, cells=2, random_state=1, **settings)
 
 
@@ -45,9 +45,9 @@ KEYS = {
 def test_a_key_is_found_again():
     for name, key in KEYS.items():
         with case(name):
-            model = begun(streams=3)
+            model = started(streams=3)
             first = [model.step([1.0], 2.0, key=key), model.step([1.0], 3.0, key=key)]
-            other = begun(streams=3)
+            other = started(streams=3)
             found = other.run([[1.0]] * 2, [2.0, 3.0], keys=[key] * 2)
             np.testing.assert_array_equal(found, first)
             assert len(model.keys) == len(other.keys) == 1
@@ -56,7 +56,7 @@ def test_a_key_is_found_again():
 
 
 def test_a_key_that_does_not_equal_itself_is_refused():
-    model = begun(streams=3)
+    model = started(streams=3)
     model.step([1.0], 2.0, key="a")
     before = knowledge(model)
     for key in (float("nan"), np.float64("nan"), pd.NA, pd.NaT):
@@ -74,7 +74,7 @@ def test_a_key_that_does_not_equal_itself_is_refused():
 def test_members_of_an_enumeration_are_classes():
     labels = [Colour.RED, Colour.BLUE, Colour.RED]
     for task in ("binary", "multiclass"):
-        model, other = begun(task), begun(task)
+        model, other = started(task), started(task)
         model.run([[1.0]] * 3, labels)
         for label in labels:
             other.step([1.0], label)
@@ -84,11 +84,11 @@ def test_members_of_an_enumeration_are_classes():
 
 
 def test_members_of_an_enumeration_are_symbols_and_categories():
-    declared = begun("next", symbols=list(Colour))
+    declared = started("next", symbols=list(Colour))
     for symbol in (Colour.RED, "blue", Colour.RED):
         declared.step(symbol)
     assert list(declared.classes_) == ["red", "blue"]
-    model = begun(unseen="grow")
+    model = started(unseen="grow")
     for colour in (Colour.RED, "red", Colour.BLUE):
         model.step({"colour": colour}, 1.0)
     assert inside(model).features.n_columns == 2
@@ -96,7 +96,7 @@ def test_members_of_an_enumeration_are_symbols_and_categories():
 
 def test_the_first_class_must_be_hashable():
     for task in ("binary", "multiclass", "next"):
-        model = begun(task, unseen="grow")
+        model = started(task, unseen="grow")
         message = "is a list, expected one text, number or other hashable"
         with case(task), pytest.raises(DataError, match=message):
             model.step([1]) if task == "next" else model.step([1.0], ["a"])
@@ -104,7 +104,7 @@ def test_the_first_class_must_be_hashable():
 
 
 def test_none_does_not_become_a_symbol(tmp_path):
-    model = begun("next", unseen="grow")
+    model = started("next", unseen="grow")
     model.run("ab")
     before = knowledge(model)
     for call in (lambda: model.step(None), lambda: model.run([None, "a"])):
@@ -117,14 +117,14 @@ def test_none_does_not_become_a_symbol(tmp_path):
 
 def test_a_time_may_be_a_class():
     day = np.datetime64("2020-01-01")
-    model = begun("multiclass")
+    model = started("multiclass")
     model.step([1.0], day)
     assert model.step([1.0], day) == day
 
 
 def test_classes_next_to_none_keep_their_type():
     for task, y in (("multiclass", [1, None, 2]), ("binary", [True, None, False])):
-        model, other = begun(task), begun(task)
+        model, other = started(task), started(task)
         model.run([[1.0]] * 3, y)
         for label in y:
             other.step([1.0], label)
@@ -141,7 +141,7 @@ def test_targets_of_a_data_frame_are_matched_by_position():
         frame = pd.DataFrame(
             {"a": [1.0, 2.0, 3.0, 4.0], "c": list("xyxz"), "y": ["u", "v", None, "w"]}, index=index
         )
-        model, other = begun("multiclass", unseen="grow"), begun("multiclass", unseen="grow")
+        model, other = started("multiclass", unseen="grow"), started("multiclass", unseen="grow")
         model.run(frame[["a", "c"]], frame["y"])
         for a, c, y in zip(frame["a"], frame["c"], ["u", "v", None, "w"], strict=True):
             other.step({"a": a, "c": c}, y)
@@ -152,7 +152,7 @@ def test_targets_of_a_data_frame_are_matched_by_position():
 def test_na_in_targets_means_no_target():
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
     for dtype, labels in (("string", ["a", None, "b"]), ("boolean", [True, None, False])):
-        model, other = begun("binary"), begun("binary")
+        model, other = started("binary"), started("binary")
         model.run(X, pd.Series(pd.array(labels, dtype=dtype)))
         other.run(X, labels)
         with case(dtype):
@@ -163,8 +163,8 @@ def test_na_in_columns_means_missing():
     columns = {"c": pd.array(["a", None, "b"], dtype="string"), "n": pd.array([1, 2, None])}
     y = [1.0, 2.0, 3.0]
     with pytest.raises(RowError, match="row 1, column 'c': the value is None"):
-        begun().run(pd.DataFrame(columns), y)
-    model, other = begun(missing="mean"), begun(missing="mean")
+        started().run(pd.DataFrame(columns), y)
+    model, other = started(missing="mean"), started(missing="mean")
     model.run(pd.DataFrame(columns), y)
     other.run([{"c": "a", "n": 1.0}, {"c": pd.NA, "n": 2.0}, {"c": "b", "n": pd.NA}], y)
     assert knowledge(model) == knowledge(other)
@@ -177,7 +177,7 @@ def test_columns_of_times_are_refused():
             frame = pd.DataFrame({"at": column, "x": [1.0, 2.0, 3.0]})
             message = "column 'at': the column holds times, expected numbers or texts"
             with case(unit), pytest.raises(DataError, match=message):
-                begun().run(frame, [1.0, 2.0, 3.0])
+                started().run(frame, [1.0, 2.0, 3.0])
 
 
 # --- copies -----------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_columns_of_times_are_refused():
 
 def test_a_model_is_pickled():
     for row in ([1.0], {"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": "x"}):
-        model = begun()
+        model = started()
         model.step(row, 1.0)
         again = pickle.loads(pickle.dumps(model))
         with case(row):
@@ -200,7 +200,7 @@ class Level(enum.IntEnum):
 
 
 def test_members_that_are_numbers_are_saved(tmp_path):
-    model = begun("multiclass", streams=2)
+    model = started("multiclass", streams=2)
     model.step([1.0], Level.LOW, key=Level.LOW)
     model.save(tmp_path / "m")
     assert OnlineLSTM.load(tmp_path / "m").keys == (1,)

@@ -171,7 +171,7 @@ def test_without_growth_all_categories_of_the_first_table_are_known():
     for X in (table, rows):
         learner = OnlineLSTM(cells=3, random_state=1)
         learner.run(X, np.ones(3))
-        assert inside(learner).features.places == {"a": 0, "c": {"y": 1, "x": 2}}
+        assert inside(learner).features.columns == {"a": 0, "c": {"y": 1, "x": 2}}
         with pytest.raises(DataError, match="column 'c': the category 'z' is new"):
             learner.predict_one({"a": 0.0, "c": "z"})
     with pytest.raises(DataError, match="column 'c': the category 'z' is new"):

@@ -19,13 +19,13 @@ from support.online.models import (
     COLOURS,
     KINDS,
     as_rows,
-    columns,
+    draw_columns,
     each,
     inside,
     knowledge,
     model,
+    rows_of,
     stream,
-    taken,
 )
 
 
@@ -61,7 +61,7 @@ def test_probabilities_of_steps_runs_and_predictions_agree(kind):
         found = steps.step(x, t, proba=True)
         full = [found.get(c, 0.0) for c in classes]
         np.testing.assert_array_equal(full, table[n])
-    ahead = taken(X, 0, 5)
+    ahead = rows_of(X, 0, 5)
     found = whole.predict_proba(ahead)
     labels = whole.predict(ahead)
     np.testing.assert_array_equal(labels, np.array(classes)[found.argmax(axis=1)])
@@ -82,7 +82,7 @@ def test_runs_in_pieces_equal_one_run(data):
     expected = whole.run(X, y, keys=names)
     found = [
         pieces.run(
-            taken(X, a, b),
+            rows_of(X, a, b),
             None if y is None else y[a:b],
             keys=None if names is None else names[a:b],
         )
@@ -114,7 +114,7 @@ def test_predicting_changes_nothing(kind):
 def test_all_forms_of_a_table_are_equal():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(4)
-    table, y = columns(rng, 50), rng.normal(size=50)
+    table, y = draw_columns(rng, 50), rng.normal(size=50)
     forms = {
         "columns": (table, y),
         "rows": (as_rows(table), y.tolist()),
@@ -234,13 +234,13 @@ def test_a_model_without_rows_predicts():
 
 def test_attributes_of_a_model():
     learner = OnlineLSTM("multiclass", cells=4, random_state=1)
-    learner.run(columns(np.random.default_rng(0), 20), ["x", "y"] * 10)
+    learner.run(draw_columns(np.random.default_rng(0), 20), ["x", "y"] * 10)
     assert learner.feature_names_in_.tolist() == ["b", "a", "colour"]
     assert learner.n_features_in_ == 3
     assert learner.classes_.tolist() == ["x", "y"]
-    assert set(inside(learner).features.places["colour"]) <= set(COLOURS)
+    assert set(inside(learner).features.columns["colour"]) <= set(COLOURS)
     before = learner.nbytes
-    learner.run(columns(np.random.default_rng(1), 200), ["x", "y"] * 100)
+    learner.run(draw_columns(np.random.default_rng(1), 200), ["x", "y"] * 100)
     assert learner.nbytes == before
     numbers = OnlineLSTM(random_state=1).partial_fit([[1.0]], [1.0])
     assert not hasattr(numbers, "feature_names_in_")

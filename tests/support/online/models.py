@@ -24,13 +24,13 @@ def knowledge(model: OnlineLSTM) -> Any:
         return None
     kernel = {name: (a.shape, a.tobytes()) for name, a in engine.kernel.state().items()}
     features = {k: v for k, v in vars(engine.features).items() if k != "_get"}
-    places = list(features.get("places", {}).items())
+    columns = list(features.get("columns", {}).items())
     head = vars(engine.head)
     keys = (engine.keys.places(), sorted(engine.keys.seen.items()), engine.keys.free)
-    return kernel, features, places, head, keys, engine.n_rows, engine.kernel.rate, engine.settings
+    return kernel, features, columns, head, keys, engine.n_rows, engine.kernel.rate, engine.settings
 
 
-def columns(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+def draw_columns(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     """Draw named features: two numbers and a category."""
     return {
         "b": rng.normal(size=n) * 3 + 10,
@@ -52,7 +52,7 @@ def stream(kind: str, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
     rows, task = kind.split("/")
     X: Any = {
         "numbers": lambda: rng.normal(size=(n, 2)),
-        "named": lambda: columns(rng, n),
+        "named": lambda: draw_columns(rng, n),
         "symbols": lambda: rng.choice(list("abcd"), n).tolist(),
     }[rows]()
     signal = rng.normal(size=n)
@@ -92,7 +92,7 @@ def each(X: Any) -> list[Any]:
     return as_rows(X) if isinstance(X, dict) else list(X)
 
 
-def taken(X: Any, start: int, stop: int | None = None) -> Any:
+def rows_of(X: Any, start: int, stop: int | None = None) -> Any:
     """Return some rows of a table in the same form."""
     if isinstance(X, dict):
         return {name: column[start:stop] for name, column in X.items()}

@@ -43,8 +43,8 @@ class Attributes:
         features = self._started("feature_names_in_").features
         if not isinstance(features, NamedFeatures):
             raise AttributeError("feature_names_in_: features of this model have no names")
-        names = np.empty(len(features.places), object)
-        names[:] = list(features.places)
+        names = np.empty(len(features.columns), object)
+        names[:] = list(features.columns)
         return names
 
     @property

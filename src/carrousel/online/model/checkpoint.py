@@ -256,8 +256,8 @@ def _features_to_json(features: Features) -> dict[str, Any]:
     assert isinstance(features, NamedFeatures)
     return {
         "features": [
-            [to_json("name of a feature", name), p if isinstance(p, int) else list(p.items())]
-            for name, p in features.places.items()
+            [to_json("name of a feature", name), c if isinstance(c, int) else list(c.items())]
+            for name, c in features.columns.items()
         ]
     }
 
@@ -268,14 +268,18 @@ def _features_from_json(stored: Mapping[str, Any], settings: Settings) -> Featur
         return VectorFeatures(stored["numbers"], missing)
     if "symbols" in stored:
         return SymbolFeatures(from_json(stored["symbols"]), settings.grow)
-    places = {
-        from_json(name): p if isinstance(p, int) else dict(p) for name, p in stored["features"]
+    columns = {
+        from_json(name): c if isinstance(c, int) else dict(c) for name, c in stored["features"]
     }
-    features = NamedFeatures(places, missing, settings.grow)
-    columns = [c for p in places.values() for c in ([p] if isinstance(p, int) else p.values())]
-    if sorted(columns) != list(range(features.n_columns)):
-        raise SettingError(f"features have columns {columns}, expected each once")
+    features = NamedFeatures(columns, missing, settings.grow)
+    used = [c for each in columns.values() for c in _columns_of(each)]
+    if sorted(used) != list(range(features.n_columns)):
+        raise SettingError(f"features have columns {used}, expected each once")
     return features
+
+
+def _columns_of(feature: int | Mapping[str, int]) -> list[int]:
+    return [feature] if isinstance(feature, int) else list(feature.values())
 
 
 def _head_to_json(head: Head) -> dict[str, Any]:

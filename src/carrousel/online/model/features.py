@@ -117,26 +117,24 @@ class NamedFeatures:
     categories that are new in the same row get columns in the order of their names.
 
     Args:
-        places: column of each numeric feature, or column of each category of a feature.
+        columns: column of each numeric feature, or column of each category of a feature.
         missing: whether a missing feature, None or NaN is replaced by the running mean.
         grow: whether new features and categories are accepted.
     """
 
     def __init__(
-        self, places: Mapping[Hashable, int | Mapping[str, int]], missing: bool, grow: bool
+        self, columns: Mapping[Hashable, int | Mapping[str, int]], missing: bool, grow: bool
     ) -> None:
-        self.places = dict(places)
-        self.n_features = len(self.places)
+        self.columns = dict(columns)
+        self.n_features = len(self.columns)
         self.missing, self._grow = missing, grow
-        columns = [p for p in self.places.values() if isinstance(p, int)]
-        self.n_columns = len(columns) + sum(
-            len(p) for p in self.places.values() if not isinstance(p, int)
-        )
-        numeric = bool(columns) and len(columns) == self.n_features
-        self._get = self._getter() if numeric else None
+        n_numbers = sum(isinstance(column, int) for column in self.columns.values())
+        categories = [c for c in self.columns.values() if not isinstance(c, int)]
+        self.n_columns = n_numbers + sum(map(len, categories))
+        self._get = self._getter() if n_numbers and not categories else None
 
     def _getter(self) -> Callable[[Any], tuple[Any, ...]]:
-        names = sorted(self.places, key=lambda name: cast(int, self.places[name]))
+        names = sorted(self.columns, key=lambda name: cast(int, self.columns[name]))
         if len(names) == 1:
             (name,) = names
             return partial(_only, name)  # a lambda could not be pickled
@@ -145,7 +143,7 @@ class NamedFeatures:
     @property
     def scaled(self) -> np.ndarray:
         marks = np.zeros(self.n_columns, bool)
-        marks[[p for p in self.places.values() if isinstance(p, int)]] = True
+        marks[[column for column in self.columns.values() if isinstance(column, int)]] = True
         return marks
 
     def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
@@ -162,17 +160,15 @@ class NamedFeatures:
 
     def extended(self, x: Any) -> NamedFeatures:
         _, new = self._encoded(x)
-        places = self._copied()
-        fresh = [name for name, _ in new if name not in places]
-        places |= {name: {} if isinstance(x[name], str) else 0 for name in fresh}
-        column = self.n_columns
-        for name, value in sorted(new, key=_by_name):
+        columns = self._copied()
+        fresh = [name for name, _ in new if name not in columns]
+        columns |= {name: {} if isinstance(x[name], str) else 0 for name in fresh}
+        for column, (name, value) in enumerate(sorted(new, key=_by_name), self.n_columns):
             if isinstance(value, str):
-                places[name][to_python(value)] = column
+                columns[name][to_python(value)] = column
             else:
-                places[name] = column
-            column += 1
-        return NamedFeatures(places, self.missing, self._grow)
+                columns[name] = column
+        return NamedFeatures(columns, self.missing, self._grow)
 
     @classmethod
     def of(cls, x: Mapping[Hashable, Any], missing: bool, grow: bool) -> NamedFeatures:
@@ -182,24 +178,24 @@ class NamedFeatures:
             raise DataError(
                 f"x is an empty row, expected {expected}", argument="x", got=x, expected=expected
             )
-        return cls(cls({}, missing, True).extended(x).places, missing, grow)
+        return cls(cls({}, missing, True).extended(x).columns, missing, grow)
 
     def with_categories(self, categories: Mapping[Hashable, Iterable[str]]) -> NamedFeatures:
         """Return an encoder that also knows further categories of its features."""
-        places = self._copied()
+        columns = self._copied()
         column = self.n_columns
         for name in sorted(categories, key=str):
-            known = places.get(name)
+            known = columns.get(name)
             if not isinstance(known, dict):
                 continue
             for category in sorted(map(str, categories[name])):
                 if category not in known:
                     known[category] = column
                     column += 1
-        return NamedFeatures(places, self.missing, self._grow)
+        return NamedFeatures(columns, self.missing, self._grow)
 
     def _copied(self) -> dict[Hashable, Any]:
-        return {n: p if isinstance(p, int) else dict(p) for n, p in self.places.items()}
+        return {n: c if isinstance(c, int) else dict(c) for n, c in self.columns.items()}
 
     def _encoded(self, x: Any) -> tuple[Annotated[Floats, "X"], list[tuple[Hashable, Any]]]:
         """Encode a row; also return its new features and categories."""
@@ -213,25 +209,26 @@ class NamedFeatures:
             )
         row, new = np.zeros(self.n_columns), []
         for name, value in x.items():
-            place = self.places.get(name)
-            if place is None:
+            column = self.columns.get(name)
+            if column is None:
                 if not isinstance(value, str):
                     self._number(name, value)
                 new.append((name, value))
-            elif isinstance(place, int):
-                row[place] = self._number(name, value)
+            elif isinstance(column, int):
+                row[column] = self._number(name, value)
             elif isinstance(value, str):
-                if value in place:
-                    row[place[value]] = 1.0
+                if value in column:
+                    row[column[value]] = 1.0
                 else:
                     new.append((name, value))
             elif not (self.missing and is_missing(value)):
-                raise _not_a_text(name, value, next(iter(place)))
-        if len(x) - len({name for name, _ in new} - self.places.keys()) < self.n_features:
-            absent = [name for name in self.places if name not in x]
+                raise _not_a_text(name, value, next(iter(column)))
+        if len(x) - len({name for name, _ in new} - self.columns.keys()) < self.n_features:
+            absent = [name for name in self.columns if name not in x]
             if not self.missing:
                 raise DataError("the feature is missing", column=_text(absent[0]), fix=_USE_MEAN)
-            row[[p for p in map(self.places.get, absent) if isinstance(p, int)]] = np.nan
+            columns = map(self.columns.get, absent)
+            row[[column for column in columns if isinstance(column, int)]] = np.nan
         if new and not self._grow:
             raise self._unseen(*new[0])
         return row, new
@@ -242,17 +239,17 @@ class NamedFeatures:
         )
 
     def _unseen(self, name: Hashable, value: Any) -> DataError:
-        place = self.places.get(name)
-        if place is None:
-            known = listed(list(self.places))
+        column = self.columns.get(name)
+        if column is None:
+            known = listed(list(self.columns))
             return DataError(
                 f"the feature is unknown, expected only {known}",
                 column=_text(name),
                 expected=known,
                 fix=f"leave it out, or {_GROW}",
             )
-        assert not isinstance(place, int)
-        known = f"one of {listed(list(place))}"
+        assert not isinstance(column, int)
+        known = f"one of {listed(list(column))}"
         return DataError(
             f"the category {value!r} is new, expected {known}",
             column=_text(name),
@@ -263,9 +260,9 @@ class NamedFeatures:
 
     def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
         names: list[Hashable] = [None] * self.n_columns
-        for name, place in self.places.items():
-            if isinstance(place, int):
-                names[place] = name
+        for name, column in self.columns.items():
+            if isinstance(column, int):
+                names[column] = name
         return _first_error(row, lambda i, value: self._number(names[i], value))
 
 
@@ -280,7 +277,7 @@ class SymbolFeatures:
         whole = isinstance(alphabet, int)
         self.given = alphabet if whole else tuple(alphabet)
         self.alphabet: Sequence[Hashable] = range(alphabet) if whole else tuple(alphabet)
-        self.places = {} if whole else {symbol: i for i, symbol in enumerate(self.alphabet)}
+        self.codes = {} if whole else {symbol: i for i, symbol in enumerate(self.alphabet)}
         self.n_columns = max(1, len(self.alphabet))
         self.n_features = 1
         self._grow = grow
@@ -290,14 +287,14 @@ class SymbolFeatures:
         return np.zeros(self.n_columns, bool)
 
     def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
-        index = index_of("x", x, self.places or self.alphabet)
+        index = index_of("x", x, self.codes or self.alphabet)
         if index is None:
             self._check_new(x)
             return None
         return np.array((index,), np.float64)
 
     def extended(self, x: Any) -> SymbolFeatures:
-        if index_of("x", x, self.places or self.alphabet) is not None:
+        if index_of("x", x, self.codes or self.alphabet) is not None:
             return self
         self._check_new(x)
         return SymbolFeatures((*self.alphabet, to_python(x)), self._grow)

@@ -23,7 +23,7 @@ class Head(Protocol):
 
     kind: Kind
     n_outputs: int
-    places: dict[Any, Any]
+    codes: dict[Any, Any]
     """Code of each known class in a target."""
 
     @property
@@ -68,7 +68,7 @@ class RegressionHead:
     def __init__(self, n: int | None) -> None:
         self.n_outputs = n or 1
         self.n = n
-        self.places: dict[Any, Any] = {}
+        self.codes: dict[Any, Any] = {}
 
     def encode(self, y: Any) -> Annotated[Floats, "Y"]:
         if self.n is None:
@@ -132,7 +132,7 @@ class BinaryHead:
     def __init__(self, negative: tuple[Hashable, ...], positive: tuple[Hashable, ...]) -> None:
         self.sides = (negative, positive)
         self.known = negative + positive
-        self.places = {c: i for i, side in enumerate(self.sides) for c in side}
+        self.codes = {c: i for i, side in enumerate(self.sides) for c in side}
         if not self.known:
             self.sides = ((False,), (True,))
 
@@ -141,14 +141,14 @@ class BinaryHead:
         return self.known or (False, True)
 
     def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
-        index = index_of("y", y, self.places)
+        index = index_of("y", y, self.codes)
         if index is None:
             self.extended(y)
             return None
         return np.array((index,), np.float64)
 
     def extended(self, y: Any) -> BinaryHead:
-        if index_of("y", y, self.places) is not None:
+        if index_of("y", y, self.codes) is not None:
             return self
         if len(self.known) == 2:
             expected = f"{self.known[0]!r} or {self.known[1]!r}"
@@ -195,7 +195,7 @@ class MulticlassHead:
     def __init__(self, classes: Iterable[Hashable] | int, grow: bool) -> None:
         whole = isinstance(classes, int)
         self.known: Sequence[Hashable] = range(classes) if whole else tuple(classes)
-        self.places = {} if whole else {c: i for i, c in enumerate(self.known)}
+        self.codes = {} if whole else {c: i for i, c in enumerate(self.known)}
         self.n_outputs = max(1, len(self.known))
         self._grow = grow
 
@@ -204,14 +204,14 @@ class MulticlassHead:
         return tuple(self.known)
 
     def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
-        index = index_of("y", y, self.places or self.known)
+        index = index_of("y", y, self.codes or self.known)
         if index is None:
             self._check_new(y)
             return None
         return np.array((index,), np.float64)
 
     def extended(self, y: Any) -> MulticlassHead:
-        if index_of("y", y, self.places or self.known) is not None:
+        if index_of("y", y, self.codes or self.known) is not None:
             return self
         self._check_new(y)
         return MulticlassHead((*self.known, to_python(y)), self._grow)

@@ -122,19 +122,19 @@ class ColumnTable:
 
     def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
         named = isinstance(features, NamedFeatures)
-        if not named or self._columns.keys() != features.places.keys():
+        if not named or self._columns.keys() != features.columns.keys():
             return _encode_each(self, features, start, stop)
         n = min(stop, len(self)) - start
         rows = np.zeros((n, features.n_columns + 1))  # the last column: missing categories
-        for name, place in features.places.items():
-            column = self._columns[name][start : start + n]
-            if isinstance(place, int):
-                if not isinstance(column, np.ndarray):
+        for name, column in features.columns.items():
+            values = self._columns[name][start : start + n]
+            if isinstance(column, int):
+                if not isinstance(values, np.ndarray):
                     return _encode_each(self, features, start, stop)
-                rows[:n, place] = column
+                rows[:n, column] = values
                 continue
-            known = {**place, None: features.n_columns} if features.missing else place
-            codes = [known.get(value, -1) for value in column]
+            known = {**column, None: features.n_columns} if features.missing else column
+            codes = [known.get(value, -1) for value in values]
             n = codes.index(-1) if -1 in codes else n
             rows[np.arange(n), codes[:n]] = 1.0
         return rows[:n, :-1]
@@ -162,14 +162,14 @@ class SymbolSequence:
         if not isinstance(features, SymbolFeatures):
             return _encode_each(self, features, start, stop)
         n = len(features.alphabet)
-        return _codes_of(self._symbols[start:stop], features.places, n)[:, None]
+        return _codes_of(self._symbols[start:stop], features.codes, n)[:, None]
 
 
 def _codes_of(
-    symbols: Sequence[Any] | np.ndarray, places: Mapping[Any, int], n: int
+    symbols: Sequence[Any] | np.ndarray, known: Mapping[Any, int], n: int
 ) -> Annotated[Floats, "N"]:
-    """Return the codes of symbols up to the first unknown one; no ``places``: 0 .. n - 1."""
-    if not places:
+    """Return the codes of symbols up to the first unknown one; no ``known`` ones: 0 .. n - 1."""
+    if not known:
         array = np.asarray(symbols)
         if array.dtype.kind in "iu" and array.ndim == 1:
             bad = (array < 0) | (array >= n)
@@ -177,7 +177,7 @@ def _codes_of(
     codes = []
     try:
         for symbol in symbols.tolist() if isinstance(symbols, np.ndarray) else symbols:
-            index = places[symbol] if places else index_of("x", symbol, range(n))
+            index = known[symbol] if known else index_of("x", symbol, range(n))
             if index is None:
                 break
             codes.append(index)

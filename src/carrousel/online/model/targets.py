@@ -72,7 +72,7 @@ class Targets:
             array = isinstance(self._values, np.ndarray)
             values = self._values.tolist() if array else self._values
             self._labels = [None if is_missing(value) else value for value in values]
-        known = {**head.places, None: np.nan}
+        known = {**head.codes, None: np.nan}
         try:
             codes = [known.get(label, -1.0) for label in self._labels[start:stop]]
         except TypeError:  # not hashable: encoding each row finds it
