@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -223,7 +224,7 @@ def test_the_first_valid_object_names_the_fields():
     assert gathered([batch])[0][1:] == [[None, None], [1, 2], [None, 3]]
 
 
-REFUSED = (
+REFUSED: tuple[tuple[dict[str, Any], bytes, type[Exception], str], ...] = (
     ({}, b"", DataError, "f.csv: the source is empty"),
     ({}, b"x,y,x\n", DataError, "f.csv: the name 'x' belongs to columns 1 and 3; rename one"),
     ({}, b"\xff\xfex\n1\n", DataError, "line 1: the header cannot be read: byte 0xff is not UTF-8"),
