@@ -14,6 +14,7 @@ import pytest
 
 from carrousel import OnlineLSTM
 from carrousel.kernels import instruction_sets
+from carrousel.online.model.checkpoint import read_extra
 
 DATA = Path(__file__).parent / "data"
 
@@ -40,3 +41,11 @@ def test_an_old_checkpoint_continues_exactly(name):
     assert repr(model) == stored["repr"]
     if proba:
         assert model.classes_.tolist() == stored["classes"]
+
+
+def test_extra_data_of_an_old_checkpoint_are_read():
+    extra = read_extra(DATA / "regression.safetensors")
+    assert extra is not None
+    np.testing.assert_array_equal(extra[0]["errors"], [0.0, 1.0, 2.0])
+    assert extra[1] == {"line": 5}
+    assert read_extra(DATA / "next.safetensors") is None
