@@ -1,7 +1,7 @@
 """Every exception of the package, and the fields that they carry.
 
-An exception stores what is wrong as fields. ``str(error)`` puts them into one or two sentences, and a
-caller that shows errors to a user may render the same fields in its own words: the command line
+An exception stores what is wrong as fields. ``str(error)`` puts them into one or two sentences, and
+a caller that shows errors to a user may render the same fields in its own words: the command line
 writes ``--learning-rate`` where Python writes ``learning_rate``. No caller has to parse a message.
 """
 
@@ -24,7 +24,8 @@ class CarrouselError(Exception):
     Args:
         problem: what is wrong, as a clause without a full stop. Left empty, it is put together
             from ``argument``, ``got`` and ``expected``.
-        argument: name of the argument, setting or field that is wrong, as a Python caller spells it.
+        argument: name of the argument, setting or field that is wrong, as a Python caller spells
+            it.
         got: its value.
         expected: what is allowed, as a noun phrase: ``"a whole number of at least 1"``.
         fix: what to do about it, as a clause. A name in braces is an argument, with or without a
@@ -134,9 +135,7 @@ def escaped(text: str) -> str:
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:=((?:[^{}]|\{\{|\}\})*))?\}")
 
 
-def _spelled(
-    text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]
-) -> str:
+def _spelled(text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]) -> str:
     """Spell every ``{name}`` and ``{name=value}`` of a template; other braces stay as they are."""
 
     def spell(found: re.Match[str]) -> str:

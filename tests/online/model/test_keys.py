@@ -44,9 +44,9 @@ def test_places_and_eviction_match_the_reference(names, n, evict_after):
     for now, key in enumerate(names):
         starts = keys.find(key, now) is None
         assert starts == reference.starts(key, now)
-        place, dirty = keys.take(key, now)
+        place, stale = keys.take(key, now)
         assert 0 <= place < n
-        assert dirty == (starts and place in used)
+        assert stale == (starts and place in used)
         used.add(place)
         assert keys.find(key, now + 1) == place
         assert keys.live(now + 1) == reference.alive(now + 1)

@@ -1,3 +1,3 @@
-"""The model that learns a stream, and its checkpoints."""
+"""The model that learns a stream row by row, and its files."""
 
 from __future__ import annotations

@@ -22,19 +22,19 @@ class RunOutputs:
     """Outputs of a kernel for consecutive rows, each part with the head that was in use."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Head, Annotated[Floats, "M O"]]] = []
+        self._parts: list[tuple[Head, Annotated[Floats, "rows O"]]] = []
         self._streams: list[np.ndarray] = []
         self._begins: list[np.ndarray] = []
 
     def add(
-        self, head: Head, outputs: Annotated[Floats, "M O"], streams: np.ndarray, begins: bool
+        self, head: Head, outputs: Annotated[Floats, "rows O"], streams: np.ndarray, begins: bool
     ) -> None:
         """Add the outputs of some rows.
 
         Args:
             head: decodes the outputs.
             outputs: one row each.
-            streams: the place of each row's stream, at least ``M``.
+            streams: the place of each row's stream; may be longer than ``outputs``.
             begins: whether the first row is the first of its stream.
         """
         self._parts.append((head, outputs))
@@ -55,7 +55,7 @@ class RunOutputs:
         kinds = {"number" if array.dtype.kind in "fiub" else array.dtype.kind for array in found}
         return np.concatenate(found if len(kinds) == 1 else [a.astype(object) for a in found])
 
-    def probabilities(self, latest: Head) -> Annotated[Floats, "N K"]:
+    def probabilities(self, latest: Head) -> Annotated[Floats, "N classes"]:
         """Return probabilities of the latest head's classes; 0 for one unknown at a row."""
         places = {name: column for column, name in enumerate(latest.classes)}
         found = [head.probabilities(outputs) for head, outputs in self._parts]
@@ -120,7 +120,9 @@ def run(
         size = 1
 
 
-def _up_to_first_refused(engine: Engine, x: Annotated[Floats, "N X"]) -> Annotated[Floats, "M X"]:
+def _up_to_first_refused(
+    engine: Engine, x: Annotated[Floats, "N columns"]
+) -> Annotated[Floats, "rows columns"]:
     if engine.accepts(x):
         return x
     return x[: next(n for n, row in enumerate(x) if not engine.accepts(row))]
@@ -129,8 +131,8 @@ def _up_to_first_refused(engine: Engine, x: Annotated[Floats, "N X"]) -> Annotat
 def _run_rows(
     engine: Engine,
     head: Head,
-    x: Annotated[Floats, "N X"],
-    y: Annotated[Floats, "N Y"] | None,
+    x: Annotated[Floats, "N columns"],
+    y: Annotated[Floats, "N target"] | None,
     keys: Sequence[Any] | None,
     at: int,
     outputs: RunOutputs,

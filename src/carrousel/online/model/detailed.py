@@ -22,18 +22,18 @@ class DetailedRun:
     """Predictions of ``N`` rows, and what is needed to score them.
 
     Attributes:
-        outputs: predictions made at each row: numbers ``[N, O]``, or probabilities ``[N, K]``.
+        outputs: predictions made at each row: numbers ``[N, O]``, or probabilities ``[N, classes]``.
             Numbers are NaN until a target has been learned: before that, they have no scale.
         forecasts: predictions of each row's own target, of the same shape: ``outputs``, or with
             ``late`` those of the stream's row before; NaN or probability 0 where there is none.
-        classes: the ``K`` known classes; empty where targets are numbers.
+        classes: the known classes; empty where targets are numbers.
         streams: the place of each row's stream, from 0.
         begins: whether a row is the first of its stream.
         error: why the row after these was not learned; None: all rows were.
     """
 
-    outputs: Annotated[Floats, "N K"]
-    forecasts: Annotated[Floats, "N K"]
+    outputs: Annotated[Floats, "N classes"]
+    forecasts: Annotated[Floats, "N classes"]
     classes: tuple[Hashable, ...]
     streams: Annotated[Ints, "N"]
     begins: Annotated[Bools, "N"]
@@ -88,9 +88,9 @@ class DetailedRuns:
         """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
 
         Args:
-            values: numbers ``[streams, O]``, NaN where there is none, or probabilities
-                ``[streams, K]``, 0 where there are none.
-            classes: the ``K`` classes.
+            values: numbers ``[B, O]``, NaN where there is none, or probabilities
+                ``[B, classes]``, 0 where there are none.
+            classes: the classes.
 
         Raises:
             SettingError: the model has not seen a row.

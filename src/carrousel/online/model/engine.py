@@ -113,7 +113,7 @@ class Engine:
         except DivergedError as error:
             raise self.divergence(error) from None
 
-    def _place_of(self, key: Any, row: Annotated[Floats, "X"]) -> int:
+    def _place_of(self, key: Any, row: Annotated[Floats, "columns"]) -> int:
         """Return the place of a key; assign one, with a reset state, if the row is accepted."""
         place = self.keys.find(key, self.n_rows)
         if place is not None:
@@ -125,7 +125,7 @@ class Engine:
             self.kernel.reset(place)
         return place
 
-    def accepts(self, row: Annotated[Floats, "... X"]) -> bool:
+    def accepts(self, row: Annotated[Floats, "... columns"]) -> bool:
         """Return whether the kernel accepts these inputs."""
         size = np.abs(row)
         if self.kernel.streaming.missing:

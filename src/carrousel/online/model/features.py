@@ -36,7 +36,7 @@ class Features(Protocol):
         """Which inputs may be standardised, ``[n_columns]`` bool."""
         ...
 
-    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
+    def encode(self, x: Any) -> Annotated[Floats, "columns"] | None:
         """Encode a row; None if :meth:`extended` is needed first.
 
         Raises:
@@ -48,7 +48,7 @@ class Features(Protocol):
         """Return an encoder that knows what is new in a row; known columns keep their indices."""
         ...
 
-    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+    def refusal(self, row: Annotated[Floats, "columns"]) -> DataError:
         """Return the error for an encoded row that the kernel has refused."""
         ...
 
@@ -69,7 +69,7 @@ class VectorFeatures:
     def scaled(self) -> np.ndarray:
         return np.ones(self.n_columns, bool)
 
-    def encode(self, x: Any) -> Annotated[Floats, "X"]:
+    def encode(self, x: Any) -> Annotated[Floats, "columns"]:
         try:
             row = np.asarray(x)
         except ValueError:  # nested sequences of unequal lengths
@@ -79,7 +79,7 @@ class VectorFeatures:
             return self._converted(x, row)
         return row
 
-    def _converted(self, x: Any, row: np.ndarray) -> Annotated[Floats, "X"]:
+    def _converted(self, x: Any, row: np.ndarray) -> Annotated[Floats, "columns"]:
         if isinstance(x, Mapping):
             expected = f"a sequence of {self.n_features} numbers"
             raise DataError(
@@ -106,7 +106,7 @@ class VectorFeatures:
         self.encode(x)
         return self
 
-    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+    def refusal(self, row: Annotated[Floats, "columns"]) -> DataError:
         return _first_error(row, self._number)
 
 
@@ -146,7 +146,7 @@ class NamedFeatures:
         marks[[column for column in self.columns.values() if isinstance(column, int)]] = True
         return marks
 
-    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
+    def encode(self, x: Any) -> Annotated[Floats, "columns"] | None:
         if self._get is not None:
             try:
                 row = np.array(self._get(x))
@@ -197,7 +197,7 @@ class NamedFeatures:
     def _copied(self) -> dict[Hashable, Any]:
         return {n: c if isinstance(c, int) else dict(c) for n, c in self.columns.items()}
 
-    def _encoded(self, x: Any) -> tuple[Annotated[Floats, "X"], list[tuple[Hashable, Any]]]:
+    def _encoded(self, x: Any) -> tuple[Annotated[Floats, "columns"], list[tuple[Hashable, Any]]]:
         """Encode a row; also return its new features and categories."""
         if not isinstance(x, Mapping):
             expected = "a mapping from feature names to values"
@@ -258,7 +258,7 @@ class NamedFeatures:
             fix=_GROW,
         )
 
-    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+    def refusal(self, row: Annotated[Floats, "columns"]) -> DataError:
         names: list[Hashable] = [None] * self.n_columns
         for name, column in self.columns.items():
             if isinstance(column, int):
@@ -286,7 +286,7 @@ class SymbolFeatures:
     def scaled(self) -> np.ndarray:
         return np.zeros(self.n_columns, bool)
 
-    def encode(self, x: Any) -> Annotated[Floats, "X"] | None:
+    def encode(self, x: Any) -> Annotated[Floats, "columns"] | None:
         index = index_of("x", x, self.codes or self.alphabet)
         if index is None:
             self._check_new(x)
@@ -314,7 +314,7 @@ class SymbolFeatures:
                 fix="leave out rows without a symbol",
             )
 
-    def refusal(self, row: Annotated[Floats, "X"]) -> DataError:
+    def refusal(self, row: Annotated[Floats, "columns"]) -> DataError:
         problem = f"x is symbol number {row[0]:g}, expected at most {self.n_columns - 1}"
         return DataError(problem, argument="x")
 
@@ -341,7 +341,9 @@ def _not_a_text(name: Hashable, value: Any, category: str) -> DataError:
     )
 
 
-def _first_error(row: Annotated[Floats, "X"], check: Callable[[int, Any], float]) -> DataError:
+def _first_error(
+    row: Annotated[Floats, "columns"], check: Callable[[int, Any], float]
+) -> DataError:
     """Return the error that a check raises for the first bad number of an encoded row."""
     try:
         for i, value in enumerate(row.tolist()):

@@ -14,26 +14,26 @@ class LastForecasts:
     """The last forecast of each stream, which its next row is scored against.
 
     Args:
-        values: numbers ``[streams, O]``, NaN where there is none, or probabilities
-            ``[streams, K]``, 0 where there are none.
-        classes: the ``K`` classes; empty where forecasts are numbers.
+        values: numbers ``[B, O]``, NaN where there is none, or probabilities
+            ``[B, classes]``, 0 where there are none.
+        classes: the classes; empty where forecasts are numbers.
         made_at: number of rows of the model when the forecasts were made. They are dropped if
             further rows have been run since.
     """
 
     def __init__(
-        self, values: Annotated[Floats, "B K"], classes: Sequence[Hashable], made_at: int
+        self, values: Annotated[Floats, "B classes"], classes: Sequence[Hashable], made_at: int
     ) -> None:
         self.values, self.classes, self.made_at = values, tuple(classes), made_at
 
     def shift(
         self,
-        outputs: Annotated[Floats, "N K"],
+        outputs: Annotated[Floats, "N classes"],
         classes: Sequence[Hashable],
         streams: Annotated[Ints, "N"],
         begins: Annotated[Bools, "N"],
         none: float,
-    ) -> Annotated[Floats, "N K"]:
+    ) -> Annotated[Floats, "N classes"]:
         """Return the forecast made at the row before of each row's stream, and keep the last ones.
 
         Args:

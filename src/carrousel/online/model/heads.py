@@ -31,7 +31,7 @@ class Head(Protocol):
         """Classes in the order of the columns of :meth:`probabilities`."""
         ...
 
-    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+    def encode(self, y: Any) -> Annotated[Floats, "target"] | None:
         """Encode a target; None if :meth:`extended` is needed first.
 
         Raises:
@@ -51,7 +51,7 @@ class Head(Protocol):
         """Decode the predictions of several rows."""
         ...
 
-    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         """Return a column for each of :attr:`classes`; rows sum to 1."""
         ...
 
@@ -70,7 +70,7 @@ class RegressionHead:
         self.n = n
         self.codes: dict[Any, Any] = {}
 
-    def encode(self, y: Any) -> Annotated[Floats, "Y"]:
+    def encode(self, y: Any) -> Annotated[Floats, "target"]:
         if self.n is None:
             if type(y) is not float or not -LARGEST <= y <= LARGEST:
                 y = _target_number(self._single(y), "target y")
@@ -112,7 +112,7 @@ class RegressionHead:
     def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         return outputs[:, 0] if self.n is None else outputs
 
-    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         return np.empty((len(outputs), 0))
 
 
@@ -140,7 +140,7 @@ class BinaryHead:
     def classes(self) -> tuple[Hashable, ...]:
         return self.known or (False, True)
 
-    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+    def encode(self, y: Any) -> Annotated[Floats, "target"] | None:
         index = index_of("y", y, self.codes)
         if index is None:
             self.extended(y)
@@ -175,7 +175,7 @@ class BinaryHead:
         first, second = (side or self.known for side in self.sides)
         return as_array([first[0], second[0]])[(outputs[:, 0] > 0.5).astype(int)]
 
-    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         positive = outputs[:, 0].astype(np.float64)
         if len(self.classes) == 1:
             return np.ones((len(outputs), 1))
@@ -203,7 +203,7 @@ class MulticlassHead:
     def classes(self) -> tuple[Hashable, ...]:
         return tuple(self.known)
 
-    def encode(self, y: Any) -> Annotated[Floats, "Y"] | None:
+    def encode(self, y: Any) -> Annotated[Floats, "target"] | None:
         index = index_of("y", y, self.codes or self.known)
         if index is None:
             self._check_new(y)
@@ -238,7 +238,7 @@ class MulticlassHead:
         best = outputs[:, :known].argmax(axis=1)
         return best if isinstance(self.known, range) else as_array(self.known)[best]
 
-    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N K"]:
+    def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         mass = outputs[:, : len(self.known)].astype(np.float64)
         return mass / mass.sum(axis=1, keepdims=True) if len(self.known) else mass
 

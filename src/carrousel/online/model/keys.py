@@ -80,12 +80,12 @@ class Keys:
             if place is None:
                 place = self.free.pop() if self.free else self._place.popitem(last=False)[1]
             self._place[to_python(key)] = place
-            dirty = place in self.seen
+            stale = place in self.seen
         else:
             self._place.move_to_end(key)
-            dirty = False
+            stale = False
         self.seen[place] = now
-        return place, dirty
+        return place, stale
 
     def used(self, key: Any, place: int, now: int) -> None:
         """Record a row of a live key."""

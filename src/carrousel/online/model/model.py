@@ -238,7 +238,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
                 the next value of a column.
 
         Returns:
-            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``, ``[N, K]``
+            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``, ``[N, classes]``
             probabilities in the order of :attr:`classes_`, 0 for a class unknown at a row.
 
         Raises:
@@ -282,7 +282,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         return self._run(X, None, keys, False, learn=False)
 
     def predict_proba(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Return probabilities ``[N, K]`` for the next rows; see :meth:`predict`."""
+        """Return probabilities ``[N, classes]`` for the next rows; see :meth:`predict`."""
         return self._run(X, None, keys, True, learn=False)
 
     def _run(

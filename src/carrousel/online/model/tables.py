@@ -38,7 +38,7 @@ class InputTable(Protocol):
         """Return the texts of each named feature."""
         ...
 
-    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N columns"]:
         """Encode rows from ``start`` up to ``stop`` or the first that is new or bad."""
         ...
 
@@ -66,7 +66,7 @@ class RowList:
                     found.setdefault(name, set()).add(value)
         return found
 
-    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N columns"]:
         return _encode_each(self, features, start, stop)
 
 
@@ -88,7 +88,7 @@ class NumberMatrix:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N columns"]:
         vectors = isinstance(features, VectorFeatures)
         if not vectors or self._values.shape[1] != features.n_columns:
             return np.empty((0, features.n_columns))
@@ -120,7 +120,7 @@ class ColumnTable:
             if not isinstance(values, np.ndarray)
         }
 
-    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N columns"]:
         named = isinstance(features, NamedFeatures)
         if not named or self._columns.keys() != features.columns.keys():
             return _encode_each(self, features, start, stop)
@@ -158,7 +158,7 @@ class SymbolSequence:
     def categories(self) -> dict[Any, set[str]]:
         return {}
 
-    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N X"]:
+    def encode(self, features: Features, start: int, stop: int) -> Annotated[Floats, "N columns"]:
         if not isinstance(features, SymbolFeatures):
             return _encode_each(self, features, start, stop)
         n = len(features.alphabet)
@@ -188,7 +188,7 @@ def _codes_of(
 
 def _encode_each(
     table: InputTable, features: Features, start: int, stop: int
-) -> Annotated[Floats, "N X"]:
+) -> Annotated[Floats, "N columns"]:
     """Encode rows one by one, up to the first that is new or bad."""
     found = []
     try:

@@ -54,7 +54,7 @@ class Targets:
         """Return the first target, or None if no row has one."""
         return next((y for y in map(self.row, range(len(self))) if y is not None), None)
 
-    def encode(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N Y"]:
+    def encode(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N target"]:
         """Encode targets from ``start`` up to ``stop`` or the first that is new or bad.
 
         Rows without a target are NaN.
@@ -80,7 +80,7 @@ class Targets:
         codes = codes[: codes.index(-1.0)] if -1.0 in codes else codes
         return np.array(codes, np.float64)[:, None]
 
-    def _encode_each(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N Y"]:
+    def _encode_each(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N target"]:
         width = head.n_outputs if isinstance(head, RegressionHead) else 1
         found, none = [], np.full(width, np.nan)
         try:

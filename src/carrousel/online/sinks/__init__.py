@@ -1,3 +1,3 @@
-"""Where predictions are written."""
+"""Sinks of predictions: files, standard output, Kafka topics."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""Where rows are read from: files, pipes, Arrow data, Kafka topics."""
+"""Sources of rows: files, pipes, standard input, Arrow data, Kafka topics."""
 
 from __future__ import annotations
