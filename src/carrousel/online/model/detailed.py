@@ -22,8 +22,9 @@ class DetailedRun:
     """Predictions of ``N`` rows, and what is needed to score them.
 
     Attributes:
-        outputs: predictions made at each row: numbers ``[N, O]``, or probabilities ``[N, classes]``.
-            Numbers are NaN until a target has been learned: before that, they have no scale.
+        outputs: predictions made at each row: numbers ``[N, O]``, or probabilities
+            ``[N, classes]``. Numbers are NaN until a target has been learned, since they have no
+            scale before.
         forecasts: predictions of each row's own target, of the same shape: ``outputs``, or with
             ``late`` those of the stream's row before; NaN or probability 0 where there is none.
         classes: the known classes; empty where targets are numbers.

@@ -238,8 +238,9 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
                 the next value of a column.
 
         Returns:
-            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``, ``[N, classes]``
-            probabilities in the order of :attr:`classes_`, 0 for a class unknown at a row.
+            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``,
+            probabilities ``[N, classes]`` in the order of :attr:`classes_`, 0 for a class unknown
+            at a row.
 
         Raises:
             RowError, DivergedError: rows before ``error.row`` have been learned, and
