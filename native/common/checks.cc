@@ -1,4 +1,4 @@
-// What must hold before a pointer of a lane is used.
+// Checks of a lane's arrays before its pointers are used.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -30,22 +30,37 @@ bool all_below(const std::int32_t* symbols, Index count, Index limit) {
 
 void check_sequences(const Lane& lane, Index number) {
   if (lane.offsets[0] != 0 || lane.offsets[lane.n_sequences] != lane.n_steps)
-    refuse(number, "offsets must run from 0 to the number of steps");
+    refuse(number, "offsets run from " + std::to_string(lane.offsets[0]) + " to " +
+                       std::to_string(lane.offsets[lane.n_sequences]) +
+                       ", expected 0 to the number of steps, " + std::to_string(lane.n_steps));
   for (Index n = 0; n < lane.n_sequences; ++n)
     if (lane.offsets[n] >= lane.offsets[n + 1])
-      refuse(number, "sequence " + std::to_string(n) + " is empty or offsets descend");
+      refuse(number, "sequence " + std::to_string(n) + " runs from step " +
+                         std::to_string(lane.offsets[n]) + " to " +
+                         std::to_string(lane.offsets[n + 1]) +
+                         ", expected at least one step; offsets must increase");
 }
 
 void check_targets(const Lane& lane, Index number) {
   if (lane.target_offsets[0] != 0 || lane.target_offsets[lane.n_sequences] != lane.n_targets)
-    refuse(number, "target_offsets must run from 0 to the number of targets");
+    refuse(number, "target_offsets run from " + std::to_string(lane.target_offsets[0]) + " to " +
+                       std::to_string(lane.target_offsets[lane.n_sequences]) +
+                       ", expected 0 to the number of targets, " +
+                       std::to_string(lane.n_targets));
   for (Index n = 0; n < lane.n_sequences; ++n) {
     const Index from = lane.target_offsets[n], to = lane.target_offsets[n + 1];
-    if (from > to || to > lane.n_targets) refuse(number, "target_offsets descend");
+    if (from > to || to > lane.n_targets)
+      refuse(number, "target_offsets run from " + std::to_string(from) + " to " +
+                         std::to_string(to) + " in sequence " + std::to_string(n) +
+                         "; they must not decrease");
     for (Index m = from; m < to; ++m) {
       const Index least = m > from ? lane.target_steps[m - 1] + 1 : lane.offsets[n];
       if (lane.target_steps[m] < least || lane.target_steps[m] >= lane.offsets[n + 1])
-        refuse(number, "target_steps must ascend within their sequence");
+        refuse(number, "target_steps[" + std::to_string(m) + "] is " +
+                           std::to_string(lane.target_steps[m]) + ", expected " +
+                           std::to_string(least) + ".." +
+                           std::to_string(lane.offsets[n + 1] - 1) +
+                           "; target_steps must increase within their sequence");
     }
   }
 }
