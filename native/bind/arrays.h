@@ -5,7 +5,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -63,7 +62,7 @@ const auto& kernel_named(const std::vector<const Kernels*>& all, const std::stri
       if constexpr (std::is_same_v<Real, float>) return kernels->single;
       else return kernels->twofold;
     }
-  throw std::invalid_argument("instruction set '" + name + "' is not available on this processor");
+  refuse("instruction set '", name, "' is not available on this processor");
 }
 
 // A number or string of a call.

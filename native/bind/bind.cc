@@ -9,9 +9,11 @@
 
 #include "bind/sequence.h"
 #include "common/carrousel.h"
+#include "common/refuse.h"
 
 namespace nb = nanobind;
 using carrousel::Index;
+using carrousel::refuse;
 
 namespace {
 
@@ -22,8 +24,6 @@ using Table = Array<const float, 2>;
 using Symbols = Array<const std::int32_t, 1>;
 using Positions = Array<const Index, 1>;
 using Seeds = Array<const std::uint64_t, 1>;
-
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
 template <class A>
 constexpr const char* description_of() {
@@ -41,7 +41,7 @@ template <class T>
 T array(nb::handle object, const char* name) {
   T found;
   if (!nb::try_cast<T>(object, found, false))
-    refuse(std::string(name) + " has the wrong type, shape or layout: expected a contiguous " +
+    refuse(name, " has the wrong type, shape or layout: expected a contiguous ",
            description_of<T>());
   return found;
 }
@@ -51,8 +51,7 @@ carrousel::Shape shape_of(nb::dict d) {
   const auto number = [&](const char* name, Index least, Index most) {
     const Index value = nb::cast<Index>(d[name]);
     if (value < least || value > most)
-      refuse(std::string(name) + " is " + std::to_string(value) + ", expected " +
-             std::to_string(least) + ".." + std::to_string(most));
+      refuse(name, " is ", value, ", expected ", least, "..", most);
     return value;
   };
   carrousel::Shape s{};
@@ -86,15 +85,13 @@ carrousel::Shape shape_of(nb::dict d) {
 template <class A>
 void expect(const A& array, Index rows, const char* name) {
   if (static_cast<Index>(array.shape(0)) != rows)
-    refuse(std::string(name) + " has " + std::to_string(array.shape(0)) + " rows, expected " +
-           std::to_string(rows));
+    refuse(name, " has ", array.shape(0), " rows, expected ", rows);
 }
 
 template <class A>
 void expect_width(const A& array, Index width, const char* name) {
   if (static_cast<Index>(array.shape(1)) != width)
-    refuse(std::string(name) + " has " + std::to_string(array.shape(1)) + " columns, expected " +
-           std::to_string(width));
+    refuse(name, " has ", array.shape(1), " columns, expected ", width);
 }
 
 // One lane's arrays, kept alive during the call.
@@ -170,7 +167,7 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
 const carrousel::Kernel& kernel_named(const std::string& name) {
   for (const auto* kernel : carrousel::kernels())
     if (name.empty() || name == kernel->name) return *kernel;
-  refuse("instruction set '" + name + "' is not available on this processor");
+  refuse("instruction set '", name, "' is not available on this processor");
 }
 
 carrousel::Rule rule_of(const std::string& gradient) {
@@ -179,7 +176,7 @@ carrousel::Rule rule_of(const std::string& gradient) {
   if (gradient == "rtrl") return carrousel::Rule::rtrl;
   if (gradient == "snap") return carrousel::Rule::snap;  // of depth 1
   if (gradient == "uoro") return carrousel::Rule::uoro;
-  refuse("gradient is '" + gradient + "', expected truncated, bptt, rtrl, snap or uoro");
+  refuse("gradient is '", gradient, "', expected truncated, bptt, rtrl, snap or uoro");
 }
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
@@ -200,15 +197,13 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   job.rule = rule_of(gradient);
   job.depth = depth, job.stride = stride;
   if (depth < 0 || depth > (Index{1} << 32))
-    refuse("depth is " + std::to_string(depth) + ", expected 0..2^32");
+    refuse("depth is ", depth, ", expected 0..2^32");
   if (stride < 1 || (stride > 1 && (job.rule != carrousel::Rule::bptt || stride > depth)))
-    refuse("stride is " + std::to_string(stride) +
-           ", expected 1..depth for gradient bptt and 1 for others");
+    refuse("stride is ", stride, ", expected 1..depth for gradient bptt and 1 for others");
   if (job.rule == carrousel::Rule::snap && job.shape.block_size > 64)
-    refuse("block_size is " + std::to_string(job.shape.block_size) +
-           ", expected at most 64 for gradient snap");
+    refuse("block_size is ", job.shape.block_size, ", expected at most 64 for gradient snap");
   if (job.rule != carrousel::Rule::bptt && depth != 0)
-    refuse("depth is " + std::to_string(depth) + ", expected 0 unless the gradient is bptt");
+    refuse("depth is ", depth, ", expected 0 unless the gradient is bptt");
   if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
       job.update == carrousel::Update::step)
     refuse("bptt with depth 0 (unbounded) cannot update weights at every step: set a depth, or "
@@ -216,10 +211,9 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   if (job.shape.united && !output_derivative)
     refuse("output_derivative is false, expected true for united outputs");
   if (!std::isfinite(initial_activation))
-    refuse("initial_activation is " + std::to_string(initial_activation) +
-           ", expected a finite number");
+    refuse("initial_activation is ", initial_activation, ", expected a finite number");
   if (threads < 1 || threads > 1024)
-    refuse("threads is " + std::to_string(threads) + ", expected 1..1024");
+    refuse("threads is ", threads, ", expected 1..1024");
   const Index lanes = static_cast<Index>(data.size());
   expect(weights, lanes, "weights");
   expect_width(weights, carrousel::weight_count(job.shape), "weights");

@@ -23,9 +23,9 @@ class Layer {
     q.batch = number(d, "batch", Index{1} << 31), q.inputs = number(d, "inputs", Index{1} << 31);
     q.all_threads = static_cast<int>(number(d, "threads", 1024));
     q.cut = setting<int>(d, "cut"), q.sources = setting<bool>(d, "sources"), q.learn = learn;
-    if (q.all_threads < 1) throw std::invalid_argument("threads is 0, expected 1..1024");
+    if (q.all_threads < 1) refuse("threads is 0, expected 1..1024");
     if (q.cut < -1)
-      throw std::invalid_argument("cut is " + std::to_string(q.cut) + ", expected at least -1");
+      refuse("cut is ", q.cut, ", expected at least -1");
     take_weights(d, arrays);
   }
 
@@ -74,10 +74,9 @@ class Layer {
                     .ln_hh = w.ln_hh != nullptr,
                     .ln_c = w.ln_c != nullptr});
     if (R.kind == CellKind::described && R.layer_norm && w.w_ih)
-      throw std::invalid_argument(
-          "w_ih must be None for a described cell with layer_norm; give net inputs as x");
+      refuse("w_ih must be None for a described cell with layer_norm; give net inputs as x");
     if (w.drop && !q.sources)
-      throw std::invalid_argument("drop is given, but sources is false; set sources");
+      refuse("drop is given, but sources is false; set sources");
   }
 
   void share() {
@@ -121,11 +120,9 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.reverse = setting<bool>(d, "reverse");
   run.zone_h = setting<double>(d, "zone_h"), run.zone_s = setting<double>(d, "zone_s");
   if (!(run.zone_h >= 0 && run.zone_h <= 1 && run.zone_s >= 0 && run.zone_s <= 1))
-    throw std::invalid_argument("zone_h is " + std::to_string(run.zone_h) + " and zone_s " +
-                                std::to_string(run.zone_s) + ", expected 0..1");
+    refuse("zone_h is ", run.zone_h, " and zone_s ", run.zone_s, ", expected 0..1");
   if (run.samples && B % run.samples)
-    throw std::invalid_argument("samples is " + std::to_string(run.samples) +
-                                ", expected a divisor of the batch, " + std::to_string(B));
+    refuse("samples is ", run.samples, ", expected a divisor of the batch, ", B);
   const Index T = run.steps, kept = learn && run.recompute ? 0 : T;
   const Index segments = run.recompute ? (T + run.recompute - 1) / run.recompute : 0;
   const auto bits = [&](const char* name, std::initializer_list<Index> shape) {
@@ -137,7 +134,7 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.flags = bits("flags", {T, B}), run.keep_h = bits("keep_h", {T, B, H});
   run.keep_s = bits("keep_s", {T, B, DC});
   if (run.flags && !q.sources)
-    throw std::invalid_argument("flags are given, but sources is false; set sources");
+    refuse("flags are given, but sources is false; set sources");
   run.x =
       arrays.take<const Real>(d["x"], "x", {T, B, q.weights.w_ih ? q.inputs : R.net_inputs}, false);
   run.h0 = arrays.take<const Real>(d["h0"], "h0", {B, H}, false);
@@ -243,7 +240,7 @@ void bind_sequences(nb::module_& m) {
         [single, twofold](const std::string& dtype, nb::dict description, nb::dict call) {
           if (dtype == "float32") return single(description, call);
           if (dtype == "float64") return twofold(description, call);
-          throw std::invalid_argument("dtype is '" + dtype + "', expected 'float32' or 'float64'");
+          refuse("dtype is '", dtype, "', expected 'float32' or 'float64'");
         },
         nb::arg("dtype"), nb::arg("description"), nb::arg("call"), text);
   };

@@ -19,8 +19,7 @@ constexpr Index kMostLayers = 1024;
 
 double share_of(const char* name, double share) {
   if (!(share >= 0 && share <= 1))
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(share) +
-                                ", expected 0..1");
+    refuse(name, " is ", share, ", expected 0..1");
   return share;
 }
 
@@ -34,13 +33,11 @@ class Stepper {
     net_.batch = check_number("batch", batch, Index{1} << 20);
     inputs_ = check_number("inputs", inputs, Index{1} << 24);
     if (!batch || !inputs)
-      throw std::invalid_argument("batch is " + std::to_string(batch) + " and inputs " +
-                                  std::to_string(inputs) + ", expected at least 1");
+      refuse("batch is ", batch, " and inputs ", inputs, ", expected at least 1");
     net_.zone_h = share_of("zone_h", zone_h), net_.zone_s = share_of("zone_s", zone_s);
     const Index layers = static_cast<Index>(weights.size());
     if (layers < 1 || layers > kMostLayers)
-      throw std::invalid_argument("weights has " + std::to_string(layers) +
-                                  " layers, expected 1.." + std::to_string(kMostLayers));
+      refuse("weights has ", layers, " layers, expected 1..", kMostLayers);
     Arrays arrays;
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     net_.layers = given;
@@ -64,16 +61,15 @@ class Stepper {
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     for (std::size_t i = 0; i < given.size(); ++i)
       if (!same_parts(given[i], net_.layers[i]))
-        throw std::invalid_argument("weights[" + std::to_string(i) +
-                                    "] lacks or adds an optional array; give the same arrays as "
-                                    "when the layer was created");
+        refuse("weights[", i,
+               "] lacks or adds an optional array; give the same arrays as when the layer was "
+               "created");
     kernel_.load(net_, given);
   }
 
   void reset(std::optional<Index> row) {
     if (row && (*row < 0 || *row >= net_.batch))
-      throw std::invalid_argument("row is " + std::to_string(*row) + ", expected 0.." +
-                                  std::to_string(net_.batch - 1));
+      refuse("row is ", *row, ", expected 0..", net_.batch - 1);
     const Index first = row ? *row : 0, end = row ? first + 1 : net_.batch;
     const auto renew = [&](const Real* fresh, Index n, Real* to) {
       for (Index b = first; b < end; ++b)
@@ -133,14 +129,12 @@ class Stepper {
   // Layers whose weights point into the given arrays, after a check of their shapes.
   std::vector<StepLayer<Real>> take(nb::list weights, Arrays& arrays) const {
     if (!net_.layers.empty() && static_cast<Index>(weights.size()) != layers())
-      throw std::invalid_argument("weights has " + std::to_string(weights.size()) +
-                                  " layers, expected " + std::to_string(layers()));
+      refuse("weights has ", weights.size(), " layers, expected ", layers());
     std::vector<StepLayer<Real>> found;
     for (const nb::handle item : weights) {
       nb::dict part;
       if (!nb::try_cast<nb::dict>(item, part))
-        throw std::invalid_argument("weights[" + std::to_string(found.size()) +
-                                    "] has the wrong type, expected a dict");
+        refuse("weights[", found.size(), "] has the wrong type, expected a dict");
       found.push_back(take_layer(part, arrays, found.empty() ? inputs_ : shown()));
     }
     return found;
@@ -154,10 +148,10 @@ class Stepper {
     StepLayer<Real> layer{};
     layer.inputs = inputs;
     layer.w_ih = part("w_ih", {U, inputs}), layer.ln_ih = part("ln_ih", {U});
-    if (!layer.w_ih) throw std::invalid_argument("w_ih is missing");
+    if (!layer.w_ih) refuse("w_ih is missing");
     if ((layer.ln_ih != nullptr) != R_.layer_norm)
-      throw std::invalid_argument(R_.layer_norm ? "ln_ih is missing; layer_norm needs it"
-                                                : "ln_ih is given, but layer_norm is off");
+      refuse(R_.layer_norm ? "ln_ih is missing; layer_norm needs it"
+                           : "ln_ih is given, but layer_norm is off");
     Sequence<Real>& q = layer.sequence;
     q.recurrence = R_, q.batch = net_.batch, q.threads = 1;
     auto& w = q.weights;

@@ -125,7 +125,7 @@ class Bound {
     constexpr int used = Stream<Real>::kUsed, standing = Stream<Real>::kStanding;
     check_stream(stream);
     if (flags != 0 && flags != used && flags != (used | standing))
-      throw std::invalid_argument("flags is " + std::to_string(flags) + ", expected 0, 1 or 3");
+      refuse("flags is ", flags, ", expected 0, 1 or 3");
     stream_.flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
   }
   bool finite() const { return stream_.finite(); }
@@ -133,7 +133,7 @@ class Bound {
   double rate() const { return stream_.settings().rate; }
   void set_rate(double rate) {
     if (!(rate >= 0 && rate < 1e30))
-      throw std::invalid_argument("rate is " + std::to_string(rate) + ", expected 0 to below 1e30");
+      refuse("rate is ", rate, ", expected 0 to below 1e30");
     stream_.set_rate(rate);
   }
 
@@ -156,14 +156,13 @@ class Bound {
   }
   void check_stream(Index stream) const {
     if (stream < 0 || stream >= stream_.settings().streams)
-      throw std::invalid_argument("stream is " + std::to_string(stream) + ", expected 0.." +
-                                  std::to_string(stream_.settings().streams - 1));
+      refuse("stream is ", stream, ", expected 0..", stream_.settings().streams - 1);
   }
   std::vector<Index> shape(const std::string& name, Index stream) const {
     const auto parts = stream_.parts();
     const auto part = parts.find(name);
     if (part == parts.end())
-      throw std::invalid_argument("a stream of this network has no part '" + name + "'");
+      refuse("a stream of this network has no part '", name, "'");
     check_stream(stream);
     return part->second.shape;
   }

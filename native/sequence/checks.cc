@@ -1,14 +1,13 @@
 #include "sequence/checks.h"
 
 #include <cmath>
-#include <stdexcept>
 #include <string>
 
 namespace carrousel {
 namespace {
 
 void expect(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
+  if (!holds) refuse(what);
 }
 
 std::string text(const Index* shape, std::size_t n) {
@@ -20,13 +19,12 @@ std::string text(const Index* shape, std::size_t n) {
 }  // namespace
 
 void refuse_array(const char* name, const char* why) {
-  throw std::invalid_argument(std::string(name) + " " + why);
+  refuse(name, " ", why);
 }
 
 Index check_number(const char* name, Index value, Index most) {
   if (value < 0 || value > most)
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) +
-                                ", expected 0.." + std::to_string(most));
+    refuse(name, " is ", value, ", expected 0..", most);
   return value;
 }
 
@@ -41,8 +39,7 @@ void check_shape(const char* name, std::size_t dimensions, const Index* shape,
            "an array of the expected shape would have more than 2^56 entries");
   }
   if (!same)
-    throw std::invalid_argument(std::string(name) + " has shape " + text(shape, dimensions) +
-                                ", expected " + text(expected, wanted));
+    refuse(name, " has shape ", text(shape, dimensions), ", expected ", text(expected, wanted));
 }
 
 void check_overlaps(const std::vector<Span>& spans) {
@@ -50,15 +47,13 @@ void check_overlaps(const std::vector<Span>& spans) {
     for (const Span& b : spans) {
       if (&a == &b || !a.writable || !a.bytes || !b.bytes) continue;
       if (a.start < b.start + b.bytes && b.start < a.start + a.bytes)
-        throw std::invalid_argument(std::string(a.name) + " overlaps " + b.name);
+        refuse(a.name, " overlaps ", b.name);
     }
 }
 
 void check(const Recurrence& r) {
   if (r.units < 1 || r.block_size < 1 || r.units % r.block_size)
-    throw std::invalid_argument("units is " + std::to_string(r.units) +
-                                ", expected a positive multiple of block_size, " +
-                                std::to_string(r.block_size));
+    refuse("units is ", r.units, ", expected a positive multiple of block_size, ", r.block_size);
   const bool blocks = r.kind == CellKind::lstm97;
   expect(blocks || (r.block_size == 1 && !r.gate_sources),
          "block_size must be 1 and gate_sources 0, except for lstm97");
@@ -96,8 +91,7 @@ void check(const Recurrence& r) {
   expect(state || !r.projection, "projection must be 0 for a cell without a state");
   const Index parameters = r.kind == CellKind::peephole ? 3 : r.kind == CellKind::gru ? 1 : 0;
   if (r.unit_parameters != parameters)
-    throw std::invalid_argument("unit_parameters is " + std::to_string(r.unit_parameters) +
-                                ", expected " + std::to_string(parameters) + " for this cell");
+    refuse("unit_parameters is ", r.unit_parameters, ", expected ", parameters, " for this cell");
 }
 
 void check_parts(const Recurrence& r, Present p) {

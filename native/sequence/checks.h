@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/refuse.h"
 #include "sequence/sequence.h"
 
 namespace carrousel {

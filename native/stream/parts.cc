@@ -1,8 +1,8 @@
 // The state of a stream's network, part by part, to save and restore it.
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
+#include "common/refuse.h"
 #include "stream/run.h"
 
 namespace carrousel {
@@ -60,7 +60,7 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
       {"gain_cell", {state.gain_cell, C}}};
   const auto row = rows.find(name);
   if (row == rows.end())
-    throw std::invalid_argument("a stream of this network has no part '" + name + "'");
+    refuse("a stream of this network has no part '", name, "'");
   const Index n = row->second.second;
   return {row->second.first, 1, n, n, n};
 }

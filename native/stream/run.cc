@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 #include "sequence/checks.h"
+#include "common/refuse.h"
 #include "common/signs.h"
 
 namespace carrousel {
@@ -16,8 +16,7 @@ constexpr double kLargest = 1e30;  // of inputs and targets: finite in float32
 
 void expect_number(const char* name, double value, bool good, const char* wanted) {
   if (std::isfinite(value) && good) return;
-  throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + ", expected " +
-                              wanted);
+  refuse(name, " is ", value, ", expected ", wanted);
 }
 
 // Class or symbol x as an index below n; -1 if it is not one.
@@ -34,30 +33,26 @@ void check(const StreamSettings& s) {
                                     {"blocks", shape.blocks}, {"block_size", shape.block_size},
                                     {"streams", s.streams}})
     if (check_number(name, value, kMost) < 1)
-      throw std::invalid_argument(std::string(name) + " is 0, expected at least 1");
+      refuse(name, " is 0, expected at least 1");
   if (shape.cells() > 1 << 16 || shape.inputs > 1 << 20 || shape.outputs > 1 << 20)
-    throw std::invalid_argument(
-        "the network is too large for a stream: expected at most 2^16 cells, 2^20 inputs and 2^20 "
-        "outputs");
+    refuse("the network is too large for a stream: expected at most 2^16 cells, 2^20 inputs and "
+           "2^20 outputs");
   const double numbers = static_cast<double>(shape.traces()) * static_cast<double>(shape.cells()) *
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
   if (numbers > 1e12)
-    throw std::invalid_argument(
-        "traces would take terabytes; use fewer streams, cells or inputs");
+    refuse("traces would take terabytes; use fewer streams, cells or inputs");
   if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
-    throw std::invalid_argument("rule must be truncated, rtrl or uoro");
+    refuse("rule must be truncated, rtrl or uoro");
   const std::size_t entries =
       s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
                                                       shape.units()) : 0;
   if (s.reach.size() != entries)
-    throw std::invalid_argument("reach has " + std::to_string(s.reach.size()) +
-                                " entries, expected " + std::to_string(entries) +
-                                ": (units + cells) * units for rule rtrl, 0 for others");
+    refuse("reach has ", s.reach.size(), " entries, expected ", entries,
+           ": (units + cells) * units for rule rtrl, 0 for others");
   double kept = 0;
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
-    throw std::invalid_argument(
-        "sensitivities would take terabytes; use fewer streams, cells or inputs");
+    refuse("sensitivities would take terabytes; use fewer streams, cells or inputs");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
@@ -65,8 +60,7 @@ void check(const StreamSettings& s) {
   expect_number("epsilon", s.epsilon, s.epsilon >= 1e-30, "at least 1e-30");
   expect_number("horizon", s.horizon, s.horizon >= 0, "at least 0");
   expect_number("largest", s.largest, s.largest > 0, "a number above 0");
-  if (!(s.clip > 0)) throw std::invalid_argument("clip is " + std::to_string(s.clip) +
-                                                ", expected a number above 0");
+  if (!(s.clip > 0)) refuse("clip is ", s.clip, ", expected a number above 0");
 }
 
 void Running::count(double x, double horizon) {
@@ -177,9 +171,8 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   check(settings);
   const StreamShape& shape = settings.shape;
   if (static_cast<Index>(scaled_.size()) != shape.inputs)
-    throw std::invalid_argument("scaled has " + std::to_string(scaled_.size()) +
-                                " entries, expected one for each of " +
-                                std::to_string(shape.inputs) + " inputs");
+    refuse("scaled has ", scaled_.size(), " entries, expected one for each of ", shape.inputs,
+           " inputs");
   flags_.resize(static_cast<std::size_t>(settings.streams));
   inputs_.resize(static_cast<std::size_t>(shape.inputs));
   targets_.resize(static_cast<std::size_t>(shape.outputs));
@@ -203,7 +196,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   net_.epsilon = static_cast<Real>(settings.epsilon);
   net_.clip = static_cast<Real>(settings.clip);
   if (net_.momentum == 1 || net_.second == 1)
-    throw std::invalid_argument("momentum or second rounds to 1, expected at most 0.9999999");
+    refuse("momentum or second rounds to 1, expected at most 0.9999999");
 }
 
 template <class Real>
