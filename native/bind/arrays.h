@@ -1,11 +1,10 @@
-// Arrays that come from Python, checked before a pointer is used; and what one
-// direction of a layer is told to be. For the sequence kernels and the single step.
+// Arrays and settings from Python, checked before a pointer is used. For the sequence kernels, the
+// single step and streams.
 #pragma once
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -20,9 +19,10 @@ namespace nb = nanobind;
 template <class T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
-// Shape, size and place of the arrays of one call. Writable ones may overlap nothing.
+// The arrays of one call. Checks their types, shapes and overlaps, and keeps them alive.
 class Arrays {
  public:
+  // The data of an array of exactly this type and shape; `writable`: the call writes to it.
   template <class T>
   T* take(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
     return take<T>(object, name, shape.begin(), shape.size(), writable);
@@ -33,17 +33,20 @@ class Arrays {
     Array<T> found;
     if (!nb::try_cast<Array<T>>(object, found, false))
       refuse_array(name,
-                   "has the wrong type or layout: expected a contiguous array of this precision");
+                   "has the wrong type or layout: expected a contiguous array of this precision; "
+                   "convert it with numpy.ascontiguousarray(a, dtype)");
     check_shape(name, found.ndim(), found.shape_ptr(), shape, dimensions);
     spans_.push_back(
         {name, reinterpret_cast<std::uintptr_t>(found.data()), found.nbytes(), writable});
-    held_.push_back(nb::ndarray<>(found));  // memory may be lent for as long as this lives alone
+    held_.push_back(nb::ndarray<>(found));  // the lender may reuse the memory after this
     return found.data();
   }
+  // The same for an array that may be None: returns null.
   template <class T>
   T* given(nb::handle object, const char* name, std::initializer_list<Index> shape, bool writable) {
     return object.is_none() ? nullptr : take<T>(object, name, shape, writable);
   }
+  // Throws if a writable array overlaps another array. To be called after the last take().
   void check() const { check_overlaps(spans_); }
 
  private:
@@ -51,7 +54,7 @@ class Arrays {
   std::vector<nb::ndarray<>> held_;
 };
 
-// The kernel of one precision and instruction set; no name: the best there is.
+// The kernel of one precision and instruction set; an empty name selects the fastest.
 template <class Real, class Kernels>
 const auto& kernel_named(const std::vector<const Kernels*>& all, const std::string& name) {
   for (const auto* kernels : all)
@@ -59,13 +62,13 @@ const auto& kernel_named(const std::vector<const Kernels*>& all, const std::stri
       if constexpr (std::is_same_v<Real, float>) return kernels->single;
       else return kernels->twofold;
     }
-  throw std::invalid_argument("instruction set '" + name + "' is not available on this processor");
+  refuse("instruction set '", name, "' is not available on this processor");
 }
 
-// A number or a text of a call.
+// A number or string of a call.
 template <class T>
 T setting(nb::dict d, const char* name) {
-  const nb::object given = d[name];  // looked up here: try_cast may not throw
+  const nb::object given = d[name];  // throws KeyError, which try_cast must not
   T found;
   if (!nb::try_cast<T>(given, found, false)) refuse_array(name, "has the wrong type");
   return found;

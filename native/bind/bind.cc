@@ -1,47 +1,57 @@
-// The only file that knows Python, and the only list of data types.
+// The Python module: lanes here, the other kernels in sequence.cc, step.cc and stream.cc.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <type_traits>
 
 #include "bind/sequence.h"
 #include "common/carrousel.h"
+#include "common/refuse.h"
 
 namespace nb = nanobind;
 using carrousel::Index;
+using carrousel::refuse;
 
 namespace {
 
-template <class T, int D>
-using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
+template <class T, int Dimensions>
+using Array = nb::ndarray<T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
 using Floats = Array<const float, 1>;
 using Table = Array<const float, 2>;
 using Symbols = Array<const std::int32_t, 1>;
 using Positions = Array<const Index, 1>;
 using Seeds = Array<const std::uint64_t, 1>;
 
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+template <class A>
+constexpr const char* description_of() {
+  if constexpr (std::is_same_v<A, Symbols>) return "int32 array with 1 axis";
+  else if constexpr (std::is_same_v<A, Positions>) return "int64 array with 1 axis";
+  else if constexpr (std::is_same_v<A, Seeds>) return "uint64 array with 1 axis";
+  else if constexpr (std::is_same_v<A, Floats> || std::is_same_v<A, Array<float, 1>>)
+    return "float32 array with 1 axis";
+  else return "float32 array with 2 axes";
+}
 
-// An array exactly as it came: a conversion would be of a copy that nobody keeps, or that the caller
-// never sees written.
+// The array itself, without conversion: a converted copy might be freed too early, and the caller
+// would not see what is written to it.
 template <class T>
 T array(nb::handle object, const char* name) {
   T found;
   if (!nb::try_cast<T>(object, found, false))
-    refuse(std::string(name) +
-           " has the wrong type, shape or layout: expected a contiguous array");
+    refuse(name, " has the wrong type, shape or layout: expected a contiguous ",
+           description_of<T>());
   return found;
 }
 
-// Attributes of the description that Python passes; every number is checked here, once.
+// The Shape of a description from Python. All its numbers are checked here.
 carrousel::Shape shape_of(nb::dict d) {
   const auto number = [&](const char* name, Index least, Index most) {
     const Index value = nb::cast<Index>(d[name]);
     if (value < least || value > most)
-      refuse(std::string(name) + " is " + std::to_string(value) + ", expected " +
-             std::to_string(least) + ".." + std::to_string(most));
+      refuse(name, " is ", value, ", expected ", least, "..", most);
     return value;
   };
   carrousel::Shape s{};
@@ -63,29 +73,28 @@ carrousel::Shape shape_of(nb::dict d) {
   s.symbols = number("symbols", 0, 1);
   s.classes = number("classes", 0, 1);
   if (s.memory() && (s.united || s.direct == s.recurrent))
-    refuse("memory cells are wired full (recurrent) or layered (direct)");
+    refuse("memory cells must be recurrent or direct, not both, and cannot be united");
   if (!s.memory() && (!s.recurrent || s.block_size != 1 || s.output_gate || s.forget_gate))
-    refuse("simple units are recurrent, in blocks of one, and have no gates");
+    refuse("simple units must be recurrent, with block_size 1 and without gates");
   if (s.united && (s.direct || s.outputs > s.units() || s.gate_bias != s.cell_bias))
-    refuse("in united wiring the outputs are hidden units, fed and biased as these are");
+    refuse("united outputs are hidden units: expected direct 0, gate_bias equal to cell_bias, and "
+           "at most as many outputs as units");
   return s;
 }
 
 template <class A>
 void expect(const A& array, Index rows, const char* name) {
   if (static_cast<Index>(array.shape(0)) != rows)
-    refuse(std::string(name) + " has " + std::to_string(array.shape(0)) + " rows, expected " +
-           std::to_string(rows));
+    refuse(name, " has ", array.shape(0), " rows, expected ", rows);
 }
 
 template <class A>
 void expect_width(const A& array, Index width, const char* name) {
   if (static_cast<Index>(array.shape(1)) != width)
-    refuse(std::string(name) + " has " + std::to_string(array.shape(1)) + " columns, expected " +
-           std::to_string(width));
+    refuse(name, " has ", array.shape(1), " columns, expected ", width);
 }
 
-// One lane's arrays, and the references that keep them alive during the call.
+// One lane's arrays, kept alive during the call.
 struct Held {
   nb::object inputs, targets;
   Positions offsets, target_steps, target_offsets;
@@ -125,7 +134,8 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
   held.offsets = array<Positions>(d["offsets"], "offsets");
   held.target_steps = array<Positions>(d["target_steps"], "target_steps");
   held.target_offsets = array<Positions>(d["target_offsets"], "target_offsets");
-  if (held.offsets.shape(0) < 1) refuse("offsets is empty, expected N + 1 entries");
+  if (held.offsets.shape(0) < 1)
+    refuse("offsets is empty, expected one entry more than there are sequences");
   lane.n_sequences = static_cast<Index>(held.offsets.shape(0)) - 1;
   expect(held.target_offsets, lane.n_sequences + 1, "target_offsets");
   expect(held.target_steps, lane.n_targets, "target_steps");
@@ -157,7 +167,7 @@ carrousel::Lane take_lane(const carrousel::Job& job, nb::dict d, Held& held) {
 const carrousel::Kernel& kernel_named(const std::string& name) {
   for (const auto* kernel : carrousel::kernels())
     if (name.empty() || name == kernel->name) return *kernel;
-  refuse("instruction set '" + name + "' is not available on this processor");
+  refuse("instruction set '", name, "' is not available on this processor");
 }
 
 carrousel::Rule rule_of(const std::string& gradient) {
@@ -166,7 +176,7 @@ carrousel::Rule rule_of(const std::string& gradient) {
   if (gradient == "rtrl") return carrousel::Rule::rtrl;
   if (gradient == "snap") return carrousel::Rule::snap;  // of depth 1
   if (gradient == "uoro") return carrousel::Rule::uoro;
-  refuse("gradient '" + gradient + "' is unknown");
+  refuse("gradient is '", gradient, "', expected truncated, bptt, rtrl, snap or uoro");
 }
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
@@ -178,26 +188,32 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   job.update = update == "step"       ? carrousel::Update::step
                : update == "sequence" ? carrousel::Update::sequence
                : update == "epoch"    ? carrousel::Update::epoch
-                                      : (refuse("update '" + update + "' is unknown"),
+                                      : (refuse("update is '" + update +
+                                                "', expected step, sequence or epoch"),
                                          carrousel::Update::step);
   job.output_derivative = output_derivative;
   job.initial_activation = initial_activation;
   job.learn = learn;
   job.rule = rule_of(gradient);
   job.depth = depth, job.stride = stride;
-  if (depth < 0 || depth > (Index{1} << 32)) refuse("depth must lie in 0..2^32");
+  if (depth < 0 || depth > (Index{1} << 32))
+    refuse("depth is ", depth, ", expected 0..2^32");
   if (stride < 1 || (stride > 1 && (job.rule != carrousel::Rule::bptt || stride > depth)))
-    refuse("stride must lie in 1..depth, and be 1 unless the gradient is bptt");
+    refuse("stride is ", stride, ", expected 1..depth for gradient bptt and 1 for others");
   if (job.rule == carrousel::Rule::snap && job.shape.block_size > 64)
-    refuse("snap takes blocks of at most 64 cells");
-  if (job.rule != carrousel::Rule::bptt && depth != 0) refuse("only bptt has a depth");
+    refuse("block_size is ", job.shape.block_size, ", expected at most 64 for gradient snap");
+  if (job.rule != carrousel::Rule::bptt && depth != 0)
+    refuse("depth is ", depth, ", expected 0 unless the gradient is bptt");
   if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
       job.update == carrousel::Update::step)
-    refuse("bptt of unbounded depth cannot change weights at each step");
+    refuse("bptt with depth 0 (unbounded) cannot update weights at every step: set a depth, or "
+           "update by sequence or epoch");
   if (job.shape.united && !output_derivative)
-    refuse("united outputs always have their derivative in the error");
-  if (!std::isfinite(initial_activation)) refuse("initial_activation is not finite");
-  if (threads < 1 || threads > 1024) refuse("threads must lie in 1..1024");
+    refuse("output_derivative is false, expected true for united outputs");
+  if (!std::isfinite(initial_activation))
+    refuse("initial_activation is ", initial_activation, ", expected a finite number");
+  if (threads < 1 || threads > 1024)
+    refuse("threads is ", threads, ", expected 1..1024");
   const Index lanes = static_cast<Index>(data.size());
   expect(weights, lanes, "weights");
   expect_width(weights, carrousel::weight_count(job.shape), "weights");
@@ -225,12 +241,12 @@ void run(nb::dict description, const std::string& update, bool output_derivative
 
 NB_MODULE(_native, m) {
   m.doc() = "Compiled kernels of carrousel.";
-  // Torch lets go of arrays it views only after the interpreter has ended, when nanobind has
-  // already counted whatever they keep alive as lost.
+  // torch releases the arrays it views after the interpreter has ended. nanobind would report what
+  // they keep alive as leaks.
   nb::set_leak_warnings(false);
   m.def(
       "instruction_set", [] { return std::string(carrousel::kernels().front()->name); },
-      "Name of the instruction set the kernels run on.");
+      "Name of the fastest instruction set of this processor, which kernels use by default.");
   m.def(
       "available_instruction_sets",
       [] {
@@ -238,16 +254,16 @@ NB_MODULE(_native, m) {
         for (const auto* kernel : carrousel::kernels()) names.emplace_back(kernel->name);
         return names;
       },
-      "Names of all instruction sets this processor can run, best first.");
+      "Names of all instruction sets that this processor can run, fastest first.");
   m.def(
       "lane_width", [](const std::string& name) { return kernel_named(name).width; },
-      nb::arg("instruction_set") = "", "Number of lanes one vector of an instruction set holds.");
+      nb::arg("instruction_set") = "", "Number of lanes in one vector of an instruction set.");
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
         nb::arg("stride"), nb::arg("weights").noconvert(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
-        "Learn or predict many lanes; see kernels/native/lanes.py for the meaning of every argument.");
+        "Learn or predict many lanes; carrousel/kernels/native/lanes.py makes the arguments.");
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);

@@ -1,4 +1,4 @@
-// The sequence kernels as Python sees them; every array is checked here, before a pointer is used.
+// Python functions of the sequence kernels. Arrays are checked before a pointer is used.
 #include "bind/sequence.h"
 
 #include <nanobind/stl/string.h>
@@ -13,7 +13,7 @@ using namespace carrousel;
 
 namespace {
 
-// One direction of one layer as its arrays came, and the memory it needs to run.
+// One direction of one layer: its arrays from Python, and the memory it needs to run.
 template <class Real>
 class Layer {
  public:
@@ -23,13 +23,13 @@ class Layer {
     q.batch = number(d, "batch", Index{1} << 31), q.inputs = number(d, "inputs", Index{1} << 31);
     q.all_threads = static_cast<int>(number(d, "threads", 1024));
     q.cut = setting<int>(d, "cut"), q.sources = setting<bool>(d, "sources"), q.learn = learn;
-    if (q.all_threads < 1) throw std::invalid_argument("threads must lie in 1..1024");
-    if (q.cut < -1) throw std::invalid_argument("cut must be at least -1");
+    if (q.all_threads < 1) refuse("threads is 0, expected 1..1024");
+    if (q.cut < -1)
+      refuse("cut is ", q.cut, ", expected at least -1");
     take_weights(d, arrays);
   }
 
-  // Packs the weights; `h` and `s` are where the state goes. `plain`: no masks, no shares of
-  // zoneout.
+  // Packs the weights. h [B, H] and s [B, D C] will hold the state. `plain`: without zoneout.
   void open(Real* h, Real* s, bool plain) {
     q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
     q.split = plain && kernel.splits(q);
@@ -54,17 +54,17 @@ class Layer {
  private:
   void take_weights(nb::dict d, Arrays& arrays) {
     const Recurrence& R = q.recurrence;
-    const Index M = R.units, N = R.net_inputs, K = R.sources;
+    const Index C = R.units, U = R.net_inputs, H = R.sources;
     const auto part = [&](const char* name, std::initializer_list<Index> shape) {
       return arrays.given<const Real>(d[name], name, shape, false);
     };
     auto& w = q.weights;
-    w.w_ih = part("w_ih", {N, q.inputs});
-    w.w_hh = part("w_hh", {N, K}), w.bias = part("bias", {N});
-    w.unit = part("unit", {R.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
-    w.ln_ih = part("ln_ih", {N}), w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
-    w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R.state_width()});
-    w.drop = part("drop", {q.batch, K});
+    w.w_ih = part("w_ih", {U, q.inputs});
+    w.w_hh = part("w_hh", {U, H}), w.bias = part("bias", {U});
+    w.unit = part("unit", {R.unit_parameters, C}), w.w_hr = part("w_hr", {H, C});
+    w.ln_ih = part("ln_ih", {U}), w.ln_hh = part("ln_hh", {U}), w.ln_c = part("ln_c", {2, C});
+    w.fresh_h = part("fresh_h", {H}), w.fresh_s = part("fresh_s", {R.state_width()});
+    w.drop = part("drop", {q.batch, H});
     check_parts(R, {.w_hh = w.w_hh != nullptr,
                     .w_ih = w.w_ih != nullptr,
                     .bias = w.bias != nullptr,
@@ -74,8 +74,9 @@ class Layer {
                     .ln_hh = w.ln_hh != nullptr,
                     .ln_c = w.ln_c != nullptr});
     if (R.kind == CellKind::described && R.layer_norm && w.w_ih)
-      throw std::invalid_argument("a described cell with layer_norm takes x ready, without w_ih");
-    if (w.drop && !q.sources) throw std::invalid_argument("drop needs sources");
+      refuse("w_ih must be None for a described cell with layer_norm; give net inputs as x");
+    if (w.drop && !q.sources)
+      refuse("drop is given, but sources is false; set sources");
   }
 
   void share() {
@@ -105,12 +106,12 @@ class Layer {
   Buffer<Real> packed_, scratch_, gathered_;
 };
 
-// Arrays of both ways. On the way back they are read, `tape` included.
+// Arrays of both passes. Backward only reads them, including the tape.
 template <class Real>
 Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arrays) {
   const Sequence<Real>& q = layer.q;
   const Recurrence& R = q.recurrence;
-  const Index B = q.batch, K = R.sources, SM = R.state_width();
+  const Index B = q.batch, H = R.sources, DC = R.state_width();
   Run<Real> run{};
   run.steps = Layer<Real>::number(d, "steps", Index{1} << 40);
   run.recompute = Layer<Real>::number(d, "recompute", Index{1} << 40);
@@ -119,8 +120,9 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   run.reverse = setting<bool>(d, "reverse");
   run.zone_h = setting<double>(d, "zone_h"), run.zone_s = setting<double>(d, "zone_s");
   if (!(run.zone_h >= 0 && run.zone_h <= 1 && run.zone_s >= 0 && run.zone_s <= 1))
-    throw std::invalid_argument("zone_h and zone_s must lie in 0..1");
-  if (run.samples && B % run.samples) throw std::invalid_argument("samples must divide the batch");
+    refuse("zone_h is ", run.zone_h, " and zone_s ", run.zone_s, ", expected 0..1");
+  if (run.samples && B % run.samples)
+    refuse("samples is ", run.samples, ", expected a divisor of the batch, ", B);
   const Index T = run.steps, kept = learn && run.recompute ? 0 : T;
   const Index segments = run.recompute ? (T + run.recompute - 1) / run.recompute : 0;
   const auto bits = [&](const char* name, std::initializer_list<Index> shape) {
@@ -129,17 +131,18 @@ Run<Real> take_run(nb::dict d, const Layer<Real>& layer, bool learn, Arrays& arr
   const auto tape = [&](const char* name, std::initializer_list<Index> shape) {
     return arrays.given<Real>(d[name], name, shape, !learn);
   };
-  run.flags = bits("flags", {T, B}), run.keep_h = bits("keep_h", {T, B, K});
-  run.keep_s = bits("keep_s", {T, B, SM});
-  if (run.flags && !q.sources) throw std::invalid_argument("flags need sources");
+  run.flags = bits("flags", {T, B}), run.keep_h = bits("keep_h", {T, B, H});
+  run.keep_s = bits("keep_s", {T, B, DC});
+  if (run.flags && !q.sources)
+    refuse("flags are given, but sources is false; set sources");
   run.x =
       arrays.take<const Real>(d["x"], "x", {T, B, q.weights.w_ih ? q.inputs : R.net_inputs}, false);
-  run.h0 = arrays.take<const Real>(d["h0"], "h0", {B, K}, false);
-  run.s0 = arrays.take<const Real>(d["s0"], "s0", {B, SM}, false);
-  run.out = arrays.take<Real>(d["out"], "out", {T, B, K}, !learn);
-  run.states = tape("states", {kept, B, SM}), run.gates = tape("gates", {kept, B, R.gates_width()});
+  run.h0 = arrays.take<const Real>(d["h0"], "h0", {B, H}, false);
+  run.s0 = arrays.take<const Real>(d["s0"], "s0", {B, DC}, false);
+  run.out = arrays.take<Real>(d["out"], "out", {T, B, H}, !learn);
+  run.states = tape("states", {kept, B, DC}), run.gates = tape("gates", {kept, B, R.gates_width()});
   run.extra = tape("extra", {kept, B, q.extra().width});
-  run.marks = tape("marks", {segments, B, K + SM});
+  run.marks = tape("marks", {segments, B, H + DC});
   return run;
 }
 
@@ -162,7 +165,7 @@ void forward(nb::dict description, nb::dict d) {
   if (B) run_forward(layer.kernel, layer.q, run);
 }
 
-// Where the errors of what all steps share go; each may be null.
+// Arrays for the gradients of parameters that all steps share; each may be null.
 template <class Real>
 struct Destination {
   Real *unit, *ln_ih, *ln_hh, *ln_c, *fresh_h, *fresh_s;
@@ -177,6 +180,7 @@ struct Destination {
     fresh_s = to("d_fresh_s", {R.state_width()});
   }
 
+  // Adds the sums of all threads.
   void gather(const Sequence<Real>& q) const {
     const Recurrence& R = q.recurrence;
     const auto add = [&](Real* to, Real* Shared<Real>::*part, Index n) {
@@ -197,32 +201,32 @@ void backward(nb::dict description, nb::dict d) {
   Layer<Real> layer(description, d, true, arrays);
   Run<Real> run = take_run(d, layer, true, arrays);
   const Recurrence& R = layer.q.recurrence;
-  const Index B = layer.q.batch, T = run.steps, K = R.sources, N = R.net_inputs,
-              S = R.state_width();
-  const Index I = layer.q.weights.w_ih ? layer.q.inputs : N, n = run.samples ? run.samples : 1;
-  run.d_out = arrays.given<const Real>(d["d_out"], "d_out", {T, B, K}, false);
-  run.d_states = arrays.given<const Real>(d["d_states"], "d_states", {T, B, S}, false);
+  const Index B = layer.q.batch, T = run.steps, H = R.sources, U = R.net_inputs,
+              DC = R.state_width();
+  const Index I = layer.q.weights.w_ih ? layer.q.inputs : U, n = run.samples ? run.samples : 1;
+  run.d_out = arrays.given<const Real>(d["d_out"], "d_out", {T, B, H}, false);
+  run.d_states = arrays.given<const Real>(d["d_states"], "d_states", {T, B, DC}, false);
   const auto to = [&](const char* name, std::initializer_list<Index> shape) {
     return arrays.given<Real>(d[name], name, shape, true);
   };
-  run.d_x = to("d_x", {T, B, I}), run.d_w_ih = to("d_w_ih", {n, N, I});
-  run.d_w_hh = to("d_w_hh", {n, N, K}), run.d_bias = to("d_bias", {n, N});
-  run.d_w_hr = to("d_w_hr", {n, K, R.units});
-  Real* const dh = arrays.take<Real>(d["dh"], "dh", {B, K}, true);
-  Real* const ds = arrays.take<Real>(d["ds"], "ds", {B, S}, true);
+  run.d_x = to("d_x", {T, B, I}), run.d_w_ih = to("d_w_ih", {n, U, I});
+  run.d_w_hh = to("d_w_hh", {n, U, H}), run.d_bias = to("d_bias", {n, U});
+  run.d_w_hr = to("d_w_hr", {n, H, R.units});
+  Real* const dh = arrays.take<Real>(d["dh"], "dh", {B, H}, true);
+  Real* const ds = arrays.take<Real>(d["ds"], "ds", {B, DC}, true);
   const Destination<Real> shared(d, R, arrays);
   arrays.check();
   for (const char* name : {"states", "gates", "extra"})
     if (!run.recompute && d[name].is_none())
-      refuse_array(name, "is missing; the way back needs it");
+      refuse_array(name, "is missing; the backward pass needs it");
   if (run.recompute && d["marks"].is_none())
     refuse_array("marks", "is missing; recompute needs it");
   Arrays unused;
   Layer<Real> again(description, d, false, unused);
   const nb::gil_scoped_release unlocked;
   layer.open(dh, ds, is_plain(run));
-  const Buffer<Real> state(run.recompute ? B * (K + S) : 0);
-  if (run.recompute) again.open(state.data(), state.data() + B * K, is_plain(run));
+  const Buffer<Real> state(run.recompute ? B * (H + DC) : 0);
+  if (run.recompute) again.open(state.data(), state.data() + B * H, is_plain(run));
   if (B) run_backward(layer.kernel, layer.q, run.recompute ? &again.q : nullptr, run);
   shared.gather(layer.q);
 }
@@ -236,13 +240,15 @@ void bind_sequences(nb::module_& m) {
         [single, twofold](const std::string& dtype, nb::dict description, nb::dict call) {
           if (dtype == "float32") return single(description, call);
           if (dtype == "float64") return twofold(description, call);
-          throw std::invalid_argument("dtype is '" + dtype + "', expected 'float32' or 'float64'");
+          refuse("dtype is '", dtype, "', expected 'float32' or 'float64'");
         },
         nb::arg("dtype"), nb::arg("description"), nb::arg("call"), text);
   };
   both("sequence_forward", &forward<float>, &forward<double>,
-       "One direction of one layer, forward; see kernels/native/sequence.py for every entry of the call.");
+       "Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the "
+       "call.");
   m.attr("sequence_window_bytes") = kWindowBytes;
   m.attr("sequence_window_rows") = kWindowRows;
-  both("sequence_backward", &backward<float>, &backward<double>, "Its way back.");
+  both("sequence_backward", &backward<float>, &backward<double>,
+       "Backward pass of sequence_forward.");
 }

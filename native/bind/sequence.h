@@ -1,4 +1,4 @@
-// What the module's one list of functions needs to know of kernels bound in files of their own.
+// Functions that add the kernels of the other files to the module.
 #pragma once
 
 #include <nanobind/nanobind.h>

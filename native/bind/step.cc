@@ -1,4 +1,4 @@
-// The single step as Python sees it; every array is checked here, before a pointer is used.
+// Python classes of the single step. Arrays are checked before a pointer is used.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
@@ -19,8 +19,7 @@ constexpr Index kMostLayers = 1024;
 
 double share_of(const char* name, double share) {
   if (!(share >= 0 && share <= 1))
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(share) +
-                                ", expected 0..1");
+    refuse(name, " is ", share, ", expected 0..1");
   return share;
 }
 
@@ -33,12 +32,12 @@ class Stepper {
         R_(recurrence_of(recurrence)) {
     net_.batch = check_number("batch", batch, Index{1} << 20);
     inputs_ = check_number("inputs", inputs, Index{1} << 24);
-    if (!batch || !inputs) throw std::invalid_argument("batch and inputs must be at least 1");
+    if (!batch || !inputs)
+      refuse("batch is ", batch, " and inputs ", inputs, ", expected at least 1");
     net_.zone_h = share_of("zone_h", zone_h), net_.zone_s = share_of("zone_s", zone_s);
     const Index layers = static_cast<Index>(weights.size());
     if (layers < 1 || layers > kMostLayers)
-      throw std::invalid_argument("weights has " + std::to_string(layers) +
-                                  " layers, expected 1.." + std::to_string(kMostLayers));
+      refuse("weights has ", layers, " layers, expected 1..", kMostLayers);
     Arrays arrays;
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     net_.layers = given;
@@ -62,15 +61,15 @@ class Stepper {
     const std::vector<StepLayer<Real>> given = take(weights, arrays);
     for (std::size_t i = 0; i < given.size(); ++i)
       if (!same_parts(given[i], net_.layers[i]))
-        throw std::invalid_argument("weights[" + std::to_string(i) +
-                                    "] has other parts than those the layer was made with");
+        refuse("weights[", i,
+               "] lacks or adds an optional array; give the same arrays as when the layer was "
+               "created");
     kernel_.load(net_, given);
   }
 
   void reset(std::optional<Index> row) {
     if (row && (*row < 0 || *row >= net_.batch))
-      throw std::invalid_argument("row is " + std::to_string(*row) + ", expected 0.." +
-                                  std::to_string(net_.batch - 1));
+      refuse("row is ", *row, ", expected 0..", net_.batch - 1);
     const Index first = row ? *row : 0, end = row ? first + 1 : net_.batch;
     const auto renew = [&](const Real* fresh, Index n, Real* to) {
       for (Index b = first; b < end; ++b)
@@ -127,40 +126,39 @@ class Stepper {
            both(v.fresh_h, w.fresh_h) && both(v.fresh_s, w.fresh_s);
   }
 
-  // Layers whose weights point into the arrays given, each of the shape it must have.
+  // Layers whose weights point into the given arrays, after a check of their shapes.
   std::vector<StepLayer<Real>> take(nb::list weights, Arrays& arrays) const {
     if (!net_.layers.empty() && static_cast<Index>(weights.size()) != layers())
-      throw std::invalid_argument("weights has " + std::to_string(weights.size()) +
-                                  " layers, expected " + std::to_string(layers()));
+      refuse("weights has ", weights.size(), " layers, expected ", layers());
     std::vector<StepLayer<Real>> found;
     for (const nb::handle item : weights) {
       nb::dict part;
       if (!nb::try_cast<nb::dict>(item, part))
-        throw std::invalid_argument("weights[" + std::to_string(found.size()) +
-                                    "] is not a dictionary");
+        refuse("weights[", found.size(), "] has the wrong type, expected a dict");
       found.push_back(take_layer(part, arrays, found.empty() ? inputs_ : shown()));
     }
     return found;
   }
 
   StepLayer<Real> take_layer(nb::dict d, Arrays& arrays, Index inputs) const {
-    const Index M = R_.units, N = R_.net_inputs, K = R_.sources;
+    const Index C = R_.units, U = R_.net_inputs, H = R_.sources;
     const auto part = [&](const char* name, std::initializer_list<Index> shape) {
       return arrays.given<const Real>(d[name], name, shape, false);
     };
     StepLayer<Real> layer{};
     layer.inputs = inputs;
-    layer.w_ih = part("w_ih", {N, inputs}), layer.ln_ih = part("ln_ih", {N});
-    if (!layer.w_ih) throw std::invalid_argument("w_ih is missing");
+    layer.w_ih = part("w_ih", {U, inputs}), layer.ln_ih = part("ln_ih", {U});
+    if (!layer.w_ih) refuse("w_ih is missing");
     if ((layer.ln_ih != nullptr) != R_.layer_norm)
-      throw std::invalid_argument("ln_ih must come with layer_norm and only with it");
+      refuse(R_.layer_norm ? "ln_ih is missing; layer_norm needs it"
+                           : "ln_ih is given, but layer_norm is off");
     Sequence<Real>& q = layer.sequence;
     q.recurrence = R_, q.batch = net_.batch, q.threads = 1;
     auto& w = q.weights;
-    w.w_hh = part("w_hh", {N, K}), w.bias = part("bias", {N});
-    w.unit = part("unit", {R_.unit_parameters, M}), w.w_hr = part("w_hr", {K, M});
-    w.ln_hh = part("ln_hh", {N}), w.ln_c = part("ln_c", {2, M});
-    w.fresh_h = part("fresh_h", {K}), w.fresh_s = part("fresh_s", {R_.state_width()});
+    w.w_hh = part("w_hh", {U, H}), w.bias = part("bias", {U});
+    w.unit = part("unit", {R_.unit_parameters, C}), w.w_hr = part("w_hr", {H, C});
+    w.ln_hh = part("ln_hh", {U}), w.ln_c = part("ln_c", {2, C});
+    w.fresh_h = part("fresh_h", {H}), w.fresh_s = part("fresh_s", {R_.state_width()});
     check_parts(R_, {.w_hh = w.w_hh != nullptr,
                      .w_ih = true,
                      .bias = w.bias != nullptr,
@@ -183,22 +181,22 @@ template <class Real>
 void bind(nb::module_& m, const char* name) {
   using S = Stepper<Real>;
   nb::class_<S>(m, name,
-                "Layers of one recurrence, one step a call, with weights and state of their own.")
+                "Layers of one recurrence, one step per call, with copies of weights and state.")
       .def(nb::init<nb::dict, nb::list, Index, Index, double, double, const std::string&>(),
            nb::arg("recurrence"), nb::arg("weights"), nb::arg("batch"), nb::arg("inputs"),
            nb::arg("zone_h") = 0.0, nb::arg("zone_s") = 0.0, nb::arg("instruction_set") = "")
       .def("run", &S::run, "One step, from `input` to `output`.")
-      .def("prepare", &S::prepare, "Do what of the next step needs no input.")
-      .def("load", &S::load, nb::arg("weights"), "Take new weights, of the shapes of the first.")
-      .def("reset", &S::reset, nb::arg("row") = nb::none(), "Start anew, all rows or one.")
+      .def("prepare", &S::prepare, "Compute the part of the next step that needs no input.")
+      .def("load", &S::load, nb::arg("weights"), "Replace all weights by others of these shapes.")
+      .def("reset", &S::reset, nb::arg("row") = nb::none(), "Reset the state of all rows or one.")
       .def("read_state", &S::read_state, nb::arg("h"), nb::arg("s"), "Copy the state out.")
       .def("write_state", &S::write_state, nb::arg("h"), nb::arg("s"), "Copy a state in.")
       .def_prop_ro(
           "input", [](nb::handle self) { return nb::cast<const S&>(self).input(self); },
-          "[B, I], to be written before a step; lives as long as anyone holds it.")
+          "Inputs [B, I] of the next step, to be written by the caller.")
       .def_prop_ro(
           "output", [](nb::handle self) { return nb::cast<const S&>(self).output(self); },
-          "[B, O] of the last step, overwritten by the next.");
+          "Outputs [B, O] of the last step; the next step overwrites them.");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Streams as Python sees them; every array is checked here, before a pointer is used.
+// Python classes of streams. Arrays are checked before a pointer is used.
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -74,13 +74,15 @@ class Bound {
   }
   int reset(Index stream) { return code(stream_.reset(stream)); }
 
-  // Returns how many rows were taken, and why no more.
+  // Returns the number of rows processed, and the outcome of the last.
   std::pair<Index, int> run(nb::object streams, nb::object x, nb::object targets,
                             bool targets_first, nb::object outputs) {
     Arrays arrays;
     Array<const std::int64_t> counted;
     if (!nb::try_cast<Array<const std::int64_t>>(streams, counted, false) || counted.ndim() != 1)
-      refuse_array("streams", "must be a contiguous vector of int64");
+      refuse_array("streams",
+                   "has the wrong type, shape or layout: expected a contiguous int64 array with "
+                   "1 axis");
     const Index rows = static_cast<Index>(counted.shape(0));
     const auto* which = arrays.take<const std::int64_t>(streams, "streams", {rows}, false);
     const auto* in = arrays.take<const double>(x, "x", {rows, stream_.input_values()}, false);
@@ -90,7 +92,7 @@ class Bound {
                                     {rows, stream_.settings().shape.outputs}, true);
     arrays.check();
     Outcome outcome = Outcome::done;
-    // The interpreter stays locked: another thread may hold the same object.
+    // Keeps the interpreter locked, since another thread may use the same object.
     const Index taken = stream_.run(rows, which, in, wanted, targets_first, out, outcome);
     return {taken, code(outcome)};
   }
@@ -123,7 +125,7 @@ class Bound {
     constexpr int used = Stream<Real>::kUsed, standing = Stream<Real>::kStanding;
     check_stream(stream);
     if (flags != 0 && flags != used && flags != (used | standing))
-      throw std::invalid_argument("flags is " + std::to_string(flags) + ", expected 0, 1 or 3");
+      refuse("flags is ", flags, ", expected 0, 1 or 3");
     stream_.flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
   }
   bool finite() const { return stream_.finite(); }
@@ -131,7 +133,7 @@ class Bound {
   double rate() const { return stream_.settings().rate; }
   void set_rate(double rate) {
     if (!(rate >= 0 && rate < 1e30))
-      throw std::invalid_argument("rate is " + std::to_string(rate) + ", expected at least 0");
+      refuse("rate is ", rate, ", expected 0 to below 1e30");
     stream_.set_rate(rate);
   }
 
@@ -154,13 +156,13 @@ class Bound {
   }
   void check_stream(Index stream) const {
     if (stream < 0 || stream >= stream_.settings().streams)
-      throw std::invalid_argument("stream is " + std::to_string(stream) + ", expected 0.." +
-                                  std::to_string(stream_.settings().streams - 1));
+      refuse("stream is ", stream, ", expected 0..", stream_.settings().streams - 1);
   }
   std::vector<Index> shape(const std::string& name, Index stream) const {
     const auto parts = stream_.parts();
     const auto part = parts.find(name);
-    if (part == parts.end()) throw std::invalid_argument("there is no part '" + name + "'");
+    if (part == parts.end())
+      refuse("a stream of this network has no part '", name, "'");
     check_stream(stream);
     return part->second.shape;
   }
@@ -172,20 +174,21 @@ class Bound {
 template <class Real>
 void bind(nb::module_& m, const char* name) {
   using S = Bound<Real>;
-  nb::class_<S>(m, name, "One net that learns at every step of one or many streams.")
+  nb::class_<S>(m, name, "A network that learns at every step of one or many streams.")
       .def(nb::init<nb::dict, nb::object, const std::string&>(), nb::arg("settings"),
            nb::arg("scaled"), nb::arg("instruction_set") = "")
-      .def("peek", &S::peek, nb::arg("stream"), "Outputs at `input`; nothing moves.")
-      .def("advance", &S::advance, nb::arg("stream"), "Move by `input`, to `outputs`.")
-      .def("learn", &S::learn, nb::arg("stream"), "Learn `target`.")
+      .def("peek", &S::peek, nb::arg("stream"), "Compute `outputs`, keep the state unchanged.")
+      .def("advance", &S::advance, nb::arg("stream"), "Run one step from `input` to `outputs`.")
+      .def("learn", &S::learn, nb::arg("stream"), "Learn `target`, the target of the last step.")
       .def("step", &S::step, nb::arg("stream"), "Advance, and learn unless `target` is NaN.")
       .def("run", &S::run, nb::arg("streams"), nb::arg("x"), nb::arg("targets").none(),
-           nb::arg("targets_first"), nb::arg("outputs"), "Rows in order: how many, and an outcome.")
-      .def("reset", &S::reset, nb::arg("stream"), "Begin a stream anew.")
-      .def("parts", &S::parts, "Name -> whether each stream has one, shape.")
+           nb::arg("targets_first"), nb::arg("outputs"),
+           "Process rows in order; return how many were processed, and an outcome.")
+      .def("reset", &S::reset, nb::arg("stream"), "Reset a stream.")
+      .def("parts", &S::parts, "Name of each part of the state -> (one per stream, shape).")
       .def("read", &S::read, nb::arg("name"), nb::arg("stream"), nb::arg("to"))
       .def("write", &S::write, nb::arg("name"), nb::arg("stream"), nb::arg("source"))
-      .def("flags", &S::flags, "For each stream: 0 not begun, 1 begun, 3 with a step to learn.")
+      .def("flags", &S::flags, "For each stream: 0 unused, 1 used, 3 waiting for a target.")
       .def("set_flags", &S::set_flags, nb::arg("stream"), nb::arg("flags"))
       .def("finite", &S::finite, "Whether all weights and running gradients are finite.")
       .def_prop_rw("rate", &S::rate, &S::set_rate)

@@ -1,21 +1,34 @@
 // The contract between Python and the kernels.
 //
-// Letters, once:
-//   I inputs or symbols    O outputs       B blocks
-//   C hidden units that outputs read: memory cells of all blocks, or all simple units
-//   U hidden units: input gates, forget gates, cells, output gates, in this order; or simple units
-//   S sources of a hidden unit: inputs, then hidden units of the step before (if recurrent)
-//   F traces per source: 2 C, first those of the input gates (one per cell), then those of the cells
-//   V lanes of one vector  K steps of one chunk  N sequences of a lane  M targets of a lane
+// Letters of shapes. They mean the same in all of native/ and are those of the table in
+// src/carrousel/shapes.py:
+//   T time steps of a sequence or window
+//   B entries of a batch: sequences, lanes or streams
+//   I inputs: components of an input vector, or symbols of the alphabet
+//   O outputs
+//   C cells of a layer: memory cells of all blocks, or simple units
+//   U units of a hidden layer: gates and cells together (sequence kernels: rows of w_hh)
+//   H components of the hidden state that is fed back; C without a projection or gate sources
+//   D state vectors of a cell besides the hidden state (LSTM: 1, GRU: 0)
+//   P parameters of a cell besides its weights and biases, such as peepholes
+//   S sources of a hidden unit: inputs, units fed back, and the constant 1 of the bias
+//   W weights of one network
+//   N sequences of a lane, or rows of a stream
+//   M time steps of a lane that have a target
+// Letters of native/ alone:
+//   V numbers in one vector of float
+//   F traces of one source: 2 C, first the traces of input gates, one per cell, then those of cells
+// D C is the product of D and C. Other sizes are words. The order of a layer's units is input
+// gates, forget gates, cells, output gates; the sequence kernels use the order of torch.
 //
-// Flat weights of a lane, row-major, each row INTO a unit:
+// Flat weights of a lane [W], row-major. A row holds the weights into one unit:
 //   hidden_inputs [U, I], hidden_recurrent [U, U] (if recurrent), hidden_bias [biased units],
-//   output_inputs [O, I] (if direct), output_cells [O, C], output_bias [O] (if biased). Of united
-//   nets, whose outputs are the last O units, nothing after hidden_bias.
+//   output_inputs [O, I] (if direct), output_cells [O, C], output_bias [O] (if biased).
+// The outputs of united nets are the last O units. Their weights end with hidden_bias.
 //
-// Nothing here owns memory. Every pointer of a Lane is borrowed for the duration of one call, must
-// not alias any other writable pointer of that call, and has been checked by check() first.
-// A workspace is private to one run() at a time; its contents on entry do not matter.
+// All arrays are row-major and contiguous. Nothing here owns memory. Pointers of a Lane are
+// borrowed for one call, after check() and check_overlaps(). An array that is written overlaps no
+// other array of the call. A workspace belongs to one run() at a time and need not be initialised.
 #pragma once
 
 #include <cstddef>
@@ -27,27 +40,30 @@ namespace carrousel {
 
 using Index = std::int64_t;
 
-enum class Squash : int { unit, one, two, four, identity };  // [0,1] [-1,1] [-2,2] [-4,4] x
+// Ranges of squashing functions: [0,1], [-1,1], [-2,2], [-4,4]; identity returns x.
+enum class Squash : int { unit, one, two, four, identity };
 enum class Update : int { step, sequence, epoch };
-enum class Kind : int { memory, logistic, tanh };  // memory cells, or simple units by their f
+// Memory cells, or simple units with this activation.
+enum class Kind : int { memory, logistic, tanh };
 enum class Rule : int { truncated, bptt, rtrl, snap, uoro };
 
 struct Shape {
   Kind kind;
-  Index inputs, outputs, blocks, block_size;   // simple units are blocks of size 1
+  Index inputs, outputs;                       // I O
+  Index blocks, block_size;                    // simple units are blocks of size 1
   Squash g, h;
   bool output_gate, forget_gate;
-  bool recurrent;                              // hidden units feed hidden units
-  bool direct;                                 // inputs feed outputs
+  bool recurrent;                              // hidden units read those of the step before
+  bool direct;                                 // outputs read inputs
   bool united;                                 // outputs are the last hidden units
   bool gate_bias, cell_bias, output_bias;
   bool symbols;                                // inputs are symbols, else values
   bool classes;                                // targets are classes, else values
 
   bool memory() const { return kind == Kind::memory; }
-  Index cells() const { return blocks * block_size; }
+  Index cells() const { return blocks * block_size; }  // C
   Index first_cell() const { return memory() ? blocks * (1 + forget_gate) : 0; }
-  Index units() const {
+  Index units() const {  // U
     return cells() + (memory() ? blocks * (1 + forget_gate + output_gate) : 0);
   }
   bool biased(Index unit) const {
@@ -56,72 +72,77 @@ struct Shape {
   }
 };
 
+// One network and its data. Steps are counted from the start of the lane's data.
 struct Lane {
-  const float* values;              // [steps, I], or null when inputs are symbols
-  const std::int32_t* symbols;      // [steps], or null
-  const Index* offsets;             // [N + 1]
-  const float* targets;             // [M, O], or null when targets are classes
+  const float* values;              // [n_steps, I], or null if inputs are symbols
+  const std::int32_t* symbols;      // [n_steps], or null
+  const Index* offsets;             // [N + 1]: first step of each sequence; last: n_steps
+  const float* targets;             // [M, O], or null if targets are classes
   const std::int32_t* classes;      // [M], or null
-  const Index* target_steps;        // [M], ascending
-  const Index* target_offsets;      // [N + 1]: targets of sequence n are [n], [n + 1)
-  Index n_sequences, n_steps, n_targets;
-  Index cells_from;                 // cells and gates take part from this sequence on
-  float rate;
-  const std::uint64_t* seeds;       // [N] of the signs that uoro draws; may be null for others
-  float* weights;                   // [W], read; written when learning
-  float* max_abs;                   // [N] each, written when learning
-  float* sum_abs;
-  float* sum_sq;
-  float* outputs;                   // [M, O], written when predicting
+  const Index* target_steps;        // [M]: steps that have a target, ascending
+  const Index* target_offsets;      // [N + 1]: first target of each sequence; last: n_targets
+  Index n_sequences, n_steps, n_targets;  // N, steps of all sequences, M
+  Index cells_from;                 // outputs read cells, and these learn, from this sequence on
+  float rate;                       // learning rate
+  const std::uint64_t* seeds;       // [N]: seeds of uoro's random signs; else may be null
+  float* weights;                   // [W]: read; written when learning
+  float* max_abs;                   // [N]: largest absolute error of a sequence; when learning
+  float* sum_abs;                   // [N]: sum of its absolute errors; written when learning
+  float* sum_sq;                    // [N]: sum of its squared errors; written when learning
+  float* outputs;                   // [M, O]: written when predicting
 };
 
 struct Job {
   Shape shape;
   Update update;
-  bool output_derivative;
-  float initial_activation;
-  bool learn;
+  bool output_derivative;           // errors include the slope of the output units
+  float initial_activation;         // of hidden units before the first step
+  bool learn;                       // else predict
   Rule rule;
-  Index depth, stride;              // of bptt: steps back (0: all), and steps between going back
-  Index longest;                    // steps of the longest sequence; run_lanes() fills it in
+  Index depth, stride;              // of bptt: steps to go back (0: all), steps between passes
+  Index longest;                    // steps of the longest sequence; run_lanes() sets it
 
-  // What lanes.cc does not know goes through paths.cc.
+  // Whether paths.cc runs the job. lanes.cc runs the truncated gradient of 1997 alone.
   bool path() const {
     return !shape.memory() || shape.forget_gate || (learn && rule != Rule::truncated);
   }
 };
 
-struct SequenceKernels;  // of sequence.h
-struct StepKernels;      // of step.h
-struct StreamKernels;    // of stream.h
+struct SequenceKernels;  // sequence/sequence.h
+struct StepKernels;      // step/step.h
+struct StreamKernels;    // stream/stream.h
 
-// One compiled copy of the kernels.
+// The kernels compiled for one instruction set.
 struct Kernel {
   const char* name;
   int width;                                                        // V
-  std::size_t (*workspace_bytes)(const Job&);                       // 64-byte aligned; may throw
-  void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);  // n_lanes <= width
+  // Bytes of the workspace of run(), which is aligned to 64 bytes. Throws std::invalid_argument if
+  // the network is too large.
+  std::size_t (*workspace_bytes)(const Job&);
+  // Runs lanes [n_lanes], at most one vector of them, in workspace [workspace_bytes()].
+  void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);
   const SequenceKernels* sequences;
   const StepKernels* steps;
   const StreamKernels* streams;
 };
 
-// Its two parts, one of which a job goes to.
+// Workspace and run() of a Kernel for some of the jobs: lanes.cc and paths.cc have one each.
 struct Part {
   std::size_t (*workspace_bytes)(const Job&);
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);
 };
 
-// Kernels this processor can run, best first.
+// Kernels that this processor can run, fastest first.
 const std::vector<const Kernel*>& kernels();
 
-// Throws std::invalid_argument with a sentence unless the lane can be run without reading or
-// writing out of bounds and without meeting a value that is not finite.
+// Checks the contents of a lane's arrays. Throws std::invalid_argument if offsets are out of bounds
+// or a value is not finite.
 void check(const Job& job, const Lane& lane, Index lane_number);
-void check_overlaps(const Job& job, const std::vector<Lane>& lanes);  // throws the same
-Index weight_count(const Shape& shape);
+// Throws std::invalid_argument if memory that is written overlaps another array.
+void check_overlaps(const Job& job, const std::vector<Lane>& lanes);
+Index weight_count(const Shape& shape);  // W
 
-// Runs any number of lanes in groups of one vector, on up to `threads` threads.
+// Runs any number of lanes, one vector of them at a time, on up to `threads` threads.
 void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int threads);
 
 }  // namespace carrousel

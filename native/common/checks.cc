@@ -1,16 +1,26 @@
-// What must hold before a pointer of a lane is used.
+// Checks of a lane's arrays before its pointers are used.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 
 #include "common/carrousel.h"
+#include "common/refuse.h"
 
 namespace carrousel {
+
+void append(std::string& text, const char* part) { text += part; }
+void append(std::string& text, const std::string& part) { text += part; }
+void append(std::string& text, std::int64_t number) { text += std::to_string(number); }
+void append(std::string& text, double number) { text += std::to_string(number); }
+void refuse_text(const std::string& text) { throw std::invalid_argument(text); }
+
 namespace {
 
-[[noreturn]] void refuse(Index lane, const std::string& what) {
-  throw std::invalid_argument("data[" + std::to_string(lane) + "]: " + what);
+template <class... Parts>
+[[noreturn]] void refuse_lane(Index lane, Parts... parts) {
+  refuse("data[", lane, "]: ", parts...);
 }
 
 bool all_finite(const float* values, Index count) {
@@ -30,22 +40,32 @@ bool all_below(const std::int32_t* symbols, Index count, Index limit) {
 
 void check_sequences(const Lane& lane, Index number) {
   if (lane.offsets[0] != 0 || lane.offsets[lane.n_sequences] != lane.n_steps)
-    refuse(number, "offsets must run from 0 to the number of steps");
+    refuse_lane(number, "offsets run from ", lane.offsets[0], " to ",
+                lane.offsets[lane.n_sequences], ", expected 0 to the number of steps, ",
+                lane.n_steps);
   for (Index n = 0; n < lane.n_sequences; ++n)
     if (lane.offsets[n] >= lane.offsets[n + 1])
-      refuse(number, "sequence " + std::to_string(n) + " is empty or offsets descend");
+      refuse_lane(number, "sequence ", n, " runs from step ", lane.offsets[n], " to ",
+                  lane.offsets[n + 1],
+                  ", expected at least one step; offsets must increase");
 }
 
 void check_targets(const Lane& lane, Index number) {
   if (lane.target_offsets[0] != 0 || lane.target_offsets[lane.n_sequences] != lane.n_targets)
-    refuse(number, "target_offsets must run from 0 to the number of targets");
+    refuse_lane(number, "target_offsets run from ", lane.target_offsets[0], " to ",
+                lane.target_offsets[lane.n_sequences], ", expected 0 to the number of targets, ",
+                lane.n_targets);
   for (Index n = 0; n < lane.n_sequences; ++n) {
     const Index from = lane.target_offsets[n], to = lane.target_offsets[n + 1];
-    if (from > to || to > lane.n_targets) refuse(number, "target_offsets descend");
+    if (from > to || to > lane.n_targets)
+      refuse_lane(number, "target_offsets run from ", from, " to ", to, " in sequence ", n,
+                  "; they must not decrease");
     for (Index m = from; m < to; ++m) {
       const Index least = m > from ? lane.target_steps[m - 1] + 1 : lane.offsets[n];
       if (lane.target_steps[m] < least || lane.target_steps[m] >= lane.offsets[n + 1])
-        refuse(number, "target_steps must ascend within their sequence");
+        refuse_lane(number, "target_steps[", m, "] is ", lane.target_steps[m], ", expected ", least,
+                    "..", lane.offsets[n + 1] - 1,
+                    "; target_steps must increase within their sequence");
     }
   }
 }
@@ -85,7 +105,7 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
   const char *end = nullptr, *end_of_written = nullptr;
   for (const Range& range : ranges) {
     if (range.begin < (range.written ? end : end_of_written))
-      throw std::invalid_argument("two arrays share memory and one of them is written; copy one");
+      refuse("two arrays share memory and one of them is written; copy one");
     end = std::max(end, range.end);
     if (range.written) end_of_written = std::max(end_of_written, range.end);
   }
@@ -105,15 +125,15 @@ void check(const Job& job, const Lane& lane, Index number) {
   check_sequences(lane, number);
   check_targets(lane, number);
   if (lane.values && !all_finite(lane.values, lane.n_steps * s.inputs))
-    refuse(number, "inputs are not finite; clean or impute the data");
+    refuse_lane(number, "inputs are not finite; clean or impute the data");
   if (lane.symbols && !all_below(lane.symbols, lane.n_steps, s.inputs))
-    refuse(number, "an input symbol is outside the alphabet 0.." + std::to_string(s.inputs - 1));
+    refuse_lane(number, "an input symbol is outside the alphabet 0..", s.inputs - 1);
   if (!job.learn) return;
   if (lane.targets && !all_finite(lane.targets, lane.n_targets * s.outputs))
-    refuse(number, "targets are not finite; clean or impute the data");
+    refuse_lane(number, "targets are not finite; clean or impute the data");
   if (lane.classes && !all_below(lane.classes, lane.n_targets, s.outputs))
-    refuse(number, "a target class is outside 0.." + std::to_string(s.outputs - 1));
-  if (!std::isfinite(lane.rate)) refuse(number, "the learning rate is not finite");
+    refuse_lane(number, "a target class is outside 0..", s.outputs - 1);
+  if (!std::isfinite(lane.rate)) refuse_lane(number, "the learning rate is not finite");
 }
 
 }  // namespace carrousel

@@ -1,4 +1,4 @@
-// Chooses, once, the instruction sets this processor has, and spreads lane groups over threads.
+// Selects the kernels that this processor can run, and distributes groups of lanes over threads.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -66,7 +66,7 @@ const std::vector<const Kernel*>& kernels() {
 
 namespace {
 
-// One part of every kernel this processor can run, best first.
+// One member of every kernel that this processor can run, fastest first.
 template <class Part>
 std::vector<const Part*> parts(const Part* Kernel::* part) {
   std::vector<const Part*> all;
@@ -119,7 +119,7 @@ void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int thre
   try {
     for (int i = 1; i < threads && i < groups; ++i) helpers.emplace_back(work);
   } catch (const std::system_error&) {
-    // The system has no more threads to give: those there are do the work.
+    // The system refused another thread. The threads that have started do all the work.
   }
   work();
   for (auto& helper : helpers) helper.join();

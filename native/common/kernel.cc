@@ -1,4 +1,4 @@
-// One compiled copy of the kernels: which part a job goes to.
+// Table of the kernels of one instruction set, and the choice between lanes.cc and paths.cc.
 #include "common/carrousel.h"
 #include "common/simd.h"
 

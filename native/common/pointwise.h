@@ -1,4 +1,4 @@
-// Gate arithmetic and its derivative: the only copy of the maths outside the reference.
+// Activation functions and their derivatives. All kernels use this copy.
 #pragma once
 
 #include "common/carrousel.h"
@@ -7,7 +7,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// exp(-x) = 2^n (1 + f p), with f p to a relative error of about 1e-7; |x| saturates at 87.
+// exp(-x) = 2^n (1 + f p). The relative error of f p is about 1e-7; |x| saturates at 87.
 struct Exponential {
   vec n, f, p;
 };
@@ -16,9 +16,10 @@ inline Exponential exponential_of_minus(vec x) {
   constexpr float log2e = -1.44269504088896340736f;
   x = at_least(-87.0f, at_most(87.0f, x));
   const vec n = nearest(x * log2e);
-  const vec f = x * log2e - n;  // |f| <= 1/2, one rounding where the compiler may contract
-  // 2^f = 1 + f p(f): p fitted in the Chebyshev sense with degree 5, relative error 1.1e-8.
-  // Summed in pairs: a step of a sequence waits for this chain twice.
+  const vec f = x * log2e - n;  // |f| <= 1/2; rounded once if the compiler contracts it
+  // 2^f = 1 + f p(f), where p is a Chebyshev fit of degree 5 with a relative error of 1.1e-8.
+  // Terms are summed in pairs to shorten the dependency chain, which is on the critical path twice
+  // per step.
   const vec f2 = f * f;
   const vec p = (0.6931472f + f * 0.24022649f) +
                 f2 * ((0.055503573f + f * 0.009618238f) +
@@ -26,15 +27,15 @@ inline Exponential exponential_of_minus(vec x) {
   return {n, f, p};
 }
 
-// exp(-x), relative error about 1e-7; saturates at exp(+-87) instead of overflowing to infinity.
+// exp(-x) with a relative error of about 1e-7. Saturates at exp(+-87) instead of overflowing.
 inline vec exp_of_minus(vec x) {
   const Exponential e = exponential_of_minus(x);
   return times_power_of_two(1.0f + e.f * e.p, e.n);
 }
 
-// -E / (2 + E) with E = exp(-2 x) - 1, which keeps every digit where x is small.
+// tanh(x) = -E / (2 + E) with E = exp(-2 x) - 1, which is accurate for small x.
 inline vec hyperbolic_tangent(vec x) {
-  x = at_least(-40.0f, at_most(40.0f, x));  // beyond, E + 2 could not be divided by
+  x = at_least(-40.0f, at_most(40.0f, x));  // keeps E + 2 within the range of over()
   const Exponential e = exponential_of_minus(x + x);
   const vec scale = times_power_of_two(splat(1.0f), e.n);
   const vec E = scale * (e.f * e.p) + (scale - 1.0f);
@@ -45,8 +46,8 @@ inline vec logistic(vec x) { return 1.0f / (1.0f + exp_of_minus(x)); }
 
 inline vec logistic_slope(vec y) { return y * (1.0f - y); }
 
-// A squashing function low + (high - low) f(x) by its range; the slope follows from the value:
-// y' = (y - low) (high - y) / (high - low).
+// The squashing function y = low + (high - low) logistic(x), described by its range. Its slope is
+// (y - low) (high - y) / (high - low).
 template <class Real>
 struct SquasherOf {
   Squash kind;
@@ -59,7 +60,7 @@ struct SquasherOf {
     inverse = 1 / span;
   }
 
-  // The value at x where y = logistic(x) is known.
+  // The value at x, given y = logistic(x).
   template <class Vector>
   Vector from_logistic(Vector x, Vector y) const {
     return kind == Squash::identity ? x : low + span * y;

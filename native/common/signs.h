@@ -1,4 +1,4 @@
-// Random signs that every kernel draws alike: bits of SplitMix64 (Steele et al. 2014).
+// Random signs, the same in every kernel: bits of SplitMix64 (Steele et al. 2014).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ inline std::uint64_t mixed(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-// sign(i, whether it is positive) for the n signs of a step.
+// Calls sign(i, positive) for each of the n signs of a step.
 template <class Sign>
 void draw_signs(std::uint64_t seed, std::uint64_t step, std::int64_t n, const Sign& sign) {
   const std::uint64_t words = static_cast<std::uint64_t>(n + 63) / 64;

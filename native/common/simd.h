@@ -1,4 +1,4 @@
-// One vector type per instruction set, and the few operations the kernels need beyond + - * /.
+// The vector type of each instruction set, and operations on it besides + - * /.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace {
 
 #if CARROUSEL_ISA_AVX512
 constexpr int V = 16;
-constexpr int kAccumulators = 24;  // vectors one loop may keep in registers
+constexpr int kAccumulators = 24;  // vectors that one loop can keep in registers
 #elif CARROUSEL_ISA_AVX2
 constexpr int V = 8;
 constexpr int kAccumulators = 8;
@@ -28,7 +28,7 @@ typedef float quad __attribute__((vector_size(16), aligned(16), may_alias));
 inline vec splat(float x) { return x - vec{}; }
 inline ivec isplat(std::int32_t x) { return x - ivec{}; }
 
-// Both return x when x is not a number, so that a diverged lane shows.
+// at_most() and at_least() return x if x is NaN, so that the outputs of a diverged lane are NaN.
 inline vec at_most(float limit, vec x) {
 #if CARROUSEL_ISA_AVX512
   return (vec)_mm512_min_ps(_mm512_set1_ps(limit), (__m512)x);
@@ -49,11 +49,11 @@ inline vec at_least(float limit, vec x) {
 #endif
 }
 
-// The larger one; not a number if either is not.
+// The larger number; NaN if either is NaN.
 inline vec larger(vec a, vec b) { return ((a > b) | (a != a)) ? a : b; }
 inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
-// Adds where the mask is set. Elsewhere x keeps every bit, even if `by` is not a number.
+// Adds `by` to x where the mask is set. Elsewhere x is unchanged, even if `by` is NaN.
 inline void add_where(ivec mask, vec& x, vec by) { x = mask ? x + by : x; }
 
 inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
@@ -76,22 +76,22 @@ inline vec times_power_of_two(vec x, vec n) {
   return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
 #else
   const vec biased = n + splat(12582912.0f + 127.0f);
-  return x * (vec)((ivec)biased << 23);  // n + 127 stood in the low bits of the mantissa
+  return x * (vec)((ivec)biased << 23);  // the low bits of the mantissa hold n + 127
 #endif
 }
 
-// a / b for b in [1, 1e38], to about one unit in the last place, where a plain division is slow.
+// a / b for b in [1, 1e38], with an error of about one unit in the last place.
 inline vec over(vec a, vec b) {
 #if CARROUSEL_ISA_AVX512
   const vec r = (vec)_mm512_rcp14_ps((__m512)b);
   const vec q = a * r;
-  return q + r * (a - b * q);  // one step of Newton's, in the quotient
+  return q + r * (a - b * q);  // one Newton step on the quotient
 #else
   return a / b;
 #endif
 }
 
-// Square roots of numbers that are not negative.
+// Square roots of numbers >= 0.
 inline vec root(vec x) {
 #if CARROUSEL_ISA_AVX512
   return (vec)_mm512_sqrt_ps((__m512)x);
@@ -114,7 +114,7 @@ inline float total(vec x) {
 #endif
 }
 
-// In each group of four lanes, the 4 x 4 matrix whose rows are a, b, c, d becomes its transpose.
+// Transposes the 4 x 4 matrix with rows a, b, c, d in each group of four lanes.
 inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
 #if CARROUSEL_ISA_AVX512
   const __m512 ab0 = _mm512_unpacklo_ps((__m512)a, (__m512)b);
@@ -145,7 +145,7 @@ inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
 #endif
 }
 
-// Four consecutive floats of each lane become four columns.
+// Loads four consecutive floats of each lane [V] into four columns [4].
 inline void columns_from(const float* const lane[V], vec column[4]) {
   for (int i = 0; i < 4; ++i) {
 #if CARROUSEL_ISA_AVX512

@@ -1,4 +1,4 @@
-// Spreads work over threads that are there already.
+// Runs work on the threads of an OpenMP runtime that is already loaded, or on new threads.
 #include <atomic>
 #include <cstring>
 #include <mutex>
@@ -17,7 +17,7 @@
 namespace carrousel {
 namespace {
 
-// Of GNU's runtime; LLVM's has them under the same names.
+// Functions of GNU's OpenMP runtime. LLVM's runtime exports the same names.
 struct Gomp {
   void (*run)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
   int (*number)() = nullptr;
@@ -26,8 +26,8 @@ struct Gomp {
 };
 
 #if defined(__linux__)
-// The array library at work here brought its own runtime, whose threads wait actively for a while
-// after each of its calls. Threads of ours beside them would share the cores with their waiting.
+// torch loads its own OpenMP runtime, whose threads spin for a while after each of its calls. New
+// threads would compete with them for the cores, so the runtime's own threads are used.
 Gomp find_gomp() {
   Gomp found;
   dl_iterate_phdr(
@@ -41,7 +41,7 @@ Gomp find_gomp() {
           };
           take(gomp.run, "GOMP_parallel");
           take(gomp.number, "omp_get_thread_num"), take(gomp.count, "omp_get_num_threads");
-          dlclose(library);  // it stays: whoever loaded it holds it
+          dlclose(library);  // the library stays loaded: its loader holds another handle
         }
         return gomp ? 1 : 0;
       },
@@ -52,7 +52,7 @@ Gomp find_gomp() {
 Gomp find_gomp() { return {}; }
 #endif
 
-// It may be loaded later than we are, so nothing found is not the last word.
+// The runtime may be loaded later than this module, so a failed search is repeated.
 const Gomp* gomp() {
   static Gomp known;
   static std::atomic<bool> found{false};
@@ -87,7 +87,7 @@ void parallel(int n, void (*work)(void*, int), void* context) {
   try {
     for (int i = 1; i < n; ++i) helpers.emplace_back([&team] { team.take(); });
   } catch (const std::system_error&) {
-    // The system has no more threads to give: those there are do the work.
+    // The system refused another thread. The threads that have started do all the work.
   }
   team.take();
   for (auto& helper : helpers) helper.join();

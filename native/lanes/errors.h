@@ -1,5 +1,5 @@
-// Errors of cells and gates, and the change of hidden weights held as columns: equations (21) to
-// (28).
+// Errors of cells and gates, and the change of hidden weights that are held as columns: equations
+// (21) to (28).
 #pragma once
 
 #include "lanes/outputs.h"
@@ -7,7 +7,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// From the error at each cell's output (p.back) to the errors inside: equations (21) and (23).
+// Errors of cell states and output gates from those of cell outputs, p.back: equations (21), (23).
 inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) {
   vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
   for (Index j = 0, c = 0; j < p.B; ++j) {
@@ -23,8 +23,8 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) 
   }
 }
 
-// Adds error times trace for every unit that has traces, equations (26) and (28), to one row of
-// sums; `scale` is the learning rate where the row holds weights.
+// Adds error [C] times trace [F] to row [U] for every unit that has traces: equations (26) and
+// (28). `scale` is the learning rate if the row holds weights, else 1.
 inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
                        ivec lanes, bool gates, bool cells) {
   for (Index j = 0, c = 0; j < p.B; ++j) {
@@ -37,7 +37,7 @@ inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* r
   }
 }
 
-// Changes hidden weights at once, by the errors of step k; traces include that step.
+// Changes hidden weights by the errors of step k. Traces include that step.
 inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
   const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
   const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
@@ -46,18 +46,18 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
     for (Index j = 0; j < p.B; ++j)
       add_where(lanes, weight[p.B + p.C + j], rate * (error_gate[j] * activation));
   };
-  for (Index s = 0; s < p.S; ++s)
-    learn(p.trace + s * p.F, p.sources[k * p.S + s], p.hidden_w + s * p.U, true, true);
+  for (Index s = 0; s < p.n_sources; ++s)
+    learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U, true, true);
   learn(p.trace_b, splat(1.0f), p.hidden_b, p.shape.gate_bias, p.shape.cell_bias);
 }
 
-// Gathers the gradient of a whole chunk of steps. Traces must not yet include the chunk.
+// Adds the gradient of a whole chunk of steps. Traces must not include the chunk yet.
 //
-// The error of step k meets the trace of that step: the trace from before the chunk, plus the
-// products of steps up to k. Summed over the chunk's errors, what was there before meets the sum of
-// all of them (`reach`), and the product of step i meets the sum of those from i on; so `spread`,
-// what step i adds to the gradient for each unit and source, takes one multiplication. `lanes` are
-// those with an error in the chunk.
+// The gradient is the sum over steps k of the error of k times the trace at k, which is the trace
+// before the chunk plus the products of steps up to k. Exchange the sums: the trace before the
+// chunk is multiplied by the sum of all errors (`reach`), and the product of step i by the sum of
+// the errors from i on (`spread`). So each step costs one multiplication per unit and source.
+// `lanes` are those with an error in the chunk.
 inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
   const Index gates = p.B + p.C;
   clear(p.reach, p.C);
@@ -76,15 +76,15 @@ inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
     }
   }
   const vec one = splat(1.0f);
-  for (Index s = 0; s < p.S; ++s)
+  for (Index s = 0; s < p.n_sources; ++s)
     add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
   add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, lanes, true, true);
   add_products(p, gradients(p, lanes), steps);
 }
 
-// Changes hidden weights by what was gathered. Units without a bias gathered one nobody wants.
+// Changes hidden weights by their gradients. Ignores the bias gradients of units without a bias.
 inline void apply_hidden(const Plan& p, vec rate, ivec lanes) {
-  apply(p.hidden_w, p.hidden_g, p.S * p.U, rate, lanes);
+  apply(p.hidden_w, p.hidden_g, p.n_sources * p.U, rate, lanes);
   for (Index u = 0; u < p.U; ++u)
     apply(p.hidden_b + u, p.hidden_gb + u, p.shape.biased(u) ? 1 : 0, rate, lanes);
   clear(p.hidden_gb, p.U);

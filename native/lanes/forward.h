@@ -1,4 +1,4 @@
-// One time step of every lane of a group: equations (7) to (9), and the factors of (25) and (27).
+// One time step of all lanes of a group: equations (7) to (9), and the factors of (25) and (27).
 #pragma once
 
 #include "lanes/plan.h"
@@ -7,7 +7,8 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// Calls run.template operator()<N>(first) for blocks of at most Most that cover 0..count evenly.
+// Covers 0..count-1 evenly by blocks of at most Most numbers: calls run.template
+// operator()<Count>(first) for each, where Count is the size of the block.
 template <int Most, class Run>
 void in_blocks(Index count, Run run) {
   const Index blocks = (count + Most - 1) / Most;
@@ -27,21 +28,21 @@ void in_blocks(Index count, Run run) {
   }
 }
 
-// net_u = start_u + sum_s w_us source_s, accumulators in registers.
+// net_u = start_u + sum_s w_us source_s for source [n_sources] and start [U], into p.nets [U].
 inline void hidden_nets(const Plan& p, const vec* source, const vec* start) {
-  in_blocks<8>(p.U, [&]<int N>(Index first) {
-    vec sum[N];
-    for (int i = 0; i < N; ++i) sum[i] = start[first + i];
+  in_blocks<8>(p.U, [&]<int Count>(Index first) {
+    vec sum[Count];
+    for (int i = 0; i < Count; ++i) sum[i] = start[first + i];
     const vec* w = p.hidden_w + first;
-    for (Index s = 0; s < p.S; ++s, w += p.U) {
+    for (Index s = 0; s < p.n_sources; ++s, w += p.U) {
       const vec x = source[s];
-      for (int i = 0; i < N; ++i) sum[i] += w[i] * x;
+      for (int i = 0; i < Count; ++i) sum[i] += w[i] * x;
     }
-    for (int i = 0; i < N; ++i) p.nets[first + i] = sum[i];
+    for (int i = 0; i < Count; ++i) p.nets[first + i] = sum[i];
   });
 }
 
-// Where a hidden layer stands before and between steps.
+// The state of a hidden layer before the first step and between chunks.
 struct Layer {
   Squasher g, h;
   vec initial;  // activation of hidden units before the first step
@@ -49,8 +50,10 @@ struct Layer {
   explicit Layer(const Job& job)
       : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
 
-  // Where the hidden units of the step before k stand among the sources.
-  static vec* hidden(const Plan& p, Index k) { return p.sources + k * p.S + p.dense_inputs; }
+  // The activations [U] of the step before k, which are sources of step k.
+  static vec* hidden(const Plan& p, Index k) {
+    return p.sources + k * p.n_sources + p.dense_inputs;
+  }
 
   void reset(const Plan& p) const {
     for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
@@ -58,7 +61,7 @@ struct Layer {
       for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
   }
 
-  // The last of `steps` steps of a chunk becomes the one before the next chunk.
+  // Copies the activations of the last of `steps` steps to the start of the next chunk.
   static void carry(const Plan& p, Index steps) {
     if (!p.shape.recurrent || steps == 0) return;
     const vec* last = hidden(p, steps);
@@ -70,17 +73,17 @@ struct Layer {
 struct Forward : Layer {
   using Layer::Layer;
 
-  // Step k of the chunk. With Ragged, lanes that are not yet live keep their initial state.
-  // Kept out of line: inside the loop over chunks it competes for registers.
+  // Step k of the chunk. With Ragged, lanes that are not live yet keep their initial state. Inlined
+  // into the loop over chunks, it would compete for registers.
   template <bool Learn, bool Ragged>
   [[gnu::noinline]] void step(const Plan& p, Index k, ivec live) const {
-    hidden_nets(p, p.sources + k * p.S,
+    hidden_nets(p, p.sources + k * p.n_sources,
                 p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
-    // Locals, since a store to a vector might otherwise be thought to change the plan.
+    // Locals, because the compiler assumes that a store to a vector may change the plan.
     const Index blocks = p.B, size = p.shape.block_size, cells = p.C, units = p.U;
     const vec* net = p.nets;
     vec *y = p.unit_y, *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
-    // All units at once, whatever their role: independent chains hide each other's latency.
+    // All units in one loop, gates and cells: independent operations hide latency.
 #pragma GCC unroll 4
     for (Index u = 0; u < units; ++u) y[u] = logistic(net[u]);
     vec* by_gate = p.factors + k * round_up(p.F, 4);

@@ -1,9 +1,9 @@
-// Many small nets at once, one per lane of a vector, each with its own weights, data, learning rate
-// and sequence boundaries.
+// Many small networks at once, one per lane of a vector, each with its own weights, data, learning
+// rate and sequence boundaries.
 //
-// Time goes in chunks of at most kChunk steps, during which weights stand still, so that traces and
-// gradients are loaded and stored once per chunk. Nothing of a lane's arithmetic depends on its
-// neighbours: not the order of any sum, nor where it is rounded.
+// Time is divided into chunks of at most kChunk steps. Weights are constant during a chunk, so
+// traces and gradients are loaded and stored once per chunk. The arithmetic of a lane does not
+// depend on other lanes: neither the order of a sum nor its rounding.
 #include "common/carrousel.h"
 #include "lanes/errors.h"
 #include "lanes/rounds.h"
@@ -67,7 +67,7 @@ class Group : Rounds {
     }
   }
 
-  // Errors of the event's step, and the change of output weights or of their gradients.
+  // Computes errors of the event's step, and changes output weights or their gradients.
   void learn_outputs() {
     learned_ |= event_.mask();
     output_errors();
@@ -75,7 +75,7 @@ class Group : Rounds {
     change_outputs();
   }
 
-  // Weights change at every step that has a target, so a chunk ends there.
+  // Update by step: a chunk ends at a step with a target, since weights change there.
   void learn_by_step(Index t, Index steps, Index target) {
     for (Index k = 0; k < steps; ++k) step<true>(t, k);
     add_products(p_, traces(p_), steps);
@@ -88,11 +88,11 @@ class Group : Rounds {
       if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
   }
 
-  // Weights stand still during the sequence: errors of a chunk are gathered, then spread at once.
+  // Update by sequence or epoch: the errors of a chunk are collected, then added to gradients.
   void learn_by_chunk(Index t, Index steps, Index target) {
     const bool wanted = target < t + steps, last = t + steps == length_;
     Index filled = 0;  // steps whose errors are written
-    ivec met{};        // lanes that have some
+    ivec met{};        // lanes with errors in this chunk
     for (Index k = 0; k < steps; ++k) {
       step<true>(t, k);
       if (t + k != target) continue;
@@ -110,7 +110,7 @@ class Group : Rounds {
       if (p_.rows) learn_rows(steps, met);
       pending_ = true;
     }
-    if (last) return;  // nobody would read the traces
+    if (last) return;  // traces are not needed any more
     add_products(p_, traces(p_), steps);
     if (p_.rows) rows_.gather(p_, steps);
   }
@@ -174,8 +174,8 @@ class Group : Rounds {
     if (p_.learn) end_round();
   }
 
-  // Chunks are counted from the end of the round, which is the end of every lane's sequence: so
-  // where they end does not depend on a lane's neighbours. Weights that change by step end them.
+  // Chunks are counted from the end of the round, where the sequences of all lanes end, so their
+  // limits do not depend on other lanes. Update by step also ends them at targets.
   Index chunk_steps(Index t, Index target) const {
     const Index left = length_ - t, most = left % kChunk ? left % kChunk : kChunk;
     const bool cut = p_.learn && !p_.accumulate && target - t < most;
@@ -185,8 +185,8 @@ class Group : Rounds {
   Forward forward_;
   Rows rows_;
   ivec learned_{};        // lanes that had a target since weights last changed
-  bool pending_ = false;  // gradients were gathered in this round
-  bool late_ = false;     // every lane's targets are in the last chunk; no gradient outlives it
+  bool pending_ = false;  // gradients were added in this round
+  bool late_ = false;     // all targets of this round are in its last chunk
 };
 
 std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }

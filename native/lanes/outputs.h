@@ -1,4 +1,4 @@
-// Output units, their errors, and what flows back into the cells: equations (19) to (23).
+// Output units, their errors, and the errors of cell outputs: equations (19) to (23).
 #pragma once
 
 #include "lanes/rows.h"
@@ -6,10 +6,10 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// The step that a group's lanes have a target at, and what they did wrong so far in this sequence.
+// A step at which some lanes have a target, and the errors of all lanes in this sequence so far.
 struct Event {
-  Index k;                // step of the chunk
-  Index time;             // and of the round
+  Index k;                // step in the chunk
+  Index time;             // step in the round
   Index target[V];        // row of the target, or -1 for a lane without one
   vec max_abs, sum_abs, sum_sq;
 
@@ -32,22 +32,22 @@ inline float target_of(const Lane& lane, Index row, Index output, Index outputs)
                       : lane.targets[row * outputs + output];
 }
 
-// Outputs held as columns: sources are the inputs (layered wiring) and the cells.
+// Outputs held as columns. Their sources are the inputs (layered wiring) and the cells.
 struct ColumnOutputs {
   static vec source(const Plan& p, Index k, Index q) {
-    const Index inputs = p.P - p.C;
-    return q < inputs ? p.sources[k * p.S + q] : p.cell_out[q - inputs];
+    const Index inputs = p.n_seen - p.C;
+    return q < inputs ? p.sources[k * p.n_sources + q] : p.cell_out[q - inputs];
   }
 
   static void forward(const Plan& p, Index k) {
-    in_blocks<8>(p.O, [&]<int N>(Index first) {
-      vec sum[N];
-      for (int i = 0; i < N; ++i) sum[i] = p.output_b[first + i];
-      for (Index q = 0; q < p.P; ++q) {
+    in_blocks<8>(p.O, [&]<int Count>(Index first) {
+      vec sum[Count];
+      for (int i = 0; i < Count; ++i) sum[i] = p.output_b[first + i];
+      for (Index q = 0; q < p.n_seen; ++q) {
         const vec x = source(p, k, q);
-        for (int i = 0; i < N; ++i) sum[i] += p.output_w[q * p.O + first + i] * x;
+        for (int i = 0; i < Count; ++i) sum[i] += p.output_w[q * p.O + first + i] * x;
       }
-      for (int i = 0; i < N; ++i) p.output_y[first + i] = logistic(sum[i]);
+      for (int i = 0; i < Count; ++i) p.output_y[first + i] = logistic(sum[i]);
     });
   }
 
@@ -67,15 +67,16 @@ struct ColumnOutputs {
   static void send_back(const Plan& p) {
     for (Index c = 0; c < p.C; ++c) {
       vec sum = splat(0.0f);
-      for (Index o = 0; o < p.O; ++o) sum += p.output_w[(p.P - p.C + c) * p.O + o] * p.output_e[o];
+      for (Index o = 0; o < p.O; ++o)
+        sum += p.output_w[(p.n_seen - p.C + c) * p.O + o] * p.output_e[o];
       p.back[c] = sum;
     }
   }
 
-  // Equation (22), into the weights or into their gradients; `scale` is the rate or 1.
+  // Equation (22): changes weights (`scale` is the learning rate) or gradients (`scale` is 1).
   static void learn(const Plan& p, Index k, vec scale, ivec lanes) {
     vec* into = p.accumulate ? p.output_g : p.output_w;
-    for (Index q = 0; q < p.P; ++q) {
+    for (Index q = 0; q < p.n_seen; ++q) {
       const vec x = source(p, k, q);
       for (Index o = 0; o < p.O; ++o)
         add_where(lanes, into[q * p.O + o], scale * (p.output_e[o] * x));
@@ -86,12 +87,12 @@ struct ColumnOutputs {
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {
-    carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.P * p.O, rate, lanes);
+    carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.n_seen * p.O, rate, lanes);
     carrousel::CARROUSEL_ISA::apply(p.output_b, p.output_gb, p.O, rate, lanes);
   }
 };
 
-// Outputs that are themselves the last hidden units.
+// Outputs that are the last hidden units.
 struct UnitedOutputs {
   static void forward(const Plan& p) {
     for (Index o = 0; o < p.O; ++o) p.output_y[o] = p.cell_out[p.C - p.O + o];
@@ -103,12 +104,12 @@ struct UnitedOutputs {
   }
 };
 
-// Outputs that see the symbols of a large alphabet: lane by lane, vectors along the outputs.
+// Outputs that read symbols of a large alphabet: lane by lane, with vectors along the outputs.
 struct RowOutputs {
   struct View {
     Index size;
     vec *w, *b, *e, *input, *g, *gb;
-    vec* input_g;  // gradients of the symbol's row, or where none are gathered, the row itself
+    vec* input_g;  // gradients of the symbol's row; without gradients, the row itself
     View(const Plan& p, int lane, Index symbol) : size(p.padded_outputs / V) {
       const auto as_vec = [](float* f) { return reinterpret_cast<vec*>(f); };
       const Index at = lane * p.padded_outputs;
@@ -186,7 +187,7 @@ struct RowOutputs {
     }
   }
 
-  // Applies what was gathered for the row of one symbol, and clears it.
+  // Changes the row of one symbol by its gradient, and clears the gradient.
   static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
     float* output = p.output_row(p.output_table, lane, symbol);
     float* gradient = p.output_row(p.output_table_g, lane, symbol);
@@ -194,7 +195,7 @@ struct RowOutputs {
       output[o] += rate * gradient[o], gradient[o] = 0.0f;
   }
 
-  // Applies what was gathered for cells and biases.
+  // Changes weights of cells and biases by their gradients, and clears the gradients.
   static void apply(const Plan& p, int lane, float rate) {
     const View view(p, lane, 0);
     for (Index i = 0; i < p.C * view.size; ++i)

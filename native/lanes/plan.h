@@ -1,8 +1,8 @@
-// Where everything of one lane group lies in its workspace, and the packing of weights into it.
+// Layout of the workspace of one group of lanes, and packing of weights into it.
 //
-// "Columns" are arrays of vectors, one lane of the group in each element of a vector. Large
-// alphabets take "rows" instead: for each lane and symbol one short row of floats, so that a step
-// touches only the row of its symbol and its cost does not grow with the alphabet.
+// "Columns" are arrays of vectors: each element of a vector belongs to one lane. Large alphabets
+// use "rows" instead: a short row of floats for each lane and symbol. A step accesses the row of
+// its symbol only, so its cost does not grow with the alphabet.
 #pragma once
 
 #include <stdexcept>
@@ -13,12 +13,12 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-constexpr Index kChunk = 8;          // K: steps whose traces are gathered before they are stored
-constexpr Index kDenseSymbols = 16;  // up to this alphabet one-hot columns are cheaper than rows
+constexpr Index kChunk = 8;          // steps between two stores of traces and gradients
+constexpr Index kDenseSymbols = 16;  // up to this alphabet, one-hot columns are faster than rows
 
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
-// Hands out pieces of the workspace; with a null base it only counts.
+// Hands out parts of the workspace. Without a base it only counts.
 class Carver {
  public:
   explicit Carver(void* base) : base_(static_cast<char*>(base)) {}
@@ -48,31 +48,32 @@ class Carver {
 struct Plan {
   Shape shape;
   bool learn;
-  bool path;               // the job is one of paths.cc
-  bool accumulate;         // weights change at the end of a sequence or epoch, by gradients
-  bool rows;               // symbols come as rows
-  bool gathered;           // or as columns of which each lane takes its own (paths.cc)
-  bool output_rows;        // outputs see those symbols as well, as rows
+  bool path;               // paths.cc runs the job
+  bool accumulate;         // gradients are summed, and weights change less often than targets come
+  bool rows;               // weights of symbols are rows
+  bool gathered;           // or columns, from which each lane gathers its own (paths.cc)
+  bool output_rows;        // outputs read those symbols too, by rows
   Index I, O, B, C, U, F;
-  Index dense_inputs;      // inputs among the sources: I, or 0 where symbols pick theirs
-  Index S;                 // sources held as columns
-  Index P;                 // sources of an output held as columns: dense inputs (layered), cells
+  Index dense_inputs;      // inputs among the sources: I, or 0 with rows or gathered
+  Index n_sources;         // sources of a hidden unit held as columns; the bias is kept apart
+  Index n_seen;            // sources of an output held as columns: dense inputs (layered), cells
   Index row_weights, row_traces, row_length, padded_outputs;
 
-  // columns
+  // Columns; shapes are in carve_columns(). Suffixes: w weights, b biases, g gradients, gb
+  // gradients of biases, y activations, e errors.
   vec *sources, *input_nets, *nets, *factors;
   vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
-  vec *symbol_w, *symbol_g;      // [I, U] where gathered
+  vec *symbol_w, *symbol_g;      // of symbols, if gathered
   vec *output_w, *output_b, *output_g, *output_gb;
   vec *state, *squashed, *cell_out, *unit_y, *back;
   vec *error_cell, *error_gate;  // of every step of a chunk
   vec *spread, *reach;           // see learn_chunk()
   vec *output_y, *output_e;
-  // rows, for each lane
+  // Rows of every lane; shapes are in carve_rows().
   float *table, *row_error, *output_table, *output_table_g;
   float *output_row_w, *output_row_g, *output_row_b, *output_row_gb, *output_row_e;
-  std::int32_t *touched, *touched_count;
-  std::int64_t* stamp;
+  std::int32_t *touched, *touched_count;  // symbols of this sequence, and their number
+  std::int64_t* stamp;                    // round in which a symbol was last seen, plus 1
   std::size_t bytes;
 
   Plan(const Job& job, void* workspace) : shape(job.shape), learn(job.learn), path(job.path()) {
@@ -83,8 +84,8 @@ struct Plan {
     rows = shape.symbols && I > kDenseSymbols && !gathered;
     output_rows = (rows || gathered) && shape.direct;
     dense_inputs = rows || gathered ? 0 : I;
-    S = dense_inputs + (shape.recurrent ? U : 0);
-    P = C + (shape.direct ? dense_inputs : 0);
+    n_sources = dense_inputs + (shape.recurrent ? U : 0);
+    n_seen = C + (shape.direct ? dense_inputs : 0);
     row_weights = round_up(U, 4);
     row_traces = learn ? round_up(F, 4) : 0;
     row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
@@ -106,22 +107,22 @@ struct Plan {
 
  private:
   void carve_columns(Carver& carver) {
-    sources = carver.take<vec>(kChunk + 1, S);
+    sources = carver.take<vec>(kChunk + 1, n_sources);
     input_nets = carver.take<vec>(kChunk, rows ? row_weights : 0);
     nets = carver.take<vec>(U);
     factors = carver.take<vec>(kChunk, learn ? round_up(F, 4) : 0);
-    hidden_w = carver.take<vec>(S, U);
+    hidden_w = carver.take<vec>(n_sources, U);
     hidden_b = carver.take<vec>(U);
     symbol_w = carver.take<vec>(gathered ? I : 0, U);
     symbol_g = carver.take<vec>(gathered && learn ? I : 0, U);
-    trace = carver.take<vec>(learn ? S : 0, F);
+    trace = carver.take<vec>(learn ? n_sources : 0, F);
     trace_b = carver.take<vec>(F);
-    hidden_g = carver.take<vec>(accumulate || path ? S : 0, U);
+    hidden_g = carver.take<vec>(accumulate || path ? n_sources : 0, U);
     hidden_gb = carver.take<vec>(U);
     const Index columns = output_rows || shape.united ? 0 : O;
-    output_w = carver.take<vec>(P, columns);
+    output_w = carver.take<vec>(n_seen, columns);
     output_b = carver.take<vec>(columns);
-    output_g = carver.take<vec>(accumulate ? P : 0, columns);
+    output_g = carver.take<vec>(accumulate ? n_seen : 0, columns);
     output_gb = carver.take<vec>(columns);
     output_y = carver.take<vec>(output_rows ? 0 : O);
     output_e = carver.take<vec>(output_rows ? 0 : O);
@@ -148,8 +149,8 @@ struct Plan {
   }
 };
 
-// The order of flat weights, walked once for both directions of packing: visit(flat, place) is
-// called for every weight of one lane, with a pointer to where the kernel keeps it.
+// Calls visit(flat, place) for every weight of one lane: flat [W] is in the order of
+// common/carrousel.h, `place` is its location in the workspace. Used to pack and to unpack.
 template <class Visit>
 void each_weight(const Plan& p, int lane, float* flat, Visit visit) {
   const auto column = [lane](vec* v) { return reinterpret_cast<float*>(v) + lane; };
@@ -173,7 +174,7 @@ void each_weight(const Plan& p, int lane, float* flat, Visit visit) {
   for (Index o = 0; o < p.O; ++o)
     for (Index c = 0; c < p.C; ++c)
       visit(flat++, p.output_rows ? p.output_row_w + (lane * p.C + c) * p.padded_outputs + o
-                                  : column(p.output_w + (p.P - p.C + c) * p.O + o));
+                                  : column(p.output_w + (p.n_seen - p.C + c) * p.O + o));
   if (p.shape.output_bias)
     for (Index o = 0; o < p.O; ++o)
       visit(flat++, p.output_rows ? p.output_row_b + lane * p.padded_outputs + o

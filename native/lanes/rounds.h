@@ -1,7 +1,7 @@
-// The way of a group of lanes through its data, whatever it computes there.
+// The loop of a group of lanes over its data, for lanes.cc and paths.cc.
 //
-// A round takes one sequence of every lane. Sequences of unequal length end together: a lane whose
-// sequence is shorter becomes live later, and until then keeps its initial state.
+// A round processes one sequence of every lane. Sequences of unequal length end together: a lane
+// with a shorter sequence becomes live later, and keeps its initial state until then.
 #pragma once
 
 #include "lanes/outputs.h"
@@ -40,7 +40,7 @@ class Rounds {
 
   bool active(int lane) const { return lane < n_lanes_ && round_ < lanes_[lane].n_sequences; }
 
-  // Position in the lane's data of step t of the round; negative offsets are not live yet.
+  // The step of the lane's data at step t of the round. Not valid before the lane is live.
   Index position(int lane, Index t) const { return first_[lane] + t - start_[lane]; }
 
   void begin_round(Index n) {
@@ -64,7 +64,7 @@ class Rounds {
       if (start_[lane] > ragged_until_) ragged_until_ = start_[lane];
       if (start_[lane] == 0) longest = lane;
     }
-    // Elements of the vector that hold no lane see what the longest lane sees, and learn nothing.
+    // Elements of the vector without a lane read the data of the longest lane, and do not learn.
     for (int lane = n_lanes_; lane < V; ++lane) {
       source_[lane] = source_[longest], first_[lane] = first_[longest];
       start_[lane] = next_[lane] = last_[lane] = 0;
@@ -73,7 +73,7 @@ class Rounds {
     event_.max_abs = event_.sum_abs = event_.sum_sq = splat(0.0f);
   }
 
-  // Time of the round at which some lane has its next target.
+  // Step of the round at which the next target of any lane is.
   Index next_target() const {
     Index soonest = length_;
     for (int lane = 0; lane < n_lanes_; ++lane)
@@ -101,7 +101,7 @@ class Rounds {
 
   void clear_inputs(Index steps) {
     for (Index k = 0; k < steps; ++k)
-      for (Index i = 0; i < p_.I; ++i) p_.sources[k * p_.S + i] = splat(0.0f);
+      for (Index i = 0; i < p_.I; ++i) p_.sources[k * p_.n_sources + i] = splat(0.0f);
   }
 
   void stage_one_hot(Index t, Index steps) {
@@ -110,11 +110,11 @@ class Rounds {
       const Index at = position(lane, t);
       float* source = reinterpret_cast<float*>(p_.sources) + lane;
       for (Index k = wait(lane, t, steps); k < steps; ++k)
-        source[(k * p_.S + source_[lane]->symbols[at + k]) * V] = 1.0f;
+        source[(k * p_.n_sources + source_[lane]->symbols[at + k]) * V] = 1.0f;
     }
   }
 
-  // A whole chunk of values of lanes that are all live: four floats of every lane at a time.
+  // Loads a whole chunk of values, four floats of every lane at a time. All lanes are live.
   void stage_values(Index t) {
     const float* from[V];
     for (int lane = 0; lane < V; ++lane)
@@ -124,7 +124,7 @@ class Rounds {
       vec column[4];
       columns_from(from, column);
       for (int j = 0; j < 4; ++j) {
-        p_.sources[k * p_.S + i] = column[j];
+        p_.sources[k * p_.n_sources + i] = column[j];
         if (++i == p_.I) i = 0, ++k;
       }
       for (int lane = 0; lane < V; ++lane) from[lane] += 4;
@@ -137,7 +137,7 @@ class Rounds {
       float* source = reinterpret_cast<float*>(p_.sources) + lane;
       for (Index k = wait(lane, t, steps); k < steps; ++k) {
         const float* x = source_[lane]->values + position(lane, t + k) * p_.I;
-        for (Index i = 0; i < p_.I; ++i) source[(k * p_.S + i) * V] = x[i];
+        for (Index i = 0; i < p_.I; ++i) source[(k * p_.n_sources + i) * V] = x[i];
       }
     }
   }
@@ -148,7 +148,7 @@ class Rounds {
     return live;
   }
 
-  // Turns to the targets of step k of the chunk that began at t.
+  // Selects the targets of step k of the chunk that starts at t.
   void meet_targets(Index t, Index k) {
     event_.k = k, event_.time = t + k;
     for (int lane = 0; lane < V; ++lane) {
@@ -178,7 +178,7 @@ class Rounds {
     }
   }
 
-  // Errors of the event's step, and what of them arrives at the units that outputs read.
+  // Errors of outputs at the event's step, and of the cells that outputs read (p_.back).
   void output_errors() {
     if (p_.shape.united) {
       UnitedOutputs::forward(p_);
@@ -200,7 +200,7 @@ class Rounds {
     for (Index c = 0; c < p_.C; ++c) p_.back[c] = cells_on_ ? p_.back[c] : splat(0.0f);
   }
 
-  // Changes output weights, or gathers their gradients.
+  // Changes output weights, or adds to their gradients.
   void change_outputs() {
     if (p_.shape.united) return;
     if (!p_.output_rows)
@@ -228,7 +228,7 @@ class Rounds {
   Event event_;
   ivec cells_on_;
   Index round_ = 0, length_ = 0, ragged_until_ = 0;
-  const Lane* source_[V];  // whose data an element of the vector sees
+  const Lane* source_[V];  // whose data each element of a vector reads
   Index start_[V], first_[V], next_[V], last_[V];
 };
 

@@ -1,5 +1,5 @@
-// Symbols of a large alphabet: weights and traces as one short row per lane and symbol, so that a
-// step reads and writes the row of its symbol and nothing else.
+// Symbols of a large alphabet: weights and traces in one short row per lane and symbol, so that a
+// step accesses the row of its symbol only.
 #pragma once
 
 #include "lanes/traces.h"
@@ -9,11 +9,11 @@ namespace {
 
 constexpr std::int32_t kNoSymbol = -1;  // the lane is not live at this step
 
-// Row arithmetic goes lane by lane; rows of four floats at a time become columns and back.
+// Arithmetic on rows, lane by lane. Four floats of every lane at a time are transposed to columns.
 struct Rows {
   alignas(64) std::int32_t symbol[kChunk][V];
 
-  // Net inputs from the current symbols of `steps` steps, biases included.
+  // Net inputs from the symbols of `steps` steps, including biases.
   void load(const Plan& p, Index steps) const {
     for (Index k = 0; k < steps; ++k)
       for (Index u = 0; u < p.row_weights; u += 4) {
@@ -45,7 +45,7 @@ struct Rows {
       }
   }
 
-  // Remembers which symbols each lane has seen in this sequence, each once.
+  // Lists the symbols of each lane in this sequence, each symbol once.
   void remember(const Plan& p, Index steps, std::int64_t round) const {
     for (Index k = 0; k < steps; ++k)
       for (int lane = 0; lane < V; ++lane) {
@@ -56,11 +56,11 @@ struct Rows {
       }
   }
 
-  // Equations (26) and (28) for the row of one symbol: error times trace, to weights or gradients.
-  // `error` holds a lane's cell errors twice, for the traces of input gates and those of cells.
+  // Equations (26) and (28) for the row of one symbol: adds error [F] times trace [F] to weights or
+  // gradients. `error` holds a lane's cell errors twice, for traces of input gates and of cells.
   static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
                          float scale) {
-    if (p.shape.block_size == 1) {  // weights and traces then stand in the same order
+    if (p.shape.block_size == 1) {  // weights and traces have the same order
       for (Index f = 0; f < p.row_traces; f += 4)
         *reinterpret_cast<quad*>(into + f) +=
             scale * (*reinterpret_cast<const quad*>(error + f) *
@@ -85,7 +85,7 @@ struct Rows {
     return p.row_error;
   }
 
-  // Changes every row this sequence has touched at once, by the errors of step k.
+  // Changes the rows of all symbols of this sequence by the errors of step k.
   void learn_step(const Plan& p, int lane, Index k, float rate) const {
     const float* error = take_errors(p, p.error_cell + k * p.C, lane);
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
@@ -98,7 +98,7 @@ struct Rows {
       weight[j] += rate * element(p.error_gate + k * p.B + j, lane);
   }
 
-  // Gathers the gradients of a chunk as learn_chunk() does, first those of its own steps.
+  // The gradient of a chunk as in learn_chunk(), first part: the products of its own steps.
   void spread(const Plan& p, int lane, Index steps) const {
     for (Index k = 0; k < steps; ++k) {
       if (symbol[k][lane] < 0) continue;
@@ -107,7 +107,7 @@ struct Rows {
     }
   }
 
-  // Then those of the rows touched before it.
+  // Second part: the traces from before the chunk.
   static void reach(const Plan& p, int lane) {
     const float* error = take_errors(p, p.reach, lane);
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
@@ -116,8 +116,8 @@ struct Rows {
     }
   }
 
-  // The same where no more errors come in this sequence: traces and gradients are used up on the
-  // way, so a symbol met twice adds nothing the second time and none has to be remembered.
+  // The same if this sequence has no more errors. Traces and gradients are cleared when they are
+  // used, so a repeated symbol adds nothing the second time and no list of symbols is needed.
   static void reach_and_apply(const Plan& p, int lane, const std::int32_t* symbols, Index steps,
                               float rate) {
     const float* error = take_errors(p, p.reach, lane);
@@ -125,7 +125,7 @@ struct Rows {
     for (Index t = 0; t < steps; ++t) {
       const Index s = symbols[t];
       float* gradient = p.gradient_row(lane, s);
-      if (aligned && t + kChunk < steps) {  // no gradient but those of traces: one pass
+      if (aligned && t + kChunk < steps) {  // all gradients come from traces: one pass
         quad* weight = reinterpret_cast<quad*>(p.row(lane, s));
         for (Index f = 0; f < p.row_traces / 4; ++f) {
           quad& trace = reinterpret_cast<quad*>(p.trace_row(lane, s))[f];
@@ -146,7 +146,7 @@ struct Rows {
     for (Index f = 0; f < p.row_traces / 4; ++f) trace[f] = quad{};
   }
 
-  // Applies gradients gathered in the rows of one symbol, and clears them.
+  // Changes weights of one symbol by their gradients, and clears the gradients.
   static void apply(const Plan& p, int lane, Index symbol, float rate) {
     quad* weight = reinterpret_cast<quad*>(p.row(lane, symbol));
     quad* gradient = reinterpret_cast<quad*>(p.gradient_row(lane, symbol));
@@ -161,7 +161,7 @@ struct Rows {
       output[o] += rate * output_gradient[o], output_gradient[o] = 0.0f;
   }
 
-  // After a sequence: its traces go, and what it gathered is applied if it is time.
+  // After a sequence: clears its traces, and applies gradients if asked.
   static void finish(const Plan& p, int lane, float rate, bool apply_gradients) {
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
       const std::int32_t symbol = p.touched[lane * p.I + i];

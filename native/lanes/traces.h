@@ -1,6 +1,6 @@
 // Sums of products over the steps of a chunk: traces ds/dw, equations (25) and (27), and gradients.
 //
-// sum[s][f] += sum_k factor[k][f] source[k][s], added in order of time.
+// sum[s][f] += sum_k factor[k][f] source[k][s], in order of time.
 #pragma once
 
 #include "lanes/forward.h"
@@ -12,7 +12,7 @@ inline void clear(vec* first, Index count) {
   for (Index i = 0; i < count; ++i) first[i] = splat(0.0f);
 }
 
-// Changes weights by gradients of the lanes that gathered any, and forgets these.
+// Changes weights [count] by gradients [count] in `lanes`, and clears the gradients of all lanes.
 inline void apply(vec* weight, vec* gradient, Index count, vec rate, ivec lanes) {
   for (Index i = 0; i < count; ++i) {
     add_where(lanes, weight[i], rate * gradient[i]);
@@ -20,13 +20,13 @@ inline void apply(vec* weight, vec* gradient, Index count, vec rate, ivec lanes)
   }
 }
 
-// Where products go: one row of `width` sums for each source, and one more for the biases.
+// Destination of products: one row of `width` sums for each source, and one for the biases.
 struct Sums {
   vec *sum, *bias;
   Index width;
-  const vec* factors;  // [K, stride]
+  const vec* factors;  // [kChunk, stride]
   Index stride;
-  ivec lanes;          // whose sums change; others keep every bit, whatever their factors
+  ivec lanes;          // lanes whose sums change
 };
 
 inline Sums traces(const Plan& p) {
@@ -38,7 +38,7 @@ inline Sums gradients(const Plan& p, ivec lanes) {
 }
 
 inline void clear_traces(const Plan& p) {
-  clear(p.trace, p.S * p.F);
+  clear(p.trace, p.n_sources * p.F);
   clear(p.trace_b, p.F);
 }
 
@@ -50,8 +50,8 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
     for (int j = 0; j < Factors; ++j) sum[i][j] = out[i * to.width + j];
   const vec* factor = to.factors + f0;
   const vec* source = p.sources + s0;
-  const Index factor_stride = to.stride, source_stride = p.S;
-  const ivec lanes = to.lanes;  // a local, since a store to a vector might be thought to change it
+  const Index factor_stride = to.stride, source_stride = p.n_sources;
+  const ivec lanes = to.lanes;  // a local: a store to a vector might change to.lanes
   for (Index k = 0; k < steps; ++k, factor += factor_stride, source += source_stride)
     for (int i = 0; i < Sources; ++i) {
       const vec x = source[i];
@@ -66,7 +66,7 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
 
 inline void add_products(const Plan& p, const Sums& to, Index steps) {
   in_blocks<4>(to.width, [&]<int Factors>(Index f0) {
-    in_blocks<kAccumulators / 4>(p.S, [&]<int Sources>(Index s0) {
+    in_blocks<kAccumulators / 4>(p.n_sources, [&]<int Sources>(Index s0) {
       add_tile<Sources, Factors>(p, to, steps, s0, f0);
     });
   });

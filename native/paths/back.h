@@ -7,8 +7,8 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 struct GoingBack {
-  // The error by net inputs of one step, from the error by its state; then the error by the state
-  // before: e_net = I' e, e(t-1) = D' e.
+  // From the errors of one step's state (x.error_y, x.error_s): the errors net [U] of its net
+  // inputs, then the errors of the state before. e_net = J_net' e, e(t-1) = J_state' e.
   static void through_step(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
     vec* const e_y = x.error_y;
     by_net(p, x, f, net);
@@ -17,24 +17,24 @@ struct GoingBack {
       return;
     }
     const vec* weights = p.hidden_w + p.dense_inputs * p.U;
-    in_blocks<8>(p.U, [&]<int N>(Index first) {
-      vec sum[N] = {};
+    in_blocks<8>(p.U, [&]<int Count>(Index first) {
+      vec sum[Count] = {};
       for (Index k = 0; k < p.U; ++k)
-        for (int i = 0; i < N; ++i) sum[i] += weights[(first + i) * p.U + k] * net[k];
-      for (int i = 0; i < N; ++i) e_y[first + i] = sum[i];
+        for (int i = 0; i < Count; ++i) sum[i] += weights[(first + i) * p.U + k] * net[k];
+      for (int i = 0; i < Count; ++i) e_y[first + i] = sum[i];
     });
   }
 
-  // The first half of it; the error by cell states before, inside the cells, is left in error_s.
+  // The first half: errors of net inputs. x.error_s becomes the error of the cell states before.
   static void by_net(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
     for (Index u = 0; u < p.U; ++u) net[u] = f.rate[u] * x.error_y[u];
     if (p.shape.memory()) through_cells(p, f, x.error_y, x.error_s, net);
   }
 
-  // Adds what `steps` steps, the first of them in slot `from`, give to the gradient.
+  // Adds the products of `steps` steps to the gradient. The first step is in slot `from`.
   static void add_steps(Plan& p, const PathPlan& x, Index from, Index steps, ivec lanes) {
     vec* const now = p.sources;
-    p.sources = x.sources + from * p.S;
+    p.sources = x.sources + from * p.n_sources;
     add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U, lanes}, steps);
     p.sources = now;
   }

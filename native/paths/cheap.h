@@ -1,4 +1,4 @@
-// Forward in time at O(1) for each weight: approximations of real-time recurrent learning.
+// Approximations of real-time recurrent learning that cost O(1) per weight and step.
 #pragma once
 
 #include "paths/back.h"
@@ -8,12 +8,13 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// SnAp-1: of a weight's sensitivities, those are kept that it can reach within one step. A weight
-// into a simple unit keeps that unit's; into a gate its own and those of its block's cells; into a
-// cell those of that cell. Of an output gate's no state is kept: it cannot reach one in a step.
+// SnAp-1: keeps the sensitivities of the activations and states that a weight changes within one
+// step. A weight into a simple unit keeps that of the unit, a weight into a cell those of the cell.
+// A weight into a gate keeps those of the gate and of the cells of its block; an output gate
+// changes no cell state within a step.
 struct Restricted {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);
       for (Index u = 0; u < p.U; ++u) {
         vec* const kept = x.p + (m * p.U + u) * x.kept;
@@ -27,7 +28,7 @@ struct Restricted {
 
   static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
     const Index size = p.shape.block_size;
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       for (Index u = 0; u < p.U; ++u) {
         if (x.is_bias(m) && !p.shape.biased(u)) continue;
@@ -45,7 +46,7 @@ struct Restricted {
   }
 
  private:
-  // The cells that a unit's weights reach in one step.
+  // The cells that the weights into a unit change within one step.
   struct Reach {
     Index block, from, to;
     bool cell, state;
@@ -63,7 +64,8 @@ struct Restricted {
     return p.hidden_w[(p.dense_inputs + from) * p.U + to];
   }
 
-  // kept: the unit's own activation, then the states, then the activations of the cells reached.
+  // kept [x.kept] holds sensitivities of the unit's activation, then of the states, then of the
+  // activations of the cells of Reach.
   static void memory_unit(const Plan& p, const Factors& f, Index u, vec z, vec* kept) {
     const Reach r(p, u);
     const Index first = p.shape.first_cell(), outs = first + p.C;
@@ -93,10 +95,10 @@ struct Restricted {
   }
 
  public:
-  static constexpr Index kMost = 64;  // cells of a block
+  static constexpr Index kMost = 64;  // most cells of a block
 };
 
-// UORO: p is the outer product of q [n] and one number for each weight; see reference_paths.py.
+// UORO: sensitivities are the outer product of q [n] and p [S, U]; see kernels/reference/paths.py.
 struct RankOne : Sensitivities {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
                       ivec live) {
@@ -109,7 +111,7 @@ struct RankOne : Sensitivities {
     for (Index c = 0; c < x.n - p.U; ++c) x.error_s[c] = x.signs[p.U + c];
     GoingBack::by_net(p, x, f, x.error_net);
     vec sources = splat(0.0f), before = sources, carried = sources, net = sources;
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);
       sources += z * z;
       for (Index u = 0; u < p.U; ++u) before += x.p[m * p.U + u] * x.p[m * p.U + u];
@@ -120,7 +122,7 @@ struct RankOne : Sensitivities {
     const vec r1 = balance(net * sources, splat(static_cast<float>(x.n))), share = 1.0f / r1;
     for (Index i = 0; i < x.n; ++i)
       x.q[i] = live ? r0 * x.q[i] + r1 * x.signs[i] : splat(0.0f);
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol) * share;
       for (Index u = 0; u < p.U; ++u) {
         vec& w = x.p[m * p.U + u];
@@ -132,7 +134,7 @@ struct RankOne : Sensitivities {
   static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
     vec error = splat(0.0f);
     for (Index c = 0; c < p.C; ++c) error += p.back[c] * x.q[p.shape.first_cell() + c];
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       for (Index u = 0; u < p.U; ++u)
         if (!x.is_bias(m) || p.shape.biased(u))
@@ -148,7 +150,7 @@ struct RankOne : Sensitivities {
   }
 
  private:
-  // (above / below)^(1/4) of squared norms; 1 where one is zero.
+  // (above / below)^(1/4) of two squared norms; 1 if one is zero.
   static vec balance(vec above, vec below) {
     vec r = splat(1.0f);
     for (int lane = 0; lane < V; ++lane)

@@ -9,10 +9,10 @@ namespace {
 struct PathForward : Layer {
   using Layer::Layer;
 
-  // Step k of the chunk, from net inputs that start at `start`. Lanes that are not live keep their
-  // initial state, and their factors are zero, so that no error passes through them.
+  // Step k of the chunk. Sums of net inputs begin with start [U]. Lanes that are not live keep
+  // their initial state, and their factors are zero, so that errors do not pass through them.
   void step(const Plan& p, Index k, const vec* start, const Factors& f, ivec live) const {
-    hidden_nets(p, p.sources + k * p.S, start);
+    hidden_nets(p, p.sources + k * p.n_sources, start);
     if (p.shape.memory())
       memory_cells(p, f, live);
     else

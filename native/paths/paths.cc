@@ -1,8 +1,8 @@
-// Lanes of any hidden layer by any gradient: what lanes.cc, made for the truncated gradient of 1997,
-// does not know. Back-propagation through time stores a tape; real-time recurrent learning and the
-// traces of forget gates move forward and store nothing.
+// Lanes with any hidden layer and any gradient. (lanes.cc is faster, but runs the truncated
+// gradient of 1997 only.) Back-propagation through time stores a tape. The other gradients are
+// computed forward in time and need none.
 //
-// As in lanes.cc, nothing of a lane's arithmetic depends on its neighbours.
+// As in lanes.cc, the arithmetic of a lane does not depend on other lanes.
 #include "common/carrousel.h"
 #include "paths/back.h"
 #include "paths/cheap.h"
@@ -38,9 +38,9 @@ class Paths : Rounds {
     for (int lane = 0; lane < V; ++lane) since_[lane] = 0, drawn_[lane] = 0;
     p_.sources = x_.sources;
     forward_.reset(p_);
-    clear(x_.p, x_.M * p_.U * x_.kept);
+    clear(x_.p, x_.S * p_.U * x_.kept);
     if (x_.way == Way::rank_one) clear(x_.q, x_.n);
-    if (x_.way == Way::traces) clear(x_.trace, x_.M * 3 * p_.C);
+    if (x_.way == Way::traces) clear(x_.trace, x_.S * 3 * p_.C);
   }
 
   void round(Index n) {
@@ -60,19 +60,20 @@ class Paths : Rounds {
 
   Index slot(Index time) const { return time - tape_start_; }
 
-  // Points Plan::sources at the chunk's place on the tape, whose older steps move to its beginning
-  // when it is full.
+  // Points Plan::sources to the chunk's slots on the tape. If the tape is full, first moves the
+  // steps that are still needed to its start.
   void make_room(Index t, Index steps) {
     if (x_.way != Way::back) return;
     if (slot(t) + steps > x_.slots) {
       const Index first = slot(t) - x_.depth;  // the oldest step that may still be needed
       const Index keep = x_.depth, count = Factors::count(p_);
-      for (Index i = 0; i < (keep + 1) * p_.S; ++i) x_.sources[i] = x_.sources[first * p_.S + i];
+      for (Index i = 0; i < (keep + 1) * p_.n_sources; ++i)
+        x_.sources[i] = x_.sources[first * p_.n_sources + i];
       for (Index i = 0; i < keep * count; ++i) x_.factors[i] = x_.factors[first * count + i];
       for (Index i = 0; i < keep * p_.C; ++i) x_.met[i] = x_.met[first * p_.C + i];
       tape_start_ += first;
     }
-    p_.sources = x_.sources + slot(t) * p_.S;
+    p_.sources = x_.sources + slot(t) * p_.n_sources;
     clear(x_.met + slot(t) * p_.C, steps * p_.C);
   }
 
@@ -134,7 +135,7 @@ class Paths : Rounds {
     change_outputs();
   }
 
-  // Which lanes go back now, and their way.
+  // Runs the backward pass of the lanes whose turn it is at this step.
   void due(Index time) {
     const bool last = time == length_ - 1;
     if (x_.stride == 0 && !last) return;
@@ -152,7 +153,7 @@ class Paths : Rounds {
     if (job_.update == Update::step) apply_due(time, lanes);
   }
 
-  // Sends the errors of these lanes back from `time` to `oldest`; of others, nothing.
+  // Propagates the errors of `lanes` back from step `time` to step `oldest`.
   void go_back(Index time, Index oldest, ivec lanes) {
     clear(x_.error_y, p_.U), clear(x_.error_s, p_.C);
     const Index reads = p_.shape.first_cell();
@@ -183,17 +184,17 @@ class Paths : Rounds {
       }
   }
 
-  // Changes the weights of lanes that went back: their hidden ones, and what else was gathered.
+  // Changes the weights of lanes after their backward pass by all gradients they have.
   void apply_due(Index time, ivec lanes) {
     const ivec now = lanes & learned_;
     bool any = false;
     for (int lane = 0; lane < n_lanes_; ++lane) any |= now[lane] != 0;
     if (!any) return;
-    apply_some(p_.hidden_w, p_.hidden_g, p_.S * p_.U, now);
+    apply_some(p_.hidden_w, p_.hidden_g, p_.n_sources * p_.U, now);
     for (Index u = 0; u < p_.U; ++u)
       if (p_.shape.biased(u)) apply_some(p_.hidden_b + u, p_.hidden_gb + u, 1, now);
     if (p_.accumulate && !p_.output_rows && !p_.shape.united) {
-      apply_some(p_.output_w, p_.output_g, p_.P * p_.O, now);
+      apply_some(p_.output_w, p_.output_g, p_.n_seen * p_.O, now);
       apply_some(p_.output_b, p_.output_gb, p_.O, now);
     }
     for (int lane = 0; lane < n_lanes_; ++lane) {
@@ -222,7 +223,7 @@ class Paths : Rounds {
       RowOutputs::apply_symbol(p_, lane, symbol, lanes_[lane].rate);
   }
 
-  // Everything that was gathered, in lanes that had a target.
+  // Changes all weights by their gradients, in lanes that had a target.
   void apply_all() {
     apply_hidden(p_, rate_, learned_);
     if (p_.gathered) apply(p_.symbol_w, p_.symbol_g, p_.I * p_.U, rate_, learned_);
@@ -244,10 +245,10 @@ class Paths : Rounds {
   PathPlan x_;
   PathForward forward_;
   ivec learned_{};        // lanes that had a target since weights last changed
-  Index tape_start_ = 0;  // time of the tape's first slot
-  ivec met_{};            // lanes with errors on the tape, not yet sent back
+  Index tape_start_ = 0;  // step of the tape's first slot
+  ivec met_{};            // lanes with errors on the tape that are not propagated yet
   std::uint64_t drawn_[V];  // steps of its sequence for which a lane has drawn signs
-  Index since_[V];        // steps since the lane last went back
+  Index since_[V];        // steps since the lane's last backward pass
   ivec symbol_{};         // of each lane at this step
 };
 

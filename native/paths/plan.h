@@ -1,8 +1,8 @@
-// What a path through time keeps beyond Plan: the tape of back-propagation, the sensitivities of
-// real-time recurrent learning, or the traces of the truncated gradient with forget gates.
+// The memory of paths.cc besides Plan: the tape of back-propagation, the sensitivities of real-time
+// recurrent learning, or the traces of the truncated gradient with forget gates.
 //
-// M sources of a unit: inputs or symbols (all of them), hidden units of the step before, and a
-// constant 1 for the bias. n numbers of the full state: U activations, then C cell states.
+// S includes all inputs or symbols. n is the size of the full state: U activations, then C states
+// of memory cells.
 #pragma once
 
 #include "lanes/errors.h"
@@ -11,7 +11,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// How one step's state depends on its net inputs and on the cell states before, pointwise:
+// Derivatives of one step's state by its net inputs and the cell states before:
 //   dy_u = rate_u dnet_u                                         for simple units and gates
 //   ds_c = keep_c ds_c(t-1) + in_c dnet_in + forget_c dnet_forget + cell_c dnet_c
 //   dy_c = through_c ds_c + show_c dnet_out
@@ -29,18 +29,18 @@ enum class Way : int { predict, back, forward, traces, restricted, rank_one };
 
 struct PathPlan {
   Way way;
-  Index depth, stride;   // of going back; depth is at most the longest sequence
-  Index slots;           // steps the tape can hold
-  Index M, n, inputs;    // `inputs` of the sources are picked by symbols; 0 where they are dense
-  Index kept;            // numbers of p for each hidden weight
+  Index depth, stride;   // of Job; depth is at most the longest sequence
+  Index slots;           // steps that fit on the tape
+  Index S, n, inputs;    // inputs: sources that are symbols with gathered weights
+  Index kept;            // numbers in p for each hidden weight
 
-  vec *sources;          // [slots + 1, S] the tape, which Plan::sources points into
+  vec *sources;          // [slots + 1, Plan::n_sources] the tape; Plan::sources points into it
   vec *factors;          // [slots, Factors::count]
-  vec *met;              // [slots, C] errors met, not yet sent back
-  vec *error_y, *error_s, *error_net, *spread;
-  vec *p, *nets;         // [M, U, kept] sensitivities; [U, kTile] net inputs' share of one tile
+  vec *met;              // [slots, C] errors of cell outputs that are not propagated yet
+  vec *error_y, *error_s, *error_net, *spread;  // [U] [C] [U] [kChunk, U]
+  vec *p, *nets;         // [S, U, kept] sensitivities; [U, kTile] net inputs of one tile of them
   vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
-  vec *trace;            // [M, 3, C]: input gates, forget gates, cells
+  vec *trace;            // [S, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
   std::size_t bytes;
 
@@ -63,21 +63,21 @@ struct PathPlan {
     const Index whole = round_up(longest, kChunk);
     slots = way != Way::back ? kChunk : sliding < whole ? sliding : whole;
     inputs = plan.gathered ? plan.I : 0;
-    M = inputs + plan.S + 1;
+    S = inputs + plan.n_sources + 1;
     n = plan.U + (s.memory() ? plan.C : 0);
     Carver carver(workspace);
     const Index taped = way == Way::back ? slots : 0;
-    sources = carver.take<vec>(slots + 1, plan.S);
+    sources = carver.take<vec>(slots + 1, plan.n_sources);
     factors = carver.take<vec>(slots, Factors::count(plan));
     met = carver.take<vec>(taped, plan.C);
     error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
     error_net = carver.take<vec>(plan.U), spread = carver.take<vec>(kChunk, plan.U);
     kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
            : s.memory() ? 1 + 2 * s.block_size : 1;
-    p = carver.take<vec>(M, plan.U, kept);
+    p = carver.take<vec>(S, plan.U, kept);
     q = carver.take<vec>(way == Way::rank_one ? n : 0), signs = carver.take<vec>(n);
     nets = carver.take<vec>(plan.U, kTile);
-    trace = carver.take<vec>(way == Way::traces ? M : 0, 3, plan.C);
+    trace = carver.take<vec>(way == Way::traces ? S : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);
     bytes = carver.used();
   }
@@ -89,7 +89,7 @@ struct PathPlan {
   vec* gradients(const Plan& plan, Index m) const {
     return pick(m, plan.symbol_g, plan.hidden_g, plan.hidden_gb, plan.U);
   }
-  bool is_bias(Index m) const { return m == M - 1; }
+  bool is_bias(Index m) const { return m == S - 1; }
 
  private:
   vec* pick(Index m, vec* symbols, vec* dense, vec* bias, Index units) const {

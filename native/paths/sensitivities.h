@@ -1,7 +1,8 @@
-// Forward in time: the sensitivities of real-time recurrent learning.
+// The sensitivities of real-time recurrent learning.
 //
-// A sensitivity is a column: for source m and the unit u that its weight leads to, the n numbers
-// dq/dw. Columns do not mix, so each tile of them is read, multiplied and written once per step.
+// The sensitivity of the weight from source m into unit u is a column of n numbers: the derivatives
+// of the full state by the weight. Columns are independent, so each tile of columns is read,
+// multiplied and written once per step.
 #pragma once
 
 #include "paths/forward.h"
@@ -13,33 +14,33 @@ namespace {
 inline vec source_of(const Plan& p, const PathPlan& x, Index k, Index m, ivec symbol) {
   if (m < x.inputs)
     return symbol == isplat(static_cast<std::int32_t>(m)) ? splat(1.0f) : splat(0.0f);
-  return x.is_bias(m) ? splat(1.0f) : p.sources[k * p.S + m - x.inputs];
+  return x.is_bias(m) ? splat(1.0f) : p.sources[k * p.n_sources + m - x.inputs];
 }
 
 struct Sensitivities {
-  // P(t) = D P(t-1) + I.
+  // p(t) = J_state p(t-1) + J_net, where J are the Jacobians of the step.
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
-    Index m = 0, u = 0;  // of the column that is next to get its immediate part
-    in_blocks<PathPlan::kTile>(x.M * p.U, [&]<int N>(Index first) {
+    Index m = 0, u = 0;  // of the next column that gets its immediate part
+    in_blocks<PathPlan::kTile>(x.S * p.U, [&]<int Count>(Index first) {
       vec* const columns = x.p + first * x.n;
-      net_inputs<N>(p, x, columns);
-      for (int i = 0; i < N; ++i) {
+      net_inputs<Count>(p, x, columns);
+      for (int i = 0; i < Count; ++i) {
         x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);
         if (++u == p.U) u = 0, ++m;
       }
       if (p.shape.memory())
-        for (int i = 0; i < N; ++i) through_cells(p, x, f, columns + i * x.n, i);
+        for (int i = 0; i < Count; ++i) through_cells(p, x, f, columns + i * x.n, i);
       else
         for (Index q = 0; q < p.U; ++q)
-          for (int i = 0; i < N; ++i)
+          for (int i = 0; i < Count; ++i)
             columns[i * x.n + q] = f.rate[q] * x.nets[q * PathPlan::kTile + i];
     });
   }
 
-  // Adds the gradient of the error p.back to weights or gathered gradients.
+  // Adds the gradient of the error p.back to weights or gradients.
   static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
     const Index first = p.shape.first_cell();
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       for (Index u = 0; u < p.U; ++u) {
         if (x.is_bias(m) && !p.shape.biased(u)) continue;
@@ -53,21 +54,21 @@ struct Sensitivities {
 
  protected:
   // dnet = W_recurrent dy(t-1).
-  template <int N>
+  template <int Count>
   static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns) {
     const vec* weights = p.hidden_w + p.dense_inputs * p.U;
     const Index from = p.shape.recurrent ? p.U : 0;
     in_blocks<kAccumulators / PathPlan::kTile>(p.U, [&]<int Units>(Index q) {
-      vec sum[Units][N] = {};
+      vec sum[Units][Count] = {};
       for (Index l = 0; l < from; ++l) {
-        vec dy[N];
-        for (int i = 0; i < N; ++i) dy[i] = columns[i * x.n + l];
+        vec dy[Count];
+        for (int i = 0; i < Count; ++i) dy[i] = columns[i * x.n + l];
         const vec* w = weights + l * p.U + q;
         for (int j = 0; j < Units; ++j)
-          for (int i = 0; i < N; ++i) sum[j][i] += w[j] * dy[i];
+          for (int i = 0; i < Count; ++i) sum[j][i] += w[j] * dy[i];
       }
       for (int j = 0; j < Units; ++j)
-        for (int i = 0; i < N; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
+        for (int i = 0; i < Count; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
     });
   }
 

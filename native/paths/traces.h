@@ -1,4 +1,4 @@
-// Forward in time at O(1) for each weight: the traces of the truncated gradient with forget gates.
+// The traces of the truncated gradient with forget gates, at a cost of O(1) per weight and step.
 #pragma once
 
 #include "paths/sensitivities.h"
@@ -6,11 +6,11 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// Traces ds/dw of input gates, forget gates and cells; see reference_truncated.py.
+// Traces ds/dw of input gates, forget gates and cells; see kernels/reference/truncated.py.
 struct Traces {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f,
                       ivec symbol) {
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);
       vec* const trace = x.trace + m * 3 * p.C;
       for (Index c = 0; c < p.C; ++c) {
@@ -24,7 +24,7 @@ struct Traces {
   static void learn(const Plan& p, const PathPlan& x, Index k, const Factors& f, vec scale,
                     ivec lanes, ivec symbol) {
     const Index first = p.shape.first_cell(), outs = first + p.C, size = p.shape.block_size;
-    for (Index m = 0; m < x.M; ++m) {
+    for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       const vec* trace = x.trace + m * 3 * p.C;
       const vec z = source_of(p, x, k, m, symbol);

@@ -1,4 +1,4 @@
-// The way back: row function, product of errors, and what stands between a step and the one before.
+// The backward pass: row function, product of errors, and changes of the state between steps.
 #pragma once
 
 #include "sequence/plan.h"
@@ -15,7 +15,7 @@ struct Backward {
   const Extra extra = q.extra();
   const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
   const bool plain = direct(q, w);
-  Part own_units{0, R.units};  // of this thread, and as many columns of w_hh
+  Part own_units{0, R.units};  // cells of this thread, and as many columns of w_hh
   Meeting* meeting = nullptr;
   int team = 1;
   const bool own_hidden =
@@ -25,7 +25,7 @@ struct Backward {
   bool is_reset(Index t, Index b) const { return w.flags && (w.flags[t * q.batch + b] & 2); }
   Index stride_of_cell() const { return R.projection ? parts.projection.stride() : K; }
 
-  // State and hidden state that a step started from.
+  // States and hidden state at the start of a step.
   const Real* state_before(Index t, Index before, Index b, const Real* zeros) const {
     if (is_reset(t, b)) return q.weights.fresh_s ? q.weights.fresh_s : zeros;
     return before < 0 ? w.s_enter + b * SM : w.states + (before * q.batch + b) * SM;
@@ -35,7 +35,7 @@ struct Backward {
     return before < 0 ? w.h_enter + b * K : w.out + (before * q.batch + b) * K;
   }
 
-  // Errors of w_hh h from those of the net inputs, through the layer normalisation.
+  // Errors of w_hh h from those of the net inputs, through layer normalisation.
   void norm(Index t, Index b, const Real* dx, const Shared<Real>& shared) const {
     const Index row = t * q.batch + b;
     const Real* const product = w.extra + row * extra.width + extra.product;
@@ -63,7 +63,7 @@ struct Backward {
     if (R.layer_norm) norm(t, b, two ? step.dr : step.dx, shared);
   }
 
-  // r_n + b of a gru whose product was normalised.
+  // r_n + b of a gru with layer normalisation.
   const Real* restored(const Share<Real>& my, Index row) const {
     const Real* const product = w.extra + row * extra.width + extra.product;
     const auto at = moments(N, product);
@@ -76,7 +76,7 @@ struct Backward {
     return my.row;
   }
 
-  // What reaches a step's outputs, split into what goes through the cell and what bypasses it.
+  // Splits the error of a state after zoneout: `through` reaches the cell, `past` the old state.
   static void split(Index n, const std::uint8_t* keep, double zone, Real* through, Real* past) {
     const Real share = static_cast<Real>(zone);
     for (Index i = 0; i < n; ++i) {
@@ -169,7 +169,7 @@ struct Backward {
                     own_units.to / panel);
   }
 
-  // The same where nothing stands between steps.
+  // The same as group(), if the hidden state is the output of the step before.
   void plain_group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
                    const Shared<Real>& shared) const {
     Real* const dm = my.cell;

@@ -1,5 +1,5 @@
-// The cells' equations on one row (one sequence at one step), forward and back; the table of them
-// is in contracts/recurrence.py.
+// The equations of the cells on one row (one sequence at one step), forward and backward. The table
+// of equations is in contracts/recurrence.py.
 #pragma once
 
 #include "sequence/vector.h"
@@ -7,26 +7,27 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// r is w_hh h plus bias (gru: without the bias of n, which belongs to x). Where a row may be
-// written over another, it says so.
+// Rows of one forward step. r is w_hh h plus the bias (gru: without the bias of n, which is added
+// to x). Rows do not overlap unless a comment says so.
 template <class Real>
 struct StepForward {
-  const Real *x, *r, *s_prev, *h_prev;  // [N] [N] [S M] [K]
-  Real *s, *m;                          // [S M] may be s_prev; [cell_output()]
-  Real* gates;                          // [G] may be x
-  Real* recurrent;                      // [M] of gru, or null
-  Index begin, end;                     // units to do: all, unless a row is shared by threads
+  const Real *x, *r, *s_prev, *h_prev;  // [U] [U] [D C] [H]
+  Real *s, *m;                          // [D C], may be s_prev; [cell_output()]
+  Real* gates;                          // [gates_width()], may be x
+  Real* recurrent;                      // [C] of gru, or null
+  Index begin, end;                     // cells to compute: all, unless threads share a row
 };
 
+// Rows of one backward step; gates, recurrent, s_prev and h_prev are those of StepForward.
 template <class Real>
 struct StepBack {
   const Real *gates, *recurrent, *s_prev, *h_prev;
-  const Real* dm;              // [cell_output()]
-  Real* ds;                    // [S M] in: error of s; out: error of s_prev
-  Real *dx, *dr;               // [N]; dr only if separate and without layer norm, else null
-  Real* dh;                    // [K] out, where the cell uses h_prev itself (gru, described)
-  Real* temporary;             // [2 M]
-  const Shared<Real>* shared;  // added to
+  const Real* dm;              // [cell_output()] error of m
+  Real* ds;                    // [D C] in: error of s; out: error of s_prev
+  Real *dx, *dr;               // [U] errors of x and r; only gru and described cells write dr
+  Real* dh;                    // [H] error of h_prev itself; gru and described cells write it
+  Real* temporary;             // [2 C]
+  const Shared<Real>* shared;  // the step adds to these sums
   Index begin, end;            // as in StepForward
 };
 
@@ -39,8 +40,8 @@ inline void units(Index begin, Index end, const Body& body) {
   if (u < end) body(u, static_cast<int>(end - u));
 }
 template <class Real, class Body>
-inline void units(Index M, const Body& body) {
-  units<Real>(0, M, body);
+inline void units(Index C, const Body& body) {
+  units<Real>(0, C, body);
 }
 
 template <class Real>
@@ -48,8 +49,8 @@ struct Moments {
   Real mean, rate;  // rate: 1 / standard deviation
 };
 
-// The sum of value(u, k) over vectors of k numbers from u on, in four chains of additions, for each
-// addition waits for the one before. Lanes beyond the last number are not counted.
+// The sum of value(u, k) over vectors of k numbers from u on. Four independent sums hide the
+// latency of an addition. The last vector may be partial.
 template <class Real, class Value>
 inline Real sum_of(Index n, const Value& value) {
   constexpr Index lanes = kLanes<Real>;
@@ -76,7 +77,7 @@ Moments<Real> moments(Index n, const Real* x) {
   return {mean, Real{1} / std::sqrt(variance + static_cast<Real>(1e-5))};
 }
 
-// LN(row) times a scale plus a start (null: zero), in place.
+// row [n] = LN(row) scale [n] + start [n], or + 0 if start is null.
 template <class Real>
 void normalise(Index n, const Real* scale, const Real* start, Real* row) {
   const auto at = moments(n, row);
@@ -86,7 +87,7 @@ void normalise(Index n, const Real* scale, const Real* start, Real* row) {
   });
 }
 
-// Error of x from the error e of (x - mean) rate, in place.
+// Replaces the error e [n] of (x - mean) rate by the error of x [n].
 template <class Real>
 void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {
   const Real plain =
@@ -103,6 +104,7 @@ template <class Real> inline Vec<Real> slope_of_sigmoid(Vec<Real> y) { return y 
 
 // --- cells with a state c ----------------------------------------------------------------------
 
+// The gates of a cell, and their positions in the net inputs.
 template <CellKind kind>
 struct Gates {
   static constexpr bool peephole = kind == CellKind::peephole;
@@ -110,16 +112,16 @@ struct Gates {
       kind == CellKind::lstm || kind == CellKind::no_output_gate || peephole;
   static constexpr bool output = kind != CellKind::no_output_gate;
   static constexpr bool coupled = kind == CellKind::coupled;
-  static constexpr Index f = 1, g = forget ? 2 : 1, o = g + 1;  // places in multiples of M; i: 0
+  static constexpr Index f = 1, g = forget ? 2 : 1, o = g + 1;  // positions in multiples of C; i: 0
 };
 
-// m = o tanh(L(c)), by the stored gates and state.
+// m = o tanh(L(c)), from the stored gates and state; o is null without an output gate.
 template <class Real>
-void normed_output(Index M, const Real* c, const Real* o, const Real* ln, Real* m) {
-  const auto at = moments(M, c);
-  units<Real>(M, [&](Index u, int n) {
+void normed_output(Index C, const Real* c, const Real* o, const Real* ln, Real* m) {
+  const auto at = moments(C, c);
+  units<Real>(C, [&](Index u, int n) {
     const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
-    Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + M + u, n));
+    Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + C + u, n));
     if (o) y *= load(o + u, n);
     store(m + u, y, n);
   });
@@ -128,19 +130,19 @@ void normed_output(Index M, const Real* c, const Real* o, const Real* ln, Real* 
 template <CellKind kind, class Real>
 void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
   using P = Gates<kind>;
-  const Index M = q.recurrence.units;
+  const Index C = q.recurrence.units;
   const Real* p = q.weights.unit;
   const bool normed = q.weights.ln_c != nullptr;
   units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto net = [&](Index gate) {
-      return load(t.x + gate * M + u, n) + load(t.r + gate * M + u, n);
+      return load(t.x + gate * C + u, n) + load(t.r + gate * C + u, n);
     };
-    const auto keep = [&](Index gate, Vec<Real> y) { store(t.gates + gate * M + u, y, n); };
+    const auto keep = [&](Index gate, Vec<Real> y) { store(t.gates + gate * C + u, y, n); };
     const Vec<Real> before = load(t.s_prev + u, n);
     Vec<Real> ai = net(0), af{}, ag = net(P::g), ao{};
     if constexpr (P::forget) af = net(P::f);
     if constexpr (P::output) ao = net(P::o);
-    if constexpr (P::peephole) ai += load(p + u, n) * before, af += load(p + M + u, n) * before;
+    if constexpr (P::peephole) ai += load(p + u, n) * before, af += load(p + C + u, n) * before;
     const Vec<Real> i = sigmoid(ai), g = hyperbolic_tangent(ag);
     Vec<Real> f = Real{1} - i;
     if constexpr (P::forget) f = sigmoid(af), keep(P::f, f);
@@ -148,51 +150,51 @@ void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
     keep(0, i), keep(P::g, g), store(t.s + u, c, n);
     Vec<Real> o = all(Real{1});
     if constexpr (P::output) {
-      if constexpr (P::peephole) ao += load(p + 2 * M + u, n) * c;
+      if constexpr (P::peephole) ao += load(p + 2 * C + u, n) * c;
       o = sigmoid(ao), keep(P::o, o);
     }
     if (!normed) store(t.m + u, o * hyperbolic_tangent(c), n);
   });
-  if (normed) normed_output(M, t.s, P::output ? t.gates + P::o * M : nullptr, q.weights.ln_c, t.m);
+  if (normed) normed_output(C, t.s, P::output ? t.gates + P::o * C : nullptr, q.weights.ln_c, t.m);
 }
 
-// Errors of o and of c through m = o tanh(L(c)), for all units of a row; c and o as stored.
+// Errors of o and c through m = o tanh(L(c)), for all cells of a row.
 template <class Real>
-void normed_output_back(Index M, const Real* c, const Real* o, const Real* ln, const Real* dm,
+void normed_output_back(Index C, const Real* c, const Real* o, const Real* ln, const Real* dm,
                         const Shared<Real>& shared, Real* d_o, Real* d_c) {
-  const auto at = moments(M, c);
-  units<Real>(M, [&](Index u, int n) {
+  const auto at = moments(C, c);
+  units<Real>(C, [&](Index u, int n) {
     const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
-    const Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + M + u, n));
+    const Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + C + u, n));
     Vec<Real> e = load(dm + u, n);
     if (o) store(d_o + u, e * y, n), e *= load(o + u, n);
     e *= Real{1} - y * y;
-    add(shared.ln_c + u, e * unit, n), add(shared.ln_c + M + u, e, n);
+    add(shared.ln_c + u, e * unit, n), add(shared.ln_c + C + u, e, n);
     store(d_c + u, e * load(ln + u, n), n);
   });
-  moments_back(M, c, at, d_c);
+  moments_back(C, c, at, d_c);
 }
 
 template <CellKind kind, class Real>
 void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
   using P = Gates<kind>;
-  const Index M = q.recurrence.units;
+  const Index C = q.recurrence.units;
   const Real* p = q.weights.unit;
   const bool normed = q.weights.ln_c != nullptr, through_peepholes = q.cut >= 0;
-  Real *const c_row = t.temporary, *const d_c = t.temporary + M;
+  Real *const c_row = t.temporary, *const d_c = t.temporary + C;
   const auto state = [&](Index u, int n) {
     const Vec<Real> i = load(t.gates + u, n), before = load(t.s_prev + u, n);
-    const Vec<Real> f = P::forget ? load(t.gates + P::f * M + u, n) : Real{1} - i;
-    return f * before + i * load(t.gates + P::g * M + u, n);
+    const Vec<Real> f = P::forget ? load(t.gates + P::f * C + u, n) : Real{1} - i;
+    return f * before + i * load(t.gates + P::g * C + u, n);
   };
   if (normed) {
-    units<Real>(M, [&](Index u, int n) { store(c_row + u, state(u, n), n); });
-    // The error of o waits in dx, where that of its net input will stand.
-    normed_output_back(M, c_row, P::output ? t.gates + P::o * M : nullptr, q.weights.ln_c, t.dm,
-                       *t.shared, P::output ? t.dx + P::o * M : nullptr, d_c);
+    units<Real>(C, [&](Index u, int n) { store(c_row + u, state(u, n), n); });
+    // dx holds the error of o until the error of its net input replaces it.
+    normed_output_back(C, c_row, P::output ? t.gates + P::o * C : nullptr, q.weights.ln_c, t.dm,
+                       *t.shared, P::output ? t.dx + P::o * C : nullptr, d_c);
   }
   units<Real>(t.begin, t.end, [&](Index u, int n) {
-    const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
+    const auto gate = [&](Index k) { return load(t.gates + k * C + u, n); };
     const Vec<Real> before = load(t.s_prev + u, n), i = gate(0), g = gate(P::g);
     Vec<Real> f = Real{1} - i, o = all(Real{1});
     if constexpr (P::forget) f = gate(P::f);
@@ -201,49 +203,49 @@ void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     Vec<Real> dc = load(t.ds + u, n), d_o{};
     if (normed) {
       dc += load(d_c + u, n);
-      if constexpr (P::output) d_o = load(t.dx + P::o * M + u, n);
+      if constexpr (P::output) d_o = load(t.dx + P::o * C + u, n);
     } else {
       const Vec<Real> y = hyperbolic_tangent(c), e = load(t.dm + u, n);
       d_o = e * y, dc += e * o * (Real{1} - y * y);
     }
     if constexpr (P::output) {
       const Vec<Real> da = d_o * slope_of_sigmoid<Real>(o);
-      store(t.dx + P::o * M + u, da, n);
+      store(t.dx + P::o * C + u, da, n);
       if constexpr (P::peephole) {
-        add(t.shared->unit + 2 * M + u, da * c, n);
-        if (through_peepholes) dc += da * load(p + 2 * M + u, n);
+        add(t.shared->unit + 2 * C + u, da * c, n);
+        if (through_peepholes) dc += da * load(p + 2 * C + u, n);
       }
     }
     const Vec<Real> di = dc * (P::coupled ? g - before : g) * slope_of_sigmoid<Real>(i);
     store(t.dx + u, di, n);
-    store(t.dx + P::g * M + u, dc * i * (Real{1} - g * g), n);
+    store(t.dx + P::g * C + u, dc * i * (Real{1} - g * g), n);
     Vec<Real> back = dc * f;
     if constexpr (P::forget) {
       const Vec<Real> df = dc * before * slope_of_sigmoid<Real>(f);
-      store(t.dx + P::f * M + u, df, n);
+      store(t.dx + P::f * C + u, df, n);
       if constexpr (P::peephole) {
-        add(t.shared->unit + u, di * before, n), add(t.shared->unit + M + u, df * before, n);
-        if (through_peepholes) back += di * load(p + u, n) + df * load(p + M + u, n);
+        add(t.shared->unit + u, di * before, n), add(t.shared->unit + C + u, df * before, n);
+        if (through_peepholes) back += di * load(p + u, n) + df * load(p + C + u, n);
       }
     }
     store(t.ds + u, back, n);
   });
 }
 
-// --- cells without one -------------------------------------------------------------------------
+// --- cells without a state ---------------------------------------------------------------------
 
 template <class Real>
 void gru_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
-  const Index M = q.recurrence.units;
-  const Real* bias = q.weights.bias ? q.weights.bias + 2 * M : nullptr;
+  const Index C = q.recurrence.units;
+  const Real* bias = q.weights.bias ? q.weights.bias + 2 * C : nullptr;
   units<Real>(t.begin, t.end, [&](Index u, int n) {
-    const auto net = [&](Index k) { return load(t.x + k * M + u, n) + load(t.r + k * M + u, n); };
+    const auto net = [&](Index k) { return load(t.x + k * C + u, n) + load(t.r + k * C + u, n); };
     const Vec<Real> r = sigmoid(net(0)), z = sigmoid(net(1));
-    Vec<Real> back = load(t.r + 2 * M + u, n), x = load(t.x + 2 * M + u, n);
+    Vec<Real> back = load(t.r + 2 * C + u, n), x = load(t.x + 2 * C + u, n);
     if (q.weights.unit) back += load(q.weights.unit + u, n);
     if (bias) x += load(bias + u, n);
     const Vec<Real> y = hyperbolic_tangent(x + r * back);
-    store(t.gates + u, r, n), store(t.gates + M + u, z, n), store(t.gates + 2 * M + u, y, n);
+    store(t.gates + u, r, n), store(t.gates + C + u, z, n), store(t.gates + 2 * C + u, y, n);
     if (t.recurrent) store(t.recurrent + u, back, n);
     store(t.m + u, y + z * (load(t.h_prev + u, n) - y), n);
   });

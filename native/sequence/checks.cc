@@ -1,14 +1,13 @@
 #include "sequence/checks.h"
 
 #include <cmath>
-#include <stdexcept>
 #include <string>
 
 namespace carrousel {
 namespace {
 
 void expect(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
+  if (!holds) refuse(what);
 }
 
 std::string text(const Index* shape, std::size_t n) {
@@ -20,13 +19,12 @@ std::string text(const Index* shape, std::size_t n) {
 }  // namespace
 
 void refuse_array(const char* name, const char* why) {
-  throw std::invalid_argument(std::string(name) + " " + why);
+  refuse(name, " ", why);
 }
 
 Index check_number(const char* name, Index value, Index most) {
   if (value < 0 || value > most)
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) +
-                                ", expected 0.." + std::to_string(most));
+    refuse(name, " is ", value, ", expected 0..", most);
   return value;
 }
 
@@ -38,11 +36,10 @@ void check_shape(const char* name, std::size_t dimensions, const Index* shape,
     const Index n = expected[i];
     same = same && shape[i] == n;
     expect(!__builtin_mul_overflow(total, n ? n : 1, &total) && total < (Index{1} << 56),
-           "the arrays are too large to be counted");
+           "an array of the expected shape would have more than 2^56 entries");
   }
   if (!same)
-    throw std::invalid_argument(std::string(name) + " has shape " + text(shape, dimensions) +
-                                ", expected " + text(expected, wanted));
+    refuse(name, " has shape ", text(shape, dimensions), ", expected ", text(expected, wanted));
 }
 
 void check_overlaps(const std::vector<Span>& spans) {
@@ -50,60 +47,66 @@ void check_overlaps(const std::vector<Span>& spans) {
     for (const Span& b : spans) {
       if (&a == &b || !a.writable || !a.bytes || !b.bytes) continue;
       if (a.start < b.start + b.bytes && b.start < a.start + a.bytes)
-        throw std::invalid_argument(std::string(a.name) + " overlaps " + b.name);
+        refuse(a.name, " overlaps ", b.name);
     }
 }
 
 void check(const Recurrence& r) {
-  expect(r.units >= 1 && r.block_size >= 1 && r.units % r.block_size == 0,
-         "units must be a positive multiple of block_size");
+  if (r.units < 1 || r.block_size < 1 || r.units % r.block_size)
+    refuse("units is ", r.units, ", expected a positive multiple of block_size, ", r.block_size);
   const bool blocks = r.kind == CellKind::lstm97;
   expect(blocks || (r.block_size == 1 && !r.gate_sources),
-         "only lstm97 has blocks and gate_sources");
+         "block_size must be 1 and gate_sources 0, except for lstm97");
   expect(std::isfinite(r.g_range) && r.g_range > 0 && std::isfinite(r.h_range) && r.h_range > 0,
-         "g_range and h_range must be positive");
+         "g_range and h_range must be finite and above 0");
   const Index gates = 2 * r.blocks(), sources = r.units + (r.gate_sources ? gates : 0);
   expect(r.projection ? r.sources >= 1 && !r.gate_sources : r.sources == sources,
-         "sources do not fit units, projection and gate_sources");
+         "sources must be units, plus all gates with gate_sources, or any positive number with a "
+         "projection, which excludes gate_sources");
   switch (r.kind) {
     case CellKind::lstm:
     case CellKind::peephole:
-      expect(r.net_inputs == 4 * r.units, "net_inputs must be 4 units");
+      expect(r.net_inputs == 4 * r.units, "net_inputs must be 4 times units");
       break;
     case CellKind::coupled:
     case CellKind::no_output_gate:
-    case CellKind::gru: expect(r.net_inputs == 3 * r.units, "net_inputs must be 3 units"); break;
+    case CellKind::gru:
+      expect(r.net_inputs == 3 * r.units, "net_inputs must be 3 times units");
+      break;
     case CellKind::lstm97:
-      expect(r.net_inputs == r.units + gates, "net_inputs must be cells and gates");
+      expect(r.net_inputs == r.units + gates, "net_inputs must be the number of cells and gates");
       break;
     case CellKind::rnn_tanh:
-    case CellKind::rnn_relu: expect(r.net_inputs == r.units, "net_inputs must be units"); break;
+    case CellKind::rnn_relu: expect(r.net_inputs == r.units, "net_inputs must equal units"); break;
     case CellKind::described:
       expect(r.net_inputs >= r.units && r.net_inputs % r.units == 0,
-             "net_inputs must be a multiple of units");
-      expect(r.forward && r.backward, "a described cell needs its compiled functions");
+             "net_inputs must be a positive multiple of units");
+      expect(r.forward && r.backward,
+             "forward and backward must be the compiled functions of a described cell");
       return;
   }
   const bool state = r.kind <= CellKind::no_output_gate;
-  expect(r.states == (state ? 1 : 0), "states do not fit the cell");
-  expect(state || !r.projection, "only cells with a state have a projection");
+  expect(r.states == (state ? 1 : 0), state ? "states must be 1 for a cell with a state"
+                                            : "states must be 0 for a cell without a state");
+  expect(state || !r.projection, "projection must be 0 for a cell without a state");
   const Index parameters = r.kind == CellKind::peephole ? 3 : r.kind == CellKind::gru ? 1 : 0;
-  expect(r.unit_parameters == parameters, "unit_parameters do not fit the cell");
+  if (r.unit_parameters != parameters)
+    refuse("unit_parameters is ", r.unit_parameters, ", expected ", parameters, " for this cell");
 }
 
 void check_parts(const Recurrence& r, Present p) {
   const bool described = r.kind == CellKind::described;
   expect(p.w_hh, "w_hh is missing");
-  expect(p.w_hr == r.projection, "w_hr must come with a projection and only with one");
-  expect(p.ln_hh == r.layer_norm, "ln_hh must come with layer_norm and only with it");
+  expect(p.w_hr == r.projection, "w_hr must be given with a projection, and only then");
+  expect(p.ln_hh == r.layer_norm, "ln_hh must be given with layer_norm, and only then");
   expect(p.ln_c == (r.layer_norm && r.kind <= CellKind::no_output_gate),
-         "ln_c must come with layer_norm of cells with a state and only with it");
+         "ln_c must be given with layer_norm of a cell with a state, and only then");
   expect(!described || !p.bias || p.w_ih,
-         "the bias of a described cell belongs to x, made by w_ih");
+         "bias of a described cell is added to w_ih x: give w_ih too, or add it to x");
   expect(p.ln_ih == (p.w_ih && r.layer_norm && !described),
-         "ln_ih must come with w_ih and layer_norm of built-in cells and only so");
+         "ln_ih must be given with w_ih and layer_norm of a built-in cell, and only then");
   expect(p.unit == (r.unit_parameters > 0) || (r.kind == CellKind::gru && !p.unit),
-         "unit is missing");
+         "unit must be given for a cell with unit_parameters, and only then");
 }
 
 }  // namespace carrousel

@@ -1,4 +1,4 @@
-// Products over all rows of a window at once: inputs by their weights, and gradients of weights.
+// Matrix products over all rows of a window: net inputs, and gradients of weights.
 #pragma once
 
 #include "sequence/plan.h"
@@ -6,11 +6,11 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-constexpr Index kDepth = 512;  // rows of a window that one pass over gradients takes in
+constexpr Index kDepth = 512;  // rows of a window that one pass over the gradients adds
 
-constexpr Index kFew = 1 << 16;  // multiplications not worth waking a thread for
+constexpr Index kFew = 1 << 16;  // smaller products run on one thread
 
-// Slice i of n of 0..total-1, cut at multiples of `grain`.
+// Slice i of n of the range 0..total-1; its ends are multiples of `grain`.
 struct Slice {
   Index from, to;
   Slice(Index total, Index grain, int i, int n) {
@@ -20,7 +20,7 @@ struct Slice {
   }
 };
 
-// c [rows, width] = start + a [rows, depth] w, where rows of c lie side by side without filling.
+// c [rows, width] = start [width] + a [rows, depth] w, where the rows of c have no padding.
 template <class Real>
 void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real* start, Real* c) {
   constexpr Index lanes = kLanes<Real>;
@@ -44,7 +44,7 @@ void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real*
   });
 }
 
-// into [rows, vectors] += sum over k of a[k, 0..rows-1] b[k, vectors].
+// into [rows, columns] += sum over k of a[k, row] b[k, column], of `vectors` vectors of columns.
 template <class Real, int rows, int vectors>
 void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index b_stride,
                 Real* into, Index stride, Index columns) {
@@ -52,7 +52,7 @@ void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index
   const auto given = [&](int v) {
     return static_cast<int>(std::min<Index>(lanes, columns - v * lanes));
   };
-  Vec<Real> sums[rows][vectors] = {};  // a stretch by itself: one long chain would round more
+  Vec<Real> sums[rows][vectors] = {};  // partial sums: one long sum rounds more
   for (Index k = 0; k < depth; ++k) {
     Vec<Real> w[vectors];
     for (int v = 0; v < vectors; ++v) w[v] = load(b + k * b_stride + v * lanes);
@@ -81,7 +81,7 @@ void outer_panel(const Products<Real>& p, Slice mine, Index first, Index depth, 
   if (n < mine.to) run(std::integral_constant<int, 1>{}, n);
 }
 
-// A thread's rows of the gradient: all columns, a stretch of the window at a time.
+// One thread's rows of the gradient: all columns, kDepth rows of the window at a time.
 template <class Real>
 void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
   constexpr Index lanes = kLanes<Real>;
@@ -90,7 +90,7 @@ void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
     const Index depth = std::min(kDepth, p.rows - first);
     panels(Packed<Real>{nullptr, 0, p.width}, 0, panel_count(Packed<Real>{nullptr, 0, p.width}),
            [&](auto vectors, const Real*, Index at) {
-             // Side by side: rows far apart would meet in few sets of the caches.
+             // Copied to adjacent rows: rows far apart would share a few sets of the cache.
              const Index stride = vectors() * lanes, given = std::min(stride, p.width - at);
              for (Index k = 0; k < depth; ++k)
                std::copy_n(p.sources + (first + k) * p.stride + at, given, filled + k * stride);
@@ -114,7 +114,7 @@ void add_rows(const Products<Real>& p, int threads) {
   if (p.rows * p.outputs < kFew) threads = 1;
   parallel(threads, [&](int i) {
     const Slice mine(p.outputs, kLanes<Real>, i, threads);
-    constexpr Index stretch = 64;  // sums of stretches round less than one long chain
+    constexpr Index stretch = 64;  // partial sums round less than one long sum
     for (Index row = 0; row < p.rows; row += stretch)
       units<Real>(mine.from, mine.to, [&](Index u, int n) {
         Vec<Real> sum{};
@@ -140,14 +140,14 @@ void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
 
 template <class Real>
 void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, Index stride) {
-  const Index N = q.recurrence.net_inputs;
-  const int threads = rows * N < kFew ? 1 : q.all_threads;
+  const Index U = q.recurrence.net_inputs;
+  const int threads = rows * U < kFew ? 1 : q.all_threads;
   parallel(threads, [&](int i) {
     const Slice mine(rows, 1, i, threads);
     for (Index row = mine.from; row < mine.to; ++row) {
-      Real* const x = values + row * N;
-      if (kept) std::copy_n(x, N, kept + row * stride);
-      normalise<Real>(N, q.weights.ln_ih, nullptr, x);
+      Real* const x = values + row * U;
+      if (kept) std::copy_n(x, U, kept + row * stride);
+      normalise<Real>(U, q.weights.ln_ih, nullptr, x);
     }
   });
 }
@@ -155,21 +155,21 @@ void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, 
 template <class Real>
 void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags,
                       const Real* kept, Index stride, Real* errors) {
-  const Index N = q.recurrence.net_inputs;
+  const Index U = q.recurrence.net_inputs;
   parallel(q.threads, [&](int i) {
     const Slice mine(rows, 1, i, q.threads);
     for (Index row = mine.from; row < mine.to; ++row) {
-      if (flags && !(flags[row] & 1)) continue;  // the errors are zero already
+      if (flags && !(flags[row] & 1)) continue;  // padding: its errors are zero
       const Real* const x = kept + row * stride;
-      Real* const e = errors + row * N;
-      const auto at = moments(N, x);
-      units<Real>(N, [&](Index u, int n) {
+      Real* const e = errors + row * U;
+      const auto at = moments(U, x);
+      units<Real>(U, [&](Index u, int n) {
         const Vec<Real> error = load(e + u, n);
         add(q.shared[static_cast<std::size_t>(i)].ln_ih + u,
             error * ((load(x + u, n) - at.mean) * at.rate), n);
         store(e + u, error * load(q.weights.ln_ih + u, n), n);
       });
-      moments_back(N, x, at, e);
+      moments_back(U, x, at, e);
     }
   });
 }

@@ -1,4 +1,4 @@
-// The way forward: product, row function, and what stands between a step and the next.
+// The forward pass: recurrent product, row function, and changes of the state between steps.
 #pragma once
 
 #include "sequence/plan.h"
@@ -13,12 +13,12 @@ struct Forward {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts{q};
   const Extra extra = q.extra();
-  const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
+  const Index U = R.net_inputs, H = R.sources, DC = R.state_width(), C = R.units;
   const bool plain = direct(q, w);
-  Part own_units{0, R.units};  // of this thread
+  Part own_units{0, R.units};  // cells of this thread
   Meeting* meeting = nullptr;
   int team = 1;
-  // With a norm, or where the bias belongs to x, sums start from zero.
+  // Sums start from zero with layer normalisation, or if x includes the bias.
   const Real* const start = R.layer_norm || R.kind == CellKind::described ? nullptr : parts.start;
 
   const std::uint8_t* flag(Index t, Index b) const {
@@ -28,11 +28,11 @@ struct Forward {
     return w.extra && part >= 0 ? w.extra + (t * q.batch + b) * extra.width + part : nullptr;
   }
 
-  // r = LN(w_hh h) + bias, of one row.
+  // r [U] = LN(w_hh h) + bias, of one row.
   void norm(Index t, Index b, Real* r) const {
     if (!R.layer_norm) return;
-    if (Real* keep = kept(t, b, extra.product)) std::copy_n(r, N, keep);
-    normalise(N, q.weights.ln_hh, static_cast<const Real*>(parts.start), r);
+    if (Real* keep = kept(t, b, extra.product)) std::copy_n(r, U, keep);
+    normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start), r);
   }
 
   void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev,
@@ -40,39 +40,39 @@ struct Forward {
     const Index row = t * q.batch + b;
     norm(t, b, r);
     StepForward<Real> step{
-        w.x + row * N, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
+        w.x + row * U, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
     step.gates = w.gates ? w.gates + row * R.gates_width() : my.spare;
     step.begin = own_units.from, step.end = own_units.to;
     row_forward(q, step, my.row);
   }
 
-  // w_hh h for the units of this thread.
+  // w_hh h for the cells of this thread; h [rows, H].
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
-    if (own_units.from == 0 && own_units.to == M)
-      return product(rows, parts.recurrent, h, K, start, my.sums);
+    if (own_units.from == 0 && own_units.to == C)
+      return product(rows, parts.recurrent, h, H, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
-    for (Index at = 0; at < N; at += M)
-      product(rows, parts.recurrent, h, K, start, my.sums, (at + own_units.from) / panel,
+    for (Index at = 0; at < U; at += C)
+      product(rows, parts.recurrent, h, H, start, my.sums, (at + own_units.from) / panel,
               (at + own_units.to) / panel);
   }
 
-  // Rows b.. of a step whose hidden state is the output of the step before.
+  // Rows b..b+rows-1 of a step, if the hidden state is the output of the step before.
   void plain_group(const Share<Real>& my, Index t, Index before, Index b, Index rows,
                    int side) const {
     const bool entering = before < 0;
-    const Real* const h = entering ? q.h + b * K : w.out + (before * q.batch + b) * K;
+    const Real* const h = entering ? q.h + b * H : w.out + (before * q.batch + b) * H;
     recurrent(my, rows, h);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const auto local = [&](int which) {
-        return my.state + ((which ? my.rows : 0) + b - my.first + i) * SM;
+        return my.state + ((which ? my.rows : 0) + b - my.first + i) * DC;
       };
-      const Real* s_prev = entering  ? q.s + (b + i) * SM
-                           : w.states ? w.states + (before * q.batch + b + i) * SM
+      const Real* s_prev = entering  ? q.s + (b + i) * DC
+                           : w.states ? w.states + (before * q.batch + b + i) * DC
                                       : local(1 - side);
-      Real* const s = w.states ? w.states + row * SM : local(side);
-      cell(my, t, b + i, my.sums + i * parts.recurrent.stride(), s_prev, h + i * K, s,
-           w.out + row * K);
+      Real* const s = w.states ? w.states + row * DC : local(side);
+      cell(my, t, b + i, my.sums + i * parts.recurrent.stride(), s_prev, h + i * H, s,
+           w.out + row * H);
     }
   }
 
@@ -86,14 +86,14 @@ struct Forward {
       if (meeting) meeting->wait(team);
     }
     if (before < 0) return;
-    const Real* const s = w.states ? w.states + (before * q.batch + my.first) * SM
-                                   : my.state + ((w.steps - 1) % 2 ? my.rows : 0) * SM;
+    const Real* const s = w.states ? w.states + (before * q.batch + my.first) * DC
+                                   : my.state + ((w.steps - 1) % 2 ? my.rows : 0) * DC;
     for (Index b = 0; b < my.rows; ++b) {
-      const Index row = my.first + b, n = own_units.to - own_units.from, wide = n == M ? K : n;
-      std::copy_n(w.out + (before * q.batch + row) * K + own_units.from, wide,
-                  q.h + row * K + own_units.from);
-      for (Index at = 0; at < SM; at += M)
-        std::copy_n(s + b * SM + at + own_units.from, n, q.s + row * SM + at + own_units.from);
+      const Index row = my.first + b, n = own_units.to - own_units.from, wide = n == C ? H : n;
+      std::copy_n(w.out + (before * q.batch + row) * H + own_units.from, wide,
+                  q.h + row * H + own_units.from);
+      for (Index at = 0; at < DC; at += C)
+        std::copy_n(s + b * DC + at + own_units.from, n, q.s + row * DC + at + own_units.from);
     }
   }
 
@@ -104,10 +104,10 @@ struct Forward {
       if (fresh) std::copy_n(fresh, n, to);
       else std::fill_n(to, n, Real{0});
     };
-    renew(q.weights.fresh_h, K, q.h + b * K), renew(q.weights.fresh_s, SM, q.s + b * SM);
+    renew(q.weights.fresh_h, H, q.h + b * H), renew(q.weights.fresh_s, DC, q.s + b * DC);
   }
 
-  // What is handed on: the new value, the old one, or some of both.
+  // Zoneout: to [n] becomes fresh [n], or keeps its value, or mixes both.
   static void hand_on(Index n, const Real* fresh, const std::uint8_t* keep, double zone, Real* to) {
     const Real share = static_cast<Real>(zone);
     if (keep)
@@ -120,21 +120,21 @@ struct Forward {
 
   void leave(Index t, Index b, bool active, const Real* h_new, const Real* s_new) const {
     const Index row = t * q.batch + b;
-    Real *const h = q.h + b * K, *const s = q.s + b * SM;
+    Real *const h = q.h + b * H, *const s = q.s + b * DC;
     if (active) {
-      hand_on(K, h_new, w.keep_h ? w.keep_h + row * K : nullptr, w.zone_h, h);
-      hand_on(SM, s_new, w.keep_s ? w.keep_s + row * SM : nullptr, w.zone_s, s);
-      std::copy_n(h, K, w.out + row * K);
+      hand_on(H, h_new, w.keep_h ? w.keep_h + row * H : nullptr, w.zone_h, h);
+      hand_on(DC, s_new, w.keep_s ? w.keep_s + row * DC : nullptr, w.zone_s, s);
+      std::copy_n(h, H, w.out + row * H);
     } else {
-      std::fill_n(w.out + row * K, K, Real{0});
+      std::fill_n(w.out + row * H, H, Real{0});
     }
-    if (w.states) std::copy_n(s, SM, w.states + row * SM);
+    if (w.states) std::copy_n(s, DC, w.states + row * DC);
   }
 
-  // Padding leaves zeros, which the products of the way back meet.
+  // A padded step leaves zeros on the tape, because matrix products of the backward pass read them.
   void rest(Index t, Index b, Real* m) const {
     std::fill_n(m, R.cell_output(), Real{0});
-    for (const auto [part, n] : {std::pair{extra.product, N}, std::pair{extra.recurrent, M}})
+    for (const auto [part, n] : {std::pair{extra.product, U}, std::pair{extra.recurrent, C}})
       if (Real* keep = kept(t, b, part)) std::fill_n(keep, n, Real{0});
     if (w.gates)
       std::fill_n(w.gates + (t * q.batch + b) * R.gates_width(), R.gates_width(), Real{0});
@@ -150,21 +150,21 @@ struct Forward {
     for (Index i = 0; i < rows; ++i) {
       enter(t, b + i);
       any = any || is_active(t, b + i);
-      if (Real* keep = kept(t, b + i, extra.source)) std::copy_n(q.h + (b + i) * K, K, keep);
+      if (Real* keep = kept(t, b + i, extra.source)) std::copy_n(q.h + (b + i) * H, H, keep);
     }
-    const Real* source = q.h + b * K;
+    const Real* source = q.h + b * H;
     if (any && q.weights.drop) {
-      for (Index i = 0; i < rows * K; ++i) my.source[i] = source[i] * q.weights.drop[b * K + i];
+      for (Index i = 0; i < rows * H; ++i) my.source[i] = source[i] * q.weights.drop[b * H + i];
       source = my.source;
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
     if (any)
-      product(rows, parts.recurrent, source, K, start, my.sums);
+      product(rows, parts.recurrent, source, H, start, my.sums);
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) rest(t, b + i, my.cell + i * wide);
       else
-        cell(my, t, b + i, my.sums + i * stride, q.s + (b + i) * SM, q.h + (b + i) * K,
-             my.state + i * SM, my.cell + i * wide);
+        cell(my, t, b + i, my.sums + i * stride, q.s + (b + i) * DC, q.h + (b + i) * H,
+             my.state + i * DC, my.cell + i * wide);
       if (Real* keep = kept(t, b + i, extra.output)) std::copy_n(my.cell + i * wide, wide, keep);
     }
     const Real* h_new = my.cell;
@@ -174,7 +174,7 @@ struct Forward {
       h_new = my.projected, h_stride = parts.projection.stride();
     }
     for (Index i = 0; i < rows; ++i)
-      leave(t, b + i, is_active(t, b + i), h_new + i * h_stride, my.state + i * SM);
+      leave(t, b + i, is_active(t, b + i), h_new + i * h_stride, my.state + i * DC);
   }
 
   void run(int thread) const {

@@ -1,4 +1,4 @@
-// Where everything lies that a thread works with, and which row function a cell has.
+// Layout of packed weights and of each thread's buffers, and the row function of each cell.
 #pragma once
 
 #include "sequence/blocks.h"
@@ -7,17 +7,17 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-constexpr Index kGroup = 18;                     // rows whose products stay near the core
-constexpr Index kNearBytes = Index{1}
-                             << 19;  // packed weights beyond this pass through for all rows at once
+constexpr Index kGroup = 18;  // rows whose products fit into the core's own cache
+// Packed weights that are larger than this are read once for all rows.
+constexpr Index kNearBytes = Index{1} << 19;
 
 inline Index padded(Index n) { return (n + 15) / 16 * 16; }
 
-// The packed part: weights (transposed on the way forward), and the start of sums.
+// Parts of Sequence::packed: weights (transposed for the forward pass), and the start of sums.
 template <class Real>
 struct PackedParts {
   Packed<Real> recurrent, projection, inputs;
-  Real* start;  // [stride of N]: bias that sums start from
+  Real* start;  // [U, padded to whole vectors]: the bias, from which sums start
   std::size_t size;
 
   explicit PackedParts(const Sequence<Real>& q) {
@@ -42,7 +42,7 @@ struct PackedParts {
   }
 };
 
-constexpr Index kFewToPack = 1 << 15;  // numbers not worth waking a thread for
+constexpr Index kFewToPack = 1 << 15;  // matrices with fewer numbers are packed by one thread
 
 template <class Real>
 void pack_on(int threads, const Packed<Real>& to, const Real* w, bool turned) {
@@ -61,13 +61,13 @@ void pack_parts(Sequence<Real>& q) {
   pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
   if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
   if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
-  // Of gru, the bias of n belongs to x (see gru_forward).
+  // gru_forward() adds the bias of n to x.
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
   if (q.weights.bias) std::copy_n(q.weights.bias, biased, parts.start);
 }
 
-// Units from..to-1 of a row, whole panels of them where threads share rows.
+// Cells from..to-1 of a row; whole panels if threads share rows.
 struct Part {
   Index from, to;
 };
@@ -77,8 +77,8 @@ inline Part part_of(Index units, Index panel, int i, int n) {
   return {panels * i / n * panel, panels * (i + 1) / n * panel};
 }
 
-// Whether threads had better share the units of every row than share out the rows: few rows, and
-// weights that one core alone reads too slowly.
+// Whether threads should share the cells of every row instead of sharing the rows. This is faster
+// if rows are few and the weights are too large for one core to read quickly.
 template <class Real>
 bool splits(const Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
@@ -90,19 +90,19 @@ bool splits(const Sequence<Real>& q) {
                                   : q.batch < 4 * q.all_threads && bytes > kNearBytes);
 }
 
-// A thread's rows of the batch, and its buffers.
+// One thread's rows of the batch, and its buffers. Strides are widths padded to whole vectors.
 template <class Real>
 struct Share {
   Index first, rows, group;
-  Real *sums;       // [group, stride of N or K]
-  Real *projected;  // [group, stride of K or M]
-  Real *cell;       // [group, max(K, cell_output)] outputs of cells, or errors of them
-  Real *state;      // [2, rows, S M]
-  Real *source;     // [group, max(K, M)] h * drop; errors that bypass the cell
-  Real *kept;       // [group, S M] errors of states that bypass the cell
-  Real *row;        // [4 M] of one row
-  Real* spare;  // [max(G, K, M)] of one row: gates nobody keeps; errors of the hidden state itself
-  Real *zeros;      // [S M]
+  Real *sums;       // [group, stride of U or H]
+  Real *projected;  // [group, stride of H or C]
+  Real *cell;       // [group, max(H, cell_output)] outputs of cells, or errors of them
+  Real *state;      // [2, rows, D C]
+  Real *source;     // [group, max(H, C)] h * drop; backward: errors that bypass the cell
+  Real *kept;       // [group, D C] errors of states that bypass the cell
+  Real *row;        // [4 C] temporary values of one row
+  Real *spare;      // [max(gates_width(), H, C)] of one row: gates not kept; errors of h
+  Real *zeros;      // [D C]
   std::size_t size;
 
   Share(const Sequence<Real>& q, int thread) {
@@ -189,7 +189,7 @@ inline void row_back(const Sequence<Real>& q, const StepBack<Real>& t) {
   }
 }
 
-// Whether the step before can be read from the outputs as they are: nothing stands between.
+// Whether the outputs of a step are the hidden state of the next step, unchanged.
 template <class Real>
 bool direct(const Sequence<Real>& q, const Window<Real>& w) {
   return !w.flags && !w.keep_h && !w.keep_s && w.zone_h == 0 && w.zone_s == 0 && !q.weights.drop &&

@@ -1,7 +1,7 @@
-// The recurrent product: rows of the batch times a matrix packed once.
+// The recurrent product: rows of the batch times a packed matrix.
 //
-// A packed matrix [depth, width] is cut into panels of up to kPanel vectors of columns; a panel
-// holds, for each row of the matrix, its columns side by side, the last ones filled up with zeros.
+// A packed matrix [depth, width] consists of panels of up to kPanel vectors of columns. A panel
+// holds its columns of each row of the matrix, padded with zeros to whole vectors.
 #pragma once
 
 #include <algorithm>
@@ -25,13 +25,13 @@ struct Packed {
   Index depth, width;
 
   static Index vectors(Index width) { return (width + kLanes<Real> - 1) / kLanes<Real>; }
-  Index stride() const { return vectors(width) * kLanes<Real>; }  // columns, filled up
+  Index stride() const { return vectors(width) * kLanes<Real>; }  // width, padded
   static std::size_t size(Index depth, Index width) {
     return static_cast<std::size_t>(depth * vectors(width) * kLanes<Real>);
   }
 };
 
-// Rows k..end-1 of one panel, from the transpose of the matrix: `given` rows of it from `w` on.
+// Packs rows k..end-1 of one panel from `given` rows of w [width, depth], the transposed matrix.
 template <class Real>
 void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index depth, Index k,
                  Index end) {
@@ -54,10 +54,10 @@ void pack_turned(Real* panel, Index columns, Index given, const Real* w, Index d
     for (Index row = k; row < end; ++row) panel[row * columns + i] = w[i * depth + row];
 }
 
-// Panels from..to-1 of a matrix w [depth, width]; `turned`: of the transpose of w [width, depth].
+// Packs panels from..to-1 of w [depth, width]; if `turned`, of the transpose of w [width, depth].
 template <class Real>
 void pack(Real* into, Index depth, Index width, const Real* w, bool turned, Index from, Index to) {
-  constexpr Index lanes = kLanes<Real>, block = 128;  // rows whose panel stays in the first cache
+  constexpr Index lanes = kLanes<Real>, block = 128;  // rows whose panel fits into the L1 cache
   const Index vectors = Packed<Real>::vectors(width);
   for (Index first = from * kPanel; first < std::min(vectors, to * kPanel); first += kPanel) {
     Real* const panel = into + depth * first * lanes;
@@ -74,7 +74,7 @@ void pack(Real* into, Index depth, Index width, const Real* w, bool turned, Inde
   }
 }
 
-// `rows` rows of a times one panel of `vectors` vectors, plus `start` (null: zero), to c.
+// c = start + a w for `rows` rows of a and one panel of `vectors` vectors; start null: zero.
 template <class Real, int rows, int vectors>
 void tile(Index depth, const Real* a, Index a_stride, const Real* panel, const Real* start,
           Real* c, Index c_stride) {
@@ -96,7 +96,7 @@ void tile(Index depth, const Real* a, Index a_stride, const Real* panel, const R
     for (int v = 0; v < vectors; ++v) store(c + r * c_stride + v * lanes, sums[r][v]);
 }
 
-// One row alone: four chains of additions a vector, since each waits for the one before.
+// The product of a single row. Four independent sums per vector hide the latency of an addition.
 template <class Real, int vectors>
 void tile_of_one(Index depth, const Real* a, const Real* panel, const Real* start, Real* c) {
   constexpr int lanes = kLanes<Real>, chains = 4;
@@ -127,7 +127,7 @@ void panel_times_rows(Index rows, const Packed<Real>& w, const Real* a, Index a_
     a += n() * a_stride, c += n() * c_stride, left -= n();
   };
   while (left > 2 * most) step(std::integral_constant<int, most>{});
-  while (left > 0) {  // the last two of about the same height, for one row alone is slow
+  while (left > 0) {  // the last two tiles have about equal heights, because a single row is slow
     switch (left > most ? (left + 1) / 2 : left) {
       case 1: return tile_of_one<Real, vectors>(w.depth, a, panel, start, c);
       case 2: step(std::integral_constant<int, 2>{}); break;
@@ -139,8 +139,8 @@ void panel_times_rows(Index rows, const Packed<Real>& w, const Real* a, Index a_
   }
 }
 
-// Calls run(vectors of the panel, panel, first column) for panels from..to-1 of a packed matrix;
-// `vectors` is a compile-time number.
+// Calls run(vectors, panel, first column) for panels from..to-1 of a packed matrix; `vectors` is an
+// integral constant.
 template <class Real, class Run>
 void panels(const Packed<Real>& w, Index from, Index to, const Run& run) {
   constexpr Index lanes = kLanes<Real>;

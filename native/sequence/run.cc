@@ -11,7 +11,7 @@
 namespace carrousel {
 namespace {
 
-// Memory that is about to be touched for the first time costs a fault a page: fewer, larger pages.
+// Asks for huge pages, since the first write to every page causes a page fault.
 void expect_writes([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
@@ -53,7 +53,7 @@ struct Stretch {
   Index length() const { return to - from; }
 };
 
-// Tape of steps from `offset` on.
+// The tape of steps from `offset` on.
 template <class Real>
 struct Kept {
   Real *states, *gates, *extra;
@@ -65,12 +65,12 @@ class Walk {
  public:
   Walk(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run)
       : kernel(kernel), q(q), run(run), extra(q.extra()) {
-    const Index bytes = N * Index{sizeof(Real)};
+    const Index bytes = U * Index{sizeof(Real)};
     const Index rows = std::max(kWindowRows, kWindowBytes / bytes);
     length = run.window ? run.window : std::max<Index>(1, rows / std::max<Index>(1, B));
   }
 
-  // Segment k, in the order of processing.
+  // Steps of segment k, in the order of processing.
   Stretch segment(Index k) const {
     const Index size = run.recompute ? run.recompute : run.steps;
     const Index first = k * size, last = std::min(run.steps, first + size);
@@ -80,7 +80,7 @@ class Walk {
     return run.recompute ? (run.steps + run.recompute - 1) / run.recompute : run.steps ? 1 : 0;
   }
 
-  // Window k of a segment, in the order of processing.
+  // Steps of window k of a segment, in the order of processing.
   Stretch window(Stretch s, Index k) const {
     const Index first = k * length, last = std::min(s.length(), first + length);
     return run.reverse ? Stretch{s.to - last, s.to - first}
@@ -93,12 +93,12 @@ class Walk {
     v.steps = w.length(), v.first = run.reverse ? run.steps - w.to : w.from,
     v.reverse = run.reverse;
     v.flags = run.flags ? run.flags + w.from * B : nullptr;
-    v.keep_h = run.keep_h ? run.keep_h + w.from * B * K : nullptr;
-    v.keep_s = run.keep_s ? run.keep_s + w.from * B * SM : nullptr;
+    v.keep_h = run.keep_h ? run.keep_h + w.from * B * H : nullptr;
+    v.keep_s = run.keep_s ? run.keep_s + w.from * B * DC : nullptr;
     v.zone_h = run.zone_h, v.zone_s = run.zone_s;
-    v.out = run.out + w.from * B * K;
+    v.out = run.out + w.from * B * H;
     const Index at = (w.from - kept.offset) * B;
-    v.states = kept.states ? kept.states + at * SM : nullptr;
+    v.states = kept.states ? kept.states + at * DC : nullptr;
     v.gates = kept.gates ? kept.gates + at * q.recurrence.gates_width() : nullptr;
     v.extra = kept.extra ? kept.extra + at * extra.width : nullptr;
     return v;
@@ -108,7 +108,7 @@ class Walk {
     for (Index k = 0; k < windows(s); ++k) {
       const Stretch w = window(s, k);
       Window<Real> v = view(w, kept);
-      v.x = run.x + w.from * B * (q.weights.w_ih ? q.inputs : N);
+      v.x = run.x + w.from * B * (q.weights.w_ih ? q.inputs : U);
       if (q.weights.w_ih) {
         Real* const net = scratch ? scratch : v.gates;
         kernel.project(q, w.length() * B, v.x, net);
@@ -121,59 +121,59 @@ class Walk {
     }
   }
 
-  // Whether net inputs need a place of their own.
+  // Whether net inputs need a separate buffer.
   bool needs_scratch(const Kept<Real>& kept) const {
     return q.weights.w_ih && (!kept.gates || q.recurrence.kind == CellKind::described);
   }
-  Index scratch_size() const { return std::min(length, run.steps) * B * N; }
+  Index scratch_size() const { return std::min(length, run.steps) * B * U; }
 
   const SequenceKernel<Real>& kernel;
   const Sequence<Real>& q;
   const Run<Real>& run;
   const Extra extra;
-  const Index B = q.batch, N = q.recurrence.net_inputs, K = q.recurrence.sources,
-              M = q.recurrence.units, SM = q.recurrence.state_width();
+  const Index B = q.batch, U = q.recurrence.net_inputs, H = q.recurrence.sources,
+              C = q.recurrence.units, DC = q.recurrence.state_width();
   Index length;
 };
 
-// Products of a window's errors with what they are errors of.
+// Adds the gradients of one window: products of its errors and sources.
 template <class Real>
 class Gather {
  public:
   Gather(const Walk<Real>& walk)
       : walk_(walk), q_(walk.q), run_(walk.run),
         inputs_(run_.flags && run_.d_w_ih ? walk.length * walk.B * q_.inputs : 0),
-        sources_(q_.weights.drop && run_.d_w_hh ? walk.length * walk.B * walk.K : 0) {}
+        sources_(q_.weights.drop && run_.d_w_hh ? walk.length * walk.B * walk.H : 0) {}
 
   void operator()(Stretch w, const Window<Real>& v, Real* errors, const Real* own) const {
-    const Index B = walk_.B, N = walk_.N, K = walk_.K, rows = w.length() * B;
+    const Index B = walk_.B, U = walk_.U, H = walk_.H, rows = w.length() * B;
     if (run_.d_bias) add_bias(w.length(), errors);
     if (q_.weights.ln_ih)
       walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs,
                                     walk_.extra.width, errors);
     if (run_.d_x && q_.weights.w_ih)
       walk_.kernel.project(q_, rows, errors, run_.d_x + w.from * B * q_.inputs);
-    if (run_.d_w_ih) add(w.length(), errors, N, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);
+    if (run_.d_w_ih) add(w.length(), errors, U, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);
     if (run_.d_w_hr)
-      add(w.length(), v.d_projected, K, v.extra + walk_.extra.output, walk_.extra.width, walk_.M,
+      add(w.length(), v.d_projected, H, v.extra + walk_.extra.output, walk_.extra.width, walk_.C,
           run_.d_w_hr);
     if (!run_.d_w_hh) return;
     if (walk_.extra.source >= 0) {
       const Index wide = walk_.extra.width;
       const Real* const sources = v.extra + walk_.extra.source;
-      if (q_.weights.drop) add(w.length(), own, N, dropped(w, sources), K, K, run_.d_w_hh);
-      else add(w.length(), own, N, sources, wide, K, run_.d_w_hh);
+      if (q_.weights.drop) add(w.length(), own, U, dropped(w, sources), H, H, run_.d_w_hh);
+      else add(w.length(), own, U, sources, wide, H, run_.d_w_hh);
       return;
     }
     const Index first = run_.reverse ? w.length() - 1 : 0, rest = run_.reverse ? 0 : 1;
-    add(1, own + first * B * N, N, v.h_enter, K, K, run_.d_w_hh);
+    add(1, own + first * B * U, U, v.h_enter, H, H, run_.d_w_hh);
     if (w.length() == 1) return;
-    const Real* const before = run_.out + (run_.reverse ? w.from + 1 : w.from) * B * K;
-    add(w.length() - 1, own + rest * B * N, N, before, K, K, run_.d_w_hh);
+    const Real* const before = run_.out + (run_.reverse ? w.from + 1 : w.from) * B * H;
+    add(w.length() - 1, own + rest * B * U, U, before, H, H, run_.d_w_hh);
   }
 
  private:
-  // into [samples, N, width] += errors^T sources over `steps` steps.
+  // into [samples, U, width] += errors^T sources over `steps` steps.
   void add(Index steps, const Real* errors, Index outputs, const Real* sources, Index stride,
            Index width, Real* into) const {
     const Index B = walk_.B, parts = run_.samples ? run_.samples : 1, each = B / parts;
@@ -188,17 +188,17 @@ class Gather {
   }
 
   void add_bias(Index steps, const Real* errors) const {
-    const Index B = walk_.B, N = walk_.N, parts = run_.samples ? run_.samples : 1, each = B / parts;
-    Products<Real> p{steps * B, N, 0, N, 0, errors, nullptr, run_.d_bias};
+    const Index B = walk_.B, U = walk_.U, parts = run_.samples ? run_.samples : 1, each = B / parts;
+    Products<Real> p{steps * B, U, 0, U, 0, errors, nullptr, run_.d_bias};
     if (parts == 1) return walk_.kernel.add_rows(p, q_.all_threads);
-    p.rows = steps, p.errors_stride = B * N;
+    p.rows = steps, p.errors_stride = B * U;
     for (Index b = 0; b < B; ++b) {
-      p.errors = errors + b * N, p.into = run_.d_bias + b / each * N;
+      p.errors = errors + b * U, p.into = run_.d_bias + b / each * U;
       walk_.kernel.add_rows(p, q_.all_threads);
     }
   }
 
-  // Whatever stands in padding, even what is not a number, must not meet its error of zero.
+  // The inputs of a window, with zeros in padding. Padding may hold NaN, and 0 * NaN is NaN.
   const Real* inputs(Stretch w) const {
     const Index B = walk_.B, I = q_.inputs;
     const Real* const x = run_.x + w.from * B * I;
@@ -211,11 +211,11 @@ class Gather {
   }
 
   const Real* dropped(Stretch w, const Real* sources) const {
-    const Index B = walk_.B, K = walk_.K;
+    const Index B = walk_.B, H = walk_.H;
     for (Index row = 0; row < w.length() * B; ++row)
-      for (Index k = 0; k < K; ++k)
-        sources_.data()[row * K + k] =
-            sources[row * walk_.extra.width + k] * q_.weights.drop[row % B * K + k];
+      for (Index k = 0; k < H; ++k)
+        sources_.data()[row * H + k] =
+            sources[row * walk_.extra.width + k] * q_.weights.drop[row % B * H + k];
     return sources_.data();
   }
 
@@ -231,19 +231,19 @@ template <class Real>
 void run_forward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
                  const Run<Real>& run) {
   const Walk<Real> walk(kernel, q, run);
-  const Index B = walk.B, K = walk.K, SM = walk.SM, wide = K + SM;
+  const Index B = walk.B, H = walk.H, DC = walk.DC, wide = H + DC;
   const Index rows = run.steps * B;
-  expect_writes(run.out, rows * K), expect_writes(run.states, rows * SM);
+  expect_writes(run.out, rows * H), expect_writes(run.states, rows * DC);
   expect_writes(run.gates, rows * q.recurrence.gates_width()),
       expect_writes(run.extra, rows * walk.extra.width);
-  std::copy_n(run.h0, B * K, q.h), std::copy_n(run.s0, B * SM, q.s);
+  std::copy_n(run.h0, B * H, q.h), std::copy_n(run.s0, B * DC, q.s);
   const Kept<Real> kept{run.states, run.gates, run.extra, 0};
   const Buffer<Real> scratch(walk.needs_scratch(kept) ? walk.scratch_size() : 0);
   for (Index k = 0; k < walk.segments(); ++k) {
     if (run.marks)
       for (Index b = 0; b < B; ++b) {
         Real* const mark = run.marks + (k * B + b) * wide;
-        std::copy_n(q.h + b * K, K, mark), std::copy_n(q.s + b * SM, SM, mark + K);
+        std::copy_n(q.h + b * H, H, mark), std::copy_n(q.s + b * DC, DC, mark + H);
       }
     walk.forward(walk.segment(k), kept, scratch.data());
   }
@@ -254,14 +254,14 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
                   const Sequence<Real>* again, const Run<Real>& run) {
   const Walk<Real> walk(kernel, q, run);
   const Gather<Real> gather(walk);
-  const Index B = walk.B, K = walk.K, SM = walk.SM, N = walk.N, wide = K + SM;
+  const Index B = walk.B, H = walk.H, DC = walk.DC, U = walk.U, wide = H + DC;
   const Recurrence& R = q.recurrence;
   const Index steps = std::min(walk.length, run.steps) * B;
-  expect_writes(run.d_x, run.steps * B * (q.weights.w_ih ? q.inputs : N));
-  const Buffer<Real> errors(steps * N), own(R.separate() ? steps * N : 0),
-      projected(R.projection ? steps * K : 0), enter(B * wide);
+  expect_writes(run.d_x, run.steps * B * (q.weights.w_ih ? q.inputs : U));
+  const Buffer<Real> errors(steps * U), own(R.separate() ? steps * U : 0),
+      projected(R.projection ? steps * H : 0), enter(B * wide);
   const Index part = again ? std::min(run.recompute, run.steps) * B : 0;
-  const Buffer<Real> states(part * SM), gates(part * R.gates_width()),
+  const Buffer<Real> states(part * DC), gates(part * R.gates_width()),
       extra(part * walk.extra.width);
   Kept<Real> kept{run.states, run.gates, run.extra, 0};
   if (again) kept = {states.data(), gates.data(), extra.data(), 0};
@@ -272,11 +272,11 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
     if (again) {
       for (Index b = 0; b < B; ++b) {
         const Real* const mark = run.marks + (k * B + b) * wide;
-        std::copy_n(mark, K, enter.data() + b * K),
-            std::copy_n(mark + K, SM, enter.data() + B * K + b * SM);
+        std::copy_n(mark, H, enter.data() + b * H),
+            std::copy_n(mark + H, DC, enter.data() + B * H + b * DC);
       }
-      h_enter = enter.data(), s_enter = enter.data() + B * K;
-      std::copy_n(h_enter, B * K, again->h), std::copy_n(s_enter, B * SM, again->s);
+      h_enter = enter.data(), s_enter = enter.data() + B * H;
+      std::copy_n(h_enter, B * H, again->h), std::copy_n(s_enter, B * DC, again->s);
       kept.offset = segment.from;
       Walk<Real>(kernel, *again, run).forward(segment, kept, scratch.data());
     }
@@ -284,11 +284,11 @@ void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
       const Stretch w = walk.window(segment, n);
       Window<Real> v = walk.view(w, kept);
       const Index before = run.reverse ? w.to : w.from - 1;
-      v.h_enter = n ? run.out + before * B * K : h_enter;
-      v.s_enter = n ? kept.states + (before - kept.offset) * B * SM : s_enter;
-      v.d_out = run.d_out ? run.d_out + w.from * B * K : nullptr;
-      v.d_states = run.d_states ? run.d_states + w.from * B * SM : nullptr;
-      v.d_x = run.d_x && !q.weights.w_ih ? run.d_x + w.from * B * N : errors.data();
+      v.h_enter = n ? run.out + before * B * H : h_enter;
+      v.s_enter = n ? kept.states + (before - kept.offset) * B * DC : s_enter;
+      v.d_out = run.d_out ? run.d_out + w.from * B * H : nullptr;
+      v.d_states = run.d_states ? run.d_states + w.from * B * DC : nullptr;
+      v.d_x = run.d_x && !q.weights.w_ih ? run.d_x + w.from * B * U : errors.data();
       v.d_r = R.separate() ? own.data() : nullptr;
       v.d_projected = R.projection ? projected.data() : nullptr;
       kernel.backward(q, v);

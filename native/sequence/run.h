@@ -1,4 +1,4 @@
-// A whole call: windows of steps one after another, and the products around each of them.
+// A whole call: windows of steps one after another, and the matrix products of each window.
 #pragma once
 
 #include <memory>
@@ -7,42 +7,52 @@
 
 namespace carrousel {
 
-// Steps of a window are few enough for its net inputs to stay in the caches of two cores, unless
-// that left too few rows to add gradients of large weights for.
+// Limits of a window. Its net inputs should fit into the caches of two cores, but it needs enough
+// rows to make gradients of large weights efficient.
 constexpr Index kWindowBytes = Index{1} << 21, kWindowRows = 384;
 
-// Arrays of a call, over all steps; letters and aliasing as in Window. Null where a comment allows.
+// Arrays of a call, over all its steps T; letters and overlaps as in Window.
 template <class Real>
 struct Run {
   Index steps;
   bool reverse;
-  Index recompute;              // steps of a segment whose tape is made anew; 0: the tape is whole
-  Index window;                 // steps of a window; 0: by kWindowBytes
-  Index samples;  // gradients of weights come one for each of so many parts of the batch
+  Index recompute;              // steps of a segment whose tape is recomputed; 0: the tape is whole
+  Index window;                 // steps of a window; 0: chosen by kWindowBytes
+  Index samples;                // equal parts of B with separate weight gradients; 0: one for all
   double zone_h, zone_s;
-  const Real* x;                // [T, B, I], or [T, B, N] where there is no w_ih
-  const std::uint8_t *flags, *keep_h, *keep_s;  // or null
-  const Real *h0, *s0;          // [B, K] [B, S M]
-  Real* out;                    // [T, B, K]
-  Real *states, *gates, *extra; // whole tape, or null
-  Real* marks;                  // [segments, B, K + S M] state before each segment, or null
+  const Real* x;                // [T, B, I], or [T, B, U] without w_ih
+  const std::uint8_t* flags;    // [T, B] or null, as in Window
+  const std::uint8_t* keep_h;   // [T, B, H] or null
+  const std::uint8_t* keep_s;   // [T, B, D C] or null
+  const Real *h0, *s0;          // [B, H] [B, D C] first state
+  Real* out;                    // [T, B, H]
+  Real* states;                 // [T, B, D C] or null: not kept; so for the next two
+  Real* gates;                  // [T, B, gates_width()]
+  Real* extra;                  // [T, B, Extra::width]
+  Real* marks;                  // [segments, B, H + D C] state before each segment, or null
 
-  // The way back: errors come, each may be null, and gradients go, each may be null.
-  const Real *d_out, *d_states;
-  Real *d_x, *d_w_ih, *d_w_hh, *d_bias, *d_w_hr;  // d_x as x; others [samples, ...]; zero at first
+  // Backward. Errors are read and gradients written; each may be null. The caller sets gradients of
+  // weights to zero; the call adds to them.
+  const Real* d_out;            // [T, B, H]
+  const Real* d_states;         // [T, B, D C]
+  Real* d_x;                    // shape of x
+  Real* d_w_ih;                 // [max(samples, 1), U, I]
+  Real* d_w_hh;                 // [max(samples, 1), U, H]
+  Real* d_bias;                 // [max(samples, 1), U]
+  Real* d_w_hr;                 // [max(samples, 1), H, C]
 };
 
-// q.h, q.s: where the last state goes.
+// Writes the last state to q.h [B, H] and q.s [B, D C].
 template <class Real>
 void run_forward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q, const Run<Real>& run);
 
-// q.h, q.s: errors of the last state; in the end of the first. `again` is made for the way forward
-// and has a state of its own; it may be null without recompute.
+// q.h and q.s hold the errors of the last state, and are replaced by the errors of the first state.
+// `again` is packed for the forward pass and has separate h and s; may be null without recompute.
 template <class Real>
 void run_backward(const SequenceKernel<Real>& kernel, const Sequence<Real>& q,
                   const Sequence<Real>* again, const Run<Real>& run);
 
-// Memory of a call, not initialised; 64-byte aligned.
+// Uninitialised memory, aligned to 64 bytes.
 template <class Real>
 class Buffer {
  public:

@@ -1,4 +1,4 @@
-// The sequence kernels of one instruction set, in both precisions.
+// The sequence kernels of one instruction set, in float and double.
 #include "sequence/backward.h"
 #include "sequence/dense.h"
 #include "sequence/forward.h"
@@ -12,7 +12,7 @@ std::size_t packed_size(const Sequence<Real>& q) { return PackedParts<Real>(q).s
 template <class Real>
 std::size_t scratch_size(const Sequence<Real>& q) { return Share<Real>(q, 0).size; }
 
-// A way that threads walk with rows of their own, or together with units of their own.
+// Runs a pass on several threads. Each has its own rows of the batch, or its own cells of all rows.
 template <class Way, class Real>
 void walk(const Sequence<Real>& q, const Window<Real>& w) {
   const Way way{q, w};

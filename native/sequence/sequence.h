@@ -1,15 +1,16 @@
 // The contract of the sequence kernels: one direction of one layer, a whole batch.
 //
-// Letters, once (those of contracts/recurrence.py):
-//   T steps of a window    B sequences of the batch   M units      N net inputs (rows of w_hh)
-//   K recurrent sources    S state vectors besides h  P unit parameters
-//   G width of the gates' tape: N, or P-independent rows of a described cell times M
-//   E width of the extra tape, see Extra
+// Letters are those of common/carrousel.h: T steps of a window, B sequences, I inputs, C cells, U
+// gates and cells (rows of w_hh), H components of h, D state vectors besides h, P unit parameters.
+// A tape keeps, for each step, what the backward pass needs: gates_width() numbers of gates and
+// Extra::width other numbers.
 //
-// A Sequence is one call's weights, packed, and the state that runs from window to window. A window
-// is a stretch of steps in the order of the data; `reverse` walks it from its end. Arrays are
-// row-major and contiguous. Nothing here owns what it points to; all pointers have been checked,
-// are not aliased unless said, and outlive the call. Outputs need not be initialised.
+// A Sequence holds the packed weights of one call, and the state between windows. A window is a
+// range of steps in the order of the data; `reverse` processes it from its end.
+//
+// Arrays are row-major and contiguous. Nothing here owns memory: pointers are borrowed for the call
+// and have been checked. Arrays do not overlap unless a comment says so. Outputs need not be
+// initialised.
 #pragma once
 
 #include <atomic>
@@ -25,37 +26,38 @@ enum class CellKind : int {
   lstm, lstm97, peephole, coupled, no_output_gate, gru, rnn_tanh, rnn_relu, described
 };
 
-// Which equations, and their sizes.
+// The equations of a cell, and their sizes.
 struct Recurrence {
   CellKind kind;
-  Index units, sources, net_inputs, states;  // M K N S
+  Index units, sources, net_inputs, states;  // C H U D
   Index unit_parameters;                     // P
   Index block_size;                          // of lstm97
   double g_range, h_range;                   // of lstm97
   bool projection, gate_sources, layer_norm;
-  Index tape;                                // of a described cell: rows of M values
-  std::uintptr_t forward, backward;          // of a described cell: its compiled row functions
+  // Of a described cell, whose row functions were compiled from its equations.
+  Index tape;                                // vectors [C] on the gates' tape
+  std::uintptr_t forward, backward;          // addresses of its row functions
 
   Index blocks() const { return units / block_size; }
-  Index state_width() const { return states * units; }
+  Index state_width() const { return states * units; }  // D C
   Index gates_width() const { return kind == CellKind::described ? tape * units : net_inputs; }
-  // Width of what the cell itself puts out, before a projection.
+  // Width of the cell's output m before a projection: H, or C with a projection.
   Index cell_output() const { return projection ? units : sources; }
-  // Whether errors of w_hh h differ from those of w_ih x.
+  // Whether the errors of w_hh h differ from the errors of w_ih x.
   bool separate() const {
     return layer_norm || kind == CellKind::gru || kind == CellKind::described;
   }
 };
 
-// Where the parts of the extra tape start; -1: not kept. What a way back needs beside gates.
+// Offsets of the parts of one row of the extra tape, which the backward pass needs besides gates;
+// -1: the part is not kept.
 struct Extra {
-  Index product = -1;  // [N] w_hh h before layer normalisation
-  Index recurrent = -1;  // [M] r_n + b of gru without layer normalisation
-  Index output = -1;   // [M] cell output before a projection
-  Index inputs = -1;   // [N] w_ih x before layer normalisation, where the kernel does it
-  Index source =
-      -1;  // [K] what w_hh was multiplied by, where it is not the output of the step before
-  Index width = 0;     // E
+  Index product = -1;    // [U] w_hh h before layer normalisation
+  Index recurrent = -1;  // [C] r_n + b of gru without layer normalisation
+  Index output = -1;     // [C] cell output before a projection
+  Index inputs = -1;     // [U] w_ih x before layer normalisation, if the kernel normalises it
+  Index source = -1;     // [H] the factor of w_hh, if it is not the output of the step before
+  Index width = 0;       // of a row
 
   Extra(const Recurrence& r, bool sources, bool norms_inputs) {
     const auto add = [this](Index& part, Index n) { part = width, width += n; };
@@ -69,104 +71,109 @@ struct Extra {
 
 template <class Real>
 struct Weights {
-  const Real* w_hh;     // [N, K]
-  const Real* w_ih;     // [N, I] or null: net inputs come ready
-  const Real* bias;     // [N] or null; null for described cells, whose x holds it
-  const Real* unit;     // [P, M] or null
-  const Real* w_hr;     // [K, M] or null
-  const Real* ln_ih;    // [N] or null: net inputs come normalised
-  const Real* ln_hh;    // [N] or null
-  const Real* ln_c;     // [2, M] or null
-  const Real* fresh_h;  // [K] or null: zero
-  const Real* fresh_s;  // [S M] or null: zero
-  const Real* drop;     // [B, K] or null: one
+  const Real* w_hh;     // [U, H]
+  const Real* w_ih;     // [U, I] or null: x holds net inputs
+  const Real* bias;     // [U] or null; null for described cells, whose x includes it
+  const Real* unit;     // [P, C] or null
+  const Real* w_hr;     // [H, C] or null
+  const Real* ln_ih;    // [U] or null: net inputs are normalised already
+  const Real* ln_hh;    // [U] or null
+  const Real* ln_c;     // [2, C] or null
+  const Real* fresh_h;  // [H] hidden state after a reset, or null: zero
+  const Real* fresh_s;  // [D C] states after a reset, or null: zero
+  const Real* drop;     // [B, H] dropout factors of h, or null: one
 };
 
 template <class Real>
 struct Window {
-  Index steps, first;           // T, and how many steps were processed before this window
+  Index steps, first;           // T, and the number of steps processed before this window
   bool reverse;
   const std::uint8_t* flags;    // [T, B] or null: bit 1 active, bit 2 reset
-  const std::uint8_t* keep_h;   // [T, B, K] or null
-  const std::uint8_t* keep_s;   // [T, B, S M] or null
-  double zone_h, zone_s;        // shares of the old value, where there are no masks
+  const std::uint8_t* keep_h;   // [T, B, H] zoneout: 1 keeps the old value; or null
+  const std::uint8_t* keep_s;   // [T, B, D C] or null
+  double zone_h, zone_s;        // without masks: share of the old value in the new one
 
-  // Forward. x may be gates, unless the cell is described.
-  const Real* x;                // [T, B, N]
-  Real* out;                    // [T, B, K]
-  Real* states;                 // [T, B, S M] or null: not kept
-  Real* gates;                  // [T, B, G] or null
-  Real* extra;                  // [T, B, E] or null
+  // Forward.
+  const Real* x;                // [T, B, U]; may be `gates`, unless the cell is described
+  Real* out;                    // [T, B, H]
+  Real* states;                 // [T, B, D C] or null: not kept
+  Real* gates;                  // [T, B, gates_width()] or null: not kept
+  Real* extra;                  // [T, B, Extra::width] or null: not kept
 
-  // Backward reads out, states, gates, extra; and the state before the window.
-  const Real* h_enter;          // [B, K]
-  const Real* s_enter;          // [B, S M]
-  const Real* d_out;            // [T, B, K] or null: zero
-  const Real* d_states;         // [T, B, S M] or null
-  Real* d_x;                    // [T, B, N]
-  Real* d_r;                    // [T, B, N] if separate, else null
-  Real* d_projected;            // [T, B, K] with a projection: errors of w_hr m; else null
+  // Backward. It reads out, states, gates and extra.
+  const Real* h_enter;          // [B, H] hidden state before the window
+  const Real* s_enter;          // [B, D C] states before the window
+  const Real* d_out;            // [T, B, H] or null: zero
+  const Real* d_states;         // [T, B, D C] or null: zero
+  Real* d_x;                    // [T, B, U] errors of w_ih x
+  Real* d_r;                    // [T, B, U] errors of w_hh h if separate(), else null
+  Real* d_projected;            // [T, B, H] errors of w_hr m with a projection, else null
 };
 
-// Errors of what all steps share; [threads] slices each, added to.
+// One thread's sums of errors of the parameters that all steps share. The caller sets them to zero,
+// backward() adds to them. Each is null if the layer has no such parameter.
 template <class Real>
 struct Shared {
-  Real* unit;     // [P, M]
-  Real* ln_ih;    // [N]
-  Real* ln_hh;    // [N]
-  Real* ln_c;     // [2, M]
-  Real* fresh_h;  // [K]
-  Real* fresh_s;  // [S M]
+  Real* unit;     // [P, C]
+  Real* ln_ih;    // [U]
+  Real* ln_hh;    // [U]
+  Real* ln_c;     // [2, C]
+  Real* fresh_h;  // [H]
+  Real* fresh_s;  // [D C]
 };
 
 template <class Real>
 struct Sequence {
   Recurrence recurrence;
   Weights<Real> weights;
-  Index inputs;           // I, or 0
-  Index batch;
-  int threads, all_threads;  // of the walk, at most one a sequence unless split; of products
-  bool split;             // threads share units of all sequences, not sequences
-  int cut;                // 0 nowhere, -1 truncated, k every k steps
-  bool learn;             // the way back: packed is for errors
+  Index inputs;           // I, or 0 without w_ih
+  Index batch;            // B
+  int threads;            // of forward and backward: at most B, unless split
+  int all_threads;        // of matrix products
+  bool split;             // threads share the cells of every sequence, instead of the sequences
+  int cut;                // of errors back in time: 0 none, -1 truncated, k every k steps
+  bool learn;             // backward pass: weights are packed for errors
   bool sources;           // extra keeps sources: flags or drop may be given
   Extra extra() const { return {recurrence, sources, weights.ln_ih != nullptr}; }
 
-  Real* packed;           // packed_size() of all weights
-  Real* h;                // [B, K] state handed on; backward: its error
-  Real* s;                // [B, S M] the same
-  Real* scratch;          // [threads] slices of scratch_size()
-  std::vector<Shared<Real>> shared;  // [threads], of the way back
+  Real* packed;           // [packed_size()] all weights
+  Real* h;                // [B, H] hidden state, read and written; backward: its error
+  Real* s;                // [B, D C] states, read and written; backward: their errors
+  Real* scratch;          // [threads, scratch_size()]
+  std::vector<Shared<Real>> shared;  // [threads]; backward only
 };
 
+// Matrices of the gradient into += errors^T sources.
 template <class Real>
 struct Products {
   Index rows, outputs, width;
-  Index errors_stride, stride;  // from row to row
-  const Real *errors, *sources;
-  Real* into;
+  Index errors_stride, stride;  // numbers from one row to the next, of errors and of sources
+  const Real* errors;           // [rows, outputs]
+  const Real* sources;          // [rows, width]
+  Real* into;                   // [outputs, width]
 };
 
 template <class Real>
 struct SequenceKernel {
-  bool (*splits)(const Sequence<Real>&);  // whether `split` should be set
-  std::size_t (*packed_size)(const Sequence<Real>&);   // numbers of Real
-  std::size_t (*scratch_size)(const Sequence<Real>&);  // of one thread
-  void (*pack)(Sequence<Real>&);
+  bool (*splits)(const Sequence<Real>&);               // whether `split` is faster
+  std::size_t (*packed_size)(const Sequence<Real>&);   // in numbers of Real
+  std::size_t (*scratch_size)(const Sequence<Real>&);  // of one thread, in numbers of Real
+  void (*pack)(Sequence<Real>&);                       // writes `packed`
   void (*forward)(const Sequence<Real>&, const Window<Real>&);
   void (*backward)(const Sequence<Real>&, const Window<Real>&);
-  // into [rows, N] = x [rows, I] w_ih^T, plus bias of described cells; on the way back
-  // into [rows, I] = x [rows, N] w_ih.
+  // Forward: into [rows, U] = x [rows, I] w_ih^T, plus the bias of a described cell.
+  // Backward: into [rows, I] = x [rows, U] w_ih.
   void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
-  // rows [rows, N] = LN(rows) ln_ih; the rows as they came go to `kept`, `stride` apart, or
-  // nowhere. For the way back: errors [rows, N] of what was normalised become those of what `kept`
-  // holds, where flags [rows] (or null) do not tell of padding, which may hold anything.
+  // values [rows, U] = LN(values) ln_ih. The values before it are copied to kept [rows, U], whose
+  // rows are `stride` numbers apart; null: not kept.
   void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* kept, Index stride);
+  // Replaces errors [rows, U] of normalised values by errors of the values in `kept`. Skips rows
+  // that flags [rows] mark as padding; null: no padding.
   void (*norm_inputs_back)(const Sequence<Real>&, Index rows, const std::uint8_t* flags,
                            const Real* kept, Index stride, Real* errors);
-  // into [N, K] += errors [rows, N]^T sources [rows, K].
+  // into [outputs, width] += errors^T sources.
   void (*add_products)(const Products<Real>&, int threads);
-  // into [N] += sum of errors [rows, N]; N in `outputs`.
+  // into [outputs] += sum of the rows of errors.
   void (*add_rows)(const Products<Real>&, int threads);
 };
 
@@ -178,8 +185,8 @@ struct SequenceKernels {
 
 const std::vector<const SequenceKernels*>& sequence_kernels();
 
-// Calls work(context, i) for i in 0..n-1, on the threads of the OpenMP runtime that is loaded
-// already if there is one (so that its waiting threads do not fight for cores), else on new ones.
+// Calls work(context, i) for i in 0..n-1, on the threads of an OpenMP runtime that is already
+// loaded, or else on new threads.
 void parallel(int n, void (*work)(void*, int), void* context);
 
 template <class Work>
@@ -188,7 +195,7 @@ void parallel(int n, const Work& work) {
            const_cast<void*>(static_cast<const void*>(&work)));
 }
 
-// Calls work(context, i, n) at the same time on n threads, as many of those asked for as there are.
+// Calls work(context, i, n) on n threads at the same time. Fewer may run than were asked for.
 void together(int n, void (*work)(void*, int, int), void* context);
 
 template <class Work>
@@ -197,7 +204,7 @@ void together(int n, const Work& work) {
            const_cast<void*>(static_cast<const void*>(&work)));
 }
 
-// Where threads that run together wait for each other.
+// A barrier for threads that run together.
 class Meeting {
  public:
   void wait(int n);

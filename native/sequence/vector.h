@@ -1,4 +1,4 @@
-// Vectors of either precision, loads that need no alignment, and the activations on them.
+// Vectors of float and double: unaligned loads and stores, and activation functions.
 #pragma once
 
 #include <cmath>
@@ -35,7 +35,7 @@ inline void store(Real* to, Vec<Real> x) {
 template <class Real>
 inline Vec<Real> all(Real x) { return x - Vec<Real>{}; }
 
-// The first n lanes; the others are zero, or stay in memory as they are.
+// The first n numbers of a vector. load() sets the others to zero; store() does not write them.
 template <class Real>
 inline Vec<Real> load(const Real* from, int n) {
   if (n == kLanes<Real>) return load(from);
@@ -70,17 +70,17 @@ inline dvec exp_of_minus(dvec x) {
 inline dvec sigmoid(dvec x) {
   return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
 }
-// a / (sqrt(v) + epsilon), for v not negative.
+// a / (sqrt(v) + epsilon), for v >= 0.
 inline dvec ratio(dvec a, dvec v, dvec epsilon) {
   return a / (each(v, [](double x) { return std::sqrt(x); }) + epsilon);
 }
 inline vec ratio(vec a, vec v, vec epsilon) {
 #if CARROUSEL_ISA_AVX512
-  // The root has a unit of its own; a division besides would wait for it.
+  // The square root occupies the divider, so the quotient is found by a Newton step instead.
   const vec below = root(v) + epsilon;
   const vec q = (vec)_mm512_rcp14_ps((__m512)below);
   const vec first = a * q;
-  return first + q * (a - below * first);  // one step of Newton's, in the quotient
+  return first + q * (a - below * first);  // one Newton step on the quotient
 #else
   return a / (root(v) + epsilon);
 #endif

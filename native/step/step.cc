@@ -1,4 +1,4 @@
-// One step of a stack of layers, for one instruction set, in both precisions.
+// One step of a stack of layers, for one instruction set, in float and double.
 #include "step/step.h"
 
 #include "sequence/forward.h"
@@ -6,7 +6,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// Takes places in a block of memory, each on a line of the cache; without memory it counts.
+// Hands out parts of a block of memory, each on a cache line. Without memory it only counts.
 template <class Real>
 struct Places {
   Real* memory;
@@ -17,7 +17,7 @@ struct Places {
     size += static_cast<std::size_t>(padded(n));
     return here;
   }
-  // A place for the copy of what is there; without memory all stays as it is.
+  // Takes memory for a copy of a weight, if there is one, and points `part` to it.
   void copy(const Real*& part, Index n) {
     if (!part) return;
     Real* const here = take(n);
@@ -29,21 +29,21 @@ template <class Real>
 void lay_out_layer(StepNet<Real>& net, StepLayer<Real>& my, Places<Real>& at) {
   Sequence<Real>& q = my.sequence;
   const Recurrence& R = q.recurrence;
-  const Index B = net.batch, N = R.net_inputs, M = R.units, K = R.sources;
+  const Index B = net.batch, U = R.net_inputs, C = R.units, H = R.sources;
   auto& w = q.weights;
   const bool described = R.kind == CellKind::described;
-  my.packed = at.take(static_cast<Index>(Packed<Real>::size(my.inputs, N)));
+  my.packed = at.take(static_cast<Index>(Packed<Real>::size(my.inputs, U)));
   q.packed = nullptr;
   q.packed = at.take(static_cast<Index>(PackedParts<Real>(q).size));
-  at.copy(w.unit, R.unit_parameters * M), at.copy(w.ln_hh, N), at.copy(w.ln_c, 2 * M);
-  at.copy(my.ln_ih, N), at.copy(w.fresh_h, K), at.copy(w.fresh_s, R.state_width());
-  const Index stride = Packed<Real>{nullptr, 0, N}.stride();
+  at.copy(w.unit, R.unit_parameters * C), at.copy(w.ln_hh, U), at.copy(w.ln_c, 2 * C);
+  at.copy(my.ln_ih, U), at.copy(w.fresh_h, H), at.copy(w.fresh_s, R.state_width());
+  const Index stride = Packed<Real>{nullptr, 0, U}.stride();
   my.start = described ? at.take(stride) : nullptr;
-  if (!described) at.copy(w.bias, N);
+  if (!described) at.copy(w.bias, U);
   my.x = at.take(B * stride), my.r = at.take(B * stride);
   my.m = at.take(B * R.cell_output());
-  my.projected = R.projection ? at.take(B * Packed<Real>{nullptr, 0, K}.stride()) : nullptr;
-  my.s_new = at.take(R.state_width()), my.row = at.take(4 * M), my.gates = at.take(R.gates_width());
+  my.projected = R.projection ? at.take(B * Packed<Real>{nullptr, 0, H}.stride()) : nullptr;
+  my.s_new = at.take(R.state_width()), my.row = at.take(4 * C), my.gates = at.take(R.gates_width());
 }
 
 template <class Real>
@@ -65,27 +65,27 @@ std::size_t lay_out(StepNet<Real>& net, Real* memory) {
 
 template <class Real>
 void load_layer(StepLayer<Real>& my, const StepLayer<Real>& from) {
-  Sequence<Real> source = from.sequence;  // what is packed is read from where it came
+  Sequence<Real> source = from.sequence;  // packing reads the given weights
   const Recurrence& R = source.recurrence;
-  const Index N = R.net_inputs, I = my.inputs, M = R.units;
+  const Index U = R.net_inputs, I = my.inputs, C = R.units;
   const auto copy = [](const Real* part, Index n, const Real* to) {
     if (part) std::copy_n(part, n, const_cast<Real*>(to));
   };
   const auto &w = source.weights, &own = my.sequence.weights;
-  copy(w.unit, R.unit_parameters * M, own.unit), copy(w.ln_hh, N, own.ln_hh);
-  copy(w.ln_c, 2 * M, own.ln_c), copy(from.ln_ih, N, my.ln_ih);
+  copy(w.unit, R.unit_parameters * C, own.unit), copy(w.ln_hh, U, own.ln_hh);
+  copy(w.ln_c, 2 * C, own.ln_c), copy(from.ln_ih, U, my.ln_ih);
   copy(w.fresh_h, R.sources, own.fresh_h), copy(w.fresh_s, R.state_width(), own.fresh_s);
   if (my.start) {
-    std::fill_n(my.start, Packed<Real>{nullptr, 0, N}.stride(), Real{0});
-    copy(w.bias, N, my.start);
+    std::fill_n(my.start, Packed<Real>{nullptr, 0, U}.stride(), Real{0});
+    copy(w.bias, U, my.start);
     source.weights.bias = nullptr;
   } else {
-    copy(w.bias, N, own.bias);
+    copy(w.bias, U, own.bias);
   }
   source.packed = my.sequence.packed, source.all_threads = 1;
   pack_parts(source);
-  const Packed<Real> inputs{nullptr, I, N};
-  pack(my.packed, I, N, from.w_ih, true, 0, panel_count(inputs));
+  const Packed<Real> inputs{nullptr, I, U};
+  pack(my.packed, I, U, from.w_ih, true, 0, panel_count(inputs));
 }
 
 template <class Real>
@@ -106,23 +106,23 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
     normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
 }
 
-// Rows of x, `wide` numbers apart, become the new state.
+// Runs one step of a layer. Rows of x [B, I] are `wide` numbers apart.
 template <class Real>
 void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* x, Index wide) {
   const Sequence<Real>& q = my.sequence;
   const Recurrence& R = q.recurrence;
-  const Index B = net.batch, N = R.net_inputs, K = R.sources, SM = R.state_width();
+  const Index B = net.batch, U = R.net_inputs, H = R.sources, DC = R.state_width();
   const Index out = R.cell_output();
   const PackedParts<Real> parts(q);
   const Index stride = parts.recurrent.stride();
-  product<Real>(B, {my.packed, my.inputs, N}, x, wide, R.layer_norm ? nullptr : my.start, my.x);
+  product<Real>(B, {my.packed, my.inputs, U}, x, wide, R.layer_norm ? nullptr : my.start, my.x);
   for (Index b = 0; b < B; ++b) {
-    Real *const x_row = my.x + b * stride, *const s = q.s + b * SM;
-    if (R.layer_norm) normalise<Real>(N, my.ln_ih, my.start, x_row);
-    const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * K, my.s_new, my.m + b * out,
+    Real *const x_row = my.x + b * stride, *const s = q.s + b * DC;
+    if (R.layer_norm) normalise<Real>(U, my.ln_ih, my.start, x_row);
+    const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * H, my.s_new, my.m + b * out,
                                  my.gates, nullptr, 0, R.units};
     row_forward(q, step, my.row);
-    Forward<Real>::hand_on(SM, my.s_new, nullptr, net.zone_s, s);
+    Forward<Real>::hand_on(DC, my.s_new, nullptr, net.zone_s, s);
   }
   const Real* h_new = my.m;
   Index h_stride = out;
@@ -131,7 +131,7 @@ void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* 
     h_new = my.projected, h_stride = parts.projection.stride();
   }
   for (Index b = 0; b < B; ++b)
-    Forward<Real>::hand_on(K, h_new + b * h_stride, nullptr, net.zone_h, q.h + b * K);
+    Forward<Real>::hand_on(H, h_new + b * h_stride, nullptr, net.zone_h, q.h + b * H);
 }
 
 template <class Real>
@@ -151,7 +151,7 @@ void run(StepNet<Real>& net) {
     x = layer.sequence.h, wide = layer.sequence.recurrence.sources;
   }
   const Recurrence& R = net.layers.back().sequence.recurrence;
-  const Index shown = R.projection ? R.sources : R.units;
+  const Index shown = R.projection ? R.sources : R.units;  // O
   for (Index b = 0; b < net.batch; ++b) std::copy_n(x + b * wide, shown, net.out + b * shown);
   net.prepared = false;
 }

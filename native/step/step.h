@@ -1,10 +1,11 @@
-// The contract of the single step: layers of one recurrence, one step a call, for deployment.
+// The contract of the single step: layers of one recurrence, one step per call, without learning.
 //
-// Letters are those of sequence.h; I is the width of what a layer reads, O of what it shows (M, or
-// K with a projection; gates that are sources are not shown). A StepNet and all it points to live
-// in one block of memory that is laid out once: a step allocates nothing, waits for nothing and
-// runs on the thread that calls it. Sums of w_hh h need the state alone, so they may be made before
-// the input of the step is known (prepare); a step makes them itself where they are missing.
+// Letters are those of common/carrousel.h. A layer reads I inputs; its output has O components: H
+// with a projection, else C (gates that are recurrent sources are left out).
+//
+// A StepNet and all that it points to are in one block of memory, which is laid out once. A step
+// allocates no memory, takes no lock and runs on the calling thread. w_hh h depends on the state
+// alone, so prepare() can compute it before the input of the step is known. Otherwise run() does.
 #pragma once
 
 #include "sequence/sequence.h"
@@ -13,42 +14,43 @@ namespace carrousel {
 
 template <class Real>
 struct StepLayer {
-  Sequence<Real>
-      sequence;  // recurrence, own weights, packed w_hh and w_hr, state h [B, K] s [B, S M]
-  const Real* w_ih;         // [N, I] as it came; read by load alone
-  const Real* ln_ih;        // [N] or null
+  // The recurrence, copies of small weights, packed w_hh and w_hr, state h [B, H] and s [B, D C].
+  Sequence<Real> sequence;
+  const Real* w_ih;         // [U, I] of the caller; only load() reads it
+  const Real* ln_ih;        // [U] or null
   Index inputs;             // I
 
-  Real* packed;     // w_ih
-  Real* start;      // [stride of N] of a described cell: its bias, which belongs to x
-  Real *x, *r;      // [B, stride of N] parts of the net inputs
+  // "padded": to whole vectors.
+  Real* packed;     // w_ih, packed: U padded times I numbers
+  Real* start;      // [U, padded] the bias of a described cell, which is added to x; else null
+  Real *x, *r;      // [B, U padded] parts of the net inputs
   Real* m;          // [B, cell_output()]
-  Real* projected;  // [B, stride of K]
-  Real* s_new;      // [S M] of one row
-  Real* row;        // [4 M] of one row
-  Real* gates;      // [G] of one row
+  Real* projected;  // [B, H padded], or null
+  Real* s_new;      // [D C] of one row
+  Real* row;        // [4 C] of one row
+  Real* gates;      // [gates_width()] of one row
 };
 
 template <class Real>
 struct StepNet {
   std::vector<StepLayer<Real>> layers;
   Index batch;
-  double zone_h, zone_s;  // shares of the old value that are mixed in
+  double zone_h, zone_s;  // zoneout: share of the old value in the new one
   Real* in;               // [B, I] of the first layer
   Real* out;              // [B, O] of the last
-  Real *h, *s;            // [layers, B, K] [layers, B, S M]
-  bool prepared;          // every r holds what the state demands
+  Real *h, *s;            // [layers, B, H] [layers, B, D C]
+  bool prepared;          // the r of every layer belongs to the present state
 };
 
 template <class Real>
 struct StepKernel {
-  // Lays everything out from memory on (null: counts only); returns numbers of Real. Pointers to
-  // weights say what is present, and afterwards where their copies go.
+  // Lays out the net from `memory` on and returns its size in numbers of Real; null: only counts.
+  // Weights that are not null get memory for a copy, to which their pointers then point.
   std::size_t (*lay_out)(StepNet<Real>&, Real* memory);
-  // Copies and packs weights of every layer, of the same shapes as were laid out.
+  // Copies and packs the weights of every layer. They have the shapes that were laid out.
   void (*load)(StepNet<Real>&, const std::vector<StepLayer<Real>>& from);
-  void (*prepare)(StepNet<Real>&);
-  void (*run)(StepNet<Real>&);
+  void (*prepare)(StepNet<Real>&);  // computes w_hh h of the next step
+  void (*run)(StepNet<Real>&);      // one step, from `in` to `out`
 };
 
 struct StepKernels {

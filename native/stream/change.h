@@ -1,5 +1,5 @@
-// How a gradient changes weights: plain descent, RMSProp, Adam; contracts/streaming.py says what
-// each is. One object serves one step.
+// Optimisers, which change weights by a gradient: SGD, RMSProp and Adam, as defined in
+// contracts/streaming.py. One object serves one step.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// To be followed where only traces move.
+// The optimiser of a step that updates traces but no weights.
 struct Nothing {
   template <class Real>
   struct Change {
@@ -30,7 +30,7 @@ struct By {
           second(all(net.second)), fresh_second(all(Real{1} - net.second)),
           epsilon(all(net.epsilon)) {
       double first_bias = 1, second_bias = 1, fallen = 1;
-      const double n = static_cast<double>(net.changes);  // this one counts
+      const double n = static_cast<double>(net.changes);  // including this one
       if (net.decay > 0) fallen = std::max(0.1, 1 / std::sqrt(1 + (n - 1) / net.decay));
       if constexpr (kind == Optimizer::adam) {
         first_bias = 1 - std::pow(static_cast<double>(net.momentum), n);
@@ -40,7 +40,7 @@ struct By {
       correction = all(static_cast<Real>(1 / second_bias));
     }
 
-    // d: minus the gradient by the weights from `at` on.
+    // Changes one vector of weights, from `at` on. d: minus their gradient.
     void operator()(const StreamRows<Real>& rows, Index at, Vec<Real> d) const {
       Vec<Real>& w = *reinterpret_cast<Vec<Real>*>(rows.weights + at);
       if constexpr (kind == Optimizer::sgd) {

@@ -1,8 +1,8 @@
-// What a stream's net knows, part by part, to be written down and taken back.
+// The state of a stream's network, part by part, to save and restore it.
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
+#include "common/refuse.h"
 #include "stream/run.h"
 
 namespace carrousel {
@@ -10,10 +10,10 @@ namespace carrousel {
 template <class Real>
 std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
   const StreamShape& shape = settings_.shape;
-  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), P = shape.seen();
+  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), seen = shape.seen();
   const Index O = shape.outputs;
   std::map<std::string, Part> found{
-      {"changes", {false, {1}}}, {"hidden", {false, {U, S}}}, {"output", {false, {O, P}}},
+      {"changes", {false, {1}}}, {"hidden", {false, {U, S}}}, {"output", {false, {O, seen}}},
       {"inputs", {false, {shape.inputs, 3}}}, {"targets", {false, {O, 3}}},
       {"y", {true, {U}}}, {"s", {true, {C}}}, {"h", {true, {C}}}, {"sources", {true, {S}}},
       {"out", {true, {O}}}, {"kept", {true, {C}}}, {"gain_in", {true, {C}}},
@@ -34,18 +34,21 @@ std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
 template <class Real>
 typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index stream) const {
   const StreamShape& shape = settings_.shape;
-  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), P = shape.seen();
+  const Index U = shape.units(), C = shape.cells(), S = shape.sources(), seen = shape.seen();
   const Index S_stride = stream_stride<Real>(S);
-  const Index S_width = stream_width<Real>(S), P_width = stream_width<Real>(P);
+  const Index S_width = stream_width<Real>(S), seen_width = stream_width<Real>(seen);
   const auto& [hidden, output] = std::pair{net_.hidden, net_.output};
   if (name == "hidden") return {hidden.weights, U, S, S_width, hidden.distance};
   if (name == "hidden_first") return {hidden.first, U, S, S_width, hidden.distance};
   if (name == "hidden_second") return {hidden.second, U, S, S_width, hidden.distance};
-  if (name == "output") return {output.weights, shape.outputs, P, P_width, output.distance};
-  if (name == "output_first") return {output.first, shape.outputs, P, P_width, output.distance};
-  if (name == "output_second") return {output.second, shape.outputs, P, P_width, output.distance};
+  if (name == "output") return {output.weights, shape.outputs, seen, seen_width, output.distance};
+  if (name == "output_first")
+    return {output.first, shape.outputs, seen, seen_width, output.distance};
+  if (name == "output_second")
+    return {output.second, shape.outputs, seen, seen_width, output.distance};
   const StreamState<Real> state = state_of(stream);
-  if (name == "sensitivities") return {state.sensitivities, stream_rows(net_), S, S_stride, S_stride};
+  if (name == "sensitivities")
+    return {state.sensitivities, stream_rows(net_), S, S_stride, S_stride};
   if (name == "w") return {state.w, U, S, S_stride, S_stride};
   if (name == "q") return {state.q, 1, U + C, U + C, U + C};
   if (name == "traces") return {state.traces, shape.traces() * C, S, S_stride, S_stride};
@@ -56,7 +59,8 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
       {"gain_in", {state.gain_in, C}}, {"gain_forget", {state.gain_forget, C}},
       {"gain_cell", {state.gain_cell, C}}};
   const auto row = rows.find(name);
-  if (row == rows.end()) throw std::invalid_argument("there is no part '" + name + "'");
+  if (row == rows.end())
+    refuse("a stream of this network has no part '", name, "'");
   const Index n = row->second.second;
   return {row->second.first, 1, n, n, n};
 }
@@ -92,7 +96,7 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
     for (Index r = 0; r < to.rows; ++r, from += to.columns) {
       Real* const row = to.at + r * to.stride;
       std::transform(from, from + to.columns, row, [](double x) { return static_cast<Real>(x); });
-      std::fill(row + to.columns, row + to.width, Real{0});  // of a stream that has never begun
+      std::fill(row + to.columns, row + to.width, Real{0});  // unused streams hold no zeros
     }
   }
 }

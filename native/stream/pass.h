@@ -1,5 +1,5 @@
-// Passes over the weights and traces of a stream's net: net inputs, and the step of traces and
-// weights together.
+// Passes over the weights and traces of a stream's network: net inputs, and the update of traces
+// and weights together.
 #pragma once
 
 #include "stream/change.h"
@@ -7,13 +7,13 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// Sums of several rows at a time are made together: adding up a vector costs as much as a product.
+// to [n] = the sums of n vectors. The compiler interleaves them: each has a long latency.
 template <class Real>
 inline void totals(const Vec<Real>* sums, Index n, Real* to) {
   for (Index i = 0; i < n; ++i) to[i] = total(sums[i]);
 }
 
-// to[r] = row r of weights times x, rows of n numbers.
+// to [rows] = weights [rows, n] x [n].
 template <class Real>
 void row_products(const StreamRows<Real>& of, Index rows, Index n, const Real* x, Real* to) {
   const Real* const weights = of.weights;
@@ -37,9 +37,9 @@ void row_products(const StreamRows<Real>& of, Index rows, Index n, const Real* x
   }
 }
 
-// Traces of one block's cells take in the standing step, and its weights follow their gradients:
-// equations (25) to (28), and (21), (22) for the output gate. Traces of forget gates follow Gers,
-// Schmidhuber & Cummins 2000. `How` is what becomes of a gradient.
+// Adds the last step to the traces of one block's cells, and changes the weights of the block by
+// their gradients: equations (25) to (28), and (21), (22) for the output gate. For the traces of
+// forget gates see Gers, Schmidhuber & Cummins 2000. `How` is the optimiser.
 template <class How, bool forgets, class Real>
 void block_pass(const typename How::template Change<Real>& change, StreamNet<Real>& net,
                 StreamState<Real>& state, Index block) {
@@ -91,7 +91,7 @@ void hidden_pass(StreamNet<Real>& net, StreamState<Real>& state) {
     else block_pass<How, false>(change, net, state, block);
 }
 
-// Weights into outputs, by errors and what outputs saw, equation (22).
+// Changes the weights into outputs by errors and sources of outputs, equation (22).
 template <class How, class Real>
 void output_pass(StreamNet<Real>& net) {
   const Index width = stream_width<Real>(net.shape.seen());

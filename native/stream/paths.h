@@ -1,6 +1,6 @@
-// Gradients that are not truncated, carried forward: real-time recurrent learning and its sparse
-// approximation (by what weights can reach), and its unbiased estimate of rank one. The equations
-// stand in kernels/reference/paths.py.
+// Gradients that are not truncated, computed forward in time: real-time recurrent learning, its
+// sparse approximation (see StreamReach), and its unbiased estimate of rank one. The equations are
+// in kernels/reference/paths.py.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// Derivatives of the last step that do not belong to one weight.
+// Derivatives of the last step that all weights share.
 template <class Real>
 void step_slopes(StreamNet<Real>& net, const StreamState<Real>& state) {
   const StreamShape& shape = net.shape;
@@ -25,8 +25,9 @@ void step_slopes(StreamNet<Real>& net, const StreamState<Real>& state) {
   }
 }
 
-// Net inputs' derivatives by the weights into `unit`, of `together` units from nets on: through the
-// sensitivities of the step before, and at once. So many vectors of them, from m on.
+// Derivatives of the net inputs of units nets [together] by the weights into `unit`: through the
+// sensitivities of the step before, plus the immediate part. Computes `vectors` vectors of sources
+// from m on.
 template <Index together, Index vectors, class Real>
 void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m,
                 const Index* nets) {
@@ -34,7 +35,7 @@ void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources());
   const StreamReach& reach = net.reach[static_cast<std::size_t>(unit)];
-  // Every unit whose sensitivities are kept is fed back, or fed back are none but the cells.
+  // Every unit whose sensitivities are kept is fed back. Without gates, only cells are.
   const Index to_source = shape.inputs - (shape.gates_fed_back ? 0 : shape.first_cell());
   const Real* row = state.sensitivities + reach.row * stride + m;
   Vec<Real> sums[together][vectors] = {};
@@ -42,7 +43,8 @@ void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
     const Real* const weights = net.hidden.weights + to_source + from;
     for (Index v = 0; v < vectors; ++v) {
       const Vec<Real> known = load(row + v * lanes);
-      for (Index i = 0; i < together; ++i) sums[i][v] += weights[nets[i] * net.hidden.distance] * known;
+      for (Index i = 0; i < together; ++i)
+        sums[i][v] += weights[nets[i] * net.hidden.distance] * known;
     }
     row += stride;
   }
@@ -63,7 +65,7 @@ void carry_tile(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
   for (; i < nets.size(); ++i) carry_nets<1, vectors>(net, state, unit, m, nets.data() + i);
 }
 
-// States and activations of one reach follow their net inputs.
+// Sensitivities of the states and activations of one reach, from those of their net inputs.
 template <class Real>
 void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Index m) {
   constexpr Index lanes = kLanes<Real>;
@@ -101,7 +103,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
   }
 }
 
-// Sensitivities take in the step that was just made.
+// Adds the last step to the sensitivities.
 template <class Real>
 void carry_sensitivities(StreamNet<Real>& net, StreamState<Real>& state) {
   step_slopes(net, state);
@@ -110,12 +112,12 @@ void carry_sensitivities(StreamNet<Real>& net, StreamState<Real>& state) {
     for (Index m = 0; m < width; m += kTile<Real>) {
       constexpr Index vectors = kTile<Real> / kLanes<Real>;
       if (width - m >= kTile<Real>) carry_tile<vectors>(net, state, unit, m);
-      else carry_tile<vectors / 2>(net, state, unit, m);  // a last line
+      else carry_tile<vectors / 2>(net, state, unit, m);  // the last cache line
       carry_rows(net, state, unit, m);
     }
 }
 
-// Weights follow the errors that arrive at cells.
+// Changes hidden weights by the errors at cells, back [C].
 template <class How, class Real>
 void sensitivity_pass(StreamNet<Real>& net, const StreamState<Real>& state, const Real* back) {
   const StreamShape& shape = net.shape;
@@ -143,13 +145,13 @@ Real norm_squared(Index n, const Real* x) {
   });
 }
 
-// The factor that makes two norms equal, by their squares; 1 where one of them is zero.
+// The factor that makes two norms equal, from their squares; 1 if one of them is zero.
 template <class Real>
 Real balance(Real above, Real below) {
   return above > 0 && below > 0 ? std::sqrt(std::sqrt(above) / std::sqrt(below)) : Real{1};
 }
 
-// By net inputs, the sum of signs times the derivatives of activations and states.
+// by_net [U]: sums of random signs times the derivatives of activations and states by net inputs.
 template <class Real>
 void signs_by_net(StreamNet<Real>& net, const StreamState<Real>& state, Real* by_net) {
   const StreamShape& shape = net.shape;
@@ -165,7 +167,7 @@ void signs_by_net(StreamNet<Real>& net, const StreamState<Real>& state, Real* by
   }
 }
 
-// q takes one step along the net, by its own derivative.
+// Multiplies q [U + C] by the Jacobian of the last step.
 template <class Real>
 void carry_q(StreamNet<Real>& net, StreamState<Real>& state) {
   const StreamShape& shape = net.shape;

@@ -3,24 +3,23 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 #include "sequence/checks.h"
+#include "common/refuse.h"
 #include "common/signs.h"
 
 namespace carrousel {
 namespace {
 
 constexpr Index kMost = Index{1} << 24;
-constexpr double kLargest = 1e30;  // of inputs and targets: they are still numbers in float32
+constexpr double kLargest = 1e30;  // of inputs and targets: finite in float32
 
 void expect_number(const char* name, double value, bool good, const char* wanted) {
   if (std::isfinite(value) && good) return;
-  throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + ", expected " +
-                              wanted);
+  refuse(name, " is ", value, ", expected ", wanted);
 }
 
-// Class or symbol number x, or -1 if it is none of n.
+// Class or symbol x as an index below n; -1 if it is not one.
 Index whole(double x, Index n) {
   if (!(x >= 0 && x < static_cast<double>(n)) || x != std::floor(x)) return -1;
   return static_cast<Index>(x);
@@ -34,23 +33,26 @@ void check(const StreamSettings& s) {
                                     {"blocks", shape.blocks}, {"block_size", shape.block_size},
                                     {"streams", s.streams}})
     if (check_number(name, value, kMost) < 1)
-      throw std::invalid_argument(std::string(name) + " must be at least 1");
+      refuse(name, " is 0, expected at least 1");
   if (shape.cells() > 1 << 16 || shape.inputs > 1 << 20 || shape.outputs > 1 << 20)
-    throw std::invalid_argument("the net is too large for a stream");
+    refuse("the network is too large for a stream: expected at most 2^16 cells, 2^20 inputs and "
+           "2^20 outputs");
   const double numbers = static_cast<double>(shape.traces()) * static_cast<double>(shape.cells()) *
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
-  if (numbers > 1e12) throw std::invalid_argument("the streams' traces would take terabytes");
+  if (numbers > 1e12)
+    refuse("traces would take terabytes; use fewer streams, cells or inputs");
   if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
-    throw std::invalid_argument("rule must be truncated, rtrl or uoro");
+    refuse("rule must be truncated, rtrl or uoro");
   const std::size_t entries =
       s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
                                                       shape.units()) : 0;
   if (s.reach.size() != entries)
-    throw std::invalid_argument("reach must have a row for each activation and state, of rtrl");
+    refuse("reach has ", s.reach.size(), " entries, expected ", entries,
+           ": (units + cells) * units for rule rtrl, 0 for others");
   double kept = 0;
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
-    throw std::invalid_argument("the streams' sensitivities would take terabytes");
+    refuse("sensitivities would take terabytes; use fewer streams, cells or inputs");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
@@ -58,7 +60,7 @@ void check(const StreamSettings& s) {
   expect_number("epsilon", s.epsilon, s.epsilon >= 1e-30, "at least 1e-30");
   expect_number("horizon", s.horizon, s.horizon >= 0, "at least 0");
   expect_number("largest", s.largest, s.largest > 0, "a number above 0");
-  if (!(s.clip > 0)) throw std::invalid_argument("clip must be above 0");
+  if (!(s.clip > 0)) refuse("clip is ", s.clip, ", expected a number above 0");
 }
 
 void Running::count(double x, double horizon) {
@@ -72,7 +74,7 @@ double Running::deviation() const { return variance > 0 ? std::sqrt(variance) : 
 
 namespace {
 
-// Takes places in a block of memory, each on a line of the cache; without memory it counts.
+// Hands out parts of a block of memory, each on a cache line. Without memory it only counts.
 template <class Real>
 struct Places {
   Real* memory;
@@ -80,7 +82,7 @@ struct Places {
 
   Real* take(Index n) {
     Real* const here = memory ? memory + size : nullptr;
-    size += stream_width<Real>(n) + 3 * kLine<Real>;  // arrays of equal size keep out of step
+    size += stream_width<Real>(n) + 3 * kLine<Real>;  // avoids cache conflicts of equal arrays
     return here;
   }
   StreamRows<Real> rows(Index count, Index n, Optimizer optimizer) {
@@ -93,16 +95,17 @@ struct Places {
   }
   StreamState<Real> state(const StreamNet<Real>& net, bool kept) {
     const StreamShape& shape = net.shape;
-    const Index C = shape.cells(), S = stream_stride<Real>(shape.sources());
+    const Index C = shape.cells(), S_stride = stream_stride<Real>(shape.sources());
     StreamState<Real> found{};
     found.y = take(shape.units()), found.s = take(C), found.h = take(C);
     found.sources = take(shape.sources()), found.out = take(shape.outputs);
     found.kept = take(C), found.gain_in = take(C), found.gain_forget = take(C);
     found.gain_cell = take(C);
     if (!kept) return found;
-    if (net.rule == Rule::truncated) found.traces = take(shape.traces() * C * S);
-    if (net.rule == Rule::rtrl) found.sensitivities = take(stream_rows(net) * S);
-    if (net.rule == Rule::uoro) found.q = take(shape.units() + C), found.w = take(shape.units() * S);
+    if (net.rule == Rule::truncated) found.traces = take(shape.traces() * C * S_stride);
+    if (net.rule == Rule::rtrl) found.sensitivities = take(stream_rows(net) * S_stride);
+    if (net.rule == Rule::uoro)
+      found.q = take(shape.units() + C), found.w = take(shape.units() * S_stride);
     return found;
   }
 };
@@ -111,21 +114,23 @@ template <class Real>
 Index lay_out(StreamNet<Real>& net, Real* memory) {
   const StreamShape& shape = net.shape;
   Places<Real> at{memory};
-  const Index S = stream_stride<Real>(shape.sources()), P = stream_stride<Real>(shape.seen());
+  const Index S_stride = stream_stride<Real>(shape.sources());
+  const Index seen_stride = stream_stride<Real>(shape.seen());
   net.hidden = at.rows(shape.units(), shape.sources(), shape.optimizer);
   net.output = at.rows(shape.outputs, shape.seen(), shape.optimizer);
   net.x = at.take(shape.inputs), net.net = at.take(shape.units());
-  net.gates = at.take(3 * shape.cells()), net.seen = at.take(P), net.back = at.take(P);
+  net.gates = at.take(3 * shape.cells());
+  net.seen = at.take(seen_stride), net.back = at.take(seen_stride);
   net.errors = at.take(shape.outputs), net.e_s = at.take(shape.cells());
   net.e_out = at.take(shape.blocks), net.next = at.state(net, false);
   if (net.rule == Rule::truncated) return at.size;
   const Index U = shape.units(), C = shape.cells();
   net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
-  net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S));
+  net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S_stride));
   return at.size;
 }
 
-// What the weights into each unit can move, from a table [U + C, U] of ones and zeros.
+// What the weights into each unit can change, from a table [U + C, U] of ones and zeros.
 std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std::uint8_t>& table) {
   const Index U = shape.units(), C = shape.cells(), cell = shape.first_cell(), b = shape.blocks;
   std::vector<StreamReach> found;
@@ -166,7 +171,8 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   check(settings);
   const StreamShape& shape = settings.shape;
   if (static_cast<Index>(scaled_.size()) != shape.inputs)
-    throw std::invalid_argument("scaled must have one entry for each input");
+    refuse("scaled has ", scaled_.size(), " entries, expected one for each of ", shape.inputs,
+           " inputs");
   flags_.resize(static_cast<std::size_t>(settings.streams));
   inputs_.resize(static_cast<std::size_t>(shape.inputs));
   targets_.resize(static_cast<std::size_t>(shape.outputs));
@@ -181,7 +187,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   Places<Real> counted{nullptr};
   counted.state(net_, true);
   state_numbers_ = counted.size;
-  states_ = Buffer<Real>(state_numbers_ * settings.streams);  // touched when a stream begins
+  states_ = Buffer<Real>(state_numbers_ * settings.streams);  // written when a stream starts
   bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
   net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;
@@ -190,7 +196,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   net_.epsilon = static_cast<Real>(settings.epsilon);
   net_.clip = static_cast<Real>(settings.clip);
   if (net_.momentum == 1 || net_.second == 1)
-    throw std::invalid_argument("momentum or second rounds to 1, expected at most 0.9999999");
+    refuse("momentum or second rounds to 1, expected at most 0.9999999");
 }
 
 template <class Real>
@@ -237,7 +243,7 @@ void Stream<Real>::standardise(const double* x) {
   }
 }
 
-// Signs of a stream's next step, a function of the seed, the stream and its steps.
+// Random signs of a stream's next step, a function of the seed, the stream and its step number.
 template <class Real>
 void Stream<Real>::draw(Index stream) {
   double* const draws = draws_.data() + 2 * stream;
@@ -262,7 +268,7 @@ template <class Real>
 Outcome Stream<Real>::peek(Index stream, const double* x, double* outputs) {
   if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
   if (!good_input(x)) return Outcome::bad_input;
-  if (!flags_[static_cast<std::size_t>(stream)])  // it begins
+  if (!flags_[static_cast<std::size_t>(stream)])  // the first step of the stream
     std::fill_n(states_.data() + stream * state_numbers_, state_numbers_, Real{0});
   standardise(x);
   if (!kernel_.look(net_, state_of(stream))) return Outcome::diverged;

@@ -1,4 +1,4 @@
-// One step of a net on an endless stream, forward and learned, for one instruction set.
+// One step of a network on an endless stream, forward and learning, for one instruction set.
 #include "stream/stream.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// A number of each block, once for each of its cells.
+// Copies of_block [blocks] to of_cell [C], once for each cell of a block.
 template <class Real>
 void spread(const StreamShape& shape, const Real* of_block, Real* of_cell) {
   if (shape.block_size == 1) {
@@ -20,7 +20,7 @@ void spread(const StreamShape& shape, const Real* of_block, Real* of_cell) {
   for (Index c = 0; c < shape.cells(); ++c) of_cell[c] = of_block[c / shape.block_size];
 }
 
-// Equations (7) to (9), with a forget gate; by how much the step's sources enter the traces.
+// Equations (7) to (9) with a forget gate, and the factors of the step's sources in the traces.
 template <class Real>
 void cells_forward(StreamNet<Real>& net, const StreamState<Real>& state) {
   const StreamShape& shape = net.shape;
@@ -49,7 +49,7 @@ void cells_forward(StreamNet<Real>& net, const StreamState<Real>& state) {
   });
 }
 
-// What outputs see, from the sources of a step and its activations.
+// The sources of outputs, net.seen, from the sources of a step and its activations.
 template <class Real>
 void show(StreamNet<Real>& net, const StreamState<Real>& state) {
   const StreamShape& shape = net.shape;
@@ -113,7 +113,7 @@ void move(StreamNet<Real>& net, StreamState<Real>& state, bool standing) {
   else if (net.rule != Rule::truncated) carry_sensitivities(net, state);
 }
 
-// Errors of outputs, and what they come to at states and output gates: (19), (21), (23).
+// Errors of outputs, states and output gates: equations (19), (21), (23). wanted [O].
 template <class Real>
 bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wanted) {
   const StreamShape& shape = net.shape;

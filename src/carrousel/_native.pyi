@@ -7,22 +7,26 @@ from numpy.typing import NDArray
 
 
 def instruction_set() -> str:
-    """Name of the instruction set the kernels run on."""
+    """
+    Name of the fastest instruction set of this processor, which kernels use by default.
+    """
 
 def available_instruction_sets() -> list[str]:
-    """Names of all instruction sets this processor can run, best first."""
+    """
+    Names of all instruction sets that this processor can run, fastest first.
+    """
 
 def lane_width(instruction_set: str = '') -> int:
-    """Number of lanes one vector of an instruction set holds."""
+    """Number of lanes in one vector of an instruction set."""
 
 def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
     """
-    Learn or predict many lanes; see kernels/native/lanes.py for the meaning of every argument.
+    Learn or predict many lanes; carrousel/kernels/native/lanes.py makes the arguments.
     """
 
 def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     """
-    One direction of one layer, forward; see kernels/native/sequence.py for every entry of the call.
+    Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the call.
     """
 
 sequence_window_bytes: int = 2097152
@@ -30,11 +34,11 @@ sequence_window_bytes: int = 2097152
 sequence_window_rows: int = 384
 
 def sequence_backward(dtype: str, description: dict, call: dict) -> None:
-    """Its way back."""
+    """Backward pass of sequence_forward."""
 
 class StepFloat:
     """
-    Layers of one recurrence, one step a call, with weights and state of their own.
+    Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
     def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
@@ -43,13 +47,13 @@ class StepFloat:
         """One step, from `input` to `output`."""
 
     def prepare(self) -> None:
-        """Do what of the next step needs no input."""
+        """Compute the part of the next step that needs no input."""
 
     def load(self, weights: list) -> None:
-        """Take new weights, of the shapes of the first."""
+        """Replace all weights by others of these shapes."""
 
     def reset(self, row: int | None = None) -> None:
-        """Start anew, all rows or one."""
+        """Reset the state of all rows or one."""
 
     def read_state(self, h: object, s: object) -> None:
         """Copy the state out."""
@@ -59,15 +63,15 @@ class StepFloat:
 
     @property
     def input(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
-        """[B, I], to be written before a step; lives as long as anyone holds it."""
+        """Inputs [B, I] of the next step, to be written by the caller."""
 
     @property
     def output(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
-        """[B, O] of the last step, overwritten by the next."""
+        """Outputs [B, O] of the last step; the next step overwrites them."""
 
 class StepDouble:
     """
-    Layers of one recurrence, one step a call, with weights and state of their own.
+    Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
     def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
@@ -76,13 +80,13 @@ class StepDouble:
         """One step, from `input` to `output`."""
 
     def prepare(self) -> None:
-        """Do what of the next step needs no input."""
+        """Compute the part of the next step that needs no input."""
 
     def load(self, weights: list) -> None:
-        """Take new weights, of the shapes of the first."""
+        """Replace all weights by others of these shapes."""
 
     def reset(self, row: int | None = None) -> None:
-        """Start anew, all rows or one."""
+        """Reset the state of all rows or one."""
 
     def read_state(self, h: object, s: object) -> None:
         """Copy the state out."""
@@ -92,44 +96,44 @@ class StepDouble:
 
     @property
     def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
-        """[B, I], to be written before a step; lives as long as anyone holds it."""
+        """Inputs [B, I] of the next step, to be written by the caller."""
 
     @property
     def output(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
-        """[B, O] of the last step, overwritten by the next."""
+        """Outputs [B, O] of the last step; the next step overwrites them."""
 
 class StreamFloat:
-    """One net that learns at every step of one or many streams."""
+    """A network that learns at every step of one or many streams."""
 
     def __init__(self, settings: dict, scaled: object, instruction_set: str = '') -> None: ...
 
     def peek(self, stream: int) -> int:
-        """Outputs at `input`; nothing moves."""
+        """Compute `outputs`, keep the state unchanged."""
 
     def advance(self, stream: int) -> int:
-        """Move by `input`, to `outputs`."""
+        """Run one step from `input` to `outputs`."""
 
     def learn(self, stream: int) -> int:
-        """Learn `target`."""
+        """Learn `target`, the target of the last step."""
 
     def step(self, stream: int) -> int:
         """Advance, and learn unless `target` is NaN."""
 
     def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
-        """Rows in order: how many, and an outcome."""
+        """Process rows in order; return how many were processed, and an outcome."""
 
     def reset(self, stream: int) -> int:
-        """Begin a stream anew."""
+        """Reset a stream."""
 
     def parts(self) -> dict:
-        """Name -> whether each stream has one, shape."""
+        """Name of each part of the state -> (one per stream, shape)."""
 
     def read(self, name: str, stream: int, to: object) -> None: ...
 
     def write(self, name: str, stream: int, source: object) -> None: ...
 
     def flags(self) -> list[int]:
-        """For each stream: 0 not begun, 1 begun, 3 with a step to learn."""
+        """For each stream: 0 unused, 1 used, 3 waiting for a target."""
 
     def set_flags(self, stream: int, flags: int) -> None: ...
 
@@ -155,37 +159,37 @@ class StreamFloat:
     def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
 
 class StreamDouble:
-    """One net that learns at every step of one or many streams."""
+    """A network that learns at every step of one or many streams."""
 
     def __init__(self, settings: dict, scaled: object, instruction_set: str = '') -> None: ...
 
     def peek(self, stream: int) -> int:
-        """Outputs at `input`; nothing moves."""
+        """Compute `outputs`, keep the state unchanged."""
 
     def advance(self, stream: int) -> int:
-        """Move by `input`, to `outputs`."""
+        """Run one step from `input` to `outputs`."""
 
     def learn(self, stream: int) -> int:
-        """Learn `target`."""
+        """Learn `target`, the target of the last step."""
 
     def step(self, stream: int) -> int:
         """Advance, and learn unless `target` is NaN."""
 
     def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
-        """Rows in order: how many, and an outcome."""
+        """Process rows in order; return how many were processed, and an outcome."""
 
     def reset(self, stream: int) -> int:
-        """Begin a stream anew."""
+        """Reset a stream."""
 
     def parts(self) -> dict:
-        """Name -> whether each stream has one, shape."""
+        """Name of each part of the state -> (one per stream, shape)."""
 
     def read(self, name: str, stream: int, to: object) -> None: ...
 
     def write(self, name: str, stream: int, source: object) -> None: ...
 
     def flags(self) -> list[int]:
-        """For each stream: 0 not begun, 1 begun, 3 with a step to learn."""
+        """For each stream: 0 unused, 1 used, 3 waiting for a target."""
 
     def set_flags(self, stream: int, flags: int) -> None: ...
 

@@ -1,3 +1,5 @@
+"""Detection of instruction sets, and objects that contain no code for another one."""
+
 from __future__ import annotations
 
 import platform
@@ -16,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "build"
 
 
-def test_best_is_first_and_plain_is_always_there():
+def test_the_first_is_the_default_and_the_last_is_plain():
     names = _native.available_instruction_sets()
     assert _native.instruction_set() == names[0]
     assert names[-1] == "plain"
@@ -24,7 +26,7 @@ def test_best_is_first_and_plain_is_always_there():
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo to compare with")
-def test_available_agrees_with_the_processor():
+def test_instruction_sets_match_the_processor():
     flags = Path("/proc/cpuinfo").read_text().split()
     expected = ["plain"]
     if platform.machine() == "x86_64":
@@ -37,13 +39,13 @@ def test_available_agrees_with_the_processor():
     assert _native.available_instruction_sets() == expected
 
 
-def strangers(nm_output: str, isa: str) -> list[str]:
-    """Weak functions of one kernel object that do not belong to its instruction set.
+def shared_functions(nm_output: str, isa: str) -> list[str]:
+    """Weak functions of a kernel object that are not in the namespace of its instruction set.
 
     The linker keeps one of several equal weak functions. If an inline function of the standard
-    library, say, is compiled with AVX-512 here and for the baseline elsewhere, the copy kept may
-    be the one that an older processor cannot run. ``nm`` marks weak functions with W and weak data,
-    which do no harm, with V or u.
+    library is compiled with AVX-512 here and without it elsewhere, the linker may keep the copy
+    that older processors cannot run. ``nm`` marks weak functions with W. Weak data, marked V or u,
+    are harmless.
     """
     found = []
     for line in nm_output.splitlines():
@@ -53,7 +55,7 @@ def strangers(nm_output: str, isa: str) -> list[str]:
     return found
 
 
-def test_strangers_are_recognised():
+def test_shared_functions_are_found():
     listing = (
         "0000000000000000 W std::vector<int>::push_back(int)\n"
         "0000000000000000 W void carrousel::avx2::step<4>(float*)\n"
@@ -61,7 +63,7 @@ def test_strangers_are_recognised():
         "0000000000000000 V DW.ref.__gxx_personality_v0\n"
         "                 U memcpy\n"
     )
-    assert strangers(listing, "avx2") == ["std::vector<int>::push_back(int)"]
+    assert shared_functions(listing, "avx2") == ["std::vector<int>::push_back(int)"]
 
 
 def test_kernel_objects_share_no_code_between_instruction_sets():
@@ -85,6 +87,6 @@ def test_kernel_objects_share_no_code_between_instruction_sets():
             text=True,
             check=True,
         )
-        if found := strangers(listing.stdout, isa):
+        if found := shared_functions(listing.stdout, isa):
             bad[f"{isa}/{path.name}"] = found
     assert not bad

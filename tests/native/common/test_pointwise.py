@@ -16,7 +16,7 @@ from support.kernels.roundings import UNIT
 pytestmark = pytest.mark.native
 
 every_isa = pytest.mark.parametrize("isa", instruction_sets())
-# One direct connection of weight 1, and cells that take no part.
+# One direct connection of weight 1, and cells that outputs ignore.
 NETWORK = Network(1, 1, Cell(1, 1), wiring="layered")
 
 
@@ -39,11 +39,11 @@ def native_logistic(isa: str, x: np.ndarray) -> np.ndarray:
 
 
 def assert_near(isa: str, x: np.ndarray) -> None:
-    """Relative to the result, ``2 |x| + 4`` roundings.
+    """Compare with a relative error of ``2 |x| + 4`` roundings.
 
-    ``exp(-x) = 2^(-x log2(e))``: the constant and the product are rounded, each to one part in
-    2^24, which moves the exponent by ``|x|`` such parts each; sum, quotient, and the power of a
-    fraction of one cost one or two more. Below exp(-80) results leave the normal numbers.
+    ``exp(-x) = 2^(-x log2(e))``. The constant and the product are rounded to one part in 2^24,
+    which changes the exponent by ``|x|`` such parts each. Sum, quotient and power add one or two
+    roundings. Results below exp(-80) are denormal.
     """
     exact = logistic(x.astype(np.float64))
     off = np.abs(native_logistic(isa, x) - exact)
@@ -53,7 +53,7 @@ def assert_near(isa: str, x: np.ndarray) -> None:
 
 
 @every_isa
-def test_near_zero_and_on_to_saturation(isa):
+def test_from_zero_to_saturation(isa):
     grid = np.linspace(-120, 120, 24_001).astype(np.float32)
     tiny = np.float32(10.0) ** np.arange(-45, 1).astype(np.float32)
     assert_near(isa, np.concatenate([grid, tiny, -tiny, np.array([0.0, -0.0], np.float32)]))
@@ -67,7 +67,7 @@ def test_anywhere(isa, x):
 
 @every_isa
 def test_huge_net_inputs_saturate(isa):
-    """Up to the largest float: a net that diverges has outputs of 0 and 1 until it overflows."""
+    """Up to the largest float, so a diverging network outputs 0 and 1 until it overflows."""
     huge = np.geomspace(1e3, 3.4e38, 20_000).astype(np.float32)
     np.testing.assert_array_equal(native_logistic(isa, huge), 1.0)
     np.testing.assert_allclose(native_logistic(isa, -huge), 0.0, atol=float(np.exp(-80.0)))

@@ -1,3 +1,5 @@
+"""The type stub of the compiled module."""
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,4 @@
-"""Outputs laid over other arrays, and threads that cannot start: refused, and the process lives."""
+"""Overlapping arrays and threads that cannot start raise an exception; the process survives."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Network, Training
+from support.case import case
 from support.drawn import Kind, drawn_data, drawn_weights
 from support.kernels.native_calls import Call, caught, run
 from support.paths import TESTS
@@ -22,7 +23,7 @@ NETWORK = Network(3, 2, Cell(2, 1), bias="all")
 
 
 def aliased(*, of: str, learn: bool) -> Call:
-    """A call that writes to an array of another lane, or of its own."""
+    """A call of which one output overlaps another array."""
     rng = np.random.default_rng(0)
     data = [drawn_data(NETWORK, rng, Kind(when="all"), [5, 4]) for _ in range(3)]
     weights = drawn_weights(NETWORK, rng, 3)
@@ -44,35 +45,35 @@ def aliased(*, of: str, learn: bool) -> Call:
     return call
 
 
-def test_one_array_for_two_outputs():
+def test_one_array_as_two_outputs():
     for learn in (True, False):
         with pytest.raises(ValueError, match="share memory"):
             run(aliased(of="the same", learn=learn))
 
 
-@pytest.mark.parametrize("of", ["a part of the same", "weights", "inputs", "offsets"])
-def test_outputs_that_overlap(of):
-    call = aliased(of=of, learn=True)
-    before = call["weights"].copy()
-    with pytest.raises(ValueError, match="share memory"):
-        run(call)
-    np.testing.assert_array_equal(call["weights"], before)
+def test_outputs_that_overlap():
+    for of in ("a part of the same", "weights", "inputs", "offsets"):
+        call = aliased(of=of, learn=True)
+        before = call["weights"].copy()
+        with case(of), pytest.raises(ValueError, match="share memory"):
+            run(call)
+        np.testing.assert_array_equal(call["weights"], before)
 
 
-def in_a_process_of_its_own(code: str) -> None:
-    """Run code that might end the process; its exit code must be 0."""
+def run_in_new_process(code: str) -> None:
+    """Run code that might crash. The exit code must be 0."""
     code = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n" + textwrap.dedent(code)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_outputs_over_positions_do_not_end_the_process():
-    in_a_process_of_its_own(
+def test_outputs_that_overlap_offsets_do_not_crash():
+    run_in_new_process(
         """
         import numpy as np
         from carrousel.contracts import Cell, Network, Training
-        from drawn import Kind, drawn_data, drawn_weights
-        from native_calls import caught, run
+        from support.drawn import Kind, drawn_data, drawn_weights
+        from support.kernels.native_calls import caught, run
         network, rng = Network(3, 1, Cell(2, 1)), np.random.default_rng(0)
         data = drawn_data(network, rng, Kind(when="end"), [5, 4, 3, 2])
         call = caught(network, Training(0.5), drawn_weights(network, rng), [data], learn=False)
@@ -88,14 +89,14 @@ def test_outputs_over_positions_do_not_end_the_process():
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to ask")
 @pytest.mark.skipif("CARROUSEL_SANITIZED" in os.environ, reason="limits its memory")
-def test_threads_that_cannot_start_do_not_end_the_process():
-    in_a_process_of_its_own(
+def test_threads_that_cannot_start_do_not_crash():
+    run_in_new_process(
         """
         import resource
         import numpy as np
         from carrousel.contracts import Cell, Network, Training
         from carrousel.kernels import NativeKernel
-        from drawn import Kind, drawn_data, drawn_weights
+        from support.drawn import Kind, drawn_data, drawn_weights
         network, rng = Network(3, 1, Cell(2, 1)), np.random.default_rng(0)
         data = [drawn_data(network, rng, Kind(when="end"), [5])] * 1000
         weights, rates = drawn_weights(network, rng, 1000), np.ones(1000, np.float32)

@@ -1,8 +1,10 @@
-"""A lane's result is the same to the last bit wherever it runs, and beside whatever."""
+"""A lane's result has the same bits in any lane, with any neighbours."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from carrousel.contracts import (
 )
 from carrousel.kernels import NativeKernel, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import case
 from support.drawn import (
     WIRINGS,
     Kind,
@@ -43,7 +46,7 @@ alphabets = st.sampled_from([1, 2, 5, 16, 17, 20])
 
 
 def any_of(*updates: Update) -> st.SearchStrategy[Lesson]:
-    """Cells of 1997 by the truncated gradient, and any layer by any: two kernels inside."""
+    """Lessons for both kernels: cells of 1997 with the truncated gradient, and any other."""
     first = (networks(inputs=alphabets), trainings(*updates), st.just(TRUNCATED))
     return st.one_of(st.builds(Lesson, *first), lessons(*updates, inputs=alphabets))
 
@@ -63,8 +66,8 @@ def test_lanes_may_be_permuted(lesson, kind, n, isa, seed, data):
 
 @settings(max_examples=60, deadline=None)
 @given(anything, kinds, st.integers(1, 40), isas, seeds, st.data())
-def test_lanes_may_have_other_neighbours(lesson, kind, n, isa, seed, data):
-    """Any subset of lanes, one alone included, ends as it does in full company."""
+def test_a_subset_of_lanes(lesson, kind, n, isa, seed, data):
+    """Any subset of lanes has the results of all lanes together."""
     rng = np.random.default_rng(seed)
     lanes, kernel = Lanes.drawn(lesson.network, kind, rng, n), NativeKernel(instruction_set=isa)
     some = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
@@ -100,8 +103,8 @@ def test_any_number_of_threads(lesson, kind, n, isa, seed):
     isas,
     seeds,
 )
-def test_one_call_may_be_split_into_several(lesson, kind, parts, begin, isa, seed):
-    """learn(a + b) is learn(a), then learn(b), wherever the cells come in."""
+def test_a_call_may_be_split(lesson, kind, parts, begin, isa, seed):
+    """learn(a + b) equals learn(a), then learn(b), for any ``cells_from``."""
     network, training, gradient = lesson
     rng = np.random.default_rng(seed)
     kernel = NativeKernel(instruction_set=isa)
@@ -128,8 +131,8 @@ def test_one_call_may_be_split_into_several(lesson, kind, parts, begin, isa, see
 
 
 @pytest.mark.parametrize("gradient", ["truncated", "bptt", "bptt:3:2", "rtrl"])
-def test_an_epoch_is_the_call_and_may_not_be_split(gradient):
-    """The contrast: with one change per call, two calls are two changes."""
+def test_a_call_by_epoch_may_not_be_split(gradient):
+    """Weights change once per call, so two calls give another result."""
     rng = np.random.default_rng(0)
     network = Network(2, 1, Cell(1, 1))
     lesson = Lesson(network, Training(0.5, "epoch"), Gradient.named(gradient))
@@ -147,7 +150,6 @@ LAYERS: list[tuple[Cell | Simple, Wiring]] = [
     (Simple(3, "tanh"), "direct"),
     (Simple(3), "united"),
 ]
-layers = pytest.mark.parametrize(("cell", "wiring"), LAYERS)
 every_gradient = pytest.mark.parametrize(
     "gradient", [Gradient.named(name) for name in ("truncated", "bptt", "bptt:3:2", "rtrl")]
 )
@@ -155,31 +157,35 @@ every_gradient = pytest.mark.parametrize(
 
 @every_isa
 @every_gradient
-@layers
-@pytest.mark.parametrize("inputs", [3, 20])
-def test_a_diverged_neighbour_does_no_harm(isa, gradient, cell, wiring, inputs):
-    """Weights that are no numbers, in one lane, stay there."""
-    rng = np.random.default_rng(1)
-    network = Network(inputs, 2, cell, wiring=wiring, bias="all")
-    update = "step" if gradient.depth else "sequence"
-    lesson = Lesson(network, Training(0.5, update), gradient)
-    lanes = Lanes.drawn(network, Kind(symbolic=True, when="some"), rng, 20)
-    kernel = NativeKernel(instruction_set=isa)
-    healthy = run(kernel, lesson, lanes)
-    sick = [lane for lane in range(0, 20, 3) if lanes.data[lane] is not None]
-    well = [lane for lane in range(20) if lane not in sick]
-    lanes.weights[sick] = np.resize([np.nan, np.inf, -np.inf], lanes.weights[sick].shape)
-    mixed = run(kernel, lesson, lanes)
-    healthy[well].assert_same(mixed[well])
-    assert not np.isfinite(mixed.weights[sick]).all()
+def test_diverged_neighbours(isa, gradient):
+    """Weights that are not finite, in some lanes, do not change the other lanes."""
+    for (cell, wiring), inputs in itertools.product(LAYERS, (3, 20)):
+        rng = np.random.default_rng(1)
+        network = Network(inputs, 2, cell, wiring=wiring, bias="all")
+        update = "step" if gradient.depth else "sequence"
+        lesson = Lesson(network, Training(0.5, update), gradient)
+        lanes = Lanes.drawn(network, Kind(symbolic=True, when="some"), rng, 20)
+        kernel = NativeKernel(instruction_set=isa)
+        healthy = run(kernel, lesson, lanes)
+        sick = [lane for lane in range(0, 20, 3) if lanes.data[lane] is not None]
+        well = [lane for lane in range(20) if lane not in sick]
+        lanes.weights[sick] = np.resize([np.nan, np.inf, -np.inf], lanes.weights[sick].shape)
+        mixed = run(kernel, lesson, lanes)
+        with case(cell, wiring, inputs):
+            healthy[well].assert_same(mixed[well])
+            assert not np.isfinite(mixed.weights[sick]).all()
 
 
 @every_isa
 @every_gradient
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("h", ["identity", "[-1,1]"])
-def test_an_overflow_without_a_target_stays_without_effect(isa, gradient, wiring: Wiring, h):
-    """A lane with nothing to learn keeps its weights, even if its traces leave float32's range."""
+def test_overflow_without_targets(isa, gradient):
+    """A lane without targets keeps its weights, even if its traces overflow."""
+    for wiring, h in itertools.product(WIRINGS, ("identity", "[-1,1]")):
+        with case(wiring, h):
+            check_overflow_without_targets(isa, gradient, wiring, h)
+
+
+def check_overflow_without_targets(isa: str, gradient: Gradient, wiring: Wiring, h: Any) -> None:
     network = Network(1, 1, Cell(1, 1, g="identity", h=h), wiring=wiring)
     weights = np.full((2, network.n_weights), 0.5, np.float32)
     huge = np.full((4, 1), 3e38, np.float32)
@@ -194,16 +200,23 @@ def test_an_overflow_without_a_target_stays_without_effect(isa, gradient, wiring
     np.testing.assert_array_equal(together.weights[0], weights[0])
 
 
+def updates_of(gradient: Gradient) -> list[Update]:
+    """Unbounded back-propagation changes weights after sequences, not after steps."""
+    return ["sequence", "epoch"] if gradient.name == "bptt" else ["step", "sequence", "epoch"]
+
+
 @every_isa
 @every_gradient
-@pytest.mark.parametrize("update", ["step", "sequence", "epoch"])
-@layers
-def test_an_overflow_after_the_last_target_is_the_same_beside_others(
-    isa, gradient, update, cell, wiring
-):
-    """Nothing more is learned in that lane, whatever its neighbours still have to learn."""
-    if (update, gradient.name) == ("step", "bptt"):
-        pytest.skip("unbounded back-propagation changes weights after sequences")
+def test_overflow_after_the_last_target(isa, gradient):
+    """A lane without further targets gives the same result alone and with neighbours."""
+    for update, (cell, wiring) in itertools.product(updates_of(gradient), LAYERS):
+        with case(update, cell, wiring):
+            check_overflow_after_the_last_target(isa, gradient, update, cell, wiring)
+
+
+def check_overflow_after_the_last_target(
+    isa: str, gradient: Gradient, update: Update, cell: Cell | Simple, wiring: Wiring
+) -> None:
     if isinstance(cell, Cell):
         cell = dataclasses.replace(cell, g="identity", h="identity")
     network, rng = Network(1, 2, cell, wiring=wiring), np.random.default_rng(3)
@@ -222,11 +235,14 @@ def test_an_overflow_after_the_last_target_is_the_same_beside_others(
 
 @every_isa
 @every_gradient
-@pytest.mark.parametrize("update", ["step", "sequence", "epoch"])
-def test_lanes_with_nothing_to_learn_keep_every_bit(isa, gradient, update):
-    """Idle lanes to the last bit, NaN and -0.0 included; lanes without sequences by value."""
-    if (update, gradient.name) == ("step", "bptt"):
-        pytest.skip("unbounded back-propagation changes weights after sequences")
+def test_lanes_without_data_keep_their_weights(isa, gradient):
+    """Idle lanes keep all bits, including NaN and -0.0. Lanes without sequences keep values."""
+    for update in updates_of(gradient):
+        with case(update):
+            check_lanes_without_data(isa, gradient, update)
+
+
+def check_lanes_without_data(isa: str, gradient: Gradient, update: Update) -> None:
     rng = np.random.default_rng(4)
     network = Network(2, 2, Cell(2, 1), bias="all")
     weights = drawn_weights(network, rng, 24)

@@ -1,4 +1,4 @@
-"""What the kernels write, and what they leave alone; and that memory does not grow with time."""
+"""Kernels write all of their outputs and nothing else, and memory does not grow with time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ pytestmark = pytest.mark.native
 
 WRITTEN = ("max_abs", "sum_abs", "sum_sq", "outputs")
 GUARD = 7
-PATTERN = np.uint32(0x7FBADBAD)  # a NaN that no arithmetic makes
+PATTERN = np.uint32(0x7FBADBAD)  # a NaN that arithmetic does not produce
 
 
 def guarded(like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An array of NaN like the given one, and the longer buffer it is the middle of."""
+    """An array of NaN like the given one, and the longer buffer that contains it."""
     buffer = np.full(like.size + 2 * GUARD, PATTERN, np.uint32)
     return buffer[GUARD : GUARD + like.size].view(np.float32).reshape(like.shape), buffer
 
@@ -59,8 +59,8 @@ ANYTHING = st.one_of(
     st.sampled_from(instruction_sets()),
     seeds,
 )
-def test_every_output_is_written_and_nothing_beside_it(lesson, kind, lanes, learn, isa, seed):
-    """Outputs come poisoned with NaN, between guard words; so do the weights, except for NaN."""
+def test_outputs_are_written_within_their_bounds(lesson, kind, lanes, learn, isa, seed):
+    """Outputs hold NaN before the call. Guard words surround outputs and weights."""
     rng, (network, training, gradient) = np.random.default_rng(seed), lesson
     data = drawn_lanes(network, rng, kind, lanes=lanes)
     if all(part is None for part in data):
@@ -105,8 +105,8 @@ def test_inputs_are_only_read(lesson, kind, learn, seed):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_errors_are_poison_free_through_the_public_door():
-    """The arrays NativeKernel hands out are not cleared when allocated; nothing of that shows."""
+def test_errors_without_targets_are_zero():
+    """NativeKernel allocates its arrays without clearing them."""
     rng = np.random.default_rng(0)
     network = Network(3, 2, Cell(1, 1))
     data = drawn_lanes(network, rng, Kind(when="none"), lanes=5, idle=0.0)
@@ -148,7 +148,7 @@ measures_memory = pytest.mark.skipif(
 
 
 def grown(steps: int, gradient: str) -> int:
-    """By how much the peak of a process rises when 16 nets learn one sequence, in bytes."""
+    """Growth of a process's peak memory in bytes, while 16 networks learn one sequence."""
     command = [sys.executable, "-c", textwrap.dedent(PEAK), str(steps), gradient]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(done.stdout)
@@ -159,22 +159,22 @@ def grown(steps: int, gradient: str) -> int:
     ("gradient", "steps"), [("truncated", 100_000), ("bptt:8:3", 20_000), ("rtrl", 20_000)]
 )
 def test_peak_memory_does_not_grow_with_time(gradient, steps):
-    """A tape of 20,000 steps of 16 nets would take 10 MB for the cells' states and gates alone."""
+    """A tape of 20,000 steps would take over 10 MB: 16 networks, with states and gates of cells."""
     assert grown(steps, gradient) - grown(100, gradient) < 4_000_000
 
 
 @measures_memory
-def test_the_tape_of_unbounded_back_propagation_is_of_the_size_that_is_told():
-    """At least what the formula counts; at most twice that, and an error for each cell."""
+def test_size_of_the_tape_of_unbounded_back_propagation():
+    """At least the size of ``gradient_numbers``; at most twice that, and an error per cell."""
     network, steps = Network(2, 1, Cell(2, 2), bias="all"), 10_000
-    told = 16 * 4 * gradient_numbers(network, Gradient("bptt"), steps)
+    expected = 16 * 4 * gradient_numbers(network, Gradient("bptt"), steps)
     found = grown(steps, "bptt") - grown(100, "bptt")
-    assert 0.9 * told < found < 2.5 * told
+    assert 0.9 * expected < found < 2.5 * expected
 
 
 @pytest.mark.parametrize("cell", [Simple(4096), Cell(1024, 2, forget_gate=True)])
-def test_sensitivities_beyond_any_memory_are_refused_before_they_are_tried(cell):
-    """Of 4096 units by each of their weights: more than 1 TiB for the narrowest vector."""
+def test_sensitivities_too_large_for_memory(cell):
+    """Sensitivities of 4096 units need more than 1 TiB for the narrowest vector."""
     network = Network(1, 1, cell)
     weights = np.zeros((1, network.n_weights), np.float32)
     data = [Sequences.from_lists([[0.5, 0.5]], [[1.0]])]
@@ -202,8 +202,8 @@ except MemoryError:
 
 
 @measures_memory
-def test_memory_that_the_system_does_not_give_is_an_exception():
-    """Sensitivities of 2 GB, within the kernels' own limit but beyond that of the process."""
+def test_failed_allocation_raises_memory_error():
+    """Sensitivities need 2 GB, less than the kernels' limit but more than that of the process."""
     command = [sys.executable, "-c", LIMITED]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "refused True\n"), done.stderr[-2000:]

@@ -1,6 +1,6 @@
-"""Cells whose row functions come by address: called as the header says, and differentiated right.
+"""Described cells: kernels call their row functions by address, with the documented arguments.
 
-The functions are Python's own, behind ``ctypes``: whatever compiles them, the kernels see this.
+The functions of this test are Python functions with C addresses, made by ``ctypes``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def sigma(a: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-a))
 
 
-# f = sigma(x_f + r_f); c = f c' + x_g + p r_g; m = tanh(c) + h' / 2: net inputs apart, a state, a
-# unit parameter, and the hidden state itself.
+# f = sigma(x_f + r_f); c = f c' + x_g + p r_g; m = tanh(c) + h' / 2. This cell uses separate net
+# inputs, a state, a unit parameter, and the hidden state itself.
 
 
 def ahead(x: Any, r: Any, c0: Any, h0: Any, p: Any) -> tuple[Any, Any, Any]:
@@ -65,7 +65,7 @@ def step_back(d_c: Any, d_m: Any, d_gates: Any, kept: tuple[Any, ...], w: Any) -
 
 
 def addresses(dtype: str) -> tuple[int, int]:
-    """Of both row functions; they write every output they must, and read what they may."""
+    """Addresses of both row functions, which read all inputs and write all outputs."""
     pointer = ctypes.POINTER(REALS[dtype])
 
     def rows(at: Any, n: int, M: int) -> np.ndarray:
@@ -107,7 +107,7 @@ def addresses(dtype: str) -> tuple[int, int]:
 
 @pytest.fixture(scope="module", autouse=True)
 def cell():
-    """The cell is known, and readable too."""
+    """Register the cell, and its reference."""
     found = {dtype: addresses(dtype) for dtype in REALS}
     ahead, back = ({dtype: each[way] for dtype, each in found.items()} for way in (0, 1))
     kind = CellKind(("f", "g"), ("c",), ("p",), projects=True)
@@ -149,7 +149,7 @@ def check(setup: Setup, features: Any, units: int = 3, **more: Any) -> None:
     ),
     st.integers(0, 2**32 - 1),
 )
-def test_row_functions_are_called_as_the_header_says(
+def test_row_functions_get_the_documented_arguments(
     features, gradient, reverse, units, setup, seed
 ):
     check(setup, features, units, gradient=gradient, reverse=reverse, seed=seed)

@@ -1,7 +1,8 @@
-"""The compiled sequence kernels are the readable layer, however cut, shared out or vectorised."""
+"""Compiled sequence kernels match the reference, for any windows, threads and vector widths."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from unittest import mock
 
@@ -14,6 +15,7 @@ from carrousel.contracts import Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
 from carrousel.kernels import instruction_sets
 from carrousel.kernels.reference import sequence as reference_sequence
+from support.case import case as named
 from support.kernels import sequence_runs
 from support.kernels.recurrent_cases import (
     Case,
@@ -35,8 +37,11 @@ windows = st.integers(0, 8)
 
 
 def assert_near(ours: np.ndarray, theirs: np.ndarray, what: str) -> None:
-    """The same sums of float64 in another order: a few hundred terms, blown up by at most 300
-    where a layer normalisation divides by a deviation near the root of its epsilon."""
+    """Compare sums of a few hundred float64 terms in another order.
+
+    Layer normalisation multiplies differences by at most 300, if it divides by a deviation near
+    the root of its epsilon.
+    """
     np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11, err_msg=what)
 
 
@@ -68,7 +73,7 @@ def check(case: Case, setup: Setup) -> None:
 
 
 def assert_same_bits(ours: Any, theirs: Any) -> None:
-    """Of tuples and dictionaries of arrays too."""
+    """Compare arrays, or tuples and dictionaries of arrays."""
     if isinstance(ours, dict):
         assert set(ours) == set(theirs)
         for name in ours:
@@ -83,7 +88,7 @@ def assert_same_bits(ours: Any, theirs: Any) -> None:
 @every_set
 @settings(max_examples=80)
 @given(cases(), windows, st.integers(1, 3))
-def test_any_call_is_that_of_the_reference(instruction_set, case, window, threads):
+def test_any_call_matches_the_reference(instruction_set, case, window, threads):
     check(case, Setup("float64", instruction_set, threads, window))
 
 
@@ -95,35 +100,40 @@ def test_every_shape_with_every_option(instruction_set, gradient):
             case = make_case(
                 recurrence, EVERYTHING, T=5, B=3, I=3, seed=5, gradient=gradient, reverse=reverse
             )
-            check(case, Setup("float64", instruction_set, 2, 2))
+            with named(recurrence.key, reverse):
+                check(case, Setup("float64", instruction_set, 2, 2))
 
 
 @every_set
 @pytest.mark.parametrize("features", [frozenset(), EVERYTHING])
 def test_any_number_of_rows(instruction_set, features):
-    """Tiles of rows, groups of tiles, threads of groups, and what is left over from each."""
+    """Numbers of rows that fill tiles, groups and threads, or leave a remainder."""
     for B in [*range(1, 20), 37, 41]:
         for cell in ("lstm", "gru"):
             case = make_case(Recurrence(cell, 5), features | {"bias"}, T=2, B=B, seed=B)
-            check(case, Setup("float64", instruction_set, 1 + B % 3))
+            with named(B, cell):
+                check(case, Setup("float64", instruction_set, 1 + B % 3))
 
 
 @every_set
-@pytest.mark.parametrize("units", [*range(1, 19), 31, 33, 47, 64, 65, 130])
-def test_any_number_of_units(instruction_set, units):
-    """Vectors, panels of vectors, weights near the core and too large for that."""
-    for cell, layer_norm, projection in (("peephole", True, units // 2), ("gru", False, 0)):
-        recurrence = Recurrence(cell, units, projection, layer_norm=layer_norm)
-        case = make_case(recurrence, {"bias", "unit", "norms"}, T=2, B=7, seed=units)
+@pytest.mark.parametrize("cell", ["peephole", "gru"])
+def test_any_number_of_units(instruction_set, cell):
+    """Vectors and panels of vectors, full and partial; small and large weights."""
+    for units in (*range(1, 19), 31, 33, 47, 64, 65, 130):
+        options = {"projection": units // 2, "layer_norm": True} if cell == "peephole" else {}
+        case = make_case(
+            Recurrence(cell, units, **options), {"bias", "unit", "norms"}, T=2, B=7, seed=units
+        )
         weights = {name: case.arrays[name] / np.sqrt(units) for name in ("w_hh", "w_ih")}
-        check(replaced(case, **weights), Setup("float64", instruction_set, 1 + units % 2))
+        with named(units):
+            check(replaced(case, **weights), Setup("float64", instruction_set, 1 + units % 2))
 
 
 # --- float32 -------------------------------------------------------------------------------------
 
 
 class Single:
-    """NumPy, whose float64 is float32: the readable layer then is the naive float32 one."""
+    """NumPy with float32 as ``float64``, which makes the reference the naive float32 layer."""
 
     float64 = np.float32
 
@@ -132,7 +142,7 @@ class Single:
 
 
 def single(array: np.ndarray) -> np.ndarray:
-    """Numbers that float32 holds."""
+    """Round to numbers that float32 can represent."""
     return array.astype(np.float32).astype(array.dtype)
 
 
@@ -143,7 +153,7 @@ def rounded(case: Case) -> Case:
 
 
 def naive(case: Case) -> dict[str, np.ndarray]:
-    """The readable layer in float32; what is absent is spelled out, lest it come as float64."""
+    """The reference in float32. Absent arrays are filled in, so that they are not float64."""
     filled = reference_sequence._filled(case.arrays, case.recurrence, case.options)
     d_out, d_h, d_s, d_states = (error.astype(np.float32) for error in case.errors)
     case = replaced(case, **filled)._replace(errors=(d_out, d_h, d_s, d_states))
@@ -158,12 +168,12 @@ def size(array: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("recurrence", all_recurrences(16), ids=lambda r: r.key)
-def test_single_precision_is_as_near_as_the_naive_way(recurrence):
-    """At most twice as far from the float64 reference as the reference in float32.
+def test_single_precision_errors_are_at_most_twice_the_naive_ones(recurrence):
+    """Compare the errors of the kernel and of the reference in float32.
 
-    Both round some thousand times, so a single array may be off by chance, most of all where a
-    layer amplifies: what counts is the geometric mean of relative errors over all arrays of
-    several calls. A quarter of a rounding is as good as none.
+    Both round some thousand times, so the error of a single array varies, most of all if a layer
+    amplifies. The test compares geometric means of relative errors over all arrays of several
+    calls. Errors below a quarter of a rounding count as a quarter.
     """
     errors: dict[str, list[np.ndarray]] = {name: [] for name in instruction_sets()}
     for seed, features in enumerate([frozenset({"bias", "unit", "norms"}), EVERYTHING] * 3):
@@ -186,10 +196,10 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def assert_alike(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], case: Case) -> None:
-    """To the bit where net inputs come ready: the steps themselves do not see where a window ends.
+    """Compare bits if the call gives net inputs: steps do not depend on the limits of windows.
 
-    Products of inputs and weights do: of a window's rows, one that is left over from a tile is
-    summed in another order. Gradients of weights are sums over windows.
+    Products of inputs and weights do: a row outside full tiles of a window is summed in another
+    order. Gradients of weights are sums over windows.
     """
     sums = ("w_ih", "w_hh", "bias", "w_hr")
     assert set(ours) == set(theirs)
@@ -215,7 +225,7 @@ def test_windows_do_not_matter(dtype, case, window, instruction_set):
 @dtypes
 @settings(max_examples=60)
 @given(cases(), windows, st.integers(1, 9), st.sampled_from(instruction_sets()))
-def test_a_tape_made_anew_is_the_same(dtype, case, window, recompute, instruction_set):
+def test_a_recomputed_tape_is_the_same(dtype, case, window, recompute, instruction_set):
     setup = Setup(dtype, instruction_set, 1, window)
     kept = sequence_runs.forward(case, setup)
     short = sequence_runs.forward(case, setup, recompute=recompute)
@@ -237,9 +247,11 @@ def test_outputs_are_the_same_without_a_tape(dtype, case, instruction_set, threa
 @dtypes
 @settings(max_examples=40)
 @given(cases(), st.sampled_from(instruction_sets()), st.data())
-def test_neighbours_do_not_change_a_bit(dtype, case, instruction_set, data):
-    """Even if they diverge. How many there are may: a row left over from a tile is summed in
-    another order, so that the same sequence in another batch differs by roundings."""
+def test_other_sequences_do_not_matter(dtype, case, instruction_set, data):
+    """Other sequences change no bit, even if they diverge.
+
+    Their number may: a row outside full tiles is summed in another order.
+    """
     B = len(case.arrays["h0"])
     mine = data.draw(st.integers(0, B - 1))
     others = np.arange(B) != mine
@@ -281,8 +293,8 @@ def test_order_in_the_batch_does_not_matter(instruction_set, case, random, threa
 @dtypes
 @settings(max_examples=40)
 @given(cases(features={"lengths"}), st.sampled_from(instruction_sets()))
-def test_nothing_in_padding_is_read(dtype, case, instruction_set):
-    """Neither inputs and errors nor masks; the state's errors alone pass through."""
+def test_padding_is_not_read(dtype, case, instruction_set):
+    """Inputs, errors and masks in padding have no effect. Errors of the state pass through."""
     inactive = (case.arrays["flags"] & ACTIVE) == 0
     poisoned = {"x": np.where(inactive[:, :, None], np.nan, case.arrays["x"])}
     for name in ("keep_h", "keep_s"):
@@ -301,7 +313,7 @@ def test_nothing_in_padding_is_read(dtype, case, instruction_set):
 @dtypes
 @settings(max_examples=30)
 @given(cases(features={"fresh"}), st.sampled_from(instruction_sets()), st.integers(0, 6))
-def test_what_diverged_before_a_reset_is_gone(dtype, case, instruction_set, where):
+def test_a_reset_removes_nan(dtype, case, instruction_set, where):
     T, B = case.arrays["x"].shape[:2]
     flags = case.arrays.get("flags", np.full((T, B), ACTIVE, np.uint8)).copy()
     first = T - 1 if case.options.reverse else 0
@@ -316,7 +328,7 @@ def test_what_diverged_before_a_reset_is_gone(dtype, case, instruction_set, wher
 
 @every_set
 @dtypes
-def test_a_sequence_that_diverges_shows(instruction_set, dtype):
+def test_nan_inputs_give_nan_outputs(instruction_set, dtype):
     for recurrence in all_recurrences(6):
         case = make_case(recurrence, {"bias"}, T=3, B=3)
         case.arrays["x"][1, 1] = np.nan
@@ -327,31 +339,31 @@ def test_a_sequence_that_diverges_shows(instruction_set, dtype):
 
 @every_set
 @dtypes
-@pytest.mark.parametrize("size", [30.0, 100.0, 1e4, 1e30])
-def test_gates_saturate(instruction_set, dtype, size):
-    """Net inputs beyond any exponential, to an absolute 1e-5: the state adds up a few of 2."""
-    for recurrence in all_recurrences(6):
+def test_gates_saturate(instruction_set, dtype):
+    """Net inputs too large for exp(). States are sums of a few numbers of 2 at most."""
+    for recurrence, size in itertools.product(all_recurrences(6), (30.0, 100.0, 1e4, 1e30)):
         if recurrence.layer_norm or recurrence.cell == "rnn_relu":
             continue
         case = make_case(recurrence, {"bias", "unit"}, T=3, B=3)
         case.arrays["x"][:] = np.sign(case.arrays["x"]) * size
         result = sequence_runs.forward(rounded(case), Setup(dtype, instruction_set)).out
-        np.testing.assert_allclose(result, reference(rounded(case))["out"], rtol=0, atol=1e-5)
+        with named(recurrence.key, size):
+            np.testing.assert_allclose(result, reference(rounded(case))["out"], rtol=0, atol=1e-5)
 
 
 @dtypes
-@pytest.mark.parametrize("instruction_set", instruction_sets())
-@pytest.mark.parametrize(("T", "B"), [(0, 2), (3, 0), (0, 0)])
-def test_no_steps_and_no_sequences(dtype, instruction_set, T, B):
-    for recurrence in all_recurrences(2):
+@every_set
+def test_no_steps_and_no_sequences(dtype, instruction_set):
+    for recurrence, (T, B) in itertools.product(all_recurrences(2), ((0, 2), (3, 0), (0, 0))):
         case = make_case(recurrence, EVERYTHING, T=T, B=B)
         ours, theirs = native(case, Setup(dtype, instruction_set, 3)), reference(case)
         for name, array in ours.items():
-            assert array.shape == theirs[name].shape, name
-            np.testing.assert_allclose(array, theirs[name], rtol=1e-6, err_msg=name)
+            with named(recurrence.key, T, B, name):
+                assert array.shape == theirs[name].shape
+                np.testing.assert_allclose(array, theirs[name], rtol=1e-6)
 
 
-def test_a_way_back_without_errors_is_zero():
+def test_gradients_without_errors_are_zero():
     case = make_case(Recurrence("lstm", 5), EVERYTHING, T=4)
     found = sequence_runs.backward(case, sequence_runs.forward(case), (None,) * 4)
     for name, array in found.items():

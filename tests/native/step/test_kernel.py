@@ -1,8 +1,9 @@
-"""The native step against the float64 reference of whole sequences: every cell, stacked."""
+"""The native step matches the float64 reference of whole sequences, for stacks of every cell."""
 
 from __future__ import annotations
 
 import gc
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from carrousel.contracts import Recurrence
 from carrousel.kernels import instruction_sets
 from carrousel.kernels.reference.sequence import forward
+from support.case import case as named
 from support.kernels.recurrent_cases import Case, Options, all_recurrences
 from support.kernels.step_calls import layer_cases, open_native, run_all, weights_of
 
@@ -24,7 +26,7 @@ every_recurrence = pytest.mark.parametrize("R", RECURRENCES, ids=lambda R: R.key
 def expected(
     R: Recurrence, cases: list[Case], x: np.ndarray, zones: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outputs of the last layer, and last states of all, from the reference."""
+    """Outputs of the last layer and last states of all layers, by the reference."""
     hs, ss = [], []
     for case in cases:
         options = Options(zone_h=zones[0], zone_s=zones[1])
@@ -64,21 +66,21 @@ def read(native: Any, R: Recurrence, dtype: str) -> tuple[np.ndarray, np.ndarray
 
 
 @every_recurrence
-@pytest.mark.parametrize("zones", [(0.0, 0.0), (0.2, 0.35)], ids=["", "zoneout"])
-@pytest.mark.parametrize("prepare", [False, True], ids=["", "prepared"])
-def test_outputs_and_states_are_the_reference(R, zones, prepare):
+def test_outputs_and_states_match_the_reference(R):
     cases = layer_cases(R, LAYERS, T, B)
     x = cases[0].arrays["x"]
-    want = expected(R, cases, x, zones)
-    have = stepped(R, cases, x, "float64", zones=zones, prepare=prepare)
-    for one, other in zip(have, want, strict=True):
-        # Roundings of T steps, each a few hundred units in the last place where layer norm
-        # divides by a small deviation.
-        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
+    for zones, prepare in itertools.product(((0.0, 0.0), (0.2, 0.35)), (False, True)):
+        want = expected(R, cases, x, zones)
+        have = stepped(R, cases, x, "float64", zones=zones, prepare=prepare)
+        for one, other in zip(have, want, strict=True):
+            # Rounding errors of T steps, each a few hundred units in the last place where layer
+            # norm divides by a small deviation.
+            with named(zones, prepare):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
 
 @every_recurrence
-def test_single_precision_rounds_and_no_more(R):
+def test_single_precision_errors_are_rounding_errors(R):
     cases = [
         case._replace(arrays={k: a.astype(np.float32) for k, a in case.arrays.items()})
         for case in layer_cases(R, LAYERS, T, B)
@@ -88,8 +90,8 @@ def test_single_precision_rounds_and_no_more(R):
         case._replace(arrays={k: a.astype(float) for k, a in case.arrays.items()}) for case in cases
     ]
     want = expected(R, wide, x.astype(float), (0.0, 0.0))
-    # What a change of every weight by one rounding does, times the square root of the terms of a
-    # sum (below 50), twice: nothing that computes in single precision can be asked for less.
+    # The bound is the response to a change of every weight by one rounding, times twice the square
+    # root of the number of terms of a sum (below 50).
     rng = np.random.default_rng(0)
     moved = [
         case._replace(
@@ -118,16 +120,17 @@ def test_instruction_sets_agree(isa, dtype):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7])
 @pytest.mark.parametrize("units", [1, 15, 16, 17, 65])
-def test_sizes_around_the_width_of_vectors(batch, units):
-    R = Recurrence("lstm", units)
-    cases = layer_cases(R, 1, T, batch, inputs=units)
-    native = open_native(R, weights_of(cases, "float64"), "float64", batch=batch, inputs=units)
-    native.write_state(*states(cases, "float64"))
-    x = cases[0].arrays["x"]
-    want, _, _ = expected(R, cases, x, (0.0, 0.0))
-    np.testing.assert_allclose(run_all(native, x), want, rtol=1e-12, atol=1e-13)
+def test_sizes_around_the_width_of_vectors(units):
+    for batch in (1, 2, 7):
+        R = Recurrence("lstm", units)
+        cases = layer_cases(R, 1, T, batch, inputs=units)
+        native = open_native(R, weights_of(cases, "float64"), "float64", batch=batch, inputs=units)
+        native.write_state(*states(cases, "float64"))
+        x = cases[0].arrays["x"]
+        want, _, _ = expected(R, cases, x, (0.0, 0.0))
+        with named(batch):
+            np.testing.assert_allclose(run_all(native, x), want, rtol=1e-12, atol=1e-13)
 
 
 def fresh(dtype: str = "float64") -> tuple[Recurrence, list[Case], Any]:
@@ -136,7 +139,7 @@ def fresh(dtype: str = "float64") -> tuple[Recurrence, list[Case], Any]:
     return R, cases, open_native(R, weights_of(cases, dtype), dtype, batch=B)
 
 
-def test_reset_is_the_beginning():
+def test_reset():
     _, cases, native = fresh()
     x = cases[0].arrays["x"]
     first = run_all(native, x)
@@ -145,7 +148,7 @@ def test_reset_is_the_beginning():
     np.testing.assert_array_equal(run_all(native, x), first)
 
 
-def test_reset_of_one_row_leaves_the_others():
+def test_reset_of_one_row_keeps_the_others():
     R, cases, native = fresh()
     run_all(native, cases[0].arrays["x"])
     h, s = read(native, R, "float64")
@@ -157,7 +160,7 @@ def test_reset_of_one_row_leaves_the_others():
         np.testing.assert_array_equal(now[:, 1], [case.arrays[name] for case in cases])
 
 
-def test_a_state_that_is_put_back_goes_on_as_before():
+def test_a_restored_state_continues_as_before():
     R, cases, native = fresh()
     x = cases[0].arrays["x"]
     run_all(native, x[:3])
@@ -168,7 +171,7 @@ def test_a_state_that_is_put_back_goes_on_as_before():
     np.testing.assert_array_equal(run_all(native, x[3:]), rest)
 
 
-def test_new_weights_and_the_old_state():
+def test_new_weights_keep_the_state():
     R, cases, native = fresh()
     x = cases[0].arrays["x"]
     run_all(native, x[:3])
@@ -208,7 +211,7 @@ def test_buffers_outlive_the_object():
     np.testing.assert_array_equal(view, 1.0)
 
 
-def test_what_is_no_number_shows_and_goes_with_a_reset():
+def test_nan_inputs_give_nan_until_a_reset():
     R = Recurrence("lstm", 5)
     cases = layer_cases(R, 1, T, B)
     native = open_native(R, weights_of(cases, "float64"), "float64", batch=B)

@@ -1,8 +1,9 @@
-"""The compiled stream, called directly with whatever does not fit: it refuses and never crashes."""
+"""Wrong direct calls of the compiled stream raise an exception and do not crash."""
 
 from __future__ import annotations
 
 import gc
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from carrousel import _native
 from carrousel.contracts import Cell, Network, Streaming
 from carrousel.kernels.native.stream import _settings
+from support.case import case
 from support.kernels.spoilt import REFUSALS, SPOILT, is_still_good
 from support.kernels.stream_cases import GRADIENTS
 
@@ -35,7 +37,7 @@ def opened(kind: Any = _native.StreamFloat, how: Streaming | None = None) -> Any
 
 
 def rows(n: int = 4) -> dict[str, Any]:
-    """A good call of `run`."""
+    """Arguments of a good call of ``run``."""
     rng = np.random.default_rng(0)
     return {
         "streams": rng.integers(0, B, n),
@@ -47,50 +49,59 @@ def rows(n: int = 4) -> dict[str, Any]:
 
 
 @every_class
-def test_the_calls_that_are_spoilt_below_are_good(kind):
+def test_unchanged_calls_run(kind):
     call = rows()
     assert opened(kind).run(**call) == (4, 0)
     assert np.isfinite(call["outputs"]).all()
 
 
-# --- what it is told to be -----------------------------------------------------------------------
+# --- settings ------------------------------------------------------------------------------------
 
 WRONG = [-1, 2**31, 2**40, 2**63, 2**64, -(2**70), "1", None, [1], np.nan, np.inf, b"1"]
 
 
 @every_class
 @pytest.mark.parametrize("name", described())
-@pytest.mark.parametrize("value", WRONG, ids=repr)
-def test_descriptions(kind, name, value):
-    settings = described() | {name: value}
-    if name == "reach" and value is None:
-        return
-    if (name, value) in (("clip", np.inf), ("seed", 2**31), ("seed", 2**40), ("seed", 2**63)):
-        kind(settings, scaled(), "")
-        return
-    with pytest.raises(REFUSALS):
-        kind(settings, scaled(), "")
+def test_values_of_settings(kind, name):
+    for value in WRONG:
+        settings = described() | {name: value}
+        if name == "reach" and value is None:
+            continue
+        with case(value):
+            if (name, value) in (
+                ("clip", np.inf),
+                ("seed", 2**31),
+                ("seed", 2**40),
+                ("seed", 2**63),
+            ):
+                kind(settings, scaled(), "")
+            else:
+                with pytest.raises(REFUSALS):
+                    kind(settings, scaled(), "")
 
 
 @every_class
-@pytest.mark.parametrize("name", described())
-def test_an_absent_description(kind, name):
-    settings = described()
-    del settings[name]
-    with pytest.raises(REFUSALS):
-        kind(settings, scaled(), "")
+def test_missing_settings(kind):
+    for name in described():
+        settings = described()
+        del settings[name]
+        with case(name), pytest.raises(REFUSALS):
+            kind(settings, scaled(), "")
 
 
-@pytest.mark.parametrize("name", ["inputs", "outputs", "blocks", "block_size", "streams"])
-@pytest.mark.parametrize("value", [0, 2**24, 2**24 + 1])
-def test_sizes(name, value):
-    """Of 2^24 streams each is small; nets of that size are refused before memory is asked for."""
-    if (name, value) == ("streams", 2**24):
-        return
-    with pytest.raises(REFUSALS, match=r"must be|too large|expected|terabytes"):
-        _native.StreamFloat(
-            described() | {name: value}, np.zeros(max(1, min(value, 2**20)), np.uint8), ""
-        )
+def test_sizes():
+    """Networks that are too large are refused before memory is allocated."""
+    for name, value in itertools.product(
+        ("inputs", "outputs", "blocks", "block_size", "streams"), (0, 2**24, 2**24 + 1)
+    ):
+        if (name, value) == ("streams", 2**24):
+            continue  # each stream is small
+        flags = np.zeros(max(1, min(value, 2**20)), np.uint8)
+        with (
+            case(name, value),
+            pytest.raises(REFUSALS, match=r"must be|too large|expected|terabytes"),
+        ):
+            _native.StreamFloat(described() | {name: value}, flags, "")
 
 
 def test_traces_of_terabytes():
@@ -100,46 +111,47 @@ def test_traces_of_terabytes():
 
 
 @every_class
-@pytest.mark.parametrize("settings", [None, {}, [], 1, "settings"])
-def test_no_description(kind, settings):
-    with pytest.raises(REFUSALS):
-        kind(settings, scaled(), "")
+def test_settings_of_a_wrong_type(kind):
+    for settings in (None, {}, [], 1, "settings"):
+        with case(settings), pytest.raises(REFUSALS):
+            kind(settings, scaled(), "")
 
 
 @every_class
 def test_flags_of_inputs(kind):
-    for spoil in SPOILT.values():
+    for how, spoil in SPOILT.items():
         flags = spoil(scaled())
         if is_still_good(flags, scaled()):
             continue
-        with pytest.raises(REFUSALS):
+        with case(how), pytest.raises(REFUSALS):
             kind(described(), flags, "")
     for flags in (None, np.zeros(2**16, np.uint8), np.zeros(INPUTS, bool)):
-        with pytest.raises(REFUSALS):
+        with case(flags), pytest.raises(REFUSALS):
             kind(described(), flags, "")
 
 
-@pytest.mark.parametrize("name", ["avx1024", 3, None, "PLAIN", "x" * 10**6])
-def test_instruction_sets_that_are_not_there(name):
-    with pytest.raises(REFUSALS):
-        _native.StreamFloat(described(), scaled(), name)
+def test_unknown_instruction_sets():
+    name: Any
+    for name in ("avx1024", 3, None, "PLAIN", "x" * 10**6):
+        with case(name), pytest.raises(REFUSALS):
+            _native.StreamFloat(described(), scaled(), name)
 
 
 @pytest.mark.parametrize("gradient", ["rtrl", "snap:1"])
-def test_sensitivities_kept(gradient):
+def test_patterns_of_a_wrong_type_shape_or_layout(gradient):
     settings = described(Streaming(gradient=gradient))
     reach = settings["reach"]
-    for spoil in SPOILT.values():
+    for how, spoil in SPOILT.items():
         spoilt = spoil(reach)
         if is_still_good(spoilt, reach):
             continue
-        with pytest.raises(REFUSALS):
+        with case(how), pytest.raises(REFUSALS):
             _native.StreamFloat(settings | {"reach": spoilt}, scaled(), "")
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_pattern_of_sensitivities_runs(seed):
-    """Patterns that no net has: none at all, states without units, any byte for yes."""
+    """Patterns that no network has: empty, states without units, any byte for true."""
     settings = described(Streaming(gradient="rtrl"))
     rng, reach = np.random.default_rng(seed), settings["reach"]
     settings["reach"] = rng.integers(0, 256, reach.shape).astype(np.uint8)
@@ -164,19 +176,19 @@ def test_arrays_of_rows(kind, name):
         spoilt = spoil(good[name])
         if is_still_good(spoilt, good[name]):
             continue
-        with pytest.raises(REFUSALS):
+        with case(what), pytest.raises(REFUSALS):
             net.run(**good | {name: spoilt})
         assert net.flags() == [0, 0], what
     if name != "targets":
         with pytest.raises(REFUSALS):
             net.run(**good | {name: None})
     for value in (2**40, object(), {}, memoryview(b"abcd")):
-        with pytest.raises(REFUSALS):
+        with case(value), pytest.raises(REFUSALS):
             net.run(**good | {name: value})
 
 
 @every_class
-def test_outputs_may_not_lie_where_rows_do(kind):
+def test_outputs_that_overlap_rows(kind):
     net, good = opened(kind), rows()
     memory = np.zeros(4 * (INPUTS + OUTPUTS))
     x, inside = memory[: 4 * INPUTS].reshape(4, INPUTS), memory[4 : 4 + 4 * OUTPUTS]
@@ -189,16 +201,16 @@ def test_outputs_may_not_lie_where_rows_do(kind):
     streams = inside[:4].view(np.int64)
     with pytest.raises(REFUSALS, match="overlaps"):
         net.run(**good | {"streams": streams, "outputs": inside.reshape(4, OUTPUTS)})
-    beside = memory[4 * INPUTS :].reshape(4, OUTPUTS)
-    assert net.run(**good | {"x": x, "outputs": beside}) == (4, 0)
+    adjacent = memory[4 * INPUTS :].reshape(4, OUTPUTS)
+    assert net.run(**good | {"x": x, "outputs": adjacent}) == (4, 0)
     read_only = np.zeros((4, OUTPUTS))
     read_only.flags.writeable = False
     with pytest.raises(REFUSALS, match="outputs"):
         net.run(**good | {"outputs": read_only})
 
 
-def test_the_objects_own_buffers_may_be_rows():
-    """They are read before they are written: as `advance` does it."""
+def test_buffers_of_the_object_may_be_rows():
+    """They are read before they are written, as in ``advance``."""
     net, good = opened(), rows(1)
     net.input[:] = good["x"][0]
     ours = {"x": net.input[None], "targets": net.target[None], "outputs": net.outputs[None]}
@@ -207,25 +219,25 @@ def test_the_objects_own_buffers_may_be_rows():
 
 
 @every_class
-@pytest.mark.parametrize("stream", [-1, B, 2**40, -(2**62)])
-def test_streams_that_are_not_there(kind, stream):
+def test_unknown_streams(kind):
     net = opened(kind)
-    for call in (net.peek, net.advance, net.learn, net.step, net.reset):
-        assert call(stream) == 1
-    assert net.run(**rows() | {"streams": np.full(4, stream)}) == (0, 1)
-    for name in net.parts():
-        with pytest.raises(REFUSALS):
-            net.read(name, stream, np.zeros(1))
-    with pytest.raises(REFUSALS, match="stream is"):
-        net.set_flags(stream, 0)
+    for stream in (-1, B, 2**40, -(2**62)):
+        for call in (net.peek, net.advance, net.learn, net.step, net.reset):
+            assert call(stream) == 1, (stream, call)
+        assert net.run(**rows() | {"streams": np.full(4, stream)}) == (0, 1), stream
+        for name in net.parts():
+            with case(stream, name), pytest.raises(REFUSALS):
+                net.read(name, stream, np.zeros(1))
+        with case(stream), pytest.raises(REFUSALS, match="stream is"):
+            net.set_flags(stream, 0)
 
 
-@pytest.mark.parametrize("stream", [2**63, -(2**70), 1.0, 1.5, "0", None, [0]])
-def test_streams_that_are_no_numbers(stream):
+def test_streams_of_a_wrong_type():
     net = opened()
-    for call in (net.peek, net.advance, net.learn, net.step, net.reset):
-        with pytest.raises(REFUSALS):
-            call(stream)
+    for stream in (2**63, -(2**70), 1.0, 1.5, "0", None, [0]):
+        for call in (net.peek, net.advance, net.learn, net.step, net.reset):
+            with case(stream, call), pytest.raises(REFUSALS):
+                call(stream)
 
 
 # --- parts ---------------------------------------------------------------------------------------
@@ -233,7 +245,7 @@ def test_streams_that_are_no_numbers(stream):
 
 @every_class
 @pytest.mark.parametrize("gradient", GRADIENTS)
-def test_parts(kind, gradient):
+def test_read_and_write_parts(kind, gradient):
     net = opened(kind, Streaming(gradient=gradient))
     net.run(**rows())
     for name, (_, shape) in net.parts().items():
@@ -241,23 +253,23 @@ def test_parts(kind, gradient):
         net.read(name, 0, good)
         assert np.isfinite(good).all(), name
         net.write(name, 0, good)
-        for spoil in SPOILT.values():
+        for how, spoil in SPOILT.items():
             spoilt = spoil(good)
             if is_still_good(spoilt, good):
                 continue
             for call in (net.read, net.write):
-                with pytest.raises(REFUSALS):
+                with case(name, how, call), pytest.raises(REFUSALS):
                     call(name, 0, spoilt)
         again = np.full(shape, np.nan)
         net.read(name, 0, again)
         np.testing.assert_array_equal(again, good, err_msg=name)
     for name in ("", "nothing", "hiddem", "hidden_third", None, 3):
-        with pytest.raises(REFUSALS):
+        with case(name), pytest.raises(REFUSALS):
             net.read(name, 0, np.zeros(1))
 
 
 @pytest.mark.parametrize("how", [Streaming(optimizer="sgd"), Streaming(gradient="uoro")])
-def test_parts_that_a_kernel_does_not_have(how):
+def test_unknown_parts(how):
     net = opened(how=how)
     every = {"hidden_first", "output_second", "traces", "sensitivities", "q", "w", "draws"}
     missing = every - set(net.parts())
@@ -268,16 +280,16 @@ def test_parts_that_a_kernel_does_not_have(how):
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e300, 5e-324, -1.0])
-def test_any_number_may_be_written(gradient, value):
-    """What comes of it is an outcome, at worst that learning has diverged."""
-    net = opened(how=Streaming(gradient=gradient, scale_targets=True))
-    net.run(**rows())
-    for name, (_, shape) in net.parts().items():
-        net.write(name, 1, np.full(shape, value))
-        assert net.run(**rows())[1] in (0, 5), name
-    net.reset(0)
-    net.peek(0)
+def test_parts_of_any_value(gradient):
+    """The outcome is ``done`` or ``diverged``."""
+    for value in (np.nan, np.inf, -np.inf, 1e300, -1e300, 5e-324, -1.0):
+        net = opened(how=Streaming(gradient=gradient, scale_targets=True))
+        net.run(**rows())
+        for name, (_, shape) in net.parts().items():
+            net.write(name, 1, np.full(shape, value))
+            assert net.run(**rows())[1] in (0, 5), (name, value)
+        net.reset(0)
+        net.peek(0)
 
 
 def test_flags():
@@ -285,7 +297,7 @@ def test_flags():
     for flags in (2, 4, 7, -1, 255, 2**31 - 1):
         with pytest.raises(REFUSALS, match=f"flags is {flags}, expected 0, 1 or 3"):
             net.set_flags(0, flags)
-    for flags, learned in ((1, 4), (3, 0)):  # a stream that began without its own doing
+    for flags, learned in ((1, 4), (3, 0)):  # a stream without rows so far
         net.set_flags(1, flags)
         assert net.learn(1) in (learned, 5)
         assert net.peek(1) in (0, 5)
@@ -304,13 +316,13 @@ def test_buffers_outlive_the_object():
         np.testing.assert_array_equal(view, 1.0)
 
 
-def test_buffers_cannot_be_exchanged():
+def test_buffers_and_rates_that_cannot_be_assigned():
     net = opened()
     for name in ("input", "target", "outputs", "nbytes"):
         with pytest.raises(AttributeError):
             setattr(net, name, np.zeros(INPUTS))
     for rate in (-1.0, np.nan, np.inf, "1", None):
-        with pytest.raises(REFUSALS):
+        with case(rate), pytest.raises(REFUSALS):
             net.rate = rate
     with pytest.raises(REFUSALS):
         type(net)(net)

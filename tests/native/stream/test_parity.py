@@ -1,4 +1,4 @@
-"""Native streams are the reference's, in float64, on every instruction set."""
+"""Native streams match the reference in float64, on every instruction set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
 from carrousel.kernels.reference.layers import Weights
+from support.case import case as named
 from support.kernels.stream_cases import (
     EPSILON,
     GRADIENTS,
@@ -29,17 +30,17 @@ pytestmark = pytest.mark.native
 
 
 def flat(network: Network, state: dict[str, np.ndarray], which: str = "") -> np.ndarray:
-    """Matrices of a native state in the order of the layout."""
+    """Matrices of a native state as flat weights."""
     found = np.zeros(network.n_weights)
     Weights(state[f"hidden{which}"], state[f"output{which}"]).add_to(network, found, 1.0)
     return found
 
 
 def assert_parity(case: StreamCase) -> None:
-    """Outputs, weights, running gradients, means and traces after all rows.
+    """Compare outputs, weights, running gradients, means and traces after all rows.
 
-    Both programs are in float64, 1e-16 apart at each of some hundred operations a step; learning
-    hands the distance on from row to row, and dividing by a root of at least EPSILON blows it up
+    Both programs use float64. They differ by 1e-16 at each of some hundred operations per step.
+    Learning accumulates the difference over rows, and a division by at least EPSILON multiplies it
     by at most 1000.
     """
     reference = case.reference()
@@ -77,7 +78,7 @@ def compare(case: StreamCase, native: NativeStream, reference: ReferenceStream) 
 
 
 def moved_on(state: dict[str, np.ndarray], place: int) -> np.ndarray:
-    """Traces of cells, input gates and forget gates, with the step that stands taken in."""
+    """Traces of cells, input gates and forget gates, including a step that waits for a target."""
     traces = state["traces"][place]
     if state["flags"][place] != 3:
         return traces
@@ -88,7 +89,7 @@ def moved_on(state: dict[str, np.ndarray], place: int) -> np.ndarray:
 
 @settings(max_examples=120)
 @given(stream_cases())
-def test_any_net_that_learns_in_any_way(case):
+def test_any_network_and_settings(case):
     assert_parity(case)
 
 
@@ -99,54 +100,58 @@ CELLS = [
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("cell", CELLS, ids=lambda c: f"{c.block_size}-{c.forget_gate}")
-def test_every_head_by_every_optimizer(head, optimizer, wiring, cell):
-    network = Network(3, 2, cell, wiring=wiring, bias="all")
-    how = Streaming(head, optimizer, RATES[optimizer], epsilon=EPSILON, clip=0.5)
-    assert_parity(case_of(network, how, seed=3, n=12, n_streams=2))
+def test_every_head_with_every_optimizer(head, optimizer):
+    for wiring, cell in itertools.product(WIRINGS, CELLS):
+        network = Network(3, 2, cell, wiring=wiring, bias="all")
+        how = Streaming(head, optimizer, RATES[optimizer], epsilon=EPSILON, clip=0.5)
+        with named(wiring, cell):
+            assert_parity(case_of(network, how, seed=3, n=12, n_streams=2))
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("cell", CELLS, ids=lambda c: f"{c.block_size}-{c.forget_gate}")
-def test_every_gradient(gradient, wiring, cell):
-    network = Network(3, 2, cell, wiring=wiring, bias="all")
-    how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
-    case = case_of(network, how, seed=5, n=20, n_streams=2, scaled=True)
-    assert_parity(case)
-    assert_parity(replace(case, targets_first=True))
+def test_every_gradient(gradient, wiring):
+    for cell in CELLS:
+        network = Network(3, 2, cell, wiring=wiring, bias="all")
+        how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
+        case = case_of(network, how, seed=5, n=20, n_streams=2, scaled=True)
+        with named(cell):
+            assert_parity(case)
+            assert_parity(replace(case, targets_first=True))
 
 
 @pytest.mark.parametrize("gradient", ["rtrl", "snap:1", "uoro"])
-@pytest.mark.parametrize("inputs", [1, 14, 30])
-def test_sensitivities_around_the_width_of_vectors(gradient, inputs):
+def test_sensitivities_around_the_width_of_vectors(gradient):
     cell = Cell(2, 2, forget_gate=True)
-    network = Network(inputs, 2, cell, wiring="full", bias="all")
-    how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
-    for seed in range(3):
-        assert_parity(case_of(network, how, seed=seed, n=6))
+    for inputs, seed in itertools.product((1, 14, 30), range(3)):
+        network = Network(inputs, 2, cell, wiring="full", bias="all")
+        how = Streaming("logistic", "sgd", 0.1, gradient=gradient)
+        with named(inputs, seed):
+            assert_parity(case_of(network, how, seed=seed, n=6))
 
 
 @pytest.mark.parametrize("g", SQUASHES)
-@pytest.mark.parametrize("h", SQUASHES)
-def test_every_squashing(g, h):
-    network = Network(2, 1, Cell(3, 1, g, h, forget_gate=True), wiring="cells", bias="all")
-    assert_parity(case_of(network, Streaming(rate=0.02, epsilon=EPSILON), seed=4, n=15))
+def test_every_squashing_function(g):
+    for h in SQUASHES:
+        network = Network(2, 1, Cell(3, 1, g, h, forget_gate=True), wiring="cells", bias="all")
+        with named(h):
+            assert_parity(case_of(network, Streaming(rate=0.02, epsilon=EPSILON), seed=4, n=15))
 
 
 @pytest.mark.parametrize("blocks", [1, 3, 4, 7, 8, 15, 16, 17, 33])
-@pytest.mark.parametrize("inputs", [1, 7, 8, 16])
-def test_sizes_around_the_width_of_vectors(blocks, inputs):
-    for size, wiring in zip((1, 2), WIRINGS, strict=True):
+def test_sizes_around_the_width_of_vectors(blocks):
+    for inputs, (size, wiring) in itertools.product(
+        (1, 7, 8, 16), zip((1, 2), WIRINGS, strict=True)
+    ):
         cell = Cell(blocks, size, forget_gate=bool(blocks % 2))
         network = Network(inputs, blocks, cell, wiring=wiring, bias="all")
         how = Streaming("softmax", rate=0.02, epsilon=EPSILON)
-        assert_parity(case_of(network, how, seed=blocks, n=5))
+        with named(inputs, size, wiring):
+            assert_parity(case_of(network, how, seed=blocks, n=5))
 
 
 def test_a_long_run_on_scaled_rows_of_several_streams():
-    """Far past the horizon, with every kind of row: most of what a stream meets in its life."""
+    """Many more rows than the horizon, of every kind."""
     network = Network(4, 2, Cell(3, 2, forget_gate=True), wiring="cells", bias="all")
     how = Streaming(
         rate=0.005, epsilon=EPSILON, clip=1.0, scale_targets=True, horizon=50.0, missing=True
@@ -157,7 +162,7 @@ def test_a_long_run_on_scaled_rows_of_several_streams():
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-def test_a_stream_begun_anew_has_no_past(gradient):
+def test_reset(gradient):
     network = Network(2, 2, Cell(2, 2, forget_gate=True), wiring="full", bias="all")
     how = Streaming(epsilon=EPSILON, gradient=gradient)
     case = case_of(network, how, n=24, n_streams=2)
@@ -172,7 +177,7 @@ def test_a_stream_begun_anew_has_no_past(gradient):
     compare(case, native, reference)
 
 
-def test_a_rate_may_be_changed_between_steps():
+def test_the_rate_may_change_between_steps():
     network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     case = case_of(network, Streaming(optimizer="sgd"), n=20)
     reference, native = case.reference(), case.native(dtype=np.float64)

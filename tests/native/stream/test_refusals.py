@@ -1,9 +1,11 @@
-"""Streams called with whatever does not fit: an exception of ours, and the kernel as it was."""
+"""Wrong calls of streams raise one of our exceptions and leave the kernel unchanged."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from carrousel.errors import (
     ShapeError,
 )
 from carrousel.kernels import NativeStream
+from support.case import case as named
 from support.kernels.stream_cases import GRADIENTS, StreamCase, assert_same_state, case_of
 
 pytestmark = pytest.mark.native
@@ -31,7 +34,7 @@ X, TARGET = np.ones(INPUTS), np.ones(OUTPUTS)
 
 
 def moved(how: Streaming | None = None, n: int = 12) -> NativeStream:
-    """A kernel that has seen rows, with a step standing on stream 0."""
+    """A kernel after some rows. Stream 0 waits for a target."""
     case = case_of(NETWORK, how or Streaming(), n=n, n_streams=B)
     kernel = case.native()
     case.run(kernel)
@@ -45,7 +48,7 @@ def refuses(
     kind: type[CarrouselError],
     match: str,
 ) -> pytest.ExceptionInfo[Any]:
-    """The call raises, and changes nothing."""
+    """Assert that the call raises and leaves the state unchanged."""
     before = kernel.state()
     with pytest.raises(kind, match=match) as caught:
         call()
@@ -64,79 +67,85 @@ CALLS = {
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-@every_call
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200, -1e31])
 @pytest.mark.parametrize("gradient", GRADIENTS)
-def test_inputs_that_are_no_numbers(call, value, gradient):
+def test_inputs_that_are_not_finite(gradient):
     kernel = moved(Streaming(gradient=gradient))
-    for place in range(INPUTS):
-        x = X.copy()
-        x[place] = value
-        for stream in range(B):
-            refuses(kernel, lambda: call(kernel, stream, x), DataError, r"x is \[.*expected finite")  # noqa: B023
+    for how, call in CALLS.items():
+        for value in (np.nan, np.inf, -np.inf, 1e200, -1e31):
+            for place, stream in itertools.product(range(INPUTS), range(B)):
+                x = X.copy()
+                x[place] = value
+                said = r"x is \[.*expected finite"
+                with named(how, value, place, stream):
+                    refuses(kernel, partial(call, kernel, stream, x), DataError, said)
 
 
 @every_call
-def test_missing_inputs_are_welcome_where_that_was_said(call):
+def test_missing_inputs(call):
     kernel = moved(Streaming(missing=True))
     assert np.isfinite(call(kernel, 0, np.full(INPUTS, np.nan))).all()
     refuses(kernel, lambda: call(kernel, 0, np.full(INPUTS, np.inf)), DataError, "expected finite")
 
 
 @every_call
-@pytest.mark.parametrize("symbol", [-1, INPUTS, 0.5, np.nan, np.inf, -np.inf, 1e300, 2**40, -1e-9])
-def test_symbols_that_are_not_there(call, symbol):
+def test_unknown_symbols(call):
     kernel = moved(Streaming(symbols=True))
-    x = np.array([symbol], float)
-    refuses(kernel, lambda: call(kernel, 1, x), DataError, r"x is .*expected a symbol.*0\.\.2")
+    for symbol in (-1, INPUTS, 0.5, np.nan, np.inf, -np.inf, 1e300, 2**40, -1e-9):
+        x, said = np.array([symbol], float), r"x is .*expected a symbol.*0\.\.2"
+        with named(symbol):
+            refuses(kernel, partial(call, kernel, 1, x), DataError, said)
 
 
 @every_call
-@pytest.mark.parametrize("stream", [-1, B, 2**40, -(2**62)])
-def test_streams_that_are_not_there(call, stream):
+def test_unknown_streams(call):
     kernel = moved()
-    refuses(kernel, lambda: call(kernel, stream, X), CarrouselError, rf"{stream}.*expected 0\.\.1")
+    for stream in (-1, B, 2**40, -(2**62)):
+        said = rf"{stream}.*expected 0\.\.1"
+        with named(stream):
+            refuses(kernel, partial(call, kernel, stream, X), CarrouselError, said)
 
 
-@pytest.mark.parametrize("stream", [-1, B, 2**40])
-def test_streams_that_are_not_there_neither_learn_nor_begin_anew(stream):
+def test_learn_and_reset_of_unknown_streams():
     kernel = moved()
-    for call in (lambda: kernel.learn(stream, TARGET), lambda: kernel.reset(stream)):
-        refuses(kernel, call, SettingError, rf"stream is {stream}, expected 0\.\.1")
+    for stream in (-1, B, 2**40):
+        said = rf"stream is {stream}, expected 0\.\.1"
+        with named(stream):
+            refuses(kernel, partial(kernel.learn, stream, TARGET), SettingError, said)
+            refuses(kernel, partial(kernel.reset, stream), SettingError, said)
 
 
-NO_NUMBERS = [np.nan, np.inf, -np.inf, 1e200]
-
-
-@pytest.mark.parametrize("value", NO_NUMBERS)
-@pytest.mark.parametrize("head", ["linear", "logistic", "logistic97"])
-def test_targets_that_are_no_numbers(value, head):
-    for scaled in (False, True)[: 1 + (head == "linear")]:
-        kernel = moved(Streaming(head, scale_targets=scaled))
-        for place in range(OUTPUTS):
-            target = TARGET.copy()
-            target[place] = value
-            said = r"target is \[.*expected finite"
-            refuses(kernel, lambda: kernel.learn(0, target), DataError, said)  # noqa: B023
+@pytest.mark.parametrize(
+    ("head", "scaled"),
+    [("linear", False), ("linear", True), ("logistic", False), ("logistic97", False)],
+)
+def test_targets_that_are_not_finite(head, scaled):
+    kernel = moved(Streaming(head, scale_targets=scaled))
+    for value, place in itertools.product((np.nan, np.inf, -np.inf, 1e200), range(OUTPUTS)):
+        target = TARGET.copy()
+        target[place] = value
+        said = r"target is \[.*expected finite"
+        with named(value, place):
+            refuses(kernel, partial(kernel.learn, 0, target), DataError, said)
             if place or not np.isnan(value):  # a NaN in the first place: no target
-                refuses(kernel, lambda: kernel.step(0, X, target), DataError, said)  # noqa: B023
+                refuses(kernel, partial(kernel.step, 0, X, target), DataError, said)
 
 
-@pytest.mark.parametrize("label", [-1, OUTPUTS, 0.5, np.inf, 1e300, 2**40, -1e-9])
-def test_classes_that_are_not_there(label):
-    kernel, target = moved(Streaming("softmax")), np.array([label], float)
-    said = r"target is .*expected a class.*0\.\.1"
-    refuses(kernel, lambda: kernel.learn(0, target), DataError, said)
-    refuses(kernel, lambda: kernel.step(0, X, target), DataError, said)
+def test_unknown_classes():
+    kernel = moved(Streaming("softmax"))
+    for label in (-1, OUTPUTS, 0.5, np.inf, 1e300, 2**40, -1e-9):
+        target, said = np.array([label], float), r"target is .*expected a class.*0\.\.1"
+        with named(label):
+            refuses(kernel, partial(kernel.learn, 0, target), DataError, said)
+            refuses(kernel, partial(kernel.step, 0, X, target), DataError, said)
 
 
-def test_a_class_that_did_not_come():
+def test_missing_classes():
     kernel, none = moved(Streaming("softmax")), np.array([np.nan])
     refuses(kernel, lambda: kernel.learn(0, none), DataError, "expected a class")
     kernel.step(0, X, none)
 
 
-def test_a_step_is_learned_once():
+def test_a_step_is_learned_at_most_once():
     kernel = moved()
     kernel.learn(0, TARGET)
     said = "stream 0 has no step to learn from; advance it first"
@@ -152,7 +161,7 @@ def test_a_step_is_learned_once():
 
 
 def spoilt_rows(case: StreamCase) -> dict[str, StreamCase]:
-    """Rows of which the one in the middle cannot be taken, by what is wrong with it."""
+    """Rows with a wrong row in the middle, by what is wrong with it."""
     n, found = len(case.rows) // 2, {}
     for name, place, value in (
         ("streams", n, -1),
@@ -169,18 +178,19 @@ def spoilt_rows(case: StreamCase) -> dict[str, StreamCase]:
 
 @pytest.mark.parametrize("targets_first", [False, True])
 @pytest.mark.parametrize("how", [Streaming(), Streaming("softmax", symbols=True)], ids=["", "next"])
-@pytest.mark.parametrize("what", ["streams -1", f"streams {B}", "x inf", "x nan", "targets -inf"])
-def test_rows_before_a_bad_one_are_taken(targets_first, how, what):
+def test_rows_before_a_wrong_row_are_processed(targets_first, how):
     good = case_of(NETWORK, how, n=20, n_streams=B, targets_first=targets_first)
-    bad = spoilt_rows(good)[what]
-    kernel, other = good.native(), good.native()
-    with pytest.raises(RowError, match=r"row 10: .*expected") as caught:
-        bad.run(kernel)
-    assert caught.value.row == 10
-    outputs = good.run(other, good.rows[:10])
-    np.testing.assert_array_equal(caught.value.outputs, outputs)
-    assert_same_state(kernel.state(), other.state())
-    np.testing.assert_array_equal(good.run(kernel, good.rows[10:]), good.run(other, good.rows[10:]))
+    for what, bad in spoilt_rows(good).items():
+        kernel, other = good.native(), good.native()
+        with named(what), pytest.raises(RowError, match=r"row 10: .*expected") as caught:
+            bad.run(kernel)
+        assert caught.value.row == 10, what
+        outputs = good.run(other, good.rows[:10])
+        np.testing.assert_array_equal(caught.value.outputs, outputs, err_msg=what)
+        with named(what):
+            assert_same_state(kernel.state(), other.state())
+        rest = good.rows[10:]
+        np.testing.assert_array_equal(good.run(kernel, rest), good.run(other, rest), err_msg=what)
 
 
 def test_the_reference_refuses_the_same_rows():
@@ -202,9 +212,9 @@ ROWS = case_of(NETWORK, Streaming(), n=4, n_streams=B).rows
 STREAMS, XS, TARGETS = ROWS.streams, ROWS.x, ROWS.targets
 
 
-@pytest.mark.parametrize(
-    ("streams", "x", "targets", "said"),
-    [
+def test_rows_of_wrong_shapes():
+    kernel = moved()
+    for streams, x, targets, said in (
         (STREAMS, XS[:, :2], TARGETS, r"x has shape \(4, 2\), expected \(4, 3\)"),
         (STREAMS, XS[:3], TARGETS, r"x has shape \(3, 3\), expected \(4, 3\)"),
         (STREAMS, XS[0], TARGETS, r"x has shape \(3\), expected \(4, 3\)"),
@@ -213,17 +223,15 @@ STREAMS, XS, TARGETS = ROWS.streams, ROWS.x, ROWS.targets
         (STREAMS, XS, TARGETS[:3], r"targets has shape \(3, 2\), expected \(4, 2\)"),
         (STREAMS, XS, TARGETS.ravel(), r"targets has shape \(8\), expected \(4, 2\)"),
         (STREAMS[:3], XS, TARGETS, r"x has shape \(4, 3\), expected \(3, 3\)"),
-        (STREAMS[:, None], XS, TARGETS, "streams must be a contiguous vector"),
-    ],
-)
-def test_rows_of_other_shapes(streams, x, targets, said):
-    kernel = moved()
-    refuses(kernel, lambda: kernel.run(streams, x, targets), ShapeError, f"run: {said}")
+        (STREAMS[:, None], XS, TARGETS, "streams has the wrong type, shape or layout"),
+    ):
+        with named(said):
+            refuses(kernel, partial(kernel.run, streams, x, targets), ShapeError, f"run: {said}")
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 11), st.sampled_from([np.inf, np.nan]), st.booleans())
-def test_a_bad_row_anywhere(place, value, targets_first):
+def test_a_wrong_row_anywhere(place, value, targets_first):
     good = case_of(NETWORK, Streaming(), n=12, n_streams=B, targets_first=targets_first)
     x = good.rows.x.copy()
     x[place, 1] = value
@@ -239,13 +247,16 @@ def test_a_bad_row_anywhere(place, value, targets_first):
 
 
 def test_learning_that_diverges_stops():
-    """A huge rate: the step that finds it leaves all that streams share as it was. Where outputs
-    are numbers and errors are not, the stream has moved."""
+    """The step at which learning with a huge rate diverges keeps the state that streams share.
+
+    If its outputs are finite, but not its errors, the stream has advanced.
+    """
     case = case_of(NETWORK, Streaming(optimizer="sgd", rate=1e20), n=60)
     kernel = case.native()
     with pytest.raises(DivergedError, match=r"no longer finite.*smaller rate") as caught:
         case.run(kernel)
     row, outputs = caught.value.row, caught.value.outputs
+    assert row is not None
     assert 0 < row < 60
     assert outputs is not None
     assert outputs.shape == (row, OUTPUTS)
@@ -253,7 +264,7 @@ def test_learning_that_diverges_stops():
     state = kernel.state()
     weights = [state[name] for name in ("hidden", "output")]
     assert kernel.finite == all(np.isfinite(each).all() for each in weights)
-    for _ in range(2):  # and does so as often as it is asked
+    for _ in range(2):  # repeated calls raise again
         with pytest.raises(DivergedError):
             case.run(kernel, case.rows[row:])
     after = kernel.state()
@@ -261,7 +272,7 @@ def test_learning_that_diverges_stops():
         np.testing.assert_array_equal(after.get(name), state.get(name), err_msg=name)
 
 
-def test_what_float32_lacks_is_no_divergence():
+def test_numbers_too_large_for_float32_are_refused():
     kernel = moved()
     refuses(kernel, lambda: kernel.advance(0, 1e39 * X), DataError, "finite numbers")
     refuses(kernel, lambda: kernel.learn(0, 1e39 * TARGET), DataError, "finite numbers")
@@ -269,7 +280,7 @@ def test_what_float32_lacks_is_no_divergence():
     kernel.learn(0, TARGET)
 
 
-def test_finite_tells_of_weights():
+def test_finite_describes_weights():
     kernel = moved()
     assert kernel.finite
     for name in ("hidden", "output", "hidden_second", "output_first"):
@@ -282,7 +293,7 @@ def test_finite_tells_of_weights():
         assert kernel.finite
 
 
-def test_a_state_from_before_is_a_way_back():
+def test_restore_after_divergence():
     case = case_of(NETWORK, Streaming(optimizer="sgd", rate=0.1), n=20)
     kernel = case.native()
     case.run(kernel)
@@ -300,9 +311,9 @@ def test_a_state_from_before_is_a_way_back():
 # --- settings ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
+def test_settings_out_of_range():
+    settings: dict[str, Any]
+    for settings, said in (
         ({"rate": -0.1}, "rate"),
         ({"rate": np.nan}, "rate"),
         ({"rate": 1e31}, "rate"),
@@ -322,21 +333,21 @@ def test_a_state_from_before_is_a_way_back():
         ({"head": "relu"}, "head 'relu'"),
         ({"optimizer": "lion"}, "optimizer 'lion'"),
         ({"head": "softmax", "scale_targets": True}, "scale_targets is True"),
-    ],
-)
-def test_settings_out_of_range(settings, said):
-    with pytest.raises(CarrouselError, match=said):
-        case_of(NETWORK, replace(Streaming(), **settings)).native()
+    ):
+        with named(settings), pytest.raises(CarrouselError, match=said):
+            case_of(NETWORK, replace(Streaming(), **settings)).native()
 
 
-@pytest.mark.parametrize("rate", [-1.0, np.nan, np.inf, 1e31])
-def test_rates_out_of_range(rate):
+def test_rates_out_of_range():
     kernel = moved()
-
-    def change() -> None:
-        kernel.rate = rate
-
-    refuses(kernel, change, SettingError, "rate is .*, expected at least 0")
+    for rate in (-1.0, np.nan, np.inf, 1e31):
+        with named(rate):
+            refuses(
+                kernel,
+                partial(setattr, kernel, "rate", rate),
+                SettingError,
+                "rate is .*, expected at least 0",
+            )
     assert kernel.rate == Streaming().rate
 
 
@@ -352,7 +363,7 @@ def test_rates_out_of_range(rate):
         ),
     ],
 )
-def test_networks_of_another_kind(network, said):
+def test_unsupported_networks(network, said):
     with pytest.raises(SettingError, match=said):
         NativeStream(network, Streaming(), np.zeros(network.n_weights))
 
@@ -360,9 +371,9 @@ def test_networks_of_another_kind(network, said):
 W = NETWORK.n_weights
 
 
-@pytest.mark.parametrize(
-    ("given", "kind", "said"),
-    [
+def test_arguments_of_the_constructor():
+    given: dict[str, Any]
+    for given, kind, said in (
         ({"weights": np.zeros(W - 1)}, ShapeError, rf"\({W - 1},\), expected \({W},\)"),
         ({"weights": np.zeros((1, W))}, ShapeError, rf"\(1, {W}\), expected \({W},\)"),
         ({"weights": np.full(W, np.nan)}, DataError, "weights are not finite"),
@@ -376,8 +387,7 @@ W = NETWORK.n_weights
             r"scaled has shape \(4,\), expected \(3,\)",
         ),
         ({"instruction_set": "avx1024"}, SettingError, "'avx1024' is not available"),
-    ],
-)
-def test_kernels_that_cannot_be_made(given, kind, said):
-    with pytest.raises(kind, match=said):
-        NativeStream(NETWORK, Streaming(), **({"weights": np.zeros(W)} | given))
+    ):
+        arguments: dict[str, Any] = {"weights": np.zeros(W), **given}
+        with named(given), pytest.raises(kind, match=said):
+            NativeStream(NETWORK, Streaming(), **arguments)

@@ -1,5 +1,4 @@
-"""Damaged states, and values of other types, at the door of native streams: an exception of ours,
-and the kernel as it was."""
+"""Native streams refuse damaged states and values of wrong types, and remain unchanged."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from carrousel.contracts import Cell, Network, Streaming
 from carrousel.errors import CarrouselError, SettingError, ShapeError
 from carrousel.kernels import NativeStream
+from support.case import case as named
 from support.kernels.stream_cases import GRADIENTS, assert_same_state, case_of
 
 pytestmark = pytest.mark.native
@@ -42,23 +43,23 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_states(gradient, damage):
+def test_damaged_states(gradient):
     kernel = moved(Streaming(gradient=gradient))
     good = kernel.state()
-    for name, part in good.items():
-        with pytest.raises(ShapeError, match=rf"state.*\b{name}\b"):
-            kernel.restore(good | {name: DAMAGE[damage](part)})
-        assert_same_state(kernel.state(), good)
+    for (how, damage), (name, part) in itertools.product(DAMAGE.items(), good.items()):
+        with named(how, name):
+            with pytest.raises(ShapeError, match=rf"state.*\b{name}\b"):
+                kernel.restore(good | {name: damage(part)})
+            assert_same_state(kernel.state(), good)
 
 
-@pytest.mark.parametrize("name", moved().state())
-def test_states_that_lack_a_part(name):
+def test_states_with_a_missing_part():
     kernel = moved()
     good = kernel.state()
-    with pytest.raises(ShapeError, match=f"state lacks {name}; expected what state"):
-        kernel.restore({key: part for key, part in good.items() if key != name})
-    assert_same_state(kernel.state(), good)
+    for name in good:
+        with pytest.raises(ShapeError, match=f"state lacks {name}; expected what state"):
+            kernel.restore({key: part for key, part in good.items() if key != name})
+        assert_same_state(kernel.state(), good)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_states_that_lack_a_part(name):
         ({"streams": [-1, 0]}, r"streams \[-1, 0\], expected some of 0\.\.1"),
     ],
 )
-def test_states_of_streams_that_cannot_be(part, said):
+def test_states_of_unknown_streams_or_with_wrong_flags(part, said):
     kernel = moved()
     good = kernel.state()
     with pytest.raises(ShapeError, match=said):
@@ -81,7 +82,7 @@ def test_states_of_streams_that_cannot_be(part, said):
 
 
 def test_states_of_other_kernels():
-    """Another net, another optimizer, another gradient, fewer streams: nothing is taken."""
+    """With another network, optimizer or gradient, or fewer streams."""
     others = [
         case_of(replace(NETWORK, n_inputs=INPUTS + 1), Streaming(), n_streams=B),
         case_of(replace(NETWORK, cell=Cell(2, 2)), Streaming(), n_streams=B),
@@ -103,7 +104,7 @@ def test_states_of_other_kernels():
         assert_same_state(other.state(), before)
 
 
-# --- values of other types -----------------------------------------------------------------------
+# --- values of wrong types -----------------------------------------------------------------------
 
 
 def refuses(kernel: NativeStream, call: Callable[[], Any], said: str) -> None:
@@ -121,42 +122,48 @@ ROW_CALLS = {
 }
 
 
-@pytest.mark.parametrize("call", ROW_CALLS.values(), ids=ROW_CALLS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_row_of_another_shape(call, shape):
-    """One number is not three alike."""
+every_row_call = pytest.mark.parametrize("call", ROW_CALLS.values(), ids=ROW_CALLS)
+
+
+@every_row_call
+def test_rows_of_wrong_shapes(call):
+    """A single number is not broadcast to three."""
     kernel, good = moved(), np.zeros(OUTPUTS)
-    said = re.escape(f"x has shape {shape}, expected (3,)")
-    refuses(kernel, lambda: call(kernel, np.ones(shape), good), said)
+    for shape in SHAPES:
+        said = re.escape(f"x has shape {shape}, expected (3,)")
+        refuses(kernel, partial(call, kernel, np.ones(shape), good), said)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 2), (2, 1), (0,)])
-def test_a_target_of_another_shape(shape):
-    kernel, target = moved(), np.ones(shape)
-    said = re.escape(f"target has shape {shape}, expected (2,)")
-    refuses(kernel, lambda: kernel.learn(0, target), said)
-    refuses(kernel, lambda: kernel.step(0, np.ones(INPUTS), target), said)
+def test_targets_of_wrong_shapes():
+    kernel = moved()
+    for shape in ((), (1,), (3,), (1, 2), (2, 1), (0,)):
+        target, said = np.ones(shape), re.escape(f"target has shape {shape}, expected (2,)")
+        refuses(kernel, partial(kernel.learn, 0, target), said)
+        refuses(kernel, partial(kernel.step, 0, np.ones(INPUTS), target), said)
 
 
-@pytest.mark.parametrize("call", ROW_CALLS.values(), ids=ROW_CALLS)
-@pytest.mark.parametrize("x", ["abc", {}, np.array(["a", "b", "c"]), np.array([{}] * 3)])
-def test_a_row_that_is_no_array_of_numbers(call, x):
-    kernel: Any = moved()
-    refuses(kernel, lambda: call(kernel, x, np.zeros(OUTPUTS)), "x (is|has|holds) .*expected")
+@every_row_call
+def test_rows_that_are_not_arrays_of_numbers(call):
+    kernel, good = moved(), np.zeros(OUTPUTS)
+    for x in ("abc", {}, np.array(["a", "b", "c"]), np.array([{}] * 3)):
+        with named(x):
+            refuses(kernel, partial(call, kernel, x, good), "x (is|has|holds) .*expected")
 
 
-@pytest.mark.parametrize("stream", [0.0, 1.5, "0", None, 2**70])
-def test_streams_that_are_no_numbers(stream):
+def test_streams_of_a_wrong_type():
     kernel: Any = moved()
     x, target = np.ones(INPUTS), np.ones(OUTPUTS)
-    for call in (
-        lambda: kernel.peek(stream, x),
-        lambda: kernel.advance(stream, x),
-        lambda: kernel.step(stream, x, target),
-        lambda: kernel.learn(stream, target),
-        lambda: kernel.reset(stream),
-    ):
-        refuses(kernel, call, r"stream is .*, expected .*0\.\.1")
+    for stream in (0.0, 1.5, "0", None, 2**70):
+        for call, arguments in (
+            (kernel.peek, (x,)),
+            (kernel.advance, (x,)),
+            (kernel.step, (x, target)),
+            (kernel.learn, (target,)),
+            (kernel.reset, ()),
+        ):
+            with named(stream, call):
+                said = r"stream is .*, expected .*0\.\.1"
+                refuses(kernel, partial(call, stream, *arguments), said)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +175,14 @@ def test_streams_that_are_no_numbers(stream):
         {"targets": np.array([["a"] * OUTPUTS] * 2)},
     ],
 )
-def test_rows_of_other_types(rows):
+def test_rows_of_wrong_types(rows):
     good = {"streams": np.array([0, 1]), "x": np.ones((2, INPUTS)), "targets": np.ones((2, 2))}
     kernel: Any = moved()
     refuses(kernel, lambda: kernel.run(**good | rows), f"{next(iter(rows))} .*expected")
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int32, complex, "float23"])
-def test_precisions_that_there_are_not(dtype):
+def test_unknown_precisions(dtype):
     with pytest.raises(SettingError, match=r"dtype is .*expected"):
         case_of(NETWORK, Streaming()).native(dtype=dtype)
 
@@ -193,7 +200,7 @@ def test_weights_that_are_not_finite_in_single_precision():
 
 
 @pytest.mark.parametrize("rate", [None, "fast", [0.1]])
-def test_rates_that_are_no_numbers(rate):
+def test_rates_of_a_wrong_type(rate):
     kernel: Any = moved()
 
     def change() -> None:
@@ -202,9 +209,10 @@ def test_rates_that_are_no_numbers(rate):
     refuses(kernel, change, "rate is .*, expected")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_states_with_impossible_values():
+    kernel = moved()
+    good = kernel.state()
+    for name, value in (
         ("streams", [0.5, 1.0]),
         ("streams", [[0, 1]]),
         ("hidden", "text"),
@@ -216,17 +224,14 @@ def test_rates_that_are_no_numbers(rate):
         ("targets", -1.0),
         ("hidden_second", -1.0),
         ("output_second", -1.0),
-    ],
-)
-def test_states_of_values_that_cannot_be(name, value):
-    kernel = moved()
-    good = kernel.state()
-    wrong = np.array(value) if isinstance(value, list) else np.full(good[name].shape, value)
-    refuses(kernel, lambda: kernel.restore(good | {name: wrong}), rf"state.*{name}")
+    ):
+        wrong = np.array(value) if isinstance(value, list) else np.full(good[name].shape, value)
+        with named(name, value):
+            refuses(kernel, partial(kernel.restore, good | {name: wrong}), rf"state.*{name}")
 
 
 def test_states_of_lists():
-    """As text files give them: taken where they fit, refused by name where they do not."""
+    """States from text files hold lists. They are restored, or refused by name."""
     kernel: Any = moved()
     good = kernel.state()
     kernel.restore({name: part.tolist() for name, part in good.items()})

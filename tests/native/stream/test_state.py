@@ -1,4 +1,4 @@
-"""What a native stream knows: taken back to the bit, and by nothing but rows in their order."""
+"""The state of a native stream: saved and restored exactly, and determined by its rows alone."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ places = st.floats(0, 1, exclude_max=True)
 
 
 def cut(case: StreamCase, share: float) -> tuple[Rows, Rows]:
-    """Rows before a place, and the others."""
+    """Split the rows after the given share."""
     where = int(share * (len(case.rows) + 1))
     return case.rows[:where], case.rows[where:]
 
 
 def one_by_one(case: StreamCase, kernel: NativeStream, rows: Rows, by_step: bool) -> np.ndarray:
-    """What `run` does, by calls for single rows."""
+    """Process rows as ``run`` does, by calls for single rows."""
     outputs = np.zeros((len(rows), case.network.n_outputs))
     for n, stream in enumerate(rows.streams.tolist()):
         x, target = rows.x[n], rows.targets[n]
@@ -64,20 +64,20 @@ def one_by_one(case: StreamCase, kernel: NativeStream, rows: Rows, by_step: bool
     return outputs
 
 
-# --- taken back ----------------------------------------------------------------------------------
+# --- saved and restored --------------------------------------------------------------------------
 
 
 @settings(max_examples=60)
 @given(stream_cases(), places, dtypes, st.booleans())
-def test_a_state_that_is_put_back_goes_on_as_before(case, share, dtype, anew):
-    """Into a kernel that has never moved, or one that has seen all sorts of rows since."""
+def test_a_restored_state_continues_as_before(case, share, dtype, new):
+    """In a new kernel, or in one that has processed other rows."""
     before, after = cut(case, share)
     kernel = case.native(dtype=dtype)
     case.run(kernel, before)
     state = kernel.state()
     wanted = case.run(kernel, after)
     end = kernel.state()
-    if anew:
+    if new:
         kernel = case.native(dtype=dtype)
     kernel.restore(state)
     assert_same_state(kernel.state(), state)
@@ -87,8 +87,8 @@ def test_a_state_that_is_put_back_goes_on_as_before(case, share, dtype, anew):
 
 @settings(max_examples=30)
 @given(stream_cases(), dtypes, st.data())
-def test_streams_begun_and_not(case, dtype, data):
-    """A state of other streams than have begun here, with steps standing on some of both."""
+def test_restore_with_other_streams_in_use(case, dtype, data):
+    """Some streams of both kernels wait for a target."""
     kernel, other = case.native(dtype=dtype), case.native(dtype=dtype)
     for one, share in ((kernel, 0.5), (other, 1.0)):
         case.run(one, cut(case, share)[0])
@@ -100,7 +100,7 @@ def test_streams_begun_and_not(case, dtype, data):
     assert_same_state(other.state(), kernel.state())
 
 
-def test_a_state_fits_both_precisions_and_every_instruction_set():
+def test_states_work_in_both_precisions_and_every_instruction_set():
     network = Network(3, 2, Cell(3, 2, forget_gate=True), wiring="cells", bias="all")
     case = case_of(network, Streaming(), n_streams=2)
     kernel = case.native(dtype=np.float64)
@@ -133,7 +133,7 @@ def test_states_are_copies():
 DIRTY = """
 import numpy as np
 from carrousel.contracts import Cell, Network, Streaming
-from stream_cases import assert_same_state, case_of
+from support.kernels.stream_cases import assert_same_state, case_of
 
 network = Network(3, 2, Cell(2, 2, forget_gate=True), wiring="cells", bias="all")
 case = case_of(network, Streaming(), n=60, n_streams=2)
@@ -146,10 +146,10 @@ assert second.finite
 """
 
 
-@pytest.mark.skipif("CARROUSEL_SANITIZED" in os.environ, reason="sanitizers bring their own malloc")
+@pytest.mark.skipif("CARROUSEL_SANITIZED" in os.environ, reason="sanitizers use another malloc")
 @pytest.mark.parametrize("byte", [1, 128])
-def test_memory_that_others_have_used_does_not_show(byte):
-    """glibc fills what it hands out, here with what are huge numbers or NaN."""
+def test_uninitialised_memory_has_no_effect(byte):
+    """glibc fills allocated memory with a byte, here huge numbers or NaN."""
     environment = os.environ | {"MALLOC_PERTURB_": str(byte)}
     environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(TESTS)])
     done = subprocess.run(
@@ -158,12 +158,12 @@ def test_memory_that_others_have_used_does_not_show(byte):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-# --- rows in their order -------------------------------------------------------------------------
+# --- rows in order -------------------------------------------------------------------------------
 
 
 @settings(max_examples=40)
 @given(stream_cases(most=15), dtypes, st.booleans())
-def test_many_rows_are_single_rows_one_after_another(case, dtype, by_step):
+def test_run_equals_calls_for_single_rows(case, dtype, by_step):
     whole, single = case.native(dtype=dtype), case.native(dtype=dtype)
     wanted = one_by_one(case, single, case.rows, by_step)
     np.testing.assert_array_equal(case.run(whole), wanted)
@@ -172,7 +172,7 @@ def test_many_rows_are_single_rows_one_after_another(case, dtype, by_step):
 
 @settings(max_examples=40)
 @given(stream_cases(), places, dtypes)
-def test_rows_can_be_cut_in_two(case, share, dtype):
+def test_run_may_be_split(case, share, dtype):
     whole, parts = case.native(dtype=dtype), case.native(dtype=dtype)
     found = np.concatenate([case.run(parts, part) for part in cut(case, share)])
     np.testing.assert_array_equal(case.run(whole), found)
@@ -181,7 +181,7 @@ def test_rows_can_be_cut_in_two(case, share, dtype):
 
 @settings(max_examples=40)
 @given(stream_cases(), places, dtypes)
-def test_peeking_moves_nothing(case, share, dtype):
+def test_peek_keeps_the_state(case, share, dtype):
     before, after = cut(case, share)
     assume(len(after))
     kernel = case.native(dtype=dtype)
@@ -214,8 +214,8 @@ def test_no_rows_and_no_targets():
 
 @settings(max_examples=40)
 @given(stream_cases(still=True), dtypes)
-def test_at_rate_zero_streams_know_nothing_of_each_other(case, dtype):
-    """Each alone gives what it gave among the others, if means, which they share, are left out."""
+def test_streams_are_independent_at_rate_zero(case, dtype):
+    """Each stream alone has the same results, if the means that streams share are not used."""
     case = replace(
         case,
         scaled=np.zeros_like(case.scaled),
@@ -235,7 +235,7 @@ def test_at_rate_zero_streams_know_nothing_of_each_other(case, dtype):
 
 @settings(max_examples=40)
 @given(stream_cases(gradients=CERTAIN), dtypes, st.randoms(use_true_random=False))
-def test_what_a_stream_is_called_does_not_matter(case, dtype, random):
+def test_streams_may_be_renumbered(case, dtype, random):
     order = np.array(random.sample(range(case.n_streams), case.n_streams))
     one, other = case.native(dtype=dtype), case.native(dtype=dtype)
     renamed = replace(case.rows, streams=order[case.rows.streams])
@@ -251,8 +251,8 @@ def test_what_a_stream_is_called_does_not_matter(case, dtype, random):
 
 @settings(max_examples=40)
 @given(stream_cases(gradients=CERTAIN), places, dtypes)
-def test_a_reset_is_a_stream_that_was_never_there(case, share, dtype):
-    """And keeps what streams share: weights, running gradients and means."""
+def test_a_stream_after_reset_equals_an_unused_one(case, share, dtype):
+    """reset() keeps shared parts of the state: weights, running gradients and means."""
     case = replace(case, n_streams=case.n_streams + 1)  # of which the last has no row
     before, after = cut(case, share)
     reset = case.native(dtype=dtype)
@@ -276,16 +276,16 @@ def test_memory_is_counted_and_does_not_grow():
     network = Network(4, 2, Cell(3, 2, forget_gate=True), wiring="cells", bias="all")
     case = case_of(network, Streaming(), n_streams=3)
     kernel = case.native()
-    told = kernel.nbytes
+    nbytes = kernel.nbytes
     for _ in range(20):
         case.run(kernel)
-    assert kernel.nbytes == told
+    assert kernel.nbytes == nbytes
     sizes = [replace(case, n_streams=n).native().nbytes for n in (1, 2, 3)]
-    assert sizes[2] == told
+    assert sizes[2] == nbytes
     assert sizes[2] - sizes[1] == sizes[1] - sizes[0] > 0
     numbers = sum(np.prod(part.shape) for name, part in kernel.state().items() if name in SIZED)
-    assert 4 * numbers < told < 40 * 4 * numbers  # rows are filled up to lines of the cache
-    assert 1.5 * told < case.native(dtype=np.float64).nbytes < 2.1 * told
+    assert 4 * numbers < nbytes < 40 * 4 * numbers  # rows are padded to whole cache lines
+    assert 1.5 * nbytes < case.native(dtype=np.float64).nbytes < 2.1 * nbytes
 
 
 SIZED = ("hidden", "output", "hidden_first", "output_first", "hidden_second", "traces")
@@ -297,8 +297,10 @@ SIZED = ("hidden", "output", "hidden_first", "output_first", "hidden_second", "t
 @settings(max_examples=40)
 @given(stream_cases(still=True, gradients=["truncated"]))
 def test_the_carrousel_adds_and_never_scales(case):
-    """Without forget gates a state is the sum of what came in, and its traces are sums of gains
-    times sources (25), (27), whether steps were learned or not."""
+    """Without forget gates, traces are sums of gains times sources, equations (25) and (27).
+
+    This holds whether steps were learned or not.
+    """
     network = replace(case.network, cell=replace(case.network.cell, forget_gate=False))
     weights = np.random.default_rng(1).normal(0, 0.4, network.n_weights)
     case = replace(case, network=network, weights=weights, n_streams=1)
@@ -312,7 +314,7 @@ def test_the_carrousel_adds_and_never_scales(case):
         if not np.isnan(target[0]):
             kernel.learn(0, target)
             np.testing.assert_allclose(kernel.state()["traces"][0], sums, rtol=1e-12, atol=1e-13)
-    kernel.advance(0, case.rows.x[0])  # settles what stood
+    kernel.advance(0, case.rows.x[0])  # adds the step that waited
     np.testing.assert_allclose(kernel.state()["traces"][0], sums, rtol=1e-12, atol=1e-13)
 
 
@@ -321,8 +323,11 @@ def moved(case: StreamCase, kernel: NativeStream | ReferenceStream) -> dict[str,
 
 
 def assert_near(case: StreamCase) -> bool:
-    """As `roundings` has it: twice the naive error, and what a change of every weight by one
-    rounding does, times what the roundings of a step amount to. Whether it could be compared."""
+    """Compare float32 with the exact result; returns False for a run too chaotic to compare.
+
+    The bound is twice the error of the naive float32 reference, plus MOVES times the response to
+    a change of every weight by one rounding (see ``roundings``).
+    """
     case = replace(case, weights=case.weights.astype(np.float32).astype(float))
     exact, rng = moved(case, case.reference()), np.random.default_rng(0)
     sizes = {name: np.abs(array).max() for name, array in exact.items()}
@@ -344,15 +349,15 @@ def assert_near(case: StreamCase) -> bool:
 
 @settings(max_examples=60)
 @given(stream_cases(most=20))
-def test_single_precision_rounds_and_no_more(case):
+def test_single_precision_errors_are_rounding_errors(case):
     assert_near(case)
 
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("wiring", WIRINGS)
-def test_most_runs_can_be_compared(head, optimizer, wiring):
-    """The ranges drawn from are tame enough for the test above to mean something."""
-    network = Network(5, 3, Cell(3, 2, forget_gate=True), wiring=wiring, bias="all")
-    how = Streaming(head, optimizer, RATES[optimizer], MOMENTUM, SECOND, epsilon=1e-3, clip=1.0)
-    assert assert_near(case_of(network, how, n=25, n_streams=2, scaled=True))
+def test_typical_runs_can_be_compared(head, optimizer):
+    """Typical settings are not chaotic, so the test above compares most of its runs."""
+    for wiring in WIRINGS:
+        network = Network(5, 3, Cell(3, 2, forget_gate=True), wiring=wiring, bias="all")
+        how = Streaming(head, optimizer, RATES[optimizer], MOMENTUM, SECOND, epsilon=1e-3, clip=1.0)
+        assert assert_near(case_of(network, how, n=25, n_streams=2, scaled=True)), wiring

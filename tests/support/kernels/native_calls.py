@@ -1,4 +1,4 @@
-"""Calls of the extension as the Python layer makes them, caught before they run."""
+"""Arguments of the extension's functions, as the Python layer passes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def caught(
     kernel: NativeKernel | None = None,
     gradient: Gradient = TRUNCATED,
 ) -> Call:
-    """What :class:`NativeKernel` would hand to the extension."""
+    """The arguments that :class:`NativeKernel` passes to the extension, without calling it."""
     kernel, calls = kernel or NativeKernel(), []
     start = np.zeros(len(data), np.int64)
     with mock.patch.object(_native, "run_lanes", lambda **call: calls.append(call)):
@@ -45,7 +45,7 @@ def run(call: Call) -> None:
 
 
 Change = Callable[[Call], None]
-"""Spoils or alters a call in place."""
+"""Changes a call in place."""
 
 
 def put(*path: Any, value: Any) -> Change:

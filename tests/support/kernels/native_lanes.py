@@ -1,4 +1,4 @@
-"""Lanes drawn at random, and all that a kernel says about them, to compare bit by bit."""
+"""Random lanes, and all results of a kernel for them, to compare bit by bit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.drawn import Kind, Lesson, drawn_lanes, drawn_weights
 
 @dataclass
 class Lanes:
-    """Everything lanes have of their own."""
+    """Weights, settings and data of several lanes."""
 
     weights: np.ndarray
     rates: np.ndarray
@@ -23,7 +23,7 @@ class Lanes:
     data: list[Sequences | None]
     seeds: Sequence[int] = range(64)
 
-    # Up to 30 steps: the kernels take time in chunks of 8, so some sequences span several.
+    # Up to 30 steps, so that some sequences need several chunks of 8 steps.
     @staticmethod
     def drawn(network: Network, kind: Kind, rng: np.random.Generator, n: int) -> Lanes:
         return Lanes(
@@ -41,7 +41,7 @@ class Lanes:
 
 @dataclass
 class Outcome:
-    """All a kernel says about lanes, as bit patterns."""
+    """All results of a kernel for several lanes."""
 
     weights: np.ndarray
     errors: list[np.ndarray | None]
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def run(kernel: NativeKernel, lesson: Lesson, lanes: Lanes) -> Outcome:
-    """Let a kernel predict, then learn; predicting must change nothing."""
+    """Predict, then learn. Predicting must not change weights."""
     network, training, gradient = lesson
     weights, args = lanes.weights.copy(), (lanes.cells_from, lanes.data)
     outputs = kernel.predict(network, training, weights, *args)

@@ -1,4 +1,4 @@
-"""Good calls of the sequence kernels, to be spoilt one argument at a time."""
+"""Good calls of the sequence kernels, for tests that change one argument at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.kernels.spoilt import REFUSALS
 
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})
 
-# Between them, every array there is.
+# Together they use every array.
 LAYERS = {
     "peephole": Recurrence("peephole", 3, projection=2),
     "normed": Recurrence("lstm", 3, layer_norm=True),
@@ -25,7 +25,7 @@ T, B, I = 4, 2, 5  # noqa: E741
 
 
 class Call:
-    """One good call of either way, to be spoilt: the description, and everything else."""
+    """A good call of the forward or backward pass: the description, and other arguments."""
 
     def __init__(self, layer: str = "peephole", *, learn: bool = False, recompute: int = 0) -> None:
         self.R, self.learn = LAYERS[layer], learn
@@ -47,7 +47,7 @@ class Call:
             else:
                 sequence_runs.forward(case, setup, recompute=recompute)
         self.description, call = caught
-        # Every array in memory of its own, outputs not yet written.
+        # Copies of all arrays, so that none share memory.
         self.call: dict[str, Any] = {
             name: np.nan_to_num(value) if isinstance(value, np.ndarray) else value
             for name, value in call.items()
@@ -74,7 +74,7 @@ class Call:
 
 
 def refused(call: Call, match: str | None = None) -> None:
-    """An exception, and every array as it was."""
+    """Assert that a call raises and changes no array."""
     before = {name: array.copy() for name, array in call.arrays().items()}
     with pytest.raises(REFUSALS, match=match):
         call.run()

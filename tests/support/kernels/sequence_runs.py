@@ -1,9 +1,8 @@
-"""The compiled sequence kernels by NumPy alone.
+"""The compiled sequence kernels, called with NumPy arrays.
 
-What ``kernels/autograd/compiled.py`` does by torch, in a form that runs under the sanitizers. Every
-array the kernels write lies between guard words and is poisoned with NaN before it is handed over,
-but for sums, which start from zero. Any instruction set, precision, number of threads and length
-of windows may run them.
+This does the same as ``kernels/autograd/compiled.py`` without torch, so that it runs under the
+sanitizers. Arrays that the kernels write have guard words around them, and hold NaN before the
+call, except for sums, which start from zero.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ GUARD = 16
 
 
 class Setup(NamedTuple):
-    """How a call is run; ``window``: steps walked at a time, 0: as the kernel likes."""
+    """How to run a call. ``window``: steps of a window, 0: the kernel chooses."""
 
     dtype: str = "float64"
     instruction_set: str = ""
@@ -37,7 +36,7 @@ class Setup(NamedTuple):
 
 
 class Guarded:
-    """Poisoned arrays with guard words around each."""
+    """Arrays of NaN with guard words around them."""
 
     WORD = 12345.0
 
@@ -64,7 +63,7 @@ class Guarded:
 
 
 class Tape(NamedTuple):
-    """Results ``out [T, B, K]``, last ``h``, ``s``; what is kept of every step, or of segments."""
+    """Results ``out [T, B, H]``, last ``h`` and ``s``; the tape, or states before segments."""
 
     out: np.ndarray
     h: np.ndarray
@@ -76,13 +75,13 @@ class Tape(NamedTuple):
 
     @property
     def kept(self) -> Arrays:
-        """What a way back needs, ``out`` included."""
+        """Arrays that the backward pass needs, including ``out``."""
         names = ("out", "states", "gates", "extra", "marks")
         return {name: array for name in names if (array := getattr(self, name)) is not None}
 
 
 def completed(case: Case, dtype: str) -> Arrays:
-    """The arrays of a call in one precision, with what the kernels cannot do without."""
+    """The arrays of a call in one precision, with defaults for those the kernels need."""
     R = case.recurrence
     arrays = {
         name: np.ascontiguousarray(a, dtype if a.dtype == np.float64 else a.dtype)
@@ -99,7 +98,7 @@ def completed(case: Case, dtype: str) -> Arrays:
 
 
 class Normed(NamedTuple):
-    """``LN(w_ih x)`` before its scale, one over the deviation, and the inputs that count."""
+    """``LN(w_ih x)`` before its scale, 1 / deviation, and inputs with zeros in padding."""
 
     hat: np.ndarray
     rate: np.ndarray
@@ -116,7 +115,7 @@ def normed(arrays: Arrays) -> Normed:
 
 
 def prepared(case: Case, setup: Setup) -> dict[str, Any]:
-    """What both ways are given; the normalisation of ``w_ih x`` is not the kernels' business."""
+    """Arguments of both passes. The normalisation of ``w_ih x`` is done here."""
     arrays, R, o = completed(case, setup.dtype), case.recurrence, case.options
     names = ("x", *WEIGHTS, *MASKS, "h0", "s0")
     call: dict[str, Any] = {name: arrays[name] for name in names if name in arrays}
@@ -135,15 +134,15 @@ DEFAULT = Setup()
 
 
 def forward(case: Case, setup: Setup = DEFAULT, *, keep: bool = True, recompute: int = 0) -> Tape:
-    """Run a call; ``keep``: write the tape, or with ``recompute`` the state before each segment."""
+    """Run a call. ``keep``: write the tape, or the state before segments of ``recompute`` steps."""
     R, guarded, call = case.recurrence, Guarded(setup.dtype), prepared(case, setup)
     T, B = case.arrays["x"].shape[:2]
-    K, S = R.n_sources, R.n_states
-    tape = Tape(guarded.empty(T, B, K), guarded.empty(B, K), guarded.empty(B, S))
+    H, states = R.n_sources, R.n_states
+    tape = Tape(guarded.empty(T, B, H), guarded.empty(B, H), guarded.empty(B, states))
     if keep and recompute:
-        tape = tape._replace(marks=guarded.empty(-(-T // recompute), B, K + S))
+        tape = tape._replace(marks=guarded.empty(-(-T // recompute), B, H + states))
     elif keep:
-        widths = {"states": S, "gates": gates_width(R), "extra": extra_width(R, sources(case))}
+        widths = {"states": states, "gates": gates_width(R), "extra": extra_width(R, sources(case))}
         tape = tape._replace(**{name: guarded.empty(T, B, n) for name, n in widths.items()})
     call |= tape.kept | {"h": tape.h, "s": tape.s, "recompute": recompute if keep else 0}
     sequence.forward(R, setup.dtype, call)
@@ -152,7 +151,7 @@ def forward(case: Case, setup: Setup = DEFAULT, *, keep: bool = True, recompute:
 
 
 def sources(case: Case) -> bool:
-    """Whether the tape keeps what ``w_hh`` was multiplied by."""
+    """Whether the tape keeps the factors of ``w_hh``."""
     return "flags" in case.arrays or "drop" in case.arrays
 
 
@@ -167,10 +166,10 @@ def backward(
     *,
     recompute: int = 0,
 ) -> Arrays:
-    """Send errors of ``out``, last ``h`` and ``s``, and ``states`` back; None: zero.
+    """Run the backward pass for errors of ``out``, last ``h`` and ``s``, and ``states``.
 
     Returns:
-        Derivatives by name of what the kernels were given.
+        Derivatives by the name of the kernels' arguments.
     """
     R, guarded, call = case.recurrence, Guarded(setup.dtype), prepared(case, setup)
     d_out, d_h, d_s, d_states = (
@@ -193,7 +192,7 @@ def backward(
 
 
 def gradients(case: Case, found: Arrays, dtype: str = "float64") -> Arrays:
-    """Derivatives by field of ``LayerInputs``: through the normalisation of ``w_ih x`` too."""
+    """Derivatives by the fields of ``LayerInputs``, including normalisation of ``w_ih x``."""
     arrays, R = completed(case, dtype), case.recurrence
     found = dict(found)
     if R.layer_norm:
@@ -209,7 +208,7 @@ def gradients(case: Case, found: Arrays, dtype: str = "float64") -> Arrays:
 
 
 def run(case: Case, setup: Setup = DEFAULT) -> tuple[Tape, Arrays]:
-    """Both ways of a call: results, and derivatives of their product with its errors."""
+    """Both passes of a call: results, and derivatives of their product with the errors."""
     tape, again = forward(case, setup), case.options.recompute
     short = forward(case, setup, recompute=again) if again else tape
     found = backward(case, short, None, setup, recompute=again)

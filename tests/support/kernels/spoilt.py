@@ -1,4 +1,4 @@
-"""Ways to spoil an array, and what may be raised about it."""
+"""Ways to make an array wrong, and the exceptions that it may raise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# What nanobind and our checks raise; whatever else, or nothing at all, is a failure.
+# Exceptions of nanobind and of our checks.
 REFUSALS = (TypeError, ValueError, KeyError, OverflowError, RuntimeError, MemoryError)
 
 
@@ -45,7 +45,7 @@ SPOILT: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 def is_still_good(spoilt: Any, array: np.ndarray) -> bool:
-    """Whether nothing was spoilt: rows of one entry have the same layout either way."""
+    """Whether the array is still right: rows of one entry have the same layout in any order."""
     return (
         isinstance(spoilt, np.ndarray)
         and (spoilt.shape, spoilt.dtype) == (array.shape, array.dtype)

@@ -1,4 +1,4 @@
-"""Good calls of the native single step, in NumPy alone."""
+"""Good calls of the native single step, with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEATURES = frozenset({"bias", "unit", "norms", "fresh"})
 
 
 def layer_cases(R: Recurrence, layers: int, T: int, B: int, inputs: int = 5) -> list[Case]:
-    """One call of a layer for each of a stack; those above read what is shown below."""
+    """A case for each layer of a stack; a layer reads the outputs of the layer below."""
     return [
         make_case(R, FEATURES, T=T, B=B, I=R.n_outputs if index else inputs, seed=index)
         for index in range(layers)
@@ -28,7 +28,7 @@ def layer_cases(R: Recurrence, layers: int, T: int, B: int, inputs: int = 5) -> 
 
 
 def weights_of(cases: list[Case], dtype: str) -> list[dict[str, Any]]:
-    """Weights as the native classes take them."""
+    """Weights as arguments of the native classes."""
     return [
         {
             name: None if (a := case.arrays.get(name)) is None else a.astype(dtype)
@@ -48,7 +48,7 @@ def open_native(
     zones: Any = (0.0, 0.0),
     isa: Any = "",
 ) -> Any:
-    """The native object itself, its refusals unwrapped."""
+    """The native object itself, whose exceptions are not translated."""
     return CLASSES[dtype](dict(_description(R, dtype)), weights, batch, inputs, *zones, isa)
 
 

@@ -1,4 +1,4 @@
-"""Nets, settings and rows of streams, drawn at random."""
+"""Random networks, settings and rows of streams."""
 
 from __future__ import annotations
 
@@ -18,28 +18,26 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 WIRINGS: tuple[Wiring, ...] = ("cells", "full")
 
 CERTAIN = ("truncated", "rtrl", "snap:1", "snap:2")
-GRADIENTS = (*CERTAIN, "uoro")  # whose signs are drawn for each stream by its number
+GRADIENTS = (*CERTAIN, "uoro")  # uoro draws signs by the number of the stream
 
 RATES: dict[Optimizer, float] = {"sgd": 0.1, "rmsprop": 0.01, "adam": 0.02}
-"""Rates at which small nets change visibly within some rows, and stay tame."""
+"""Rates at which small networks change visibly within some rows without diverging."""
 
 EPSILON = 1e-3
-"""RMSProp and Adam divide a gradient by its own size: one of 1e-16, which is rounding alone, would
-move a weight by a whole rate. Divided by this at least, it moves it by a thousandth of a rounding
-of the gradient's terms."""
+"""RMSProp and Adam divide a gradient by its own size plus this. Without it, a gradient of 1e-16,
+which is only rounding, would move a weight by a whole rate."""
 
 MOMENTUM, SECOND = 1 - 2**-3, 1 - 2**-10
-"""Near 0.9 and 0.999, but the same in both precisions: 1 - 0.999, of 0.999 rounded to float32, is
-0.001 to five digits only, which is a rate of decay as good as any, but another one."""
+"""Near 0.9 and 0.999, but equal in both precisions; 0.999 is not."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in order: the stream of each, inputs, targets (NaN: none)."""
+    """Rows in order: stream, inputs and targets of each (NaN: no target)."""
 
     streams: np.ndarray  # [N]
-    x: np.ndarray  # [N, X]
-    targets: np.ndarray  # [N, Y]
+    x: np.ndarray  # [N, I], or [N, 1] symbols
+    targets: np.ndarray  # [N, O], or [N, 1] classes
 
     def __len__(self) -> int:
         return len(self.x)
@@ -50,7 +48,7 @@ class Rows:
 
 @dataclass(frozen=True, repr=False)
 class StreamCase:
-    """A net, how it learns, and rows for it."""
+    """A network, its settings, and rows for it."""
 
     network: Network
     streaming: Streaming
@@ -61,7 +59,7 @@ class StreamCase:
     targets_first: bool = False
 
     def open(self, kind: type[Any], **named: Any) -> Any:
-        """A kernel that has seen no row."""
+        """A new kernel."""
         return kind(
             self.network, self.streaming, self.weights, self.n_streams, self.scaled, **named
         )
@@ -88,7 +86,7 @@ def drawn_rows(
     n_streams: int = 1,
     learned: float = 0.8,
 ) -> Rows:
-    """Rows of which a share has targets; inputs of different means and sizes."""
+    """Random rows. A share of them has targets; inputs have different means and sizes."""
     inputs, outputs = network.n_inputs, network.n_outputs
     sizes, means = rng.uniform(0.3, 2.0, inputs), rng.normal(0, 1, inputs)
     x = means + sizes * rng.normal(0, 1, (n, inputs))
@@ -114,7 +112,7 @@ def case_of(
     scaled: bool = False,
     targets_first: bool = False,
 ) -> StreamCase:
-    """A case drawn from a seed, with every input scaled or none."""
+    """A random case with all inputs scaled, or none."""
     rng = np.random.default_rng(seed)
     weights = rng.normal(0, 0.4, network.n_weights)
     rows = drawn_rows(network, streaming, rng, n, n_streams)
@@ -124,7 +122,7 @@ def case_of(
 
 @st.composite
 def stream_networks(draw: st.DrawFn, most: int = 9) -> Network:
-    """Nets with blocks of every kind, around the width of vectors."""
+    """Networks with any kind of block, with sizes around the width of vectors."""
     cell = Cell(
         blocks=draw(st.sampled_from([n for n in (1, 2, 3, 5, 9) if n <= most])),
         block_size=draw(st.integers(1, 3)),
@@ -140,10 +138,10 @@ def stream_networks(draw: st.DrawFn, most: int = 9) -> Network:
 def streamings(
     draw: st.DrawFn, *, still: bool = False, gradients: Sequence[str] = GRADIENTS
 ) -> Streaming:
-    """Any way to learn; ``still``: at rate 0."""
+    """Any settings; ``still``: with rate 0."""
     head, optimizer = draw(st.sampled_from(HEADS)), draw(st.sampled_from(OPTIMIZERS))
     symbols, gradient = draw(st.booleans()), draw(st.sampled_from(gradients))
-    shares = [0.03, 0.1] if gradient == "uoro" else [0.3, 1.0]  # an estimate some ten times as long
+    shares = [0.03, 0.1] if gradient == "uoro" else [0.3, 1.0]  # its noise is ten times as large
     return Streaming(
         head=head,
         optimizer=optimizer,
@@ -166,9 +164,9 @@ def streamings(
 def stream_cases(
     draw: st.DrawFn, *, most: int = 30, still: bool = False, gradients: Sequence[str] = GRADIENTS
 ) -> StreamCase:
-    """Rows of one to four streams, for any net that learns in any way.
+    """Rows of one to four streams, for any network and settings.
 
-    Nets are small where the reference would take long: it keeps ``(H + C) H S`` sensitivities.
+    Networks are small if the reference is slow: it keeps ``(U + C) U S`` sensitivities.
     """
     streaming = draw(streamings(still=still, gradients=gradients))
     network = draw(stream_networks(9 if streaming.gradient == "truncated" else 3))
@@ -181,7 +179,7 @@ def stream_cases(
 
 
 def assert_same_state(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    """Every part, to the bit; zeros of both signs and NaN included."""
+    """Compare all bits of every part, including the signs of zeros, and NaN."""
     assert one.keys() == other.keys()
     for name, part in one.items():
         assert (part.dtype, part.shape) == (other[name].dtype, other[name].shape), name
