@@ -1,10 +1,12 @@
 // The only file that knows Python, and the only list of data types.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <optional>
 
 #include "bind/sequence.h"
 #include "common/carrousel.h"
@@ -171,8 +173,9 @@ carrousel::Rule rule_of(const std::string& gradient) {
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
          float initial_activation, bool learn, const std::string& gradient, Index depth,
-         Index stride, Array<float, 2> weights, Floats rates,
-         Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
+         Index stride, Array<float, 2> weights, std::optional<Array<float, 2>> gradients,
+         Floats rates, Positions cells_from, nb::list data, int threads,
+         const std::string& instruction_set) {
   carrousel::Job job{};
   job.shape = shape_of(description);
   job.update = update == "step"       ? carrousel::Update::step
@@ -183,6 +186,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   job.output_derivative = output_derivative;
   job.initial_activation = initial_activation;
   job.learn = learn;
+  job.gradient = gradients.has_value();
   job.rule = rule_of(gradient);
   job.depth = depth, job.stride = stride;
   if (depth < 0 || depth > (Index{1} << 32)) refuse("depth must lie in 0..2^32");
@@ -194,6 +198,8 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   if (learn && job.rule == carrousel::Rule::bptt && depth == 0 &&
       job.update == carrousel::Update::step)
     refuse("bptt of unbounded depth cannot change weights at each step");
+  if (job.gradient && (!learn || job.update != carrousel::Update::epoch))
+    refuse("gradients are written only when learning with update 'epoch'");
   if (job.shape.united && !output_derivative)
     refuse("united outputs always have their derivative in the error");
   if (!std::isfinite(initial_activation)) refuse("initial_activation is not finite");
@@ -201,6 +207,10 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   const Index lanes = static_cast<Index>(data.size());
   expect(weights, lanes, "weights");
   expect_width(weights, carrousel::weight_count(job.shape), "weights");
+  if (gradients) {
+    expect(*gradients, lanes, "gradients");
+    expect_width(*gradients, carrousel::weight_count(job.shape), "gradients");
+  }
   expect(rates, lanes, "rates");
   expect(cells_from, lanes, "cells_from");
   std::vector<Held> held(data.size());
@@ -210,6 +220,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     if (item.is_none()) continue;
     carrousel::Lane lane = take_lane(job, nb::cast<nb::dict>(item), held[i]);
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
+    if (gradients) lane.gradient = gradients->data() + i * static_cast<Index>(weights.shape(1));
     lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
     carrousel::check(job, lane, i);
@@ -244,10 +255,11 @@ NB_MODULE(_native, m) {
       nb::arg("instruction_set") = "", "Number of lanes one vector of an instruction set holds.");
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
-        nb::arg("stride"), nb::arg("weights").noconvert(),
+        nb::arg("stride"), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
-        "Learn or predict many lanes; see kernels/native/lanes.py for the meaning of every argument.");
+        "Learn, predict or compute gradients of many lanes; see kernels/native/lanes.py for every "
+        "argument.");
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);

@@ -68,7 +68,8 @@ struct Lane {
   Index cells_from;                 // cells and gates take part from this sequence on
   float rate;
   const std::uint64_t* seeds;       // [N] of the signs that uoro draws; may be null for others
-  float* weights;                   // [W], read; written when learning
+  float* weights;                   // [W], read; written when learning, unless gradient is set
+  float* gradient;                  // [W], written instead of weights; null to change weights
   float* max_abs;                   // [N] each, written when learning
   float* sum_abs;
   float* sum_sq;
@@ -84,6 +85,8 @@ struct Job {
   Rule rule;
   Index depth, stride;              // of bptt: steps back (0: all), and steps between going back
   Index longest;                    // steps of the longest sequence; run_lanes() fills it in
+  // Write the gradient of all sequences of a lane instead of applying it; needs learn and epoch.
+  bool gradient;
 
   // What lanes.cc does not know goes through paths.cc.
   bool path() const {

@@ -239,6 +239,28 @@ class Kernel(Protocol):
         """Learn in place; return the errors of each lane."""
         ...
 
+    def gradient(
+        self,
+        network: Network,
+        training: Training,
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
+        data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
+    ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
+        """Compute the gradient of all sequences of each lane; weights do not change.
+
+        ``training.rate`` and ``training.update`` do not matter: weights are constant throughout.
+
+        Returns:
+            the direction of descent ``[B, W]``, minus the derivative of the error summed over the
+            lane's sequences (rows of idle lanes are zero), and the errors of each lane. Adding
+            ``rates[:, None]`` times the direction to the weights is what :meth:`learn` does with
+            ``update="epoch"``, apart from rounding.
+        """
+        ...
+
     def predict(
         self,
         network: Network,

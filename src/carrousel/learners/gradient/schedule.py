@@ -112,8 +112,8 @@ class Schedule:
         return {"cells_added_at": float(added)} if added >= 0 else {}
 
 
-class Run:
-    """The data of one lane and call, handed out piece by piece, and their errors."""
+class Pieces:
+    """One lane's data of a call, returned piece by piece, and their errors."""
 
     def __init__(self, data: Sequences | None) -> None:
         self._data, self._done = data, 0
