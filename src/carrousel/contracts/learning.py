@@ -136,7 +136,7 @@ TRUNCATED = Gradient("truncated")
 
 @dataclass(frozen=True)
 class Batches:
-    """Settings of the learner ``"adam"``: gradients of several sequences, and what becomes of them.
+    """Updates by the gradient of several sequences, and the constants of their update rule.
 
     The gradient of a change is the sum, not the mean, over its ``size`` sequences.
 
@@ -353,6 +353,7 @@ class Task(Protocol):
 LearnerFactory = Callable[[Network, Any, int], Learner]
 """Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``.
 
-``training`` is a frozen dataclass of the settings that this learner has: :class:`Training` where a
-gradient is followed at once, :class:`Batches` where it is gathered first.
+``training`` is a frozen dataclass of this learner's settings. A learner by gradient takes
+:class:`Training` (the kernel changes weights while it runs) or :class:`Batches` (an update rule
+receives the kernel's gradient).
 """

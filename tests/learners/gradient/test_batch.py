@@ -83,7 +83,7 @@ def gradient_of(
 def test_gradients_of_any_size_keep_their_digits_beside_large_weights(network, size, name):
     """Output weights scale all error that reaches hidden units; hidden weights stay large.
 
-    Native sums are of float32 and of at most 40 terms: hence five digits of the largest.
+    Native sums are of float32 and of at most 40 terms, so five digits of the largest are right.
     """
     rng = np.random.default_rng(5)
     flat = rng.uniform(-0.5, 0.5, network.n_weights).astype(np.float32)

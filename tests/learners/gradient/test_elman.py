@@ -71,7 +71,7 @@ def test_the_context_is_a_copy_treated_as_an_input(kernel, f, derivative, initia
             if t in goals:
                 net.learn(goals[t], derivative)
     found = network.views(learner.weights[0])
-    # Weights of size 1 are rounded at up to 13 changes, each with some ten roundings of its own.
+    # Weights of size 1 are rounded at up to 13 changes, each of some ten roundings.
     off = 256 * float(np.finfo(kernel.dtype).eps)
     for ours, theirs in (
         (found["hidden_inputs"], net.w_hidden[:, :3]),

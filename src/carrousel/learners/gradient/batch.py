@@ -9,7 +9,7 @@ import numpy as np
 from carrousel.contracts import Batches, Errors, Training
 from carrousel.learners.gradient.rules import update_rule
 from carrousel.learners.gradient.updates import GradientLanes
-from carrousel.learners.lanes import joined
+from carrousel.learners.lanes import joined_errors
 from carrousel.sequences import Sequences
 from carrousel.shapes import Ints
 
@@ -199,7 +199,7 @@ class _BatchPieces:
         """Return the errors of all sequences of this call."""
         if self._data is None:
             return None
-        found = joined(self._found)
+        found = joined_errors(self._found)
         return found[self._known if self._done else 0 :]
 
 

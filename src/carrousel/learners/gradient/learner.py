@@ -16,7 +16,7 @@ from carrousel.learners.gradient.batch import BatchUpdates
 from carrousel.learners.gradient.descent import KernelUpdates
 from carrousel.learners.gradient.rules import RULES
 from carrousel.learners.gradient.updates import GradientLanes, Updates
-from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.lanes import check_lane, check_parts, generator_words, restored_generator
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
 
@@ -122,7 +122,7 @@ class GradientLearner:
         lane = check_lane(lane, self.n_lanes)
         found = {"weights": self.weights[lane].copy(), **self._updates.state(lane)}
         if self.gradient.kind == "uoro":
-            found["random"] = words_of(self._lanes.rngs[lane])
+            found["random"] = generator_words(self._lanes.rngs[lane])
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
@@ -131,7 +131,7 @@ class GradientLearner:
         self.weights[lane] = state["weights"]
         self._updates.restore(lane, state)
         if self.gradient.kind == "uoro":
-            self._lanes.rngs[lane] = generator_of(state["random"])
+            self._lanes.rngs[lane] = restored_generator(state["random"])
 
     def measures(self, lane: int) -> Mapping[str, float]:
         """Return ``cells_added_at``, the sequences before cells joined, where a plateau decides.
