@@ -24,6 +24,7 @@ from carrousel.errors import DataError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import GradientLearner
 from carrousel.learners.gradient import batch as module
+from carrousel.learners.gradient.rules import update_rule
 from carrousel.sequences import Sequences
 from support.drawn import Kind, drawn_data
 from support.learners.over import over
@@ -154,6 +155,39 @@ def test_native_lanes_follow_the_reference(name, rule, rate):
     np.testing.assert_allclose(a.sum_abs, b.sum_abs, rtol=1e-3)
     np.testing.assert_allclose(ours.weights, theirs.weights, rtol=1e-2, atol=1e-3)
     assert np.abs(ours.weights[0] - started(training).weights[0]).max() > 0.02
+
+
+def learned_at_a_huge_rate(
+    network: Network, training: Batches, weights: np.ndarray, data: Sequences
+) -> np.ndarray:
+    """Weights after updates by differences of weights that learned at a rate of 2**60.
+
+    Stored trials were run in this way.
+    """
+    kernel, rule = NativeKernel(), update_rule(training, *weights.shape)
+    epoch, scale = Training(2.0**60, "epoch", training.output_derivative), np.float32(2.0**60)
+    for first in range(0, len(data), training.size):
+        moved, part = weights.copy(), data[first : first + training.size]
+        gradient = Gradient.named(training.gradient)
+        kernel.learn(network, epoch, moved, scale[None], np.zeros(1, np.int64), [part], gradient)
+        found = np.subtract(moved, weights, dtype=np.float64) * 2.0**-60
+        weights = (weights + rule.step(np.zeros(1, np.int64), found)).astype(np.float32)
+    return weights
+
+
+@over(gate=[-35.0, -12.0, 0.0], name=["truncated", "bptt", "rtrl"])
+def test_updates_have_the_bits_of_stored_trials(gate, name):
+    """Closed input gates make gradients as small as lags of a million steps do; 150 updates."""
+    training = Batches(0.001, 2, gradient=name, epsilon=1e-15)
+    for network in (NETWORK, SYMBOLS):
+        learner, data = started(training, network=network), batch(3, 300, network)
+        parts = network.views(learner.weights[0])
+        parts["hidden_bias"][: network.cell.blocks] = gate  # those of input gates come first
+        start = learner.weights.copy()
+        learner.learn([data])
+        expected = learned_at_a_huge_rate(network, training, start, data)
+        np.testing.assert_array_equal(learner.weights, expected)
+        assert np.abs(expected - start).max() > 0.02
 
 
 # --- cuts, neighbours, states --------------------------------------------------------------------

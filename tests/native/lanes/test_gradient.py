@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import Batches, Cell, Gradient, Network, Simple, Training
+from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
-from carrousel.learners import GradientLearner
 from support.case import case
 from support.drawn import Kind, Lesson, drawn_data, drawn_weights, kinds, lessons, seeds
 from support.kernels.native_calls import Call, caught, run
@@ -101,34 +100,6 @@ def test_native_and_reference_gradients_agree(inputs):
                     largest = np.abs(exact).max()
                     assert largest > 1e-3
                     np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=2e-5 * largest)
-
-
-class ScaledKernel(NativeKernel):
-    """Computes gradients as differences of weights that learn at a rate of 2**60."""
-
-    def gradient(self, network, training, weights, cells_from, data, gradient=None, rngs=None):
-        moved, rates = weights.copy(), np.full(len(weights), SCALE, np.float32)
-        epoch = Training(SCALE, "epoch", training.output_derivative)
-        errors = self.learn(network, epoch, moved, rates, cells_from, data, gradient, rngs)
-        return np.subtract(moved, weights, dtype=np.float64) / SCALE, errors
-
-
-def test_adam_follows_the_difference_of_weights_at_a_huge_rate():
-    """After 300 updates the weights have the same bits: float64 gradients differ by 1e-18 w."""
-    network = Network(9, 3, Cell(2, 2), bias="all")
-    kind = Kind(symbolic=True, classes=True, when="all")
-    data = drawn_data(network, np.random.default_rng(3), kind, [7] * 600)
-    for name in ("truncated", "bptt"):
-        with case(name):
-            weights, start = [], np.zeros(0)
-            for kernel in (NativeKernel(), ScaledKernel()):
-                learner = GradientLearner(network, Batches(0.01, 2, gradient=name), 1, kernel)
-                learner.begin(0, np.random.default_rng(1))
-                start = learner.weights.copy()
-                learner.learn([data])
-                weights.append(learner.weights.copy())
-            np.testing.assert_array_equal(*weights)
-            assert np.abs(weights[0] - start).max() > 0.3
 
 
 # --- buffers that do not fit ---------------------------------------------------------------------
