@@ -9,6 +9,7 @@ import numpy as np
 from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
+from support.case import each
 from support.drawn import Kind, drawn_data
 from support.learners.growing import (
     batch,
@@ -20,10 +21,11 @@ from support.learners.growing import (
     predict,
     started,
 )
-from support.learners.over import over
 
 
-@over(symbolic=[False, True], bias=["none", "hidden", "all"], f=["logistic", "tanh"])
+@each("symbolic", [False, True])
+@each("bias", ["none", "hidden", "all"])
+@each("f", ["logistic", "tanh"])
 def test_outputs_are_those_of_the_equations(symbolic, bias, f):
     learner = started(bias=bias, f=f)
     rng = np.random.default_rng(0)
@@ -106,7 +108,7 @@ def test_the_best_candidate_is_granted_tenure():
     assert any(np.array_equal(new, candidate) for candidate in state["pool"])
     wrong = predict(learner, data) - data.dense_targets()
     best = _correlation(new, data, wrong)
-    assert best >= max(_correlation(each, data, wrong) for each in state["pool"]) - 1e-12
+    assert best >= max(_correlation(item, data, wrong) for item in state["pool"]) - 1e-12
 
 
 def _correlation(weights: np.ndarray, data: Sequences, wrong: np.ndarray) -> float:
@@ -153,7 +155,7 @@ def test_it_grows_to_the_networks_size_and_no_further():
     assert np.any(learner.state(0)["outputs"] != before)  # outputs continue to learn
 
 
-@over(seed=range(4))
+@each("seed", range(4))
 def test_it_learns_the_parity_of_two_bits_in_a_row(seed):
     """Needs memory of one step and a unit that is no linear function of it: at least two units."""
     rng = np.random.default_rng(seed)

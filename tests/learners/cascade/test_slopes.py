@@ -22,8 +22,8 @@ from carrousel.learners.cascade.train import (
     squared_error,
 )
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, When, drawn_data
-from support.learners.over import over
 
 DERIVATION = Path(__file__).parents[3] / "docs" / "derivations" / "cascade.md"
 
@@ -89,7 +89,8 @@ def test_output_slopes_are_finite_differences(seed, n_inputs, n_outputs, grown, 
     np.testing.assert_allclose(offset, slopes + 0.25 * linear, atol=1e-12)
 
 
-@over(f=["logistic", "tanh"], normalised=[False, True])
+@each("f", ["logistic", "tanh"])
+@each("normalised", [False, True])
 @few
 @shapes
 def test_correlation_slopes_are_finite_differences(
@@ -157,7 +158,8 @@ def test_correlation_and_slopes_are_those_of_the_traces(
         np.testing.assert_allclose(slopes[0], slope, atol=1e-12)
 
 
-@over(f=["logistic", "tanh"], width=[4, 7, 8, 9, 16])
+@each("f", ["logistic", "tanh"])
+@each("width", [4, 7, 8, 9, 16])
 def test_a_column_among_others_is_squashed(f, width):
     """As in a batch of which one sequence is left; some of NumPy's loops fail at width 8."""
     net = np.random.default_rng(width).uniform(-2.0, 2.0, (5, width))

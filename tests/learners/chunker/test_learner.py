@@ -12,8 +12,7 @@ from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.learners.chunker.learner import ChunkerLearner, ChunkerTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks.lags import NoiseFreeLag
-from support.case import case
-from support.learners.over import over
+from support.case import case, each
 
 Squasher = Literal["logistic", "tanh"]
 BiasScheme = Literal["none", "hidden", "all"]
@@ -89,8 +88,8 @@ class PlainNet:
             change["hidden_inputs"] += np.outer(theta, x)
             change["hidden_recurrent"] += np.outer(theta, before)
             back = self.w["hidden_recurrent"].T @ theta
-        for name, each in change.items():
-            self.w[name] -= rate * each
+        for name, item in change.items():
+            self.w[name] -= rate * item
 
 
 def plain(learner: ChunkerLearner, data: Sequences, state: dict[str, np.ndarray]):
@@ -136,13 +135,10 @@ TRAININGS = [
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-@over(
-    net=[("logistic", "none"), ("logistic", "all"), ("tanh", "all")],
-    units=[1, 3],
-    targets=["next", "end"],
-)
-def test_it_follows_the_algorithm(training, net, units, targets):
-    f, bias = net
+@each("f, bias", [("logistic", "none"), ("logistic", "all"), ("tanh", "all")])
+@each("units", [1, 3])
+@each("targets", ["next", "end"])
+def test_it_follows_the_algorithm(training, f, bias, units, targets):
     learner = started(units=units, training=training, f=f, bias=bias)
     data = ragged(3, 40, targets=targets)
     below, above, surprises = plain(learner, data, learner.state(0))
@@ -169,10 +165,9 @@ def test_without_surprises_the_chunker_does_not_change():
     assert np.any(learner.state(0)["automatizer"] != before["automatizer"])
 
 
-@over(case_=[(2.0, 1.0), (1e-6, 5.0)])
-def test_only_surprises_are_handed_up(case_):
+@each("threshold, handed_up", [(2.0, 1.0), (1e-6, 5.0)])
+def test_only_surprises_are_handed_up(threshold, handed_up):
     """The chunker receives the first input of a sequence that is predicted, else every input."""
-    threshold, handed_up = case_
     learner = started(training=ChunkerTraining(threshold=threshold))
     learner.learn([NoiseFreeLag(4).sample(np.random.default_rng(0), 5)])
     assert learner.measures(0) == {"surprises": handed_up}
@@ -195,7 +190,8 @@ def test_the_mean_is_over_the_last_100_sequences():
     assert learner.measures(0)["surprises"] == pytest.approx((99 + end.lengths[-1]) / 100)
 
 
-@over(f=["logistic", "tanh"], predict=["hidden", "hidden+outputs"])
+@each("f", ["logistic", "tanh"])
+@each("predict", ["hidden", "hidden+outputs"])
 def test_the_automatizer_learns_the_state_of_the_chunker(predict, f):
     """A symmetric unit's state, which may be below 0, is predicted by an output in (0, 1) too."""
     training = ChunkerTraining(threshold=2.0, predict=predict, rate=2.0)
@@ -227,7 +223,7 @@ def test_predictions_are_the_automatizers_alone():
     assert errors.n_values.tolist() == [missed.size]
 
 
-@over(units=[1, 2, 9])
+@each("units", [1, 2, 9])
 def test_a_lane_learns_as_if_it_were_alone(units):
     together = started(lanes=4, units=units)
     parts = [ragged(1, 30), None, ragged(2, 17), ragged(3, 30, targets="end")]
@@ -343,12 +339,17 @@ def test_arguments_of_the_wrong_type():
             ChunkerTraining(**setting)  # type: ignore[arg-type]
 
 
-@over(
-    setting=[
-        {"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"time_code": -1},
-        {"rate": float("nan")}, {"time_code": 33},
-    ]
-)  # fmt: skip
+@each(
+    "setting",
+    [
+        {"rate": -1.0},
+        {"threshold": 0.0},
+        {"depth": 0},
+        {"time_code": -1},
+        {"rate": float("nan")},
+        {"time_code": 33},
+    ],
+)
 def test_settings_out_of_range(setting):
     with pytest.raises(CarrouselError, match=next(iter(setting))):
         ChunkerTraining(**setting)

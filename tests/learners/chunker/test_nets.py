@@ -10,7 +10,7 @@ import pytest
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.errors import SettingError
 from carrousel.learners.chunker.nets import LaneNets
-from support.learners.over import over
+from support.case import each
 
 NETWORKS = {
     "direct": Network(4, 3, Simple(1), wiring="direct", init=Init(1.0)),
@@ -52,7 +52,8 @@ def forward(network: Network, weights: list[np.ndarray], inputs: np.ndarray) -> 
 
 
 @networks
-@over(n_values=N_VALUES, depth=[1, 2, 3, 9])
+@each("n_values", N_VALUES)
+@each("depth", [1, 2, 3, 9])
 def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n_values, depth):
     """Finite differences of the loss by weights that differ in the last ``depth`` steps alone.
 
@@ -76,8 +77,8 @@ def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n
 
     def loss(weights: np.ndarray) -> float:
         late = min(depth, steps)
-        each = [flat] * (steps - late) + [weights] * late
-        return 0.5 * float(((forward(network, each, dense) - goal) ** 2).sum())
+        per_step = [flat] * (steps - late) + [weights] * late
+        return 0.5 * float(((forward(network, per_step, dense) - goal) ** 2).sum())
 
     eps = 1e-6  # errors of order eps^2, and of rounding, 1e-16 / eps
     gradient = [
@@ -87,7 +88,8 @@ def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n
 
 
 @networks
-@over(n_values=N_VALUES, dtype=[np.float32, np.float64])
+@each("n_values", N_VALUES)
+@each("dtype", [np.float32, np.float64])
 def test_lanes_step_and_learn_alone(network, n_values, dtype):
     """Lanes that take part in some steps give the same as separate nets, to the last bit."""
     steps, lanes, rng = 30, 5, np.random.default_rng(3)
@@ -125,7 +127,7 @@ def test_lanes_step_and_learn_alone(network, n_values, dtype):
         np.testing.assert_array_equal(together.flat(lane), own.flat(0))
 
 
-@over(network=NETWORKS.values())
+@each("network", NETWORKS.values())
 def test_flat_weights_go_in_and_out(network):
     nets = drawn(network, 3, 2)
     flat = [nets.flat(lane) for lane in range(3)]

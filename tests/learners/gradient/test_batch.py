@@ -26,8 +26,8 @@ from carrousel.learners import GradientLearner
 from carrousel.learners.gradient import batch as module
 from carrousel.learners.gradient.rules import update_rule
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data
-from support.learners.over import over
 
 NETWORK = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all", init=Init(range=0.5))
 SYMBOLS = Network(9, 3, Cell(2, 1), bias="all", init=Init(range=0.5))
@@ -80,7 +80,8 @@ def gradient_of(
 
 
 @pytest.mark.parametrize("network", [NETWORK, SYMBOLS], ids=["values", "symbols"])
-@over(size=[1e-10, 1e-6, 1.0, 1e6], name=["truncated", "bptt", "rtrl"])
+@each("size", [1e-10, 1e-6, 1.0, 1e6])
+@each("name", ["truncated", "bptt", "rtrl"])
 def test_gradients_of_any_size_keep_their_digits_beside_large_weights(network, size, name):
     """Output weights scale all error that reaches hidden units; hidden weights stay large.
 
@@ -95,7 +96,7 @@ def test_gradients_of_any_size_keep_their_digits_beside_large_weights(network, s
     ours = gradient_of(data, flat, network, name, NativeKernel())
     exact = gradient_of(data, flat, network, name, ReferenceKernel())
     for layer in [part for part in parts if part.startswith("hidden")]:
-        a, b = (network.views(each)[layer] for each in (ours, exact))
+        a, b = (network.views(item)[layer] for item in (ours, exact))
         assert np.abs(b).max() < 100 * size
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max(), err_msg=layer)
         assert np.count_nonzero(b) > 0
@@ -117,7 +118,7 @@ def test_a_gradient_beside_a_weight_of_ten_has_five_digits():
         assert found == pytest.approx(0.5 * size * y * (1 - y), rel=digits)
 
 
-@over(name=NAMES)
+@each("name", NAMES)
 def test_the_plain_rule_with_one_sequence_is_gradient_descent(name):
     """Within rounding: the gradient is rounded once more, and added in another order."""
     plain = Batches(0.5, 1, "plain", name, output_derivative=True, initial_activation=0.2)
@@ -144,7 +145,7 @@ def test_one_large_batch_is_an_epoch_of_gradient_descent():
 
 
 @pytest.mark.parametrize(("rule", "rate"), [("plain", 0.5), ("momentum", 0.2), ("adam", 0.02)])
-@over(name=["truncated", "bptt", "rtrl", "snap:1"])
+@each("name", ["truncated", "bptt", "rtrl", "snap:1"])
 def test_native_lanes_follow_the_reference(name, rule, rate):
     training = Batches(rate, 4, rule, name, clip=0.5, halves_every=10)
     ours, theirs = started(training), started(training, kernel=ReferenceKernel())
@@ -165,24 +166,26 @@ def learned_at_a_huge_rate(
     Stored trials were run in this way.
     """
     kernel, rule = NativeKernel(), update_rule(training, *weights.shape)
-    epoch, scale = Training(2.0**60, "epoch", training.output_derivative), np.float32(2.0**60)
+    epoch = Training(2.0**60, "epoch", training.output_derivative)
+    rates, start = np.full(1, 2.0**60, np.float32), np.zeros(1, np.int64)
     for first in range(0, len(data), training.size):
         moved, part = weights.copy(), data[first : first + training.size]
         gradient = Gradient.named(training.gradient)
-        kernel.learn(network, epoch, moved, scale[None], np.zeros(1, np.int64), [part], gradient)
+        kernel.learn(network, epoch, moved, rates, start, [part], gradient)
         found = np.subtract(moved, weights, dtype=np.float64) * 2.0**-60
-        weights = (weights + rule.step(np.zeros(1, np.int64), found)).astype(np.float32)
+        weights = (weights + rule.step(start, found)).astype(np.float32)
     return weights
 
 
-@over(gate=[-35.0, -12.0, 0.0], name=["truncated", "bptt", "rtrl"])
+@each("gate", [-35.0, -12.0, 0.0])
+@each("name", ["truncated", "bptt", "rtrl"])
 def test_updates_have_the_bits_of_stored_trials(gate, name):
     """Closed input gates make gradients as small as lags of a million steps do; 150 updates."""
     training = Batches(0.001, 2, gradient=name, epsilon=1e-15)
-    for network in (NETWORK, SYMBOLS):
+    for network, gates in ((NETWORK, 1), (SYMBOLS, 2)):
         learner, data = started(training, network=network), batch(3, 300, network)
         parts = network.views(learner.weights[0])
-        parts["hidden_bias"][: network.cell.blocks] = gate  # those of input gates come first
+        parts["hidden_bias"][:gates] = gate  # those of input gates come first
         start = learner.weights.copy()
         learner.learn([data])
         expected = learned_at_a_huge_rate(network, training, start, data)
@@ -193,7 +196,7 @@ def test_updates_have_the_bits_of_stored_trials(gate, name):
 # --- cuts, neighbours, states --------------------------------------------------------------------
 
 
-@over(name=NAMES)
+@each("name", NAMES)
 @settings(max_examples=15)
 @given(
     size=st.integers(1, 7),
@@ -221,7 +224,7 @@ def test_a_lane_does_not_depend_on_where_its_data_are_cut(name, size, cuts, rule
         joined = Errors(*(np.concatenate(column) for column in zip(*found, strict=True)))
         assert_same_errors(joined, expected)
         assert_same_state(parts.state(0), whole.state(0))
-        both = [each.learn([batch(2, 9)])[0] for each in (whole, parts)]
+        both = [item.learn([batch(2, 9)])[0] for item in (whole, parts)]
         assert_same_errors(*both)
         np.testing.assert_array_equal(whole.weights, parts.weights)
 
@@ -247,13 +250,13 @@ def test_lanes_do_not_depend_on_their_neighbours(lanes, size, rule, seed):
             for n in range(lanes)
         ]
         found = learner.learn(data)
-        assert [each is None for each in found] == [part is None for part in data]
+        assert [item is None for item in found] == [part is None for part in data]
         if data[lane] is not None:
             assert_same_errors(alone.learn([data[lane]])[0], found[lane])
         assert_same_state(alone.state(0), learner.state(lane))
 
 
-@over(name=NAMES)
+@each("name", NAMES)
 def test_a_state_survives_a_file(name, tmp_path):
     """With a batch half full: arrays of plain types only."""
     learner = started(Batches(0.05, 4, gradient=name))
@@ -284,8 +287,8 @@ def test_beginning_again_resets_everything():
     learner.learn([batch(1, 6)])
     learner.begin(0, np.random.default_rng(0))
     assert_same_state(learner.state(0), fresh.state(0))
-    for each in (learner, fresh):
-        each.learn([batch(2, 6)])
+    for item in (learner, fresh):
+        item.learn([batch(2, 6)])
     assert_same_state(learner.state(0), fresh.state(0))
 
 
@@ -301,11 +304,11 @@ def test_weights_change_only_when_a_batch_is_full():
 def test_waiting_sequences_are_copies():
     learner, other = (started(Batches(0.05, 4)) for _ in range(2))
     data = batch(1, 3)
-    for each in (learner, other):
-        each.learn([data])
+    for item in (learner, other):
+        item.learn([data])
     data.inputs[:] = 0.0
-    for each in (learner, other):
-        each.learn([batch(2, 1)])
+    for item in (learner, other):
+        item.learn([batch(2, 1)])
     again = started(Batches(0.05, 4))
     again.learn([Sequences.concatenate([batch(1, 3), batch(2, 1)])])
     np.testing.assert_array_equal(learner.weights, again.weights)

@@ -11,8 +11,8 @@ from carrousel.contracts import Cell, Kernel, Network, Simple, Training
 from carrousel.errors import SettingError
 from carrousel.kernels import ReferenceKernel
 from carrousel.learners import GradientLearner, elman, learner_named
+from support.case import each
 from support.drawn import Kind, drawn_data, seeds
-from support.learners.over import over
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]
 STEP = Training(0.5, "step")
@@ -43,7 +43,7 @@ class Feedforward:
         self.w_hidden = self.w_hidden + self.rate * np.outer(back, self.inputs)
 
 
-@over(kernel=KERNELS)
+@each("kernel", KERNELS)
 @settings(max_examples=25)
 @given(st.sampled_from(["logistic", "tanh"]), st.booleans(), st.sampled_from([0.0, 0.5]), seeds)
 def test_the_context_is_a_copy_treated_as_an_input(kernel, f, derivative, initial, seed):
@@ -98,16 +98,21 @@ def test_it_is_back_propagation_of_one_step():
     np.testing.assert_array_equal(twins[0].weights, twins[1].weights)
 
 
-@over(
-    network=[Network(2, 1, Cell(1, 1)), Network(2, 1, Cell(1, 1), "layered"),
-             Network(2, 1, Simple(3), "united"), Network(2, 1, Simple(3), "sparse")]
-)  # fmt: skip
+@each(
+    "network",
+    [
+        Network(2, 1, Cell(1, 1)),
+        Network(2, 1, Cell(1, 1), "layered"),
+        Network(2, 1, Simple(3), "united"),
+        Network(2, 1, Simple(3), "sparse"),
+    ],
+)
 def test_networks_without_a_context_to_copy_or_outputs_of_their_own(network):
     with pytest.raises(SettingError, match="elman drives simple units in full or direct wiring"):
         elman(network, STEP)
 
 
-@over(update=["sequence", "epoch"])
+@each("update", ["sequence", "epoch"])
 def test_weights_change_after_each_symbol(update):
     with pytest.raises(SettingError, match=f"update is '{update}'.*say 'step'"):
         elman(Network(2, 1, Simple(3)), Training(0.5, update))

@@ -12,15 +12,14 @@ from carrousel.errors import SettingError, UnknownNameError
 from carrousel.kernels import ReferenceKernel, default_kernel
 from carrousel.learners import LEARNERS, GradientLearner, learner_named
 from carrousel.sequences import Sequences
-from support.case import case
+from support.case import case, each
 from support.drawn import Kind, drawn_data
 from support.kernels.third_opinion import BIASED
-from support.learners.over import over
 
 NETWORK = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
 STEP, SEQUENCE = Training(0.5, "step"), Training(0.5)
 NAMES = ["truncated", "bptt", "bptt:3", "bptt:3:2", "rtrl", "snap:1", "snap:2", "uoro"]
-names = over(name=NAMES)
+names = each("name", NAMES)
 
 
 def batch(seed: int = 0, n: int = 3, network: Network = NETWORK) -> Sequences:
@@ -70,7 +69,7 @@ def of_the_formula(network: Network, name: str, longest: int) -> int:
     return reach * sources
 
 
-@over(name=["truncated", "bptt", "bptt:3", "rtrl", "snap:1", "uoro"])
+@each("name", ["truncated", "bptt", "bptt:3", "rtrl", "snap:1", "uoro"])
 @settings(max_examples=40)
 @given(structure=st.sampled_from(BIASED), lanes=st.integers(1, 3), steps=st.integers(1, 9))
 def test_bytes_are_weights_and_what_is_kept_between_steps(name, structure, lanes, steps):
@@ -110,7 +109,7 @@ def test_orders_of_magnitude():
 # --- kernels and names ---------------------------------------------------------------------------
 
 
-@over(name=["truncated", "bptt", "bptt:20:5", "rtrl", "snap:1", "uoro", "snap:2"])
+@each("name", ["truncated", "bptt", "bptt:20:5", "rtrl", "snap:1", "uoro", "snap:2"])
 def test_the_kernel_is_the_fastest_that_knows_the_gradient(name):
     kernel = "reference" if name == "snap:2" else "native"
     learner = learner_named(name)(NETWORK, SEQUENCE, 2)
@@ -120,7 +119,7 @@ def test_the_kernel_is_the_fastest_that_knows_the_gradient(name):
     assert learner.gradient.name == name
 
 
-@over(name=["truncated", "bptt", "rtrl", "snap:1", "uoro"])
+@each("name", ["truncated", "bptt", "rtrl", "snap:1", "uoro"])
 def test_every_name_makes_a_learner_of_that_gradient(name):
     assert name in LEARNERS
     learner = learner_named(name)(NETWORK, SEQUENCE, 2)
@@ -142,7 +141,7 @@ def test_unknown_names_get_the_nearest_right_ones():
             learner_named(wrong)(NETWORK, SEQUENCE, 1)
 
 
-@over(name=["", "backprop", "bptt:", "bptt:x", "bptt:1:1:1", "bptt:-1"])
+@each("name", ["", "backprop", "bptt:", "bptt:x", "bptt:1:1:1", "bptt:-1"])
 def test_names_of_no_gradient(name):
     with pytest.raises(UnknownNameError, match=f"learner '{name}' is unknown"):
         learner_named(name)
@@ -160,7 +159,7 @@ def test_unbounded_back_propagation_cannot_update_at_each_step():
         GradientLearner(NETWORK, STEP, kernel=ReferenceKernel(), gradient=name)
 
 
-@over(lanes=[1, 3])
+@each("lanes", [1, 3])
 def test_more_than_64_gib_are_refused_before_they_are_allocated(lanes):
     network = Network(1, 1, Simple(4096))
     wanted = lanes * 8 * 4096 * 4096 * (1 + 4096 + 1)
@@ -222,8 +221,8 @@ def test_a_state_survives_a_file(name, tmp_path):
     with np.load(tmp_path / "state.npz", allow_pickle=False) as stored:
         again = started(name)
         again.restore(0, dict(stored))
-    for each in (learner, again):
-        each.learn([batch(2)])
+    for item in (learner, again):
+        item.learn([batch(2)])
     np.testing.assert_array_equal(learner.weights, again.weights)
 
 
@@ -234,7 +233,7 @@ def test_a_generator_is_stored_to_its_last_bit(seed, halves):
     learner.begin(0, np.random.default_rng(seed))
     learner._lanes.rngs[0].integers(0, 9, halves, dtype=np.int32)
     twin.restore(0, learner.state(0))
-    ours, theirs = (each._lanes.rngs[0].bit_generator.state for each in (learner, twin))
+    ours, theirs = (item._lanes.rngs[0].bit_generator.state for item in (learner, twin))
     np.testing.assert_equal(ours, theirs)
 
 
@@ -262,7 +261,7 @@ def test_beginning_again_resets_the_random_signs():
 # --- learning ------------------------------------------------------------------------------------
 
 
-@over(name=["bptt", "bptt:5:2", "rtrl", "snap:2", "uoro"])
+@each("name", ["bptt", "bptt:5:2", "rtrl", "snap:2", "uoro"])
 def test_it_learns_the_input_of_two_steps_ago(name):
     rate = 0.3 if name == "uoro" else 2.0
     network = Network(4, 1, Simple(4, "tanh"), bias="all", init=Init(range=1.0))

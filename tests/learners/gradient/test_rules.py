@@ -12,10 +12,10 @@ from carrousel.contracts import Batches, Init, Network, Simple
 from carrousel.learners import GradientLearner
 from carrousel.learners.gradient.rules import update_rule
 from carrousel.sequences import Sequences
-from support.learners.over import over
+from support.case import each
 
 RULES = ["plain", "momentum", "adam"]
-rules = over(rule=RULES)
+rules = each("rule", RULES)
 
 
 def by_hand(training: Batches, gradients: list[list[float]]) -> list[list[float]]:
@@ -106,7 +106,7 @@ def test_a_clipped_gradient_keeps_its_direction():
     )
 
 
-@over(bad=[np.nan, np.inf])
+@each("bad", [np.nan, np.inf])
 def test_a_gradient_that_is_not_finite_is_not_hidden_by_clipping(bad):
     with np.errstate(all="ignore"):
         found = update_rule(Batches(1.0, rule="plain", clip=0.5), 1, 2).step(

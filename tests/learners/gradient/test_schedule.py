@@ -16,8 +16,8 @@ from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import GradientLearner
 from carrousel.learners.gradient.schedule import Schedule
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data
-from support.learners.over import over
 
 NETWORK = Network(2, 1, Cell(1, 2), wiring="layered", bias="all", init=Init(range=0.5))
 
@@ -51,7 +51,8 @@ def learn_one_by_one(training: Training, data: Sequences, joined: int | None) ->
     return learner
 
 
-@over(update=["step", "sequence"], every=[1, 3, 7, 50])
+@each("update", ["step", "sequence"])
+@each("every", [1, 3, 7, 50])
 def test_the_rate_halves_after_each_so_many_sequences(update: Update, every: int):
     training, data = Training(0.7, update, halves_every=every), batch(1, 20)
     learner = started(training)
@@ -64,7 +65,8 @@ def test_the_rate_halves_after_each_so_many_sequences(update: Update, every: int
         assert np.any(constant.weights != learner.weights)
 
 
-@over(update=["step", "sequence"], every=[2, 5])
+@each("update", ["step", "sequence"])
+@each("every", [2, 5])
 def test_cells_join_where_error_no_longer_decreases(update: Update, every: int):
     """Computed again from the errors, summed as Python floats."""
     training, data = Training(0.2, update, plateau=every), batch(2, 60)
@@ -95,27 +97,35 @@ def stretches_of(schedule: Schedule, means: list[float]) -> list[dict[str, float
     return found
 
 
-@over(
-    stretch=[([1, 1, 1, 1], 4), ([1, 1, 0.9, 0.9, 0.9, 0.9], 6), ([1, 0, 0, 0.97], None),
-             ([1, 0, 0, 0.99], 4), ([2, 2, 1, 1, 0.5, 0.5, 5, 5], 8), ([0, 0, 0, 0, 0, 0], None),
-             ([1, 2, 3], None), ([1, 0, 0, 0.98], None), ([1, 1, np.nan, 1, 1, 1, 1, 1], 8)]
-)  # fmt: skip
-def test_the_first_multiple_at_which_error_has_stopped(stretch):
+@each(
+    "means, joined",
+    [
+        ([1, 1, 1, 1], 4),
+        ([1, 1, 0.9, 0.9, 0.9, 0.9], 6),
+        ([1, 0, 0, 0.97], None),
+        ([1, 0, 0, 0.99], 4),
+        ([2, 2, 1, 1, 0.5, 0.5, 5, 5], 8),
+        ([0, 0, 0, 0, 0, 0], None),
+        ([1, 2, 3], None),
+        ([1, 0, 0, 0.98], None),
+        ([1, 1, np.nan, 1, 1, 1, 1, 1], 8),
+    ],
+)
+def test_the_first_multiple_at_which_error_has_stopped(means, joined):
     """From the second on; a part of exactly 0.98 is not above it; NaN is no plateau."""
-    means, joined = stretch
     schedule = Schedule(Training(0.1, plateau=2), 1)
     assert schedule.room(0) == 2
     found = stretches_of(schedule, means)
-    for n, each in enumerate(found, start=1):
+    for n, item in enumerate(found, start=1):
         seen = joined is not None and n >= joined
-        assert each == ({"cells_added_at": joined} if seen else {}), n
+        assert item == ({"cells_added_at": joined} if seen else {}), n
     assert (schedule.cells_from[0] == 0) == (joined is not None)
     schedule.begin(0)
     assert schedule.measures(0) == {}
     assert schedule.cells_from[0] > 2**40
 
 
-@over(name=["truncated", "bptt", "uoro"])
+@each("name", ["truncated", "bptt", "uoro"])
 @settings(max_examples=20)
 @given(
     halves=st.integers(0, 9),
@@ -161,7 +171,7 @@ def test_lanes_do_not_depend_on_their_neighbours(lanes, seed):
             for n in range(lanes)
         ]
         found = learner.learn(data)
-        assert [each is None for each in found] == [part is None for part in data]
+        assert [item is None for item in found] == [part is None for part in data]
         alone.learn([data[lane]])
     ours, theirs = learner.state(lane), alone.state(0)
     for key in theirs:
@@ -172,8 +182,8 @@ def test_cells_take_no_part_in_predictions_before_they_join():
     learner = started(Training(0.2, plateau=5))
     never = started(Training(0.2, cells_added_after=100))
     data = batch(3, 4)
-    for each in (learner, never):
-        each.learn([data])
+    for item in (learner, never):
+        item.learn([data])
     [ours], [theirs] = learner.predict([data]), never.predict([data])
     assert ours is not None
     assert theirs is not None

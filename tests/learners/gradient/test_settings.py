@@ -9,9 +9,8 @@ from carrousel.contracts import Batches, Cell, Init, Network, Simple, Training
 from carrousel.errors import SettingError, ShapeError, UnknownNameError
 from carrousel.learners import LEARNERS, GradientLearner, learner_named
 from carrousel.sequences import Sequences
-from support.case import case
+from support.case import case, each
 from support.drawn import Kind, drawn_data
-from support.learners.over import over
 
 NETWORK = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all", init=Init(range=0.5))
 
@@ -58,12 +57,12 @@ def test_a_name_of_a_gradient_takes_batches_as_well():
     ours = learner_named("bptt:3")(NETWORK, Batches(0.05, 2, gradient="bptt:3"), 1)
     theirs = started(Batches(0.05, 2, gradient="bptt:3"))
     ours.begin(0, np.random.default_rng(0))
-    for each in (ours, theirs):
-        each.learn([batch(1, 8)])
+    for item in (ours, theirs):
+        item.learn([batch(1, 8)])
     assert_same_state(ours.state(0), theirs.state(0))
 
 
-@over(rule=["momentum", "adam"])
+@each("rule", ["momentum", "adam"])
 def test_a_rule_changes_weights_after_each_sequence(rule):
     """With the constants of Batches, and the rate, derivative and halving of Training."""
     training = Training(0.05, initial_activation=0.2, halves_every=3)
@@ -72,8 +71,8 @@ def test_a_rule_changes_weights_after_each_sequence(rule):
         Batches(0.05, 1, rule, "truncated", output_derivative=True, initial_activation=0.2,
                 halves_every=3)
     )  # fmt: skip
-    for each in (ours, theirs):
-        each.learn([batch(1, 8)])
+    for item in (ours, theirs):
+        item.learn([batch(1, 8)])
     assert_same_state(ours.state(0), theirs.state(0))
     [a], [b] = ours.predict([batch(2)]), theirs.predict([batch(2)])
     assert a is not None
@@ -82,8 +81,8 @@ def test_a_rule_changes_weights_after_each_sequence(rule):
 
 def test_the_plain_rule_of_training_runs_inside_the_kernel():
     ours, theirs = started(Training(0.5), rule="plain"), started(Training(0.5))
-    for each in (ours, theirs):
-        each.learn([batch(1)])
+    for item in (ours, theirs):
+        item.learn([batch(1)])
     assert_same_state(ours.state(0), theirs.state(0))
     assert set(ours.state(0)) == {"weights", "seen"}
 

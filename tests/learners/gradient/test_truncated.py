@@ -13,14 +13,14 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import LEARNERS, GradientLearner
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data, networks, seeds
-from support.learners.over import over
 
 pytestmark = pytest.mark.native
 
 NETWORK = Network(2, 1, Cell(2, 2), bias="all")
 KERNELS: list[Kernel] = [NativeKernel(), ReferenceKernel(), ReferenceKernel(np.float32)]
-kernels = over(kernel=KERNELS)
+kernels = each("kernel", KERNELS)
 
 
 def batch(seed: int = 0, n: int = 3, network: Network = NETWORK) -> Sequences:
@@ -110,7 +110,8 @@ def test_errors_are_those_of_predictions_made_before_learning(kernel):
     np.testing.assert_array_equal(errors.n_values, [off.size])
 
 
-@over(kernel=KERNELS, update=["step", "sequence", "epoch"])
+@each("kernel", KERNELS)
+@each("update", ["step", "sequence", "epoch"])
 def test_cells_join_after_their_number_of_sequences(kernel, update):
     """However the sequences are split into calls; until then only outputs learn."""
     training = Training(0.5, update, cells_added_after=4)
@@ -217,7 +218,7 @@ def test_lanes_that_do_not_exist():
                 call(lane)
 
 
-@over(parts=[0, 1, 3])
+@each("parts", [0, 1, 3])
 def test_another_number_of_parts_than_lanes(parts):
     learner = started(2)
     for call in (learner.learn, learner.predict):
@@ -225,7 +226,7 @@ def test_another_number_of_parts_than_lanes(parts):
             call([batch()] * parts)
 
 
-@over(lanes=[0, -1])
+@each("lanes", [0, -1])
 def test_no_lanes(lanes):
     with pytest.raises(SettingError, match="n_lanes"):
         GradientLearner(NETWORK, Training(0.5), lanes)

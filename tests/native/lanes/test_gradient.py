@@ -41,7 +41,7 @@ def gradient_of(kernel: Any, lesson: Lesson, lanes: Lanes, n: int) -> tuple[np.n
     seeds,
 )
 def test_a_gradient_is_what_learning_adds_to_the_weights(lesson, kind, n, isa, seed):
-    """To the last bit, beside weights of any size; errors are equal, and weights stay."""
+    """To the last bit, with weights of any size; errors are equal, and weights stay."""
     rng = np.random.default_rng(seed)
     lanes, kernel = Lanes.drawn(lesson.network, kind, rng, n), NativeKernel(2, isa)
     before = lanes.weights.copy()
