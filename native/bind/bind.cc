@@ -1,10 +1,12 @@
 // The Python module: lanes here, the other kernels in sequence.cc, step.cc and stream.cc.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <optional>
 #include <type_traits>
 
 #include "bind/sequence.h"
@@ -181,8 +183,9 @@ carrousel::Rule rule_of(const std::string& gradient) {
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
          float initial_activation, bool learn, const std::string& gradient, Index depth,
-         Index stride, Array<float, 2> weights, Floats rates,
-         Positions cells_from, nb::list data, int threads, const std::string& instruction_set) {
+         Index stride, Array<float, 2> weights, std::optional<Array<float, 2>> gradients,
+         Floats rates, Positions cells_from, nb::list data, int threads,
+         const std::string& instruction_set) {
   carrousel::Job job{};
   job.shape = shape_of(description);
   job.update = update == "step"       ? carrousel::Update::step
@@ -194,6 +197,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   job.output_derivative = output_derivative;
   job.initial_activation = initial_activation;
   job.learn = learn;
+  job.gradient = gradients.has_value();
   job.rule = rule_of(gradient);
   job.depth = depth, job.stride = stride;
   if (depth < 0 || depth > (Index{1} << 32))
@@ -208,6 +212,8 @@ void run(nb::dict description, const std::string& update, bool output_derivative
       job.update == carrousel::Update::step)
     refuse("bptt with depth 0 (unbounded) cannot update weights at every step: set a depth, or "
            "update by sequence or epoch");
+  if (job.gradient && (!learn || job.update != carrousel::Update::epoch))
+    refuse("gradients are given, expected none unless learning with update 'epoch'");
   if (job.shape.united && !output_derivative)
     refuse("output_derivative is false, expected true for united outputs");
   if (!std::isfinite(initial_activation))
@@ -217,6 +223,10 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   const Index lanes = static_cast<Index>(data.size());
   expect(weights, lanes, "weights");
   expect_width(weights, carrousel::weight_count(job.shape), "weights");
+  if (gradients) {
+    expect(*gradients, lanes, "gradients");
+    expect_width(*gradients, carrousel::weight_count(job.shape), "gradients");
+  }
   expect(rates, lanes, "rates");
   expect(cells_from, lanes, "cells_from");
   std::vector<Held> held(data.size());
@@ -226,6 +236,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     if (item.is_none()) continue;
     carrousel::Lane lane = take_lane(job, nb::cast<nb::dict>(item), held[i]);
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
+    if (gradients) lane.gradient = gradients->data() + i * static_cast<Index>(weights.shape(1));
     lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
     carrousel::check(job, lane, i);
@@ -260,10 +271,11 @@ NB_MODULE(_native, m) {
       nb::arg("instruction_set") = "", "Number of lanes in one vector of an instruction set.");
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
-        nb::arg("stride"), nb::arg("weights").noconvert(),
+        nb::arg("stride"), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
-        "Learn or predict many lanes; carrousel/kernels/native/lanes.py makes the arguments.");
+        "Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py "
+        "makes the arguments.");
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);

@@ -85,7 +85,8 @@ struct Lane {
   Index cells_from;                 // outputs read cells, and these learn, from this sequence on
   float rate;                       // learning rate
   const std::uint64_t* seeds;       // [N]: seeds of uoro's random signs; else may be null
-  float* weights;                   // [W]: read; written when learning
+  float* weights;                   // [W]: read; written when learning, unless gradient is set
+  float* gradient;                  // [W]: written instead of weights; null to change weights
   float* max_abs;                   // [N]: largest absolute error of a sequence; when learning
   float* sum_abs;                   // [N]: sum of its absolute errors; written when learning
   float* sum_sq;                    // [N]: sum of its squared errors; written when learning
@@ -101,6 +102,8 @@ struct Job {
   Rule rule;
   Index depth, stride;              // of bptt: steps to go back (0: all), steps between passes
   Index longest;                    // steps of the longest sequence; run_lanes() sets it
+  // Write the summed gradient of a lane's sequences instead of applying it; needs learn and epoch.
+  bool gradient;
 
   // Whether paths.cc runs the job. lanes.cc runs the truncated gradient of 1997 alone.
   bool path() const {

@@ -95,6 +95,7 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
     add(ranges, lane.target_steps, lane.n_targets);
     add(ranges, lane.target_offsets, lane.n_sequences + 1);
     add(ranges, lane.weights, weight_count(job.shape));
+    add(ranges, lane.gradient, weight_count(job.shape));
     for (float* column : {lane.max_abs, lane.sum_abs, lane.sum_sq})
       add(ranges, column, lane.n_sequences);
     add(ranges, lane.seeds, lane.n_sequences);

@@ -19,7 +19,7 @@ class Group : Rounds {
   void run() {
     for (Index n = 0, rounds = most_sequences(); n < rounds; ++n) round(n);
     if (!p_.learn) return;
-    if (job_.update == Update::epoch) apply_all();
+    if (job_.update == Update::epoch && !job_.gradient) apply_all();
     unpack();
   }
 

@@ -149,36 +149,53 @@ struct Plan {
   }
 };
 
+// Where the workspace holds one number per weight: the weights themselves, or their gradients.
+struct Places {
+  vec *hidden, *hidden_bias, *symbol, *output, *output_bias;
+  Index row_start;  // offset in a row of Plan::table
+  float *output_table, *output_row, *output_row_bias;
+};
+
+inline Places weights_of(const Plan& p) {
+  return {p.hidden_w, p.hidden_b, p.symbol_w, p.output_w, p.output_b, 0,
+          p.output_table, p.output_row_w, p.output_row_b};
+}
+
+inline Places gradients_of(const Plan& p) {
+  return {p.hidden_g, p.hidden_gb, p.symbol_g, p.output_g, p.output_gb,
+          p.row_weights + p.row_traces, p.output_table_g, p.output_row_g, p.output_row_gb};
+}
+
 // Calls visit(flat, place) for every weight of one lane: flat [W] is in the order of
-// common/carrousel.h, `place` is its location in the workspace. Used to pack and to unpack.
+// common/carrousel.h, `place` is where the kernel keeps the number that belongs to it.
 template <class Visit>
-void each_weight(const Plan& p, int lane, float* flat, Visit visit) {
+void each_weight(const Plan& p, const Places& at, int lane, float* flat, Visit visit) {
   const auto column = [lane](vec* v) { return reinterpret_cast<float*>(v) + lane; };
   for (Index u = 0; u < p.U; ++u)
     for (Index i = 0; i < p.I; ++i)
-      visit(flat++, p.rows       ? p.row(lane, i) + u
-                    : p.gathered ? column(p.symbol_w + i * p.U + u)
-                                 : column(p.hidden_w + i * p.U + u));
+      visit(flat++, p.rows       ? p.row(lane, i) + at.row_start + u
+                    : p.gathered ? column(at.symbol + i * p.U + u)
+                                 : column(at.hidden + i * p.U + u));
   if (p.shape.recurrent)
     for (Index u = 0; u < p.U; ++u)
       for (Index m = 0; m < p.U; ++m)
-        visit(flat++, column(p.hidden_w + (p.dense_inputs + m) * p.U + u));
+        visit(flat++, column(at.hidden + (p.dense_inputs + m) * p.U + u));
   for (Index u = 0; u < p.U; ++u)
-    if (p.shape.biased(u)) visit(flat++, column(p.hidden_b + u));
+    if (p.shape.biased(u)) visit(flat++, column(at.hidden_bias + u));
   if (p.shape.united) return;
   if (p.shape.direct)
     for (Index o = 0; o < p.O; ++o)
       for (Index i = 0; i < p.I; ++i)
-        visit(flat++, p.output_rows ? p.output_row(p.output_table, lane, i) + o
-                                    : column(p.output_w + i * p.O + o));
+        visit(flat++, p.output_rows ? p.output_row(at.output_table, lane, i) + o
+                                    : column(at.output + i * p.O + o));
   for (Index o = 0; o < p.O; ++o)
     for (Index c = 0; c < p.C; ++c)
-      visit(flat++, p.output_rows ? p.output_row_w + (lane * p.C + c) * p.padded_outputs + o
-                                  : column(p.output_w + (p.n_seen - p.C + c) * p.O + o));
+      visit(flat++, p.output_rows ? at.output_row + (lane * p.C + c) * p.padded_outputs + o
+                                  : column(at.output + (p.n_seen - p.C + c) * p.O + o));
   if (p.shape.output_bias)
     for (Index o = 0; o < p.O; ++o)
-      visit(flat++, p.output_rows ? p.output_row_b + lane * p.padded_outputs + o
-                                  : column(p.output_b + o));
+      visit(flat++, p.output_rows ? at.output_row_bias + lane * p.padded_outputs + o
+                                  : column(at.output_bias + o));
 }
 
 }  // namespace

@@ -18,17 +18,18 @@ class Rounds {
     rate_ = splat(0.0f);
     for (int lane = 0; lane < n_lanes; ++lane) {
       rate_[lane] = lanes[lane].rate;
-      each_weight(p_, lane, lanes[lane].weights, [](const float* flat, float* place) {
-        *place = *flat;
-      });
+      each_weight(p_, weights_of(p_), lane, lanes[lane].weights,
+                  [](const float* flat, float* place) { *place = *flat; });
     }
   }
 
+  // Writes the lanes' weights, or where only gradients are wanted, these.
   void unpack() const {
-    for (int lane = 0; lane < n_lanes_; ++lane)
-      each_weight(p_, lane, lanes_[lane].weights, [](float* flat, const float* place) {
-        *flat = *place;
-      });
+    const Places from = job_.gradient ? gradients_of(p_) : weights_of(p_);
+    for (int lane = 0; lane < n_lanes_; ++lane) {
+      float* to = job_.gradient ? lanes_[lane].gradient : lanes_[lane].weights;
+      each_weight(p_, from, lane, to, [](float* flat, const float* place) { *flat = *place; });
+    }
   }
 
   Index most_sequences() const {

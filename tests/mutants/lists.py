@@ -57,6 +57,7 @@ REFERENCE = (
                'self.state = self.__dict__.setdefault('
                '"kept", begin(self._network, self._training, self._dtype))'),
     _reference("gradients are not cleared", "waiting.clear()", "pass"),
+    _reference("a gradient is added to the weights", "into=found[b]", "into=None"),
     _reference("slope of squashing", "(low + scale - y) / scale", "(scale - y) / scale"),
     _reference("slope of input gates", "y_in * (1 - y_in)", "y_in * y_in"),
     _reference("no h' on the way in", "* slope(cell.h, state.h_s) * back", "* back"),
@@ -172,6 +173,12 @@ NATIVE = (
            "x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);", ";"),
     Mutant("sensitivities of cells do not pass forget gates", "native/paths/*.h",
            "vec sum = f.keep[c] * ds[c] +", "vec sum = ds[c] +"),
+    Mutant("weights are written where gradients are asked for", "native/lanes/rounds.h",
+           "job_.gradient ? gradients_of(p_) : weights_of(p_)", "weights_of(p_)"),
+    Mutant("gradients of symbols are read from their traces", "native/lanes/plan.h",
+           "p.row_weights + p.row_traces, p.output_table_g", "p.row_weights, p.output_table_g"),
+    Mutant("gradients may be written over weights", "native/common/checks.cc",
+           "    add(ranges, lane.gradient, weight_count(job.shape));\n", ""),
     Mutant("sensitivities are not reset between sequences", "native/paths/paths.cc",
            "    forward_.reset(p_);\n", "    forward_.reset(p_);\n    if (n) return;\n"),
     Mutant("traces of input gates do not pass forget gates", "native/paths/*.h",
@@ -297,7 +304,8 @@ REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncate
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py"]  # fmt: skip
 NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py",
-                "native/test_identity.py", "native/test_hostile.py"]  # fmt: skip
+                "native/test_identity.py", "native/test_hostile.py",
+                "native/lanes/test_gradient.py"]  # fmt: skip
 SEQUENCE_TESTS = [f"native/test_sequence_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
 STREAM_REFERENCE_TESTS = ["kernels/test_stream_reference.py"]

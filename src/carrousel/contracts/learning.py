@@ -136,7 +136,7 @@ TRUNCATED = Gradient("truncated")
 
 @dataclass(frozen=True)
 class Batches:
-    """Settings of the learner ``"adam"``: gradients of several sequences, and what becomes of them.
+    """Updates by the gradient of several sequences, and the constants of their update rule.
 
     The gradient of a change is the sum, not the mean, over its ``size`` sequences.
 
@@ -239,6 +239,28 @@ class Kernel(Protocol):
         """Learn in place; return the errors of each lane."""
         ...
 
+    def gradient(
+        self,
+        network: Network,
+        training: Training,
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
+        data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
+    ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
+        """Compute the gradient of all sequences of each lane; weights do not change.
+
+        ``training.rate`` and ``training.update`` do not matter: weights are constant throughout.
+
+        Returns:
+            the direction of descent ``[B, W]``, minus the derivative of the error summed over the
+            lane's sequences (rows of idle lanes are zero), and the errors of each lane. Adding
+            ``rates[:, None]`` times the direction to the weights is what :meth:`learn` does with
+            ``update="epoch"``, apart from rounding.
+        """
+        ...
+
     def predict(
         self,
         network: Network,
@@ -331,6 +353,7 @@ class Task(Protocol):
 LearnerFactory = Callable[[Network, Any, int], Learner]
 """Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``.
 
-``training`` is a frozen dataclass of the settings that this learner has: :class:`Training` where a
-gradient is followed at once, :class:`Batches` where it is gathered first.
+``training`` is a frozen dataclass of this learner's settings. A learner by gradient takes
+:class:`Training` (the kernel changes weights while it runs) or :class:`Batches` (an update rule
+receives the kernel's gradient).
 """

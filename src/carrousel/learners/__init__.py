@@ -1,4 +1,4 @@
-"""How weights change: learning algorithms by name."""
+"""Learning algorithms by name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from carrousel.checks import suggestion
-from carrousel.contracts import Gradient, LearnerFactory
-from carrousel.errors import UnknownNameError
+from carrousel.contracts import Batches, Gradient, LearnerFactory, Network
+from carrousel.errors import SettingError, UnknownNameError
 from carrousel.learners.cascade.learner import CascadeLearner as CascadeLearner
 from carrousel.learners.chunker.compressor import CompressorLearner as CompressorLearner
 from carrousel.learners.chunker.learner import ChunkerLearner as ChunkerLearner
-from carrousel.learners.gradient.batch import BatchLearner as BatchLearner
 from carrousel.learners.gradient.elman import elman as elman
 from carrousel.learners.gradient.learner import GradientLearner as GradientLearner
 from carrousel.learners.guess.learner import GuessLearner as GuessLearner
@@ -22,21 +21,27 @@ LEARNERS: Mapping[str, LearnerFactory] = {
     "rtrl": partial(GradientLearner, gradient="rtrl"),
     "snap:1": partial(GradientLearner, gradient="snap:1"),
     "uoro": partial(GradientLearner, gradient="uoro"),
-    "adam": BatchLearner,
     "elman": elman,
     "cascade": CascadeLearner,
     "chunker": ChunkerLearner,
     "compressor": CompressorLearner,
     "guess": GuessLearner,
 }
-"""Every learner by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names as well."""
+"""Gradients and rival algorithms by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names too.
+
+The update rule is not part of the name: a row with ``training=Batches(...)`` states rule and
+gradient there.
+"""
 
 
 def learner_named(name: str) -> LearnerFactory:
-    """Return what makes learners of this name; an experiment names one of these.
+    """Return the factory of the learner with this name, as an ``Experiment`` states it.
+
+    ``"adam"`` is an older name of "gradient and rule are those of ``training``, a
+    :class:`Batches`"; stored trials use it.
 
     Raises:
-        UnknownNameError: no learner is called so.
+        UnknownNameError: there is no such learner.
 
     >>> from carrousel.contracts import Cell, Network, Training
     >>> learner_named("bptt:20")(Network(2, 1, Cell(2, 2)), Training(rate=0.5), 4).n_lanes
@@ -44,6 +49,8 @@ def learner_named(name: str) -> LearnerFactory:
     """
     if name in LEARNERS:
         return LEARNERS[name]
+    if name == "adam":
+        return _of_batches
     try:
         return partial(GradientLearner, gradient=Gradient.named(name))
     except UnknownNameError:
@@ -51,9 +58,18 @@ def learner_named(name: str) -> LearnerFactory:
         raise UnknownNameError(f"learner {name!r} is unknown; {suggestion(name, names)}") from None
 
 
+def _of_batches(network: Network, training: Batches, n_lanes: int = 1) -> GradientLearner:
+    """Create a learner whose settings state its gradient and its update rule."""
+    if not isinstance(training, Batches):
+        raise SettingError(
+            argument="training", got=training, expected="a carrousel.contracts.Batches",
+            fix="or take the learner of a gradient, such as 'bptt'",
+        )  # fmt: skip
+    return GradientLearner(network, training, n_lanes)
+
+
 __all__ = [
     "LEARNERS",
-    "BatchLearner",
     "CascadeLearner",
     "ChunkerLearner",
     "CompressorLearner",

@@ -1,4 +1,4 @@
-"""What several learners share: checks of lanes, errors of pieces, generators as arrays."""
+"""Helpers that learners share: checks of lanes, joined errors, random generators as arrays."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from carrousel.contracts import Errors
 from carrousel.errors import SettingError, ShapeError
 
 
-def words_of(rng: np.random.Generator) -> np.ndarray:
-    """Write down where a generator of NumPy's SFC64 stands: six words of 64 bits.
+def generator_words(rng: np.random.Generator) -> np.ndarray:
+    """Return the state of a NumPy generator (SFC64) as six words of 64 bits.
 
     Args:
-        rng: the generator; drawing from it later does not change what was written down.
+        rng: the generator; drawing from it later does not change the words.
 
     >>> rng = np.random.Generator(np.random.SFC64(1997))
-    >>> words = words_of(rng)
-    >>> len(words), generator_of(words).random() == rng.random()
+    >>> words = generator_words(rng)
+    >>> len(words), restored_generator(words).random() == rng.random()
     (6, True)
     """
     state = rng.bit_generator.state
-    # Half a word may be left over. All of one type: joined with others it would become float64.
+    # The generator may buffer half a word. uint64 throughout: mixed types would become float64.
     half = np.array([state["has_uint32"], state["uinteger"]], np.uint64)
     return np.concatenate([state["state"]["state"], half])
 
 
-def generator_of(words: np.ndarray) -> np.random.Generator:
-    """Return a generator that stands where :func:`words_of` found one.
+def restored_generator(words: np.ndarray) -> np.random.Generator:
+    """Return a generator with the state that :func:`generator_words` returned.
 
     Args:
-        words: what :func:`words_of` returned.
+        words: what :func:`generator_words` returned.
     """
     rng = np.random.Generator(np.random.SFC64(0))
     rng.bit_generator.state = {
@@ -44,24 +44,28 @@ def generator_of(words: np.ndarray) -> np.random.Generator:
 
 
 def check_lane(lane: int, n_lanes: int) -> int:
-    """Return the number of a lane, or raise :class:`SettingError` where there is no such lane."""
+    """Return ``lane``, or raise :class:`SettingError` if it is out of range."""
     if not 0 <= lane < n_lanes:
-        raise SettingError(f"lane is {lane}, expected 0..{n_lanes - 1}")
+        raise SettingError(argument="lane", got=lane, expected=f"0..{n_lanes - 1}")
     return lane
 
 
 def check_parts(data: Sequence[object], n_lanes: int) -> None:
-    """Raise :class:`ShapeError` unless there is one part of data, or None, for each lane."""
+    """Raise :class:`ShapeError` unless ``data`` has one entry (or None) for each lane."""
     if len(data) != n_lanes:
         raise ShapeError(
-            f"data has {len(data)} parts for {n_lanes} lanes; pass None for idle lanes"
+            f"data has {len(data)} parts for {n_lanes} lanes",
+            argument="data",
+            got=len(data),
+            expected=f"{n_lanes} parts",
+            fix="pass None for idle lanes",
         )
 
 
-def joined(found: Sequence[Errors]) -> Errors:
-    """The errors of pieces that were learned one after the other, as if they were one.
+def joined_errors(found: Sequence[Errors]) -> Errors:
+    """Concatenate the errors of successive pieces.
 
-    >>> joined([]).n_values
+    >>> joined_errors([]).n_values
     array([], dtype=int64)
     """
     if not found:  # there was no sequence

@@ -1,15 +1,15 @@
-"""Cascade-correlation: what its networks compute, when they grow, and what they learn."""
+"""Cascade-correlation: outputs, growth, and learning."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-import pytest
 
 from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
+from support.case import each
 from support.drawn import Kind, drawn_data
 from support.learners.growing import (
     batch,
@@ -23,9 +23,9 @@ from support.learners.growing import (
 )
 
 
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("bias", ["none", "hidden", "all"])
-@pytest.mark.parametrize("symbolic", [False, True])
+@each("symbolic", [False, True])
+@each("bias", ["none", "hidden", "all"])
+@each("f", ["logistic", "tanh"])
 def test_outputs_are_those_of_the_equations(symbolic, bias, f):
     learner = started(bias=bias, f=f)
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_errors_are_those_of_predictions_made_before_learning():
             assert errors.n_values[n] == part.size
 
 
-def test_tenure_changes_no_output_and_freezes_what_leads_in():
+def test_tenure_changes_no_output_and_freezes_input_weights():
     learner, data = started(), batch()
     frozen = learner.state(0)["hidden"]
     while grown(learner) < 4:
@@ -108,7 +108,7 @@ def test_the_best_candidate_is_granted_tenure():
     assert any(np.array_equal(new, candidate) for candidate in state["pool"])
     wrong = predict(learner, data) - data.dense_targets()
     best = _correlation(new, data, wrong)
-    assert best >= max(_correlation(each, data, wrong) for each in state["pool"]) - 1e-12
+    assert best >= max(_correlation(item, data, wrong) for item in state["pool"]) - 1e-12
 
 
 def _correlation(weights: np.ndarray, data: Sequences, wrong: np.ndarray) -> float:
@@ -124,7 +124,7 @@ def _correlation(weights: np.ndarray, data: Sequences, wrong: np.ndarray) -> flo
 
 
 def test_it_grows_only_where_outputs_stagnate():
-    """With an error that falls by more than the threshold all the time, nothing grows."""
+    """While the error falls by more than the threshold each epoch, nothing grows."""
     data = Sequences.from_lists([[[1.0, 0.0]]] * 5, [[[1.0, 0.0]]] * 5)
     phase = Phase(epsilon=1.0, threshold=0.001, patience=2, most_epochs=10**6)
     falling = started(training=CascadeTraining(epoch=5, pool=3, outputs=phase))
@@ -136,7 +136,7 @@ def test_it_grows_only_where_outputs_stagnate():
     assert grown(falling) == 0
     assert falling.state(0)["stage"][1] == 0
 
-    # One input with two answers: the error soon stands still, and only then candidates are drawn.
+    # One input with two targets: candidates are drawn only once the error has stopped falling.
     torn = Sequences.from_lists([[[1.0, 0.0]]] * 2, [[[1.0, 0.0]], [[0.0, 1.0]]])
     stuck, errors = started(training=CascadeTraining(epoch=2, pool=3, outputs=phase)), []
     while stuck.state(0)["stage"][1] == 0:
@@ -152,10 +152,10 @@ def test_it_grows_to_the_networks_size_and_no_further():
     assert learner.measures(0) == {"hidden_units": 2.0, "weights": 2 * 3 + 3 + 2 * (3 + 2)}
     before = learner.state(0)["outputs"]
     learn(learner, data)
-    assert np.any(learner.state(0)["outputs"] != before)  # outputs go on training
+    assert np.any(learner.state(0)["outputs"] != before)  # outputs continue to learn
 
 
-@pytest.mark.parametrize("seed", range(4))
+@each("seed", range(4))
 def test_it_learns_the_parity_of_two_bits_in_a_row(seed):
     """Needs memory of one step and a unit that is no linear function of it: at least two units."""
     rng = np.random.default_rng(seed)
@@ -175,7 +175,7 @@ def test_it_learns_the_parity_of_two_bits_in_a_row(seed):
 
 
 def test_reber_strings_within_the_outer_symbol():
-    """The inner grammar needs a few units; that much is learned, whatever becomes of the rest."""
+    """The inner grammar needs a few units; only that much must be learned."""
     task = EmbeddedReber(n_train=64, n_test=64, order="epochs").draw(np.random.default_rng(0))
     learner = CascadeLearner(network(5, n_inputs=7, n_outputs=7), CascadeTraining(epoch=64))
     learner.begin(0, np.random.default_rng(0))

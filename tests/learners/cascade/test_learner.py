@@ -1,4 +1,4 @@
-"""Cascade-correlation as a learner: lanes, pauses, what it keeps and what it refuses."""
+"""Cascade-correlation as a learner: lanes, states, memory, refusals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.learners.cascade import learner as cascade
 from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
+from support.case import case
 from support.learners.growing import (
     HASTY,
     assert_same,
@@ -28,7 +29,7 @@ def test_it_is_a_learner():
 
 
 def test_pausing_changes_nothing():
-    """At every epoch, in either phase: what is restored elsewhere learns on to the same bits."""
+    """At every epoch, in either phase: a restored learner continues to the same bits."""
     whole, paused, data = started(), started(), batch()
     phases = set()
     for _ in range(50):
@@ -65,7 +66,7 @@ def test_a_call_is_cut_into_epochs():
     assert_same(once.state(0), thrice.state(0))
 
 
-def test_the_order_of_an_epoch_plays_no_part():
+def test_the_order_within_an_epoch_does_not_matter():
     rng = np.random.default_rng(0)
     data, straight, mixed = batch(), started(), started()
     for _ in range(40):
@@ -90,7 +91,7 @@ def test_a_lane_learns_as_if_it_were_alone():
     assert_same(together.state(2), alone[1].state(2))
 
 
-def test_lanes_with_one_net_answer_as_each_alone():
+def test_lanes_with_equal_nets_predict_as_each_alone():
     learner, data = started(4), batch(3, n=9)
     for seed in range(30):
         learner.learn([batch(seed), batch(seed + 1), None, None])
@@ -109,8 +110,8 @@ def test_lanes_with_one_net_answer_as_each_alone():
     assert none.shape == (0, 2)
 
 
-def test_what_is_kept_for_exams_is_not_mistaken_for_another():
-    """The same inputs with other targets steps, other weights, or after further growth."""
+def test_cached_activations_are_used_only_where_they_fit():
+    """Not with other target steps, other weights, or after further growth."""
     learner, data = started(), batch()
     other = Sequences(
         data.inputs, 2, data.offsets, data.targets[:1], 2, data.target_steps[-1:].copy()
@@ -123,7 +124,7 @@ def test_what_is_kept_for_exams_is_not_mistaken_for_another():
         learn(learner, data)
 
 
-def test_what_is_kept_is_bounded(monkeypatch):
+def test_the_cache_is_bounded(monkeypatch):
     monkeypatch.setattr(cascade, "MOST_KEPT", 3000)
     learner, plain = started(), sum(array.nbytes for array in started().state(0).values())
     answers = [predict(learner, batch(seed, n=n)) for seed in range(20) for n in (1, 9)]
@@ -134,7 +135,7 @@ def test_what_is_kept_is_bounded(monkeypatch):
         np.testing.assert_array_equal(one, two)
 
 
-def test_beginning_anew_forgets():
+def test_beginning_again_resets_everything():
     learner, data = started(), batch()
     for _ in range(30):
         learn(learner, data)
@@ -164,7 +165,7 @@ def test_bytes_are_counted():
     assert learner.nbytes > empty
 
 
-def test_what_cannot_grow_is_refused():
+def test_networks_that_cannot_grow_are_refused():
     with pytest.raises(SettingError, match=r"'truncated', 'bptt', 'rtrl'"):
         CascadeLearner(Network(2, 2, Cell(1, 1)), HASTY)
     with pytest.raises(SettingError, match="expected 'direct'"):
@@ -192,9 +193,8 @@ def test_data_that_do_not_fit_are_refused():
             call([wrong])
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
+def test_settings_out_of_range_are_refused():
+    for make, message in (
         (lambda: CascadeTraining(epoch=0), "epoch is 0"),
         (lambda: CascadeTraining(pool=0), "pool is 0"),
         (lambda: CascadeTraining(offset=-0.1), "offset is -0.1"),
@@ -207,8 +207,6 @@ def test_data_that_do_not_fit_are_refused():
         (lambda: Phase(epsilon=1.0, threshold=0.1, patience=0), "patience is 0"),
         (lambda: Phase(epsilon=1.0, threshold=0.1, most_epochs=0), "most_epochs is 0"),
         (lambda: CascadeLearner(network(), "fast"), "training is 'fast'"),  # type: ignore[arg-type]
-    ],
-)
-def test_settings_out_of_range_are_refused(make, message):
-    with pytest.raises(SettingError, match=message):
-        make()
+    ):
+        with case(message), pytest.raises(SettingError, match=message):
+            make()

@@ -1,4 +1,4 @@
-"""Cascade-correlation's slopes, against finite differences and against Fahlman's own traces."""
+"""Cascade-correlation's slopes against finite differences and Fahlman's traces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from carrousel.learners.cascade.train import (
     squared_error,
 )
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, When, drawn_data
 
 DERIVATION = Path(__file__).parents[3] / "docs" / "derivations" / "cascade.md"
@@ -53,7 +53,7 @@ def pack(data: Sequences) -> Batch:
 
 
 def hidden_on(rng: np.random.Generator, batch: Batch, grown: int) -> np.ndarray:
-    """Any activations will do, as long as one goes with each step."""
+    """Random activations, one for each step."""
     return rng.uniform(-1.0, 1.0, (grown, batch.n_steps))
 
 
@@ -89,10 +89,10 @@ def test_output_slopes_are_finite_differences(seed, n_inputs, n_outputs, grown, 
     np.testing.assert_allclose(offset, slopes + 0.25 * linear, atol=1e-12)
 
 
+@each("f", ["logistic", "tanh"])
+@each("normalised", [False, True])
 @few
 @shapes
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("normalised", [False, True])
 def test_correlation_slopes_are_finite_differences(
     f, normalised, seed, n_inputs, n_outputs, grown, symbolic, when
 ):
@@ -158,10 +158,10 @@ def test_correlation_and_slopes_are_those_of_the_traces(
         np.testing.assert_allclose(slopes[0], slope, atol=1e-12)
 
 
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("width", [4, 7, 8, 9, 16])
-def test_a_column_in_the_midst_of_others_is_squashed(f, width):
-    """As in a batch of which one sequence still runs; some of NumPy's loops fail at width 8."""
+@each("f", ["logistic", "tanh"])
+@each("width", [4, 7, 8, 9, 16])
+def test_a_column_among_others_is_squashed(f, width):
+    """As in a batch of which one sequence is left; some of NumPy's loops fail at width 8."""
     net = np.random.default_rng(width).uniform(-2.0, 2.0, (5, width))
     column = net[:, 3:4]
     expected = np.tanh(column) if f == "tanh" else 1.0 / (1.0 + np.exp(0.0 - column))
@@ -206,13 +206,13 @@ def test_quickprop_by_hand():
 
 
 def test_quickprop_does_not_follow_a_parabola_uphill():
-    """Slopes fall on the way up a hill; its top is not what is sought."""
+    """Slopes fall on the way up a hill; a step must not lead to its top."""
     step = quickprop(np.array([-0.9]), np.array([-1.0]), np.array([-3.0]), 0.1, 2.0)
     np.testing.assert_allclose(step, [0.09 * 1.0])
 
 
 def test_quickprop_finds_the_bottom_of_a_bowl():
-    """Where the error is a sum of parabolas, a step that is not limited is the last one."""
+    """Where the error is a sum of parabolas, an unlimited step reaches its minimum."""
     curvature, bottom = np.array([0.5, 1.0, 3.0]), np.array([1.0, -2.0, 0.25])
     weights, slope, step = np.zeros(3), np.zeros(3), np.zeros(3)
     for _ in range(60):

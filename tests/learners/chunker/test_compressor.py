@@ -1,3 +1,5 @@
+"""The history compressor: what each level sees, lanes, states, refusals."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -51,7 +53,7 @@ def test_a_long_lag_is_a_short_one_above(p):
         assert seen == {"inputs_1": pytest.approx(2.0, abs=0.1), "inputs_2": 1.0}
 
 
-def test_one_level_cannot():
+def test_one_level_cannot_bridge_the_lag():
     task, rng = NoiseFreeLag(10), np.random.default_rng(0)
     learner = started(10, training=CompressorTraining(levels=1))
     learner.learn([task.sample(rng, 500)])
@@ -63,7 +65,7 @@ def test_one_level_cannot():
 
 
 def test_each_level_gets_what_the_one_below_missed():
-    """All is missed, then nothing is."""
+    """First all is missed, then nothing."""
     for threshold, above in ((1e-6, 5.0), (2.0, 1.0)):
         learner = started(training=CompressorTraining(threshold=threshold, levels=4))
         learner.learn([lags(0, 20)])
@@ -71,12 +73,12 @@ def test_each_level_gets_what_the_one_below_missed():
         assert list(learner.measures(0)) == ["inputs_1", "inputs_2", "inputs_3"]
 
 
-def test_the_lowest_level_that_is_sure_speaks():
+def test_the_lowest_level_that_is_sure_predicts():
     learner = started(training=CompressorTraining(levels=3))
     flat = learner.levels[0].flat(0)
 
     def outputs(*biases: float) -> np.ndarray:
-        """Predictions where level ``k`` says symbol 1 with net input ``biases[k]``."""
+        """Predictions where level ``k`` has net input ``biases[k]`` at symbol 1."""
         for net, bias in zip(learner.levels, biases, strict=True):
             weights = np.zeros_like(flat)
             views = net.network.views(weights)
@@ -90,15 +92,15 @@ def test_the_lowest_level_that_is_sure_speaks():
     def sigmoid(x: float) -> float:
         return 1 / (1 + np.exp(-x))
 
-    for biases, spoken in (
+    for biases, chosen in (
         ((3, 4, 5), 3),
         ((0.5, 4, 5), 4),
         ((0.5, 0.6, 5), 5),
-        ((0.5, 0.6, 0.7), 0.5),  # nobody is sure
-        ((-3, 4, 5), 4),  # sure of nothing at all is not sure
+        ((0.5, 0.6, 0.7), 0.5),  # no level is sure
+        ((-3, 4, 5), 4),  # sure that no symbol follows is not sure
     ):
         first = outputs(*biases)[0]
-        np.testing.assert_allclose(first[1], sigmoid(spoken), rtol=1e-5, err_msg=str(biases))
+        np.testing.assert_allclose(first[1], sigmoid(chosen), rtol=1e-5, err_msg=str(biases))
 
 
 def test_predictions_are_those_made_while_learning():
@@ -133,7 +135,7 @@ def test_a_lane_learns_as_if_it_were_alone():
         np.testing.assert_array_equal(np.array(errors[lane]), np.array(expected))
 
 
-def test_a_state_put_back_carries_on():
+def test_a_restored_lane_continues():
     data = ragged(5, 40)
     at_once, first, second = started(), started(), started(lanes=2)
     at_once.learn([data])
@@ -161,6 +163,6 @@ def test_it_is_a_learner_and_refuses_what_it_cannot_do():
             CompressorTraining(**setting)
 
 
-def test_settings_of_another_learner():
+def test_settings_of_the_wrong_type():
     with pytest.raises(SettingError, match="expected a CompressorTraining"):
         CompressorLearner(started().network, 1.0)  # type: ignore[arg-type]

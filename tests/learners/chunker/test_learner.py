@@ -1,3 +1,5 @@
+"""The chunker against its algorithm in plain NumPy; lanes, states, refusals."""
+
 from __future__ import annotations
 
 from typing import Literal
@@ -10,6 +12,7 @@ from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.learners.chunker.learner import ChunkerLearner, ChunkerTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks.lags import NoiseFreeLag
+from support.case import case, each
 
 Squasher = Literal["logistic", "tanh"]
 BiasScheme = Literal["none", "hidden", "all"]
@@ -34,7 +37,7 @@ def started(
 
 
 def ragged(seed: int, n: int = 6, p: int = 4, targets: str = "next") -> Sequences:
-    """Random symbols; the target is the next one, or what the whole sequence decides at its end."""
+    """Random symbols; the target is the next one, or at the end the first one."""
     rng = np.random.default_rng(seed)
     rows = [rng.integers(0, p + 1, rng.integers(2, 8)) for _ in range(n)]
     lengths = np.array([len(row) for row in rows])
@@ -47,7 +50,7 @@ def ragged(seed: int, n: int = 6, p: int = 4, targets: str = "next") -> Sequence
 
 
 class PlainNet:
-    """One net in float64 and dense vectors, which goes back by the chain rule step by step."""
+    """One net in float64 with dense vectors; back-propagation step by step."""
 
     def __init__(self, network: Network, flat: np.ndarray, depth: int) -> None:
         self.w = {name: v.copy() for name, v in network.views(flat.astype(float)).items()}
@@ -85,12 +88,12 @@ class PlainNet:
             change["hidden_inputs"] += np.outer(theta, x)
             change["hidden_recurrent"] += np.outer(theta, before)
             back = self.w["hidden_recurrent"].T @ theta
-        for name, each in change.items():
-            self.w[name] -= rate * each
+        for name, item in change.items():
+            self.w[name] -= rate * item
 
 
 def plain(learner: ChunkerLearner, data: Sequences, state: dict[str, np.ndarray]):
-    """The algorithm as the docstring tells it, one number at a time; weights, and surprises."""
+    """The algorithm of the docstring, one number at a time: weights, and surprises."""
     training, O = learner.training, data.n_outputs  # noqa: E741
     a = PlainNet(learner.automatizer.network, state["automatizer"], training.depth)
     c = PlainNet(learner.chunker.network, state["chunker"], training.depth)
@@ -131,13 +134,11 @@ TRAININGS = [
 ]
 
 
-@pytest.mark.parametrize("targets", ["next", "end"])
-@pytest.mark.parametrize("units", [1, 3])
-@pytest.mark.parametrize(
-    ("f", "bias"), [("logistic", "none"), ("logistic", "all"), ("tanh", "all")]
-)
 @pytest.mark.parametrize("training", TRAININGS)
-def test_it_does_what_the_algorithm_says(training, f, bias, units, targets):
+@each("f, bias", [("logistic", "none"), ("logistic", "all"), ("tanh", "all")])
+@each("units", [1, 3])
+@each("targets", ["next", "end"])
+def test_it_follows_the_algorithm(training, f, bias, units, targets):
     learner = started(units=units, training=training, f=f, bias=bias)
     data = ragged(3, 40, targets=targets)
     below, above, surprises = plain(learner, data, learner.state(0))
@@ -156,7 +157,7 @@ def test_the_paper_counts_the_automatizer():
     assert learner.chunker.network.n_weights == learner.network.n_weights == 10_404
 
 
-def test_without_surprises_the_chunker_stands_still():
+def test_without_surprises_the_chunker_does_not_change():
     learner = started(training=ChunkerTraining(threshold=2.0))
     before = learner.state(0)
     learner.learn([ragged(1)])
@@ -164,9 +165,9 @@ def test_without_surprises_the_chunker_stands_still():
     assert np.any(learner.state(0)["automatizer"] != before["automatizer"])
 
 
-@pytest.mark.parametrize(("threshold", "handed_up"), [(2.0, 1.0), (1e-6, 5.0)])
+@each("threshold, handed_up", [(2.0, 1.0), (1e-6, 5.0)])
 def test_only_surprises_are_handed_up(threshold, handed_up):
-    """Of a sequence that is foretold, the chunker gets the first input; of one that is not, all."""
+    """The chunker receives the first input of a sequence that is predicted, else every input."""
     learner = started(training=ChunkerTraining(threshold=threshold))
     learner.learn([NoiseFreeLag(4).sample(np.random.default_rng(0), 5)])
     assert learner.measures(0) == {"surprises": handed_up}
@@ -189,10 +190,10 @@ def test_the_mean_is_over_the_last_100_sequences():
     assert learner.measures(0)["surprises"] == pytest.approx((99 + end.lengths[-1]) / 100)
 
 
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("predict", ["hidden", "hidden+outputs"])
+@each("f", ["logistic", "tanh"])
+@each("predict", ["hidden", "hidden+outputs"])
 def test_the_automatizer_learns_the_state_of_the_chunker(predict, f):
-    """A symmetric unit's state, which may be below 0, is predicted by an output all the same."""
+    """A symmetric unit's state, which may be below 0, is predicted by an output in (0, 1) too."""
     training = ChunkerTraining(threshold=2.0, predict=predict, rate=2.0)
     learner = started(units=2, training=training, f=f)
     data = Sequences.from_lists([[3, 0, 1, 2]], [[0, 1, 2]], n_inputs=5, n_outputs=5)
@@ -222,7 +223,7 @@ def test_predictions_are_the_automatizers_alone():
     assert errors.n_values.tolist() == [missed.size]
 
 
-@pytest.mark.parametrize("units", [1, 2, 9])
+@each("units", [1, 2, 9])
 def test_a_lane_learns_as_if_it_were_alone(units):
     together = started(lanes=4, units=units)
     parts = [ragged(1, 30), None, ragged(2, 17), ragged(3, 30, targets="end")]
@@ -242,8 +243,8 @@ def test_a_lane_learns_as_if_it_were_alone(units):
         np.testing.assert_array_equal(np.array(errors[lane]), np.array(expected))
 
 
-def test_a_state_put_back_carries_on():
-    """However sequences are sliced, and whichever lane they go on in."""
+def test_a_restored_lane_continues():
+    """Wherever sequences are cut into calls, and in whichever lane they continue."""
     data = ragged(5, 40)
     at_once = started(units=2)
     [whole] = at_once.learn([data])
@@ -258,7 +259,7 @@ def test_a_state_put_back_carries_on():
     assert second.measures(2) == at_once.measures(0)
 
 
-def test_beginning_again_forgets_everything():
+def test_beginning_again_resets_everything():
     learner = started()
     learner.learn([ragged(1)])
     learner.begin(0, np.random.default_rng(0))
@@ -295,8 +296,10 @@ def test_weights_that_diverge_show_in_the_errors():
 
 @pytest.mark.parametrize(("predict", "least", "most"), [("hidden", 6, 8), ("nothing", 0, 0)])
 def test_it_is_the_chunker_that_bridges_a_lag(predict, least, most):
-    """Experiment 2a with p = 6: most of eight trials are right at every step, where the
-    automatizer alone, whose errors reach back three steps, never is."""
+    """Experiment 2a with p = 6: most of eight trials are right at every step.
+
+    The automatizer alone never is: its errors reach back three steps.
+    """
     training = ChunkerTraining(rate=2.0, predict=predict, chunker_wiring="full")
     task, lanes = NoiseFreeLag(6), 8
     learner = started(6, lanes, training=training)
@@ -316,20 +319,17 @@ def test_it_is_a_learner_whose_memory_does_not_depend_on_time():
     assert learner.nbytes == before > 2 * 4 * (learner.network.n_weights * 2)
 
 
-@pytest.mark.parametrize(
-    ("network", "words"),
-    [
+def test_networks_it_cannot_drive():
+    for network, words in (
         (Network(5, 5, Cell(1, 1)), "memory cells, which 'truncated', 'bptt' and 'rtrl' drive"),
         (Network(5, 5, Simple(7), wiring="united"), "'united', which 'rtrl' and 'bptt' drive"),
         (Network(5, 5, Simple(7), wiring="sparse"), "'sparse', which 'guess' alone drives"),
-    ],
-)
-def test_networks_it_cannot_drive(network, words):
-    with pytest.raises(SettingError, match=words):
-        ChunkerLearner(network, ChunkerTraining())
+    ):
+        with case(network), pytest.raises(SettingError, match=words):
+            ChunkerLearner(network, ChunkerTraining())
 
 
-def test_what_is_no_network_and_no_setting():
+def test_arguments_of_the_wrong_type():
     with pytest.raises(SettingError, match="expected a carrousel"):
         ChunkerLearner("a net", ChunkerTraining())  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="expected a ChunkerTraining"):
@@ -339,13 +339,17 @@ def test_what_is_no_network_and_no_setting():
             ChunkerTraining(**setting)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@each(
     "setting",
     [
-        {"rate": -1.0}, {"threshold": 0.0}, {"depth": 0}, {"time_code": -1},
-        {"rate": float("nan")}, {"time_code": 33},
+        {"rate": -1.0},
+        {"threshold": 0.0},
+        {"depth": 0},
+        {"time_code": -1},
+        {"rate": float("nan")},
+        {"time_code": 33},
     ],
-)  # fmt: skip
+)
 def test_settings_out_of_range(setting):
     with pytest.raises(CarrouselError, match=next(iter(setting))):
         ChunkerTraining(**setting)

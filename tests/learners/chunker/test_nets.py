@@ -1,3 +1,5 @@
+"""The chunker's nets: gradients, independent lanes, flat weights, memory."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.errors import SettingError
 from carrousel.learners.chunker.nets import LaneNets
+from support.case import each
 
 NETWORKS = {
     "direct": Network(4, 3, Simple(1), wiring="direct", init=Init(1.0)),
@@ -17,8 +20,8 @@ NETWORKS = {
     "all": Network(4, 2, Simple(3, f="tanh"), wiring="direct", bias="all", init=Init(1.0)),
 }
 networks = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-# Inputs: symbols alone, symbols and the last input as a value, or values alone.
-kinds = pytest.mark.parametrize("n_values", [0, 1, 4])
+N_VALUES = (0, 1, 4)
+"""Inputs: symbols alone, symbols and the last input as a value, or values alone."""
 
 
 def drawn(network: Network, lanes: int, depth: int, seed: int = 0) -> LaneNets:
@@ -35,7 +38,7 @@ def drawn_inputs(n_values: int, steps: int, lanes: int) -> tuple[np.ndarray, Any
 
 
 def forward(network: Network, weights: list[np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """Outputs after the last step, dense, with weights of its own for each step."""
+    """Outputs after the last step, with other weights at each step."""
     h, y = np.zeros(network.cell.n_units), np.zeros(network.n_outputs)
     for flat, x in zip(weights, inputs, strict=True):
         w = network.views(flat)
@@ -48,12 +51,14 @@ def forward(network: Network, weights: list[np.ndarray], inputs: np.ndarray) -> 
     return y
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 9])
-@kinds
 @networks
+@each("n_values", N_VALUES)
+@each("depth", [1, 2, 3, 9])
 def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n_values, depth):
-    """Finite differences of the loss, by weights that differ in the last ``depth`` steps alone;
-    with ``depth`` at least the number of steps, that is the whole gradient."""
+    """Finite differences of the loss by weights that differ in the last ``depth`` steps alone.
+
+    With ``depth`` at least the number of steps, that is the whole gradient.
+    """
     steps, goal = 5, np.linspace(0.1, 0.9, network.n_outputs)
     nets = drawn(network, 1, depth)
     flat = nets.flat(0)
@@ -72,8 +77,8 @@ def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n
 
     def loss(weights: np.ndarray) -> float:
         late = min(depth, steps)
-        each = [flat] * (steps - late) + [weights] * late
-        return 0.5 * float(((forward(network, each, dense) - goal) ** 2).sum())
+        per_step = [flat] * (steps - late) + [weights] * late
+        return 0.5 * float(((forward(network, per_step, dense) - goal) ** 2).sum())
 
     eps = 1e-6  # errors of order eps^2, and of rounding, 1e-16 / eps
     gradient = [
@@ -82,11 +87,11 @@ def test_the_gradient_reaches_back_over_the_last_steps_and_no_further(network, n
     np.testing.assert_allclose(flat - nets.flat(0), gradient, atol=2e-9)
 
 
-@kinds
 @networks
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each("n_values", N_VALUES)
+@each("dtype", [np.float32, np.float64])
 def test_lanes_step_and_learn_alone(network, n_values, dtype):
-    """Lanes that take part now and then get the same as nets of their own, to the last bit."""
+    """Lanes that take part in some steps give the same as separate nets, to the last bit."""
     steps, lanes, rng = 30, 5, np.random.default_rng(3)
     symbols, values = drawn_inputs(n_values, steps, lanes)
     values = None if values is None else values.astype(dtype)
@@ -122,7 +127,7 @@ def test_lanes_step_and_learn_alone(network, n_values, dtype):
         np.testing.assert_array_equal(together.flat(lane), own.flat(0))
 
 
-@networks
+@each("network", NETWORKS.values())
 def test_flat_weights_go_in_and_out(network):
     nets = drawn(network, 3, 2)
     flat = [nets.flat(lane) for lane in range(3)]

@@ -1,4 +1,4 @@
-"""Elman's procedure is what a feedforward net does that is handed its own hidden layer."""
+"""Elman's procedure against a feedforward net that receives its own hidden layer as input."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from carrousel.contracts import Cell, Kernel, Network, Simple, Training
 from carrousel.errors import SettingError
 from carrousel.kernels import ReferenceKernel
 from carrousel.learners import GradientLearner, elman, learner_named
+from support.case import each
 from support.drawn import Kind, drawn_data, seeds
 
 KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32)]
-kernels = pytest.mark.parametrize(
-    "kernel", KERNELS, ids=lambda kernel: f"{kernel.name}-{kernel.dtype.__name__}"
-)
 STEP = Training(0.5, "step")
 
 
 class Feedforward:
-    """A net of one hidden layer and its textbook back-propagation; it knows nothing of time."""
+    """A net of one hidden layer and its textbook back-propagation, without any notion of time."""
 
     def __init__(self, w_hidden: np.ndarray, w_out: np.ndarray, tanh: bool, rate: float) -> None:
         self.w_hidden, self.w_out, self.tanh, self.rate = w_hidden, w_out, tanh, rate
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Hidden activations; the inputs and outputs are remembered."""
+        """Return hidden activations; store inputs and outputs."""
         net = self.w_hidden @ np.append(inputs, 1.0)
         self.inputs = np.append(inputs, 1.0)
         self.hidden = np.tanh(net) if self.tanh else 1 / (1 + np.exp(-net))
@@ -45,11 +43,11 @@ class Feedforward:
         self.w_hidden = self.w_hidden + self.rate * np.outer(back, self.inputs)
 
 
-@kernels
+@each("kernel", KERNELS)
 @settings(max_examples=25)
 @given(st.sampled_from(["logistic", "tanh"]), st.booleans(), st.sampled_from([0.0, 0.5]), seeds)
 def test_the_context_is_a_copy_treated_as_an_input(kernel, f, derivative, initial, seed):
-    """Copied after each symbol, and back to where it began with each sequence."""
+    """Copied after each symbol, and reset with each sequence."""
     rng = np.random.default_rng(seed)
     network = Network(3, 2, Simple(4, f), bias="all")
     training = Training(0.4, "step", derivative, initial_activation=initial)
@@ -73,7 +71,7 @@ def test_the_context_is_a_copy_treated_as_an_input(kernel, f, derivative, initia
             if t in goals:
                 net.learn(goals[t], derivative)
     found = network.views(learner.weights[0])
-    # Weights of size 1 are rounded at up to 13 changes, each with some ten roundings of its own.
+    # Weights of size 1 are rounded at up to 13 changes, each of some ten roundings.
     off = 256 * float(np.finfo(kernel.dtype).eps)
     for ours, theirs in (
         (found["hidden_inputs"], net.w_hidden[:, :3]),
@@ -100,17 +98,21 @@ def test_it_is_back_propagation_of_one_step():
     np.testing.assert_array_equal(twins[0].weights, twins[1].weights)
 
 
-@pytest.mark.parametrize(
+@each(
     "network",
-    [Network(2, 1, Cell(1, 1)), Network(2, 1, Cell(1, 1), "layered"),
-     Network(2, 1, Simple(3), "united"), Network(2, 1, Simple(3), "sparse")],
-)  # fmt: skip
+    [
+        Network(2, 1, Cell(1, 1)),
+        Network(2, 1, Cell(1, 1), "layered"),
+        Network(2, 1, Simple(3), "united"),
+        Network(2, 1, Simple(3), "sparse"),
+    ],
+)
 def test_networks_without_a_context_to_copy_or_outputs_of_their_own(network):
     with pytest.raises(SettingError, match="elman drives simple units in full or direct wiring"):
         elman(network, STEP)
 
 
-@pytest.mark.parametrize("update", ["sequence", "epoch"])
+@each("update", ["sequence", "epoch"])
 def test_weights_change_after_each_symbol(update):
     with pytest.raises(SettingError, match=f"update is '{update}'.*say 'step'"):
         elman(Network(2, 1, Simple(3)), Training(0.5, update))

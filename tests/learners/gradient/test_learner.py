@@ -1,4 +1,4 @@
-"""Learners by gradient: what they keep, what they refuse, and how they are put back."""
+"""Learners by gradient: memory, names, refusals, states."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from carrousel.errors import SettingError, UnknownNameError
 from carrousel.kernels import ReferenceKernel, default_kernel
 from carrousel.learners import LEARNERS, GradientLearner, learner_named
 from carrousel.sequences import Sequences
+from support.case import case, each
 from support.drawn import Kind, drawn_data
 from support.kernels.third_opinion import BIASED
 
 NETWORK = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
 STEP, SEQUENCE = Training(0.5, "step"), Training(0.5)
 NAMES = ["truncated", "bptt", "bptt:3", "bptt:3:2", "rtrl", "snap:1", "snap:2", "uoro"]
-names = pytest.mark.parametrize("name", NAMES)
+names = each("name", NAMES)
 
 
 def batch(seed: int = 0, n: int = 3, network: Network = NETWORK) -> Sequences:
@@ -68,7 +69,7 @@ def of_the_formula(network: Network, name: str, longest: int) -> int:
     return reach * sources
 
 
-@pytest.mark.parametrize("name", ["truncated", "bptt", "bptt:3", "rtrl", "snap:1", "uoro"])
+@each("name", ["truncated", "bptt", "bptt:3", "rtrl", "snap:1", "uoro"])
 @settings(max_examples=40)
 @given(structure=st.sampled_from(BIASED), lanes=st.integers(1, 3), steps=st.integers(1, 9))
 def test_bytes_are_weights_and_what_is_kept_between_steps(name, structure, lanes, steps):
@@ -108,12 +109,9 @@ def test_orders_of_magnitude():
 # --- kernels and names ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "kernel"),
-    [("truncated", "native"), ("bptt", "native"), ("bptt:20:5", "native"), ("rtrl", "native"),
-     ("snap:1", "native"), ("uoro", "native"), ("snap:2", "reference")],
-)  # fmt: skip
-def test_the_kernel_is_the_fastest_that_knows_the_gradient(name, kernel):
+@each("name", ["truncated", "bptt", "bptt:20:5", "rtrl", "snap:1", "uoro", "snap:2"])
+def test_the_kernel_is_the_fastest_that_knows_the_gradient(name):
+    kernel = "reference" if name == "snap:2" else "native"
     learner = learner_named(name)(NETWORK, SEQUENCE, 2)
     assert isinstance(learner, GradientLearner)
     assert learner.kernel.name == default_kernel(Gradient.named(name)).name == kernel
@@ -121,7 +119,7 @@ def test_the_kernel_is_the_fastest_that_knows_the_gradient(name, kernel):
     assert learner.gradient.name == name
 
 
-@pytest.mark.parametrize("name", ["truncated", "bptt", "rtrl", "snap:1", "uoro"])
+@each("name", ["truncated", "bptt", "rtrl", "snap:1", "uoro"])
 def test_every_name_makes_a_learner_of_that_gradient(name):
     assert name in LEARNERS
     learner = learner_named(name)(NETWORK, SEQUENCE, 2)
@@ -131,18 +129,20 @@ def test_every_name_makes_a_learner_of_that_gradient(name):
     assert learner.measures(0) == {}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "meant"),
-    [("truncate", "truncated"), ("rtlr", "rtrl"), ("bbtt", "bptt"), ("elmann", "elman"),
-     ("snap", "snap:1"), ("uro", "uoro")],
-)  # fmt: skip
-def test_unknown_names_get_the_nearest_right_ones(wrong, meant):
-    with pytest.raises((UnknownNameError, SettingError), match=rf"{wrong}.*'{meant}'"):
-        learner_named(wrong)(NETWORK, SEQUENCE, 1)
+def test_unknown_names_get_the_nearest_right_ones():
+    for wrong, meant in (
+        ("truncate", "truncated"), ("rtlr", "rtrl"), ("bbtt", "bptt"), ("elmann", "elman"),
+        ("snap", "snap:1"), ("uro", "uoro"),
+    ):  # fmt: skip
+        with (
+            case(wrong),
+            pytest.raises((UnknownNameError, SettingError), match=rf"{wrong}.*'{meant}'"),
+        ):
+            learner_named(wrong)(NETWORK, SEQUENCE, 1)
 
 
-@pytest.mark.parametrize("name", ["", "backprop", "bptt:", "bptt:x", "bptt:1:1:1", "bptt:-1"])
-def test_what_is_no_name_at_all(name):
+@each("name", ["", "backprop", "bptt:", "bptt:x", "bptt:1:1:1", "bptt:-1"])
+def test_names_of_no_gradient(name):
     with pytest.raises(UnknownNameError, match=f"learner '{name}' is unknown"):
         learner_named(name)
     with pytest.raises(UnknownNameError, match=f"gradient '{name}' is unknown"):
@@ -152,15 +152,15 @@ def test_what_is_no_name_at_all(name):
 # --- refusals at construction --------------------------------------------------------------------
 
 
-def test_back_propagation_to_the_first_step_has_no_change_at_each_step():
+def test_unbounded_back_propagation_cannot_update_at_each_step():
     with pytest.raises(SettingError, match=r"say 'bptt:h' or update='sequence'"):
         GradientLearner(NETWORK, STEP, gradient="bptt")
     for name in ("bptt:9", "rtrl", "snap:1", "uoro", "truncated"):
         GradientLearner(NETWORK, STEP, kernel=ReferenceKernel(), gradient=name)
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_more_than_64_gib_are_refused_before_they_are_asked_for(lanes):
+@each("lanes", [1, 3])
+def test_more_than_64_gib_are_refused_before_they_are_allocated(lanes):
     network = Network(1, 1, Simple(4096))
     wanted = lanes * 8 * 4096 * 4096 * (1 + 4096 + 1)
     with pytest.raises(SettingError, match=f"'rtrl' would keep {wanted:,} bytes") as refusal:
@@ -172,19 +172,21 @@ def test_more_than_64_gib_are_refused_before_they_are_asked_for(lanes):
 
 @names
 def test_sparse_wiring_is_for_guessing(name):
-    with pytest.raises(SettingError, match="driven by 'guess' alone"):
+    with pytest.raises(SettingError, match=r"wiring is 'sparse'.*'guess'.*'united'"):
         GradientLearner(Network(2, 1, Simple(3), wiring="sparse"), SEQUENCE, gradient=name)
 
 
 @names
-def test_outputs_among_hidden_units_keep_their_derivative(name):
+def test_united_outputs_need_their_derivative(name):
     network = Network(2, 1, Simple(3), wiring="united")
     with pytest.raises(SettingError, match=r"output_derivative is False.*say True"):
         GradientLearner(network, Training(0.5, output_derivative=False), gradient=name)
 
 
-def test_settings_of_another_learner():
-    with pytest.raises(SettingError, match=r"expected a carrousel\.contracts\.Training"):
+def test_settings_of_the_wrong_type():
+    with pytest.raises(
+        SettingError, match=r"training is .*expected a carrousel\.contracts\.Training"
+    ):
         GradientLearner(NETWORK, {"rate": 0.5})  # type: ignore[arg-type]
 
 
@@ -192,8 +194,8 @@ def test_settings_of_another_learner():
 
 
 @names
-def test_a_state_put_back_carries_on_to_the_last_bit(name):
-    """In another lane of another learner, random signs included; and the first one is not moved."""
+def test_a_restored_lane_continues_to_the_last_bit(name):
+    """In another lane of another learner, random signs included; the first one does not change."""
     first = started(name)
     first.learn([batch(1)])
     state = first.state(0)
@@ -212,31 +214,31 @@ def test_a_state_put_back_carries_on_to_the_last_bit(name):
 
 @names
 def test_a_state_survives_a_file(name, tmp_path):
-    """Arrays of plain types only, whose every bit counts: no pickle is needed to store them."""
+    """Arrays of plain types only: no pickle is needed to store them."""
     learner = started(name)
     learner.learn([batch(1)])
     np.savez(tmp_path / "state.npz", **learner.state(0))  # type: ignore[arg-type]
     with np.load(tmp_path / "state.npz", allow_pickle=False) as stored:
         again = started(name)
         again.restore(0, dict(stored))
-    for each in (learner, again):
-        each.learn([batch(2)])
+    for item in (learner, again):
+        item.learn([batch(2)])
     np.testing.assert_array_equal(learner.weights, again.weights)
 
 
 @given(seed=st.integers(0, 2**32 - 1), halves=st.integers(0, 3))
 def test_a_generator_is_stored_to_its_last_bit(seed, halves):
-    """Half a word that it holds back included: three 32-bit numbers leave one."""
+    """Including a buffered half word: three 32-bit numbers leave one."""
     learner, twin = started("uoro"), started("uoro")
     learner.begin(0, np.random.default_rng(seed))
-    learner._rngs[0].integers(0, 9, halves, dtype=np.int32)
+    learner._lanes.rngs[0].integers(0, 9, halves, dtype=np.int32)
     twin.restore(0, learner.state(0))
-    ours, theirs = (each._rngs[0].bit_generator.state for each in (learner, twin))
+    ours, theirs = (item._lanes.rngs[0].bit_generator.state for item in (learner, twin))
     np.testing.assert_equal(ours, theirs)
 
 
-def test_a_lane_draws_signs_of_its_own():
-    """The generator of a lane comes from what began it: not from its neighbours or its number."""
+def test_a_lane_draws_its_own_signs():
+    """The generator of a lane depends on the one passed to begin, not on neighbours or position."""
     learner = started("uoro", 3)
     learner.begin(2, np.random.default_rng(0))
     learner.learn([batch(1), None, batch(1)])
@@ -246,7 +248,7 @@ def test_a_lane_draws_signs_of_its_own():
     assert np.any(other.weights[1] != learner.weights[0])
 
 
-def test_beginning_again_forgets_the_signs_that_were_drawn():
+def test_beginning_again_resets_the_random_signs():
     learner = started("uoro")
     learner.learn([batch(1)])
     learner.begin(0, np.random.default_rng(0))
@@ -259,11 +261,9 @@ def test_beginning_again_forgets_the_signs_that_were_drawn():
 # --- learning ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "rate"),
-    [("bptt", 2.0), ("bptt:5:2", 2.0), ("rtrl", 2.0), ("snap:2", 2.0), ("uoro", 0.3)],
-)
-def test_it_learns_what_came_two_steps_ago(name, rate):
+@each("name", ["bptt", "bptt:5:2", "rtrl", "snap:2", "uoro"])
+def test_it_learns_the_input_of_two_steps_ago(name):
+    rate = 0.3 if name == "uoro" else 2.0
     network = Network(4, 1, Simple(4, "tanh"), bias="all", init=Init(range=1.0))
     learner = started(name, network=network, training=Training(rate))
     cues = np.random.default_rng(2).integers(0, 2, 400)

@@ -1,4 +1,4 @@
-"""Rates that halve, and cells that join where error has stopped decreasing, at any cut."""
+"""Rates that halve, and cells that join where error has stopped decreasing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import GradientLearner
 from carrousel.learners.gradient.schedule import Schedule
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data
 
 NETWORK = Network(2, 1, Cell(1, 2), wiring="layered", bias="all", init=Init(range=0.5))
@@ -34,7 +35,7 @@ def started(training: Training, lanes: int = 1, name: str = "truncated") -> Grad
 
 
 def learn_one_by_one(training: Training, data: Sequences, joined: int | None) -> GradientLearner:
-    """The rule again: a fresh learner of plain settings for every single sequence."""
+    """The schedule again: a fresh learner with constant settings for each sequence."""
     learner = started(training)
     weights = learner.weights
     for n, one in enumerate(data):
@@ -50,8 +51,8 @@ def learn_one_by_one(training: Training, data: Sequences, joined: int | None) ->
     return learner
 
 
-@pytest.mark.parametrize("update", ["step", "sequence"])
-@pytest.mark.parametrize("every", [1, 3, 7, 50])
+@each("update", ["step", "sequence"])
+@each("every", [1, 3, 7, 50])
 def test_the_rate_halves_after_each_so_many_sequences(update: Update, every: int):
     training, data = Training(0.7, update, halves_every=every), batch(1, 20)
     learner = started(training)
@@ -64,10 +65,10 @@ def test_the_rate_halves_after_each_so_many_sequences(update: Update, every: int
         assert np.any(constant.weights != learner.weights)
 
 
-@pytest.mark.parametrize("update", ["step", "sequence"])
-@pytest.mark.parametrize("every", [2, 5])
+@each("update", ["step", "sequence"])
+@each("every", [2, 5])
 def test_cells_join_where_error_no_longer_decreases(update: Update, every: int):
-    """Found again from the errors themselves, added up by plain Python floats."""
+    """Computed again from the errors, summed as Python floats."""
     training, data = Training(0.2, update, plateau=every), batch(2, 60)
     learner = started(training)
     [errors] = learner.learn([data])
@@ -96,27 +97,35 @@ def stretches_of(schedule: Schedule, means: list[float]) -> list[dict[str, float
     return found
 
 
-@pytest.mark.parametrize(
-    ("means", "joined"),
-    [([1, 1, 1, 1], 4), ([1, 1, 0.9, 0.9, 0.9, 0.9], 6), ([1, 0, 0, 0.97], None),
-     ([1, 0, 0, 0.99], 4), ([2, 2, 1, 1, 0.5, 0.5, 5, 5], 8), ([0, 0, 0, 0, 0, 0], None),
-     ([1, 2, 3], None), ([1, 0, 0, 0.98], None), ([1, 1, np.nan, 1, 1, 1, 1, 1], 8)],
-)  # fmt: skip
+@each(
+    "means, joined",
+    [
+        ([1, 1, 1, 1], 4),
+        ([1, 1, 0.9, 0.9, 0.9, 0.9], 6),
+        ([1, 0, 0, 0.97], None),
+        ([1, 0, 0, 0.99], 4),
+        ([2, 2, 1, 1, 0.5, 0.5, 5, 5], 8),
+        ([0, 0, 0, 0, 0, 0], None),
+        ([1, 2, 3], None),
+        ([1, 0, 0, 0.98], None),
+        ([1, 1, np.nan, 1, 1, 1, 1, 1], 8),
+    ],
+)
 def test_the_first_multiple_at_which_error_has_stopped(means, joined):
     """From the second on; a part of exactly 0.98 is not above it; NaN is no plateau."""
     schedule = Schedule(Training(0.1, plateau=2), 1)
     assert schedule.room(0) == 2
     found = stretches_of(schedule, means)
-    for n, each in enumerate(found, start=1):
+    for n, item in enumerate(found, start=1):
         seen = joined is not None and n >= joined
-        assert each == ({"cells_added_at": joined} if seen else {}), n
+        assert item == ({"cells_added_at": joined} if seen else {}), n
     assert (schedule.cells_from[0] == 0) == (joined is not None)
     schedule.begin(0)
     assert schedule.measures(0) == {}
     assert schedule.cells_from[0] > 2**40
 
 
-@pytest.mark.parametrize("name", ["truncated", "bptt", "uoro"])
+@each("name", ["truncated", "bptt", "uoro"])
 @settings(max_examples=20)
 @given(
     halves=st.integers(0, 9),
@@ -124,8 +133,8 @@ def test_the_first_multiple_at_which_error_has_stopped(means, joined):
     cuts=st.lists(st.integers(0, 30), max_size=6),
     update=st.sampled_from(["step", "sequence"]),
 )
-def test_a_lane_does_not_see_where_its_data_are_cut(name, halves, plateau, cuts, update):
-    """Nor whether it was stored in between."""
+def test_a_lane_does_not_depend_on_where_its_data_are_cut(name, halves, plateau, cuts, update):
+    """Nor on being stored in between."""
     update = "sequence" if name == "bptt" else update
     training = Training(0.2, update, halves_every=halves, plateau=plateau)
     whole, parts = started(training, name=name), started(training, name=name)
@@ -150,7 +159,7 @@ def test_a_lane_does_not_see_where_its_data_are_cut(name, halves, plateau, cuts,
 
 @settings(max_examples=15)
 @given(lanes=st.integers(2, 18), seed=st.integers(0, 99))
-def test_lanes_do_not_see_their_neighbours(lanes, seed):
+def test_lanes_do_not_depend_on_their_neighbours(lanes, seed):
     training = Training(0.2, halves_every=4, plateau=3)
     learner, rng = started(training, lanes), np.random.default_rng(seed)
     lane = int(rng.integers(lanes))
@@ -162,19 +171,19 @@ def test_lanes_do_not_see_their_neighbours(lanes, seed):
             for n in range(lanes)
         ]
         found = learner.learn(data)
-        assert [each is None for each in found] == [part is None for part in data]
+        assert [item is None for item in found] == [part is None for part in data]
         alone.learn([data[lane]])
     ours, theirs = learner.state(lane), alone.state(0)
     for key in theirs:
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
 
 
-def test_before_they_join_cells_take_no_part_in_predictions():
+def test_cells_take_no_part_in_predictions_before_they_join():
     learner = started(Training(0.2, plateau=5))
     never = started(Training(0.2, cells_added_after=100))
     data = batch(3, 4)
-    for each in (learner, never):
-        each.learn([data])
+    for item in (learner, never):
+        item.learn([data])
     [ours], [theirs] = learner.predict([data]), never.predict([data])
     assert ours is not None
     assert theirs is not None
@@ -192,7 +201,7 @@ def test_native_lanes_and_the_reference_halve_alike():
     np.testing.assert_allclose(*weights, rtol=1e-4, atol=1e-5)
 
 
-def test_states_of_other_settings_stay_as_they_were():
+def test_keys_of_states():
     assert set(started(Training(0.2)).state(0)) == {"weights", "seen"}
     assert set(started(Training(0.2, halves_every=2)).state(0)) == {"weights", "seen"}
     watching = started(Training(0.2, plateau=2)).state(0)

@@ -1,3 +1,5 @@
+"""The truncated gradient as a learner: lanes, cells that join later, states, memory."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,15 +13,14 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.learners import LEARNERS, GradientLearner
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data, networks, seeds
 
 pytestmark = pytest.mark.native
 
 NETWORK = Network(2, 1, Cell(2, 2), bias="all")
 KERNELS: list[Kernel] = [NativeKernel(), ReferenceKernel(), ReferenceKernel(np.float32)]
-kernels = pytest.mark.parametrize(
-    "kernel", KERNELS, ids=lambda kernel: f"{kernel.name}-{kernel.dtype.__name__}"
-)
+kernels = each("kernel", KERNELS)
 
 
 def batch(seed: int = 0, n: int = 3, network: Network = NETWORK) -> Sequences:
@@ -60,6 +61,26 @@ def test_a_lane_learns_as_if_it_were_alone(kernel):
 
 
 @kernels
+def test_a_gradient_is_what_an_epoch_of_learning_adds(kernel):
+    """Computing it changes no weights, and a lane without data has none."""
+    training, start = Training(0.5, "epoch"), np.array([0, 0, 1])
+    weights = started(3, kernel=kernel).weights
+    before, data = weights.copy(), [batch(1), None, batch(2)]
+    found, errors = kernel.gradient(NETWORK, Training(0.3, "step"), weights, start, data)
+    np.testing.assert_array_equal(weights, before)
+    rates = np.full(3, 0.5, kernel.dtype)
+    expected = kernel.learn(NETWORK, training, weights, rates, start, data)
+    assert found.dtype == kernel.dtype
+    off = 4 * float(np.finfo(kernel.dtype).eps)
+    np.testing.assert_allclose(before + 0.5 * found, weights, rtol=off, atol=off)
+    assert not found[1].any()
+    assert np.abs(found[[0, 2]]).max(axis=1).min() > 1e-3
+    assert errors[1] is expected[1] is None
+    for lane in (0, 2):
+        np.testing.assert_array_equal(np.array(errors[lane]), np.array(expected[lane]))
+
+
+@kernels
 def test_predicting_changes_nothing(kernel):
     learner = started(2, kernel=kernel)
     before = learner.weights.copy()
@@ -89,10 +110,10 @@ def test_errors_are_those_of_predictions_made_before_learning(kernel):
     np.testing.assert_array_equal(errors.n_values, [off.size])
 
 
-@kernels
-@pytest.mark.parametrize("update", ["step", "sequence", "epoch"])
-def test_cells_come_in_after_their_number_of_sequences(kernel, update):
-    """However the sequences are handed over; until then only outputs learn."""
+@each("kernel", KERNELS)
+@each("update", ["step", "sequence", "epoch"])
+def test_cells_join_after_their_number_of_sequences(kernel, update):
+    """However the sequences are split into calls; until then only outputs learn."""
     training = Training(0.5, update, cells_added_after=4)
     learner = started(training=training, kernel=kernel)
     before = NETWORK.views(learner.weights[0].copy())
@@ -107,7 +128,7 @@ def test_cells_come_in_after_their_number_of_sequences(kernel, update):
 
 
 @kernels
-def test_where_cells_come_in_does_not_depend_on_the_size_of_calls(kernel):
+def test_where_cells_join_does_not_depend_on_the_size_of_calls(kernel):
     training = Training(0.5, cells_added_after=4)
     at_once, in_parts = (started(training=training, kernel=kernel) for _ in range(2))
     data = batch(3, 7)
@@ -118,7 +139,7 @@ def test_where_cells_come_in_does_not_depend_on_the_size_of_calls(kernel):
 
 
 @kernels
-def test_a_state_put_back_carries_on(kernel):
+def test_a_restored_lane_continues(kernel):
     """learn(b) after restore(state after a) is learn(a), learn(b); the lane may be another."""
     training = Training(0.5, cells_added_after=4)
     first = started(training=training, kernel=kernel)
@@ -141,7 +162,7 @@ def test_a_state_is_a_copy():
         np.testing.assert_array_equal(array, copy[name])
 
 
-def test_beginning_again_forgets_everything():
+def test_beginning_again_resets_everything():
     training = Training(0.5, cells_added_after=4)
     learner = started(training=training)
     learner.learn([batch(1, 6)])
@@ -169,7 +190,7 @@ def test_bytes_are_weights_and_traces_and_do_not_depend_on_time(network, lanes, 
 
 @kernels
 def test_it_learns(kernel):
-    """Two cues, the first step decides the target five steps later: the paper's point, in small."""
+    """The first step decides the target five steps later: the paper's point, in small."""
     training = Training(2.0)
     network = Network(4, 1, Cell(1, 1), bias="all")
     learner = GradientLearner(network, training, kernel=kernel)
@@ -197,7 +218,7 @@ def test_lanes_that_do_not_exist():
                 call(lane)
 
 
-@pytest.mark.parametrize("parts", [0, 1, 3])
+@each("parts", [0, 1, 3])
 def test_another_number_of_parts_than_lanes(parts):
     learner = started(2)
     for call in (learner.learn, learner.predict):
@@ -205,7 +226,7 @@ def test_another_number_of_parts_than_lanes(parts):
             call([batch()] * parts)
 
 
-@pytest.mark.parametrize("lanes", [0, -1])
+@each("lanes", [0, -1])
 def test_no_lanes(lanes):
     with pytest.raises(SettingError, match="n_lanes"):
         GradientLearner(NETWORK, Training(0.5), lanes)

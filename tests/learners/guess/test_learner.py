@@ -16,6 +16,7 @@ from carrousel.kernels import ReferenceKernel
 from carrousel.learners.guess.learner import AHEAD, GuessLearner, GuessTraining
 from carrousel.sequences import Sequences
 from carrousel.tasks import Latch, TwoSequence
+from support.case import case
 
 KERNEL = ReferenceKernel()
 SHORT = TwoSequence(3, 1, "a", longest=6)
@@ -36,7 +37,7 @@ kinds = st.sampled_from(
 
 
 class Counting:
-    """A kernel that notes how many sequences it was shown."""
+    """A kernel that counts the sequences of its calls."""
 
     name = "counting"
     dtype: type[np.floating] = np.float64
@@ -46,6 +47,8 @@ class Counting:
 
     def learn(self, *args, **settings):
         raise AssertionError("guessing never follows a gradient")
+
+    gradient = learn
 
     def predict(self, network, training, weights, cells_from, data):
         self.calls += 1
@@ -64,7 +67,7 @@ def started(network=UNITED, lanes: int = 1, seed: int = 0, **settings) -> GuessL
 def outputs_by_hand(
     network: Network, weights: np.ndarray, data: Sequences, outputs_last: bool = False
 ) -> np.ndarray:
-    """What one simple network, united or sparse, puts out at the end of one sequence."""
+    """Outputs of one united or sparse network at the end of one sequence."""
     parts, units, outs = network.views(weights), network.cell.n_units, network.n_outputs
     y = np.zeros(units)
     for x in data.inputs.astype(np.float64):
@@ -143,7 +146,7 @@ def assert_same_state(one: GuessLearner, two: GuessLearner, lane: int = 0, other
 
 @settings(max_examples=15, deadline=None)
 @given(seed=seeds, kind=kinds)
-def test_lanes_do_not_know_their_neighbours(seed, kind):
+def test_lanes_do_not_depend_on_their_neighbours(seed, kind):
     network, last = kind
     data = [SHORT.sample(np.random.default_rng([seed, lane]), 5 + 9 * lane) for lane in range(3)]
     together = started(network, 3, seed, outputs_last=last)
@@ -162,7 +165,7 @@ def test_lanes_do_not_know_their_neighbours(seed, kind):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=seeds, network=networks)
-def test_a_restored_lane_goes_on_as_the_first_did(seed, network):
+def test_a_restored_lane_continues(seed, network):
     rng = np.random.default_rng(seed)
     first, then = SHORT.sample(rng, 20), SHORT.sample(rng, 20)
     learner, other = started(network, seed=seed), started(network, 2, seed + 1)
@@ -190,9 +193,9 @@ def test_a_guess_that_is_right_stays():
     assert learner.measures(0) == {"guesses": 1}
 
 
-def test_every_call_gets_through_several_sequences():
+def test_every_call_runs_several_sequences():
     kernel = Counting()
-    held = tuple((place, 0.0) for place in range(UNITED.n_weights))  # puts out 0.5, always wrong
+    held = tuple((place, 0.0) for place in range(UNITED.n_weights))  # always wrong: 0.5
     learner = GuessLearner(UNITED, GuessTraining(0.2, held), kernel=kernel)
     learner.begin(0, np.random.default_rng(0))
     learner.learn([SHORT.sample(np.random.default_rng(1), 50)])
@@ -233,18 +236,15 @@ def test_it_is_a_learner_and_counts_its_bytes():
     assert 8 * SPARSE.n_weights <= busy.nbytes <= 2 * AHEAD * 8 * SPARSE.n_weights
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
+def test_impossible_settings_are_refused():
+    for setting, message in (
         ({"tolerance": 0.0}, "tolerance"),
         ({"tolerance": 0.1, "held": ((-1, 0.0),)}, "held place"),
         ({"tolerance": 0.1, "held": ((1, float("nan")),)}, "held value"),
         ({"tolerance": 0.1, "held": ((1, 0.0), (1, 1.0))}, "twice"),
-    ],
-)
-def test_impossible_settings_are_refused(given, told):
-    with pytest.raises(SettingError, match=told):
-        GuessTraining(**given)
+    ):
+        with case(setting), pytest.raises(SettingError, match=message):
+            GuessTraining(**setting)  # type: ignore[arg-type]
 
 
 def test_wrong_calls_are_refused():

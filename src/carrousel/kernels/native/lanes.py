@@ -8,6 +8,7 @@ process, beside whichever neighbours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -100,6 +101,44 @@ class NativeKernel:
             ShapeError: weights are not float32 of shape (B, W), or lanes differ in kind.
             DataError: data are not finite, or a symbol is outside its alphabet.
         """
+        return self._learn(network, training, weights, rates, cells_from, data, gradient, rngs)
+
+    def gradient(
+        self,
+        network: Network,
+        training: Training,
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
+        data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
+    ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
+        """Compute the descent direction; see :class:`carrousel.contracts.Kernel`.
+
+        Raises:
+            ShapeError: weights are not float32 of shape (B, W), or lanes differ in kind.
+            DataError: data are not finite, or a symbol is outside its alphabet.
+        """
+        found = np.zeros((len(data), network.n_weights), np.float32)
+        epoch = replace(training, update="epoch", halves_every=0, plateau=0)
+        rates = np.zeros(len(data), np.float32)
+        return found, self._learn(
+            network, epoch, weights, rates, cells_from, data, gradient, rngs, found
+        )
+
+    def _learn(
+        self,
+        network: Network,
+        training: Training,
+        weights: np.ndarray,
+        rates: np.ndarray,
+        cells_from: np.ndarray,
+        data: Sequence[Sequences | None],
+        gradient: Gradient,
+        rngs: Sequence[np.random.Generator] | None,
+        gradients: np.ndarray | None = None,
+    ) -> list[Errors | None]:
+        """Change the weights, or write their gradients where these are given."""
         _check_parts(data)
         results: list[Errors | None] = []
         lanes: list[dict[str, Any] | None] = []
@@ -120,7 +159,9 @@ class NativeKernel:
         for lane, seeds in zip(lanes, draw_seeds(gradient, rngs, data), strict=True):
             if lane is not None:
                 lane["seeds"] = seeds
-        self._run(network, training, weights, rates, cells_from, data, lanes, gradient, True)
+        self._run(
+            network, training, weights, rates, cells_from, data, lanes, gradient, True, gradients
+        )
         return results
 
     def predict(
@@ -156,6 +197,7 @@ class NativeKernel:
         lanes: list[dict[str, Any] | None],
         gradient: Gradient,
         learn: bool,
+        gradients: np.ndarray | None = None,
     ) -> None:
         parts = [part for part in data if part is not None]
         _check_gradient(network, gradient)
@@ -174,6 +216,7 @@ class NativeKernel:
                 depth=(gradient.depth or 0) if gradient.kind == "bptt" else 0,
                 stride=gradient.stride,
                 weights=weights,
+                gradients=gradients,
                 rates=np.ascontiguousarray(rates, np.float32),
                 cells_from=np.ascontiguousarray(cells_from, np.int64),
                 data=lanes,

@@ -7,6 +7,7 @@ What moves forward through time, and what is sent back, stands in ``reference_la
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
@@ -97,6 +98,28 @@ class ReferenceKernel:
                 )
         return results
 
+    def gradient(
+        self,
+        network: Network,
+        training: Training,
+        weights: Annotated[Floats, "B W"],
+        cells_from: Annotated[Ints, "B"],
+        data: Sequence[Sequences | None],
+        gradient: Gradient = TRUNCATED,
+        rngs: Sequence[np.random.Generator] | None = None,
+    ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
+        """Compute the descent direction; see :class:`carrousel.contracts.Kernel`."""
+        found = np.zeros((len(data), network.n_weights), self.dtype)
+        epoch = replace(training, update="epoch", halves_every=0, plateau=0)
+        results: list[Errors | None] = []
+        seeds = draw_seeds(gradient, rngs, data)
+        for b, part in enumerate(data):
+            rule = rule_for(network, epoch, gradient, self.dtype, Signs(seeds[b].tolist()))
+            walk = _Walk(network, epoch, rule, weights[b], self.dtype, into=found[b])
+            with np.errstate(all="ignore"):
+                results.append(None if part is None else walk.learn(1.0, int(cells_from[b]), part))
+        return found, results
+
     def predict(
         self,
         network: Network,
@@ -128,9 +151,11 @@ class _Walk:
         rule: Rule,
         flat: Annotated[Floats, "W"],
         dtype: type[np.floating],
+        into: Annotated[Floats, "W"] | None = None,
     ) -> None:
         self._network, self._training, self._rule = network, training, rule
         self._flat, self._dtype = flat, dtype
+        self._into = flat if into is None else into  # what gradients are added to
 
     def predict(self, cells_from: int, data: Sequences) -> Annotated[Floats, "M O"]:
         """Outputs at every step that has a target."""
@@ -165,10 +190,10 @@ class _Walk:
                 if target is not None or due is not None:
                     waiting.append(found)
                 if self._training.update == "step" and due is not None:
-                    _apply(self._network, self._flat, rate, waiting)
+                    _apply(self._network, self._into, rate, waiting)
             if self._training.update == "sequence":
-                _apply(self._network, self._flat, rate, waiting)
-        _apply(self._network, self._flat, rate, waiting)
+                _apply(self._network, self._into, rate, waiting)
+        _apply(self._network, self._into, rate, waiting)
         return errors
 
     def _steps(

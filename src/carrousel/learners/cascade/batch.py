@@ -1,4 +1,4 @@
-"""One batch epoch of ragged sequences, packed step by step, as cascade-correlation reads it."""
+"""One epoch of ragged sequences, packed by time step for cascade-correlation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Keys = tuple[tuple[bytes, ...], bytes]
 class Batch:
     """The distinct sequences of a batch, each held once, with the number of times it occurs.
 
-    A batch is a multiset: what is learned from it cannot depend on the order of its sequences, and
-    here not even the rounding does. Steps stand in order of time, and within one time step in order
-    of length, longest sequence first. So those that still run at a step are neighbours, and are the
-    first of those that ran at the step before.
+    A batch is a multiset: the order of its sequences does not affect results, not even their
+    rounding. Steps are ordered by time, and within one time step by length, longest sequence first.
+    So the sequences that still run at a step are adjacent, and the first of those that ran at the
+    step before.
 
     Args:
         inputs: symbols ``[N]`` or values ``[I, N]``, for all ``N`` steps.
@@ -71,7 +71,7 @@ class Batch:
 
         The transpose of :meth:`net`: ``[U, 1 + I + k]``.
         """
-        # einsum and not @: BLAS may sum in another order with another number of threads
+        # einsum and not @: the order of BLAS sums may depend on the number of threads
         by_hidden = np.einsum("un,kn->uk", deltas, hidden)
         if self.inputs.ndim == 1:
             by_input = np.array(
@@ -101,8 +101,8 @@ class Batch:
     def back(self, error: np.ndarray, slope: np.ndarray, own: np.ndarray) -> np.ndarray:
         """Carry ``error [U, N]`` back in time: ``d(t) = f'(t) (error(t) + w_s d(t+1))``, in place.
 
-        So ``sum d(t) I(t)`` over all steps is ``sum error(t) dV(t)/dw``, as the traces of Fahlman's
-        equations give it, at the cost of one number per step instead of one per step and weight.
+        The sum of ``d(t) I(t)`` over all steps then is that of ``error(t) dV(t)/dw``, which Fahlman
+        computes by traces, at one number per step instead of one per step and weight.
         """
         own, after = own[:, None], error[:, :0]
         for start, running in reversed(self.spans):
@@ -113,7 +113,7 @@ class Batch:
         return error
 
     def before(self, values: np.ndarray) -> np.ndarray:
-        """What ``values [U, N]`` were one step earlier; 0 at the first step of a sequence."""
+        """Return ``values [U, N]`` of one step earlier; 0 at the first step of a sequence."""
         earlier = np.zeros_like(values)
         for (last, _), (start, running) in pairwise(self.spans):
             earlier[:, start : start + running] = values[:, last : last + running]
@@ -138,20 +138,20 @@ def squash(net: np.ndarray, f: str) -> np.ndarray:
     """
     if f == "tanh":
         return np.tanh(net, out=net)
-    # multiply and not negative: NumPy 2.3.5 reads the wrong places where a column whose
-    # stride is 64 bytes is negated in place
+    # multiply and not negative: NumPy 2.3.5 reads wrong elements when it negates a column with a
+    # stride of 64 bytes in place
     np.exp(np.multiply(net, -1.0, out=net), out=net)
     net += 1.0
     return np.reciprocal(net, out=net)
 
 
 def slope_of(activation: np.ndarray, f: str) -> np.ndarray:
-    """The derivative of ``f``, from what it returned."""
+    """The derivative of ``f`` at the point where it returned ``activation``."""
     return 1.0 - activation**2 if f == "tanh" else activation * (1.0 - activation)
 
 
 def keys_of(data: Sequences) -> tuple[Keys, Annotated[Ints, "sequences"]]:
-    """What tells batches apart, and for each sequence given which of the distinct ones it is."""
+    """Return the key of a batch, and for each sequence the index of its distinct one."""
     steps = data.n_steps
     mask = np.zeros((steps, 1), np.uint8)
     mask[data.target_steps] = 1
@@ -173,7 +173,7 @@ def packed(
     """Pack sequences whose :func:`keys_of` are known.
 
     Returns:
-        the batch, and in the order of the data the places in ``N`` of all its targets.
+        the batch, and the places in ``N`` of all targets in the order of the data.
     """
     often = np.frombuffer(keys[1], np.int64)
     lengths = np.zeros(len(often), np.int64)
@@ -201,13 +201,13 @@ def packed(
 
 
 def _bytes_of(units: np.ndarray) -> np.ndarray:
-    """Symbols or values as one row of bytes for each step."""
+    """View symbols or values as one row of bytes for each step."""
     width = units.itemsize * math.prod(units.shape[1:])
     return np.ascontiguousarray(units).view(np.uint8).reshape(len(units), width)
 
 
 def _spread(inputs: np.ndarray, place: np.ndarray, steps: int) -> np.ndarray:
-    """Inputs by place; equal sequences share theirs."""
+    """Arrange inputs by place; equal sequences share one."""
     if inputs.ndim == 1:
         symbols = np.zeros(steps, np.int64)
         symbols[place] = inputs

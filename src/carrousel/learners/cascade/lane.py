@@ -1,4 +1,4 @@
-"""One network that grows by cascade-correlation, and where its training stands."""
+"""One network that grows by cascade-correlation, with the state of its training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from carrousel.shapes import Floats, Ints
 
 OUTPUTS = Phase(epsilon=1.0, threshold=0.01)
 CANDIDATES = Phase(epsilon=1.0, threshold=0.03)
-"""How outputs and candidates are trained unless one says otherwise."""
+"""Default settings of the two phases."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CascadeTraining:
 
     Args:
         epoch: sequences that make one batch; weights change once per batch.
-        pool: candidates that are trained side by side for each new hidden unit.
+        pool: candidates that are trained for each new hidden unit.
         outputs: how the outputs are trained.
         candidates: how the candidates are trained.
         offset: added to the derivative of the outputs' squashing ("sigmoid-prime offset").
@@ -62,29 +62,30 @@ class CascadeTraining:
         check_int("pool", self.pool, minimum=1, maximum=4096)
         for name, phase in (("outputs", self.outputs), ("candidates", self.candidates)):
             if not isinstance(phase, Phase):
-                raise SettingError(f"{name} is {phase!r}, expected a Phase of training")
+                raise SettingError(argument=name, got=phase, expected="a Phase of training")
         check_number("offset", self.offset, least=0.0)
         if not isinstance(self.normalised, bool):
-            raise SettingError(f"normalised is {self.normalised!r}, expected True or False")
+            raise SettingError(argument="normalised", got=self.normalised, expected="True or False")
 
 
-class Answers(NamedTuple):
-    """A batch, where in it the targets of the data are, in their order, and hidden activations."""
+class CachedBatch(NamedTuple):
+    """A batch, the places of the data's targets in it, and hidden activations."""
 
     batch: Batch
-    asked: Annotated[Ints, "targets"]
+    places: Annotated[Ints, "targets"]
     hidden: Annotated[Floats, "k N"]
 
     @property
     def nbytes(self) -> int:
-        return self.batch.nbytes + self.asked.nbytes + self.hidden.nbytes
+        return self.batch.nbytes + self.places.nbytes + self.hidden.nbytes
 
 
 class Lane:
-    """One growing network, and where its training stands.
+    """One growing network with the state of its training.
 
-    Columns of every weight matrix are bias, inputs, hidden units. A hidden unit's or candidate's
-    own past has the column of the unit that it is or would become; columns beyond are not used.
+    Columns of every weight matrix are bias, inputs, hidden units. The self-weight of a hidden unit
+    or candidate is in the column of the unit that it is or would become; columns after it are
+    unused.
     """
 
     def __init__(self, network: Network, training: CascadeTraining) -> None:
@@ -101,7 +102,7 @@ class Lane:
             name: np.zeros((n, columns)) for name, n in rows.items()
         }
         self.arrays["seed"] = np.zeros((), np.uint64)
-        # hidden units grown; whether candidates are in training; epoch and end of patience
+        # hidden units grown; whether candidates are being trained; epoch; end of patience
         self.arrays["stage"] = np.zeros(4, np.int64)
         self.arrays["best"] = np.zeros(())
         self._kept: tuple[Keys, Batch, np.ndarray] | None = None
@@ -131,7 +132,7 @@ class Lane:
 
     @property
     def fingerprint(self) -> bytes:
-        """Tells nets apart by what they answer."""
+        """Bytes that are equal for nets with equal outputs."""
         return self.frozen.tobytes() + self.arrays["outputs"].tobytes()
 
     @property
@@ -155,9 +156,9 @@ class Lane:
         empty = Errors(none, none, none, np.zeros(0, np.int64))
         return Errors(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
 
-    def predict(self, known: Answers) -> Annotated[Floats, "M O"]:
+    def predict(self, known: CachedBatch) -> Annotated[Floats, "M O"]:
         net = known.batch.net(self.arrays["outputs"], known.hidden)
-        return squash(net.take(known.asked, axis=1), "logistic").T
+        return squash(net.take(known.places, axis=1), "logistic").T
 
     def _epoch(self, data: Sequences) -> Errors:
         """Show one batch; change weights, or go over to the next phase."""
@@ -216,7 +217,7 @@ class Lane:
         weights += step
 
     def _gather_candidates(self) -> None:
-        """Draw a fresh pool; it depends on the lane's seed and the units it has grown alone."""
+        """Draw a fresh pool, which depends only on the lane's seed and the units it has grown."""
         rng = np.random.default_rng((int(self.arrays["seed"]), self.grown))
         for part in ("pool", "pool_step", "pool_slope"):
             self.arrays[part][:] = 0.0
@@ -226,7 +227,7 @@ class Lane:
         self.arrays["stage"][1:] = 1, 0, 0
 
     def _grant_tenure(self, weights: np.ndarray) -> None:
-        """Freeze a candidate as the next hidden unit, and go back to training the outputs."""
+        """Freeze a candidate as the next hidden unit, and return to training the outputs."""
         self.arrays["hidden"][self.grown, : len(weights)] = weights
         for part in ("outputs_step", "outputs_slope"):
             self.arrays[part][:] = 0.0
@@ -234,7 +235,7 @@ class Lane:
         self._kept = None
 
     def activations(self, batch: Batch) -> Annotated[Floats, "k N"]:
-        """What the hidden units do on a batch, one after the other."""
+        """Activations of the hidden units on a batch, one unit after the other."""
         hidden = np.zeros((self.grown, batch.n_steps))
         for unit in range(self.grown):
             weights = self.arrays["hidden"][unit : unit + 1, : self.first + unit + 1]

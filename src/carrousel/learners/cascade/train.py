@@ -1,4 +1,4 @@
-"""What cascade-correlation does with one batch epoch: Quickprop, and the slopes it follows."""
+"""One epoch of cascade-correlation: Quickprop, and the slopes it follows."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from carrousel.shapes import Floats
 
 @dataclass(frozen=True)
 class Phase:
-    """How weights are trained until nothing improves: Quickprop, and when it is given up.
+    """Settings of one training phase: Quickprop, and the test of stagnation.
 
     Args:
         epsilon: step along a slope, as in gradient descent. Slopes are those of means over targets
             (of the sum of correlations itself, where that is normalised), so that ``epsilon`` does
             not depend on the size of a batch.
-        mu: a step is at most so many times the step before.
-        decay: weight decay; so many times the weight is added to its slope.
+        mu: largest ratio of a step to the step before.
+        decay: weight decay: ``decay`` times the weight is added to its slope.
         patience: epochs without progress after which the phase ends.
         threshold: progress is a relative change of the figure of merit by more than this.
-        most_epochs: the phase ends after so many epochs in any case.
+        most_epochs: largest number of epochs of the phase.
 
     Raises:
         SettingError: a number is out of its range.
@@ -56,10 +56,10 @@ def quickprop(
     """Next step of each weight, downhill (Fahlman 1988).
 
     A parabola through the last two slopes has its lowest point ``last_step * slope / (last_slope -
-    slope)`` further on; no weight goes further than ``mu`` times its last step. Where slopes do not
-    rise on the way, and there is no lowest point, the last step is taken ``mu`` times if it still
-    leads downhill. Unless the parabola leads back, ``-epsilon * slope`` is added; it is all there
-    is of a first step.
+    slope)`` further on; no step is longer than ``mu`` times the last one. Where the slope does not
+    rise, so that there is no lowest point, the step is ``mu`` times the last one if it still leads
+    downhill. Unless the parabola leads back, ``-epsilon * slope`` is added. A first step is
+    ``-epsilon * slope`` alone.
 
     >>> quickprop(np.array([1.0]), np.array([4.0]), np.array([-0.6]), epsilon=0.1, mu=2.0)
     array([-0.3])
@@ -73,7 +73,7 @@ def quickprop(
 
 
 class Progress(NamedTuple):
-    """What the test of stagnation remembers within a phase."""
+    """State of the test of stagnation within a phase."""
 
     epoch: int = 0
     until: int = 0
@@ -95,14 +95,14 @@ class Progress(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the outputs make of a batch: residual errors ``y - target`` and slopes of ``f``."""
+    """Residual errors ``y - target`` of a batch and slopes of the outputs' squashing function."""
 
     errors: Annotated[Floats, "O M"]
     derivative: Annotated[Floats, "O M"]
 
 
 def outcome(weights: np.ndarray, batch: Batch, hidden: np.ndarray) -> Outcome:
-    """Let the outputs answer wherever there is a target."""
+    """Compute the outputs wherever there is a target."""
     outputs = squash(batch.net(weights, hidden).take(batch.at, axis=1), "logistic")
     return Outcome(outputs - batch.targets, slope_of(outputs, "logistic"))
 
@@ -114,7 +114,7 @@ def output_slopes(found: Outcome, batch: Batch, hidden: np.ndarray, offset: floa
         found: what :func:`outcome` returned.
         batch: the batch.
         hidden: activations of the hidden units, ``[k, N]``.
-        offset: added to ``f'``, so that outputs that are wrong and saturated still learn.
+        offset: added to ``f'``, so that saturated wrong outputs still learn.
 
     Returns:
         ``[O, 1 + I + k]``; the exact gradient if ``offset`` is 0.
@@ -126,12 +126,12 @@ def output_slopes(found: Outcome, batch: Batch, hidden: np.ndarray, offset: floa
 
 
 def squared_error(found: Outcome, batch: Batch) -> float:
-    """Sum of squared errors over the batch: what the outputs' training watches."""
+    """Sum of squared errors over the batch."""
     return float(np.einsum("om,om,m->", found.errors, found.errors, batch.times))
 
 
 def errors_of(found: Outcome, batch: Batch, which: np.ndarray) -> Errors:
-    """Errors of each sequence given, where ``which`` tells the distinct one that it is."""
+    """Errors of each sequence; ``which`` holds the index of its distinct one."""
     size, absolute = len(batch.counts), np.abs(found.errors)
     largest = np.zeros(size)
     np.maximum.at(largest, batch.rank, absolute.max(axis=0, initial=0.0))
@@ -154,11 +154,11 @@ def correlation_slopes(
     f: str,
     normalised: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How well candidates follow the residual errors, and its slopes by their weights.
+    """Correlation of candidates with the residual errors, and its slopes by their weights.
 
     ``S = sum_o | sum_t (V(t) - mean V) (E_o(t) - mean E_o) |``, divided by the sum of squared
     errors if ``normalised``, else by the number of targets. Sums run over steps with a target. The
-    slope of the mean of ``V`` drops out, as the centred errors add up to zero.
+    slope of the mean of ``V`` vanishes, as the centred errors add up to zero.
 
     Args:
         weights: bias, inputs, hidden units and, last, itself: ``[P, 1 + I + k + 1]``.
@@ -166,7 +166,7 @@ def correlation_slopes(
         hidden: activations of the ``k`` hidden units, ``[k, N]``.
         errors: residual errors of the outputs, ``[O, M]``.
         f: ``"logistic"`` or ``"tanh"``.
-        normalised: which of the two forms.
+        normalised: whether to divide by the sum of squared errors.
 
     Returns:
         ``S [P]`` and ``dS/dw``, shaped like ``weights``.

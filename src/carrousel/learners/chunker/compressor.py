@@ -1,4 +1,4 @@
-"""History compression: a stack of predictors, each fed by what surprised the one below."""
+"""History compression: a stack of predictors, each fed with the misses of the one below."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
 
 RECENT = 100
-"""Sequences over which the number of inputs of a level is averaged."""
+"""Sequences over which the numbers of inputs are averaged."""
 
 BLOCK = 64
-"""Sequences that are predicted side by side."""
+"""Sequences that are predicted together."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class CompressorTraining:
         rate: learning rate, the same at all levels.
         threshold: an input was predicted if every output was off by less than this; and a level is
             sure if each of its outputs is closer than this to 0 or 1.
-        depth: inputs of a level that its errors flow back over, the last included.
-        levels: how many predictors, the lowest included.
+        depth: inputs of a level over which its errors flow back, including the last.
+        levels: number of predictors.
     """
 
     rate: float = 1.0
@@ -52,19 +52,19 @@ class CompressorTraining:
 class CompressorLearner:
     """The multi-level history compressor (Schmidhuber 1992), in lanes.
 
-    Level 0 sees every input and learns to predict the next one. What a level failed to predict is
-    an input of the level above, which learns to predict its own next input from those before it:
-    they are fewer, so a long time lag below is a short one above. Nothing is taught downwards.
+    Level 0 sees every input and learns to predict the next one. An input that a level failed to
+    predict is an input of the level above, which learns to predict its own next input from its
+    earlier ones. These are fewer, so a long time lag below is a short one above. No level learns
+    from the level above it.
 
-    A level speaks for its next input, whenever that comes. So at each step the lowest level that is
-    sure gives the stack's prediction: where level 0 is not sure of the next input, a surprise is
-    likely, and level 1 says which; if it is not sure either, level 2, and so on. If no level is
-    sure, level 0 speaks. Sure is a level whose outputs are all near 0 or 1; where targets are
-    classes, exactly one of them must be near 1.
+    At each step the lowest level that is sure gives the stack's prediction. If level 0 is not sure
+    of the next input, a surprise is likely, and level 1 predicts which; if it is not sure either,
+    level 2, and so on. If no level is sure, level 0 predicts. A level is sure if all its outputs
+    are near 0 or 1 and, where targets are classes, exactly one of them is near 1.
 
-    What follows a step without a target counts as unpredicted at all levels, and so does the first
-    input of a sequence. In :meth:`predict`, too, an input is compared with what was expected: the
-    targets of earlier steps are then looked at, which in next-symbol prediction are those inputs.
+    An input after a step without a target counts as unpredicted at all levels, and so does the
+    first input of a sequence. :meth:`predict` also reads the targets of earlier steps, to find
+    which inputs were predicted; in next-symbol prediction they are those inputs.
 
     Args:
         network: the net of each level: simple units wired ``"direct"`` or ``"full"``.
@@ -72,7 +72,7 @@ class CompressorLearner:
         n_lanes: independent stacks.
 
     Raises:
-        SettingError: the network is of another kind, or a lane number is out of range.
+        SettingError: the network has another cell or wiring, or a lane number is out of range.
         ShapeError: ``data`` has another number of parts than there are lanes, or other widths.
         DataError: data are not finite, or symbols are outside their alphabet.
 
@@ -83,7 +83,7 @@ class CompressorLearner:
     >>> learner = CompressorLearner(network, CompressorTraining(levels=2))
     >>> learner.begin(0, rng)
     >>> _ = learner.learn([task.sample(rng, 1000)])
-    >>> learner.measures(0)  # the first symbol and the last are all that level 1 sees
+    >>> learner.measures(0)  # level 1 sees the first and the last symbol only
     {'inputs_1': 2.0}
     >>> both = task.test(rng, 2)
     >>> task.correct(learner.predict([both])[0], both).tolist()
@@ -93,14 +93,14 @@ class CompressorLearner:
     def __init__(self, network: Network, training: CompressorTraining, n_lanes: int = 1) -> None:
         self.network, self.training = check_network(network, "compressor"), training
         if not isinstance(training, CompressorTraining):
-            raise SettingError(f"training is {training!r}, expected a CompressorTraining")
+            raise SettingError(argument="training", got=training, expected="a CompressorTraining")
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
         self.levels = [LaneNets(network, n_lanes, training.depth) for _ in range(training.levels)]
         self._inputs = np.zeros((n_lanes, RECENT, training.levels), np.int64)
         self._seen = np.zeros(n_lanes, np.int64)
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw fresh initial weights for a lane and forget what it knew."""
+        """Draw fresh initial weights for a lane and reset its state."""
         lane = self._lane(lane)
         for net in self.levels:
             net.load(lane, initial_weights(self.network, rng))
@@ -110,7 +110,7 @@ class CompressorLearner:
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone.
 
         Returns:
-            the errors of the stack's predictions, sequence by sequence, each as it was made.
+            the errors of the stack's predictions for each sequence, before it learned them.
         """
         symbolic = check_data(self.network, self.n_lanes, data)
         tally = Tally(self.n_lanes)
@@ -142,7 +142,7 @@ class CompressorLearner:
         return np.concatenate(found)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of all that a lane has learned."""
+        """Copies of everything that a lane has learned."""
         lane = self._lane(lane)
         return {
             "weights": np.stack([net.flat(lane) for net in self.levels]),
@@ -151,14 +151,14 @@ class CompressorLearner:
         }
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore a lane's state from what :meth:`state` returned."""
         lane = self._lane(lane)
         for net, weights in zip(self.levels, state["weights"], strict=True):
             net.load(lane, weights)
         self._inputs[lane], self._seen[lane] = state["inputs"], state["seen"]
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Inputs that each level but the lowest got in a sequence, mean over the last 100."""
+        """Mean number of inputs of each level above the lowest, over the last 100 sequences."""
         lane = self._lane(lane)
         known = min(int(self._seen[lane]), RECENT)
         means = self._inputs[lane, :known].mean(axis=0) if known else np.zeros(0)
@@ -166,7 +166,7 @@ class CompressorLearner:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all levels and of the steps that errors flow back over, all lanes together."""
+        """Bytes of all levels and of the steps stored for back-propagation, all lanes together."""
         return sum(net.nbytes for net in self.levels)
 
     def _lane(self, lane: int) -> int:
@@ -180,24 +180,24 @@ def _run(
     B, width = levels[0].n_lanes, levels[0].network.n_inputs
     outputs = np.zeros((data.n_steps, B, levels[0].n_outputs), levels[0].dtype)
     counts = np.zeros((B, len(levels)), np.int64)
-    handed = np.ones((len(levels), B), bool)  # whether the coming input is one of this level
+    receives = np.ones((len(levels), B), bool)  # whether a level gets the next input
     with np.errstate(all="ignore"):  # a net that diverges shows in its errors
         for net in levels:
             net.reset(data.here[0])
         for t in range(data.n_steps):
             lanes = data.here[t]
             for k, net in enumerate(levels):
-                takers = lanes_where(handed[k], lanes)
+                takers = lanes_where(receives[k], lanes)
                 if takers is None or len(takers):
                     net.step(takers, *data.inputs(t, takers, width))
                     counts[slice(None) if takers is None else takers, k] += 1
-            outputs[t] = _spoken(levels, training.threshold, data.goals is None)
+            outputs[t] = _prediction(levels, training.threshold, data.goals is None)
             some = data.aimed[t]
             aimed = np.ones(B, bool) if some is None else some
             missed = aimed.copy()
             for k, net in enumerate(levels):
                 if k:
-                    handed[k] = missed | ~aimed
+                    receives[k] = missed | ~aimed
                 takers = lanes_where(missed, lanes)
                 if takers is not None and not len(takers):
                     continue
@@ -210,17 +210,17 @@ def _run(
     return outputs, counts
 
 
-def _spoken(levels: Sequence[LaneNets], threshold: float, classes: bool) -> np.ndarray:
-    """What the stack predicts: the outputs of the lowest level that is sure, or of the lowest."""
-    said = levels[0].y.copy()
-    silent = np.ones(len(said), bool)
+def _prediction(levels: Sequence[LaneNets], threshold: float, classes: bool) -> np.ndarray:
+    """Return the outputs of the lowest level that is sure, or of the lowest if none is."""
+    found = levels[0].y.copy()
+    undecided = np.ones(len(found), bool)
     for net in levels:
         sure = np.minimum(net.y, 1.0 - net.y).max(axis=1) < threshold
         if classes:
             sure &= np.count_nonzero(net.y > 0.5, axis=1) == 1
-        speaks = silent & sure
-        said[speaks] = net.y[speaks]
-        silent &= ~sure
-        if not silent.any():
+        first = undecided & sure
+        found[first] = net.y[first]
+        undecided &= ~sure
+        if not undecided.any():
             break
-    return said
+    return found

@@ -1,4 +1,4 @@
-"""Ragged batches side by side: the n-th sequence of every lane, one time step after another."""
+"""Ragged batches by rounds: the n-th sequence of every lane, padded to equal length."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from carrousel.shapes import Floats, Ints
 class Round:
     """One sequence in each of ``lanes``, padded to the longest, ``[T, B, ...]``.
 
-    ``here[t]`` are the lanes that have a step ``t``, and ``aimed[t]`` tells which lanes have a
-    target there; ``None`` for all. Either ``classes`` or ``goals`` holds targets, and either
-    ``symbols`` or ``values`` inputs.
+    ``here[t]`` are the lanes that have a step ``t``, and ``aimed[t]`` is the mask of those with a
+    target there; ``None`` stands for all. Targets are in ``classes`` or ``goals``, inputs in
+    ``symbols`` or ``values``.
     """
 
     symbols: Annotated[Ints, "T B"]
@@ -46,7 +46,7 @@ class Round:
 
     @property
     def n_steps(self) -> int:
-        """``T``: steps of the longest of the sequences."""
+        """``T``, steps of the longest sequence."""
         return len(self.symbols)
 
     def inputs(self, t: int, lanes: Lanes, width: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -78,11 +78,11 @@ class Round:
 
 
 def check_data(network: Network, n_lanes: int, data: Sequence[Sequences | None]) -> bool:
-    """Refuse data that these nets cannot learn; return whether their inputs are symbols.
+    """Check that the nets can learn the data; return whether inputs are symbols.
 
     Raises:
-        ShapeError: there is not one part for each lane, or a part has another width.
-        DataError: contents are not finite or off the alphabet, or kinds are mixed.
+        ShapeError: the number of parts is not that of the lanes, or a part has another width.
+        DataError: contents are not finite or outside the alphabet, or kinds are mixed.
     """
     check_parts(data, n_lanes)
     kinds = set()
@@ -94,19 +94,25 @@ def check_data(network: Network, n_lanes: int, data: Sequence[Sequences | None])
             ("outputs", part.n_outputs, network.n_outputs),
         ):
             if got != wanted:
-                raise ShapeError(f"data[{lane}] has {got} {name}, but the network has {wanted}")
+                raise ShapeError(
+                    f"data[{lane}] has {got} {name}, but the network has {wanted}", argument="data"
+                )
         try:
             part.check_contents()
         except DataError as error:
             raise DataError(f"data[{lane}]: {error}") from None
         kinds.add((part.symbolic, part.targets.ndim == 1))
     if len(kinds) > 1:
-        raise DataError("some parts hold symbols or classes and others values; make them one kind")
+        raise DataError(
+            "some parts hold symbols or classes and others values",
+            argument="data",
+            fix="make them one kind",
+        )
     return all(symbolic for symbolic, _ in kinds)
 
 
 def rounds(data: Sequence[Sequences | None]) -> Iterator[Round]:
-    """The first sequences of all lanes, then the second ones, and so on."""
+    """Yield the first sequences of all lanes, then the second ones, and so on."""
     lengths = [np.zeros(0, np.int64) if part is None else part.lengths for part in data]
     for n in range(max((len(each) for each in lengths), default=0)):
         yield _round(data, [int(each[n]) if n < len(each) else 0 for each in lengths], n)
@@ -138,15 +144,15 @@ def _round(data: Sequence[Sequences | None], lengths: list[int], n: int) -> Roun
 
 
 class Tally:
-    """Errors of every lane, sequence by sequence."""
+    """Collects the errors of each sequence of every lane."""
 
     def __init__(self, n_lanes: int) -> None:
         self._found: list[list[tuple[float, float, float, int]]] = [[] for _ in range(n_lanes)]
 
     def note(self, errors: Annotated[Floats, "T B O"], round_: Round) -> None:
-        """Count one round; errors are zero where there is no target."""
+        """Add one round; errors are zero where there is no target."""
         _, B, O = errors.shape  # noqa: E741
-        # Sums run over the last axis of [B, T], so that they are those of a lane on its own.
+        # Sums run over the last axis of [B, T], so that they equal those of a single lane.
         magnitudes = np.abs(errors)
         absolute = np.ascontiguousarray(magnitudes.sum(-1).T).astype(np.float64).sum(-1)
         squares = np.ascontiguousarray(np.einsum("tbo,tbo->tb", errors, errors).T)
@@ -160,6 +166,6 @@ class Tally:
             )
 
     def errors(self, lane: int) -> Errors:
-        """All that was noted of a lane."""
+        """Return the errors of a lane."""
         found = np.array(self._found[lane], np.float64).reshape(-1, 4)
         return Errors(found[:, 0], found[:, 1], found[:, 2], found[:, 3].astype(np.int64))

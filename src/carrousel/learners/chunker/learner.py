@@ -1,4 +1,4 @@
-"""The neural sequence chunker: one net learns what it can, another what surprised the first."""
+"""The neural sequence chunker: a second net learns the inputs that the first did not predict."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class ChunkerTraining:
         rate: learning rate of both nets.
         threshold: an input was predicted if every output was off by less than this. The paper
             prints no figure.
-        depth: time steps that an error flows back over, its own included, in both nets.
+        depth: time steps of back-propagation in both nets, including the current one.
         predict: which part of the chunker's state the automatizer learns to predict as well:
             its ``"hidden"`` units (1997), ``"hidden+outputs"`` (1992), or ``"nothing"``.
         chunker_wiring: ``"full"`` takes the chunker's connections from inputs to outputs away.
-            With them it can foretell the next surprise from the last one past its hidden units,
-            which then hold nothing that the automatizer could learn from.
+            With them it can predict the next surprise from the last one without its hidden units,
+            whose state is then of no use to the automatizer.
         time_code: binary digits of the time step that the chunker sees, and predicts, with each
             surprise: the "unique representation of time" of 1992. 0: none.
     """
@@ -59,39 +59,39 @@ class ChunkerTraining:
 class ChunkerLearner:
     """Two nets in each lane (Schmidhuber 1992; row CH of Table 2, 1997).
 
-    The automatizer A sees every input and learns to predict the next. Where it fails, that input
-    is handed up to the chunker C, which sees nothing else, and so lives on a shorter history. A
-    further learns, at each step, to predict the state of C. If C remembers what A has forgotten,
-    these outputs force A to keep it, step by step, where an error need not flow far.
+    The automatizer A sees every input and learns to predict the next. An input that it fails to
+    predict becomes an input of the chunker C, which sees only those, and so a shorter history. A
+    also learns, at each step, to predict the state of C. If C remembers something that A has
+    forgotten, these outputs force A to keep it, by errors that need not flow far.
 
     One step of a sequence, with ``x(t)`` and the target ``d(t)``, which is ``x(t+1)`` where the
     next input is to be predicted:
 
-    1. If ``x(t)`` was a surprise, C takes it as its input; else C stands still. The first input of
+    1. If ``x(t)`` was a surprise, C receives it; else C does not change. The first input of
        a sequence is a surprise.
-    2. A takes ``x(t)``. Its outputs should be ``d(t)``, and the state of C now; it learns from both
+    2. A receives ``x(t)``. Its targets are ``d(t)`` and the present state of C; it learns from both
        errors at once.
-    3. If ``d(t)`` was missed, so that ``x(t+1)`` is a surprise, C learns: its outputs, which stand
-       since its own last input, should have been ``d(t)``.
+    3. If ``d(t)`` was missed, so that ``x(t+1)`` is a surprise, C learns: the target of its outputs
+       after its last input is ``d(t)``.
 
-    An input whose step before had no target was not predicted, so it is a surprise too, from which
-    C does not learn. For other targets than the next input (classes, say), it is these that A and C
-    predict, and a missed one hands up the input that follows it. Activations of both nets start at
-    zero with each sequence. Outputs lie between 0 and 1, so a hidden unit ``h`` of C that lies
-    between -1 and 1 (``Simple(n, "tanh")``) is predicted as ``(h + 1) / 2``.
+    An input after a step without a target was not predicted, so it is a surprise too, but C does
+    not learn from it. Where targets are not the next input (classes, say), A and C predict the
+    targets, and after a missed one the next input goes to C. Activations of both nets are zero at
+    the start of each sequence. Outputs lie between 0 and 1, so a hidden unit ``h`` of C between -1
+    and 1 (``Simple(n, "tanh")``) is predicted as ``(h + 1) / 2``.
 
-    Give the network biases: without them, the hidden units of both nets learn first to be what
-    holds all outputs down, and are saturated when the chunker has something to say. See
+    Give the network biases. Without them, the hidden units of both nets first learn to keep all
+    outputs low, and are saturated when the chunker's errors arrive. See
     ``docs/derivations/chunker.md``.
 
     Args:
-        network: both nets, simple units wired ``"direct"`` or ``"full"``; the automatizer gets one
-            output more for each number of the chunker's state that it predicts.
+        network: both nets, simple units wired ``"direct"`` or ``"full"``; the automatizer has one
+            more output for each number of the chunker's state that it predicts.
         training: the settings.
         n_lanes: independent copies, each with its own weights, data and surprises.
 
     Raises:
-        SettingError: the network is of another kind, or a lane number is out of range.
+        SettingError: the network has another cell or wiring, or a lane number is out of range.
         ShapeError: ``data`` has another number of parts than there are lanes, or other widths.
         DataError: data are not finite, or symbols are outside their alphabet.
 
@@ -105,7 +105,7 @@ class ChunkerLearner:
     def __init__(self, network: Network, training: ChunkerTraining, n_lanes: int = 1) -> None:
         self.network, self.training = check_network(network, "chunker"), training
         if not isinstance(training, ChunkerTraining):
-            raise SettingError(f"training is {training!r}, expected a ChunkerTraining")
+            raise SettingError(argument="training", got=training, expected="a ChunkerTraining")
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
         self._symmetric = isinstance(network.cell, Simple) and network.cell.f == "tanh"
         code = training.time_code
@@ -125,7 +125,7 @@ class ChunkerLearner:
         self._seen = np.zeros(n_lanes, np.int64)
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw fresh initial weights for a lane and forget what it knew."""
+        """Draw fresh initial weights for a lane and reset its state."""
         lane = self._lane(lane)
         for net in (self.automatizer, self.chunker):
             net.load(lane, initial_weights(net.network, rng))
@@ -135,7 +135,7 @@ class ChunkerLearner:
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone.
 
         Returns:
-            the errors of the automatizer's predictions, sequence by sequence, each as it was made.
+            the errors of the automatizer's predictions for each sequence, before it learned them.
         """
         symbolic = check_data(self.network, self.n_lanes, data)
         values = 0 if symbolic else self.network.n_inputs
@@ -158,10 +158,10 @@ class ChunkerLearner:
         above.reset(data.here[0])
         for t in range(T):
             lanes = data.here[t]
-            news = lanes_where(surprising, lanes)
-            if news is None or len(news):
-                above.step(news, *self._to_chunker(data, t, news))
-                counts[slice(None) if news is None else news] += 1
+            surprised = lanes_where(surprising, lanes)
+            if surprised is None or len(surprised):
+                above.step(surprised, *self._to_chunker(data, t, surprised))
+                counts[slice(None) if surprised is None else surprised] += 1
             error = below.step(lanes, *data.inputs(t, lanes, self.network.n_inputs)).copy()
             goal = error[:, :O]
             data.miss(t, lanes, goal)
@@ -176,7 +176,7 @@ class ChunkerLearner:
             whole = slice(None) if lanes is None else lanes
             all_errors[t, whole] = goal
             below.learn(lanes, error, training.rate)
-            # An error that is no number is a miss.
+            # NaN is a miss.
             missed = ~(np.abs(all_errors[t]).max(axis=1) < training.threshold)
             if aimed is not None:
                 surprising = missed | ~aimed
@@ -220,7 +220,7 @@ class ChunkerLearner:
         ]
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of all that a lane has learned."""
+        """Copies of everything that a lane has learned."""
         lane = self._lane(lane)
         return {
             "automatizer": self.automatizer.flat(lane),
@@ -230,7 +230,7 @@ class ChunkerLearner:
         }
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore a lane's state from what :meth:`state` returned."""
         lane = self._lane(lane)
         self.automatizer.load(lane, state["automatizer"])
         self.chunker.load(lane, state["chunker"])
@@ -238,14 +238,14 @@ class ChunkerLearner:
         self._seen[lane] = state["seen"]
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Inputs handed up to the chunker in a sequence, mean over the last 100 sequences."""
+        """Mean number of inputs that the chunker received, over the last 100 sequences."""
         lane = self._lane(lane)
         known = min(int(self._seen[lane]), RECENT)
         return {"surprises": float(self._surprises[lane, :known].mean())} if known else {}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both nets and of the steps that errors flow back over, all lanes together."""
+        """Bytes of both nets and of the steps stored for back-propagation, all lanes together."""
         return self.automatizer.nbytes + self.chunker.nbytes
 
     def _lane(self, lane: int) -> int:

@@ -12,7 +12,7 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats, Ints
 
 Lanes = Annotated[Ints, "n"] | None
-"""Which lanes take part, ascending; ``None`` stands for all, and saves the gathering."""
+"""Numbers of the lanes that take part, ascending; ``None`` stands for all, without a copy."""
 
 
 class LaneNets:
@@ -34,8 +34,8 @@ class LaneNets:
     Args:
         network: the net; simple units, wired ``"full"`` or ``"direct"``.
         n_lanes: ``B``.
-        depth: time steps that an error reaches, its own included.
-        dtype: of everything.
+        depth: time steps that an error reaches, including its own.
+        dtype: of all arrays.
 
     Raises:
         SettingError: the network has memory cells, or its outputs are hidden units.
@@ -58,7 +58,7 @@ class LaneNets:
         self.start(0)
 
     def start(self, n_values: int) -> None:
-        """Forget all activations; from here on, the last ``n_values`` inputs are given as values.
+        """Reset all activations; from now on, the last ``n_values`` inputs are values.
 
         The inputs before these, if any, are one symbol a step.
         """
@@ -69,7 +69,7 @@ class LaneNets:
         self._tape = [self._blank() for _ in range(self.depth)]
 
     def reset(self, lanes: Lanes) -> None:
-        """Set activations to zero; nothing before the next step will be learned from."""
+        """Set activations to zero; errors do not flow back beyond the next step."""
         if lanes is None:
             self.start(self.n_values)
             return
@@ -79,12 +79,12 @@ class LaneNets:
             step.clear(lanes)
 
     def step(self, lanes: Lanes, rows: Annotated[Ints, "n"], values: np.ndarray | None) -> Any:
-        """Take one input in each of ``lanes``; return their outputs, ``[n, O]``.
+        """Compute one step of some lanes; return their outputs, ``[n, O]``.
 
         Args:
-            lanes: the ``n`` lanes that take part; the others stand still.
+            lanes: the ``n`` lanes that take part; the others do not change.
             rows: ``lane * I + symbol``, where inputs are symbols.
-            values: ``[n, n_values]``, or None where there are none.
+            values: ``[n, n_values]``, or None if there are none.
         """
         past = _of(self.h, lanes)
         net = self._from_inputs(self.into_hidden, lanes, rows, values)
@@ -112,8 +112,8 @@ class LaneNets:
     def learn(self, lanes: Lanes, error: Annotated[Floats, "n O"], rate: float) -> None:
         """Descend the gradient of ``sum_k error_k^2 / 2``, where ``error`` is output minus target.
 
-        ``error`` belongs to the outputs of the last :meth:`step` of each lane; an output without a
-        target has none.
+        ``error`` belongs to the outputs of the last :meth:`step` of each lane. It is 0 for an
+        output without a target.
         """
         y, h = _of(self.y, lanes), _of(self.h, lanes)
         delta = 1.0 - y
@@ -182,7 +182,7 @@ class LaneNets:
 
     def _record(self, lanes: Lanes, step: _Step) -> None:
         if lanes is None:
-            step.rows = step.rows.copy()  # the caller's; ours are written to
+            step.rows = step.rows.copy()  # the caller owns them; stored steps are overwritten
             step.values = None if step.values is None else step.values.copy()
             self._tape.insert(0, step)
             self._tape.pop()
@@ -199,7 +199,7 @@ class LaneNets:
         return _Step(rows, values, blank, blank.copy())
 
     def outputs(self, lane: int, data: Sequences) -> Annotated[Floats, "M O"]:
-        """Outputs of one net at all steps that have a target; nothing is learned or remembered."""
+        """Outputs of one net at all steps that have a target; weights and state do not change."""
         width = self.network.n_inputs
         own = slice(lane * width, (lane + 1) * width)
         with np.errstate(all="ignore"):
@@ -216,7 +216,7 @@ class LaneNets:
         return net
 
     def _hidden_of(self, lane: int, data: Sequences, weights: np.ndarray) -> np.ndarray:
-        """Activations of hidden units at every step, ``[sum T, H]``, all sequences side by side."""
+        """Activations of hidden units at every step, ``[sum T, H]``, all sequences together."""
         hidden = _applied(weights, data.inputs)
         if self.hidden_bias is not None:
             hidden += self.hidden_bias[lane]
@@ -245,7 +245,7 @@ class LaneNets:
             held[...] = view
 
     def _parts(self, flat: np.ndarray, lane: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Views into a flat vector, each beside the view of ours that holds the same."""
+        """Pairs of views of the same weights: into a flat vector, and into the net's arrays."""
         views, width = self.network.views(flat), self.network.n_inputs
         inputs = slice(lane * width, (lane + 1) * width)
         ours = {
@@ -261,7 +261,7 @@ class LaneNets:
         return [(view, ours[name]) for name, view in views.items()]
 
     def copies(self, lane: int, n: int) -> LaneNets:
-        """Nets in ``n`` lanes that all start with the weights of one."""
+        """Create ``n`` lanes with copies of one net's weights."""
         made, flat = LaneNets(self.network, n, self.depth, self.dtype), self.flat(lane)
         for each in range(n):
             made.load(each, flat)
@@ -269,14 +269,16 @@ class LaneNets:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, activations and of the steps that errors flow back over."""
+        """Bytes of weights, activations, and of the steps stored for back-propagation."""
         weights = self.n_lanes * self.network.n_weights * np.dtype(self.dtype).itemsize
         return weights + self.h.nbytes + self.y.nbytes + sum(step.nbytes for step in self._tape)
 
 
 class _Step:
-    """What learning must know of one time step: inputs, ``h(t-1)``, and ``f'`` of the hidden net
-    inputs, which is zero where there was no such step."""
+    """One stored time step: inputs, ``h(t-1)``, and ``f'`` of the hidden net inputs.
+
+    ``f'`` is zero where there was no such step.
+    """
 
     __slots__ = ("past", "rows", "slope", "values")
 
@@ -307,21 +309,29 @@ class _Step:
 
 
 def check_network(network: object, learner: str) -> Network:
-    """Return a network that :class:`LaneNets` can hold, or say who could drive it.
+    """Return a network that :class:`LaneNets` can hold.
 
     Raises:
-        SettingError: it is no network, has memory cells, or is wired otherwise.
+        SettingError: it is no network, has memory cells, or has another wiring.
     """
     if not isinstance(network, Network):
-        raise SettingError(f"network is {network!r}, expected a carrousel.contracts.Network")
+        raise SettingError(
+            argument="network", got=network, expected="a carrousel.contracts.Network"
+        )
     _simple(network, learner)
     if network.wiring == "sparse":
         raise SettingError(
-            f"{learner}: wiring is 'sparse', which 'guess' alone drives; say 'full' or 'direct'"
+            f"{learner}: wiring is 'sparse', which 'guess' alone drives",
+            argument="wiring",
+            got="sparse",
+            fix="say 'full' or 'direct'",
         )
     if network.united:
         raise SettingError(
-            f"{learner}: wiring is 'united', which 'rtrl' and 'bptt' drive; say 'full' or 'direct'"
+            f"{learner}: wiring is 'united', which 'rtrl' and 'bptt' drive",
+            argument="wiring",
+            got="united",
+            fix="say 'full' or 'direct'",
         )
     return network
 
@@ -330,8 +340,10 @@ def _simple(network: Network, learner: str = "chunker") -> Simple:
     if isinstance(network.cell, Simple):
         return network.cell
     raise SettingError(
-        f"{learner}: the network has memory cells, which 'truncated', 'bptt' and 'rtrl' drive; "
-        "say Simple(units)"
+        f"{learner}: the network has memory cells, which 'truncated', 'bptt' and 'rtrl' drive",
+        argument="cell",
+        got=network.cell,
+        fix="say Simple(units)",
     )
 
 
@@ -359,8 +371,8 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _logistic(net: np.ndarray) -> None:
-    # multiply and not negative: NumPy 2.3.5 reads the wrong places where a column whose
-    # stride is 64 bytes is negated in place
+    # multiply and not negative: NumPy 2.3.5 reads wrong elements when it negates a column with a
+    # stride of 64 bytes in place
     np.multiply(net, -1.0, out=net)
     np.exp(net, out=net)
     net += 1.0
@@ -368,7 +380,7 @@ def _logistic(net: np.ndarray) -> None:
 
 
 def lanes_where(mask: Annotated[Bools, "B"], lanes: Lanes) -> Annotated[Ints, "found"] | None:
-    """Those of ``lanes`` where ``mask`` holds; ``None`` if that is every lane there is."""
+    """Return those of ``lanes`` where ``mask`` is set; ``None`` if these are all lanes."""
     if lanes is None:
         found = np.flatnonzero(mask)
         return None if len(found) == len(mask) else found

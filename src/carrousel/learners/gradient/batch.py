@@ -1,140 +1,88 @@
-"""Networks that change with the gradient of several sequences: Adam, momentum, or plain."""
+"""Updates by the gradient of several sequences: plain, with momentum, or Adam."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
 
 import numpy as np
 
-from carrousel.checks import check_int
-from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Training
-from carrousel.contracts.initial import initial_weights
-from carrousel.errors import SettingError
-from carrousel.kernels import default_kernel, gradient_numbers
-from carrousel.learners.gradient.learner import check_training
-from carrousel.learners.gradient.rules import Rule
-from carrousel.learners.lanes import check_lane, check_parts, generator_of, joined, words_of
+from carrousel.contracts import Batches, Errors, Training
+from carrousel.learners.gradient.rules import update_rule
+from carrousel.learners.gradient.updates import GradientLanes
+from carrousel.learners.lanes import joined_errors
 from carrousel.sequences import Sequences
-from carrousel.shapes import Floats
+from carrousel.shapes import Ints
 
-SCALE = 2.0**60
-"""Rate at which a kernel adds a gradient to a copy of the weights, from which it is then read.
+RESOLUTION = 2.0**-60
+"""Gradients are rounded next to this fraction of their weight, as they were in stored trials.
 
-A float32 next to a weight of size ``w`` keeps steps of ``6e-8 w``, so a gradient added at rate 1
-would lose the digits below. At this rate one of 1e-17 stands clear of weights of size 10, one
-of 1e20 does not overflow, and dividing it out again is exact.
+Those read a gradient from a weight that had learned at a rate of 2**60; they repeat to the last
+bit. The rounding is below 6e-8 of a gradient above 1e-18 of its weight.
 """
 
 PIECE_STEPS = 4096
 """A piece of data whose gradient a kernel sums ends with the first sequence that reaches this."""
 
 
-class BatchLearner:
-    """Networks that change after each so many sequences, one in each lane.
+class BatchUpdates:
+    """Updates after each ``settings.size`` sequences, by an update rule.
 
-    Kernels learn by plain gradient descent. So a copy of the weights learns a piece of data, all of
-    whose sequences meet the same weights; how far it moved is their gradient. Pieces are counted
-    from the first sequence of a lane: one ends where its batch is full, or where it has 4096 time
-    steps. Gradients of pieces are added in float64, and so is all arithmetic of the change itself;
-    weights have the kernel's type, and are rounded once a change.
+    The kernel computes gradients of pieces of data, all of whose sequences meet the same weights.
+    Pieces are counted from the first sequence of a lane: one ends where its batch is full, or where
+    it has 4096 time steps. Gradients of pieces are added in float64, and so is all arithmetic of
+    the update rule. Weights have the kernel's type, and are rounded once an update.
 
     A lane's result does not depend on where its data are cut into calls of :meth:`learn`, to the
-    last bit, nor on its neighbours. What lies behind the last whole piece of a call is therefore
-    kept, and its gradient taken when the rest of the piece has come.
+    last bit, nor on its neighbours. So sequences after the last whole piece of a call are kept, and
+    their gradient is computed once the rest of the piece has arrived.
 
     Args:
-        network: the net, the same for all lanes.
-        training: the settings.
-        n_lanes: independent copies, each with its own weights, data and state.
-        kernel: where gradients are computed; by default the fastest that knows this gradient.
-
-    Raises:
-        SettingError: ``n_lanes`` is below 1, a lane number is out of range, the gradient cannot
-            drive this network, or would need more than 64 GiB.
-        ShapeError: ``data`` has another number of parts than there are lanes.
-        DataError: data are not finite, or symbols are outside their alphabet.
-
-    Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
-
-    >>> from carrousel.contracts import Cell
-    >>> learner = BatchLearner(Network(1, 1, Cell(1, 1), bias="all"), Batches(rate=0.05, size=2))
-    >>> learner.begin(0, np.random.default_rng(1))
-    >>> data = Sequences.from_lists([[0.5, 1.0]] * 200, [[1.0]] * 200)
-    >>> [errors] = learner.learn([data])
-    >>> bool(errors.max_abs[0] > 2 * errors.max_abs[-1])
-    True
+        lanes: the networks.
+        settings: size of a batch, the update rule and its constants.
+        training: what the kernel has to know of them.
     """
 
-    def __init__(
-        self, network: Network, training: Batches, n_lanes: int = 1, kernel: Kernel | None = None
-    ) -> None:
-        if not isinstance(training, Batches):
-            raise SettingError(f"training is {training!r}, expected a carrousel.contracts.Batches")
-        self.network, self.training = network, training
-        self.gradient = Gradient.named(training.gradient)
-        self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
-        self._taught = Training(
-            rate=SCALE,
-            update="epoch",
-            output_derivative=training.output_derivative,
-            initial_activation=training.initial_activation,
-        )
-        check_training(network, self._taught, self.gradient, n_lanes)
-        self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
-        shape, dtype = (n_lanes, network.n_weights), self.kernel.dtype
-        self.weights: Annotated[Floats, "B W"] = np.zeros(shape, dtype)
-        self._moved, self._gathered = np.zeros(shape, dtype), np.zeros(shape)
-        self._counts = np.zeros(n_lanes, np.int64)  # sequences whose gradient is gathered
-        self._rule = Rule(training, *shape)
-        self._waiting: list[Sequences | None] = [None] * n_lanes
-        self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
-        self._rates = np.full(n_lanes, SCALE, dtype)
-        self._from_first = np.zeros(n_lanes, np.int64)
-        self._longest = 0
+    def __init__(self, lanes: GradientLanes, settings: Batches, training: Training) -> None:
+        self._lanes, self._training, self._size = lanes, training, settings.size
+        shape = lanes.weights.shape
+        self._gathered = np.zeros(shape)  # gradient of the current batch so far
+        self._counts = np.zeros(shape[0], np.int64)  # its sequences
+        self._rule = update_rule(settings, *shape)
+        self._waiting: list[Sequences | None] = [None] * shape[0]
 
-    def begin(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw fresh initial weights for a lane and forget what it knew."""
-        self.weights[self._lane(lane)] = initial_weights(self.network, rng)
+    @property
+    def cells_from(self) -> Ints:
+        """Zeros ``[B]``: cells and gates take part from the first sequence on."""
+        return np.zeros(len(self._counts), np.int64)
+
+    def begin(self, lane: int) -> None:
+        """Reset a lane."""
         self._gathered[lane] = self._counts[lane] = 0
         self._rule.begin(lane)
         self._waiting[lane] = None
-        self._rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
-        """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone.
-
-        Returns:
-            the errors of each sequence at the moment it was presented.
-        """
-        check_parts(data, self.n_lanes)
-        runs = [self._run(lane, part) for lane, part in enumerate(data)]
+        """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone."""
+        runs = [self._pieces(lane, part) for lane, part in enumerate(data)]
         while True:
             pieces = [run.next_piece() for run in runs]
             if not any(pieces):
                 break
-            with np.errstate(all="ignore"):  # a lane may diverge: its errors will tell
+            with np.errstate(all="ignore"):  # a lane that diverges shows it in its errors
                 self._gather(runs, pieces)
                 self._change()
         rests = [run.rest() for run in runs]
-        if any(rests):  # of these only the errors are wanted by now
-            self._teach(runs, rests, None)
+        if any(rests):  # only their errors are needed now
+            self._gradient(runs, rests, None)
         for lane, run in enumerate(runs):
             if data[lane] is not None:
                 self._waiting[lane] = run.waiting()
-                self._longest = max(self._longest, run.longest)
+        self._lanes.note_lengths(data)
         return [run.errors() for run in runs]
 
-    def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
-        """Outputs at the steps that have a target; weights do not change."""
-        check_parts(data, self.n_lanes)
-        return self.kernel.predict(self.network, self._taught, self.weights, self._from_first, data)
-
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of all that a lane has learned, and of the sequences that wait for more."""
-        lane = self._lane(lane)
+        """Copies of gathered gradients, of the rule's averages, and of waiting sequences."""
         found = {
-            "weights": self.weights[lane].copy(),
             "gathered": self._gathered[lane].copy(),
             "count": self._counts[lane].copy(),
             **self._rule.state(lane),
@@ -143,14 +91,10 @@ class BatchLearner:
         if waiting is not None:
             for name in ("inputs", "offsets", "targets", "target_steps"):
                 found[f"waiting_{name}"] = getattr(waiting, name).copy()
-        if self.gradient.kind == "uoro":
-            found["random"] = words_of(self._rngs[lane])
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
-        lane = self._lane(lane)
-        self.weights[lane] = state["weights"]
+        """Restore what :meth:`state` returned."""
         self._gathered[lane] = state["gathered"]
         self._counts[lane] = state["count"]
         self._rule.restore(lane, state)
@@ -158,98 +102,84 @@ class BatchLearner:
         if "waiting_inputs" in state:
             self._waiting[lane] = Sequences(
                 inputs=state["waiting_inputs"].copy(),
-                n_inputs=self.network.n_inputs,
+                n_inputs=self._lanes.network.n_inputs,
                 offsets=state["waiting_offsets"].copy(),
                 targets=state["waiting_targets"].copy(),
-                n_outputs=self.network.n_outputs,
+                n_outputs=self._lanes.network.n_outputs,
                 target_steps=state["waiting_target_steps"].copy(),
             )
-        if self.gradient.kind == "uoro":
-            self._rngs[lane] = generator_of(state["random"])
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Return nothing: weights and errors say it all."""
-        check_lane(lane, self.n_lanes)
+        """Return an empty mapping: there are no further figures."""
         return {}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, of gathered gradients, and of what is kept between time steps.
-
-        All lanes together; for what a gradient keeps see ``GradientLearner.nbytes``.
-        """
-        kept = gradient_numbers(self.network, self.gradient, self._longest)
-        arrays = self.weights.nbytes + self._moved.nbytes + self._gathered.nbytes
+        """Bytes of gradients, of the rule's averages and of waiting sequences."""
         waiting = sum(part.nbytes for part in self._waiting if part is not None)
-        between = self.n_lanes * kept * self.weights.itemsize
-        return arrays + self._rule.nbytes + waiting + between
+        of_a_piece = self._lanes.weights.nbytes
+        return of_a_piece + self._gathered.nbytes + self._rule.nbytes + waiting
 
-    def _run(self, lane: int, part: Sequences | None) -> _Run:
+    def _pieces(self, lane: int, part: Sequences | None) -> _BatchPieces:
         if part is None:
-            return _Run(None, 0, [])
-        waiting = self._waiting[lane]
-        if waiting is None:
-            return _Run(part, 0, _ends(part, int(self._counts[lane]), self.training.size))
-        joined = Sequences.concatenate([waiting, part])
-        ends = _ends(joined, int(self._counts[lane]), self.training.size)
-        return _Run(joined, len(waiting), ends)
+            return _BatchPieces(None, 0, [])
+        waiting, known = self._waiting[lane], 0
+        if waiting is not None:
+            part, known = Sequences.concatenate([waiting, part]), len(waiting)
+        return _BatchPieces(part, known, _ends(part, int(self._counts[lane]), self._size))
 
-    def _teach(
+    def _gradient(
         self,
-        runs: Sequence[_Run],
+        runs: Sequence[_BatchPieces],
         pieces: Sequence[Sequences | None],
         rngs: Sequence[np.random.Generator] | None,
-    ) -> None:
-        """Let a copy of the weights learn a piece for each lane; note the errors."""
-        np.copyto(self._moved, self.weights)
-        errors = self.kernel.learn(
-            self.network,
-            self._taught,
-            self._moved,
-            self._rates,
-            self._from_first,
+    ) -> np.ndarray:
+        """Return the gradient ``[B, W]`` of one piece per lane; note the errors."""
+        lanes = self._lanes
+        gradient, errors = lanes.kernel.gradient(
+            lanes.network,
+            self._training,
+            lanes.weights,
+            self.cells_from,
             pieces,
-            self.gradient,
+            lanes.gradient,
             rngs,
         )
         for run, found in zip(runs, errors, strict=True):
             if found is not None:
                 run.note(found)
+        return gradient
 
-    def _gather(self, runs: Sequence[_Run], pieces: Sequence[Sequences | None]) -> None:
-        """Add the gradient of a piece for each lane to what is gathered."""
-        self._teach(runs, pieces, self._rngs)
+    def _gather(self, runs: Sequence[_BatchPieces], pieces: Sequence[Sequences | None]) -> None:
+        """Add the gradient of one piece per lane to what is gathered."""
+        gradient = self._gradient(runs, pieces, self._lanes.rngs)
         lanes = [lane for lane, piece in enumerate(pieces) if piece is not None]
-        rows = slice(None) if len(lanes) == self.n_lanes else lanes
-        moved = np.subtract(self._moved[rows], self.weights[rows], dtype=np.float64)
-        moved *= 1 / SCALE
-        self._gathered[rows] += moved
+        shift = self._lanes.weights[lanes] * RESOLUTION
+        self._gathered[lanes] += np.subtract(gradient[lanes] + shift, shift, dtype=np.float64)
         self._counts += [0 if piece is None else len(piece) for piece in pieces]
 
     def _change(self) -> None:
         """Change the weights of those lanes whose batch is full."""
-        full = np.flatnonzero(self._counts == self.training.size)
+        full = np.flatnonzero(self._counts == self._size)
         if len(full):
             change = self._rule.step(full, self._gathered[full])
-            self.weights[full] = self.weights[full] + change
+            self._lanes.weights[full] = self._lanes.weights[full] + change
             self._gathered[full] = 0.0
             self._counts[full] = 0
 
-    def _lane(self, lane: int) -> int:
-        return check_lane(lane, self.n_lanes)
 
-
-class _Run:
-    """How far a lane has come with the data of one call."""
+class _BatchPieces:
+    """One lane's data of a call, returned piece by piece, and their errors."""
 
     def __init__(self, data: Sequences | None, known: int, ends: list[int]) -> None:
-        self._data, self._known = data, known  # errors of the first ones were told before
+        self._data = data
+        self._known = known  # leading sequences whose errors an earlier call has returned
         self._ends: Iterator[int] = iter(ends)
         self._done = 0
         self._found: list[Errors] = []
 
     def next_piece(self) -> Sequences | None:
-        """The next whole piece."""
+        """Return the next whole piece."""
         end = next(self._ends, None)
         if end is None:
             return None
@@ -258,14 +188,14 @@ class _Run:
         return self._data[first:end]
 
     def rest(self) -> Sequences | None:
-        """What is new behind the last whole piece."""
-        first = self._done or self._known  # a whole piece has in it all that waited for it
+        """Return the new sequences after the last whole piece."""
+        first = self._done or self._known  # the first whole piece includes all that waited
         if self._data is None or first == len(self._data):
             return None
         return self._data[first:]
 
     def waiting(self) -> Sequences | None:
-        """A copy of all that lies behind the last whole piece."""
+        """Return a copy of all sequences after the last whole piece."""
         if self._data is None or self._done == len(self._data):
             return None
         return self._data.take(np.arange(self._done, len(self._data)))
@@ -275,20 +205,15 @@ class _Run:
         self._found.append(errors)
 
     def errors(self) -> Errors | None:
-        """The errors of all sequences of this call."""
+        """Return the errors of all sequences of this call."""
         if self._data is None:
             return None
-        found = joined(self._found)
+        found = joined_errors(self._found)
         return found[self._known if self._done else 0 :]
-
-    @property
-    def longest(self) -> int:
-        """Steps of the longest sequence."""
-        return 0 if self._data is None else int(self._data.lengths.max(initial=0))
 
 
 def _ends(data: Sequences, count: int, size: int) -> list[int]:
-    """Where the pieces of a lane end, with ``count`` sequences of the batch gathered before."""
+    """Return where the pieces of a lane end if the current batch has ``count`` sequences."""
     ends, steps = [], 0
     for number, length in enumerate(data.lengths.tolist(), start=1):
         steps, count = steps + length, count + 1

@@ -1,4 +1,4 @@
-"""Networks that learn by a gradient of one's choice, with plain gradient descent."""
+"""Networks that learn by gradient descent; gradient and update rule are arguments."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.checks import check_int
-from carrousel.contracts import TRUNCATED, Errors, Gradient, Kernel, Network, Training
+from carrousel.checks import check_choice, check_int
+from carrousel.contracts import TRUNCATED, Batches, Errors, Gradient, Kernel, Network, Training
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError
 from carrousel.kernels import default_kernel, gradient_numbers
-from carrousel.learners.gradient.schedule import Run, Schedule
-from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.gradient.batch import BatchUpdates
+from carrousel.learners.gradient.descent import KernelUpdates
+from carrousel.learners.gradient.rules import RULES
+from carrousel.learners.gradient.updates import GradientLanes, Updates
+from carrousel.learners.lanes import check_lane, check_parts, generator_words, restored_generator
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
 
 MOST_BYTES = 2**36
-"""Memory that all lanes of a learner may ask for between time steps: 64 GiB."""
+"""Memory that all lanes of a learner may need between time steps: 64 GiB."""
 
 
 class GradientLearner:
-    """Networks that learn by gradient descent, one in each lane; the gradient is an argument.
+    """Networks that learn by gradient descent, one in each lane.
 
     Truncated (1997, equations 19 to 28): error that reaches a gate or a cell input changes the
     weights into that unit and ends there; only inside a cell does it flow back in time. So all that
@@ -30,55 +33,74 @@ class GradientLearner:
     forget gate, and a step costs O(1) per weight. The others are exact, or estimates of the exact
     gradient; see :class:`carrousel.contracts.Gradient`.
 
+    Plain descent runs inside the kernel, at each step, sequence or epoch. The other update rules
+    receive the kernel's gradient of a batch of sequences; with :class:`Batches` so does the plain
+    rule.
+
     Args:
         network: the net, the same for all lanes.
-        training: learning rate, and when weights change.
+        training: learning rate, and when weights change; or :class:`Batches`: the size of a batch,
+            and the constants of the update rule.
         n_lanes: independent copies, each with its own weights, data and state.
-        kernel: where the arithmetic is done; by default native lanes, and the NumPy reference for
+        kernel: runs the network; by default native lanes, and the NumPy reference for
             ``snap:n`` with n above 1.
-        gradient: which gradient is followed, or its name.
+        gradient: the gradient to follow, or its name; by default that of ``training``, or
+            ``"truncated"``.
+        rule: update rule: ``"plain"``, ``"momentum"`` or ``"adam"``; by default that of
+            ``training``, or ``"plain"``. Given a :class:`Training`, ``"momentum"`` and ``"adam"``
+            change weights after each sequence, with the constants of :class:`Batches`.
 
     Raises:
         SettingError: ``n_lanes`` is below 1, a lane number is out of range, the gradient cannot
-            drive this network or update, or would need more than 64 GiB.
+            drive this network or update, or would need more than 64 GiB; or ``gradient`` or
+            ``rule`` contradicts ``training``.
         ShapeError: ``data`` has another number of parts than there are lanes.
         DataError: data are not finite, or symbols are outside their alphabet.
 
+    Source: Hochreiter & Schmidhuber 1997, appendix A.1; Kingma & Ba, "Adam: a method for stochastic
+    optimization", 2015.
+
     >>> from carrousel.contracts import Cell
     >>> network = Network(1, 1, Cell(1, 1), bias="all")
-    >>> learner = GradientLearner(network, Training(rate=0.5), gradient="truncated")
-    >>> learner.begin(0, np.random.default_rng(1))
     >>> data = Sequences.from_lists([[0.5, 1.0]] * 200, [[1.0]] * 200)
-    >>> [errors] = learner.learn([data])
-    >>> bool(errors.max_abs[0] > 2 * errors.max_abs[-1])
+    >>> for training in (Training(rate=0.5), Batches(rate=0.05, size=2)):
+    ...     learner = GradientLearner(network, training)
+    ...     learner.begin(0, np.random.default_rng(1))
+    ...     [errors] = learner.learn([data])
+    ...     print(bool(errors.max_abs[0] > 2 * errors.max_abs[-1]))
+    True
     True
     """
 
     def __init__(
         self,
         network: Network,
-        training: Training,
+        training: Training | Batches,
         n_lanes: int = 1,
         kernel: Kernel | None = None,
-        gradient: Gradient | str = TRUNCATED,
+        gradient: Gradient | str | None = None,
+        rule: str | None = None,
     ) -> None:
-        self.gradient = Gradient.named(gradient) if isinstance(gradient, str) else gradient
+        self.gradient = _gradient(training, gradient)
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
-        check_training(network, training, self.gradient, n_lanes)
-        self.network, self.training = network, training
+        settings = _settings(training, self.gradient, rule)
+        taught = settings if isinstance(settings, Training) else _epoch(settings)
+        check_training(network, taught, self.gradient, n_lanes)
+        self.network, self.training, self._taught = network, training, taught
         self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
-        self.weights: Annotated[Floats, "B W"] = np.zeros(
-            (n_lanes, network.n_weights), self.kernel.dtype
+        self._lanes = GradientLanes(network, self.gradient, self.kernel, n_lanes)
+        self.weights: Annotated[Floats, "B W"] = self._lanes.weights
+        self._updates: Updates = (
+            KernelUpdates(self._lanes, settings)
+            if isinstance(settings, Training)
+            else BatchUpdates(self._lanes, settings, taught)
         )
-        self._schedule = Schedule(training, n_lanes, self.kernel.dtype)
-        self._longest = 0
-        self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw fresh initial weights for a lane and forget what it knew."""
-        self.weights[self._lane(lane)] = initial_weights(self.network, rng)
-        self._schedule.begin(lane)
-        self._rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
+        """Draw fresh initial weights for a lane and reset its state."""
+        self.weights[check_lane(lane, self.n_lanes)] = initial_weights(self.network, rng)
+        self._updates.begin(lane)
+        self._lanes.rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone.
@@ -86,46 +108,37 @@ class GradientLearner:
         Returns:
             the errors of each sequence at the moment it was presented.
         """
-        self._check(data)
-        if not self._schedule.cuts:
-            return self._teach(data)
-        runs = [Run(part) for part in data]
-        while True:
-            pieces = [run.piece(self._schedule.room(lane)) for lane, run in enumerate(runs)]
-            if not any(pieces):
-                return [run.errors() for run in runs]
-            for run, found in zip(runs, self._teach(pieces), strict=True):
-                run.note(found)
+        check_parts(data, self.n_lanes)
+        return self._updates.learn(data)
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """Outputs at the steps that have a target; weights do not change."""
-        self._check(data)
-        return self.kernel.predict(
-            self.network, self.training, self.weights, self._schedule.cells_from, data
-        )
+        check_parts(data, self.n_lanes)
+        cells_from = self._updates.cells_from
+        return self.kernel.predict(self.network, self._taught, self.weights, cells_from, data)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of all that a lane has learned."""
-        lane = self._lane(lane)
-        found = {"weights": self.weights[lane].copy(), **self._schedule.state(lane)}
+        """Copies of everything that a lane has learned."""
+        lane = check_lane(lane, self.n_lanes)
+        found = {"weights": self.weights[lane].copy(), **self._updates.state(lane)}
         if self.gradient.kind == "uoro":
-            found["random"] = words_of(self._rngs[lane])
+            found["random"] = generator_words(self._lanes.rngs[lane])
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
-        lane = self._lane(lane)
+        """Restore a lane's state from what :meth:`state` returned."""
+        lane = check_lane(lane, self.n_lanes)
         self.weights[lane] = state["weights"]
-        self._schedule.restore(lane, state)
+        self._updates.restore(lane, state)
         if self.gradient.kind == "uoro":
-            self._rngs[lane] = generator_of(state["random"])
+            self._lanes.rngs[lane] = restored_generator(state["random"])
 
     def measures(self, lane: int) -> Mapping[str, float]:
         """Return ``cells_added_at``, the sequences before cells joined, where a plateau decides.
 
-        It is left out until then, and where ``training`` says when.
+        Empty before that, and where ``training`` gives the number.
         """
-        return self._schedule.measures(self._lane(lane))
+        return self._updates.measures(check_lane(lane, self.n_lanes))
 
     @property
     def nbytes(self) -> int:
@@ -135,56 +148,101 @@ class GradientLearner:
         into its input gate (the ``2 C S I`` of the paper's complexity formula) and forget gate:
         O(W). RTRL: one sensitivity for each hidden weight and each activation or state: O(n W).
         BPTT: sources and activations of each stored step: O(T), with T the longest sequence so far.
+        Batches add gradients, the averages of the update rule, and sequences that wait for others.
         """
-        kept = gradient_numbers(self.network, self.gradient, self._longest)
-        return self.n_lanes * (self.network.n_weights + kept) * self.weights.itemsize
-
-    def _teach(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
-        """Learn at one rate for each lane."""
-        errors = self.kernel.learn(
-            self.network,
-            self.training,
-            self.weights,
-            self._schedule.rates,
-            self._schedule.cells_from,
-            data,
-            self.gradient,
-            self._rngs,
-        )
-        for lane, (part, found) in enumerate(zip(data, errors, strict=True)):
-            if part is not None and found is not None:
-                self._schedule.note(lane, found)
-                self._longest = max(self._longest, int(part.lengths.max(initial=0)))
-        return errors
-
-    def _lane(self, lane: int) -> int:
-        return check_lane(lane, self.n_lanes)
-
-    def _check(self, data: Sequence[Sequences | None]) -> None:
-        check_parts(data, self.n_lanes)
+        return self._lanes.nbytes + self._updates.nbytes
 
 
 def check_training(network: Network, training: Training, gradient: Gradient, n_lanes: int) -> None:
-    """Refuse what cannot be done, and say what can."""
-    if not isinstance(training, Training):
-        raise SettingError(f"training is {training!r}, expected a carrousel.contracts.Training")
+    """Raise :class:`SettingError` if a gradient cannot drive this network or update."""
     if network.wiring == "sparse":
-        raise SettingError("sparse wiring is driven by 'guess' alone; wire the net 'united'")
+        raise SettingError(
+            argument="wiring", got="sparse", expected="another wiring; only 'guess' learns it",
+            fix="wire the network 'united'",
+        )  # fmt: skip
     if gradient.kind == "bptt" and gradient.depth is None and training.update == "step":
         raise SettingError(
-            "gradient 'bptt' goes back once a sequence, but update is 'step'; "
-            "say 'bptt:h' or update='sequence'"
+            "gradient 'bptt' goes back once a sequence, but update is 'step'",
+            argument="update",
+            got="step",
+            expected="'sequence' or 'epoch'",
+            fix="say 'bptt:h' or {update}='sequence'",
         )
     if network.united and not training.output_derivative:
         raise SettingError(
-            "output_derivative is False, but in united wiring outputs are hidden units, through "
-            "whose squashing all error flows; say True"
+            "output_derivative is False, but outputs in united wiring are hidden units, through "
+            "whose squashing function all error flows",
+            argument="output_derivative",
+            got=False,
+            expected="True",
+            fix="say True",
         )
-    kept = gradient_numbers(network, gradient, longest=0)
-    wanted = 8 * n_lanes * kept
-    if wanted > MOST_BYTES:
+    needed = 8 * n_lanes * gradient_numbers(network, gradient, longest=0)
+    if needed > MOST_BYTES:
         raise SettingError(
-            f"gradient {gradient.name!r} would keep {wanted:,} bytes between time steps "
-            f"({wanted / 2**30:,.0f} GiB, at most 64 are allowed); 'truncated', 'bptt', 'snap:1' "
-            "and 'uoro' need less"
+            f"gradient {gradient.name!r} would keep {needed:,} bytes between time steps "
+            f"({needed / 2**30:,.0f} GiB, at most 64 are allowed)",
+            argument="gradient",
+            got=gradient.name,
+            fix="'truncated', 'bptt', 'snap:1' and 'uoro' need less",
         )
+
+
+def _gradient(training: object, gradient: Gradient | str | None) -> Gradient:
+    """Choose the gradient of the arguments or of the settings, which must not differ."""
+    given = Gradient.named(gradient) if isinstance(gradient, str) else gradient
+    if not isinstance(training, Batches):
+        return TRUNCATED if given is None else given
+    own = Gradient.named(training.gradient)
+    if given is not None and given != own:
+        raise SettingError(
+            argument="gradient", got=given.name, expected=f"{own.name!r}, as training says",
+            fix=f"say Batches(gradient={given.name!r})",
+        )  # fmt: skip
+    return own
+
+
+def _settings(training: object, gradient: Gradient, rule: str | None) -> Training | Batches:
+    """Choose the update rule of the argument or of the settings, which must not differ."""
+    if rule is not None:
+        check_choice("rule", rule, RULES)
+    if isinstance(training, Batches):
+        if rule is not None and rule != training.rule:
+            raise SettingError(
+                argument="rule", got=rule, expected=f"{training.rule!r}, as training says",
+                fix=f"say Batches(rule={rule!r})",
+            )  # fmt: skip
+        return training
+    if not isinstance(training, Training):
+        raise SettingError(
+            argument="training", got=training,
+            expected="a carrousel.contracts.Training or carrousel.contracts.Batches",
+        )  # fmt: skip
+    if rule is None or rule == "plain":
+        return training
+    if training.update != "sequence" or training.cells_added_after or training.plateau:
+        raise SettingError(
+            f"rule {rule!r} changes weights after each sequence and adds no cells, but training "
+            f"is {training!r}",
+            argument="rule",
+            got=rule,
+            fix="say update='sequence', and leave cells_added_after and plateau at 0",
+        )
+    return Batches(
+        rate=training.rate,
+        rule=rule,  # type: ignore[arg-type]
+        gradient=gradient.name,
+        output_derivative=training.output_derivative,
+        initial_activation=training.initial_activation,
+        halves_every=training.halves_every,
+    )
+
+
+def _epoch(settings: Batches) -> Training:
+    """Return what a kernel has to know of batches."""
+    return Training(
+        rate=settings.rate,
+        update="epoch",
+        output_derivative=settings.output_derivative,
+        initial_activation=settings.initial_activation,
+    )

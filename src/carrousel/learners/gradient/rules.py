@@ -1,7 +1,8 @@
-"""From the gradient of a batch to a change of weights: plain, with momentum, or Adam."""
+"""Update rules: from the gradient of a batch to a change of weights."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -11,87 +12,78 @@ from carrousel.contracts import Batches
 from carrousel.shapes import Floats, Ints
 
 
-class Rule:
-    """What all lanes keep between two changes, and how they change: in float64, weight by weight.
+class UpdateRule(ABC):
+    """Turns gradients into changes of weights, in float64, for each lane on its own.
 
-    A lane's numbers are the same to the last bit whatever its neighbours do: no sum runs over
-    lanes, and powers are taken one at a time.
+    Clips the gradient, asks the rule for a direction, and multiplies it by the learning rate.
+    A lane's numbers do not depend on its neighbours, to the last bit: no sum runs over lanes, and
+    powers are computed one at a time.
 
     Args:
-        settings: the rule and its constants.
+        settings: the rule's constants.
         n_lanes: independent lanes.
-        n_weights: weights of each.
+        n_weights: weights of each, ``W``.
 
-    >>> rule = Rule(Batches(rate=0.5, rule="plain", halves_every=1), n_lanes=1, n_weights=2)
+    >>> rule = update_rule(Batches(rate=0.5, rule="plain", halves_every=1), n_lanes=1, n_weights=2)
     >>> rule.step(np.array([0]), np.array([[1.0, -2.0]])).tolist()
     [[0.5, -1.0]]
     >>> rule.step(np.array([0]), np.array([[1.0, -2.0]])).tolist()
     [[0.25, -0.5]]
     """
 
+    keeps: tuple[str, ...] = ()
+    """Names of the averages that the rule keeps for each weight."""
+
     def __init__(self, settings: Batches, n_lanes: int, n_weights: int) -> None:
         self.settings = settings
         self.changes = np.zeros(n_lanes, np.int64)
-        kept = {"plain": (), "momentum": ("first",), "adam": ("first", "second")}[settings.rule]
-        self._kept = {name: np.zeros((n_lanes, n_weights)) for name in kept}
+        self.kept = {name: np.zeros((n_lanes, n_weights)) for name in self.keeps}
+
+    @abstractmethod
+    def direction(self, lanes: Annotated[Ints, "D"], gradient: Annotated[Floats, "D W"]) -> Floats:
+        """Return the change ``[D, W]`` at a rate of 1, and update what is kept."""
 
     def begin(self, lane: int) -> None:
-        """Forget what a lane has kept."""
+        """Reset a lane."""
         self.changes[lane] = 0
-        for array in self._kept.values():
+        for array in self.kept.values():
             array[lane] = 0.0
 
     def step(
         self, lanes: Annotated[Ints, "D"], gradient: Annotated[Floats, "D W"]
     ) -> Annotated[Floats, "D W"]:
-        """Return what is to be added to the weights of some lanes.
+        """Return what to add to the weights of some lanes.
 
         Args:
             lanes: their numbers, each once.
-            gradient: of what is to grow: minus that of the error. It may be overwritten.
+            gradient: the direction of descent, as kernels return it. It may be overwritten.
         """
         if self.settings.clip is not None:
             for row in gradient:
                 _clip(row, self.settings.clip)
-        rates = self._column(lanes, self._rate)
-        if self.settings.rule == "plain":
-            change = rates * gradient
-        elif self.settings.rule == "momentum":
-            first = self.settings.momentum * self._kept["first"][lanes] + gradient
-            self._kept["first"][lanes] = first
-            change = rates * first
-        else:
-            change = rates * self._adam(lanes, gradient)
+        change = self.column(lanes, self._rate) * self.direction(lanes, gradient)
         self.changes[lanes] += 1
         return change
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of what a lane has kept."""
-        kept = {name: array[lane].copy() for name, array in self._kept.items()}
+        """Copies of what a lane keeps."""
+        kept = {name: array[lane].copy() for name, array in self.kept.items()}
         return {"changes": self.changes[lane].copy(), **kept}
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.changes[lane] = state["changes"]
-        for name, array in self._kept.items():
+        for name, array in self.kept.items():
             array[lane] = state[name]
 
     @property
     def nbytes(self) -> int:
         """Bytes of what all lanes keep."""
-        return self.changes.nbytes + sum(array.nbytes for array in self._kept.values())
+        return self.changes.nbytes + sum(array.nbytes for array in self.kept.values())
 
-    def _adam(self, lanes: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        beta_1, beta_2 = self.settings.momentum, self.settings.second
-        first = beta_1 * self._kept["first"][lanes] + (1 - beta_1) * gradient
-        second = beta_2 * self._kept["second"][lanes] + (1 - beta_2) * np.square(gradient)
-        self._kept["first"][lanes], self._kept["second"][lanes] = first, second
-        first /= self._column(lanes, lambda count: 1 - beta_1 ** (count + 1))
-        second /= self._column(lanes, lambda count: 1 - beta_2 ** (count + 1))
-        np.sqrt(second, out=second)
-        second += self.settings.epsilon
-        first /= second
-        return first
+    def column(self, lanes: np.ndarray, of_count: Callable[[int], float]) -> np.ndarray:
+        """Evaluate a function of the number of changes so far for each lane, ``[D, 1]``."""
+        return np.array([of_count(count) for count in self.changes[lanes].tolist()])[:, None]
 
     def _rate(self, changes: int) -> float:
         if not self.settings.halves_every:
@@ -99,13 +91,59 @@ class Rule:
         last = (changes + 1) * self.settings.size - 1  # the last sequence of this change
         return self.settings.rate * 0.5 ** (last // self.settings.halves_every)
 
-    def _column(self, lanes: np.ndarray, of_count: Callable[[int], float]) -> np.ndarray:
-        return np.array([of_count(count) for count in self.changes[lanes].tolist()])[:, None]
+
+class PlainRule(UpdateRule):
+    """Gradient descent: the direction is the gradient itself."""
+
+    def direction(self, lanes: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        return gradient
+
+
+class MomentumRule(UpdateRule):
+    """Momentum: ``v <- momentum v + gradient``; the direction is ``v``."""
+
+    keeps = ("first",)
+
+    def direction(self, lanes: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        first = self.settings.momentum * self.kept["first"][lanes] + gradient
+        self.kept["first"][lanes] = first
+        return first
+
+
+class AdamRule(UpdateRule):
+    """Adam with bias correction (Kingma & Ba 2015, algorithm 1)."""
+
+    keeps = ("first", "second")
+
+    def direction(self, lanes: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        beta_1, beta_2 = self.settings.momentum, self.settings.second
+        first = beta_1 * self.kept["first"][lanes] + (1 - beta_1) * gradient
+        second = beta_2 * self.kept["second"][lanes] + (1 - beta_2) * np.square(gradient)
+        self.kept["first"][lanes], self.kept["second"][lanes] = first, second
+        first /= self.column(lanes, lambda count: 1 - beta_1 ** (count + 1))
+        second /= self.column(lanes, lambda count: 1 - beta_2 ** (count + 1))
+        np.sqrt(second, out=second)
+        second += self.settings.epsilon
+        first /= second
+        return first
+
+
+RULES: Mapping[str, type[UpdateRule]] = {
+    "plain": PlainRule,
+    "momentum": MomentumRule,
+    "adam": AdamRule,
+}
+"""Update rules by the name that ``Batches.rule`` and ``GradientLearner(rule=...)`` take."""
+
+
+def update_rule(settings: Batches, n_lanes: int, n_weights: int) -> UpdateRule:
+    """Create the update rule that some settings name."""
+    return RULES[settings.rule](settings, n_lanes, n_weights)
 
 
 def _clip(gradient: np.ndarray, most: float) -> None:
     """Scale a gradient down to a norm in place; one of NaN or infinity becomes NaN."""
-    # The largest entry is taken out first: squares of the rest do not overflow.
+    # Divided by the largest entry first, so that no square overflows.
     largest = float(np.abs(gradient).max(initial=0.0))
     if largest == 0.0:
         return

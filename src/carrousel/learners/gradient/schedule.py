@@ -1,4 +1,4 @@
-"""What follows from how many sequences a lane has seen: its rate, and whether cells take part."""
+"""Schedules: rates that halve, and cells that join later, by the sequences a lane has seen."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.contracts import Errors, Training
-from carrousel.learners.lanes import joined
+from carrousel.learners.lanes import joined_errors
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
 
 STOPPED = 0.98
-"""An error has stopped decreasing where it stays above this part of what it was before."""
+"""An error above this fraction of the one before has stopped decreasing."""
 
 _NEVER = 2**62
 
 
 class Schedule:
-    """Counts the sequences of each lane, halves its rate, and lets its cells join.
+    """Counts the sequences of each lane, halves its rate, and decides when its cells join.
 
-    Everything is decided at multiples of ``training.halves_every`` and ``training.plateau``, from
-    the errors of whole stretches of ``plateau`` sequences: add up those of a lane one by one, and
-    it does not matter how they come in calls.
+    Decisions fall at multiples of ``training.halves_every`` and ``training.plateau`` sequences, the
+    latter from mean errors over ``plateau`` sequences. Errors are summed one by one, so that the
+    result does not depend on how sequences are split into calls.
 
     Args:
         training: the settings.
@@ -43,8 +43,8 @@ class Schedule:
     ) -> None:
         self.training, self._dtype = training, dtype
         self.seen = np.zeros(n_lanes, np.int64)
-        self._sums = np.zeros(n_lanes)  # of mean errors, over the stretch that is under way
-        self._before = np.full(n_lanes, np.nan)  # the sum of the stretch before
+        self._sums = np.zeros(n_lanes)  # of mean errors in the current stretch
+        self._before = np.full(n_lanes, np.nan)  # the sum of the previous stretch
         self._added_at = np.full(n_lanes, -1, np.int64)  # with -1: not yet
 
     @property
@@ -61,38 +61,38 @@ class Schedule:
 
     @property
     def cells_from(self) -> Annotated[Ints, "B"]:
-        """Sequences of the coming call after which cells and gates take part."""
+        """Sequences of the next call after which cells and gates take part."""
         if self.training.plateau:
             return np.where(self._added_at < 0, _NEVER, 0)
         return np.maximum(self.training.cells_added_after - self.seen, 0)
 
     def room(self, lane: int) -> int:
-        """Sequences of a lane until the next that may meet another rate, or cells."""
+        """Sequences of a lane until its rate may change or its cells may join."""
         watched = self.training.plateau if self._added_at[lane] < 0 else 0
         spans = [every for every in (self.training.halves_every, watched) if every]
         return min((every - int(self.seen[lane]) % every for every in spans), default=_NEVER)
 
     def note(self, lane: int, errors: Errors) -> None:
-        """Count what a lane has learned, at most as much as there was room for."""
+        """Count the sequences a lane has learned, at most :meth:`room`."""
         self.seen[lane] += len(errors.n_values)
         every = self.training.plateau
         if not every or self._added_at[lane] >= 0:
             return
-        # Added up one by one: pairwise sums would depend on how many there are.
+        # Summed one by one: pairwise sums would depend on the number of terms.
         terms = np.concatenate([self._sums[lane : lane + 1], errors.mean_abs.astype(np.float64)])
         self._sums[lane] = np.cumsum(terms)[-1]
         if len(errors.n_values) and self.seen[lane] % every == 0:
-            if self._sums[lane] > STOPPED * self._before[lane]:  # False at first: nothing is before
+            if self._sums[lane] > STOPPED * self._before[lane]:  # False for the first
                 self._added_at[lane] = self.seen[lane]
             self._before[lane], self._sums[lane] = self._sums[lane], 0.0
 
     def begin(self, lane: int) -> None:
-        """A lane starts anew."""
+        """Reset a lane."""
         self.seen[lane] = self._sums[lane] = 0
         self._before[lane], self._added_at[lane] = np.nan, -1
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of a lane's counts, and of sums where they are in use."""
+        """Copies of a lane's counts, and of its sums if there is a plateau rule."""
         found = {"seen": self.seen[lane].copy()}
         if self.training.plateau:
             found["stretches"] = np.array([self._sums[lane], self._before[lane]])
@@ -100,27 +100,27 @@ class Schedule:
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.seen[lane] = state["seen"]
         if self.training.plateau:
             self._sums[lane], self._before[lane] = state["stretches"]
             self._added_at[lane] = state["added_at"]
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """``cells_added_at``, once a plateau has let them join."""
+        """``cells_added_at``, once a plateau has added them."""
         added = int(self._added_at[lane])
         return {"cells_added_at": float(added)} if added >= 0 else {}
 
 
-class Run:
-    """The data of one lane and call, handed out piece by piece, and their errors."""
+class Pieces:
+    """One lane's data of a call, returned piece by piece, and their errors."""
 
     def __init__(self, data: Sequences | None) -> None:
         self._data, self._done = data, 0
         self._found: list[Errors] = []
 
     def piece(self, most: int) -> Sequences | None:
-        """The next sequences, ``most`` or as many as are left."""
+        """Return the next sequences, at most ``most``."""
         if self._data is None or self._done == len(self._data):
             return None
         first, self._done = self._done, min(self._done + most, len(self._data))
@@ -132,5 +132,5 @@ class Run:
             self._found.append(errors)
 
     def errors(self) -> Errors | None:
-        """The errors of all sequences."""
-        return None if self._data is None else joined(self._found)
+        """Return the errors of all sequences."""
+        return None if self._data is None else joined_errors(self._found)

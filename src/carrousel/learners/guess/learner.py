@@ -1,4 +1,4 @@
-"""Random weight guessing: draw all weights anew until a network happens to be right.
+"""Random weight guessing: draw all weights again until a network happens to be right.
 
 Schmidhuber, Hochreiter & Bengio, "Evaluating benchmark problems by random guessing", in Kolen &
 Kremer (eds.), A Field Guide to Dynamical Recurrent Networks, 2001, sections 2 to 4; Hochreiter &
@@ -21,22 +21,22 @@ from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import default_kernel
 from carrousel.learners.guess.run import run_outputs_last
-from carrousel.learners.lanes import check_lane, check_parts, generator_of, words_of
+from carrousel.learners.lanes import check_lane, check_parts, generator_words, restored_generator
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
 
 AHEAD = 8
-"""Guesses of a lane that are run side by side, and sequences that they are sure to get through."""
+"""Guesses of a lane that run together, and the number of sequences in one such run."""
 
 
 @dataclass(frozen=True)
 class GuessTraining:
-    """When a guess is discarded, and which weights are not guessed at all.
+    """When a guess is discarded, and which weights are fixed.
 
     Args:
         tolerance: a guess is kept while all outputs at all targets are off by less than this.
-        held: pairs of a place in the flat weight vector and the value that is held there, such as
-            a missing connection's 0.
+        held: pairs of an index into the flat weight vector and its fixed value, such as 0 for a
+            missing connection.
         outputs_last: in a net whose outputs are among its units, whether the other units change
             first, and outputs see their new activations; else all units change at once.
 
@@ -59,33 +59,38 @@ class GuessTraining:
             check_number("held value", value)
         places = [place for place, _ in self.held]
         if len(set(places)) < len(places):
-            raise SettingError(f"held names a place twice: {places}; name each weight once")
+            raise SettingError(
+                f"held names a place twice: {places}",
+                argument="held",
+                got=self.held,
+                fix="name each weight once",
+            )
 
 
 class GuessLearner:
-    """Networks with guessed weights, one guess in each lane; nothing is ever changed by an error.
+    """Networks with guessed weights, one guess in each lane; errors never change a weight.
 
     A guess draws all weights uniformly from ``[-range, range]`` (``network.init.range``; the
     authors took 100). Sequences are presented one after another. The first one on which an output
-    is off by ``tolerance`` or more discards the guess, and the next sequence meets a new one. So
-    with a rule that asks for the 100 most recent sequences to be right, a trial ends with the first
-    guess that gets 100 sequences in a row right. The authors drew a set of 100 training sequences
-    once and showed it to each guess from its start; fresh sequences leave less room for luck.
+    is off by ``tolerance`` or more discards the guess, and the next sequence meets a new one. With
+    a stop rule over the 100 most recent sequences, a trial ends with the first guess that gets 100
+    sequences in a row right. The authors tested each guess on the same 100 training sequences;
+    fresh sequences make lucky guesses less likely.
 
     Every wiring is guessed: ``"united"`` (the authors' architecture A1) and ``"sparse"`` (A2), but
-    memory cells as well. Kernels do not know sparse wiring; they get the same network united, its
-    missing weights at zero. Nor do they know nets whose outputs change last: see
+    memory cells as well. Kernels run sparse networks in united wiring, with missing weights at
+    zero. Nets whose outputs change last are run by
     :func:`carrousel.learners.guess.run.run_outputs_last`.
 
     Args:
         network: the net, the same for all lanes.
         training: when a guess is discarded.
         n_lanes: independent copies, each with its own guesses, data and state.
-        kernel: where the arithmetic is done; by default the fastest there is.
+        kernel: runs the network; by default the fastest one.
 
     Raises:
         SettingError: ``n_lanes`` is below 1, a lane number is out of range, a held place is
-            beyond the last weight, or outputs are to change last but are not among the units.
+            beyond the last weight, or ``outputs_last`` is set and outputs are not among the units.
         ShapeError: ``data`` has another number of parts than there are lanes, or other numbers of
             inputs and outputs than the network.
         DataError: data are not finite, or symbols are outside their alphabet.
@@ -110,19 +115,22 @@ class GuessLearner:
     ) -> None:
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
         if not isinstance(training, GuessTraining):
-            raise SettingError(
-                f"training is {training!r}, expected a carrousel.learners.guess.learner.GuessTraining"
-            )
+            raise SettingError(argument="training", got=training, expected="a GuessTraining")
         for place, _ in training.held:
             if place >= network.n_weights:
                 raise SettingError(
                     f"held place is {place}, expected 0..{network.n_weights - 1}: "
-                    f"the network has {network.n_weights} weights"
+                    f"the network has {network.n_weights} weights",
+                    argument="held",
+                    got=training.held,
                 )
         if training.outputs_last and not (isinstance(network.cell, Simple) and network.united):
             raise SettingError(
                 f"outputs_last is True, but in {network.wiring!r} wiring outputs are no units of "
-                "the hidden layer and change last anyway; leave it False"
+                "the hidden layer and change last anyway",
+                argument="outputs_last",
+                got=True,
+                fix="leave it False",
             )
         self.network, self.training = network, training
         self.kernel: Kernel = default_kernel(TRUNCATED) if kernel is None else kernel
@@ -135,9 +143,9 @@ class GuessLearner:
         )
         self._guesses = np.zeros(n_lanes, np.int64)
         self._rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
-        # Guesses drawn ahead; with each guess, where the generator stood once it was drawn.
+        # Guesses drawn ahead, each with the generator's state after drawing it.
         self._ahead: list[deque[_Drawn]] = [deque() for _ in range(n_lanes)]
-        self._stands = [words_of(rng) for rng in self._rngs]
+        self._words = [generator_words(rng) for rng in self._rngs]
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
         """Draw a lane's first guess."""
@@ -149,30 +157,30 @@ class GuessLearner:
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         """Present one ragged batch per lane, in order; ``None`` leaves a lane alone.
 
-        Most guesses fall within a few sequences. So those to come are drawn ahead and run beside
-        the current one: of the next eight sequences, it on all, the guess after it on all but the
-        first, and so on. A guess that got eight right is run alone, on the next 16, 32, ... What a
-        sequence meets depends on none of this.
+        Most guesses fail within a few sequences. So the next guesses are drawn ahead and run
+        together with the current one: of the next eight sequences, the current guess runs all, the
+        following one all but the first, and so on. A guess that got eight right runs alone, on the
+        next 16, 32, ... The results do not depend on this.
 
         Returns:
             the errors of each sequence under the guess that met it.
         """
         self._check(data)
         found: list[Errors | None] = [None if part is None else _no_errors(part) for part in data]
-        runs = [_Run(part, into) for part, into in zip(data, found, strict=True)]
+        runs = [_GuessRun(part, into) for part, into in zip(data, found, strict=True)]
         while True:
             if not any(run.width for run in runs):
                 return found
-            questions = [part for run in runs for part in run.questions()]
+            parts = [part for run in runs for part in run.parts()]
             weights = [
                 each for lane, run in enumerate(runs) for each in self._candidates(lane, run)
             ]
-            answers = iter(self._predict(np.array(weights), questions))
+            outputs = iter(self._predict(np.array(weights), parts))
             for lane, run in enumerate(runs):
-                fallen = run.hear(
-                    [next(answers) for _ in range(run.width)], self.training.tolerance
+                failed = run.note(
+                    [next(outputs) for _ in range(run.width)], self.training.tolerance
                 )
-                for _ in range(fallen):
+                for _ in range(failed):
                     self._next(lane)
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
@@ -181,34 +189,34 @@ class GuessLearner:
         return self._predict(self.weights, data)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of a lane's guess and of what the next ones depend on."""
+        """Copies of a lane's guess, their number, and the random generator's state."""
         lane = self._lane(lane)
         return {
             "weights": self.weights[lane].copy(),
             "guesses": self._guesses[lane].copy(),
-            "random": self._stands[lane].copy(),
+            "random": self._words[lane].copy(),
         }
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore a lane's state from what :meth:`state` returned."""
         self.weights[self._lane(lane)] = state["weights"]
         self._guesses[lane] = state["guesses"]
-        self._stands[lane] = state["random"].copy()
-        self._rngs[lane] = generator_of(state["random"])
+        self._words[lane] = state["random"].copy()
+        self._rngs[lane] = restored_generator(state["random"])
         self._ahead[lane].clear()
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Return how many guesses a lane has drawn, the current one included."""
+        """Return the number of guesses of a lane, including the current one."""
         return {"guesses": float(self._guesses[self._lane(lane)])}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all lanes' guesses, those drawn ahead included."""
+        """Bytes of all lanes' guesses, including those drawn ahead."""
         ahead = sum(drawn.weights.nbytes for queue in self._ahead for drawn in queue)
         return self.weights.nbytes + ahead
 
-    def _candidates(self, lane: int, run: _Run) -> Iterator[np.ndarray]:
-        """The current guess, and as many of those to come as a lane runs beside it."""
+    def _candidates(self, lane: int, run: _GuessRun) -> Iterator[np.ndarray]:
+        """Yield the current guess and the following ones that run with it."""
         queue = self._ahead[lane]
         while len(queue) < run.width - 1:
             queue.append(self._draw(lane))
@@ -219,12 +227,12 @@ class GuessLearner:
     def _draw(self, lane: int) -> _Drawn:
         weights = initial_weights(self.network, self._rngs[lane]).astype(self.kernel.dtype)
         weights[self._places] = self._held
-        return _Drawn(weights, words_of(self._rngs[lane]))
+        return _Drawn(weights, generator_words(self._rngs[lane]))
 
     def _next(self, lane: int) -> None:
         queue = self._ahead[lane]
         drawn = queue.popleft() if queue else self._draw(lane)
-        self.weights[lane], self._stands[lane] = drawn
+        self.weights[lane], self._words[lane] = drawn
         self._guesses[lane] += 1
 
     def _predict(
@@ -241,25 +249,26 @@ class GuessLearner:
 
     def _check(self, data: Sequence[Sequences | None]) -> None:
         check_parts(data, self.n_lanes)
-        wanted = self.network.n_inputs, self.network.n_outputs
+        expected = self.network.n_inputs, self.network.n_outputs
         for part in data:
             if part is None:
                 continue
-            if (part.n_inputs, part.n_outputs) != wanted:
+            if (part.n_inputs, part.n_outputs) != expected:
                 raise ShapeError(
                     f"data have {part.n_inputs} inputs and {part.n_outputs} outputs, "
-                    f"the network has {wanted[0]} and {wanted[1]}"
+                    f"the network has {expected[0]} and {expected[1]}",
+                    argument="data",
                 )
             part.check_contents()
 
 
 class _Drawn(NamedTuple):
     weights: np.ndarray
-    stands: np.ndarray  # where the generator stood then
+    words: np.ndarray  # the generator's state after drawing
 
 
-class _Run:
-    """How far a lane has come with its sequences, and how its next ones are run."""
+class _GuessRun:
+    """Progress of one lane through its sequences, and how the next ones are run."""
 
     def __init__(self, data: Sequences | None, errors: Errors | None) -> None:
         self._data, self._errors = data, errors
@@ -267,39 +276,39 @@ class _Run:
 
     @property
     def width(self) -> int:
-        """Guesses run side by side: several until the current one has proved itself."""
+        """Guesses that run together: several until the current one has got eight right."""
         left = 0 if self._data is None else len(self._data) - self._done
         return min(left, AHEAD if self._size == AHEAD else 1)
 
-    def questions(self) -> Iterator[Sequences]:
-        """The sequences that each of them may meet: each begins one later than the one before."""
+    def parts(self) -> Iterator[Sequences]:
+        """Yield the sequences of each guess; each part begins one sequence later than the last."""
         for place in range(self.width):
             assert self._data is not None
             yield self._data[self._done + place : self._done + self._size]
 
-    def hear(self, answers: Sequence[np.ndarray | None], tolerance: float) -> int:
-        """Note the outputs of each guess; return how many guesses fell."""
-        if not answers:
+    def note(self, outputs: Sequence[np.ndarray | None], tolerance: float) -> int:
+        """Store the errors of each guess; return how many guesses failed."""
+        if not outputs:
             return 0
-        asked, fallen, met = list(self.questions()), 0, 0
-        while fallen < len(asked) and met < len(asked[0]):
-            seen = answers[fallen]
-            assert seen is not None
+        given, failed, met = list(self.parts()), 0, 0
+        while failed < len(given) and met < len(given[0]):
+            found = outputs[failed]
+            assert found is not None
             assert self._errors is not None
-            errors = _errors_of(seen, asked[fallen])[met - fallen :]
+            errors = _errors_of(found, given[failed])[met - failed :]
             wrong = ~(errors.max_abs < tolerance)
             more = int(np.argmax(wrong)) + 1 if wrong.any() else len(wrong)
             for column, new in zip(self._errors, errors, strict=True):
                 column[self._done + met : self._done + met + more] = new[:more]
             met += more
-            fallen += bool(wrong.any())
+            failed += bool(wrong.any())
         self._done += met
-        self._size = AHEAD if fallen else 2 * self._size
-        return fallen
+        self._size = AHEAD if failed else 2 * self._size
+        return failed
 
 
 class _Expansion:
-    """Writes networks' weights as those of the network that stands in for theirs."""
+    """Copies weights into the layout of the network that the kernel runs."""
 
     def __init__(self, given: Network, dense: Network) -> None:
         self._width = dense.n_weights
@@ -320,7 +329,7 @@ class _Expansion:
 
     def __call__(self, weights: Annotated[Floats, "B W"]) -> np.ndarray:
         dense = np.zeros((len(weights), self._width), weights.dtype)
-        dense[:, self._into] = weights  # what has no place here stays zero
+        dense[:, self._into] = weights  # missing connections stay zero
         return dense
 
 

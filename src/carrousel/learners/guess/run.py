@@ -1,4 +1,4 @@
-"""Nets whose outputs are among their units, and change after the others: only their outputs."""
+"""Forward pass of united nets whose outputs change after the other units."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run_outputs_last(
     ``h(t) = f(W [x(t), h(t-1), o(t-1), 1])`` and then ``o(t) = f(W' [x(t), h(t), o(t-1), 1])``:
     the three phases of a time step of Hochreiter & Schmidhuber 1997, section 5.
 
-    All sequences of all lanes run side by side, the longest first, so that those which have ended
-    are left off the end.
+    All sequences of all lanes run together, the longest first, so that the ones still running are
+    always the leading ones.
 
     Args:
         network: simple units in united wiring.
@@ -49,7 +49,7 @@ def run_outputs_last(
     )[order]
     inputs = np.concatenate([part.dense_inputs() for part in parts]).astype(weights.dtype)
     outputs = np.empty((len(inputs), network.n_outputs), weights.dtype)
-    with np.errstate(over="ignore"):  # of exp: then the logistic function is 0
+    with np.errstate(over="ignore"):  # exp may overflow; the logistic function is then 0
         _run(network, weights[owner], inputs, starts, lengths[order], outputs)
     for lane, part, first in zip(lanes, parts, firsts, strict=False):
         found[lane] = outputs[part.target_steps + first]
@@ -64,11 +64,11 @@ def _run(
     lengths: np.ndarray,
     outputs: np.ndarray,
 ) -> None:
-    """Run sequences, the longest first, each with weights of its own; write down all outputs.
+    """Run sequences, the longest first, each with separate weights; store all outputs.
 
-    Arrays have the sequences last: one NumPy call is a step of all, whose sums run over sources in
-    the same order for any number of sequences but one, which would be summed in pairs. So at least
-    two are run.
+    Sequences are the last axis: one NumPy call is a step of all. Its sums run over sources in the
+    same order for any number of sequences above one; a single one would be summed pairwise, so at
+    least two are run.
     """
     parts = network.views(np.resize(weights, (max(2, len(weights)), weights.shape[1])))
     units, hidden = network.cell.n_units, network.cell.n_units - network.n_outputs

@@ -1,0 +1,78 @@
+"""What every way of changing weights by a gradient works on, and its interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Protocol
+
+import numpy as np
+
+from carrousel.contracts import Errors, Gradient, Kernel, Network
+from carrousel.kernels import gradient_numbers
+from carrousel.sequences import Sequences
+from carrousel.shapes import Floats, Ints
+
+
+class GradientLanes:
+    """Weights and random generators of independent copies of one network.
+
+    Args:
+        network: the net, the same for all lanes.
+        gradient: the gradient that the lanes follow.
+        kernel: runs the network.
+        n_lanes: number of copies ``B``.
+    """
+
+    def __init__(self, network: Network, gradient: Gradient, kernel: Kernel, n_lanes: int) -> None:
+        self.network, self.gradient, self.kernel = network, gradient, kernel
+        self.weights: Annotated[Floats, "B W"] = np.zeros(
+            (n_lanes, network.n_weights), kernel.dtype
+        )
+        self.rngs = [np.random.Generator(np.random.SFC64(0)) for _ in range(n_lanes)]
+        self._longest = 0
+
+    def note_lengths(self, data: Sequence[Sequences | None]) -> None:
+        """Remember the longest sequence, on which the memory of BPTT depends."""
+        for part in data:
+            if part is not None:
+                self._longest = max(self._longest, int(part.lengths.max(initial=0)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights and of what the gradient keeps between time steps."""
+        kept = gradient_numbers(self.network, self.gradient, self._longest)
+        return self.weights.nbytes + len(self.weights) * kept * self.weights.itemsize
+
+
+class Updates(Protocol):
+    """A way of changing the weights of :class:`GradientLanes` by their gradient."""
+
+    @property
+    def cells_from(self) -> Annotated[Ints, "B"]:
+        """Sequences of the next call after which the cells and gates of each lane take part."""
+        ...
+
+    def begin(self, lane: int) -> None:
+        """Reset a lane."""
+        ...
+
+    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+        """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone."""
+        ...
+
+    def state(self, lane: int) -> dict[str, np.ndarray]:
+        """Copies of everything a lane keeps apart from weights and random generator."""
+        ...
+
+    def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what :meth:`state` returned."""
+        ...
+
+    def measures(self, lane: int) -> Mapping[str, float]:
+        """Further figures of a lane by name."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes kept apart from those of :class:`GradientLanes`."""
+        ...
