@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.store.settings import describe
+from support.case import each
 from support.drawn import networks, seeds
 
 
@@ -35,9 +35,9 @@ def test_one_seed_one_network(seed):
     assert not np.array_equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize("bias", ["gates", "hidden", "all"])
-@pytest.mark.parametrize("output_gate", [True, False])
-@pytest.mark.parametrize("how", ["set", "added"])
+@each("bias", ["gates", "hidden", "all"])
+@each("output_gate", [True, False])
+@each("how", ["set", "added"])
 def test_gates_start_where_they_are_told(bias, output_gate, how):
     """Every gate, by its unit: block j's input gate is unit j, its output gate unit B + C + j."""
     into, out = (-1.0, -3.0, -5.0), (-2.0, -4.0, -6.0) if output_gate else ()
@@ -75,8 +75,8 @@ def test_without_further_settings_a_seed_gives_the_weights_it_always_gave(networ
     np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
 
 
-@pytest.mark.parametrize("bias", ["none", "gates", "all"])
-@pytest.mark.parametrize("wiring", ["full", "layered"])
+@each("bias", ["none", "gates", "all"])
+@each("wiring", ["full", "layered"])
 def test_input_gates_start_lower_by_their_weights_alone(wiring, bias):
     """Rows 0 and 1 are those of the two input gates; columns are all that feeds them."""
     plain = parts_of(Init(0.2), wiring=wiring, bias=bias)
@@ -97,8 +97,8 @@ def test_input_gate_weights_and_biases_do_not_meet():
     assert parts["hidden_inputs"][:2].max() < -2.7
 
 
-@pytest.mark.parametrize("output_range", [0.0, 0.05, 0.2, 1.0])
-@pytest.mark.parametrize(
+@each("output_range", [0.0, 0.05, 0.2, 1.0])
+@each(
     "settings",
     [
         {"bias": "all"},

@@ -5,10 +5,11 @@ import pytest
 
 from carrousel.contracts import Errors, Training
 from carrousel.errors import CarrouselError
+from support.case import each
 
 
-@pytest.mark.parametrize(
-    ("match", "settings"),
+@each(
+    "match, settings",
     [
         ("rate is -0.1, expected a finite number of at least 0", {"rate": -0.1}),
         ("rate is nan", {"rate": float("nan")}),

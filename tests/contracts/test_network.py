@@ -8,13 +8,14 @@ from hypothesis import given
 
 from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
+from support.case import each
 from support.drawn import networks
 
 ONE = Cell(1, 1)
 
 
-@pytest.mark.parametrize(
-    ("table", "network", "weights"),
+@each(
+    "table, network, weights",
     [
         ("Table 1, 4 blocks", Network(7, 7, Cell(4, 1), bias="gates"), 264),
         ("Table 1, 3 blocks", Network(7, 7, Cell(3, 2), bias="gates"), 276),
@@ -89,8 +90,8 @@ def test_squashing_functions_have_the_range_of_their_name():
             assert (scale_shift[1], sum(scale_shift)) == (low, high)
 
 
-@pytest.mark.parametrize(
-    ("error", "match", "settings"),
+@each(
+    "error, match, settings",
     [
         (SettingError, "blocks is 0", {"blocks": 0}),
         (SettingError, "blocks is 4097, .* from 1 to 4096", {"blocks": 4097}),
@@ -106,8 +107,8 @@ def test_cells_that_cannot_be(error, match, settings):
         Cell(**{"blocks": 1, "block_size": 1, **settings})
 
 
-@pytest.mark.parametrize(
-    ("error", "match", "settings"),
+@each(
+    "error, match, settings",
     [
         (SettingError, "n_inputs is 0", {"n_inputs": 0}),
         (SettingError, "n_inputs is 16777217", {"n_inputs": 2**24 + 1}),
@@ -132,12 +133,12 @@ def test_cells_that_cannot_be(error, match, settings):
         ),
         (
             SettingError,
-            "input_gate_weights is -3.0, but simple units have no gates",
+            "input_gate_weights is -3.0, expected 0.0, since simple units have no gates",
             {"init": Init(1, input_gate_weights=-3.0), "cell": Simple(1)},
         ),
         (
             SettingError,
-            "output_range is 0.5, but with 'united' wiring",
+            "output_range is 0.5, expected None, since with 'united' wiring",
             {"init": Init(1, output_range=0.5), "cell": Simple(1), "wiring": "united"},
         ),
     ],
@@ -147,7 +148,7 @@ def test_networks_that_cannot_be(error, match, settings):
         Network(**{"n_inputs": 1, "n_outputs": 1, "cell": ONE, **settings})
 
 
-@pytest.mark.parametrize(
+@each(
     "settings",
     [
         {"range": -0.1},
@@ -170,7 +171,7 @@ def test_starts_that_cannot_be(settings):
 def test_descriptions_are_frozen_and_equal_by_value():
     assert Network(1, 1, Cell(1, 1)) == Network(1, 1, Cell(1, 1))
     assert hash(Network(1, 1, Cell(1, 1))) == hash(Network(1, 1, Cell(1, 1)))
-    for each in (ONE, Init(), Network(1, 1, ONE)):
-        field = dataclasses.fields(each)[0].name
+    for description in (ONE, Init(), Network(1, 1, ONE)):
+        field = dataclasses.fields(description)[0].name
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(each, field, 2)
+            setattr(description, field, 2)

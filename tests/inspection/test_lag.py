@@ -14,6 +14,7 @@ from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
+from support.case import each
 
 NETWORKS = {
     "memory cells": Network(2, 1, Cell(2, 2), bias="all"),
@@ -34,7 +35,7 @@ def drawn(network: Network, seed: int, steps: int) -> tuple[np.ndarray, Sequence
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("name", NETWORKS)
+@each("name", NETWORKS)
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 9))
 def test_shares_of_all_lags_add_up_to_the_gradient(name, gradient, seed, steps):

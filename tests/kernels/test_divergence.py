@@ -8,6 +8,7 @@ import pytest
 from carrousel.contracts import Cell, Kernel, Network, Training, Wiring
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import UPDATES, WIRINGS
 
 pytestmark = [pytest.mark.native, pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")]
@@ -31,11 +32,11 @@ def with_targets(network: Network, steps: list[int]) -> Sequences:
     )
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("inputs", [3, 20])
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("sick_output", [0, 1, 19])
 @pytest.mark.parametrize("kernel", KERNELS)
+@each("update", UPDATES)
+@each("inputs", [3, 20])
+@each("wiring", WIRINGS)
+@each("sick_output", [0, 1, 19])
 def test_an_error_that_is_no_number_stays_one(
     kernel: Kernel, sick_output: int, wiring: Wiring, inputs, update
 ):

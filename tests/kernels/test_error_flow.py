@@ -10,6 +10,7 @@ from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.truncated import advance, begin
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import WIRINGS
 from support.kernels.second_opinion import Start, play, slope
 
@@ -19,8 +20,8 @@ NAMES = [getattr(kernel, "instruction_set", kernel.dtype.__name__) for kernel in
 kernels = pytest.mark.parametrize("kernel", KERNELS, ids=NAMES)
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("lag", [1, 2, 10, 1000])
+@each("wiring", WIRINGS)
+@each("lag", [1, 2, 10, 1000])
 def test_the_jacobian_of_the_carrousel_is_exactly_one(wiring, lag):
     """(30): ds(t)/ds(t-q) = 1.0 on the truncated graph, for any q; not nearly, exactly.
 
@@ -51,8 +52,8 @@ def unit_rate_change(
 
 @pytest.mark.native
 @kernels
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("lag", [0, 1, 2, 7, 8, 9, 60])
+@each("wiring", WIRINGS)
+@each("lag", [0, 1, 2, 7, 8, 9, 60])
 def test_error_is_scaled_where_it_enters_and_leaves_and_nowhere_between(kernel, wiring, lag):
     """(41): entering at t it meets y_out h'(s); leaving at t - q it meets g' y_in, or g f'_in.
 

@@ -18,6 +18,7 @@ from carrousel.errors import SettingError
 from carrousel.kernels.reference.lanes import rule_for
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.reference.truncated import advance, begin
+from support.case import each
 from support.drawn import seeds
 from support.kernels.third_opinion import (
     BIASED,
@@ -41,7 +42,7 @@ def assert_every_part_close(case: Case, ours: np.ndarray, theirs: np.ndarray) ->
         close(part, wanted[name], err_msg=name)
 
 
-@pytest.mark.parametrize(("cell", "wiring", "bias"), BIASED)
+@each("cell, wiring, bias", BIASED)
 def test_back_propagation_finds_the_derivative_by_every_weight(cell, wiring, bias):
     """Of the loss as a whole, by finite differences; every weight has one that is not zero."""
     place = BIASED.index((cell, wiring, bias))
@@ -100,7 +101,7 @@ def test_where_nothing_recurs_but_the_carrousel_truncation_cuts_nothing(case):
         assert lost > 1e-12
 
 
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+@each("cell, wiring", STRUCTURES)
 def test_the_jacobian_of_a_step_is_its_derivative(cell, wiring):
     """``dq(t) / dq(t-1)`` by differences of the step itself; q are activations, then states."""
     case = case_of(cell, wiring, "none", np.random.default_rng(8))

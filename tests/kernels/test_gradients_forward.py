@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.paths import reachable
+from support.case import each
 from support.drawn import Kind, drawn_data
 from support.kernels.second_opinion import Start, logistic, parts_of
 from support.kernels.third_opinion import (
@@ -38,8 +39,8 @@ def test_a_reach_of_the_whole_sequence_is_no_restriction(case, beyond):
     close(follow(case, f"snap:{case.steps + beyond}"), follow(case, "rtrl"))
 
 
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("wiring", ["full", "direct", "united"])
+@each("f", ["logistic", "tanh"])
+@each("wiring", ["full", "direct", "united"])
 def test_a_reach_of_one_step_on_simple_units(f, wiring):
     """A unit knows its own weights alone: ``P_l(t) = f'(net_l) (w_ll P_l(t-1) + z(t))``."""
     case = case_of(Simple(3, f), wiring, "all", np.random.default_rng(1), steps=6)
@@ -82,8 +83,8 @@ def influence(network: Network, steps: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("n_inputs", [1, 1000])
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+@each("n_inputs", [1, 1000])
+@each("cell, wiring", STRUCTURES)
 def test_what_a_weight_can_reach(cell, wiring, n_inputs, steps):
     """Is found by structure alone: a net of many inputs, far in saturation, is no exception."""
     network = Network(n_inputs, 2, cell, wiring=wiring)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Kernel, Network, Simple, Training, Update
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, When, drawn_data, seeds
 from support.kernels.third_opinion import BIASED, STRUCTURES, cases_in, expected, learned, online
 
@@ -32,7 +33,7 @@ SAMPLE = [
     (Simple(3, "tanh"), "united", "hidden"),
 ]
 """One structure of each sort."""
-samples = pytest.mark.parametrize(("cell", "wiring", "bias"), SAMPLE)
+samples = each("cell, wiring, bias", SAMPLE)
 
 
 def assert_near(kernel: Kernel, ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -70,7 +71,7 @@ def change_expected(network, training, flat, data, gradient: str) -> np.ndarray:
 
 @kernels
 @pytest.mark.parametrize("gradient", FOLLOWED)
-@pytest.mark.parametrize("update", ["sequence", "epoch"])
+@each("update", ["sequence", "epoch"])
 @samples
 def test_weights_change_by_the_gradient_after_sequences_or_the_call(
     kernel, cell, wiring, bias, update: Update, gradient
@@ -104,7 +105,7 @@ def test_weights_change_as_soon_as_a_gradient_is_known(kernel, cell, wiring, bia
 
 
 @kernels
-@pytest.mark.parametrize("gradient", [name for name in ALL if name != "bptt"])
+@each("gradient", [name for name in ALL if name != "bptt"])
 def test_one_target_at_the_end_is_one_change(kernel, gradient):
     """Then ``step`` is ``sequence``, and ``bptt`` of bounded depth may go back from there alone."""
     network = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
@@ -139,8 +140,8 @@ def test_forwards_and_backwards_learn_the_same(kernel, structure, update, deriva
 
 
 @kernels
-@pytest.mark.parametrize(
-    ("gradient", "update"),
+@each(
+    "gradient, update",
     [(name, update) for name in ALL for update in ("sequence", "step")[: 1 + (name != "bptt")]],
 )
 def test_results_do_not_depend_on_where_slices_end(kernel, gradient, update):
@@ -156,7 +157,7 @@ def test_results_do_not_depend_on_where_slices_end(kernel, gradient, update):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
+@each("gradient", ALL)
 def test_lanes_do_not_see_each_other(kernel, gradient):
     """Each has weights, data, rate and random signs of its own; an idle one stays as it is."""
     network = Network(2, 2, Simple(3), wiring="direct", bias="all")
@@ -176,7 +177,7 @@ def test_lanes_do_not_see_each_other(kernel, gradient):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
+@each("gradient", ALL)
 def test_before_units_take_part_only_outputs_learn(kernel, gradient):
     network = Network(2, 2, Simple(3), wiring="direct", bias="all")
     flat = weights_of(network, 4).astype(kernel.dtype)[None]
@@ -190,8 +191,8 @@ def test_before_units_take_part_only_outputs_learn(kernel, gradient):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES[::5])
+@each("gradient", ALL)
+@each("cell, wiring", STRUCTURES[::5])
 def test_weights_that_are_no_numbers_show_in_the_errors(kernel, cell, wiring, gradient):
     """Neither an exception nor a warning: errors are NaN.
 

@@ -1,4 +1,4 @@
-"""The ways to be wrong that `mutants.py` tries, and the tests that must notice."""
+"""Mutations of the kernels, and the test files of which one must fail for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = TESTS.parent
 
 @dataclass(frozen=True)
 class Mutant:
-    """One way to be wrong. The file may be a pattern: then the text stands in one of several."""
+    """One mutation: ``old`` becomes ``new`` in the one file of pattern ``file`` that has it."""
 
     what: str
     file: str
@@ -20,7 +20,7 @@ class Mutant:
 
     @property
     def path(self) -> Path:
-        """The one file that holds the text; an error if there is none, or more than one."""
+        """The one file with the text; LookupError if there is none, or more than one."""
         files = sorted(ROOT.glob(self.file))
         holding = [file for file in files if self.old in file.read_text(encoding="utf-8")]
         if len(holding) != 1:
@@ -30,7 +30,7 @@ class Mutant:
         return holding[0]
 
     def applied(self, text: str) -> str:
-        """The text with the mutation; an error unless there is exactly one place for it."""
+        """Return a text with the mutation; LookupError unless ``old`` occurs exactly once."""
         found = text.count(self.old)
         if found != 1:
             raise LookupError(f"mutant {self.what!r}: {found} places in {self.file}, expected 1")
@@ -247,7 +247,8 @@ STREAM = (
            "if (standing && net.rule == Rule::truncated) hidden_pass<Nothing>(net, state);", ""),
     Mutant("errors are not cut off", "native/stream/stream.cc",
            "std::clamp(wanted[k] - y, -net.clip, net.clip)", "wanted[k] - y"),
-    Mutant("slope of logistic outputs", "native/stream/stream.cc", "e * y * (1 - y) : e", "e * y : e"),
+    Mutant("slope of logistic outputs", "native/stream/stream.cc",
+           "e * y * (1 - y) : e", "e * y : e"),
     Mutant("error of an output gate by its last cell", "native/stream/stream.cc",
            "sum += h[c] * back[c];", "sum = h[c] * back[c];"),
     Mutant("errors that are no numbers are learned", "native/stream/stream.cc",
@@ -293,12 +294,13 @@ STREAM = (
            "draws_[static_cast<std::size_t>(2 * stream)] += 0,"),
 )  # fmt: skip
 
-REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py",
+REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py"]  # fmt: skip
-NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py",
-                "native/test_identity.py", "native/test_hostile.py"]  # fmt: skip
-SEQUENCE_TESTS = [f"native/test_sequence_{of}.py"
+NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py",
+                "native/lanes/test_identity.py", "native/lanes/test_hostile.py"]  # fmt: skip
+SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
-STREAM_REFERENCE_TESTS = ["kernels/test_stream_reference.py"]
-STREAM_TESTS = [f"native/test_stream_{of}.py" for of in ("parity", "state", "refusals", "hostile")]
+STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
+STREAM_TESTS = [f"native/stream/test_{of}.py"
+                for of in ("parity", "state", "refusals", "hostile")]  # fmt: skip

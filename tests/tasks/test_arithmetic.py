@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -11,6 +10,7 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import Adding, Multiplication
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 hows = st.sampled_from(["target", "input", "marker", "both"])
@@ -61,7 +61,7 @@ def test_markers_and_targets_one_by_one(seed, length, how, kind, n, second):
         np.testing.assert_allclose(one.targets, [[wanted]], rtol=0, atol=2e-7)
 
 
-@pytest.mark.parametrize("kind", [Adding, Multiplication])
+@each("kind", [Adding, Multiplication])
 def test_readings_of_a_marked_first_pair_differ_only_there(kind):
     shown, zeroed, unmarked, neither = (
         kind(100, how).sample(np.random.default_rng(3), 500)
@@ -110,7 +110,7 @@ def test_a_value_that_counts_differs_from_any_only_where_the_second_mark_hits(
             np.testing.assert_array_equal(one.targets, its_other.targets)
 
 
-@pytest.mark.parametrize("kind", [Adding, Multiplication])
+@each("kind", [Adding, Multiplication])
 def test_the_second_mark_hits_the_first_pair_as_often_as_its_reading_says(kind):
     """By the first mark in a tenth of all sequences, by the second in 9/10 of a 49th, or never."""
     n = 20_000
@@ -156,7 +156,7 @@ def test_the_usual_second_mark_is_not_written_down(length, how, second, kind):
     assert ("second" in written) == (second != "any")
 
 
-@pytest.mark.parametrize(("kind", "low"), [(Adding, -1.0), (Multiplication, 0.0)])
+@each("kind, low", [(Adding, -1.0), (Multiplication, 0.0)])
 def test_distributions(kind, low):
     n = 6000
     data = kind(100, "target").sample(np.random.default_rng(4), n)

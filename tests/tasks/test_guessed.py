@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.experiments.store.settings import describe
 from carrousel.tasks import Latch, Parity, TwoSequence
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 
@@ -76,7 +76,7 @@ def test_the_first_step_of_a_latch_tells_the_class(seed, variant, length, more, 
         assert one.target_steps.tolist() == [one.n_steps - 1]
 
 
-@pytest.mark.parametrize("variant", ["I", "II"])
+@each("variant", ["I", "II"])
 def test_noise_of_a_latch(variant):
     data = Latch(variant).sample(np.random.default_rng(2), 100)
     noise = np.delete(data.inputs[:, -1], data.offsets[:-1]).astype(np.float64)

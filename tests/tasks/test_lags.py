@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -13,6 +12,7 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import LongLag, NoiseFreeLag, RandomLag
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 
@@ -38,7 +38,7 @@ def near_misses(data: Sequences, tolerance: float, seed: int) -> np.ndarray:
     return (data.dense_targets() + off).astype(np.float32)
 
 
-@pytest.mark.parametrize("p", [2, 3, 100])
+@each("p", [2, 3, 100])
 def test_2a_has_two_sequences(p):
     task = NoiseFreeLag(p)
     middle = list(range(p - 1))
@@ -55,7 +55,7 @@ def test_2a_has_two_sequences(p):
     assert [one.inputs.tolist() for one in both] == [allowed[p - 1], allowed[p]]
 
 
-@pytest.mark.parametrize("p", [2, 3, 100])
+@each("p", [2, 3, 100])
 def test_2b_shuffles_what_lies_between(p):
     data = RandomLag(p).sample(np.random.default_rng(2), 2000)
     rows = data.inputs.reshape(2000, p + 1)
@@ -138,7 +138,7 @@ def test_the_usual_law_of_lengths_is_not_written_down():
     assert describe(LongLag(50, 50, "fixed"))["length_law"] == "fixed"
 
 
-@pytest.mark.parametrize(("p", "q"), [(50, 50), (3, 7), (70_000, 2)])
+@each("p, q", [(50, 50), (3, 7), (70_000, 2)])
 def test_2c_is_drawn_as_the_paper_says(p, q):
     data = LongLag(p, q).sample(np.random.default_rng(3), 5000)
     # Lengths as the paper counts them, with the last symbol: q + k + 4, k geometric of mean 9.

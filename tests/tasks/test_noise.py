@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.tasks import TwoSequence
 from carrousel.tasks.noise import _draw_gaussians
+from support.case import each
 
 variants = st.sampled_from(["a", "b", "c"])
 
@@ -34,7 +34,7 @@ def test_first_elements_tell_the_class(seed, length, informative, variant, n):
         assert one.target_steps.tolist() == [one.n_steps - 1]
 
 
-@pytest.mark.parametrize("variant", ["a", "b", "c"])
+@each("variant", ["a", "b", "c"])
 def test_distributions(variant):
     n, informative = 4000, 3
     data = TwoSequence(100, informative, variant).sample(np.random.default_rng(1), n)
@@ -86,7 +86,7 @@ def test_correct_against_a_slow_loop(seed, variant, n, noisy):
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
 
 
-@pytest.mark.parametrize("n", [1, 2, 99_999, 100_000])
+@each("n", [1, 2, 99_999, 100_000])
 def test_gaussians(n):
     drawn = _draw_gaussians(np.random.default_rng(2), n, 0.2)
     assert drawn.dtype == np.float32

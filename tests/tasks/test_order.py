@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -11,6 +10,7 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.tasks import TemporalOrder
 from carrousel.tasks.order import CLASSES, SYMBOLS
+from support.case import each
 
 PAPER = {
     2: {"XX": "Q", "XY": "R", "YX": "S", "YY": "U"},
@@ -58,7 +58,7 @@ def test_places_are_counted_from_1_unless_said_otherwise():
     assert describe(TemporalOrder(3, first_position=0))["first_position"] == 0
 
 
-@pytest.mark.parametrize("relevant", [2, 3])
+@each("relevant", [2, 3])
 def test_counted_from_0_everything_relevant_comes_one_step_later(relevant):
     by_one, by_nought = (
         TemporalOrder(relevant, first).sample(np.random.default_rng(3), 200) for first in (1, 0)
@@ -70,8 +70,8 @@ def test_counted_from_0_everything_relevant_comes_one_step_later(relevant):
     )
 
 
-@pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("relevant", [2, 3])
+@each("first", [0, 1])
+@each("relevant", [2, 3])
 def test_distributions(relevant, first):
     n = 6000
     data = TemporalOrder(relevant, first).sample(np.random.default_rng(1), n)

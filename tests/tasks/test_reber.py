@@ -23,6 +23,7 @@ from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
 from carrousel.tasks.reber import SYMBOLS, _known
+from support.case import each
 
 # After T, S's come until X; then, or after P, the part that may repeat PXT*V before it closes.
 TAIL = "T*V(?:PXT*V)*(?:PS|V)"
@@ -116,8 +117,8 @@ def test_what_is_usual_is_not_written_down():
     assert [changed[x] for x in ("order", "target", "judged")] == ["epochs", "legal", "test"]
 
 
-@pytest.mark.parametrize(
-    ("given", "meant"),
+@each(
+    "given, meant",
     [
         ({"order": "epoch"}, "epochs"),
         ({"target": "legals"}, "legal"),
@@ -160,7 +161,7 @@ def test_a_drawn_task_with_legal_targets_has_the_strings_of_the_other():
     assert as_text(plain.test(rng, 1)) == as_text(legal.test(rng, 1))
 
 
-@pytest.mark.parametrize("target", ["next", "legal"])
+@each("target", ["next", "legal"])
 def test_one_set_may_be_judged_alone(target):
     both = drawn(2, n_train=20, n_test=11, target=target)
     strings = as_text(both.test(np.random.default_rng(0), 1))
@@ -285,7 +286,7 @@ def test_strings_of_ones_own():
     assert as_text(task.sample(np.random.default_rng(0), 2)) == ["BTBTXSETE"] * 2
 
 
-@pytest.mark.parametrize(
+@each(
     "bad",
     [
         "BTBTXSEPE",  # the outer symbols differ

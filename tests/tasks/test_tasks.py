@@ -29,6 +29,7 @@ from carrousel.tasks import (
     TemporalOrder,
     TwoSequence,
 )
+from support.case import each
 
 EXAMPLES: list[Any] = [
     EmbeddedReber().draw(np.random.default_rng(1)),
@@ -77,7 +78,7 @@ def test_registry_and_public_names_agree():
     assert {type(task) for task in EXAMPLES} == set(TASKS.values())
 
 
-@pytest.mark.parametrize("cls", TASKS.values())
+@each("cls", TASKS.values())
 def test_tasks_are_frozen(cls):
     assert dataclasses.is_dataclass(cls)
     task = next(task for task in EXAMPLES if type(task) is cls)
@@ -110,7 +111,7 @@ def test_state_of_the_generator_and_n_decide_alone(task, seed, n, warm):
     )
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@each("task", EXAMPLES)
 def test_successive_samples_differ_and_stay_as_they_are(task):
     rng = np.random.default_rng(5)
     first = task.sample(rng, 50)
@@ -120,14 +121,14 @@ def test_successive_samples_differ_and_stay_as_they_are(task):
     assert_same(first, kept)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@each("task", EXAMPLES)
 def test_mean_length_is_what_samples_have(task):
     lengths = task.sample(np.random.default_rng(6), 4000).lengths
     error = lengths.std() / np.sqrt(len(lengths))
     assert abs(lengths.mean() - task.mean_length) <= 4.0 * error + 1e-9
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@each("task", EXAMPLES)
 def test_perfect_outputs_are_right_and_nan_is_wrong(task):
     data = task.test(np.random.default_rng(7), 30)
     targets = data.dense_targets()
@@ -140,7 +141,7 @@ def test_perfect_outputs_are_right_and_nan_is_wrong(task):
     assert not task.correct(nan, data).any()
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@each("task", EXAMPLES)
 def test_outputs_of_a_wrong_shape_are_refused(task):
     data = task.test(np.random.default_rng(8), 3)
     right = data.dense_targets()
@@ -149,21 +150,21 @@ def test_outputs_of_a_wrong_shape_are_refused(task):
             task.correct(wrong, data)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-@pytest.mark.parametrize("n", [0, -1])
+@each("task", EXAMPLES)
+@each("n", [0, -1])
 def test_samples_of_no_sequences_are_refused(task, n):
     with pytest.raises(SettingError, match=f"n is {n}"):
         task.sample(np.random.default_rng(0), n)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
+@each("task", EXAMPLES)
 def test_only_what_has_a_training_set_is_drawn(task):
     drawn = task.draw(np.random.default_rng(9))
     assert (drawn is task) == (not isinstance(task, EmbeddedReber))
 
 
-@pytest.mark.parametrize(
-    ("cls", "given"),
+@each(
+    "cls, given",
     [
         (EmbeddedReber, {"n_train": 0}),
         (EmbeddedReber, {"n_test": 0}),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.case import each
 from support.paths import TESTS
 
 pytest.importorskip("torch")
@@ -62,9 +63,9 @@ def in_a_process_of_its_own(code: str, **environment: str) -> None:
 
 
 @pytest.mark.parametrize("cell", OURS)
-@pytest.mark.parametrize("gradient", ["bptt", "tbptt:2"])
-@pytest.mark.parametrize("recompute", [0, 3])
-@pytest.mark.parametrize("reverse", [False, True])
+@each("gradient", ["bptt", "tbptt:2"])
+@each("recompute", [0, 3])
+@each("reverse", [False, True])
 def test_all_options(cell, gradient, recompute, reverse):
     check(cell, EVERYTHING, gradient=gradient, recompute=recompute, reverse=reverse)
 
@@ -73,7 +74,7 @@ def test_projection():
     check("two", EVERYTHING, projection=3)
 
 
-@pytest.mark.parametrize("cell", OURS)
+@each("cell", OURS)
 def test_layer_norm_with_a_bias(cell):
     check(cell, frozenset({"bias"}), layer_norm=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carrousel.contracts import CELLS, Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import all_recurrences, make_case
 
 pytest.importorskip("torch")
@@ -22,7 +23,7 @@ from support.kernels.recurrent_tensors import assert_same, frozen, options, pres
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(2), ids=lambda r: r.key)
+@each("recurrence", all_recurrences(2))
 def test_second_derivatives_with_every_option(recurrence):
     """By all that is differentiable; ReLU has a kink, which random numbers stay away from."""
     case = make_case(recurrence, EVERYTHING, T=3, B=2, I=1, seed=3, recompute=2, record=False)
@@ -39,7 +40,7 @@ def test_second_derivatives_with_every_option(recurrence):
     assert torch.autograd.gradgradcheck(loss, tuple(values.values()), fast_mode=True, atol=1e-3)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_second_derivatives_are_those_of_the_plain_path(cell):
     """The errors of the first gradient included, and states as results."""
     case = make_case(
@@ -149,8 +150,8 @@ def one_by_one(function: Any, *many: Tensor) -> Tensor:
 NAMES = [("x",), ("w_hh",), ("x", "w_hh"), ("h0", "s0"), ("x", "flags"), ("unit",), ("bias", "x")]
 
 
-@pytest.mark.parametrize("names", NAMES, ids="-".join)
 @pytest.mark.parametrize("cell", ["peephole", "gru"])
+@each("names", NAMES)
 def test_mapped_calls_are_calls_one_by_one(cell, names):
     if "s0" in names and cell == "gru":
         names = ("h0",)
@@ -169,8 +170,8 @@ def test_maps_within_maps():
     assert_same(nested.numpy(), expected.numpy())
 
 
-@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("recompute", [0, 3])
+@each("cell", CELLS)
 def test_gradients_of_single_samples(cell, recompute):
     case = make_case(
         Recurrence(cell, 3), {"bias", "unit"}, T=4, B=3, recompute=recompute, record=False

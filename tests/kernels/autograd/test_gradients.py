@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import SQUASHES, Cell, Gradient, Simple, Wiring
+from support.case import each
 from support.kernels.third_opinion import STRUCTURES, Case, case_of, follow
 
 torch = pytest.importorskip("torch")
@@ -89,7 +90,7 @@ def autograd(case: Case, gradient: Gradient) -> np.ndarray:
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+@each("cell, wiring", STRUCTURES)
 def test_reference_agrees_with_autograd(cell: Cell | Simple, wiring: Wiring, gradient: str):
     place = STRUCTURES.index((cell, wiring))
     case = case_of(

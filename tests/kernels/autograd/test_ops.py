@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import CELLS, Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import Case, cases, make_case, replaced
 
 pytest.importorskip("torch")
@@ -50,9 +51,9 @@ def test_any_call_is_that_of_the_plain_path(case, record):
     assert_paths_agree(case._replace(options=case.options._replace(record=record)))
 
 
-@pytest.mark.parametrize("recompute", [0, 1, 2, 3, 5, 7, 100])
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:3"])
+@each("recompute", [0, 1, 2, 3, 5, 7, 100])
+@each("reverse", [False, True])
 def test_segments_made_anew(recompute, reverse, gradient):
     """Lengths that do not divide T, with resets and lengths across their ends."""
     for recurrence in (Recurrence("peephole", 3, 2, layer_norm=True), Recurrence("gru", 3)):
@@ -94,7 +95,7 @@ def test_a_tape_made_anew_is_smaller():
     assert kept[8] < kept[0] / 3
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@each("threads", [1, 2, 3])
 def test_any_number_of_threads(threads):
     before = torch.get_num_threads()
     try:
@@ -111,8 +112,8 @@ SHARING |= {"rnn_tanh": 288, "rnn_relu": 288}
 
 
 @pytest.mark.parametrize("cell", SHARING)
-@pytest.mark.parametrize("threads", [2, 5])
-@pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
+@each("threads", [2, 5])
+@each("gradient", ["bptt", "truncated", "tbptt:2"])
 def test_threads_that_share_the_units_of_few_sequences(cell, threads, gradient):
     units, before = SHARING[cell], torch.get_num_threads()
     try:
@@ -165,8 +166,8 @@ def test_more_steps_than_sixteen_bits_count():
     rest = parts._replace(x=parts.x[999:], h0=first.h, s0=first.s)
     second = layer(rest, case.recurrence, options(case)).out
     assert torch.equal(out, torch.cat((first.out, second)))
-    for each in (out, second):
-        each[-1].sum().backward()
+    for result in (out, second):
+        result[-1].sum().backward()
     for name in ("w_hh", "w_ih", "bias"):
         ours, theirs = (present(getattr(inputs, name).grad) for inputs in (whole, parts))
         assert_same(ours.numpy(), theirs.numpy())
@@ -176,7 +177,7 @@ def test_more_steps_than_sixteen_bits_count():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_halves_are_computed_in_float32_and_rounded(dtype, cell):
     case = make_case(Recurrence(cell, 3), EVERYTHING, T=3, record=False)
     halves = tensors(case, dtype)
@@ -201,7 +202,7 @@ def reordered(value: Tensor) -> Tensor:
     return value.movedim(-1, 0).contiguous().movedim(0, -1)
 
 
-@pytest.mark.parametrize("cell", ["peephole", "gru"])
+@each("cell", ["peephole", "gru"])
 def test_inputs_and_errors_of_any_layout(cell):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=4, B=3, record=False)
     inputs = tensors(case)
@@ -232,8 +233,8 @@ def test_expanded_inputs_and_errors():
         **{name: getattr(expanded, name).contiguous() for name in ("x", "flags", "h0")}
     )
     found = []
-    for each in (expanded, dense):
-        out = layer(each, recurrence, LayerOptions()).out
+    for variant in (expanded, dense):
+        out = layer(variant, recurrence, LayerOptions()).out
         found.append((out, *torch.autograd.grad(out.sum(), (inputs.x, inputs.w_hh, inputs.h0))))
     for ours, theirs in zip(*found, strict=True):
         assert torch.equal(ours, theirs)
@@ -242,10 +243,8 @@ def test_expanded_inputs_and_errors():
 # --- what goes back ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "wanted", [("x",), ("w_hh",), ("h0",), ("bias", "w_ih"), ("fresh_s", "unit")]
-)
-@pytest.mark.parametrize("recompute", [0, 2])
+@each("wanted", [("x",), ("w_hh",), ("h0",), ("bias", "w_ih"), ("fresh_s", "unit")])
+@each("recompute", [0, 2])
 def test_only_the_wanted_gradients_are_computed(wanted, recompute):
     recurrence = Recurrence("peephole", 3, 2)
     case = make_case(recurrence, EVERYTHING, T=5, record=False, recompute=recompute)
@@ -297,7 +296,7 @@ def test_changing_what_was_saved_is_noticed():
             out.sum().backward()
 
 
-@pytest.mark.parametrize("recompute", [0, 2])
+@each("recompute", [0, 2])
 def test_going_back_twice(recompute):
     case = make_case(Recurrence("lstm", 3), EVERYTHING, T=5, record=False, recompute=recompute)
     inputs = tensors(case)

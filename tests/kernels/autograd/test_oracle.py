@@ -7,6 +7,7 @@ import pytest
 
 from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Wiring
 from carrousel.kernels import ReferenceKernel
+from support.case import each
 from support.drawn import Kind, drawn_data
 
 torch = pytest.importorskip("torch")
@@ -59,8 +60,8 @@ def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np
     return -leaf.grad.numpy()
 
 
-@pytest.mark.parametrize(
-    ("cell", "wiring", "bias"),
+@each(
+    "cell, wiring, bias",
     [
         (Cell(2, 2), "full", "all"),
         (Cell(1, 3, g="[0,1]", h="identity"), "full", "gates"),
@@ -69,7 +70,7 @@ def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np
         (Cell(2, 3, g="[-4,4]", h="[0,1]"), "layered", "all"),
     ],
 )
-@pytest.mark.parametrize("derivative", [True, False])
+@each("derivative", [True, False])
 def test_reference_agrees_with_autograd(
     cell: Cell, wiring: Wiring, bias: BiasScheme, derivative: bool
 ):

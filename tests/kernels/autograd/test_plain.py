@@ -11,6 +11,7 @@ from carrousel.contracts import CELLS, CellKind, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
 from carrousel.kernels.described import DescribedCell, describe
 from carrousel.kernels.reference.sequence import backward, forward
+from support.case import each
 from support.kernels.recurrent_cases import Case, all_recurrences, cases, make_case, replaced
 
 pytest.importorskip("torch")
@@ -74,8 +75,8 @@ def test_every_cell_has_a_step():
 
 
 @every_path
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
+@each("recurrence", all_recurrences())
 def test_values_and_gradients_are_those_of_the_reference(path, recurrence, gradient):
     case = make_case(recurrence, EVERYTHING, T=5, B=3, I=3, seed=5, gradient=gradient)
     check_against_reference(case, path)
@@ -134,8 +135,8 @@ TORCH_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RN
 
 @every_path
 @pytest.mark.parametrize("cell", TORCH_LAYERS)
-@pytest.mark.parametrize("projection", [0, 2])
-@pytest.mark.parametrize("reverse", [False, True])
+@each("projection", [0, 2])
+@each("reverse", [False, True])
 def test_torch_has_the_same_layer(path, cell, projection, reverse):
     if projection and not CELLS[cell].projects:
         projection = 0
@@ -169,10 +170,10 @@ def test_torch_has_the_same_layer(path, cell, projection, reverse):
         assert_same(one.numpy(), other.numpy())
 
 
-@every_path
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own forward mode
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
+@every_path
+@each("cell", CELLS)
+@each("gradient", ["bptt", "truncated", "tbptt:2"])
 def test_forward_mode_agrees_with_backward_mode(path, cell, gradient):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=3, gradient=gradient)
     inputs = tensors(case)
@@ -191,8 +192,8 @@ def test_forward_mode_agrees_with_backward_mode(path, cell, gradient):
 
 
 @every_path
-@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("recompute", [0, 2])
+@each("cell", CELLS)
 def test_gradients_of_single_sequences_by_vmap(path, cell, recompute):
     """Mapped over the batch, flags and masks included; a tape made anew gives way to vmap."""
     features = EVERYTHING - {"drop"}
@@ -225,7 +226,7 @@ def test_gradients_of_single_sequences_by_vmap(path, cell, recompute):
 
 
 @every_path
-@pytest.mark.parametrize("recurrence", all_recurrences(2), ids=lambda r: r.key)
+@each("recurrence", all_recurrences(2))
 def test_second_derivatives(path, recurrence):
     case = make_case(recurrence, EVERYTHING - {"masks"}, T=2, seed=3)
     inputs = tensors(case)
@@ -237,8 +238,8 @@ def test_second_derivatives(path, recurrence):
 
 
 @every_path
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
+@each("dtype", [torch.float32, torch.bfloat16])
+@each("recurrence", all_recurrences())
 def test_other_dtypes_stay_what_they_are(path, recurrence, dtype):
     """Each of 3 steps rounds some 10 times by half an ulp, here of numbers up to about 4."""
     case = make_case(recurrence, {"bias", "unit", "lengths", "resets"}, seed=4)
@@ -253,8 +254,8 @@ def test_other_dtypes_stay_what_they_are(path, recurrence, dtype):
 
 
 @every_path
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("T", "B"), [(0, 2), (3, 0), (0, 0)])
+@each("cell", CELLS)
+@each("T, B", [(0, 2), (3, 0), (0, 0)])
 def test_no_steps_and_no_sequences(path, cell, T, B):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=T, B=B)
     result, found = gradients(case, path)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from carrousel.contracts import CELLS, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
+from support.case import each
 from support.kernels.recurrent_cases import Case, cases, make_case
 
 pytest.importorskip("torch")
@@ -132,10 +133,9 @@ def test_fresh_memory_is_not_read(poison, case):
         assert np.isfinite(array).all(), name
 
 
-@pytest.mark.parametrize(
+@each(
     "recurrence",
     [*[Recurrence(cell, 3) for cell in CELLS], Recurrence("lstm", 3, layer_norm=True)],
-    ids=lambda recurrence: recurrence.key,
 )
 def test_every_result_is_written(poison, recurrence):
     case = make_case(recurrence, EVERYTHING, T=4, B=3)

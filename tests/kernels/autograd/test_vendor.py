@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carrousel.contracts import Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import make_case
 
 pytest.importorskip("torch")
@@ -26,8 +27,6 @@ def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:
     )
 
 
-@pytest.mark.parametrize("features", [set(), {"bias"}, {"bias", "unit"}], ids=len)
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(
     "recurrence",
     [
@@ -36,6 +35,8 @@ def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:
     ],
     ids=lambda r: r.key,
 )
+@each("features", [set(), {"bias"}, {"bias", "unit"}])
+@each("reverse", [False, True])
 def test_same_values_and_gradients(recurrence, reverse, features):
     inputs, options = inputs_of(recurrence, features), LayerOptions(reverse=reverse)
     assert vendor_fits(inputs, recurrence, options)
@@ -50,8 +51,8 @@ def test_same_values_and_gradients(recurrence, reverse, features):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("recurrence", "features", "options"),
+@each(
+    "recurrence, features, options",
     [
         (Recurrence("peephole", 4), set(), {}),
         (Recurrence("lstm", 4, layer_norm=True), {"norms"}, {}),

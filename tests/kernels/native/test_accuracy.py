@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import SQUASHES, Cell, Kernel, Network, Training
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import (
     BIASES,
     UPDATES,
@@ -82,8 +83,8 @@ def test_any_network_on_symbols_of_a_large_alphabet(network, training, kind, lan
     compare(network, training, kind, lanes, seed, most)
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("update", UPDATES)
+@each("wiring", WIRINGS)
+@each("update", UPDATES)
 def test_most_lanes_can_be_compared(wiring, update):
     """The ranges drawn from are tame enough for the tests above to mean something."""
     network = Network(5, 3, Cell(2, 2), wiring=wiring, bias="all")
@@ -94,7 +95,7 @@ STRUCTURES = list(itertools.product(WIRINGS, BIASES, (True, False), (1, 2, 3)))
 
 
 @pytest.mark.parametrize("symbols", [0, 3, 19])
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
+@each("wiring, bias, output_gate, block_size", STRUCTURES)
 def test_every_weight_part_agrees_with_finite_differences(
     wiring, bias, output_gate, block_size, symbols
 ):

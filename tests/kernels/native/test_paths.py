@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import NativeKernel, instruction_sets
+from support.case import each
 from support.drawn import (
     UPDATES,
     Kind,
@@ -78,8 +79,8 @@ LAYERS = [
 layers = pytest.mark.parametrize(("cell", "wiring"), LAYERS)
 
 
-@pytest.mark.parametrize("depth", [1, 7, 8, 9])
 @layers
+@each("depth", [1, 7, 8, 9])
 def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
     """A depth of 8 keeps 32 steps; the tape of 70 has to move on more than once."""
     place = LAYERS.index((cell, wiring)) + depth
@@ -93,8 +94,8 @@ def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
     assert assert_near(KERNELS, network, training, *args, gradient) == 2
 
 
-@pytest.mark.parametrize("gradient", ["bptt:11:4", "bptt:12", "bptt:13:13", "bptt:900:7"])
 @layers
+@each("gradient", ["bptt:11:4", "bptt:12", "bptt:13:13", "bptt:900:7"])
 def test_depths_around_the_length_of_the_sequences(cell, wiring, gradient):
     place = LAYERS.index((cell, wiring)) + len(gradient)
     rng = np.random.default_rng(place)

@@ -14,6 +14,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data, drawn_weights
 
 pytestmark = pytest.mark.native
@@ -56,8 +57,8 @@ def read_only() -> np.ndarray:
     return weights
 
 
-@pytest.mark.parametrize(
-    ("weights", "match"),
+@each(
+    "weights, match",
     [
         (np.zeros((2, W)), "contiguous float32, got float64"),
         (np.zeros((2, W), ">f4"), "contiguous float32"),
@@ -75,20 +76,20 @@ def test_weights(weights, match):
     refused(ShapeError, match, weights=weights)
 
 
-@pytest.mark.parametrize("name", ["rates", "cells_from"])
-@pytest.mark.parametrize("value", [np.ones(3), np.ones((2, 1)), 1.0, None, []])
+@each("name", ["rates", "cells_from"])
+@each("value", [np.ones(3), np.ones((2, 1)), 1.0, None, []])
 def test_shapes_of_settings_of_lanes(name, value):
     refused(ShapeError, f"{name} has shape", predict=name != "rates", **{name: value})
 
 
-@pytest.mark.parametrize("rate", [np.nan, np.inf, -np.inf])
+@each("rate", [np.nan, np.inf, -np.inf])
 def test_rates_that_are_not_finite(rate):
     rates = np.array([0.5, rate], np.float32)
     refused(DataError, "rates must be finite in float32", rates=rates, predict=False)
 
 
-@pytest.mark.parametrize(
-    ("part", "match"),
+@each(
+    "part, match",
     [
         (one(inputs=np.full((5, 3), np.nan, np.float32)), "inputs are not finite"),
         (one(inputs=np.full((5, 3), -np.inf, np.float32)), "inputs are not finite"),
@@ -100,8 +101,8 @@ def test_inputs(part, match):
     refused(DataError, r"data\[0\]: .*" + match, data=[part, part])
 
 
-@pytest.mark.parametrize(
-    ("part", "match"),
+@each(
+    "part, match",
     [
         (one(targets=np.full((5, 2), np.nan, np.float32)), "targets are not finite"),
         (one(targets=np.array([0, 1, 2, 1, 0], np.int32)), r"class is outside 0\.\.1"),
@@ -118,7 +119,7 @@ def test_targets_matter_when_learning(part, match):
     np.testing.assert_array_equal(outputs, expected)
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
+@each("n", [0, 1, 3])
 def test_number_of_parts(n):
     refused(ShapeError, "shape", data=[one()] * n)
 
@@ -131,7 +132,7 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize("data", DIFFERENT)
+@each("data", DIFFERENT)
 def test_lanes_of_different_kind(data):
     refused(CarrouselError, "lanes differ in kind|the network", data=data)
 
@@ -141,12 +142,12 @@ def test_lanes_of_different_kind_are_a_matter_of_shape(data):
     refused(ShapeError, "lanes differ in kind|the network", data=data)
 
 
-@pytest.mark.parametrize("data", [None, 5, "ab", [1, 2], [[1.0], [2.0]], [np.zeros(3)] * 2])
+@each("data", [None, 5, "ab", [1, 2], [[1.0], [2.0]], [np.zeros(3)] * 2])
 def test_data_that_are_no_sequences(data):
     refused(CarrouselError, "Sequences", data=data)
 
 
-@pytest.mark.parametrize(
+@each(
     "cells_from",
     [np.full(2, 0.5), np.full(2, np.nan), np.full(2, 2**63, np.uint64), np.ones(2, complex)],
 )
@@ -158,13 +159,13 @@ def test_rates_beyond_float32():
     refused(CarrouselError, "rate", rates=np.full(2, 1e300), predict=False)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1025, 10**9, 2**70, 1.5, None, "2", True])
+@each("threads", [0, -1, 1025, 10**9, 2**70, 1.5, None, "2", True])
 def test_threads(threads):
     with pytest.raises(SettingError, match=r"threads is .* expected a whole number from 1 to 1024"):
         NativeKernel(threads)
 
 
-@pytest.mark.parametrize("name", ["AVX2", "avx1024", "plain ", b"plain", 5])
+@each("name", ["AVX2", "avx1024", "plain ", b"plain", 5])
 def test_instruction_sets(name):
     with pytest.raises(UnknownNameError, match="instruction set"):
         NativeKernel(1, name)
@@ -175,7 +176,7 @@ def test_the_best_instruction_set_is_the_default():
     assert NativeKernel(instruction_set="plain").width == 4
 
 
-@pytest.mark.parametrize("data", [[], [None], [None, None]])
+@each("data", [[], [None], [None, None]])
 def test_nothing_to_do_is_no_error(data):
     n = len(data)
     weights, start = np.ones((n, W), np.float32), np.zeros(n, np.int64)

@@ -14,6 +14,7 @@ from carrousel.contracts import SQUASHES, Cell, Network, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.truncated import advance, begin, hidden_gradient
+from support.case import each
 from support.drawn import BIASES, UPDATES, WIRINGS, Kind, drawn_data
 from support.kernels.second_opinion import Start, backwards, by_differences, play, step_by_step
 
@@ -62,8 +63,8 @@ def assert_every_part_equal(network: Network, ours: np.ndarray, theirs: np.ndarr
         close(part, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("initial", [0.0, 0.5])
+@each("update", UPDATES)
+@each("initial", [0.0, 0.5])
 def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
     """``learn`` adds rate times gradient: after every target, every sequence, or the call."""
     rng = np.random.default_rng(11)
@@ -92,7 +93,7 @@ def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
     close(learned[0], expected)
 
 
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES[::5])
+@each("wiring, bias, output_gate, block_size", STRUCTURES[::5])
 def test_before_cells_take_part_only_outputs_learn(wiring, bias, output_gate, block_size):
     rng = np.random.default_rng(3)
     cell = Cell(2, block_size, output_gate=output_gate)
@@ -136,7 +137,7 @@ def test_traces_are_truncated_back_propagation_through_time(
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
+@each("wiring, bias, output_gate, block_size", STRUCTURES)
 def test_every_weight_part_agrees_with_finite_differences(
     wiring, bias, output_gate, block_size, size
 ):

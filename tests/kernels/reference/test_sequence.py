@@ -12,6 +12,7 @@ from carrousel.contracts.recurrence import ACTIVE, RESET
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.layers import forward as one_step
 from carrousel.kernels.reference.sequence import Result, backward, forward
+from support.case import each
 from support.kernels.recurrent_cases import (
     NUMBERS,
     Case,
@@ -76,13 +77,13 @@ def check_slopes(case: Case, seed: int = 0) -> None:
             )
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
 @pytest.mark.parametrize("features", [TRAINING, TRAINING - {"masks"} | {"left", "zone"}])
+@each("recurrence", all_recurrences())
 def test_gradients_are_slopes(recurrence, features):
     check_slopes(make_case(recurrence, features, T=4, B=3, I=2, seed=7, reverse="left" in features))
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
+@each("recurrence", all_recurrences())
 def test_every_entry_of_a_gradient_is_a_slope(recurrence):
     case = make_case(recurrence, {"bias", "unit", "norms"}, T=2, B=1, I=1, seed=11)
     for name, gradient in gradients(case).items():
@@ -100,9 +101,9 @@ def test_gradients_are_slopes_for_any_call(case):
     check_slopes(case)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("reverse", [False, True])
+@each("cell", CELLS)
+@each("k", [1, 2, 3])
 def test_cut_gradients_are_those_of_segments_begun_from_constants(cell, k, reverse):
     case = make_case(Recurrence(cell, 3), TRAINING, T=7, B=2, reverse=reverse, seed=k)
     case = case._replace(options=case.options._replace(gradient=f"tbptt:{k}"))
@@ -136,10 +137,8 @@ def test_a_cut_after_the_last_step_cuts_nothing(case):
         np.testing.assert_array_equal(gradient, gradients(late)[name])
 
 
+@each("recurrence", [r for r in all_recurrences() if not r.layer_norm])
 # Two products that are normalised apart are not one product, so layer normalisation stays out.
-@pytest.mark.parametrize(
-    "recurrence", [r for r in all_recurrences() if not r.layer_norm], ids=lambda r: r.key
-)
 def test_truncated_is_the_full_gradient_of_a_layer_that_is_fed_its_sources_as_inputs(recurrence):
     """Errors stop at net inputs just where inputs would stop them."""
     case = make_case(recurrence, {"bias", "drop", "lengths", "resets", "masks"}, T=5, B=3, seed=2)
@@ -282,7 +281,7 @@ def test_no_steps_leave_the_state_alone():
     np.testing.assert_array_equal(gradients(case)["s0"], case.errors[2])
 
 
-@pytest.mark.parametrize("block_size", [1, 2, 3])
+@each("block_size", [1, 2, 3])
 def test_the_net_of_1997_is_a_layer_whose_gates_are_sources(block_size):
     """Against the readable kernel of lanes, which knows one net and one sequence at a time.
 

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import ReferenceStream
 from carrousel.kernels.reference.stream import RunningScale
+from support.case import each
 from support.kernels.stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
 
 torch = pytest.importorskip("torch")
@@ -172,7 +173,11 @@ def rate_of(how: str) -> float:
 EVERY = list(itertools.product(HEADS, OPTIMIZERS, (None, 0.3), (True, False), WIRINGS))
 
 
-@pytest.mark.parametrize(("head", "optimizer", "clip", "forget", "wiring"), EVERY)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@each("clip", (None, 0.3))
+@each("forget", (True, False))
+@each("wiring", WIRINGS)
 def test_steps_are_those_of_automatic_differentiation(head, optimizer, clip, forget, wiring):
     place = EVERY.index((head, optimizer, clip, forget, wiring))
     cell = Cell(2, 1 + place % 2, forget_gate=forget)
@@ -182,8 +187,8 @@ def test_steps_are_those_of_automatic_differentiation(head, optimizer, clip, for
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("forget", [True, False])
+@each("optimizer", OPTIMIZERS)
+@each("forget", [True, False])
 def test_steps_of_real_time_recurrent_learning(head, optimizer, forget):
     for wiring in WIRINGS:
         network = Network(2, 2, Cell(2, 1, forget_gate=forget), wiring=wiring, bias="all")
@@ -205,15 +210,15 @@ def test_the_two_gradients_differ():
     assert np.abs(kernels[0].weights - kernels[1].weights).max() > 1e-4
 
 
-@pytest.mark.parametrize("g", SQUASHES)
-@pytest.mark.parametrize("h", SQUASHES)
+@each("g", SQUASHES)
+@each("h", SQUASHES)
 def test_every_squashing(g, h):
     network = Network(2, 1, Cell(2, 2, g, h, forget_gate=True), wiring="cells", bias="all")
     assert_agrees(learning(network, Streaming("logistic", "sgd", 0.1), scaled=True))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("clip", [None, 0.3])
+@each("optimizer", OPTIMIZERS)
+@each("clip", [None, 0.3])
 def test_targets_in_units_of_their_own_deviation(optimizer, clip):
     network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     how = Streaming("linear", optimizer, rate_of(optimizer), epsilon=1e-3, clip=clip)
