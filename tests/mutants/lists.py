@@ -224,10 +224,10 @@ SEQUENCE = (
 )  # fmt: skip
 
 STREAM_REFERENCE = (
-    _reference("errors are not cut off", "np.clip(wanted - standing.y, -clip, clip)",
-               "wanted - standing.y"),
-    _reference("slope of logistic outputs", "error * standing.y * (1 - standing.y)",
-               "error * standing.y"),
+    _reference("errors are not cut off", "np.clip(wanted - pending.y, -clip, clip)",
+               "wanted - pending.y"),
+    _reference("slope of logistic outputs", "error * pending.y * (1 - pending.y)",
+               "error * pending.y"),
     _reference("targets are scaled by those before", "self.targets.count(target)  # first", "#"),
     _reference("variance around the mean before", "(1 - a) * (self.variance[there]",
                "(self.variance[there]"),

@@ -17,7 +17,7 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network
 from carrousel.errors import DataError, SettingError
-from carrousel.kernels.reference.layers import Step, Weights, forward, logistic
+from carrousel.kernels.reference.layers import HiddenStep, Weights, forward, logistic
 from carrousel.kernels.reference.paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
@@ -29,7 +29,7 @@ class _Run:
     """One sequence gone through: its steps, the recurrent weights, and the error at its end."""
 
     network: Network
-    steps: list[Step]
+    steps: list[HiddenStep]
     recurrent: np.ndarray  # [H, H]
     error: np.ndarray  # [n] by the full state of the last step
 

@@ -196,7 +196,7 @@ def test_a_network_beyond_any_memory_is_refused_before_it_is_tried():
 
 
 def test_gradients_without_lanes():
-    match = "gradient 'snap:2' has no native lanes; take the ReferenceKernel, or one of truncated"
+    match = "gradient 'snap:2' has no native lanes; use the ReferenceKernel, or one of truncated"
     refused(SettingError, match, predict=False, gradient=Gradient("snap", 2))
 
 

@@ -11,7 +11,7 @@ from carrousel.contracts import CELLS, Cell, Network, Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.layers import forward as one_step
-from carrousel.kernels.reference.sequence import Result, backward, forward
+from carrousel.kernels.reference.sequence import ReferenceResult, backward, forward
 from support.case import each
 from support.kernels.recurrent_cases import (
     NUMBERS,
@@ -33,7 +33,7 @@ def assert_same(ours: np.ndarray, theirs: np.ndarray, what: str = "") -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12, err_msg=what)
 
 
-def run(case: Case) -> Result:
+def run(case: Case) -> ReferenceResult:
     return forward(case.arrays, case.recurrence, case.options)[0]
 
 
