@@ -22,8 +22,8 @@ No two overlap. Pointers to empty arrays may be null::
 ======================================  =============
 
 ``forward`` writes ``s``, ``m`` and ``tape``. ``backward`` reads the gradient of the loss by ``m``
-in ``dm`` and by ``s`` in ``ds``. It overwrites ``ds`` with the gradient by ``s_prev``, writes ``dx``,
-``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
+in ``dm`` and by ``s`` in ``ds``. It overwrites ``ds`` with the gradient by ``s_prev``, writes
+``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
 """
 
 from __future__ import annotations

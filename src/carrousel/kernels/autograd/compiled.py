@@ -85,11 +85,7 @@ def tape_shapes(inputs: LayerInputs, call: CallSettings) -> dict[str, tuple[int,
         "s": (batch, recurrence.n_states),
         "states": (kept, batch, recurrence.n_states),
         "gates": (kept, batch, gates_width(recurrence)),
-        "extra": (
-            kept,
-            batch,
-            extra_width(recurrence, _has_sources(inputs), inputs.ln_ih is not None),
-        ),
+        "extra": (kept, batch, extra),
         "marks": (segments, batch, recurrence.n_sources + recurrence.n_states),
     }
 

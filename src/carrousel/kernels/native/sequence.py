@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from carrousel import _native
 from carrousel.contracts import CELLS, Recurrence
@@ -17,7 +17,7 @@ WINDOW_BYTES: int = _native.sequence_window_bytes
 WINDOW_ROWS: int = _native.sequence_window_rows
 """Minimum of steps times sequences per window."""
 
-Stepper = _native.StepFloat | _native.StepDouble
+Stepper: TypeAlias = _native.StepFloat | _native.StepDouble
 
 _DTYPES = ("float32", "float64")
 _STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
