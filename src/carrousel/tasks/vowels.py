@@ -71,7 +71,7 @@ class JapaneseVowels:
         check_number("jitter", self.jitter, least=0.0)
         check_int("folds", self.folds, minimum=0, maximum=30)
         if self.folds == 1:
-            raise SettingError(argument="folds", got=1, expected="0 or 2..30; one part is for testing")
+            raise SettingError(argument="folds", got=1, expected="0 or 2..30: one part is tested")
         check_int("fold", self.fold, minimum=0, maximum=max(0, self.folds - 1))
 
     @property

@@ -23,8 +23,8 @@ from carrousel.kernels.signs import Signs
 from carrousel.shapes import Floats
 
 
-class _ForwardPass:
-    """Forward pass of a hidden layer through a sequence."""
+class LayerState:
+    """Activations ``y [U]`` and cell states ``s`` of a hidden layer, and its forward step."""
 
     def __init__(self, network: Network, training: Training, dtype: type[np.floating]) -> None:
         self.network, self._training, self._dtype = network, training, dtype
@@ -60,23 +60,23 @@ class BackPropagation:
     def __init__(
         self, network: Network, training: Training, dtype: type[np.floating], gradient: Gradient
     ) -> None:
-        self._pass, self._gradient = _ForwardPass(network, training, dtype), gradient
+        self.state, self._gradient = LayerState(network, training, dtype), gradient
 
     def begin(self) -> None:
         """Start a sequence."""
-        self._pass.start()
+        self.state.start()
         self._tape: deque[HiddenStep] = deque(maxlen=self._gradient.depth)
         self._errors: list[np.ndarray | None] = []  # one per step since the last backward pass
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """Process a step; return the activations that outputs read, ``[C]``."""
-        self._tape.append(self._pass.step(w, x))
+        self._tape.append(self.state.step(w, x))
         self._errors.append(None)
-        return self._pass.y[self._pass.read]
+        return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
         """Receive an error at the units that outputs read."""
-        self._errors[-1] = self._pass.by_state(back)
+        self._errors[-1] = self.state.by_state(back)
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
         """Return minus the gradient ``[U, S]`` of the errors received, if it is time to go back."""
@@ -89,8 +89,8 @@ class BackPropagation:
         return self._back_propagate(w, errors)
 
     def _back_propagate(self, w: Weights, errors: list[np.ndarray | None]) -> np.ndarray:
-        recurrent = w.recurrent(self._pass.network)
-        found, e = np.zeros_like(w.hidden), np.zeros(self._pass.n, w.hidden.dtype)
+        recurrent = w.recurrent(self.state.network)
+        found, e = np.zeros_like(w.hidden), np.zeros(self.state.n, w.hidden.dtype)
         for back, step in enumerate(reversed(self._tape)):
             if back < len(errors) and (met := errors[-1 - back]) is not None:
                 e = e + met
@@ -109,34 +109,34 @@ class Sensitivities:
     def __init__(
         self, network: Network, training: Training, dtype: type[np.floating], gradient: Gradient
     ) -> None:
-        self._pass, self._depth = _ForwardPass(network, training, dtype), gradient.depth
+        self.state, self._depth = LayerState(network, training, dtype), gradient.depth
         self._mask: np.ndarray | None = None
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
         """Start a sequence."""
-        self._pass.start()
+        self.state.start()
         self.p: np.ndarray | None = None
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """Process a step; return the activations that outputs read, ``[C]``."""
-        now = self._pass.step(w, x)
+        now = self.state.step(w, x)
         immediate = now.by_net[:, :, None] * now.sources
         if self.p is None:
             self.p = immediate
         else:
-            recurrent = w.recurrent(self._pass.network)
+            recurrent = w.recurrent(self.state.network)
             self.p = np.einsum("pq,qlm->plm", now.jacobian(recurrent), self.p) + immediate
         if self._depth is not None:
             if self._mask is None:
-                self._mask = reachable(self._pass.network, self._depth)
+                self._mask = reachable(self.state.network, self._depth)
             self.p = self.p * self._mask[:, :, None]
-        return self._pass.y[self._pass.read]
+        return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
         """Receive an error at the units that outputs read."""
         assert self.p is not None
-        self._ready = np.einsum("q,qlm->lm", self._pass.by_state(back), self.p)
+        self._ready = np.einsum("q,qlm->lm", self.state.by_state(back), self.p)
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
         """Return minus the gradient ``[U, S]`` of the error received at this step."""
@@ -161,29 +161,29 @@ class RankOne:
         dtype: type[np.floating],
         rng: np.random.Generator | Signs,
     ) -> None:
-        self._pass, self._rng = _ForwardPass(network, training, dtype), rng
+        self.state, self._rng = LayerState(network, training, dtype), rng
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
         """Start a sequence."""
-        self._pass.start()
+        self.state.start()
         if isinstance(self._rng, Signs):
             self._rng.begin()
-        self._q: np.ndarray = np.zeros(self._pass.n, self._pass.y.dtype)
+        self._q: np.ndarray = np.zeros(self.state.n, self.state.y.dtype)
         self._w: np.ndarray | None = None
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """Process a step; return the activations that outputs read, ``[C]``."""
-        now = self._pass.step(w, x)
-        signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self._pass.n)
-        jacobian = now.jacobian(w.recurrent(self._pass.network))
+        now = self.state.step(w, x)
+        signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self.state.n)
+        jacobian = now.jacobian(w.recurrent(self.state.network))
         self._q, self._w, _, _ = rank_one(now, jacobian, self._q, self._w, signs)
-        return self._pass.y[self._pass.read]
+        return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
         """Receive an error at the units that outputs read."""
         assert self._w is not None
-        self._ready = (self._pass.by_state(back) @ self._q) * self._w
+        self._ready = (self.state.by_state(back) @ self._q) * self._w
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
         """Return minus the estimate ``[U, S]`` for the error received at this step."""
