@@ -99,7 +99,9 @@ def read_whole(
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror}", argument="path", got=os.fspath(path)
+        ) from error
 
 
 def _parse(

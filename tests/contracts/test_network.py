@@ -31,7 +31,7 @@ ONE = Cell(1, 1)
         ("Table 9, 6b", Network(8, 8, Cell(3, 2), bias="all"), 308),
     ],
 )
-def test_weights_are_counted_as_the_paper_counts_them(table, network, weights):
+def test_weight_counts_equal_those_of_the_paper(table, network, weights):
     assert network.n_weights == weights, table
 
 
@@ -49,7 +49,7 @@ def test_parts_tile_the_flat_vector(network):
 
 
 @given(networks())
-def test_parts_a_network_lacks_are_absent(network):
+def test_absent_parts(network):
     parts = network.layout
     assert ("hidden_recurrent" in parts) == (network.wiring == "full")
     assert ("output_inputs" in parts) == (network.wiring == "layered")
@@ -102,7 +102,7 @@ def test_squashing_functions_have_the_range_of_their_name():
         (UnknownNameError, "h 'tanh' is unknown", {"h": "tanh"}),
     ],
 )
-def test_cells_that_cannot_be(error, match, settings):
+def test_invalid_cells(error, match, settings):
     with pytest.raises(error, match=match):
         Cell(**{"blocks": 1, "block_size": 1, **settings})
 
@@ -143,7 +143,7 @@ def test_cells_that_cannot_be(error, match, settings):
         ),
     ],
 )
-def test_networks_that_cannot_be(error, match, settings):
+def test_invalid_networks(error, match, settings):
     with pytest.raises(error, match=match):
         Network(**{"n_inputs": 1, "n_outputs": 1, "cell": ONE, **settings})
 
@@ -163,7 +163,7 @@ def test_networks_that_cannot_be(error, match, settings):
         {"output_range": np.inf},
     ],
 )
-def test_starts_that_cannot_be(settings):
+def test_invalid_initial_weights(settings):
     with pytest.raises(CarrouselError):
         Init(**settings)
 

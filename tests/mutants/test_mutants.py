@@ -47,7 +47,7 @@ def test_the_named_tests_exist():
             assert (TESTS / name).is_file(), name
 
 
-def test_a_mutant_that_no_longer_applies_is_an_error():
+def test_a_mutant_that_does_not_apply_is_an_error():
     mutant = Mutant("gone", "somewhere", "x = 1", "x = 2")
     for text in ("y = 1", "x = 1; x = 1"):
         with pytest.raises(LookupError, match="places in somewhere, expected 1"):

@@ -1,4 +1,4 @@
-"""Automatic differentiation, told where to cut, finds the reference's gradient as well."""
+"""Autograd with detached paths agrees with the truncated gradient of the reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def squash(kind: str, x):
 
 
 def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np.ndarray:
-    """Minus the gradient ``[W]`` over a batch, with ``detach`` where the paper truncates."""
+    """Return minus the gradient ``[W]`` of a batch, with ``detach`` where the paper truncates."""
     cell = network.cell
     assert isinstance(cell, Cell)
     B, C, size = cell.blocks, cell.n_cells, cell.block_size

@@ -1,4 +1,4 @@
-"""Torch's fused kernel, asked by our names, gives the plain path's values and gradients."""
+"""Torch's fused kernel has the values and gradients of the plain path."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:
 )
 @each("features", [set(), {"bias"}, {"bias", "unit"}])
 @each("reverse", [False, True])
-def test_same_values_and_gradients(recurrence, reverse, features):
+def test_values_and_gradients_equal_the_plain_path(recurrence, reverse, features):
     inputs, options = inputs_of(recurrence, features), LayerOptions(reverse=reverse)
     assert vendor_fits(inputs, recurrence, options)
     given = [v for v in inputs if v is not None]
@@ -65,6 +65,6 @@ def test_same_values_and_gradients(recurrence, reverse, features):
         (Recurrence("lstm", 4), set(), {"recompute": 2}),
     ],
 )
-def test_what_it_lacks_is_left_to_others(recurrence, features, options):
+def test_unsupported_calls_are_recognised(recurrence, features, options):
     inputs = inputs_of(recurrence, features)
     assert not vendor_fits(inputs, recurrence, LayerOptions(**options))

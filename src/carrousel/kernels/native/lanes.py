@@ -197,12 +197,15 @@ def _arrays(part: Sequences) -> dict[str, Any]:
 def _shape(network: Network, parts: Sequence[Sequences]) -> dict[str, int]:
     kinds = {(p.n_inputs, p.n_outputs, p.symbolic, p.targets.ndim == 1) for p in parts}
     if len(kinds) > 1:
-        raise ShapeError(f"lanes differ in kind (inputs, outputs, symbols, classes): {kinds}")
+        raise ShapeError(
+            f"lanes differ in kind (inputs, outputs, symbols, classes): {kinds}", argument="data"
+        )
     inputs, outputs, symbols, classes = kinds.pop()
     if (inputs, outputs) != (network.n_inputs, network.n_outputs):
         raise ShapeError(
             f"data have {inputs} inputs and {outputs} outputs, "
-            f"the network {network.n_inputs} and {network.n_outputs}"
+            f"the network {network.n_inputs} and {network.n_outputs}",
+            argument="data",
         )
     return {
         "inputs": inputs,

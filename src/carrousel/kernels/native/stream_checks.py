@@ -57,7 +57,9 @@ def whole_numbers(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """Return a part of a state as int64."""
     found = np.asarray(state[name])
     if found.dtype.kind not in "iu" and found.size:
-        raise ShapeError(f"state: {name} is {found.tolist()}, expected whole numbers")
+        raise ShapeError(
+            f"state: {name} is {found.tolist()}, expected whole numbers", argument="state"
+        )
     return found.astype(np.int64)
 
 
@@ -70,28 +72,41 @@ def checked_state(
     """Return the parts of a state, checked and converted; ShapeError if one does not fit."""
     missing = sorted({*known, "streams", "flags"} - set(state))
     if missing:
-        raise ShapeError(f"state lacks {', '.join(missing)}; expected what state() returned")
+        raise ShapeError(
+            f"state lacks {', '.join(missing)}; expected what state() returned", argument="state"
+        )
     begun, flags = whole_numbers(state, "streams"), whole_numbers(state, "flags")
     inside = ((begun >= 0) & (begun < n_streams)).all()
     if begun.ndim != 1 or not inside or len(np.unique(begun)) < begun.size:
-        raise ShapeError(f"state has streams {begun.tolist()}, expected some of 0..{n_streams - 1}")
+        raise ShapeError(
+            f"state has streams {begun.tolist()}, expected some of 0..{n_streams - 1}",
+            argument="state",
+        )
     if flags.shape != begun.shape or not np.isin(flags, (1, 3)).all():
-        raise ShapeError(f"state has flags {flags}, expected 1 or 3 for each of its streams")
+        raise ShapeError(
+            f"state has flags {flags}, expected 1 or 3 for each of its streams", argument="state"
+        )
     parts = {"streams": begun, "flags": flags}
     for name, (of_stream, shape) in known.items():
         parts[name] = part = numbers(f"state: {name}", state[name], ShapeError)
         wanted = (begun.size, *shape) if of_stream else shape
         if part.shape != wanted:
-            raise ShapeError(f"state: {name} has shape {part.shape}, expected {wanted}")
+            raise ShapeError(
+                f"state: {name} has shape {part.shape}, expected {wanted}", argument="state"
+            )
         with np.errstate(over="ignore"):
             kept = part if name in DOUBLE else part.astype(dtype)
         if not np.isfinite(kept).all():
             raise ShapeError(
-                f"state: {name} is not finite", fix="use a state from before the divergence"
+                f"state: {name} is not finite",
+                argument="state",
+                fix="use a state from before the divergence",
             )
         counts = part[:, ::2] if name in ("inputs", "targets") else part
         if (name in DOUBLE or name.endswith("_second")) and (counts < 0).any():
-            raise ShapeError(f"state: {name} holds numbers below 0, expected none")
+            raise ShapeError(
+                f"state: {name} holds numbers below 0, expected none", argument="state"
+            )
         if name in ("changes", "draws") and (part != np.floor(part)).any():
-            raise ShapeError(f"state: {name} is {part}, expected whole numbers")
+            raise ShapeError(f"state: {name} is {part}, expected whole numbers", argument="state")
     return parts
