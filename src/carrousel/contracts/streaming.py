@@ -87,9 +87,11 @@ class Streaming:
             check_number("clip", self.clip, above=0.0)
         if Gradient.named(self.gradient).kind == "bptt":
             raise SettingError(
+                f"gradient is {self.gradient!r}, which goes back over steps that a stream does not "
+                "store",
                 argument="gradient",
                 got=self.gradient,
-                expected="'truncated', 'rtrl', 'snap:1' or 'uoro', which store no past steps",
+                fix="use 'truncated', 'rtrl', 'snap:1' or 'uoro'",
             )
         check_number("horizon", self.horizon, least=0.0)
         check_number("largest", self.largest, above=0.0)
