@@ -18,7 +18,7 @@ MAX_LINES = 400
 # A module imports from the ranks before its own. Names are first components below `carrousel`.
 RANKS = (
     ("errors", "shapes"),
-    ("checks", "files", "words"),
+    ("arrays", "checks", "files", "words"),
     ("sequences",),
     ("contracts",),
     ("kernels", "tasks"),

@@ -1,4 +1,4 @@
-"""Sequences: what goes in comes out, whichever way it is cut and joined."""
+"""Sequences: slicing, joining, conversion from and to lists, and refused calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Network
 from carrousel.errors import CarrouselError, DataError, ShapeError
 from carrousel.sequences import Sequences, within
+from support.case import case
 from support.drawn import Kind, drawn_data, kinds, seeds
 
 FIELDS = [field.name for field in dataclasses.fields(Sequences)]
@@ -35,7 +36,7 @@ def batches(draw: st.DrawFn, *, least: int = 0) -> Sequences:
 
 
 def as_lists(data: Sequences) -> list[tuple[list, list, list]]:
-    """Each sequence as plain lists: inputs, its targets, and the steps of them within it."""
+    """Each sequence as plain lists: inputs, targets, and the steps of these within it."""
     found = []
     for n in range(len(data)):
         a, b = data.offsets[n], data.offsets[n + 1]
@@ -61,10 +62,13 @@ def test_slices_copy_nothing(data):
         assert np.shares_memory(whole, view) or not whole.size
     with pytest.raises(ShapeError, match="take no step, got 2; use take"):
         data[::2]
+    for index in (0, -1, np.int64(0), [0]):
+        with case(index), pytest.raises(ShapeError, match="Sequences take slices, got"):
+            data[index]
 
 
 @given(batches(least=1), st.data())
-def test_take_is_picking_from_a_list(data, draw):
+def test_take_picks_sequences_like_a_list(data, draw):
     picks = draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=8))
     taken = data.take(np.array(picks, np.int64))
     assert as_lists(taken) == [as_lists(data)[n] for n in picks]
@@ -73,7 +77,7 @@ def test_take_is_picking_from_a_list(data, draw):
 
 
 @given(batches(), st.data())
-def test_take_refuses_what_is_not_there(data, draw):
+def test_take_refuses_indices_out_of_range(data, draw):
     wrong = draw.draw(st.integers(-3, len(data) + 3).filter(lambda n: not 0 <= n < len(data)))
     with pytest.raises(DataError, match=rf"indices must lie in 0\.\.{len(data) - 1}"):
         data.take(np.array([wrong]))
@@ -130,8 +134,8 @@ def test_dense_rows_are_one_hot(data):
 
 
 @given(batches(least=1))
-def test_from_lists_gives_back_what_was_taken_apart(data):
-    """For targets at the last steps of each sequence, the lists say all there is."""
+def test_from_lists_restores_sequences(data):
+    """Where targets belong to the last steps of each sequence, lists contain everything."""
     parts = as_lists(data)
     ends = [len(inputs) for inputs, _, _ in parts]
     late = all(
@@ -147,7 +151,7 @@ def test_from_lists_gives_back_what_was_taken_apart(data):
     assert_same(Sequences.from_lists(inputs, targets, **sizes), data)
 
 
-def test_from_lists_tells_symbols_from_values():
+def test_from_lists_distinguishes_symbols_from_values():
     symbols = Sequences.from_lists([[0, 2]], [[1]])
     assert (symbols.symbolic, symbols.n_inputs, symbols.n_outputs) == (True, 3, 2)
     values = Sequences.from_lists([[0.0, 2.0]], [[1.0]])
@@ -159,53 +163,61 @@ def test_from_lists_tells_symbols_from_values():
     assert wide.target_steps.tolist() == [0]
 
 
-def test_no_sequences_are_sequences():
+def test_there_may_be_no_sequences():
     none = Sequences.from_lists([], [])
     assert (len(none), none.n_steps, list(none), none.lengths.tolist()) == (0, 0, [], [])
     assert len(none.take(np.zeros(0, np.int64))) == len(none[0:0]) == 0
 
 
-@pytest.mark.parametrize(
-    ("inputs", "targets", "sizes", "error", "match"),
-    [
-        ([[1.0]], [], {}, ShapeError, "1 input sequences but 0 target sequences"),
-        ([[1.0]], [[1.0, 2.0]], {}, ShapeError, "sequence 0 has 1 steps but 2 targets"),
-        ([[1.0], []], [[1.0], []], {}, DataError, "sequence 1 is empty"),
-        ([[1.0], [1]], [[1.0], [1.0]], {}, ShapeError, "inputs mix"),
-        ([[[1.0, 2.0]], [[1.0]]], [[1.0], [1.0]], {}, ShapeError, "inputs mix"),
-        ([[np.nan]], [[1.0]], {}, DataError, r"inputs\[0\] = \[nan\] is not finite"),
-        ([[1.0]], [[-np.inf]], {}, DataError, r"targets\[0\] .* is not finite"),
-        ([[-1]], [[1.0]], {}, DataError, r"inputs\[0\] holds a symbol outside"),
-        ([[2**31]], [[1.0]], {}, DataError, r"inputs\[0\] holds a symbol outside"),
-        ([[3]], [[1.0]], {"n_inputs": 3}, DataError, r"inputs\[0\] = 3 .* alphabet 0\.\.2"),
-        ([[0]], [[2]], {"n_outputs": 2}, DataError, r"targets\[0\] = 2 .* alphabet 0\.\.1"),
-        ([[1.0]], [[1.0]], {"n_inputs": 2}, ShapeError, "n_inputs = 2"),
-        ([[[0, 1]]], [[1.0]], {}, ShapeError, "symbols take one dimension"),
-        ([[[[1.0]]]], [[1.0]], {}, ShapeError, "shape"),
-        ([1.0], [[1.0]], {}, ShapeError, "shape"),
-        ([["a"]], [[1.0]], {}, ShapeError, "type <U1"),
-        ([[1j]], [[1.0]], {}, ShapeError, "type complex128"),
-        ([[None]], [[1.0]], {}, ShapeError, "type object"),
-    ],
+REFUSED = (
+    ([[1.0]], [], {}, ShapeError, "1 input sequences but 0 target sequences"),
+    ([[1.0]], [[1.0, 2.0]], {}, ShapeError, "sequence 0 has 1 steps but 2 targets"),
+    ([[1.0], []], [[1.0], []], {}, DataError, "sequence 1 is empty"),
+    ([[1.0], [1]], [[1.0], [1.0]], {}, ShapeError, "inputs mix"),
+    ([[[1.0, 2.0]], [[1.0]]], [[1.0], [1.0]], {}, ShapeError, "inputs mix"),
+    ([[np.nan]], [[1.0]], {}, DataError, r"inputs\[0\] = \[nan\] is not finite"),
+    ([[1.0]], [[-np.inf]], {}, DataError, r"targets\[0\] .* is not finite"),
+    ([[-1]], [[1.0]], {}, DataError, r"inputs\[0\] holds a symbol outside"),
+    ([[2**31]], [[1.0]], {}, DataError, r"inputs\[0\] holds a symbol outside"),
+    ([[3]], [[1.0]], {"n_inputs": 3}, DataError, r"inputs\[0\] = 3 .* alphabet 0\.\.2"),
+    ([[0]], [[2]], {"n_outputs": 2}, DataError, r"targets\[0\] = 2 .* alphabet 0\.\.1"),
+    ([[1.0]], [[1.0]], {"n_inputs": 2}, ShapeError, "n_inputs = 2"),
+    ([[[0, 1]]], [[1.0]], {}, ShapeError, "symbols take one dimension"),
+    ([[[[1.0]]]], [[1.0]], {}, ShapeError, "shape"),
+    ([1.0], [[1.0]], {}, ShapeError, "shape"),
+    ([["a"]], [[1.0]], {}, ShapeError, r"inputs\[0\] holds text"),
+    ([[1j]], [[1.0]], {}, ShapeError, "type complex128"),
+    ([[None]], [[1.0]], {}, ShapeError, "type object"),
+    # numbers and text in place of lists
+    (1, 2, {}, ShapeError, "inputs is 1, expected a list with one entry for each sequence"),
+    ([[1.0]], 2, {}, ShapeError, "targets is 2, .* pass \\[\\[target\\] for target in targets"),
+    (np.array(1.0), [[1]], {}, ShapeError, "inputs is array"),
+    ("ab", [[1], [1]], {}, ShapeError, "inputs is 'ab'"),
+    ({0: [1.0]}, [[1]], {}, ShapeError, "inputs is {0"),
+    ((row for row in [[1.0]]), [[1]], {}, ShapeError, "inputs is <generator"),
+    ([[1.0]], None, {}, ShapeError, "targets is None"),
+    # one label per sequence, without its list
+    ([[1.0], [2.0]], [0, 1], {}, ShapeError, r"targets\[0\] is the number 0"),
+    ([[1.0], [2.0]], np.array([0.5, 1]), {}, ShapeError, r"targets\[0\] is the number 0\.5"),
+    ([[1.0], [2.0]], ["no", "yes"], {}, ShapeError, r"targets\[0\] holds text"),
+    ([[1.0]], [["yes"]], {}, ShapeError, "number the classes: names = sorted"),
+    ([[1.0]], [["yes", None]], {}, ShapeError, "number the classes: names = sorted"),
+    ([[b"a"]], [[1.0]], {}, ShapeError, "replace each symbol by its index"),
+    # in any case an error of ours
+    ([[[1.0], [1.0, 2.0]]], [[1.0]], {}, CarrouselError, "ragged"),
+    ([np.zeros((3, 0))], [[1.0]], {}, CarrouselError, r"shape \(3, 0\)"),
+    ([[1e300]], [[1.0]], {}, CarrouselError, "not finite"),  # beyond float32
+    ([[0, 1]], [[1.0]], {"n_inputs": "two"}, CarrouselError, "n_inputs is 'two'"),
+    ([[0, 1]], [[1.0]], {"n_inputs": 2.5}, CarrouselError, r"n_inputs is 2\.5"),
 )
-def test_from_lists_refuses(inputs, targets, sizes, error, match):
-    with pytest.raises(error, match=match):
-        Sequences.from_lists(inputs, targets, **sizes)
 
 
-@pytest.mark.parametrize(
-    ("inputs", "sizes"),
-    [
-        ([[[1.0], [1.0, 2.0]]], {}),  # ragged within a sequence
-        ([np.zeros((3, 0))], {}),  # no inputs at all
-        ([[1e300]], {}),  # beyond float32
-        ([[0, 1]], {"n_inputs": "two"}),
-        ([[0, 1]], {"n_inputs": 2.5}),
-    ],
-)
-def test_from_lists_refuses_in_our_words(inputs, sizes):
-    with pytest.raises(CarrouselError):
-        Sequences.from_lists(inputs, [[1.0]], **sizes)
+def test_from_lists_refuses():
+    for inputs, targets, sizes, error, match in REFUSED:
+        with case(inputs, targets, sizes), pytest.raises(error, match=match) as caught:
+            Sequences.from_lists(inputs, targets, **sizes)
+        with case(inputs, targets, sizes):
+            assert caught.value.argument in ("inputs", "targets", "n_inputs", "n_outputs")
 
 
 def valid() -> dict:
@@ -219,53 +231,54 @@ def valid() -> dict:
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error", "match"),
-    [
-        ("inputs", [[0.0, 0.0]] * 5, ShapeError, "inputs is a list, expected a NumPy array"),
-        ("inputs", None, ShapeError, "NoneType"),
-        ("inputs", np.zeros((5, 2)), ShapeError, r"inputs has shape \(5, 2\) and type float64"),
-        ("inputs", np.zeros((5, 3), np.float32), ShapeError, "n_inputs = 2"),
-        ("inputs", np.zeros((5, 2, 1), np.float32), ShapeError, r"\(5, 2, 1\)"),
-        ("inputs", np.zeros(5, np.int64), ShapeError, "int32 symbols"),
-        ("inputs", np.zeros(5, np.float32), ShapeError, "int32 symbols"),
-        ("inputs", np.zeros((4, 2), np.float32), DataError, "offsets must run from 0 to .* 4"),
-        ("n_inputs", 3, ShapeError, "n_inputs = 3"),
-        ("n_inputs", 0, ShapeError, "n_inputs = 0"),
-        ("n_inputs", -2, ShapeError, "n_inputs = -2"),
-        ("targets", np.zeros((2, 1)), ShapeError, "targets has shape"),
-        ("targets", np.zeros((3, 1), np.float32), ShapeError, "2 entries for 3 targets"),
-        ("n_outputs", 2, ShapeError, "n_outputs = 2"),
-        ("offsets", [0, 2, 5], ShapeError, "offsets must be a one-dimensional int64 array"),
-        ("offsets", np.array([0, 2, 5], np.int32), ShapeError, "got int32"),
-        ("offsets", np.array([[0, 5]]), ShapeError, "one-dimensional"),
-        ("offsets", np.zeros(0, np.int64), DataError, "offsets must run"),
-        ("offsets", np.array([0, 2, 4]), DataError, "offsets must run from 0"),
-        ("offsets", np.array([1, 2, 5]), DataError, "offsets must run from 0"),
-        ("offsets", np.array([0, 0, 5]), DataError, "sequence 0 is empty"),
-        ("offsets", np.array([0, 5, 5]), DataError, "sequence 1 is empty"),
-        ("offsets", np.array([0, 7, 5]), DataError, "sequence 1 is empty"),
-        ("offsets", np.array([0, -(2**63), 5]), DataError, "is empty"),
-        ("target_steps", np.array([1.0, 4.0]), ShapeError, "got float64"),
-        ("target_steps", np.array([1]), ShapeError, "1 entries for 2 targets"),
-        ("target_steps", np.array([-1, 4]), DataError, r"must lie in 0\.\.4"),
-        ("target_steps", np.array([1, 5]), DataError, r"must lie in 0\.\.4"),
-        ("target_steps", np.array([4, 1]), DataError, "must ascend"),
-        ("target_steps", np.array([4, 4]), DataError, "must ascend"),
-    ],
+WRONG_FIELDS = (
+    ("inputs", [[0.0, 0.0]] * 5, ShapeError, "inputs is a list, expected a NumPy array"),
+    ("inputs", None, ShapeError, "NoneType"),
+    ("inputs", np.zeros((5, 2)), ShapeError, r"inputs has shape \(5, 2\) and type float64"),
+    ("inputs", np.zeros((5, 3), np.float32), ShapeError, "n_inputs = 2"),
+    ("inputs", np.zeros((5, 2, 1), np.float32), ShapeError, r"\(5, 2, 1\)"),
+    ("inputs", np.zeros(5, np.int64), ShapeError, "int32 symbols"),
+    ("inputs", np.zeros(5, np.float32), ShapeError, "int32 symbols"),
+    ("inputs", np.zeros((4, 2), np.float32), DataError, "offsets must run from 0 to .* 4"),
+    ("n_inputs", 3, ShapeError, "n_inputs = 3"),
+    ("n_inputs", 0, ShapeError, "n_inputs = 0"),
+    ("n_inputs", -2, ShapeError, "n_inputs = -2"),
+    ("targets", np.zeros((2, 1)), ShapeError, "targets has shape"),
+    ("targets", np.zeros((3, 1), np.float32), ShapeError, "2 entries for 3 targets"),
+    ("n_outputs", 2, ShapeError, "n_outputs = 2"),
+    ("offsets", [0, 2, 5], ShapeError, "offsets must be a one-dimensional int64 array"),
+    ("offsets", np.array([0, 2, 5], np.int32), ShapeError, "got int32"),
+    ("offsets", np.array([[0, 5]]), ShapeError, "one-dimensional"),
+    ("offsets", np.zeros(0, np.int64), DataError, "offsets must run"),
+    ("offsets", np.array([0, 2, 4]), DataError, "offsets must run from 0"),
+    ("offsets", np.array([1, 2, 5]), DataError, "offsets must run from 0"),
+    ("offsets", np.array([0, 0, 5]), DataError, "sequence 0 is empty"),
+    ("offsets", np.array([0, 5, 5]), DataError, "sequence 1 is empty"),
+    ("offsets", np.array([0, 7, 5]), DataError, "sequence 1 is empty"),
+    ("offsets", np.array([0, -(2**63), 5]), DataError, "is empty"),
+    ("target_steps", np.array([1.0, 4.0]), ShapeError, "got float64"),
+    ("target_steps", np.array([1]), ShapeError, "1 entries for 2 targets"),
+    ("target_steps", np.array([-1, 4]), DataError, r"must lie in 0\.\.4"),
+    ("target_steps", np.array([1, 5]), DataError, r"must lie in 0\.\.4"),
+    ("target_steps", np.array([4, 1]), DataError, "must ascend"),
+    ("target_steps", np.array([4, 4]), DataError, "must ascend"),
+    ("n_inputs", "two", ShapeError, "n_inputs = two"),
 )
-def test_the_constructor_refuses(name, value, error, match):
+
+
+def test_the_constructor_refuses():
     Sequences(**valid())
-    with pytest.raises(error, match=match):
-        Sequences(**{**valid(), name: value})
+    for name, value, error, match in WRONG_FIELDS:
+        with case(name, value), pytest.raises(error, match=match):
+            Sequences(**{**valid(), name: value})
 
 
 positions = st.lists(st.integers(-2, 7) | st.sampled_from([2**63 - 1, -(2**63)]), max_size=6)
 
 
 @given(positions, positions)
-def test_positions_are_taken_only_where_they_fit(offsets, steps):
-    """Whatever is accepted can be cut into its sequences."""
+def test_positions_are_accepted_only_where_they_fit(offsets, steps):
+    """Whatever the constructor accepts can be sliced into its sequences."""
     given_ = {
         "offsets": np.array(offsets, np.int64),
         "target_steps": np.array(steps, np.int64),
@@ -282,15 +295,15 @@ def test_positions_are_taken_only_where_they_fit(offsets, steps):
     assert sum(len(one.targets) for one in data) == len(steps)
 
 
-@pytest.mark.parametrize("name", ["offsets", "target_steps"])
-def test_positions_so_far_apart_that_their_differences_wrap(name):
-    far = np.array([0, 2**63 - 1, -(2**63), -1, 4 + (name == "offsets")])
-    targets = np.zeros((5 if name == "target_steps" else 2, 1), np.float32)
-    with pytest.raises(DataError):
-        Sequences(**{**valid(), "targets": targets, name: far})
+def test_positions_whose_differences_overflow():
+    for name in ("offsets", "target_steps"):
+        far = np.array([0, 2**63 - 1, -(2**63), -1, 4 + (name == "offsets")])
+        targets = np.zeros((5 if name == "target_steps" else 2, 1), np.float32)
+        with case(name), pytest.raises(DataError):
+            Sequences(**{**valid(), "targets": targets, name: far})
 
 
-def test_contents_are_looked_at_when_asked():
+def test_contents_are_checked_on_request():
     data = Sequences(**{**valid(), "inputs": np.full((5, 2), np.inf, np.float32)})
     with pytest.raises(DataError, match=r"inputs\[0\] = \[inf, inf\] is not finite"):
         data.check_contents()

@@ -12,7 +12,10 @@ from carrousel.errors import SettingError, UnknownNameError
 
 
 def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 1) -> int:
-    """Return ``value`` as an int, or raise :class:`SettingError`.
+    """Return ``value`` as an int if it is a whole number in a range (both ends included).
+
+    Raises:
+        SettingError: it is not; ``error.argument`` is ``name``, ``error.got`` is ``value``.
 
     >>> check_int("trials", 3, minimum=1)
     3
@@ -32,14 +35,17 @@ def check_int(name: str, value: object, *, minimum: int, maximum: int = 2**63 - 
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number that a user would write."""
+    """Convert a NumPy scalar to the Python number that a user would write."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def check_number(
     name: str, value: object, *, above: float | None = None, least: float | None = None
 ) -> float:
-    """Return ``value`` as a finite float within a bound, or raise :class:`SettingError`.
+    """Return ``value`` as a float if it is a finite number, ``> above`` or ``>= least``.
+
+    Raises:
+        SettingError: it is not; ``error.argument`` is ``name``, ``error.got`` is ``value``.
 
     >>> check_number("rate", 0.5, above=0.0)
     0.5
@@ -59,7 +65,10 @@ def check_number(
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
-    """Return ``value`` if it is one of ``allowed``, or raise :class:`UnknownNameError`.
+    """Return ``value`` if it is one of ``allowed``.
+
+    Raises:
+        UnknownNameError: it is not; ``error.fix`` offers the nearest names.
 
     >>> check_choice("update", "sequence", ("step", "sequence"))
     'sequence'
@@ -80,7 +89,7 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 
 def suggestion(wrong: str, names: Iterable[str]) -> str:
-    """Say which of ``names`` a wrong name most likely meant.
+    """Return a question with the names nearest to a wrong one, or the list of all names.
 
     >>> suggestion("4_1", ["4-1", "4-2", "6a"])
     "did you mean '4-1'?"

@@ -1,4 +1,4 @@
-"""Files as a whole: written or not, whole or refused; headers and checksums of safetensors."""
+"""Files: atomic writes, and safetensors files with a header and a checksum of ours."""
 
 from __future__ import annotations
 
@@ -15,50 +15,56 @@ import numpy as np
 
 from carrousel.errors import CheckpointError, UnwritableError
 
-_LONGEST = 100_000_000  # bytes of a header that readers of the format accept
+_MAX_HEADER = 100_000_000  # bytes; other readers of the format reject longer headers too
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` as a whole or not at all.
+    """Write a file atomically: at any moment ``path`` is the old file or the new one.
 
-    It is written beside its place and then moved there: whatever happens meanwhile, ``path`` holds
-    the old file or the new one. Where ``path`` is a link, that is what it leads to.
+    The data are written to a temporary file in the same folder, which then replaces ``path``. If
+    ``path`` is a symbolic link, its target is replaced.
 
     Raises:
-        UnwritableError: there is no such folder, no room in it, or no right to write there; the
-            path is a folder or a device, which nothing may be moved over.
+        UnwritableError: the folder does not exist, is full or read-only, or ``path`` is a folder
+            or a device.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "model"), b"weights")
+    ...     Path(folder, "model").read_bytes()
+    b'weights'
     """
     if not path.name or "\0" in path.name or (path.exists() and not path.is_file()):
         kind = "a folder" if path.is_dir() else "no name of a file"
-        raise UnwritableError(f"{path!s:.200} cannot be written: it is {kind}; name a file")
+        raise UnwritableError(f"{path!s:.200} cannot be written: it is {kind}", fix="name a file")
     path = Path(os.path.realpath(path))
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with open(beside, "xb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # what went wrong first is what counts
-            beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # report the first error, not this one
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise UnwritableError(
-                f"{path} cannot be written: {error.strerror or error}; name a file in a folder "
-                "that exists, may be written to, and has room"
+                f"{path} cannot be written: {error.strerror or error}",
+                fix="name a file in a folder that exists, may be written to, and has room",
             ) from error
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the new name is on disk too
+        os.fsync(folder)  # makes the new name durable as well
     finally:
         os.close(folder)
 
 
 def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of a header, less its own ``"crc32"``, and of the bytes of all arrays, by name."""
-    told = {key: value for key, value in header.items() if key != "crc32"}
-    check = zlib.crc32(json.dumps(told).encode())
+    """Return the CRC-32 of a header without its ``"crc32"``, then of the arrays sorted by name."""
+    covered = {key: value for key, value in header.items() if key != "crc32"}
+    check = zlib.crc32(json.dumps(covered).encode())
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
         check = zlib.crc32(values.data, check)
@@ -68,32 +74,37 @@ def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int
 def read_whole(
     path: str | os.PathLike[str], key: str, version: int, *, writer: str, instead: str
 ) -> tuple[dict[str, Any], bytes]:
-    """Read a safetensors file that holds a header of ours, and the header.
+    """Read a safetensors file whose metadata contain a JSON header of ours.
 
-    Only the beginning of a foreign file is read, and nothing in it is ever run.
+    Only the beginning of a foreign file is read, and nothing in a file is executed.
 
     Args:
         path: the file.
-        key: under which the header stands in the file's metadata.
-        version: what the header must have as ``"format"``.
-        writer: what writes such files, for the message about others.
-        instead: what to do with others.
+        key: key of the header in the file's metadata.
+        version: required value of ``"format"`` in the header.
+        writer: function that writes such files, named in the error about foreign files.
+        instead: what to do with a foreign file, as a clause.
+
+    Returns:
+        The header, and all bytes of the file.
 
     Raises:
-        CheckpointError: the file is of another kind or version, damaged or cut short at its
-            beginning, or cannot be read.
+        CheckpointError: the file is ``"foreign"``, ``"newer"`` or ``"damaged"`` (see its
+            ``reason``), or cannot be read.
         FileNotFoundError: there is no such file.
     """
     try:
         with open(path, "rb") as file:
-            return _taken_apart(file, path, key, version, writer, instead)
+            return _parse(file, path, key, version, writer, instead)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror}", argument="path", got=os.fspath(path)
+        ) from error
 
 
-def _taken_apart(
+def _parse(
     file: BinaryIO,
     path: str | os.PathLike[str],
     key: str,
@@ -104,13 +115,14 @@ def _taken_apart(
     start, size = file.read(8), os.fstat(file.fileno()).st_size
     length = int.from_bytes(start, "little")
     try:
-        if len(start) < 8 or length > _LONGEST:
+        if len(start) < 8 or length > _MAX_HEADER:
             raise ValueError(f"{size} bytes that are not in the safetensors format")
         beginning = file.read(length)
         if beginning.startswith(b"{") and len(beginning) < length:
-            raise CheckpointError(
+            raise _refused(
+                "damaged",
                 f"{path} is cut short: {size} bytes, of which {length + 8} would be its header",
-                reason="damaged",
+                path,
             )
         metadata = json.loads(beginning)["__metadata__"]
         header = json.loads(metadata[key])
@@ -118,13 +130,17 @@ def _taken_apart(
     except CheckpointError:
         raise
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} was not written by {writer}: {type(error).__name__}: {error}; {instead}",
-            reason="foreign",
-        ) from error
+        problem = f"{path} was not written by {writer}: {type(error).__name__}: {error}"
+        raise _refused("foreign", problem, path, instead) from error
     if found != version:
-        raise CheckpointError(
-            f"{path} has format {found!r}, expected {version}; update carrousel to read it",
-            reason="newer",
-        )
+        problem = f"{path} has format {found!r}, expected {version}"
+        raise _refused("newer", problem, path, "update carrousel to read it")
     return header, start + beginning + file.read()
+
+
+def _refused(
+    reason: str, problem: str, path: str | os.PathLike[str], fix: str | None = None
+) -> CheckpointError:
+    error = CheckpointError(problem, argument="path", got=os.fspath(path), fix=fix)
+    error.reason = reason
+    return error

@@ -19,7 +19,8 @@ A letter means the same thing in every docstring, comment and annotation of the 
 ``M``  time steps that have a target
 =====  ===========================================================================================
 
-Other sizes are written as words (``"steps"``, ``"rows"``) or as sums of these (``"N+1"``).
+Other sizes are written as words (``"steps"``, ``"rows"``) or as sums and products of these
+(``"N+1"``, ``"D*C"``). ``"I or 1"`` is a size that depends on a setting.
 """
 
 from __future__ import annotations
@@ -41,5 +42,5 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 GATE_ORDER = ("input", "forget", "cell", "output")
 """The order of gate and cell units in every weight matrix (the order of ``torch.nn.LSTM``)."""
 
-
-Interval = tuple[float, float]
+Interval: TypeAlias = tuple[float, float]
+"""The lower and the upper end of an interval."""

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 
 from carrousel.contracts import Cell, Init, Network, Simple
 from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.store.settings import describe
+from support.case import each
 from support.drawn import networks, seeds
 
 
 @given(networks(), seeds)
-def test_weights_fill_their_range_and_nothing_else(network, seed):
+def test_weights_are_in_their_range(network, seed):
     flat = initial_weights(network, np.random.default_rng(seed))
     assert flat.shape == (network.n_weights,)
     assert flat.dtype == np.float32
@@ -28,29 +28,29 @@ def test_weights_are_uniform():
 
 
 @given(seeds)
-def test_one_seed_one_network(seed):
+def test_a_seed_determines_the_weights(seed):
     network = Network(2, 1, Cell(2, 2), bias="all")
     draws = [initial_weights(network, np.random.default_rng(s)) for s in (seed, seed, seed + 1)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize("bias", ["gates", "hidden", "all"])
-@pytest.mark.parametrize("output_gate", [True, False])
-@pytest.mark.parametrize("how", ["set", "added"])
-def test_gates_start_where_they_are_told(bias, output_gate, how):
-    """Every gate, by its unit: block j's input gate is unit j, its output gate unit B + C + j."""
+@each("bias", ["gates", "hidden", "all"])
+@each("output_gate", [True, False])
+@each("how", ["set", "added"])
+def test_initial_gate_biases(bias, output_gate, how):
+    """The input gate of block j is unit j, its output gate is unit blocks + cells + j."""
     into, out = (-1.0, -3.0, -5.0), (-2.0, -4.0, -6.0) if output_gate else ()
     cell = Cell(3, 2, output_gate=output_gate)
     init = Init(0.1, input_gate_bias=into, output_gate_bias=out, gate_bias=how)
-    told = Network(2, 1, cell, bias=bias, init=init)
+    network = Network(2, 1, cell, bias=bias, init=init)
     left = Network(2, 1, cell, bias=bias)
-    ours = told.views(initial_weights(told, np.random.default_rng(3)))
+    ours = network.views(initial_weights(network, np.random.default_rng(3)))
     random = left.views(initial_weights(left, np.random.default_rng(3)))
     expected = random["hidden_bias"].copy()
     starts = dict(enumerate(into)) | {9 + j: start for j, start in enumerate(out)}
     for unit, start in starts.items():
-        place = told.biased_units.index(unit)
+        place = network.biased_units.index(unit)
         expected[place] = start + (random["hidden_bias"][place] if how == "added" else 0)
     np.testing.assert_array_equal(ours["hidden_bias"], expected)
     for name in ours.keys() - {"hidden_bias"}:
@@ -58,7 +58,7 @@ def test_gates_start_where_they_are_told(bias, output_gate, how):
 
 
 def parts_of(init: Init, seed: int = 3, **settings) -> dict[str, np.ndarray]:
-    """A network's initial weights by name; memory cells unless the settings say otherwise."""
+    """Return a network's initial weights by name; by default of memory cells."""
     network = Network(
         **{"n_inputs": 4, "n_outputs": 3, "cell": Cell(2, 2), "init": init} | settings
     )
@@ -66,8 +66,8 @@ def parts_of(init: Init, seed: int = 3, **settings) -> dict[str, np.ndarray]:
 
 
 @given(networks(), seeds)
-def test_without_further_settings_a_seed_gives_the_weights_it_always_gave(network, seed):
-    """All weights in one draw between two numbers, to the last bit."""
+def test_default_weights_of_a_seed_never_change(network, seed):
+    """All weights are one uniform draw, bit by bit."""
     rng = np.random.default_rng(seed)
     plain = Network(network.n_inputs, network.n_outputs, network.cell, network.wiring, network.bias)
     expected = rng.uniform(-0.1, 0.1, plain.n_weights).astype(np.float32)
@@ -75,10 +75,10 @@ def test_without_further_settings_a_seed_gives_the_weights_it_always_gave(networ
     np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
 
 
-@pytest.mark.parametrize("bias", ["none", "gates", "all"])
-@pytest.mark.parametrize("wiring", ["full", "layered"])
-def test_input_gates_start_lower_by_their_weights_alone(wiring, bias):
-    """Rows 0 and 1 are those of the two input gates; columns are all that feeds them."""
+@each("bias", ["none", "gates", "all"])
+@each("wiring", ["full", "layered"])
+def test_input_gate_weights_are_shifted(wiring, bias):
+    """Rows 0 and 1 are those of the two input gates."""
     plain = parts_of(Init(0.2), wiring=wiring, bias=bias)
     lower = parts_of(Init(0.2, input_gate_weights=-3.0), wiring=wiring, bias=bias)
     assert plain.keys() == lower.keys()
@@ -90,15 +90,15 @@ def test_input_gates_start_lower_by_their_weights_alone(wiring, bias):
         np.testing.assert_array_equal(lower[name], expected)
 
 
-def test_input_gate_weights_and_biases_do_not_meet():
+def test_input_gate_weights_do_not_shift_biases():
     init = Init(0.2, input_gate_bias=(-1.0, -2.0), input_gate_weights=-3.0)
     parts = parts_of(init, bias="gates")
     np.testing.assert_array_equal(parts["hidden_bias"][:2], [-1.0, -2.0])
     assert parts["hidden_inputs"][:2].max() < -2.7
 
 
-@pytest.mark.parametrize("output_range", [0.0, 0.05, 0.2, 1.0])
-@pytest.mark.parametrize(
+@each("output_range", [0.0, 0.05, 0.2, 1.0])
+@each(
     "settings",
     [
         {"bias": "all"},
@@ -106,7 +106,7 @@ def test_input_gate_weights_and_biases_do_not_meet():
         {"cell": Simple(3), "wiring": "direct", "bias": "all"},
     ],
 )
-def test_the_range_of_output_weights_is_that_of_the_same_draws(settings, output_range):
+def test_output_range_scales_the_same_draws(settings, output_range):
     plain = parts_of(Init(0.2), **settings)
     other = parts_of(Init(0.2, output_range=output_range), **settings)
     assert sum(name.startswith("output") for name in plain) >= 2
@@ -126,8 +126,8 @@ def test_output_weights_alone_may_be_random():
     assert np.abs(parts["output_cells"]).max() > 0.5
 
 
-def test_settings_that_came_later_are_not_written_down():
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_later_settings_are_omitted_from_fingerprints():
+    """Trials stored before these settings existed belong to the same experiment."""
     plain = describe(Init(0.2))
     assert not {"input_gate_weights", "output_range"} & plain.keys()
     changed = describe(Init(0.2, input_gate_weights=-3.0, output_range=0.2))

@@ -5,10 +5,11 @@ import pytest
 
 from carrousel.contracts import Errors, Training
 from carrousel.errors import CarrouselError
+from support.case import each
 
 
-@pytest.mark.parametrize(
-    ("match", "settings"),
+@each(
+    "match, settings",
     [
         ("rate is -0.1, expected a finite number of at least 0", {"rate": -0.1}),
         ("rate is nan", {"rate": float("nan")}),
@@ -20,7 +21,7 @@ from carrousel.errors import CarrouselError
         ("initial_activation is inf", {"initial_activation": float("inf")}),
     ],
 )
-def test_trainings_that_cannot_be(match, settings):
+def test_invalid_training_settings(match, settings):
     with pytest.raises(CarrouselError, match=match):
         Training(**{"rate": 0.1, **settings})
 
@@ -38,7 +39,7 @@ def test_mean_errors_divide_by_the_number_of_values():
     np.testing.assert_allclose(errors().mean_abs, [0.4, 0.0, 0.5], rtol=1e-15)
 
 
-def test_a_run_of_errors_keeps_its_names():
+def test_slices_of_errors_are_errors():
     part = errors()[1:]
     assert isinstance(part, Errors)
     np.testing.assert_array_equal(part.max_abs, [0.0, 1.0])

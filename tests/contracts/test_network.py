@@ -8,13 +8,14 @@ from hypothesis import given
 
 from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
+from support.case import each
 from support.drawn import networks
 
 ONE = Cell(1, 1)
 
 
-@pytest.mark.parametrize(
-    ("table", "network", "weights"),
+@each(
+    "table, network, weights",
     [
         ("Table 1, 4 blocks", Network(7, 7, Cell(4, 1), bias="gates"), 264),
         ("Table 1, 3 blocks", Network(7, 7, Cell(3, 2), bias="gates"), 276),
@@ -30,7 +31,7 @@ ONE = Cell(1, 1)
         ("Table 9, 6b", Network(8, 8, Cell(3, 2), bias="all"), 308),
     ],
 )
-def test_weights_are_counted_as_the_paper_counts_them(table, network, weights):
+def test_weight_counts_equal_those_of_the_paper(table, network, weights):
     assert network.n_weights == weights, table
 
 
@@ -48,7 +49,7 @@ def test_parts_tile_the_flat_vector(network):
 
 
 @given(networks())
-def test_parts_a_network_lacks_are_absent(network):
+def test_absent_parts(network):
     parts = network.layout
     assert ("hidden_recurrent" in parts) == (network.wiring == "full")
     assert ("output_inputs" in parts) == (network.wiring == "layered")
@@ -89,8 +90,8 @@ def test_squashing_functions_have_the_range_of_their_name():
             assert (scale_shift[1], sum(scale_shift)) == (low, high)
 
 
-@pytest.mark.parametrize(
-    ("error", "match", "settings"),
+@each(
+    "error, match, settings",
     [
         (SettingError, "blocks is 0", {"blocks": 0}),
         (SettingError, "blocks is 4097, .* from 1 to 4096", {"blocks": 4097}),
@@ -101,13 +102,13 @@ def test_squashing_functions_have_the_range_of_their_name():
         (UnknownNameError, "h 'tanh' is unknown", {"h": "tanh"}),
     ],
 )
-def test_cells_that_cannot_be(error, match, settings):
+def test_invalid_cells(error, match, settings):
     with pytest.raises(error, match=match):
         Cell(**{"blocks": 1, "block_size": 1, **settings})
 
 
-@pytest.mark.parametrize(
-    ("error", "match", "settings"),
+@each(
+    "error, match, settings",
     [
         (SettingError, "n_inputs is 0", {"n_inputs": 0}),
         (SettingError, "n_inputs is 16777217", {"n_inputs": 2**24 + 1}),
@@ -132,22 +133,22 @@ def test_cells_that_cannot_be(error, match, settings):
         ),
         (
             SettingError,
-            "input_gate_weights is -3.0, but simple units have no gates",
+            "input_gate_weights is -3.0, expected 0.0, since simple units have no gates",
             {"init": Init(1, input_gate_weights=-3.0), "cell": Simple(1)},
         ),
         (
             SettingError,
-            "output_range is 0.5, but with 'united' wiring",
+            "output_range is 0.5, expected None, since with 'united' wiring",
             {"init": Init(1, output_range=0.5), "cell": Simple(1), "wiring": "united"},
         ),
     ],
 )
-def test_networks_that_cannot_be(error, match, settings):
+def test_invalid_networks(error, match, settings):
     with pytest.raises(error, match=match):
         Network(**{"n_inputs": 1, "n_outputs": 1, "cell": ONE, **settings})
 
 
-@pytest.mark.parametrize(
+@each(
     "settings",
     [
         {"range": -0.1},
@@ -162,7 +163,7 @@ def test_networks_that_cannot_be(error, match, settings):
         {"output_range": np.inf},
     ],
 )
-def test_starts_that_cannot_be(settings):
+def test_invalid_initial_weights(settings):
     with pytest.raises(CarrouselError):
         Init(**settings)
 
@@ -170,7 +171,7 @@ def test_starts_that_cannot_be(settings):
 def test_descriptions_are_frozen_and_equal_by_value():
     assert Network(1, 1, Cell(1, 1)) == Network(1, 1, Cell(1, 1))
     assert hash(Network(1, 1, Cell(1, 1))) == hash(Network(1, 1, Cell(1, 1)))
-    for each in (ONE, Init(), Network(1, 1, ONE)):
-        field = dataclasses.fields(each)[0].name
+    for description in (ONE, Init(), Network(1, 1, ONE)):
+        field = dataclasses.fields(description)[0].name
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(each, field, 2)
+            setattr(description, field, 2)

@@ -1,4 +1,4 @@
-"""Shares of a gradient by lag: they add up to the gradient, and decay as theory says."""
+"""Shares of a gradient by lag: their sum is the gradient, and they decay as in theory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
+from support.case import each
 
 NETWORKS = {
     "memory cells": Network(2, 1, Cell(2, 2), bias="all"),
@@ -34,10 +35,10 @@ def drawn(network: Network, seed: int, steps: int) -> tuple[np.ndarray, Sequence
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("name", NETWORKS)
+@each("name", NETWORKS)
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 9))
-def test_shares_of_all_lags_add_up_to_the_gradient(name, gradient, seed, steps):
+def test_shares_of_all_lags_sum_to_the_gradient(name, gradient, seed, steps):
     network = NETWORKS[name]
     flat, data = drawn(network, seed, steps)
     seeds = np.random.default_rng(5).integers(2**64, size=1, dtype=np.uint64)  # as kernels draw
@@ -83,7 +84,7 @@ def test_error_in_simple_units_stays_below_the_bound_of_section_3():
 
 
 def test_error_in_a_cell_does_not_decay():
-    """Truncated: scaled on entry and exit alone (41), so equal inputs get equal shares."""
+    """Truncated errors are scaled only at entry and exit (41): equal inputs, equal shares."""
     network = Network(1, 1, Cell(1, 1), wiring="layered", bias="none")
     flat = np.random.default_rng(0).normal(0, 0.5, network.n_weights)
     data = Sequences.from_lists([np.full((500, 1), 0.3, np.float32)], [[[1.0]]])
@@ -99,7 +100,7 @@ def test_cosines():
     np.testing.assert_allclose(found, [1, 1, 0, 0])
 
 
-def test_an_exact_share_that_has_vanished_has_no_cosine():
+def test_cosines_of_underflowed_shares_are_nan():
     network = Network(2, 1, Simple(2))
     flat, data = np.full(network.n_weights, 1e-3), drawn(network, 0, 300)[1]
     assert np.isnan(cosines_by_lag(network, flat, data, "rtrl", [299])).all()

@@ -1,4 +1,4 @@
-"""A network whose weights are no numbers any more must not look like one without errors."""
+"""Diverged weights (NaN) must show as NaN in the errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from carrousel.contracts import Cell, Kernel, Network, Training, Wiring
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import UPDATES, WIRINGS
 
 pytestmark = [pytest.mark.native, pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")]
@@ -31,21 +32,19 @@ def with_targets(network: Network, steps: list[int]) -> Sequences:
     )
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("inputs", [3, 20])
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("sick_output", [0, 1, 19])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_an_error_that_is_no_number_stays_one(
-    kernel: Kernel, sick_output: int, wiring: Wiring, inputs, update
-):
-    """Whichever output it comes from, and whatever follows in this lane or in others."""
+@each("update", UPDATES)
+@each("inputs", [3, 20])
+@each("wiring", WIRINGS)
+@each("nan_output", [0, 1, 19])
+def test_a_nan_error_stays_nan(kernel: Kernel, nan_output: int, wiring: Wiring, inputs, update):
+    """For any output, and any later targets in this lane and in others."""
     network = Network(inputs, 20, Cell(1, 1), wiring=wiring)
     weights = np.full((3, network.n_weights), 0.1, kernel.dtype)
-    network.views(weights)["output_cells"][0, sick_output] = np.nan
+    network.views(weights)["output_cells"][0, nan_output] = np.nan
     data = [with_targets(network, steps) for steps in ([1], [1, 2, 4], [4])]
     rates, start = np.zeros(3, kernel.dtype), np.zeros(3, np.int64)
     errors = kernel.learn(network, Training(0.0, update), weights, rates, start, list(data))
-    sick, *well = (each for each in errors if each is not None)
-    np.testing.assert_array_equal([sick.max_abs, sick.sum_abs, sick.sum_sq], np.nan)
-    assert np.isfinite(well).all()
+    diverged, *others = (each for each in errors if each is not None)
+    np.testing.assert_array_equal([diverged.max_abs, diverged.sum_abs, diverged.sum_sq], np.nan)
+    assert np.isfinite(others).all()

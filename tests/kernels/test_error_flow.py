@@ -10,6 +10,7 @@ from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.truncated import advance, begin
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import WIRINGS
 from support.kernels.second_opinion import Start, play, slope
 
@@ -19,13 +20,13 @@ NAMES = [getattr(kernel, "instruction_set", kernel.dtype.__name__) for kernel in
 kernels = pytest.mark.parametrize("kernel", KERNELS, ids=NAMES)
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("lag", [1, 2, 10, 1000])
-def test_the_jacobian_of_the_carrousel_is_exactly_one(wiring, lag):
-    """(30): ds(t)/ds(t-q) = 1.0 on the truncated graph, for any q; not nearly, exactly.
+@each("wiring", WIRINGS)
+@each("lag", [1, 2, 10, 1000])
+def test_the_jacobian_of_a_cell_state_is_exactly_one(wiring, lag):
+    """(30): ds(t)/ds(t-q) is exactly 1.0 on the truncated graph, for any q.
 
-    The disturbance of one state is carried as an imaginary part. Truncation holds what other steps
-    see of it constant: their recurrent activations are put back to real numbers.
+    The perturbation of one state is an imaginary part. Truncation makes recurrent activations
+    constants, so they are reset to real numbers at every step.
     """
     rng = np.random.default_rng(5)
     network = Network(2, 1, Cell(2, 2, h="identity"), wiring=wiring)
@@ -41,7 +42,7 @@ def test_the_jacobian_of_the_carrousel_is_exactly_one(wiring, lag):
 def unit_rate_change(
     kernel: Kernel, network: Network, training: Training, flat: np.ndarray, data: Sequences
 ) -> np.ndarray:
-    """Minus the gradient ``[W]`` of one batch, as a kernel finds it from given weights."""
+    """Return minus the gradient ``[W]`` of one batch by a kernel."""
     weights = flat[None].astype(kernel.dtype)
     before = weights.copy()
     rates = np.full(1, training.rate, kernel.dtype)
@@ -51,14 +52,14 @@ def unit_rate_change(
 
 @pytest.mark.native
 @kernels
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("lag", [0, 1, 2, 7, 8, 9, 60])
-def test_error_is_scaled_where_it_enters_and_leaves_and_nowhere_between(kernel, wiring, lag):
-    """(41): entering at t it meets y_out h'(s); leaving at t - q it meets g' y_in, or g f'_in.
+@each("wiring", WIRINGS)
+@each("lag", [0, 1, 2, 7, 8, 9, 60])
+def test_error_is_scaled_only_at_entry_and_exit(kernel, wiring, lag):
+    """(41): the factors are y_out h'(s) at entry (step t) and g' y_in or g f'_in at exit (t - q).
 
-    One symbol is seen only at step t - q, so the weights from it change by this path alone. They
-    start at zero, where float32 can tell their change to its last bit. The others are small and
-    come in pairs of opposite sign: a state that drifts far leaves no slope of h to be measured.
+    One symbol occurs only at step t - q, so its weights change by this path alone. They start at
+    zero, so that float32 stores their change without loss. The other weights are small and in pairs
+    of opposite sign, because h has no slope left in a state that drifts far.
     """
     cue, steps = 4, lag + 4
     network = Network(5, 1, Cell(2, 2), wiring=wiring)
@@ -99,10 +100,10 @@ def test_error_is_scaled_where_it_enters_and_leaves_and_nowhere_between(kernel, 
 
 @pytest.mark.native
 @kernels
-def test_the_same_error_comes_back_whatever_the_lag(kernel):
-    """A cue, then silence: the change of weights is the same to the last bit for every lag.
+def test_the_error_does_not_depend_on_the_lag(kernel):
+    """After a cue and silence, the change of weights is bit-identical for every lag.
 
-    A silent symbol has no weights, so it moves no state, and with layered wiring nothing else does.
+    The silent symbol has zero weights, and layered wiring has no other influence on the state.
     """
     network = Network(2, 1, Cell(1, 1), wiring="layered")
     flat = np.random.default_rng(2).normal(0, 1, network.n_weights).astype(np.float32)
@@ -119,8 +120,8 @@ def test_the_same_error_comes_back_whatever_the_lag(kernel):
 
 @pytest.mark.native
 @kernels
-def test_traces_move_at_steps_without_a_target(kernel):
-    """(25) and (27) hold at every step; the error of a late target reaches the first input."""
+def test_traces_move_at_steps_without_target(kernel):
+    """(25) and (27) apply at every step: the error of a late target reaches the first input."""
     network = Network(3, 1, Cell(1, 1), wiring="layered")
     flat = np.random.default_rng(4).normal(0, 1, network.n_weights)
     late = Sequences.from_lists([[2, 0, 1, 0, 1]], [[1.0]], n_inputs=3)

@@ -1,7 +1,6 @@
-"""Theorems of recurrent gradients: each one is the sum of shares it is said to be, from any state.
+"""Theorems of recurrent gradients: each is a certain sum of shares (see ``third_opinion``).
 
-See ``third_opinion`` for what a share is. Sequences begin at activations and cell states that are
-not zero.
+Sequences start at non-zero activations and cell states.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from carrousel.errors import SettingError
 from carrousel.kernels.reference.lanes import rule_for
 from carrousel.kernels.reference.layers import Weights, forward
 from carrousel.kernels.reference.truncated import advance, begin
+from support.case import each
 from support.drawn import seeds
 from support.kernels.third_opinion import (
     BIASED,
@@ -41,9 +41,9 @@ def assert_every_part_close(case: Case, ours: np.ndarray, theirs: np.ndarray) ->
         close(part, wanted[name], err_msg=name)
 
 
-@pytest.mark.parametrize(("cell", "wiring", "bias"), BIASED)
-def test_back_propagation_finds_the_derivative_by_every_weight(cell, wiring, bias):
-    """Of the loss as a whole, by finite differences; every weight has one that is not zero."""
+@each("cell, wiring, bias", BIASED)
+def test_bptt_is_the_derivative_by_every_weight(cell, wiring, bias):
+    """By finite differences of the whole loss; no derivative is zero."""
     place = BIASED.index((cell, wiring, bias))
     case = case_of(cell, wiring, bias, np.random.default_rng(place), derivative=bool(place % 2))
     theirs = summed(case)
@@ -53,8 +53,8 @@ def test_back_propagation_finds_the_derivative_by_every_weight(cell, wiring, bia
 
 @settings(max_examples=60)
 @given(cases(), st.integers(1, 9), st.data())
-def test_back_propagation_of_bounded_depth_drops_older_shares(case, depth, data):
-    """BPTT(h; k): errors go back at each k-th step, together, to h steps before that one."""
+def test_bptt_of_bounded_depth_drops_older_shares(case, depth, data):
+    """BPTT(h; k): every k steps, the errors since the last time go back over h steps."""
     stride = data.draw(st.integers(1, depth))
     theirs = expected(case, Gradient("bptt", depth, stride))
     assert_every_part_close(case, follow(case, f"bptt:{depth}:{stride}"), theirs)
@@ -62,8 +62,8 @@ def test_back_propagation_of_bounded_depth_drops_older_shares(case, depth, data)
 
 @settings(max_examples=40)
 @given(cases(), st.integers(0, 3), st.data())
-def test_a_depth_of_the_whole_sequence_is_no_bound(case, beyond, data):
-    """Whatever the stride: errors may be sent back from several steps, and all arrive."""
+def test_a_depth_of_the_whole_sequence_is_exact(case, beyond, data):
+    """With any stride: errors go back from several steps, and reach the first step."""
     depth = case.steps + beyond
     stride = data.draw(st.integers(1, depth))
     assert_every_part_close(case, follow(case, f"bptt:{depth}:{stride}"), follow(case, "bptt"))
@@ -71,17 +71,17 @@ def test_a_depth_of_the_whole_sequence_is_no_bound(case, beyond, data):
 
 @settings(max_examples=60)
 @given(cases(most=12))
-def test_forwards_and_backwards_find_one_gradient(case):
+def test_rtrl_equals_bptt(case):
     """RTRL summed over a sequence is BPTT."""
     assert_every_part_close(case, follow(case, "rtrl"), follow(case, "bptt"))
 
 
 @settings(max_examples=60)
 @given(cases())
-def test_truncated_is_back_propagation_along_the_paths_that_are_left(case):
-    """Recurrent activations are constants; inside a cell error flows on, through its forget gate.
+def test_truncated_is_bptt_without_the_cut_paths(case):
+    """Recurrent activations are constants; inside a cell errors pass through the forget gate.
 
-    The forget gate has a gradient of its own. Simple units keep one step.
+    Weights into the forget gate have a gradient too. For simple units it is one step of BPTT.
     """
     theirs = expected(case, Gradient("truncated"))
     assert_every_part_close(case, follow(case, "truncated"), theirs)
@@ -91,8 +91,8 @@ def test_truncated_is_back_propagation_along_the_paths_that_are_left(case):
 
 @settings(max_examples=20)
 @given(cases())
-def test_where_nothing_recurs_but_the_carrousel_truncation_cuts_nothing(case):
-    """In layered wiring; in any other some path is lost, if a sequence has two steps."""
+def test_truncation_is_exact_if_only_cell_states_recur(case):
+    """This holds in layered wiring. Other wirings lose paths in sequences of two steps or more."""
     lost = np.abs(follow(case, "truncated") - follow(case, "bptt")).max()
     if case.network.wiring == "layered" or case.steps == 1:
         assert lost < 1e-12
@@ -100,9 +100,9 @@ def test_where_nothing_recurs_but_the_carrousel_truncation_cuts_nothing(case):
         assert lost > 1e-12
 
 
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+@each("cell, wiring", STRUCTURES)
 def test_the_jacobian_of_a_step_is_its_derivative(cell, wiring):
-    """``dq(t) / dq(t-1)`` by differences of the step itself; q are activations, then states."""
+    """``dq(t) / dq(t-1)`` by differences of the step; q has activations, then states."""
     case = case_of(cell, wiring, "none", np.random.default_rng(8))
     network, w = case.network, Weights.unpack(case.network, case.flat)
     step = forward(network, w, case.start.y, case.start.s, case.inputs[0])
@@ -125,11 +125,11 @@ def test_the_jacobian_of_a_step_is_its_derivative(cell, wiring):
     seeds,
 )  # fmt: skip
 @settings(max_examples=30)
-def test_an_open_forget_gate_is_the_carrousel(bias, lag, wiring, size, seed):
+def test_an_open_forget_gate_preserves_the_state(bias, lag, wiring, size, seed):
     """``ds(t) / ds(t-q)`` is the product of forget gates, and no less than ``1 - q exp(-net)``.
 
-    From a net input of 40 on it is 1 to the last bit. One state's disturbance is carried as an
-    imaginary part; what other steps see of it is held constant.
+    Above a net input of 40 it is exactly 1. The perturbation of one state is an imaginary part;
+    recurrent activations are constants.
     """
     rng = np.random.default_rng(seed)
     network = Network(2, 1, Cell(1, size, forget_gate=True), wiring=wiring, bias="hidden")
@@ -151,8 +151,8 @@ def test_an_open_forget_gate_is_the_carrousel(bias, lag, wiring, size, seed):
             np.testing.assert_array_equal(factor, np.eye(size)[0])
 
 
-def test_a_shut_forget_gate_leaves_nothing():
-    """Then a state is what entered at this step, and traces are those of this step alone."""
+def test_a_closed_forget_gate_erases_state_and_traces():
+    """The state then has only the input of this step, and traces are those of this step."""
     cell = Cell(1, 2, forget_gate=True)
     case = case_of(cell, "layered", "hidden", np.random.default_rng(3), steps=4)
     case.network.views(case.flat)["hidden_bias"][1] = -800.0
@@ -163,7 +163,7 @@ def test_a_shut_forget_gate_leaves_nothing():
         close(follow(only, gradient), follow(last, gradient), err_msg=gradient)
 
 
-def test_sparse_wiring_has_no_rule():
+def test_sparse_wiring_is_refused():
     network = Network(2, 1, Simple(3), wiring="sparse")
     with pytest.raises(SettingError, match="kernels run it as 'united'"):
         rule_for(network, Training(1.0), Gradient("bptt"), np.float64)

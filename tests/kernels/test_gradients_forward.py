@@ -1,4 +1,4 @@
-"""Theorems of sensitivities carried forward: restricted ones (SnAp), and random ones (UORO)."""
+"""Theorems of sensitivities moved forward: restricted ones (SnAp), and random ones (UORO)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.paths import reachable
+from support.case import each
 from support.drawn import Kind, drawn_data
 from support.kernels.second_opinion import Start, logistic, parts_of
 from support.kernels.third_opinion import (
@@ -29,19 +30,19 @@ from support.kernels.third_opinion import (
 close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-13)
 
 
-# --- SnAp: entries that a weight reaches within n steps ------------------------------------------
+# --- SnAp: entries that a weight influences within n steps ---------------------------------------
 
 
 @settings(max_examples=40)
 @given(cases(), st.integers(0, 3))
-def test_a_reach_of_the_whole_sequence_is_no_restriction(case, beyond):
+def test_snap_of_the_whole_sequence_is_rtrl(case, beyond):
     close(follow(case, f"snap:{case.steps + beyond}"), follow(case, "rtrl"))
 
 
-@pytest.mark.parametrize("f", ["logistic", "tanh"])
-@pytest.mark.parametrize("wiring", ["full", "direct", "united"])
-def test_a_reach_of_one_step_on_simple_units(f, wiring):
-    """A unit knows its own weights alone: ``P_l(t) = f'(net_l) (w_ll P_l(t-1) + z(t))``."""
+@each("f", ["logistic", "tanh"])
+@each("wiring", ["full", "direct", "united"])
+def test_snap_1_of_simple_units(f, wiring):
+    """Each unit keeps only its own weights: ``P_l(t) = f'(net_l) (w_ll P_l(t-1) + z(t))``."""
     case = case_of(Simple(3, f), wiring, "all", np.random.default_rng(1), steps=6)
     network, parts = case.network, case.network.views(case.flat)
     w_self = np.diag(parts["hidden_recurrent"])
@@ -64,10 +65,9 @@ def test_a_reach_of_one_step_on_simple_units(f, wiring):
 
 
 def influence(network: Network, steps: int) -> np.ndarray:
-    """Which activations and states ``[n, H]`` feel a unit's weights of one step in time.
+    """Return which activations and states a unit's weights at one step influence, ``[state, U]``.
 
-    Found by moving a unit's bias at the first of ``steps`` steps only, and watching all that
-    follow.
+    It is computed by perturbing a unit's bias at the first of ``steps`` steps only.
     """
     units = network.cell.n_units
     wired = Network(1, network.n_outputs, network.cell, network.wiring, "hidden")
@@ -82,17 +82,17 @@ def influence(network: Network, steps: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("n_inputs", [1, 1000])
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
-def test_what_a_weight_can_reach(cell, wiring, n_inputs, steps):
-    """Is found by structure alone: a net of many inputs, far in saturation, is no exception."""
+@each("n_inputs", [1, 1000])
+@each("cell, wiring", STRUCTURES)
+def test_reachable_entries(cell, wiring, n_inputs, steps):
+    """They depend on the structure only, also with 1000 inputs, where units would saturate."""
     network = Network(n_inputs, 2, cell, wiring=wiring)
     np.testing.assert_array_equal(reachable(network, steps), influence(network, steps))
 
 
 @settings(max_examples=30)
 @given(st.sampled_from(BIASED), st.integers(1, 2), st.integers(1, 5), st.integers(0, 99))
-def test_restricted_sensitivities_drop_the_others_at_every_step(structure, reach, steps, seed):
+def test_snap_masks_sensitivities_at_every_step(structure, reach, steps, seed):
     """``P(t) = M * (D(t) P(t-1) + I(t))``, with ``D`` and ``I`` by differences of a step."""
     cell, wiring, bias = structure
     case = case_of(cell, wiring, bias, np.random.default_rng(seed), steps)
@@ -118,7 +118,7 @@ def test_restricted_sensitivities_drop_the_others_at_every_step(structure, reach
 
 
 def into_unit(network: Network) -> np.ndarray:
-    """The hidden unit ``[W]`` that each weight leads into; -1 for output weights."""
+    """Return the hidden unit that each weight leads to, ``[W]``; -1 for output weights."""
     units = np.full(network.n_weights, -1)
     parts = parts_of(network, units)
     for name in {"hidden_inputs", "hidden_recurrent"} & set(parts):
@@ -129,7 +129,7 @@ def into_unit(network: Network) -> np.ndarray:
 
 
 def by_hidden(case: Case, t: int, now: Start) -> np.ndarray:
-    """Minus the derivative ``[n]`` of the loss of step t by activations and states at t."""
+    """Return minus the derivative of the loss of step t by the full state at t, ``[state]``."""
     network, back = case.network, np.zeros(len(now.y) + len(now.s))
     read, parts = np.array(network.cell.read_units), network.views(case.flat)
     if network.united:
@@ -141,11 +141,11 @@ def by_hidden(case: Case, t: int, now: Start) -> np.ndarray:
     return back
 
 
-# --- UORO: right in the mean ---------------------------------------------------------------------
+# --- UORO: unbiased ------------------------------------------------------------------------------
 
 
 class Scripted(np.random.Generator):
-    """Signs from a list, in place of random ones."""
+    """Generator that returns signs from a list."""
 
     def __init__(self, signs: np.ndarray) -> None:
         super().__init__(np.random.SFC64(0))
@@ -159,7 +159,7 @@ class Scripted(np.random.Generator):
 
 
 def every_sign(steps: int, size: int) -> np.ndarray:
-    """All sequences of sign vectors, ``[2 ** (steps size), steps, size]``."""
+    """Return all sequences of sign vectors, ``[2 ** (steps * size), steps, size]``."""
     patterns = itertools.product((-1.0, 1.0), repeat=steps * size)
     return np.array(list(patterns)).reshape(-1, steps, size)
 
@@ -174,8 +174,8 @@ def every_sign(steps: int, size: int) -> np.ndarray:
         (Cell(1, 1, forget_gate=True), "full", 2),
     ],
 )
-def test_the_mean_over_all_signs_is_the_gradient(cell, wiring, steps):
-    """Not nearly: every sequence of signs is tried once, and cross terms cancel in pairs."""
+def test_the_mean_of_uoro_over_all_signs_is_the_gradient(cell, wiring, steps):
+    """It is exact: over all sequences of signs, cross terms cancel in pairs."""
     case = case_of(cell, wiring, "hidden", np.random.default_rng(6), steps)
     signs = every_sign(steps, cell.n_units + cell.n_states)
     estimates = np.array([follow(case, "uoro", Scripted(each)) for each in signs])
@@ -185,8 +185,8 @@ def test_the_mean_over_all_signs_is_the_gradient(cell, wiring, steps):
     assert noise["hidden_inputs"].min() > 0
 
 
-def test_random_signs_are_right_in_the_mean_and_wrong_one_by_one():
-    """Through ``learn``, with a generator for each lane; 600 seeds against their standard error."""
+def test_uoro_is_unbiased_and_noisy():
+    """By ``learn`` with one generator per lane; the mean of 600 seeds within its standard error."""
     rng, lanes = np.random.default_rng(4), 600
     network = Network(1, 1, Simple(2), bias="all")
     training = Training(1.0, initial_activation=0.5)
@@ -208,7 +208,7 @@ def test_random_signs_are_right_in_the_mean_and_wrong_one_by_one():
     assert (found.std(axis=0)[noisy] > 0.05 * np.abs(exact[noisy])).all()
 
 
-def test_one_unit_at_one_step_leaves_nothing_to_chance():
-    """There ``v v' = 1``."""
+def test_uoro_of_one_unit_and_step_is_exact():
+    """Because ``v v' = 1``."""
     case = case_of(Simple(1), "full", "hidden", np.random.default_rng(2), steps=1)
     close(follow(case, "uoro", np.random.default_rng(5)), follow(case, "rtrl"))

@@ -1,6 +1,6 @@
-"""What ``learn`` makes of a gradient: when weights change, and by what.
+"""Updates by ``learn``: when weights change, and by how much.
 
-Every test takes the kernel as an argument, and asks of it no more than its precision.
+All tests run on all kernels, each compared within its own precision.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Kernel, Network, Simple, Training, Update
 from carrousel.kernels import NativeKernel, ReferenceKernel
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, When, drawn_data, seeds
 from support.kernels.third_opinion import BIASED, STRUCTURES, cases_in, expected, learned, online
 
@@ -21,7 +22,7 @@ kernels = pytest.mark.parametrize(
     "kernel", KERNELS, ids=lambda kernel: f"{kernel.name}-{kernel.dtype.__name__}"
 )
 FOLLOWED = ["truncated", "bptt", "rtrl", "bptt:2", "bptt:3:2"]
-"""Gradients that every kernel may be asked for."""
+"""Gradients that every kernel supports."""
 
 ALL = [*FOLLOWED, "snap:1", "uoro"]
 SAMPLE = [
@@ -31,15 +32,15 @@ SAMPLE = [
     (Simple(3), "direct", "all"),
     (Simple(3, "tanh"), "united", "hidden"),
 ]
-"""One structure of each sort."""
-samples = pytest.mark.parametrize(("cell", "wiring", "bias"), SAMPLE)
+"""One structure of each kind."""
+samples = each("cell, wiring, bias", SAMPLE)
 
 
 def assert_near(kernel: Kernel, ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Equal but for roundings of the kernel's precision.
+    """Compare up to roundings of the kernel's precision.
 
-    Weights of size 1 are rounded at each change; a change sums, over the steps of some sequences, a
-    hundred products of factors that are a few units in size, and each product has a rounding.
+    Weights of size 1 are rounded at each update. An update sums about a hundred products of factors
+    of a few units, each with one rounding.
     """
     off = 256 * float(np.finfo(kernel.dtype).eps)
     np.testing.assert_allclose(ours, theirs, rtol=off, atol=off)
@@ -55,7 +56,7 @@ def weights_of(network: Network, seed: int) -> np.ndarray:
 
 
 def change_expected(network, training, flat, data, gradient: str) -> np.ndarray:
-    """Weights after a batch, from shares alone."""
+    """Return the weights after a batch, computed from shares."""
     flat, named, waiting = flat.copy(), Gradient.named(gradient), np.zeros_like(flat)
     for n in range(len(data)):
         [case] = cases_in(network, training, flat, data[n : n + 1])
@@ -70,11 +71,9 @@ def change_expected(network, training, flat, data, gradient: str) -> np.ndarray:
 
 @kernels
 @pytest.mark.parametrize("gradient", FOLLOWED)
-@pytest.mark.parametrize("update", ["sequence", "epoch"])
+@each("update", ["sequence", "epoch"])
 @samples
-def test_weights_change_by_the_gradient_after_sequences_or_the_call(
-    kernel, cell, wiring, bias, update: Update, gradient
-):
+def test_updates_per_sequence_and_per_epoch(kernel, cell, wiring, bias, update: Update, gradient):
     network = Network(2, 2, cell, wiring=wiring, bias=bias)
     training = Training(0.5, update, initial_activation=0.5)
     data, flat = batch(network, 3, [4, 1, 6], "mixed"), weights_of(network, 3)
@@ -87,10 +86,10 @@ def test_weights_change_by_the_gradient_after_sequences_or_the_call(
 @kernels
 @pytest.mark.parametrize("gradient", ["truncated", "rtrl", "bptt:1", "bptt:2", "bptt:2:2"])
 @samples
-def test_weights_change_as_soon_as_a_gradient_is_known(kernel, cell, wiring, bias, gradient):
-    """Each share is then that of the weights of its own step.
+def test_updates_per_step(kernel, cell, wiring, bias, gradient):
+    """Each share is that of the weights at its step.
 
-    Errors go back through the recurrent weights as they are now: for two steps that is the same.
+    Errors go back through the current recurrent weights; over two steps there is no difference.
     """
     network = Network(2, 2, cell, wiring=wiring, bias=bias)
     training = Training(0.5, "step", initial_activation=0.5)
@@ -104,9 +103,9 @@ def test_weights_change_as_soon_as_a_gradient_is_known(kernel, cell, wiring, bia
 
 
 @kernels
-@pytest.mark.parametrize("gradient", [name for name in ALL if name != "bptt"])
-def test_one_target_at_the_end_is_one_change(kernel, gradient):
-    """Then ``step`` is ``sequence``, and ``bptt`` of bounded depth may go back from there alone."""
+@each("gradient", [name for name in ALL if name != "bptt"])
+def test_one_target_at_the_end_is_one_update(kernel, gradient):
+    """``step`` and ``sequence`` are then equal, also for ``bptt`` of bounded depth."""
     network = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
     data, flat = batch(network, 8, [6, 3, 5], "end"), weights_of(network, 8)
     ends = [
@@ -121,8 +120,8 @@ def test_one_target_at_the_end_is_one_change(kernel, gradient):
 @kernels
 @settings(max_examples=40)
 @given(st.sampled_from(BIASED), st.sampled_from(["sequence", "epoch"]), st.booleans(), seeds)
-def test_forwards_and_backwards_learn_the_same(kernel, structure, update, derivative, seed):
-    """Real-time recurrent learning is back-propagation through time while weights stand still."""
+def test_rtrl_and_bptt_learn_the_same(kernel, structure, update, derivative, seed):
+    """RTRL and BPTT are equal while weights are constant."""
     cell, wiring, bias = structure
     network = Network(2, 2, cell, wiring=wiring, bias=bias)
     derivative = derivative or network.united
@@ -139,12 +138,12 @@ def test_forwards_and_backwards_learn_the_same(kernel, structure, update, deriva
 
 
 @kernels
-@pytest.mark.parametrize(
-    ("gradient", "update"),
+@each(
+    "gradient, update",
     [(name, update) for name in ALL for update in ("sequence", "step")[: 1 + (name != "bptt")]],
 )
-def test_results_do_not_depend_on_where_slices_end(kernel, gradient, update):
-    """A batch handed over in parts, random signs included."""
+def test_results_do_not_depend_on_slicing(kernel, gradient, update):
+    """A batch may be passed in parts, random signs included."""
     network = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
     training, data = Training(0.5, update), batch(network, 2, [4, 3, 6, 2])
     flat = weights_of(network, 2).astype(kernel.dtype)
@@ -156,9 +155,9 @@ def test_results_do_not_depend_on_where_slices_end(kernel, gradient, update):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
-def test_lanes_do_not_see_each_other(kernel, gradient):
-    """Each has weights, data, rate and random signs of its own; an idle one stays as it is."""
+@each("gradient", ALL)
+def test_lanes_are_independent(kernel, gradient):
+    """Each has separate weights, data, rates and random signs; an idle lane does not change."""
     network = Network(2, 2, Simple(3), wiring="direct", bias="all")
     lanes = [batch(network, seed, [5, 2]) for seed in range(3)]
     flat = np.array([weights_of(network, seed) for seed in range(4)])
@@ -176,8 +175,8 @@ def test_lanes_do_not_see_each_other(kernel, gradient):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
-def test_before_units_take_part_only_outputs_learn(kernel, gradient):
+@each("gradient", ALL)
+def test_only_outputs_learn_before_cells_are_added(kernel, gradient):
     network = Network(2, 2, Simple(3), wiring="direct", bias="all")
     flat = weights_of(network, 4).astype(kernel.dtype)[None]
     before, data = network.views(flat.copy()), batch(network, 4, [5, 2, 4], "all")
@@ -190,13 +189,13 @@ def test_before_units_take_part_only_outputs_learn(kernel, gradient):
 
 
 @kernels
-@pytest.mark.parametrize("gradient", ALL)
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES[::5])
-def test_weights_that_are_no_numbers_show_in_the_errors(kernel, cell, wiring, gradient):
-    """Neither an exception nor a warning: errors are NaN.
+@each("gradient", ALL)
+@each("cell, wiring", STRUCTURES[::5])
+def test_diverged_weights_give_nan_errors(kernel, cell, wiring, gradient):
+    """There is no exception and no warning.
 
-    The largest rate saturates a net for good, which may stay finite; what rounds to infinity in the
-    kernel's precision does not. Native lanes refuse an infinite rate.
+    The largest finite rate saturates a network, which may stay finite. An infinite rate does not;
+    compiled lanes refuse it.
     """
     network, largest = Network(2, 1, cell, wiring=wiring), np.finfo(kernel.dtype).max
     for rate in (largest, np.inf) if kernel.name == "reference" else (largest,):

@@ -1,12 +1,11 @@
-"""Breaks the kernels on purpose, one line at a time, and asks the suite to notice.
+"""Mutation tests: break the kernels one line at a time, and expect the tests to fail.
 
     python -m mutants reference     # seconds
     python -m mutants native        # minutes: compiles the kernels once for each mutant
     python -m mutants               # both
 
-Each mutant replaces one piece of text in a copy of one file. Text that is not found exactly once is
-an error: a mutant that no longer applies tests nothing. A mutant must turn the tests named with it
-red; without a mutant the same tests must be green.
+Each mutant replaces one piece of text in a copy of one file. It is an error if the text does not
+occur exactly once. With a mutant, one of the named test files must fail; without, all must pass.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ OPTIONS = ["-x", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
            "--hypothesis-profile", "mutants", "--rootdir", str(ROOT)]  # fmt: skip
 
 
-# --- the reference: the code of its functions is exchanged where it stands -----------------------
+# --- the reference: the code of its functions is replaced in place -------------------------------
 
 
 def functions(module: types.ModuleType, name: str) -> Iterator[types.FunctionType]:
-    """Every function a module defines, those of its classes included, in order of definition."""
+    """Yield every function and method that a module defines, in order of definition."""
     for each in vars(module).values():
         if getattr(each, "__module__", None) != name:
             continue
@@ -65,9 +64,9 @@ def functions(module: types.ModuleType, name: str) -> Iterator[types.FunctionTyp
 
 @contextlib.contextmanager
 def mutated(mutant: Mutant) -> Iterator[None]:
-    """The package's module behaves as the mutant does, for everybody who has imported from it.
+    """Replace the code of the package's functions and methods by that of the mutant.
 
-    Functions are exchanged, those of classes included; nothing else of a module can be mutated.
+    It affects all modules that have imported them. Nothing but functions can be mutated.
     """
     path = mutant.path
     ours = importlib.import_module(f"carrousel.kernels.reference.{path.stem}")
@@ -86,7 +85,7 @@ def mutated(mutant: Mutant) -> Iterator[None]:
 
 
 def green(name: str) -> bool:
-    """Whether the tests of one file pass, in this process."""
+    """Return whether the tests of one file pass, in this process."""
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         outcome = pytest.main([*OPTIONS, str(TESTS / name)])
@@ -96,10 +95,10 @@ def green(name: str) -> bool:
 
 
 def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
-    """Each mutant, ``None`` first for no mutation, and whether the tests were green.
+    """Yield each mutant (first None: no mutation), and whether the tests passed.
 
-    The file that noticed the mutant before is asked first: neighbours in the list are alike.
-    Of a part of the mutants, for the suite itself, which runs the tests without a mutation anyhow.
+    The file that failed for the previous mutant runs first, since neighbours in the list are alike.
+    With ``every > 1`` only some mutants are used, and the tests without a mutation are omitted.
     """
     for mutants, tests in (
         (REFERENCE, REFERENCE_TESTS),
@@ -109,7 +108,9 @@ def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
         if every == 1:
             yield None, all([green(name) for name in files])
         else:
-            green("contracts/test_learning.py")  # its plugins want to be there before we are
+            green(
+                "contracts/test_learning.py"
+            )  # loads the plugins of pytest before functions are replaced
         for mutant in mutants[::every]:
             with mutated(mutant):
                 noticed = next((name for name in files if not green(name)), None)
@@ -119,11 +120,11 @@ def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
             yield mutant, noticed is None
 
 
-# --- the extension: compiled anew, for the instruction set that compiles fastest -----------------
+# --- the extension: recompiled, for the instruction set that compiles fastest --------------------
 
 
 class Workshop:
-    """Compiles copies of ``native/`` in a folder of its own; what has not changed is kept."""
+    """Compiles copies of ``native/`` in a temporary folder; unchanged objects are reused."""
 
     def __init__(self, folder: Path) -> None:
         import nanobind
@@ -144,14 +145,14 @@ class Workshop:
         self.objects["nanobind"] = self._object(library, "nb_combined.cpp")
 
     def _object(self, root: Path, source: str, prefix: str = "") -> Path:
-        """Compile a source file, named from the folder that its includes are named from."""
+        """Compile a source file; ``root`` is its include folder."""
         made = self.folder / f"{prefix}{source.replace('/', '-')}.o"
         command = [*self.compile, f"-I{root}", "-c", str(root / source), "-o", str(made)]
         subprocess.run(command, check=True)
         return made
 
     def extension(self, mutant: Mutant | None) -> Path:
-        """The shared library, mutated or as it is."""
+        """Return the shared library, with or without a mutation."""
         made = self.folder / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
         objects = dict(self.objects)
         if mutant is not None:
@@ -173,7 +174,7 @@ class Workshop:
 
 
 def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
-    """Each mutant, ``None`` first for no mutation, and whether the tests were green."""
+    """Yield each mutant (first None: no mutation), and whether the tests passed."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
         asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS]}
@@ -194,7 +195,7 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
 
 
 def replace_extension(library: Path) -> None:
-    """Let the package find another extension than its own."""
+    """Make the package import another extension."""
     spec = importlib.util.spec_from_file_location("_native", library)
     assert spec is not None
     assert spec.loader is not None
@@ -207,7 +208,7 @@ def replace_extension(library: Path) -> None:
 
 
 def judge(outcomes: Iterator[tuple[Mutant | None, bool]]) -> bool:
-    """Print one line for each outcome; return whether all are as they should be."""
+    """Print one line per outcome; return whether all are as expected."""
     good = True
     for mutant, is_green in outcomes:
         right = is_green == (mutant is None)

@@ -1,4 +1,4 @@
-"""The ways to be wrong that `mutants.py` tries, and the tests that must notice."""
+"""Mutations of the kernels, and the test files of which one must fail for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = TESTS.parent
 
 @dataclass(frozen=True)
 class Mutant:
-    """One way to be wrong. The file may be a pattern: then the text stands in one of several."""
+    """One mutation: ``old`` becomes ``new`` in the one file of pattern ``file`` that has it."""
 
     what: str
     file: str
@@ -20,7 +20,7 @@ class Mutant:
 
     @property
     def path(self) -> Path:
-        """The one file that holds the text; an error if there is none, or more than one."""
+        """The one file with the text; LookupError if there is none, or more than one."""
         files = sorted(ROOT.glob(self.file))
         holding = [file for file in files if self.old in file.read_text(encoding="utf-8")]
         if len(holding) != 1:
@@ -30,7 +30,7 @@ class Mutant:
         return holding[0]
 
     def applied(self, text: str) -> str:
-        """The text with the mutation; an error unless there is exactly one place for it."""
+        """Return a text with the mutation; LookupError unless ``old`` occurs exactly once."""
         found = text.count(self.old)
         if found != 1:
             raise LookupError(f"mutant {self.what!r}: {found} places in {self.file}, expected 1")
@@ -125,7 +125,7 @@ NATIVE = (
            "by_cell[c] = input * slope_in, by_gate[c] = g.slope(input) * y_in;"),
     Mutant("lanes become live a step late", "native/lanes/rounds.h",
            "time >= start_[lane] ? -1 : 0", "time > start_[lane] ? -1 : 0"),
-    Mutant("sums over a chunk forget what was there", "native/lanes/traces.h",
+    Mutant("sums over a chunk overwrite their start", "native/lanes/traces.h",
            "sum[i][j] = out[i * to.width + j];", "sum[i][j] = splat(0.0f);"),
     Mutant("traces are not reset between sequences", "native/lanes/lanes.cc",
            "if (p_.learn) clear_traces(p_);", ""),
@@ -231,10 +231,10 @@ SEQUENCE = (
 )  # fmt: skip
 
 STREAM_REFERENCE = (
-    _reference("errors are not cut off", "np.clip(wanted - standing.y, -clip, clip)",
-               "wanted - standing.y"),
-    _reference("slope of logistic outputs", "error * standing.y * (1 - standing.y)",
-               "error * standing.y"),
+    _reference("errors are not cut off", "np.clip(wanted - pending.y, -clip, clip)",
+               "wanted - pending.y"),
+    _reference("slope of logistic outputs", "error * pending.y * (1 - pending.y)",
+               "error * pending.y"),
     _reference("targets are scaled by those before", "self.targets.count(target)  # first", "#"),
     _reference("variance around the mean before", "(1 - a) * (self.variance[there]",
                "(self.variance[there]"),
@@ -254,7 +254,8 @@ STREAM = (
            "if (standing && net.rule == Rule::truncated) hidden_pass<Nothing>(net, state);", ""),
     Mutant("errors are not cut off", "native/stream/stream.cc",
            "std::clamp(wanted[k] - y, -net.clip, net.clip)", "wanted[k] - y"),
-    Mutant("slope of logistic outputs", "native/stream/stream.cc", "e * y * (1 - y) : e", "e * y : e"),
+    Mutant("slope of logistic outputs", "native/stream/stream.cc",
+           "e * y * (1 - y) : e", "e * y : e"),
     Mutant("error of an output gate by its last cell", "native/stream/stream.cc",
            "sum += h[c] * back[c];", "sum = h[c] * back[c];"),
     Mutant("errors that are no numbers are learned", "native/stream/stream.cc",
@@ -278,7 +279,7 @@ STREAM = (
            "if (settings_.scale_targets) of.count(target[k], settings_.horizon);", ""),
     Mutant("nothing is ever forgotten", "native/stream/run.cc",
            "std::min(seen, horizon)", "seen"),
-    Mutant("a stream begun anew has a past", "native/stream/run.cc",
+    Mutant("a reset stream keeps its past", "native/stream/run.cc",
            "flags_[static_cast<std::size_t>(stream)] = 0;",
            "flags_[static_cast<std::size_t>(stream)] = kUsed;"),
     Mutant("a step is learned twice", "native/stream/run.cc",
@@ -300,13 +301,14 @@ STREAM = (
            "draws_[static_cast<std::size_t>(2 * stream)] += 0,"),
 )  # fmt: skip
 
-REFERENCE_TESTS = ["kernels/test_reference_gradient.py", "learners/test_truncated.py",
+REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py"]  # fmt: skip
-NATIVE_TESTS = ["kernels/test_native_accuracy.py", "kernels/test_native_paths.py",
-                "native/test_identity.py", "native/test_hostile.py",
+NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py",
+                "native/lanes/test_identity.py", "native/lanes/test_hostile.py",
                 "native/lanes/test_gradient.py"]  # fmt: skip
-SEQUENCE_TESTS = [f"native/test_sequence_{of}.py"
+SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
-STREAM_REFERENCE_TESTS = ["kernels/test_stream_reference.py"]
-STREAM_TESTS = [f"native/test_stream_{of}.py" for of in ("parity", "state", "refusals", "hostile")]
+STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
+STREAM_TESTS = [f"native/stream/test_{of}.py"
+                for of in ("parity", "state", "refusals", "hostile")]  # fmt: skip

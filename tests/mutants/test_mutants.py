@@ -1,4 +1,4 @@
-"""The suite notices when a kernel is wrong; see __main__.py."""
+"""The suite fails when a kernel is wrong; see __main__.py."""
 
 from __future__ import annotations
 
@@ -8,29 +8,53 @@ import sys
 
 import pytest
 
-from mutants.lists import NATIVE, REFERENCE, SEQUENCE, STREAM, STREAM_REFERENCE, TESTS, Mutant
+from mutants.lists import (
+    NATIVE,
+    NATIVE_TESTS,
+    REFERENCE,
+    REFERENCE_TESTS,
+    SEQUENCE,
+    SEQUENCE_TESTS,
+    STREAM,
+    STREAM_REFERENCE,
+    STREAM_REFERENCE_TESTS,
+    STREAM_TESTS,
+    TESTS,
+    Mutant,
+)
+from support.case import case
 
 pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
-EVERY = [*REFERENCE, *NATIVE, *SEQUENCE, *STREAM_REFERENCE, *STREAM]
+LISTS = (REFERENCE, NATIVE, SEQUENCE, STREAM_REFERENCE, STREAM)
 
 
-@pytest.mark.parametrize("mutant", EVERY, ids=lambda m: m.what)
-def test_mutants_apply(mutant):
-    """The line each mutant breaks exists, once."""
-    assert mutant.source() != mutant.path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("mutants", LISTS, ids=lambda mutants: mutants[0].file)
+def test_mutants_apply(mutants):
+    """The line that each mutant breaks exists once."""
+    for mutant in mutants:
+        with case(mutant.what):
+            assert mutant.source() != mutant.path.read_text(encoding="utf-8")
 
 
-def test_a_mutant_that_no_longer_applies_is_an_error():
+def test_the_named_tests_exist():
+    """Otherwise a mutant would be noticed by nothing."""
+    named = (REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS, STREAM_REFERENCE_TESTS, STREAM_TESTS)
+    for files in named:
+        for name in files:
+            assert (TESTS / name).is_file(), name
+
+
+def test_a_mutant_that_does_not_apply_is_an_error():
     mutant = Mutant("gone", "somewhere", "x = 1", "x = 2")
     for text in ("y = 1", "x = 1; x = 1"):
         with pytest.raises(LookupError, match="places in somewhere, expected 1"):
             mutant.applied(text)
 
 
-def test_text_that_is_nowhere_or_in_several_files_is_an_error():
+def test_text_in_no_file_or_several_files_is_an_error():
     for old, found in (("x = no such line", 0), ("import annotations", r"\d")):
         mutant = Mutant("lost", "src/carrousel/kernels/reference/*.py", old, "")
         with pytest.raises(LookupError, match=rf"text in {found} files of src/.*, expected 1"):

@@ -1,4 +1,4 @@
-"""Networks, weights and data drawn at random, for every test that needs many of them."""
+"""Random networks, weights and data for tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @dataclass(frozen=True)
 class Kind:
-    """What inputs and targets are, and which steps have a target (mixed: each sequence its own)."""
+    """Kind of inputs and targets, and steps with a target (mixed: differs between sequences)."""
 
     symbolic: bool = False
     classes: bool = False
@@ -54,7 +54,7 @@ def networks(
     squashes: Sequence[str] = tuple(SQUASHES),
     forget_gates: st.SearchStrategy[bool] = st.just(False),  # noqa: B008
 ) -> Network:
-    """Small networks of every wiring, bias scheme, block size and squashing."""
+    """Small networks of memory cells: all wirings, bias schemes, block sizes and squashings."""
     cell = Cell(
         blocks=draw(st.integers(1, 3)),
         block_size=draw(st.integers(1, 3)),
@@ -74,7 +74,7 @@ def simple_networks(
     inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
     outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
 ) -> Network:
-    """Small networks of simple units in every wiring that kernels know, and every bias scheme."""
+    """Small networks of simple units: all wirings that kernels support, all bias schemes."""
     n_outputs = draw(outputs)
     wiring, bias = draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(UNGATED))
     units = draw(st.integers(n_outputs if wiring == "united" else 1, n_outputs + 4))
@@ -86,7 +86,7 @@ kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from(WHEN))
 
 
 def trainings(*updates: Update, most: float = 0.5) -> st.SearchStrategy[Training]:
-    """Learning with any of ``updates`` (all of them if none is named)."""
+    """Training settings with any of ``updates`` (by default all)."""
     return st.builds(
         Training,
         rate=st.floats(0.01, most),
@@ -97,7 +97,7 @@ def trainings(*updates: Update, most: float = 0.5) -> st.SearchStrategy[Training
 
 
 def gradients(update: Update = "sequence", deepest: int = 14) -> st.SearchStrategy[Gradient]:
-    """What compiled lanes can follow where weights change at ``update``."""
+    """Gradients that compiled lanes support with an ``update``."""
     whole = ["truncated", "rtrl", "snap:1", "uoro"] + ["bptt"] * (update != "step")
     strides = st.integers(1, deepest).flatmap(
         lambda depth: st.builds(Gradient, st.just("bptt"), st.just(depth), st.integers(1, depth))
@@ -106,7 +106,7 @@ def gradients(update: Update = "sequence", deepest: int = 14) -> st.SearchStrate
 
 
 class Lesson(NamedTuple):
-    """A network, and how it learns."""
+    """A network, its training and its gradient."""
 
     network: Network
     training: Training
@@ -122,7 +122,7 @@ def lessons(
     squashes: Sequence[str] = tuple(SQUASHES),
     deepest: int = 14,
 ) -> Lesson:
-    """Any hidden layer by any gradient; outputs of united nets keep their derivative."""
+    """Any hidden layer with any gradient; united networks use the output derivative."""
     sizes = {"inputs": inputs, "outputs": outputs}
     cells = networks(**sizes, squashes=squashes, forget_gates=st.booleans())
     network = draw(st.one_of(cells, simple_networks(**sizes)))
@@ -135,14 +135,14 @@ def lessons(
 def drawn_weights(
     network: Network, rng: np.random.Generator, lanes: int = 1, scale: float = 0.5
 ) -> np.ndarray:
-    """Weights ``[lanes, W]``, normal with standard deviation ``scale``, as float32."""
+    """Draw weights ``[lanes, W]``, normal with standard deviation ``scale``, as float32."""
     return rng.normal(0.0, scale, (lanes, network.n_weights)).astype(np.float32)
 
 
 def drawn_data(
     network: Network, rng: np.random.Generator, kind: Kind, lengths: Sequence[int]
 ) -> Sequences:
-    """Sequences of the given lengths that fit a network."""
+    """Draw sequences of given lengths that fit a network."""
     steps, inputs, outputs = int(sum(lengths)), network.n_inputs, network.n_outputs
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     whens = (
@@ -166,14 +166,14 @@ def drawn_data(
 
 
 def _mask(when: str, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Which steps of one sequence have a target."""
+    """Draw which steps of one sequence have a target."""
     if when == "end":
         return np.arange(steps) == steps - 1
     return rng.random(steps) < {"none": 0.0, "some": 0.4, "all": 1.0}[when]
 
 
 def drawn_lengths(rng: np.random.Generator, most: int, sequences: int) -> list[int]:
-    """Lengths between 1 and ``most``."""
+    """Draw lengths between 1 and ``most``."""
     return [int(length) for length in rng.integers(1, most + 1, sequences)]
 
 
@@ -186,7 +186,7 @@ def drawn_lanes(
     most: int = 12,
     idle: float = 0.2,
 ) -> list[Sequences | None]:
-    """One ragged batch of 0 to 3 sequences for each lane, of which some are idle."""
+    """Draw a ragged batch of 0 to 3 sequences for each lane; some lanes are idle."""
     return [
         None
         if rng.random() < idle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -11,6 +10,7 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import Adding, Multiplication
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 hows = st.sampled_from(["target", "input", "marker", "both"])
@@ -61,8 +61,8 @@ def test_markers_and_targets_one_by_one(seed, length, how, kind, n, second):
         np.testing.assert_allclose(one.targets, [[wanted]], rtol=0, atol=2e-7)
 
 
-@pytest.mark.parametrize("kind", [Adding, Multiplication])
-def test_readings_of_a_marked_first_pair_differ_only_there(kind):
+@each("kind", [Adding, Multiplication])
+def test_first_pair_changes_only_the_first_pair(kind):
     shown, zeroed, unmarked, neither = (
         kind(100, how).sample(np.random.default_rng(3), 500)
         for how in ("target", "input", "marker", "both")
@@ -82,13 +82,11 @@ def test_readings_of_a_marked_first_pair_differ_only_there(kind):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, length=st.integers(11, 60), how=hows, kind=kinds, n=st.integers(1, 60))
-def test_a_value_that_counts_differs_from_any_only_where_the_second_mark_hits(
-    seed, length, how, kind, n
-):
-    """Where it does, the pair is marked and shown, and its own value is in the target.
+def test_counts_differs_from_any_only_if_the_second_mark_hits(seed, length, how, kind, n):
+    """If it hits, the pair is marked and shown, and its value counts in the target.
 
-    Which mark has hit cannot be seen in a sequence, but where both readings give the same inputs
-    with "target" and other targets, it was the second.
+    A sequence does not show which mark has hit. It was the second if both settings give the same
+    inputs with "target" and different targets.
     """
     plain, counts, excepted = (
         kind(length, first_pair, second).sample(np.random.default_rng(seed), n)
@@ -110,15 +108,15 @@ def test_a_value_that_counts_differs_from_any_only_where_the_second_mark_hits(
             np.testing.assert_array_equal(one.targets, its_other.targets)
 
 
-@pytest.mark.parametrize("kind", [Adding, Multiplication])
-def test_the_second_mark_hits_the_first_pair_as_often_as_its_reading_says(kind):
+@each("kind", [Adding, Multiplication])
+def test_frequency_of_second_marks_on_the_first_pair(kind):
     """By the first mark in a tenth of all sequences, by the second in 9/10 of a 49th, or never."""
     n = 20_000
     for second, chance in (("any", 0.1 + 0.9 / 49), ("counts", 0.1 + 0.9 / 49), ("not_first", 0.1)):
         data = kind(100, "target", second).sample(np.random.default_rng(8), n)
         hits = np.count_nonzero(marks(data)[:, 0] == 0)
         assert abs(hits - n * chance) < 3.5 * np.sqrt(n * chance * (1 - chance)), second
-    # neither reading can be taken for the other
+    # the two settings can be distinguished
     assert n * 0.9 / 49 > 2 * 3.5 * np.sqrt(n * 0.12 * 0.88)
     shown, counts = (
         kind(100, "target", second).sample(np.random.default_rng(8), n)
@@ -128,8 +126,8 @@ def test_the_second_mark_hits_the_first_pair_as_often_as_its_reading_says(kind):
     assert abs(changed - n * 0.9 / 49) < 5 * np.sqrt(n * 0.9 / 49)
 
 
-def test_a_second_mark_that_spares_the_first_pair_is_fair_among_the_others():
-    """One of the first 49 pairs left, the first pair apart: 48, or 49 if that is marked already."""
+def test_not_first_is_uniform_over_the_other_pairs():
+    """One of the first 49 remaining pairs except the first one: 48, or 49 if that is marked."""
     n = 20_000
     places = marks(Adding(100, "target", "not_first").sample(np.random.default_rng(9), n))
     after_first = places[places[:, 0] == 0, 1]
@@ -150,13 +148,13 @@ def test_a_second_mark_that_spares_the_first_pair_is_fair_among_the_others():
 
 
 @given(length=st.integers(11, 60), how=hows, second=seconds, kind=kinds)
-def test_the_usual_second_mark_is_not_written_down(length, how, second, kind):
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_the_default_second_mark_is_omitted_from_fingerprints(length, how, second, kind):
+    """Trials stored before this setting existed belong to the same experiment."""
     written = describe(kind(length, how, second))
     assert ("second" in written) == (second != "any")
 
 
-@pytest.mark.parametrize(("kind", "low"), [(Adding, -1.0), (Multiplication, 0.0)])
+@each("kind, low", [(Adding, -1.0), (Multiplication, 0.0)])
 def test_distributions(kind, low):
     n = 6000
     data = kind(100, "target").sample(np.random.default_rng(4), n)
@@ -168,7 +166,7 @@ def test_distributions(kind, low):
     assert len(lengths) == 11
     assert stats.chisquare(lengths).pvalue > 1e-4
 
-    # First mark: one of 10. Second: one of the first 49 that are left, hence of places 0 to 49.
+    # First mark: one of 10. Second: one of the first 49 remaining pairs, so of places 0 to 49.
     places = marks(data)
     counts = np.bincount(places.ravel(), minlength=50)
     assert len(counts) == 50
@@ -177,11 +175,11 @@ def test_distributions(kind, low):
     np.testing.assert_allclose(chance.sum(), 2.0)
     spread = np.sqrt(n * chance * (1 - chance))
     assert np.all(np.abs(counts - n * chance) < 5 * spread)
-    # the second precedes the first now and then
+    # the second sometimes precedes the first
     assert np.count_nonzero(places[:, 1] < 10) > 0
 
 
-def test_targets_stay_inside_the_range_of_a_logistic_unit():
+def test_targets_are_in_the_range_of_a_logistic_unit():
     rng = np.random.default_rng(5)
     for task in (Adding(100), Multiplication(100)):
         targets = task.sample(rng, 5000).targets

@@ -1,4 +1,4 @@
-"""Reber strings without end, against a regular expression that finds the strings again."""
+"""Endless Reber text, against a regular expression for its strings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def text_of(symbols: np.ndarray) -> str:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), parts=st.lists(st.integers(1, 400), min_size=1, max_size=5))
-def test_the_text_does_not_depend_on_how_it_is_cut(seed, parts):
+def test_the_text_does_not_depend_on_the_sizes_of_calls(seed, parts):
     stream = ContinualReber(np.random.default_rng(seed))
     pieces = [stream.take(n) for n in parts]
     symbols, legal = ContinualReber(np.random.default_rng(seed)).take(sum(parts))
@@ -33,7 +33,7 @@ def test_the_text_does_not_depend_on_how_it_is_cut(seed, parts):
     np.testing.assert_array_equal(np.concatenate([piece[1] for piece in pieces]), legal)
 
 
-def test_the_text_is_strings_of_the_grammar_and_nothing_between():
+def test_the_text_consists_of_strings_of_the_grammar():
     text, at, outer = (
         text_of(ContinualReber(np.random.default_rng(1)).take(20_000)[0]),
         0,
@@ -47,8 +47,8 @@ def test_the_text_is_strings_of_the_grammar_and_nothing_between():
     assert abs(outer["T"] - n / 2) < 4 * np.sqrt(n) / 2  # a fair coin
 
 
-def test_what_comes_is_legal_and_whatever_is_legal_comes():
-    """After the same last string and a bit, the symbols that ever come are the legal ones."""
+def test_exactly_the_legal_symbols_occur():
+    """After the same beginning of a string, exactly the legal symbols occur."""
     symbols, legal = ContinualReber(np.random.default_rng(2)).take(100_000)
     assert legal[np.arange(len(symbols) - 1), symbols[1:]].all()
     text, seen = text_of(symbols), {}
@@ -65,7 +65,7 @@ def test_what_comes_is_legal_and_whatever_is_legal_comes():
         assert set(came) == {SYMBOLS[k] for k in np.flatnonzero(might)}
 
 
-def test_right_means_every_legal_symbol_above_every_other():
+def test_ranked_right_against_a_slow_loop():
     rng = np.random.default_rng(3)
     outputs, legal = rng.normal(size=(500, 7)), rng.random((500, 7)) < 0.3
     legal[:, 0], legal[:, 1] = True, False
@@ -78,7 +78,7 @@ def test_right_means_every_legal_symbol_above_every_other():
     np.testing.assert_array_equal(ranked_right(outputs, legal), want)
 
 
-def test_wrong_calls_are_named():
+def test_invalid_calls_are_refused():
     with pytest.raises(SettingError, match="n is 0"):
         ContinualReber(np.random.default_rng(0)).take(0)
     with pytest.raises(ShapeError, match=r"shape \(2, 7\), legal \(3, 7\)"):

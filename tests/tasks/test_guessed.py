@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.experiments.store.settings import describe
 from carrousel.tasks import Latch, Parity, TwoSequence
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 
@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**32)
     pause=st.integers(0, 3),
     n=st.integers(1, 20),
 )
-def test_parity_is_that_of_the_ones(seed, length, more, pause, n):
+def test_parity_of_the_ones(seed, length, more, pause, n):
     task = Parity(length, length + more, pause=pause)
     for one in task.sample(np.random.default_rng(seed), n):
         elements = one.inputs[: one.n_steps - pause, 0]
@@ -44,7 +44,7 @@ def test_parity_elements_are_fair_and_independent():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds, noise=st.floats(0.01, 0.9))
-def test_noise_on_elements_is_bounded_and_leaves_their_signs(seed, noise):
+def test_noise_on_elements_is_bounded_and_keeps_their_signs(seed, noise):
     noisy = Parity(20, 30, noise=noise)
     data = noisy.sample(np.random.default_rng(seed), 20)
     values = np.delete(data.inputs[:, 0], data.target_steps)
@@ -62,7 +62,7 @@ def test_noise_on_elements_is_bounded_and_leaves_their_signs(seed, noise):
     more=st.integers(0, 30),
     n=st.integers(1, 20),
 )
-def test_the_first_step_of_a_latch_tells_the_class(seed, variant, length, more, n):
+def test_the_first_step_of_a_latch_determines_the_class(seed, variant, length, more, n):
     goal = np.float32(0.8 if variant == "I" else 1.0)
     for one in Latch(variant, length, length + more).sample(np.random.default_rng(seed), n):
         assert length <= one.n_steps <= length + more
@@ -76,7 +76,7 @@ def test_the_first_step_of_a_latch_tells_the_class(seed, variant, length, more, 
         assert one.target_steps.tolist() == [one.n_steps - 1]
 
 
-@pytest.mark.parametrize("variant", ["I", "II"])
+@each("variant", ["I", "II"])
 def test_noise_of_a_latch(variant):
     data = Latch(variant).sample(np.random.default_rng(2), 100)
     noise = np.delete(data.inputs[:, -1], data.offsets[:-1]).astype(np.float64)
@@ -84,7 +84,7 @@ def test_noise_of_a_latch(variant):
     assert abs(np.mean(data.targets > 0) - 0.5) < 0.25
 
 
-def test_the_right_sign_is_enough_in_variant_one_alone():
+def test_the_sign_is_sufficient_in_variant_one_only():
     for task in (Latch("I", 3, 4), Latch("II", 3, 4)):
         data = task.sample(np.random.default_rng(3), 20)
         assert task.correct(np.sign(data.targets), data).all()
@@ -100,7 +100,7 @@ def test_longer_two_sequences():
     assert task.tolerance == 0.1
     assert not task.correct(np.abs(data.targets - 0.15), data).any()
     plain = TwoSequence(500, 1, "a")
-    assert "longest" not in describe(plain)  # what was stored of experiment 3 stays valid
+    assert "longest" not in describe(plain)  # stored trials of Experiment 3 stay valid
     np.testing.assert_array_equal(
         plain.sample(np.random.default_rng(5), 3).inputs,
         TwoSequence(500, 1, "a", longest=550).sample(np.random.default_rng(5), 3).inputs,

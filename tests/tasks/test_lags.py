@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -13,12 +12,13 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.sequences import Sequences
 from carrousel.tasks import LongLag, NoiseFreeLag, RandomLag
+from support.case import each
 
 seeds = st.integers(0, 2**32)
 
 
 def slow_errors(outputs: np.ndarray, data: Sequences) -> list[list[float]]:
-    """The largest error at each target, a list for each sequence, symbol by symbol."""
+    """Return the largest error at each target, one list per sequence."""
     found: list[list[float]] = []
     row = 0
     for one in data:
@@ -31,14 +31,14 @@ def slow_errors(outputs: np.ndarray, data: Sequences) -> list[list[float]]:
 
 
 def near_misses(data: Sequences, tolerance: float, seed: int) -> np.ndarray:
-    """Outputs off by nearly the tolerance, and by more at a few places."""
+    """Return outputs off by nearly the tolerance, and by more at a few places."""
     rng = np.random.default_rng(seed)
     off = rng.choice([-1.0, 1.0], data.dense_targets().shape) * 0.99 * tolerance
     off[rng.random(off.shape) < 0.5 / off.shape[1] / (len(off) / len(data))] *= 1.02
     return (data.dense_targets() + off).astype(np.float32)
 
 
-@pytest.mark.parametrize("p", [2, 3, 100])
+@each("p", [2, 3, 100])
 def test_2a_has_two_sequences(p):
     task = NoiseFreeLag(p)
     middle = list(range(p - 1))
@@ -55,8 +55,8 @@ def test_2a_has_two_sequences(p):
     assert [one.inputs.tolist() for one in both] == [allowed[p - 1], allowed[p]]
 
 
-@pytest.mark.parametrize("p", [2, 3, 100])
-def test_2b_shuffles_what_lies_between(p):
+@each("p", [2, 3, 100])
+def test_2b_randomises_the_middle(p):
     data = RandomLag(p).sample(np.random.default_rng(2), 2000)
     rows = data.inputs.reshape(2000, p + 1)
     np.testing.assert_array_equal(rows[:, 0], rows[:, -1])
@@ -88,7 +88,7 @@ def test_2a_is_judged_at_all_steps_2b_at_the_last(seed, p, n):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, p=st.integers(1, 30), q=st.integers(1, 30), n=st.integers(1, 30))
-def test_2c_keeps_to_its_grammar(seed, p, q, n):
+def test_2c_follows_its_grammar(seed, p, q, n):
     task = LongLag(p, q)
     e, b, x, y = range(p, p + 4)
     data = task.sample(np.random.default_rng(seed), n)
@@ -108,7 +108,7 @@ def test_2c_keeps_to_its_grammar(seed, p, q, n):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds, p=st.integers(1, 30), q=st.integers(1, 30), n=st.integers(1, 30))
-def test_2c_of_fixed_length_has_its_trigger_right_after_q_distractors(seed, p, q, n):
+def test_2c_of_fixed_length_has_q_distractors(seed, p, q, n):
     task = LongLag(p, q, "fixed")
     e, b, x, y = range(p, p + 4)
     assert task.mean_length == q + 3
@@ -120,7 +120,7 @@ def test_2c_of_fixed_length_has_its_trigger_right_after_q_distractors(seed, p, q
 
 
 def test_a_lag_of_a_million_steps_takes_a_few_megabytes():
-    """Symbols of 4 bytes, which are drawn from 2 each, and nothing else for each step."""
+    """Each step has a symbol of 4 bytes, drawn from 2 bytes, and nothing else."""
     task, rng = LongLag(50, 1_000_000, "fixed"), np.random.default_rng(0)
     tracemalloc.start()
     data = task.sample(rng, 1)
@@ -132,14 +132,14 @@ def test_a_lag_of_a_million_steps_takes_a_few_megabytes():
     assert task.correct(data.dense_targets(), data).all()
 
 
-def test_the_usual_law_of_lengths_is_not_written_down():
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_the_default_length_law_is_omitted_from_fingerprints():
+    """Trials stored before this setting existed belong to the same experiment."""
     assert "length_law" not in describe(LongLag(50, 50))
     assert describe(LongLag(50, 50, "fixed"))["length_law"] == "fixed"
 
 
-@pytest.mark.parametrize(("p", "q"), [(50, 50), (3, 7), (70_000, 2)])
-def test_2c_is_drawn_as_the_paper_says(p, q):
+@each("p, q", [(50, 50), (3, 7), (70_000, 2)])
+def test_distributions_of_2c(p, q):
     data = LongLag(p, q).sample(np.random.default_rng(3), 5000)
     # Lengths as the paper counts them, with the last symbol: q + k + 4, k geometric of mean 9.
     beyond = data.lengths + 1 - (q + 4)
@@ -157,7 +157,7 @@ def test_2c_is_drawn_as_the_paper_says(p, q):
     assert p < 1000 or distractors.max() > 2**16
 
 
-def test_a_random_lag_may_ask_for_its_last_symbol_alone():
+def test_2b_with_a_target_for_the_last_symbol_only():
     every = RandomLag(7).sample(np.random.default_rng(3), 50)
     last = RandomLag(7, targets="last").sample(np.random.default_rng(3), 50)
     np.testing.assert_array_equal(last.inputs, every.inputs)

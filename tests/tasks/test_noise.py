@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.tasks import TwoSequence
 from carrousel.tasks.noise import _draw_gaussians
+from support.case import each
 
 variants = st.sampled_from(["a", "b", "c"])
 
@@ -22,7 +22,7 @@ variants = st.sampled_from(["a", "b", "c"])
     variant=st.sampled_from(["a", "c"]),
     n=st.integers(1, 20),
 )
-def test_first_elements_tell_the_class(seed, length, informative, variant, n):
+def test_first_elements_determine_the_class(seed, length, informative, variant, n):
     informative = min(informative, length)
     task = TwoSequence(length, informative, variant)
     goals = {1.0: 1.0, -1.0: 0.0} if variant == "a" else {1.0: 0.2, -1.0: 0.8}
@@ -34,7 +34,7 @@ def test_first_elements_tell_the_class(seed, length, informative, variant, n):
         assert one.target_steps.tolist() == [one.n_steps - 1]
 
 
-@pytest.mark.parametrize("variant", ["a", "b", "c"])
+@each("variant", ["a", "b", "c"])
 def test_distributions(variant):
     n, informative = 4000, 3
     data = TwoSequence(100, informative, variant).sample(np.random.default_rng(1), n)
@@ -46,7 +46,7 @@ def test_distributions(variant):
     noise = data.inputs[place >= informative, 0].astype(np.float64)
     assert abs(noise.mean()) < 5 * np.sqrt(0.2 / len(noise))
     assert abs(noise.var() - 0.2) < 5 * 0.2 * np.sqrt(2 / len(noise))
-    # no memory from one step to the next
+    # steps are uncorrelated
     assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 5 / np.sqrt(len(noise))
 
     goals = data.targets[:, 0].astype(np.float64)
@@ -86,7 +86,7 @@ def test_correct_against_a_slow_loop(seed, variant, n, noisy):
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
 
 
-@pytest.mark.parametrize("n", [1, 2, 99_999, 100_000])
+@each("n", [1, 2, 99_999, 100_000])
 def test_gaussians(n):
     drawn = _draw_gaussians(np.random.default_rng(2), n, 0.2)
     assert drawn.dtype == np.float32
@@ -97,7 +97,7 @@ def test_gaussians(n):
     scaled = drawn.astype(np.float64) / np.sqrt(0.2)
     assert stats.kstest(scaled, "norm").pvalue > 1e-3
     assert abs(stats.kurtosis(scaled)) < 5 * np.sqrt(24 / n)
-    # values that were made of the same pair lie half the array apart
+    # values from the same pair are half the array apart
     half = (n + 1) // 2
     pairs = scaled[: n - half], scaled[half:]
     assert abs(np.corrcoef(*pairs)[0, 1]) < 5 / np.sqrt(half)
@@ -107,7 +107,7 @@ def test_gaussians(n):
     assert abs(beyond - expected) < 5 * np.sqrt(expected)
 
 
-def test_gaussians_are_finite_where_the_generator_gives_its_extremes():
+def test_gaussians_are_finite_at_extremes_of_the_generator():
     class Extremes(np.random.Generator):
         def random(self, size, dtype):  # type: ignore[override]
             return np.resize(np.array([0.0, 1 - 2**-24], dtype), size)

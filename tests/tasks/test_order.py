@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -11,6 +10,7 @@ from scipy import stats
 from carrousel.experiments.store.settings import describe
 from carrousel.tasks import TemporalOrder
 from carrousel.tasks.order import CLASSES, SYMBOLS
+from support.case import each
 
 PAPER = {
     2: {"XX": "Q", "XY": "R", "YX": "S", "YY": "U"},
@@ -49,8 +49,8 @@ def test_sequences_one_by_one(seed, relevant, first, n):
         assert one.target_steps.tolist() == [len(text) - 1]
 
 
-def test_places_are_counted_from_1_unless_said_otherwise():
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_positions_are_counted_from_1_by_default():
+    """Trials stored before this setting existed belong to the same experiment."""
     rng = [np.random.default_rng(2) for _ in range(2)]
     usual, named = TemporalOrder(3), TemporalOrder(3, first_position=1)
     np.testing.assert_array_equal(usual.sample(rng[0], 50).inputs, named.sample(rng[1], 50).inputs)
@@ -58,20 +58,20 @@ def test_places_are_counted_from_1_unless_said_otherwise():
     assert describe(TemporalOrder(3, first_position=0))["first_position"] == 0
 
 
-@pytest.mark.parametrize("relevant", [2, 3])
-def test_counted_from_0_everything_relevant_comes_one_step_later(relevant):
-    by_one, by_nought = (
+@each("relevant", [2, 3])
+def test_counted_from_0_relevant_symbols_are_one_step_later(relevant):
+    by_one, by_zero = (
         TemporalOrder(relevant, first).sample(np.random.default_rng(3), 200) for first in (1, 0)
     )
-    np.testing.assert_array_equal(by_one.offsets, by_nought.offsets)
-    np.testing.assert_array_equal(by_one.targets, by_nought.targets)
+    np.testing.assert_array_equal(by_one.offsets, by_zero.offsets)
+    np.testing.assert_array_equal(by_one.targets, by_zero.targets)
     np.testing.assert_array_equal(
-        np.flatnonzero(by_one.inputs >= 6) + 1, np.flatnonzero(by_nought.inputs >= 6)
+        np.flatnonzero(by_one.inputs >= 6) + 1, np.flatnonzero(by_zero.inputs >= 6)
     )
 
 
-@pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("relevant", [2, 3])
+@each("first", [0, 1])
+@each("relevant", [2, 3])
 def test_distributions(relevant, first):
     n = 6000
     data = TemporalOrder(relevant, first).sample(np.random.default_rng(1), n)
@@ -90,7 +90,7 @@ def test_distributions(relevant, first):
         counts = np.bincount(column, minlength=high + 1)[low:]
         assert len(counts) == high - low + 1
         assert stats.chisquare(counts).pvalue > 1e-4
-    # places are chosen independently, and Table 10's minimal lag is met
+    # places are independent, and the minimal lag is that of Table 10
     table = np.histogram2d(places[:, 0], places[:, 1], bins=11)[0]
     assert stats.chisquare(table.ravel()).pvalue > 1e-4
     assert (data.lengths - 1 + first - places[:, -1]).min() == {2: 40, 3: 24}[relevant] - 1 + first

@@ -1,4 +1,4 @@
-"""Experiment 1: strings against a regular expression, which knows the grammar in another form."""
+"""Experiment 1: strings against a regular expression for the grammar."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
 from carrousel.tasks.reber import SYMBOLS, _known
+from support.case import each
 
 # After T, S's come until X; then, or after P, the part that may repeat PXT*V before it closes.
 TAIL = "T*V(?:PXT*V)*(?:PS|V)"
 INNER = f"B(?:TS*X(?:S|X{TAIL})|P{TAIL})E"
 EMBEDDED = re.compile(f"B(?P<outer>[TP]){INNER}(?P=outer)E")
 
-# From wherever a legal beginning stops, one of these completes it.
+# Every legal beginning is completed by one of these.
 INNER_ENDS = ("BTXSE", "TXSE", "XSE", "SE", "VVE", "VE", "E", "")
 ENDINGS = [a + b for a, b in product(INNER_ENDS, ("TE", "PE"))] + ["E", "", "TBTXSETE", "PBTXSEPE"]
 
@@ -60,7 +61,7 @@ def drawn(seed: int, **settings: object) -> EmbeddedReber:
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), distinct=st.booleans())
-def test_sets_hold_legal_strings_and_share_none(seed, distinct):
+def test_sets_have_legal_strings_and_are_disjoint(seed, distinct):
     task = drawn(seed, n_train=100, n_test=60, distinct=distinct)
     strings = as_text(task.test(np.random.default_rng(0), 1))
     assert len(strings) == 160
@@ -89,7 +90,7 @@ def test_samples_are_training_strings_and_targets_the_next_symbol(seed, n):
         np.testing.assert_array_equal(one.target_steps, np.arange(len(text) - 1))
 
 
-def test_training_strings_are_picked_evenly():
+def test_training_strings_are_picked_uniformly():
     task = drawn(3, n_train=20, n_test=1, distinct=True)
     counts = Counter(as_text(task.sample(np.random.default_rng(4), 20_000)))
     assert len(counts) == 20
@@ -97,7 +98,7 @@ def test_training_strings_are_picked_evenly():
     assert max(abs(count - 1000) for count in counts.values()) < 5 * spread
 
 
-def test_epochs_are_whole_passes_each_in_an_order_of_its_own():
+def test_epochs_are_passes_in_random_order():
     task = drawn(3, n_train=20, n_test=1, distinct=True, order="epochs")
     picked = as_text(task.sample(np.random.default_rng(4), 3 * 20 + 7))
     passes = [picked[first : first + 20] for first in (0, 20, 40)]
@@ -109,22 +110,22 @@ def test_epochs_are_whole_passes_each_in_an_order_of_its_own():
     assert len(anywhere) == 20  # any string may come first
 
 
-def test_what_is_usual_is_not_written_down():
-    """Trials stored before there was a choice belong to the same experiment."""
+def test_defaults_are_omitted_from_fingerprints():
+    """Trials stored before these settings existed belong to the same experiment."""
     assert not {"order", "target", "judged"} & describe(EmbeddedReber()).keys()
     changed = describe(EmbeddedReber(order="epochs", target="legal", judged="test"))
     assert [changed[x] for x in ("order", "target", "judged")] == ["epochs", "legal", "test"]
 
 
-@pytest.mark.parametrize(
-    ("given", "meant"),
+@each(
+    "given, meant",
     [
         ({"order": "epoch"}, "epochs"),
         ({"target": "legals"}, "legal"),
         ({"judged": "train"}, "training"),
     ],
 )
-def test_other_choices_are_refused(given, meant):
+def test_unknown_choices_are_refused(given, meant):
     with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
         EmbeddedReber(**given)
 
@@ -133,8 +134,8 @@ def test_other_choices_are_refused(given, meant):
 @given(
     seed=st.integers(0, 2**32), n=st.integers(1, 60), order=st.sampled_from(["random", "epochs"])
 )
-def test_legal_targets_are_all_symbols_the_regular_expression_allows(seed, n, order):
-    """Strings, steps and draws are those of the other target; only what is aimed at differs."""
+def test_legal_targets_match_the_regular_expression(seed, n, order):
+    """Strings, steps and draws are those of the other target; only targets differ."""
     plain = drawn(seed, n_train=30, n_test=6, order=order)
     task = replace(plain, target="legal")
     for draw in (task.sample, task.test):
@@ -154,14 +155,14 @@ def test_legal_targets_are_all_symbols_the_regular_expression_allows(seed, n, or
         assert (data.targets[np.arange(row), other.targets] == 1.0).all()
 
 
-def test_a_drawn_task_with_legal_targets_has_the_strings_of_the_other():
+def test_target_does_not_change_the_drawn_strings():
     plain, legal = drawn(11), drawn(11, target="legal")
     rng = np.random.default_rng(0)
     assert as_text(plain.test(rng, 1)) == as_text(legal.test(rng, 1))
 
 
-@pytest.mark.parametrize("target", ["next", "legal"])
-def test_one_set_may_be_judged_alone(target):
+@each("target", ["next", "legal"])
+def test_judged_selects_sets(target):
     both = drawn(2, n_train=20, n_test=11, target=target)
     strings = as_text(both.test(np.random.default_rng(0), 1))
     for judged, part in (("training", slice(20)), ("test", slice(20, None))):
@@ -174,8 +175,8 @@ def test_one_set_may_be_judged_alone(target):
 
 @pytest.mark.native
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("1")])
-def test_every_learner_of_experiment_1_takes_legal_targets(name):
-    """Trials of two draws in one group; targets of training and of tests are of one kind."""
+def test_learners_of_experiment_1_accept_legal_targets(name):
+    """With trials of two draws in one group; training and tests have the same kind of targets."""
     usual = replace(EXPERIMENTS[name], budget=400, draws=2)
     curves = {}
     for target in ("next", "legal"):
@@ -188,8 +189,8 @@ def test_every_learner_of_experiment_1_takes_legal_targets(name):
     assert curves["next"] != curves["legal"]
 
 
-def test_every_choice_is_a_fair_coin():
-    """A string has probability 0.5 to the number of its choices."""
+def test_choices_have_equal_probabilities():
+    """A string has probability 0.5 to the power of its number of choices."""
     strings: list[str] = []
     for seed in range(6):
         task = drawn(seed, n_train=4096, n_test=1)
@@ -205,7 +206,7 @@ def test_every_choice_is_a_fair_coin():
 
 
 def test_legal_sets_match_the_regular_expression():
-    """1 for legal symbols and 0 for others is right; change one output, and its string is wrong."""
+    """1 for legal symbols and 0 for others is correct; a changed output makes its string wrong."""
     data = drawn(5, n_train=25, n_test=25, distinct=True).test(np.random.default_rng(0), 1)
     task = EmbeddedReber()
     outputs = np.zeros((len(data.targets), 7), np.float32)
@@ -243,17 +244,17 @@ def test_correct_against_a_slow_loop(seed, lift):
             row += 1
         expected.append(right)
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
-    # The same by a task that has not met these data, and on copies whose strings are walked afresh.
+    # The same with an empty cache, and on copies of the data.
     for other in (task, EmbeddedReber(), drawn(8, n_train=12, n_test=8)):
         np.testing.assert_array_equal(other.correct(outputs, data), expected)
         np.testing.assert_array_equal(other.correct(outputs, copy.deepcopy(data)), expected)
     ends = data.target_offsets
-    for part in (slice(0, 3), slice(3, 20), slice(5, 6)):  # what is judged, part by part
+    for part in (slice(0, 3), slice(3, 20), slice(5, 6)):  # judged in parts
         some = outputs[ends[part.start] : ends[part.stop]]
         np.testing.assert_array_equal(task.correct(some, data[part]), expected[part])
 
 
-def test_what_is_kept_about_strings_goes_with_them():
+def test_the_cache_of_legal_symbols_is_freed_with_the_data():
     task, before = drawn(1, n_train=5, n_test=5), len(_known)
     data = [task.sample(np.random.default_rng(n), 4) for n in range(10)]
     assert not any(task.correct(one.dense_targets(), one).any() for one in data)
@@ -263,14 +264,14 @@ def test_what_is_kept_about_strings_goes_with_them():
     assert len(_known) <= before
 
 
-def test_the_outer_symbol_counts_and_a_tie_is_wrong():
+def test_the_outer_symbol_matters_and_ties_are_wrong():
     task = EmbeddedReber()
     data = from_text("BTBTXSETE", "BPBTXSEPE")
     outputs = np.zeros((16, 7))
     for row, text in enumerate(["BTBTXSETE"[:k] for k in range(1, 9)]):
         legal = [SYMBOLS.index(letter) for letter in legal_after(text)]
         outputs[row, legal] = outputs[row + 8, legal] = 1.0
-    # What is right for T is wrong for P at one step only, the symbol before the last.
+    # Outputs for T and P differ only at the symbol before the last.
     np.testing.assert_array_equal(task.correct(outputs, data), [True, False])
     outputs[14, SYMBOLS.index("P")] = 1.0
     np.testing.assert_array_equal(task.correct(outputs, data), [True, False])
@@ -278,31 +279,31 @@ def test_the_outer_symbol_counts_and_a_tie_is_wrong():
     np.testing.assert_array_equal(task.correct(outputs, data), [True, True])
 
 
-def test_strings_of_ones_own():
+def test_given_sets():
     train, test = from_text("BTBTXSETE"), from_text("BPBPVVEPE", "BTBTSXSETE")
     task = EmbeddedReber(n_train=1, n_test=2, train=train, test_set=test)
     assert task.mean_length == 9.0
     assert as_text(task.sample(np.random.default_rng(0), 2)) == ["BTBTXSETE"] * 2
 
 
-@pytest.mark.parametrize(
+@each(
     "bad",
     [
         "BTBTXSEPE",  # the outer symbols differ
-        "BTBTXSET",  # breaks off
+        "BTBTXSET",  # has no end
         "TBTXSE",  # does not start
-        "BTBTXSETEE",  # goes on
+        "BTBTXSETEE",  # continues after its end
         "BTBTTXSETE",  # T twice
         "BTXSE",  # not embedded
     ],
 )
-def test_other_strings_are_refused(bad):
+def test_illegal_strings_are_refused(bad):
     good = from_text("BTBTXSETE")
     with pytest.raises(DataError):
         EmbeddedReber(n_train=1, n_test=1, train=good, test_set=from_text(bad))
 
 
-def test_data_that_break_the_grammar_cannot_be_judged():
+def test_correct_refuses_illegal_strings():
     data = from_text("BTBTXSETE", "BTBTTXSETE")
     with pytest.raises(DataError, match="sequence 1 breaks the grammar at its step 4"):
         EmbeddedReber().correct(np.zeros((17, 7)), data)

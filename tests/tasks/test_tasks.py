@@ -1,4 +1,4 @@
-"""What every task must do, whichever it is."""
+"""Requirements on all tasks."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from carrousel.tasks import (
     TemporalOrder,
     TwoSequence,
 )
+from support.case import each
 
 EXAMPLES: list[Any] = [
     EmbeddedReber().draw(np.random.default_rng(1)),
@@ -62,7 +63,7 @@ EXAMPLES: list[Any] = [
 ]
 examples = st.sampled_from(EXAMPLES)
 seeds = st.integers(0, 2**32)
-# Strings all in one set are judged all together, whatever number is asked for.
+# Fixed test sets are returned completely, for any n.
 FIXED_TEST = (EmbeddedReber, JapaneseVowels, NoiseFreeLag)
 
 
@@ -77,7 +78,7 @@ def test_registry_and_public_names_agree():
     assert {type(task) for task in EXAMPLES} == set(TASKS.values())
 
 
-@pytest.mark.parametrize("cls", TASKS.values())
+@each("cls", TASKS.values())
 def test_tasks_are_frozen(cls):
     assert dataclasses.is_dataclass(cls)
     task = next(task for task in EXAMPLES if type(task) is cls)
@@ -99,9 +100,9 @@ def test_samples_fit_the_task(task, seed, n):
 
 @settings(max_examples=60, deadline=None)
 @given(task=examples, seed=seeds, n=st.integers(1, 40), warm=st.integers(1, 5))
-def test_state_of_the_generator_and_n_decide_alone(task, seed, n, warm):
+def test_samples_depend_on_the_generator_and_n_alone(task, seed, n, warm):
     first = task.sample(np.random.default_rng(seed), n)
-    task.sample(np.random.default_rng(seed + 1), warm)  # leaves no trace in the task
+    task.sample(np.random.default_rng(seed + 1), warm)  # does not change the task
     assert_same(task.sample(np.random.default_rng(seed), n), first)
     twin = pickle.loads(pickle.dumps(task))
     assert_same(twin.sample(np.random.default_rng(seed), n), first)
@@ -110,8 +111,8 @@ def test_state_of_the_generator_and_n_decide_alone(task, seed, n, warm):
     )
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-def test_successive_samples_differ_and_stay_as_they_are(task):
+@each("task", EXAMPLES)
+def test_successive_samples_differ_and_are_not_overwritten(task):
     rng = np.random.default_rng(5)
     first = task.sample(rng, 50)
     kept = copy.deepcopy(first)
@@ -120,19 +121,21 @@ def test_successive_samples_differ_and_stay_as_they_are(task):
     assert_same(first, kept)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-def test_mean_length_is_what_samples_have(task):
+@each("task", EXAMPLES)
+def test_mean_length_agrees_with_samples(task):
     lengths = task.sample(np.random.default_rng(6), 4000).lengths
     error = lengths.std() / np.sqrt(len(lengths))
     assert abs(lengths.mean() - task.mean_length) <= 4.0 * error + 1e-9
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-def test_perfect_outputs_are_right_and_nan_is_wrong(task):
+@each("task", EXAMPLES)
+def test_perfect_outputs_are_correct_and_nan_is_not(task):
     data = task.test(np.random.default_rng(7), 30)
     targets = data.dense_targets()
     if isinstance(task, EmbeddedReber) and task.target == "next":
-        assert not task.correct(targets, data).any()  # one-hot targets tell one of two successors
+        assert not task.correct(
+            targets, data
+        ).any()  # one-hot targets have one of two legal symbols
     else:
         assert task.correct(targets, data).all()
         assert task.correct(targets.astype(np.float64), data).all()
@@ -140,8 +143,8 @@ def test_perfect_outputs_are_right_and_nan_is_wrong(task):
     assert not task.correct(nan, data).any()
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-def test_outputs_of_a_wrong_shape_are_refused(task):
+@each("task", EXAMPLES)
+def test_outputs_of_wrong_shape_are_refused(task):
     data = task.test(np.random.default_rng(8), 3)
     right = data.dense_targets()
     for wrong in (right[:-1], right[:1][:0], np.hstack([right, right])):
@@ -149,21 +152,21 @@ def test_outputs_of_a_wrong_shape_are_refused(task):
             task.correct(wrong, data)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-@pytest.mark.parametrize("n", [0, -1])
-def test_samples_of_no_sequences_are_refused(task, n):
+@each("task", EXAMPLES)
+@each("n", [0, -1])
+def test_empty_samples_are_refused(task, n):
     with pytest.raises(SettingError, match=f"n is {n}"):
         task.sample(np.random.default_rng(0), n)
 
 
-@pytest.mark.parametrize("task", EXAMPLES, ids=str)
-def test_only_what_has_a_training_set_is_drawn(task):
+@each("task", EXAMPLES)
+def test_draw_changes_only_tasks_with_fixed_sets(task):
     drawn = task.draw(np.random.default_rng(9))
     assert (drawn is task) == (not isinstance(task, EmbeddedReber))
 
 
-@pytest.mark.parametrize(
-    ("cls", "given"),
+@each(
+    "cls, given",
     [
         (EmbeddedReber, {"n_train": 0}),
         (EmbeddedReber, {"n_test": 0}),
@@ -203,6 +206,6 @@ def test_only_what_has_a_training_set_is_drawn(task):
         (LongLag, {"p": 5, "q": 5, "length_law": "uniform"}),
     ],
 )
-def test_impossible_settings_are_refused(cls, given):
+def test_invalid_settings_are_refused(cls, given):
     with pytest.raises((SettingError, UnknownNameError)):
         cls(**given)

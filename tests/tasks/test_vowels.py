@@ -1,4 +1,4 @@
-"""The utterances come as they are in aeon's files, scaled by what is learned from."""
+"""Utterances are those of aeon's files, standardised by the training utterances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rows(data) -> set[bytes]:
     return {one.inputs.tobytes() for one in data}
 
 
-def test_a_round_holds_every_training_utterance_once():
+def test_a_pass_has_every_training_utterance_once():
     data = JapaneseVowels().sample(rng(), 2 * ROUND)
     first, second = data[:ROUND], data[ROUND:]
     assert len(rows(first)) == ROUND
@@ -41,11 +41,11 @@ def test_channels_are_scaled_by_the_training_utterances():
     np.testing.assert_allclose(steps.mean(axis=0), 0, atol=1e-6)  # float32 around values near 1
     np.testing.assert_allclose(steps.std(axis=0), 1, atol=1e-6)
     tested = JapaneseVowels().test(rng(), 1).inputs
-    assert np.abs(tested.mean(axis=0)).max() > 0.01  # had these been looked at, it would be 0
+    assert np.abs(tested.mean(axis=0)).max() > 0.01  # it would be 0 if these had been used
 
 
-def test_scaling_can_be_undone():
-    """Held against the files as aeon reads them."""
+def test_standardisation_can_be_inverted():
+    """Compared with the files as read by aeon."""
     from aeon.datasets import load_japanese_vowels
 
     learned, _ = load_japanese_vowels(split="train")[:2]
@@ -62,14 +62,14 @@ def test_scaling_can_be_undone():
     assert counts.tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
 
 
-def test_targets_stand_at_every_step_or_the_last():
+def test_targets_at_every_step_or_the_last():
     every, last = (JapaneseVowels(kind).test(rng(), 1) for kind in ("every", "last"))
     np.testing.assert_array_equal(every.target_steps, np.arange(every.n_steps))
     np.testing.assert_array_equal(last.target_steps, last.offsets[1:] - 1)
     np.testing.assert_array_equal(every.targets, np.repeat(last.targets, last.lengths))
 
 
-def test_noise_is_as_large_as_told_and_only_in_training():
+def test_noise_has_the_stated_size_and_only_in_training():
     plain = JapaneseVowels().sample(rng(1), 20 * ROUND)
     offset = JapaneseVowels(offset=0.5).sample(rng(1), 20 * ROUND)
     jitter = JapaneseVowels(jitter=0.5).sample(rng(1), 20 * ROUND)
@@ -90,7 +90,7 @@ def test_noise_is_as_large_as_told_and_only_in_training():
 
 
 @pytest.mark.parametrize("folds", [2, 5, 7])
-def test_folds_part_the_training_utterances(folds):
+def test_folds_partition_the_training_utterances(folds):
     whole = JapaneseVowels().sample(rng(), ROUND)
     judged_lengths = []
     for fold in range(folds):
@@ -106,7 +106,7 @@ def test_folds_part_the_training_utterances(folds):
     assert sorted(judged_lengths) == sorted(whole.lengths.tolist())
 
 
-def test_folds_do_not_open_the_test_file(monkeypatch):
+def test_folds_do_not_read_the_test_file(monkeypatch):
     opened = []
     read = vowels._read
 
@@ -123,7 +123,7 @@ def test_folds_do_not_open_the_test_file(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["every", "last"])
-def test_the_answer_is_the_largest_mean_output(kind):
+def test_the_prediction_is_the_largest_mean_output(kind):
     task = JapaneseVowels(kind)
     data = task.test(rng(), 1)
     outputs = rng(3).random((len(data.targets), 9), dtype=np.float32)
@@ -137,7 +137,7 @@ def test_the_answer_is_the_largest_mean_output(kind):
         task.correct(outputs[1:], data)
 
 
-def test_what_trials_share_cannot_be_changed():
+def test_shared_arrays_are_read_only():
     data = JapaneseVowels().test(rng(), 1)
     for array in (data.inputs, data.targets, data.offsets, data.target_steps):
         with pytest.raises(ValueError, match="read-only"):
@@ -149,19 +149,19 @@ def test_what_trials_share_cannot_be_changed():
     assert np.abs(vowels._sets("every", 0, 0)[0].inputs).min(axis=0).max() > 0
 
 
-def test_bad_settings_are_refused():
+def test_invalid_settings_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'last'"):
         JapaneseVowels("lats")  # type: ignore[arg-type]
     for wrong in (dict(offset=-0.1), dict(jitter=np.nan), dict(folds=31), dict(folds=5, fold=5)):
         with pytest.raises(SettingError):
             JapaneseVowels(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match="leaves nothing to learn from"):
+    with pytest.raises(SettingError, match="folds is 1, expected 0 or 2"):
         JapaneseVowels(folds=1)
     with pytest.raises(SettingError, match="n is 0"):
         JapaneseVowels().sample(rng(), 0)
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+def test_a_missing_package_is_reported_with_its_extra(monkeypatch):
     vowels._sets.cache_clear()
     vowels._read.cache_clear()
     monkeypatch.setitem(sys.modules, "aeon.datasets", None)

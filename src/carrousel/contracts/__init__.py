@@ -1,11 +1,15 @@
-"""The nouns on one page, frozen descriptions and interfaces; nothing here computes.
+"""Frozen descriptions and interfaces; nothing in this package computes.
 
-Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`. Learning:
-:class:`Training`, :class:`Batches`, :class:`Gradient`, :class:`Errors`, :class:`Kernel`,
-:class:`Learner`, :class:`Task`. Layers for whole batches: :class:`Recurrence`,
-:class:`CellKind`. Study: :class:`Published`, :class:`Reading`, :class:`StopRule`,
-:class:`Experiment`, :class:`Trial`. Equation and table numbers throughout are those of Hochreiter &
-Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+- Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`.
+- Learning: :class:`Training`, :class:`Batches`, :class:`Gradient`, :class:`Errors`,
+  :class:`Kernel`, :class:`Learner`, :class:`Task`.
+- Streams: :class:`Streaming`, :class:`StreamKernel`.
+- Layers for whole batches: :class:`Recurrence`, :class:`CellKind`.
+- Studies: :class:`Published`, :class:`Reading`, :class:`StopRule`, :class:`Experiment`,
+  :class:`Trial`.
+
+Numbers of equations and tables refer to Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural
+Computation 9(8), 1997. Letters of shapes are those of :mod:`carrousel.shapes`.
 """
 
 from __future__ import annotations

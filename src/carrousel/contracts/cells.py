@@ -10,9 +10,10 @@ from carrousel.checks import check_choice, check_int
 
 
 def later(default: Any) -> Any:
-    """A setting that came after trials had been stored: at its default it is not written down.
+    """Return a dataclass field that a fingerprint omits while it has its default value.
 
-    So experiments that do not use it stay the same experiments.
+    A setting added after trials were stored is declared this way. Experiments that do not use it
+    keep their fingerprints.
     """
     return field(default=default, metadata={"later": True})
 
@@ -29,7 +30,7 @@ SQUASHES: Mapping[str, tuple[float, float] | None] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """Memory-cell blocks: which equations the hidden layer follows (section 4).
+    """A hidden layer of memory-cell blocks (section 4).
 
     Args:
         blocks: number of memory-cell blocks; each has one input gate and one output gate.
@@ -38,7 +39,7 @@ class Cell:
         h: range of the squashing of the cell output (eq. 4 is ``"[-1,1]"``).
         output_gate: without one, a cell's output is ``h(s)``.
         forget_gate: with one, ``s(t) = y_forget s(t-1) + y_in g`` (Gers, Schmidhuber & Cummins
-            2000), so that a stream without end does not overflow its cells.
+            2000), so that cell states stay bounded on endless streams.
 
     >>> Cell(blocks=2, block_size=2).n_units
     8
@@ -64,12 +65,12 @@ class Cell:
 
     @property
     def n_units(self) -> int:
-        """``H``: input gates, forget gates, cells and output gates, in this order."""
+        """``U``: input gates, forget gates, cells and output gates, in this order."""
         return self.n_cells + self.blocks * (1 + self.output_gate + self.forget_gate)
 
     @property
     def n_states(self) -> int:
-        """What a step hands on apart from activations: one state for each cell."""
+        """Numbers kept from step to step apart from activations: one state for each cell."""
         return self.n_cells
 
     @property
@@ -81,10 +82,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Simple:
-    """Simple recurrent units: ``y(t) = f(net(t))``, all of the layer alike.
+    """A hidden layer of simple recurrent units, ``y(t) = f(net(t))``.
 
     Args:
-        units: how many.
+        units: number of units.
         f: ``"logistic"``, ``1 / (1 + exp(-x))``, or ``"tanh"``.
 
     >>> Simple(15).n_units
@@ -100,22 +101,22 @@ class Simple:
 
     @property
     def n_units(self) -> int:
-        """``H``: hidden units."""
+        """``U``: hidden units."""
         return self.units
 
     @property
     def n_cells(self) -> int:
-        """Memory cells: none."""
+        """Memory cells: 0."""
         return 0
 
     @property
     def n_states(self) -> int:
-        """Nothing but activations is handed on."""
+        """Numbers kept from step to step apart from activations: 0."""
         return 0
 
     @property
     def read_units(self) -> range:
-        """Hidden units that feed the outputs: all."""
+        """Hidden units that feed the outputs: all of them."""
         return range(self.units)
 
 
@@ -127,19 +128,19 @@ def lstm97(
     h: str = "[-1,1]",
     output_gate: bool = True,
 ) -> Cell:
-    """Describe a hidden layer of memory-cell blocks without forget gates.
+    """Return a hidden layer of memory-cell blocks without forget gates.
 
-    The state of cell ``c`` in block ``j`` is a self-connected linear unit of fixed weight 1, so an
-    error inside it flows back unscaled for any number of steps:
+    The state of cell ``c`` in block ``j`` is a linear unit with a self-connection of weight 1. An
+    error inside it therefore flows back unscaled for any number of steps:
 
         s_c(t) = s_c(t-1) + y_in_j(t) g(net_c(t)),     y_c(t) = y_out_j(t) h(s_c(t))
 
     Args:
-        blocks: number of blocks; each has an input gate and an output gate of its own.
+        blocks: number of blocks; each has one input gate and one output gate.
         block_size: cells of a block, which share its gates.
         g: range of the cell-input squashing; eq. (5) is ``"[-2,2]"``.
         h: range of the cell-output squashing; eq. (4) is ``"[-1,1]"``.
-        output_gate: Experiment 2a does without.
+        output_gate: whether blocks have output gates; those of Experiment 2a have none.
 
     Raises:
         SettingError: a number is not a whole number from 1 to 4096.

@@ -1,4 +1,4 @@
-"""Initial weights: uniform draws, and start values of gate biases (Table 10)."""
+"""Initial weights: uniform draws, and initial gate biases (Table 10)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from carrousel.shapes import Floats
 
 
 def initial_weights(network: Network, rng: np.random.Generator) -> Annotated[Floats, "W"]:
-    """Draw one network's weights: uniform in ``[-range, range]``, but for what ``init`` says else.
+    """Draw one network's weights, uniform in ``[-range, range]`` unless ``network.init`` differs.
 
-    A block that is recruited late starts with a more negative output-gate bias ("abuse problem",
-    section 4); a more negative input-gate bias holds back drifting states.
+    A block with a more negative output-gate bias is recruited later ("abuse problem", section 4). A
+    more negative input-gate bias reduces the drift of cell states.
+
+    Args:
+        network: the network, with its :class:`~carrousel.contracts.Init`.
+        rng: source of the draws.
 
     Returns:
         float32 ``[W]`` in the order of ``network.layout``.
+
+    Source: Hochreiter & Schmidhuber 1997, section 4 and Table 10.
 
     >>> from carrousel.contracts import Cell, Init
     >>> init = Init(range=0.1, input_gate_bias=(-3.0, -6.0))

@@ -20,7 +20,7 @@ Update = Literal["step", "sequence", "epoch"]
 
 @dataclass(frozen=True)
 class Training:
-    """When a gradient changes weights, and by how much (appendix A.1, eqs. 17-19).
+    """Settings of gradient descent: when weights change, and by how much (A.1, eqs. 17-19).
 
     Args:
         rate: learning rate ``alpha``.
@@ -28,12 +28,17 @@ class Training:
             ``"sequence"``, or once per ``"epoch"`` (one call of ``learn``).
         output_derivative: whether the output error is ``f'(net) (t - y)`` (eq. 19) or ``t - y``.
         cells_added_after: number of sequences after which cells and gates join the network; until
-            then only direct connections learn ("sequential network construction", section 4).
+            then only direct connections are trained ("sequential network construction", section 4).
         initial_activation: activation of hidden units before the first step of a sequence.
-        halves_every: the rate halves after each so many sequences; 0: never.
-        plateau: cells and gates join once error has stopped decreasing: after the first ``m *
-            plateau`` sequences, ``m >= 2``, of which the last ``plateau`` have a mean absolute
-            error above 0.98 times that of the ``plateau`` before; 0: ``cells_added_after`` says.
+        halves_every: number of sequences after which the rate is halved, each time; 0: never.
+        plateau: cells and gates join when the error stops decreasing: after ``m * plateau``
+            sequences, for the least ``m >= 2`` at which the last ``plateau`` of them have a mean
+            absolute error above 0.98 times that of the ``plateau`` before. 0: ``cells_added_after``
+            decides.
+
+    Raises:
+        SettingError: a number is out of range, or two settings contradict each other.
+        UnknownNameError: ``update`` is none of these.
     """
 
     rate: float
@@ -54,12 +59,17 @@ class Training:
         if self.plateau and self.cells_added_after:
             raise SettingError(
                 f"cells_added_after is {self.cells_added_after}, but plateau = {self.plateau} lets "
-                "errors decide when cells join; leave one of them at 0"
+                "errors decide when cells join",
+                argument="cells_added_after",
+                got=self.cells_added_after,
+                fix="leave one of them at 0",
             )
         if (self.plateau or self.halves_every) and self.update == "epoch":
             raise SettingError(
-                "update is 'epoch', but halves_every and plateau count sequences, not calls; "
-                "say 'sequence' or 'step', or leave them at 0"
+                "update is 'epoch', but halves_every and plateau count sequences, not calls",
+                argument="update",
+                got=self.update,
+                fix="set {update}='sequence' or 'step', or leave {halves_every} and {plateau} at 0",
             )
 
 
@@ -71,19 +81,30 @@ _FORMS = (*_KINDS[:3], "bptt:h", "bptt:h:k", "snap:n", "uoro")
 
 @dataclass(frozen=True)
 class Gradient:
-    """Which gradient of the error by the hidden layer's weights a learner follows.
+    """Gradient algorithm for the weights into hidden units.
 
-    Output weights always get their exact gradient, which no time lag enters.
+    Weights into outputs always get their exact gradient; no time lag is involved there.
 
     Args:
-        kind: ``"truncated"``, that of 1997: error inside a cell flows back for ever, and ends at
-            the weights into gates, cell inputs and simple units. ``"bptt"``: exact, backwards over
-            stored activations. ``"rtrl"``: exact while weights stand still, forwards by
-            sensitivities. ``"snap"``: sensitivities restricted to those entries that a weight can
-            influence within ``depth`` steps. ``"uoro"``: an unbiased rank-one estimate of them.
-        depth: steps that ``"bptt"`` goes back (None: to the first), or the ``n`` of ``"snap"``.
-        stride: ``"bptt"`` of bounded depth goes back at each ``stride``-th step, for all errors met
-            since it last did.
+        kind: the algorithm.
+
+            ``"truncated"``: that of 1997. An error inside a cell flows back over any number of
+            steps. An error at the net input of a gate, cell or simple unit flows no further back.
+            ``"bptt"``: exact, backwards over stored activations.
+            ``"rtrl"``: exact while weights are constant, forwards by sensitivities.
+            ``"snap"``: RTRL with only those sensitivities that a weight can influence within
+            ``depth`` steps.
+            ``"uoro"``: RTRL with an unbiased rank-one estimate of the sensitivities.
+        depth: number of steps that ``"bptt"`` goes back (None: to the first step), or the ``n`` of
+            ``"snap"``.
+        stride: number of steps between two backward passes of ``"bptt"`` with a depth.
+
+    Raises:
+        SettingError: a number is out of range or does not belong to this kind.
+        UnknownNameError: ``kind`` is none of these.
+
+    Sources: Hochreiter & Schmidhuber 1997, appendix A.1; Williams & Zipser 1989; Williams & Peng
+    1990; Menick et al. 2021 (SnAp); Tallec & Ollivier 2018 (UORO).
 
     >>> Gradient.named("bptt:20:5")
     Gradient(kind='bptt', depth=20, stride=5)
@@ -98,34 +119,51 @@ class Gradient:
     def __post_init__(self) -> None:
         check_choice("gradient", self.kind, _KINDS)
         if self.kind == "snap" and self.depth is None:
-            raise SettingError("gradient 'snap' needs a depth; say 'snap:1'")
+            raise SettingError(
+                "gradient 'snap' needs a depth", argument="gradient", got="snap", fix="use 'snap:1'"
+            )
         if self.kind not in ("snap", "bptt") and self.depth is not None:
-            raise SettingError(f"gradient {self.kind!r} has no depth; leave the number out")
+            raise SettingError(
+                f"gradient {self.kind!r} has no depth",
+                argument="gradient",
+                got=self.kind,
+                fix="leave the number out",
+            )
         if self.depth is not None:
             check_int("depth", self.depth, minimum=1)
         check_int("stride", self.stride, minimum=1)
         if self.stride > 1 and (self.kind != "bptt" or self.depth is None):
-            raise SettingError(f"gradient {self.kind!r} of this depth has no stride")
+            raise SettingError(
+                f"gradient {self.kind!r} of this depth has no stride", argument="gradient"
+            )
         if self.depth is not None and self.kind == "bptt" and self.stride > self.depth:
             raise SettingError(
-                f"gradient {self.name!r} would skip errors; expected bptt:h:k with k at most h"
+                f"gradient {self.name!r} would skip errors; expected bptt:h:k with k at most h",
+                argument="gradient",
+                got=self.name,
+                expected="bptt:h:k with k at most h",
             )
 
     @staticmethod
     def named(name: str) -> Gradient:
-        """Read ``truncated``, ``bptt``, ``bptt:h``, ``bptt:h:k``, ``rtrl``, ``snap:n``, ``uoro``.
+        """Parse ``truncated``, ``bptt``, ``bptt:h``, ``bptt:h:k``, ``rtrl``, ``snap:n``, ``uoro``.
 
         Raises:
-            UnknownNameError: it is none of these.
+            UnknownNameError: the name is none of these.
         """
         kind, *numbers = name.split(":")
         if kind not in _KINDS or len(numbers) > 2 or not all(n.isdecimal() for n in numbers):
-            raise UnknownNameError(f"gradient {name!r} is unknown; {suggestion(name, _FORMS)}")
+            raise UnknownNameError(
+                f"gradient {name!r} is unknown",
+                argument="gradient",
+                got=name,
+                fix=suggestion(name, _FORMS),
+            )
         return Gradient(kind, *(int(number) for number in numbers))
 
     @property
     def name(self) -> str:
-        """The name that :meth:`named` reads."""
+        """The name that :meth:`named` parses."""
         numbers = [] if self.depth is None else [self.depth]
         numbers += [self.stride] if self.stride > 1 else []
         return ":".join([self.kind, *map(str, numbers)])
@@ -138,23 +176,27 @@ TRUNCATED = Gradient("truncated")
 class Batches:
     """Updates by the gradient of several sequences, and the constants of their update rule.
 
-    The gradient of a change is the sum, not the mean, over its ``size`` sequences.
+    The gradient of an update is the sum, not the mean, over its ``size`` sequences.
 
     Args:
         rate: learning rate ``alpha``.
-        size: sequences whose gradient makes one change of the weights.
-        rule: how: ``"adam"`` (Kingma & Ba 2015, algorithm 1), ``"momentum"`` (with
+        size: number of sequences per update of the weights.
+        rule: update rule: ``"adam"`` (Kingma & Ba 2015, algorithm 1), ``"momentum"`` (with
             ``v <- momentum v + gradient``, a change of ``rate v``), or ``"plain"``.
-        gradient: which gradient, by a name that :meth:`Gradient.named` reads.
+        gradient: gradient algorithm, by a name that :meth:`Gradient.named` parses.
         output_derivative: whether the output error is ``f'(net) (t - y)`` (eq. 19) or ``t - y``,
             the gradient of the cross-entropy.
         initial_activation: activation of hidden units before the first step of a sequence.
-        momentum: how much of the mean gradient stays with each change; ``beta_1`` of Adam.
-        second: how much of the mean squared gradient stays; ``beta_2`` of Adam.
+        momentum: decay rate of the mean gradient; ``beta_1`` of Adam.
+        second: decay rate of the mean squared gradient; ``beta_2`` of Adam.
         epsilon: added to the root of the mean square by Adam.
-        clip: the largest Euclidean norm of a change's gradient, which is scaled down to it.
-        halves_every: the rate halves after each so many sequences; 0: never. A change has the rate
-            of the last of its sequences.
+        clip: the gradient of an update is scaled down to this Euclidean norm; None: no limit.
+        halves_every: number of sequences after which the rate is halved, each time; 0: never. An
+            update has the rate of the last of its sequences.
+
+    Raises:
+        SettingError: a number is out of range.
+        UnknownNameError: ``rule`` or ``gradient`` is unknown.
 
     >>> Batches(rate=0.01, size=10).rule
     'adam'
@@ -177,12 +219,14 @@ class Batches:
         check_int("size", self.size, minimum=1)
         check_choice("rule", self.rule, ("adam", "momentum", "plain"))
         if not isinstance(self.gradient, str):
-            raise SettingError(f"gradient is {self.gradient!r}, expected a name, such as 'bptt'")
+            raise SettingError(
+                argument="gradient", got=self.gradient, expected="a name, such as 'bptt'"
+            )
         Gradient.named(self.gradient)
         check_number("initial_activation", self.initial_activation)
         for name, kept in (("momentum", self.momentum), ("second", self.second)):
             if not check_number(name, kept, least=0.0) < 1.0:
-                raise SettingError(f"{name} is {kept}, expected a number from 0 to below 1")
+                raise SettingError(argument=name, got=kept, expected="a number from 0 to below 1")
         check_number("epsilon", self.epsilon, above=0.0)
         if self.clip is not None:
             check_number("clip", self.clip, above=0.0)
@@ -190,9 +234,16 @@ class Batches:
 
 
 class Errors(NamedTuple):
-    """What a lane's network got wrong while it learned, one entry per sequence.
+    """Training errors of one lane, one entry per sequence.
 
-    Every entry is over all targets and outputs of the sequence, at the moment each was presented.
+    An entry covers all targets and outputs of the sequence. Errors are those at the moment of
+    presentation, before the weights change.
+
+    Fields:
+        max_abs: largest absolute error, ``[N]``.
+        sum_abs: sum of absolute errors, ``[N]``.
+        sum_sq: sum of squared errors, ``[N]``.
+        n_values: number of values summed over, ``[N]``.
     """
 
     max_abs: Annotated[Floats, "N"]
@@ -202,10 +253,10 @@ class Errors(NamedTuple):
 
     @property
     def mean_abs(self) -> Annotated[Floats, "N"]:
-        """Mean absolute error of each sequence."""
+        """Mean absolute error of each sequence, ``[N]``."""
         return self.sum_abs / np.maximum(self.n_values, 1)
 
-    def __getitem__(self, part: Any) -> Any:  # a run of sequences keeps the names
+    def __getitem__(self, part: Any) -> Any:  # a slice of sequences, with the field names
         if isinstance(part, slice):
             columns: list[Any] = [column[part] for column in tuple(self)]
             return Errors(*columns)
@@ -216,10 +267,15 @@ class Errors(NamedTuple):
 class Kernel(Protocol):
     """Forward and learning passes over lanes: independent copies of one network.
 
-    ``weights [B, W]`` is changed in place by ``learn``. Lane ``b`` learns ``data[b]``, its
-    sequences in order, with rate ``rates[b]``; ``None`` leaves a lane alone. Its cells and gates
-    take part from sequence ``cells_from[b]`` on. A lane's result does not depend on its neighbours.
-    A gradient that draws random numbers takes them from ``rngs[b]``.
+    Arguments of the methods:
+
+    - ``weights [B, W]``: one row per lane; ``learn`` changes it in place.
+    - ``rates [B]``: learning rate of each lane.
+    - ``cells_from [B]``: number of the first sequence in which cells and gates take part.
+    - ``data``: ``B`` ragged batches, learned in order; ``None`` skips a lane.
+    - ``rngs``: ``B`` generators for gradients that draw random numbers.
+
+    The result of a lane does not depend on the other lanes.
     """
 
     name: str
@@ -236,7 +292,7 @@ class Kernel(Protocol):
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Errors | None]:
-        """Learn in place; return the errors of each lane."""
+        """Change ``weights`` in place; return the errors of each lane."""
         ...
 
     def gradient(
@@ -269,38 +325,38 @@ class Kernel(Protocol):
         cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
     ) -> list[Annotated[Floats, "M O"] | None]:
-        """Outputs at every step that has a target, for each lane."""
+        """Return the outputs ``[M, O]`` at all steps that have a target, for each lane."""
         ...
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """A network that learns, in one or many lanes; every lane is a trial of its own."""
+    """A network that learns, in one or many lanes; each lane is an independent trial."""
 
     n_lanes: int
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw fresh initial weights for a lane and forget what it knew."""
+        """Start a lane with new initial weights, drawn from ``rng``."""
         ...
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
-        """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone."""
+        """Learn one ragged batch per lane, in order; ``None`` skips a lane."""
         ...
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
-        """Outputs at the steps that have a target; weights do not change."""
+        """Return the outputs ``[M, O]`` at the steps that have a target; weights stay."""
         ...
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of all that a lane has learned."""
+        """Return copies of a lane's weights and running quantities, by name."""
         ...
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
-        """Put a lane back into a state that :meth:`state` returned."""
+        """Restore a lane from what :meth:`state` returned."""
         ...
 
     def measures(self, lane: int) -> Mapping[str, float]:
-        """Further figures of a lane by name, such as the units that a network has grown."""
+        """Return further figures of a lane by name, such as its number of grown units."""
         ...
 
     @property
@@ -311,7 +367,7 @@ class Learner(Protocol):
 
 @runtime_checkable
 class Task(Protocol):
-    """What must be learned. A task knows no learner."""
+    """A source of training and test sequences, with a criterion of success."""
 
     @property
     def n_inputs(self) -> int:
@@ -324,7 +380,7 @@ class Task(Protocol):
         ...
 
     def draw(self, rng: np.random.Generator) -> Task:
-        """Fix what is drawn once (a training set); a task that makes data afresh returns itself."""
+        """Return the task with its fixed sets drawn; a task without any returns itself."""
         ...
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -332,26 +388,26 @@ class Task(Protocol):
         ...
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Draw ``n`` test sequences, with the targets that success is judged by."""
+        """Draw ``n`` test sequences, with the targets that define success."""
         ...
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Which sequences of ``data`` the outputs got right, by the task's own rule."""
+        """Return whether the outputs for each sequence are correct, by the task's criterion."""
         ...
 
     @property
     def tolerance(self) -> float:
-        """A sequence counts as right in training while every absolute error stays below this."""
+        """In training, a sequence is correct while every absolute error stays below this."""
         ...
 
     @property
     def mean_length(self) -> float:
-        """Expected time steps of a sequence; chunks of data are planned by it."""
+        """Expected number of time steps of a sequence, used to size chunks of data."""
         ...
 
 
 LearnerFactory = Callable[[Network, Any, int], Learner]
-"""Makes a learner with a number of lanes: ``factory(network, training, n_lanes)``.
+"""``factory(network, training, n_lanes)`` returns a learner.
 
 ``training`` is a frozen dataclass of this learner's settings. A learner by gradient takes
 :class:`Training` (the kernel changes weights while it runs) or :class:`Batches` (an update rule

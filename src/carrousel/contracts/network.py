@@ -15,13 +15,13 @@ from carrousel.errors import SettingError
 from carrousel.shapes import Array
 
 Wiring = Literal["full", "layered", "cells", "direct", "united", "sparse"]
-CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")  # those that lanes know; "cells" is another
+CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered")  # of lanes; streams also have "cells"
 SIMPLE_WIRINGS: tuple[Wiring, ...] = ("full", "direct", "united", "sparse")
 BiasScheme = Literal["none", "gates", "hidden", "all"]
 
 
 class Part(NamedTuple):
-    """Where one named weight matrix lies in the flat vector of a network."""
+    """Position of one named weight matrix in the flat vector of a network."""
 
     start: int
     shape: tuple[int, ...]
@@ -33,20 +33,24 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Init:
-    """How weights start.
+    """Initial weights.
 
     Args:
         range: every weight is drawn uniformly from ``[-range, range]``.
-        input_gate_bias: start value of each block's input-gate bias; ``()`` leaves it random.
+        input_gate_bias: initial bias of each block's input gate; ``()`` leaves it random.
         output_gate_bias: the same for output gates.
-        forget_gate_bias: the same for forget gates; positive ones begin by remembering.
-        gate_bias: ``"set"`` makes the start value the bias; ``"added"`` adds it to the random one.
+        forget_gate_bias: the same for forget gates; a positive bias opens them.
+        gate_bias: ``"set"`` makes the given value the bias, ``"added"`` adds it to the random one.
             The paper says "initialised with"; a later simulator by its first author adds.
         input_gate_weights: added to every drawn weight into an input gate, from inputs and from
-            hidden units, not to its bias. Negative ones begin with closed gates where units have
-            no bias (Experiments 2a to 2c).
-        output_range: range of the weights into output units, their biases included, if it is not
-            :attr:`range`; all other weights stay what they are without it.
+            hidden units, not to its bias. Negative values close the gates of units without a bias
+            (Experiments 2a to 2c).
+        output_range: range of the weights into output units, including biases, if it differs from
+            :attr:`range`. The other weights do not depend on it.
+
+    Raises:
+        SettingError: a number is not finite, or a range is negative.
+        UnknownNameError: ``gate_bias`` is none of these.
     """
 
     range: float = 0.1
@@ -69,27 +73,33 @@ class Init:
 
 @dataclass(frozen=True)
 class Network:
-    """A hidden layer, its wiring, biases and initial weights (section 4, Table 10).
+    """A hidden layer with its wiring, biases and initial weights (section 4, Table 10).
 
     Args:
-        n_inputs: ``I``. Symbols and vectors are wired alike: a symbol is a one-hot vector.
-        n_outputs: ``O`` logistic output units.
+        n_inputs: ``I``: components of an input vector, or symbols (a symbol is a one-hot vector).
+        n_outputs: ``O``: logistic output units.
         cell: the hidden layer, memory cells or simple units.
-        wiring: who feeds whom.
+        wiring: which units feed which.
 
-            ``"full"``: inputs and all hidden units (gates included) feed all hidden units; cells,
+            ``"full"``: inputs and all hidden units (gates included) feed all hidden units. Cells,
             or all simple units, feed the outputs.
-            ``"layered"``, memory cells only: hidden units see inputs, outputs see inputs and cells,
-            and nothing recurs but the carrousel itself (Experiment 2a).
-            ``"direct"``, simple units only: ``"full"``, and inputs feed the outputs too (the nets
-            of RTRL and BPTT in Experiment 2a).
-            ``"united"``, simple units only: the last ``O`` hidden units are the outputs, so these
-            feed back as well (fully recurrent nets of Williams & Zipser 1989).
-            ``"sparse"``, simple units only: ``"united"``, but of the other hidden units each sees
+            ``"layered"``, memory cells only: inputs feed hidden units; inputs and cells feed the
+            outputs. Only the cell states are recurrent (Experiment 2a).
+            ``"cells"``, memory cells only: inputs and cells (not gates) feed all hidden units;
+            inputs and cells feed the outputs (Gers et al. 2000).
+            ``"direct"``, simple units only: as ``"full"``, and inputs feed the outputs too (RTRL
+            and BPTT in Experiment 2a).
+            ``"united"``, simple units only: the last ``O`` hidden units are the outputs, and so are
+            fed back as well (fully recurrent nets of Williams & Zipser 1989).
+            ``"sparse"``, simple units only: as ``"united"``, but each other hidden unit is fed by
             the inputs, the outputs and itself alone (architecture A2 of weight guessing).
         bias: which units have one: ``"none"``, ``"gates"``, ``"hidden"`` (gates and cells, or
             simple units) or ``"all"`` (outputs too).
         init: initial weights.
+
+    Raises:
+        SettingError: a number is out of range, or two settings contradict each other.
+        UnknownNameError: ``wiring`` or ``bias`` is unknown.
 
     >>> Network(2, 1, Cell(2, 2), bias="all").n_weights  # Table 7
     93
@@ -120,13 +130,21 @@ class Network:
         fitting = (*CELL_WIRINGS, "cells") if memory else SIMPLE_WIRINGS
         if self.wiring not in fitting:
             kind = "memory cells" if memory else "simple units"
-            raise SettingError(f"wiring is {self.wiring!r}; {kind} are wired {_or(fitting)}")
+            raise SettingError(
+                argument="wiring", got=self.wiring, expected=f"{_or(fitting)} for {kind}"
+            )
         if self.bias == "gates" and not memory:
-            raise SettingError("bias is 'gates', but simple units have none; say 'hidden' or 'all'")
+            raise SettingError(
+                "bias is 'gates', but simple units have no gates",
+                argument="bias",
+                got=self.bias,
+                fix="set {bias}='hidden' or 'all'",
+            )
         if self.united and self.n_outputs > self.cell.n_units:
             raise SettingError(
-                f"{self.n_outputs} outputs are to be among {self.cell.n_units} units; "
-                "expected no more outputs than units"
+                argument="n_outputs",
+                got=self.n_outputs,
+                expected=f"at most {self.cell.n_units}, the hidden units that outputs are among",
             )
         cell, init = self.cell, self.init
         gates = (
@@ -138,13 +156,15 @@ class Network:
             self._check_gate_bias(f"{name}_gate_bias", start, there, blocks)
         if init.input_gate_weights and not memory:
             raise SettingError(
-                f"input_gate_weights is {init.input_gate_weights}, but simple units have no gates; "
-                "expected 0.0"
+                argument="input_gate_weights",
+                got=init.input_gate_weights,
+                expected="0.0, since simple units have no gates",
             )
         if init.output_range is not None and self.united:
             raise SettingError(
-                f"output_range is {init.output_range}, but with {self.wiring!r} wiring the outputs "
-                "are hidden units; expected None, or other wiring"
+                argument="output_range",
+                got=init.output_range,
+                expected=f"None, since with {self.wiring!r} wiring the outputs are hidden units",
             )
 
     def _check_gate_bias(
@@ -153,10 +173,15 @@ class Network:
         if not start:
             return
         if self.bias == "none" or not has_gates:
-            raise SettingError(f"{name} is {start}, but this network's gates have no such bias")
+            raise SettingError(
+                argument=name, got=start, expected="(), since this network has no such bias"
+            )
         if len(start) != blocks:
             raise SettingError(
-                f"{name} has {len(start)} values, expected one for each of {blocks} blocks"
+                f"{name} has {len(start)} values, expected one for each of {blocks} blocks",
+                argument=name,
+                got=start,
+                expected=f"one value for each of {blocks} blocks",
             )
 
     @property
@@ -178,7 +203,7 @@ class Network:
 
     @property
     def n_sources(self) -> int:
-        """``S``: what a hidden unit sees, inputs, units fed back and a constant 1."""
+        """``S``: sources of a hidden unit: inputs, units fed back and the constant 1."""
         return self.n_inputs + len(self.fed_back) + 1
 
     @property
@@ -196,15 +221,18 @@ class Network:
 
     @cached_property
     def layout(self) -> Mapping[str, Part]:
-        """The flat weight vector's named parts, in order; each row holds the weights INTO a unit.
+        """The named parts of the flat weight vector, in order. A row has the weights INTO a unit.
 
-        ``hidden_inputs [H, I]``, ``hidden_recurrent [H, F]`` (F units are fed back; not layered),
-        ``hidden_bias`` (one for each of :attr:`biased_units`), ``output_inputs [O, I]`` (where
-        inputs feed the outputs),
-        ``output_cells [O, R]`` (R units are read), ``output_bias [O]``. Hidden units stand in the
-        order input gates, forget gates, cells, output gates. A part the network lacks is absent.
-        In place of ``hidden_recurrent``, sparse wiring has ``hidden_self [H - O]``,
-        ``hidden_outputs [H - O, O]`` and ``output_recurrent [O, H]``.
+        - ``hidden_inputs [U, I]``;
+        - ``hidden_recurrent [U, fed_back]``, unless layered;
+        - ``hidden_bias``, one for each of :attr:`biased_units`;
+        - ``output_inputs [O, I]``, where inputs feed the outputs;
+        - ``output_cells [O, C]``, from the units in ``cell.read_units``;
+        - ``output_bias [O]``.
+
+        Hidden units are in the order input gates, forget gates, cells, output gates. In place of
+        ``hidden_recurrent``, sparse wiring has ``hidden_self [U - O]``, ``hidden_outputs
+        [U - O, O]`` and ``output_recurrent [O, U]``.
         """
         units, outs = self.cell.n_units, self.n_outputs
         shapes: list[tuple[str, tuple[int, ...]]] = [("hidden_inputs", (units, self.n_inputs))]
@@ -234,7 +262,7 @@ class Network:
         return max(part.stop for part in self.layout.values())
 
     def views(self, weights: Annotated[Array, "*lanes W"]) -> dict[str, np.ndarray]:
-        """Named views into flat weights ``[..., W]``; writing to them changes the vector.
+        """Return named views into flat weights ``[..., W]``; writing to one changes the vector.
 
         >>> net = Network(2, 1, Cell(2, 2), bias="all")
         >>> net.views(np.zeros(93))["hidden_recurrent"].shape

@@ -1,33 +1,36 @@
-"""One direction of one recurrent layer, for whole batches: what is computed, step by step.
+"""One direction of one recurrent layer, for whole batches: its equations, step by step.
 
-Letters: ``T`` steps, ``B`` sequences of the batch, ``I`` inputs, ``M`` units (memory cells),
-``N`` net inputs, ``K`` recurrent sources, ``S`` state vectors besides the hidden state.
+Letters are those of :mod:`carrousel.shapes`: ``T`` steps, ``B`` sequences of the batch, ``I``
+inputs, ``C`` memory cells, ``U`` hidden units (rows of the weights: gates and cells), ``H``
+components of the hidden state that is fed back, ``D`` state vectors besides it, ``P`` further
+parameters of a cell.
 
-At step ``t``, for every sequence of the batch (``h'`` and ``s'`` are those of the step before):
+Step ``t`` for each sequence of the batch, with ``h'`` and ``s'`` from the previous step:
 
-1. where the sequence is reset, be the step active or not, ``h'`` and ``s'`` become the fresh state;
-2. ``x = LN(w_ih x_t) + bias`` and ``r = LN(w_hh (h' * drop))``, each LN only with ``layer_norm``,
-   over all ``N`` as one vector, scaled but not shifted;
-3. the cell's equations give new states ``s`` and the cell output ``m`` (table :data:`CELLS`);
-4. ``h = w_hr m`` with a projection, else ``h = m``;
-5. zoneout keeps ``h'`` and ``s'`` where its masks say so, or where it has none mixes old and new;
-   ``m`` comes from the state before zoneout (Krueger et al. 2017);
-6. where the step is not active (padding), ``h = h'``, ``s = s'`` and the output is zero; elsewhere
-   the output is ``h``.
+1. If the sequence is reset, ``h'`` and ``s'`` become the fresh state, also at inactive steps.
+2. ``x = LN(w_ih x_t) + bias`` and ``r = LN(w_hh (h' * drop))``. Each LN exists only with
+   ``layer_norm``; it normalises all ``U`` components as one vector, with a scale and no shift.
+3. The cell's equations give new states ``s`` and the cell output ``m`` (table below).
+4. ``h = w_hr m`` with a projection, else ``h = m``.
+5. Zoneout keeps ``h'`` and ``s'`` where its masks are 1; without masks it mixes old and new by a
+   fixed share. ``m`` is computed from the state before zoneout (Krueger et al. 2017).
+6. At an inactive step (padding), ``h = h'``, ``s = s'`` and the output is zero; else the output is
+   ``h``.
 
-In the equations ``a = x + r``, ``sigma`` is the logistic function and ``L`` the second layer
-normalisation, of the state that leaves through the output gate (without ``layer_norm``: nothing).
+In the equations ``a = x + r``, ``sigma`` is the logistic function, and ``L`` is the layer
+normalisation of the state that passes the output gate (the identity without ``layer_norm``).
 
 ==============  =================================================================================
 lstm            i, f, o = sigma(a_i, a_f, a_o); g = tanh(a_g); c = f c' + i g; m = o tanh(L(c))
-peephole        the same with i = sigma(a_i + p_i c'), f = sigma(a_f + p_f c'),
+peephole        as lstm, with i = sigma(a_i + p_i c'), f = sigma(a_f + p_f c'),
                 o = sigma(a_o + p_o c) (Gers, Schraudolph & Schmidhuber 2002)
-coupled         f = 1 - i; else as lstm (Greff et al. 2017)
-no_output_gate  m = tanh(L(c)); else as lstm
-lstm97          c = c' + i g(a_g); m = o h(L(c)); one i and o for each block of cells; g and h are
+coupled         as lstm, with f = 1 - i (Greff et al. 2017)
+no_output_gate  as lstm, with m = tanh(L(c))
+lstm97          c = c' + i g(a_g); m = o h(L(c)); one i and o per block of cells; g and h are
                 logistic functions scaled to a range (Hochreiter & Schmidhuber 1997, eqs. 3-9).
-                With ``gate_sources`` the gates are recurrent sources too: h = (m, i, o)
+                With ``gate_sources`` the gates are fed back too: h = (m, i, o)
 gru             r, z = sigma(a_r, a_z); n = tanh(x_n + r (r_n + b)); h = (1 - z) n + z h'
+                (Cho et al. 2014; the bias b inside the product as in torch)
 rnn_tanh        h = tanh(a)
 rnn_relu        h = max(a, 0)
 ==============  =================================================================================
@@ -48,11 +51,11 @@ class CellKind:
     """The parts of a cell's equations that shapes depend on.
 
     Args:
-        net_inputs: names of what has a net input, in the order of the rows of the weights.
-        states: names of the states handed on besides the hidden state.
-        unit_parameters: names of learned vectors with one entry a unit.
-        state_norm: whether layer normalisation has a state to normalise.
-        projects: whether a projection of the cell output makes sense.
+        net_inputs: names of gates and cells with a net input, in the order of the weights' rows.
+        states: names of the ``D`` state vectors besides the hidden state.
+        unit_parameters: names of the ``P`` learned vectors with one entry per memory cell.
+        state_norm: whether there is a state for layer normalisation.
+        projects: whether the cell output may be projected.
     """
 
     net_inputs: tuple[str, ...]
@@ -79,19 +82,31 @@ _described: dict[str, CellKind] = {}
 
 
 def describe_cell(name: str, kind: CellKind) -> None:
-    """Make a cell from a user's equations known by its name, which must start with ``user:``.
+    """Register a cell made from a user's equations.
+
+    Args:
+        name: its name, which must start with ``user:``.
+        kind: its parts.
 
     Raises:
-        SettingError: the name lacks the prefix, or stands for other equations already.
+        SettingError: the name lacks the prefix, or another cell is registered under it.
     """
     if not name.startswith("user:"):
-        raise SettingError(f"name is {name!r}, expected a name that starts with 'user:'")
+        raise SettingError(argument="name", got=name, expected="a name that starts with 'user:'")
     if _described.setdefault(name, kind) != kind:
-        raise SettingError(f"name {name!r} stands for another cell already; choose another name")
+        raise SettingError(
+            f"name {name!r} stands for another cell already",
+            argument="name",
+            got=name,
+            fix="choose another name",
+        )
 
 
 def cell_kind(name: str) -> CellKind:
-    """Return the kind of a built-in or described cell, or raise ``UnknownNameError``.
+    """Return the parts of a built-in or registered cell.
+
+    Raises:
+        UnknownNameError: there is no such cell.
 
     >>> cell_kind("gru").net_inputs
     ('reset', 'update', 'new')
@@ -101,24 +116,28 @@ def cell_kind(name: str) -> CellKind:
 
 
 ACTIVE, RESET = 1, 2
-"""Bits of the flags ``[T, B]`` of a call: the step counts; the state is reset before the step."""
+"""Bits of the flags ``[T, B]`` of a call: not padding; the state is reset before the step."""
 
 NORM_EPSILON = 1e-5
-"""Added to the variance by every layer normalisation inside a cell."""
+"""Added to the variance in every layer normalisation inside a cell."""
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """Which equations one direction of a layer follows, and its sizes.
+    """Equations and sizes of one direction of a layer.
 
     Args:
-        cell: a name of :data:`CELLS`, or ``user:...`` of a described cell.
-        units: ``M``, number of units (memory cells).
-        projection: ``K`` with a projection, or 0.
-        block_size: of ``lstm97``: cells that share an input gate and an output gate.
-        g_range, h_range: of ``lstm97``: half the width of the range of g and of h.
-        gate_sources: of ``lstm97``: gates feed the layer's units at the next step.
+        cell: a name of :data:`CELLS`, or ``user:...`` of a registered cell.
+        units: ``C``, number of memory cells (or simple units).
+        projection: ``H`` with a projection, or 0.
+        block_size: ``lstm97`` only: cells that share an input gate and an output gate.
+        g_range, h_range: ``lstm97`` only: half the width of the range of g and of h.
+        gate_sources: ``lstm97`` only: whether gates are fed back too.
         layer_norm: layer normalisation of net inputs and of the state.
+
+    Raises:
+        SettingError: a number is out of range, or an option does not belong to this cell.
+        UnknownNameError: there is no such cell.
 
     >>> lstm = Recurrence("lstm", 8)
     >>> lstm.n_net_inputs, lstm.n_sources, lstm.n_states
@@ -140,7 +159,7 @@ class Recurrence:
     layer_norm: bool = False
     kind: CellKind = field(init=False, repr=False, compare=False)
     key: str = field(init=False, repr=False, compare=False)
-    """The description as one string, for interfaces that carry nothing richer."""
+    """The description as one string, which :meth:`parse` reads; torch operations pass it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", cell_kind(self.cell))
@@ -149,19 +168,26 @@ class Recurrence:
         check_int("block_size", self.block_size, minimum=1, maximum=self.units)
         if self.units % self.block_size:
             raise SettingError(
-                f"block_size is {self.block_size}, expected a divisor of the {self.units} units"
+                argument="block_size",
+                got=self.block_size,
+                expected=f"a divisor of the {self.units} units",
             )
         blocks = self.block_size > 1 or self.gate_sources
         if self.cell != "lstm97" and (blocks or (self.g_range, self.h_range) != (2.0, 1.0)):
             raise SettingError(
-                f"cell {self.cell!r} has no block_size, g_range, h_range or gate_sources; "
-                "these belong to cell 'lstm97'"
+                f"cell {self.cell!r} has no block_size, g_range, h_range or gate_sources",
+                argument="cell",
+                got=self.cell,
+                fix="these belong to {cell} 'lstm97'",
             )
         if self.projection and (not self.kind.projects or self.gate_sources):
             raise SettingError(
-                f"cell {self.cell!r} takes no projection here; cells that do: "
+                f"cell {self.cell!r} takes no projection here",
+                argument="projection",
+                got=self.projection,
+                fix="cells that do: "
                 + ", ".join(name for name, kind in CELLS.items() if kind.projects)
-                + ", without gate_sources"
+                + ", without {gate_sources}",
             )
 
         parts = (
@@ -172,12 +198,12 @@ class Recurrence:
 
     @property
     def n_blocks(self) -> int:
-        """Blocks of cells; each has one of every gate of ``lstm97``."""
+        """Blocks of cells; in ``lstm97`` each has one input gate and one output gate."""
         return self.units // self.block_size
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
-        """Rows of the weights of each net input, in order: ``M``, or one a block for its gates."""
+        """Rows of the weights per net input, in order: ``C``, or one per block for its gates."""
         gates = self.n_blocks
         return tuple(
             self.units if name == "cell" or self.cell != "lstm97" else gates
@@ -186,28 +212,28 @@ class Recurrence:
 
     @property
     def n_net_inputs(self) -> int:
-        """``N``: rows of ``w_ih`` and ``w_hh``."""
+        """``U``: rows of ``w_ih`` and ``w_hh``."""
         return sum(self.widths)
 
     @property
     def n_sources(self) -> int:
-        """``K``: columns of ``w_hh``, width of the hidden state."""
+        """``H``: columns of ``w_hh``, width of the hidden state."""
         return self.projection or self.units + self.gate_sources * 2 * self.n_blocks
 
     @property
     def n_outputs(self) -> int:
-        """How many of the ``K`` sources a layer shows: all but the gates."""
+        """Width of the output: all ``H`` components but the gates."""
         return self.projection or self.units
 
     @property
     def n_states(self) -> int:
-        """``S M``: width of the states beside the hidden state."""
+        """``D*C``: width of the states besides the hidden state."""
         return len(self.kind.states) * self.units
 
     @staticmethod
     @lru_cache(maxsize=1024)
     def parse(key: str) -> Recurrence:
-        """The description whose :attr:`key` is given."""
+        """Return the description with a given :attr:`key`."""
         cell, units, projection, block_size, g, h, gate_sources, layer_norm = key.split(";")
         return Recurrence(
             cell,
@@ -222,13 +248,16 @@ class Recurrence:
 
 
 def gradient_cut(gradient: str) -> int:
-    """Where errors are cut on their way back: 0 nowhere, -1 truncated, ``k`` every ``k`` steps.
+    """Parse the name of a gradient: 0 for ``"bptt"``, -1 for ``"truncated"``, k for ``"tbptt:k"``.
 
-    ``"truncated"``: an error that has reached a net input goes no further back (Hochreiter &
-    Schmidhuber 1997, appendix A.1); it flows through the cells' own states alone (for ``gru``:
-    through ``z h'``). That cuts recurrent weights and peepholes as ways back, not as things to
-    learn. ``"tbptt:k"``: nothing flows from step ``n k`` to the step before it, for
-    ``n = 1, 2, ...``, counted in the order of processing, as if states were detached there.
+    - ``"bptt"``: exact.
+    - ``"truncated"``: errors at net inputs flow no further back; they flow back only through the
+      states of the cells (for ``gru``: through ``z h'``). Recurrent weights and peepholes still
+      learn (Hochreiter & Schmidhuber 1997, appendix A.1).
+    - ``"tbptt:k"``: states are detached before every ``k``-th step, in the order of processing.
+
+    Raises:
+        SettingError: the name is none of these.
 
     >>> [gradient_cut(name) for name in ("bptt", "truncated", "tbptt:20")]
     [0, -1, 20]
@@ -246,6 +275,7 @@ with a whole number k of at least 1
     if name == "tbptt" and steps.isascii() and steps.isdecimal() and 1 <= int(steps) < 2**31:
         return int(steps)
     raise SettingError(
-        f"gradient is {gradient!r}, expected 'bptt', 'truncated' or 'tbptt:k' with a whole number "
-        "k of at least 1"
+        argument="gradient",
+        got=gradient,
+        expected="'bptt', 'truncated' or 'tbptt:k' with a whole number k of at least 1",
     )

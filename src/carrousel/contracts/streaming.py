@@ -1,4 +1,4 @@
-"""Descriptions of learning on streams without end: what is learned at each step, and how."""
+"""Settings and interface of learning on endless streams."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Optimizer = Literal["sgd", "rmsprop", "adam"]
 
 @dataclass(frozen=True)
 class Streaming:
-    """How a network learns on streams: at every step that has a target, at once.
+    """Settings of learning on streams: weights change at every step that has a target.
 
     Args:
-        head: what outputs are, and by which error they learn; ``e_k`` is minus the derivative of
-            the error by the net input of output ``k``.
+        head: outputs and their error function; ``e_k`` is minus the derivative of the error by the
+            net input of output ``k``.
 
             ``"linear"``: ``y = net``, squared error, ``e = t - y``.
-            ``"logistic"``: each output a probability of its own, cross-entropy, ``e = t - y``.
+            ``"logistic"``: independent probabilities, cross-entropy, ``e = t - y``.
             ``"logistic97"``: the same outputs, squared error, ``e = y (1 - y) (t - y)`` (eq. 19).
             ``"softmax"``: probabilities of classes, cross-entropy, ``e = t - y``.
-        optimizer: what becomes of a gradient ``d`` (minus the derivative of the error by a weight).
+        optimizer: update rule for a gradient ``d`` (minus the derivative of the error by a weight).
 
             ``"sgd"``: ``w += rate d`` (eq. 17).
             ``"rmsprop"``: ``v = second v + (1 - second) d^2``,
@@ -39,19 +39,21 @@ class Streaming:
             rates of decay.
         rate: learning rate.
         momentum, second, epsilon: as above.
-        clip: errors ``t - y`` are cut off at plus and minus this (Huber 1964, for linear heads);
-            None: they are not.
+        clip: errors ``t - y`` are clipped to ``[-clip, clip]`` (Huber 1964, for linear heads);
+            None: no clipping.
         gradient: ``"truncated"`` (1997), ``"rtrl"``, ``"snap:n"`` or ``"uoro"``.
-        symbols: each input is one number, the index of a one-hot vector of ``network.n_inputs``.
-        scale_targets: linear outputs are learned in units of the standard deviation of the targets
-            met so far, and given back in the targets' own units.
-        horizon: running means and variances forget what is older than about so many steps;
-            0: never.
-        largest: standardised inputs are cut off at plus and minus this.
-        missing: a NaN among the inputs stands for a value that did not come, and is taken for the
-            mean; without it, a NaN is refused.
-        decay: the rate falls like the root of the number ``n`` of changes made so far, ``rate /
-            sqrt(1 + n / decay)``, but never below a tenth: a stream may change. 0: it does not.
+        symbols: whether an input is one number, the index of a one-hot vector of size ``I``.
+        scale_targets: whether linear outputs are learned standardised, by the running mean and
+            deviation of the targets. Outputs are returned in the targets' units.
+        horizon: time constant of running means and variances, in steps; 0: infinite.
+        largest: standardised inputs are clipped to ``[-largest, largest]``.
+        missing: whether NaN inputs are replaced by the running mean; otherwise they are refused.
+        decay: the rate of update ``n`` is ``rate / sqrt(1 + n / decay)``, at least a tenth of
+            ``rate``; 0 keeps it constant.
+
+    Raises:
+        SettingError: a number is out of range, or two settings contradict each other.
+        UnknownNameError: ``head``, ``optimizer`` or ``gradient`` is unknown.
 
     >>> Streaming(head="softmax", rate=0.01).optimizer
     'adam'
@@ -79,40 +81,48 @@ class Streaming:
         check_number("decay", self.decay, least=0.0)
         for name, kept in (("momentum", self.momentum), ("second", self.second)):
             if not check_number(name, kept, least=0.0) < 1.0:
-                raise SettingError(f"{name} is {kept}, expected a number from 0 to below 1")
+                raise SettingError(argument=name, got=kept, expected="a number from 0 to below 1")
         check_number("epsilon", self.epsilon, above=0.0)
         if self.clip is not None:
             check_number("clip", self.clip, above=0.0)
         if Gradient.named(self.gradient).kind == "bptt":
             raise SettingError(
                 f"gradient is {self.gradient!r}, which goes back over steps that a stream does not "
-                "keep; say 'truncated', 'rtrl', 'snap:1' or 'uoro'"
+                "store",
+                argument="gradient",
+                got=self.gradient,
+                fix="use 'truncated', 'rtrl', 'snap:1' or 'uoro'",
             )
         check_number("horizon", self.horizon, least=0.0)
         check_number("largest", self.largest, above=0.0)
         if self.scale_targets and self.head != "linear":
-            raise SettingError(f"scale_targets is True, but head {self.head!r} has targets of 0..1")
+            raise SettingError(
+                f"scale_targets is True, but head {self.head!r} has targets of 0..1",
+                argument="scale_targets",
+                got=True,
+                fix="set {scale_targets}=False or {head}='linear'",
+            )
 
     @property
     def n_target_values(self) -> int | None:
-        """Numbers of a target: 1, a class, for softmax; None where it is one for each output."""
+        """Numbers per target: 1 (the class) for softmax, None for one per output."""
         return 1 if self.head == "softmax" else None
 
 
 @runtime_checkable
 class StreamKernel(Protocol):
-    """One network on ``n_streams`` streams: they share its weights, each has its own state.
+    """One network on ``n_streams`` streams, which share its weights and have separate states.
 
-    A step is :meth:`advance`, which moves the state and returns the outputs ``[O]``, then, where
-    there is a target, :meth:`learn`, which changes the weights. Of several streams, each learns in
-    the order of the calls. Inputs ``x`` are ``[I]``, or ``[1]`` where they are symbols; targets are
-    ``[O]``, or ``[1]`` (the class) with a softmax head; both float64.
+    A step consists of two calls. :meth:`advance` moves the state and returns the outputs ``[O]``.
+    If there is a target, :meth:`learn` then changes the weights.
 
-    Inputs are standardised by what was met before them on any stream, and then counted.
+    Inputs ``x`` are ``[I]``, or ``[1]`` (the symbol) with ``streaming.symbols``. Targets are
+    ``[O]``, or ``[1]`` (the class) with a softmax head. Both are float64. Inputs are standardised
+    by running means and variances of earlier inputs on any stream, and then update these.
 
-    A refused call changes nothing. :class:`~carrousel.errors.DivergedError` says that outputs or
-    errors are no longer finite; weights have not been changed by the step that found it, though the
-    stream may have advanced.
+    A call that raises ShapeError, DataError or SettingError changes nothing.
+    :class:`~carrousel.errors.DivergedError` means that outputs or errors are no longer finite; the
+    weights are those before the step, but the stream may have advanced.
     """
 
     name: str
@@ -128,47 +138,51 @@ class StreamKernel(Protocol):
     @rate.setter
     def rate(self, rate: float) -> None: ...
 
-    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """What :meth:`advance` would return; nothing moves."""
+    def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Return what :meth:`advance` would return, without changing anything."""
         ...
 
-    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """Move a stream by one step; return the outputs."""
+    def advance(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Advance a stream by one step; return the outputs."""
         ...
 
-    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
-        """Learn the target of the outputs that :meth:`advance` returned last for this stream."""
+    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
+        """Learn the target of the outputs that :meth:`advance` last returned for this stream."""
         ...
 
     def run(
         self,
         streams: Annotated[Ints, "N"],
-        x: Annotated[Floats, "N X"],
-        targets: Annotated[Floats, "N Y"] | None = None,
+        x: Annotated[Floats, "N I or N 1"],
+        targets: Annotated[Floats, "N O or N 1"] | None = None,
         targets_first: bool = False,
     ) -> Annotated[Floats, "N O"]:
-        """Take ``N`` rows in order; a NaN as first number of a target means that there is none.
+        """Process ``N`` rows in order; return the outputs before each row's target is learned.
 
-        With ``targets_first``, a row's target belongs to the outputs of the row before of the same
-        stream, and is learned before the row is taken (next-symbol prediction); it is left alone on
-        a stream that has not moved since it was reset.
+        Args:
+            streams: the stream of each row.
+            x: inputs, one row each.
+            targets: targets, one row each; a row that begins with NaN has none. None: no targets.
+            targets_first: whether a row's target belongs to the previous outputs of its stream, and
+                is learned before the row is processed (next-symbol prediction). Without previous
+                outputs since the last reset, it is ignored.
 
         Raises:
-            RowError, DivergedError: ``error.row`` is the row that was not taken, ``error.outputs``
-                those of the rows before, which have been.
+            RowError, DivergedError: ``error.row`` is the row that failed; ``error.outputs`` are
+                those of the rows before it, which have been learned.
         """
         ...
 
     def reset(self, stream: int) -> None:
-        """Begin a stream anew: state and traces zero; weights stay."""
+        """Reset the state and traces of a stream; weights stay."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all that the kernel knows, by name."""
+        """Return copies of weights, running quantities and states, by name."""
         ...
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take back what :meth:`state` returned; raises ShapeError where it does not fit."""
+        """Restore what :meth:`state` returned; raises ShapeError if it does not fit."""
         ...
 
     @property

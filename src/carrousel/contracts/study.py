@@ -1,4 +1,4 @@
-"""A study: a row of the paper's tables, its published figures, one trial's outcome."""
+"""Experiments (rows of the paper's tables), their published figures, and the outcome of a trial."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from carrousel.sequences import Sequences
 
 @dataclass(frozen=True)
 class Published:
-    """The paper's own figures for one row of its tables; ``None`` where it gives none.
+    """The paper's figures for one row of its tables; ``None`` where it gives none.
 
     Args:
-        table: where the row stands, e.g. ``"Table 7"``.
+        table: the row's table, e.g. ``"Table 7"``.
         success_percent: share of successful trials.
         sequences: mean number of training sequences until the stop rule held.
         weights: the paper's count of trainable weights.
@@ -37,14 +37,14 @@ class Published:
 
 @dataclass(frozen=True)
 class Reading:
-    """One place where the paper is silent or contradicts itself, and what is done about it.
+    """A choice made where the paper is silent or contradicts itself.
 
     Args:
         field: the setting that the choice decides.
-        chosen: what is done.
+        chosen: the choice.
         why: the reason.
-        departs: whether the choice contradicts what the paper prints, instead of answering where
-            it is silent or says two things at once.
+        departs: whether the choice contradicts the printed text, rather than filling a gap or
+            resolving a contradiction in it.
     """
 
     field: str
@@ -54,38 +54,38 @@ class Reading:
 
 
 Memory = dict[str, np.ndarray]
-"""What a stop rule remembers of one trial: a few small arrays, changed in place."""
+"""State of a stop rule in one trial: a few small arrays, changed in place."""
 
 Exam = Generator[Sequences, Any, bool]
-"""A test in parts: yields sequences, is sent the outputs at their targets, returns the verdict."""
+"""A test in parts: yields sequences, receives the outputs ``[M, O]``, returns the verdict."""
 
 
 @runtime_checkable
 class ExamData(Protocol):
-    """Where a trial's test data come from."""
+    """Source of a trial's test data."""
 
     def fresh(self, count: int) -> np.random.Generator:
-        """Return a generator that this trial uses for nothing but the test number ``count``."""
+        """Return a generator that this trial uses only for test number ``count``."""
         ...
 
     def kept(
         self, make: Callable[[np.random.Generator], Iterable[Sequences]]
     ) -> Iterator[Sequences]:
-        """Return the parts of the trial's fixed test set, which ``make`` draws when first asked."""
+        """Return the parts of the trial's fixed test set; ``make`` draws it at the first call."""
         ...
 
 
 @runtime_checkable
 class StopRule(Protocol):
-    """When a trial has solved its task; see ``experiments/stopping.py`` for those of the paper.
+    """Criterion by which a trial has solved its task; ``experiments/stopping.py`` has the paper's.
 
-    A rule is a frozen description; what it remembers of a trial lives in a :data:`Memory` that the
-    runner keeps and may write to disk between two calls.
+    A rule is a frozen description. Its state in a trial is a :data:`Memory`, which the runner keeps
+    and may write to disk between two calls.
     """
 
     @property
     def describe(self) -> str:
-        """One sentence in words, for tables."""
+        """One sentence, for tables."""
         ...
 
     @property
@@ -94,18 +94,18 @@ class StopRule(Protocol):
         ...
 
     def begin(self) -> Memory:
-        """Return the memory of a trial that has not learned anything."""
+        """Return the state of a trial that has not started."""
         ...
 
     def watch(self, memory: Memory, errors: Errors, tolerance: float) -> int | None:
-        """Note the errors of the next training sequences, in order.
+        """Record the errors of the next training sequences, in order.
 
-        Return after how many of them the rule first held, or None if it does not hold yet.
+        Return the number of them after which the rule first held, or None.
         """
         ...
 
     def exam(self, memory: Memory, task: Task, tests: ExamData) -> Exam:
-        """Test a net whose training stands still, after each :attr:`every` sequences."""
+        """Test the network, after each :attr:`every` sequences; training is paused meanwhile."""
         ...
 
     def measures(self, memory: Memory) -> Mapping[str, float]:
@@ -122,14 +122,18 @@ class Experiment:
         title: a few words, e.g. ``"adding problem, T = 100"``.
         task: what is learned.
         network: the net, whose ``n_weights`` equals the paper's count.
-        learner: name of the learning algorithm, as the registry of learners reads it.
-        training: its settings, the frozen dataclass that this learner asks for.
-        stop: when a trial has solved the task.
+        learner: name of the learning algorithm in the registry of learners.
+        training: its settings, the frozen dataclass that this learner takes.
+        stop: criterion by which a trial has solved the task.
         budget: training sequences after which a trial is given up.
         published: the paper's figures.
         readings: choices made where the paper is silent.
-        test_size: fresh sequences on which a trial is judged at its end; 0 for no such test.
-        draws: how often the task's fixed sets are drawn; trial ``i`` uses draw ``i % draws``.
+        test_size: number of new sequences for a test at the end of a trial; 0 for no such test.
+        draws: number of times that the task's fixed sets are drawn; trial ``i`` uses draw
+            ``i % draws``.
+
+    Raises:
+        SettingError: ``budget``, ``test_size`` or ``draws`` is not a whole number in its range.
     """
 
     name: str
@@ -156,12 +160,12 @@ Ending = Literal["solved", "budget", "diverged"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One seed's outcome.
+    """The outcome of one trial.
 
     Args:
         experiment: name of the experiment.
         index: number of the trial within the run, from 0.
-        seed: seed of the run; experiment, index and seed together fix everything below but
+        seed: seed of the run; experiment, index and seed determine all other fields except
             ``seconds``.
         ending: ``"solved"``, ``"budget"`` (given up) or ``"diverged"`` (weights no longer finite).
         sequences: training sequences presented until the stop rule held, or until given up.

@@ -1,4 +1,4 @@
-"""Where the error flows: what arrives how many steps earlier, and in which direction."""
+"""Error flow: size and direction of the error at earlier time steps."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The share of a gradient that comes from weights used some steps before the error.
+"""Shares of a gradient by lag, the number of steps between the use of a weight and the error.
 
-The error of the last step changes a weight for what it did at every earlier step. The share of step
-``T - q`` is the outer product of an error by the hidden units' net inputs at that step and of what
-they saw there. The second factor is the same for every gradient algorithm; the first, ``[H]``, is
-what an algorithm makes of the error on its way back over ``q`` steps, by going back or by carrying
-sensitivities forward. Compared here, lag by lag.
+The gradient of the error of the last step is a sum over all earlier steps. The share of lag ``q``
+is an outer product: the error at the net inputs of hidden units ``q`` steps before the last, times
+their sources at that step. The second factor is the same for all gradient algorithms. The first,
+``[U]``, differs between them, and is computed here.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network
 from carrousel.errors import DataError, SettingError
-from carrousel.kernels.reference.layers import Step, Weights, forward, logistic
+from carrousel.kernels.reference.layers import HiddenStep, Weights, forward, logistic
 from carrousel.kernels.reference.paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
@@ -26,12 +25,12 @@ from carrousel.shapes import Floats
 
 @dataclass(frozen=True)
 class _Run:
-    """One sequence gone through: its steps, the recurrent weights, and the error at its end."""
+    """Forward pass of one sequence: its steps, the recurrent weights, and the error at its end."""
 
     network: Network
-    steps: list[Step]
-    recurrent: np.ndarray  # [H, H]
-    error: np.ndarray  # [n] by the full state of the last step
+    steps: list[HiddenStep]
+    recurrent: np.ndarray  # [U, U]
+    error: np.ndarray  # [state] by the full state of the last step
 
 
 def errors_by_lag(
@@ -43,21 +42,24 @@ def errors_by_lag(
     *,
     initial_activation: float = 0.0,
     rng: np.random.Generator | Signs | None = None,
-) -> Annotated[Floats, "L H"]:
-    """What the error at the end of a sequence becomes, by each hidden net input, ``lag`` earlier.
+) -> Annotated[Floats, "lags U"]:
+    """Return the error of the last step at the net inputs of hidden units, ``lag`` steps earlier.
 
     Args:
         network: memory cells or simple units.
-        weights: its weights, flat ``[W]``.
+        weights: its weights ``[W]``.
         data: one sequence with a target at its last step.
-        gradient: the algorithm, or its name.
-        lags: steps back from the last one, each below the sequence's length.
+        gradient: the gradient algorithm, or its name.
+        lags: numbers of steps before the last one, each below the sequence's length.
         initial_activation: activation of hidden units before the first step.
-        rng: for gradients that draw random numbers; a fixed one by default.
+        rng: source of random signs for ``"uoro"``; None: a fixed one.
+
+    Returns:
+        float64 ``[lags, U]``.
 
     Raises:
-        DataError: there is not one sequence, or no target at its end.
-        SettingError: a lag reaches beyond the sequence.
+        DataError: ``data`` are not one sequence with a target at its end.
+        SettingError: a lag is negative or not below the sequence's length.
 
     Source: Hochreiter & Schmidhuber 1997, section 3 (equations 1 and 2) and appendix A.2 (41).
 
@@ -69,16 +71,16 @@ def errors_by_lag(
     True
     """
     gradient = Gradient.named(gradient) if isinstance(gradient, str) else gradient
-    run = _go_forward(network, weights, data, initial_activation)
+    run = _forward(network, weights, data, initial_activation)
     for lag in lags:
         if not 0 <= lag < len(run.steps):
-            raise SettingError(f"lag is {lag}, expected 0 to {len(run.steps) - 1}")
+            raise SettingError(argument="lag", got=lag, expected=f"0 to {len(run.steps) - 1}")
     if gradient.kind == "uoro":
-        shares = _rank_one(run, rng or np.random.default_rng(0))
+        shares = _rank_one_errors(run, rng or np.random.default_rng(0))
     elif gradient.kind == "snap":
-        shares = _restricted(run, reachable(network, gradient.depth or 1), lags)
+        shares = _masked_errors(run, reachable(network, gradient.depth or 1), lags)
     else:
-        shares = _going_back(run, gradient)
+        shares = _backward_errors(run, gradient)
     return np.array([shares[lag] for lag in lags])
 
 
@@ -89,12 +91,18 @@ def cosines_by_lag(
     gradient: Gradient | str,
     lags: Sequence[int],
     **options: float | np.random.Generator | Signs | None,
-) -> Annotated[Floats, "L"]:
-    """Cosine between an algorithm's share of each lag and the exact one.
+) -> Annotated[Floats, "lags"]:
+    """Return the cosine between an algorithm's error and the exact one, for each lag.
 
-    1 where they agree in direction, 0 where the algorithm has nothing left, and NaN where the exact
-    share itself has vanished below the smallest number. Arguments are those of
+    It is 1 if they have the same direction, 0 if the algorithm's error is zero, and NaN if the
+    exact error is zero (by underflow). Arguments and exceptions are those of
     :func:`errors_by_lag`.
+
+    >>> from carrousel.contracts import Simple
+    >>> net = Network(1, 1, Simple(1))
+    >>> one = Sequences.from_lists([[0.0] * 4], [[1.0]])
+    >>> cosines_by_lag(net, np.array([1.0, 2.0, 1.0]), one, "bptt:2", [0, 1, 2]).tolist()
+    [1.0, 1.0, 0.0]
     """
     ours = errors_by_lag(network, weights, data, gradient, lags, **options)  # type: ignore[arg-type]
     options.pop("rng", None)
@@ -111,11 +119,13 @@ def _cosine(ours: np.ndarray, exact: np.ndarray) -> float:
     return float(ours @ exact / (np.linalg.norm(ours) * np.linalg.norm(exact)))
 
 
-def _go_forward(
+def _forward(
     network: Network, weights: np.ndarray, data: Sequences, initial_activation: float
 ) -> _Run:
     if len(data) != 1 or len(data.inputs) - 1 not in data.target_steps:
-        raise DataError(f"expected one sequence with a target at its end, got {len(data)}")
+        raise DataError(
+            f"expected one sequence with a target at its end, got {len(data)}", argument="data"
+        )
     flat = np.asarray(weights, np.float64)
     w, cell = Weights.unpack(network, flat), network.cell
     y, s = np.full(cell.n_units, initial_activation), np.zeros(cell.n_states)
@@ -134,10 +144,11 @@ def _go_forward(
     return _Run(network, steps, w.recurrent(network), error)
 
 
-def _going_back(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
-    """Shares of BPTT, of RTRL (the same), and of the truncated gradient, whose way back is cut.
+def _backward_errors(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
+    """Errors of BPTT, of RTRL (the same) and of the truncated gradient.
 
-    For simple units truncated means one step; a bounded depth leaves nothing beyond it.
+    The latter has no recurrent paths; for simple units this is one step. Beyond a bounded depth
+    errors are zero.
     """
     cut, e = gradient.kind == "truncated", run.error
     shares: dict[int, np.ndarray] = {}
@@ -149,8 +160,8 @@ def _going_back(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
     return shares
 
 
-def _restricted(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, np.ndarray]:
-    """SnAp: what a step put into ``P`` is carried forward, restricted to ``mask`` at each step."""
+def _masked_errors(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, np.ndarray]:
+    """Errors of SnAp: the share of a step in ``P``, carried forward and masked at each step."""
     shares = {}
     for lag in lags:
         carried = run.steps[-1 - lag].by_net * mask
@@ -160,8 +171,8 @@ def _restricted(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, n
     return shares
 
 
-def _rank_one(run: _Run, rng: np.random.Generator | Signs) -> dict[int, np.ndarray]:
-    """UORO: the estimate is a sum over steps, each scaled by all that came after."""
+def _rank_one_errors(run: _Run, rng: np.random.Generator | Signs) -> dict[int, np.ndarray]:
+    """Errors of UORO: the estimate is a sum over steps, each scaled at all later steps."""
     if isinstance(rng, Signs):
         rng.begin()
     q, whole, added = np.zeros_like(run.error), None, list[np.ndarray]()

@@ -1,8 +1,16 @@
-"""What is computed, and how fast: a readable reference and compiled lanes, with one signature."""
+"""Kernels: NumPy references and compiled implementations with the same interfaces.
+
+Lanes (many small networks): :class:`ReferenceKernel`, :class:`NativeKernel`. Streams:
+:class:`ReferenceStream`, :class:`NativeStream`. Layers for whole batches are in the subpackages
+``reference``, ``native`` and ``autograd``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
@@ -12,10 +20,14 @@ from carrousel.kernels.native.lanes import instruction_sets as instruction_sets
 from carrousel.kernels.native.stream import NativeStream as NativeStream
 from carrousel.kernels.reference.lanes import ReferenceKernel as ReferenceKernel
 from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStream
+from carrousel.shapes import Bools
 
 
 def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
-    """Return the fastest kernel that knows a gradient.
+    """Return the fastest kernel for lanes that implements a gradient.
+
+    Args:
+        gradient: the gradient algorithm that ``learn`` will be called with.
 
     >>> default_kernel(Gradient("uoro")).name, default_kernel(Gradient("snap", 2)).name
     ('native', 'reference')
@@ -24,16 +36,36 @@ def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
 
 
 def open_stream(
-    network: Network, streaming: Streaming, weights: Any, *given: Any, **named: Any
+    network: Network,
+    streaming: Streaming,
+    weights: ArrayLike,
+    n_streams: int = 1,
+    scaled: Annotated[Bools, "I"] | None = None,
+    seed: int = 0,
+    dtype: type[np.floating] = np.float32,
 ) -> StreamKernel:
-    """Return the fastest kernel for streams; arguments are those of :class:`ReferenceStream`.
+    """Return the fastest kernel for streams.
+
+    Args:
+        network: memory cells with output gates, ``"cells"`` or ``"full"`` wiring, bias ``"all"``.
+        streaming: settings of learning.
+        weights: initial weights ``[W]``, in the order of ``network.layout``.
+        n_streams: number of streams that share the weights.
+        scaled: bool ``[I]``, which inputs are standardised; None: none.
+        seed: seed of the random signs of ``"uoro"``.
+        dtype: ``np.float32`` or ``np.float64``.
+
+    Raises:
+        SettingError: the network or the gradient is not supported.
+        ShapeError: an array has the wrong shape.
+        DataError: weights are not finite.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
     >>> open_stream(net, Streaming(), [0.1] * net.n_weights, n_streams=2).name
     'native'
     """
-    return NativeStream(network, streaming, weights, *given, **named)
+    return NativeStream(network, streaming, np.asarray(weights), n_streams, scaled, seed, dtype)
 
 
 __all__ = [

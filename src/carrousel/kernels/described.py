@@ -1,22 +1,29 @@
-"""Cells that users describe by their equations: where compiled code and torch code are found.
+"""Registry of cells from users' equations, with their torch functions and compiled code.
 
-Nothing here derives or compiles; ``carrousel.nn.Equations`` does and hands the results over.
+``carrousel.nn.Equations`` derives and compiles the functions, and registers them here.
 
-Compiled code comes as two functions per data type ``T`` (float or double), called once for every
-row of the batch and every step. Letters: ``M`` units, ``N`` net inputs, ``S`` states, ``P`` unit
-parameters, ``R`` rows of the tape. Every pointer is to a contiguous row, vectors of ``M`` one after
-another; no two overlap; those to nothing (``S = 0``, ``P = 0``, ``R = 0``) may be null::
+There are two compiled functions per data type (``Real`` is float or double), called once per row of
+the batch and step. Letters: ``C`` memory cells, ``D`` state vectors, ``P`` unit parameters; further
+sizes: ``nets`` net inputs per cell, ``rows`` of the tape. Every pointer is to a contiguous array.
+No two overlap. Pointers to empty arrays may be null::
 
-    void forward(int64_t M, const T* x, const T* r, const T* s_prev, const T* h_prev,
-                 const T* unit, T* s, T* m, T* tape);
-    void backward(int64_t M, const T* tape, const T* s_prev, const T* h_prev, const T* unit,
-                  const T* dm, T* ds, T* dx, T* dr, T* dh_prev, T* dunit);
+    void forward(int64_t C, const Real* x, const Real* r, const Real* s_prev, const Real* h_prev,
+                 const Real* unit, Real* s, Real* m, Real* tape);
+    void backward(int64_t C, const Real* tape, const Real* s_prev, const Real* h_prev,
+                  const Real* unit, const Real* dm, Real* ds, Real* dx, Real* dr, Real* dh_prev,
+                  Real* dunit);
 
-``x``, ``r`` ``[N M]``; ``s_prev``, ``s``, ``ds`` ``[S M]``; ``h_prev``, ``m``, ``dm``, ``dh_prev``
-``[M]``; ``unit``, ``dunit`` ``[P M]``; ``tape`` ``[R M]``. ``forward`` writes ``s``, ``m`` and
-``tape``. ``backward`` takes the loss's gradient by ``m`` in ``dm`` and by ``s`` in ``ds``; it
-overwrites ``ds`` with that by ``s_prev``, writes ``dx``, ``dr`` and ``dh_prev`` (the direct way
-alone, not the one through net inputs), and adds to ``dunit``.
+======================================  =============
+``x``, ``r``, ``dx``, ``dr``            ``[nets, C]``
+``s_prev``, ``s``, ``ds``               ``[D, C]``
+``h_prev``, ``m``, ``dm``, ``dh_prev``  ``[C]``
+``unit``, ``dunit``                     ``[P, C]``
+``tape``                                ``[rows, C]``
+======================================  =============
+
+``forward`` writes ``s``, ``m`` and ``tape``. ``backward`` reads the gradient of the loss by ``m``
+in ``dm`` and by ``s`` in ``ds``. It overwrites ``ds`` with the gradient by ``s_prev``, writes
+``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
 """
 
 from __future__ import annotations
@@ -30,14 +37,18 @@ from carrousel.errors import SettingError, UnknownNameError
 
 
 class DescribedCell(NamedTuple):
-    """One cell from a user's equations.
+    """A cell from a user's equations.
 
-    ``name``: starts with ``user:``. ``kind``: its parts. ``torch_step``: ``(x, r, states, h,
-    unit) -> (states, m, gates)``, tuples of tensors ``[..., M]`` with one entry for each net input,
-    state or unit parameter (``h`` and ``m``: one tensor); ``gates``: one tensor for each net input,
-    activated where the equations do so. ``tape``: rows of ``M`` values that a step keeps for the
-    way back. ``forward``, ``backward``: addresses of compiled code by data type, ``"float32"`` and
-    ``"float64"``; empty where nothing can compile. ``keep``: what must stay alive meanwhile.
+    Args:
+        name: its name, which starts with ``user:``.
+        kind: its parts.
+        torch_step: ``(x, r, states, h, unit) -> (states, m, gates)``. Each is a tuple of tensors
+            ``[..., C]``, one per net input, state or unit parameter; ``h`` and ``m`` are single
+            tensors. ``gates`` has one tensor per net input, activated if the equations do so.
+        tape: number of rows ``[C]`` that a step stores for the backward pass.
+        forward, backward: addresses of compiled code by ``"float32"`` and ``"float64"``; empty if
+            there is no compiler.
+        keep: an object that owns the compiled code.
     """
 
     name: str
@@ -53,29 +64,41 @@ _cells: dict[str, DescribedCell] = {}
 
 
 def describe(cell: DescribedCell) -> None:
-    """Make a cell known by its name, here and to ``carrousel.contracts``.
+    """Register a cell by its name, here and in ``carrousel.contracts``.
 
-    The first description of a name stays: addresses in use must not change. Whoever makes names
-    sees to it that different equations have different names.
+    A second registration under the same name has no effect, since addresses in use must not change.
+    Callers give different names to different equations.
 
     Raises:
-        SettingError: the name lacks its prefix or stands for a cell with other parts.
+        SettingError: the name lacks its prefix, a cell with other parts has the name, or only one
+            of the two passes is compiled.
     """
     if bool(cell.forward) != bool(cell.backward):
-        raise SettingError(f"cell {cell.name!r} has compiled code for one way only, expected both")
+        raise SettingError(
+            f"cell {cell.name!r} has compiled code for one pass only, expected both",
+            argument="cell",
+        )
     describe_cell(cell.name, cell.kind)
     _cells.setdefault(cell.name, cell)
 
 
 def described_cell(name: str) -> DescribedCell:
-    """Return the cell that was described under ``name``.
+    """Return the cell registered under ``name``.
 
-    >>> described_cell("user:nobody")  # doctest: +ELLIPSIS
+    Raises:
+        UnknownNameError: there is none.
+
+    >>> described_cell("user:none")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    carrousel.errors.UnknownNameError: cell 'user:nobody' is unknown...
+    carrousel.errors.UnknownNameError: cell 'user:none' is unknown...
     """
     if name in _cells:
         return _cells[name]
     known = suggestion(name, _cells) if _cells else "no cell has been described in this process"
-    raise UnknownNameError(f"cell {name!r} is unknown; {known} (carrousel.nn.Equations makes one)")
+    raise UnknownNameError(
+        f"cell {name!r} is unknown",
+        argument="cell",
+        got=name,
+        fix=f"{known} (carrousel.nn.Equations makes one)",
+    )

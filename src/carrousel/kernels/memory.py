@@ -1,4 +1,4 @@
-"""How many numbers a gradient keeps between time steps, by its formula."""
+"""Memory of gradient algorithms, by formula."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from carrousel.kernels.reference.paths import reachable
 
 
 def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
-    """Numbers kept between time steps by one network, apart from its weights.
+    """Return how many numbers a network keeps between time steps, apart from its weights.
 
-    With ``S`` sources of a hidden unit (its bias counts as one), ``n = H + C`` activations and
-    states, and ``T = longest`` steps of the longest sequence:
+    With ``U`` hidden units, ``C`` memory cells (0 for simple units), ``S`` sources of a hidden unit
+    and ``T`` steps of the longest sequence:
 
     ==========  =============================================================================
-    truncated   ``2 C S``, ``3 C S`` with forget gates, none for simple units: O(W)
-    bptt        ``T (I + 2 H + 6 C)``, T at most the depth: O(T)
-    rtrl        ``n H S``: O(n W)
-    snap:n      ``S`` for each entry of ``q`` a unit's weights can reach in n steps: O(W) for n = 1
-    uoro        ``n + H S``: O(W)
+    truncated   ``2 C S``, ``3 C S`` with forget gates: O(W)
+    bptt        ``T (I + 2 U + 6 C)``, with T at most the depth: O(T)
+    rtrl        ``(U + C) U S``: O(U W)
+    snap:n      ``S`` per pair of a unit and an activation or state that its weights can influence
+                within n steps: O(W) for n = 1
+    uoro        ``U + C + U S``: O(W)
     ==========  =============================================================================
+
+    Args:
+        network: the network.
+        gradient: the gradient algorithm.
+        longest: ``T``.
 
     >>> from carrousel.contracts import Simple
     >>> gradient_numbers(Network(2, 1, Simple(10)), Gradient("rtrl"), longest=100)

@@ -1,4 +1,4 @@
-"""Random signs that every kernel draws alike: a function of a seed and of the step."""
+"""Random signs as a function of seed and step, identical in all kernels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ALL = 2**64 - 1
 
 
 class Signs:
-    """Streams of signs, one for each sequence: bits of SplitMix64 (Steele, Lea & Flood 2014).
+    """Random signs for a series of sequences: bits of SplitMix64 (Steele, Lea & Flood 2014).
 
     Args:
-        seeds: 64 bits for each sequence.
+        seeds: one 64-bit seed per sequence.
 
     >>> signs = Signs([1997])
     >>> signs.begin()
@@ -30,11 +30,11 @@ class Signs:
         self._seeds = iter(seeds)
 
     def begin(self) -> None:
-        """The next sequence starts."""
+        """Start the next sequence."""
         self._state = int(next(self._seeds))
 
     def choice(self, values: np.ndarray, n: int) -> np.ndarray:
-        """Draw ``n`` of two values, as :meth:`numpy.random.Generator.choice` does."""
+        """Draw ``n`` times from two values, like :meth:`numpy.random.Generator.choice`."""
         bits = 0
         for word in range((n + 63) // 64):
             self._state = (self._state + _GOLDEN) & _ALL
@@ -53,9 +53,9 @@ def draw_seeds(
     rngs: Sequence[np.random.Generator] | None,
     data: Sequence[Sequences | None],
 ) -> list[np.ndarray]:
-    """Draw a seed for each sequence of each lane, ``uint64 [N]``, if the gradient asks for any.
+    """Draw one seed per sequence, uint64 ``[N]`` for each lane; none if the gradient uses no signs.
 
-    Lanes without a generator draw from a fixed one.
+    Without ``rngs``, every lane uses a fixed generator.
     """
     if gradient.kind != "uoro":
         return [np.zeros(0, np.uint64)] * len(data)
@@ -68,7 +68,7 @@ def draw_seeds(
 
 
 def seeds_of_stream(seed: int, stream: int) -> Iterable[int]:
-    """Seeds of a stream's signs: the first, and another after each time it is begun anew.
+    """Return the seeds of a stream's signs: the first one, and another for each reset.
 
     >>> from itertools import islice
     >>> len(set(islice(seeds_of_stream(0, 1), 3)))

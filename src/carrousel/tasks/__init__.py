@@ -1,7 +1,4 @@
-"""What must be learned: tasks of Experiments 1 to 6, those that guessing solves, and real speech.
-
-A task knows no learner.
-"""
+"""Tasks: those of Experiments 1 to 6, two that weight guessing solves, and speech data."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ TASKS: Mapping[str, type[Task]] = {
     "parity": Parity,
     "japanese-vowels": JapaneseVowels,
 }
-"""Every task by name."""
+"""All tasks by name."""
 
 __all__ = [
     "TASKS",

@@ -2,13 +2,13 @@
 
 Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
 
-Both tasks mark two pairs of a long sequence of pairs (value, marker). Where the paper leaves room:
+Both tasks mark two pairs in a long sequence of pairs (value, marker). Where the paper is ambiguous:
 
-- "one of the first T/2 - 1 still unmarked pairs" are the first T/2 - 1 of those that are left, so
-  the second mark falls on one of the first T/2 pairs; only then is the minimal lag T/2, as printed;
-- whether the second mark may fall on the first pair is the argument ``second``, and so is whether
-  "if the first pair gets marked, we set X1 to zero" then holds for the value which that mark chose;
-- what that exception changes besides the target is the argument ``first_pair``.
+- "one of the first T/2 - 1 still unmarked pairs" means the first T/2 - 1 of the remaining pairs.
+  The second mark is then on one of the first T/2 pairs, and the minimal lag is T/2, as printed.
+- The argument ``second`` decides whether the second mark may be on the first pair, and whether "if
+  the first pair gets marked, we set X1 to zero" then applies to the value that it marks.
+- The argument ``first_pair`` decides what this exception changes besides the target.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ FirstPair = Literal["target", "input", "marker", "both"]
 FIRST_PAIRS = ("target", "input", "marker", "both")
 Second = Literal["any", "not_first", "counts"]
 SECONDS = ("any", "not_first", "counts")
-SHORTEST = 11  # else the first mark, on one of ten pairs, could hit the last
+SHORTEST = 11  # a shorter sequence could have its first mark, on one of ten pairs, at the end
 
 
 @dataclass(frozen=True)
 class Adding:
-    """The adding problem: remember two marked values and give their sum at the end.
+    """The adding problem: remember two marked values and output their sum at the end.
 
-    A sequence is one of pairs (value, marker), values uniform on [-1, 1]. One of the first ten
-    pairs is marked by 1.0 (its value is ``X1``), then one of the first ``T/2 - 1`` pairs left
-    (``X2``); it may precede the other. All other markers are 0, but the first and the last pair's
-    are -1. If the first pair is marked, its value counts as 0. The target at the end is
+    A sequence consists of pairs (value, marker), with values uniform on [-1, 1]. One of the first
+    ten pairs is marked by 1.0 (its value is ``X1``), then one of the first ``T/2 - 1`` remaining
+    pairs (``X2``), which may precede the other. The markers of the first and last pair are -1, all
+    others 0. If the first pair is marked, its value counts as 0. The target at the end is
     ``0.5 + (X1 + X2) / 4``.
 
     Args:
-        length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
-            likely.
-        first_pair: if the first pair is marked (its marker then being 1.0), ``"target"`` counts its
-            value as 0 and shows it nevertheless, ``"input"`` makes the input 0 as well,
-            ``"marker"`` shows the value and leaves the marker at -1, so that no mark is seen, and
-            ``"both"`` makes the input 0 and leaves the marker at -1.
-        second: what happens if the second mark would fall on the first pair: with ``"any"`` it is
-            marked like any other, and ``first_pair`` says the rest; with ``"not_first"`` it never
-            does, and is drawn from the other candidates; with ``"counts"`` it may, and the value of
-            that pair counts and is shown, as the paper sets ``X1`` alone to 0.
+        length: ``T``, at least 11; lengths are uniform on ``T`` to ``T + T // 10``.
+        first_pair: input and marker of a marked first pair, whose value counts as 0. ``"target"``:
+            both are shown, the marker being 1.0. ``"input"``: the input is 0. ``"marker"``: the
+            marker stays -1. ``"both"``: the input is 0 and the marker stays -1.
+        second: whether the second mark may be on the first pair. ``"any"``: yes, with the
+            exception of ``first_pair``. ``"not_first"``: no; it is drawn from the other candidates.
+            ``"counts"``: yes, and the value counts and is shown, since the paper sets only ``X1``
+            to 0.
 
     Raises:
-        SettingError: ``length`` is out of its range.
-        UnknownNameError: there is no such ``first_pair`` or ``second``.
+        SettingError: ``length`` is out of range.
+        UnknownNameError: ``first_pair`` or ``second`` is unknown.
+
+    Source: Hochreiter & Schmidhuber 1997, section 5.4, Table 7.
 
     >>> data = Adding(length=100).sample(np.random.default_rng(0), 1)
     >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
@@ -92,7 +92,7 @@ class Adding:
         return self.length + self.length // 10 / 2
 
     def draw(self, rng: np.random.Generator) -> Adding:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -106,30 +106,31 @@ class Adding:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output at the end is off by less than 0.04.
+        """Return whether the output at the end is off by less than 0.04.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 1]``.
         """
         return within(outputs, data, self.tolerance)
 
 
 @dataclass(frozen=True)
 class Multiplication:
-    """The multiplication problem: remember two marked values and give their product at the end.
+    """The multiplication problem: remember two marked values and output their product at the end.
 
     As :class:`Adding`, but values are uniform on [0, 1], the value of a marked first pair counts as
     1.0, and the target is ``X1 * X2``.
 
     Args:
-        length: ``T``, at least 11; lengths are whole numbers from ``T`` to ``T + T // 10``, equally
-            likely.
-        first_pair: as in :class:`Adding`, with 1.0 in the place of 0.
+        length: ``T``, at least 11; lengths are uniform on ``T`` to ``T + T // 10``.
+        first_pair: as in :class:`Adding`, with 1.0 in place of 0.
         second: as in :class:`Adding`.
 
     Raises:
-        SettingError: ``length`` is out of its range.
-        UnknownNameError: there is no such ``first_pair`` or ``second``.
+        SettingError: ``length`` is out of range.
+        UnknownNameError: ``first_pair`` or ``second`` is unknown.
+
+    Source: Hochreiter & Schmidhuber 1997, section 5.5, Table 8.
 
     >>> data = Multiplication(length=100).sample(np.random.default_rng(0), 1)
     >>> marked = data.inputs[data.inputs[:, 1] == 1.0, 0]
@@ -167,7 +168,7 @@ class Multiplication:
         return self.length + self.length // 10 / 2
 
     def draw(self, rng: np.random.Generator) -> Multiplication:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -181,33 +182,33 @@ class Multiplication:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output at the end is off by less than 0.04.
+        """Return whether the output at the end is off by less than 0.04.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 1]``.
         """
         return within(outputs, data, self.tolerance)
 
 
 class _Pairs(NamedTuple):
     inputs: Annotated[Floats, "steps 2"]
-    offsets: Annotated[Ints, "n_plus_1"]
-    first: Annotated[Ints, "n"]  # position of X1 within its sequence, from 0
-    second: Annotated[Ints, "n"]  # position of X2
+    offsets: Annotated[Ints, "N+1"]
+    first: Annotated[Ints, "N"]  # position of X1 within its sequence, from 0
+    second: Annotated[Ints, "N"]  # position of X2
 
 
 def _draw_pairs(
     rng: np.random.Generator, n: int, length: int, second_mark: Second, low: float
 ) -> _Pairs:
-    """Values uniform on [low, 1), markers 0, and where the marks will be."""
+    """Draw values uniform on [low, 1), markers 0, and the positions of the marks."""
     check_int("n", n, minimum=1)
     offsets = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(rng.integers(length, length + length // 10, n, endpoint=True), out=offsets[1:])
     first = rng.integers(0, 10, n)
-    # Of the candidates the first is the first pair, unless that is marked already.
+    # The first candidate is the first pair, unless that is already marked.
     least = (first > 0).astype(np.int64) if second_mark == "not_first" else 0
     second = rng.integers(least, length // 2 - 1, n)
-    second += second >= first  # the pair that is marked already is not counted
+    second += second >= first  # skips the marked pair
     values = rng.random(int(offsets[-1]), dtype=np.float32)
     values *= np.float32(1.0 - low)
     values += np.float32(low)
@@ -239,7 +240,7 @@ def _mark(
     return x1, x2
 
 
-def _finish(pairs: _Pairs, targets: Annotated[Floats, "n"]) -> Sequences:
+def _finish(pairs: _Pairs, targets: Annotated[Floats, "N"]) -> Sequences:
     return Sequences(
         inputs=pairs.inputs,
         n_inputs=2,

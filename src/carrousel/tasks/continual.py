@@ -1,4 +1,4 @@
-"""Embedded Reber strings without end: one after the other, with nothing that marks where one stops.
+"""An endless text of embedded Reber strings, without marks between them.
 
 Gers, Schmidhuber & Cummins, "Learning to Forget: Continual Prediction with LSTM", Neural
 Computation 12(10), 2000, section 3.
@@ -23,18 +23,18 @@ from carrousel.tasks.reber import (
     _walk,
 )
 
-_BETWEEN = np.array([symbol == "B" for symbol in SYMBOLS])  # after the end of one the next begins
+_BETWEEN = np.array([symbol == "B" for symbol in SYMBOLS])  # legal after the end of a string
 
 
 class ContinualReber:
     """An endless text of embedded Reber strings.
 
-    Strings are those of :class:`~carrousel.tasks.reber.EmbeddedReber`, every choice a fair coin.
-    A net that is never reset must learn by itself where one ends, and forget there what it kept.
+    Strings are those of :class:`~carrousel.tasks.reber.EmbeddedReber`, with equal probabilities of
+    all choices. A network that is never reset must learn where a string ends, and reset its own
+    cells there.
 
     Args:
-        rng: draws the strings; two streams with equally seeded generators are the same text,
-            however it is cut into calls.
+        rng: source of the strings. The text does not depend on how it is divided into calls.
 
     >>> stream = ContinualReber(np.random.default_rng(0))
     >>> symbols, legal = stream.take(16)
@@ -42,24 +42,27 @@ class ContinualReber:
     'BPBTXSEPEBTBTSXS'
     >>> ["".join(SYMBOLS[k] for k in np.flatnonzero(row)) for row in legal][6:10]  # E P E B
     ['P', 'E', 'B', 'TP']
-    >>> "".join(SYMBOLS[symbol] for symbol in stream.take(5)[0])  # the same text goes on
+    >>> "".join(SYMBOLS[symbol] for symbol in stream.take(5)[0])  # the text continues
     'ETEBP'
     """
 
     AT_ONCE = 64
-    """Strings drawn at a time."""
+    """Number of strings drawn at a time."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._symbols = np.zeros(0, np.int64)
         self._legal = np.zeros((0, len(SYMBOLS)), bool)
 
-    def take(self, n: int) -> tuple[Annotated[Ints, "n"], Annotated[Bools, "n 7"]]:
-        """The next ``n`` symbols.
+    def take(self, n: int) -> tuple[Annotated[Ints, "steps"], Annotated[Bools, "steps 7"]]:
+        """Return the next ``n`` symbols.
 
         Returns:
             ``symbols [n]``, indices into :data:`~carrousel.tasks.reber.SYMBOLS`, and
             ``legal [n, 7]``: which symbols may follow each of them.
+
+        Raises:
+            SettingError: ``n`` is not a whole number of at least 1.
         """
         check_int("n", n, minimum=1)
         drawn = [(self._symbols, self._legal)]
@@ -80,12 +83,12 @@ class ContinualReber:
 
 
 def ranked_right(
-    outputs: Annotated[Floats, "n 7"], legal: Annotated[Bools, "n 7"]
-) -> Annotated[Bools, "n"]:
-    """Whether every legal symbol is more active than every other one, step by step.
+    outputs: Annotated[Floats, "steps 7"], legal: Annotated[Bools, "steps 7"]
+) -> Annotated[Bools, "steps"]:
+    """Return, for each step, whether every legal symbol is more active than every other one.
 
     Raises:
-        ShapeError: the two have not the same shape.
+        ShapeError: the arguments differ in shape.
 
     >>> legal = np.array([[True, True, False]])
     >>> ranked_right(np.array([[0.5, 0.3, 0.2]]), legal), ranked_right(np.zeros((1, 3)), legal)
@@ -93,7 +96,8 @@ def ranked_right(
     """
     if outputs.shape != legal.shape:
         raise ShapeError(
-            f"outputs have shape {outputs.shape}, legal {legal.shape}; expected the same"
+            f"outputs have shape {outputs.shape}, legal {legal.shape}; expected the same",
+            argument="outputs",
         )
     least_legal = np.where(legal, outputs, np.inf).min(axis=1)
     return least_legal > np.where(legal, -np.inf, outputs).max(axis=1)

@@ -20,18 +20,18 @@ LARGEST_ALPHABET = 2**24
 
 @dataclass(frozen=True)
 class NoiseFreeLag:
-    """Experiment 2a: predict the next symbol; only the first tells which will be the last.
+    """Experiment 2a: predict the next symbol; the last one depends on the first.
 
     The alphabet is ``a_1 ... a_{p-1}, x, y`` (symbols ``0 ... p``, in this order). There are two
     sequences, ``y a_1 ... a_{p-1} y`` and ``x a_1 ... a_{p-1} x``, equally likely. The target at
-    every step but the last is the next symbol; the last symbol is an input all the same, so that a
-    learner that watches for unexpected inputs can see it.
+    every step but the last is the next symbol. The last symbol is an input too, for learners that
+    respond to unexpected inputs (the chunker).
 
     Args:
         p: time lag between the first symbol and the last, at least 2.
 
     Raises:
-        SettingError: ``p`` is out of its range.
+        SettingError: ``p`` is out of range.
 
     >>> task = NoiseFreeLag(p=4)
     >>> both = task.test(np.random.default_rng(0), 1)
@@ -67,7 +67,7 @@ class NoiseFreeLag:
         return self.p + 1.0
 
     def draw(self, rng: np.random.Generator) -> NoiseFreeLag:
-        """Return the task itself: both sequences are fixed."""
+        """Return the task itself; both sequences are fixed."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -76,24 +76,24 @@ class NoiseFreeLag:
         return _next_symbol(self._both[rng.integers(0, 2, n)], self.n_inputs)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Return the two sequences there are, ``x ... x`` first; ``n`` and ``rng`` are not used.
+        """Return the two sequences, ``x ... x`` first; ``n`` and ``rng`` are not used.
 
-        Ten thousand successive sequences, as the paper has it, are right if and only if both are.
+        The paper tests 10,000 successive sequences, which are correct if and only if these two are.
         """
         return _next_symbol(self._both, self.n_inputs)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether all outputs at all steps of a sequence are off by less than 0.25.
+        """Return whether all outputs at all steps of a sequence are off by less than 0.25.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
+            ShapeError: ``outputs`` is not ``[M, p + 1]``.
         """
         wrong = ~within(outputs, data, self.tolerance)
         wrong_until = np.concatenate([[0], np.cumsum(wrong)])
         return np.diff(wrong_until[data.target_offsets]) == 0
 
     @property
-    def _both(self) -> Annotated[Ints, "2 steps"]:
+    def _both(self) -> Annotated[Ints, "2 T"]:
         both = np.empty((2, self.p + 1), dtype=np.int32)
         both[:, 1:-1] = np.arange(self.p - 1)
         both[:, 0] = both[:, -1] = self.p - 1, self.p
@@ -102,19 +102,19 @@ class NoiseFreeLag:
 
 @dataclass(frozen=True)
 class RandomLag:
-    """Experiment 2b: as 2a, but nothing between the first symbol and the last can be foretold.
+    """Experiment 2b: as 2a, but the symbols between the first and the last are unpredictable.
 
-    The ``p - 1`` symbols in between are drawn at random from ``a_1 ... a_{p-1}``, and again the
-    target at every step but the last is the next symbol. Only the last prediction is judged.
+    The ``p - 1`` symbols in between are drawn at random from ``a_1 ... a_{p-1}``. Again the target
+    at every step but the last is the next symbol. Only the last prediction is judged.
 
     Args:
         p: time lag between the first symbol and the last, at least 2.
-        targets: ``"every"``: the next symbol is the target at each step, though nothing tells when
-            a sequence will end. ``"last"``: only the last symbol is asked for.
+        targets: ``"every"``: every step but the last has a target. ``"last"``: only the step before
+            the last has one.
 
     Raises:
-        SettingError: ``p`` is out of its range.
-        UnknownNameError: there is no such choice of ``targets``.
+        SettingError: ``p`` is out of range.
+        UnknownNameError: ``targets`` is unknown.
 
     >>> data = RandomLag(p=100).sample(np.random.default_rng(0), 3)
     >>> rows = data.inputs.reshape(3, 101)
@@ -150,7 +150,7 @@ class RandomLag:
         return self.p + 1.0
 
     def draw(self, rng: np.random.Generator) -> RandomLag:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -166,10 +166,10 @@ class RandomLag:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether all outputs are off by less than 0.25 at the last target of a sequence.
+        """Return whether all outputs are off by less than 0.25 at the last target of a sequence.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of ``p + 1`` for each target.
+            ShapeError: ``outputs`` is not ``[M, p + 1]``.
         """
         data.check_outputs(outputs)
         last = data.target_offsets[1:] - 1
@@ -179,27 +179,27 @@ class RandomLag:
 
 @dataclass(frozen=True)
 class LongLag:
-    """Experiment 2c: keep one symbol over ``q`` and more random ones until a trigger comes.
+    """Experiment 2c: remember one symbol over at least ``q`` random ones, until a trigger.
 
     A sequence is ``b``, then ``x`` or ``y``, then ``q`` random distractors, then further ones, each
-    with probability 9/10, then the trigger ``e``, upon which the net must say ``x`` or ``y``. The
-    alphabet is ``a_1 ... a_p, e, b, x, y`` (symbols ``0 ... p + 3``); the classes are 0 for ``x``
-    and 1 for ``y``.
+    with probability 9/10, then the trigger ``e``. At the trigger the network must output whether
+    the second symbol was ``x`` (class 0) or ``y`` (class 1). The alphabet is ``a_1 ... a_p, e, b,
+    x, y`` (symbols ``0 ... p + 3``).
 
-    In the paper the second symbol then appears once more as the last. It is left out as an input:
-    it comes after the only error, and all activations are reset after it, so it can change nothing.
-    Sequences here have one step less than the paper counts, and end with their target.
+    In the paper, the second symbol appears again as the last one. It is omitted here: it follows
+    the only error, and all activations are reset after it, so it has no effect. Sequences have one
+    step less than in the paper.
 
     Args:
         p: number of different distractors.
-        q: number of distractors that always come; the lag is at least ``q + 1``.
-        length_law: ``"geometric"`` as said above, or ``"fixed"``: the trigger comes right after the
-            ``q`` distractors. The paper's formula has lengths of ``q + 4 + k`` with a geometric
-            ``k``, of mean 9; the mean length that it prints, ``q + 14``, does not follow.
+        q: minimum number of distractors; the lag is at least ``q + 1``.
+        length_law: ``"geometric"``: as above. ``"fixed"``: the trigger follows ``q`` distractors.
+            By the paper's formula the length is ``q + 4 + k`` with a geometric ``k`` of mean 9; the
+            printed mean length ``q + 14`` contradicts it.
 
     Raises:
-        SettingError: ``p`` or ``q`` is out of its range.
-        UnknownNameError: there is no such law.
+        SettingError: ``p`` or ``q`` is out of range.
+        UnknownNameError: ``length_law`` is unknown.
 
     >>> task = LongLag(p=50, q=50)
     >>> one = task.sample(np.random.default_rng(0), 1)
@@ -237,7 +237,7 @@ class LongLag:
         return self.q + (12.0 if self.length_law == "geometric" else 3.0)
 
     def draw(self, rng: np.random.Generator) -> LongLag:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -267,10 +267,10 @@ class LongLag:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether both outputs are off by less than 0.2 when the trigger comes.
+        """Return whether both outputs are off by less than 0.2 at the trigger.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 2 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 2]``.
         """
         return within(outputs, data, self.tolerance)
 
@@ -278,12 +278,12 @@ class LongLag:
 def _draw_symbols(
     rng: np.random.Generator, count: int, size: int | np.integer | tuple[int, int]
 ) -> np.ndarray:
-    # 16 random bits cost two thirds of 32; the alphabets of the paper have at most 1000 distractors
+    # 16 random bits take two thirds of the time of 32.
     return rng.integers(0, count, size, dtype=np.uint16 if count <= 2**16 else np.uint32)
 
 
-def _next_symbol(rows: Annotated[Ints, "n steps"], n_symbols: int, first: int = 0) -> Sequences:
-    """Sequences of equal length; from step ``first`` on, the target is the symbol after it."""
+def _next_symbol(rows: Annotated[Ints, "N T"], n_symbols: int, first: int = 0) -> Sequences:
+    """Return sequences of equal length; from step ``first`` on, the target is the next symbol."""
     n, steps = rows.shape
     positions = np.arange(n * steps).reshape(n, steps)
     return Sequences(

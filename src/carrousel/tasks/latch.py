@@ -1,7 +1,7 @@
-"""The latch problem: one bit, shown at the first step, must survive noise.
+"""The latch problem: remember one bit, given at the first step, in spite of noise.
 
 Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult",
-IEEE Transactions on Neural Networks 5(2), 1994; as set up by Schmidhuber, Hochreiter & Bengio,
+IEEE Transactions on Neural Networks 5(2), 1994; in the version of Schmidhuber, Hochreiter & Bengio,
 "Evaluating benchmark problems by random guessing", 2001, section 3.
 """
 
@@ -21,27 +21,27 @@ NOISE_DEVIATION = np.float32(np.sqrt(0.2))
 
 @dataclass(frozen=True)
 class Latch:
-    """Tell at the end of a long noisy sequence which of two classes its first step was of.
+    """Classify a long noisy sequence by its first step.
 
     Every element but the first is Gaussian with mean 0 and variance 0.2.
 
-    - ``"I"``: the values of a class's first input are themselves free parameters of the net. So
-      there are three inputs: the first step is ``(1, 0, 0)`` or ``(0, 1, 0)``, whose weights are
-      these parameters, and all later ones are ``(0, 0, noise)``, whose weight must be held at 1.
-      Targets are 0.8 and -0.8. An output counts as right if it has the target's sign: the authors'
-      general bound of 0.1 would ask a tanh unit for a self-weight near 1.4, for which a guess
-      from [-100, 100] takes hundreds of trials, while they report six on average.
+    - ``"I"``: the first inputs of the two classes are free parameters of the network. There are
+      therefore three inputs. The first step is ``(1, 0, 0)`` or ``(0, 1, 0)``, whose weights are
+      these parameters; all later steps are ``(0, 0, noise)``, whose weight must be fixed at 1.
+      Targets are 0.8 and -0.8. An output is correct if it has the target's sign. (The authors'
+      general bound of 0.1 would require a self-weight near 1.4 of a tanh unit. Guessing it from
+      [-100, 100] takes hundreds of trials, while they report six on average.)
     - ``"II"``: one input; sequences start with 1.0 or -1.0. Targets are 1.0 and -1.0, and an output
-      is right if it is off by less than 0.1.
+      is correct if it is off by less than 0.1.
 
     Args:
-        variant: which of the two.
-        length: least number of steps.
-        longest: greatest number; all between are equally likely.
+        variant: ``"I"`` or ``"II"``.
+        length: minimum number of steps.
+        longest: maximum number of steps; lengths are uniform.
 
     Raises:
-        SettingError: a length is out of its range.
-        UnknownNameError: there is no such variant.
+        SettingError: a length is out of range.
+        UnknownNameError: ``variant`` is unknown.
 
     >>> data = Latch("II", length=3, longest=3).sample(np.random.default_rng(2), 2)
     >>> data.inputs[data.offsets[:-1], 0].tolist(), data.targets[:, 0].tolist()
@@ -69,7 +69,7 @@ class Latch:
 
     @property
     def tolerance(self) -> float:
-        """Outputs must be off by less than 0.8, which is to have the right sign, or by 0.1."""
+        """Outputs must be off by less than 0.8 (the correct sign), or by less than 0.1."""
         return 0.8 if self.variant == "I" else 0.1
 
     @property
@@ -78,7 +78,7 @@ class Latch:
         return (self.length + self.longest) / 2
 
     def draw(self, rng: np.random.Generator) -> Latch:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -108,9 +108,9 @@ class Latch:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output at the end is off by less than the tolerance.
+        """Return whether the output at the end is off by less than the tolerance.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 1]``.
         """
         return within(outputs, data, self.tolerance)

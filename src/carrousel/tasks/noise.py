@@ -21,26 +21,27 @@ TARGET_VARIANCE = 0.1
 
 @dataclass(frozen=True)
 class TwoSequence:
-    """The 2-sequence problem: tell from its first elements which of two classes a sequence is of.
+    """The 2-sequence problem: classify a long noisy sequence by its first elements.
 
-    The first ``informative`` elements are 1.0 (class 1) or -1.0 (class 2), all later ones Gaussian
-    with mean 0 and variance 0.2. The target comes at the last step.
+    The first ``informative`` elements are 1.0 (class 1) or -1.0 (class 2). All later ones are
+    Gaussian with mean 0 and variance 0.2. The last step has the target.
 
-    - ``"a"``: target 1.0 for class 1 and 0.0 for class 2;
-    - ``"b"``: as ``"a"``, and Gaussian noise of variance 0.2 is added to the informative elements;
+    - ``"a"``: target 1.0 for class 1 and 0.0 for class 2.
+    - ``"b"``: as ``"a"``, and Gaussian noise of variance 0.2 is added to the informative elements.
     - ``"c"``: as ``"a"``, but with targets 0.2 and 0.8, to which Gaussian noise of variance 0.1 is
-      added in training. Whether informative elements are noisy here is not said; they are not.
+      added in training. The paper does not say whether informative elements are noisy; here they
+      are not.
 
     Args:
-        length: ``T``; lengths are whole numbers from ``T`` to ``T + T // 10``, equally likely.
-        informative: number of elements that carry the class (the paper's ``N``), at most ``T``.
-        variant: which of the paper's three experiments.
-        longest: greatest length, if it is not ``T + T // 10``.
-        within: how much an output may be off, if it is not what the experiment says.
+        length: ``T``; lengths are uniform on ``T`` to ``T + T // 10``.
+        informative: number of elements that determine the class (the paper's ``N``), at most ``T``.
+        variant: the experiment, 3a, 3b or 3c.
+        longest: maximum length; None: ``T + T // 10``.
+        within: tolerance of an output; None: that of the experiment.
 
     Raises:
-        SettingError: a number is out of its range.
-        UnknownNameError: there is no such variant.
+        SettingError: a number is out of range.
+        UnknownNameError: ``variant`` is unknown.
 
     >>> task = TwoSequence(length=100, informative=3, variant="a")
     >>> data = task.sample(np.random.default_rng(0), 1)
@@ -75,7 +76,7 @@ class TwoSequence:
 
     @property
     def tolerance(self) -> float:
-        """The output must be off by less than 0.2, or 0.1 for variant c, unless said otherwise."""
+        """The output must be off by less than ``within``; None: 0.2, or 0.1 for variant c."""
         if self.within is not None:
             return self.within
         return 0.1 if self.variant == "c" else 0.2
@@ -86,7 +87,7 @@ class TwoSequence:
         return (self.length + self._longest) / 2
 
     def draw(self, rng: np.random.Generator) -> TwoSequence:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -97,7 +98,7 @@ class TwoSequence:
         return data
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Draw ``n`` sequences whose targets are free of noise."""
+        """Draw ``n`` sequences with noise-free targets."""
         check_int("n", n, minimum=1)
         offsets = np.zeros(n + 1, dtype=np.int64)
         np.cumsum(rng.integers(self.length, self._longest, n, endpoint=True), out=offsets[1:])
@@ -119,11 +120,12 @@ class TwoSequence:
         )
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output is off by less than the tolerance from the target (variant c: from
-        the target free of noise, also where ``data`` carry a noisy one).
+        """Return whether the output is off by less than the tolerance.
+
+        In variant c it is compared with the noise-free target, even if ``data`` have a noisy one.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 1]``.
         """
         data.check_outputs(outputs)
         targets = data.targets
@@ -141,11 +143,11 @@ class TwoSequence:
 
 
 def _draw_gaussians(rng: np.random.Generator, n: int, variance: float) -> Annotated[Floats, "n"]:
-    """Draw ``n`` Gaussians of mean 0, in single precision, at a third of NumPy's own cost.
+    """Draw ``n`` Gaussians of mean 0, in float32, in a third of the time that NumPy takes.
 
-    The method of Box and Muller: with ``u``, ``v`` uniform on ``[0, 1)``, both ``r cos(2 pi v)``
-    and ``r sin(2 pi v)`` are normal if ``r = sqrt(-2 ln(1 - u))``, and they are independent. Since
-    ``u`` has 24 bits, no value lies beyond 5.77 standard deviations.
+    The method of Box and Muller: with ``u``, ``v`` uniform on ``[0, 1)`` and ``r = sqrt(-2 ln(1 -
+    u))``, ``r cos(2 pi v)`` and ``r sin(2 pi v)`` are normal and independent. Since ``u`` has 24
+    bits, no value is beyond 5.77 standard deviations.
 
     >>> bool(abs(_draw_gaussians(np.random.default_rng(0), 100_000, 0.2).var() - 0.2) < 0.005)
     True

@@ -22,23 +22,23 @@ CLASSES = {2: "QRSU", 3: "QRSUVABC"}
 
 @dataclass(frozen=True)
 class TemporalOrder:
-    """Tell in which order two or three symbols ``X`` or ``Y`` came, far apart, among distractors.
+    """Classify a sequence by the order of two or three symbols ``X`` or ``Y`` among distractors.
 
-    A sequence of 100 to 110 symbols starts with ``E`` and ends with the trigger ``B``; at two
-    (6a: 10-20, 50-60) or three places (6b: 10-20, 33-43, 66-76) it holds ``X`` or ``Y``, else
-    random symbols from ``{a, b, c, d}``. The target at the end is the class: XX, XY, YX, YY in this
-    order are Q, R, S, U, and XXX ... YYY in the same binary order Q, R, S, U, V, A, B, C.
+    A sequence of 100 to 110 symbols starts with ``E`` and ends with the trigger ``B``. At two
+    positions (6a: 10-20, 50-60) or three (6b: 10-20, 33-43, 66-76) it has ``X`` or ``Y``; all other
+    symbols are random from ``{a, b, c, d}``. The target at the end is the class: XX, XY, YX, YY are
+    Q, R, S, U; XXX ... YYY in the same binary order are Q, R, S, U, V, A, B, C.
 
-    Both ends of a range are included. Where places are counted from 1, the last relevant symbol is
-    40 (6a) and 24 (6b) steps before the target at least, as Table 10 has it; one step less where
-    they are counted from 0.
+    Both ends of a range are included. If positions are counted from 1, the last relevant symbol is
+    at least 40 (6a) or 24 (6b) steps before the target, as in Table 10; counted from 0, it is one
+    step less.
 
     Args:
-        relevant: how many symbols matter: 2 (Experiment 6a) or 3 (6b).
-        first_position: the place of the first symbol of a sequence, ``E``: 1 or 0.
+        relevant: number of relevant symbols: 2 (Experiment 6a) or 3 (6b).
+        first_position: position of the first symbol, ``E``: 1 or 0.
 
     Raises:
-        SettingError: ``relevant`` is neither 2 nor 3, or ``first_position`` neither 0 nor 1.
+        SettingError: ``relevant`` is not 2 or 3, or ``first_position`` not 0 or 1.
 
     >>> data = TemporalOrder(relevant=2).sample(np.random.default_rng(0), 1)
     >>> "".join(SYMBOLS[symbol] for symbol in data.inputs if symbol >= 6), int(data.targets[0])
@@ -73,7 +73,7 @@ class TemporalOrder:
         return 105.0
 
     def draw(self, rng: np.random.Generator) -> TemporalOrder:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -83,7 +83,7 @@ class TemporalOrder:
         np.cumsum(rng.integers(100, 110, n, endpoint=True), out=offsets[1:])
         starts, ends = offsets[:-1], offsets[1:] - 1
         classes = rng.integers(0, self.n_outputs, n, dtype=np.int32)
-        # Two bits of a random byte choose among a, b, c, d, which are symbols 2 to 5.
+        # Two bits of a random byte select a, b, c or d, which are symbols 2 to 5.
         noise = np.frombuffer(rng.bytes(int(offsets[-1])), dtype=np.uint8)
         inputs = ((noise & np.uint8(3)) + np.uint8(2)).astype(np.int32)
         inputs[starts] = SYMBOLS.index("E")
@@ -105,10 +105,10 @@ class TemporalOrder:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether all outputs at the end are off by less than 0.3.
+        """Return whether all outputs at the end are off by less than 0.3.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 4 (or 8) for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 4]`` (6b: ``[N, 8]``).
         """
         return within(outputs, data, self.tolerance)
 

@@ -1,7 +1,7 @@
-"""Parity of long random sequences: easily guessed, hardly learned by gradients.
+"""Parity of long random sequences: easy for weight guessing, hard for gradients.
 
 Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult",
-IEEE Transactions on Neural Networks 5(2), 1994; as set up by Schmidhuber, Hochreiter & Bengio,
+IEEE Transactions on Neural Networks 5(2), 1994; in the version of Schmidhuber, Hochreiter & Bengio,
 "Evaluating benchmark problems by random guessing", 2001, section 4.
 """
 
@@ -19,21 +19,21 @@ from carrousel.shapes import Bools, Floats
 
 @dataclass(frozen=True)
 class Parity:
-    """Tell whether the number of ones among many random 1.0 and -1.0 is odd.
+    """Classify a sequence of random 1.0 and -1.0 by the parity of its number of ones.
 
-    The target is 1.0 for odd and 0.0 for even; it comes ``pause`` steps after the last element, at
-    steps whose input is 0. A pause is a choice of ours: where all units change at once, an output
-    depends on the last element by the sign of a single weight, whatever the parity so far, so that
-    no such net could be right without one.
+    The target is 1.0 for odd and 0.0 for even. It is ``pause`` steps after the last element; these
+    steps have the input 0. The pause is an addition. In a network whose units change all at once,
+    the last element reaches an output through a single weight only, at any parity so far. Without a
+    pause, such a network could not be correct.
 
     Args:
-        length: least number of elements.
-        longest: greatest number; all between are equally likely.
-        noise: uniform noise from ``[-noise, noise]`` on each element (Bengio took 0.2).
-        pause: steps between the last element and the target.
+        length: minimum number of elements.
+        longest: maximum number of elements; numbers are uniform.
+        noise: each element has uniform noise from ``[-noise, noise]`` (Bengio et al.: 0.2).
+        pause: number of steps between the last element and the target.
 
     Raises:
-        SettingError: a number is out of its range.
+        SettingError: a number is out of range.
 
     >>> data = Parity(length=5, longest=5).sample(np.random.default_rng(1), 1)
     >>> data.inputs[:, 0].tolist(), data.targets.tolist()
@@ -68,11 +68,11 @@ class Parity:
 
     @property
     def mean_length(self) -> float:
-        """Middle of the range of lengths, and the pause."""
+        """Middle of the range of lengths, plus the pause."""
         return (self.length + self.longest) / 2 + self.pause
 
     def draw(self, rng: np.random.Generator) -> Parity:
-        """Return the task itself: sequences are made afresh."""
+        """Return the task itself; it has no fixed sets."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
@@ -106,9 +106,9 @@ class Parity:
         return self.sample(rng, n)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output at the end is off by less than 0.1.
+        """Return whether the output at the end is off by less than 0.1.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 1 for each sequence.
+            ShapeError: ``outputs`` is not ``[N, 1]``.
         """
         return within(outputs, data, self.tolerance)

@@ -31,19 +31,21 @@ GRAMMAR = (
     (("P", 4), ("V", 6)),
     (("E", 7),),
 )
-"""The Reber grammar: for each state the symbols that may come and the states they lead to; state 7
-is the end. Of two symbols each comes with probability 0.5."""
+"""The Reber grammar: for each state, pairs of a legal symbol and the state after it.
+
+State 7 is the end. Two legal symbols have probability 0.5 each.
+"""
 
 Transitions = tuple[tuple[tuple[str, int], ...], ...]
 
-MEAN_LENGTH = 12.0  # expected: 8 symbols of the inner string and 4 around it
-MOST_STRINGS = 4096  # the more distinct strings are wanted, the rarer is a new one
+MEAN_LENGTH = 12.0  # expected: 8 symbols of the inner string, 4 around it
+MOST_STRINGS = 4096  # drawing more distinct strings would take too long
 
 
 def _embed(grammar: Transitions) -> Transitions:
-    """The automaton of ``B T <string> T E`` and ``B P <string> P E``; its last state is the end.
+    """Return the automaton of ``B T <string> T E`` and ``B P <string> P E``; the end is last.
 
-    A copy of the grammar for each outer symbol remembers which it was.
+    There is one copy of the grammar for each of the two outer symbols.
     """
     size = len(grammar) + 1  # states of a copy, its end included
     copies = {"T": 2, "P": 2 + size}
@@ -58,7 +60,7 @@ def _embed(grammar: Transitions) -> Transitions:
 EMBEDDED = _embed(GRAMMAR)
 END = len(EMBEDDED) - 1
 
-# The automaton by symbol: state x symbol -> state, or -1 where the symbol is not legal.
+# The automaton by symbol: state x symbol -> state, or -1 if the symbol is not legal.
 _AFTER = np.full((len(EMBEDDED), len(SYMBOLS)), -1, dtype=np.int64)
 for _state, _choices in enumerate(EMBEDDED):
     for _symbol, _to in _choices:
@@ -66,7 +68,7 @@ for _state, _choices in enumerate(EMBEDDED):
 
 _IS_LEGAL = _AFTER >= 0  # state x symbol
 
-# The automaton by coin: state x {0, 1} -> letter and state. Past the end come NULs, for ever.
+# The automaton by coin: state x {0, 1} -> letter and state. After the end all letters are NUL.
 _COINS = [tuple(choices or [("\0", END)]) for choices in EMBEDDED]
 _LETTER = np.array([[ord(c[coin % len(c)][0]) for coin in (0, 1)] for c in _COINS], dtype=np.uint8)
 _TO = np.array([[c[coin % len(c)][1] for coin in (0, 1)] for c in _COINS], dtype=np.int64)
@@ -79,34 +81,34 @@ _SYMBOL_OF[np.frombuffer(SYMBOLS.encode(), dtype=np.uint8)] = np.arange(len(SYMB
 class EmbeddedReber:
     """Experiment 1: predict the next symbol of embedded Reber strings.
 
-    A string is ``B T <Reber string> T E`` or ``B P <Reber string> P E``, every choice a fair coin.
-    The target at every step but the last is the symbol that does come next, although often two
-    are legal: the paper does not say that targets are the sets of legal symbols, nor that they are
-    not. A string is right if at each of those steps all legal successors are more active than all
-    others, whichever the targets; the symbol before the last must equal the second one.
+    A string is ``B T <Reber string> T E`` or ``B P <Reber string> P E``, with equal probabilities
+    of all choices. The target at every step but the last is the actual next symbol, although often
+    two are legal (the paper does not say which of the two the targets are). A string is correct if
+    at each of these steps all legal successors are more active than all other symbols. The symbol
+    before the last must equal the second one.
 
-    :meth:`draw` fixes the strings: the training set first, then test strings that are not in it.
-    The paper does not say whether a set may hold a string twice. By default it may, in either set,
-    as strings "drawn at random" do; with ``distinct`` neither does.
+    :meth:`draw` draws the training set, then test strings that are not in it. The paper does not
+    say whether a string may occur twice in a set. By default it may, as in strings "drawn at
+    random"; with ``distinct`` it may not.
 
     Args:
-        n_train: training strings, 1 to 4096.
-        n_test: test strings, 1 to 4096.
+        n_train: number of training strings, 1 to 4096.
+        n_test: number of test strings, 1 to 4096.
         distinct: whether all strings of a set differ.
-        order: how :meth:`sample` picks training strings: each at ``"random"``, with replacement, or
-            in ``"epochs"``, whole passes over the training set, each in a fresh random order.
-        target: what a step's target is: the symbol that comes ``"next"``, or all that are
-            ``"legal"``, as a vector with a 1 for each of them.
-        judged: which strings :meth:`test` returns: those of the ``"training"`` set, of the
-            ``"test"`` set, or ``"both"``, as section 5.1 says.
-        train: the training strings, once drawn.
-        test_set: the test strings, once drawn.
+        order: order in which :meth:`sample` picks training strings. ``"random"``: independently,
+            with replacement. ``"epochs"``: passes over the training set, each in a random order.
+        target: target of a step. ``"next"``: the next symbol. ``"legal"``: all legal symbols, as a
+            vector with a 1 for each.
+        judged: strings that :meth:`test` returns: the ``"training"`` set, the ``"test"`` set, or
+            ``"both"``, as in section 5.1.
+        train: the training strings; None: not drawn yet.
+        test_set: the test strings; None: not drawn yet.
 
     Raises:
-        UnknownNameError: ``order``, ``target`` or ``judged`` is none of those above.
-        SettingError: a number is out of its range; one set is given without the other, or its size
-            is not the number stated.
-        DataError: a set holds something that is not an embedded Reber string.
+        UnknownNameError: ``order``, ``target`` or ``judged`` is unknown.
+        SettingError: a number is out of range; one set is given without the other, or has another
+            size than stated.
+        DataError: a set has something that is not an embedded Reber string.
 
     >>> task = EmbeddedReber().draw(np.random.default_rng(0))
     >>> len(task.test(np.random.default_rng(0), 1))  # training and test strings
@@ -134,21 +136,30 @@ class EmbeddedReber:
         check_int("n_train", self.n_train, minimum=1, maximum=MOST_STRINGS)
         check_int("n_test", self.n_test, minimum=1, maximum=MOST_STRINGS)
         if not isinstance(self.distinct, bool):
-            raise SettingError(f"distinct is {self.distinct!r}, expected True or False")
+            raise SettingError(argument="distinct", got=self.distinct, expected="True or False")
         check_choice("order", self.order, ("random", "epochs"))
         check_choice("target", self.target, ("next", "legal"))
         check_choice("judged", self.judged, ("both", "test", "training"))
         if (self.train is None) != (self.test_set is None):
-            raise SettingError("train and test_set belong together; give both, or call draw(rng)")
+            raise SettingError(
+                "train and test_set belong together",
+                argument="train" if self.train is None else "test_set",
+                fix="give both, or call draw(rng)",
+            )
         sizes = {"train": ("n_train", self.n_train), "test_set": ("n_test", self.n_test)}
         for name, data in (("train", self.train), ("test_set", self.test_set)):
             if data is None:
                 continue
             which, size = sizes[name]
             if len(data) != size:
-                raise SettingError(f"{name} holds {len(data)} strings, but {which} is {size}")
+                raise SettingError(
+                    f"{name} has {len(data)} strings, but {which} is {size}",
+                    argument=which,
+                    got=size,
+                    expected=str(len(data)),
+                )
             if (_walk(data)[data.offsets[1:] - 1] != END).any():
-                raise DataError(f"{name} holds a string that breaks off before its last E")
+                raise DataError(f"{name} has a string without its last E", argument=name)
 
     @property
     def n_inputs(self) -> int:
@@ -162,29 +173,28 @@ class EmbeddedReber:
 
     @property
     def tolerance(self) -> float:
-        """None: where two symbols are legal no small error can hold, so nothing is below 0.0.
+        """0.0, which no error is below: where two symbols are legal, no error can stay small.
 
-        Success is a matter of :meth:`correct` alone.
+        Success is defined by :meth:`correct` alone.
         """
         return 0.0
 
     @property
     def mean_length(self) -> float:
-        """12 steps by the grammar; once drawn, the mean of the training strings."""
+        """Mean length of the training strings; before they are drawn, 12, by the grammar."""
         return MEAN_LENGTH if self.train is None else float(self.train.lengths.mean())
 
     def draw(self, rng: np.random.Generator) -> EmbeddedReber:
-        """Return a copy with a training set and a test set of its own."""
+        """Return a copy with a new training set and test set."""
         train = _collect(rng, self.n_train, self.distinct, banned=())
         test = _collect(rng, self.n_test, self.distinct, banned=train)
         return replace(self, train=_from_strings(train), test_set=_from_strings(test))
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Pick ``n`` training strings, in the order that :attr:`order` names.
+        """Pick ``n`` training strings, in the order given by :attr:`order`.
 
-        In ``"epochs"``, each ``n_train`` strings from the first on are one pass over the training
-        set. Where ``n`` is not a multiple, the strings left over are the beginning of a pass, whose
-        rest is not picked up by a later call.
+        With ``"epochs"``, every call starts a new pass over the ``n_train`` strings. If ``n`` is no
+        multiple of ``n_train``, the last pass is incomplete.
 
         Raises:
             SettingError: no training set has been drawn.
@@ -197,7 +207,7 @@ class EmbeddedReber:
         else:
             picked = rng.integers(0, self.n_train, n)
         offsets = np.concatenate([[0], np.cumsum(train.lengths[picked])])
-        # Sequences.take would gather targets and positions too, which here follow from the inputs.
+        # Sequences.take would also gather targets and positions, which follow from the inputs.
         steps = np.repeat(train.offsets[picked] - offsets[:-1], train.lengths[picked])
         steps += np.arange(len(steps))
         data = _next_symbol(train.inputs.take(steps), offsets)
@@ -206,9 +216,9 @@ class EmbeddedReber:
         return _legal_symbols(data, self._train_states[steps])
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Return what success is judged by: all training strings, then all test strings.
+        """Return all training strings, then all test strings, or one set (see :attr:`judged`).
 
-        With :attr:`judged`, those of one set only. ``n`` and ``rng`` are not used.
+        ``n`` and ``rng`` are not used.
 
         Raises:
             SettingError: no sets have been drawn.
@@ -216,11 +226,11 @@ class EmbeddedReber:
         return self._judged
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether all legal next symbols are the most active outputs at every step of a string.
+        """Return whether all legal next symbols are the most active outputs at every step.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 7 for each target.
-            DataError: ``data`` holds something that is not a string of the grammar.
+            ShapeError: ``outputs`` is not ``[M, 7]``.
+            DataError: ``data`` have something that is not a string of the grammar.
         """
         data.check_outputs(outputs)
         legal = _legal(data)
@@ -243,12 +253,14 @@ class EmbeddedReber:
     @staticmethod
     def _drawn(data: Sequences | None) -> Sequences:
         if data is None:
-            raise SettingError("no strings have been drawn; use the task that draw(rng) returns")
+            raise SettingError(
+                "no strings have been drawn", fix="use the task that draw(rng) returns"
+            )
         return data
 
 
 def _draw_strings(rng: np.random.Generator, n: int) -> list[bytes]:
-    """Walk ``n`` strings through the automaton together, a coin for each at each step."""
+    """Draw ``n`` strings in parallel, with one coin for each at each step."""
     state, letters = np.zeros(n, dtype=np.int64), []
     while (state != END).any():
         coin = rng.integers(0, 2, n, dtype=np.uint8)
@@ -278,8 +290,8 @@ def _from_strings(strings: list[bytes]) -> Sequences:
     return _next_symbol(_SYMBOL_OF[letters], np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def _next_symbol(inputs: Annotated[Ints, "steps"], offsets: Annotated[Ints, "N1"]) -> Sequences:
-    """The target of every step but a string's last is the symbol after it."""
+def _next_symbol(inputs: Annotated[Ints, "steps"], offsets: Annotated[Ints, "N+1"]) -> Sequences:
+    """Return strings in which the target of every step but the last is the next symbol."""
     has_target = np.ones(len(inputs), dtype=bool)
     has_target[offsets[1:] - 1] = False
     target_steps = np.flatnonzero(has_target)
@@ -294,15 +306,17 @@ def _next_symbol(inputs: Annotated[Ints, "steps"], offsets: Annotated[Ints, "N1"
 
 
 def _legal_symbols(data: Sequences, states: Annotated[Ints, "steps"]) -> Sequences:
-    """The same strings; the target of a step is 1 for each symbol that its state lets follow."""
+    """Return the same strings with the legal next symbols as targets."""
     return replace(data, targets=_IS_LEGAL[states[data.target_steps]].astype(np.float32))
 
 
 def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
-    """The automaton's state after each step of each string."""
+    """Return the automaton's state after each step of each string."""
     data.check_contents()
     if not data.symbolic or data.n_inputs != len(SYMBOLS):
-        raise DataError(f"data must be strings over the {len(SYMBOLS)} symbols {SYMBOLS}")
+        raise DataError(
+            f"data must be strings over the {len(SYMBOLS)} symbols {SYMBOLS}", argument="data"
+        )
     states = np.empty(data.n_steps, dtype=np.int64)
     state = np.zeros(len(data), dtype=np.int64)
     for step in range(int(data.lengths.max(initial=0))):
@@ -311,7 +325,9 @@ def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
         state[alive] = _AFTER[state[alive], data.inputs[at]]
         if (state < 0).any():
             string = int(np.argmax(state < 0))
-            raise DataError(f"sequence {string} breaks the grammar at its step {step}, from 0")
+            raise DataError(
+                f"sequence {string} breaks the grammar at its step {step}, from 0", argument="data"
+            )
         states[at] = state[alive]
     return states
 
@@ -320,10 +336,10 @@ _known: WeakKeyDictionary[Sequences, np.ndarray] = WeakKeyDictionary()
 
 
 def _legal(data: Sequences) -> Annotated[Bools, "7 M"]:
-    """Whether each symbol may follow each step that has a target.
+    """Return whether each symbol may follow each step that has a target.
 
-    It is kept for as long as the data are: a net is tested often, nearly always on strings that it
-    was tested on before, and to walk them takes longer than to judge the outputs.
+    The result is cached as long as ``data`` exists. A network is tested often, mostly on the same
+    strings, and computing it takes longer than comparing the outputs.
     """
     if data not in _known:
         _known[data] = np.ascontiguousarray(_IS_LEGAL[_walk(data)[data.target_steps]].T)

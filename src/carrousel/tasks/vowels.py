@@ -1,8 +1,8 @@
-"""Japanese vowels: tell nine speakers apart by how they say /ae/; real data, not from the paper.
+"""Japanese vowels: identify nine speakers by their pronunciation of /ae/; not from the paper.
 
 M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using passing-through
-regions", Pattern Recognition Letters 20 (11-13), 1999; UCI Machine Learning Repository. The
-recordings come with the package ``aeon`` (``pip install carrousel[data]``); nothing is downloaded.
+regions", Pattern Recognition Letters 20 (11-13), 1999; UCI Machine Learning Repository. The package
+``aeon`` contains the recordings (``pip install carrousel[data]``); nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ SPEAKERS = 9
 
 @dataclass(frozen=True)
 class JapaneseVowels:
-    """Name the speaker of an utterance: 12 channels, 7 to 29 steps, nine men.
+    """Identify the speaker of an utterance: 12 channels, 7 to 29 steps, nine male speakers.
 
-    270 utterances, 30 of each speaker, are there to learn from, and 370 others to be judged by.
-    Each channel is shifted and scaled to mean 0 and variance 1 over all steps of the utterances
-    learned from. The target is the speaker, at every step or at the last one; the answer is the
-    output that is largest on average over the steps that have a target.
+    There are 270 training utterances, 30 of each speaker, and 370 test utterances. Channels are
+    standardised by mean and variance over all steps of the training utterances. The target is the
+    speaker, at every step or at the last one. The prediction is the output with the largest mean
+    over the steps that have a target.
 
-    Utterances are learned in random order, each once before any comes again (where draws end, an
-    order may be cut short). Two kinds of noise, drawn afresh each time, may be added to what is
-    learned, never to what is judged: an ``offset``, the same at all steps of an utterance, as
-    another day or another microphone might bring, and a ``jitter`` of its own at each step.
+    :meth:`sample` returns the training utterances in random order, each once per pass; the last
+    pass of a call may be incomplete. Two kinds of noise, drawn at every call, may be added: an
+    ``offset`` that is the same at all steps of an utterance, like a change of microphone, and an
+    independent ``jitter`` at each step. Test utterances have no noise.
 
-    To choose settings without a look at the test utterances, split those learned from into
-    ``folds``: part ``fold`` is then what the task is judged by, and only the others are learned
-    from and measured for scaling. A part holds neighbours in the order of the file, which is
-    presumably that of recording, and equally many of each speaker if ``folds`` divides 30.
+    To choose settings without the test utterances, split the training utterances into ``folds``.
+    Part ``fold`` then replaces the test set, and the other parts are the training set. A part has
+    neighbours in the order of the file, which is presumably that of recording, and equally many of
+    each speaker if ``folds`` divides 30.
 
     Args:
-        targets: whether ``"every"`` step has a target, or the ``"last"`` one alone.
-        offset: standard deviation of the offset, in units of the scaled channels.
+        targets: whether ``"every"`` step has a target, or only the ``"last"`` one.
+        offset: standard deviation of the offset, in units of the standardised channels.
         jitter: standard deviation of the noise at each step, in the same units.
-        folds: number of parts the 270 utterances are split into; 0 keeps them whole.
-        fold: which of these parts the task is judged by.
+        folds: number of parts of the 270 training utterances; 0: no cross-validation.
+        fold: index of the part used for testing.
 
     Raises:
-        SettingError: a number is out of its range.
-        UnknownNameError: there is no such choice of targets.
-        MissingExtraError: aeon is not installed (raised when data are first asked for).
+        SettingError: a number is out of range.
+        UnknownNameError: ``targets`` is unknown.
+        MissingExtraError: aeon is not installed (raised when data are first needed).
 
     >>> task = JapaneseVowels()
     >>> data = task.test(np.random.default_rng(0), 1)
@@ -71,7 +71,7 @@ class JapaneseVowels:
         check_number("jitter", self.jitter, least=0.0)
         check_int("folds", self.folds, minimum=0, maximum=30)
         if self.folds == 1:
-            raise SettingError("folds is 1, which leaves nothing to learn from; expected 0, 2..30")
+            raise SettingError(argument="folds", got=1, expected="0 or 2..30: one part is tested")
         check_int("fold", self.fold, minimum=0, maximum=max(0, self.folds - 1))
 
     @property
@@ -86,20 +86,20 @@ class JapaneseVowels:
 
     @property
     def tolerance(self) -> float:
-        """An utterance counts as right in training while all outputs are off by less than 0.5."""
+        """In training, an utterance is correct while all outputs are off by less than 0.5."""
         return 0.5
 
     @property
     def mean_length(self) -> float:
-        """Mean over the 270 utterances (a constant: asking must not read the data)."""
+        """Mean over the 270 training utterances, a constant that does not require the data."""
         return 15.8
 
     def draw(self, rng: np.random.Generator) -> JapaneseVowels:
-        """Return the task itself: both sets are given."""
+        """Return the task itself; both sets are fixed."""
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Draw ``n`` training utterances: one random order of all of them after another."""
+        """Draw ``n`` training utterances, in passes over all of them, each in a random order."""
         check_int("n", n, minimum=1)
         learned, _ = _sets(self.targets, self.folds, self.fold)
         rounds = -(-n // len(learned))
@@ -114,29 +114,26 @@ class JapaneseVowels:
         return data
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
-        """Return all the utterances that the task is judged by, whatever ``n`` says.
-
-        They are the 370 test utterances, or part ``fold`` of the training utterances.
-        """
+        """Return the 370 test utterances, or part ``fold``; ``n`` and ``rng`` are not used."""
         check_int("n", n, minimum=1)
         return _sets(self.targets, self.folds, self.fold)[1]
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
-        """Whether the output that is largest on average over an utterance's steps is the speaker's.
+        """Return whether the output with the largest mean over the steps is the speaker's.
 
         Raises:
-            ShapeError: ``outputs`` has not one row of 9 for each target.
+            ShapeError: ``outputs`` is not ``[M, 9]``.
         """
         data.check_outputs(outputs)
         first = data.target_offsets[:-1]
         sums = np.add.reduceat(outputs, first, axis=0, dtype=np.float64)
-        finite = np.isfinite(sums).all(axis=1)  # argmax would answer NaN with the first speaker
+        finite = np.isfinite(sums).all(axis=1)  # argmax of NaN would be the first speaker
         return finite & (sums.argmax(axis=1) == data.targets[first])
 
 
 @cache
 def _sets(targets: str, folds: int, fold: int) -> tuple[Sequences, Sequences]:
-    """What is learned from and what is judged by, both scaled by the former. Read-only."""
+    """Return the training and test utterances, standardised by the former; read-only arrays."""
     learned, speakers = _read("train")
     if folds:
         # The rank of each utterance among its speaker's, in the order of the file.
@@ -160,21 +157,21 @@ def _join(rows: list[np.ndarray], speakers: Annotated[Ints, "N"], targets: str) 
     classes = [[speaker] * k for speaker, k in zip(speakers.tolist(), counts, strict=True)]
     data = Sequences.from_lists(rows, classes, n_inputs=CHANNELS, n_outputs=SPEAKERS)
     for array in (data.inputs, data.targets, data.offsets, data.target_steps):
-        array.flags.writeable = False  # trials share these
+        array.flags.writeable = False  # shared by trials
     return data
 
 
 @cache
 def _read(split: str) -> tuple[list[Annotated[Floats, "T I"]], Annotated[Ints, "N"]]:
-    """Utterances ``[T, 12]`` and their speakers, counted from 0, from the files inside aeon."""
+    """Read utterances ``[T, 12]`` and their speakers, counted from 0, from the files in aeon."""
     try:
         from aeon.datasets import load_japanese_vowels
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != "aeon":
             raise
         raise MissingExtraError(
-            "JapaneseVowels needs aeon, which holds the recordings; install it with "
-            "pip install 'carrousel[data]'"
+            "JapaneseVowels needs aeon, which holds the recordings",
+            fix="install it with pip install 'carrousel[data]'",
         ) from error
     utterances, labels = load_japanese_vowels(split=split)[:2]
     return [np.ascontiguousarray(one.T) for one in utterances], labels.astype(np.int32) - 1

@@ -1,4 +1,4 @@
-"""Layers of cells from equations, compiled: the plain path of the same cell, every option."""
+"""Compiled cells from equations equal their plain path, with every option."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.case import each
 from support.paths import TESTS
 
 pytest.importorskip("torch")
@@ -55,16 +56,16 @@ def check(cell: str, features: frozenset[str], *, units: int = 5, **more) -> Non
     assert_paths_agree(case)
 
 
-def in_a_process_of_its_own(code: str, **environment: str) -> None:
+def in_another_process(code: str, **environment: str) -> None:
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("cell", OURS)
-@pytest.mark.parametrize("gradient", ["bptt", "tbptt:2"])
-@pytest.mark.parametrize("recompute", [0, 3])
-@pytest.mark.parametrize("reverse", [False, True])
+@each("gradient", ["bptt", "tbptt:2"])
+@each("recompute", [0, 3])
+@each("reverse", [False, True])
 def test_all_options(cell, gradient, recompute, reverse):
     check(cell, EVERYTHING, gradient=gradient, recompute=recompute, reverse=reverse)
 
@@ -73,12 +74,12 @@ def test_projection():
     check("two", EVERYTHING, projection=3)
 
 
-@pytest.mark.parametrize("cell", OURS)
+@each("cell", OURS)
 def test_layer_norm_with_a_bias(cell):
     check(cell, frozenset({"bias"}), layer_norm=True)
 
 
-def test_layer_norm_of_a_cell_that_uses_both_net_inputs_apart():
+def test_layer_norm_of_a_cell_with_separate_net_inputs():
     check("gru", frozenset({"unit", "norms"}), layer_norm=True)
 
 
@@ -86,9 +87,9 @@ def test_layer_norm_without_a_bias():
     check("two", EVERYTHING - {"bias"}, layer_norm=True)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="fills fresh memory by the way of glibc")
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc fills fresh memory")
 def test_projection_wider_than_the_cell():
-    """Where memory as it comes is neither zero nor a small number."""
+    """With fresh memory filled by large numbers."""
     code = f"""
         import sys
         sys.path[:0] = [{str(TESTS)!r}, {str(Path(__file__).parent)!r}]
@@ -96,10 +97,10 @@ def test_projection_wider_than_the_cell():
         for units in (1, 2, 3):
             check("two", EVERYTHING, projection=7, units=units)
     """
-    in_a_process_of_its_own(code, MALLOC_PERTURB_="85")
+    in_another_process(code, MALLOC_PERTURB_="85")
 
 
-def test_a_narrow_projection_of_a_cell_that_keeps_nothing():
+def test_a_narrow_projection_of_a_cell_without_state():
     code = """
         import torch
         from carrousel import nn
@@ -109,4 +110,4 @@ def test_a_narrow_projection_of_a_cell_that_keeps_nothing():
             layer = nn.LSTM(2, units, cell=linear, proj_size=1)
             layer(torch.ones(3, 2, 2))[0].sum().backward()
     """
-    in_a_process_of_its_own(code)
+    in_another_process(code)

@@ -1,4 +1,4 @@
-"""The compiled layer under torch.func: derivatives of any order, and samples side by side."""
+"""The compiled layer under torch.func: derivatives of any order, and vmap over samples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carrousel.contracts import CELLS, Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import all_recurrences, make_case
 
 pytest.importorskip("torch")
@@ -22,9 +23,9 @@ from support.kernels.recurrent_tensors import assert_same, frozen, options, pres
 EVERYTHING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "resets", "masks"})
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(2), ids=lambda r: r.key)
+@each("recurrence", all_recurrences(2))
 def test_second_derivatives_with_every_option(recurrence):
-    """By all that is differentiable; ReLU has a kink, which random numbers stay away from."""
+    """By all differentiable inputs; random numbers are not at the kink of ReLU."""
     case = make_case(recurrence, EVERYTHING, T=3, B=2, I=1, seed=3, recompute=2, record=False)
     inputs = tensors(case)
     values = {name: getattr(inputs, name) for name in DIFFERENTIABLE}
@@ -39,9 +40,9 @@ def test_second_derivatives_with_every_option(recurrence):
     assert torch.autograd.gradgradcheck(loss, tuple(values.values()), fast_mode=True, atol=1e-3)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_second_derivatives_are_those_of_the_plain_path(cell):
-    """The errors of the first gradient included, and states as results."""
+@each("cell", CELLS)
+def test_second_derivatives_equal_those_of_the_plain_path(cell):
+    """By the errors of the first gradient too, and with states as results."""
     case = make_case(
         Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=3, B=2, gradient="truncated"
     )
@@ -68,7 +69,7 @@ def small(cell: str, **more: Any) -> tuple[LayerInputs, Recurrence]:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own forward mode
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_whole_derivatives_agree_however_they_are_found(cell):
+def test_jacobians_and_hessians(cell):
     inputs, recurrence = small(cell)
 
     def out(w_hh: Tensor) -> Tensor:
@@ -102,8 +103,8 @@ def test_second_derivatives_through_jacobians(cell):
     assert_same(torch.func.jacrev(torch.func.jacrev(loss))(w).numpy(), expected.numpy())
 
 
-def test_a_penalty_on_gradients_of_single_samples():
-    """The sum of their squares, differentiated by the weights they share."""
+def test_a_penalty_on_per_sample_gradients():
+    """The sum of their squares, differentiated by the shared weights."""
     inputs, recurrence = small("lstm")
     many = torch.stack([inputs.x, inputs.x + 1])
 
@@ -124,11 +125,11 @@ def test_a_penalty_on_gradients_of_single_samples():
     assert_same(torch.func.grad(penalty)(inputs.w_hh).numpy(), expected.numpy())
 
 
-# --- samples side by side ------------------------------------------------------------------------
+# --- vmap over samples ---------------------------------------------------------------------------
 
 
 def mapped(cell: str, features: frozenset[str], names: tuple[str, ...], n: int = 3) -> Any:
-    """A call whose named inputs come n times, and the function of them."""
+    """Return a function of some inputs, and ``n`` values of each."""
     case = make_case(Recurrence(cell, 3), features, T=4, B=2, record=False)
     inputs = frozen(tensors(case))
     torch.manual_seed(2)
@@ -149,9 +150,9 @@ def one_by_one(function: Any, *many: Tensor) -> Tensor:
 NAMES = [("x",), ("w_hh",), ("x", "w_hh"), ("h0", "s0"), ("x", "flags"), ("unit",), ("bias", "x")]
 
 
-@pytest.mark.parametrize("names", NAMES, ids="-".join)
 @pytest.mark.parametrize("cell", ["peephole", "gru"])
-def test_mapped_calls_are_calls_one_by_one(cell, names):
+@each("names", NAMES)
+def test_vmap_equals_separate_calls(cell, names):
     if "s0" in names and cell == "gru":
         names = ("h0",)
     out, many = mapped(cell, EVERYTHING, names)
@@ -161,17 +162,17 @@ def test_mapped_calls_are_calls_one_by_one(cell, names):
         assert_same(torch.vmap(loss)(*many).numpy(), one_by_one(loss, *many).numpy())
 
 
-def test_maps_within_maps():
-    """Over inputs within weights, and along other axes than the first."""
+def test_nested_vmap():
+    """Over inputs inside a map over weights, and along other axes than the first."""
     out, (x, w) = mapped("lstm", frozenset({"bias", "lengths"}), ("x", "w_hh"))
     nested = torch.vmap(torch.vmap(out, (3, None)), (None, 2))(x.movedim(0, 3), w.movedim(0, 2))
     expected = torch.stack([torch.stack([out(a, b) for a in x]) for b in w])
     assert_same(nested.numpy(), expected.numpy())
 
 
-@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("recompute", [0, 3])
-def test_gradients_of_single_samples(cell, recompute):
+@each("cell", CELLS)
+def test_per_sample_gradients(cell, recompute):
     case = make_case(
         Recurrence(cell, 3), {"bias", "unit"}, T=4, B=3, recompute=recompute, record=False
     )
@@ -197,8 +198,8 @@ def test_gradients_of_single_samples(cell, recompute):
 
 
 @pytest.mark.parametrize("outer", [torch.func.grad, torch.func.jacrev])
-def test_gradients_of_mapped_calls(outer):
-    """The map within the gradient: what is mapped must still keep its tape."""
+def test_gradients_of_vmap(outer):
+    """The map is inside the gradient; mapped calls must store their tape."""
     out, (x,) = mapped("lstm", frozenset({"bias"}), ("x",))
 
     def total(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Automatic differentiation, told where to cut, finds every gradient of the reference as well."""
+"""Autograd with detached paths agrees with every gradient of the reference."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from carrousel.contracts import SQUASHES, Cell, Gradient, Simple, Wiring
+from support.case import each
 from support.kernels.third_opinion import STRUCTURES, Case, case_of, follow
 
 torch = pytest.importorskip("torch")
@@ -16,7 +17,7 @@ GRADIENTS = {
     "bptt:2": ["bptt:2"],
     "bptt:3:2": ["bptt:3:2"],
 }
-"""Which of the package's gradients are the same, for sequences of five steps."""
+"""Gradients of the package that are equal for sequences of five steps."""
 
 
 def squash(kind: str, x):
@@ -25,7 +26,7 @@ def squash(kind: str, x):
 
 
 def hidden_step(case: Case, parts: dict, bias, x, y, s):
-    """Activations, states and what outputs see, after one more step."""
+    """Return activations, states and the units that outputs read, after a step."""
     network, cell = case.network, case.network.cell
     net = parts["hidden_inputs"] @ x + bias
     if network.recurrent:
@@ -46,7 +47,7 @@ def hidden_step(case: Case, parts: dict, bias, x, y, s):
 
 
 def loss_of(case: Case, parts: dict, x, y, seen, goal):
-    """What is descended on at one step."""
+    """Return the loss of one step."""
     if case.network.united:
         return 0.5 * ((goal - y[-len(goal) :]) ** 2).sum()
     net_k = parts["output_cells"] @ seen + parts.get("output_bias", 0)
@@ -58,9 +59,9 @@ def loss_of(case: Case, parts: dict, x, y, seen, goal):
 
 
 def autograd(case: Case, gradient: Gradient) -> np.ndarray:
-    """Minus the gradient ``[W]``, with ``detach`` where the gradient ends.
+    """Return minus the gradient ``[W]``, with ``detach`` where the gradient ends.
 
-    Each target has a pass of its own, in which all that lies too far back is a constant.
+    Each target has a separate pass, in which steps too far back are constants.
     """
     network = case.network
     leaf = torch.tensor(case.flat, requires_grad=True)
@@ -89,7 +90,7 @@ def autograd(case: Case, gradient: Gradient) -> np.ndarray:
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize(("cell", "wiring"), STRUCTURES)
+@each("cell, wiring", STRUCTURES)
 def test_reference_agrees_with_autograd(cell: Cell | Simple, wiring: Wiring, gradient: str):
     place = STRUCTURES.index((cell, wiring))
     case = case_of(

@@ -1,4 +1,4 @@
-"""The operations of torch around the compiled kernels: the plain path's results, torch's rules."""
+"""Torch operations of the compiled kernels: results of the plain path, threads, layouts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import CELLS, Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import Case, cases, make_case, replaced
 
 pytest.importorskip("torch")
@@ -46,14 +47,14 @@ BACKWARD = torch.ops.carrousel.sequence_backward
 
 @settings(max_examples=150)
 @given(cases(), st.booleans())
-def test_any_call_is_that_of_the_plain_path(case, record):
+def test_any_call_equals_the_plain_path(case, record):
     assert_paths_agree(case._replace(options=case.options._replace(record=record)))
 
 
-@pytest.mark.parametrize("recompute", [0, 1, 2, 3, 5, 7, 100])
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:3"])
-def test_segments_made_anew(recompute, reverse, gradient):
+@each("recompute", [0, 1, 2, 3, 5, 7, 100])
+@each("reverse", [False, True])
+def test_recomputed_segments(recompute, reverse, gradient):
     """Lengths that do not divide T, with resets and lengths across their ends."""
     for recurrence in (Recurrence("peephole", 3, 2, layer_norm=True), Recurrence("gru", 3)):
         for features in (EVERYTHING, frozenset({"bias"})):
@@ -71,7 +72,7 @@ def test_segments_made_anew(recompute, reverse, gradient):
 
 
 class Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Counts the numbers that wait for the way back."""
+    """Counts the numbers stored for the backward pass."""
 
     def __init__(self) -> None:
         self.numbers = 0
@@ -82,8 +83,8 @@ class Saved(torch.autograd.graph.saved_tensors_hooks):
         return tensor
 
 
-def test_a_tape_made_anew_is_smaller():
-    """States before each segment, in place of the states, gates and outputs of every step."""
+def test_a_recomputed_tape_is_smaller():
+    """It has states before each segment, not states, gates and outputs of every step."""
     kept = {}
     for recompute in (0, 8):
         case = make_case(Recurrence("lstm", 4), T=64, recompute=recompute, record=False)
@@ -94,7 +95,7 @@ def test_a_tape_made_anew_is_smaller():
     assert kept[8] < kept[0] / 3
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@each("threads", [1, 2, 3])
 def test_any_number_of_threads(threads):
     before = torch.get_num_threads()
     try:
@@ -107,13 +108,13 @@ def test_any_number_of_threads(threads):
 
 SHARING = {"lstm": 160, "peephole": 160, "coupled": 192, "no_output_gate": 192, "gru": 192}
 SHARING |= {"rnn_tanh": 288, "rnn_relu": 288}
-"""Units enough for threads to share those of few sequences, a multiple of every panel."""
+"""Units enough for threads to share them if there are few sequences; multiples of all panels."""
 
 
 @pytest.mark.parametrize("cell", SHARING)
-@pytest.mark.parametrize("threads", [2, 5])
-@pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
-def test_threads_that_share_the_units_of_few_sequences(cell, threads, gradient):
+@each("threads", [2, 5])
+@each("gradient", ["bptt", "truncated", "tbptt:2"])
+def test_threads_share_the_units_of_few_sequences(cell, threads, gradient):
     units, before = SHARING[cell], torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
@@ -133,8 +134,8 @@ def test_threads_that_share_the_units_of_few_sequences(cell, threads, gradient):
         torch.set_num_threads(before)
 
 
-def test_threads_that_share_units_in_several_calls_at_once():
-    """They wait for each other within a call, and never for those of another one."""
+def test_shared_units_in_concurrent_calls():
+    """Threads wait for each other within a call, and not for those of other calls."""
     before = torch.get_num_threads()
     every = [
         make_case(Recurrence("lstm", 160), {"bias"}, T=20, B=1, seed=seed, record=False)
@@ -155,8 +156,8 @@ def test_threads_that_share_units_in_several_calls_at_once():
         torch.set_num_threads(before)
 
 
-def test_more_steps_than_sixteen_bits_count():
-    """The whole is its halves, one after the other; errors go back through both."""
+def test_more_than_65536_steps():
+    """A long sequence equals its two parts in turn, gradients included."""
     T = 2**16 + 3
     case = make_case(Recurrence("lstm", 2), {"bias"}, T=T, B=1, I=1, record=False)
     whole, parts = tensors(case), tensors(case)
@@ -165,19 +166,19 @@ def test_more_steps_than_sixteen_bits_count():
     rest = parts._replace(x=parts.x[999:], h0=first.h, s0=first.s)
     second = layer(rest, case.recurrence, options(case)).out
     assert torch.equal(out, torch.cat((first.out, second)))
-    for each in (out, second):
-        each[-1].sum().backward()
+    for result in (out, second):
+        result[-1].sum().backward()
     for name in ("w_hh", "w_ih", "bias"):
         ours, theirs = (present(getattr(inputs, name).grad) for inputs in (whole, parts))
         assert_same(ours.numpy(), theirs.numpy())
 
 
-# --- what comes in -------------------------------------------------------------------------------
+# --- inputs --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("cell", CELLS)
-def test_halves_are_computed_in_float32_and_rounded(dtype, cell):
+@each("cell", CELLS)
+def test_half_precision_is_computed_in_float32(dtype, cell):
     case = make_case(Recurrence(cell, 3), EVERYTHING, T=3, record=False)
     halves = tensors(case, dtype)
     singles = {
@@ -197,11 +198,11 @@ def test_halves_are_computed_in_float32_and_rounded(dtype, cell):
 
 
 def reordered(value: Tensor) -> Tensor:
-    """The same numbers, the last axis first in memory."""
+    """Return the same values with the last axis first in memory."""
     return value.movedim(-1, 0).contiguous().movedim(0, -1)
 
 
-@pytest.mark.parametrize("cell", ["peephole", "gru"])
+@each("cell", ["peephole", "gru"])
 def test_inputs_and_errors_of_any_layout(cell):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=4, B=3, record=False)
     inputs = tensors(case)
@@ -219,7 +220,7 @@ def test_inputs_and_errors_of_any_layout(cell):
 
 
 def test_expanded_inputs_and_errors():
-    """One sequence seen as several, one error seen as many (that of a sum), one row of flags."""
+    """One sequence, one row of flags and the error of a sum, all expanded to several."""
     recurrence = Recurrence("lstm", 3)
     case = make_case(recurrence, {"bias", "lengths"}, T=4, B=3, record=False)
     inputs = tensors(case)
@@ -232,20 +233,18 @@ def test_expanded_inputs_and_errors():
         **{name: getattr(expanded, name).contiguous() for name in ("x", "flags", "h0")}
     )
     found = []
-    for each in (expanded, dense):
-        out = layer(each, recurrence, LayerOptions()).out
+    for variant in (expanded, dense):
+        out = layer(variant, recurrence, LayerOptions()).out
         found.append((out, *torch.autograd.grad(out.sum(), (inputs.x, inputs.w_hh, inputs.h0))))
     for ours, theirs in zip(*found, strict=True):
         assert torch.equal(ours, theirs)
 
 
-# --- what goes back ------------------------------------------------------------------------------
+# --- gradients -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "wanted", [("x",), ("w_hh",), ("h0",), ("bias", "w_ih"), ("fresh_s", "unit")]
-)
-@pytest.mark.parametrize("recompute", [0, 2])
+@each("wanted", [("x",), ("w_hh",), ("h0",), ("bias", "w_ih"), ("fresh_s", "unit")])
+@each("recompute", [0, 2])
 def test_only_the_wanted_gradients_are_computed(wanted, recompute):
     recurrence = Recurrence("peephole", 3, 2)
     case = make_case(recurrence, EVERYTHING, T=5, record=False, recompute=recompute)
@@ -272,7 +271,7 @@ def test_only_the_wanted_gradients_are_computed(wanted, recompute):
         assert getattr(some, name) is None or getattr(some, name).grad is None
 
 
-def test_nothing_is_kept_where_nothing_learns():
+def test_no_tape_without_gradients():
     case = make_case(Recurrence("lstm", 3), {"bias"}, T=4, record=False)
     for inputs, grad in ((frozen(tensors(case)), True), (tensors(case), False)):
         with (
@@ -286,7 +285,7 @@ def test_nothing_is_kept_where_nothing_learns():
         assert not result.out.requires_grad
 
 
-def test_changing_what_was_saved_is_noticed():
+def test_in_place_changes_of_saved_tensors_are_errors():
     case = make_case(Recurrence("lstm", 3), {"bias"}, T=3, record=False)
     for name in ("x", "w_hh", "out"):
         inputs = tensors(case)
@@ -297,8 +296,8 @@ def test_changing_what_was_saved_is_noticed():
             out.sum().backward()
 
 
-@pytest.mark.parametrize("recompute", [0, 2])
-def test_going_back_twice(recompute):
+@each("recompute", [0, 2])
+def test_backward_twice(recompute):
     case = make_case(Recurrence("lstm", 3), EVERYTHING, T=5, record=False, recompute=recompute)
     inputs = tensors(case)
     loss = loss_of(case, run(case, inputs))
@@ -311,8 +310,8 @@ def test_going_back_twice(recompute):
         torch.autograd.grad(loss, wanted)
 
 
-def test_several_threads_at_once():
-    """Each call has its own memory; results are those of calls one after another."""
+def test_concurrent_calls():
+    """Calls have separate memory; results equal those of calls in turn."""
     every = [
         make_case(Recurrence(cell, 5), EVERYTHING, T=30, B=4, seed=seed, recompute=7 * (seed % 2))
         for seed, cell in enumerate(["lstm", "gru", "peephole", "rnn_tanh"] * 4)

@@ -1,4 +1,4 @@
-"""Automatic differentiation, told where to cut, finds the reference's gradient as well."""
+"""Autograd with detached paths agrees with the truncated gradient of the reference."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Wiring
 from carrousel.kernels import ReferenceKernel
+from support.case import each
 from support.drawn import Kind, drawn_data
 
 torch = pytest.importorskip("torch")
@@ -18,7 +19,7 @@ def squash(kind: str, x):
 
 
 def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np.ndarray:
-    """Minus the gradient ``[W]`` over a batch, with ``detach`` where the paper truncates."""
+    """Return minus the gradient ``[W]`` of a batch, with ``detach`` where the paper truncates."""
     cell = network.cell
     assert isinstance(cell, Cell)
     B, C, size = cell.blocks, cell.n_cells, cell.block_size
@@ -59,8 +60,8 @@ def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np
     return -leaf.grad.numpy()
 
 
-@pytest.mark.parametrize(
-    ("cell", "wiring", "bias"),
+@each(
+    "cell, wiring, bias",
     [
         (Cell(2, 2), "full", "all"),
         (Cell(1, 3, g="[0,1]", h="identity"), "full", "gates"),
@@ -69,7 +70,7 @@ def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np
         (Cell(2, 3, g="[-4,4]", h="[0,1]"), "layered", "all"),
     ],
 )
-@pytest.mark.parametrize("derivative", [True, False])
+@each("derivative", [True, False])
 def test_reference_agrees_with_autograd(
     cell: Cell, wiring: Wiring, bias: BiasScheme, derivative: bool
 ):

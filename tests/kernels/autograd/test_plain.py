@@ -1,4 +1,4 @@
-"""The layer by torch, in plain operations or compiled, is the readable one, and torch's own."""
+"""Plain and compiled torch layers equal the reference, and torch's own layers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from carrousel.contracts import CELLS, CellKind, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
 from carrousel.kernels.described import DescribedCell, describe
 from carrousel.kernels.reference.sequence import backward, forward
+from support.case import each
 from support.kernels.recurrent_cases import Case, all_recurrences, cases, make_case, replaced
 
 pytest.importorskip("torch")
@@ -44,7 +45,7 @@ def check_against_reference(case: Case, path: str) -> None:
 
 
 def ours_too(x, r, states, h, unit):
-    """A peephole LSTM without an input gate's peephole, as a user may describe it."""
+    """A user's peephole LSTM without the peephole of the input gate."""
     i, f, g, o = (of_inputs + of_sources for of_inputs, of_sources in zip(x, r, strict=True))
     i, f, g = i.sigmoid(), (f + unit[0] * states[0]).sigmoid(), g.tanh()
     c = f * states[0] + i * g
@@ -54,7 +55,7 @@ def ours_too(x, r, states, h, unit):
 
 @settings(max_examples=15)
 @given(st.sampled_from(["bptt", "tbptt:2"]), st.integers(0, 2), st.booleans())
-def test_cells_of_users_run_like_our_own(gradient, recompute, reverse):
+def test_user_cells_equal_built_in_ones(gradient, recompute, reverse):
     kind = CELLS["peephole"]
     kind = CellKind(kind.net_inputs, kind.states, ("p_f", "p_o"))
     describe(DescribedCell("user:two_peepholes", kind, ours_too, 0, {}, {}))
@@ -74,9 +75,9 @@ def test_every_cell_has_a_step():
 
 
 @every_path
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
 @pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
-def test_values_and_gradients_are_those_of_the_reference(path, recurrence, gradient):
+@each("recurrence", all_recurrences())
+def test_values_and_gradients_equal_the_reference(path, recurrence, gradient):
     case = make_case(recurrence, EVERYTHING, T=5, B=3, I=3, seed=5, gradient=gradient)
     check_against_reference(case, path)
 
@@ -84,7 +85,7 @@ def test_values_and_gradients_are_those_of_the_reference(path, recurrence, gradi
 @every_path
 @settings(max_examples=120)
 @given(cases())
-def test_any_call_is_that_of_the_reference(path, case):
+def test_any_call_equals_the_reference(path, case):
     check_against_reference(case, path)
 
 
@@ -104,18 +105,18 @@ def test_padding_is_never_read(path, case):
 @every_path
 @settings(max_examples=30)
 @given(cases(), st.integers(1, 9))
-def test_a_tape_made_anew_is_the_same_tape(path, case, steps):
+def test_recomputing_does_not_change_results(path, case, steps):
     kept = case._replace(options=case.options._replace(recompute=0))
-    anew = case._replace(options=case.options._replace(recompute=steps))
-    (ours, gradient), (theirs, again) = gradients(kept, path), gradients(anew, path)
+    recomputed = case._replace(options=case.options._replace(recompute=steps))
+    (ours, gradient), (theirs, again) = gradients(kept, path), gradients(recomputed, path)
     for one, other in zip(ours, theirs, strict=True):
         assert_same(present(one).detach().numpy(), present(other).detach().numpy())
     for name in gradient:
         assert_same(again[name], gradient[name], name)
 
 
-def test_recomputing_keeps_less():
-    """The tape holds a few tensors for each segment instead of many for each step."""
+def test_recomputing_stores_less():
+    """The tape has a few tensors per segment, not many per step."""
     kept = []
     for recompute in (0, 8):
         held: list[torch.Tensor] = []
@@ -134,27 +135,27 @@ TORCH_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RN
 
 @every_path
 @pytest.mark.parametrize("cell", TORCH_LAYERS)
-@pytest.mark.parametrize("projection", [0, 2])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_torch_has_the_same_layer(path, cell, projection, reverse):
+@each("projection", [0, 2])
+@each("reverse", [False, True])
+def test_layers_equal_those_of_torch(path, cell, projection, reverse):
     if projection and not CELLS[cell].projects:
         projection = 0
     torch.manual_seed(3)
-    T, B, M = 6, 3, 5
+    T, B, C = 6, 3, 5
     more = {"nonlinearity": cell[4:]} if cell.startswith("rnn") else {}
     more |= {"proj_size": projection} if projection else {}
-    theirs = getattr(torch.nn, TORCH_LAYERS[cell])(2, M, dtype=torch.float64, **more)
+    theirs = getattr(torch.nn, TORCH_LAYERS[cell])(2, C, dtype=torch.float64, **more)
     x = torch.randn(T, B, 2, dtype=torch.float64)
-    h0 = torch.randn(B, projection or M, dtype=torch.float64)
-    s0 = torch.randn(B, M if cell == "lstm" else 0, dtype=torch.float64)
+    h0 = torch.randn(B, projection or C, dtype=torch.float64)
+    s0 = torch.randn(B, C if cell == "lstm" else 0, dtype=torch.float64)
     bias, unit = theirs.bias_ih_l0 + theirs.bias_hh_l0, None
     if cell == "gru":
-        inside = torch.arange(3 * M) >= 2 * M
+        inside = torch.arange(3 * C) >= 2 * C
         bias = theirs.bias_ih_l0 + torch.where(inside, 0.0, theirs.bias_hh_l0)
-        unit = theirs.bias_hh_l0[None, 2 * M :]
+        unit = theirs.bias_hh_l0[None, 2 * C :]
     inputs = LayerInputs(x, theirs.weight_ih_l0, theirs.weight_hh_l0, h0, s0, bias, unit)
     inputs = inputs._replace(w_hr=theirs.weight_hr_l0 if projection else None)
-    ours = PATHS[path](inputs, Recurrence(cell, M, projection), LayerOptions(reverse=reverse))
+    ours = PATHS[path](inputs, Recurrence(cell, C, projection), LayerOptions(reverse=reverse))
     state = (h0[None], s0[None]) if cell == "lstm" else h0[None]
     out, last = theirs(x.flip(0) if reverse else x, state)
     out = out.flip(0) if reverse else out
@@ -169,10 +170,10 @@ def test_torch_has_the_same_layer(path, cell, projection, reverse):
         assert_same(one.numpy(), other.numpy())
 
 
-@every_path
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own forward mode
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("gradient", ["bptt", "truncated", "tbptt:2"])
+@every_path
+@each("cell", CELLS)
+@each("gradient", ["bptt", "truncated", "tbptt:2"])
 def test_forward_mode_agrees_with_backward_mode(path, cell, gradient):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=3, gradient=gradient)
     inputs = tensors(case)
@@ -191,10 +192,10 @@ def test_forward_mode_agrees_with_backward_mode(path, cell, gradient):
 
 
 @every_path
-@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("recompute", [0, 2])
-def test_gradients_of_single_sequences_by_vmap(path, cell, recompute):
-    """Mapped over the batch, flags and masks included; a tape made anew gives way to vmap."""
+@each("cell", CELLS)
+def test_per_sequence_gradients_by_vmap(path, cell, recompute):
+    """Mapped over the batch, flags and masks included; vmap disables recomputing."""
     features = EVERYTHING - {"drop"}
     case = make_case(Recurrence(cell, 3), features, T=4, B=3, recompute=recompute)
     given = tensors(case)._asdict().items()
@@ -225,7 +226,7 @@ def test_gradients_of_single_sequences_by_vmap(path, cell, recompute):
 
 
 @every_path
-@pytest.mark.parametrize("recurrence", all_recurrences(2), ids=lambda r: r.key)
+@each("recurrence", all_recurrences(2))
 def test_second_derivatives(path, recurrence):
     case = make_case(recurrence, EVERYTHING - {"masks"}, T=2, seed=3)
     inputs = tensors(case)
@@ -237,15 +238,15 @@ def test_second_derivatives(path, recurrence):
 
 
 @every_path
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
-def test_other_dtypes_stay_what_they_are(path, recurrence, dtype):
+@each("dtype", [torch.float32, torch.bfloat16])
+@each("recurrence", all_recurrences())
+def test_results_have_the_dtype_of_the_inputs(path, recurrence, dtype):
     """Each of 3 steps rounds some 10 times by half an ulp, here of numbers up to about 4."""
     case = make_case(recurrence, {"bias", "unit", "lengths", "resets"}, seed=4)
     result, expected = run(case, tensors(case, dtype), path), run(case, None, path)
     assert {present(tensor).dtype for tensor in result} == {dtype}
     assert torch.isfinite(result.out).all()
-    if not recurrence.layer_norm:  # which blows roundings up without a useful bound
+    if not recurrence.layer_norm:  # which amplifies roundings without a useful bound
         atol = 3 * 10 * 4 * torch.finfo(dtype).eps / 2
         np.testing.assert_allclose(
             result.out.detach().double(), expected.out.detach(), rtol=0, atol=atol
@@ -253,8 +254,8 @@ def test_other_dtypes_stay_what_they_are(path, recurrence, dtype):
 
 
 @every_path
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("T", "B"), [(0, 2), (3, 0), (0, 0)])
+@each("cell", CELLS)
+@each("T, B", [(0, 2), (3, 0), (0, 0)])
 def test_no_steps_and_no_sequences(path, cell, T, B):
     case = make_case(Recurrence(cell, 3, layer_norm=True), EVERYTHING, T=T, B=B)
     result, found = gradients(case, path)
@@ -268,7 +269,7 @@ def test_no_steps_and_no_sequences(path, cell, T, B):
 
 
 @pytest.mark.parametrize("recompute", [0, 1])
-def test_compiles_without_a_break_in_the_graph(recompute):
+def test_compiles_without_graph_breaks(recompute):
     recurrence = Recurrence("lstm97", 4, block_size=2, gate_sources=True)
     case = make_case(recurrence, EVERYTHING, T=2, recompute=recompute, gradient="tbptt:1")
     inputs = tensors(case)

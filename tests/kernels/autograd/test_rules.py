@@ -1,4 +1,4 @@
-"""The operations around the compiled kernels keep to the rules of torch, in graphs too."""
+"""Operations of the compiled kernels obey the rules of torch, in graphs too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from carrousel.contracts import CELLS, Recurrence
 from carrousel.contracts.recurrence import ACTIVE
+from support.case import each
 from support.kernels.recurrent_cases import Case, cases, make_case
 
 pytest.importorskip("torch")
@@ -40,7 +41,7 @@ BACKWARD = torch.ops.carrousel.sequence_backward
 
 
 class Caught:
-    """Arguments of the operations, as `layer` and its gradient hand them over."""
+    """Arguments that ``layer`` and its gradient pass to the operations."""
 
     def __init__(self, case: Case, *, learn: bool) -> None:
         self.forward: tuple[Any, ...] = ()
@@ -71,17 +72,17 @@ def _tape(found: Any) -> autograd_native.Tape:
     return autograd_native.Tape(*found)
 
 
-# --- what torch asks of an operation -------------------------------------------------------------
+# --- requirements of torch on operations ---------------------------------------------------------
 
 RICH = {
     "lstm": (Recurrence("lstm", 3), frozenset({"bias"}), {}),
-    # Without padding, whose part of the tape is no two times the same: see below.
+    # Without padding, where the tape is undefined.
     "almost everything": (
         Recurrence("peephole", 3, 2, layer_norm=True),
         EVERYTHING - {"lengths"},
         {"reverse": True},
     ),
-    "made anew": (Recurrence("gru", 3), EVERYTHING, {"recompute": 2, "record": False}),
+    "recomputed": (Recurrence("gru", 3), EVERYTHING, {"recompute": 2, "record": False}),
     "gates feed units": (
         Recurrence("lstm97", 4, block_size=2, gate_sources=True),
         frozenset({"lengths", "zone"}),
@@ -94,7 +95,7 @@ RICH = {
 
 @pytest.mark.parametrize("learn", [False, True], ids=["predict", "learn"])
 @pytest.mark.parametrize("what", RICH)
-def test_torch_accepts_the_operations(what, learn):
+def test_operations_pass_opcheck(what, learn):
     """Schema, registration, fake tensors and dispatch under compilation, of both operations."""
     recurrence, features, more = RICH[what]
     case = make_case(recurrence, features, **({"T": 3, "B": 2} | more))
@@ -105,7 +106,7 @@ def test_torch_accepts_the_operations(what, learn):
 
 
 def leaves(arguments: tuple[Any, ...], *, learn: bool) -> tuple[Any, ...]:
-    """The same tensors without a past."""
+    """Return the same tensors as leaves."""
     return tuple(
         a.detach().requires_grad_(learn and a.requires_grad) if isinstance(a, Tensor) else a
         for a in arguments
@@ -114,7 +115,7 @@ def leaves(arguments: tuple[Any, ...], *, learn: bool) -> tuple[Any, ...]:
 
 @pytest.fixture
 def poison():
-    """Fresh memory of torch holds NaN until somebody writes to it."""
+    """Fill uninitialised memory of torch with NaN."""
     torch.use_deterministic_algorithms(True)
     assert torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[reportAttributeAccessIssue]
     yield
@@ -123,7 +124,7 @@ def poison():
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
-def test_fresh_memory_is_not_read(poison, case):
+def test_uninitialised_memory_is_not_read(poison, case):
     assert torch.empty(3).isnan().all()
     result, found = gradients(case)
     for name, tensor in result._asdict().items():
@@ -132,10 +133,9 @@ def test_fresh_memory_is_not_read(poison, case):
         assert np.isfinite(array).all(), name
 
 
-@pytest.mark.parametrize(
+@each(
     "recurrence",
     [*[Recurrence(cell, 3) for cell in CELLS], Recurrence("lstm", 3, layer_norm=True)],
-    ids=lambda recurrence: recurrence.key,
 )
 def test_every_result_is_written(poison, recurrence):
     case = make_case(recurrence, EVERYTHING, T=4, B=3)
@@ -149,8 +149,8 @@ def test_every_result_is_written(poison, recurrence):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiles_without_a_break_in_the_graph(backend):
-    recurrence, features, more = RICH["made anew"]
+def test_compiles_without_graph_breaks(backend):
+    recurrence, features, more = RICH["recomputed"]
     case = make_case(recurrence, features, T=4, **more)
     inputs = tensors(case)
     torch.compiler.reset()

@@ -1,10 +1,11 @@
-"""Torch's fused kernel, asked by our names, gives the plain path's values and gradients."""
+"""Torch's fused kernel has the values and gradients of the plain path."""
 
 from __future__ import annotations
 
 import pytest
 
 from carrousel.contracts import Recurrence
+from support.case import each
 from support.kernels.recurrent_cases import make_case
 
 pytest.importorskip("torch")
@@ -26,8 +27,6 @@ def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:
     )
 
 
-@pytest.mark.parametrize("features", [set(), {"bias"}, {"bias", "unit"}], ids=len)
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(
     "recurrence",
     [
@@ -36,7 +35,9 @@ def inputs_of(recurrence: Recurrence, features: set[str]) -> LayerInputs:
     ],
     ids=lambda r: r.key,
 )
-def test_same_values_and_gradients(recurrence, reverse, features):
+@each("features", [set(), {"bias"}, {"bias", "unit"}])
+@each("reverse", [False, True])
+def test_values_and_gradients_equal_the_plain_path(recurrence, reverse, features):
     inputs, options = inputs_of(recurrence, features), LayerOptions(reverse=reverse)
     assert vendor_fits(inputs, recurrence, options)
     given = [v for v in inputs if v is not None]
@@ -50,8 +51,8 @@ def test_same_values_and_gradients(recurrence, reverse, features):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("recurrence", "features", "options"),
+@each(
+    "recurrence, features, options",
     [
         (Recurrence("peephole", 4), set(), {}),
         (Recurrence("lstm", 4, layer_norm=True), {"norms"}, {}),
@@ -64,6 +65,6 @@ def test_same_values_and_gradients(recurrence, reverse, features):
         (Recurrence("lstm", 4), set(), {"recompute": 2}),
     ],
 )
-def test_what_it_lacks_is_left_to_others(recurrence, features, options):
+def test_unsupported_calls_are_recognised(recurrence, features, options):
     inputs = inputs_of(recurrence, features)
     assert not vendor_fits(inputs, recurrence, LayerOptions(**options))

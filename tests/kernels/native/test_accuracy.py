@@ -1,4 +1,4 @@
-"""Native lanes are as near to the float64 reference as a naive float32 program."""
+"""Accuracy of compiled lanes: as close to the float64 reference as a naive float32 program."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import SQUASHES, Cell, Kernel, Network, Training
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import (
     BIASES,
     UPDATES,
@@ -33,10 +34,10 @@ pytestmark = pytest.mark.native
 KERNELS = [NativeKernel(instruction_set=name) for name in instruction_sets()]
 RANGES = tuple(SQUASHES)
 
-# Symbols of alphabets above 16 are stored as rows, below as columns; 4, 8 and 16 are the widths of
-# a vector, which outputs are padded to where they see rows.
+# Weights of alphabets above 16 symbols are stored as rows, others as columns. 4, 8 and 16 are the
+# widths of a vector, to which outputs are padded in the case of rows.
 ALPHABETS = st.sampled_from([1, 2, 3, 5, 15, 16, 17, 18, 29])
-# The kernels take time in chunks of 8.
+# The kernels process time in chunks of 8.
 LENGTHS = st.sampled_from([1, 7, 12, 24])
 OUTPUTS = st.sampled_from([1, 2, 3, 4, 5, 17])
 
@@ -44,9 +45,9 @@ OUTPUTS = st.sampled_from([1, 2, 3, 4, 5, 17])
 def compare(
     network: Network, training: Training, kind: Kind, lanes: int, seed: int, most: int = 12
 ) -> int:
-    """Run lanes of unequal data, rates and cell starts on every instruction set.
+    """Compare lanes of different data, rates and cells_from on every instruction set.
 
-    Returns the number of lanes that could be compared.
+    Return the number of comparable lanes.
     """
     rng = np.random.default_rng(seed)
     weights = drawn_weights(network, rng, lanes, 0.4)
@@ -82,10 +83,10 @@ def test_any_network_on_symbols_of_a_large_alphabet(network, training, kind, lan
     compare(network, training, kind, lanes, seed, most)
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("update", UPDATES)
-def test_most_lanes_can_be_compared(wiring, update):
-    """The ranges drawn from are tame enough for the tests above to mean something."""
+@each("wiring", WIRINGS)
+@each("update", UPDATES)
+def test_most_lanes_are_comparable(wiring, update):
+    """Otherwise the tests above would compare too little."""
     network = Network(5, 3, Cell(2, 2), wiring=wiring, bias="all")
     assert compare(network, Training(0.5, update), Kind(when="all"), 40, 7) >= 30
 
@@ -94,11 +95,11 @@ STRUCTURES = list(itertools.product(WIRINGS, BIASES, (True, False), (1, 2, 3)))
 
 
 @pytest.mark.parametrize("symbols", [0, 3, 19])
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
+@each("wiring, bias, output_gate, block_size", STRUCTURES)
 def test_every_weight_part_agrees_with_finite_differences(
     wiring, bias, output_gate, block_size, symbols
 ):
-    """Native lanes start at rest, so the targets come late, when the state has left zero."""
+    """Lanes start at zero, so targets are late, when states are not zero any more."""
     place = STRUCTURES.index((wiring, bias, output_gate, block_size))
     for number, kernel in enumerate(KERNELS):
         rng = np.random.default_rng([place, number, symbols])
@@ -132,7 +133,7 @@ def change_by(
 def exact_change(
     network: Network, training: Training, flat: np.ndarray, data: Sequences
 ) -> dict[str, np.ndarray]:
-    """What one sequence with a target at its end adds to the weights at rate 1."""
+    """Return the exact update at rate 1 by one sequence with a target at its end."""
     start, inputs = Start.fresh(network, training), data.dense_inputs().astype(np.float64)
     goals = {data.n_steps - 1: data.dense_targets()[0].astype(np.float64)}
     return network.views(by_differences(network, training, flat, inputs, goals, start))

@@ -1,6 +1,6 @@
-"""Native lanes of every hidden layer by every gradient, as near to the reference as float32 can be.
+"""Accuracy of compiled lanes with every hidden layer and every gradient.
 
-What ``test_native_accuracy`` asks of memory cells without forget gates by the truncated gradient.
+``test_accuracy.py`` covers memory cells without forget gates with the truncated gradient.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.kernels import NativeKernel, instruction_sets
+from support.case import each
 from support.drawn import (
     UPDATES,
     Kind,
@@ -34,9 +35,9 @@ SYMBOLS = st.builds(Kind, st.just(True), st.booleans(), st.sampled_from(["end", 
 def compare(
     lesson: Lesson, kind: Kind, lanes: int, seed: int, most: int = 12, idle: float = 0.2
 ) -> int:
-    """Lanes of unequal data, rates and cell starts on every instruction set.
+    """Compare lanes of different data, rates and cells_from on every instruction set.
 
-    Returns the number of lanes that could be compared.
+    Return the number of comparable lanes.
     """
     rng = np.random.default_rng(seed)
     network, training, gradient = lesson
@@ -56,8 +57,8 @@ def test_any_hidden_layer_by_any_gradient(lesson, kind, lanes, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(lessons(inputs=st.sampled_from([15, 16, 17, 29])), SYMBOLS, st.integers(1, 4), seeds)
-def test_alphabets_around_the_size_where_columns_are_gathered(lesson, kind, lanes, seed):
-    """With direct connections, outputs see rows of their own for each symbol."""
+def test_alphabets_around_the_size_of_gathered_columns(lesson, kind, lanes, seed):
+    """With direct connections, outputs have separate rows for each symbol."""
     compare(lesson, kind, lanes, seed)
 
 
@@ -78,10 +79,10 @@ LAYERS = [
 layers = pytest.mark.parametrize(("cell", "wiring"), LAYERS)
 
 
-@pytest.mark.parametrize("depth", [1, 7, 8, 9])
 @layers
+@each("depth", [1, 7, 8, 9])
 def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
-    """A depth of 8 keeps 32 steps; the tape of 70 has to move on more than once."""
+    """A depth of 8 stores 32 steps, so a sequence of 70 moves the tape more than once."""
     place = LAYERS.index((cell, wiring)) + depth
     rng = np.random.default_rng(place)
     network = Network(19 if place % 2 else 3, 2, cell, wiring=wiring, bias="all")
@@ -93,8 +94,8 @@ def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
     assert assert_near(KERNELS, network, training, *args, gradient) == 2
 
 
-@pytest.mark.parametrize("gradient", ["bptt:11:4", "bptt:12", "bptt:13:13", "bptt:900:7"])
 @layers
+@each("gradient", ["bptt:11:4", "bptt:12", "bptt:13:13", "bptt:900:7"])
 def test_depths_around_the_length_of_the_sequences(cell, wiring, gradient):
     place = LAYERS.index((cell, wiring)) + len(gradient)
     rng = np.random.default_rng(place)
@@ -107,8 +108,8 @@ def test_depths_around_the_length_of_the_sequences(cell, wiring, gradient):
 
 @pytest.mark.parametrize("gradient", ["truncated", "bptt:3:2", "rtrl"])
 @layers
-def test_most_lanes_can_be_compared(cell, wiring, gradient):
-    """The ranges drawn from are tame enough for the tests above to mean something."""
+def test_most_lanes_are_comparable(cell, wiring, gradient):
+    """Otherwise the tests above would compare too little."""
     network = Network(5, 3, cell, wiring=wiring, bias="all")
     lesson = Lesson(network, Training(0.5, "step"), Gradient.named(gradient))
     assert compare(lesson, Kind(when="some"), 10, 7, most=6, idle=0.0) == 10

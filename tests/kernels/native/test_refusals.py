@@ -1,4 +1,4 @@
-"""Wrong calls of the Python kernels: one of our exceptions, and the weights as they were."""
+"""Invalid calls of compiled lanes: one of our exceptions, and unchanged weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
+from support.case import each
 from support.drawn import Kind, drawn_data, drawn_weights
 
 pytestmark = pytest.mark.native
@@ -56,8 +57,8 @@ def read_only() -> np.ndarray:
     return weights
 
 
-@pytest.mark.parametrize(
-    ("weights", "match"),
+@each(
+    "weights, match",
     [
         (np.zeros((2, W)), "contiguous float32, got float64"),
         (np.zeros((2, W), ">f4"), "contiguous float32"),
@@ -75,20 +76,20 @@ def test_weights(weights, match):
     refused(ShapeError, match, weights=weights)
 
 
-@pytest.mark.parametrize("name", ["rates", "cells_from"])
-@pytest.mark.parametrize("value", [np.ones(3), np.ones((2, 1)), 1.0, None, []])
-def test_shapes_of_settings_of_lanes(name, value):
+@each("name", ["rates", "cells_from"])
+@each("value", [np.ones(3), np.ones((2, 1)), 1.0, None, []])
+def test_shapes_of_rates_and_cells_from(name, value):
     refused(ShapeError, f"{name} has shape", predict=name != "rates", **{name: value})
 
 
-@pytest.mark.parametrize("rate", [np.nan, np.inf, -np.inf])
-def test_rates_that_are_not_finite(rate):
+@each("rate", [np.nan, np.inf, -np.inf])
+def test_non_finite_rates(rate):
     rates = np.array([0.5, rate], np.float32)
     refused(DataError, "rates must be finite in float32", rates=rates, predict=False)
 
 
-@pytest.mark.parametrize(
-    ("part", "match"),
+@each(
+    "part, match",
     [
         (one(inputs=np.full((5, 3), np.nan, np.float32)), "inputs are not finite"),
         (one(inputs=np.full((5, 3), -np.inf, np.float32)), "inputs are not finite"),
@@ -100,16 +101,16 @@ def test_inputs(part, match):
     refused(DataError, r"data\[0\]: .*" + match, data=[part, part])
 
 
-@pytest.mark.parametrize(
-    ("part", "match"),
+@each(
+    "part, match",
     [
         (one(targets=np.full((5, 2), np.nan, np.float32)), "targets are not finite"),
         (one(targets=np.array([0, 1, 2, 1, 0], np.int32)), r"class is outside 0\.\.1"),
         (one(targets=np.array([0, 1, -1, 1, 0], np.int32)), r"class is outside 0\.\.1"),
     ],
 )
-def test_targets_matter_when_learning(part, match):
-    """Predicting reads where targets are, not what they are."""
+def test_targets_are_checked_when_learning(part, match):
+    """Predicting uses the positions of targets, not their values."""
     refused(DataError, r"data\[0\]: .*" + match, data=[part, part], predict=False)
     call = good()
     del call["rates"]
@@ -118,7 +119,7 @@ def test_targets_matter_when_learning(part, match):
     np.testing.assert_array_equal(outputs, expected)
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
+@each("n", [0, 1, 3])
 def test_number_of_parts(n):
     refused(ShapeError, "shape", data=[one()] * n)
 
@@ -131,7 +132,7 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize("data", DIFFERENT)
+@each("data", DIFFERENT)
 def test_lanes_of_different_kind(data):
     refused(CarrouselError, "lanes differ in kind|the network", data=data)
 
@@ -141,16 +142,16 @@ def test_lanes_of_different_kind_are_a_matter_of_shape(data):
     refused(ShapeError, "lanes differ in kind|the network", data=data)
 
 
-@pytest.mark.parametrize("data", [None, 5, "ab", [1, 2], [[1.0], [2.0]], [np.zeros(3)] * 2])
-def test_data_that_are_no_sequences(data):
+@each("data", [None, 5, "ab", [1, 2], [[1.0], [2.0]], [np.zeros(3)] * 2])
+def test_data_of_another_type(data):
     refused(CarrouselError, "Sequences", data=data)
 
 
-@pytest.mark.parametrize(
+@each(
     "cells_from",
     [np.full(2, 0.5), np.full(2, np.nan), np.full(2, 2**63, np.uint64), np.ones(2, complex)],
 )
-def test_cells_from_that_are_no_counts(cells_from):
+def test_cells_from_must_be_int64(cells_from):
     refused(CarrouselError, "cells_from", cells_from=cells_from)
 
 
@@ -158,13 +159,13 @@ def test_rates_beyond_float32():
     refused(CarrouselError, "rate", rates=np.full(2, 1e300), predict=False)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1025, 10**9, 2**70, 1.5, None, "2", True])
+@each("threads", [0, -1, 1025, 10**9, 2**70, 1.5, None, "2", True])
 def test_threads(threads):
     with pytest.raises(SettingError, match=r"threads is .* expected a whole number from 1 to 1024"):
         NativeKernel(threads)
 
 
-@pytest.mark.parametrize("name", ["AVX2", "avx1024", "plain ", b"plain", 5])
+@each("name", ["AVX2", "avx1024", "plain ", b"plain", 5])
 def test_instruction_sets(name):
     with pytest.raises(UnknownNameError, match="instruction set"):
         NativeKernel(1, name)
@@ -175,8 +176,8 @@ def test_the_best_instruction_set_is_the_default():
     assert NativeKernel(instruction_set="plain").width == 4
 
 
-@pytest.mark.parametrize("data", [[], [None], [None, None]])
-def test_nothing_to_do_is_no_error(data):
+@each("data", [[], [None], [None, None]])
+def test_empty_calls_are_allowed(data):
     n = len(data)
     weights, start = np.ones((n, W), np.float32), np.zeros(n, np.int64)
     args = (NETWORK, Training(0.5), weights)
@@ -185,8 +186,8 @@ def test_nothing_to_do_is_no_error(data):
     np.testing.assert_array_equal(weights, 1)
 
 
-def test_a_network_beyond_any_memory_is_refused_before_it_is_tried():
-    """2^48 weights: even the shape of their array is only told, never allocated."""
+def test_a_huge_network_is_refused_before_allocation():
+    """It has 2^48 weights, which are never allocated."""
     huge = Network(1, 1, Cell(4096, 4096))
     weights = np.zeros((0, huge.n_weights), np.float32)
     nothing = np.zeros(0, np.int64)
@@ -194,20 +195,20 @@ def test_a_network_beyond_any_memory_is_refused_before_it_is_tried():
     refused(ShapeError, "expected", network=huge)
 
 
-def test_gradients_without_lanes():
-    match = "gradient 'snap:2' has no native lanes; take the ReferenceKernel, or one of truncated"
+def test_unsupported_gradients():
+    match = "gradient 'snap:2' has no native lanes; use the ReferenceKernel, or one of truncated"
     refused(SettingError, match, predict=False, gradient=Gradient("snap", 2))
 
 
 def test_unbounded_back_propagation_at_each_step():
-    """Weights would change under the steps that errors go back through: all of them."""
+    """Weights would change during the steps that errors go back through."""
     changes = {"gradient": Gradient("bptt"), "training": Training(0.5, "step")}
     refused(
         DataError, "unbounded depth cannot change weights at each step", predict=False, **changes
     )
 
 
-def test_wirings_that_lanes_do_not_run():
+def test_unsupported_wirings():
     sparse = Network(3, 2, Simple(4), wiring="sparse")
     weights = np.zeros((2, sparse.n_weights), np.float32)
     refused(SettingError, "kernels run it as 'united'", network=sparse, weights=weights)
@@ -221,7 +222,7 @@ def test_united_outputs_without_their_derivative():
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_any_start_of_cells_and_any_sign_of_the_rate_is_learned_from(cells_from):
+def test_any_cells_from_and_sign_of_the_rate(cells_from):
     call = {**good(), "cells_from": np.array([cells_from, 0]), "rates": np.array([-0.5, 0.0])}
     before = call["weights"].copy()
     NativeKernel().learn(**call)

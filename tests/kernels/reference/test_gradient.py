@@ -1,4 +1,4 @@
-"""The reference's gradient is that of the truncated graph: for every network, from any state."""
+"""The reference computes the truncated gradient: for every network, from any state."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from carrousel.contracts import SQUASHES, Cell, Network, Training
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.truncated import advance, begin, hidden_gradient
+from support.case import each
 from support.drawn import BIASES, UPDATES, WIRINGS, Kind, drawn_data
 from support.kernels.second_opinion import Start, backwards, by_differences, play, step_by_step
 
@@ -38,7 +39,7 @@ def reference_gradient(
     *,
     cells_on: bool = True,
 ) -> np.ndarray:
-    """What the reference would add to the weights at rate 1, from a given state on."""
+    """Return the update of the reference at rate 1, from a given state."""
     w, state = Weights.unpack(network, flat), begin(network, training, np.float64)
     state.y, state.s = start.y, start.s
     found = np.zeros_like(flat)
@@ -62,10 +63,10 @@ def assert_every_part_equal(network: Network, ours: np.ndarray, theirs: np.ndarr
         close(part, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("initial", [0.0, 0.5])
-def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
-    """``learn`` adds rate times gradient: after every target, every sequence, or the call."""
+@each("update", UPDATES)
+@each("initial", [0.0, 0.5])
+def test_updates_per_step_sequence_and_epoch(update, initial):
+    """``learn`` adds rate times gradient after every target, every sequence, or the call."""
     rng = np.random.default_rng(11)
     network = Network(3, 2, Cell(2, 2), bias="all")
     training = Training(rate=0.3, update=update, initial_activation=initial)
@@ -92,8 +93,8 @@ def test_learn_changes_weights_when_and_by_what_it_should(update, initial):
     close(learned[0], expected)
 
 
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES[::5])
-def test_before_cells_take_part_only_outputs_learn(wiring, bias, output_gate, block_size):
+@each("wiring, bias, output_gate, block_size", STRUCTURES[::5])
+def test_only_outputs_learn_before_cells_are_added(wiring, bias, output_gate, block_size):
     rng = np.random.default_rng(3)
     cell = Cell(2, block_size, output_gate=output_gate)
     network = Network(3, 2, cell, wiring=wiring, bias=bias)
@@ -118,10 +119,8 @@ def test_before_cells_take_part_only_outputs_learn(wiring, bias, output_gate, bl
     derivative=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_traces_are_truncated_back_propagation_through_time(
-    structure, g, h, blocks, steps, derivative, seed
-):
-    """Summing forward with traces and going backwards over a tape give one gradient."""
+def test_traces_equal_truncated_bptt(structure, g, h, blocks, steps, derivative, seed):
+    """Traces moved forward and errors moved backward give the same gradient."""
     wiring, bias, output_gate, block_size = structure
     rng = np.random.default_rng(seed)
     cell = Cell(blocks, block_size, g, h, output_gate)
@@ -136,7 +135,7 @@ def test_traces_are_truncated_back_propagation_through_time(
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("wiring", "bias", "output_gate", "block_size"), STRUCTURES)
+@each("wiring, bias, output_gate, block_size", STRUCTURES)
 def test_every_weight_part_agrees_with_finite_differences(
     wiring, bias, output_gate, block_size, size
 ):

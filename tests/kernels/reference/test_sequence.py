@@ -1,4 +1,4 @@
-"""The readable layer keeps to the theorems, and its gradients are those finite differences show."""
+"""Reference layer: theorems, and gradients by finite differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from carrousel.contracts import CELLS, Cell, Network, Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
 from carrousel.kernels.reference.layers import Weights
 from carrousel.kernels.reference.layers import forward as one_step
-from carrousel.kernels.reference.sequence import Result, backward, forward
+from carrousel.kernels.reference.sequence import ReferenceResult, backward, forward
+from support.case import each
 from support.kernels.recurrent_cases import (
     NUMBERS,
     Case,
@@ -27,12 +28,14 @@ TRAINING = frozenset({"bias", "unit", "norms", "fresh", "drop", "lengths", "rese
 
 
 def assert_same(ours: np.ndarray, theirs: np.ndarray, what: str = "") -> None:
-    """The same sums of float64 in another order: a few hundred terms, blown up by at most 300
-    where a layer normalisation divides by a deviation near the root of its epsilon."""
+    """Compare float64 sums of a few hundred terms in different orders.
+
+    Layer normalisation amplifies them by at most 300, if a deviation is near the root of epsilon.
+    """
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12, err_msg=what)
 
 
-def run(case: Case) -> Result:
+def run(case: Case) -> ReferenceResult:
     return forward(case.arrays, case.recurrence, case.options)[0]
 
 
@@ -42,15 +45,15 @@ def gradients(case: Case, *errors: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def loss(case: Case) -> float:
-    """A random linear function of all results that have a gradient."""
+    """Return a random linear function of all differentiable results."""
     return sum(float((d * y).sum()) for d, y in zip(case.errors, run(case), strict=False))
 
 
 def slope(case: Case, name: str, direction: np.ndarray, step: float = 2e-6) -> float:
-    """Central difference of fourth order.
+    """Return a central difference of fourth order.
 
-    Layer normalisation of a vector near zero is what bends most: its n-th derivative is of size
-    ``epsilon ** (-n / 2)``, 316 ** n, so a difference of second order would be off by 4e-7.
+    Layer normalisation of a vector near zero has the largest derivatives: the n-th one has the size
+    ``epsilon ** (-n / 2)``, 316 ** n. A difference of second order would be off by 4e-7.
     """
 
     def there(distance: float) -> float:
@@ -63,7 +66,7 @@ def slope(case: Case, name: str, direction: np.ndarray, step: float = 2e-6) -> f
 def check_slopes(case: Case, seed: int = 0) -> None:
     """Compare each field's gradient with the slope of the loss along random directions.
 
-    A loss of size 10 is rounded by 1e-14, which the step of 2e-6 makes 1e-8.
+    A loss of size 10 has a rounding of 1e-14; divided by the step of 2e-6 this is 1e-8.
     """
     rng, found = np.random.default_rng(seed), gradients(case)
     assert set(found) == set(NUMBERS) & set(case.arrays)
@@ -76,14 +79,14 @@ def check_slopes(case: Case, seed: int = 0) -> None:
             )
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
 @pytest.mark.parametrize("features", [TRAINING, TRAINING - {"masks"} | {"left", "zone"}])
-def test_gradients_are_slopes(recurrence, features):
+@each("recurrence", all_recurrences())
+def test_gradients_agree_with_finite_differences(recurrence, features):
     check_slopes(make_case(recurrence, features, T=4, B=3, I=2, seed=7, reverse="left" in features))
 
 
-@pytest.mark.parametrize("recurrence", all_recurrences(), ids=lambda r: r.key)
-def test_every_entry_of_a_gradient_is_a_slope(recurrence):
+@each("recurrence", all_recurrences())
+def test_every_entry_agrees_with_finite_differences(recurrence):
     case = make_case(recurrence, {"bias", "unit", "norms"}, T=2, B=1, I=1, seed=11)
     for name, gradient in gradients(case).items():
         expected = np.zeros_like(gradient)
@@ -96,14 +99,14 @@ def test_every_entry_of_a_gradient_is_a_slope(recurrence):
 
 @settings(max_examples=40)
 @given(cases(gradient="bptt"))
-def test_gradients_are_slopes_for_any_call(case):
+def test_gradients_of_any_call_agree_with_finite_differences(case):
     check_slopes(case)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_cut_gradients_are_those_of_segments_begun_from_constants(cell, k, reverse):
+@each("cell", CELLS)
+@each("k", [1, 2, 3])
+def test_tbptt_is_bptt_of_separate_segments(cell, k, reverse):
     case = make_case(Recurrence(cell, 3), TRAINING, T=7, B=2, reverse=reverse, seed=k)
     case = case._replace(options=case.options._replace(gradient=f"tbptt:{k}"))
     total = {name: np.zeros_like(g) for name, g in gradients(case).items()}
@@ -130,23 +133,23 @@ def test_cut_gradients_are_those_of_segments_begun_from_constants(cell, k, rever
 
 @settings(max_examples=25)
 @given(cases(gradient="bptt"))
-def test_a_cut_after_the_last_step_cuts_nothing(case):
+def test_tbptt_of_the_whole_sequence_is_bptt(case):
     late = case._replace(options=case.options._replace(gradient=f"tbptt:{len(case.arrays['x'])}"))
     for name, gradient in gradients(case).items():
         np.testing.assert_array_equal(gradient, gradients(late)[name])
 
 
-# Two products that are normalised apart are not one product, so layer normalisation stays out.
-@pytest.mark.parametrize(
-    "recurrence", [r for r in all_recurrences() if not r.layer_norm], ids=lambda r: r.key
-)
-def test_truncated_is_the_full_gradient_of_a_layer_that_is_fed_its_sources_as_inputs(recurrence):
-    """Errors stop at net inputs just where inputs would stop them."""
+@each("recurrence", [r for r in all_recurrences() if not r.layer_norm])
+# Without layer normalisation, which normalises the two products separately.
+def test_truncated_is_bptt_with_hidden_states_as_inputs(recurrence):
+    """Errors stop at net inputs, as they do at inputs."""
     case = make_case(recurrence, {"bias", "drop", "lengths", "resets", "masks"}, T=5, B=3, seed=2)
     case = case._replace(options=case.options._replace(gradient="truncated"))
     w_ih, w_hh, inputs = case.arrays["w_ih"], case.arrays["w_hh"], case.arrays["x"].shape[2]
     known = recurrence.n_net_inputs
-    if recurrence.cell == "gru":  # the new state's two products are not added: leave one out
+    if (
+        recurrence.cell == "gru"
+    ):  # the two products of the new state are not added, so one is omitted
         known = 2 * recurrence.units
         w_hh[known:] = 0
     steps = forward(case.arrays, recurrence, case.options)[1].steps
@@ -167,7 +170,7 @@ def test_truncated_is_the_full_gradient_of_a_layer_that_is_fed_its_sources_as_in
         assert_same(found[name], expected[name], name)
 
 
-def test_truncated_peepholes_learn_and_are_no_way_back():
+def test_truncated_peepholes_learn_and_pass_no_error():
     case = make_case(Recurrence("peephole", 5), {"bias", "unit"}, T=1, B=3, gradient="truncated")
     d_s = case.errors[2]
     by_state = gradients(case, *(0 * d for d in case.errors[:2]), d_s, 0 * case.errors[3])
@@ -181,7 +184,7 @@ def test_truncated_peepholes_learn_and_are_no_way_back():
 
 @settings(max_examples=20)
 @given(st.integers(1, 3), st.booleans(), st.integers(1, 40))
-def test_the_carrousel_carries_errors_unscaled(block_size, gate_sources, T):
+def test_cell_states_pass_errors_unscaled(block_size, gate_sources, T):
     recurrence = Recurrence("lstm97", 6, block_size=block_size, gate_sources=gate_sources)
     case = make_case(recurrence, {"bias"}, T=T, gradient="truncated")
     d_out, d_h, d_s, d_states = case.errors
@@ -190,7 +193,7 @@ def test_the_carrousel_carries_errors_unscaled(block_size, gate_sources, T):
 
 @settings(max_examples=25)
 @given(cases(), st.randoms(use_true_random=False))
-def test_order_in_the_batch_does_not_matter(case, random):
+def test_permuting_the_batch_permutes_the_result(case, random):
     B = len(case.arrays["h0"])
     order = np.array(random.sample(range(B), B))
     mixed = with_batch(case, order)
@@ -205,7 +208,7 @@ def test_order_in_the_batch_does_not_matter(case, random):
 
 @settings(max_examples=25)
 @given(cases(), st.integers(0, 7))
-def test_a_sequence_can_be_cut_in_two(case, where):
+def test_a_sequence_can_be_run_in_two_parts(case, where):
     T = len(case.arrays["x"])
     where = min(where, T)
     parts = [some_steps(case, 0, where), some_steps(case, where, T)]
@@ -237,8 +240,8 @@ def test_padding_is_never_read(case):
 
 @settings(max_examples=25)
 @given(cases(features={"lengths"}))
-def test_a_padded_sequence_is_the_shorter_one(case):
-    """Each sequence alone, its padding left out; resets in padding stay as resets of the state."""
+def test_padding_does_not_change_a_sequence(case):
+    """Each sequence equals the same sequence without padding."""
     whole = run(replaced(case, flags=case.arrays["flags"] & ~np.uint8(RESET)))
     for b in range(len(case.arrays["h0"])):
         steps = (case.arrays["flags"][:, b] & ACTIVE) != 0
@@ -257,7 +260,7 @@ def test_a_padded_sequence_is_the_shorter_one(case):
 
 @settings(max_examples=25)
 @given(cases(features={"fresh"}), st.integers(0, 6))
-def test_after_a_reset_the_past_is_gone(case, where):
+def test_a_reset_erases_the_past(case, where):
     T, B = case.arrays["x"].shape[:2]
     where = min(where, T - 1)
     flags = case.arrays.get("flags", np.full((T, B), ACTIVE, np.uint8)).copy()
@@ -274,7 +277,7 @@ def test_after_a_reset_the_past_is_gone(case, where):
     np.testing.assert_array_equal(found["s0"], 0)
 
 
-def test_no_steps_leave_the_state_alone():
+def test_no_steps_leave_the_state_unchanged():
     case = make_case(Recurrence("lstm", 3), {"bias"}, T=0)
     result = run(case)
     np.testing.assert_array_equal(result.h, case.arrays["h0"])
@@ -282,11 +285,11 @@ def test_no_steps_leave_the_state_alone():
     np.testing.assert_array_equal(gradients(case)["s0"], case.errors[2])
 
 
-@pytest.mark.parametrize("block_size", [1, 2, 3])
-def test_the_net_of_1997_is_a_layer_whose_gates_are_sources(block_size):
-    """Against the readable kernel of lanes, which knows one net and one sequence at a time.
+@each("block_size", [1, 2, 3])
+def test_lstm97_with_gate_sources_is_the_net_of_1997(block_size):
+    """Compared with the reference for lanes.
 
-    Its units stand in the order of net inputs (i, cells, o), our sources are (cells, i, o).
+    Its units are in the order of net inputs (i, cells, o); the hidden state is (cells, i, o).
     """
     blocks, cells, T = 2, 2 * block_size, 6
     recurrence = Recurrence("lstm97", cells, block_size=block_size, gate_sources=True)

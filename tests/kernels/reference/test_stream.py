@@ -1,4 +1,4 @@
-"""The readable kernel of streams against automatic differentiation, and against whole samples."""
+"""Reference for streams against automatic differentiation, and running means against samples."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from hypothesis.extra.numpy import arrays
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import ReferenceStream
 from carrousel.kernels.reference.stream import RunningScale
+from support.case import each
 from support.kernels.stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
 
 torch = pytest.importorskip("torch")
 pd = pytest.importorskip("pandas")
 
-QUIET, LEARNED = 3, 9  # steps without a target, which leave states and traces behind; with one
+QUIET, LEARNED = 3, 9  # steps without a target, so that states and traces are not zero; with one
 
 
-# --- another program -----------------------------------------------------------------------------
+# --- independent implementation ------------------------------------------------------------------
 
 
 class Autograd:
-    """A stream whose steps have weights of their own, each a copy of what is known by then.
+    """A stream in which every step has a separate copy of the current weights.
 
-    The loss of a step has a derivative by every copy there has been. Their sum is what a step
-    descends on: with recurrent activations constant where they enter net inputs it is what the
-    traces of 1997 hold, and otherwise what real-time recurrent learning does, even though the
-    copies differ from step to step.
+    The update of a step is the sum of the derivatives of its loss by all copies so far. With
+    constant recurrent activations this is the truncated gradient, otherwise that of RTRL.
     """
 
     def __init__(self, case: StreamCase) -> None:
@@ -52,7 +51,7 @@ class Autograd:
         }[how.optimizer]()
 
     def standardised(self, x: np.ndarray) -> np.ndarray:
-        """By what was met before, where that varies."""
+        """Standardise by earlier inputs."""
         if not self.case.scaled.any():
             return x
         if len(self.met) < 2:
@@ -102,7 +101,7 @@ class Autograd:
         functional = torch.nn.functional
         net = self.net
         if self.how.head in ("softmax", "logistic"):
-            self._cut(net)  # by what a derivative is y - t of: the net input
+            self._cut(net)  # the derivative by the net input is y - t
             if self.how.head == "softmax":
                 return functional.cross_entropy(net[None], torch.tensor(target).long())
             goal = torch.tensor(target)
@@ -136,10 +135,10 @@ def squash(kind: str, x):
 
 
 def assert_agrees(case: StreamCase) -> None:
-    """Outputs and weights of every step, learned from a state that is not zero.
+    """Compare outputs and weights of every step, from a non-zero state.
 
-    Two programs in float64, some hundred roundings a step apart; Adam divides by the root of a
-    square, or EPSILON of 1e-3 where that is less.
+    Two float64 programs differ by some hundred roundings per step. Adam divides by the root of a
+    square plus an epsilon of 1e-3.
     """
     ours, theirs = case.reference(), Autograd(case)
     for n, (x, target) in enumerate(zip(case.rows.x, case.rows.targets, strict=True)):
@@ -156,7 +155,7 @@ def assert_agrees(case: StreamCase) -> None:
 
 
 def learning(network: Network, how: Streaming, seed: int = 0, scaled: bool = False) -> StreamCase:
-    """A case of which every row has a target; the first few are not told to anybody."""
+    """Return a case in which every row has a target; the first few are not used."""
     case = case_of(network, how, seed, QUIET + LEARNED, scaled=scaled)
     rng = np.random.default_rng(seed)
     goals = rng.uniform(0, 1, case.rows.targets.shape)
@@ -172,8 +171,12 @@ def rate_of(how: str) -> float:
 EVERY = list(itertools.product(HEADS, OPTIMIZERS, (None, 0.3), (True, False), WIRINGS))
 
 
-@pytest.mark.parametrize(("head", "optimizer", "clip", "forget", "wiring"), EVERY)
-def test_steps_are_those_of_automatic_differentiation(head, optimizer, clip, forget, wiring):
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@each("clip", (None, 0.3))
+@each("forget", (True, False))
+@each("wiring", WIRINGS)
+def test_steps_agree_with_autograd(head, optimizer, clip, forget, wiring):
     place = EVERY.index((head, optimizer, clip, forget, wiring))
     cell = Cell(2, 1 + place % 2, forget_gate=forget)
     network = Network(2, 3, cell, wiring=wiring, bias="all")
@@ -182,9 +185,9 @@ def test_steps_are_those_of_automatic_differentiation(head, optimizer, clip, for
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("forget", [True, False])
-def test_steps_of_real_time_recurrent_learning(head, optimizer, forget):
+@each("optimizer", OPTIMIZERS)
+@each("forget", [True, False])
+def test_rtrl_steps_agree_with_autograd(head, optimizer, forget):
     for wiring in WIRINGS:
         network = Network(2, 2, Cell(2, 1, forget_gate=forget), wiring=wiring, bias="all")
         how = Streaming(head, optimizer, rate_of(optimizer), epsilon=1e-3, gradient="rtrl")
@@ -193,7 +196,7 @@ def test_steps_of_real_time_recurrent_learning(head, optimizer, forget):
 
 
 def test_the_two_gradients_differ():
-    """Otherwise the tests above would say the same twice."""
+    """Otherwise the tests above would be the same."""
     network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     case = learning(network, Streaming(optimizer="sgd", rate=0.3))
     kernels = [
@@ -205,24 +208,24 @@ def test_the_two_gradients_differ():
     assert np.abs(kernels[0].weights - kernels[1].weights).max() > 1e-4
 
 
-@pytest.mark.parametrize("g", SQUASHES)
-@pytest.mark.parametrize("h", SQUASHES)
-def test_every_squashing(g, h):
+@each("g", SQUASHES)
+@each("h", SQUASHES)
+def test_every_squashing_function(g, h):
     network = Network(2, 1, Cell(2, 2, g, h, forget_gate=True), wiring="cells", bias="all")
     assert_agrees(learning(network, Streaming("logistic", "sgd", 0.1), scaled=True))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("clip", [None, 0.3])
-def test_targets_in_units_of_their_own_deviation(optimizer, clip):
+@each("optimizer", OPTIMIZERS)
+@each("clip", [None, 0.3])
+def test_scaled_targets(optimizer, clip):
     network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     how = Streaming("linear", optimizer, rate_of(optimizer), epsilon=1e-3, clip=clip)
     assert_agrees(learning(network, replace(how, scale_targets=True), scaled=True))
 
 
-def test_uoro_is_right_in_the_mean():
-    """One change at the end of some steps on a net that stands still: 300 seeds of the signs
-    against their standard error."""
+def test_uoro_is_unbiased():
+    """One update after some steps with constant weights: the mean of 300 seeds of the signs is
+    within its standard error of the exact one."""
     network = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
     how = Streaming(optimizer="sgd", rate=1.0, gradient="uoro")
     rng, seeds = np.random.default_rng(2), 300
@@ -263,7 +266,7 @@ def counted(x: np.ndarray, horizon: float) -> RunningScale:
 
 @settings(max_examples=40)
 @given(samples, st.integers(0, 2**16))
-def test_without_a_horizon_all_that_came_counts_alike(x, seed):
+def test_without_a_horizon_it_is_mean_and_variance(x, seed):
     gone = np.random.default_rng(seed).random(x.shape) < 0.3
     gone[0] = False
     x = np.where(gone, np.nan, x)
@@ -276,8 +279,8 @@ def test_without_a_horizon_all_that_came_counts_alike(x, seed):
 
 @settings(max_examples=30)
 @given(st.sampled_from([1.0, 2.0, 5.0, 7.5]), st.integers(0, 2**16))
-def test_with_a_horizon_the_past_fades(horizon, seed):
-    """As pandas has it, after so many steps that nothing is left of how it began."""
+def test_with_a_horizon_it_is_an_exponential_average(horizon, seed):
+    """As in pandas, after enough steps for the start to vanish."""
     rng = np.random.default_rng(seed)
     x = rng.normal(3, 2, (400, 2))  # (1 - 1 / 7.5) ** 300 is 1e-19
     x[rng.random(x.shape) < 0.1] = np.nan
@@ -290,7 +293,7 @@ def test_with_a_horizon_the_past_fades(horizon, seed):
 
 @settings(max_examples=40)
 @given(samples, st.integers(1, 50))
-def test_until_the_horizon_it_is_the_mean_of_all(x, longer):
+def test_up_to_the_horizon_it_is_the_plain_mean(x, longer):
     scale, plain = counted(x, len(x) + longer), counted(x, 0.0)
     np.testing.assert_array_equal(scale.mean, plain.mean)
     np.testing.assert_array_equal(scale.variance, plain.variance)
@@ -309,7 +312,7 @@ def test_standardised_values(x, new):
     np.testing.assert_allclose((scale.mean + wide * scale.deviation)[there], new, atol=1e-9)
 
 
-def test_a_falling_rate_is_one_that_is_set_anew():
+def test_decay_equals_setting_the_rate():
     network = Network(2, 1, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     weights = np.linspace(-0.5, 0.5, network.n_weights)
     falling, by_hand = (

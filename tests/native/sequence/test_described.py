@@ -18,7 +18,7 @@ from carrousel.contracts import CellKind, Recurrence
 from carrousel.kernels import instruction_sets
 from carrousel.kernels.described import DescribedCell, describe
 from carrousel.kernels.reference import sequence as reference_sequence
-from carrousel.kernels.reference.cells import CELL_STEPS, Errors, Stepped
+from carrousel.kernels.reference.cells import CELL_STEPS, CellErrors, CellResult
 from support.kernels import sequence_runs
 from support.kernels.recurrent_cases import FEATURES, make_case
 from support.kernels.sequence_runs import Setup
@@ -51,17 +51,17 @@ def back(tape: Any, c0: Any, p: Any, dm: Any, dc: Any) -> tuple[Any, ...]:
     return dc * f, (df, dc), (df, dc * p), dm / 2, dc * r_g
 
 
-def step(x: Any, r: Any, c0: Any, h0: Any, w: Any) -> Stepped:
+def step(x: Any, r: Any, c0: Any, h0: Any, w: Any) -> CellResult:
     M = c0.shape[1]
     c, m, tape = ahead((x[:, :M], x[:, M:]), (r[:, :M], r[:, M:]), c0, h0[:, :M], w.unit[0])
-    return Stepped(c, m, np.zeros_like(x), (*tape, c0))
+    return CellResult(c, m, np.zeros_like(x), (*tape, c0))
 
 
-def step_back(d_c: Any, d_m: Any, d_gates: Any, kept: tuple[Any, ...], w: Any) -> Errors:
+def step_back(d_c: Any, d_m: Any, d_gates: Any, kept: tuple[Any, ...], w: Any) -> CellErrors:
     *tape, c0 = kept
     ds, dx, dr, dh, dp = back(tape, c0, w.unit[0], d_m, d_c)
     dh = dh if dh.shape[1] == w.recurrence.n_sources else 0.0
-    return Errors(np.hstack(dx), np.hstack(dr), ds, dh, dp.sum(0))
+    return CellErrors(np.hstack(dx), np.hstack(dr), ds, dh, dp.sum(0))
 
 
 def addresses(dtype: str) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Random calls of one direction of a recurrent layer, for every way there is to run one.
+"""Random calls of one direction of a recurrent layer, for all of its implementations.
 
-Arrays are float64, by field of ``LayerInputs``; options carry the field names of ``LayerOptions``.
-Nothing here needs torch.
+Arrays are float64, by field of ``LayerInputs``; options have the field names of ``LayerOptions``.
+This module does not need torch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from carrousel.contracts import CELLS, Recurrence
 from carrousel.contracts.recurrence import ACTIVE, RESET
 
 FEATURES = ("bias", "unit", "norms", "fresh", "drop", "lengths", "left", "resets", "masks", "zone")
-"""What a call may have: ``lengths`` are padded on the right, with ``left`` on the left; ``masks``
-are those of zoneout while training, ``zone`` its shares otherwise."""
+"""Optional parts of a call.
+
+``lengths``: padding on the right, with ``left`` on the left. ``masks``: those of zoneout in
+training; ``zone``: its shares otherwise.
+"""
 
 NUMBERS = (
     *("x", "w_ih", "w_hh", "h0", "s0", "bias", "unit", "w_hr"),
@@ -25,8 +28,10 @@ NUMBERS = (
 """Fields that have a gradient."""
 
 BY_STEP = ("x", "flags", "keep_h", "keep_s")
+"""Fields with one entry per step."""
+
 BY_SEQUENCE = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop": 0}
-"""Fields with one entry a step; those with one entry a sequence, and their axis of the batch."""
+"""Fields with one entry per sequence, and their axis of the batch."""
 
 
 class Options(NamedTuple):
@@ -58,43 +63,43 @@ def make_case(
     seed: int = 0,
     **options: Any,
 ) -> Case:
-    """One call whose numbers are drawn from ``seed``; the first states are never zero."""
+    """Return a call with random numbers; the initial states are not zero."""
     rng = np.random.default_rng(seed)
-    N, K, M = recurrence.n_net_inputs, recurrence.n_sources, recurrence.units
-    S, kind = recurrence.n_states, recurrence.kind
+    U, H, C = recurrence.n_net_inputs, recurrence.n_sources, recurrence.units
+    n_states, kind = recurrence.n_states, recurrence.kind
 
     def draw(*shape: int) -> np.ndarray:
         return rng.normal(size=shape) * 0.7
 
-    arrays = {"x": draw(T, B, I), "w_ih": draw(N, I), "w_hh": draw(N, K)}
-    arrays |= {"h0": draw(B, K), "s0": draw(B, S)}
+    arrays = {"x": draw(T, B, I), "w_ih": draw(U, I), "w_hh": draw(U, H)}
+    arrays |= {"h0": draw(B, H), "s0": draw(B, n_states)}
     if "bias" in features:
-        arrays["bias"] = draw(N)
+        arrays["bias"] = draw(U)
     if "unit" in features and kind.unit_parameters:
-        arrays["unit"] = draw(len(kind.unit_parameters), M)
+        arrays["unit"] = draw(len(kind.unit_parameters), C)
     if recurrence.projection:
-        arrays["w_hr"] = draw(K, M)
+        arrays["w_hr"] = draw(H, C)
     if "norms" in features and recurrence.layer_norm:
-        arrays |= {"ln_ih": 1 + draw(N), "ln_hh": 1 + draw(N)}
+        arrays |= {"ln_ih": 1 + draw(U), "ln_hh": 1 + draw(U)}
         if kind.state_norm:
-            arrays["ln_c"] = np.array([[1.0], [0.0]]) + draw(2, M)
+            arrays["ln_c"] = np.array([[1.0], [0.0]]) + draw(2, C)
     if "fresh" in features:
-        arrays |= {"fresh_h": draw(K), "fresh_s": draw(S)}
+        arrays |= {"fresh_h": draw(H), "fresh_s": draw(n_states)}
     if "drop" in features:
-        arrays["drop"] = (rng.random((B, K)) < 0.6) / 0.6
+        arrays["drop"] = (rng.random((B, H)) < 0.6) / 0.6
     if features & {"lengths", "resets"}:
         arrays["flags"] = _flags(rng, features, T, B)
     if "masks" in features:
-        arrays["keep_h"] = (rng.random((T, B, K)) < 0.4).astype(np.uint8)
-        arrays["keep_s"] = (rng.random((T, B, S)) < 0.4).astype(np.uint8)
+        arrays["keep_h"] = (rng.random((T, B, H)) < 0.4).astype(np.uint8)
+        arrays["keep_s"] = (rng.random((T, B, n_states)) < 0.4).astype(np.uint8)
     if "zone" in features:
         options |= {"zone_h": 0.3, "zone_s": 0.15}
-    errors = draw(T, B, K), draw(B, K), draw(B, S), draw(T, B, S)
+    errors = draw(T, B, H), draw(B, H), draw(B, n_states), draw(T, B, n_states)
     return Case(arrays, recurrence, Options(**options), errors)
 
 
 def _flags(rng: np.random.Generator, features: frozenset[str] | set[str], T: int, B: int) -> Any:
-    """Lengths from 0 to T; padding may be reset as well."""
+    """Draw flags for lengths from 0 to T; padding may be reset too."""
     lengths = rng.integers(0, T + 1, B) if "lengths" in features else np.full(B, T)
     steps = np.arange(T)[:, None]
     active = steps >= T - lengths if "left" in features else steps < lengths
@@ -103,7 +108,7 @@ def _flags(rng: np.random.Generator, features: frozenset[str] | set[str], T: int
 
 
 def all_recurrences(units: int = 4) -> list[Recurrence]:
-    """Every cell in every shape it takes, with and without layer normalisation."""
+    """Return every cell with all its options, with and without layer normalisation."""
     shapes: list[dict[str, Any]] = [{"cell": cell} for cell in CELLS]
     shapes += [{"cell": cell, "projection": 3} for cell, kind in CELLS.items() if kind.projects]
     blocks = {"cell": "lstm97", "block_size": 2, "g_range": 1.5, "h_range": 0.5}
@@ -129,11 +134,11 @@ def recurrences(draw: st.DrawFn) -> Recurrence:
 
 @st.composite
 def cases(draw: st.DrawFn, gradient: str | None = None, features: Any = None) -> Case:
-    """Calls of every kind: odd sizes, single steps, sequences and units, options at random.
+    """Calls with random options and odd or minimal sizes.
 
     Args:
-        gradient: one kind of gradient, or any.
-        features: those that every call has; else any.
+        gradient: gradient of all calls; None: any.
+        features: features of all calls, in addition to random ones.
     """
     kinds = st.sampled_from(["bptt", "bptt", "truncated", "tbptt:1", "tbptt:2", "tbptt:3"])
     drawn = st.frozensets(st.sampled_from(FEATURES))
@@ -151,12 +156,12 @@ def cases(draw: st.DrawFn, gradient: str | None = None, features: Any = None) ->
 
 
 def replaced(case: Case, **arrays: np.ndarray) -> Case:
-    """The same call with other arrays."""
+    """Return the same call with other arrays."""
     return case._replace(arrays=case.arrays | arrays)
 
 
 def some_steps(case: Case, begin: int, end: int) -> Case:
-    """The call on steps ``begin`` to ``end`` alone, with the errors of those steps."""
+    """Return the call on steps ``begin`` to ``end`` alone, with the errors of these steps."""
     d_out, d_h, d_s, d_states = case.errors
     arrays = {name: case.arrays[name][begin:end] for name in BY_STEP if name in case.arrays}
     errors = d_out[begin:end], d_h, d_s, d_states[begin:end]
@@ -164,7 +169,7 @@ def some_steps(case: Case, begin: int, end: int) -> Case:
 
 
 def with_batch(case: Case, chosen: np.ndarray) -> Case:
-    """The call on some sequences of the batch, in the order given."""
+    """Return the call on some sequences of the batch, in a given order."""
     arrays = {
         name: np.take(case.arrays[name], chosen, axis)
         for name, axis in BY_SEQUENCE.items()

@@ -1,4 +1,4 @@
-"""Calls of `recurrent_cases` by torch, along every path a layer can take."""
+"""Calls of ``recurrent_cases`` in torch, by every implementation of a layer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from support.kernels.recurrent_cases import NUMBERS, Case
 Path = Callable[[LayerInputs, Recurrence, LayerOptions], LayerResult]
 
 PATHS: dict[str, Path] = {"plain": plain_layer, "native": layer}
-"""In operations of torch, and by the compiled kernels wherever they can."""
+"""Plain torch operations, and the dispatcher, which uses compiled kernels where possible."""
 
 
 def assert_same(ours: np.ndarray, theirs: np.ndarray, what: str = "") -> None:
-    """The same sums of float64 in another order: a few hundred terms, blown up by at most 300
-    where a layer normalisation divides by a deviation near the root of its epsilon."""
+    """Compare float64 sums of a few hundred terms in different orders.
+
+    Layer normalisation amplifies them by at most 300, if a deviation is near the root of epsilon.
+    """
     np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11, err_msg=what)
 
 
@@ -32,7 +34,7 @@ def present(tensor: Tensor | None) -> Tensor:
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64) -> LayerInputs:
-    """The arrays of a call as tensors; those of numbers want a gradient."""
+    """Return the arrays of a call as tensors; float arrays require a gradient."""
     return LayerInputs(
         **{
             name: torch.tensor(array, dtype=dtype, requires_grad=name in NUMBERS)
@@ -44,7 +46,7 @@ def tensors(case: Case, dtype: torch.dtype = torch.float64) -> LayerInputs:
 
 
 def frozen(inputs: LayerInputs) -> LayerInputs:
-    """The same numbers, of which nothing wants a gradient."""
+    """Return the same tensors without required gradients."""
     return LayerInputs(**{n: v.detach() for n, v in inputs._asdict().items() if v is not None})
 
 
@@ -57,14 +59,14 @@ def run(case: Case, inputs: LayerInputs | None = None, path: str = "native") -> 
 
 
 def loss_of(case: Case, result: LayerResult) -> Tensor:
-    """The product of the results with the errors of the call."""
+    """Return the scalar product of the results with the errors of the call."""
     results = (result.out, result.h, result.s, result.states)
     pairs = [(d, y) for d, y in zip(case.errors, results, strict=True) if y is not None]
     return torch.stack([(torch.tensor(d) * y).sum() for d, y in pairs]).sum()
 
 
 def gradients(case: Case, path: str = "native") -> tuple[LayerResult, dict[str, np.ndarray]]:
-    """All results, and the derivatives of their product with the errors of the call."""
+    """Return all results, and the derivatives of their product with the errors of the call."""
     inputs = tensors(case)
     result = run(case, inputs, path)
     wanted = {name: tensor for name in NUMBERS if (tensor := getattr(inputs, name)) is not None}
@@ -77,11 +79,11 @@ def gradients(case: Case, path: str = "native") -> tuple[LayerResult, dict[str, 
 
 
 def assert_paths_agree(case: Case) -> None:
-    """The compiled kernels say what the operations of torch say, gradients included."""
+    """Compare compiled kernels with plain torch operations, gradients included."""
     (ours, found), (theirs, expected) = gradients(case, "native"), gradients(case, "plain")
     for name, one, other in zip(LayerResult._fields, ours, theirs, strict=True):
         assert (one is None) == (other is None), name
-        if one is not None and name != "gates":  # in padding these are anything
+        if one is not None and name != "gates":  # undefined in padding
             assert_same(one.detach().numpy(), present(other).detach().numpy(), name)
     for name, gradient in expected.items():
         assert_same(found[name], gradient, name)

@@ -1,15 +1,14 @@
-"""How far a float32 kernel may be from the float64 reference: earned, not chosen.
+"""Derived tolerances for float32 kernels against the float64 reference.
 
-Each kernel gets the same float32 numbers. A kernel is allowed
+Each kernel gets the same float32 numbers. Its error may be
 
-    twice the error of the naive float32 reference, plus a floor,
+    twice the error of the naive float32 reference, plus a floor.
 
-where the floor is :data:`MOVES` times the response of the exact result to a change of every weight
-by one unit of rounding. That response is what rounding costs: a dot product over S sources, summed
-in float32 in any order, is the exact one of weights moved by S units at most, and by the square
-root of S as a rule; S is below 50 in these tests. The response grows by itself where a network
-amplifies (long sequences, large states, large rates). Where it has grown so far that two float32
-programs need not agree, there is nothing to compare: see :data:`CHAOS`.
+The floor is :data:`MOVES` times the response of the exact result to a change of every weight by one
+unit of rounding. The reason: a dot product over S sources in float32 equals the exact one of
+weights changed by at most S units, typically by the square root of S; S is below 50 in these tests.
+The response grows where a network amplifies (long sequences, large states, large rates). Above
+:data:`CHAOS`, two float32 programs need not agree, and results are not compared.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ UNIT = float(np.finfo(np.float32).eps) / 2
 """Relative error of one rounding to float32."""
 
 MOVES = 14.0
-"""Moves of every weight that the roundings of one step amount to: twice the square root of 50."""
+"""Units by which the roundings of one step change every weight: twice the square root of 50."""
 
 CHAOS = 1e-4
-"""A response above this share of the result's size, and the result says nothing of a kernel."""
+"""Largest response, as a share of the result's size, at which results are compared."""
 
 Result = dict[str, np.ndarray]
 
@@ -44,7 +43,7 @@ def result_of(
     data: Sequence[Sequences | None],
     gradient: Gradient = TRUNCATED,
 ) -> list[Result | None]:
-    """All that a kernel says about each lane, as float64: outputs, then errors and new weights."""
+    """Return outputs, errors and new weights of each lane by a kernel, as float64."""
     weights = weights.astype(kernel.dtype)
     outputs = kernel.predict(network, training, weights, cells_from, data)
     rates = rates.astype(kernel.dtype)
@@ -69,9 +68,9 @@ def measured(
     rng: np.random.Generator,
     gradient: Gradient = TRUNCATED,
 ) -> tuple[list[Result | None], list[dict[str, float] | None]]:
-    """Exact results of each lane, and how far off each of them a float32 kernel may be.
+    """Return exact results of each lane, and the tolerances of a float32 kernel.
 
-    A lane whose results say nothing has no entry among the latter.
+    Tolerances are None for lanes that cannot be compared.
     """
     rest = (rates, cells_from, data, gradient)
     exact = result_of(ReferenceKernel(), network, training, weights, *rest)
@@ -89,7 +88,7 @@ def measured(
 
 
 def _allowed(exact: Result, naive: Result, *moved: Result) -> dict[str, float] | None:
-    """Shares of a result's size are pooled over the results of a lane: one alone may be lucky."""
+    """Return tolerances by result; errors relative to its size are pooled over all results."""
     sizes = {name: np.abs(array).max() for name, array in exact.items() if array.any()}
     response = UNIT + max(_share(each, exact, sizes) for each in moved)
     if response > CHAOS:
@@ -103,12 +102,12 @@ def _allowed(exact: Result, naive: Result, *moved: Result) -> dict[str, float] |
 
 
 def _share(other: Result, exact: Result, sizes: dict[str, float]) -> float:
-    """Greatest difference as a share of a result's size."""
+    """Return the largest difference as a share of a result's size."""
     return max((np.abs(other[k] - exact[k]).max() / size for k, size in sizes.items()), default=0.0)
 
 
 def assert_within(result: Result, exact: Result, allowed: dict[str, float], what: str) -> None:
-    """Compare one lane; counts are whole numbers and agree exactly."""
+    """Compare one lane; counts must be equal."""
     np.testing.assert_array_equal(result["n_values"], exact["n_values"])
     for name, most in allowed.items():
         np.testing.assert_allclose(

@@ -1,11 +1,10 @@
-"""A second implementation of the truncated gradient, written apart from the package's own.
+"""Independent implementations of the truncated gradient.
 
-The package goes forward in time with one trace per weight. Here every step is stored, and the
-gradient is found twice more: by a derivative of the loss as a whole, and by going backwards.
+The package moves one trace per weight forward in time. Here every step is stored, and the gradient
+is computed in two other ways: by complex-step differences of the loss, and backwards.
 
-Truncation means that the hidden activations of the step before are constants. :func:`play` takes
-them as an argument, ``held``: with constants in their place, the loss is a plain function of the
-weights whose derivative is the truncated gradient itself.
+Truncation means that the previous hidden activations are constants. :func:`play` takes them as an
+argument, ``held``. The derivative of the loss with these constants is the truncated gradient.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ def squash(kind: str, x: np.ndarray) -> np.ndarray:
 
 
 def slope(kind: str, x: np.ndarray) -> np.ndarray:
-    """Derivative of a squashing function at ``x`` (the package takes it from the value instead)."""
+    """Derivative of a squashing function at ``x`` (the package uses the value instead)."""
     low_high = SQUASHES[kind]
     return np.ones_like(x) if low_high is None else low_high[0] / (2.0 * np.cosh(x / 2.0)) ** 2
 
 
 def parts_of(network: Network, flat: np.ndarray) -> dict[str, np.ndarray]:
-    """Named views of flat weights ``[..., W]``, which may be complex here."""
+    """Return named views of flat weights ``[..., W]``, which may be complex."""
     lanes = flat.shape[:-1]
     return {
         name: flat[..., part.start : part.stop].reshape(*lanes, *part.shape)
@@ -45,7 +44,7 @@ def parts_of(network: Network, flat: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a network stands before the first step: hidden activations ``[H]``, states ``[C]``."""
+    """Initial state of a network: hidden activations ``[U]``, cell states ``[C]``."""
 
     y: np.ndarray
     s: np.ndarray
@@ -65,10 +64,10 @@ def play(
     cells_on: bool = True,
     held: np.ndarray | None = None,
 ) -> list[SimpleNamespace]:
-    """Equations (3) to (9) over ``inputs [T, I]``; weights ``[..., W]`` may hold many copies.
+    """Compute equations (3) to (9) over ``inputs [T, I]`` with weights ``[..., W]``.
 
-    ``held [T, H]`` are the recurrent activations each step sees; without them the network's own.
-    Only analytic functions are used, so that weights may be complex.
+    ``held [T, U]`` are constant recurrent activations; None: those of the network. Only analytic
+    functions are used, so that weights may be complex.
     """
     cell, parts = network.cell, parts_of(network, flat)
     assert isinstance(cell, Cell)
@@ -111,10 +110,10 @@ Goals = Mapping[int, np.ndarray]
 
 
 def loss(tape: list[SimpleNamespace], goals: Goals, training: Training) -> np.ndarray:
-    """What is descended on: half of (16), or cross-entropy where ``f'`` is left out of (19).
+    """Return the loss: half of (16), or cross-entropy if (19) has no ``f'``.
 
     With a logistic output, minus the derivative of cross-entropy by the net input is ``t - y``. It
-    is taken from the net input, since ``1 - y`` has few digits left near 0.
+    is computed from the net input, since ``1 - y`` is inaccurate near 0.
     """
     total: np.ndarray = np.zeros(())
     for t, goal in goals.items():
@@ -127,17 +126,17 @@ def loss(tape: list[SimpleNamespace], goals: Goals, training: Training) -> np.nd
 
 
 def differences(of: Callable[[np.ndarray], np.ndarray], flat: np.ndarray) -> np.ndarray:
-    """Derivative by every entry of ``flat``: ``Im f(w + i e) / e``.
+    """Return the derivative by every entry of ``flat``, ``Im f(w + i e) / e``.
 
-    A finite difference whose step is imaginary: nothing is subtracted, so ``e`` can be so small
-    that no error of order ``e`` squared is left.
+    This complex-step difference has no cancellation, so ``e`` can be small enough for its error of
+    order ``e`` squared to vanish.
     """
     e = 1e-40
     return np.imag(of(flat + 1j * e * np.eye(len(flat)))) / e
 
 
 def held_activations(tape: list[SimpleNamespace], start: Start) -> np.ndarray:
-    """The recurrent activations each step of an unperturbed run saw."""
+    """Return the recurrent activations of an unperturbed run."""
     return np.array([start.y, *[step.y for step in tape[:-1]]])
 
 
@@ -151,7 +150,7 @@ def by_differences(
     *,
     cells_on: bool = True,
 ) -> np.ndarray:
-    """Minus the truncated gradient ``[W]``, from the loss alone."""
+    """Return minus the truncated gradient ``[W]``, by differences of the loss."""
     flat = flat.astype(np.float64)
     held = held_activations(play(network, flat, inputs, start), start)
 
@@ -169,17 +168,17 @@ def backwards(
     tape: list[SimpleNamespace],
     goals: Goals,
 ) -> np.ndarray:
-    """Minus the truncated gradient ``[W]``, by going back through the stored steps.
+    """Return minus the truncated gradient ``[W]``, by going back through the stored steps.
 
-    Error enters a cell at its output, flows back inside the carrousel with factor 1 and is gathered
-    there; at every step a share of it leaves through the cell input and the input gate, changes the
-    weights into those units and ends.
+    An error enters a cell at its output and flows back inside the cell with factor 1, where it is
+    summed. At every step it also reaches the cell input and the input gate, changes the weights
+    into these units, and stops.
     """
     cell = network.cell
     assert isinstance(cell, Cell)
     size, found = cell.block_size, np.zeros_like(flat)
     change, parts = parts_of(network, found), parts_of(network, flat)
-    inside = np.zeros(cell.n_cells)  # e_s, gathered from all later steps
+    inside = np.zeros(cell.n_cells)  # e_s, summed over all later steps
     for t in reversed(range(len(tape))):
         step = tape[t]
         e_out = np.zeros(cell.blocks)
@@ -211,10 +210,10 @@ def backwards(
 def step_by_step(
     network: Network, training: Training, flat: np.ndarray, inputs: np.ndarray, goals: Goals
 ) -> np.ndarray:
-    """Weights ``[W]`` after one sequence when they change at every step that has a target.
+    """Return the weights ``[W]`` after a sequence if they change at every step with a target.
 
-    Error at step t meets the weights of step t on its way in, and whatever each earlier step put
-    into the state under the weights of its own time.
+    The error of step ``t`` enters through the weights of step ``t``. Each earlier step contributed
+    to the state with the weights at that step.
     """
     flat, tape = flat.copy(), []
     now = Start.fresh(network, training)

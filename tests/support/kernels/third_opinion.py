@@ -1,10 +1,10 @@
-"""Every gradient once more, from one definition: the weights of each step are weights of their own.
+"""Independent computation of all gradients, with a separate copy of the weights for each step.
 
-If step ``tau`` had its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` would
-have a derivative by each copy. Every gradient of the package is a sum of these shares: all of them
-(BPTT and RTRL), those no more than ``h`` steps old (BPTT of bounded depth), or those that remain
-when recurrent activations are constants (truncated). If weights change between the steps, the
-copies differ, and the same sums are what online learning follows.
+If step ``tau`` has its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` has a
+derivative by each copy, called a share. Every gradient of the package is a sum of shares: all of
+them (BPTT and RTRL), those at most ``h`` steps old (BPTT of bounded depth), or those that remain if
+recurrent activations are constants (truncated). In online learning the copies differ, and the sums
+are the same.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ BIASED: list[tuple[Cell | Simple, Wiring, BiasScheme]] = [
     for bias in BIASES
     if isinstance(cell, Cell) or bias != "gates"
 ]
-"""The same with every bias scheme that they can have."""
+"""The same with every possible bias scheme."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One sequence, and where a network stands before its first step."""
+    """One sequence, a network and its initial state."""
 
     network: Network
     training: Training
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def copies(self) -> np.ndarray:
-        """The weights of each step, ``[T, W]``: always the same."""
+        """The weights of each step, ``[T, W]``, all equal."""
         return np.tile(self.flat, (self.steps, 1))
 
 
@@ -84,9 +84,9 @@ def case_of(
     steps: int = 5,
     derivative: bool = True,
 ) -> Case:
-    """A case whose start, weights, inputs and targets are drawn at random; the last has a target.
+    """Return a case with random start, weights, inputs and targets; the last step has a target.
 
-    Outputs that are hidden units have their derivative in any event.
+    United outputs always use the output derivative.
     """
     derivative = derivative or wiring == "united"
     network = Network(2, 2, cell, wiring=wiring, bias=bias)
@@ -102,7 +102,7 @@ def case_of(
 
 @st.composite
 def cases(draw: st.DrawFn, *, most: int = 7) -> Case:
-    """Cases of every structure, block count, squashing and length."""
+    """Cases of all structures, block counts, squashing functions and lengths."""
     cell, wiring, bias = draw(st.sampled_from(BIASED))
     if isinstance(cell, Cell):
         g, h = draw(st.sampled_from(BOUNDED)), draw(st.sampled_from((*BOUNDED, "identity")))
@@ -113,7 +113,7 @@ def cases(draw: st.DrawFn, *, most: int = 7) -> Case:
 
 
 def cases_in(network: Network, training: Training, flat: np.ndarray, data: Sequences) -> list[Case]:
-    """The sequences of a batch as cases that start as a kernel starts them."""
+    """Return the sequences of a batch as cases with the initial state of a kernel."""
     start = Start(
         np.full(network.cell.n_units, training.initial_activation),
         np.zeros(network.cell.n_states),
@@ -136,9 +136,9 @@ def play(
     start: Start,
     held: np.ndarray | None = None,
 ) -> list[SimpleNamespace]:
-    """Go through ``inputs [T, I]`` with weights ``[T, ..., W]``, one set for each step.
+    """Process ``inputs [T, I]`` with weights ``[T, ..., W]``, one set per step.
 
-    ``held [T, H]`` are the recurrent activations each step sees; without them the network's own.
+    ``held [T, U]`` are constant recurrent activations; None: those of the network.
     """
     y, s, tape = start.y, start.s, []
     for t, (flat, x) in enumerate(zip(weights, inputs, strict=True)):
@@ -164,7 +164,7 @@ def play(
 
 
 def memory_cells(cell: Cell, net: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Activations of all units, states, and cell outputs."""
+    """Return activations of all units, states, and cell outputs."""
     sizes = [cell.blocks, cell.blocks * cell.forget_gate, cell.n_cells]
     net_in, net_forget, net_cell, net_out = np.split(net, np.cumsum(sizes), axis=-1)
     y_in, y_forget, y_out = logistic(net_in), logistic(net_forget), logistic(net_out)
@@ -177,7 +177,7 @@ def memory_cells(cell: Cell, net: np.ndarray, s: np.ndarray) -> tuple[np.ndarray
 
 
 def losses(training: Training, tape: list[SimpleNamespace], goals: Goals) -> np.ndarray:
-    """What is descended on at each step, ``[T, ...]``: half of (16), or cross-entropy."""
+    """Return the loss of each step, ``[T, ...]``: half of (16), or cross-entropy."""
     found: list[np.ndarray] = []
     for t, step in enumerate(tape):
         if t not in goals:
@@ -194,10 +194,10 @@ def losses(training: Training, tape: list[SimpleNamespace], goals: Goals) -> np.
 
 
 def shares(case: Case, copies: np.ndarray, *, truncate: bool = False) -> np.ndarray:
-    """Minus the derivative of the loss of step ``t`` by the weights of step ``tau``, [T, T, W].
+    """Return minus the derivative of the loss of step ``t`` by the weights of step ``tau``.
 
-    The steps are the first ones of the case, one for each row of ``copies``. A finite difference
-    whose step is imaginary: nothing is subtracted, so it can be as small as one likes.
+    The result is ``[T, T, W]``, for the first ``T`` steps of the case, one per row of ``copies``.
+    It is a complex-step difference, which has no cancellation.
     """
     steps, n_weights = copies.shape
     inputs, e, held = case.inputs[:steps], 1e-40, None
@@ -213,17 +213,17 @@ def shares(case: Case, copies: np.ndarray, *, truncate: bool = False) -> np.ndar
 
 
 def summed(case: Case, depth: int | None = None, stride: int = 1, truncate: bool = False):
-    """Minus the gradient ``[W]``: errors go back ``depth`` steps from each ``stride``-th step."""
+    """Return minus the gradient ``[W]`` of BPTT with a depth and stride."""
     found = shares(case, case.copies, truncate=truncate)
     total = np.zeros(case.network.n_weights)
     for t in range(case.steps):
-        sent = min(-(-(t + 1) // stride) * stride, case.steps) - 1  # the step from which it goes
+        sent = min(-(-(t + 1) // stride) * stride, case.steps) - 1  # the step of the backward pass
         total += found[t, 0 if depth is None else max(sent - depth + 1, 0) :].sum(axis=0)
     return total
 
 
 def expected(case: Case, gradient: Gradient) -> np.ndarray:
-    """Minus a gradient ``[W]``, by its name; none for those that only estimate or approximate."""
+    """Return minus a gradient ``[W]`` that is not an estimate or approximation."""
     if gradient.kind == "truncated":
         return summed(case, truncate=True)
     assert gradient.kind in ("bptt", "rtrl")
@@ -231,7 +231,7 @@ def expected(case: Case, gradient: Gradient) -> np.ndarray:
 
 
 def online(case: Case, rate: float, gradient: Gradient) -> np.ndarray:
-    """Weights ``[W]`` after a sequence, if they change as soon as a gradient is known."""
+    """Return the weights ``[W]`` after a sequence, if they change once a gradient is known."""
     flat, copies, waiting = case.flat.copy(), np.zeros((0, len(case.flat))), 0
     depth = gradient.depth or case.steps
     for t in range(case.steps):
@@ -244,17 +244,16 @@ def online(case: Case, rate: float, gradient: Gradient) -> np.ndarray:
     return flat
 
 
-# --- what the package finds ----------------------------------------------------------------------
+# --- gradients of the package --------------------------------------------------------------------
 
 
 def follow(case: Case, gradient: str, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Minus the gradient ``[W]`` that the reference's rule finds, from the case's start on."""
+    """Return minus the gradient ``[W]`` by the reference, from the start of the case."""
     network, training = case.network, case.training
     rule: Any = rule_for(network, training, Gradient.named(gradient), np.float64, rng)
     w, found = Weights.unpack(network, case.flat), np.zeros_like(case.flat)
     rule.begin()
-    place = rule.state if hasattr(rule, "state") else rule._path
-    place.y, place.s = case.start.y, case.start.s
+    rule.state.y, rule.state.s = case.start.y, case.start.s
     for t, x in enumerate(case.inputs):
         seen = np.concatenate([x if network.direct else x[:0], rule.advance(w, x), [1.0]])
         by_output = np.zeros_like(w.output)
@@ -281,7 +280,7 @@ def learned(
     gradient: str,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Weights ``[W]`` after a kernel has learned a batch."""
+    """Return the weights ``[W]`` after a kernel has learned a batch."""
     weights = flat[None].astype(kernel.dtype)
     rates, named = np.full(1, training.rate, kernel.dtype), Gradient.named(gradient)
     rngs = None if rng is None else [rng]

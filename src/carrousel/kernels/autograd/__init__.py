@@ -1,3 +1,3 @@
-"""Layers as differentiable torch operations."""
+"""Recurrent layers as differentiable torch operations."""
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""One step of every built-in cell in plain torch operations; the equations are the table of
-``contracts/recurrence.py``.
+"""One step of every built-in cell in plain torch operations.
 
-Net inputs come apart as the product with the inputs ``x`` and the product with the sources ``r``,
-one tensor ``[B, width]`` for each, since ``gru`` needs the two apart.
+The equations are those of ``contracts/recurrence.py``. Arguments of a step: ``x`` and ``r``, the
+two terms of the net inputs (from inputs and from the hidden state), each a tuple of tensors
+``[B, width]``, one per net input; ``states``, ``D`` tensors ``[B, C]``; ``h [B, H]``; ``unit``,
+``P`` tensors ``[C]``.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from carrousel.contracts import Recurrence
 from carrousel.kernels.described import described_cell
 
 Tensors = tuple[Tensor, ...]
-Stepped = tuple[Tensors, Tensor, Tensors]
-"""New states, cell output ``m``, activated gates."""
+StepResult = tuple[Tensors, Tensor, Tensors]
+"""New states (``D`` tensors ``[B, C]``), cell output ``m [B, C]``, activated gates."""
 
 
-class Around(NamedTuple):
-    """What a step needs besides its tensors.
+class StepContext(NamedTuple):
+    """Arguments of a step besides its tensors.
 
-    ``norm`` is ``L`` of the equations; ``peek`` is how gates see a state: a peephole of the
-    truncated gradient learns, but is no way back for errors, and sees a detached state.
+    ``norm`` is ``L`` of the equations. ``peek`` returns a state as peepholes receive it: detached
+    with the truncated gradient, so that the peephole learns but no error flows back through it.
     """
 
     recurrence: Recurrence
@@ -32,8 +33,8 @@ class Around(NamedTuple):
     peek: Callable[[Tensor], Tensor]
 
 
-Step = Callable[[Tensors, Tensors, Tensors, Tensor, Tensors, Around], Stepped]
-"""``step(x, r, states, h, unit, around)``."""
+StepFunction = Callable[[Tensors, Tensors, Tensors, Tensor, Tensors, StepContext], StepResult]
+"""``step(x, r, states, h, unit, context)`` computes one step."""
 
 
 def _sums(x: Tensors, r: Tensors) -> list[Tensor]:
@@ -41,48 +42,48 @@ def _sums(x: Tensors, r: Tensors) -> list[Tensor]:
 
 
 def lstm(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     a_i, a_f, a_g, a_o = _sums(x, r)
     i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
     c = f * states[0] + i * g
-    return (c,), o * around.norm(c).tanh(), (i, f, g, o)
+    return (c,), o * context.norm(c).tanh(), (i, f, g, o)
 
 
 def peephole(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     a_i, a_f, a_g, a_o = _sums(x, r)
     p_i, p_f, p_o = unit
-    seen = around.peek(states[0])
+    seen = context.peek(states[0])
     i, f, g = (a_i + p_i * seen).sigmoid(), (a_f + p_f * seen).sigmoid(), a_g.tanh()
     c = f * states[0] + i * g
-    o = (a_o + p_o * around.peek(c)).sigmoid()
-    return (c,), o * around.norm(c).tanh(), (i, f, g, o)
+    o = (a_o + p_o * context.peek(c)).sigmoid()
+    return (c,), o * context.norm(c).tanh(), (i, f, g, o)
 
 
 def coupled(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     a_i, a_g, a_o = _sums(x, r)
     i, g, o = a_i.sigmoid(), a_g.tanh(), a_o.sigmoid()
     c = (1 - i) * states[0] + i * g
-    return (c,), o * around.norm(c).tanh(), (i, g, o)
+    return (c,), o * context.norm(c).tanh(), (i, g, o)
 
 
 def no_output_gate(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     a_i, a_f, a_g = _sums(x, r)
     i, f, g = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh()
     c = f * states[0] + i * g
-    return (c,), around.norm(c).tanh(), (i, f, g)
+    return (c,), context.norm(c).tanh(), (i, f, g)
 
 
 def lstm97(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
-    recurrence = around.recurrence
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
+    recurrence = context.recurrence
 
     def of_cells(gate: Tensor) -> Tensor:
         size = recurrence.block_size
@@ -92,13 +93,13 @@ def lstm97(
     # A logistic function scaled to [-w, w] is w (2 sigma(a) - 1) = w tanh(a / 2).
     i, g, o = a_i.sigmoid(), recurrence.g_range * (a_g / 2).tanh(), a_o.sigmoid()
     c = states[0] + of_cells(i) * g
-    m = of_cells(o) * recurrence.h_range * (around.norm(c) / 2).tanh()
+    m = of_cells(o) * recurrence.h_range * (context.norm(c) / 2).tanh()
     return (c,), m, (i, g, o)
 
 
 def gru(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     (b_hn,) = unit
     reset, z = (x[0] + r[0]).sigmoid(), (x[1] + r[1]).sigmoid()
     n = (x[2] + reset * (r[2] + b_hn)).tanh()
@@ -106,20 +107,20 @@ def gru(
 
 
 def rnn_tanh(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     m = (x[0] + r[0]).tanh()
     return (), m, (m,)
 
 
 def rnn_relu(
-    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-) -> Stepped:
+    x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+) -> StepResult:
     m = (x[0] + r[0]).relu()
     return (), m, (m,)
 
 
-STEPS: Mapping[str, Step] = {
+STEPS: Mapping[str, StepFunction] = {
     "lstm": lstm,
     "lstm97": lstm97,
     "peephole": peephole,
@@ -131,8 +132,8 @@ STEPS: Mapping[str, Step] = {
 }
 
 
-def step_of(cell: str) -> Step:
-    """Return the step of a built-in cell, or that of a user's equations.
+def step_of(cell: str) -> StepFunction:
+    """Return the step of a built-in cell or of a registered one.
 
     >>> step_of("gru").__name__
     'gru'
@@ -142,8 +143,8 @@ def step_of(cell: str) -> Step:
     equations = described_cell(cell).torch_step
 
     def step(
-        x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, around: Around
-    ) -> Stepped:
+        x: Tensors, r: Tensors, states: Tensors, h: Tensor, unit: Tensors, context: StepContext
+    ) -> StepResult:
         return equations(x, r, states, h, unit)
 
     return step

@@ -1,4 +1,4 @@
-"""One direction of one layer by the compiled kernels: memory for what goes in and comes out."""
+"""One direction of one layer by the compiled kernels: allocates and passes the arrays."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from carrousel.kernels.native import sequence as native
 from carrousel.kernels.native.sequence import extra_width, gates_width
 
 BY_SAMPLE = ("w_ih", "w_hh", "bias", "w_hr")
-"""Inputs whose gradients can come one a sample."""
+"""Inputs whose gradients can be computed per sample."""
 
 
-class Call(NamedTuple):
-    """How a call is run; ``cut`` is what ``gradient_cut`` says, ``tape``: there is a way back."""
+class CallSettings(NamedTuple):
+    """Settings of a call.
+
+    ``cut`` is the value of ``gradient_cut``; ``tape``: whether values are stored for the backward
+    pass. The others are fields of ``LayerOptions``.
+    """
 
     recurrence: Recurrence
     reverse: bool
@@ -29,10 +33,16 @@ class Call(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """What forward hands over; the last four are empty where nothing is kept.
+    """Results of the forward pass; the last four fields are empty if they are not stored.
 
-    ``out [T, B, K]``, last ``h``, ``s``; ``states [T, B, S M]``, ``gates [T, B, G]``, ``extra
-    [T, B, E]``; ``marks [segments, B, K + S M]``: state before each segment that is made anew.
+    Args:
+        out: outputs, ``[T, B, H]``.
+        h: last hidden state, ``[B, H]``.
+        s: last state, ``[B, D*C]``.
+        states: states of every step, ``[T, B, D*C]``.
+        gates: activated gates of every step, ``[T, B, gates_width]``.
+        extra: further values of every step, ``[T, B, extra_width]``.
+        marks: state before each recomputed segment, ``[segments, B, H + D*C]``.
     """
 
     out: Tensor
@@ -45,7 +55,7 @@ class Tape(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Errors by input, empty where there is no such input or nobody asked."""
+    """Gradients by input, in its shape; empty for absent inputs and unwanted gradients."""
 
     x: Tensor
     w_ih: Tensor
@@ -62,25 +72,26 @@ class Gradients(NamedTuple):
     fresh_s: Tensor
 
 
-def tape_shapes(inputs: LayerInputs, call: Call) -> dict[str, tuple[int, ...]]:
-    """Shapes of :class:`Tape` by name."""
+def tape_shapes(inputs: LayerInputs, call: CallSettings) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the fields of :class:`Tape`, by name."""
     steps, batch = inputs.x.shape[:2]
-    R = call.recurrence
+    recurrence = call.recurrence
     kept = steps if call.tape and not call.recompute else 0
     segments = -(-steps // call.recompute) if call.tape and call.recompute else 0
+    extra = extra_width(recurrence, _has_sources(inputs), inputs.ln_ih is not None)
     return {
-        "out": (steps, batch, R.n_sources),
-        "h": (batch, R.n_sources),
-        "s": (batch, R.n_states),
-        "states": (kept, batch, R.n_states),
-        "gates": (kept, batch, gates_width(R)),
-        "extra": (kept, batch, extra_width(R, _has_sources(inputs), inputs.ln_ih is not None)),
-        "marks": (segments, batch, R.n_sources + R.n_states),
+        "out": (steps, batch, recurrence.n_sources),
+        "h": (batch, recurrence.n_sources),
+        "s": (batch, recurrence.n_states),
+        "states": (kept, batch, recurrence.n_states),
+        "gates": (kept, batch, gates_width(recurrence)),
+        "extra": (kept, batch, extra),
+        "marks": (segments, batch, recurrence.n_sources + recurrence.n_states),
     }
 
 
-def forward(inputs: LayerInputs, call: Call) -> Tape:
-    """Run a layer; everything detached, contiguous, of one dtype on the CPU."""
+def forward(inputs: LayerInputs, call: CallSettings) -> Tape:
+    """Run a layer; all tensors are detached, contiguous, of one dtype and on the CPU."""
     tape = Tape(
         **{name: inputs.x.new_empty(shape) for name, shape in tape_shapes(inputs, call).items()}
     )
@@ -90,17 +101,22 @@ def forward(inputs: LayerInputs, call: Call) -> Tape:
 
 def backward(
     inputs: LayerInputs,
-    call: Call,
+    call: CallSettings,
     tape: Tape,
     errors: tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None],
     needs: int,
     samples: int = 0,
 ) -> Gradients:
-    """Errors of all inputs from those of ``out``, last ``h`` and ``s``, and ``states``.
+    """Compute the gradients by the inputs.
 
-    ``needs``: bits of the fields of :class:`Gradients` somebody wants. ``samples``: the batch is
-    that many samples of the same size side by side; gradients of ``w_ih``, ``w_hh``, ``bias`` and
-    ``w_hr`` come one a sample.
+    Args:
+        inputs: those of :func:`forward`.
+        call: that of :func:`forward`.
+        tape: the result of :func:`forward`.
+        errors: gradients of the loss by ``out``, ``h``, ``s`` and ``states``; None: zero.
+        needs: bits of the wanted fields of :class:`Gradients`.
+        samples: number of equal parts of the batch with separate gradients of the inputs in
+            :data:`BY_SAMPLE`, ``[samples, ...]``; 0: one gradient for all.
     """
     d_out, d_h, d_s, d_states = (None if e is None else e.contiguous() for e in errors)
     dh = torch.zeros_like(inputs.h0) if d_h is None else d_h.clone()
@@ -127,7 +143,7 @@ def _has_sources(inputs: LayerInputs) -> bool:
     return inputs.flags is not None or inputs.drop is not None
 
 
-def _arrays(inputs: LayerInputs, call: Call, tape: Tape) -> dict[str, Any]:
+def _arrays(inputs: LayerInputs, call: CallSettings, tape: Tape) -> dict[str, Any]:
     tensors = inputs._asdict() | tape._asdict()
     arrays = {name: None if t is None else t.numpy() for name, t in tensors.items()}
     if inputs.is_projected:
@@ -146,7 +162,7 @@ def _arrays(inputs: LayerInputs, call: Call, tape: Tape) -> dict[str, Any]:
 
 
 def _empty_gradients(inputs: LayerInputs, needs: int, samples: int) -> Gradients:
-    """Zeros to add to, and an ``x`` that will be written whole."""
+    """Allocate gradients: zeros, which the kernel adds to; ``x`` is overwritten completely."""
     made = {}
     for bit, name in enumerate(Gradients._fields):
         value = getattr(inputs, name)

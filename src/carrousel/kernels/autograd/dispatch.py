@@ -1,4 +1,4 @@
-"""The door of torch to the kernels: one direction of one layer, differentiable."""
+"""Entry point from torch to the kernels: one direction of one layer, differentiable."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ _HALVES = (torch.bfloat16, torch.float16)
 
 
 def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    """Run a layer by the fastest way there is for these tensors.
+    """Run a layer with the fastest implementation for these tensors.
 
-    That is the compiled kernel for ``float32`` and ``float64`` on the CPU (halves are computed in
-    ``float32`` and rounded); on other devices torch's own kernel for plain cells; and the plain
-    path for everything else: variants on other devices, forward-mode differentiation, recorded
-    gates of cells from equations. A kernel of ours for an accelerator would be chosen here.
+    - On the CPU: the compiled kernel. ``float16`` and ``bfloat16`` are computed in ``float32`` and
+      rounded.
+    - On other devices: torch's own kernel, for cells that it has.
+    - Otherwise the plain path: variants on other devices, forward-mode differentiation, recorded
+      gates of cells from equations.
+
+    Args:
+        inputs: tensors, shapes as in :class:`LayerInputs`.
+        recurrence: equations and sizes.
+        options: settings of the call.
     """
     if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
         result = _compiled(_cast(inputs, torch.float32), recurrence, options)
@@ -61,7 +67,7 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
     if recurrence.layer_norm and recurrence.cell not in CELLS:
         inputs = _projected(inputs, recurrence)
     inputs = _complete(inputs, recurrence)
-    # Under torch.func a sample does not show whether somebody outside differentiates.
+    # Under torch.func a sample does not show whether an outer transform differentiates.
     mapped = torch._C._are_functorch_transforms_active()
     tape = options.record or mapped or (torch.is_grad_enabled() and _learns(inputs))
     tensors = inputs._asdict()
@@ -80,9 +86,9 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
 
 
 def _projected(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
-    """``LN(w_ih x) + bias`` in place of ``x``: what cells from equations are handed."""
+    """Replace ``x`` by ``LN(w_ih x) + bias``, which cells from equations receive."""
     x, size = inputs.x, (recurrence.n_net_inputs,)
-    if inputs.flags is not None:  # an error of zero must not meet what padding may hold
+    if inputs.flags is not None:  # padding may be NaN, and NaN times an error of zero is NaN
         x = torch.where((inputs.flags & ACTIVE).bool().unsqueeze(2), x, 0.0)
     x = layer_norm(linear(x, inputs.w_ih), size, inputs.ln_ih, eps=NORM_EPSILON)
     x = x if inputs.bias is None else x + inputs.bias
@@ -90,16 +96,16 @@ def _projected(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
 
 
 def _complete(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
-    """Neutral values for parameters that did not come and that the kernel cannot do without."""
-    M, kind, missing = recurrence.units, recurrence.kind, {}
+    """Add neutral values for absent parameters that the kernel requires."""
+    C, kind, missing = recurrence.units, recurrence.kind, {}
     if recurrence.layer_norm and inputs.ln_hh is None:
         missing["ln_hh"] = inputs.x.new_ones(recurrence.n_net_inputs)
     if recurrence.layer_norm and inputs.ln_ih is None and not inputs.is_projected:
         missing["ln_ih"] = inputs.x.new_ones(recurrence.n_net_inputs)
     if recurrence.layer_norm and kind.state_norm and inputs.ln_c is None:
-        missing["ln_c"] = torch.stack((inputs.x.new_ones(M), inputs.x.new_zeros(M)))
+        missing["ln_c"] = torch.stack((inputs.x.new_ones(C), inputs.x.new_zeros(C)))
     if kind.unit_parameters and inputs.unit is None:
-        missing["unit"] = inputs.x.new_zeros(len(kind.unit_parameters), M)
+        missing["unit"] = inputs.x.new_zeros(len(kind.unit_parameters), C)
     return inputs._replace(**missing)
 
 

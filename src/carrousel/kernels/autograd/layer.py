@@ -1,4 +1,4 @@
-"""What goes into one direction of one layer and what comes out, as torch tensors."""
+"""Inputs, options and results of one direction of one layer, as torch tensors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from torch import Tensor
 
 
 class LayerInputs(NamedTuple):
-    """Tensors of a call; letters and equations are those of ``contracts/recurrence.py``.
+    """Input tensors of a call; letters and equations are those of ``contracts/recurrence.py``.
 
-    Shapes: ``x [T, B, I]``, ``w_ih [N, I]``, ``w_hh [N, K]``, ``h0 [B, K]``, ``s0 [B, S M]``; and,
-    each None where it does not apply: ``bias [N]``, ``unit [P, M]`` (unit parameters, one row
-    each), ``w_hr [K, M]``, ``ln_ih [N]``, ``ln_hh [N]`` (scales), ``ln_c [2, M]`` (scale and
-    shift), ``fresh_h [K]``, ``fresh_s [S M]`` (zero where None), ``flags [T, B]`` uint8 (bits
-    ``ACTIVE`` and ``RESET``; None: all active, none reset), ``keep_h [T, B, K]``,
-    ``keep_s [T, B, S M]`` uint8 (1: zoneout keeps the value of the step before), ``drop [B, K]``
-    (recurrent dropout: 0 or ``1 / (1 - p)``). With a ``w_ih`` of no elements, ``x [T, B, N]`` is
-    ``LN(w_ih x)`` already.
+    All but the first five are None where they do not apply.
+
+    Args:
+        x: inputs, ``[T, B, I]``; with an empty ``w_ih``: ``LN(w_ih x)``, ``[T, B, U]``.
+        w_ih: weights from inputs, ``[U, I]``.
+        w_hh: weights from the hidden state, ``[U, H]``.
+        h0: first hidden state, ``[B, H]``.
+        s0: first state, ``[B, D*C]``.
+        bias: ``[U]``.
+        unit: further parameters of the cells, ``[P, C]``.
+        w_hr: projection, ``[H, C]``.
+        ln_ih: scale of the layer normalisation of ``w_ih x``, ``[U]``.
+        ln_hh: scale of that of ``w_hh h``, ``[U]``.
+        ln_c: scale and shift of that of the state, ``[2, C]``.
+        fresh_h: hidden state after a reset, ``[H]``; None: zero.
+        fresh_s: state after a reset, ``[D*C]``; None: zero.
+        drop: mask of recurrent dropout, ``[B, H]``, of 0 or ``1 / (1 - p)``.
+        flags: uint8 ``[T, B]``, bits ``ACTIVE`` and ``RESET``; None: all active, no resets.
+        keep_h: uint8 ``[T, B, H]``; 1: zoneout keeps the previous value.
+        keep_s: uint8 ``[T, B, D*C]``, the same for the state.
     """
 
     x: Tensor
@@ -40,17 +52,19 @@ class LayerInputs(NamedTuple):
 
     @property
     def is_projected(self) -> bool:
-        """Whether ``x`` holds products with ``w_ih`` already."""
+        """Whether ``x`` contains the products with ``w_ih``."""
         return self.w_ih.numel() == 0 and self.x.shape[2] == self.w_hh.shape[0]
 
 
 class LayerOptions(NamedTuple):
-    """How a call is run.
+    """Settings of a call.
 
-    ``reverse``: from the last step to the first. ``gradient``: see ``gradient_cut``.
-    ``recompute``: steps of a segment whose tape is made anew on the way back, or 0: keep all.
-    ``zone_h``, ``zone_s``: shares of the old value that zoneout mixes in when not training.
-    ``record``: hand over states and gates of every step.
+    Args:
+        reverse: whether to process from the last step to the first.
+        gradient: ``"bptt"``, ``"truncated"`` or ``"tbptt:k"``; see ``gradient_cut``.
+        recompute: steps per segment whose tape is recomputed in the backward pass; 0: store all.
+        zone_h, zone_s: shares of the old value that zoneout mixes in when not training.
+        record: whether to return states and gates of every step.
     """
 
     reverse: bool = False
@@ -62,9 +76,16 @@ class LayerOptions(NamedTuple):
 
 
 class LayerResult(NamedTuple):
-    """``out [T, B, K]``, last ``h [B, K]`` and ``s [B, S M]``; ``states [T, B, S M]`` and
-    ``gates [T, B, N]``, in which gates stand activated and carry no gradient, or None unless asked
-    for. "Last" means last in the order of processing."""
+    """Results of a call.
+
+    Args:
+        out: outputs, ``[T, B, H]``.
+        h: hidden state after the step processed last, ``[B, H]``.
+        s: state after that step, ``[B, D*C]``.
+        states: states of every step, ``[T, B, D*C]``; None without ``record``.
+        gates: activated gates of every step, without gradient, ``[T, B, U]``; None without
+            ``record``.
+    """
 
     out: Tensor
     h: Tensor

@@ -1,8 +1,8 @@
-"""The compiled kernels as operations of torch: shapes for tracing, gradients of any order, vmap.
+"""The compiled kernels as torch operations: shapes for tracing, gradients of any order, vmap.
 
-Two operations, ``carrousel::sequence_forward`` and ``carrousel::sequence_backward``. The gradient
-of the first is the second; that of the second is derived from the plain path, so that double
-backward is right for every option and costs what the plain path costs.
+There are two operations, ``carrousel::sequence_forward`` and ``carrousel::sequence_backward``. The
+second is the gradient of the first. Its own gradient is that of the plain path, so double backward
+supports every option, at the cost of the plain path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch._C import _len_torch_dispatch_stack
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd.compiled import (
     BY_SAMPLE,
-    Call,
+    CallSettings,
     Gradients,
     Tape,
     backward,
@@ -59,15 +59,15 @@ _COUNT = len(TENSORS)
 _OTHERS = TENSORS[len(DIFFERENTIABLE) :]
 
 
-def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, Call]:
+def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, CallSettings]:
     tensors = dict(zip(TENSORS, arguments[:_COUNT], strict=True))
     key, reverse, cut, recompute, zone_h, zone_s = arguments[_COUNT:SETTINGS_END]
-    call = Call(Recurrence.parse(key), reverse, cut, recompute, zone_h, zone_s, tape)
+    call = CallSettings(Recurrence.parse(key), reverse, cut, recompute, zone_h, zone_s, tape)
     return LayerInputs(**tensors), call
 
 
 def _dense(inputs: LayerInputs) -> LayerInputs:
-    """Contiguous and detached, as the kernels want them."""
+    """Return contiguous, detached tensors, which the kernels require."""
     return LayerInputs(
         *(None if value is None else value.detach().contiguous() for value in inputs)  # type: ignore[arg-type]
     )
@@ -144,7 +144,7 @@ def _first(ctx: Any, d_out: Any, d_h: Any, d_s: Any, d_states: Any, *_: Any) -> 
 
 
 def _shaped(errors: Any, values: Any, needs: Any) -> list[Tensor | None]:
-    """None where nobody asked, and zeros for inputs of no elements."""
+    """Return None for unwanted gradients, and zeros for empty inputs."""
     shaped: list[Tensor | None] = []
     for error, value, needed in zip(errors, values, needs, strict=False):
         if value is None or not needed:
@@ -184,8 +184,8 @@ torch.library.register_autograd(
 
 # --- outside graphs ------------------------------------------------------------------------------
 #
-# Functions of autograd run where nobody traces: ``torch.func.grad`` sees through them, which it
-# does not through operations of torch.library, and they cost a tenth of these to call.
+# Without tracing, functions of autograd are used: ``torch.func.grad`` supports them, unlike
+# operations of torch.library, and a call costs a tenth of the time.
 
 
 def _is_traced(x: Tensor) -> bool:
@@ -195,18 +195,18 @@ def _is_traced(x: Tensor) -> bool:
 
 
 def run_forward(*arguments: Any) -> Tape:
-    """``carrousel::sequence_forward``, under ``torch.func``'s transforms too."""
+    """Call ``carrousel::sequence_forward``; works under the transforms of ``torch.func`` too."""
     if torch._C._are_functorch_transforms_active():
         return Tape(*_ForwardFunction.apply(*arguments))  # type: ignore[misc]
     if _is_traced(arguments[0]):
         return Tape(*torch.ops.carrousel.sequence_forward(*arguments))
     if torch.is_grad_enabled() and arguments[SETTINGS_END]:
-        return Tape(*_Plainly.apply(*arguments))  # type: ignore[misc]
+        return Tape(*_FastForwardFunction.apply(*arguments))  # type: ignore[misc]
     return _forward(*arguments)
 
 
 def run_backward(*arguments: Any) -> Gradients:
-    """``carrousel::sequence_backward``, under ``torch.func``'s transforms too."""
+    """Call ``carrousel::sequence_backward``; works under the transforms of ``torch.func`` too."""
     if torch._C._are_functorch_transforms_active():
         return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]
     if _is_traced(arguments[0]):
@@ -229,8 +229,8 @@ class _ForwardFunction(torch.autograd.Function):
         return forward_by_samples(run_forward, info.batch_size, in_dims, args)
 
 
-class _Plainly(torch.autograd.Function):
-    """The same outside ``torch.func``, spared what ``setup_context`` costs at every call."""
+class _FastForwardFunction(torch.autograd.Function):
+    """The same outside ``torch.func``, without the cost of ``setup_context`` at every call."""
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:

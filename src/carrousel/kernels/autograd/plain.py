@@ -1,7 +1,7 @@
-"""One direction of one layer in plain torch operations: every option, differentiable any order.
+"""One direction of one layer in plain torch operations: all options, derivatives of any order.
 
-Nothing is written in place and no branch looks at a value, so that ``torch.func`` and
-``torch.compile`` see through it.
+``torch.func`` and ``torch.compile`` support it: there are no in-place operations, and no branch
+depends on a value.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from torch.utils.checkpoint import checkpoint
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON, RESET
 from carrousel.kernels.autograd.cells import STEPS as STEPS
-from carrousel.kernels.autograd.cells import Around, Tensors, step_of
+from carrousel.kernels.autograd.cells import StepContext, Tensors, step_of
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 
 Rows = list[tuple[Tensor, Tensor, Tensor]]
-"""``(out, states, gates)`` of steps in the order of processing."""
+"""``(out [B, H], states [B, D*C], gates [B, U])`` of each step, in the order of processing."""
 
 
 def plain_layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    """Run a layer step by step; shapes and meaning as in :class:`LayerInputs`.
+    """Run a layer step by step.
 
     Args:
-        inputs: tensors of one dtype, on one device.
+        inputs: tensors of one dtype, on one device; shapes as in :class:`LayerInputs`.
         recurrence: equations and sizes.
-        options: direction, gradient and what to hand over.
+        options: settings of the call.
 
     Returns:
-        Outputs of every step and the last state; states and gates with ``record`` alone.
+        Outputs of every step and the last state; with ``record`` also states and gates.
 
     >>> lstm = Recurrence("lstm", 2)
     >>> x, state = torch.ones(3, 1, 1), torch.zeros(1, 2)
@@ -66,7 +66,7 @@ def plain_layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptio
 
 
 def _keeps_tape() -> bool:
-    """Whether there is a tape that could be made anew; ``torch.func`` has none to hook into."""
+    """Return whether a tape can be recomputed; ``torch.func`` does not support checkpoints."""
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
@@ -81,7 +81,7 @@ def _segment(
 ) -> tuple[Rows, Tensor, Tensor]:
     """Run the steps of ``order``, the first of which is number ``start`` of the call."""
     cut = gradient_cut(options.gradient)
-    around = _around(inputs, recurrence, cut < 0)
+    context = _context(inputs, recurrence, cut < 0)
     step, unit = step_of(recurrence.cell), _unit(inputs, recurrence)
     zero = inputs.x.new_zeros(())
     fresh_h = zero if inputs.fresh_h is None else inputs.fresh_h
@@ -92,7 +92,7 @@ def _segment(
     if inputs.flags is not None:
         flags = inputs.flags[begin:end].unsqueeze(-1)
         active, reset = (flags & ACTIVE) != 0, (flags & RESET) != 0
-        x = torch.where(active, x, zero)  # whatever padding holds, even NaN, stays outside
+        x = torch.where(active, x, zero)  # padding may be NaN
     if not inputs.is_projected:
         x = _norm(linear(x, inputs.w_ih), recurrence, inputs.ln_ih)
     x = x if inputs.bias is None else x + inputs.bias
@@ -112,7 +112,7 @@ def _segment(
             s.split(recurrence.units, -1) if recurrence.n_states else (),
             h,
             unit,
-            around,
+            context,
         )
         if recurrence.gate_sources:
             m = torch.cat((m, gates[0], gates[2]), -1)
@@ -130,9 +130,9 @@ def _segment(
     return rows, h, s
 
 
-def _around(inputs: LayerInputs, recurrence: Recurrence, truncated: bool) -> Around:
+def _context(inputs: LayerInputs, recurrence: Recurrence, truncated: bool) -> StepContext:
     scale, shift = (None, None) if inputs.ln_c is None else inputs.ln_c.unbind(0)
-    return Around(
+    return StepContext(
         recurrence,
         lambda state: _norm(state, recurrence, scale, shift),
         lambda state: state.detach() if truncated else state,
@@ -148,7 +148,7 @@ def _norm(
 
 
 def _unit(inputs: LayerInputs, recurrence: Recurrence) -> Tensors:
-    """Unit parameters, one tensor each; those left out are zero."""
+    """Return the unit parameters, one tensor each; absent ones are zero."""
     if inputs.unit is not None:
         return inputs.unit.unbind(0)
     names = recurrence.kind.unit_parameters
@@ -165,7 +165,7 @@ def _joined(states: Tensors, like: Tensor) -> Tensor:
 
 
 def _zoneout(new: Tensor, old: Tensor, keep: Tensor | None, t: int, share: float) -> Tensor:
-    """Keep what a mask says, or mix a share of the old value in (Krueger et al. 2017)."""
+    """Keep old values by a mask, or mix a share of them in (Krueger et al. 2017)."""
     if keep is not None:
         return torch.where(keep[t].bool(), old, new)
     return share * old + (1 - share) * new if share else new

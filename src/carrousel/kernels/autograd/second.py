@@ -1,6 +1,6 @@
-"""Gradients of gradients: the way back of the way back, derived from the plain path.
+"""Gradient of ``carrousel::sequence_backward``, by differentiating the plain path twice.
 
-So double backward is right for every option, to any order, and costs what the plain path costs.
+It supports every option and derivatives of any order, at the cost of the plain path.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ def second_gradient(
     needs: int,
     samples: int,
 ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-    """Errors of ``values`` and of ``errors`` from those of the first gradients, ``dd``.
+    """Compute the gradients by ``values`` and by ``errors`` from those by the first gradients.
 
     Args:
-        values: what has a gradient, in the order of ``Gradients``; None: not given.
+        values: inputs that have a gradient, in the order of ``Gradients``; None: absent.
         others: masks by name.
-        errors: of ``out``, ``h``, ``s`` and ``states``; None: zero.
-        dd: errors of what the way back handed over; None: zero.
-        settings: of the operation, from its key on.
+        errors: gradients by ``out``, ``h``, ``s`` and ``states``; None: zero.
+        dd: gradients by the results of the backward operation; None: zero.
+        settings: settings of the operation, from its key on.
         needs: bits of the values whose first gradients were wanted.
-        samples: the batch is that many samples, whose gradients of weights came one each.
+        samples: number of equal parts of the batch with separate gradients of weights; 0: none.
+
+    Returns:
+        Gradients by ``values`` and by ``errors``, None where these are None.
     """
     if not samples:
         return _of_one(values, others, errors, dd, settings, needs)
@@ -76,7 +79,7 @@ def _part(value: Tensor | None, axis: int | None, samples: int, sample: int) -> 
 
 
 def _joined(parts: Maybe, axis: int | None) -> Tensor | None:
-    """Samples side by side, or summed where they share a value."""
+    """Concatenate the parts of samples, or sum them for shared values."""
     there = [part for part in parts if part is not None]
     if not there:
         return None
@@ -119,7 +122,7 @@ def _of_one(
 def _plain(
     tensors: Mapping[str, Tensor | None], settings: tuple[Any, ...], record: bool
 ) -> tuple[Any, ...]:
-    """The plain path's results that can have an error."""
+    """Return the differentiable results of the plain path."""
     key, reverse, cut, _, zone_h, zone_s = settings
     gradient = "bptt" if cut == 0 else "truncated" if cut < 0 else f"tbptt:{cut}"
     options = LayerOptions(reverse, gradient, 0, zone_h, zone_s, record)

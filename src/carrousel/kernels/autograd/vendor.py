@@ -1,8 +1,8 @@
-"""One direction of one layer by torch's own fused kernel: what accelerators have for plain cells.
+"""One direction of one layer by torch's fused kernel, for plain cells on accelerators.
 
-On CUDA that is cuDNN's. It knows no options beyond a projection, and no derivatives beyond the
-first; where cuDNN is switched off (``torch.backends.cudnn.enabled = False``), torch's own code
-takes over, which has second ones.
+On CUDA this is cuDNN's kernel. It supports no options besides a projection, and only first
+derivatives. With ``torch.backends.cudnn.enabled = False``, torch uses its own code, which has
+second derivatives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FUSED = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 def vendor_fits(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> bool:
-    """Whether torch's kernel computes this call, and nothing that it could not differentiate."""
+    """Return whether torch's kernel supports this call and its derivatives."""
     given = (inputs.flags, inputs.keep_h, inputs.keep_s, inputs.drop)
     return (
         recurrence.cell in _FUSED
@@ -33,7 +33,7 @@ def vendor_fits(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptio
 
 
 def vendor_layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) -> LayerResult:
-    """Run a layer for which :func:`vendor_fits`; shapes and meaning as in :class:`LayerInputs`.
+    """Run a layer for which :func:`vendor_fits` is true; shapes as in :class:`LayerInputs`.
 
     >>> x, state = torch.ones(3, 1, 1), torch.zeros(1, 2)
     >>> inputs = LayerInputs(x, torch.ones(8, 1), torch.zeros(8, 2), state, state)
@@ -49,7 +49,7 @@ def vendor_layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOpti
     if inputs.w_hr is not None:
         weights.append(inputs.w_hr)
     h0 = inputs.h0.unsqueeze(0)
-    # Called as if training: dropout is zero, and a way back is wanted in evaluation too.
+    # Called in training mode: dropout is zero, and gradients are wanted in evaluation too.
     rest = (weights, biased, 1, 0.0, True, False, False)
     if recurrence.cell == "lstm":
         out, h, s = torch._VF.lstm(x, (h0, inputs.s0.unsqueeze(0)), *rest)  # type: ignore[attr-defined]
@@ -61,7 +61,7 @@ def vendor_layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOpti
 
 
 def _biases(inputs: LayerInputs, recurrence: Recurrence) -> list[Tensor]:
-    """Torch's two biases; that of a gru's new value inside the product belongs to the second."""
+    """Return torch's two biases; the second contains the bias ``b`` of a gru."""
     first = inputs.w_ih.new_zeros(recurrence.n_net_inputs) if inputs.bias is None else inputs.bias
     second = torch.zeros_like(first)
     if inputs.unit is not None:

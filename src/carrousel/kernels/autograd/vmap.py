@@ -1,8 +1,8 @@
 """The operations under ``torch.vmap``: samples become sequences of one larger batch.
 
-That needs shared weights, as per-sample gradients have them; gradients of weights then come from
-one batched product. Where weights differ by sample, or parameters without such a product want
-gradients, samples are run one after another.
+This requires shared weights, as in per-sample gradients; gradients of weights are then one batched
+product. Samples are run one by one if their weights differ, or if gradients of parameters without
+such a product are wanted.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 from carrousel.kernels.autograd.compiled import BY_SAMPLE, Gradients
 
 TENSORS = (*Gradients._fields, "drop", "flags", "keep_h", "keep_s")
-"""Tensor arguments of both operations, first those that have a gradient."""
+"""Tensor arguments of both operations; those that have a gradient come first."""
 
 SETTINGS_END = len(TENSORS) + 6
-"""Where the six settings that follow them end."""
+"""Position after the six settings that follow the tensors."""
 
 BATCH_AXIS = {"x": 1, "flags": 1, "keep_h": 1, "keep_s": 1, "h0": 0, "s0": 0, "drop": 0}
-"""Arguments with one entry a sequence, and their axis of the batch."""
+"""Arguments with one entry per sequence, and their axis of the batch."""
 
 _TAPE_AXIS = {"out": 1, "h": 0, "s": 0, "states": 1, "gates": 1, "extra": 1, "marks": 1}
 ERROR_AXES = (1, 0, 0, 1)
@@ -29,7 +29,7 @@ _SHARED = ("unit", "ln_ih", "ln_hh", "ln_c", "fresh_h", "fresh_s")
 
 
 def _fold(value: Tensor | None, dim: int | None, axis: int, n: int) -> Tensor | None:
-    """Samples beside one another along the axis of the batch."""
+    """Concatenate samples along the axis of the batch."""
     if value is None:
         return None
     if dim is None:
@@ -60,7 +60,7 @@ def _one_by_one(
 
 
 def _folded(n: int, dims: tuple[int | None, ...], arguments: tuple[Any, ...]) -> list[Any] | None:
-    """The tensors and settings of a call over all samples, or None where weights differ."""
+    """Return the tensors and settings of a call over all samples, or None if weights differ."""
     folded = list(arguments[:SETTINGS_END])
     for place, name in enumerate(TENSORS):
         if name in BATCH_AXIS:
@@ -73,7 +73,7 @@ def _folded(n: int, dims: tuple[int | None, ...], arguments: tuple[Any, ...]) ->
 def forward_by_samples(
     op: Any, n: int, dims: tuple[int | None, ...], arguments: tuple[Any, ...]
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    """Results of ``n`` samples, and their axes of samples."""
+    """Return the results of ``n`` samples, and their axes of samples."""
     folded = _folded(n, dims, arguments)
     if folded is None:
         return _one_by_one(op, n, dims, arguments)
@@ -85,7 +85,7 @@ def forward_by_samples(
 def backward_by_samples(
     op: Any, n: int, dims: tuple[int | None, ...], arguments: tuple[Any, ...]
 ) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
-    """Errors of ``n`` samples, and their axes of samples."""
+    """Return the gradients of ``n`` samples, and their axes of samples."""
     folded = _folded(n, dims, arguments)
     *_, needs, samples = arguments
     names = Gradients._fields

@@ -1,8 +1,7 @@
-"""Native lanes: one independent network per SIMD lane, compiled for several instruction sets.
+"""Compiled lanes: one independent network per SIMD lane, for several instruction sets.
 
-Every lane has its own weights, data, learning rate and sequence boundaries. A lane's result is the
-same to the last bit wherever it runs on one instruction set: in whichever lane, group, thread or
-process, beside whichever neighbours.
+Every lane has its own weights, data, learning rate and sequence boundaries. On one instruction set
+the result of a lane is bit-identical in any lane, group, thread or process, with any neighbours.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from carrousel.shapes import Floats, Ints
 
 
 def instruction_set() -> str:
-    """Name of the instruction set chosen for this processor: avx512, avx2, neon or plain.
+    """Return the instruction set chosen for this processor: avx512, avx2, neon or plain.
 
     >>> instruction_set() in instruction_sets()
     True
@@ -41,7 +40,7 @@ def instruction_set() -> str:
 
 
 def instruction_sets() -> list[str]:
-    """Names of all instruction sets this processor can run, best first.
+    """Return the names of all instruction sets that this processor supports, best first.
 
     >>> instruction_sets()[-1]
     'plain'
@@ -50,10 +49,10 @@ def instruction_sets() -> list[str]:
 
 
 class NativeKernel:
-    """Lanes in float32, on one or more threads.
+    """Compiled kernel for lanes, in float32; see :class:`carrousel.contracts.Kernel`.
 
     Args:
-        threads: threads that share the lane groups of one call.
+        threads: number of threads that share the lanes of one call.
         instruction_set: one of :func:`instruction_sets`; the best by default.
 
     Raises:
@@ -81,7 +80,7 @@ class NativeKernel:
 
     @staticmethod
     def knows(gradient: Gradient) -> bool:
-        """Whether there are native lanes for a gradient."""
+        """Return whether this kernel implements a gradient."""
         return gradient.kind in ("truncated", "bptt", "rtrl", "uoro") or gradient.name == "snap:1"
 
     def learn(
@@ -95,11 +94,12 @@ class NativeKernel:
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Errors | None]:
-        """Learn in place; see :class:`carrousel.contracts.Kernel`.
+        """Change ``weights`` in place; see :class:`carrousel.contracts.Kernel`.
 
         Raises:
-            ShapeError: weights are not float32 of shape (B, W), or lanes differ in kind.
+            ShapeError: weights are not float32 ``[B, W]``, or lanes differ in kind.
             DataError: data are not finite, or a symbol is outside its alphabet.
+            SettingError: the gradient or wiring is not compiled.
         """
         return self._learn(network, training, weights, rates, cells_from, data, gradient, rngs)
 
@@ -172,7 +172,7 @@ class NativeKernel:
         cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
     ) -> list[Annotated[Floats, "M O"] | None]:
-        """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
+        """Return outputs at the steps with a target; see :class:`carrousel.contracts.Kernel`."""
         _check_parts(data)
         results = [
             None if part is None else np.empty((len(part.targets), part.n_outputs), np.float32)
@@ -240,12 +240,15 @@ def _arrays(part: Sequences) -> dict[str, Any]:
 def _shape(network: Network, parts: Sequence[Sequences]) -> dict[str, int]:
     kinds = {(p.n_inputs, p.n_outputs, p.symbolic, p.targets.ndim == 1) for p in parts}
     if len(kinds) > 1:
-        raise ShapeError(f"lanes differ in kind (inputs, outputs, symbols, classes): {kinds}")
+        raise ShapeError(
+            f"lanes differ in kind (inputs, outputs, symbols, classes): {kinds}", argument="data"
+        )
     inputs, outputs, symbols, classes = kinds.pop()
     if (inputs, outputs) != (network.n_inputs, network.n_outputs):
         raise ShapeError(
             f"data have {inputs} inputs and {outputs} outputs, "
-            f"the network {network.n_inputs} and {network.n_outputs}"
+            f"the network {network.n_inputs} and {network.n_outputs}",
+            argument="data",
         )
     return {
         "inputs": inputs,
@@ -282,14 +285,24 @@ def _layer(cell: Cell | Simple) -> dict[str, int]:
 def _check_gradient(network: Network, gradient: Gradient) -> None:
     if not NativeKernel.knows(gradient):
         raise SettingError(
-            f"gradient {gradient.name!r} has no native lanes; take the ReferenceKernel, or one of "
-            "truncated, bptt, bptt:h, bptt:h:k, rtrl, snap:1, uoro"
+            f"gradient {gradient.name!r} has no native lanes",
+            argument="gradient",
+            got=gradient.name,
+            fix="use the ReferenceKernel, or one of "
+            "truncated, bptt, bptt:h, bptt:h:k, rtrl, snap:1, uoro",
         )
     if network.wiring == "sparse":
-        raise SettingError("wiring is 'sparse'; kernels run it as 'united' with zero weights")
+        raise SettingError(
+            "wiring is 'sparse'; kernels run it as 'united' with zero weights",
+            argument="wiring",
+            got=network.wiring,
+        )
     if network.wiring == "cells":
         raise SettingError(
-            "wiring is 'cells', which has no native lanes; take the ReferenceKernel, or a stream"
+            "wiring is 'cells', which has no native lanes",
+            argument="wiring",
+            got=network.wiring,
+            fix="use the ReferenceKernel, or a stream",
         )
 
 
@@ -303,27 +316,43 @@ def _check_arrays(
     expected = (len(data), network.n_weights)
     if not isinstance(weights, np.ndarray) or weights.shape != expected:
         got = getattr(weights, "shape", type(weights).__name__)
-        raise ShapeError(f"weights has shape {got}, expected (lanes, W) = {expected}")
+        raise ShapeError(
+            f"weights has shape {got}, expected (lanes, W) = {expected}", argument="weights"
+        )
     if weights.dtype != np.float32 or not weights.flags.c_contiguous:
-        raise ShapeError(f"weights must be contiguous float32, got {weights.dtype}")
+        raise ShapeError(
+            f"weights must be contiguous float32, got {weights.dtype}", argument="weights"
+        )
     if not weights.flags.writeable:
-        raise ShapeError("weights are read-only; pass a writable copy")
+        raise ShapeError("weights are read-only", argument="weights", fix="pass a writable copy")
     for name, array in (("rates", rates), ("cells_from", cells_from)):
         if np.shape(array) != (len(data),):
-            raise ShapeError(f"{name} has shape {np.shape(array)}, expected ({len(data)},)")
+            raise ShapeError(
+                f"{name} has shape {np.shape(array)}, expected ({len(data)},)", argument=name
+            )
     if not np.all(np.abs(rates) <= np.finfo(np.float32).max):
-        raise DataError(f"rates must be finite in float32, got {np.asarray(rates).tolist()}")
+        given = np.asarray(rates).tolist()
+        raise DataError(
+            f"rates must be finite in float32, got {given}", argument="rates", got=given
+        )
     counts = np.asarray(cells_from)
     if counts.dtype.kind not in "iu" or np.any(counts > np.iinfo(np.int64).max):
-        raise ShapeError(f"cells_from must be int64, got {counts.dtype}: {counts.tolist()}")
+        raise ShapeError(
+            f"cells_from must be int64, got {counts.dtype}: {counts.tolist()}",
+            argument="cells_from",
+        )
 
 
 def _check_parts(data: Sequence[Sequences | None]) -> None:
     if not isinstance(data, list | tuple):
-        raise ShapeError(f"data is a {type(data).__name__}, expected a list of Sequences or None")
+        raise ShapeError(
+            f"data is a {type(data).__name__}, expected a list of Sequences or None",
+            argument="data",
+        )
     for lane, part in enumerate(data):
         if part is not None and not isinstance(part, Sequences):
             raise ShapeError(
-                f"data[{lane}] is a {type(part).__name__}, expected Sequences or None; "
-                "see Sequences.from_lists"
+                f"data[{lane}] is a {type(part).__name__}, expected Sequences or None",
+                argument="data",
+                fix="see Sequences.from_lists",
             )

@@ -1,10 +1,10 @@
-"""The compiled sequence kernels: what they are told of a layer, and where their tape keeps what."""
+"""Compiled sequence kernels: calls, and the layout of their tape."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from carrousel import _native
 from carrousel.contracts import CELLS, Recurrence
@@ -12,12 +12,12 @@ from carrousel.errors import SettingError
 from carrousel.kernels.described import described_cell
 
 WINDOW_BYTES: int = _native.sequence_window_bytes
-"""Net inputs of the steps walked at a time: few enough for the caches of two cores."""
+"""Bytes of net inputs per window of steps, chosen to fit into the caches of two cores."""
 
 WINDOW_ROWS: int = _native.sequence_window_rows
-"""Steps times sequences of such a stretch, at least."""
+"""Minimum of steps times sequences per window."""
 
-Stepper = _native.StepFloat | _native.StepDouble
+Stepper: TypeAlias = _native.StepFloat | _native.StepDouble
 
 _DTYPES = ("float32", "float64")
 _STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
@@ -40,7 +40,7 @@ _DESCRIBED = len(_KINDS)
 
 
 def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
-    """Whether there is machine code for a cell in this precision ("float32", "float64").
+    """Return whether a cell is compiled for a data type ("float32" or "float64").
 
     >>> is_compiled(Recurrence("gru", 4), "float32"), is_compiled(Recurrence("gru", 4), "float16")
     (True, False)
@@ -111,39 +111,47 @@ _SETTINGS = {
 
 
 def forward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None:
-    """Run one direction of one layer; writes ``out``, last ``h`` and ``s``, and the tape.
+    """Run one direction of one layer; writes ``out``, the last ``h`` and ``s``, and the tape.
 
     Args:
         recurrence: equations and sizes.
-        dtype: "float32" or "float64", of every array that is not uint8.
-        call: arrays, contiguous, of anything that speaks DLPack or the buffer protocol: those of
-            ``LayerInputs`` by name, ``out``, ``h``, ``s``; and the parts of the tape that are
-            wanted: ``states``, ``gates``, ``extra``, or ``marks`` with ``recompute``. Settings:
-            ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``; ``window``,
-            steps walked at a time (0: as the kernel likes); ``instruction_set``. Whatever is left
-            out is absent or at its default. Shapes stand in ``native/sequence/run.h``.
+        dtype: "float32" or "float64", the type of every array that is not uint8.
+        call: arguments by name. Arrays are contiguous and support DLPack or the buffer protocol.
+
+            - The fields of ``LayerInputs``, with the shapes stated there.
+            - Results: ``out [T, B, H]``, ``h [B, H]``, ``s [B, D*C]``.
+            - Wanted parts of the tape: ``states [T, B, D*C]``, ``gates [T, B, gates_width]``,
+              ``extra [T, B, extra_width]``; or ``marks [segments, B, H + D*C]`` with ``recompute``.
+            - Settings: ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``,
+              ``window`` (steps per window; 0: chosen by the kernel), ``instruction_set``.
+
+            Omitted arrays are absent; omitted settings have their defaults. See also
+            ``native/sequence/run.h``.
 
     Raises:
-        SettingError: the kernel refuses an array or a number; its sentence says which.
+        SettingError: the kernel rejects an array or a number, which the message names.
     """
     _run(_native.sequence_forward, recurrence, dtype, call)
 
 
 def backward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None:
-    """Errors of everything that went into :func:`forward`.
+    """Compute the gradient by all inputs of :func:`forward`.
 
     Args:
         recurrence: equations and sizes.
         dtype: as in :func:`forward`.
-        call: as in :func:`forward`, with its results in place of ``h`` and ``s``: ``dh`` and
-            ``ds``, errors of the last state, become those of the first. ``d_out`` and ``d_states``
-            are errors that come; ``d_x``, ``d_w_ih [samples or 1, N, I]``, likewise ``d_w_hh``,
-            ``d_bias``, ``d_w_hr``, and ``d_unit``, ``d_ln_hh``, ``d_ln_c``, ``d_fresh_h``,
-            ``d_fresh_s``, each of them added to (``d_x``: written), go. ``samples``: the batch is
-            so many parts of one size, each with gradients of weights of its own.
+        call: as in :func:`forward`, with its tape, without ``h`` and ``s``, and with:
+
+            - ``dh [B, H]``, ``ds [B, D*C]``: errors of the last state, overwritten by those of the
+              first.
+            - ``d_out [T, B, H]``, ``d_states [T, B, D*C]``: errors of the results.
+            - ``d_x``: written. ``d_w_ih [samples or 1, U, I]``, likewise ``d_w_hh``, ``d_bias`` and
+              ``d_w_hr``: added to. ``d_unit``, ``d_ln_ih``, ``d_ln_hh``, ``d_ln_c``, ``d_fresh_h``
+              and ``d_fresh_s``, in the shapes of the inputs: added to.
+            - ``samples``: number of equal parts of the batch with separate gradients of weights.
 
     Raises:
-        SettingError: the kernel refuses an array or a number; its sentence says which.
+        SettingError: the kernel rejects an array or a number, which the message names.
     """
     _run(_native.sequence_backward, recurrence, dtype, call)
 
@@ -169,13 +177,20 @@ def open_step(
     zone_s: float = 0.0,
     instruction_set: str = "",
 ) -> Stepper:
-    """Copy and pack the weights of all layers, for one step a call; see ``native/step/step.h``.
+    """Create a kernel that computes one step per call; see ``native/step/step.h``.
 
-    Each layer has weights by the names of ``LayerInputs`` but ``drop``; what does
-    not apply is None. The first reads ``inputs`` numbers, every other one what that below shows.
+    Args:
+        recurrence: equations and sizes of every layer.
+        dtype: "float32" or "float64".
+        weights: for each layer, the weights by their names in ``LayerInputs`` (no ``drop``), None
+            where they do not apply. They are copied.
+        batch: ``B``.
+        inputs: ``I`` of the first layer; the other layers read the output of the layer below.
+        zone_h, zone_s: shares of the old value that zoneout mixes in.
+        instruction_set: "" for the best.
 
     Raises:
-        SettingError: the kernel refuses an array or a number; its sentence says which.
+        SettingError: the kernel rejects an array or a number, which the message names.
     """
     try:
         return _STEPPERS[dtype](
@@ -193,9 +208,12 @@ def open_step(
 
 @lru_cache(maxsize=256)
 def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> dict[str, slice]:
-    """Columns of the extra tape by name, as ``Extra`` of ``native/sequence/sequence.h`` lays them out.
+    """Return the columns of the extra tape by name: ``Extra`` in ``native/sequence/sequence.h``.
 
-    ``sources``: flags or ``drop`` are given. ``norms``: the kernel normalises ``w_ih x`` itself.
+    Args:
+        recurrence: equations and sizes.
+        sources: whether ``flags`` or ``drop`` are given.
+        norms: whether the kernel normalises ``w_ih x``.
 
     >>> extra_parts(Recurrence("lstm", 4, projection=2), sources=True)
     {'output': slice(0, 4, None), 'source': slice(4, 6, None)}
@@ -216,17 +234,17 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
 
 
 def extra_width(recurrence: Recurrence, sources: bool, norms: bool = False) -> int:
-    """Columns of the extra tape."""
+    """Return the number of columns of the extra tape."""
     return max((part.stop for part in extra_parts(recurrence, sources, norms).values()), default=0)
 
 
 def gates_width(recurrence: Recurrence) -> int:
-    """Columns of the gates' tape: one a net input, or what a described cell keeps."""
+    """Return the number of columns of the gates' tape: ``U``, or the tape of a described cell."""
     if recurrence.cell in CELLS:
         return recurrence.n_net_inputs
     return described_cell(recurrence.cell).tape * recurrence.units
 
 
 def has_own_errors(recurrence: Recurrence) -> bool:
-    """Whether errors of ``w_hh h`` differ from those of ``w_ih x``."""
+    """Return whether errors of ``w_hh h`` differ from those of ``w_ih x``."""
     return recurrence.layer_norm or recurrence.cell == "gru" or recurrence.cell not in CELLS

@@ -1,6 +1,6 @@
-"""The native kernel of streams: one net that learns at every step, compiled.
+"""Compiled kernel for streams: one network that learns at every step.
 
-A step costs O(1) for each weight, and memory does not depend on how many steps there have been.
+A step costs O(1) per weight. Memory does not depend on the number of steps.
 """
 
 from __future__ import annotations
@@ -34,27 +34,30 @@ from carrousel.shapes import Floats, Ints
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")
-_DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NOTHING_STANDS, _DIVERGED = range(6)
+_DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NO_STEP, _DIVERGED = range(6)
+_FINITE = "finite numbers, of at most 1e30"
 _FLAGS = "flags"
 _MISFITS = (AttributeError, TypeError, ValueError)
 _RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
 
 
 class NativeStream:
-    """Streams in float32, or float64; see :class:`carrousel.contracts.StreamKernel`.
+    """Compiled kernel for streams; see :class:`carrousel.contracts.StreamKernel`.
 
     Args:
-        network: memory cells with output gates, ``"cells"`` or ``"full"`` wiring, all units biased.
-        streaming: how it learns.
-        weights: at first, ``[W]`` in the order of ``network.layout``.
-        n_streams: streams that share the weights.
-        scaled: which inputs are standardised, ``[I]``; None: none.
-        seed: of the random signs that uoro draws.
+        network: memory cells with output gates, ``"cells"`` or ``"full"`` wiring, bias ``"all"``.
+        streaming: settings of learning.
+        weights: initial weights ``[W]``, in the order of ``network.layout``.
+        n_streams: number of streams that share the weights.
+        scaled: bool ``[I]``, which inputs are standardised; None: none.
+        seed: seed of the random signs of ``"uoro"``.
         dtype: ``np.float32`` or ``np.float64``.
         instruction_set: one of :func:`carrousel.kernels.instruction_sets`; None: the best.
 
     Raises:
-        SettingError: the network or the gradient is one that this kernel does not know.
+        SettingError: this kernel does not support the network, the gradient or the data type.
+        ShapeError: ``weights`` or ``scaled`` has the wrong shape.
+        DataError: weights are not finite.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
@@ -85,7 +88,8 @@ class NativeStream:
         scaled = np.zeros(network.n_inputs, bool) if scaled is None else np.asarray(scaled, bool)
         if scaled.shape != (network.n_inputs,):
             raise ShapeError(
-                f"scaled has shape {scaled.shape}, expected ({network.n_inputs},), one for an input"
+                f"scaled has shape {scaled.shape}, expected ({network.n_inputs},), one per input",
+                argument="scaled",
             )
         make = _native.StreamFloat if self.dtype is np.float32 else _native.StreamDouble
         flags = np.ascontiguousarray(scaled, np.uint8)
@@ -102,10 +106,10 @@ class NativeStream:
 
     # --- one step ---------------------------------------------------------------------------
 
-    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """What :meth:`advance` would return; nothing moves."""
+    def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Return what :meth:`advance` would return, without changing anything."""
         try:
-            if x.shape != self._x_shape:  # one number would be taken for all
+            if x.shape != self._x_shape:  # the assignment below would broadcast
                 raise TypeError
             self._x[:] = x
             code = self._net.peek(stream)
@@ -113,10 +117,10 @@ class NativeStream:
             raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
-    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """Move a stream by one step; return the outputs."""
+    def advance(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Advance a stream by one step; return the outputs."""
         try:
-            if x.shape != self._x_shape:  # one number would be taken for all
+            if x.shape != self._x_shape:  # the assignment below would broadcast
                 raise TypeError
             self._x[:] = x
             code = self._net.advance(stream)
@@ -124,8 +128,8 @@ class NativeStream:
             raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
-    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
-        """Learn the target of the outputs that a stream gave last."""
+    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
+        """Learn the target of the last outputs of a stream."""
         try:
             if target.shape != self._target_shape:
                 raise TypeError
@@ -137,10 +141,9 @@ class NativeStream:
             self._refuse(code, stream, None, target)
 
     def step(
-        self, stream: int, x: Annotated[Floats, "X"], target: Annotated[Floats, "Y"]
+        self, stream: int, x: Annotated[Floats, "I or 1"], target: Annotated[Floats, "O or 1"]
     ) -> Annotated[Floats, "O"]:
-        """Advance, then learn; return the outputs, made before. The first number of a target being
-        NaN, there is none."""
+        """Advance, then learn unless ``target`` begins with NaN; return the outputs in between."""
         try:
             if x.shape != self._x_shape or target.shape != self._target_shape:
                 raise TypeError
@@ -154,14 +157,15 @@ class NativeStream:
     def run(
         self,
         streams: Annotated[Ints, "N"],
-        x: Annotated[Floats, "N X"],
-        targets: Annotated[Floats, "N Y"] | None = None,
+        x: Annotated[Floats, "N I or N 1"],
+        targets: Annotated[Floats, "N O or N 1"] | None = None,
         targets_first: bool = False,
     ) -> Annotated[Floats, "N O"]:
-        """Take ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
+        """Process ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
         if np.asarray(streams).dtype.kind not in "iu":
             raise ShapeError(
-                f"run: streams are {np.asarray(streams).dtype}, expected whole numbers"
+                f"run: streams are {np.asarray(streams).dtype}, expected whole numbers",
+                argument="streams",
             )
         streams = np.ascontiguousarray(streams, np.int64)
         x = numbers("run: x", x)
@@ -182,7 +186,7 @@ class NativeStream:
         return outputs
 
     def reset(self, stream: int) -> None:
-        """Begin a stream anew."""
+        """Reset the state of a stream."""
         try:
             code = self._net.reset(stream)
         except _MISFITS:
@@ -190,7 +194,7 @@ class NativeStream:
         if code:
             self._refuse(_BAD_STREAM, stream, None, None)
 
-    # --- what is known ----------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------
 
     @property
     def rate(self) -> float:
@@ -202,7 +206,9 @@ class NativeStream:
         try:
             self._net.rate = float(rate)
         except (TypeError, ValueError):
-            raise SettingError(f"rate is {rate!r}, expected at least 0, below 1e30") from None
+            raise SettingError(
+                argument="rate", got=rate, expected="at least 0, below 1e30"
+            ) from None
 
     @property
     def weights(self) -> Annotated[Floats, "W"]:
@@ -218,19 +224,20 @@ class NativeStream:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, running means, states and traces; memory of a stream that has never
-        begun is counted, though it is not touched."""
+        """Bytes of weights, running means, states and traces, including those of unused streams."""
         return self._net.nbytes
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all that is known, by name.
+        """Return copies of weights, running quantities and states, by name.
 
-        Shared parts as they are: ``hidden [H, S]`` and ``output [O, P]`` weights, their running
-        gradients ``_first`` and ``_second``, ``inputs [I, 3]`` and ``targets [O, 3]`` (numbers
-        seen, mean, variance), ``changes [1]``. Parts of streams for those that have begun,
-        ``streams [n]``: ``flags [n]``, states ``y``, ``s``, ``h``, ``sources``, ``out`` of the last
-        step, what of it is still to enter the traces (``kept``, ``gain_*``), and ``traces
-        [n, 2 or 3, C, S]`` of cells, input gates and forget gates.
+        Shared parts: ``hidden [U, S]`` and ``output [O, sources]`` weights, their running gradients
+        ``*_first`` and ``*_second``, ``inputs [I, 3]`` and ``targets [O, 3]`` (count, mean,
+        variance), ``changes [1]``.
+
+        Parts of the ``B`` streams that have started, whose numbers are ``streams [B]``: ``flags
+        [B]``; ``y``, ``s``, ``h``, ``sources`` and ``out`` of the last step; its factors that have
+        not entered the traces yet (``kept``, ``gain_*``); ``traces [B, 2 or 3, C, S]`` of cells,
+        input gates and forget gates.
         """
         flags = np.array(self._net.flags(), np.uint8)
         begun = np.flatnonzero(flags)
@@ -245,10 +252,10 @@ class NativeStream:
         return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take back what :meth:`state` returned.
+        """Restore what :meth:`state` returned.
 
         Raises:
-            ShapeError: a part is missing, has another shape, or is not finite; nothing is taken.
+            ShapeError: a part is missing, has another shape or is not finite; nothing changes.
         """
         parts = checked_state(state, self._parts, self.n_streams, self.dtype)
         begun = parts["streams"].tolist()
@@ -271,53 +278,65 @@ class NativeStream:
         flat = np.asarray(weights, np.float64)
         if flat.shape != (self.network.n_weights,):
             raise ShapeError(
-                f"weights have shape {flat.shape}, expected ({self.network.n_weights},)"
+                f"weights have shape {flat.shape}, expected ({self.network.n_weights},)",
+                argument="weights",
             )
         with np.errstate(over="ignore"):
             if not np.isfinite(flat.astype(self.dtype)).all():
-                raise DataError("weights are not finite; expected finite numbers")
+                raise DataError(
+                    "weights are not finite; expected finite numbers", argument="weights"
+                )
         matrices = Weights.unpack(self.network, flat)
         self._net.write("hidden", 0, np.ascontiguousarray(matrices.hidden))
         self._net.write("output", 0, np.ascontiguousarray(matrices.output))
 
     def _misfit(self, stream: Any, **given: Any) -> CarrouselError:
-        """What is wrong with a call whose values are of another kind."""
+        """Return the error of a call whose arguments have the wrong type or shape."""
         whole = isinstance(stream, int | np.integer)
         if not whole or not 0 <= stream < self.n_streams:
-            return SettingError(f"stream is {stream!r}, expected 0..{self.n_streams - 1}")
+            return self._wrong_stream(stream)
         for name, values in given.items():
             wanted = self._x_shape if name == "x" else self._target_shape
             if np.shape(values) != wanted:
-                return ShapeError(f"{name} has shape {np.shape(values)}, expected {wanted}")
+                return ShapeError(
+                    f"{name} has shape {np.shape(values)}, expected {wanted}", argument=name
+                )
             if np.asarray(values).dtype.kind not in "fiu":
-                return DataError(f"{name} is {values!r}, expected numbers")
+                return DataError(argument=name, got=values, expected="numbers")
         return DataError(f"{' or '.join(given)} is no array, expected one of numbers")
 
+    def _wrong_stream(self, stream: Any) -> SettingError:
+        return SettingError(argument="stream", got=stream, expected=f"0..{self.n_streams - 1}")
+
     def _refuse(self, code: int, stream: int, x: Any, target: Any) -> Any:
+        """Raise the error of a code that the compiled kernel returned."""
         if code == _BAD_STREAM:
-            raise SettingError(f"stream is {stream}, expected 0..{self.n_streams - 1}")
-        if code == _BAD_INPUT and self.streaming.symbols:
-            symbols = self.network.n_inputs
-            raise DataError(f"x is {x}, expected a symbol, a whole number 0..{symbols - 1}")
+            raise self._wrong_stream(stream)
         if code == _BAD_INPUT:
-            raise DataError(f"x is {x}, expected finite numbers, of at most 1e30")
-        if code == _BAD_TARGET and self.streaming.head == "softmax":
-            classes = self.network.n_outputs
-            raise DataError(
-                f"target is {target}, expected a class, a whole number 0..{classes - 1}"
-            )
+            symbols = self.streaming.symbols
+            expected = f"a symbol, a whole number 0..{self.network.n_inputs - 1}"
+            raise DataError(argument="x", got=x.tolist(), expected=expected if symbols else _FINITE)
         if code == _BAD_TARGET:
-            raise DataError(f"target is {target}, expected finite numbers, of at most 1e30")
-        if code == _NOTHING_STANDS:
-            raise SettingError(f"stream {stream} has no step to learn from; advance it first")
+            classes = self.streaming.head == "softmax"
+            expected = f"a class, a whole number 0..{self.network.n_outputs - 1}"
+            raise DataError(
+                argument="target", got=target.tolist(), expected=expected if classes else _FINITE
+            )
+        if code == _NO_STEP:
+            raise SettingError(
+                f"stream {stream} has no step to learn from",
+                argument="stream",
+                got=stream,
+                fix="advance it first",
+            )
         raise DivergedError(
             "outputs or errors are no longer finite: the weights have diverged",
-            fix="continue from an earlier state, with a smaller rate",
+            fix="continue from an earlier state, with a smaller {rate}",
         )
 
 
 def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
-    """Which sensitivities are kept, ``uint8 [H + C, H]``; None where there are none."""
+    """Return which sensitivities are kept, uint8 ``[U + C, U]``; None if there are none."""
     units = network.cell.n_units
     if gradient.kind == "rtrl":
         return np.ones((units + network.cell.n_states, units), np.uint8)

@@ -1,4 +1,4 @@
-"""What may be given to the native kernel of streams."""
+"""Checks of the arguments of the compiled kernel for streams."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.shapes import Floats
 
 DOUBLE = ("inputs", "targets", "changes", "draws")
-"""Parts of a state that are float64 whatever the kernel's precision."""
+"""Parts of a state that are float64 at any precision of the kernel."""
 
 
 def check_network(network: Network) -> None:
-    """Refuse nets of kinds that are not compiled."""
+    """Raise :class:`SettingError` for networks that the compiled kernel does not support."""
     cell = network.cell
     if not isinstance(cell, Cell) or not cell.output_gate:
-        raise SettingError(f"cell is {cell}, expected memory cells with output gates")
+        raise SettingError(argument="cell", got=cell, expected="memory cells with output gates")
     if network.wiring not in ("cells", "full") or network.bias != "all":
         raise SettingError(
             f"wiring is {network.wiring!r} with bias {network.bias!r}, expected 'cells' or 'full' "
-            "with bias 'all'"
+            "with bias 'all'",
+            argument="wiring",
+            got=network.wiring,
         )
 
 
 def precision(dtype: Any) -> type[np.floating]:
-    """``np.float32`` or ``np.float64``, by whatever name."""
+    """Return ``np.float32`` or ``np.float64`` from anything that NumPy accepts as a dtype."""
     try:
         found = np.dtype(dtype).type
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):
-        raise SettingError(f"dtype is {dtype!r}, expected np.float32 or np.float64")
+        raise SettingError(argument="dtype", got=dtype, expected="np.float32 or np.float64")
     return found
 
 
 def numbers(
     name: str, values: Any, kind: type[CarrouselError] = DataError
 ) -> Annotated[Floats, "..."]:
-    """Real numbers as contiguous float64."""
+    """Return real numbers as a contiguous float64 array, or raise ``kind``."""
     try:
         found = np.asarray(values)
     except ValueError:
@@ -52,10 +54,12 @@ def numbers(
 
 
 def whole_numbers(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """A part of a state as int64."""
+    """Return a part of a state as int64."""
     found = np.asarray(state[name])
     if found.dtype.kind not in "iu" and found.size:
-        raise ShapeError(f"state: {name} is {found.tolist()}, expected whole numbers")
+        raise ShapeError(
+            f"state: {name} is {found.tolist()}, expected whole numbers", argument="state"
+        )
     return found.astype(np.int64)
 
 
@@ -65,29 +69,44 @@ def checked_state(
     n_streams: int,
     dtype: type[np.floating],
 ) -> dict[str, np.ndarray]:
-    """Parts as they are written, all of them good."""
+    """Return the parts of a state, checked and converted; ShapeError if one does not fit."""
     missing = sorted({*known, "streams", "flags"} - set(state))
     if missing:
-        raise ShapeError(f"state lacks {', '.join(missing)}; expected what state() returned")
+        raise ShapeError(
+            f"state lacks {', '.join(missing)}; expected what state() returned", argument="state"
+        )
     begun, flags = whole_numbers(state, "streams"), whole_numbers(state, "flags")
     inside = ((begun >= 0) & (begun < n_streams)).all()
     if begun.ndim != 1 or not inside or len(np.unique(begun)) < begun.size:
-        raise ShapeError(f"state has streams {begun.tolist()}, expected some of 0..{n_streams - 1}")
+        raise ShapeError(
+            f"state has streams {begun.tolist()}, expected some of 0..{n_streams - 1}",
+            argument="state",
+        )
     if flags.shape != begun.shape or not np.isin(flags, (1, 3)).all():
-        raise ShapeError(f"state has flags {flags}, expected 1 or 3 for each of its streams")
+        raise ShapeError(
+            f"state has flags {flags}, expected 1 or 3 for each of its streams", argument="state"
+        )
     parts = {"streams": begun, "flags": flags}
     for name, (of_stream, shape) in known.items():
         parts[name] = part = numbers(f"state: {name}", state[name], ShapeError)
         wanted = (begun.size, *shape) if of_stream else shape
         if part.shape != wanted:
-            raise ShapeError(f"state: {name} has shape {part.shape}, expected {wanted}")
+            raise ShapeError(
+                f"state: {name} has shape {part.shape}, expected {wanted}", argument="state"
+            )
         with np.errstate(over="ignore"):
             kept = part if name in DOUBLE else part.astype(dtype)
         if not np.isfinite(kept).all():
-            raise ShapeError(f"state: {name} is not finite; it was taken after a divergence")
+            raise ShapeError(
+                f"state: {name} is not finite",
+                argument="state",
+                fix="use a state from before the divergence",
+            )
         counts = part[:, ::2] if name in ("inputs", "targets") else part
         if (name in DOUBLE or name.endswith("_second")) and (counts < 0).any():
-            raise ShapeError(f"state: {name} holds numbers below 0, expected none")
+            raise ShapeError(
+                f"state: {name} holds numbers below 0, expected none", argument="state"
+            )
         if name in ("changes", "draws") and (part != np.floor(part)).any():
-            raise ShapeError(f"state: {name} is {part}, expected whole numbers")
+            raise ShapeError(f"state: {name} is {part}, expected whole numbers", argument="state")
     return parts

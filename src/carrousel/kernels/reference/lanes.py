@@ -1,7 +1,7 @@
-"""The readable kernel: learning and predicting lane by lane, by any gradient, in float64.
+"""Reference kernel: learns and predicts lane by lane, with any gradient, in float64.
 
-What moves forward through time, and what is sent back, stands in ``reference_layers``,
-``reference_truncated`` and ``reference_paths``; here are outputs, errors, and when weights change.
+Hidden layers are in ``layers.py``, gradients in ``truncated.py`` and ``paths.py``. This file has
+outputs, errors and the times at which weights change.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ from carrousel.shapes import Floats, Ints
 
 @runtime_checkable
 class Rule(Protocol):
-    """A way through a sequence that knows, sooner or later, the gradient of the errors it met."""
+    """A gradient algorithm that processes a sequence step by step.
+
+    :meth:`begin` starts a sequence. :meth:`advance` processes a step and returns the activations of
+    the units that outputs read. :meth:`meet` receives an error at these units. :meth:`due` returns
+    minus the gradient of the errors received, once it is known, else None.
+    """
 
     def begin(self) -> None: ...
 
-    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> Annotated[Floats, "R"]: ...
+    def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> Annotated[Floats, "C"]: ...
 
-    def meet(self, back: Annotated[Floats, "R"]) -> None: ...
+    def meet(self, back: Annotated[Floats, "C"]) -> None: ...
 
-    def due(self, w: Weights, last: bool) -> Annotated[Floats, "H S"] | None: ...
+    def due(self, w: Weights, last: bool) -> Annotated[Floats, "U S"] | None: ...
 
 
 def rule_for(
@@ -42,9 +47,17 @@ def rule_for(
     dtype: type[np.floating],
     rng: np.random.Generator | Signs | None = None,
 ) -> Rule:
-    """Return the rule of a gradient. For simple units, truncated is one step of BPTT (11), (20)."""
+    """Return the algorithm of a gradient; for simple units, truncated is BPTT(1) (11), (20).
+
+    Raises:
+        SettingError: the wiring is ``"sparse"``.
+    """
     if network.wiring == "sparse":
-        raise SettingError("wiring is 'sparse'; kernels run it as 'united' with zero weights")
+        raise SettingError(
+            "wiring is 'sparse'; kernels run it as 'united' with zero weights",
+            argument="wiring",
+            got=network.wiring,
+        )
     if gradient.kind == "truncated" and isinstance(network.cell, Cell):
         return Truncated(network, training, dtype)
     if gradient.kind == "truncated":
@@ -57,7 +70,10 @@ def rule_for(
 
 
 class ReferenceKernel:
-    """The readable kernel, lane by lane, in float64 (or naive float32, to measure others by).
+    """Reference kernel; see :class:`carrousel.contracts.Kernel`.
+
+    Args:
+        dtype: np.float64, or np.float32 to estimate the rounding errors of a plain program.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1))
@@ -85,14 +101,14 @@ class ReferenceKernel:
         gradient: Gradient = TRUNCATED,
         rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Errors | None]:
-        """Learn in place; see :class:`carrousel.contracts.Kernel`."""
+        """Change ``weights`` in place; see :class:`carrousel.contracts.Kernel`."""
         results: list[Errors | None] = []
         seeds = draw_seeds(gradient, rngs, data)
         for b, part in enumerate(data):
             signs = Signs(seeds[b].tolist())
             rule = rule_for(network, training, gradient, self.dtype, signs)
             walk = _Walk(network, training, rule, weights[b], self.dtype)
-            with np.errstate(all="ignore"):  # errors say that weights are no numbers any more
+            with np.errstate(all="ignore"):  # diverged weights appear as NaN in the errors
                 results.append(
                     None if part is None else walk.learn(float(rates[b]), int(cells_from[b]), part)
                 )
@@ -128,7 +144,7 @@ class ReferenceKernel:
         cells_from: Annotated[Ints, "B"],
         data: Sequence[Sequences | None],
     ) -> list[Annotated[Floats, "M O"] | None]:
-        """Outputs at the steps that have a target; see :class:`carrousel.contracts.Kernel`."""
+        """Return outputs at the steps with a target; see :class:`carrousel.contracts.Kernel`."""
         results: list[Annotated[Floats, "M O"] | None] = []
         for b, part in enumerate(data):
             if part is None:
@@ -142,7 +158,7 @@ class ReferenceKernel:
 
 
 class _Walk:
-    """One network's way through its sequences."""
+    """One network that processes the sequences of a lane."""
 
     def __init__(
         self,
@@ -158,7 +174,7 @@ class _Walk:
         self._into = flat if into is None else into  # what gradients are added to
 
     def predict(self, cells_from: int, data: Sequences) -> Annotated[Floats, "M O"]:
-        """Outputs at every step that has a target."""
+        """Return the outputs ``[M, O]`` at all steps with a target."""
         rows = [
             self._outputs(w, seen)
             for n in range(len(data))
@@ -199,7 +215,7 @@ class _Walk:
     def _steps(
         self, data: Sequences, n: int, cells_on: bool
     ) -> Iterator[tuple[Weights, np.ndarray, np.ndarray | None, bool]]:
-        """Go through sequence ``n``: weights, what outputs see, the target if any, and the end."""
+        """Process sequence ``n``; yield weights, sources of outputs, the target, whether last."""
         one = data[n : n + 1]
         inputs = one.dense_inputs().astype(self._dtype)
         targets = dict(
@@ -207,22 +223,22 @@ class _Walk:
         )
         self._rule.begin()
         for t, x in enumerate(inputs):
-            w = Weights.unpack(self._network, self._flat)  # anew: weights may just have changed
+            w = Weights.unpack(self._network, self._flat)  # weights may have changed
             read = self._rule.advance(w, x) * cells_on
             direct = x if self._network.direct else x[:0]
             seen = np.concatenate([direct, read, np.ones(1, x.dtype)])
             yield w, seen, targets.get(t), t == len(inputs) - 1
 
-    def _outputs(self, w: Weights, seen: Annotated[Floats, "P"]) -> Annotated[Floats, "O"]:
-        """Activations of the output units; in united wiring, of the last hidden units."""
+    def _outputs(self, w: Weights, seen: Annotated[Floats, "sources"]) -> Annotated[Floats, "O"]:
+        """Return the activations of outputs; in united wiring, of the last hidden units."""
         if self._network.united:
             return seen[-1 - self._network.n_outputs : -1]
         return logistic(w.output @ seen)
 
     def _output_gradient(
-        self, w: Weights, seen: Annotated[Floats, "P"], error: Annotated[Floats, "O"]
+        self, w: Weights, seen: Annotated[Floats, "sources"], error: Annotated[Floats, "O"]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Minus the gradient by output weights, and the error at the units that are read."""
+        """Return minus the gradient by output weights, and the error at the units read."""
         if self._network.united:
             back = np.zeros(len(seen) - 1, error.dtype)
             back[-len(error) :] = error
@@ -240,7 +256,7 @@ def _count(errors: Errors, n: int, error: np.ndarray) -> None:
 
 
 def _apply(network: Network, flat: np.ndarray, rate: float, waiting: list[Weights]) -> None:
-    """Change the weights by all gradients that wait, and forget them."""
+    """Change the weights by all waiting gradients, and clear these."""
     if waiting:
         hidden = np.sum([w.hidden for w in waiting], axis=0)
         output = np.sum([w.output for w in waiting], axis=0)

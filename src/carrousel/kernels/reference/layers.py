@@ -1,9 +1,9 @@
-"""A hidden layer in NumPy, written to be read: squashing, weights as matrices, one step forward.
+"""Reference of a hidden layer in NumPy: squashing, weights as matrices, one forward step.
 
 Symbols follow Hochreiter & Schmidhuber 1997, section 4 and appendix A.1: ``net`` are net inputs,
-``y`` activations, ``s`` cell states, ``e`` error signals. Time runs as in the paper's experiments:
-hidden units see the current input together with hidden activations of the step before, and output
-units see the cells of the same step.
+``y`` activations, ``s`` cell states, ``e`` error signals. As in the paper's experiments, hidden
+units receive the current input and the previous hidden activations; output units receive the cells
+of the same step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def logistic(x: np.ndarray) -> np.ndarray:
 
 
 def squash(kind: str, x: np.ndarray) -> np.ndarray:
-    """Squashing function by its range; equations (3) to (5), or the identity.
+    """Apply a squashing function, named by its range: equations (3) to (5), or the identity.
 
     >>> squash("[-2,2]", np.array([0.0]))
     array([0.])
@@ -41,7 +41,7 @@ def squash(kind: str, x: np.ndarray) -> np.ndarray:
 
 
 def slope(kind: str, y: np.ndarray) -> np.ndarray:
-    """Derivative of a squashing function, from its value ``y``.
+    """Return the derivative of a squashing function from its value ``y``.
 
     With ``y = scale f(x) + shift`` and ``f' = f (1 - f)``: ``(y - low) (high - y) / (high - low)``.
 
@@ -57,11 +57,12 @@ def slope(kind: str, y: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Weights:
-    """A network's weights as two dense matrices, missing ones held at zero.
+    """A network's weights as two dense matrices, zero where there is no weight.
 
-    ``hidden [H, S]``: sources are inputs, hidden units that are fed back, of the step before, and a
-    constant 1. ``output [O, P]``: sources are inputs (where they feed outputs), the hidden units
-    that are read, and a constant 1; in united wiring there are no output weights, and ``P`` is 1.
+    ``hidden [U, S]``: sources are inputs, the hidden units fed back (previous step), and the
+    constant 1. ``output [O, sources]``: sources are inputs (if they feed outputs), the ``C`` units
+    in ``cell.read_units``, and the constant 1. United wiring has no output weights; there
+    ``output`` has one column of zeros.
     """
 
     hidden: np.ndarray
@@ -69,7 +70,7 @@ class Weights:
 
     @staticmethod
     def unpack(network: Network, flat: Annotated[Floats, "W"]) -> Weights:
-        """Arrange a flat vector as matrices."""
+        """Return the matrices of a flat vector."""
         parts, units, outs = network.views(flat), network.cell.n_units, network.n_outputs
         bias = np.zeros((units, 1), flat.dtype)
         if network.biased_units:
@@ -85,18 +86,18 @@ class Weights:
         )
 
     def recurrent(self, network: Network) -> np.ndarray:
-        """Weights ``[H, H]`` between hidden units; zero from those that are not fed back."""
+        """Return weights ``[U, U]`` between hidden units; zero from those not fed back."""
         between = np.zeros((len(self.hidden),) * 2, self.hidden.dtype)
         fed = network.fed_back
         between[:, fed.start : fed.stop] = self.hidden[:, network.n_inputs : -1]
         return between
 
     def read(self, network: Network) -> np.ndarray:
-        """Weights ``[O, R]`` from the hidden units that are read into the outputs."""
+        """Return the weights ``[O, C]`` from ``cell.read_units`` into the outputs."""
         return self.output[:, network.n_inputs * network.direct : -1]
 
     def add_to(self, network: Network, flat: Annotated[Floats, "W"], times: float) -> None:
-        """Add ``times`` these matrices to a flat vector in place; missing weights are skipped."""
+        """Add ``times`` these matrices to a flat vector in place; absent weights are skipped."""
         parts, inputs = network.views(flat), network.n_inputs
         parts["hidden_inputs"] += times * self.hidden[:, :inputs]
         if "hidden_recurrent" in parts:
@@ -113,28 +114,28 @@ class Weights:
 
 
 @dataclass
-class Step:
-    """One time step: what the hidden layer saw, what it became, and how one depends on the other.
+class HiddenStep:
+    """One time step of a hidden layer, with its derivatives.
 
-    The layer's full state ``q`` are its ``H`` activations, then its ``C`` cell states. Its change
-    splits into pointwise parts: ``dq(t) = by_net dnet(t) + by_state ds(t-1)``.
+    The full state ``q [state]`` of the layer consists of its ``U`` activations and its cell states.
+    Its differential is ``dq(t) = by_net dnet(t) + by_state ds(t-1)``.
     """
 
-    sources: np.ndarray  # [S] inputs, hidden units of the step before, a constant 1
-    y: np.ndarray  # [H] activations
-    s: np.ndarray  # [C] cell states
-    by_net: np.ndarray  # [H + C, H]
-    by_state: np.ndarray  # [H + C, C]
+    sources: np.ndarray  # [S] inputs, hidden units of the previous step, the constant 1
+    y: np.ndarray  # [U] activations
+    s: np.ndarray  # [cells] cell states; none of simple units
+    by_net: np.ndarray  # [state, U]
+    by_state: np.ndarray  # [state, cells]
 
     def jacobian(self, w_recurrent: np.ndarray) -> np.ndarray:
-        """``dq(t) / dq(t-1)``, ``[H + C, H + C]``: through the recurrent weights, and inside."""
+        """Return ``dq(t) / dq(t-1)``, ``[state, state]``, from recurrent weights ``[U, U]``."""
         return np.hstack([self.by_net @ w_recurrent, self.by_state])
 
 
 def forward(
     network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Annotated[Floats, "I"]
-) -> Step:
-    """One time step from activations ``y [H]`` and states ``s [C]``: equations (6) to (9)."""
+) -> HiddenStep:
+    """Compute a step from activations ``y [U]`` and states ``s``: equations (6) to (9)."""
     fed = network.fed_back
     sources = np.concatenate([x, y[fed.start : fed.stop], np.ones(1, x.dtype)])
     net = w.hidden @ sources
@@ -142,10 +143,12 @@ def forward(
         return _memory_cells(network.cell, sources, net, s)
     new = logistic(net) if network.cell.f == "logistic" else np.tanh(net)
     rate = new * (1 - new) if network.cell.f == "logistic" else 1 - new * new
-    return Step(sources, new, s, np.diag(rate), np.zeros((len(new), 0), x.dtype))
+    return HiddenStep(sources, new, s, np.diag(rate), np.zeros((len(new), 0), x.dtype))
 
 
-def _memory_cells(cell: Cell, sources: np.ndarray, net: np.ndarray, before: np.ndarray) -> Step:
+def _memory_cells(
+    cell: Cell, sources: np.ndarray, net: np.ndarray, before: np.ndarray
+) -> HiddenStep:
     blocks, cells, size, units = cell.blocks, cell.n_cells, cell.block_size, cell.n_units
     ins, reads = np.arange(blocks), np.array(cell.read_units)
     forgets, outs = ins + blocks, ins + units - blocks
@@ -170,4 +173,4 @@ def _memory_cells(cell: Cell, sources: np.ndarray, net: np.ndarray, before: np.n
     if cell.output_gate:
         y_by_net[reads, outs[own]] = rate[outs][own] * h
     y[reads] = y_out * h
-    return Step(sources, y, s, np.vstack([y_by_net, s_by_net]), np.vstack([y_by_s, s_by_s]))
+    return HiddenStep(sources, y, s, np.vstack([y_by_net, s_by_net]), np.vstack([y_by_s, s_by_s]))

@@ -1,13 +1,13 @@
-"""The untruncated gradients in NumPy, written to be read: backwards, forwards, cheaper forwards.
+"""Reference of the untruncated gradients in NumPy: BPTT, RTRL, SnAp and UORO.
 
-The hidden layer's full state ``q`` are its activations and cell states, ``n = H + C`` numbers. With
+The full state ``q`` of the hidden layer has its activations and its cell states, sizes
+``[state]`` below. Its differential is
 
-    dq(t) = D(t) dq(t-1) + I(t) dw,    I(t) = by_net(t) x sources(t),
+    dq(t) = D(t) dq(t-1) + I(t) dw,    I(t) = by_net(t) x sources(t).
 
-an error ``e(t)`` by ``q(t)`` can be sent back, ``e(t-1) = D(t)' e(t)`` (back-propagation through
-time), or the sensitivities ``P = dq/dw`` forward, ``P(t) = D(t) P(t-1) + I(t)`` (real-time
-recurrent learning): one sum, gathered from either end. See Werbos 1988, Williams & Zipser 1989,
-Williams & Peng 1990.
+Back-propagation through time moves an error ``e(t)`` at ``q(t)`` backward: ``e(t-1) = D(t)' e(t)``.
+Real-time recurrent learning moves sensitivities ``dq/dw`` forward: ``P(t) = D(t) P(t-1) + I(t)``.
+Both compute the same sum. See Werbos 1988, Williams & Zipser 1989, Williams & Peng 1990.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.contracts import Gradient, Network, Training
-from carrousel.kernels.reference.layers import Step, Weights, forward
+from carrousel.kernels.reference.layers import HiddenStep, Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.shapes import Floats
 
 
-class _Path:
-    """Goes forward through a sequence; what is remembered on the way is up to the rule."""
+class LayerState:
+    """Activations ``y [U]`` and cell states ``s`` of a hidden layer, and its forward step."""
 
     def __init__(self, network: Network, training: Training, dtype: type[np.floating]) -> None:
         self.network, self._training, self._dtype = network, training, dtype
@@ -32,65 +32,65 @@ class _Path:
         self.n = network.cell.n_units + network.cell.n_states
 
     def start(self) -> None:
-        """Put the layer where it stands before the first step."""
+        """Reset the layer to its initial state."""
         cell = self.network.cell
         self.y = np.full(cell.n_units, self._training.initial_activation, self._dtype)
         self.s = np.zeros(cell.n_states, self._dtype)
 
-    def step(self, w: Weights, x: Annotated[Floats, "I"]) -> Step:
-        """Advance the layer."""
+    def step(self, w: Weights, x: Annotated[Floats, "I"]) -> HiddenStep:
+        """Advance the layer by one step."""
         now = forward(self.network, w, self.y, self.s, x)
         self.y, self.s = now.y, now.s
         return now
 
-    def by_state(self, back: Annotated[Floats, "R"]) -> Annotated[Floats, "n"]:
-        """An error at the units that outputs see, as an error by the full state."""
+    def by_state(self, back: Annotated[Floats, "C"]) -> Annotated[Floats, "state"]:
+        """Return an error at the units that outputs read as an error at the full state."""
         error = np.zeros(self.n, self._dtype)
         error[self.read] = back
         return error
 
 
 class BackPropagation:
-    """BPTT: store every step, and go back from the last one to the first, or ``depth`` of them.
+    """BPTT: stores every step, and goes back from the last one to the first.
 
-    With a bounded depth it goes back at each ``stride``-th step, from that step on, for the errors
-    met since it last did: BPTT(h; h') of Williams & Peng. Memory grows with the steps stored.
+    With a ``depth`` it stores that many steps. After every ``stride`` steps, it sends back the
+    errors received since the last time: BPTT(h; h') of Williams & Peng 1990.
     """
 
     def __init__(
         self, network: Network, training: Training, dtype: type[np.floating], gradient: Gradient
     ) -> None:
-        self._path, self._gradient = _Path(network, training, dtype), gradient
+        self.state, self._gradient = LayerState(network, training, dtype), gradient
 
     def begin(self) -> None:
-        """A sequence starts."""
-        self._path.start()
-        self._tape: deque[Step] = deque(maxlen=self._gradient.depth)
-        self._errors: list[np.ndarray | None] = []  # one for each step since it last went back
+        """Start a sequence."""
+        self.state.start()
+        self._tape: deque[HiddenStep] = deque(maxlen=self._gradient.depth)
+        self._errors: list[np.ndarray | None] = []  # one per step since the last backward pass
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
-        """One time step; return what outputs see of the hidden layer, ``[R]``."""
-        self._tape.append(self._path.step(w, x))
+        """Process a step; return the activations that outputs read, ``[C]``."""
+        self._tape.append(self.state.step(w, x))
         self._errors.append(None)
-        return self._path.y[self._path.read]
+        return self.state.y[self.state.read]
 
-    def meet(self, back: Annotated[Floats, "R"]) -> None:
-        """An error arrives at the units that outputs see."""
-        self._errors[-1] = self._path.by_state(back)
+    def meet(self, back: Annotated[Floats, "C"]) -> None:
+        """Receive an error at the units that outputs read."""
+        self._errors[-1] = self.state.by_state(back)
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
-        """Return the gradient ``[H, S]`` of the errors met, if it is time to go back."""
+        """Return minus the gradient ``[U, S]`` of the errors received, if it is time to go back."""
         bounded = self._gradient.depth is not None
         if not last and not (bounded and len(self._errors) == self._gradient.stride):
             return None
         errors, self._errors = self._errors, []
         if all(error is None for error in errors):
             return None
-        return self._go_back(w, errors)
+        return self._back_propagate(w, errors)
 
-    def _go_back(self, w: Weights, errors: list[np.ndarray | None]) -> np.ndarray:
-        recurrent = w.recurrent(self._path.network)
-        found, e = np.zeros_like(w.hidden), np.zeros(self._path.n, w.hidden.dtype)
+    def _back_propagate(self, w: Weights, errors: list[np.ndarray | None]) -> np.ndarray:
+        recurrent = w.recurrent(self.state.network)
+        found, e = np.zeros_like(w.hidden), np.zeros(self.state.n, w.hidden.dtype)
         for back, step in enumerate(reversed(self._tape)):
             if back < len(errors) and (met := errors[-1 - back]) is not None:
                 e = e + met
@@ -100,46 +100,46 @@ class BackPropagation:
 
 
 class Sensitivities:
-    """RTRL: carry ``P = dq/dw``, ``[n, H, S]``, forward. SnAp keeps only a part of it.
+    """RTRL: moves sensitivities ``P = dq/dw [state, U, S]`` forward; SnAp keeps a part of them.
 
-    SnAp-n (Menick et al. 2021) keeps the entries through which a weight can reach a unit or state
-    within ``n`` steps, and drops the others after each step; for ``n`` large enough it is RTRL.
+    SnAp-n (Menick et al. 2021) keeps the entries of units and states that a weight can influence
+    within ``n`` steps, and sets the others to zero after each step. For large ``n`` it is RTRL.
     """
 
     def __init__(
         self, network: Network, training: Training, dtype: type[np.floating], gradient: Gradient
     ) -> None:
-        self._path, self._depth = _Path(network, training, dtype), gradient.depth
+        self.state, self._depth = LayerState(network, training, dtype), gradient.depth
         self._mask: np.ndarray | None = None
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
-        """A sequence starts."""
-        self._path.start()
+        """Start a sequence."""
+        self.state.start()
         self.p: np.ndarray | None = None
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
-        """One time step; return what outputs see of the hidden layer, ``[R]``."""
-        now = self._path.step(w, x)
+        """Process a step; return the activations that outputs read, ``[C]``."""
+        now = self.state.step(w, x)
         immediate = now.by_net[:, :, None] * now.sources
         if self.p is None:
             self.p = immediate
         else:
-            recurrent = w.recurrent(self._path.network)
+            recurrent = w.recurrent(self.state.network)
             self.p = np.einsum("pq,qlm->plm", now.jacobian(recurrent), self.p) + immediate
         if self._depth is not None:
             if self._mask is None:
-                self._mask = reachable(self._path.network, self._depth)
+                self._mask = reachable(self.state.network, self._depth)
             self.p = self.p * self._mask[:, :, None]
-        return self._path.y[self._path.read]
+        return self.state.y[self.state.read]
 
-    def meet(self, back: Annotated[Floats, "R"]) -> None:
-        """An error arrives at the units that outputs see."""
+    def meet(self, back: Annotated[Floats, "C"]) -> None:
+        """Receive an error at the units that outputs read."""
         assert self.p is not None
-        self._ready = np.einsum("q,qlm->lm", self._path.by_state(back), self.p)
+        self._ready = np.einsum("q,qlm->lm", self.state.by_state(back), self.p)
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
-        """Return the gradient ``[H, S]`` of the errors met: it is known at once."""
+        """Return minus the gradient ``[U, S]`` of the error received at this step."""
         ready, self._ready = self._ready, None
         return ready
 
@@ -147,11 +147,11 @@ class Sensitivities:
 class RankOne:
     """UORO: an unbiased estimate ``P ~ q~ w~'`` of rank one (Tallec & Ollivier 2018).
 
-    With random signs ``v``, ``E[v v'] = 1``, so the cross terms of
+    With random signs ``v``, ``E[v v'] = 1``. The cross terms of
 
         q~(t) = r0 D q~(t-1) + r1 v,    w~(t) = w~(t-1) / r0 + (v' I(t)) / r1
 
-    vanish in the mean, whatever ``r0`` and ``r1``; they are chosen to balance the norms.
+    therefore have mean 0 for any ``r0`` and ``r1``, which are chosen to balance the norms.
     """
 
     def __init__(
@@ -161,48 +161,48 @@ class RankOne:
         dtype: type[np.floating],
         rng: np.random.Generator | Signs,
     ) -> None:
-        self._path, self._rng = _Path(network, training, dtype), rng
+        self.state, self._rng = LayerState(network, training, dtype), rng
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
-        """A sequence starts."""
-        self._path.start()
+        """Start a sequence."""
+        self.state.start()
         if isinstance(self._rng, Signs):
             self._rng.begin()
-        self._q: np.ndarray = np.zeros(self._path.n, self._path.y.dtype)
+        self._q: np.ndarray = np.zeros(self.state.n, self.state.y.dtype)
         self._w: np.ndarray | None = None
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
-        """One time step; return what outputs see of the hidden layer, ``[R]``."""
-        now = self._path.step(w, x)
-        signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self._path.n)
-        jacobian = now.jacobian(w.recurrent(self._path.network))
+        """Process a step; return the activations that outputs read, ``[C]``."""
+        now = self.state.step(w, x)
+        signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self.state.n)
+        jacobian = now.jacobian(w.recurrent(self.state.network))
         self._q, self._w, _, _ = rank_one(now, jacobian, self._q, self._w, signs)
-        return self._path.y[self._path.read]
+        return self.state.y[self.state.read]
 
-    def meet(self, back: Annotated[Floats, "R"]) -> None:
-        """An error arrives at the units that outputs see."""
+    def meet(self, back: Annotated[Floats, "C"]) -> None:
+        """Receive an error at the units that outputs read."""
         assert self._w is not None
-        self._ready = (self._path.by_state(back) @ self._q) * self._w
+        self._ready = (self.state.by_state(back) @ self._q) * self._w
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
-        """Return the estimate ``[H, S]`` for the errors met: it is known at once."""
+        """Return minus the estimate ``[U, S]`` for the error received at this step."""
         ready, self._ready = self._ready, None
         return ready
 
 
 def rank_one(
-    step: Step,
+    step: HiddenStep,
     jacobian: np.ndarray,
-    q: Annotated[Floats, "n"],
-    w: Annotated[Floats, "H S"] | None,
-    signs: Annotated[Floats, "n"],
+    q: Annotated[Floats, "state"],
+    w: Annotated[Floats, "U S"] | None,
+    signs: Annotated[Floats, "state"],
 ) -> tuple[np.ndarray, np.ndarray, np.floating | float, np.ndarray]:
-    """One step of :class:`RankOne` from its factors ``q`` and ``w`` (None before the first).
+    """Compute a step of :class:`RankOne` from its factors ``q`` and ``w`` (at first None).
 
     Returns:
-        the new factors; what the old ``w`` was divided by; and what this step put into the new
-        one, by net inputs ``[H]``.
+        The new ``q`` and ``w``, the divisor ``r0`` of the old ``w``, and the share of this step in
+        the new ``w`` by net inputs, ``[U]``.
     """
     carried, by_net = jacobian @ q, signs @ step.by_net
     immediate = np.outer(by_net, step.sources)
@@ -213,13 +213,16 @@ def rank_one(
 
 
 def balance(weights: np.ndarray, state: np.ndarray) -> np.floating | float:
-    """Return the factor that makes two norms equal; 1 where one of them is zero."""
+    """Return the root of the ratio of two norms; 1 if one of them is zero."""
     above, below = np.linalg.norm(weights), np.linalg.norm(state)
     return np.sqrt(above / below) if above > 0 and below > 0 else 1.0
 
 
 def reachable(network: Network, steps: int) -> np.ndarray:
-    """Which entries of ``q`` a weight into each unit can influence within ``steps``, ``[n, H]``.
+    """Return which entries of ``q`` a weight into each unit can influence within ``steps`` steps.
+
+    Returns:
+        bool ``[state, U]``.
 
     >>> from carrousel.contracts import Simple
     >>> reachable(Network(1, 1, Simple(2)), 1).tolist()
@@ -229,7 +232,7 @@ def reachable(network: Network, steps: int) -> np.ndarray:
     """
     cell = network.cell
     sources = network.n_inputs + cell.n_units + 1
-    generic = np.full(network.n_weights, 0.5 / sources)  # no derivative is zero, nothing saturates
+    generic = np.full(network.n_weights, 0.5 / sources)  # no derivative is zero or saturated
     w = Weights.unpack(network, generic)
     y, s, x = np.full(cell.n_units, 0.25), np.full(cell.n_states, 0.25), np.ones(network.n_inputs)
     step = forward(network, w, y, s, x)

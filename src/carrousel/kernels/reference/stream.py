@@ -1,8 +1,7 @@
-"""Learning on streams without end in NumPy, written to be read: the measure of the native kernel.
+"""Reference of learning on endless streams, in NumPy.
 
-What moves forward through time, and the gradients, are those of the lanes' reference; here are what
-a stream needs besides: running means and variances, kinds of outputs, and changes of the weights
-that look back on gradients.
+Hidden layers and gradients are those of the reference kernel for lanes. This file adds running
+means and variances, the kinds of outputs, and the update rules.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from carrousel.kernels.signs import Signs, seeds_of_stream
 from carrousel.shapes import Floats, Ints
 
 _LARGEST = 1e30
-"""Of inputs and targets: what is not standardised must be a number in float32 too."""
+"""Largest input or target; larger numbers might be infinite in float32."""
 
 
 class RunningScale:
-    """Mean and variance of each column, of all that came or of about the last ``horizon`` steps.
+    """Running mean and variance of each column, with time constant ``horizon`` (0: infinite).
 
-    With ``a = 1 / min(n, horizon)`` at the ``n``-th value, ``d = x - mean``: ``mean += a d`` and
-    ``variance = (1 - a) (variance + a d^2)``, which without a horizon is the variance of all ``n``
-    (Welford 1962).
+    At the ``n``-th value ``x``, with ``a = 1 / min(n, horizon)`` and ``d = x - mean``, ``mean +=
+    a d`` and ``variance = (1 - a) (variance + a d^2)``. Without a horizon these are the mean and
+    variance of all ``n`` values (Welford 1962).
     """
 
     def __init__(self, columns: int, horizon: float) -> None:
@@ -38,7 +37,7 @@ class RunningScale:
         self._horizon = horizon or np.inf
 
     def count(self, x: Annotated[Floats, "I"]) -> None:
-        """Take values in; NaN stands for none."""
+        """Update with one row; a NaN is skipped."""
         there = ~np.isnan(x)
         self.seen[there] += 1
         a = 1 / np.minimum(self.seen[there], self._horizon)
@@ -48,42 +47,42 @@ class RunningScale:
 
     @property
     def deviation(self) -> Annotated[Floats, "I"]:
-        """Standard deviation, and 1 for columns that have not varied."""
+        """Standard deviation; 1 for columns that have not varied."""
         return np.where(self.variance > 0, np.sqrt(self.variance), 1.0)
 
     def standardised(self, x: Annotated[Floats, "I"], largest: float) -> Annotated[Floats, "I"]:
-        """``(x - mean) / deviation``, cut off; 0 where a column has not varied, or none came."""
+        """Return ``(x - mean) / deviation``, clipped; 0 for constant columns and for NaN."""
         z = np.clip((x - self.mean) / self.deviation, -largest, largest)
         return np.where((self.variance > 0) & ~np.isnan(x), z, 0.0)
 
 
 @dataclass
-class _Standing:
-    """What the last step of a stream left behind, for its target to be learned."""
+class _PendingStep:
+    """The last step of a stream, whose target may still be learned."""
 
-    seen: Annotated[Floats, "P"]
+    seen: Annotated[Floats, "sources"]
     y: Annotated[Floats, "O"]
 
 
 @dataclass
 class _Stream:
-    """One stream's place in time."""
+    """State of one stream."""
 
     rule: Rule
-    standing: _Standing | None = field(default=None)
+    pending: _PendingStep | None = field(default=None)
 
 
 class ReferenceStream:
-    """The readable kernel; see :class:`carrousel.contracts.StreamKernel`.
+    """Reference kernel for streams; see :class:`carrousel.contracts.StreamKernel`.
 
     Args:
-        network: memory cells.
-        streaming: how it learns.
-        weights: at first, ``[W]`` in the order of ``network.layout``.
-        n_streams: streams that share the weights.
-        scaled: which inputs are standardised; None: none.
-        seed: of the random signs that uoro draws.
-        dtype: of all that is learned.
+        network: the network.
+        streaming: settings of learning.
+        weights: initial weights ``[W]``, in the order of ``network.layout``.
+        n_streams: number of streams that share the weights.
+        scaled: bool ``[I]``, which inputs are standardised; None: none.
+        seed: seed of the random signs of ``"uoro"``.
+        dtype: data type of weights and states.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
@@ -125,17 +124,17 @@ class ReferenceStream:
             self.reset(b)
 
     def reset(self, stream: int) -> None:
-        """Begin a stream anew."""
+        """Reset the state of a stream."""
         here = self._stream(stream)
         here.rule.begin()
-        here.standing = None
+        here.pending = None
 
-    def peek(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """What :meth:`advance` would return."""
-        raise NotImplementedError("the reference moves on; copy it first, by copy.deepcopy")
+    def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Not implemented; advance a copy instead."""
+        raise NotImplementedError("the reference cannot peek; advance a copy.deepcopy of it")
 
-    def advance(self, stream: int, x: Annotated[Floats, "X"]) -> Annotated[Floats, "O"]:
-        """Move a stream by one step; return the outputs."""
+    def advance(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
+        """Advance a stream by one step; return the outputs."""
         here, values = self._stream(stream), self._inputs(x)
         w = Weights.unpack(self.network, self.weights)
         read = here.rule.advance(w, values.astype(self._dtype))
@@ -143,53 +142,62 @@ class ReferenceStream:
         seen = np.concatenate([direct, read, np.ones(1)]).astype(self._dtype)
         y = self._activations(w.output @ seen)
         if not np.isfinite(y).all():
-            raise DivergedError(f"outputs are {y}, no longer finite")
-        here.standing = _Standing(seen, y)
+            raise DivergedError(
+                f"outputs are {y}, no longer finite", fix="continue with a smaller {rate}"
+            )
+        here.pending = _PendingStep(seen, y)
         if not self.streaming.symbols:
             self.inputs.count(np.where(self._scaled, x, np.nan))
         if not self.streaming.scale_targets:
             return y.astype(np.float64)
         return self.targets.mean + self.targets.deviation * y
 
-    def learn(self, stream: int, target: Annotated[Floats, "Y"]) -> None:
-        """Learn the target of the outputs that a stream gave last."""
+    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
+        """Learn the target of the last outputs of a stream."""
         here = self._stream(stream)
         self._check_target(target)
-        standing, here.standing = here.standing, None
-        if standing is None:
-            raise SettingError(f"stream {stream} has no step to learn from; advance it first")
+        pending, here.pending = here.pending, None
+        if pending is None:
+            raise SettingError(
+                f"stream {stream} has no step to learn from",
+                argument="stream",
+                got=stream,
+                fix="advance it first",
+            )
         clip = self.streaming.clip or np.inf
         wanted = self._wanted(target).astype(self._dtype)
-        error = np.clip(wanted - standing.y, -clip, clip)
+        error = np.clip(wanted - pending.y, -clip, clip)
         if self.streaming.head == "logistic97":
-            error = error * standing.y * (1 - standing.y)  # (19)
+            error = error * pending.y * (1 - pending.y)  # (19)
         w = Weights.unpack(self.network, self.weights)
         here.rule.meet(w.read(self.network).T @ error)
         hidden = here.rule.due(w, last=False)
         assert hidden is not None
         gradient = np.zeros_like(self.weights)
-        Weights(hidden, np.outer(error, standing.seen)).add_to(self.network, gradient, 1.0)
+        Weights(hidden, np.outer(error, pending.seen)).add_to(self.network, gradient, 1.0)
         if not np.isfinite(gradient).all():
-            raise DivergedError("the gradient is no longer finite")
+            raise DivergedError(
+                "the gradient is no longer finite", fix="continue with a smaller {rate}"
+            )
         self._change(gradient)
 
     def run(
         self,
         streams: Annotated[Ints, "N"],
-        x: Annotated[Floats, "N X"],
-        targets: Annotated[Floats, "N Y"] | None = None,
+        x: Annotated[Floats, "N I or N 1"],
+        targets: Annotated[Floats, "N O or N 1"] | None = None,
         targets_first: bool = False,
     ) -> Annotated[Floats, "N O"]:
-        """Take rows in order."""
+        """Process rows in order; see :class:`carrousel.contracts.StreamKernel`."""
         outputs = np.zeros((len(x), self.network.n_outputs))
         for n, stream in enumerate(streams.tolist()):
             target = None if targets is None or np.isnan(targets[n, 0]) else targets[n]
             try:
-                standing = self._stream(stream).standing
-                self._inputs(x[n])  # refused before anything changes
+                pending = self._stream(stream).pending
+                self._inputs(x[n])  # raises before anything changes
                 if target is not None:
                     self._check_target(target)
-                if target is not None and targets_first and standing:
+                if target is not None and targets_first and pending:
                     self.learn(stream, target)
                 outputs[n] = self.advance(stream, x[n])
                 if target is not None and not targets_first:
@@ -201,11 +209,11 @@ class ReferenceStream:
         return outputs
 
     def state(self) -> dict[str, np.ndarray]:
-        """The weights alone: the reference is there to be compared, not to be kept."""
+        """Return the weights alone; the reference is not meant to be resumed."""
         return {"weights": self.weights.copy()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take weights."""
+        """Set the weights."""
         self.weights[:] = state["weights"]
 
     @property
@@ -216,12 +224,12 @@ class ReferenceStream:
     def _stream(self, stream: int) -> _Stream:
         return self._streams[check_int("stream", stream, minimum=0, maximum=self.n_streams - 1)]
 
-    def _inputs(self, x: Annotated[Floats, "X"]) -> Annotated[Floats, "I"]:
+    def _inputs(self, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "I"]:
         if self.streaming.symbols:
             return _one_hot("x", x, self.network.n_inputs)
         _check_shape("x", x, self.network.n_inputs)
         if (np.abs(x) > _LARGEST).any() or (np.isnan(x).any() and not self.streaming.missing):
-            raise DataError(f"x is {x}, expected finite numbers")
+            raise DataError(argument="x", got=x.tolist(), expected="finite numbers")
         z = self.inputs.standardised(x, self.streaming.largest)
         return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
 
@@ -233,24 +241,24 @@ class ReferenceStream:
             return e / e.sum()
         return logistic(net)
 
-    def _check_target(self, target: Annotated[Floats, "Y"]) -> None:
+    def _check_target(self, target: Annotated[Floats, "O or 1"]) -> None:
         if self.streaming.head == "softmax":
             _one_hot("target", target, self.network.n_outputs)
             return
         _check_shape("target", target, self.network.n_outputs)
         if not (np.abs(target) <= _LARGEST).all():
-            raise DataError(f"target is {target}, expected finite numbers")
+            raise DataError(argument="target", got=target.tolist(), expected="finite numbers")
 
-    def _wanted(self, target: Annotated[Floats, "Y"]) -> Annotated[Floats, "O"]:
+    def _wanted(self, target: Annotated[Floats, "O or 1"]) -> Annotated[Floats, "O"]:
         if self.streaming.head == "softmax":
             return _one_hot("target", target, self.network.n_outputs)
         if not self.streaming.scale_targets:
             return target
-        self.targets.count(target)  # first: from the first target on there is a mean
+        self.targets.count(target)  # first, so that there is a mean from the first target on
         return (target - self.targets.mean) / self.targets.deviation
 
     def _change(self, d: Annotated[Floats, "W"]) -> None:
-        """Change the weights by minus a gradient."""
+        """Apply the update rule to minus a gradient."""
         how = self.streaming
         rate = self.rate
         if how.decay:
@@ -271,12 +279,16 @@ class ReferenceStream:
 
 def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:
     if values.shape != (wanted,):
-        raise ShapeError(f"{name} has shape {values.shape}, expected ({wanted},)")
+        raise ShapeError(
+            f"{name} has shape {values.shape}, expected ({wanted},)",
+            argument=name,
+            got=values.tolist(),
+        )
 
 
 def _one_hot(name: str, value: Annotated[Floats, "1"], n: int) -> Annotated[Floats, "n"]:
-    """The vector of a symbol or class that came as one number."""
+    """Return the one-hot vector of a symbol or class."""
     _check_shape(name, value, 1)
     if not (0 <= value[0] < n and value[0] == int(value[0])):
-        raise DataError(f"{name} is {value}, expected a whole number 0..{n - 1}")
+        raise DataError(argument=name, got=value.tolist(), expected=f"a whole number 0..{n - 1}")
     return np.eye(n)[int(value[0])]

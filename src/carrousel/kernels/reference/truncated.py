@@ -1,10 +1,11 @@
-"""The truncated gradient of 1997 in NumPy, written to be read: the measure of every other kernel.
+"""Reference of the truncated gradient of 1997, in NumPy.
 
-Error that reaches a gate or a cell input changes the weights into that unit and ends there; error
-inside a cell flows on. So one trace for each weight into a cell, an input gate or a forget gate,
-moved forward in time, is all that must be kept: O(1) for each weight and step. Forget gates and
-their traces follow Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12(10),
-2000; all else, and the numbers of equations, Hochreiter & Schmidhuber 1997.
+An error at the net input of a gate or cell changes the weights into that unit, and flows no further
+back. An error inside a cell continues to flow. One trace per weight into a cell, an input gate or a
+forget gate is therefore sufficient: O(1) per weight and step.
+
+Sources: Hochreiter & Schmidhuber 1997, to which the numbers of equations refer. Forget gates and
+their traces: Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from carrousel.shapes import Floats
 
 @dataclass
 class LaneState:
-    """What one network keeps between time steps of a sequence: O(W), whatever the length."""
+    """State of one network between two time steps: O(W) numbers, independent of the length."""
 
-    y: np.ndarray  # [H] hidden activations of the step before
+    y: np.ndarray  # [U] hidden activations
     s: np.ndarray  # [C] cell states
-    ds_in: np.ndarray  # [C, S] ds_c / dw_in, one per cell of the block (25)
+    ds_in: np.ndarray  # [C, S] ds_c / dw_in, one row per cell of the block (25)
     ds_cell: np.ndarray  # [C, S] ds_c / dw_c (27)
-    ds_forget: np.ndarray  # [C, S] ds_c / dw_forget, where there are forget gates
+    ds_forget: np.ndarray  # [C, S] ds_c / dw_forget, unused without forget gates
     h_s: np.ndarray = field(init=False)  # [C] squashed states
     y_out: np.ndarray = field(init=False)  # [blocks] output gates
-    sources: np.ndarray = field(init=False)  # [S] what hidden units saw
+    sources: np.ndarray = field(init=False)  # [S] sources of hidden units
     y_cell: np.ndarray = field(init=False)  # [C] cell outputs
 
 
 def begin(network: Network, training: Training, dtype: type[np.floating]) -> LaneState:
-    """State before the first step: ``s = 0``, traces 0, activations as the training says."""
+    """Return the initial state: ``s = 0``, traces 0, activations ``initial_activation``."""
     cell = network.cell
     traces = np.zeros((3, cell.n_cells, network.n_sources), dtype)
     return LaneState(
@@ -46,9 +47,9 @@ def begin(network: Network, training: Training, dtype: type[np.floating]) -> Lan
 
 
 def advance(network: Network, w: Weights, state: LaneState, x: Annotated[Floats, "I"]) -> None:
-    """One time step: equations (7) to (9), and the traces (25) and (27) that move at every step.
+    """Compute one step: equations (7) to (9), and the traces (25) and (27).
 
-    With a forget gate ``y_forget``, what the carrousel holds decays by it, and so do its traces.
+    A forget gate multiplies the cell state and all its traces.
     """
     cell = network.cell
     assert isinstance(cell, Cell)
@@ -78,9 +79,15 @@ def advance(network: Network, w: Weights, state: LaneState, x: Annotated[Floats,
 
 
 def hidden_gradient(network: Network, state: LaneState, back: Annotated[Floats, "C"]) -> np.ndarray:
-    """Minus the truncated gradient ``[H, S]`` by weights into hidden units, equations (21) to (28).
+    """Return minus the truncated gradient by weights into hidden units, equations (21) to (28).
 
-    ``back`` is what arrives at each cell's output, ``sum_k w_kc e_k``.
+    Args:
+        network: memory cells.
+        state: state after the step.
+        back: error at each cell's output, ``sum_k w_kc e_k``.
+
+    Returns:
+        ``[U, S]``.
     """
     cell = network.cell
     assert isinstance(cell, Cell)
@@ -98,26 +105,26 @@ def hidden_gradient(network: Network, state: LaneState, back: Annotated[Floats, 
 
 
 class Truncated:
-    """The truncated gradient as a rule that a kernel can follow."""
+    """The truncated gradient as a :class:`~carrousel.kernels.reference.lanes.Rule`."""
 
     def __init__(self, network: Network, training: Training, dtype: type[np.floating]) -> None:
         self._network, self._training, self._dtype = network, training, dtype
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
-        """A sequence starts."""
+        """Start a sequence."""
         self.state = begin(self._network, self._training, self._dtype)
 
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
-        """One time step; return what outputs see of the hidden layer, ``[R]``."""
+        """Process a step; return the activations that outputs read, ``[C]``."""
         advance(self._network, w, self.state, x)
         return self.state.y_cell
 
-    def meet(self, back: Annotated[Floats, "R"]) -> None:
-        """An error arrives at the units that outputs see."""
+    def meet(self, back: Annotated[Floats, "C"]) -> None:
+        """Receive an error at the units that outputs read."""
         self._ready = hidden_gradient(self._network, self.state, back)
 
     def due(self, w: Weights, last: bool) -> np.ndarray | None:
-        """Return the gradient ``[H, S]`` of the errors met, if it is known by now."""
+        """Return minus the gradient ``[U, S]`` of the error received at this step."""
         ready, self._ready = self._ready, None
         return ready
