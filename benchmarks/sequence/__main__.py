@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sections", metavar="NAME,...", help=words)
     add("--quick", action="store_true", help="one small size, few repeats: does it run at all?")
     add("--repeats", type=int, metavar="N", help="undisturbed stretches of each contender")
-    add("--only", action="append", metavar="T,B,I,H", help="a size of the sections; may recur")
+    add("--only", action="append", metavar="T,B,I,U", help="a size of the sections; may recur")
     add("--wait", type=float, default=1.0, metavar="S", help="seconds to wait for idle cores (1)")
     add("--threads", type=int, default=THREADS, metavar="N", help=f"of torch and us ({THREADS})")
     add(

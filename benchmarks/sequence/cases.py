@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
+if TYPE_CHECKING:  # torch is imported where it is used: names of cases are read without it
+    import torch
 
-from carrousel import nn
+    from carrousel import nn
 
 LIKE_TORCH = ("LSTM", "GRU", "RNN")
 """Layers that torch has too."""
@@ -21,7 +22,7 @@ class Size(NamedTuple):
     T: int
     B: int
     I: int  # noqa: E741  the letter of inputs everywhere
-    H: int
+    U: int
 
     def __str__(self) -> str:
         return ", ".join(str(number) for number in self)
@@ -73,16 +74,22 @@ class Variant:
 
     def make(self, size: Size) -> torch.nn.Module:
         """A float32 layer; one seed, so layers with the same parameters get the same values."""
+        import torch
+
+        from carrousel import nn
+
         settings = dict(self.settings)
         if self.equations:
             settings["cell"] = equations(self.equations)
         if settings.get("proj_size") == "half":
-            settings["proj_size"] = size.H // 2
+            settings["proj_size"] = size.U // 2
         torch.manual_seed(0)
-        return getattr(nn, self.family)(size.I, size.H, **settings)
+        return getattr(nn, self.family)(size.I, size.U, **settings)
 
     def arguments(self, size: Size) -> dict[str, Any]:
         """What a call is handed by name; drawn anew, and equal, every time."""
+        import torch
+
         drawn = torch.Generator().manual_seed(1)
         if self.call == "lengths":
             low = size.T // 2
@@ -150,18 +157,24 @@ _EQUATIONS: Mapping[str, Mapping[str, Any]] = {
 @lru_cache
 def equations(name: str) -> nn.Equations:
     """A cell from equations; raises ``MissingExtraError`` without SymPy."""
+    from carrousel import nn
+
     return nn.Equations(name, **_EQUATIONS[name])
 
 
 def torch_twin(module: torch.nn.Module, family: str, size: Size) -> torch.nn.Module:
     """Torch's layer with the same weights."""
-    twin = getattr(torch.nn, family)(size.I, size.H)
+    import torch
+
+    twin = getattr(torch.nn, family)(size.I, size.U)
     twin.load_state_dict(module.state_dict())
     return twin
 
 
 def data(size: Size, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs ``[T, B, I]``, which get a gradient too, and errors of outputs ``[T, B, width]``."""
+    import torch
+
     drawn = torch.Generator().manual_seed(2)
     x = torch.randn(size.T, size.B, size.I, generator=drawn).requires_grad_()
     return x, torch.randn(size.T, size.B, width, generator=drawn)

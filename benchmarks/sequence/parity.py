@@ -116,4 +116,4 @@ def _distances(have: list[Tensor], want: list[Tensor]) -> Tensor:
 
 def shortened(size: Size) -> Size:
     """As many steps as a check needs: all, unless the plain path would take seconds."""
-    return size if size.B * size.H <= 4096 else size._replace(T=min(size.T, 40))
+    return size if size.B * size.U <= 4096 else size._replace(T=min(size.T, 40))

@@ -140,7 +140,7 @@ def test_command_measures_merges_and_shows(tmp_path, capsys):
     file.write_text('{"memory": {"rows": [], "machine": {}, "plan": {}}}')
     quick = ["--quick", "--threads", "1", "--sections", "plain,loops"]
     assert sequence.main([*quick, "--json", str(file)]) == 0
-    assert "T, B, I, H" in capsys.readouterr().out
+    assert "T, B, I, U" in capsys.readouterr().out
     found = json.loads(file.read_text(encoding="utf-8"))
     assert list(found) == ["memory", "plain", "loops"]
     assert len(found["loops"]["rows"]) == 1 + len(sections.QUICK_VARIANTS)
