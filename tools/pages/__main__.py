@@ -30,6 +30,7 @@ from tools.pages.speed import speed_page, speed_summary
 from tools.pages.step import step_page
 from tools.pages.stream import stream_page
 from tools.pages.streams import streams_page
+from tools.pages.vowels import vowels_page
 
 from carrousel import words
 from carrousel.errors import CarrouselError
@@ -49,6 +50,7 @@ MEASURED: Mapping[str, Callable[[Any], str]] = {
     "speed": speed_page,
     "step": step_page,
     "stream": stream_page,
+    "vowels": vowels_page,
 }
 """Pages that show a file of ``benchmarks/results`` with the same name."""
 
