@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from benchmarks.common.results import RESULTS, load, save
 
 from carrousel.contracts import Cell, Init, Network, Training
-from carrousel.experiments.report.file import write_text
 from carrousel.learners import GradientLearner
 from carrousel.tasks.vowels import JapaneseVowels
 
-RESULTS = Path(__file__).parents[1] / "results" / "vowels.json"
+SAVED = RESULTS / "vowels.json"
 FOLDS, SEEDS = 5, 3
 UTTERANCES = 216
 """Training utterances of each fold."""
@@ -209,12 +209,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--test", action="store_true", help="run the experiment on its test data")
     parser.add_argument(
-        "--save", type=Path, default=RESULTS, metavar="FILE", help=f"default: {RESULTS.name}"
+        "--save", type=Path, default=SAVED, metavar="FILE", help=f"default: results/{SAVED.name}"
     )
     options = parser.parse_args()
-    saved = json.loads(options.save.read_text(encoding="utf-8")) if options.save.exists() else {}
-    saved |= {"test": run_test()} if options.test else choose()
-    write_text(options.save, json.dumps(saved, indent=1) + "\n")
+    found = {"test": run_test()} if options.test else choose()
+    save(options.save, load(options.save) | found)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def section_text(name: str, section: Section) -> str:
 
 
 def _plain(section: Section) -> Iterator[str]:
-    heads = ["T, B, I, U"]
+    heads = ["T, B, I, H"]
     for what in ("training", "inference"):
         heads += [f"{what}, ms", "torch, ms", "times as fast", "least"]
     heads += ["GFLOP/s", "torch", "of peak"]
@@ -105,7 +105,7 @@ def _variant(row: Row | None) -> str:
 
 
 def _loops(section: Section) -> Iterator[str]:
-    heads = ["T, B, I, U", "", "ours, ms", "written, ms", "by ours", "plain path, ms", "by ours"]
+    heads = ["T, B, I, H", "", "ours, ms", "written, ms", "by ours", "plain path, ms", "by ours"]
     cells = []
     for row in section["rows"]:
         cell = [_size(row), row["variant"]]
@@ -122,7 +122,7 @@ def _loops(section: Section) -> Iterator[str]:
 
 
 def _compiled(section: Section) -> Iterator[str]:
-    heads = ["T, B, I, U", "", "compiles in, s", "ours, ms", "compiled, ms", "by ours"]
+    heads = ["T, B, I, H", "", "compiles in, s", "ours, ms", "compiled, ms", "by ours"]
     cells = []
     for row in section["rows"]:
         cell = [_size(row), row["variant"]]
@@ -137,7 +137,7 @@ def _compiled(section: Section) -> Iterator[str]:
 
 
 def _memory(section: Section) -> Iterator[str]:
-    heads = ["T, B, I, U", "", "peak, MB", "grown by, MB", "planned, MB", "took, s"]
+    heads = ["T, B, I, H", "", "peak, MB", "grown by, MB", "planned, MB", "took, s"]
     cells = []
     for row in section["rows"]:
         cell = [_size(row), row["contender"]]

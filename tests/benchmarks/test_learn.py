@@ -18,7 +18,7 @@ SAVED = Path(__file__).parents[2] / "docs" / "gradients.json"
 
 
 def test_data_are_sequences_of_one_length_that_differ():
-    parts = gradients._data(3)
+    parts = gradients.adding_data(3)
     assert [len(part) for part in parts] == [gradients.SEQUENCES] * 3
     assert {int(n) for part in parts for n in part.lengths} == {gradients.STEPS}
     assert not np.array_equal(parts[0].inputs, parts[1].inputs)
@@ -38,7 +38,7 @@ def test_jax_learns_what_we_learn(net, gradient):
     paths = import_module("benchmarks.contenders.jax_paths")
     network, training = NETS[net]
     slow = Training(training.rate / 100, output_derivative=False)
-    data = gradients._data(2)
+    data = gradients.adding_data(2)
     ours = GradientLearner(network, slow, 2, gradient=gradient)
     for lane in range(2):
         ours.begin(lane, np.random.default_rng(lane))
@@ -55,4 +55,4 @@ def test_what_was_saved_can_be_read():
     saved = json.loads(SAVED.read_text(encoding="utf-8"))
     for net in NETS:
         assert list(saved["nets"][net]["rows"]) == list(GRADIENTS)
-    assert "truncated" in gradients._lines(saved)
+    assert "truncated" in gradients.text_of(saved)

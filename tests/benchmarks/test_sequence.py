@@ -103,7 +103,7 @@ def test_what_is_wrong_is_not_timed(monkeypatch):
     [row] = sections.plain(SIZE, PLAN, True)
     assert not row["parity"]["holds"]
     assert "train" not in row
-    assert not sequence._holds({"rows": [row]})
+    assert not sequence.verified({"rows": [row]})
 
 
 def test_operations_by_hand():
@@ -140,7 +140,7 @@ def test_command_measures_merges_and_shows(tmp_path, capsys):
     file.write_text('{"memory": {"rows": [], "machine": {}, "plan": {}}}')
     quick = ["--quick", "--threads", "1", "--sections", "plain,loops"]
     assert sequence.main([*quick, "--json", str(file)]) == 0
-    assert "T, B, I, U" in capsys.readouterr().out
+    assert "T, B, I, H" in capsys.readouterr().out
     found = json.loads(file.read_text(encoding="utf-8"))
     assert list(found) == ["memory", "plain", "loops"]
     assert len(found["loops"]["rows"]) == 1 + len(sections.QUICK_VARIANTS)
@@ -175,4 +175,4 @@ def test_the_published_page_is_made_from_the_published_figures():
     wrong = [row for row in figures["plain"]["rows"] if not row["parity"]["holds"]]
     assert not any("train" in row or "infer" in row for row in wrong)  # never timed
     others = [section for name, section in figures.items() if name != "plain"]
-    assert all(sequence._holds(section) for section in others)
+    assert all(sequence.verified(section) for section in others)

@@ -18,7 +18,7 @@ def speed_page(results: Mapping[str, Any]) -> str:
     """Write the page: ours on each instruction set and the others at their best, on one core.
 
     Args:
-        results: as :func:`benchmarks.lanes.results.collect` returns them.
+        results: as :func:`benchmarks.lanes.collect.collect` returns them.
     """
     rows = [row for row in results["rows"] if row["processes"] == 1]
     clock = choose_clock(rows)

@@ -27,7 +27,7 @@ def step_page(measured: Mapping[str, Any]) -> str:
     """Write the page from the results of ``benchmarks/step``."""
     times = {(r["contender"], r["inputs"], r["units"]): r["us"] for r in measured["rows"]}
     sizes = list(dict.fromkeys((r["inputs"], r["units"]) for r in measured["rows"]))
-    heads = ["", *(f"I = {inputs}, U = {units}" for inputs, units in sizes)]
+    heads = ["", *(f"I = {inputs}, H = {units}" for inputs, units in sizes)]
 
     def rows(names: tuple[str, ...], cell: Any) -> str:
         return table(
