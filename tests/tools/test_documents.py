@@ -41,6 +41,21 @@ def test_paths_in_backticks_exist():
     assert not wrong
 
 
+def test_folders_of_the_tree_exist():
+    """The tree in CONTRIBUTING.md indents a folder's contents by two spaces."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"```\n(native/.*?)```", text, flags=re.DOTALL)
+    top = ROOT
+    for line in tree.splitlines():
+        names = line[:24].split()
+        if not line.startswith(" "):
+            top = ROOT / names[0]
+        folder = ROOT if not line.startswith(" ") else top
+        assert names, line
+        for name in names:
+            assert (folder / name).exists(), line
+
+
 def test_links_lead_somewhere():
     wrong = []
     for page in PAGES:
