@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from carrousel.experiments.report.file import write_text
+from carrousel.files import write_whole
 
 RESULTS = Path(__file__).parents[1] / "results"
 """``python -m tools.pages`` makes the pages of the documentation from the files in this folder."""
@@ -19,4 +19,4 @@ def load(path: Path) -> dict[str, Any]:
 
 def save(path: str | Path, results: Any) -> None:
     """Write results as JSON; the file is replaced atomically."""
-    write_text(path, json.dumps(results, indent=1) + "\n")
+    write_whole(Path(path), (json.dumps(results, indent=1) + "\n").encode())
