@@ -3,8 +3,8 @@
     python tools/compact.py TARGET SOURCE...
 
 TARGET and every SOURCE are folders with a store (``carrousel reproduce --out FOLDER``). Existing
-trials of TARGET are kept unchanged. Packing drops points of learning curves and nothing else. No run
-may write to TARGET at the same time; runs may write to the sources.
+trials of TARGET are kept unchanged. Packing drops points of learning curves and nothing else. No
+run may write to TARGET at the same time; runs may write to the sources.
 """
 
 from __future__ import annotations

@@ -61,6 +61,8 @@ def _timed(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
         output = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode} of: {' '.join(call)}")
     return {
         "options": " ".join(options),
         "exit": process.returncode,
