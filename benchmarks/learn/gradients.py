@@ -153,8 +153,9 @@ def _times(network: Network, training: Training, quick: bool) -> dict[str, float
     """Time in nanoseconds per net and step on the core; medians of alternating stretches."""
     entries = {"matrix product": timing.Entry(lambda: None, machine.matrix_product())}
     start = np.stack([_start(network)(lane) for lane in range(LANES)])
+    slow = replace(training, rate=training.rate / 100)  # keeps learning stable for a long time
     for gradient in GRADIENTS:
-        learner = GradientLearner(network, training, LANES, NativeKernel(), gradient)
+        learner = GradientLearner(network, slow, LANES, NativeKernel(), gradient)
         entries[gradient] = _entry(learner, start)
     if find_spec("jax"):
         for gradient in ("bptt", "rtrl"):
@@ -175,11 +176,10 @@ def _times(network: Network, training: Training, quick: bool) -> dict[str, float
 
 
 def _entry(learner: GradientLearner, start: np.ndarray) -> timing.Entry:
-    data, rate = adding_data(LANES), learner.training.rate
+    data = adding_data(LANES)
 
     def prepare() -> None:
         learner.weights[:] = start
-        learner._rates[:] = rate / 100  # keeps learning stable in a long measurement
 
     def run() -> float:
         learner.learn(data)

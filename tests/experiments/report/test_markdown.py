@@ -17,7 +17,10 @@ def test_the_last_alignment_holds_for_further_columns():
 def test_padded_columns_line_up():
     text = table(["", "long head"], [["a longer cell", "1"], ["b", "22"]], padded=True)
     assert len({len(line) for line in text.splitlines()}) == 1
-    assert text.splitlines()[2] == "| a longer cell |         1 |"
+    assert text.splitlines()[2:] == [
+        "| a longer cell |         1 |",
+        "| b             |        22 |",
+    ]
 
 
 def test_rows_of_another_length_are_refused():
