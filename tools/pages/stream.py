@@ -32,7 +32,7 @@ def stream_page(measured: Row) -> str:
     machine = measured["machine"]
     shown = ("python", "carrousel", "numpy")
     versions = {name: machine["versions"][name] for name in shown} | machine["packages"]
-    values = dict.fromkeys(("times", "aims", "command", "soak"))
+    values: dict[str, Any] = dict.fromkeys(("times", "aims", "command", "soak"))
     values["processor"] = machine["processor"]
     values["versions"] = ", ".join(map(" ".join, versions.items()))
     if rows := measured.get("rows"):
