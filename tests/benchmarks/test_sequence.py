@@ -130,9 +130,7 @@ def test_contenders_take_turns_until_enough_stretches_are_undisturbed(monkeypatc
     assert order == ["a", "b"] * len(found["a"])
     monkeypatch.setattr(timing, "_stretch", lambda run, *_: timing.Stretch(1.0, bool(run())))
     found = timing.alternate(runs, plan)
-    assert {len(made) for made in found.values()} == {
-        6
-    }  # all rounds: none undisturbed
+    assert {len(made) for made in found.values()} == {6}  # all rounds: none undisturbed
     found = timing.alternate(runs, plan._replace(limit=0.0))
     assert {len(made) for made in found.values()} == {3}  # no time for more
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tools.pages.figures import (
     Entries,
@@ -89,7 +89,7 @@ def _table_2(entries: Entries, names: Sequence[str]) -> str:
         each = seconds_a_trial(entries[name].trials) if name in entries else None
         rows.append(
             [
-                *(name, _method(row), str(row.task.p), f"{row.training.rate:g}"),
+                *(name, _method(row), str(cast(Any, row.task).p), f"{row.training.rate:g}"),
                 *(words.number(paper.weights), solved, words.percent(paper.success_percent)),
                 *(sequences, _published_sequences(row), words.number(row.budget)),
                 words.ABSENT if each is None else f"{each:.0f}",

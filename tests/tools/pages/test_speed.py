@@ -19,7 +19,8 @@ def results_of(held: float = 1.0) -> dict[str, Any]:
     """Results with invented times, in the form that is saved."""
     plan, report = Plan(repeats=2), Report(flop_per_step=600.0)
     for key, ns in (("carrousel, a", 10.0), ("carrousel, b", 20.0), ("other, c", 124.0)):
-        report.names[key] = (*key.split(", "), 16)
+        name, detail = key.split(", ")
+        report.names[key] = (name, detail, 16)
         samples = [Sample(ns * 1e-9, held * ns * 1e-9, 1.0)] * 2
         for data in ("ready", "drawn"):
             report.samples.setdefault(data, {})[key] = samples
