@@ -1,4 +1,4 @@
-"""The machine: its name, how one process is kept on one core, and what a core can do at most."""
+"""The machine: its description, pinning of a process to a core, and the peak rate of a core."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy as np
 from carrousel.kernels import instruction_sets
 
 PACKAGES = ("carrousel", "numpy", "jax", "torch")
-SIDE = 1024  # of the square matrices whose product stands for the peak
+SIDE = 1024
+"""Side of the square matrices whose product defines the peak."""
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def describe() -> dict[str, object]:
-    """Processor, cores, instruction sets and versions."""
+    """Describe processor, cores, instruction sets and versions."""
     return {
         "processor": processor(),
         "cores": cores(),
@@ -30,7 +31,7 @@ def describe() -> dict[str, object]:
 
 
 def processor() -> str:
-    """Name of the processor, with family and model where a virtual machine hides the name."""
+    """Return the processor's name, with family and model, since virtual machines hide the name."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -44,19 +45,22 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Cores this process may run on."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_thread_each() -> None:
-    """Let no library of a process that is started from now on use more than one thread."""
+    """Limit libraries to one thread, in processes that are started after this call."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
 def pin(place: int) -> None:
-    """Keep this process, and every thread it will start, on one core; cores are counted from last.
+    """Pin this process and its future threads to one core.
 
-    Must come before JAX or PyTorch are imported: they make as many threads as they see cores.
+    Call this before JAX or PyTorch are imported: they start one thread for each core they see.
+
+    Args:
+        place: index of the core, counted from the last one.
     """
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0), reverse=True)
@@ -64,10 +68,10 @@ def pin(place: int) -> None:
 
 
 def matrix_product() -> Callable[[], float]:
-    """Return what multiplies two float32 matrices and says how many operations that took.
+    """Return a function that multiplies two float32 matrices and returns its operation count.
 
-    NumPy's matrix product reaches most of what the multiply-add units can do. It stands for the
-    peak, which no program can be shown to reach.
+    NumPy's matrix product reaches most of the theoretical rate of the multiply-add units. It serves
+    as the peak, since no program reaches the theoretical rate.
     """
     rng = np.random.default_rng(0)
     a, b = (rng.random((SIDE, SIDE), dtype=np.float32) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Runs contenders in alternation, so that whatever disturbs the machine disturbs all of them."""
+"""Timing of contenders in alternation, so that a disturbance of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Entry(NamedTuple):
-    """Something to be timed: ``run`` returns how much work it did; ``prepare`` is not timed."""
+    """Code to be timed: ``run`` returns the amount of work done; ``prepare`` is not timed."""
 
     prepare: Callable[[], None]
     run: Callable[[], float]
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Nanoseconds per unit of work: median, quartiles, least."""
+    """Nanoseconds per unit of work: median, quartiles, minimum."""
 
     median: float
     low: float
@@ -43,8 +43,8 @@ def alternate(
 ) -> dict[str, list[Sample]]:
     """Time all entries in turn, ``repeats`` times over, each for about ``seconds``.
 
-    Each runs at least twice before the clock counts. ``meet`` is called before each stretch, for
-    processes that are to run the same entry at the same time.
+    Each runs at least twice before timing. ``meet`` is called before each stretch, so that several
+    processes can run the same entry at the same time.
     """
     calls = {name: _calls(entry, seconds) for name, entry in entries.items()}
     samples: dict[str, list[Sample]] = {name: [] for name in entries}
@@ -75,11 +75,11 @@ def _stretch(entry: Entry, calls: int) -> Sample:
 
 
 def nanoseconds(together: Sequence[Sequence[Sample]], clock: str) -> np.ndarray:
-    """Nanoseconds per unit of work of each repeat.
+    """Compute nanoseconds per unit of work of each repeat.
 
     Args:
         together: samples of each of the processes that ran at the same time.
-        clock: ``"wall"``, or ``"processor"``: as if nobody else had used the cores.
+        clock: ``"wall"``, or ``"processor"`` for the time without interruptions by other programs.
     """
     times = np.array([[getattr(sample, clock) for sample in one] for one in together])
     works = np.array([[sample.work for sample in one] for one in together])
@@ -89,12 +89,12 @@ def nanoseconds(together: Sequence[Sequence[Sample]], clock: str) -> np.ndarray:
 
 
 def summarise(values: np.ndarray) -> Summary:
-    """Median, quartiles and least of some values."""
+    """Compute median, quartiles and minimum."""
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return Summary(float(median), float(low), float(high), float(values.min()))
 
 
 def held(together: Sequence[Sequence[Sample]]) -> float:
-    """Share of the time that the processes had their cores for themselves."""
+    """Compute the share of the time for which the processes ran on their cores."""
     flat = [sample for one in together for sample in one]
     return sum(s.processor for s in flat) / sum(s.wall for s in flat)

@@ -1,4 +1,4 @@
-"""Programs that learn the same thing, behind one interface."""
+"""Programs that run the same learning task, behind one interface."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from carrousel.shapes import Floats
 
 
 class Outcome(NamedTuple):
-    """What a contender has done with some data: weights afterwards, and what it got wrong."""
+    """Result of learning some data: the weights afterwards, and the errors."""
 
     weights: Annotated[Floats, "B W"]
-    sum_sq: Annotated[Floats, "B N"]  # squared errors of a sequence, summed, when it was presented
+    sum_sq: Annotated[Floats, "B N"]  # summed squared errors of each sequence
 
 
 class Contender(Protocol):
     """A program that trains ``n_lanes`` independent nets side by side.
 
     Args:
-        name: as tables show it.
-        detail: which of its forms this is, in a few words.
-        n_lanes: nets side by side.
-        exact: whether it follows the algorithm of 1997, so that its results must agree with the
-            reference; another algorithm cannot be checked in this way.
+        name: label in tables.
+        detail: the form of the program, in a few words.
+        n_lanes: number of nets.
+        exact: whether it follows the algorithm of 1997, so that its results can be verified against
+            the reference.
     """
 
     name: str
@@ -36,22 +36,22 @@ class Contender(Protocol):
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
         """Draw training data: the sequences of lane 0, then those of lane 1, and so on.
 
-        How these are divided among the parts of the list is the contender's own choice.
+        Each contender may divide them among the parts of the list as it likes.
         """
         ...
 
     def pack(self, parts: list[Sequences]) -> Any:
-        """Bring data into the form the contender learns from; equally many for each lane."""
+        """Convert data to the contender's own format; each lane has equally many sequences."""
         ...
 
     def start(self, weights: Annotated[Floats, "B W"]) -> None:
-        """Begin anew with these weights."""
+        """Reset to these weights."""
         ...
 
     def learn(self, packed: Any) -> None:
-        """Learn all of it, forward, gradient and weight changes; return when it is done."""
+        """Learn all packed data: forward pass, gradient and weight changes. Blocks until done."""
         ...
 
     def outcome(self) -> Outcome:
-        """Weights now, and the errors of the latest :meth:`learn`."""
+        """Return the current weights and the errors of the last :meth:`learn`."""
         ...

@@ -1,4 +1,4 @@
-"""The cell of 1997 in JAX, float32: ``jit`` of ``scan`` over sequences of ``vmap`` over nets."""
+"""The cell of 1997 in JAX, float32: ``jit(scan over sequences(vmap over nets))``."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from carrousel.shapes import Floats
 
 
 class JaxCell:
-    """Nets as one compiled program; weights stay on the device and are donated to each call.
+    """A batch of nets in one compiled program; weights stay on the device and are donated.
 
     Args:
-        case: what is learned.
-        form: one of :func:`contenders.jax_tuning.forms`.
-        lanes: nets side by side.
+        case: the learning task.
+        form: one of :func:`benchmarks.contenders.jax_tuning.forms`.
+        lanes: number of nets.
         sequences: sequences of each lane that one call learns.
 
     Raises:
-        SettingError: the network or training is not of the kind written here.
+        SettingError: this program does not support the network or training.
     """
 
     name = "JAX jit(vmap(scan))"
@@ -55,21 +55,21 @@ class JaxCell:
         self._offsets = np.zeros(0, np.int64)
 
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
-        """One part for all lanes: the cheapest way to draw."""
+        """Draw one part for all lanes, which is the cheapest way."""
         return [self.case.task.sample(rng, self.n_lanes * self.sequences)]
 
     def pack(self, parts: list[Sequences]) -> tuple[Any, ...]:
-        """Rectangles of numbers on the device."""
+        """Convert to padded arrays on the device."""
         data = joined(parts)
         self._offsets = data.offsets
         stream = self.form.gradient == "stream"
         packed = (join_streams if stream else pad)([data], self.n_lanes, least=self._steps)
-        # never smaller again: each other shape would have to be compiled
+        # Never shrink: each new shape would have to be compiled.
         self._steps = packed.inputs.shape[0 if stream else 1]
         return jax.block_until_ready(tuple(map(jnp.asarray, packed)))
 
     def start(self, weights: Annotated[Floats, "B W"]) -> None:
-        """Begin anew with these weights."""
+        """Reset to these weights."""
         self._net = jax.block_until_ready(_net(self.case.network, weights))
 
     def learn(self, packed: tuple[Any, ...]) -> None:
@@ -77,8 +77,8 @@ class JaxCell:
         self._net, self._errors = jax.block_until_ready(self._program(self._net, packed))
 
     def outcome(self) -> Outcome:
-        """Weights now, and the errors of the latest :meth:`learn`."""
-        errors = np.asarray(self._errors)  # [N, B], or [K, B] of the steps of a stream
+        """Return the current weights and the errors of the last :meth:`learn`."""
+        errors = np.asarray(self._errors)  # [N, B], or [steps, B] for a stream
         if self.form.gradient == "stream":
             starts = self._offsets[:-1].reshape(self.n_lanes, -1)
             lanes = [
@@ -113,7 +113,7 @@ def _shape(case: Case, form: Form) -> Shape:
 
 
 def _program(shape: Shape, gradient: Gradient) -> Any:
-    """Compiled: all sequences of all lanes. In what is mapped, lanes are axis 1 behind time."""
+    """Compile the program for all sequences of all lanes; lanes are axis 1, after time."""
     if gradient == "stream":
         lanes = jax.vmap(partial(learn_stream, shape), in_axes=(0, 1, 1, 1, 1), out_axes=(0, 1))
         return jax.jit(lambda net, data: lanes(net, *data), donate_argnums=0)
@@ -142,7 +142,7 @@ def _net(network: Network, weights: Annotated[Floats, "B W"]) -> Net:
         bias = np.zeros((len(weights), network.cell.n_units), np.float32)
         bias[:, list(network.biased_units)] = parts["hidden_bias"]
     output_bias = parts.get("output_bias")
-    return Net(  # of copies: the program overwrites what it is given
+    return Net(  # copies, because the program overwrites its arguments
         jnp.array(parts["hidden_inputs"]),
         jnp.array(parts["hidden_recurrent"]),
         None if bias is None else jnp.array(bias),

@@ -1,12 +1,12 @@
-"""The truncated gradient in JAX for one net (``vmap`` makes lanes); three ways to the same sum.
+"""The truncated gradient in JAX for one net, computed in three ways; ``vmap`` makes lanes.
 
-- :func:`learn_by_traces`: a loop forward in time that carries the derivatives of cell states
-  (equations 25 and 27), and one gradient at the last step. Memory does not depend on time.
-- :func:`learn_stream`: the same with a gradient at every step, sequences joined end to end.
+- :func:`learn_by_traces`: a loop forward in time carries the derivatives of cell states (equations
+  25 and 27), with one gradient at the last step. Memory does not depend on time.
+- :func:`learn_stream`: the same with a gradient at every step, on concatenated sequences.
 - :func:`learn_by_grad`: ``jax.grad`` with respect to the net inputs of all steps, truncated by
-  ``stop_gradient``, and one product of matrices for the weights. Memory grows with time.
+  ``stop_gradient``, and one matrix product for the weights. Memory grows with time.
 
-An input is a vector, or a symbol: then weights are looked up and derivatives scattered.
+An input is a vector or a symbol. For a symbol, weights are looked up and derivatives scattered.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from jax import lax
 
 
 class Net(NamedTuple):
-    """Weights of one net; ``None`` where it has no bias. Also their changes."""
+    """Weights of one net, or their changes; ``None`` for a missing bias."""
 
-    inputs: jax.Array  # [H, I]
-    recurrent: jax.Array  # [H, H]
-    bias: jax.Array | None  # [H], 0 for a unit without
+    inputs: jax.Array  # [U, I]
+    recurrent: jax.Array  # [U, U]
+    bias: jax.Array | None  # [U], 0 for a unit without one
     outputs: jax.Array  # [O, C]
     output_bias: jax.Array | None  # [O]
 
 
 Range = tuple[float, float] | None
-"""Scale and shift of a squashing function, constants of the program; ``None``: the identity."""
+"""Scale and shift of a squashing function, constants of the program; ``None`` is the identity."""
 
 
 class Shape(NamedTuple):
-    """Everything that a compiled program is made for."""
+    """The constants that a program is compiled for."""
 
     blocks: int
     block_size: int
@@ -41,15 +41,15 @@ class Shape(NamedTuple):
     output_derivative: bool
     each_step: bool  # weights change at each target, not at the end of a sequence
     biased: tuple[bool, ...]  # for each hidden unit
-    one_hot: int  # alphabet of symbols that are to become vectors; 0: take inputs as they are
+    one_hot: int  # size of the alphabet if symbols are converted to vectors, else 0
     g: Range
     h: Range
 
 
 class Now(NamedTuple):
-    """Units of one time step."""
+    """Activations of one time step."""
 
-    y: jax.Array  # [H] input gates, cells, output gates
+    y: jax.Array  # [U] input gates, cells, output gates
     s: jax.Array  # [C]
     y_in: jax.Array  # [blocks]
     y_out: jax.Array
@@ -61,9 +61,9 @@ class Now(NamedTuple):
 class Traces(NamedTuple):
     """``ds_c / dw`` for weights into input gates (C rows), then for those into cells (C rows)."""
 
-    inputs: jax.Array  # [2 C, I]
-    recurrent: jax.Array  # [2 C, H]
-    bias: jax.Array  # [2 C]
+    inputs: jax.Array  # [2C, I]
+    recurrent: jax.Array  # [2C, U]
+    bias: jax.Array  # [2C]
 
 
 def _input(shape: Shape, x: jax.Array) -> jax.Array:
@@ -75,7 +75,7 @@ def _is_symbol(x: jax.Array) -> bool:
 
 
 def _project(net: Net, x: jax.Array) -> jax.Array:
-    """What one input adds to the net inputs of all hidden units, their bias included."""
+    """Contribution of one input and of the biases to the net inputs of all hidden units."""
     into = net.inputs[:, x] if _is_symbol(x) else net.inputs @ x
     return into if net.bias is None else into + net.bias
 
@@ -96,13 +96,13 @@ def _sum_blocks(shape: Shape, rows: jax.Array) -> jax.Array:
 
 
 def _stretched(f: jax.Array, scale_shift: tuple[float, float]) -> jax.Array:
-    """The logistic values ``f`` in another range."""
+    """Scale and shift the logistic values ``f``."""
     scale, shift = scale_shift
     return scale * f + shift
 
 
 def _slope(y: jax.Array, scale_shift: Range) -> jax.Array | float:
-    """Derivative of a squashing function where its value is ``y``."""
+    """Derivative of a squashing function, from its value ``y``."""
     if scale_shift is None:
         return 1.0
     scale, low = scale_shift
@@ -137,7 +137,7 @@ def _blank_traces(net: Net) -> Traces:
 def _trace(
     shape: Shape, traces: Traces, now: Now, x: jax.Array, y: jax.Array, live: jax.Array | float
 ) -> Traces:
-    """Equations (25) and (27); ``live`` is 0 behind the end of a sequence."""
+    """Equations (25) and (27); ``live`` is 0 after the end of a sequence."""
     into_gate = now.g * _each_cell(shape, now.y_in * (1 - now.y_in))
     into_cell = _each_cell(shape, now.y_in) * _slope(now.g, shape.g)
     factors = live * jnp.concatenate([into_gate, into_cell])
@@ -200,7 +200,7 @@ def _step_down(
 def learn_by_traces(
     shape: Shape, net: Net, longest: jax.Array, xs: jax.Array, length: jax.Array, target: jax.Array
 ) -> tuple[Net, jax.Array]:
-    """One sequence with a target at its last step; ``longest`` is that of all lanes."""
+    """Learn one sequence with a target at its last step; ``longest`` is the same for all lanes."""
     blank = _blank(shape, net)
 
     def body(t, carry):
@@ -222,7 +222,7 @@ def learn_by_traces(
 def learn_stream(
     shape: Shape, net: Net, xs: jax.Array, targets: jax.Array, has: jax.Array, ends: jax.Array
 ) -> tuple[Net, jax.Array]:
-    """Many sequences with targets at many steps; returns the squared error of each step."""
+    """Learn many sequences with targets at any steps; returns the squared error of each step."""
     blank = (_blank(shape, net), _blank_traces(net))
 
     def step(carry, row):
@@ -247,7 +247,7 @@ def learn_stream(
 def learn_by_grad(
     shape: Shape, net: Net, xs: jax.Array, length: jax.Array, target: jax.Array, has: jax.Array
 ) -> tuple[Net, jax.Array]:
-    """One sequence; ``target`` is ``[O]`` for its last step, or ``[T, O]`` where it ``has`` one."""
+    """Learn one sequence; ``target`` is ``[O]`` for the last step, or ``[T, O]`` with mask."""
     if shape.one_hot:
         xs = _input(shape, xs)
     blank = _blank(shape, net)
@@ -268,7 +268,7 @@ def learn_by_grad(
             into_outputs = jax.vmap(lambda y: _output_net(net_then, y))(y_cells)
         k = jax.nn.sigmoid(into_outputs)
         error = (target - k) * (1 if target.ndim == 1 else has[:, None])
-        # Either has the derivative e_k with respect to net_k: with f' of (19), or without.
+        # Both have the derivative e_k with respect to net_k, with or without f' of (19).
         squared, cross = error**2 / 2, jnp.logaddexp(0, into_outputs) - target * into_outputs
         if not shape.output_derivative and target.ndim == 2:
             cross = cross * has[:, None]
@@ -279,7 +279,7 @@ def learn_by_grad(
         loss, argnums=(0, 1, 2), has_aux=True
     )(nudge, net.outputs, net.output_bias)
     before = jnp.concatenate([blank.y[None], ys[:-1]])
-    d = -shape.rate * d_into  # [T, H]
+    d = -shape.rate * d_into  # [T, U]
     inputs = net.inputs.at[:, xs].add(d.T) if _is_symbol(xs) else net.inputs + d.T @ xs
     bias = net.bias
     if bias is not None:

@@ -1,18 +1,14 @@
-"""Which form of a JAX contender is timed."""
+"""The forms of the JAX program, described without importing JAX."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal, NamedTuple
 
 Gradient = Literal["traces", "stream", "grad"]
 
 
 class Form(NamedTuple):
-    """Which of the ways to the same result; see :mod:`contenders.jax_equations`."""
+    """One way to compute the result; see :mod:`benchmarks.contenders.jax_equations`."""
 
     gradient: Gradient
-    one_hot: bool  # whether symbols become vectors, or weights are looked up
+    one_hot: bool  # whether symbols are converted to vectors instead of looking up weights

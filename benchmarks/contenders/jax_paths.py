@@ -1,7 +1,7 @@
-"""Exact gradients in JAX, float32: backwards by ``grad``, forwards by ``jacfwd``.
+"""Exact gradients in JAX, float32: reverse mode by ``grad``, forward mode by ``jacfwd``.
 
-Forward mode pushes one tangent for each weight through the ``scan``: the sensitivities of real-time
-recurrent learning, found by the compiler instead of written down.
+Forward mode propagates one tangent for each weight through the ``scan``. These tangents are the
+sensitivities of real-time recurrent learning, derived automatically.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class JaxPaths:
 
     Args:
         network: memory cells without forget gates or simple units, in full wiring, all biased.
-        training: with one change of weights for each sequence.
+        training: with one weight update for each sequence.
         gradient: ``"bptt"`` or ``"rtrl"``.
-        weights: start, ``[B, W]``.
+        weights: initial weights ``[B, W]``.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class JaxPaths:
         self._learn = jax.jit(jax.vmap(partial(_learn, network, training, MODES[gradient])))
 
     def pack(self, data: list[Sequences]) -> tuple[Any, Any]:
-        """Inputs ``[B, N, T, I]`` and targets ``[B, N, O]`` of ``N`` sequences for each net."""
+        """Stack ``N`` sequences for each net: inputs ``[B, N, T, I]`` and targets ``[B, N, O]``."""
         shape = len(data), len(data[0]), -1, data[0].n_inputs
         inputs = jnp.asarray(np.stack([part.inputs for part in data]).reshape(shape))
         return inputs, jnp.asarray(np.stack([part.targets for part in data]))
 
     def learn(self, packed: tuple[Any, Any]) -> None:
-        """Change the weights."""
+        """Update the weights."""
         self.weights = self._learn(self.weights, *packed).block_until_ready()
 
 
@@ -57,7 +57,7 @@ def _learn(network: Network, training: Training, mode: Any, flat: Any, x: Any, g
 
 
 def _loss(network: Network, flat: Any, inputs: Any, goal: Any) -> Any:
-    """Cross-entropy, whose derivative by the net input of a logistic output is ``y - t``."""
+    """Cross-entropy; its derivative by the net input of a logistic output is ``y - t``."""
     parts = {
         name: flat[part.start : part.stop].reshape(part.shape)
         for name, part in network.layout.items()

@@ -1,6 +1,6 @@
-"""Which form, and how many nets side by side, make JAX fastest on this machine.
+"""Search for the fastest form and number of nets of the JAX program on this machine.
 
-JAX itself is imported only to make a program: choices travel between processes without it.
+JAX itself is imported only to make a program, so that choices can be sent between processes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 WIDTHS = (1, 16, 64, 256, 1024)
 STEPS_OF_A_TRY = 2**17
 STEPS_OF_A_CALL = 2**19
-"""Time steps, over all nets, of one compiled call: enough that starting it costs nothing."""
+"""Time steps, over all nets, of one compiled call: enough to hide the cost of the call itself."""
 
 
 class Choice(NamedTuple):
-    """A form of the program, and nets side by side."""
+    """A form of the program and a number of nets."""
 
     form: Form
     lanes: int
@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 
 def forms(case: Case) -> list[Form]:
-    """All forms that can learn a case."""
+    """List all forms that can learn a case."""
     sample = case.task.sample(case.rng(), 4)
     gradients: list[Gradient] = ["traces" if last_only(sample) else "stream"]
     if case.training.update == "sequence":
@@ -47,10 +47,11 @@ def forms(case: Case) -> list[Form]:
 
 
 def tune(case: Case, widths: tuple[int, ...] = WIDTHS) -> dict[Choice, float]:
-    """Try every form at a middling width, and the two fastest of them at all widths.
+    """Time every form with a medium number of nets, and the two fastest forms with all numbers.
 
     Returns:
-        nanoseconds per net and time step of all that were tried, fastest first; to choose by only.
+        Nanoseconds per net and time step of all tried choices, fastest first. They are rough: use
+        them only to choose.
     """
     middle = widths[len(widths) // 2]
     tried = {Choice(form, middle): 0.0 for form in forms(case)}
@@ -70,7 +71,7 @@ def _try(case: Case, choice: Choice) -> float:
     contender.learn(packed)  # compiles
     times = []
     for _ in range(3):
-        began = time.process_time()  # others may use the core as well
+        began = time.process_time()  # other programs may use the core as well
         contender.learn(packed)
         times.append(time.process_time() - began)
     return 1e9 * min(times) / sum(part.n_steps for part in parts)

@@ -1,4 +1,4 @@
-"""Our own kernel, called as the runner of experiments calls it."""
+"""Our native kernel, called in the same way as by the runner of experiments."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Native:
     """Lanes of :class:`carrousel.kernels.NativeKernel` on one thread.
 
     Args:
-        case: what is learned.
+        case: the learning task.
         instruction_set: which compiled copy of the kernel.
-        lanes: nets side by side.
-        batch: sequences that :meth:`draw` makes for each lane; as many as the runner by default.
+        lanes: number of nets.
+        batch: sequences that :meth:`draw` makes for each lane; by default as many as the runner.
     """
 
     name = "carrousel"
@@ -40,16 +40,16 @@ class Native:
         self._errors: list[list[Errors | None]] = []
 
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
-        """One part for each lane."""
+        """Draw one part for each lane."""
         return [self.case.task.sample(rng, self.batch) for _ in range(self.n_lanes)]
 
     def pack(self, parts: list[Sequences]) -> list[list[Sequences]]:
-        """Chunks of all lanes, each for one call."""
+        """Split all lanes into chunks, one for each call."""
         starts = range(0, len(parts[0]), self.case.chunk)
         return [[part[n : n + self.case.chunk] for part in parts] for n in starts]
 
     def start(self, weights: Annotated[Floats, "B W"]) -> None:
-        """Begin anew with these weights."""
+        """Reset to these weights."""
         self._weights[:] = weights
 
     def learn(self, packed: list[list[Sequences]]) -> None:
@@ -63,6 +63,6 @@ class Native:
         ]
 
     def outcome(self) -> Outcome:
-        """Weights now, and the errors of the latest :meth:`learn`."""
+        """Return the current weights and the errors of the last :meth:`learn`."""
         chunks = [np.stack([lane.sum_sq for lane in one if lane]) for one in self._errors]
         return Outcome(self._weights.copy(), np.concatenate(chunks, axis=1))

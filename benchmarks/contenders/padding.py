@@ -1,7 +1,7 @@
-"""Ragged sequences as the rectangles that array programs need, lanes side by side.
+"""Conversion of ragged sequences to padded arrays, with one axis for lanes.
 
-Letters: ``N`` sequences of a lane, ``B`` lanes, ``T`` time steps of the longest sequence, ``K``
-time steps of the longest lane.
+Here ``N`` counts the sequences of a lane, ``B`` the lanes, ``T`` the steps of the longest sequence,
+and ``steps`` those of the longest lane.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats, Ints
 
 ROUND_TO = 16
-"""Steps to whose multiple rectangles are filled up, so that few different shapes are compiled."""
+"""Arrays are padded to a multiple of so many steps, so that few different shapes are compiled."""
 
 
 class Padded(NamedTuple):
-    """Sequence by sequence. What inputs and targets hold behind the end of a sequence is left open.
+    """Sequences of each lane; the values after the end of a sequence are unspecified.
 
-    Where each sequence has one target, at its last step, ``targets`` are ``[N, B, O]``, and
-    ``has_target`` says nothing.
+    If each sequence has one target, at its last step, ``targets`` are ``[N, B, O]`` and
+    ``has_target`` is unused.
     """
 
     inputs: Annotated[Floats, "N T B I"] | Annotated[Ints, "N T B"]
@@ -31,26 +31,26 @@ class Padded(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """The sequences of each lane joined end to end. Behind the last one there is no target."""
+    """The concatenated sequences of each lane; there is no target after the last one."""
 
-    inputs: Annotated[Floats, "K B I"] | Annotated[Ints, "K B"]
-    targets: Annotated[Floats, "K B O"]
-    has_target: Annotated[Bools, "K B"]
-    ends: Annotated[Bools, "K B"]  # whether a sequence ends with this step
+    inputs: Annotated[Floats, "steps B I"] | Annotated[Ints, "steps B"]
+    targets: Annotated[Floats, "steps B O"]
+    has_target: Annotated[Bools, "steps B"]
+    ends: Annotated[Bools, "steps B"]  # whether a sequence ends with this step
 
 
 def joined(parts: list[Sequences]) -> Sequences:
-    """All sequences in one container; a single part is not copied."""
+    """Concatenate all parts; a single part is not copied."""
     return parts[0] if len(parts) == 1 else Sequences.concatenate(parts)
 
 
 def last_only(data: Sequences) -> bool:
-    """Whether each sequence has one target, at its last step."""
+    """Whether each sequence has exactly one target, at its last step."""
     return np.array_equal(data.target_steps, data.offsets[1:] - 1)
 
 
 def pad(parts: list[Sequences], lanes: int, least: int = 0) -> Padded:
-    """Fill every sequence up to the longest, or to ``least`` steps if that is more."""
+    """Pad every sequence to the longest one, or to ``least`` steps if that is more."""
     data = joined(parts)
     steps = max(least, _round_up(int(data.lengths.max()), ROUND_TO))
     lengths = data.lengths.reshape(lanes, -1).T.astype(np.int32)  # [N, B]
@@ -72,11 +72,11 @@ def pad(parts: list[Sequences], lanes: int, least: int = 0) -> Padded:
 
 
 def join_streams(parts: list[Sequences], lanes: int, least: int = 0) -> Streams:
-    """Fill every lane up to the one with most steps, or to ``least`` if that is more."""
+    """Pad every lane to the longest one, or to ``least`` steps if that is more."""
     data = joined(parts)
     offsets = data.offsets[:: len(data) // lanes]
     steps = max(least, _round_up(int(np.diff(offsets).max()), 8 * ROUND_TO))
-    places = offsets[:-1] + np.arange(steps)[:, None]  # [K, B]
+    places = offsets[:-1] + np.arange(steps)[:, None]  # [steps, B]
     live = places < offsets[1:]
     places = np.minimum(places, data.n_steps - 1)
     ends = np.zeros(data.n_steps, bool)

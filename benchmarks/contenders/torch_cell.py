@@ -1,4 +1,4 @@
-"""The cell of 1997 in PyTorch, eager: a loop over time with ``detach``, autograd, plain descent."""
+"""The cell of 1997 in eager PyTorch: a loop over time with ``detach``, autograd, plain descent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from carrousel.shapes import Floats
 
 
 class Row(NamedTuple):
-    """One sequence of each lane; as :class:`contenders.padding.Padded`, without its first axis."""
+    """One sequence of each lane: :class:`benchmarks.contenders.padding.Padded` without axis 0."""
 
     inputs: torch.Tensor
     lengths: torch.Tensor
@@ -26,18 +26,19 @@ class Row(NamedTuple):
 
 
 class TorchCell:
-    """Nets side by side as batched products, one sequence of each at a time.
+    """A batch of nets that learn one sequence each at a time, with batched products.
 
-    Weights are ``start + drift``: autograd sees ``start``, whatever drifts within a sequence; so
-    derivatives of a cell state stay those of the weights in use when they arose, as in 1997.
+    Weights are ``start + drift``. Autograd differentiates by ``start``, which is constant within a
+    sequence. Derivatives of a cell state therefore refer to the weights at the time they were
+    computed, as in the algorithm of 1997.
 
     Args:
-        case: what is learned.
-        lanes: nets side by side.
+        case: the learning task.
+        lanes: number of nets.
         sequences: sequences of each lane that :meth:`draw` makes.
 
     Raises:
-        SettingError: the network or training is not of the kind written here.
+        SettingError: this program does not support the network or training.
     """
 
     name = "PyTorch eager loop"
@@ -57,11 +58,11 @@ class TorchCell:
         self._sum_sq: list[torch.Tensor] = []
 
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
-        """One part for all lanes."""
+        """Draw one part for all lanes."""
         return [self.case.task.sample(rng, self.n_lanes * self.sequences)]
 
     def pack(self, parts: list[Sequences]) -> list[Row]:
-        """One rectangle for each row of sequences, cut to the longest of them."""
+        """Pad each row of sequences, one for each lane, to the longest of them."""
         data = joined(parts)
         order = np.arange(len(data)).reshape(self.n_lanes, -1)
         rows = [data.take(order[:, n]) for n in range(order.shape[1])]
@@ -71,17 +72,17 @@ class TorchCell:
         ]
 
     def start(self, weights: Annotated[Floats, "B W"]) -> None:
-        """Begin anew with these weights."""
+        """Reset to these weights."""
         parts = self.case.network.views(weights)
         self._start = {name: torch.from_numpy(part.copy()) for name, part in parts.items()}
         self._drift = {name: torch.zeros_like(part) for name, part in self._start.items()}
 
     def learn(self, packed: list[Row]) -> None:
-        """Learn sequence after sequence."""
+        """Learn one row of sequences after the other."""
         self._sum_sq = [self._learn_one(row) for row in packed]
 
     def outcome(self) -> Outcome:
-        """Weights now, and the errors of the latest :meth:`learn`."""
+        """Return the current weights and the errors of the last :meth:`learn`."""
         flat = np.zeros((self.n_lanes, self.case.network.n_weights), np.float32)
         for name, part in self.case.network.views(flat).items():
             part[:] = self._start[name].numpy()
@@ -102,7 +103,7 @@ class TorchCell:
         for t in range(int(row.lengths.max())):
             state = self._advance(start, *state[:2], inputs[t])
             cells.append(state[2])
-        # shorter sequences ran on behind their end; what they did there is not looked at
+        # Shorter sequences continued after their end; the results there are ignored.
         y_cell = torch.stack(cells)[row.lengths.long() - 1, torch.arange(self.n_lanes)]
         into = self._into_outputs(start, y_cell)
         error = row.targets - into.sigmoid()
@@ -132,11 +133,11 @@ class TorchCell:
         return total
 
     def _project(self, w: dict[str, torch.Tensor], x: Any) -> torch.Tensor:
-        """Net inputs ``[T, B, 1, H]`` that inputs and biases add."""
-        into = w["hidden_inputs"]  # [B, H, I]
+        """Contribution of inputs and biases to the net inputs, ``[T, B, 1, U]``."""
+        into = w["hidden_inputs"]  # [B, U, I]
         if x.ndim == 2:
-            rows = into.transpose(1, 2)  # [B, I, H]
-            looked_up = rows[torch.arange(self.n_lanes), x.long()]  # [T, B, H]
+            rows = into.transpose(1, 2)  # [B, I, U]
+            looked_up = rows[torch.arange(self.n_lanes), x.long()]  # [T, B, U]
         else:
             looked_up = torch.einsum("tbi,bhi->tbh", x, into)
         if "hidden_bias" in w:
@@ -158,7 +159,7 @@ class TorchCell:
     def _advance(
         self, w: dict[str, torch.Tensor], y: torch.Tensor, s: torch.Tensor, into: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Equations (7) to (9); returns ``y [B, 1, H]`` for the next step, ``s``, ``y_cell``."""
+        """Equations (7) to (9); returns ``y [B, 1, U]`` for the next step, ``s``, ``y_cell``."""
         blocks = self.case.network.cell.blocks
         net = torch.baddbmm(into, y, w["hidden_recurrent"].transpose(1, 2))
         f = net.sigmoid()[:, 0]
@@ -178,7 +179,7 @@ class TorchCell:
     def _loss(
         self, error: torch.Tensor, into: torch.Tensor, target: torch.Tensor, has: torch.Tensor
     ) -> torch.Tensor:
-        """Half the squared error; without f' of equation (19), what has that derivative."""
+        """Half the squared error; without f' of equation (19), the function with that gradient."""
         if self.case.training.output_derivative:
             return error.square().sum() / 2
         cross = torch.nn.functional.softplus(into) - target * into
@@ -193,7 +194,7 @@ class TorchCell:
 
 
 def _stretched(f: torch.Tensor, scale_shift: tuple[float, float]) -> torch.Tensor:
-    """The logistic values ``f`` in another range; (1, 0) costs nothing."""
+    """Scale and shift the logistic values ``f``; (1, 0) costs nothing."""
     scale, shift = scale_shift
     f = f if scale == 1.0 else scale * f
     return f + shift if shift else f

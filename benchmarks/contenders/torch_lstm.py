@@ -1,7 +1,7 @@
-"""What most people would use instead: ``torch.nn.LSTM``, full backpropagation through time, SGD.
+"""The usual choice: ``torch.nn.LSTM`` with full backpropagation through time and SGD.
 
-Another cell and another algorithm; it learns the same sequences one by one, but there is nothing in
-our reference to check it against.
+It learns the same sequences one by one, but with another cell and another algorithm. Our reference
+cannot verify it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from carrousel.shapes import Floats
 
 
 class TorchLstm:
-    """One net of as many hidden units as ours has gates and cells, learning sequence by sequence.
+    """One net with as many hidden units as ours has gates and cells, learning sequence by sequence.
 
     Args:
-        case: what is learned.
+        case: the learning task.
         sequences: sequences that :meth:`draw` makes.
     """
 
@@ -38,11 +38,11 @@ class TorchLstm:
         self._make()
 
     def draw(self, rng: np.random.Generator) -> list[Sequences]:
-        """All sequences in one part."""
+        """Draw all sequences as one part."""
         return [self.case.task.sample(rng, self.sequences)]
 
     def pack(self, parts: list[Sequences]) -> list[tuple[torch.Tensor, ...]]:
-        """For each sequence: inputs ``[T, I]``, positions of its targets, targets."""
+        """Convert each sequence to inputs ``[T, I]``, steps of its targets, and targets."""
         packed = []
         for one in joined(parts):
             arrays: tuple[Any, ...] = one.dense_inputs(), one.target_steps, one.dense_targets()
@@ -50,11 +50,11 @@ class TorchLstm:
         return packed
 
     def start(self, weights: Annotated[Floats, "B W"]) -> None:
-        """Begin anew, with torch's own initial weights; ours do not fit."""
+        """Reset to torch's own initial weights; ours do not fit."""
         self._make()
 
     def learn(self, packed: list[tuple[torch.Tensor, ...]]) -> None:
-        """Learn sequence after sequence."""
+        """Learn one sequence after the other."""
         self._sum_sq = []
         for x, steps, target in packed:
             hidden, _ = self._lstm(x)
@@ -66,7 +66,7 @@ class TorchLstm:
             self._sum_sq.append(float(loss.detach()))
 
     def outcome(self) -> Outcome:
-        """Errors of the latest :meth:`learn`; its weights have no counterpart in ours."""
+        """Return the errors of the last :meth:`learn`; the weights have no counterpart in ours."""
         return Outcome(np.zeros((1, 0), np.float32), np.array([self._sum_sq], np.float32))
 
     def _make(self) -> None:

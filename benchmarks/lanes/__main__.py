@@ -1,10 +1,11 @@
-"""Many small nets that learn side by side: ours beside JAX and PyTorch, verified, then timed.
+"""Benchmark of many small nets that learn side by side: our kernel, JAX and PyTorch.
 
-    python -m benchmarks.lanes [--quick] [--only NAME] [--json] [--save FILE] [--markdown FILE]
+    python -m benchmarks.lanes [--quick] [--only NAME] [--json] [--save FILE]
     python -m benchmarks.lanes --profile NAME --seconds N
-    python -m benchmarks.lanes --from FILE [--markdown FILE]
+    python -m benchmarks.lanes --from FILE
 
-See ``benchmarks/README.md`` for what is measured and how.
+``benchmarks/README.md`` describes what is measured and how. ``python -m tools.pages`` makes
+``docs/speed.md`` from ``benchmarks/results/speed.json``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,12 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import machine
+from benchmarks.common import machine, results
 from benchmarks.contenders.native import Native
 from benchmarks.lanes.cases import NAMES, find_case
+from benchmarks.lanes.collect import collect
 from benchmarks.lanes.lineup import QUICK, Plan, Report, work
-from benchmarks.lanes.page import markdown
-from benchmarks.lanes.results import collect
 from benchmarks.lanes.tables import print_tables
 
 from carrousel.errors import CarrouselError
@@ -43,39 +42,35 @@ def main(arguments: list[str] | None = None) -> int:
         if options.profile:
             return profile(options.profile, options.seconds)
         if options.source:
-            results = json.loads(Path(options.source).read_text(encoding="utf-8"))
+            found = json.loads(Path(options.source).read_text(encoding="utf-8"))
         else:
             plan, names = _plan(options), options.only or _cases(options)
-            results = collect(plan, measure(plan, names, _counts(options)))
+            found = collect(plan, measure(plan, names, _counts(options)))
+        if options.save:
+            results.save(options.save, found)
     except CarrouselError as error:
         print(error, file=sys.stderr)
         return 2
-    for path, text in (
-        (options.save, json.dumps(results, indent=1) + "\n"),
-        (options.markdown, markdown(results)),
-    ):
-        if path:
-            write(Path(path), text)
     if options.json:
-        print(json.dumps(results, indent=1))
+        print(json.dumps(found, indent=1))
     else:
-        print_tables(results)
-    return 1 if any(not row["parity"]["holds"] for row in results["parity"]) else 0
+        print_tables(found)
+    return 1 if any(not row["parity"]["holds"] for row in found["parity"]) else 0
 
 
 def measure(plan: Plan, names: list[str], counts: list[int]) -> Iterator[tuple[str, list[Report]]]:
-    """Measure cases on one process, then on several at once.
+    """Measure cases in one process, then in several processes at once.
 
     Args:
-        plan: how much is measured.
-        names: cases.
-        counts: numbers of processes, each on a core of its own. What a program does on several
-            cores is measured in this way for all contenders, since our runner works in this way.
+        plan: how much to measure.
+        names: names of cases.
+        counts: numbers of processes, each on its own core. All contenders use several cores in this
+            way, because our runner does.
 
     Yields:
-        the name of a case, and a report from each of the processes that ran at the same time.
+        The name of a case, and a report from each of the processes that ran at the same time.
     """
-    for case in [find_case(name) for name in names]:  # wrong names are found out at once
+    for case in [find_case(name) for name in names]:  # check all names first
         tuning: Any = None
         for count in counts:
             say(f"{case.name}: {count} process{'es' if count > 1 else ''}")
@@ -85,7 +80,7 @@ def measure(plan: Plan, names: list[str], counts: list[int]) -> Iterator[tuple[s
 
 
 def together(name: str, plan: Plan, count: int, tuning: Any) -> list[Report]:
-    """Measure one case in several processes that keep in step."""
+    """Measure one case in several processes, synchronised by a barrier."""
     machine.one_thread_each()
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as pool:
@@ -95,7 +90,7 @@ def together(name: str, plan: Plan, count: int, tuning: Any) -> list[Report]:
 
 
 def profile(name: str, seconds: float) -> int:
-    """Learn one case with our kernel alone for a while, so that a profiler can look at it."""
+    """Run only our kernel on one case for some seconds, for use under a profiler."""
     contender = Native(find_case(name), instruction_set())
     contender.start(contender.case.weights(contender.n_lanes))
     parts = contender.draw(contender.case.rng())
@@ -109,20 +104,8 @@ def profile(name: str, seconds: float) -> int:
     return 0
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file as a whole, or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    Path(file.name).replace(path)
-
-
 def say(text: str) -> None:
-    """Progress goes to standard error."""
+    """Print a message about progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -143,20 +126,21 @@ def _counts(options: argparse.Namespace) -> list[int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="lanes.py",
-        description="Time many small nets that learn side by side, ours beside JAX and PyTorch.",
+        prog="python -m benchmarks.lanes",
+        description="Time many small nets that learn side by side: our kernel, JAX and PyTorch.",
+        epilog="Exit codes: 0 done, 1 a contender computed wrong results, 2 wrong call.",
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="one case, few repeats: does it run at all?")
-    add("--only", action="append", metavar="NAME", help=f"a case, of {', '.join(NAMES)}; may recur")
-    add("--processes", action="append", type=int, metavar="N", help="each on a core; may recur")
+    several = "repeat the option for several"
+    add("--quick", action="store_true", help="one case and few repeats, to check that it runs")
+    add("--only", action="append", metavar="NAME", help=f"one of {', '.join(NAMES)}; {several}")
+    add("--processes", action="append", type=int, metavar="N", help=f"processes; {several}")
     add("--repeats", type=int, metavar="N", help="stretches of each contender")
     add("--json", action="store_true", help="print results as JSON instead of tables")
     add("--save", metavar="FILE", help="write results as JSON")
-    add("--markdown", metavar="FILE", help="write results as a page of Markdown")
-    add("--from", dest="source", metavar="FILE", help="read results from JSON, measure nothing")
-    add("--profile", metavar="NAME", help="only learn this case with our kernel, for a profiler")
-    add("--seconds", type=float, default=10.0, metavar="N", help="how long --profile learns")
+    add("--from", dest="source", metavar="FILE", help="show saved results; measure nothing")
+    add("--profile", metavar="NAME", help="run only our kernel on this case, for a profiler")
+    add("--seconds", type=float, default=10.0, metavar="N", help="duration of --profile (10)")
     return parser
 
 

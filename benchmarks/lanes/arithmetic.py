@@ -1,9 +1,9 @@
-"""How much arithmetic one time step of one net is, learning included.
+"""Count of the arithmetic operations of one time step of one net, learning included.
 
-Counted is what the algorithm asks for, not what a kernel happens to execute: a multiply-add is two
-operations, any other addition, subtraction, multiplication, division or rounding is one. A logistic
-function costs what a polynomial of degree 6 costs, whoever computes it and however. Errors kept for
-statistics, loading, storing and turning data around are not counted.
+The count follows the equations, not the instructions of a kernel. A multiply-add is two operations;
+any other addition, subtraction, multiplication, division or rounding is one. A logistic function
+counts as a polynomial of degree 6, however it is computed. Errors kept for statistics, and loading,
+storing and rearranging data are not counted.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ SLOPE_OF_SQUASH = 4  # (y - low) (high - y) / span
 
 
 class Count(NamedTuple):
-    """Operations of one net by what causes them."""
+    """Operations of one net, by their cause."""
 
     forward: float  # each step: net inputs, activations, states
     traces: float  # each step: derivatives of states, equations (25) and (27)
-    target: float  # each step that has a target: outputs, errors, weight changes
-    sequence: float  # each sequence: weight changes that had to be gathered before
+    target: float  # each step with a target: outputs, errors, weight changes
+    sequence: float  # each sequence: applying the summed weight changes
 
     def per_step(self, data: Sequences) -> float:
-        """Mean over the steps of ``data``."""
+        """Compute the mean over the steps of ``data``."""
         once = self.target * len(data.target_steps) + self.sequence * len(data)
         return self.forward + self.traces + once / data.n_steps
 
@@ -47,20 +47,20 @@ class Count(NamedTuple):
 def count(network: Network, training: Training, data: Sequences) -> Count:
     """Count the operations of the truncated gradient for a net with full wiring.
 
-    Symbols are looked up: of the weights from the inputs, a step touches one column, and a target
-    those columns whose symbol its sequence has shown.
+    Symbols are looked up. A step uses one column of the input weights. A target uses one column for
+    each different symbol of its sequence so far.
 
     Args:
         network: the net.
-        training: when weights change.
-        data: sequences as they will be learned, for the number of targets and symbols.
+        training: defines when weights change.
+        data: typical sequences, for the number of targets and symbols.
     """
     cell, outputs = network.cell, network.n_outputs
     units, cells, blocks = cell.n_units, cell.n_cells, cell.blocks
     cell_biases = cells if network.bias in ("hidden", "all") else 0
     gate_biases = blocks if network.bias != "none" else 0
     output_biases = outputs if network.bias == "all" else 0
-    # What an input costs where each of its weights takes part once; biases begin a sum for nothing.
+    # Cost of an input whose weights are each used once; a bias as the start of a sum costs nothing.
     if data.symbolic:
         columns, one_input = _columns_seen(data), 1.0
     else:
@@ -99,7 +99,7 @@ def count(network: Network, training: Training, data: Sequences) -> Count:
 
 
 def _columns_seen(data: Sequences) -> float:
-    """Different symbols that a sequence has shown when a target comes, on average over targets."""
+    """Count the different symbols before each target in its sequence, on average over targets."""
     which = np.repeat(np.arange(len(data)), data.lengths)
     _, first = np.unique(which * data.n_inputs + data.inputs, return_index=True)
     new = np.zeros(data.n_steps, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What is measured: nets and tasks of the paper's experiments, data as a run draws them."""
+"""The measured cases: nets and tasks of the paper's experiments, with data drawn as in a run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the paper's tables, ready to be learned.
+    """One row of the paper's tables.
 
     Args:
-        name: the row.
-        title: the row in words.
+        name: name of the row.
+        title: description of the row.
         network: its net.
-        training: its learning rate, and when weights change.
-        task: its task, fixed sets drawn.
-        batch: sequences that a run draws at once for a lane.
+        training: its learning rate and update schedule.
+        task: its task, with fixed sets already drawn.
+        batch: sequences that a run draws at once for each lane.
         chunk: sequences that a run learns in one call.
     """
 
@@ -42,17 +42,17 @@ class Case:
     chunk: int
 
     def weights(self, lanes: int) -> Annotated[Floats, "B W"]:
-        """Initial weights of the first ``lanes`` trials, float32."""
+        """Draw the initial weights of the first ``lanes`` trials, float32."""
         rngs = [generator(0, self.name, lane, "weights") for lane in range(lanes)]
         return np.stack([initial_weights(self.network, rng) for rng in rngs])
 
     def rng(self, number: int = 0) -> np.random.Generator:
-        """A generator for training data."""
+        """Make the generator of training data."""
         return generator(0, self.name, number, "training")
 
 
 def find_case(name: str) -> Case:
-    """Return the case of that name.
+    """Return a case by name.
 
     Raises:
         UnknownNameError: there is no such case.

@@ -1,4 +1,4 @@
-"""Who takes part, and what one process does: verify, then time, in alternation with the others."""
+"""The contenders, and the work of one process: verify them, then time them in alternation."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from benchmarks.lanes.parity import Parity, check
 from carrousel.kernels import instruction_sets
 
 DATA = ("ready", "drawn")
-"""Data lie ready as a contender wants them; or drawing and packing them counts as well."""
+"""Data are prepared in advance, or drawing and packing them is timed as well."""
 
 PEAK = "matrix product"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """How much to measure.
 
     Args:
         repeats: stretches of each contender.
-        seconds: length of one stretch.
-        widths: numbers of nets that JAX may run side by side.
-        torch_widths: the same for the loop in PyTorch, all of which are shown.
-        slow_steps: time steps that a contender of PyTorch with one net learns at a time.
+        seconds: duration of one stretch.
+        widths: numbers of nets to try with JAX.
+        torch_widths: numbers of nets of the PyTorch loop; all are shown.
+        slow_steps: time steps in one call of a PyTorch contender with one net.
     """
 
     repeats: int = 11
@@ -47,24 +47,24 @@ QUICK = Plan(repeats=3, seconds=0.03, widths=(64,), torch_widths=(1,), slow_step
 
 @dataclass
 class Report:
-    """What one process found out; plain enough to be sent to another."""
+    """Measurements of one process; can be pickled."""
 
     flop_per_step: float = 0.0
     names: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # name, detail, nets
     parity: dict[str, Parity] = field(default_factory=dict)
     samples: dict[str, dict[str, list[timing.Sample]]] = field(default_factory=dict)
     peak: list[timing.Sample] = field(default_factory=list)
-    tuning: Any = None  # of JAX; see contenders.jax_tuning.tune
+    tuning: Any = None  # of JAX; see benchmarks.contenders.jax_tuning.tune
     missing: list[str] = field(default_factory=list)
 
 
 def work(name: str, plan: Plan, place: int, tuning: Any, barrier: Any) -> Report:
-    """Measure one case on one core; ``barrier`` keeps processes in step."""
+    """Measure one case on one core; ``barrier`` synchronises the processes."""
     machine.pin(place)  # before JAX and PyTorch count cores
     try:
         return _measure(find_case(name), plan, tuning, barrier.wait)
     except BaseException as error:
-        barrier.abort()  # the others must not wait for us
+        barrier.abort()  # the other processes must not wait for this one
         if isinstance(error, BrokenBarrierError):
             raise RuntimeError("another process failed") from None
         raise
@@ -93,7 +93,7 @@ def _measure(case: Case, plan: Plan, tuning: Any, meet: Callable[[], object]) ->
 
 
 def contenders(case: Case, plan: Plan, report: Report) -> Iterator[Contender]:
-    """Ours on every instruction set, and the strongest others that are installed."""
+    """Make our kernel for each instruction set, and all other contenders that are installed."""
     for instruction_set in instruction_sets():
         yield Native(case, instruction_set)
     if find_spec("jax"):
@@ -119,7 +119,7 @@ def contenders(case: Case, plan: Plan, report: Report) -> Iterator[Contender]:
 
 def _entry(case: Case, contender: Contender, data: str) -> timing.Entry:
     weights, rng = case.weights(contender.n_lanes), case.rng()
-    for _ in range(5):  # a program that is compiled for the longest sequence should have met it
+    for _ in range(5):  # a compiled program should have seen the longest sequence
         contender.pack(contender.draw(rng))
     parts = contender.draw(rng)
     packed, steps = contender.pack(parts), sum(part.n_steps for part in parts)

@@ -1,9 +1,9 @@
-"""Peak memory of learning: the same for short and endless sequences, for few and many of them.
+"""Peak memory of learning, which must not depend on the length or the number of sequences.
 
     python -m benchmarks.lanes.memory [--json]
 
-Each figure comes from a process of its own, which imports everything, notes its peak, learns, and
-notes its peak again.
+Each figure is measured in a fresh process. The process imports everything, records its peak memory,
+learns, and records its peak again.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from carrousel.tasks import Adding
 ROW = LSTM_ROWS["4-1"]
 LANES = 16
 STEPS = 100_000
-"""Time steps that each lane is given at a time, whatever the length of its sequences."""
+"""Time steps of each lane in one call, whatever the length of its sequences."""
 
 MEBI = 2**20
 
 
 class Figure(NamedTuple):
-    """What one process found; sizes in bytes."""
+    """Measurements of one process; sizes are in bytes."""
 
     what: str
     steps: int  # learned, all lanes together
-    data: int  # held at a time, all lanes together
+    data: int  # most data in memory at a time, all lanes together
     state: int  # weights and traces, all lanes together
-    before: int  # peak of the process before it learned
+    before: int  # peak of the process before learning
     after: int  # peak at the end
 
     @property
     def grown(self) -> int:
-        """How much the peak rose while learning, data included."""
+        """Growth of the peak during learning, data included."""
         return self.after - self.before
 
 
 def by_length(length: int, rounds: int = 5) -> Figure:
-    """Learn adding problems of some length: equally many time steps, in fewer sequences."""
+    """Learn adding problems of one length, always with the same number of time steps."""
     learner = GradientLearner(ROW.network, ROW.training, LANES)
     task, rng, steps, held = Adding(length), generator(0, "memory", 0, "training"), 0, 0
     for lane in range(LANES):
@@ -64,12 +64,12 @@ def by_length(length: int, rounds: int = 5) -> Figure:
         learner.learn(data)
         steps += sum(part.n_steps for part in data)
         held = max(held, sum(part.nbytes for part in data))
-        del data  # else two rounds would be held at once
+        del data  # do not keep two rounds in memory
     return Figure(f"T = {length:,}", steps, held, learner.nbytes, before, peak())
 
 
 def by_count(sequences: int) -> Figure:
-    """Run 16 trials of the adding problem, with as many training sequences in all."""
+    """Run 16 trials of the adding problem with this number of training sequences in all."""
     never = RecentTraining(mean_below=1e-30)
     row = replace(ROW, stop=never, budget=-(-sequences // LANES), test_size=0)
     state = GradientLearner(row.network, row.training, LANES).nbytes
@@ -92,13 +92,13 @@ FIGURES: tuple[tuple[Callable[[int], Figure], int], ...] = (
 
 
 def peak() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Return the largest resident memory of this process so far, in bytes."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
 def alone(measure: Callable[[int], Figure], size: int) -> Figure:
-    """Measure in a fresh process."""
+    """Call ``measure`` in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(measure, size).result()
@@ -106,7 +106,7 @@ def alone(measure: Callable[[int], Figure], size: int) -> Figure:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="memory.py", description="Peak memory of learning.")
+    parser = argparse.ArgumentParser(description="Measure the peak memory of learning.")
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     options = parser.parse_args(arguments)
     figures = [alone(measure, size) for measure, size in FIGURES]
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps([figure._asdict() | {"grown": figure.grown} for figure in figures]))
         return 0
     table = Table(title=f"adding problem, {LANES} lanes: resident memory in MiB")
-    for name in ("", "steps learned", "peak", "grown by", "of it data", "weights and traces"):
+    for name in ("", "steps learned", "peak", "growth", "data", "weights and traces"):
         table.add_column(name, justify="right" if name else "left")
     for one in figures:
         sizes = (one.after, one.grown, one.data, one.state)

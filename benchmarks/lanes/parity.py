@@ -1,4 +1,4 @@
-"""Does a contender compute the same? Asked before it is timed, with as many nets as are timed."""
+"""Verification of a contender against the reference, with as many nets as are timed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from carrousel.kernels import ReferenceKernel
 SEQUENCES = 2
 CHECKED_LANES = 3
 ALLOWED = 4.0
-"""A contender may be off by this many times what the reference itself is off in plain float32.
+"""Allowed error, as a multiple of the error of the reference itself in float32.
 
-Twice would be met by a faithful copy in another order of summation on nearly all data, not on all:
-both deviations are largest values of a few hundred roundings.
+A correct program that sums in another order stays below twice that error on nearly all data, not on
+all: both errors are maxima over a few hundred roundings.
 """
 
 
 class Parity(NamedTuple):
-    """Largest deviations from the reference in float64, and what is allowed.
+    """Largest deviations from the float64 reference, and the allowed ones.
 
-    Weight changes are relative to the largest of them, squared errors of a sequence each to itself.
+    Deviations of weight changes are relative to the largest change, those of the squared error of a
+    sequence to that error.
     """
 
     weights: float
@@ -33,14 +34,14 @@ class Parity(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether both stay within what is allowed; not a number does not."""
+        """Whether both deviations are allowed; NaN is not."""
         return self.weights <= self.weights_allowed and self.errors <= self.errors_allowed
 
 
 def check(case: Case, contender: Contender, sequences: int = SEQUENCES) -> Parity:
-    """Let a contender and the reference learn the same sequences from the same weights.
+    """Compare a contender with the reference on the same sequences and initial weights.
 
-    All nets of the contender learn; the first, the last and one between are compared.
+    All nets of the contender learn. The first, the last and the middle one are compared.
     """
     lanes = contender.n_lanes
     chosen = sorted({0, lanes // 2, lanes - 1})[:CHECKED_LANES]
@@ -67,7 +68,7 @@ def check(case: Case, contender: Contender, sequences: int = SEQUENCES) -> Parit
         by_errors = np.abs(one.sum_sq.astype(np.float64) / exact.sum_sq - 1).max()
         return float(by_weights), float(by_errors)
 
-    # Plain float32 may happen to round well; one unit in the last place is always due.
+    # The float32 reference may be exact by chance; always allow one unit in the last place.
     units = np.spacing(np.abs(weights[chosen]).max()) / change, np.finfo(np.float32).eps
     allowed = [ALLOWED * max(a, float(b)) for a, b in zip(off(rough), units, strict=True)]
     mine = off(Outcome(weights_now[chosen], sum_sq[chosen]))

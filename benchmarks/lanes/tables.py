@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/lanes`` as tables for the terminal, and how figures are written."""
+"""Tables of the results for the terminal, and the format of their figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 Row = Mapping[str, Any]
 UNDISTURBED = 0.95
-"""A contender that held its core for less of the time than this was disturbed by others."""
+"""A contender that ran for less than this share of the time was disturbed by other programs."""
 
 
 def print_tables(results: Mapping[str, Any]) -> None:
@@ -25,20 +25,20 @@ def print_tables(results: Mapping[str, Any]) -> None:
         console.print(_table(results, rows))
     for row in results["parity"]:
         if not row["parity"]["holds"]:
-            text = f"NOT TIMED, wrong results: {row['case']}, {row['contender']}"
+            text = f"not timed because its results are wrong: {row['case']}, {row['contender']}"
             console.print(text, style="red")
     for package in results["missing"]:
-        console.print(f"not installed, so left out: {package}")
+        console.print(f"skipped because it is not installed: {package}")
 
 
 def _table(results: Mapping[str, Any], rows: list[Row]) -> Table:
     clock = choose_clock(rows)
-    words = "time on the wall" if clock == "wall" else "time on the core; others used it meanwhile"
+    kinds = {"wall": "wall-clock time", "processor": "time on the core, which others used as well"}
     processes = _processes(rows[0]["processes"])
-    title = f"{rows[0]['case']}, {processes}: ns per trial and step, {words}"
+    title = f"{rows[0]['case']}, {processes}: ns per trial and step, {kinds[clock]}"
     table = Table(title=title, title_justify="left")
     table.add_column("contender")
-    timed = "data ready", "quartiles", "x ours", "drawn too", "x ours"
+    timed = "data ready", "quartiles", "x ours", "data drawn", "x ours"
     for name in (*timed, "core held", "of peak"):
         table.add_column(name, justify="right", no_wrap=True)
     rows = [row for row in rows if row["clock"] == clock]
@@ -64,28 +64,28 @@ def _table(results: Mapping[str, Any], rows: list[Row]) -> Table:
 
 
 def share_of_peak(results: Mapping[str, Any], row: Row) -> float:
-    """What the algorithm asks for, in operations a second, by what a matrix product reaches."""
+    """Divide the rate of the algorithm's operations by that of a matrix product."""
     gflops = row["flop_per_step"] / row["ns"]["median"]
     return gflops / results["machine"]["peak_gflops"][str(row["processes"])]
 
 
 def about(results: Mapping[str, Any]) -> Iterable[str]:
-    """The machine in two sentences."""
+    """Describe the machine in a few sentences."""
     found = results["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     yield f"{found['processor']}, {found['cores']} cores, {found['instruction_set']}; {versions}."
     for count, peak in found["peak_gflops"].items():
         where = "one core" if count == "1" else f"{count} cores"
-        yield f"A float32 matrix product reaches {peak:.0f} GFLOP/s on {where}, taken for the peak."
+        yield f"Peak on {where}: a float32 matrix product reaches {peak:.0f} GFLOP/s."
 
 
 def choose_clock(rows: Iterable[Row]) -> str:
-    """Time on the wall, unless others used the cores meanwhile: then time on the core."""
+    """Choose wall-clock time, or time on the core if other programs disturbed the measurement."""
     return "wall" if all(row["held"] >= UNDISTURBED for row in rows) else "processor"
 
 
 def number(ns: float) -> str:
-    """Three digits.
+    """Format nanoseconds with three significant digits.
 
     >>> number(8.706), number(74.61), number(197700.0)
     ('8.71', '74.6', '198,000')
@@ -97,7 +97,7 @@ def number(ns: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Two digits.
+    """Format a ratio with two significant digits.
 
     >>> ratio(1.0), ratio(14.3), ratio(0.87)
     ('1.0x', '14x', '0.87x')
@@ -108,4 +108,4 @@ def ratio(value: float) -> str:
 
 
 def _processes(count: int) -> str:
-    return "one process on one core" if count == 1 else f"{count} processes, each on a core"
+    return "one process" if count == 1 else f"{count} processes, each on its own core"

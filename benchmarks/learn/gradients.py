@@ -1,10 +1,11 @@
-"""Every gradient on one net of memory cells and one of simple units: direction, memory, time.
+"""Direction, memory and time of every gradient, on a net of memory cells and one of simple units.
 
     python -m benchmarks.learn.gradients [--quick] [--json] [--save FILE]
 
-Cosines by lag are those of :func:`carrousel.inspection.cosines_by_lag`. Times are those of native
-lanes on one core, sixteen nets side by side, beside JAX in reverse and forward mode; JAX's gradient
-is checked against ours before it is timed.
+:func:`carrousel.inspection.cosines_by_lag` computes the cosines. Times are those of native lanes on
+one core with sixteen nets, and of JAX in reverse and forward mode. JAX's gradient is verified
+against ours before it is timed. ``--save benchmarks/results/gradients.json`` updates
+``docs/rivals.md``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmarks.common import machine, timing
+from benchmarks.common.results import save
 
 from carrousel.contracts import Network, Training
 from carrousel.contracts.initial import initial_weights
@@ -33,31 +34,31 @@ from carrousel.sequences import Sequences
 LANES = 16
 WIDTHS = (16, 64, 256)
 STEPS = 105
-SEQUENCES = 20  # of each net, learned by one call
+SEQUENCES = 20
+"""Sequences of each net in one call."""
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 LEARNED = 150_000
-"""Training sequences of row 4-1 after which cosines are taken again."""
+"""Training sequences of row 4-1 after which cosines are computed again."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few repeats: does it run?")
-    parser.add_argument("--json", action="store_true", help="print JSON alone")
-    parser.add_argument("--save", metavar="FILE", help="write JSON to a file")
+    parser.add_argument("--quick", action="store_true", help="few repeats, to check that it runs")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument("--save", metavar="FILE", help="write results as JSON")
     options = parser.parse_args(arguments)
     machine.one_thread_each()
     machine.pin(0)
     found = measure(quick=options.quick)
-    text = json.dumps(found, indent=1) + "\n"
     if options.save:
-        Path(options.save).write_text(text, encoding="utf-8")
-    print(text if options.json else _lines(found))
+        save(options.save, found)
+    print(json.dumps(found, indent=1) if options.json else text_of(found))
     return 0
 
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
-    """Everything, as plain data."""
+    """Measure everything; returns plain data."""
     found: dict[str, Any] = {"machine": machine.describe(), "lags": LAGS, "nets": {}}
     for name, (network, training) in NETS.items():
         times = _times(network, training, quick)
@@ -85,9 +86,10 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
 
 
 def rtrl_operations(network: Network) -> int:
-    """Floating-point operations of one step of exact sensitivities, a sum and a product each one.
+    """Count the floating-point operations of one step of exact sensitivities.
 
-    Each of ``H S`` columns takes a product with the ``H x H`` recurrent weights.
+    Each of ``U S`` columns is multiplied by the ``U x U`` recurrent weights. A multiply-add is two
+    operations.
     """
     units = network.cell.n_units
     return 2 * units * units * units * (network.n_inputs + units + 1)
@@ -95,12 +97,12 @@ def rtrl_operations(network: Network) -> int:
 
 def _bytes(network: Network, training: Training, gradient: str) -> int:
     learner = GradientLearner(network, training, gradient=gradient)
-    learner.learn([_data(1)[0]])
+    learner.learn([adding_data(1)[0]])
     return learner.nbytes
 
 
-def _data(n: int, seed: int = 0) -> list[Sequences]:
-    """``SEQUENCES`` adding sequences of 105 steps for each of ``n`` nets."""
+def adding_data(n: int, seed: int = 0) -> list[Sequences]:
+    """Draw ``SEQUENCES`` adding sequences of 105 steps for each of ``n`` nets."""
     rng = np.random.default_rng(seed)
     drawn = ADDING[0].task.sample(rng, 3 * n * SEQUENCES)
     long = [one for one in drawn if one.n_steps >= STEPS][: n * SEQUENCES]
@@ -117,7 +119,7 @@ def _start(network: Network) -> Callable[[int], np.ndarray]:
 
 
 def _learned(network: Network, training: Training, sequences: int) -> Callable[[int], np.ndarray]:
-    """Weights of sixteen nets after learning by the truncated gradient."""
+    """Learn sixteen nets by the truncated gradient; returns their weights by seed."""
     learner = GradientLearner(network, training, LANES)
     rngs = [np.random.default_rng(lane) for lane in range(LANES)]
     for lane, rng in enumerate(rngs):
@@ -130,7 +132,7 @@ def _learned(network: Network, training: Training, sequences: int) -> Callable[[
 def _cosines(
     network: Network, gradient: str, weights: Callable[[int], np.ndarray], seeds: int
 ) -> list[float | None]:
-    """Medians over nets and sequences of ``max(LAGS) + 1`` random pairs and markers."""
+    """Compute medians over nets and sequences of ``max(LAGS) + 1`` random pairs and markers."""
     rows = []
     for seed in range(seeds):
         rng = np.random.default_rng([seed, 1])
@@ -148,11 +150,12 @@ def _cosines(
 
 
 def _times(network: Network, training: Training, quick: bool) -> dict[str, float]:
-    """Nanoseconds per net and step, time on the core; medians of stretches in alternation."""
+    """Time in nanoseconds per net and step on the core; medians of alternating stretches."""
     entries = {"matrix product": timing.Entry(lambda: None, machine.matrix_product())}
     start = np.stack([_start(network)(lane) for lane in range(LANES)])
+    slow = replace(training, rate=training.rate / 100)  # keeps learning stable for a long time
     for gradient in GRADIENTS:
-        learner = GradientLearner(network, training, LANES, NativeKernel(), gradient)
+        learner = GradientLearner(network, slow, LANES, NativeKernel(), gradient)
         entries[gradient] = _entry(learner, start)
     if find_spec("jax"):
         for gradient in ("bptt", "rtrl"):
@@ -173,11 +176,10 @@ def _times(network: Network, training: Training, quick: bool) -> dict[str, float
 
 
 def _entry(learner: GradientLearner, start: np.ndarray) -> timing.Entry:
-    data, rate = _data(LANES), learner.training.rate
+    data = adding_data(LANES)
 
     def prepare() -> None:
         learner.weights[:] = start
-        learner._rates[:] = rate / 100  # far from chaos, however long it is timed
 
     def run() -> float:
         learner.learn(data)
@@ -194,7 +196,7 @@ def _jax(
     entries = {}
     for width in widths:
         weights = np.stack([_start(network)(lane) for lane in range(width)])
-        slow, data = replace(training, rate=training.rate / 100), _data(width)
+        slow, data = replace(training, rate=training.rate / 100), adding_data(width)
         contender = JaxPaths(network, slow, gradient, weights)
         packed = contender.pack(data)
         ours = GradientLearner(network, slow, width, gradient=gradient)
@@ -204,7 +206,10 @@ def _jax(
         change = np.abs(ours.weights - weights).max()
         off = np.abs(np.asarray(contender.weights) - ours.weights).max()
         if off > 1e-3 * change:
-            raise SystemExit(f"JAX {gradient} is off by {off:.2g} of {change:.2g}: not timed")
+            raise SystemExit(
+                f"the weight change of JAX {gradient} differs by {off:.2g} of {change:.2g}, "
+                "so it is not timed"
+            )
 
         def run(contender: JaxPaths = contender, packed: Any = packed, width: int = width) -> float:
             contender.learn(packed)
@@ -214,7 +219,8 @@ def _jax(
     return entries
 
 
-def _lines(found: dict[str, Any]) -> str:
+def text_of(found: dict[str, Any]) -> str:
+    """Format results for the terminal."""
     lines = []
     for net, part in found["nets"].items():
         lines.append(f"{net}: {part['weights']} weights; lags {found['lags']}")
@@ -227,7 +233,7 @@ def _lines(found: dict[str, Any]) -> str:
         lines += [f"  {name}: {ns:.1f} ns" for name, ns in part["others"].items()]
         share = part["rtrl_gflops"] / part["peak_gflops"]
         lines.append(
-            f"  rtrl: {part['rtrl_gflops']:.1f} GFLOP/s, {share:.0%} of a matrix product's"
+            f"  rtrl: {part['rtrl_gflops']:.1f} GFLOP/s, {share:.0%} of a matrix product's rate"
         )
     return "\n".join(lines)
 

@@ -1,12 +1,13 @@
-"""Whole layers, whole batches: every layer of carrousel.nn beside torch's, and beside loops.
+"""Benchmark of whole layers over whole batches: carrousel.nn, torch's layers, and loops over time.
 
-    python -m benchmarks.sequence [--sections NAME,...] [--quick] [--json FILE] [--markdown FILE]
-    python -m benchmarks.sequence --from FILE [--markdown FILE]
+    python -m benchmarks.sequence [--sections NAME,...] [--quick] [--json FILE]
+    python -m benchmarks.sequence --from FILE
 
-Sections: ``plain`` (the LSTM beside torch.nn.LSTM), ``variants`` (every option beside the plain
-cell), ``loops`` (every option beside a loop over time), ``compiled`` (such loops under
-torch.compile), ``memory`` (100,000 steps). What a contender computes is verified before it is
-timed. ``docs/sequence.md`` tells how, and what came out.
+Sections: ``plain`` (the LSTM and torch.nn.LSTM), ``variants`` (every option and the plain cell),
+``loops`` (every option and a loop over time), ``compiled`` (such loops under torch.compile) and
+``memory`` (100,000 steps). The results of a contender are verified before it is timed.
+``docs/sequence.md`` describes the method and shows the results. ``python -m tools.pages`` makes it
+from ``benchmarks/results/sequence.json``.
 """
 
 from __future__ import annotations
@@ -38,30 +39,27 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--threads and --repeats must be 1 or more")
     source = options.source or (options.json if options.json not in (None, "-") else None)
     if options.source and not Path(options.source).is_file():
-        parser.error(f"--from names {options.source}, which is no file")
-    results = _read(source)
-    from benchmarks.lanes.__main__ import (
-        write,  # here, since processes that measure memory import this file too
-    )
-    from benchmarks.sequence.page import markdown, report
+        parser.error(f"--from is {options.source}, expected a file")
+    # Imported here, because processes that measure memory import this module too.
+    from benchmarks.common.results import load, save
+    from benchmarks.sequence.tables import report
 
+    results = load(Path(source)) if source else {}
     if not options.source:
-        for _ in measure(chosen, options, results):  # what was measured is kept at once
+        for _ in measure(chosen, options, results):  # save after each row
             if options.json not in (None, "-"):
-                write(Path(options.json), json.dumps(results, indent=1) + "\n")
+                save(options.json, results)
     if options.json == "-":
         print(json.dumps(results, indent=1))
-    if options.markdown:
-        write(Path(options.markdown), markdown(results))
-    if options.json != "-":
+    else:
         print(report({name: results[name] for name in chosen if name in results}))
-    return 0 if all(_holds(results[name]) for name in chosen if name in results) else 1
+    return 0 if all(verified(results[name]) for name in chosen if name in results) else 1
 
 
 def measure(
     chosen: list[str], options: argparse.Namespace, results: dict[str, Any]
 ) -> Iterator[None]:
-    """Run sections one after another, and put rows into ``results`` in the place of their like."""
+    """Run sections one after the other; each new row replaces the same row in ``results``."""
     import torch
     from benchmarks.sequence.timing import Plan
 
@@ -83,7 +81,7 @@ def measure(
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What a row is about, in the order in which rows are shown."""
+    """Identify a row; keys sort in the order in which rows are shown."""
     from benchmarks.sequence.alone import TRAINED
     from benchmarks.sequence.cases import (
         COMPILED_SIZE,
@@ -127,44 +125,33 @@ def _rows(section: str, plan: Any, options: argparse.Namespace, progress: Progre
     progress.update(task, description=section)
 
 
-def _read(path: str | None) -> dict[str, Any]:
-    """Sections that a file holds already; those measured now take the place of their like."""
-    if path is None or not Path(path).exists():
-        return {}
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def _holds(section: dict[str, Any]) -> bool:
+def verified(section: dict[str, Any]) -> bool:
+    """Whether the results of every row of a section were right."""
     checks = ("parity", "torch_parity")
     return all(row[name]["holds"] for row in section["rows"] for name in checks if name in row)
 
 
 def _default(quick: bool) -> list[str]:
-    """All sections; but what is to be quick waits for no compiler."""
+    """All sections; a quick run skips the compiler."""
     return [name for name in SECTIONS if not quick or name != "compiled"]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sequence.py",
-        description="Time whole layers over whole batches, ours beside torch's and beside loops.",
-        epilog="Exit codes: 0 done, 1 a contender computed something else, 2 wrong call.",
+        prog="python -m benchmarks.sequence",
+        description="Time whole layers over whole batches: ours, torch's layers, and loops.",
+        epilog="Exit codes: 0 done, 1 a contender computed wrong results, 2 wrong call.",
     )
     add = parser.add_argument
-    words = f"some of {', '.join(SECTIONS)}; all if left out (compiled not with --quick)"
+    words = f"some of {', '.join(SECTIONS)} (default: all; with --quick all but compiled)"
     add("--sections", metavar="NAME,...", help=words)
-    add("--quick", action="store_true", help="one small size, few repeats: does it run at all?")
+    add("--quick", action="store_true", help="one small size and few repeats, as a check")
     add("--repeats", type=int, metavar="N", help="undisturbed stretches of each contender")
-    add("--only", action="append", metavar="T,B,I,H", help="a size of the sections; may recur")
+    add("--only", action="append", metavar="T,B,I,H", help="a size; repeat for several")
     add("--wait", type=float, default=1.0, metavar="S", help="seconds to wait for idle cores (1)")
-    add("--threads", type=int, default=THREADS, metavar="N", help=f"of torch and us ({THREADS})")
-    add(
-        "--json",
-        metavar="FILE",
-        help="write figures to FILE, beside those of sections it holds; '-': print them alone",
-    )
-    add("--markdown", metavar="FILE", help="write figures as a page of Markdown")
-    add("--from", dest="source", metavar="FILE", help="read figures from JSON, measure nothing")
+    add("--threads", type=int, default=THREADS, metavar="N", help=f"threads ({THREADS})")
+    add("--json", metavar="FILE", help="merge results into FILE; '-' prints them instead")
+    add("--from", dest="source", metavar="FILE", help="show saved results; measure nothing")
     return parser
 
 

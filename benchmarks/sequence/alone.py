@@ -1,4 +1,4 @@
-"""Measurements of ``benchmarks/sequence`` that need a process of their own."""
+"""Measurements that need a fresh process: ``torch.compile`` and peak memory."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ TRAINED: Mapping[str, dict[str, Any]] = {
 
 
 def compiled(name: str, plan: Plan, threads: int, quick: bool) -> Row:
-    """A written loop under ``torch.compile``, beside ours; given up after five minutes."""
+    """Time a written loop under ``torch.compile`` and ours; give up after five minutes."""
     size = QUICK_SIZE if quick else COMPILED_SIZE
     row: Row = {"size": list(size), "variant": name}
-    # Compilation goes on in the one process that is ended when its time is up.
+    # Compile in the process itself, which is killed after the time limit.
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     found = alone(_compiled, (name, size, plan, threads), COMPILE_SECONDS + 60)
     return row | (found or {"skipped": f"not compiled within {COMPILE_SECONDS:.0f} s"})
 
 
 def memory(name: str, threads: int, quick: bool) -> Row:
-    """Peak resident memory of one training call of a long sequence."""
+    """Measure the peak resident memory of one training call of a long sequence."""
     size = QUICK_SIZE._replace(T=1000) if quick else FAR
     found = alone(_memory, (name, size, threads), 600)
     return {"size": list(size), "contender": name} | (found or {"skipped": "took over 600 s"})
 
 
 def alone(measure: Callable[..., Row], arguments: tuple[Any, ...], seconds: float) -> Row | None:
-    """What ``measure`` returns in a fresh process, or None if that takes too long."""
+    """Call ``measure`` in a fresh process; None after the time limit."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(there, measure, arguments), daemon=True)
@@ -82,10 +82,10 @@ def _compiled(name: str, size: Size, plan: Plan, threads: int) -> Row:
     begun = time.perf_counter()
     try:
         written.train()
-    except Exception as error:  # the compiler raises what it likes; the reason is what is shown
+    except Exception as error:  # the compiler raises many types; only the message matters
         return {"skipped": f"torch.compile: {type(error).__name__}: {str(error)[:200]}"}
     row: Row = {"compile_seconds": time.perf_counter() - begun}
-    # Compiled for float32 alone: compiling it again for float64 would take as long again.
+    # Verified only in float32: compiling for float64 would double the time.
     found = reference.check(written, narrow_alone=True)
     row["parity"] = found.row()
     if found.holds and reference.check(ours).holds:
@@ -97,7 +97,7 @@ def _compiled(name: str, size: Size, plan: Plan, threads: int) -> Row:
 
 def _memory(name: str, size: Size, threads: int) -> Row:
     torch.set_num_threads(threads)
-    _train_once(name, size._replace(T=2))  # loads what the first call loads
+    _train_once(name, size._replace(T=2))  # load code and libraries first
     _forget_peak()
     before = _status("VmRSS")
     begun = time.perf_counter()
@@ -109,7 +109,7 @@ def _memory(name: str, size: Size, threads: int) -> Row:
 
 
 def _train_once(name: str, size: Size) -> int | None:
-    """Forward and backward; returns the bytes that the plan says, if there is one."""
+    """Run forward and backward; returns the planned bytes, None for torch."""
     layer: Any = PLAIN.make(size)
     if name == "torch.nn.LSTM":
         layer = torch_twin(layer, "LSTM", size)
@@ -122,7 +122,7 @@ def _train_once(name: str, size: Size) -> int | None:
 
 
 def _forget_peak() -> None:
-    """Let the peak be what is resident now, where the system can be told."""
+    """Reset the recorded peak memory, if the system supports it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -130,8 +130,7 @@ def _forget_peak() -> None:
 
 
 def _status(field: str) -> int:
-    """Bytes of this process, of ``/proc/self/status``; there is no other peak that starts anew
-    with a process."""
+    """Read a size from ``/proc/self/status`` in bytes; only this peak is reset with a process."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
@@ -139,7 +138,7 @@ def _status(field: str) -> int:
 
 
 def names(section: str, quick: bool) -> Iterator[str]:
-    """What a section goes through."""
+    """List the contenders of a section."""
     every = list(WRITTEN if section == "compiled" else TRAINED)
     if section == "memory" and sys.platform != "linux":
         return

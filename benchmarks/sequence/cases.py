@@ -1,22 +1,23 @@
-"""What ``benchmarks/sequence`` measures: sizes, and every variant and option of a layer."""
+"""The measured cases: sizes, and every variant and option of a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
+if TYPE_CHECKING:  # torch is imported where it is used: names of cases are read without it
+    import torch
 
-from carrousel import nn
+    from carrousel import nn
 
 LIKE_TORCH = ("LSTM", "GRU", "RNN")
-"""Layers that torch has too."""
+"""Layers that torch has as well."""
 
 
 class Size(NamedTuple):
-    """Steps, sequences of the batch, inputs, units."""
+    """Steps, sequences of the batch, inputs, components of the hidden state."""
 
     T: int
     B: int
@@ -54,13 +55,13 @@ class Variant:
     """A layer with some option.
 
     Args:
-        name: for people.
-        family: class of :mod:`carrousel.nn`.
-        settings: of its constructor.
+        name: label in tables.
+        family: name of a class of :mod:`carrousel.nn`.
+        settings: arguments of its constructor.
         equations: name of a cell made from equations (:func:`equations`), or "".
-        call: what a call is handed besides the input: "", "lengths", "resets" or "states".
-        apart: computes more by its nature, so the aim for variants does not hold for it.
-        loop: hand-written loop of ``sequence_loops``, or "" for the plain path of the package.
+        call: additional argument of a call: "", "lengths", "resets" or "states".
+        apart: does more work by design, so the aim for variants does not apply.
+        loop: name of a hand-written loop of ``loops.py``, or "" if there is none.
     """
 
     name: str
@@ -72,7 +73,11 @@ class Variant:
     loop: str = ""
 
     def make(self, size: Size) -> torch.nn.Module:
-        """A float32 layer; one seed, so layers with the same parameters get the same values."""
+        """Make a float32 layer with a fixed seed, so that equal parameters get equal values."""
+        import torch
+
+        from carrousel import nn
+
         settings = dict(self.settings)
         if self.equations:
             settings["cell"] = equations(self.equations)
@@ -82,7 +87,9 @@ class Variant:
         return getattr(nn, self.family)(size.I, size.H, **settings)
 
     def arguments(self, size: Size) -> dict[str, Any]:
-        """What a call is handed by name; drawn anew, and equal, every time."""
+        """Make the keyword arguments of a call, with the same values every time."""
+        import torch
+
         drawn = torch.Generator().manual_seed(1)
         if self.call == "lengths":
             low = size.T // 2
@@ -129,7 +136,7 @@ _EQUATIONS: Mapping[str, Mapping[str, Any]] = {
             h = sigmoid(o) * tanh(c)
         """,
     },
-    "slstm": {  # that of docs/own_cells.md
+    "slstm": {  # as in docs/own_cells.md
         "net_inputs": ("i", "f", "z", "o"),
         "states": ("c", "n", "m"),
         "equations": """
@@ -149,29 +156,35 @@ _EQUATIONS: Mapping[str, Mapping[str, Any]] = {
 
 @lru_cache
 def equations(name: str) -> nn.Equations:
-    """A cell from equations; raises ``MissingExtraError`` without SymPy."""
+    """Make a cell from equations; raises ``MissingExtraError`` without SymPy."""
+    from carrousel import nn
+
     return nn.Equations(name, **_EQUATIONS[name])
 
 
 def torch_twin(module: torch.nn.Module, family: str, size: Size) -> torch.nn.Module:
-    """Torch's layer with the same weights."""
+    """Make torch's layer with the same weights."""
+    import torch
+
     twin = getattr(torch.nn, family)(size.I, size.H)
     twin.load_state_dict(module.state_dict())
     return twin
 
 
 def data(size: Size, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs ``[T, B, I]``, which get a gradient too, and errors of outputs ``[T, B, width]``."""
+    """Draw inputs ``[T, B, I]`` that require a gradient, and output errors ``[T, B, width]``."""
+    import torch
+
     drawn = torch.Generator().manual_seed(2)
     x = torch.randn(size.T, size.B, size.I, generator=drawn).requires_grad_()
     return x, torch.randn(size.T, size.B, width, generator=drawn)
 
 
 def operations(module: torch.nn.Module, size: Size) -> float:
-    """Operations of the matrix products of one inference; training has three times as many.
+    """Count the operations of the matrix products of one inference; training has three times more.
 
-    Net inputs come from inputs and recurrent sources; a multiply-add is two operations. What gates
-    cost is left out, so rates are a little higher than said.
+    A multiply-add is two operations. The cost of the gates is left out, so true rates are slightly
+    higher than the computed ones.
     """
     weights = dict(module.named_parameters())
     products = weights["weight_ih_l0"].numel() + weights["weight_hh_l0"].numel()

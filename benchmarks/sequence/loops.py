@@ -1,7 +1,7 @@
-"""Recurrent layers as a Python loop over time, the way they are written in PyTorch.
+"""Recurrent layers as a loop over time in Python, in the usual PyTorch style.
 
-Functions ``loop(x, weights)`` take ``x [T, B, I]`` and return the outputs ``[T, B, M]``; a step is
-two linear layers, ``chunk``, and gates. Equations: ``contracts/recurrence.py``.
+Functions ``loop(x, weights)`` take ``x [T, B, I]`` and return the outputs ``[T, B, H]``. A step is
+two linear layers, ``chunk``, and gates. ``carrousel.contracts.recurrence`` holds the equations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Loop = Callable[[Tensor, LayerWeights], Tensor]
 
 
 def lstm(x: Tensor, w: LayerWeights) -> Tensor:
-    """The cell with forget gate, without options."""
+    """LSTM with forget gate and without options."""
     h = c = x.new_zeros(x.shape[1], w.w_hh.shape[1])
     outputs = []
     for x_t in x.unbind(0):
@@ -35,7 +35,7 @@ def lstm(x: Tensor, w: LayerWeights) -> Tensor:
 
 
 def peephole(x: Tensor, w: LayerWeights) -> Tensor:
-    """Gates see the state."""
+    """LSTM with peephole connections."""
     assert w.unit is not None
     p_i, p_f, p_o = w.unit.unbind(0)
     h = c = x.new_zeros(x.shape[1], w.w_hh.shape[1])
@@ -50,7 +50,7 @@ def peephole(x: Tensor, w: LayerWeights) -> Tensor:
 
 
 def lstm97(x: Tensor, w: LayerWeights) -> Tensor:
-    """No forget gate; g within [-2, 2], h within [-1, 1]."""
+    """LSTM of 1997: no forget gate, g in [-2, 2], h in [-1, 1]."""
     h = c = x.new_zeros(x.shape[1], w.w_hh.shape[1])
     outputs = []
     for x_t in x.unbind(0):
@@ -63,7 +63,7 @@ def lstm97(x: Tensor, w: LayerWeights) -> Tensor:
 
 
 def normalised(x: Tensor, w: LayerWeights) -> Tensor:
-    """Layer normalisation of both net inputs and of the state."""
+    """LSTM with layer normalisation of both net inputs and of the cell state."""
     assert w.ln_c is not None
     n, m = w.w_hh.shape
     scale, shift = w.ln_c.unbind(0)
@@ -88,7 +88,7 @@ LOOPS: Mapping[str, Loop] = {
 
 
 class Looped(torch.nn.Module):
-    """A layer of ours run by a loop, on the same parameters."""
+    """Our layer, run by a loop on the same parameters."""
 
     def __init__(self, layer: Any, loop: Loop) -> None:
         super().__init__()
@@ -99,8 +99,11 @@ class Looped(torch.nn.Module):
 
 
 class Plain(torch.nn.Module):
-    """A layer of ours by the package's plain path: a loop over time in torch operations, with the
-    products with all inputs made at once."""
+    """Our layer, run by the package's plain path.
+
+    The plain path is a loop over time in torch operations. It computes the products with all inputs
+    at once.
+    """
 
     def __init__(self, layer: torch.nn.Module) -> None:
         super().__init__()

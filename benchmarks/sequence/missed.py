@@ -1,4 +1,4 @@
-"""What ``benchmarks/sequence`` aims at, and where its figures fall short of that."""
+"""The aims of ``benchmarks/sequence``, and the rows that miss them or are missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMORY_AT_MOST = 400e6
 
 
 def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """One line for every aim that some rows miss; rows that failed or were left out as well."""
+    """Write a line for every aim that some rows miss, and for rows with wrong results."""
     rows = {name: section["rows"] for name, section in results.items()}
     yield from _aim(
         "Slower than `torch.nn.LSTM`",
@@ -61,13 +61,13 @@ def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from _aim(
         f"More than {MEMORY_AT_MOST / 1e6:.0f} MB resident with recompute",
         [
-            f"{row['peak'] / 1e6:.0f} MB in all, {row['grown'] / 1e6:.0f} MB of them with the call"
+            f"{row['peak'] / 1e6:.0f} MB in all, {row['grown'] / 1e6:.0f} MB added by the call"
             for row in rows.get("memory", ())
             if row["contender"] == "recompute auto" and row.get("peak", 0) > MEMORY_AT_MOST
         ],
     )
     yield from _aim(
-        "Not timed, results too far off",
+        "Not timed because of wrong results",
         [
             f"{row.get('variant', 'LSTM')} at {Size(*row['size'])} in {name}"
             for name, found in rows.items()
@@ -79,7 +79,7 @@ def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def absent(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """One line for every section and size of which rows are not among the results."""
+    """Write a line for every section and size with missing rows."""
     every = [one.name for one in VARIANTS]
     looped = [PLAIN.name, *(one.name for one in VARIANTS if not one.apart)]
     written = [one.name for one in (PLAIN, *VARIANTS) if one.loop]

@@ -1,4 +1,4 @@
-"""Contenders of ``benchmarks/sequence``: what one call does, and whether it does it right."""
+"""Contenders: one call of training or inference, and the verification of its results."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from benchmarks.sequence.cases import Size, data
 from torch import Tensor
 
 EXACT = 1e-10
-"""Most that float64 results may differ, as a share of the largest number of a tensor."""
+"""Allowed difference in float64, relative to the largest number of a tensor."""
 TIMES, UNITS = 4.0, 8 * 2.0**-23
-"""In float32 a contender may be off by so many times what naive float32 is off, or by eight units
-in the last place where the naive one was lucky. Gradients of parameters are sums of ``T B`` terms:
-however they are added one by one, roundings of ``2**-24`` walk to about ``sqrt(T B)`` of them, and
-a naive sum in blocks is better than that without making the other one wrong."""
+"""Allowed error in float32: this multiple of the error of naive float32, or eight units in the last
+place if the naive result is exact by chance.
+
+Gradients of parameters are sums of ``T B`` terms. Added one by one, roundings of ``2**-24`` grow
+like a random walk to about ``sqrt(T B)`` of them, so this is allowed as well. A naive sum in blocks
+is more accurate, but the other order is not wrong.
+"""
 
 
 class Contender:
-    """A layer and its data: ``train`` and ``infer`` are what is timed.
+    """A layer with its data; ``train`` and ``infer`` are timed.
 
     Args:
         layer: a module whose first result is the output.
-        size: of the data.
-        arguments: what a call is handed besides the input.
+        size: size of the data.
+        arguments: keyword arguments of a call.
     """
 
     def __init__(
@@ -39,17 +42,17 @@ class Contender:
         self.leaves = [self.x, *layer.parameters()]
 
     def train(self) -> tuple[Tensor | None, ...]:
-        """Forward and backward: gradients of the input and of all parameters."""
+        """Run forward and backward; returns the gradients of the input and all parameters."""
         output = self.layer(self.x, **self.arguments)[0]
         return torch.autograd.grad(output, self.leaves, self.errors, allow_unused=True)
 
     def infer(self) -> Tensor:
-        """Forward alone."""
+        """Run forward only."""
         with torch.inference_mode():
             return self.layer(self.x, **self.arguments)[0]
 
     def results(self, dtype: torch.dtype) -> list[Tensor]:
-        """Output and gradients computed in ``dtype``, as float64; random masks by one seed."""
+        """Compute output and gradients in ``dtype`` with a fixed seed; returns float64."""
         layer = copy.deepcopy(self.layer).to(dtype)
         x = self.x.detach().to(dtype).requires_grad_()
         torch.manual_seed(3)
@@ -62,9 +65,9 @@ class Contender:
 
 
 class Parity(NamedTuple):
-    """How far a contender is from the reference, and the naive reference in float32.
+    """Errors of a contender in float64 and float32, and of the naive reference in float32.
 
-    ``excess``: error in float32 by what is allowed, of the tensor where that is largest.
+    ``excess`` is the largest ratio of the error in float32 to the allowed one, over all tensors.
     """
 
     error64: float
@@ -74,16 +77,16 @@ class Parity(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether it may be timed; what is not a number holds nothing."""
+        """Whether the contender may be timed; NaN fails."""
         return self.error64 <= EXACT and self.excess <= 1
 
     def row(self) -> dict[str, Any]:
-        """For results that are saved."""
+        """Convert to plain data."""
         return {**self._asdict(), "holds": self.holds}
 
 
 class Reference:
-    """Results of a trusted contender, against which others are held."""
+    """Results of a trusted contender, with which others are compared."""
 
     def __init__(self, trusted: Contender) -> None:
         self.exact = trusted.results(torch.float64)
@@ -94,7 +97,7 @@ class Reference:
         self.allowed = torch.maximum(TIMES * self.naive, least)
 
     def check(self, contender: Contender, *, narrow_alone: bool = False) -> Parity:
-        """Compare output and all gradients; ``narrow_alone``: in float32 alone."""
+        """Compare output and all gradients; with ``narrow_alone`` only in float32."""
         wide = 0.0
         if not narrow_alone:
             wide = float(_distances(contender.results(torch.float64), self.exact).max())
@@ -104,7 +107,7 @@ class Reference:
 
 
 def _distances(have: list[Tensor], want: list[Tensor]) -> Tensor:
-    """The largest difference in each tensor, as a share of the largest number there, or NaN."""
+    """Compute the largest difference of each tensor, relative to its largest number."""
     assert len(have) == len(want)
     tiny = torch.finfo(torch.float64).tiny
     shares = [
@@ -115,5 +118,5 @@ def _distances(have: list[Tensor], want: list[Tensor]) -> Tensor:
 
 
 def shortened(size: Size) -> Size:
-    """As many steps as a check needs: all, unless the plain path would take seconds."""
+    """Reduce the number of steps if the plain path would take seconds."""
     return size if size.B * size.H <= 4096 else size._replace(T=min(size.T, 40))

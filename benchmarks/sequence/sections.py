@@ -1,4 +1,4 @@
-"""The sections of ``benchmarks/sequence`` that time: each yields rows, verified before timed."""
+"""The timed sections: each yields rows, whose contenders are verified first."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ Row = dict[str, Any]
 Entries = dict[str, Callable[[], Any]]
 QUICK_VARIANTS = ("lstm97", "peephole", "GRU", "zoneout 0.1")
 MM_SIDE = 2048
-"""Of the square float32 matrices whose product by torch stands for the peak."""
+"""Side of the square float32 matrices whose product by torch counts as the peak."""
 
 
 def sizes_of(section: str, quick: bool) -> Sequence[Size]:
-    """The sizes a section goes through, so that its progress can be shown."""
+    """List the sizes of a section."""
     grids = {"plain": GRID, "variants": VARIANT_SIZES, "loops": LOOP_SIZES}
     return (QUICK_SIZE,) if quick else grids[section]
 
 
 def plain(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
-    """The plain cell beside torch's LSTM: training and inference."""
+    """Time the plain cell and torch's LSTM: training and inference."""
     module = PLAIN.make(size)
     ours = Contender(module, size)
     theirs = Contender(torch_twin(module, "LSTM", size), size)
@@ -65,7 +65,7 @@ def plain(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
 
 
 def variants(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
-    """Every variant and option, forward and backward, beside the plain cell; all in one round."""
+    """Time every variant and the plain cell, forward and backward, in the same rounds."""
     base = Contender(PLAIN.make(size), size)
     entries: Entries = {"plain": base.train}
     rows: list[Row] = []
@@ -96,7 +96,7 @@ def variants(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
 
 
 def loops(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
-    """Every variant beside itself as a loop over time in Python, forward and backward."""
+    """Time every variant and its loop over time in Python, forward and backward."""
     for variant in (PLAIN, *_chosen(quick)):
         if variant.apart:
             continue
@@ -141,7 +141,7 @@ def _ours(variant: Variant, size: Size, row: Row) -> Contender | None:
 
 
 def _check(variant: Variant, size: Size) -> Row:
-    """Against the plain path; of the largest size the first steps alone, which takes seconds."""
+    """Verify a variant against the plain path; for the largest size only the first steps."""
     short = shortened(size)
     layer, arguments = variant.make(short), variant.arguments(short)
     trusted = Contender(Plain(layer), short, arguments)

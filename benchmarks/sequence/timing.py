@@ -1,4 +1,4 @@
-"""Runs contenders of ``benchmarks/sequence`` in alternation and notes who was disturbed."""
+"""Timing of contenders in alternation, with detection of disturbances by other programs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from benchmarks.common.timing import summarise
 
 TASKS = Path("/proc/self/task")
 WAITED = 0.02
-"""A stretch whose threads waited longer than this share of it for a core was disturbed."""
+"""A stretch is disturbed if its threads waited for a core for more than this share of it."""
 WARM_SECONDS = 0.05
-"""Calls shorter than this are made once before each stretch, uncounted: threads of another
-contender may still be turning, and caches hold its data."""
+"""Calls shorter than this run once before each stretch, without timing.
+
+Threads of the previous contender may still be running, and the caches hold its data.
+"""
 
 
 class Plan(NamedTuple):
-    """How much is measured.
+    """How much to measure.
 
-    ``repeats`` undisturbed stretches of each contender, each of ``seconds`` at least. To get them
-    up to ``patience`` times as many rounds are made, and no more are begun after ``limit`` seconds
-    for each contender once there were three. Before a round, others are waited for up to ``wait``
-    seconds.
+    Each contender gets ``repeats`` undisturbed stretches of at least ``seconds``. At most
+    ``patience`` times as many rounds are run. After three rounds, no new one starts when ``limit``
+    seconds for each contender have passed. Before a round, up to ``wait`` seconds are spent waiting
+    for idle cores.
     """
 
     repeats: int = 9
@@ -37,14 +39,14 @@ class Plan(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Seconds of one call, and whether other programs kept away meanwhile."""
+    """Seconds of one call, and whether the stretch was undisturbed."""
 
     seconds: float
     calm: bool
 
 
 def alternate(entries: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str, list[Stretch]]:
-    """Time all entries in turn, round by round, until each had its undisturbed stretches."""
+    """Time all entries in turn, round by round, until each has enough undisturbed stretches."""
     await_quiet(plan.wait)
     calls = {name: _calls(run, plan.seconds) for name, run in entries.items()}
     begun = time.perf_counter()
@@ -66,7 +68,7 @@ def alternate(entries: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str,
 
 
 def _calls(run: Callable[[], Any], seconds: float) -> tuple[int, bool]:
-    """Calls of a stretch, and whether one goes before; the least of three tells how long one is."""
+    """Choose the number of calls of a stretch, and whether to run a call first, without timing."""
     run()
     took = min(_stretch(run, 1, False).seconds for _ in range(3))
     return max(1, math.ceil(seconds / took)), took < WARM_SECONDS
@@ -80,12 +82,12 @@ def _stretch(run: Callable[[], Any], calls: int, warm: bool) -> Stretch:
         run()
     wall = time.perf_counter() - begun
     processor, waited = time.process_time() - processor, waiting() - waited
-    # A process that was halted neither computed nor waited for a core.
+    # A process that was suspended neither computed nor waited for a core.
     return Stretch(wall / calls, waited <= WAITED * wall and processor >= 0.9 * wall)
 
 
 def await_quiet(seconds: float) -> None:
-    """Return when the cores have had nothing to do for a moment, or after some seconds."""
+    """Wait until the cores are idle for a moment, at most this many seconds."""
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         before = _clock_ticks()
@@ -96,7 +98,7 @@ def await_quiet(seconds: float) -> None:
 
 
 def _clock_ticks() -> list[int]:
-    """What all cores did since the start of the system: user, nice, system, idle, ...; or []."""
+    """Read the time of all cores since boot: user, nice, system, idle, ...; [] if unknown."""
     try:
         with Path("/proc/stat").open(encoding="ascii") as file:
             return [int(ticks) for ticks in file.readline().split()[1:]]
@@ -105,7 +107,7 @@ def _clock_ticks() -> list[int]:
 
 
 def waiting() -> float:
-    """Seconds that threads of this process were ready to run and had no core; 0 if not known."""
+    """Return the seconds for which threads of this process waited for a core; 0 if unknown."""
     total = 0
     try:
         for task in TASKS.iterdir():
@@ -116,9 +118,9 @@ def waiting() -> float:
 
 
 def summary(stretches: list[Stretch]) -> dict[str, float]:
-    """Milliseconds of a call: median, quartiles, least; and the share of undisturbed stretches.
+    """Summarise the milliseconds of a call, and the share of undisturbed stretches.
 
-    Undisturbed stretches alone count, if there are at least three.
+    Only undisturbed stretches count, if there are at least three.
     """
     calm = [s.seconds for s in stretches if s.calm]
     counted = calm if len(calm) >= 3 else [s.seconds for s in stretches]
@@ -127,7 +129,7 @@ def summary(stretches: list[Stretch]) -> dict[str, float]:
 
 
 def ratios(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """How many times as long as ``other`` takes ``one``: by medians, and by least times."""
+    """Divide the time of ``one`` by that of ``other``: medians, and shortest times."""
     return {
         "ratio": one["median"] / other["median"],
         "ratio_least": one["least"] / other["least"],

@@ -1,12 +1,13 @@
-"""One LSTM step at batch 1, from input to output: ours beside torch and ONNX Runtime.
+"""Benchmark of one LSTM step at batch 1: carrousel.nn, torch and ONNX Runtime.
 
     python -m benchmarks.step [--quick] [--json] [--save FILE]
 
-Every contender gets the same float32 weights and one thread, and keeps its own state. First each
-must follow the float64 net for 200 steps; then every call is timed by itself, stretches of calls in
-alternation. Times are of calls from Python, with all it takes to hand an input over and to see the
-output; the weights are in the cache from the call before. "prepared": what needs no input
-is done between calls, and not timed. Figures go to ``docs/step.json``.
+Every contender has the same float32 weights and one thread, and keeps its own state. First each
+must agree with a float64 net for 200 steps. Then each call is timed separately, with stretches of
+calls in alternation. A time covers the call from Python, from handing over the input to reading the
+output. The weights are in the cache from the previous call. "prepared" means that the work that
+needs no input is done between calls, without timing. Results are saved to
+``benchmarks/results/step.json``, from which ``python -m tools.pages`` makes ``docs/step.md``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import sys
 import tempfile
 import time
@@ -24,12 +24,13 @@ from typing import Any
 
 import numpy as np
 from benchmarks.common import machine
+from benchmarks.common.results import RESULTS, save
 
 SIZES = tuple((inputs, units) for units in (32, 128, 512) for inputs in (units, 16))
 PARITY_STEPS = 200
-# Twenty times what torch's own float32 cell differs from float64 in these nets.
 TOLERANCE = 1e-5
-PAGE = Path(__file__).parents[2] / "docs" / "step.json"
+"""Twenty times the difference of torch's own float32 cell from float64 in these nets."""
+SAVED = RESULTS / "step.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,16 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
         "plan": {"repeats": repeats, "calls": calls, "clock_ns": clock_ns()},
         "rows": rows,
     }
-    text = json.dumps(results, indent=1)
-    path = options.save or (None if options.quick else PAGE)
+    path = options.save or (None if options.quick else SAVED)
     if path:
-        write(Path(path), text + "\n")
-    print(text if options.json else table(rows))
+        save(path, results)
+    print(json.dumps(results, indent=1) if options.json else table(rows))
     return 0 if all(row["parity"]["holds"] for row in rows) else 1
 
 
 def measure(inputs: int, units: int, repeats: int, calls: int) -> list[dict[str, Any]]:
-    """Rows of one size: who, how far from float64, and microseconds of a call."""
+    """Measure one size; returns the contenders with their errors and times in microseconds."""
     import torch
     from benchmarks.step.contenders import contenders
 
@@ -86,7 +86,7 @@ def measure(inputs: int, units: int, repeats: int, calls: int) -> list[dict[str,
 
 
 def parity(contender: Any, x: Any, want: np.ndarray) -> float:
-    """The largest difference from the float64 net."""
+    """Compute the largest difference from the float64 net."""
     have = []
     for one in x if contender.takes_tensors else x.numpy():
         y = contender.advance(one)
@@ -99,7 +99,7 @@ def parity(contender: Any, x: Any, want: np.ndarray) -> float:
 def alternate(
     contenders: dict[str, Any], x: Any, repeats: int, calls: int
 ) -> dict[str, np.ndarray]:
-    """Nanoseconds of every call, by contender ``[repeats, calls]``."""
+    """Time every call of each contender in nanoseconds, ``[repeats, calls]``."""
     times = {name: np.zeros((repeats, calls)) for name in contenders}
     given = {name: list(x if one.takes_tensors else x.numpy()) for name, one in contenders.items()}
     clock = time.perf_counter_ns
@@ -108,7 +108,7 @@ def alternate(
         for repeat in range(repeats):
             for name, one in contenders.items():
                 advance, between, many = one.advance, one.between, given[name]
-                for call in range(-calls // 5, calls):  # the first fifth is not counted
+                for call in range(-calls // 5, calls):  # negative calls are a warm-up
                     now = many[call % len(many)]
                     start = clock()
                     advance(now)
@@ -124,9 +124,9 @@ def alternate(
 
 
 def summary(times: np.ndarray) -> dict[str, float]:
-    """Microseconds: median of the stretches' medians, their quartiles, and extremes of calls.
+    """Summarise times in microseconds: quartiles of the stretches' medians, and call percentiles.
 
-    ``least`` is the median of the least disturbed stretch.
+    ``least`` is the median of the fastest stretch.
     """
     stretches = np.median(times, 1)
     low, median, high = np.quantile(stretches, (0.25, 0.5, 0.75))
@@ -136,13 +136,13 @@ def summary(times: np.ndarray) -> dict[str, float]:
 
 
 def clock_ns() -> float:
-    """What reading the clock twice adds to every time."""
+    """Measure the time that reading the clock adds to every call."""
     clock = time.perf_counter_ns
     return float(np.median([-(clock() - clock()) for _ in range(10_000)]))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lines for people."""
+    """Format the rows for the terminal."""
     lines = [f"{'':32}{'I':>5}{'H':>5}{'median':>9}{'quartiles':>18}{'p99':>9}  us; error"]
     for row in rows:
         head = f"{row['contender']:32}{row['inputs']:5}{row['units']:5}"
@@ -153,18 +153,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="little, saved only with --save")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--save", metavar="FILE", help=f"where figures go; else {PAGE.name}")
+    parser.add_argument("--quick", action="store_true", help="few calls; saved only with --save")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument("--save", metavar="FILE", help=f"default: results/{SAVED.name}")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""What takes one LSTM step at batch 1: ours, torch's and ONNX Runtime's, with the same weights.
+"""Contenders that run one LSTM step at batch 1: ours, torch's and ONNX Runtime's.
 
-Each is a function ``advance(x [1, I]) -> y [1, H]`` of NumPy's or torch's arrays that carries its
-state from call to call, in one thread.
+All have the same weights and one thread. Each is a function ``advance(x [1, I]) -> y [1, H]`` of
+NumPy arrays or torch tensors that keeps its state between calls.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ Advance = Callable[[Any], Any]
 
 
 class Contender(NamedTuple):
-    """``advance`` is timed; ``between``, what may be done while the next input is awaited, is not.
+    """One way to run a step.
 
-    ``takes``: whether inputs are tensors of torch.
+    ``advance`` is timed. ``between`` is called while waiting for the next input, and is not timed.
+    ``takes_tensors`` says whether inputs are torch tensors instead of NumPy arrays.
     """
 
     advance: Advance
@@ -33,7 +34,7 @@ class Contender(NamedTuple):
 
 
 def contenders(layer: torch.nn.LSTM, folder: Path) -> dict[str, Contender]:
-    """All that are compared, for the weights of a layer of one direction."""
+    """Make all contenders from the weights of a unidirectional layer."""
     inputs, units = layer.input_size, layer.hidden_size
     ours = nn.LSTM(inputs, units)
     ours.load_state_dict(layer.state_dict())
@@ -69,7 +70,7 @@ def _arrays(stepper: nn.Stepper) -> Advance:
 
 
 def _cell(layer: torch.nn.LSTM) -> Advance:
-    """torch's cell; the caller is in inference mode."""
+    """Torch's cell; the caller enables inference mode."""
     cell = torch.nn.LSTMCell(layer.input_size, layer.hidden_size)
     cell.load_state_dict({k.removesuffix("_l0"): v for k, v in layer.state_dict().items()})
     state = (torch.zeros(1, layer.hidden_size),) * 2
@@ -100,7 +101,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def _run(path: Path) -> Advance:
-    """The way of the manual: dictionaries of arrays."""
+    """ONNX Runtime with dictionaries of arrays, as in its manual."""
     session = _session(path)
     h, c = (np.zeros(session.get_inputs()[k].shape, np.float32) for k in (1, 2))
 
@@ -143,7 +144,7 @@ def _bound(path: Path) -> Advance:
 
 
 def _fused(layer: torch.nn.LSTM) -> onnx.ModelProto:
-    """One step by ONNX's own LSTM, whose gates come as input, output, forget, cell."""
+    """One step of ONNX's own LSTM, whose gate order is input, output, forget, cell."""
     inputs, units = layer.input_size, layer.hidden_size
 
     def reordered(name: str) -> np.ndarray:

@@ -1,22 +1,23 @@
-"""One step of a stream, predicted and learned: ours beside PyTorch, deep-river and river.
+"""Benchmark of one step of a stream, predict and learn: OnlineLSTM, PyTorch, deep-river and river.
 
     python -m benchmarks.stream [--only I,C] [--quick] [--json] [--save FILE]
     python -m benchmarks.stream --command ROWS      a CSV through `carrousel stream`
-    python -m benchmarks.stream --soak STEPS        does time, memory or a weight grow?
+    python -m benchmarks.stream --soak STEPS        whether time, memory or weights grow
 
-Nets of C memory cells with forget gates on I inputs learn one number a row by the truncated
-gradient and Adam. Ours in float64 and PyTorch's in float64 must first agree with the readable
-reference on 300 rows; then contenders are timed in alternation, on one core, by the time for which
-it was theirs. Ours standardises inputs and targets, which the loops of PyTorch do not. Figures go
-to ``docs/stream.json``, each part replacing its own.
+Nets of C memory cells with forget gates on I inputs learn one number a row, by the truncated
+gradient and Adam. Our kernel and the PyTorch loops, in float64, must first agree with the reference
+implementation on 300 rows. Then contenders are timed in alternation on one core, by the time for
+which they ran. Ours standardises inputs and targets; the PyTorch loops do not. Results are merged
+into ``benchmarks/results/stream.json``, from which ``python -m tools.pages`` makes
+``docs/stream.md``.
 
-deep-river 0.3.4 asks for torch below 2.6, river below 0.26 and pandas below 3. In an environment of
-its own it was run with the torch of ``constraints.txt``, which the loops of PyTorch use too:
+deep-river 0.3.4 requires torch below 2.6, river below 0.26 and pandas below 3. The saved results
+come from a separate environment with the torch of ``constraints.txt``:
 
     pip install --no-deps deep-river==0.3.4 'river<0.26' 'pandas<3' pytz tzdata sortedcontainers \
         'tqdm<4.67' torchviz graphviz
 
-Contenders that are not installed are left out.
+Contenders that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -30,16 +31,17 @@ from typing import Any
 
 import numpy as np
 from benchmarks.common import machine
+from benchmarks.common.results import RESULTS, load, save
 from benchmarks.common.timing import Entry, alternate, held, nanoseconds, summarise
-from benchmarks.step.__main__ import write
 
 SIZES = ((16, 32), (4, 8), (10, 32), (84, 128), (64, 256))
-PAGE = Path(__file__).parents[2] / "docs" / "stream.json"
+SAVED = RESULTS / "stream.json"
 PARITY_ROWS = 300
 EXACT = 1e-9
-"""Of predictions near 1, in float64, after 300 changes by Adam."""
+"""Allowed error of predictions near 1, in float64, after 300 updates by Adam."""
 PACKAGES = ("torch", "river", "deep-river")
-ROWS = {"OnlineLSTM.run": 2000, "OnlineLSTM.step": 500}  # in a timed call
+ROWS = {"OnlineLSTM.run": 2000, "OnlineLSTM.step": 500}
+"""Rows of a timed call; 50 for other contenders."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             rows += measure(inputs, cells, repeats, seconds)
         part = {"rows": rows, "repeats": repeats, "seconds": seconds}
     part["machine"] = machine.describe() | {"packages": _packages()}
-    path = options.save or (None if options.quick else PAGE)
+    path = options.save or (None if options.quick else SAVED)
     if path:
         keep(Path(path), part)
     print(json.dumps(part, indent=1) if options.json or "rows" not in part else table(part["rows"]))
@@ -73,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def keep(path: Path, part: dict[str, Any]) -> None:
-    """Put a part into a file that may hold others; of rows, those of other sizes stay."""
-    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    """Merge a part into a file; rows of other sizes are kept."""
+    before = load(path)
     sizes = {(row["inputs"], row["cells"]) for row in part.get("rows", [])}
     kept = [r for r in before.get("rows", []) if (r["inputs"], r["cells"]) not in sizes]
     merged = {**before, **part}
@@ -82,11 +84,11 @@ def keep(path: Path, part: dict[str, Any]) -> None:
         merged["rows"] = [*kept, *part.get("rows", [])]
         order = {size: place for place, size in enumerate(SIZES)}
         merged["rows"].sort(key=lambda row: order.get((row["inputs"], row["cells"]), len(order)))
-    write(path, json.dumps(merged, indent=1) + "\n")
+    save(path, merged)
 
 
 def data(inputs: int, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, and a number that depends on the present and on what came before."""
+    """Draw noise ``[N, I]``, and targets ``[N]`` that depend on this row and on earlier ones."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, inputs))
     slow = np.convolve(x[:, 0], 0.8 ** np.arange(20))[:rows]
@@ -94,7 +96,7 @@ def data(inputs: int, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
 
 
 def ours(cells: int) -> dict[str, Any]:
-    """Our ways to take a row."""
+    """Make our contenders."""
     from benchmarks.stream.contenders import online_run, online_step
 
     from carrousel import OnlineLSTM
@@ -106,7 +108,7 @@ def ours(cells: int) -> dict[str, Any]:
 
 
 def theirs(inputs: int, cells: int) -> dict[str, Any]:
-    """What is installed of the others."""
+    """Make the other contenders that are installed."""
     from benchmarks.stream.contenders import (
         TorchAutograd,
         TorchByHand,
@@ -134,7 +136,7 @@ def theirs(inputs: int, cells: int) -> dict[str, Any]:
 
 
 def parity(inputs: int, cells: int) -> dict[str, float]:
-    """Largest difference of predictions from the float64 reference, in float64."""
+    """Compute the largest difference of predictions from the reference, all in float64."""
     from benchmarks.stream.contenders import STREAMING, TorchAutograd, TorchByHand, kernel, network
 
     from carrousel.contracts.initial import initial_weights
@@ -154,7 +156,7 @@ def parity(inputs: int, cells: int) -> dict[str, float]:
 
 
 def measure(inputs: int, cells: int, repeats: int, seconds: float) -> list[dict[str, Any]]:
-    """Rows of one size: who, how far off in float64, microseconds and nanoseconds a weight."""
+    """Measure one size; returns the contenders with their errors and times in microseconds."""
     from benchmarks.stream.contenders import network
 
     errors = parity(inputs, cells)
@@ -190,7 +192,7 @@ def measure(inputs: int, cells: int, repeats: int, seconds: float) -> list[dict[
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lines for people."""
+    """Format the rows for the terminal."""
     lines = [f"{'':28}{'I':>4}{'C':>5}{'us':>10}{'quartiles':>20}{'ns/weight':>11}  core held"]
     for row in rows:
         head = f"{row['contender']:28}{row['inputs']:4}{row['cells']:5}"
@@ -217,12 +219,12 @@ def _packages() -> dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", metavar="I,C", help="one size")
-    parser.add_argument("--quick", action="store_true", help="little, saved only with --save")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--save", metavar="FILE", help=f"where figures go; else {PAGE.name}")
+    parser.add_argument("--quick", action="store_true", help="few calls; saved only with --save")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument("--save", metavar="FILE", help=f"default: results/{SAVED.name}")
     parser.add_argument("--command", type=int, metavar="ROWS", help="time the command line")
-    parser.add_argument("--soak", type=int, metavar="STEPS", help="run for long")
-    parser.add_argument("--core", type=int, default=0, help="which, counted from the last")
+    parser.add_argument("--soak", type=int, metavar="STEPS", help="run this many steps")
+    parser.add_argument("--core", type=int, default=0, help="core to run on, from the last one")
     return parser
 
 

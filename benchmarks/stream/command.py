@@ -1,4 +1,4 @@
-"""A million rows of ten numbers and a target through `carrousel stream`, as a process."""
+"""Time of `carrousel stream` as a process, on rows of ten numbers and a target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS = {
 
 
 def through_command(rows: int) -> dict[str, Any]:
-    """Seconds on the wall and on cores, and MiB at most, of each way to run the command."""
+    """Measure wall-clock seconds, CPU seconds and peak MiB of each way to run the command."""
     found: dict[str, Any] = {"rows": rows, "inputs": INPUTS, "ways": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -38,7 +38,7 @@ def through_command(rows: int) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """A CSV with columns ``x0`` to ``x9`` and ``y``, which depends on this row and on the last."""
+    """Write a CSV with columns ``x0`` to ``x9`` and ``y``; ``y`` depends on two rows."""
     rng = np.random.default_rng(0)
     with path.open("w", encoding="ascii") as file:
         file.write(",".join([*(f"x{i}" for i in range(INPUTS)), "y"]) + "\n")
@@ -58,14 +58,16 @@ def _timed(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
         call, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout
-        told = process.stdout.read()
+        output = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode} of: {' '.join(call)}")
     return {
         "options": " ".join(options),
         "exit": process.returncode,
         "seconds": time.perf_counter() - began,
         "processor_seconds": used.ru_utime + used.ru_stime,
         "peak_mib": used.ru_maxrss / 1024,
-        "told": {name: json.loads(told)[name] for name in ("rows", "errors")},
+        "told": {name: json.loads(output)[name] for name in ("rows", "errors")},
     }

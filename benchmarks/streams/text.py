@@ -1,4 +1,4 @@
-"""The next character of a text: the net beside n-grams that learn as it does, and compressors."""
+"""Prediction of the next character of a text: the net, n-grams that learn online, compressors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from benchmarks.streams.data import Text, fingerprint
 NETS: Mapping[str, dict[str, Any]] = {
     "as it comes": {"cells": 128},
 }
-ORDERS = 6  # contexts of 0 to 6 characters
-CURVE = 100  # points of a learning curve
-LAST = 0.1  # share of the text that counts as its end
+ORDERS = 6
+"""The longest context of the n-grams, in characters."""
+CURVE = 100
+"""Points of a learning curve."""
+LAST = 0.1
+"""Share of the text that counts as its end."""
 CHUNK = 20_000
+"""Characters in one call."""
 
 
 def baselines(text: Text) -> dict[str, Any]:
-    """Bits a character of everything that needs no seed."""
+    """Compute bits a character of everything that needs no seed."""
     bits = dict(ngrams(text.symbols, len(text.alphabet), ORDERS))
     rows = {f"n-grams of order {order}": summary(cost) for order, cost in bits.items()}
     always = np.full(len(text.symbols), np.log2(len(text.alphabet)))
@@ -43,23 +47,23 @@ def baselines(text: Text) -> dict[str, Any]:
 
 
 def net(text: Text, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """One pass of ``carrousel.OnlineLSTM`` with its own settings but for those given."""
+    """Run ``carrousel.OnlineLSTM`` once over the text, with defaults except for ``settings``."""
     from carrousel import OnlineLSTM
 
     symbols, alphabet = text.symbols, text.alphabet
     model = OnlineLSTM("next", symbols=len(alphabet), random_state=seed, **settings)
     bits, right = np.full(len(symbols), np.log2(len(alphabet))), 0
     began = time.process_time()
-    before = None  # what was predicted for the first character of this chunk
+    before = None  # the prediction for the first character of this chunk
     for start in range(0, len(symbols), CHUNK):
         part = symbols[start : start + CHUNK]
         shares = np.asarray(model.run(part, proba=True))
-        said = shares if before is None else np.concatenate([before[None], shares[:-1]])
-        came = part[1:] if before is None else part
-        said = shares[:-1] if before is None else said
-        first = start + (before is None)
-        bits[first : start + len(part)] = -np.log2(said[np.arange(len(came)), came])
-        right += int((said.argmax(axis=1) == came).sum())
+        if before is None:  # nothing predicts the first character of the text
+            predicted, actual, first = shares[:-1], part[1:], start + 1
+        else:
+            predicted, actual, first = np.concatenate([before[None], shares[:-1]]), part, start
+        bits[first : start + len(part)] = -np.log2(predicted[np.arange(len(actual)), actual])
+        right += int((predicted.argmax(axis=1) == actual).sum())
         before = shares[-1]
     return {
         **summary(bits),
@@ -69,21 +73,21 @@ def net(text: Text, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary(bits: np.ndarray) -> dict[str, Any]:
-    """Bits a character over all and over the end, and the mean of each stretch."""
+    """Compute the mean bits a character over all, over the end, and over each stretch."""
     end = int(len(bits) * (1 - LAST))
     curve = [float(part.mean()) for part in np.array_split(bits, min(CURVE, len(bits)))]
     return {"whole": float(bits.mean()), "end": float(bits[end:].mean()), "curve": curve}
 
 
 def ngrams(symbols: np.ndarray, n_symbols: int, most: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Bits that each character costs n-grams of order 0 to ``most``, each from those before it.
+    """Compute the bits of each character under n-grams of order 0 to ``most``.
 
-    Interpolated counts (Witten & Bell 1991, method C): with a context seen ``n`` times, followed by
-    ``t`` different characters, ``p = (count + t p_shorter) / (n + t)``; the shortest of all says
-    that all characters are equally likely. All counts are those of the text before the character,
-    found for the whole text at once by sorting.
+    Counts are interpolated (Witten & Bell 1991, method C). With a context seen ``n`` times,
+    followed by ``t`` different characters, ``p = (count + t p_shorter) / (n + t)``. Below order 0,
+    all characters are equally likely. Only the text before a character counts. Sorting finds these
+    counts for the whole text at once.
     """
-    base = n_symbols + 1  # one more digit for what would stand before the text
+    base = n_symbols + 1  # one more digit for positions before the text
     assert base ** (most + 1) < 2**63
     p = np.full(len(symbols), 1 / n_symbols)
     context = np.zeros(len(symbols), np.int64)
@@ -100,7 +104,7 @@ def ngrams(symbols: np.ndarray, n_symbols: int, most: int) -> Iterator[tuple[int
 def counts_before(
     context: np.ndarray, symbols: np.ndarray, base: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At each place: how often its pair and its context came before, and with how many symbols."""
+    """Count earlier occurrences of each pair and context, and the symbols after that context."""
     pair = context * base + symbols
     count = _earlier(pair)
     order = np.argsort(context, kind="stable")
@@ -115,7 +119,7 @@ def counts_before(
 
 
 def _earlier(keys: np.ndarray) -> np.ndarray:
-    """How often each key stands before its place."""
+    """Count the earlier occurrences of each key."""
     order = np.argsort(keys, kind="stable")
     found = np.empty(len(keys), np.int64)
     found[order] = np.arange(len(keys)) - _begins(keys[order])
@@ -123,13 +127,13 @@ def _earlier(keys: np.ndarray) -> np.ndarray:
 
 
 def _begins(ordered: np.ndarray) -> np.ndarray:
-    """Where the stretch of equal keys begins that each place is in."""
+    """Find the start of each position's run of equal keys."""
     fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     return np.maximum.accumulate(np.where(fresh, np.arange(len(ordered)), 0))
 
 
 def majority_wrong(symbols: np.ndarray, n_symbols: int) -> float:
-    """Share of characters that are not the one that came most often before them."""
+    """Compute the share of characters that differ from the most frequent earlier one."""
     counts, best, wrong = [0] * n_symbols, 0, 0
     for symbol in symbols.tolist():
         wrong += symbol != best

@@ -1,9 +1,9 @@
-"""What the wearer of a wrist watch does: labels for nine people, none for the tenth, each in turn.
+"""Recognition of a watch wearer's activity, learned from nine people and tested on the tenth.
 
-Within a series the label never changes. Where each row's label is shown at once, "the same as
-before" is right nearly always; and a net whose state is carried through a series learns to know the
-series by its state, not the activity by its movements. Labels that come once in two seconds, at
-their end, with an empty state at their beginning, leave it the movements alone.
+Within a series the label never changes. If each row's label is shown immediately, "the same as
+before" is nearly always right. A net that keeps its state through a series then learns to recognise
+the series by its state instead of the activity by its movements. With one label every two seconds,
+at the end of a window that starts with an empty state, only the movements remain.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from benchmarks.streams.data import Watch, fingerprint
 
-WINDOW = 100  # rows: two seconds
+WINDOW = 100
+"""Rows of two seconds."""
 PEOPLE = range(1, 11)
-SPARSE = 10  # river's models learn every tenth row: neighbours are alike
+SPARSE = 10
+"""River's models learn every tenth row, since neighbouring rows are similar."""
 NETS: Mapping[str, dict[str, bool]] = {
     "values; a label every 2 s": {"windows": True},
     "values and means; a label every 2 s": {"windows": True, "rolling": True},
@@ -27,7 +29,7 @@ RIVER: Mapping[str, bool] = {"values": False, "values and means": True}
 
 
 class Rows(NamedTuple):
-    """Rows in the order in which they come: series, place in it, values ``[N, I]``, activity."""
+    """Rows in order of arrival: series, position in it, values ``[N, I]``, activity."""
 
     series: np.ndarray
     moment: np.ndarray
@@ -36,17 +38,17 @@ class Rows(NamedTuple):
 
     @property
     def window(self) -> np.ndarray:
-        """The two seconds that each row is in, told apart from all others."""
+        """A unique number of each row's window of two seconds."""
         return self.series * 10_000 + self.moment // WINDOW
 
     @property
     def sparse_labels(self) -> np.ndarray:
-        """The activity at the last row of each two seconds, NaN elsewhere."""
+        """The activity at the last row of each window, NaN elsewhere."""
         return np.where(self.moment % WINDOW == WINDOW - 1, self.y, np.nan)
 
 
 def rows(watch: Watch, chosen: np.ndarray, *, together: bool = True, rolling: bool = False) -> Rows:
-    """Rows of some series: of all ``together``, one of each in turn, or series after series."""
+    """Collect rows of some series, one of each in turn if ``together``, or series after series."""
     lengths = np.array([len(watch.series[s]) for s in chosen])
     series = np.repeat(chosen, lengths)
     moment = np.concatenate([np.arange(n) for n in lengths])
@@ -58,7 +60,7 @@ def rows(watch: Watch, chosen: np.ndarray, *, together: bool = True, rolling: bo
 
 
 def with_rolling(x: np.ndarray) -> np.ndarray:
-    """Values, and mean and deviation of each over the last two seconds: what a window sees."""
+    """Append the mean and the deviation of each value over the last two seconds."""
     sums = np.cumsum(np.concatenate([np.zeros((1, x.shape[1])), x]), axis=0)
     squares = np.cumsum(np.concatenate([np.zeros((1, x.shape[1])), x * x]), axis=0)
     stop = np.arange(1, len(x) + 1)
@@ -70,27 +72,27 @@ def with_rolling(x: np.ndarray) -> np.ndarray:
 
 
 def split(watch: Watch, person: int) -> tuple[np.ndarray, np.ndarray]:
-    """Series to learn from, person after person, and those of the one left out."""
+    """Split into series to learn from, person after person, and those of the person left out."""
     order = np.argsort(watch.person, kind="stable")
     left_out = watch.person[order] == person
     return order[~left_out], order[left_out]
 
 
 def scores(watch: Watch, data: Rows, shares: np.ndarray) -> dict[str, float]:
-    """Share of rows, windows of two seconds, and series whose activity was told.
+    """Compute the shares of rows, windows and series that are classified correctly.
 
-    Windows and series go by the mean logarithm of the probabilities of their rows.
+    Windows and series are classified by the mean log probability of their rows.
     """
     logs = np.log(np.maximum(shares, 1e-9))
-    told: dict[str, list[bool]] = {"windows": [], "series": []}
+    correct: dict[str, list[bool]] = {"windows": [], "series": []}
     for one in np.unique(data.series):
         mine, truth = logs[data.series == one], watch.activity[one]
         cuts = range(WINDOW, len(mine), WINDOW)
         parts = [part for part in np.split(mine, cuts) if len(part) == WINDOW]
-        told["windows"] += [part.mean(axis=0).argmax() == truth for part in parts]
-        told["series"].append(mine.mean(axis=0).argmax() == truth)
+        correct["windows"] += [part.mean(axis=0).argmax() == truth for part in parts]
+        correct["series"].append(mine.mean(axis=0).argmax() == truth)
     right = {"rows": float((shares.argmax(axis=1) == data.y).mean())}
-    return right | {name: float(np.mean(found)) for name, found in told.items()}
+    return right | {name: float(np.mean(found)) for name, found in correct.items()}
 
 
 # --- ours ----------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def net(
     rolling: bool = False,
     windows: bool = False,
 ) -> dict[str, float]:
-    """``carrousel.OnlineLSTM`` as it comes, one pass; what becomes a key begins with no state."""
+    """Run ``carrousel.OnlineLSTM`` with defaults in one pass; each key starts without a state."""
     learned, left_out = split(watch, person)
     data, unseen = (
         rows(watch, part, together=together, rolling=rolling) for part in (learned, left_out)
@@ -129,14 +131,15 @@ def _model(watch: Watch, seed: int) -> Any:
 
 
 def with_every_label(watch: Watch, seed: int) -> dict[str, float]:
-    """Share of rows told where each label is learned right after its row: ours, and the rule."""
+    """Score our model and the rule "same as before", with each label right after its row."""
     data = rows(watch, np.argsort(watch.person, kind="stable"), together=False)
-    said = np.asarray(_model(watch, seed).run(data.x, data.y, keys=data.series))
-    return {"carrousel": float((said == data.y).mean()), "the label before": last_label(data.y)}
+    predicted = np.asarray(_model(watch, seed).run(data.x, data.y, keys=data.series))
+    right = float((predicted == data.y).mean())
+    return {"carrousel": right, "the label before": last_label(data.y)}
 
 
 def last_label(y: np.ndarray) -> float:
-    """Share of rows whose label is that of the row before."""
+    """Compute the share of rows with the same label as the previous row."""
     return float(np.concatenate([[False], y[1:] == y[:-1]]).mean())
 
 
@@ -144,7 +147,7 @@ def last_label(y: np.ndarray) -> float:
 
 
 def models(seed: int) -> Mapping[str, Callable[[], Any]]:
-    """River's classifiers, with their own settings."""
+    """Make river's classifiers with their default settings."""
     from river import forest, linear_model, naive_bayes, preprocessing, tree
 
     scaled = preprocessing.StandardScaler
@@ -157,7 +160,7 @@ def models(seed: int) -> Mapping[str, Callable[[], Any]]:
 
 
 def river(watch: Watch, person: int, make: Callable[[], Any], rolling: bool) -> dict[str, float]:
-    """One of river's models on every tenth of these rows, each with its label."""
+    """Train one of river's models on every tenth row with its label, and score it."""
     learned, left_out = split(watch, person)
     data, unseen = (rows(watch, part, rolling=rolling) for part in (learned, left_out))
     model = make()
@@ -176,7 +179,7 @@ def _dicts(data: Rows) -> Iterator[tuple[dict[int, float], int]]:
 
 
 def described(watch: Watch) -> dict[str, Any]:
-    """How much there is."""
+    """Describe the size of the data."""
     return {
         "series": len(watch.series),
         "rows": sum(map(len, watch.series)),

@@ -1,4 +1,4 @@
-"""The benchmark of lanes: contenders compute the same, arithmetic is counted right. No timing."""
+"""Benchmark of lanes: verification of contenders and count of arithmetic, without timing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,17 @@ from carrousel.sequences import Sequences
 arithmetic = import_module("benchmarks.lanes.arithmetic")
 cases = import_module("benchmarks.lanes.cases")
 native = import_module("benchmarks.contenders.native")
-page = import_module("benchmarks.lanes.page")
 padding = import_module("benchmarks.contenders.padding")
 lanes = import_module("benchmarks.lanes.__main__")
 lineup = import_module("benchmarks.lanes.lineup")
 parity = import_module("benchmarks.lanes.parity")
-results = import_module("benchmarks.lanes.results")
+collect = import_module("benchmarks.lanes.collect")
 tables = import_module("benchmarks.lanes.tables")
 timing = import_module("benchmarks.common.timing")
+RESULTS = import_module("benchmarks.common.results").RESULTS
 
 NETS = 3
-NAMES = ("1-5", "2c-1", "4-1")  # targets at every step; symbols; values
+NAMES = ("1-5", "2c-1", "4-1")  # targets at every step, symbols, values
 
 
 def case_of(name: str, **training: Any) -> Any:
@@ -40,48 +39,48 @@ def case_of(name: str, **training: Any) -> Any:
 
 
 def squashed(name: str, g: str, h: str) -> Any:
-    """A case whose cells squash to other ranges than the paper's."""
+    """A case with other ranges of the squashing functions than the paper's."""
     case = cases.find_case(name)
     cell = replace(case.network.cell, g=g, h=h)
-    case = replace(case, network=replace(case.network, cell=cell))
-    return pytest.param(case, id=f"{name}, g {g}, h {h}")
+    return replace(case, network=replace(case.network, cell=cell))
 
 
-CASES = [pytest.param(case_of(name), id=name) for name in NAMES] + [
-    pytest.param(case_of("1-5", update="sequence", output_derivative=False), id="1-5 without f'"),
-    squashed("2c-1", "[0,1]", "identity"),
-    squashed("4-1", "identity", "[-4,4]"),
-]
+CASES = {name: case_of(name) for name in NAMES} | {
+    "1-5 without f'": case_of("1-5", update="sequence", output_derivative=False),
+    "2c-1, g [0,1], h identity": squashed("2c-1", "[0,1]", "identity"),
+    "4-1, g identity, h [-4,4]": squashed("4-1", "identity", "[-4,4]"),
+}
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("name", cases.NAMES)
-@pytest.mark.parametrize("instruction_set", instruction_sets())
-def test_ours_agrees_with_the_reference(name, instruction_set):
-    case = cases.find_case(name)
-    contender = native.Native(case, instruction_set, lanes=NETS)
-    assert parity.check(case, contender).holds
+def test_ours_agrees_with_the_reference():
+    for name in cases.NAMES:
+        case = cases.find_case(name)
+        for instruction_set in instruction_sets():
+            found = parity.check(case, native.Native(case, instruction_set, lanes=NETS))
+            assert found.holds, (name, instruction_set, found)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_jax_agrees_with_the_reference(case):
+def test_jax_agrees_with_the_reference():
     pytest.importorskip("jax")
     tuning = import_module("benchmarks.contenders.jax_tuning")
-    for form in tuning.forms(case):
-        contender = tuning.Choice(form, NETS).make(case, steps=100)
-        found = parity.check(case, contender)
-        assert found.holds, (form, found)
+    for name, case in CASES.items():
+        for form in tuning.forms(case):
+            contender = tuning.Choice(form, NETS).make(case, steps=100)
+            found = parity.check(case, contender)
+            assert found.holds, (name, form, found)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("nets", [1, NETS])
-def test_pytorch_agrees_with_the_reference(case, nets):
+def test_pytorch_agrees_with_the_reference():
     pytest.importorskip("torch")
-    contender = import_module("benchmarks.contenders.torch_cell").TorchCell(case, nets, sequences=2)
-    assert parity.check(case, contender).holds
+    make = import_module("benchmarks.contenders.torch_cell").TorchCell
+    for name, case in CASES.items():
+        for nets in (1, NETS):
+            found = parity.check(case, make(case, nets, sequences=2))
+            assert found.holds, (name, nets, found)
 
 
-def test_the_usual_choice_learns():
+def test_the_lstm_of_torch_learns():
     pytest.importorskip("torch")
     case = cases.find_case("2c-1")
     contender = import_module("benchmarks.contenders.torch_lstm").TorchLstm(case, sequences=4)
@@ -91,13 +90,9 @@ def test_the_usual_choice_learns():
     assert np.all(sum_sq > 0)
 
 
-@pytest.mark.parametrize("what", [{"output_gate": False}, {"forget_gate": True}])
 @pytest.mark.parametrize("package", ["jax", "torch"])
-def test_other_gates_are_refused(package, what):
+def test_unsupported_gates_are_refused(package):
     pytest.importorskip(package)
-    case = cases.find_case("4-1")
-    other = replace(case.network, cell=replace(case.network.cell, **what))
-    case = replace(case, network=other)
     if package == "torch":
         make = partial(import_module("benchmarks.contenders.torch_cell").TorchCell, sequences=2)
     else:
@@ -105,24 +100,33 @@ def test_other_gates_are_refused(package, what):
         make = partial(
             import_module("benchmarks.contenders.jax_cell").JaxCell, form=form, sequences=2
         )
-    with pytest.raises(SettingError, match=r"4-1: only .*output gates"):
-        make(case, lanes=1)
-
-
-@pytest.mark.parametrize("wrong", [1.001, np.nan])
-@pytest.mark.parametrize("what", ["weights", "sum_sq"])
-def test_wrong_results_are_refused(monkeypatch, what, wrong):
     case = cases.find_case("4-1")
-    contender = native.Native(case, instruction_sets()[0], lanes=NETS)
-    true_outcome = contender.outcome
+    for gates in ({"output_gate": False}, {"forget_gate": True}):
+        network = replace(case.network, cell=replace(case.network.cell, **gates))
+        with pytest.raises(SettingError, match=r"4-1: only .*output gates"):
+            make(replace(case, network=network), lanes=1)
 
-    def outcome():
-        found = true_outcome()
-        start = case.weights(NETS) if what == "weights" else 0
-        return found._replace(**{what: start + wrong * (getattr(found, what) - start)})
 
-    monkeypatch.setattr(contender, "outcome", outcome)
-    assert not parity.check(case, contender).holds
+class Spoilt(native.Native):
+    """Our kernel, whose weight changes or errors are multiplied by a factor."""
+
+    def __init__(self, case: Any, field: str, factor: float) -> None:
+        super().__init__(case, instruction_sets()[0], lanes=NETS)
+        self.field, self.factor = field, factor
+
+    def outcome(self) -> Any:
+        found = super().outcome()
+        start = self.case.weights(NETS) if self.field == "weights" else 0
+        value = start + self.factor * (getattr(found, self.field) - start)
+        return found._replace(**{self.field: value})
+
+
+def test_wrong_results_are_refused():
+    case = cases.find_case("4-1")
+    for field in ("weights", "sum_sq"):
+        assert parity.check(case, Spoilt(case, field, 1.0)).holds, field
+        for factor in (1.001, np.nan):
+            assert not parity.check(case, Spoilt(case, field, factor)).holds, (field, factor)
 
 
 def test_arithmetic_of_the_adding_problem_by_hand():
@@ -167,7 +171,7 @@ def test_arithmetic_counts_columns_not_the_alphabet():
     assert more[:2] == found(9)[:2]
 
 
-def test_rectangles_hold_every_sequence():
+def test_padded_arrays_hold_every_sequence():
     task = cases.find_case("1-5").task
     data = task.sample(np.random.default_rng(0), 6)
     padded = padding.pad([data], lanes=3)
@@ -206,61 +210,36 @@ def test_contenders_take_turns():
     assert [sample.work for sample in samples["a"]] == [7.0] * 3
 
 
-def test_processes_add_up():
+def test_work_of_processes_is_added():
     slow = [timing.Sample(wall=2.0, processor=1.0, work=1e9)]
     fast = [timing.Sample(wall=1.0, processor=1.0, work=3e9)]
-    # on the wall, four thousand million units until the slower is done
+    # wall-clock: four thousand million units until the slower process has finished
     np.testing.assert_allclose(timing.nanoseconds([slow, fast], "wall"), [0.5])
-    # alone on their cores: one and three thousand million a second
+    # on their own cores: one and three thousand million a second
     np.testing.assert_allclose(timing.nanoseconds([slow, fast], "processor"), [0.25])
     np.testing.assert_allclose(timing.held([slow, fast]), 2 / 3)
-
-
-def results_of(name: str = "4-1", held: float = 1.0) -> dict[str, Any]:
-    """Results with invented times, in the form that is saved."""
-    plan, report = lineup.Plan(repeats=2), lineup.Report(flop_per_step=600.0)
-    for key, ns in (("carrousel, a", 10.0), ("carrousel, b", 20.0), ("other, c", 124.0)):
-        report.names[key] = (*key.split(", "), 16)
-        samples = [timing.Sample(ns * 1e-9, held * ns * 1e-9, 1.0)] * 2
-        for data in ("ready", "drawn"):
-            report.samples.setdefault(data, {})[key] = samples
-    report.parity = {key: parity.Parity(0, 1, 0, 1) for key in report.names if "other" not in key}
-    report.peak = [timing.Sample(1.0, 1.0, 120e9)]
-    return results.collect(plan, [(name, [report])])
-
-
-def test_page_shows_the_best_of_each():
-    text = page.markdown(json.loads(json.dumps(results_of())))
-    assert "| carrousel, a | **10.0** |" in text
-    assert "| other | 124 (12x) |" in text
-    assert "4-1 50%" in text  # 600 operations in 10 ns are 60 of 120 GFLOP/s
-    assert "time on the wall" in text
-
-
-def test_a_disturbed_machine_is_measured_by_its_own_time():
-    text = page.markdown(results_of(held=0.5))
-    assert "| carrousel, a | **5.00** |" in text
-    assert "others used the machine as well" in text
 
 
 def test_examples_of_the_tables():
     assert doctest.testmod(tables).failed == 0
 
 
-def test_a_wrong_name_gets_the_nearest(capsys):
+def test_an_unknown_case_is_an_error_with_a_suggestion(capsys):
     assert lanes.main(["--only", "4_1"]) == 2
     captured = capsys.readouterr()
     assert "did you mean '4-1'?" in captured.err
     assert captured.out == ""
 
 
-def test_profile_learns(capsys):
+def test_profile_measures(capsys):
     assert lanes.main(["--profile", "4-1", "--seconds", "0.001"]) == 0
     assert "ns per trial and step" in capsys.readouterr().err
 
 
-def test_the_published_page_is_made_from_the_published_figures():
-    docs = Path(__file__).parents[2] / "docs"
-    figures = json.loads((docs / "speed.json").read_text(encoding="utf-8"))
-    assert page.markdown(figures) == (docs / "speed.md").read_text(encoding="utf-8")
+def test_saved_results_can_be_shown(tmp_path, capsys):
+    saved = RESULTS / "speed.json"
+    assert lanes.main(["--from", str(saved), "--save", str(tmp_path / "copy.json")]) == 0
+    assert "ns per trial and step" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "copy.json").read_text(encoding="utf-8"))
+    assert figures == json.loads(saved.read_text(encoding="utf-8"))
     assert all(row["parity"]["holds"] for row in figures["parity"])

@@ -1,4 +1,4 @@
-"""Benchmarks of streams: baselines count right, contenders compute the same, the rest runs."""
+"""Benchmarks of streams: verification of contenders and baselines, and short runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter, defaultdict
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,27 +20,26 @@ tables = import_module("benchmarks.streams.tables")
 watches = import_module("benchmarks.streams.watch")
 data = import_module("benchmarks.streams.data")
 reber = import_module("benchmarks.streams.reber")
-SAVED = Path(__file__).parents[2] / "docs"
 
 
-# --- what a step costs ---------------------------------------------------------------------------
+# --- one step ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loop", ["TorchAutograd", "TorchByHand"])
-def test_loops_of_torch_learn_what_the_reference_learns(loop):
+def test_loops_of_torch_learn_like_the_reference():
     torch = pytest.importorskip("torch")
     net = contenders.network(3, 5)
     weights = 3 * initial_weights(net, np.random.default_rng(0)).astype(np.float64)
     x, t = stream.data(3, 60)
     t = 5 * t  # some errors are clipped
     want = contenders.kernel(ReferenceStream(net, contenders.STREAMING, weights))(x, t)
-    with torch.enable_grad():
-        took = getattr(contenders, loop)(net, weights, torch.float64).take(x, t)
-    # Sixty changes by Adam, in float64 on both sides.
-    np.testing.assert_allclose(took, want, rtol=0, atol=1e-11)
+    for loop in (contenders.TorchAutograd, contenders.TorchByHand):
+        with torch.enable_grad():
+            have = loop(net, weights, torch.float64).take(x, t)
+        # Sixty updates by Adam, in float64 on both sides.
+        np.testing.assert_allclose(have, want, rtol=0, atol=1e-11, err_msg=loop.__name__)
 
 
-def test_every_way_into_the_kernel_predicts_the_same():
+def test_run_and_step_predict_the_same():
     from carrousel import OnlineLSTM
 
     x, t = stream.data(4, 50)
@@ -50,7 +48,7 @@ def test_every_way_into_the_kernel_predicts_the_same():
     np.testing.assert_array_equal(many, each)
 
 
-def test_a_part_replaces_its_own(tmp_path):
+def test_a_saved_part_replaces_only_itself(tmp_path):
     path = tmp_path / "figures.json"
     row = {"inputs": 4, "cells": 8, "us": 1}
     stream.keep(path, {"rows": [{**row, "us": 0}, {**row, "cells": 9}], "machine": 1})
@@ -60,7 +58,7 @@ def test_a_part_replaces_its_own(tmp_path):
     assert saved == {"rows": [row, {**row, "cells": 9}], "machine": 2, "soak": 7}
 
 
-def test_a_short_soak_tells_what_it_saw():
+def test_a_short_soak_measures_the_process():
     soak = import_module("benchmarks.stream.soak")
     found = soak.soak(600, points=3)
     assert [row["steps"] for row in found["rows"]] == [600]
@@ -80,7 +78,7 @@ def test_rows_for_the_command_line_can_be_read(tmp_path):
 
 
 def counted(symbols: list[int], n_symbols: int, most: int) -> np.ndarray:
-    """Bits by counting, one character at a time."""
+    """Compute the bits by counting, one character at a time."""
     counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     bits = np.zeros((most + 1, len(symbols)))
     padded = [n_symbols] * most + symbols
@@ -96,14 +94,14 @@ def counted(symbols: list[int], n_symbols: int, most: int) -> np.ndarray:
     return bits
 
 
-def test_ngrams_count_what_came_before_and_nothing_else():
+def test_ngrams_count_only_earlier_characters():
     symbols = np.random.default_rng(0).integers(0, 5, 400) // 2
     found = np.stack([bits for _, bits in texts.ngrams(symbols, 3, 3)])
     np.testing.assert_allclose(found, counted(symbols.tolist(), 3, 3), rtol=1e-12)
 
 
 def test_probabilities_of_ngrams_add_up_to_one():
-    """The last character is tried with each symbol: its probabilities add up at every order."""
+    """Each symbol is tried as the last character; the probabilities add up at every order."""
     symbols = np.random.default_rng(1).integers(0, 4, 200)
     total = np.zeros(4)
     for symbol in range(4):
@@ -112,7 +110,7 @@ def test_probabilities_of_ngrams_add_up_to_one():
     np.testing.assert_allclose(total, 1.0, rtol=1e-12)
 
 
-def test_the_net_reads_a_text_in_any_pieces(monkeypatch):
+def test_the_size_of_a_call_does_not_change_the_result_on_a_text(monkeypatch):
     symbols = np.tile(np.arange(3), 60)
     text = data.Text(symbols, "abc", b"abc" * 60)
     how = {"cells": 3, "learning_rate": 0.05}
@@ -121,11 +119,11 @@ def test_the_net_reads_a_text_in_any_pieces(monkeypatch):
     pieces = texts.net(text, 0, how)
     assert whole["whole"] == pytest.approx(pieces["whole"], rel=1e-12)
     assert whole["right"] == pieces["right"]
-    assert whole["curve"][0] > 1 > 0.1 > whole["end"]  # it learned, and not at once
+    assert whole["curve"][0] > 1 > 0.1 > whole["end"]  # it learned gradually
     assert texts.majority_wrong(symbols, 3) > 0.6
 
 
-def test_area_under_the_curve_is_the_chance_of_a_right_order():
+def test_area_under_the_curve_is_the_probability_of_the_right_order():
     rng = np.random.default_rng(2)
     labels, scores = rng.integers(0, 2, 60), rng.integers(0, 9, 60)
     pairs = [(a > b) + 0.5 * (a == b) for a in scores[labels == 1] for b in scores[labels == 0]]
@@ -138,15 +136,15 @@ def test_water_baselines_do_not_look_ahead():
     table = data.Table(np.arange(60.0)[:, None] % 24, y, ("hour",))
     changed = table._replace(y=np.concatenate([y[:40], y[40:] + 7]))
     before, after = tables.water_baselines(table), tables.water_baselines(changed)
-    for name, said in before.items():
-        np.testing.assert_array_equal(said[:41], after[name][:41], err_msg=name)
+    for name, predicted in before.items():
+        np.testing.assert_array_equal(predicted[:41], after[name][:41], err_msg=name)
     for by in (False, True):
-        said, other = (tables.water_net(one, 0, by) for one in (table, changed))
-        np.testing.assert_array_equal(said[:41], other[:41])
-        assert not np.array_equal(said[41:], other[41:])
+        have, other = (tables.water_net(one, 0, by) for one in (table, changed))
+        np.testing.assert_array_equal(have[:41], other[:41])
+        assert not np.array_equal(have[41:], other[41:])
 
 
-def test_rows_of_the_watch_come_in_the_order_asked_for():
+def test_rows_of_the_watch_have_the_requested_order():
     series = [np.full((n, 6), float(n)) for n in (103, 105, 104)]
     watch = data.Watch(series, np.array([0, 1, 0]), np.array([2, 1, 2]), ("a", "b"))
     learned, left_out = watches.split(watch, 1)
@@ -156,22 +154,22 @@ def test_rows_of_the_watch_come_in_the_order_asked_for():
     assert watches.rows(watch, learned, together=False).series.tolist() == [0] * 103 + [2] * 104
     assert watches.last_label(together.y) == 206 / 207
     assert together.window.tolist() == [0, 20_000] * 100 + [1, 20_001] * 3 + [20_001]
-    told = ~np.isnan(together.sparse_labels)
-    assert together.moment[told].tolist() == [99, 99]
+    labelled = ~np.isnan(together.sparse_labels)
+    assert together.moment[labelled].tolist() == [99, 99]
     figures = watches.net(watch, 1, 0, windows=True)
-    assert figures["rows"] == 0.0  # the other activity was never seen
+    assert figures["rows"] == 0.0  # the activity of this person was never learned
 
 
-def test_means_of_the_watch_are_of_the_past():
+def test_means_of_the_watch_cover_past_rows_only():
     x = np.random.default_rng(4).normal(size=(250, 2))
     found = watches.with_rolling(x)
     for n in (0, 50, 99, 100, 249):
         part = x[max(n - 99, 0) : n + 1]
         want = np.concatenate([x[n], part.mean(axis=0), part.std(axis=0)])
-        np.testing.assert_allclose(found[n], want, atol=1e-7)  # roots of small differences
+        np.testing.assert_allclose(found[n], want, atol=1e-7)  # square roots of small differences
 
 
-def test_pickles_of_anything_but_arrays_are_refused(tmp_path):
+def test_pickles_with_other_objects_than_arrays_are_refused(tmp_path):
     import pickle
 
     path = tmp_path / "bad.pickle"
@@ -180,17 +178,17 @@ def test_pickles_of_anything_but_arrays_are_refused(tmp_path):
         data._ArraysOnly(file).load()
 
 
-@pytest.mark.parametrize("name", list(reber.TRIALS))
-def test_a_short_reber_trial_learns_something(name):
-    found = reber.run(reber.shortened(reber.TRIALS[name], 6000, 500), 0)
-    assert len(found["curve"]) == reber.STRETCHES
-    assert np.mean(found["curve"][-10:]) > np.mean(found["curve"][:2])
-    assert 0 <= found["right_until"] < 500
-    assert found["wrong"] > 0
-    assert not found["solved"]
+def test_a_short_reber_trial_improves():
+    for name, trial in reber.TRIALS.items():
+        found = reber.run(reber.shortened(trial, 6000, 500), 0)
+        assert len(found["curve"]) == reber.STRETCHES, name
+        assert np.mean(found["curve"][-10:]) > np.mean(found["curve"][:2]), name
+        assert 0 <= found["right_until"] < 500, name
+        assert found["wrong"] > 0, name
+        assert not found["solved"], name
 
 
-def test_pairs_of_symbols_go_on_from_piece_to_piece():
+def test_pairs_of_symbols_continue_from_call_to_call():
     def text():
         return reber.ContinualReber(np.random.default_rng(5))
 
@@ -201,15 +199,7 @@ def test_pairs_of_symbols_go_on_from_piece_to_piece():
     np.testing.assert_array_equal(np.concatenate([p[2] for p in pieces]), legal[:-1])
 
 
-def test_the_native_kernel_is_the_one_that_is_measured():
+def test_the_measured_kernel_is_the_native_one():
     net = contenders.network(2, 2)
     weights = initial_weights(net, np.random.default_rng(0))
     assert open_stream(net, contenders.STREAMING, weights).name == "native"
-
-
-@pytest.mark.parametrize("name", ["stream", "streams"])
-def test_what_was_saved_can_be_shown(name):
-    saved = SAVED / f"{name}.json"
-    if not saved.exists():
-        pytest.skip("nothing has been measured yet")
-    assert json.loads(saved.read_text("utf-8"))

@@ -1,16 +1,17 @@
-"""The pages of the rows below ``docs/reproduction``, one an experiment, and their pictures."""
+"""The pages of the experiments below ``docs/reproduction``, and the pictures of their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from tools.pages.rivals import table
+from tools.pages.render import render
 
 from carrousel import words
 from carrousel.experiments.judge.statistics import logrank_p, survival
 from carrousel.experiments.recipes.catalogue import EVERYTHING
-from carrousel.experiments.report.table import escaped
+from carrousel.experiments.report.markdown import escaped, table
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.study.effects import HELD, effects
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, Variation
@@ -27,60 +28,56 @@ PAGES = {
     "experiment-5.md": ("5-", "Experiment 5: the multiplication problem"),
     "experiment-6.md": ("6", "Experiment 6: temporal order"),
 }
-"""File names with what the names of its rows start with, and a title."""
+"""The prefix of the names of its rows, and a title, by file name."""
 
 FOLDED_FROM = 40
-"""A table with more variations than this is folded away."""
+"""A table with more variations than this is folded."""
 MOST_VARIATIONS = 3
-"""Variations in a picture, beside the row and its recipes."""
+"""Variations in a picture, in addition to the row and its recipes."""
 FEWEST_TRIALS = 5
+"""A variation with fewer trials than this is not drawn."""
 LONGEST_LABEL = 64
 LARGEST_PICTURE = 30_000
 """Characters of an SVG."""
 
-_JUDGED, _TESTED = "Verdict on the row", "p: "
-"""What notes start with that stand elsewhere on these pages."""
-
-HEAD = """# {title}
-
-What the columns mean stands in [README.md](README.md#how-figures-are-had). {legend}
-"""
-
 
 def link(name: str) -> str:
-    """A row's name as a link to its place, from a page beside it."""
+    """Link a row's name to its section, from a page in the same folder."""
     file = next(file for file, (start, _) in PAGES.items() if name.startswith(start))
     return f"[{name}]({file}#row-{name})"
 
 
 def page(file: str, studies: Mapping[str, Study]) -> str:
-    """The page of one experiment with all its rows."""
+    """Write the page of one experiment with all its rows."""
     start, title = PAGES[file]
     rows = [_row(study) for name, study in studies.items() if name.startswith(start)]
-    return "\n\n".join([HEAD.format(title=title, legend=LEGEND).strip("\n"), *rows]) + "\n"
+    return render("reproduction/experiment.md", title=title, legend=LEGEND, rows=rows)
 
 
-def _row(study: Study) -> str:
+def _row(study: Study) -> dict[str, Any]:
     row, base = study.experiment, study.base
     judged = "**pending**: no trial has ended yet"
     if base:
         judged = f"**{base.verdict.label}**: {escaped(base.verdict.words)}"
-    parts = [
-        f'<a id="row-{row.name}"></a>\n\n## {row.name}: {escaped(row.title)}',
-        f"{escaped(printed(study))} Ours: {judged}.",
-        f"A trial is solved when this holds: {escaped(row.stop.describe)}. It is given up after "
-        f"{words.number(row.budget)} sequences.",
-    ]
-    if pictured(study):
-        parts.append(f"![Trials of {row.name} not yet solved, by sequences]({row.name}.svg)")
-    parts += ["### Readings", _readings(study), "### Variations", _variations(study)]
-    told = _effects(study)
-    return "\n\n".join([*parts, *(["### What each setting does", told] if told else [])])
+    tested = any(level.p is not None for effect in effects(study) for level in effect.levels)
+    lines = [line for line in notes(study) if base is None or base.verdict.words not in line]
+    about_tests = lines.pop() if tested else None  # the last note explains the test
+    return {
+        "name": row.name,
+        "title": escaped(row.title),
+        "printed": escaped(printed(study)),
+        "verdict": judged,
+        "stop": escaped(row.stop.describe),
+        "budget": words.number(row.budget),
+        "pictured": pictured(study),
+        "readings": _readings(study),
+        "variations": _variations(study, lines),
+        "folded": _folded(study),
+        "effects": _effects(study, about_tests),
+    }
 
 
 def _readings(study: Study) -> str:
-    if not study.experiment.readings:
-        return "The paper leaves nothing open here."
     rows = [
         [
             f"`{each.field}`",
@@ -90,32 +87,36 @@ def _readings(study: Study) -> str:
         ]
         for each in study.experiment.readings
     ]
-    return table(["setting", "chosen", "departs from the paper", "why"], rows, text_columns=4)
+    heads = ["setting", "chosen", "departs from the paper", "why"]
+    return table(heads, rows, "l") if rows else ""
 
 
-def _variations(study: Study) -> str:
+def _variations(study: Study, lines: Sequence[str]) -> str:
+    """Table of the variations, and notes on them."""
     if not study.variations:
-        return "No trial has ended yet."
-    lines = [line for line in notes(study) if not line.startswith((_JUDGED, _TESTED))]
-    inside = markdown_table(study.variations)
-    if lines:
-        inside += "\n\n" + "\n".join(f"- {escaped(line)}" for line in lines)
+        return ""
+    listed = "\n".join(f"- {escaped(line)}" for line in lines)
+    return "\n\n".join([markdown_table(study.variations), *([listed] if listed else [])])
+
+
+def _folded(study: Study) -> str:
+    """Summary of a table that is too long to be shown at once; empty for a short one."""
     if len(study.variations) <= FOLDED_FROM:
-        return inside
+        return ""
     trials = sum(len(one.trials) for one in study.variations)
-    told = f"{len(study.variations)} sets of settings, {words.count(trials, 'trial')}"
-    return f"<details><summary>{told}</summary>\n\n{inside}\n\n</details>"
+    return f"{len(study.variations)} sets of settings, {words.count(trials, 'trial')}"
 
 
-def _effects(study: Study) -> str:
-    """Where the paper leaves a choice: what each choice comes to, all else the same."""
+def _effects(study: Study, about_tests: str | None) -> str:
+    """List the effect of each value of a setting, with all other settings unchanged."""
     lines = []
     for effect in effects(study):
         held = f", with {escaped(' '.join(map(str, effect.held)))}" if effect.held else ""
         lines.append(f"- **{escaped(effect.path)}**{held}")
         lines += [f"  - {escaped(each)}" for each in effect.changed()]
-    told = [line for line in notes(study) if line.startswith(_TESTED)]
-    return "\n\n".join(["\n".join(lines), *map(escaped, told)]) if lines else ""
+    if not lines:
+        return ""
+    return "\n\n".join(["\n".join(lines), *([escaped(about_tests)] if about_tests else [])])
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def pictured(study: Study) -> bool:
 
 
 def picture(study: Study) -> str:
-    """Survival curves of the row, its recipes, and the variations that tell most.
+    """Draw survival curves of the row, its recipes, and the variations that differ most.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -143,11 +144,11 @@ def picture(study: Study) -> str:
 
 
 def chosen(study: Study) -> list[Variation]:
-    """The row as it stands, its recipes, and up to three variations.
+    """Choose the row as it stands, its recipes, and up to three variations.
 
-    First the most successful variation; then, one for each setting, those with few changes whose
-    trials differ most from the row's by the log-rank test. Those that learn in another way than the
-    row, as by Adam, are left to its recipe.
+    The first variation is the most successful one. Next come variations with few changes whose
+    trials differ most from the row's by the log-rank test, one for each setting. Variations with
+    another learner than the row's, such as Adam, are excluded, since the recipes show them.
     """
     current = _current()
     own = [one for one in study.variations if one.fingerprint in current]
@@ -161,7 +162,7 @@ def chosen(study: Study) -> list[Variation]:
         and all(change.path != "training.kind" for change in one.changes)
     ]
     picked, seen = [], set()
-    for one in [*others[:1], *_telling(study, others)]:
+    for one in [*others[:1], *_by_difference(study, others)]:
         fields = frozenset(change.path for change in one.changes) - set(HELD)
         if fields not in seen and len(picked) < MOST_VARIATIONS:
             seen.add(fields)
@@ -171,11 +172,11 @@ def chosen(study: Study) -> list[Variation]:
 
 @cache
 def _current() -> list[str]:
-    """Fingerprints of all rows and recipes as they are, rows first."""
+    """Fingerprints of the current rows and recipes, rows first."""
     return [fingerprint(row) for row in EVERYTHING.values()]
 
 
-def _telling(study: Study, others: Sequence[Variation]) -> list[Variation]:
+def _by_difference(study: Study, others: Sequence[Variation]) -> list[Variation]:
     base = study.base or (others[0] if others else None)
 
     def rank(one: Variation) -> tuple[int, float, str]:
@@ -187,7 +188,7 @@ def _telling(study: Study, others: Sequence[Variation]) -> list[Variation]:
 
 
 def _label(one: Variation) -> str:
-    """A label that fits below a picture; budgets and tests are left to the table."""
+    """Shorten a label to fit below a picture; budgets and tests are only in the table."""
     if one.label in (AS_IT_STANDS, one.name.partition(" ")[2]) and "=" not in one.label:
         return one.label
     text = " ".join(str(change) for change in one.changes if change.path not in HELD)

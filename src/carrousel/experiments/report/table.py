@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,8 @@ from rich.text import Text
 from carrousel import words
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
+from carrousel.experiments.report.markdown import escaped
+from carrousel.experiments.report.markdown import table as write_table
 
 
 class ReportColumn(NamedTuple):
@@ -99,14 +100,13 @@ def footnotes(report: Report) -> list[str]:
 def markdown(report: Report) -> str:
     """Return the table, its footnotes, stop rules and readings in Markdown."""
     heads = [column.head for column in COLUMNS]
-    rule = [":--" if head in TEXT_COLUMNS else "--:" for head in heads]
+    align = "".join("l" if head in TEXT_COLUMNS else "r" for head in heads)
     rows = [[escaped(column.cell(entry)) for column in COLUMNS] for entry in report.entries]
-    table = ["| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows)]
     return "\n".join(
         [
             "# Experiments of 1997, run again",
             *("", f"Columns headed “paper” are printed in {SOURCE}. {LEGEND}"),
-            *("", *table),
+            *("", write_table(heads, rows, align)),
             *("", *(f"- {escaped(line)}" for line in footnotes(report))),
             *("", "## When a trial counts as solved", ""),
             *(
@@ -141,8 +141,3 @@ def provenance(entries: Sequence[Entry]) -> str:
         f"instruction set {', '.join(sets) or words.ABSENT}, "
         f"seed {', '.join(map(str, seeds)) or words.ABSENT}."
     )
-
-
-def escaped(text: str) -> str:
-    """Escape the characters that have a meaning in Markdown."""
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from carrousel import words
-from carrousel.experiments.report.table import escaped
+from carrousel.experiments.report.markdown import escaped
+from carrousel.experiments.report.markdown import table as write_table
 from carrousel.experiments.study.effects import effects
 from carrousel.experiments.study.study import (
     Study,
@@ -115,10 +116,9 @@ def markdown(study: Study, *, heading: str = "##") -> str:
 
 def markdown_table(variations: Sequence[Variation]) -> str:
     """The table alone."""
-    rule = [":--" if column.head in TEXT_COLUMNS else "--:" for column in COLUMNS]
+    align = "".join("l" if column.head in TEXT_COLUMNS else "r" for column in COLUMNS)
     rows = [[escaped(column.cell(one)) for column in COLUMNS] for one in variations]
-    heads = [column.head for column in COLUMNS]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+    return write_table([column.head for column in COLUMNS], rows, align)
 
 
 def effects_in_words(study: Study) -> list[str]:

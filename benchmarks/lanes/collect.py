@@ -1,4 +1,4 @@
-"""Reports of processes as plain dictionaries and lists, which are saved and made into tables."""
+"""Conversion of reports of processes to plain data, which are saved and made into tables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CLOCKS = ("wall", "processor")
 
 
 def collect(plan: Plan, measured: Iterable[tuple[str, list[Report]]]) -> dict[str, Any]:
-    """Gather what was measured.
+    """Collect the reports of all cases.
 
     Args:
         plan: how much was measured.
-        measured: for each case and number of processes, the name of the case and their reports.
+        measured: name of a case and reports of its processes, for each case and process count.
     """
     peaks: dict[str, float] = {}
     results: dict[str, Any] = {
@@ -74,7 +74,7 @@ def _rows(reports: list[Report], data: str, clock: str) -> Iterator[dict[str, An
             "data": data,
             "clock": clock,
             "ns": timing.summarise(values)._asdict(),
-            # round by round: neighbours in time were disturbed alike
+            # computed round by round, because a disturbance affects a whole round
             "ratio": float(np.median(values / ns[best])),
             "held": timing.held(samples[key]),
             "flop_per_step": first.flop_per_step,

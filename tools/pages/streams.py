@@ -1,50 +1,55 @@
-"""Writes what real streams showed, ours beside baselines: ``docs/streams.md`` and its pictures."""
+"""The page ``docs/streams.md`` and its pictures: real streams, our model and the baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
 from scipy.stats import t
-from tools.pages.rivals import table
-from tools.pages.streams.plot import Curve, curves_svg
-from tools.pages.streams.words import HEAD, REBER, SHUTTLE, TEXT, WATCH, WATER
+from tools.pages.plot import Curve, curves_svg
+from tools.pages.render import render
+
+from carrousel.experiments.report.markdown import table
 
 Rows = Mapping[str, Mapping[str, Any]]
-"""Figures by row and column, as ``benchmarks/streams`` keeps them."""
+"""Figures by row and column, as ``benchmarks/streams`` saves them."""
 
-TEXT_NETS = {
-    "as it comes": "OnlineLSTM, 128 cells",
-}
+TEXT_NETS = {"as it comes": "OnlineLSTM, 128 cells"}
+"""Labels of the rows of the text that are nets of ours."""
+DETECTORS = ("river: half-space trees", "river: LODA", "river: one-class SVM")
+"""River's models that learn without labels."""
 
 
 def streams_page(measured: Mapping[str, Any]) -> dict[str, str]:
-    """The page and its pictures by name of file, from what was measured."""
-    parts = {
-        "text": _text,
-        "water": _water,
-        "shuttle": _shuttle,
-        "watch": _watch,
-        "reber": _reber,
+    """Write the page and its pictures, by file name, from the results of ``benchmarks/streams``."""
+    parts = {"text": _text, "water": _water, "shuttle": _shuttle, "watch": _watch, "reber": _reber}
+    pictures = {"text": _text_picture, "reber": _reber_picture}
+    packages: dict[str, str] = {}
+    for part in measured.values():
+        packages |= part["packages"]
+    machine = next(iter(measured.values()))["machine"]
+    shown = ("python", "carrousel", "numpy")
+    versions = {name: machine["versions"][name] for name in shown} | packages
+    page = render(
+        "streams.md",
+        **{
+            name: part(measured[name]["rows"]) if name in measured else None
+            for name, part in parts.items()
+        },
+        versions=", ".join(map(" ".join, versions.items())),
+        processor=machine["processor"],
+    )
+    drawn = {
+        f"streams-{name}.svg": draw(measured[name]["rows"])
+        for name, draw in pictures.items()
+        if name in measured
     }
-    found = [HEAD]
-    for name, write in parts.items():
-        if name in measured:
-            found.append(write(measured[name]["rows"]))
-    found.append(_closing(measured))
-    pictures = {}
-    if "text" in measured:
-        pictures["streams-text.svg"] = _text_picture(measured["text"]["rows"])
-    if "reber" in measured:
-        pictures["streams-reber.svg"] = _reber_picture(measured["reber"]["rows"])
-    page = "\n".join(part.strip("\n") + "\n" for part in found)
-    return {"streams.md": page, **pictures}
+    return {"streams.md": page, **drawn}
 
 
 def spread(values: Iterable[float], form: str = ".3f") -> str:
-    """Mean and, of several, the lowest and the highest."""
+    """Format the mean; for several values also the lowest and the highest."""
     found = list(values)
     mean = format(float(np.mean(found)), form)
     if len(found) == 1:
@@ -53,7 +58,7 @@ def spread(values: Iterable[float], form: str = ".3f") -> str:
 
 
 def marked(rows: list[list[str]], columns: Iterable[int], least: bool) -> list[list[str]]:
-    """The same cells, the best of each of these columns in bold: the least, or the largest."""
+    """Put the best cell of each of these columns in bold: the least, or else the largest."""
     found = [list(row) for row in rows]
     for column in columns:
         values = {n: float(row[column].split()[0]) for n, row in enumerate(rows) if row[column]}
@@ -67,93 +72,58 @@ def marked(rows: list[list[str]], columns: Iterable[int], least: bool) -> list[l
 
 
 def interval(values: Sequence[float], form: str = ".1f") -> str:
-    """Mean and half the width of its 95 % interval (Student's)."""
+    """Format the mean and half the width of its 95 % interval (Student's t)."""
     n = len(values)
     half = t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
     return f"{np.mean(values):{form}} ± {half:{form}}"
 
 
-def _closing(measured: Mapping[str, Any]) -> str:
-    packages: dict[str, str] = {}
-    for part in measured.values():
-        packages |= part["packages"]
-    machine = next(iter(measured.values()))["machine"]
-    used = ("python", "carrousel", "numpy")
-    versions = {name: machine["versions"][name] for name in used} | packages
-    names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (
-        f"Run with {names}, on {machine['processor']}.\n\n"
-        "`python -m benchmarks.streams text water shuttle watch reber` runs it again (its first\n"
-        "lines say what it needs), `python -m tools.pages` makes this page.\n"
-    )
-
-
 # --- text ----------------------------------------------------------------------------------------
 
 
-def _text(rows: Rows) -> str:
+def _text(rows: Rows) -> dict[str, Any]:
     base = rows["baselines"]["all"]
-    cells = []
-    for name, label in TEXT_NETS.items():
-        if name in rows:
-            seeds = rows[name].values()
-            cells.append(
-                [
-                    label,
-                    spread(s["whole"] for s in seeds),
-                    spread(s["end"] for s in seeds),
-                    str(len(seeds)),
-                ]
-            )
+    nets = {label: list(rows[name].values()) for name, label in TEXT_NETS.items() if name in rows}
+    cells = [
+        [
+            label,
+            spread(s["whole"] for s in seeds),
+            spread(s["end"] for s in seeds),
+            str(len(seeds)),
+        ]
+        for label, seeds in nets.items()
+    ]
     for name, found in base["rows"].items():
         end = f"{found['end']:.3f}" if "end" in found else ""
         cells.append([name, f"{found['whole']:.3f}", end, ""])
-    facts = {
+    heads = ["", "bits a character, whole text", "last 10 %", "seeds"]
+    us = [s["us_per_step"] for seeds in nets.values() for s in seeds]
+    return {
         "characters": f"{base['characters']:,}",
         "alphabet": base["alphabet"],
         "majority": f"{100 * base['majority_right']:.1f}",
+        "table": table(heads, marked(cells, (1, 2), least=True)),
+        "us": f"{np.median(us):.0f}" if us else None,
+        **_text_verdict(nets, base),
     }
-    heads = ["", "bits a character, whole text", "last 10 %", "seeds"]
-    us = [s["us_per_step"] for name in TEXT_NETS for s in rows.get(name, {}).values()]
-    told = [_text_verdict(rows, base)]
-    if us:
-        told.append(f"A step took {np.median(us):.0f} us of a core that others used as well.")
-    return "\n".join(
-        [
-            TEXT.format(**facts),
-            table(heads, marked(cells, (1, 2), least=True), 1),
-            "",
-            fill(" ".join(told), 100),
-            "\n![Bits a character along the text](streams-text.svg)",
-        ]
-    )
 
 
-def _text_verdict(rows: Rows, base: Mapping[str, Any]) -> str:
+def _text_verdict(nets: Mapping[str, Sequence[Any]], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The best net, the best baseline, the gap at the end, and the nets that get worse."""
     means = {
-        name: {k: float(np.mean([s[k] for s in rows[name].values()])) for k in ("whole", "end")}
-        for name in TEXT_NETS
-        if name in rows
+        label: {k: float(np.mean([s[k] for s in seeds])) for k in ("whole", "end")}
+        for label, seeds in nets.items()
     }
-    theirs = {n: f["end"] for n, f in base["rows"].items() if "end" in f}
-    told = []
-    if means:
-        mine, other = min(means, key=lambda n: means[n]["end"]), min(theirs, key=theirs.__getitem__)
-        gap = means[mine]["end"] - theirs[other]
-        if gap > 0:
-            told.append(
-                f"**{other[0].upper() + other[1:]} win**, by {gap:.2f} bits a character at the "
-                f"end over {TEXT_NETS[mine]}: in one pass counts learn faster than gradients."
-            )
-        else:
-            told.append(f"**{TEXT_NETS[mine]} wins** at the end, by {-gap:.2f} bits over {other}.")
-    for name, found in means.items():
-        if found["end"] > found["whole"]:
-            told.append(
-                f"{TEXT_NETS[name]}, **gets worse as it goes**: that rate is too large for this "
-                "stream."
-            )
-    return " ".join(told)
+    if not means:
+        return {}
+    ends = {name: found["end"] for name, found in base["rows"].items() if "end" in found}
+    net, baseline = min(means, key=lambda n: means[n]["end"]), min(ends, key=ends.__getitem__)
+    return {
+        "best_net": net,
+        "best_baseline": baseline,
+        "gap": means[net]["end"] - ends[baseline],
+        "worse": [label for label, mean in means.items() if mean["end"] > mean["whole"]],
+    }
 
 
 def _text_picture(rows: Rows) -> str:
@@ -178,7 +148,7 @@ def _text_picture(rows: Rows) -> str:
 # --- tables --------------------------------------------------------------------------------------
 
 
-def _water(rows: Rows) -> str:
+def _water(rows: Rows) -> dict[str, str]:
     base = rows["baselines"]["all"]
     cells = []
     for name, label in (("values", "OnlineLSTM on values"), ("changes", "OnlineLSTM on changes")):
@@ -197,22 +167,20 @@ def _water(rows: Rows) -> str:
     for name, found in base["rows"].items():
         worse = f"{found['worse']:+.3f} ± {found['margin']:.3f}" if found["margin"] else ""
         cells.append([name, f"{found['mae']:.3f}", f"{found['mae_later']:.3f}", worse])
-    heads = ["", "mean absolute error, l/s", "second half", "more than the last value's"]
-    return (
-        WATER.format(rows=f"{base['rows_read']:,}")
-        + "\n"
-        + table(heads, marked(cells, (1, 2), least=True), 1)
-    )
+    heads = ["", "mean absolute error, l/s", "second half", "minus that of the last value"]
+    return {
+        "rows": f"{base['rows_read']:,}",
+        "table": table(heads, marked(cells, (1, 2), least=True)),
+    }
 
 
-def _shuttle(rows: Rows) -> str:
+def _shuttle(rows: Rows) -> dict[str, str]:
     base = rows["baselines"]["all"]
-    alone = {"alone": "OnlineLSTM: error of the next row"}
-    labels = {"labels": "OnlineLSTM, binary"}
+    without = {"alone": "OnlineLSTM: error of the next row"}
+    labelled = {"labels": "OnlineLSTM, binary"}
     for name in rows:
         if name.startswith("river"):
-            seen = name in ("river: half-space trees", "river: LODA", "river: one-class SVM")
-            (alone if seen else labels)[name] = name
+            (without if name in DETECTORS else labelled)[name] = name
     heads = ["", "ROC AUC", "second half", "average precision", "seeds"]
 
     def lines(names: Mapping[str, str]) -> list[list[str]]:
@@ -224,29 +192,22 @@ def _shuttle(rows: Rows) -> str:
                 found.append([label, *figures, str(len(seeds))])
         return found
 
-    first = lines(alone)
+    unlabelled = lines(without)
     for name, found in base["rows"].items():
         figures = (f"{found[k]:.3f}" for k in ("auc", "auc_later", "precision"))
-        first.append([name, *figures, ""])
-    facts = {
+        unlabelled.append([name, *figures, ""])
+    return {
         "rows": f"{base['rows_read']:,}",
-        "likeness": f"{base['autocorrelation']:.3f}",
+        "autocorrelation": f"{base['autocorrelation']:.3f}",
+        "without_labels": table(heads, marked(unlabelled, (1, 2, 3), least=False)),
+        "with_labels": table(heads, marked(lines(labelled), (1, 2, 3), least=False)),
     }
-    return "\n".join(
-        [
-            SHUTTLE.format(**facts),
-            "No labels:\n",
-            table(heads, marked(first, (1, 2, 3), least=False), 1),
-            "\nEach row's label follows at once:\n",
-            table(heads, marked(lines(labels), (1, 2, 3), least=False), 1),
-        ]
-    )
 
 
 # --- watch ---------------------------------------------------------------------------------------
 
 
-def _watch(rows: Rows) -> str:
+def _watch(rows: Rows) -> dict[str, str]:
     facts = rows["described"]["all"]
     every = list(rows["every label"].values())
     cells = []
@@ -259,16 +220,16 @@ def _watch(rows: Rows) -> str:
         ]
         cells.append([label, *figures])
     heads = ["", "rows right, %", "windows of 2 s", "whole series"]
-    told = WATCH.format(
-        rows=f"{facts['rows']:,}",
-        ours=f"{100 * np.mean([s['carrousel'] for s in every]):.2f}",
-        rule=f"{100 * every[0]['the label before']:.2f}",
-    )
-    return told + "\n" + table(heads, marked(cells, (1, 2, 3), least=False), 1)
+    return {
+        "rows": f"{facts['rows']:,}",
+        "every_label": f"{100 * np.mean([s['carrousel'] for s in every]):.2f}",
+        "last_label": f"{100 * every[0]['the label before']:.2f}",
+        "table": table(heads, marked(cells, (1, 2, 3), least=False)),
+    }
 
 
 def _by_person(columns: Mapping[str, Any], measure: str) -> list[float]:
-    """Percent for each person left out, mean of seeds."""
+    """Percentage for each person left out, as a mean over seeds."""
     people: dict[str, list[float]] = {}
     for column, figures in columns.items():
         people.setdefault(column.split("/")[0], []).append(100 * figures[measure])
@@ -278,7 +239,7 @@ def _by_person(columns: Mapping[str, Any], measure: str) -> list[float]:
 # --- reber ---------------------------------------------------------------------------------------
 
 
-def _reber(rows: Rows) -> str:
+def _reber(rows: Rows) -> dict[str, str]:
     cells = []
     for name, seeds in sorted(rows.items(), reverse=True):
         found = list(seeds.values())
@@ -295,16 +256,10 @@ def _reber(rows: Rows) -> str:
                 f"{np.median([s['seconds'] for s in found]):.0f}",
             ]
         )
-    one = next(iter(next(iter(rows.values())).values()))
+    first = next(iter(next(iter(rows.values())).values()))
     heads = ["", "million symbols learned", "solved", "first 100,000 right"]
     heads += ["right until the first miss, median", "misses, %, median", "seconds a net"]
-    return "\n".join(
-        [
-            REBER.format(judged=f"{one['judged']:,}"),
-            table(heads, cells, 1),
-            "\n![Symbols ranked wrong while learning](streams-reber.svg)",
-        ]
-    )
+    return {"judged": f"{first['judged']:,}", "table": table(heads, cells)}
 
 
 def _reber_picture(rows: Rows) -> str:

@@ -1,4 +1,4 @@
-"""Learning curves as pictures."""
+"""Learning curves as SVG pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carrousel.experiments.study.survival_plot import COLOURS, STYLES
 
 _INK, _FAINT = "#333333", "#e3e3e3"
 _SETTINGS: dict[str, Any] = {
-    "svg.hashsalt": "carrousel",  # the same picture is the same file
+    "svg.hashsalt": "carrousel",  # the same picture gives the same file
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
@@ -28,7 +28,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 class Curve(NamedTuple):
-    """One line, or several of the same kind: ``y [seeds, points]`` over ``x [points]``."""
+    """A curve over ``x [points]`` for each seed, ``y [seeds, points]``."""
 
     label: str
     x: np.ndarray
@@ -44,7 +44,7 @@ def curves_svg(
     log_up: bool = False,
     log_across: bool = False,
 ) -> str:
-    """Draw curves; of several seeds the median, in a band from the lowest to the highest.
+    """Draw curves: the median over seeds, in a band from the lowest to the highest.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -84,5 +84,5 @@ def curves_svg(
 
 
 def _shortened(path: re.Match[str]) -> str:
-    """A path to a tenth of a point; half the size."""
+    """Round a path to a tenth of a point, which halves the size of the file."""
     return re.sub(r" ?\nL ", "L", re.sub(r"(\.\d)\d+", r"\1", path.group()))

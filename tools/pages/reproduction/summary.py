@@ -1,0 +1,193 @@
+"""The pages below ``docs/reproduction``: every LSTM row of the tables, from the committed runs.
+
+This module writes the summary; ``rows.py`` writes the pages of the experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tools.pages.figures import Entries, entries_of, published_success, verdict_label
+from tools.pages.render import render
+from tools.pages.reproduction.cost import cost, far
+from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured
+
+from carrousel import words
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.judge.bootstrap import RESAMPLES
+from carrousel.experiments.judge.verdict import KINDS
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
+from carrousel.experiments.report import labels
+from carrousel.experiments.report.collect import Report
+from carrousel.experiments.report.markdown import table
+from carrousel.experiments.store.settings import fingerprint
+from carrousel.experiments.store.store import Store
+from carrousel.experiments.study.study import Study, Variation, find, median_in_words
+from carrousel.shapes import Interval
+
+LONG_ROWS = (*(f"2c-{n}" for n in range(3, 10)), "3a-3", "3b-3", "4-2", "4-3")
+"""Rows with sequences of two hundred steps or more, for which fewer trials are affordable."""
+AIM, AIM_OF_LONG_ROWS = (49, 50), (19, 20)
+"""Aim of the robust recipe: solved trials, of so many trials."""
+
+
+def reproduction_pages(
+    store: Store,
+    report: Report,
+    machine: Mapping[str, Any] | None,
+    memory: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """Write every file of ``docs/reproduction``, by its name.
+
+    Args:
+        store: holds trials of the rows, their recipes and variations.
+        report: of the experiments in the store.
+        machine: description of the machine that ran them.
+        memory: results of ``benchmarks/learn/far.py``, by row.
+
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    studies = {name: find(store, row) for name, row in LSTM_ROWS.items()}
+    found = {"README.md": _summary(studies, entries_of(report), machine, memory)}
+    for file in PAGES:
+        found[file] = page(file, studies)
+    drawn = {f"{name}.svg": picture(study) for name, study in studies.items() if pictured(study)}
+    return {**found, **drawn}
+
+
+def _summary(
+    studies: Mapping[str, Study],
+    entries: Entries,
+    machine: Mapping[str, Any] | None,
+    memory: Mapping[str, Any] | None,
+) -> str:
+    return render(
+        "reproduction/README.md",
+        counts=_counts(studies),
+        paper=_paper(studies),
+        recipes=_recipes(studies),
+        rivals=_rivals(entries),
+        further=_further(entries),
+        resamples=f"{RESAMPLES:,}",
+        cost=cost(entries, machine),
+        far=far(entries, memory),
+    )
+
+
+def _counts(studies: Mapping[str, Study]) -> dict[str, Any]:
+    """Count the rows by verdict, and the trials of all settings together."""
+    found = [study.base.verdict.label if study.base else "pending" for study in studies.values()]
+    known = sorted(set(found), key=lambda label: (KINDS.index(_kind(label)), label))
+    trials = sum(len(one.trials) for study in studies.values() for one in study.variations)
+    settings = sum(len(study.variations) for study in studies.values())
+    return {
+        "rows": len(found),
+        "verdicts": "; ".join(f"{found.count(label)} {label}" for label in known),
+        "trials": words.count(trials, "trial"),
+        "settings": words.count(settings, "set"),
+    }
+
+
+def _kind(label: str) -> Any:
+    return label.partition(",")[0]
+
+
+def _paper(studies: Mapping[str, Study]) -> str:
+    heads = ["row", "task", "verdict", "departs in", "paper: solved", "sequences", "ours: solved"]
+    heads += ["95 %", "mean", "interval", "median", "ratio"]
+    rows = []
+    for name, study in studies.items():
+        row, published, base = study.experiment, study.experiment.published, study.base
+        departs = ", ".join(each.field for each in row.readings if each.departs)
+        judged = base.verdict.label if base else "pending"
+        theirs = [words.percent(published.success_percent), words.number(published.sequences)]
+        rows.append(
+            [link(name), row.title, judged, departs or words.ABSENT, *theirs, *_ours(base, True)]
+        )
+        mean = base.outcome.mean if base else None
+        ratio = mean / published.sequences if mean and published.sequences else None
+        rows[-1].append(words.ABSENT if ratio is None else f"{ratio:.2f}")
+    return table(heads, rows, "llllr")
+
+
+def _ours(one: Variation | None, intervals: bool = False) -> list[str]:
+    """Cells of solved trials and mean, with their intervals if wanted, and of the median."""
+    if one is None:
+        return [words.ABSENT] * (5 if intervals else 3)
+    found = one.outcome
+    solved = f"{found.solved} of {found.trials}"
+    if len(one.trials) < one.asked:
+        solved += " so far"
+    cells = [solved, words.rate_interval(found.rate_ci95), _whole(found.mean)]
+    cells += [_range(found.mean_ci95), median_in_words(found)]
+    return cells if intervals else [cells[0], cells[2], cells[4]]
+
+
+def _recipes(studies: Mapping[str, Study]) -> str:
+    heads = ["row", "robust: solved", "mean", "median", "aim reached"]
+    heads += ["modern: solved", "mean", "median"]
+    rows = []
+    for name, study in studies.items():
+        robust, modern = (recipe_in(study, recipe) for recipe in ("robust", "modern"))
+        aim = reached(robust, AIM_OF_LONG_ROWS if name in LONG_ROWS else AIM)
+        rows.append([link(name), *_ours(robust), aim, *_ours(modern)])
+    return table(heads, rows)
+
+
+def recipe_in(study: Study, recipe: str) -> Variation | None:
+    """Return the trials of a row under the current version of a recipe, if there are any."""
+    name = f"{study.experiment.name} {recipe}"
+    if name not in EVERYTHING:
+        return None
+    mark = fingerprint(by_recipe(study.experiment, recipe))
+    return next((one for one in study.variations if one.fingerprint == mark), None)
+
+
+def reached(one: Variation | None, aim: tuple[int, int]) -> str:
+    """Whether the share of solved trials reaches the aim, over at least as many trials."""
+    if one is None:
+        return words.ABSENT
+    solved, trials = one.outcome.solved, one.outcome.trials
+    if trials < aim[1] or len(one.trials) < one.asked:
+        return "pending"
+    return "yes" if solved * aim[1] >= aim[0] * trials else "no"
+
+
+def _rivals(entries: Entries) -> str:
+    rows = []
+    for name, row in EXPERIMENTS.items():
+        if name.startswith(("1/", "2a/", "2b/")):
+            printed = published_success(row.published.success_percent)
+            ours = labels.solved(entries[name].summary) if name in entries else words.ABSENT
+            rows.append([name, row.title, verdict_label(entries, name), printed, ours])
+    return table(["row", "task and method", "verdict", "paper", "solved"], rows, "lllr")
+
+
+def _further(entries: Entries) -> str:
+    rows = []
+    for name, row in LSTM_ROWS.items():
+        measures = entries[name].summary.measures if name in entries else {}
+        rows += [
+            [name, labels.label(key), _figure(measures.get(key)), _figure(value)]
+            for key, value in row.published.others.items()
+        ]
+    return table(["row", "figure", "ours", "paper"], rows, "llr")
+
+
+def _figure(value: float | None) -> str:
+    """Format a figure that may be small, without an exponent."""
+    if value is None or not 0 < abs(value) < 1:
+        return words.number(value)
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+
+
+def _range(interval: Interval | None) -> str:
+    return words.ABSENT if interval is None else " to ".join(map(_whole, interval))
+
+
+def _whole(value: float | None) -> str:
+    return words.number(value if value is None or value < 100 else round(value))
