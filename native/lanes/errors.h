@@ -9,9 +9,9 @@ namespace {
 
 // Errors of cell states and output gates from those of cell outputs, p.back: equations (21), (23).
 inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) {
-  vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
-  for (Index j = 0, c = 0; j < p.B; ++j) {
-    const vec y_out = p.shape.output_gate ? p.unit_y[p.B + p.C + j] : splat(1.0f);
+  vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.blocks;
+  for (Index j = 0, c = 0; j < p.blocks; ++j) {
+    const vec y_out = p.shape.output_gate ? p.unit_y[p.blocks + p.C + j] : splat(1.0f);
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       const vec inside = y_out * h.slope(p.squashed[c]) * p.back[c];
@@ -27,11 +27,11 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) 
 // (28). `scale` is the learning rate if the row holds weights, else 1.
 inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
                        ivec lanes, bool gates, bool cells) {
-  for (Index j = 0, c = 0; j < p.B; ++j) {
+  for (Index j = 0, c = 0; j < p.blocks; ++j) {
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       gate += error[c] * trace[c];
-      if (cells) add_where(lanes, row[p.B + c], scale * (error[c] * trace[p.C + c]));
+      if (cells) add_where(lanes, row[p.blocks + c], scale * (error[c] * trace[p.C + c]));
     }
     if (gates) add_where(lanes, row[j], scale * gate);
   }
@@ -39,12 +39,12 @@ inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* r
 
 // Changes hidden weights by the errors of step k. Traces include that step.
 inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
-  const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.B;
+  const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.blocks;
   const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
     add_traced(p, trace, error_cell, weight, rate, lanes, gates, cells);
     if (!p.shape.output_gate || !gates) return;
-    for (Index j = 0; j < p.B; ++j)
-      add_where(lanes, weight[p.B + p.C + j], rate * (error_gate[j] * activation));
+    for (Index j = 0; j < p.blocks; ++j)
+      add_where(lanes, weight[p.blocks + p.C + j], rate * (error_gate[j] * activation));
   };
   for (Index s = 0; s < p.n_sources; ++s)
     learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U, true, true);
@@ -59,20 +59,20 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
 // the errors from i on (`spread`). So each step costs one multiplication per unit and source.
 // `lanes` are those with an error in the chunk.
 inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
-  const Index gates = p.B + p.C;
+  const Index gates = p.blocks + p.C;
   clear(p.reach, p.C);
   for (Index k = steps - 1; k >= 0; --k) {
     const vec *by_gate = p.factors + k * round_up(p.F, 4), *by_cell = by_gate + p.C;
     vec* spread = p.spread + k * p.U;
-    for (Index j = 0, c = 0; j < p.B; ++j) {
+    for (Index j = 0, c = 0; j < p.blocks; ++j) {
       vec gate = splat(0.0f);
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         const vec reach = p.reach[c] += p.error_cell[k * p.C + c];
         gate += by_gate[c] * reach;
-        spread[p.B + c] = by_cell[c] * reach;
+        spread[p.blocks + c] = by_cell[c] * reach;
       }
       spread[j] = gate;
-      if (p.shape.output_gate) spread[gates + j] = p.error_gate[k * p.B + j];
+      if (p.shape.output_gate) spread[gates + j] = p.error_gate[k * p.blocks + j];
     }
   }
   const vec one = splat(1.0f);

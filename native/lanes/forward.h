@@ -80,7 +80,7 @@ struct Forward : Layer {
     hidden_nets(p, p.sources + k * p.n_sources,
                 p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
     // Locals, because the compiler assumes that a store to a vector may change the plan.
-    const Index blocks = p.B, size = p.shape.block_size, cells = p.C, units = p.U;
+    const Index blocks = p.blocks, size = p.shape.block_size, cells = p.C, units = p.U;
     const vec* net = p.nets;
     vec *y = p.unit_y, *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
     // All units in one loop, gates and cells: independent operations hide latency.

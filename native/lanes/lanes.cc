@@ -117,7 +117,7 @@ class Group : Rounds {
 
   void clear_errors(Index from, Index to) {
     clear(p_.error_cell + from * p_.C, (to - from) * p_.C);
-    clear(p_.error_gate + from * p_.B, (to - from) * p_.B);
+    clear(p_.error_gate + from * p_.blocks, (to - from) * p_.blocks);
   }
 
   void learn_rows(Index steps, ivec met) {

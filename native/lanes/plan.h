@@ -53,7 +53,7 @@ struct Plan {
   bool rows;               // weights of symbols are rows
   bool gathered;           // or columns, from which each lane gathers its own (paths.cc)
   bool output_rows;        // outputs read those symbols too, by rows
-  Index I, O, B, C, U, F;
+  Index I, O, blocks, C, U, F;
   Index dense_inputs;      // inputs among the sources: I, or 0 with rows or gathered
   Index n_sources;         // sources of a hidden unit held as columns; the bias is kept apart
   Index n_seen;            // sources of an output held as columns: dense inputs (layered), cells
@@ -77,7 +77,8 @@ struct Plan {
   std::size_t bytes;
 
   Plan(const Job& job, void* workspace) : shape(job.shape), learn(job.learn), path(job.path()) {
-    I = shape.inputs, O = shape.outputs, B = shape.blocks, C = shape.cells(), U = shape.units();
+    I = shape.inputs, O = shape.outputs, blocks = shape.blocks, C = shape.cells();
+    U = shape.units();
     F = job.path() ? 0 : 2 * C;  // paths.cc keeps its own traces
     accumulate = learn && (job.update != Update::step || job.stride > 1);
     gathered = shape.symbols && I > kDenseSymbols && job.path();
@@ -128,7 +129,8 @@ struct Plan {
     output_e = carver.take<vec>(output_rows ? 0 : O);
     state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
     unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
-    error_cell = carver.take<vec>(kChunk, C), error_gate = carver.take<vec>(kChunk, B);
+    error_cell = carver.take<vec>(kChunk, C);
+    error_gate = carver.take<vec>(kChunk, blocks);
     spread = carver.take<vec>(kChunk, accumulate ? U : 0), reach = carver.take<vec>(C);
   }
 

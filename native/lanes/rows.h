@@ -67,11 +67,11 @@ struct Rows {
                      *reinterpret_cast<const quad*>(trace + f));
       return;
     }
-    for (Index j = 0, c = 0; j < p.B; ++j) {
+    for (Index j = 0, c = 0; j < p.blocks; ++j) {
       float gate = 0.0f;
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         gate += error[c] * trace[c];
-        into[p.B + c] += scale * (error[c] * trace[p.C + c]);
+        into[p.blocks + c] += scale * (error[c] * trace[p.C + c]);
       }
       into[j] += scale * gate;
     }
@@ -93,9 +93,9 @@ struct Rows {
       add_traced(p, p.trace_row(lane, s), error, p.row(lane, s), rate);
     }
     if (!p.shape.output_gate) return;
-    float* weight = p.row(lane, symbol[k][lane]) + p.B + p.C;
-    for (Index j = 0; j < p.B; ++j)
-      weight[j] += rate * element(p.error_gate + k * p.B + j, lane);
+    float* weight = p.row(lane, symbol[k][lane]) + p.blocks + p.C;
+    for (Index j = 0; j < p.blocks; ++j)
+      weight[j] += rate * element(p.error_gate + k * p.blocks + j, lane);
   }
 
   // The gradient of a chunk as in learn_chunk(), first part: the products of its own steps.

@@ -42,12 +42,12 @@ struct GoingBack {
  private:
   static void through_cells(const Plan& p, const Factors& f, const vec* e_y, vec* e_s, vec* net) {
     const Index first = p.shape.first_cell(), outs = first + p.C;
-    for (Index j = 0, c = 0; j < p.B; ++j)
+    for (Index j = 0, c = 0; j < p.blocks; ++j)
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         const vec e = e_s[c] + f.through[c] * e_y[first + c];
         net[first + c] = f.cell[c] * e;
         net[j] += f.in[c] * e;
-        if (p.shape.forget_gate) net[p.B + j] += f.forget[c] * e;
+        if (p.shape.forget_gate) net[p.blocks + j] += f.forget[c] * e;
         if (p.shape.output_gate) net[outs + j] += f.show[c] * e_y[first + c];
         e_s[c] = f.keep[c] * e;
       }

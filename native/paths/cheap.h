@@ -54,7 +54,7 @@ struct Restricted {
       const Index first = p.shape.first_cell(), size = p.shape.block_size;
       cell = u >= first && u < first + p.C;
       state = u < first + p.C;
-      block = cell ? (u - first) / size : u < first ? u % p.B : u - first - p.C;
+      block = cell ? (u - first) / size : u < first ? u % p.blocks : u - first - p.C;
       from = cell ? u - first : block * size;
       to = cell ? from + 1 : from + size;
     }
@@ -82,7 +82,7 @@ struct Restricted {
       return sum;
     };
     const vec in = net(r.block);
-    const vec forget = p.shape.forget_gate ? net(p.B + r.block) : splat(0.0f);
+    const vec forget = p.shape.forget_gate ? net(p.blocks + r.block) : splat(0.0f);
     const vec out = p.shape.output_gate ? net(outs + r.block) : splat(0.0f);
     if (!r.cell) kept[0] = f.rate[u] * net(u);
     for (Index i = 0; i < cells; ++i) {

@@ -42,19 +42,19 @@ struct PathForward : Layer {
       y[u] = logistic(p.nets[u]);
       f.rate[u] = where(live, logistic_slope(y[u]));
     }
-    for (Index j = 0, c = 0; j < p.B; ++j) {
-      const vec y_forget = where(live, shape.forget_gate ? y[p.B + j] : splat(1.0f));
+    for (Index j = 0, c = 0; j < p.blocks; ++j) {
+      const vec y_forget = where(live, shape.forget_gate ? y[p.blocks + j] : splat(1.0f));
       for (Index v = 0; v < shape.block_size; ++v, ++c) {
         const vec input = g.from_logistic(p.nets[first + c], y[first + c]);
         f.in[c] = f.rate[j] * input;
-        f.forget[c] = shape.forget_gate ? f.rate[p.B + j] * s[c] : splat(0.0f);
+        f.forget[c] = shape.forget_gate ? f.rate[p.blocks + j] * s[c] : splat(0.0f);
         f.cell[c] = where(live, y[j] * g.slope(input));
         f.keep[c] = y_forget;
         s[c] = y_forget * s[c] + where(live, y[j] * input);
       }
     }
     for (Index c = 0; c < p.C; ++c) h_s[c] = h.value(s[c]);
-    for (Index j = 0, c = 0; j < p.B; ++j) {
+    for (Index j = 0, c = 0; j < p.blocks; ++j) {
       const vec y_out = shape.output_gate ? y[outs + j] : splat(1.0f);
       for (Index v = 0; v < shape.block_size; ++v, ++c) {
         f.through[c] = where(live, y_out * h.slope(h_s[c]));

@@ -79,10 +79,10 @@ struct Sensitivities {
     vec* const ds = column + p.U;
     for (Index u = 0; u < first; ++u) column[u] = f.rate[u] * net(u);
     for (Index u = outs; u < p.U; ++u) column[u] = f.rate[u] * net(u);
-    for (Index j = 0, c = 0; j < p.B; ++j)
+    for (Index j = 0, c = 0; j < p.blocks; ++j)
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         vec sum = f.keep[c] * ds[c] + f.in[c] * net(j) + f.cell[c] * net(first + c);
-        if (p.shape.forget_gate) sum += f.forget[c] * net(p.B + j);
+        if (p.shape.forget_gate) sum += f.forget[c] * net(p.blocks + j);
         ds[c] = sum;
         vec dy = f.through[c] * sum;
         if (p.shape.output_gate) dy += f.show[c] * net(outs + j);

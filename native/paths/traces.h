@@ -30,7 +30,7 @@ struct Traces {
       const vec z = source_of(p, x, k, m, symbol);
       const bool gates = !x.is_bias(m) || p.shape.gate_bias;
       const bool cells = !x.is_bias(m) || p.shape.cell_bias;
-      for (Index j = 0, c = 0; j < p.B; ++j) {
+      for (Index j = 0, c = 0; j < p.blocks; ++j) {
         vec in = splat(0.0f), forget = in, out = in;
         for (Index v = 0; v < size; ++v, ++c) {
           const vec e = f.through[c] * p.back[c];
@@ -41,7 +41,7 @@ struct Traces {
         }
         if (!gates) continue;
         add_where(lanes, into[j], scale * in);
-        if (p.shape.forget_gate) add_where(lanes, into[p.B + j], scale * forget);
+        if (p.shape.forget_gate) add_where(lanes, into[p.blocks + j], scale * forget);
         if (p.shape.output_gate) add_where(lanes, into[outs + j], scale * (out * z));
       }
     }

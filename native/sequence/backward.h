@@ -13,7 +13,7 @@ struct Backward {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts{q};
   const Extra extra = q.extra();
-  const Index N = R.net_inputs, K = R.sources, SM = R.state_width(), M = R.units;
+  const Index U = R.net_inputs, H = R.sources, DC = R.state_width(), C = R.units;
   const bool plain = direct(q, w);
   Part own_units{0, R.units};  // cells of this thread, and as many columns of w_hh
   Meeting* meeting = nullptr;
@@ -23,30 +23,30 @@ struct Backward {
 
   bool is_active(Index t, Index b) const { return !w.flags || (w.flags[t * q.batch + b] & 1); }
   bool is_reset(Index t, Index b) const { return w.flags && (w.flags[t * q.batch + b] & 2); }
-  Index stride_of_cell() const { return R.projection ? parts.projection.stride() : K; }
+  Index stride_of_cell() const { return R.projection ? parts.projection.stride() : H; }
 
   // States and hidden state at the start of a step.
   const Real* state_before(Index t, Index before, Index b, const Real* zeros) const {
     if (is_reset(t, b)) return q.weights.fresh_s ? q.weights.fresh_s : zeros;
-    return before < 0 ? w.s_enter + b * SM : w.states + (before * q.batch + b) * SM;
+    return before < 0 ? w.s_enter + b * DC : w.states + (before * q.batch + b) * DC;
   }
   const Real* hidden_before(Index t, Index before, Index b) const {
     if (extra.source >= 0) return w.extra + (t * q.batch + b) * extra.width + extra.source;
-    return before < 0 ? w.h_enter + b * K : w.out + (before * q.batch + b) * K;
+    return before < 0 ? w.h_enter + b * H : w.out + (before * q.batch + b) * H;
   }
 
   // Errors of w_hh h from those of the net inputs, through layer normalisation.
   void norm(Index t, Index b, const Real* dx, const Shared<Real>& shared) const {
     const Index row = t * q.batch + b;
     const Real* const product = w.extra + row * extra.width + extra.product;
-    Real* const dr = w.d_r + row * N;
-    const auto at = moments(N, product);
-    units<Real>(N, [&](Index u, int n) {
+    Real* const dr = w.d_r + row * U;
+    const auto at = moments(U, product);
+    units<Real>(U, [&](Index u, int n) {
       const Vec<Real> e = load(dx + u, n);
       add(shared.ln_hh + u, e * ((load(product + u, n) - at.mean) * at.rate), n);
       store(dr + u, e * load(q.weights.ln_hh + u, n), n);
     });
-    moments_back(N, product, at, dr);
+    moments_back(U, product, at, dr);
   }
 
   void cell(const Share<Real>& my, Index t, Index before, Index b, const Real* dm, Real* ds,
@@ -54,7 +54,7 @@ struct Backward {
     const Index row = t * q.batch + b;
     StepBack<Real> step{w.gates + row * R.gates_width(), nullptr,
                         state_before(t, before, b, my.zeros), hidden_before(t, before, b), dm, ds,
-                        w.d_x + row * N, w.d_r ? w.d_r + row * N : nullptr, dh, my.row, &shared};
+                        w.d_x + row * U, w.d_r ? w.d_r + row * U : nullptr, dh, my.row, &shared};
     step.begin = own_units.from, step.end = own_units.to;
     if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
@@ -66,9 +66,9 @@ struct Backward {
   // r_n + b of a gru with layer normalisation.
   const Real* restored(const Share<Real>& my, Index row) const {
     const Real* const product = w.extra + row * extra.width + extra.product;
-    const auto at = moments(N, product);
-    units<Real>(M, [&](Index u, int n) {
-      const Index k = 2 * M + u;
+    const auto at = moments(U, product);
+    units<Real>(C, [&](Index u, int n) {
+      const Index k = 2 * C + u;
       Vec<Real> r = (load(product + k, n) - at.mean) * at.rate * load(q.weights.ln_hh + k, n);
       if (q.weights.unit) r += load(q.weights.unit + u, n);
       store(my.row + u, r, n);
@@ -87,44 +87,44 @@ struct Backward {
 
   void arrive(const Share<Real>& my, Index t, Index b, Index i) const {
     const Index row = t * q.batch + b;
-    Real *const h = q.h + b * K, *const s = q.s + b * SM;
-    Real* const e = my.source + i * std::max(K, M);
-    Real* const to = my.cell + i * std::max(K, R.cell_output());
+    Real *const h = q.h + b * H, *const s = q.s + b * DC;
+    Real* const e = my.source + i * std::max(H, C);
+    Real* const to = my.cell + i * std::max(H, R.cell_output());
     if (w.d_states)
-      for (Index k = 0; k < SM; ++k) s[k] += w.d_states[row * SM + k];
+      for (Index k = 0; k < DC; ++k) s[k] += w.d_states[row * DC + k];
     if (!is_active(t, b)) {
-      std::fill_n(to, K, Real{0});
+      std::fill_n(to, H, Real{0});
     } else {
-      for (Index k = 0; k < K; ++k) to[k] = h[k] + (w.d_out ? w.d_out[row * K + k] : Real{0});
+      for (Index k = 0; k < H; ++k) to[k] = h[k] + (w.d_out ? w.d_out[row * H + k] : Real{0});
       if (w.keep_h || w.zone_h != 0)
-        split(K, w.keep_h ? w.keep_h + row * K : nullptr, w.zone_h, to, e);
-      else std::fill_n(e, K, Real{0});
+        split(H, w.keep_h ? w.keep_h + row * H : nullptr, w.zone_h, to, e);
+      else std::fill_n(e, H, Real{0});
       if (w.keep_s || w.zone_s != 0)
-        split(SM, w.keep_s ? w.keep_s + row * SM : nullptr, w.zone_s, s, my.kept + i * SM);
-      else std::fill_n(my.kept + i * SM, SM, Real{0});
+        split(DC, w.keep_s ? w.keep_s + row * DC : nullptr, w.zone_s, s, my.kept + i * DC);
+      else std::fill_n(my.kept + i * DC, DC, Real{0});
     }
-    if (w.d_projected) std::copy_n(to, K, w.d_projected + row * K);
+    if (w.d_projected) std::copy_n(to, H, w.d_projected + row * H);
   }
 
   void depart(const Share<Real>& my, Index t, Index j, Index b, Index i,
               const Shared<Real>& shared) const {
-    Real *const h = q.h + b * K, *const s = q.s + b * SM;
+    Real *const h = q.h + b * H, *const s = q.s + b * DC;
     if (is_active(t, b)) {
-      const Real* const e = my.source + i * std::max(K, M);
+      const Real* const e = my.source + i * std::max(H, C);
       const Real* const back = my.sums + i * parts.recurrent.stride();
-      const Real* const drop = q.weights.drop ? q.weights.drop + b * K : nullptr;
-      for (Index k = 0; k < K; ++k)
+      const Real* const drop = q.weights.drop ? q.weights.drop + b * H : nullptr;
+      for (Index k = 0; k < H; ++k)
         h[k] = e[k] + (q.cut < 0 ? Real{0} : drop ? back[k] * drop[k] : back[k]);
-      for (Index k = 0; k < SM; ++k) s[k] += my.kept[i * SM + k];
+      for (Index k = 0; k < DC; ++k) s[k] += my.kept[i * DC + k];
     }
     if (is_reset(t, b)) {
       if (shared.fresh_h)
-        for (Index k = 0; k < K; ++k) shared.fresh_h[k] += h[k];
+        for (Index k = 0; k < H; ++k) shared.fresh_h[k] += h[k];
       if (shared.fresh_s)
-        for (Index k = 0; k < SM; ++k) shared.fresh_s[k] += s[k];
-      std::fill_n(h, K, Real{0}), std::fill_n(s, SM, Real{0});
+        for (Index k = 0; k < DC; ++k) shared.fresh_s[k] += s[k];
+      std::fill_n(h, H, Real{0}), std::fill_n(s, DC, Real{0});
     }
-    if (cut_before(j)) std::fill_n(h, K, Real{0}), std::fill_n(s, SM, Real{0});
+    if (cut_before(j)) std::fill_n(h, H, Real{0}), std::fill_n(s, DC, Real{0});
   }
 
   bool cut_before(Index j) const {
@@ -133,7 +133,7 @@ struct Backward {
 
   void group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
              const Shared<Real>& shared) const {
-    const Index wide = std::max(K, R.cell_output());
+    const Index wide = std::max(H, R.cell_output());
     for (Index i = 0; i < rows; ++i) arrive(my, t, b + i, i);
     const Real* dm = my.cell;
     Index stride = wide;
@@ -144,14 +144,14 @@ struct Backward {
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       if (!is_active(t, b + i)) {
-        std::fill_n(w.d_x + row * N, N, Real{0});
-        if (w.d_r) std::fill_n(w.d_r + row * N, N, Real{0});
+        std::fill_n(w.d_x + row * U, U, Real{0});
+        if (w.d_r) std::fill_n(w.d_r + row * U, U, Real{0});
         continue;
       }
-      cell(my, t, before, b + i, dm + i * stride, q.s + (b + i) * SM, my.spare, shared);
+      cell(my, t, before, b + i, dm + i * stride, q.s + (b + i) * DC, my.spare, shared);
       if (own_hidden) {
-        Real* const e = my.source + i * std::max(K, M);
-        for (Index k = 0; k < K; ++k) e[k] += my.spare[k];
+        Real* const e = my.source + i * std::max(H, C);
+        for (Index k = 0; k < H; ++k) e[k] += my.spare[k];
       }
     }
     send_back(my, t, b, rows);
@@ -160,12 +160,12 @@ struct Backward {
 
   void send_back(const Share<Real>& my, Index t, Index b, Index rows) const {
     if (q.cut < 0) return;
-    const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * N;
+    const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * U;
     constexpr Index panel = kPanel * kLanes<Real>;
-    if (own_units.from == 0 && own_units.to == M)
-      product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums);
+    if (own_units.from == 0 && own_units.to == C)
+      product<Real>(rows, parts.recurrent, errors, U, nullptr, my.sums);
     else
-      product<Real>(rows, parts.recurrent, errors, N, nullptr, my.sums, own_units.from / panel,
+      product<Real>(rows, parts.recurrent, errors, U, nullptr, my.sums, own_units.from / panel,
                     own_units.to / panel);
   }
 
@@ -173,43 +173,43 @@ struct Backward {
   void plain_group(const Share<Real>& my, Index t, Index before, Index j, Index b, Index rows,
                    const Shared<Real>& shared) const {
     Real* const dm = my.cell;
-    const Index from = own_units.from, to = own_units.to == M ? K : own_units.to;
+    const Index from = own_units.from, to = own_units.to == C ? H : own_units.to;
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
-      const Real* const h = q.h + (b + i) * K;
-      Real* const s = q.s + (b + i) * SM;
+      const Real* const h = q.h + (b + i) * H;
+      Real* const s = q.s + (b + i) * DC;
       if (w.d_out)
         units<Real>(from, to, [&](Index u, int n) {
-          store(dm + u, load(h + u, n) + load(w.d_out + row * K + u, n), n);
+          store(dm + u, load(h + u, n) + load(w.d_out + row * H + u, n), n);
         });
       else std::copy_n(h + from, to - from, dm + from);
       if (w.d_states)
-        for (Index at = 0; at < SM; at += M)
+        for (Index at = 0; at < DC; at += C)
           units<Real>(at + from, at + own_units.to,
-                      [&](Index u, int n) { add(s + u, load(w.d_states + row * SM + u, n), n); });
-      cell(my, t, before, b + i, dm, s, my.source + i * std::max(K, M), shared);
+                      [&](Index u, int n) { add(s + u, load(w.d_states + row * DC + u, n), n); });
+      cell(my, t, before, b + i, dm, s, my.source + i * std::max(H, C), shared);
     }
     if (meeting) meeting->wait(team);
     send_back(my, t, b, rows);
     for (Index i = 0; i < rows; ++i) {
-      Real* const h = q.h + (b + i) * K;
+      Real* const h = q.h + (b + i) * H;
       if (q.cut < 0) std::fill_n(h + from, to - from, Real{0});
       else std::copy_n(my.sums + i * parts.recurrent.stride() + from, to - from, h + from);
       if (own_hidden)
         units<Real>(from, to, [&](Index u, int n) {
-          add(h + u, load(my.source + i * std::max(K, M) + u, n), n);
+          add(h + u, load(my.source + i * std::max(H, C) + u, n), n);
         });
       if (!cut_before(j)) continue;
       std::fill_n(h + from, to - from, Real{0});
-      for (Index at = 0; at < SM; at += M)
-        std::fill_n(q.s + (b + i) * SM + at + from, own_units.to - from, Real{0});
+      for (Index at = 0; at < DC; at += C)
+        std::fill_n(q.s + (b + i) * DC + at + from, own_units.to - from, Real{0});
     }
   }
 
   void run(int thread) const {
     const Share<Real> my(q, thread);
     const Shared<Real>& shared = q.shared[static_cast<std::size_t>(thread)];
-    std::fill_n(my.zeros, SM, Real{0});
+    std::fill_n(my.zeros, DC, Real{0});
     for (Index j = w.steps - 1; j >= 0; --j) {
       const Index t = w.reverse ? w.steps - 1 - j : j;
       const Index before = j == 0 ? -1 : w.reverse ? t + 1 : t - 1;

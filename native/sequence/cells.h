@@ -253,16 +253,16 @@ void gru_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
 
 template <class Real>
 void gru_back(const Sequence<Real>& q, const StepBack<Real>& t) {
-  const Index M = q.recurrence.units;
+  const Index C = q.recurrence.units;
   units<Real>(t.begin, t.end, [&](Index u, int n) {
-    const auto gate = [&](Index k) { return load(t.gates + k * M + u, n); };
+    const auto gate = [&](Index k) { return load(t.gates + k * C + u, n); };
     const Vec<Real> r = gate(0), z = gate(1), y = gate(2), e = load(t.dm + u, n);
     const Vec<Real> dn = e * (Real{1} - z) * (Real{1} - y * y), back = load(t.recurrent + u, n);
     const Vec<Real> dr = dn * back * slope_of_sigmoid<Real>(r);
     const Vec<Real> dz = e * (load(t.h_prev + u, n) - y) * slope_of_sigmoid<Real>(z);
-    store(t.dx + u, dr, n), store(t.dx + M + u, dz, n), store(t.dx + 2 * M + u, dn, n);
+    store(t.dx + u, dr, n), store(t.dx + C + u, dz, n), store(t.dx + 2 * C + u, dn, n);
     const Vec<Real> through = dn * r;
-    store(t.dr + u, dr, n), store(t.dr + M + u, dz, n), store(t.dr + 2 * M + u, through, n);
+    store(t.dr + u, dr, n), store(t.dr + C + u, dz, n), store(t.dr + 2 * C + u, through, n);
     if (t.shared->unit) add(t.shared->unit + u, through, n);
     store(t.dh + u, e * z, n);
   });

@@ -327,8 +327,8 @@ template <class Real>
 Index Stream<Real>::run(Index rows, const std::int64_t* streams, const double* x,
                         const double* targets, bool targets_first, double* outputs,
                         Outcome& outcome) {
-  const Index I = input_values(), T = target_values(), O = settings_.shape.outputs;
-  for (Index n = 0; n < rows; ++n, x += I, outputs += O, targets += targets ? T : 0) {
+  const Index I = input_values(), width = target_values(), O = settings_.shape.outputs;
+  for (Index n = 0; n < rows; ++n, x += I, outputs += O, targets += targets ? width : 0) {
     const Index stream = streams[n];
     if (!targets_first) {
       outcome = step(stream, x, targets, outputs);
