@@ -83,7 +83,7 @@ bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified bef
 	$(BIN)/python -m benchmarks.$(BENCH) $(ARGS)
 
 .PHONY: docs
-docs: $(STAMPS)/run $(STAMPS)/native ## tables of the documentation from the committed runs
+docs: $(STAMPS)/test $(STAMPS)/native ## generated pages, from committed runs and docstrings
 	$(BIN)/python -m tools.pages
 
 # --- checks --------------------------------------------------------------------------------------

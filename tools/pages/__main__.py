@@ -4,8 +4,9 @@
 
 RUNS is a folder with a store of trials, ``docs/runs`` by default. That store holds a real run
 (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged by
-``tools/compact.py``. The measurements are in ``benchmarks/results``, where benchmarks save them,
-and in ``docs/compatibility.json``, which ``python -m support.nn.compatibility`` writes.
+``tools/compact.py``. The measurements are in ``benchmarks/results``, where benchmarks save them, and
+``python -m support.nn.compatibility`` the compatibility matrix. The page of the public interface
+comes from docstrings.
 
 The prose of the pages is in ``tools/pages/templates``; the modules here compute figures and tables.
 """
@@ -21,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tools.pages.api import api_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.reproduction.summary import reproduction_pages
@@ -46,6 +48,7 @@ RUNS, REPRODUCTION = DOCS / "runs", DOCS / "reproduction"
 RESULTS = ROOT / "benchmarks" / "results"
 
 MEASURED: Mapping[str, Callable[[Any], str]] = {
+    "compatibility": compatibility_page,
     "sequence": sequence_page,
     "speed": speed_page,
     "step": step_page,
@@ -59,7 +62,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     """Compute the text of every generated file.
 
     Raises:
-        MissingExtraError: matplotlib or jinja2 is not installed.
+        MissingExtraError: torch, matplotlib or jinja2 is not installed.
     """
     results = {path.stem: _read(path) for path in sorted(RESULTS.glob("*.json"))}
     machine = results["speed"]["machine"] if "speed" in results else None
@@ -69,7 +72,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     pages = {
         "results.md": markdown(report),
         "rivals.md": rivals_page(report, results.get("gradients")),
-        "compatibility.md": compatibility_page(_read(DOCS / "compatibility.json")),
+        "api.md": api_page(),
         **{f"{name}.md": page(results[name]) for name, page in MEASURED.items() if name in results},
         **(streams_page(results["streams"]) if "streams" in results else {}),
     }

@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
-from typing import Any
+from typing import Any, NamedTuple
+
+from tools.pages.render import render
 
 import carrousel
 
 GROUPS = {
     "Streams": ("OnlineLSTM", "online"),
-    "torch modules": ("nn",),
+    "PyTorch modules": ("nn",),
     "Data and networks": ("Sequences", "Network", "Cell", "Simple", "Training", "Gradient"),
     "Learning and research": ("learners", "tasks", "experiments", "inspection"),
     "Version": ("__version__",),
 }
+"""Public names that are no exceptions, in the order of the page."""
 
 
-def summary(thing: Any) -> str:
+class Entry(NamedTuple):
+    """A public name; of a package, ``names`` are its own public names."""
+
+    name: str
+    summary: str
+    call: str = ""
+    names: tuple[Entry, ...] = ()
+
+
+def summary_of(thing: Any) -> str:
     """Return the first paragraph of a docstring as Markdown."""
     text = (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
     text = re.sub(r":\w+:`~?(?:carrousel\.)?([^`]+)`", r"`\1`", text)
     return text.replace("``", "`")
 
 
-def signature(thing: Any) -> str:
-    """Return the call that makes an object, or nothing where there is none."""
-    try:
-        found = inspect.signature(thing)
-    except (TypeError, ValueError):
-        return ""
-    names = [
-        f"{'*' * (each.kind.value // 2)}{name}" if each.kind.value in (2, 4) else name
-        for name, each in found.parameters.items()
-        if name not in ("self", "cls")
+def call_of(name: str, thing: Any) -> str:
+    """Return the call that creates an object: its name and the names of its arguments."""
+    marks = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    arguments = [
+        marks.get(each.kind, "") + argument
+        for argument, each in inspect.signature(thing).parameters.items()
     ]
-    return f"({', '.join(names)})"
+    return f"{name}({', '.join(arguments)})"
+
+
+def entry(name: str) -> Entry:
+    """Describe one public name of ``carrousel``."""
+    thing = getattr(carrousel, name)
+    if isinstance(thing, str):
+        return Entry(name, "Version of the installed package.")
+    if not inspect.ismodule(thing):
+        return Entry(name, summary_of(thing), call_of(name, thing))
+    inner = [(each, getattr(thing, each)) for each in thing.__all__]
+    documented = (type, type(entry), type(inspect))  # constants show the docstring of their type
+    names = [
+        Entry(each, summary_of(value) if isinstance(value, documented) else "")
+        for each, value in inner
+    ]
+    return Entry(name, summary_of(thing), "", tuple(names))
 
 
 def exceptions() -> list[str]:
-    """Public exceptions, the base first."""
+    """Names of the public exceptions, their base class first."""
     found = [
         name
         for name in carrousel.__all__
@@ -49,35 +72,11 @@ def exceptions() -> list[str]:
     return sorted(found, key=lambda name: (name != "CarrouselError", name))
 
 
-def entry(name: str) -> str:
-    """One public name: heading, call and summary; of a package, its own public names too."""
-    thing = getattr(carrousel, name)
-    if isinstance(thing, str):
-        return f"### `carrousel.{name}`\n\nVersion of the installed package."
-    lines = [f"### `carrousel.{name}`", ""]
-    if inspect.ismodule(thing):
-        lines += [summary(thing), ""]
-        package = importlib.import_module(f"carrousel.{name}")
-        for inner in package.__all__:
-            value = getattr(package, inner)
-            told = summary(value) if callable(value) or inspect.ismodule(value) else ""
-            lines.append(f"- `{inner}`" + (f": {told}" if told else ""))
-        return "\n".join(lines)
-    return "\n".join([*lines, f"`{name}{signature(thing)}`", "", summary(thing)])
-
-
 def api_page() -> str:
-    """The whole page."""
+    """Write the page."""
     groups = GROUPS | {"Exceptions": tuple(exceptions())}
-    parts = [
-        "# Public interface",
-        "",
-        "Everything that `carrousel` exports, by first line; `help(carrousel.NAME)` shows arguments, "
-        "errors and\nexamples. Names below a package are imported from it: "
-        "`from carrousel.online import evaluate`.",
+    shown = [
+        {"title": title, "entries": [entry(name) for name in names]}
+        for title, names in groups.items()
     ]
-    for title, names in groups.items():
-        parts += ["", f"## {title}"]
-        for name in names:
-            parts += ["", entry(name)]
-    return "\n".join(parts) + "\n"
+    return render("api.md", groups=shown)

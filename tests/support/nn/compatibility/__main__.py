@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python -m support.nn.compatibility [FILE]
 
-runs every cell of both libraries and writes the outcomes to ``docs/compatibility.json``.
+runs every cell of both libraries and writes the outcomes to ``benchmarks/results/compatibility.json``.
 ``python -m tools.pages`` generates ``docs/compatibility.md`` from that file. The cells are tests
 too.
 """
@@ -23,7 +23,7 @@ from support.nn.compatibility import torch_rows as of_torch
 from support.nn.compatibility.cases import MODES, AbsentError, Case
 
 ROOT = Path(__file__).parents[4]
-MEASURED = ROOT / "docs" / "compatibility.json"
+MEASURED = ROOT / "benchmarks" / "results" / "compatibility.json"
 
 WORKS, NOT_APPLICABLE, ABSENT, DIFFERS = "works", "not applicable", "absent", "differs"
 
