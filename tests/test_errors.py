@@ -55,7 +55,7 @@ def test_a_text_is_composed_of_fields():
     option = "--{}".format
     assert error.text(argument=option) == "--rate is -1, expected a number above 0; raise --rate"
     assert error.text(fix=False) == "rate is -1, expected a number above 0"
-    assert str(DataError("x is NaN", row=3, source="a.csv")) == "a.csv, row 3: x is NaN"
+    assert str(DataError("x is NaN", row=3, source="a.csv")) == "a.csv: row 3: x is NaN"
     assert str(DataError("x is NaN", row=3, line=9, column="x")) == "line 9, column 'x': x is NaN"
     assert DataError("x is NaN", row=3).text(place=False) == "x is NaN"
     assert str(SettingError(argument="rate")) == "rate is wrong"

@@ -37,7 +37,7 @@ def readme_blocks() -> str:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the package and NumPy alone; ``program.py`` and ``probe.py`` beside it."""
+    """An environment with the package and NumPy, and two programs to check."""
     folder = tmp_path_factory.mktemp("user")
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)

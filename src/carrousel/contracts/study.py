@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.checks import check_int
-from carrousel.contracts.learning import Errors, Task
+from carrousel.contracts.interfaces import Errors, Task
 from carrousel.contracts.network import Network
 from carrousel.sequences import Sequences
 

@@ -152,7 +152,7 @@ def test_gradients_need_constant_weights():
     for changes in ({"update": "step"}, {"update": "sequence"}):
         with case(changes), pytest.raises(ValueError, match="update 'epoch'"):
             run(asked(**changes))
-    with pytest.raises(ValueError, match="only when learning"):
+    with pytest.raises(ValueError, match="expected none unless learning"):
         run(asked(learn=False))
 
 

@@ -67,10 +67,10 @@ def compare(case: StreamCase, native: NativeStream, reference: ReferenceStream) 
         close(state[name], theirs, name)
     for place, stream in enumerate(state["streams"]):
         rule: Any = reference._streams[stream].rule
-        layer = rule.state if case.streaming.gradient == "truncated" else rule._path
+        layer = rule.state
         close(state["s"][place], layer.s, "s")
         close(state["y"][place], layer.y, "y")
-        assert (reference._streams[stream].standing is not None) == (state["flags"][place] == 3)
+        assert (reference._streams[stream].pending is not None) == (state["flags"][place] == 3)
         if case.streaming.gradient == "truncated":
             traces = moved_on(state, place)
             theirs = [layer.ds_cell, layer.ds_in, layer.ds_forget][: len(traces)]

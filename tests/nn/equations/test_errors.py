@@ -80,7 +80,7 @@ def check_error(text: str, message: str, place: str):
     kind = UnknownNameError if "is unknown" in message else SettingError
     assert type(error) is kind
     first, line, caret = str(error).split("\n")
-    assert first.startswith("equations, line ")
+    assert first.startswith("equations: line ")
     assert message in first
     start, length = len(caret) - len(caret.lstrip()), caret.count("^")
     assert line[start : start + length] == place

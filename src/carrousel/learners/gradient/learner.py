@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, overload
 
 import numpy as np
 
@@ -102,7 +102,11 @@ class GradientLearner:
         self._updates.begin(lane)
         self._lanes.rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
 
-    def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
+    @overload
+    def learn(self, data: Sequence[Sequences]) -> Sequence[Errors]: ...
+    @overload
+    def learn(self, data: Sequence[Sequences | None]) -> Sequence[Errors | None]: ...
+    def learn(self, data: Sequence[Sequences | None]) -> Sequence[Errors | None]:
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone.
 
         Returns:

@@ -71,7 +71,7 @@ class Equations:
     >>> Equations("wrong", net_inputs=("z", "n"), equations="h = sigmod(z) * n")
     Traceback (most recent call last):
         ...
-    carrousel.errors.UnknownNameError: equations, line 1: function 'sigmod' is unknown; did you \
+    carrousel.errors.UnknownNameError: equations: line 1: function 'sigmod' is unknown; did you \
 mean 'sigmoid'?
         h = sigmod(z) * n
             ^^^^^^

@@ -2,7 +2,8 @@
 
     PYTHONPATH=tests python -m support.nn.compatibility [FILE]
 
-runs every cell of both libraries and writes the outcomes to ``benchmarks/results/compatibility.json``.
+runs every cell of both libraries and writes the outcomes to
+``benchmarks/results/compatibility.json``.
 ``python -m tools.pages`` generates ``docs/compatibility.md`` from that file. The cells are tests
 too.
 """
