@@ -54,7 +54,7 @@ class Report:
     parity: dict[str, Parity] = field(default_factory=dict)
     samples: dict[str, dict[str, list[timing.Sample]]] = field(default_factory=dict)
     peak: list[timing.Sample] = field(default_factory=list)
-    tuning: Any = None  # of JAX; see benchmarks.contenders.jax_tuning.tune
+    tuning: Any = None  # of JAX; see benchmarks.contenders.jax.tuning.tune
     missing: list[str] = field(default_factory=list)
 
 
@@ -97,7 +97,7 @@ def contenders(case: Case, plan: Plan, report: Report) -> Iterator[Contender]:
     for instruction_set in instruction_sets():
         yield Native(case, instruction_set)
     if find_spec("jax"):
-        from benchmarks.contenders.jax_tuning import tune
+        from benchmarks.contenders.jax.tuning import tune
 
         report.tuning = report.tuning or tune(case, plan.widths)
         yield next(iter(report.tuning)).make(case)

@@ -191,7 +191,7 @@ def _entry(learner: GradientLearner, start: np.ndarray) -> timing.Entry:
 def _jax(
     network: Network, training: Training, gradient: str, widths: tuple[int, ...]
 ) -> dict[str, timing.Entry]:
-    from benchmarks.contenders.jax_paths import JaxPaths
+    from benchmarks.contenders.jax.paths import JaxPaths
 
     entries = {}
     for width in widths:

@@ -63,7 +63,7 @@ def test_ours_agrees_with_the_reference():
 
 def test_jax_agrees_with_the_reference():
     pytest.importorskip("jax")
-    tuning = import_module("benchmarks.contenders.jax_tuning")
+    tuning = import_module("benchmarks.contenders.jax.tuning")
     for name, case in CASES.items():
         for form in tuning.forms(case):
             contender = tuning.Choice(form, NETS).make(case, steps=100)
@@ -96,9 +96,9 @@ def test_unsupported_gates_are_refused(package):
     if package == "torch":
         make = partial(import_module("benchmarks.contenders.torch_cell").TorchCell, sequences=2)
     else:
-        form = import_module("benchmarks.contenders.jax_tuning").Form("grad", one_hot=False)
+        form = import_module("benchmarks.contenders.jax.tuning").Form("grad", one_hot=False)
         make = partial(
-            import_module("benchmarks.contenders.jax_cell").JaxCell, form=form, sequences=2
+            import_module("benchmarks.contenders.jax.cell").JaxCell, form=form, sequences=2
         )
     case = cases.find_case("4-1")
     for gates in ({"output_gate": False}, {"forget_gate": True}):

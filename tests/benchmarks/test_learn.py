@@ -34,7 +34,7 @@ def test_operations_of_exact_sensitivities():
 @pytest.mark.parametrize("net", NETS)
 def test_jax_changes_weights_as_we_do(net, gradient):
     pytest.importorskip("jax")
-    paths = import_module("benchmarks.contenders.jax_paths")
+    paths = import_module("benchmarks.contenders.jax.paths")
     network, training = NETS[net]
     slow = Training(training.rate / 100, output_derivative=False)
     data = gradients.adding_data(2)

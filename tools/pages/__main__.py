@@ -4,9 +4,9 @@
 
 RUNS is a folder with a store of trials, ``docs/runs`` by default. That store holds a real run
 (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged by
-``tools/compact.py``. The measurements are in ``benchmarks/results``, where benchmarks save them
-and ``python -m support.nn.compatibility`` saves the compatibility matrix. The page of the public interface
-comes from docstrings.
+``tools/compact.py``. The measurements are in ``benchmarks/results``: benchmarks save theirs there,
+and ``python -m support.nn.compatibility`` saves the compatibility matrix. The page of the public
+interface comes from docstrings.
 
 The prose of the pages is in ``tools/pages/templates``; the modules here compute figures and tables.
 """

@@ -24,7 +24,7 @@ from carrousel.errors import ClusterError, ClusterFailedError, SettingError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
-from carrousel.experiments.run.lanes import Plan, TrialState
+from carrousel.experiments.run.lanes import TrialPlan, TrialState
 from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.stopping import RecentTraining
 from carrousel.experiments.store.store import Store
@@ -59,7 +59,7 @@ def own_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskPr
 @pytest.fixture(autouse=True)
 def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "Plan", partial(Plan, batch_steps=2**9))
+    monkeypatch.setattr(runner, "TrialPlan", partial(TrialPlan, batch_steps=2**9))
     monkeypatch.setattr(runner, "learner_named", lambda name: ScriptedLearner)
 
 
@@ -300,7 +300,7 @@ def test_workers_of_another_version_are_refused(dask: DaskProcesses, monkeypatch
     try:
         with pytest.raises(ClusterError, match=r"has carrousel \d.*, but this is 99\.0"):
             run(experiment(), trials=1, backend="dask", address=dask.address)
-        plan = Plan(experiment(), ScriptedLearner, 1)
+        plan = TrialPlan(experiment(), ScriptedLearner, 1)
         with pytest.raises(ClusterFailedError, match="but this is 98"):
             clusters._work("98", plan, [], [0], 1.0)  # on a worker that joined later
     finally:

@@ -27,7 +27,7 @@ from carrousel.errors import ClusterError, ClusterFailedError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
-from carrousel.experiments.run.lanes import Plan
+from carrousel.experiments.run.lanes import TrialPlan
 from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.store.store import Store
 from support.experiments.cluster_parts import SleepyLearner, WorkerKiller, quiet_environment, until
@@ -78,7 +78,7 @@ def responds(host: str, port: int) -> bool:
 @pytest.fixture(autouse=True)
 def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.1)
-    monkeypatch.setattr(runner, "Plan", partial(Plan, batch_steps=2**9))
+    monkeypatch.setattr(runner, "TrialPlan", partial(TrialPlan, batch_steps=2**9))
     monkeypatch.setattr(runner, "learner_named", lambda name: ScriptedLearner)
 
 
@@ -121,7 +121,7 @@ def test_a_killed_worker_does_not_change_trials(address: str, monkeypatch: pytes
     with cluster("ray", address) as found:
         assert found is not None
         without_retries = clusters._Ray(ray)
-        plan = Plan(experiment(), WorkerKiller, 1)
+        plan = TrialPlan(experiment(), WorkerKiller, 1)
         with pytest.raises(ClusterFailedError, match="several workers died with the same trials"):
             without_retries.advance(plan, [([], [0])], 1.0)
 

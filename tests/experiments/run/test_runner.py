@@ -15,7 +15,7 @@ from carrousel.contracts import Experiment, StopRule, Trial
 from carrousel.errors import MissingExtraError, SettingError, StoreError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import runner
-from carrousel.experiments.run.lanes import Plan, advance, plan_chunks
+from carrousel.experiments.run.lanes import TrialPlan, advance, plan_chunks
 from carrousel.experiments.run.runner import RunProgress, run
 from carrousel.experiments.run.seeds import generator
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
@@ -43,7 +43,7 @@ RULES = {
 @pytest.fixture(autouse=True)
 def scripted_learner(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "learner_named", lambda name: ScriptedLearner)
-    monkeypatch.setattr(runner, "Plan", partial(Plan, batch_steps=BATCH_STEPS))
+    monkeypatch.setattr(runner, "TrialPlan", partial(TrialPlan, batch_steps=BATCH_STEPS))
 
 
 def timeless(trials: list[Trial]) -> list[Trial]:
@@ -52,7 +52,7 @@ def timeless(trials: list[Trial]) -> list[Trial]:
 
 def by_slices(row: Experiment, indices: list[int], *, seconds: float, n_lanes: int) -> list[Trial]:
     """Run trials in slices of a given length and groups of a given size; return them."""
-    plan, ended = Plan(row, ScriptedLearner, 7, BATCH_STEPS), list[Trial]()
+    plan, ended = TrialPlan(row, ScriptedLearner, 7, BATCH_STEPS), list[Trial]()
     paused, pending = [], indices
     while paused or pending:
         room = n_lanes - len(paused)
@@ -177,7 +177,7 @@ def test_trials_share_the_draws_of_the_experiment(monkeypatch: pytest.MonkeyPatc
         ScriptedTask, "sample", lambda self, *args: used.append(self.drawn) or sample(self, *args)
     )
     for index in range(6):
-        advance(Plan(experiment(draws=3), ScriptedLearner, seed=1), [], [index], seconds=100.0)
+        advance(TrialPlan(experiment(draws=3), ScriptedLearner, seed=1), [], [index], seconds=100.0)
         used[index:] = [used[-1]]
     assert used[:3] == used[3:]
     assert len(set(used)) == 3
@@ -232,7 +232,7 @@ def test_native_trials_are_the_same_to_the_last_bit(name: str):
     if not every:  # an easier rule, so that part of a chunk is repeated from earlier weights
         row = dataclasses.replace(row, stop=RecentTraining(window=100, wrong_at_most=100))
     row, learner = dataclasses.replace(row, budget=budget, test_size=300), LEARNERS[row.learner]
-    plan, indices = Plan(row, learner, 7, batch_steps=2**12), list(range(5))
+    plan, indices = TrialPlan(row, learner, 7, batch_steps=2**12), list(range(5))
     whole = advance(plan, [], indices, seconds=1e9).ended
     assert {trial.ending for trial in whole} == {"budget" if every else "solved"}
     pieces = [advance(plan, [], [index], seconds=0.0) for index in indices]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel.contracts import Network, Simple
-from carrousel.learners.cascade.batch import Batch, keys_of, packed, squash
+from carrousel.learners.cascade.data import CascadeData, keys_of, packed, squash
 from carrousel.learners.cascade.train import (
     Phase,
     Progress,
@@ -48,11 +48,11 @@ def drawn_sequences(
     return data.take(np.array([0, 1, 2, 3, 1]))
 
 
-def pack(data: Sequences) -> Batch:
+def pack(data: Sequences) -> CascadeData:
     return packed(data, *keys_of(data))[0]
 
 
-def hidden_on(rng: np.random.Generator, batch: Batch, grown: int) -> np.ndarray:
+def hidden_on(rng: np.random.Generator, batch: CascadeData, grown: int) -> np.ndarray:
     """Random activations, one for each step."""
     return rng.uniform(-1.0, 1.0, (grown, batch.n_steps))
 
@@ -171,7 +171,7 @@ def test_a_column_among_others_is_squashed(f, width):
     np.testing.assert_array_equal(np.delete(net, 3, axis=1), untouched)
 
 
-def _places(data: Sequences, batch: Batch, which: np.ndarray) -> np.ndarray:
+def _places(data: Sequences, batch: CascadeData, which: np.ndarray) -> np.ndarray:
     starts = np.array([start for start, _ in batch.spans])
     return np.concatenate(
         [starts[:length] + rank for length, rank in zip(data.lengths, which, strict=True)]

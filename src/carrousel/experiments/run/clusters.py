@@ -35,7 +35,7 @@ from carrousel.errors import (
     MissingExtraError,
     SettingError,
 )
-from carrousel.experiments.run.lanes import Plan, Slice, TrialState, advance
+from carrousel.experiments.run.lanes import Slice, TrialPlan, TrialState, advance
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -60,7 +60,7 @@ class Cluster(Protocol):
         """Return the number of slices that the cluster can run at once now, at least 1."""
         ...
 
-    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
         """Run the trials of all shares for ``seconds``, at the same time.
 
         Raises:
@@ -164,7 +164,7 @@ def _version() -> str:
 
 def _work(
     required: str,
-    plan: Plan,
+    plan: TrialPlan,
     paused: Sequence[TrialState],
     pending: Sequence[int],
     seconds: float,
@@ -289,7 +289,7 @@ class _Dask:
         with self._failures():
             return max(1, sum(self._client.nthreads().values()))
 
-    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
         with self._failures():
             futures = [
                 self._client.submit(_work, _version(), plan, *each, seconds, pure=False)
@@ -372,7 +372,7 @@ class _Ray:
         with self._failures():
             return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def advance(self, plan: Plan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
         with self._failures():
             return self._ray.get(
                 [self._work.remote(_version(), plan, *each, seconds) for each in shares]

@@ -35,7 +35,7 @@ unless a test is due. The overhead of Python is then small, and the data fit int
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialPlan:
     """Description of a run, the same for all workers.
 
     Args:
@@ -97,7 +97,7 @@ class Slice:
 
 
 def advance(
-    plan: Plan, paused: Sequence[TrialState], pending: Sequence[int], seconds: float
+    plan: TrialPlan, paused: Sequence[TrialState], pending: Sequence[int], seconds: float
 ) -> Slice:
     """Run trials for about ``seconds`` of wall time.
 
@@ -154,7 +154,7 @@ class LaneGroup:
         n_lanes: number of trials that run side by side, at most :data:`LANES`.
     """
 
-    def __init__(self, plan: Plan, n_lanes: int) -> None:
+    def __init__(self, plan: TrialPlan, n_lanes: int) -> None:
         experiment = plan.experiment
         self._plan = plan
         self._learner = plan.learner(experiment.network, experiment.training, n_lanes)
@@ -261,7 +261,7 @@ class LaneGroup:
 class _Lane:
     """A running trial without its network, which is in the learner's lane."""
 
-    def __init__(self, plan: Plan, task: Task, trial: TrialState, batch: int) -> None:
+    def __init__(self, plan: TrialPlan, task: Task, trial: TrialState, batch: int) -> None:
         self.task, self.trial = task, trial
         self._plan, self._batch_size = plan, batch
         self._rng = np.random.Generator(np.random.SFC64(0))

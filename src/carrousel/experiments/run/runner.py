@@ -29,7 +29,7 @@ from carrousel.checks import check_choice, check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.run.clusters import BACKENDS as BACKENDS
 from carrousel.experiments.run.clusters import Share, cluster
-from carrousel.experiments.run.lanes import LANES, Plan, Slice, TrialState, advance
+from carrousel.experiments.run.lanes import LANES, Slice, TrialPlan, TrialState, advance
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
 from carrousel.learners import learner_named
@@ -100,7 +100,7 @@ def run(
     if jobs is not None:
         check_int("jobs", jobs, minimum=1)
     check_choice("backend", backend, BACKENDS)
-    plan = Plan(experiment, learner_named(experiment.learner), seed)
+    plan = TrialPlan(experiment, learner_named(experiment.learner), seed)
     known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
     ended = {trial.index: trial for trial in known if trial.index < trials}
     fresh, paused = list[Trial](), list[TrialState]()
@@ -154,7 +154,7 @@ def distribute(paused: Sequence[TrialState], pending: Sequence[int], jobs: int) 
 
 @contextmanager
 def _workers(
-    plan: Plan, jobs: int | None, backend: str, address: str | None
+    plan: TrialPlan, jobs: int | None, backend: str, address: str | None
 ) -> Iterator[tuple[Callable[[], int], Callable[[Iterable[Share]], list[Slice]]]]:
     """Two functions: the number of workers now, and one slice of work on all shares.
 

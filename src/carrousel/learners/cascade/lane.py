@@ -11,9 +11,9 @@ import numpy as np
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError
-from carrousel.learners.cascade.batch import Batch, Keys, keys_of, packed, squash
+from carrousel.learners.cascade.data import CascadeData, Keys, keys_of, packed, squash
 from carrousel.learners.cascade.train import (
-    Outcome,
+    OutputErrors,
     Phase,
     Progress,
     correlation_slopes,
@@ -71,7 +71,7 @@ class CascadeTraining:
 class CachedBatch(NamedTuple):
     """A batch, the places of the data's targets in it, and hidden activations."""
 
-    batch: Batch
+    batch: CascadeData
     places: Annotated[Ints, "targets"]
     hidden: Annotated[Floats, "k N"]
 
@@ -105,7 +105,7 @@ class Lane:
         # hidden units grown; whether candidates are being trained; epoch; end of patience
         self.arrays["stage"] = np.zeros(4, np.int64)
         self.arrays["best"] = np.zeros(())
-        self._kept: tuple[Keys, Batch, np.ndarray] | None = None
+        self._kept: tuple[Keys, CascadeData, np.ndarray] | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
         for array in self.arrays.values():
@@ -174,7 +174,7 @@ class Lane:
             self._train_outputs(batch, hidden, found)
         return errors_of(found, batch, which)
 
-    def _train_outputs(self, batch: Batch, hidden: np.ndarray, found: Outcome) -> None:
+    def _train_outputs(self, batch: CascadeData, hidden: np.ndarray, found: OutputErrors) -> None:
         phase = self.training.outputs
         stagnant = self._note(squared_error(found, batch), phase)
         if stagnant and self.grown < self.network.cell.n_units:
@@ -185,7 +185,9 @@ class Lane:
             slopes[:, 0] = 0.0
         self._step("outputs", slopes, phase)
 
-    def _train_candidates(self, batch: Batch, hidden: np.ndarray, found: Outcome) -> None:
+    def _train_candidates(
+        self, batch: CascadeData, hidden: np.ndarray, found: OutputErrors
+    ) -> None:
         phase, used = self.training.candidates, self.first + self.grown + 1
         pool = self.arrays["pool"][:, :used]
         merits, slopes = correlation_slopes(
@@ -234,7 +236,7 @@ class Lane:
         self.arrays["stage"][:] = self.grown + 1, 0, 0, 0
         self._kept = None
 
-    def activations(self, batch: Batch) -> Annotated[Floats, "k N"]:
+    def activations(self, batch: CascadeData) -> Annotated[Floats, "k N"]:
         """Activations of the hidden units on a batch, one unit after the other."""
         hidden = np.zeros((self.grown, batch.n_steps))
         for unit in range(self.grown):

@@ -10,7 +10,7 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError, ShapeError
-from carrousel.learners.cascade.batch import keys_of, packed
+from carrousel.learners.cascade.data import keys_of, packed
 from carrousel.learners.cascade.lane import CachedBatch, Lane
 from carrousel.learners.cascade.lane import CascadeTraining as CascadeTraining
 from carrousel.learners.cascade.train import Phase as Phase

@@ -9,7 +9,7 @@ import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors
-from carrousel.learners.cascade.batch import Batch, slope_of, squash
+from carrousel.learners.cascade.data import CascadeData, slope_of, squash
 from carrousel.shapes import Floats
 
 
@@ -94,20 +94,22 @@ class Progress(NamedTuple):
         return Progress(epoch, until, best), epoch >= min(until, phase.most_epochs)
 
 
-class Outcome(NamedTuple):
+class OutputErrors(NamedTuple):
     """Residual errors ``y - target`` of a batch and slopes of the outputs' squashing function."""
 
     errors: Annotated[Floats, "O M"]
     derivative: Annotated[Floats, "O M"]
 
 
-def outcome(weights: np.ndarray, batch: Batch, hidden: np.ndarray) -> Outcome:
+def outcome(weights: np.ndarray, batch: CascadeData, hidden: np.ndarray) -> OutputErrors:
     """Compute the outputs wherever there is a target."""
     outputs = squash(batch.net(weights, hidden).take(batch.at, axis=1), "logistic")
-    return Outcome(outputs - batch.targets, slope_of(outputs, "logistic"))
+    return OutputErrors(outputs - batch.targets, slope_of(outputs, "logistic"))
 
 
-def output_slopes(found: Outcome, batch: Batch, hidden: np.ndarray, offset: float) -> np.ndarray:
+def output_slopes(
+    found: OutputErrors, batch: CascadeData, hidden: np.ndarray, offset: float
+) -> np.ndarray:
     """Slopes of half the squared error, averaged over targets, by output weights.
 
     Args:
@@ -125,12 +127,12 @@ def output_slopes(found: Outcome, batch: Batch, hidden: np.ndarray, offset: floa
     return batch.against(deltas, hidden)
 
 
-def squared_error(found: Outcome, batch: Batch) -> float:
+def squared_error(found: OutputErrors, batch: CascadeData) -> float:
     """Sum of squared errors over the batch."""
     return float(np.einsum("om,om,m->", found.errors, found.errors, batch.times))
 
 
-def errors_of(found: Outcome, batch: Batch, which: np.ndarray) -> Errors:
+def errors_of(found: OutputErrors, batch: CascadeData, which: np.ndarray) -> Errors:
     """Errors of each sequence; ``which`` holds the index of its distinct one."""
     size, absolute = len(batch.counts), np.abs(found.errors)
     largest = np.zeros(size)
@@ -148,7 +150,7 @@ def errors_of(found: Outcome, batch: Batch, which: np.ndarray) -> Errors:
 
 def correlation_slopes(
     weights: np.ndarray,
-    batch: Batch,
+    batch: CascadeData,
     hidden: np.ndarray,
     errors: np.ndarray,
     f: str,

@@ -11,7 +11,7 @@ from carrousel.checks import check_number
 from carrousel.errors import SettingError
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
-from carrousel.online.evaluation.plan import CHECKPOINT_EVERY, WINDOW, Plan, names
+from carrousel.online.evaluation.plan import CHECKPOINT_EVERY, WINDOW, EvaluationPlan, names
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.session import Session
 from carrousel.online.evaluation.status import Evaluation, StreamStatus
@@ -99,7 +99,7 @@ def evaluate(
     >>> found.status.rows, bool(errors["model"]["mae"] < errors["last value"]["mae"] / 2)
     (2000, True)
     """
-    plan = Plan(
+    plan = EvaluationPlan(
         target=target,
         predict_next=predict_next,
         task=model.task if isinstance(model, OnlineLSTM) else task,
@@ -141,7 +141,7 @@ def evaluate(
     return Evaluation(session.model, session.status(), failure, failure is None and bool(stop()))
 
 
-def _check_same(plan: Plan, resume: Checkpoint) -> None:
+def _check_same(plan: EvaluationPlan, resume: Checkpoint) -> None:
     """Raise SettingError where a checkpoint was written with other columns or another window."""
     for name, value in plan.recorded().items():
         given = resume.settings.get(name)

@@ -20,7 +20,7 @@ CHECKPOINT_EVERY = 30.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What to predict from which columns; see :func:`carrousel.online.evaluate`."""
 
     target: str | None = None

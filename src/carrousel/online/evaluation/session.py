@@ -15,7 +15,7 @@ from carrousel.errors import CarrouselError, DataError, DivergedError, RowError,
 from carrousel.online.clean.cleaner import Cleaner
 from carrousel.online.clean.rows import CleanRows
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter, StreamState
-from carrousel.online.evaluation.plan import Plan
+from carrousel.online.evaluation.plan import EvaluationPlan
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
 from carrousel.online.evaluation.status import Failure, StreamStatus
@@ -46,7 +46,7 @@ class Session:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: EvaluationPlan,
         create: Callable[[str], OnlineLSTM],
         rows: RowSource,
         writer: PredictionWriter,

@@ -6,9 +6,9 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from carrousel.online.model.encoding.features import NamedFeatures
+from carrousel.online.model.encoding.heads import as_array
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.features import NamedFeatures
-from carrousel.online.model.heads import as_array
 
 
 class Attributes:

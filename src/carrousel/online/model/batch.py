@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DataError, DivergedError, RowError, ShapeError
+from carrousel.online.model.encoding.heads import Head
+from carrousel.online.model.encoding.tables import InputTable
+from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.heads import Head
-from carrousel.online.model.tables import InputTable
-from carrousel.online.model.targets import Targets
 from carrousel.shapes import Floats
 
 _MOST = 65536  # rows that are encoded at once

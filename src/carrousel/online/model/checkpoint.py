@@ -20,17 +20,17 @@ import safetensors.numpy
 from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, CheckpointError, DivergedError, SettingError
 from carrousel.files import checksum, read_whole, write_whole
-from carrousel.online.model.engine import Engine
-from carrousel.online.model.features import (
+from carrousel.online.model.encoding.features import (
     Features,
     NamedFeatures,
     SymbolFeatures,
     VectorFeatures,
 )
+from carrousel.online.model.encoding.heads import BinaryHead, Head, MulticlassHead, RegressionHead
+from carrousel.online.model.encoding.values import to_python
+from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
-from carrousel.online.model.heads import BinaryHead, Head, MulticlassHead, RegressionHead
 from carrousel.online.model.settings import Settings
-from carrousel.online.model.values import to_python
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
 from carrousel.online.model.batch import RunOutputs
+from carrousel.online.model.encoding.heads import BinaryHead
+from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
-from carrousel.online.model.heads import BinaryHead
-from carrousel.online.model.targets import Targets
 from carrousel.shapes import Bools, Floats, Ints
 
 

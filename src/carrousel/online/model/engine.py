@@ -11,13 +11,13 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
-from carrousel.online.model.features import Features, NamedFeatures
+from carrousel.online.model.encoding.features import Features, NamedFeatures
+from carrousel.online.model.encoding.heads import Head
+from carrousel.online.model.encoding.values import LARGEST
 from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.grow import grow_kernel
-from carrousel.online.model.heads import Head
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.settings import Settings
-from carrousel.online.model.values import LARGEST
 from carrousel.shapes import Floats
 
 

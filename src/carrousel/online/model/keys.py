@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from carrousel.errors import DataError
-from carrousel.online.model.values import is_missing, to_python
+from carrousel.online.model.encoding.values import is_missing, to_python
 
 _HASHABLE = "a hashable value: a text, a number, None, or a tuple of these"
 

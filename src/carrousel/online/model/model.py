@@ -13,12 +13,12 @@ from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import RunOutputs, run
 from carrousel.online.model.conventions import Conventions
 from carrousel.online.model.detailed import DetailedRuns
+from carrousel.online.model.encoding.heads import Head
+from carrousel.online.model.encoding.tables import InputTable, as_table
+from carrousel.online.model.encoding.targets import Targets
+from carrousel.online.model.encoding.values import is_missing
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.heads import Head
 from carrousel.online.model.settings import alphabet
-from carrousel.online.model.tables import InputTable, as_table
-from carrousel.online.model.targets import Targets
-from carrousel.online.model.values import is_missing
 
 
 class OnlineLSTM(Conventions, Attributes, DetailedRuns):

@@ -15,14 +15,14 @@ from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import open_stream
-from carrousel.online.model.features import (
+from carrousel.online.model.encoding.features import (
     Features,
     NamedFeatures,
     SymbolFeatures,
     VectorFeatures,
 )
-from carrousel.online.model.heads import BinaryHead, Head, MulticlassHead, RegressionHead
-from carrousel.online.model.values import to_python
+from carrousel.online.model.encoding.heads import BinaryHead, Head, MulticlassHead, RegressionHead
+from carrousel.online.model.encoding.values import to_python
 from carrousel.shapes import Floats
 
 EPSILON = 1e-3

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.features import (
+from carrousel.online.model.encoding.features import (
     Features,
     NamedFeatures,
     SymbolFeatures,
     VectorFeatures,
 )
-from carrousel.online.model.values import index_of, is_missing
+from carrousel.online.model.encoding.values import index_of, is_missing
 from carrousel.shapes import Floats
 
 _SYMBOLS = "set {symbols} or {task=next} where rows are single symbols"

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from benchmarks.contenders import Outcome
-from benchmarks.contenders.jax_equations import (
+from benchmarks.contenders.jax.equations import (
     Net,
     Shape,
     learn_by_grad,
     learn_by_traces,
     learn_stream,
 )
-from benchmarks.contenders.jax_form import Form, Gradient
+from benchmarks.contenders.jax.form import Form, Gradient
 from benchmarks.contenders.padding import join_streams, joined, pad
 from benchmarks.lanes.cases import Case
 from jax import lax
@@ -32,7 +32,7 @@ class JaxCell:
 
     Args:
         case: the learning task.
-        form: one of :func:`benchmarks.contenders.jax_tuning.forms`.
+        form: one of :func:`benchmarks.contenders.jax.tuning.forms`.
         lanes: number of nets.
         sequences: sequences of each lane that one call learns.
 

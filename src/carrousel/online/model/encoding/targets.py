@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.heads import Head, RegressionHead
-from carrousel.online.model.values import LARGEST, is_missing
+from carrousel.online.model.encoding.heads import Head, RegressionHead
+from carrousel.online.model.encoding.values import LARGEST, is_missing
 from carrousel.shapes import Floats
 
 
 class Targets:
     """One target for each row; None, NaN, or a vector whose first number is NaN means no target.
 
-    >>> from carrousel.online.model.heads import MulticlassHead
+    >>> from carrousel.online.model.encoding.heads import MulticlassHead
     >>> Targets(["a", None, "b"]).encode(MulticlassHead("ab", grow=False), 0, 3).ravel().tolist()
     [0.0, nan, 1.0]
     """

@@ -8,7 +8,7 @@ Gradient = Literal["traces", "stream", "grad"]
 
 
 class Form(NamedTuple):
-    """One way to compute the result; see :mod:`benchmarks.contenders.jax_equations`."""
+    """One way to compute the result; see :mod:`benchmarks.contenders.jax.equations`."""
 
     gradient: Gradient
     one_hot: bool  # whether symbols are converted to vectors instead of looking up weights

@@ -14,7 +14,13 @@ from typing import Annotated, Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.values import index_of, is_missing, listed, number_of, to_python
+from carrousel.online.model.encoding.values import (
+    index_of,
+    is_missing,
+    listed,
+    number_of,
+    to_python,
+)
 from carrousel.shapes import Floats
 
 _FLOAT = np.dtype(np.float64)

@@ -17,7 +17,7 @@ Keys = tuple[tuple[bytes, ...], bytes]
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class CascadeData:
     """The distinct sequences of a batch, each held once, with the number of times it occurs.
 
     A batch is a multiset: the order of its sequences does not affect results, not even their
@@ -169,7 +169,7 @@ def keys_of(data: Sequences) -> tuple[Keys, Annotated[Ints, "sequences"]]:
 
 def packed(
     data: Sequences, keys: Keys, which: Annotated[Ints, "sequences"]
-) -> tuple[Batch, Annotated[Ints, "targets"]]:
+) -> tuple[CascadeData, Annotated[Ints, "targets"]]:
     """Pack sequences whose :func:`keys_of` are known.
 
     Returns:
@@ -187,7 +187,7 @@ def packed(
     asked = place[data.target_steps]
     at, first = np.unique(asked, return_index=True)
     rank = sequence[data.target_steps][first]
-    batch = Batch(
+    batch = CascadeData(
         inputs=_spread(data.inputs, place, int(starts[-1])),
         n_inputs=data.n_inputs,
         spans=tuple(zip(starts[:-1].tolist(), running.tolist(), strict=True)),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from carrousel.errors import DataError, ShapeError
-from carrousel.online.model.values import LARGEST, index_of, listed, number_of, to_python
+from carrousel.online.model.encoding.values import LARGEST, index_of, listed, number_of, to_python
 from carrousel.shapes import Floats
 
 Kind = Literal["linear", "logistic", "softmax"]

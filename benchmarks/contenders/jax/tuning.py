@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.contenders.jax_form import Form, Gradient
+from benchmarks.contenders.jax.form import Form, Gradient
 from benchmarks.contenders.padding import last_only
 from benchmarks.lanes.cases import Case
 
 if TYPE_CHECKING:
-    from benchmarks.contenders.jax_cell import JaxCell
+    from benchmarks.contenders.jax.cell import JaxCell
 
 
 WIDTHS = (1, 16, 64, 256, 1024)
@@ -30,7 +30,7 @@ class Choice(NamedTuple):
 
     def make(self, case: Case, steps: int = STEPS_OF_A_CALL) -> JaxCell:
         """Return the contender."""
-        from benchmarks.contenders.jax_cell import JaxCell
+        from benchmarks.contenders.jax.cell import JaxCell
 
         sequences = int(steps / (self.lanes * case.task.mean_length))
         return JaxCell(case, self.form, self.lanes, min(max(sequences, 1), 512))

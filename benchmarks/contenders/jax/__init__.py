@@ -1,0 +1,3 @@
+"""Contenders written in JAX."""
+
+from __future__ import annotations
