@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,7 +214,8 @@ REFUSED = (
 
 
 def test_from_lists_refuses():
-    for inputs, targets, sizes, error, match in REFUSED:
+    refused: Any = REFUSED
+    for inputs, targets, sizes, error, match in refused:
         with case(inputs, targets, sizes), pytest.raises(error, match=match) as caught:
             Sequences.from_lists(inputs, targets, **sizes)
         with case(inputs, targets, sizes):

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,5 +238,6 @@ def test_plan_is_printed_as_a_table():
 
 def test_sizes_are_positive_whole_numbers():
     for name, value in (("T", 0), ("B", -3), ("budget", -1)):
+        arguments: dict[str, Any] = {"T": 3, "B": 2, name: value}
         with case(name), pytest.raises(SettingError, match=f"{name} is"):
-            nn.LSTM(8, 64).memory_plan(**{"T": 3, "B": 2, name: value})
+            nn.LSTM(8, 64).memory_plan(**arguments)

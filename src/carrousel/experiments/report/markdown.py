@@ -50,7 +50,7 @@ def table(
     if padded:
         widths = [max(NARROWEST, *map(len, column)) for column in zip(*lines, strict=True)]
         lines = [
-            [PADDING[x](*cell) for x, *cell in zip(letters, line, widths, strict=True)]
+            [PADDING[x](cell, width) for x, cell, width in zip(letters, line, widths, strict=True)]
             for line in lines
         ]
     rule = [RULES[letter](width) for letter, width in zip(letters, widths, strict=True)]

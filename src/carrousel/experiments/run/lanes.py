@@ -241,7 +241,7 @@ class LaneGroup:
             self._tasks[draw] = self._plan.experiment.task.draw(rng)
         return _Lane(self._plan, self._tasks[draw], trial, self._batch)
 
-    def _learn(self, chunks: Mapping[int, Sequences]) -> list[Errors | None]:
+    def _learn(self, chunks: Mapping[int, Sequences]) -> Sequence[Errors | None]:
         return self._learner.learn([chunks.get(place) for place in range(self._learner.n_lanes)])
 
     def _judge(self, places: Sequence[int]) -> dict[int, dict[str, float]]:
