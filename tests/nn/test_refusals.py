@@ -90,7 +90,7 @@ def test_errors_have_fields():
     assert (error.argument, error.got, error.fix) == ("forget_bias", 1.0, "set {bias}=True")
     assert error.text(argument="--{}".format).endswith("set --bias=True")
     with pytest.raises(UnknownNameError) as unknown:
-        nn.LSTM(3, 5, cell="lstm_97")
+        nn.LSTM(3, 5, cell="lstm_97")  # pyright: ignore[reportArgumentType]
     assert (unknown.value.argument, unknown.value.got) == ("cell", "lstm_97")
     with pytest.raises(ShapeError) as wrong:
         nn.LSTM(3, 5)(X, lengths=[5, 1])

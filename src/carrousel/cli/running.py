@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from carrousel.cli.options import DEFAULT_FOLDER, RunOptions
 from carrousel.cli.screen import console_of, say
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from carrousel.contracts import Experiment
     from carrousel.experiments.report.collect import Entry
     from carrousel.experiments.report.progress import ProgressBars
+    from carrousel.experiments.run.clusters import Backend
     from carrousel.experiments.run.runner import RunProgress
     from carrousel.experiments.store.store import Store
 
@@ -106,7 +107,7 @@ def _run(
         seed=run.seed,
         jobs=run.workers,
         store=store,
-        backend=run.backend,
+        backend=cast("Backend", run.backend),  # checked when the options were parsed
         address=run.address,
         on_progress=on_progress,
     )

@@ -78,9 +78,9 @@ class GRU(Recurrent):
         layer_norm: bool = False,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        initial_state: str = "zero",
+        initial_state: check.FirstState = "zero",
         gradient: str = "bptt",
-        recompute: int | str = 0,
+        recompute: check.Recompute = 0,
         proj_size: int | None = None,
     ) -> None:
         check.reject_projection(proj_size)

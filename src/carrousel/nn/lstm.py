@@ -131,7 +131,7 @@ class LSTM(Recurrent):
         device: Any = None,
         dtype: Any = None,
         *,
-        cell: str | check.CellObject = "lstm",
+        cell: check.LstmCell | check.CellObject = "lstm",
         block_size: int = 1,
         g_range: float = 2.0,
         h_range: float = 1.0,
@@ -140,9 +140,9 @@ class LSTM(Recurrent):
         zoneout: float | tuple[float, float] = 0.0,
         recurrent_dropout: float = 0.0,
         forget_bias: float | None = None,
-        initial_state: str = "zero",
+        initial_state: check.FirstState = "zero",
         gradient: str = "bptt",
-        recompute: int | str = 0,
+        recompute: check.Recompute = 0,
     ) -> None:
         units = check.check_size("hidden_size", hidden_size)
         recurrence = Recurrence(

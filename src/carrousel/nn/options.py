@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 
@@ -19,7 +19,15 @@ from carrousel.errors import (
     UnknownNameError,
 )
 
-LSTM_CELLS = ("lstm", "lstm97", "peephole", "coupled", "no_output_gate")
+FirstState = Literal["zero", "learned"]
+"""Initial state of a layer where a call gives none."""
+Recompute = int | Literal["auto"]
+"""Length of the segments that the backward pass computes again; 0: none."""
+Padding = Literal["right", "left"]
+"""Side of the padding in a batch of sequences of unequal length."""
+Nonlinearity = Literal["tanh", "relu"]
+LstmCell = Literal["lstm", "lstm97", "peephole", "coupled", "no_output_gate"]
+LSTM_CELLS: tuple[LstmCell, ...] = get_args(LstmCell)
 """Built-in cells of :class:`carrousel.nn.LSTM`; the other cells have separate modules."""
 
 SIZES = ("input_size", "hidden_size")
@@ -226,7 +234,7 @@ def check_recompute(value: object) -> int | str:
 
 def check_initial(value: object) -> str:
     """Return the kind of initial state: ``"zero"`` or ``"learned"``."""
-    return check_choice("initial_state", value, ("zero", "learned"))
+    return check_choice("initial_state", value, get_args(FirstState))
 
 
 def check_factory(device: object, dtype: object) -> dict[str, Any]:

@@ -198,7 +198,7 @@ class Recurrent(torch.nn.Module):
         hx: State | None = None,
         *,
         lengths: Lengths | None = None,
-        padding: str = "right",
+        padding: check.Padding = "right",
         resets: Resets | None = None,
         return_states: bool = False,
     ) -> Any:

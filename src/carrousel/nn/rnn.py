@@ -69,7 +69,7 @@ class RNN(Recurrent):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: check.Nonlinearity = "tanh",
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
@@ -80,9 +80,9 @@ class RNN(Recurrent):
         layer_norm: bool = False,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        initial_state: str = "zero",
+        initial_state: check.FirstState = "zero",
         gradient: str = "bptt",
-        recompute: int | str = 0,
+        recompute: check.Recompute = 0,
         proj_size: int | None = None,
     ) -> None:
         check.reject_projection(proj_size)

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -335,7 +336,7 @@ def test_an_unknown_learner_is_named(monkeypatch: pytest.MonkeyPatch):
 
 @each("backend", ["dask", "ray"])
 def test_an_error_about_a_missing_backend_names_the_extra(
-    backend: str, monkeypatch: pytest.MonkeyPatch
+    backend: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, backend, None)
     with pytest.raises(MissingExtraError, match=rf"carrousel\[{backend}\]"):

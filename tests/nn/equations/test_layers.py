@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_layers_agree_with_built_in_ones(cell: str):
             check_layer(cell, options)
 
 
-def check_layer(cell: str, options: dict):
+def check_layer(cell: Any, options: dict):
     torch.manual_seed(0)
     built_in = nn.LSTM(*SIZES, cell=cell, dtype=torch.float64, **options)
     mine = nn.LSTM(*SIZES, cell=OURS[cell], dtype=torch.float64, **options)

@@ -198,7 +198,7 @@ def test_wrong_modules(tmp_path):
         nn.export_onnx(torch.nn.Linear(3, 4), path)  # pyright: ignore[reportArgumentType]
     with pytest.raises(SettingError, match=r"bfloat16.*module.float"):
         nn.export_onnx(nn.GRU(3, 4, dtype=torch.bfloat16), path)
-    known = own("elman", "z", equations=ELMAN).recurrence_name
+    known: Any = own("elman", "z", equations=ELMAN).recurrence_name
     with pytest.raises(SettingError, match="has no equations"):
         nn.export_onnx(nn.LSTM(3, 4, cell=known), path)
     assert not path.exists()

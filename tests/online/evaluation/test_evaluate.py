@@ -30,7 +30,7 @@ PUMP = ["ab"[n % 2] for n in range(N)]
 COLUMNS = {"level": LEVEL, "noise": RNG.normal(size=N).round(4), "pump": PUMP}
 
 
-def model(task: str = "regression", **how: Any) -> OnlineLSTM:
+def model(task: Any = "regression", **how: Any) -> OnlineLSTM:
     return OnlineLSTM(task, **{"cells": 4, "unseen": "grow", "random_state": 1, **how})
 
 

@@ -18,7 +18,7 @@ from carrousel.online.model.checkpoint import read_extra
 from carrousel.online.model.model import OnlineLSTM
 
 
-def scored(task: str, *, late: bool) -> ScoredModel:
+def scored(task: Any, *, late: bool) -> ScoredModel:
     model = OnlineLSTM(
         task,
         cells=2,

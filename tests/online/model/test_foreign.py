@@ -24,7 +24,7 @@ class Colour(str, enum.Enum):  # noqa: UP042 - older code still defines them lik
     BLUE = "blue"
 
 
-def started(task="regression", **settings):
+def started(task: Any = "regression", **settings):
     return OnlineLSTM(task, cells=2, random_state=1, **settings)
 
 

@@ -193,7 +193,7 @@ def test_rows_and_positions_that_do_not_match_are_refused(tmp_path):
     with pytest.raises(SettingError, match="cannot be written as"):
         open_sink(tmp_path / "f.parquet")
     with pytest.raises(UnknownNameError, match="did you mean 'jsonl'"):
-        open_sink(path, "json")
+        open_sink(path, "json")  # pyright: ignore[reportArgumentType]
     with pytest.raises(StoreError, match="Is a directory"):
         open_sink(tmp_path)
     with pytest.raises(StoreError, match="No such file"):

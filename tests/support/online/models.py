@@ -83,8 +83,8 @@ def model(kind: str, **settings: Any) -> OnlineLSTM:
         settings.setdefault("unseen", "grow")
     if rows == "symbols" and (settings.get("unseen") != "grow" or task != "next"):
         settings.setdefault("symbols", "abcd")
-    task = "regression" if task == "vectors" else task
-    return OnlineLSTM(task, **{"cells": 4, "random_state": 3, **settings})
+    chosen: Any = "regression" if task == "vectors" else task
+    return OnlineLSTM(chosen, **{"cells": 4, "random_state": 3, **settings})
 
 
 def each(X: Any) -> list[Any]:

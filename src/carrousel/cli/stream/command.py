@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -21,6 +21,7 @@ from carrousel.errors import CarrouselError, DivergedError
 if TYPE_CHECKING:
     from carrousel.online import Checkpoint, Evaluation, Failure
     from carrousel.online.sinks.file import Sink
+    from carrousel.online.sources.types import FileFormat
 
 SECONDS_PER_TICK = 1.0
 """While no rows arrive: time between two checks whether a checkpoint is due."""
@@ -69,7 +70,7 @@ def _run(config: StreamConfig) -> bool:
         StopSignals() as stop,
         open_rows(
             config.source,
-            format=config.format,
+            format=cast("FileFormat | None", config.format),
             follow=config.follow,
             fields=_listed(config.fields),
             delimiter=config.separator,
@@ -124,9 +125,10 @@ def _sink(
 
     if config.quiet:
         return None
+    out_format = cast("FileFormat | None", config.out_format)
     if saved is None or saved.sink_position is None:
-        return partial(open_sink, config.out, config.out_format)
-    sink = open_sink(config.out, config.out_format, start=saved.sink_position)
+        return partial(open_sink, config.out, out_format)
+    sink = open_sink(config.out, out_format, start=saved.sink_position)
     return opened.enter_context(sink)
 
 

@@ -226,7 +226,8 @@ class StreamConfig:
         """Create the model for a task."""
         from carrousel.online import OnlineLSTM
 
-        return OnlineLSTM(
+        create: Any = OnlineLSTM  # the values were checked when the options were parsed
+        return create(
             task,
             cells=self.cells,
             forget_gate=not self.no_forget_gate,

@@ -22,7 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 from urllib.parse import urlsplit
 
 import joblib
@@ -37,7 +37,9 @@ from carrousel.errors import (
 )
 from carrousel.experiments.run.lanes import Slice, TrialPlan, TrialState, advance
 
-BACKENDS = ("loky", "dask", "ray")
+Backend = Literal["loky", "dask", "ray"]
+"""What runs trials: processes of this machine, or a cluster."""
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a response of the scheduler."""

@@ -28,7 +28,7 @@ import joblib
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.run.clusters import BACKENDS as BACKENDS
-from carrousel.experiments.run.clusters import Share, cluster
+from carrousel.experiments.run.clusters import Backend, Share, cluster
 from carrousel.experiments.run.lanes import LANES, Slice, TrialPlan, TrialState, advance
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
@@ -65,7 +65,7 @@ def run(
     seed: int = 1997,
     jobs: int | None = None,
     store: Store | None = None,
-    backend: str = "loky",
+    backend: Backend = "loky",
     address: str | None = None,
     on_progress: Callable[[RunProgress], None] | None = None,
 ) -> list[Trial]:

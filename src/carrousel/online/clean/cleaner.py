@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from carrousel.online.sources.types import MAX_ROWS, Batch, Column
 from carrousel.shapes import Ints
 
 OnError = Literal["fail", "skip", "hold"]
-ON_ERROR = ("fail", "skip", "hold")
+ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 
 
 class Cleaner:

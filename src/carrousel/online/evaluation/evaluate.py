@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from carrousel.checks import check_number
 from carrousel.errors import SettingError
+from carrousel.online.clean.cleaner import OnError
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
-from carrousel.online.evaluation.plan import CHECKPOINT_EVERY, WINDOW, EvaluationPlan, names
+from carrousel.online.evaluation.plan import (
+    CHECKPOINT_EVERY,
+    WINDOW,
+    EvaluationPlan,
+    TaskChoice,
+    names,
+)
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.session import Session
 from carrousel.online.evaluation.status import Evaluation, StreamStatus
@@ -26,12 +33,12 @@ def evaluate(
     *,
     target: str | None = None,
     predict_next: str | None = None,
-    task: str = "auto",
+    task: TaskChoice = "auto",
     key: str | None = None,
     time: str | None = None,
     ignore: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
-    on_error: str = "fail",
+    on_error: OnError = "fail",
     sink: Sink | Callable[[], Sink] | None = None,
     anomaly: bool = False,
     window: int = WINDOW,
@@ -102,7 +109,7 @@ def evaluate(
     plan = EvaluationPlan(
         target=target,
         predict_next=predict_next,
-        task=model.task if isinstance(model, OnlineLSTM) else task,
+        task=cast(TaskChoice, model.task) if isinstance(model, OnlineLSTM) else task,
         key=key,
         time=time,
         ignore=names(ignore),

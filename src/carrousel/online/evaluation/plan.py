@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from carrousel.checks import check_choice, check_int, suggestion
 from carrousel.errors import SettingError, UnknownNameError, escaped
-from carrousel.online.clean.cleaner import ON_ERROR
+from carrousel.online.clean.cleaner import ON_ERROR, OnError
 from carrousel.online.clean.schema import Schema
 from carrousel.online.sources.types import Batch
 
-TASKS = ("auto", "regression", "binary", "multiclass", "next")
+TaskChoice = Literal["auto", "regression", "binary", "multiclass", "next"]
+"""A task of a model, or the choice of one by the first row."""
+TASKS: tuple[TaskChoice, ...] = get_args(TaskChoice)
 WINDOW = 1000
 """Default number of rows that recent errors and anomaly scores are computed from."""
 CHECKPOINT_EVERY = 30.0
@@ -25,12 +27,12 @@ class EvaluationPlan:
 
     target: str | None = None
     predict_next: str | None = None
-    task: str = "auto"
+    task: TaskChoice = "auto"
     key: str | None = None
     time: str | None = None
     ignore: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    on_error: str = "fail"
+    on_error: OnError = "fail"
     anomaly: bool = False
     window: int = WINDOW
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.contracts import Optimizer
 from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import RunOutputs, run
@@ -18,7 +19,7 @@ from carrousel.online.model.encoding.tables import InputTable, as_table
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.encoding.values import is_missing
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.settings import alphabet
+from carrousel.online.model.settings import Feedback, Missing, Task, Unseen, alphabet
 
 
 class OnlineLSTM(Conventions, Attributes, DetailedRuns):
@@ -95,14 +96,14 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
 
     def __init__(
         self,
-        task: str = "regression",
+        task: Task = "regression",
         *,
         cells: int = 32,
         block_size: int = 1,
         forget_gate: bool = True,
-        wiring: str = "cells",
+        wiring: Feedback = "cells",
         gradient: str = "truncated",
-        optimizer: str = "rmsprop",
+        optimizer: Optimizer = "rmsprop",
         learning_rate: float = 0.003,
         decay: float | None = 10_000,
         clip: float | None = 3.0,
@@ -110,8 +111,8 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         horizon: float | None = None,
         classes: Any = None,
         symbols: Any = None,
-        missing: str = "error",
-        unseen: str = "error",
+        missing: Missing = "error",
+        unseen: Unseen = "error",
         streams: int = 1,
         evict_after: int | None = None,
         random_state: Any = None,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import Cell, Gradient, Init, Network, Streaming, StreamKernel
 from carrousel.contracts.initial import initial_weights
-from carrousel.contracts.network import Wiring
 from carrousel.contracts.streaming import Optimizer
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels import open_stream
@@ -29,18 +28,24 @@ EPSILON = 1e-3
 """Epsilon of RMSProp and Adam. The mean square gradient of a rarely used weight, such as that of a
 rare symbol, is close to zero. Divided by its root alone, its next gradient would be a huge step."""
 
-TASKS = ("regression", "binary", "multiclass", "next")
+Task = Literal["regression", "binary", "multiclass", "next"]
+"""What a model predicts: a number, one of two classes, one of several, the next symbol."""
+TASKS: tuple[Task, ...] = get_args(Task)
+Feedback = Literal["cells", "full"]
+"""What hidden units see of the step before: the cells, or all units (a part of ``Wiring``)."""
+Missing = Literal["error", "mean"]
+Unseen = Literal["error", "grow"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """Checked arguments of :class:`carrousel.OnlineLSTM`, which documents them."""
 
-    task: str
+    task: Task
     cells: int
     block_size: int
     forget_gate: bool
-    wiring: Wiring
+    wiring: Feedback
     gradient: str
     optimizer: Optimizer
     learning_rate: float
@@ -50,8 +55,8 @@ class Settings:
     horizon: float | None
     classes: Sequence[Hashable] | None
     symbols: Sequence[Hashable] | int | None
-    missing: str
-    unseen: str
+    missing: Missing
+    unseen: Unseen
     streams: int
     evict_after: int | None
 
@@ -66,7 +71,7 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):
                 raise SettingError(argument=name, got=value, expected="True or False")
-        check_choice("wiring", self.wiring, ("cells", "full"))
+        check_choice("wiring", self.wiring, get_args(Feedback))
         check_choice("optimizer", self.optimizer, get_args(Optimizer))
         check_number("learning_rate", self.learning_rate, least=0.0)
         if self.decay is not None:
@@ -75,8 +80,8 @@ class Settings:
             check_number("clip", self.clip, above=0.0)
         if self.horizon is not None:
             check_number("horizon", self.horizon, least=1.0)
-        check_choice("missing", self.missing, ("error", "mean"))
-        check_choice("unseen", self.unseen, ("error", "grow"))
+        check_choice("missing", self.missing, get_args(Missing))
+        check_choice("unseen", self.unseen, get_args(Unseen))
         check_int("streams", self.streams, minimum=1, maximum=2**20)
         if self.evict_after is not None:
             check_int("evict_after", self.evict_after, minimum=1)

@@ -9,6 +9,7 @@ from carrousel.errors import SettingError
 from carrousel.online.sinks.file import FileSink, Sink, SinkPosition
 from carrousel.online.sinks.forms import FORMATS
 from carrousel.online.sinks.forms import Columns as Columns
+from carrousel.online.sources.types import FileFormat
 
 _SUFFIXES = {
     ".jsonl": "jsonl",
@@ -20,7 +21,7 @@ _SUFFIXES = {
 
 def open_sink(
     destination: str | Path | None = None,
-    format: str | None = None,
+    format: FileFormat | None = None,
     *,
     start: SinkPosition | None = None,
 ) -> Sink:
@@ -65,12 +66,11 @@ def open_sink(
     if suffix in (".gz", ".parquet") and format is None:
         fix = f"use {' or '.join(FORMATS)}"
         raise SettingError(f"predictions cannot be written as {suffix}", source=str(path), fix=fix)
-    format = format or _SUFFIXES.get(suffix, "csv")
-    check_choice("format", format, FORMATS)
+    chosen = check_choice("format", format or _SUFFIXES.get(suffix, "csv"), FORMATS)
     if isinstance(start, dict):
         expected = "a number of bytes, since this is not a topic"
         raise SettingError(source=str(path), argument="start", got=start, expected=expected)
     if start is not None and start < 0:
         expected = "a number of bytes of at least 0"
         raise SettingError(argument="start", got=start, expected=expected)
-    return FileSink(path, format, start)
+    return FileSink(path, chosen, start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from carrousel.checks import check_choice
 from carrousel.errors import SettingError
@@ -13,12 +14,12 @@ from carrousel.online.sources.text import TextSource
 from carrousel.online.sources.types import MAX_ROWS as MAX_ROWS
 from carrousel.online.sources.types import Batch as Batch
 from carrousel.online.sources.types import Fault as Fault
+from carrousel.online.sources.types import FileFormat, check_fields
 from carrousel.online.sources.types import Position as Position
 from carrousel.online.sources.types import RowSource as RowSource
 from carrousel.online.sources.types import Stop as Stop
-from carrousel.online.sources.types import check_fields
 
-FORMATS = ("csv", "jsonl", "arrow")
+FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 
 
 _SUFFIXES = {
@@ -36,7 +37,7 @@ _SUFFIXES = {
 def open_rows(
     source: str | Path | None = None,
     *,
-    format: str | None = None,
+    format: FileFormat | None = None,
     follow: bool = False,
     fields: Sequence[str] | None = None,
     start: Position | None = None,
@@ -99,9 +100,8 @@ def open_rows(
     if suffix == ".parquet" and format is None:
         fix = "write it as Arrow IPC or CSV"
         raise SettingError("Parquet cannot be streamed", source=name, argument="format", fix=fix)
-    format = format or _SUFFIXES.get(suffix, "csv")
-    check_choice("format", format, FORMATS)
-    if format == "arrow":
+    chosen = check_choice("format", format or _SUFFIXES.get(suffix, "csv"), FORMATS)
+    if chosen == "arrow":
         from carrousel.online.sources.arrow import open_arrow
 
         if follow:
@@ -113,7 +113,7 @@ def open_rows(
         expected = "one character other than a quote or a line end"
         raise SettingError(argument="delimiter", got=delimiter, expected=expected)
     known = None if fields is None else check_fields(name, fields)
-    records = JsonLinesFormat() if format == "jsonl" else CsvFormat(delimiter, fields is None)
+    records = JsonLinesFormat() if chosen == "jsonl" else CsvFormat(delimiter, fields is None)
     data = ByteSource(path, follow=follow, wait=wait)
     try:
         return TextSource(name, data, records, known, start, follow=follow)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,8 @@ Stop = Callable[[], bool] | threading.Event
 Column = Sequence[Any] | np.ndarray
 """Raw values of one field."""
 
+FileFormat = Literal["csv", "jsonl", "arrow"]
+"""Formats of files of rows, for sources and sinks alike."""
 MAX_ROWS = 10_000
 """Most lines of text or rows of Arrow data in a batch."""
 
