@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel.errors import CheckpointError, DataError, RowError, SettingError, UnknownNameError
+from carrousel.errors import (
+    CheckpointError,
+    DataError,
+    RowError,
+    SettingError,
+    ShapeError,
+    UnknownNameError,
+)
 from carrousel.online import (
     Evaluation,
     OnlineLSTM,
@@ -244,10 +251,10 @@ WRONG: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
 def test_wrong_arguments_are_named():
     for how, kind, message in WRONG:
         with pytest.raises(kind, match=message):
-            evaluate(model(), COLUMNS, **how)
+            evaluate(model(streams=2), COLUMNS, **how)
     for rows in ([1, 2], {"a": [1], "b": [1, 2]}):
         with pytest.raises(ValueError, match="expected"):
-            evaluate(model(), rows, target="a")  # type: ignore[arg-type]
+            evaluate(model(streams=2), rows, target="a")  # type: ignore[arg-type]
 
 
 def test_other_files_are_not_checkpoints(tmp_path):
@@ -281,3 +288,13 @@ def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):
     found = evaluate(model(), COLUMNS, target="level", on_progress=advance, **how)
     assert saved == {None, 10.0, 20.0, 30.0, 40.0, 50.0}
     assert read_checkpoint(tmp_path / "c").state.seconds == found.status.seconds == 61.0
+
+
+def test_keys_need_a_model_of_several_streams():
+    with pytest.raises(SettingError, match="the model holds a single stream; create the model"):
+        evaluate(model(), COLUMNS, predict_next="level", key="pump")
+
+
+def test_a_path_is_not_taken_for_rows():
+    with pytest.raises(ShapeError, match=r"rows is 'pumps.csv', .* by carrousel.online.open_rows"):
+        evaluate(model(), "pumps.csv", predict_next="level")  # pyright: ignore[reportArgumentType]

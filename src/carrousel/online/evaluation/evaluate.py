@@ -122,6 +122,14 @@ def evaluate(
         raise SettingError(
             argument="task", got=task, expected=f"{model.task!r}, the task of the model"
         )
+    if isinstance(model, OnlineLSTM) and key is not None and model.streams == 1:
+        # Each row would evict the state of the row before, and no forecast could be scored.
+        raise SettingError(
+            f"rows have the key {key!r}, but the model holds a single stream",
+            argument="streams",
+            got=1,
+            fix="create the model with {streams} of at least the number of keys",
+        )
     every = check_number("checkpoint_every", checkpoint_every, above=0.0)
     path = None if checkpoint is None else Path(checkpoint)
     recorded = {**plan.recorded(), **(settings or {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import PurePath
 from typing import Any, cast
 
 import numpy as np
@@ -41,6 +42,13 @@ class IterableRows(Closing):
         self.position = start or Position()
         self.fields = self.position.fields
         passed = self.position.line - 1
+        if isinstance(rows, str | bytes | PurePath):
+            raise ShapeError(
+                argument="rows",
+                got=rows,
+                expected="a mapping of columns, dicts, or a source of rows",
+                fix="open a file by carrousel.online.open_rows",
+            )
         if isinstance(rows, Mapping):
             self._parts = self._sliced(cast("Mapping[str, Column]", rows), passed)
         else:
