@@ -79,7 +79,7 @@ reproduce: $(STAMPS)/run $(STAMPS)/native ## the paper's headline rows, ours bes
 	$(BIN)/carrousel reproduce $(ARGS)
 
 .PHONY: bench
-bench: $(STAMPS)/bench $(STAMPS)/native ## contenders side by side, verified before they are timed
+bench: $(STAMPS)/bench $(STAMPS)/native ## implementations side by side, verified before they are timed
 	$(BIN)/python -m benchmarks.$(BENCH) $(ARGS)
 
 .PHONY: docs

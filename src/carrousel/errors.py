@@ -213,7 +213,7 @@ class OptionNameError(UnknownNameError, ValueError):
 
 
 class StoreError(CarrouselError, OSError):
-    """A store of trials cannot be read or written."""
+    """A store of trials cannot be read or written, or a source or sink cannot be opened or used."""
 
 
 class CheckpointError(CarrouselError, ValueError):

@@ -35,7 +35,7 @@ def test_help_shows_how_to_write_settings(call):
     found = call("study", "--help")
     assert (found.code, found.err) == (0, "")
     text = " ".join(found.out.split())
-    for part in ("--vary FIELD=A,B,C", "training.rate=0.1,0.5", "make a grid", "--settings"):
+    for part in ("--vary FIELD=A,B,C", "training.rate=0.1,0.5", "run a grid", "--settings"):
         assert part in text
     for recipe in RECIPES:
         assert recipe in text

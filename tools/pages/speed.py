@@ -43,7 +43,7 @@ def speed_page(results: Mapping[str, Any]) -> str:
 
 
 def speed_summary(results: Mapping[str, Any]) -> str:
-    """Table for the README: each contender in its fastest form, with newly drawn data."""
+    """Table for the README: each implementation in its fastest form, with newly drawn data."""
     rows = [row for row in results["rows"] if (row["processes"], row["data"]) == (1, "drawn")]
     clock = choose_clock(rows)
     fastest: dict[tuple[str, str], Row] = {}
@@ -58,8 +58,8 @@ def speed_summary(results: Mapping[str, Any]) -> str:
         [case, *(_summary_cell(fastest.get((case, contender))) for contender in contenders)]
         for case in dict.fromkeys(case for case, _ in fastest)
     ]
-    kind = "wall-clock time" if clock == "wall" else "time on the core, which others used as well"
-    note = f"{results['machine']['processor']}, one core; {kind}; in brackets: times ours."
+    kind = "one core; wall-clock time" if clock == "wall" else "one shared core; CPU time"
+    note = f"{results['machine']['processor']}, {kind}. In brackets: ratio to carrousel."
     return f"{table(['net', *contenders], cells)}\n\n{note}"
 
 
@@ -81,7 +81,7 @@ def _listed(rows: Sequence[Row], cases: Sequence[str], form: Any) -> str:
 
 
 def _forms(rows: Sequence[Row], cases: Sequence[str]) -> dict[str, str]:
-    """Name the form in which each other contender is fastest, case by case."""
+    """Name the form in which each other implementation is fastest, case by case."""
     found = {}
     for name in dict.fromkeys(row["contender"] for row in rows if not _is_ours(row)):
         best = {case: _best(rows, case, name, "ready") for case in cases}

@@ -57,7 +57,7 @@ def _learn(network: Network, training: Training, mode: Any, flat: Any, x: Any, g
 
 
 def _loss(network: Network, flat: Any, inputs: Any, goal: Any) -> Any:
-    """Cross-entropy; its derivative by the net input of a logistic output is ``y - t``."""
+    """Cross-entropy; its derivative for the net input of a logistic output is ``y - t``."""
     parts = {
         name: flat[part.start : part.stop].reshape(part.shape)
         for name, part in network.layout.items()

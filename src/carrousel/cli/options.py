@@ -36,7 +36,7 @@ Address = Annotated[
 Trials = Annotated[
     int | None,
     typer.Option(
-        help="Number of trials of each experiment; default: as many as the paper.", metavar="N"
+        help="Number of trials of each experiment; default: as many as in the paper.", metavar="N"
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the run.", metavar="S")]
@@ -50,8 +50,8 @@ Rivals = Annotated[
 Recipe = Annotated[
     str,
     typer.Option(
-        help="Settings of the rows: paper, robust (every trial succeeds) or modern (full gradient, "
-        "Adam).",
+        help="Settings of the rows: paper, robust (nearly every trial succeeds; the page of a row "
+        "shows the count) or modern (full gradient, Adam).",
         metavar="NAME",
     ),
 ]
@@ -70,7 +70,7 @@ class RunOptions:
     """How trials are run and stored.
 
     Args:
-        trials: number of trials of each experiment; None: as many as the paper.
+        trials: number of trials of each experiment; None: as many as in the paper.
         seed: seed of the run.
         jobs: number of workers; None: one for each core.
         backend: where workers run.

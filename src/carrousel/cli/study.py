@@ -129,8 +129,8 @@ def study(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="A setting and its values, e.g. training.rate=0.1,0.5 or rate=0.1,0.5. Several "
-            "of these options make a grid. Without any, stored trials are shown.",
+            help="A setting and its values, e.g. training.rate=0.1,0.5 or rate=0.1,0.5. Repeat "
+            "the option to run a grid. Without it, show stored trials.",
             metavar="FIELD=A,B,C",
         ),
     ] = None,
@@ -154,7 +154,8 @@ def study(
 ) -> None:
     """Compare one experiment under several settings.
 
-    Unsolved trials count as censored. A stopped run continues when the same command is given again.
+    Unsolved trials count as censored (for medians). The verdict is pending until as many trials
+    have ended as the paper ran. A stopped run continues when the same command is given again.
     """
     run = RunOptions(trials, seed, jobs, backend, address, out)
     request = StudyRequest(name, run, tuple(vary or ()), recipe, plot, markdown, as_json)

@@ -21,9 +21,9 @@ No two overlap. Pointers to empty arrays may be null::
 ``tape``                                ``[rows, C]``
 ======================================  =============
 
-``forward`` writes ``s``, ``m`` and ``tape``. ``backward`` reads the gradient of the loss by ``m``
-in ``dm`` and by ``s`` in ``ds``. It overwrites ``ds`` with the gradient by ``s_prev``, writes
-``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
+``forward`` writes ``s``, ``m`` and ``tape``. ``backward`` reads the gradients of the loss with
+respect to ``m`` (in ``dm``) and ``s`` (in ``ds``). It overwrites ``ds`` with that of ``s_prev``,
+writes ``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
 """
 
 from __future__ import annotations

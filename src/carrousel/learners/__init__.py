@@ -37,8 +37,8 @@ gradient there.
 def learner_named(name: str) -> LearnerFactory:
     """Return the factory of the learner with this name, as an ``Experiment`` states it.
 
-    ``"adam"`` is an older name of "gradient and rule are those of ``training``, a
-    :class:`Batches`"; stored trials use it.
+    ``"adam"`` is kept for stored trials. It takes gradient and rule from ``training``, which must
+    be a :class:`Batches`.
 
     Raises:
         UnknownNameError: there is no such learner.

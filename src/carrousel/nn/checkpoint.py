@@ -39,7 +39,8 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
     the new one.
 
     Args:
-        module: an LSTM, GRU, RNN or one of their cells.
+        module: an LSTM, GRU, RNN or one of their cells. Of a model that contains one, save the
+            ``state_dict`` or the layer.
         path: name of the file; an existing file is replaced.
 
     Raises:
@@ -48,10 +49,11 @@ def save(module: Module, path: str | os.PathLike[str]) -> None:
         MissingExtraError: safetensors is not installed.
 
     >>> import tempfile, torch
-    >>> lstm = KINDS["LSTM"](3, 4, cell="peephole")
+    >>> from carrousel import nn
+    >>> lstm = nn.LSTM(3, 4, cell="peephole")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(lstm, f"{folder}/lstm.safetensors")
-    ...     again = load(f"{folder}/lstm.safetensors")
+    ...     nn.save(lstm, f"{folder}/lstm.safetensors")
+    ...     again = nn.load(f"{folder}/lstm.safetensors")
     >>> again, torch.equal(again.weight_peephole_l0, lstm.weight_peephole_l0)
     (LSTM(3, 4, cell=peephole), True)
     """

@@ -30,7 +30,7 @@ class RNN(Recurrent):
         layer_norm, recurrent_dropout, initial_state, gradient, recompute: as in
             :class:`carrousel.nn.LSTM`.
         zoneout: probability with which a unit keeps its previous value, while training.
-        proj_size: an error, as in torch.
+        proj_size: not supported; raises an error, as in torch.
 
     Shapes: input ``[T, B, I]``; ``h_0``, ``h_n`` ``[layers * directions, B, H]``; output
     ``[T, B, directions * H]``.

@@ -101,7 +101,7 @@ class Autograd:
         functional = torch.nn.functional
         net = self.net
         if self.how.head in ("softmax", "logistic"):
-            self._cut(net)  # the derivative by the net input is y - t
+            self._cut(net)  # the derivative for the net input is y - t
             if self.how.head == "softmax":
                 return functional.cross_entropy(net[None], torch.tensor(target).long())
             goal = torch.tensor(target)

@@ -114,5 +114,5 @@ def test_networks_without_a_context_to_copy_or_outputs_of_their_own(network):
 
 @each("update", ["sequence", "epoch"])
 def test_weights_change_after_each_symbol(update):
-    with pytest.raises(SettingError, match=f"update is '{update}'.*say 'step'"):
+    with pytest.raises(SettingError, match=f"update is '{update}'.*use 'step'"):
         elman(Network(2, 1, Simple(3)), Training(0.5, update))

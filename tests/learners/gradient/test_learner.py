@@ -153,7 +153,7 @@ def test_names_of_no_gradient(name):
 
 
 def test_unbounded_back_propagation_cannot_update_at_each_step():
-    with pytest.raises(SettingError, match=r"say 'bptt:h' or update='sequence'"):
+    with pytest.raises(SettingError, match=r"use 'bptt:h' or update='sequence'"):
         GradientLearner(NETWORK, STEP, gradient="bptt")
     for name in ("bptt:9", "rtrl", "snap:1", "uoro", "truncated"):
         GradientLearner(NETWORK, STEP, kernel=ReferenceKernel(), gradient=name)
@@ -179,7 +179,7 @@ def test_sparse_wiring_is_for_guessing(name):
 @names
 def test_united_outputs_need_their_derivative(name):
     network = Network(2, 1, Simple(3), wiring="united")
-    with pytest.raises(SettingError, match=r"output_derivative is False.*say True"):
+    with pytest.raises(SettingError, match=r"output_derivative is False.*use True"):
         GradientLearner(network, Training(0.5, output_derivative=False), gradient=name)
 
 

@@ -126,7 +126,7 @@ def loss(tape: list[SimpleNamespace], goals: Goals, training: Training) -> np.nd
 
 
 def differences(of: Callable[[np.ndarray], np.ndarray], flat: np.ndarray) -> np.ndarray:
-    """Return the derivative by every entry of ``flat``, ``Im f(w + i e) / e``.
+    """Return the derivative for every entry of ``flat``, ``Im f(w + i e) / e``.
 
     This complex-step difference has no cancellation, so ``e`` can be small enough for its error of
     order ``e`` squared to vanish.

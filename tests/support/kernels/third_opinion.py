@@ -1,7 +1,7 @@
 """Independent computation of all gradients, with a separate copy of the weights for each step.
 
 If step ``tau`` has its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` has a
-derivative by each copy, called a share. Every gradient of the package is a sum of shares: all of
+derivative for each copy, called a share. Every gradient of the package is a sum of shares: all of
 them (BPTT and RTRL), those at most ``h`` steps old (BPTT of bounded depth), or those that remain if
 recurrent activations are constants (truncated). In online learning the copies differ, and the sums
 are the same.

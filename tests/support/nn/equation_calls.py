@@ -42,7 +42,7 @@ class Forward(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """Gradients by the inputs of a step."""
+    """Gradients with respect to the inputs of a step."""
 
     states: np.ndarray
     x: np.ndarray

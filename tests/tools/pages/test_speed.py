@@ -42,4 +42,4 @@ def test_a_disturbed_measurement_shows_time_on_the_core():
     results = results_of(held=0.5)
     assert "| carrousel, a | **5.00** |" in speed_page(results)
     assert "programs used the machine as well" in speed_page(results)
-    assert "which others used as well" in speed_summary(results)
+    assert "one shared core; CPU time" in speed_summary(results)

@@ -39,9 +39,9 @@ class StreamConfig:
     task: str = option(
         "auto",
         PREDICTION,
-        "regression, binary, multiclass, next (reads symbols from that column alone) or auto. auto "
-        "is regression if the first value is a number, else multiclass, or next if the column is "
-        "the only input.",
+        "regression, binary, multiclass, next (reads symbols from the --predict-next column) or "
+        "auto. auto is regression if the first value is a number, else multiclass, or next if the "
+        "column is the only input.",
         "NAME",
         choices=("auto", "regression", "binary", "multiclass", "next"),
     )
@@ -72,8 +72,8 @@ class StreamConfig:
     streams: int | None = option(
         None,
         INPUT,
-        f"With --key: number of streams kept at a time. A new one beyond it replaces the one that "
-        f"was unused for longest. Default: {STREAMS}.",
+        f"With --key: number of streams kept at a time. A further key replaces the least recently "
+        f"used one. Default: {STREAMS}.",
         "N",
         least=1,
     )
@@ -142,7 +142,7 @@ class StreamConfig:
     horizon: float | None = option(
         None,
         MODEL,
-        "Let running means forget what is older than about N rows. Default: never.",
+        "Compute running means over about the last N rows. Default: over all rows.",
         "N",
         least=1.0,
     )
@@ -163,8 +163,8 @@ class StreamConfig:
     anomaly: bool = option(
         False,
         OUTPUT,
-        "Add a column from 0 to 1: the rank of the row's error among the last ones. If nothing "
-        "changes, 1 row in 100 exceeds 0.99.",
+        "Add a column from 0 to 1: the rank of the row's error among the last --window rows. On a "
+        "stationary stream, 1 row in 100 exceeds 0.99.",
     )
     window: int = option(
         1000, OUTPUT, "Number of last rows, for recent errors and --anomaly.", "N", least=1

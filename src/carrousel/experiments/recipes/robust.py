@@ -1,4 +1,4 @@
-"""The robust recipe: settings with which every trial of a row succeeds.
+"""The robust recipe: settings with which nearly every trial of a row succeeds.
 
 Blocks, cells, wiring and the truncated gradient are those of the row. The changes are:
 
@@ -85,4 +85,4 @@ ROBUST: Mapping[str, Changes] = {
     "6a": {},
     "6b": {"training": Training(rate=0.01, output_derivative=False), "budget": 5_000_000},
 }
-"""Changes by row; empty where every trial succeeds with the settings of the row."""
+"""Changes by row; empty where nearly every trial succeeds with the settings of the row."""

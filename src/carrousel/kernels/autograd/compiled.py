@@ -55,7 +55,7 @@ class Tape(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients by input, in its shape; empty for absent inputs and unwanted gradients."""
+    """Gradients for inputs, in their shapes; empty for absent inputs and unwanted gradients."""
 
     x: Tensor
     w_ih: Tensor
@@ -107,13 +107,13 @@ def backward(
     needs: int,
     samples: int = 0,
 ) -> Gradients:
-    """Compute the gradients by the inputs.
+    """Compute the gradients with respect to the inputs.
 
     Args:
         inputs: those of :func:`forward`.
         call: that of :func:`forward`.
         tape: the result of :func:`forward`.
-        errors: gradients of the loss by ``out``, ``h``, ``s`` and ``states``; None: zero.
+        errors: gradients of the loss for ``out``, ``h``, ``s`` and ``states``; None: zero.
         needs: bits of the wanted fields of :class:`Gradients`.
         samples: number of equal parts of the batch with separate gradients of the inputs in
             :data:`BY_SAMPLE`, ``[samples, ...]``; 0: one gradient for all.

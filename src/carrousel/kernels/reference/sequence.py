@@ -134,14 +134,14 @@ def backward(
     d_s: Annotated[Floats, "B D*C"],
     d_states: Annotated[Floats, "T B D*C"],
 ) -> dict[str, np.ndarray]:
-    """Compute the gradient of a loss by the inputs from that by the results.
+    """Compute the gradient of a loss with respect to the inputs, from that for the results.
 
     Args:
         tape: that of :func:`forward`.
-        d_out, d_h, d_s, d_states: derivatives of the loss by the results of those names.
+        d_out, d_h, d_s, d_states: derivatives of the loss with respect to these results.
 
     Returns:
-        Derivatives by the given fields of ``LayerInputs``, except flags and masks.
+        Derivatives with respect to the given fields of ``LayerInputs``, except flags and masks.
     """
     p, recurrence, cut = tape.p, tape.recurrence, gradient_cut(tape.options.gradient)
     parameters = _cell_parameters(p, recurrence, tape.options)

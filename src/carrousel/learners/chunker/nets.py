@@ -25,8 +25,8 @@ class LaneNets:
 
     (``v`` in direct wiring only). :meth:`step` computes one time step, :meth:`learn` changes the
     weights by the gradient of half the squared error of that step alone, which flows back over the
-    last ``depth`` steps: BPTT(h) of Williams & Peng (1990) with activations as they were. A symbol
-    is one row of the input weights, which is all that is read and changed of them.
+    last ``depth`` steps: BPTT(h) of Williams & Peng (1990) with activations as they were. For a
+    symbol, only one row of the input weights is read and updated.
 
     Sums over units are taken in the same order for one lane as for many, so that no lane's result
     depends on its neighbours, to the last bit.
@@ -324,14 +324,14 @@ def check_network(network: object, learner: str) -> Network:
             f"{learner}: wiring is 'sparse', which 'guess' alone drives",
             argument="wiring",
             got="sparse",
-            fix="say 'full' or 'direct'",
+            fix="use 'full' or 'direct'",
         )
     if network.united:
         raise SettingError(
             f"{learner}: wiring is 'united', which 'rtrl' and 'bptt' drive",
             argument="wiring",
             got="united",
-            fix="say 'full' or 'direct'",
+            fix="use 'full' or 'direct'",
         )
     return network
 
@@ -343,7 +343,7 @@ def _simple(network: Network, learner: str = "chunker") -> Simple:
         f"{learner}: the network has memory cells, which 'truncated', 'bptt' and 'rtrl' drive",
         argument="cell",
         got=network.cell,
-        fix="say Simple(units)",
+        fix="use Simple(units)",
     )
 
 

@@ -27,10 +27,10 @@ PIECE_STEPS = 4096
 class BatchUpdates:
     """Updates after each ``settings.size`` sequences, by an update rule.
 
-    The kernel computes gradients of pieces of data, all of whose sequences meet the same weights.
-    Pieces are counted from the first sequence of a lane: one ends where its batch is full, or where
-    it has 4096 time steps. Gradients of pieces are added in float64, and so is all arithmetic of
-    the update rule. Weights have the kernel's type, and are rounded once an update.
+    The kernel computes gradients of pieces: chunks of data whose sequences all use the same
+    weights. Pieces are counted from the first sequence of a lane: one ends where its batch is full,
+    or where it has 4096 time steps. Gradients of pieces are added in float64, and so is all
+    arithmetic of the update rule. Weights have the kernel's type, and are rounded once an update.
 
     A lane's result does not depend on where its data are cut into calls of :meth:`learn`, to the
     last bit, nor on its neighbours. So sequences after the last whole piece of a call are kept, and
@@ -39,7 +39,7 @@ class BatchUpdates:
     Args:
         lanes: the networks.
         settings: size of a batch, the update rule and its constants.
-        training: what the kernel has to know of them.
+        training: the part of ``settings`` that the kernel needs.
     """
 
     def __init__(self, lanes: GradientLanes, settings: Batches, training: Training) -> None:

@@ -47,6 +47,6 @@ def elman(
             argument="update",
             got=training.update,
             expected="'step'",
-            fix="say 'step', or take the learner 'bptt:1'",
+            fix="use 'step', or take the learner 'bptt:1'",
         )
     return GradientLearner(network, training, n_lanes, kernel, "bptt:1")

@@ -37,6 +37,8 @@ class GradientLearner:
     receive the kernel's gradient of a batch of sequences; with :class:`Batches` so does the plain
     rule.
 
+    Call :meth:`begin` for each lane before it learns. Without it, all weights are zero.
+
     Args:
         network: the net, the same for all lanes.
         training: learning rate, and when weights change; or :class:`Batches`: the size of a batch,
@@ -170,7 +172,7 @@ def check_training(network: Network, training: Training, gradient: Gradient, n_l
             argument="update",
             got="step",
             expected="'sequence' or 'epoch'",
-            fix="say 'bptt:h' or {update}='sequence'",
+            fix="use 'bptt:h' or {update}='sequence'",
         )
     if network.united and not training.output_derivative:
         raise SettingError(
@@ -179,7 +181,7 @@ def check_training(network: Network, training: Training, gradient: Gradient, n_l
             argument="output_derivative",
             got=False,
             expected="True",
-            fix="say True",
+            fix="use True",
         )
     needed = 8 * n_lanes * gradient_numbers(network, gradient, longest=0)
     if needed > MOST_BYTES:
@@ -200,8 +202,8 @@ def _gradient(training: object, gradient: Gradient | str | None) -> Gradient:
     own = Gradient.named(training.gradient)
     if given is not None and given != own:
         raise SettingError(
-            argument="gradient", got=given.name, expected=f"{own.name!r}, as training says",
-            fix=f"say Batches(gradient={given.name!r})",
+            argument="gradient", got=given.name, expected=f"{own.name!r}, as in training",
+            fix=f"use Batches(gradient={given.name!r})",
         )  # fmt: skip
     return own
 
@@ -213,8 +215,8 @@ def _settings(training: object, gradient: Gradient, rule: str | None) -> Trainin
     if isinstance(training, Batches):
         if rule is not None and rule != training.rule:
             raise SettingError(
-                argument="rule", got=rule, expected=f"{training.rule!r}, as training says",
-                fix=f"say Batches(rule={rule!r})",
+                argument="rule", got=rule, expected=f"{training.rule!r}, as in training",
+                fix=f"use Batches(rule={rule!r})",
             )  # fmt: skip
         return training
     if not isinstance(training, Training):
@@ -230,7 +232,7 @@ def _settings(training: object, gradient: Gradient, rule: str | None) -> Trainin
             f"is {training!r}",
             argument="rule",
             got=rule,
-            fix="say update='sequence', and leave cells_added_after and plateau at 0",
+            fix="use update='sequence', and leave cells_added_after and plateau at 0",
         )
     return Batches(
         rate=training.rate,
@@ -243,7 +245,7 @@ def _settings(training: object, gradient: Gradient, rule: str | None) -> Trainin
 
 
 def _epoch(settings: Batches) -> Training:
-    """Return what a kernel has to know of batches."""
+    """Return the part of batch settings that a kernel needs."""
     return Training(
         rate=settings.rate,
         update="epoch",

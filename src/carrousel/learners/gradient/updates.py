@@ -1,4 +1,4 @@
-"""What every way of changing weights by a gradient works on, and its interface."""
+"""Shared weights of gradient learners, and the interface of weight updates."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ class Updates(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Bytes kept apart from those of :class:`GradientLanes`."""
+        """Bytes in addition to those of :class:`GradientLanes`."""
         ...

@@ -1,11 +1,11 @@
 """Derivation of the backward pass of a cell's equations: reverse accumulation with SymPy.
 
-Lines are polynomials and calls (see ``parse.py``). Let ``e(v)`` be the gradient of the loss by a
-value ``v``. From the last line to the first, each line ``v = f(a, b, ...)`` adds ``e(v) df/da`` to
-``e(a)``, and so on for its other arguments. SymPy computes ``df/da`` of a polynomial. For a call,
-``df/da`` is a polynomial in its value or in a helper value of the forward pass
-(:data:`DERIVATIVES`). The backward pass therefore consists of polynomials and comparisons and calls
-no ``exp``.
+Lines are polynomials and calls (see ``parse.py``). Let ``e(v)`` be the gradient of the loss with
+respect to a value ``v``. From the last line to the first, each line ``v = f(a, b, ...)`` adds
+``e(v) df/da`` to ``e(a)``, and so on for its other arguments. SymPy computes ``df/da`` of a
+polynomial. For a call, ``df/da`` is a polynomial in its value or in a helper value of the forward
+pass (:data:`DERIVATIVES`). The backward pass therefore consists of polynomials and comparisons and
+calls no ``exp``.
 
 The backward pass reads values of the forward pass from a tape, or computes them again if that takes
 only a few multiplications.
@@ -90,7 +90,7 @@ DERIVATIVES: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "min": _of_min,
     **{f"where_{name}": _of_choice(name) for name in ("lt", "le", "eq", "ne")},
 }
-"""Functions ``(helper, value, *arguments)`` that return the partial derivative by each argument.
+"""Functions ``(helper, value, *arguments)`` that return the partial derivatives for each argument.
 
 ``share(a, b)`` is 1 where ``a > b``, 0 where ``a < b`` and 0.5 at a tie, as in torch.
 ``mask_lt(a, b)`` is 1 where ``a < b``, else 0; the other comparisons are alike."""

@@ -19,7 +19,7 @@ class StepEngine(Protocol):
     """Layers with copies of weights, a state, and fixed buffers for input and output.
 
     Attributes:
-        input, output: buffers ``[B, I]`` and ``[B, O]``, at the same addresses for life.
+        input, output: buffers ``[B, I]`` and ``[B, O]``, whose addresses never change.
         run: runs one step from ``input`` to ``output``.
         prepare: computes the part of the next step that does not depend on its input.
         is_compiled: whether a step is one call of compiled code.

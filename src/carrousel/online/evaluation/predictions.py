@@ -1,4 +1,4 @@
-"""Writes predictions to a sink, formatted to be read."""
+"""Write formatted predictions to a sink."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PredictionWriter:
         self._opened_here = False
 
     def write(self, columns: Mapping[str, Any], keys: Sequence[str | None] | None) -> None:
-        """Write rows, with numbers in few digits and nothing where a value is missing."""
+        """Write rows: rounded numbers; missing values are empty."""
         if self._sink is None:
             if self._open is None:
                 return

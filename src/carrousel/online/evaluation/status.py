@@ -17,7 +17,8 @@ class StreamStatus:
     """Progress of an evaluation; counts include those of the calls it resumes.
 
     Attributes:
-        counts: ``"rows"`` learned, of which with ``"no target"``, and bad values ``"held"``.
+        counts: ``"rows"``: rows processed; ``"no target"``: those without a target; ``"held"``: bad
+            values that were replaced.
         skipped: number of rows left out, by reason.
         seconds: time spent, of all calls.
         score: errors so far; None: no row has been read.
@@ -74,7 +75,7 @@ class Failure:
         remedy: arguments to resume with, so that it does not end at the same row again.
         saved: whether the model is intact, so that the checkpoint includes all rows before.
         fatal: whether resuming cannot help: the call is wrong.
-        first: if no row at all could be used: the problem of the first.
+        first: error of the first row, if every row failed.
     """
 
     error: CarrouselError

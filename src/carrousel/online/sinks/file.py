@@ -1,8 +1,8 @@
 """Sinks of predictions, and the sink that writes to a file or to standard output.
 
-The rows have left the program when :meth:`Sink.write` returns. A run that resumes from a checkpoint
-opens its file with the position stored there. Rows after it are removed and written again, so that
-the file ends up like that of an uninterrupted run.
+Rows are flushed to the operating system when :meth:`Sink.write` returns. A run that resumes from a
+checkpoint opens its file with the position stored there. Rows after it are removed and written
+again, so that the file ends up like that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Sink(Protocol):
         name: the file, ``standard output`` or the topic, for messages.
         format: ``"csv"``, ``"jsonl"`` or ``"arrow"``.
         keyed: whether rows may have keys, as the messages of a topic.
-        write: append rows; they have left the program when it returns. All calls name the same
-            columns in the same order. Only rows of a topic may have keys.
+        write: append rows; they are flushed to the operating system when it returns. All calls name
+            the same columns in the same order. Only rows of a topic may have keys.
         position: the end of the rows written, for a checkpoint; all of them are on disk.
         close: end the data and close the file; standard output stays open.
     """

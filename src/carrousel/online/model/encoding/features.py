@@ -51,7 +51,7 @@ class Features(Protocol):
         ...
 
     def extended(self, x: Any) -> Features:
-        """Return an encoder that knows what is new in a row; known columns keep their indices."""
+        """Return an encoder that includes the new names; known columns keep their indices."""
         ...
 
     def refusal(self, row: Annotated[Floats, "columns"]) -> DataError:
