@@ -95,3 +95,15 @@ def test_exceptions_can_be_pickled_and_copied():
             assert unset.got is errors.UNSET
     with pytest.raises(ArithmeticError, match="row 1: gone"):
         raise pickle.loads(pickle.dumps(DivergedError("gone", row=1)))
+
+
+def test_an_exception_is_shown_with_its_message():
+    error = SettingError(argument="rate", got=0, expected="a number above 0")
+    assert repr(error) == "SettingError('rate is 0, expected a number above 0')"
+
+
+def test_values_that_cannot_be_pickled_are_replaced_by_their_text():
+    error = SettingError(argument="rows", got=(n for n in range(3)), expected="a list")
+    for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert str(again) == str(error)
+        assert repr(again.got) == repr(error.got)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import carrousel
@@ -77,3 +78,22 @@ def test_the_package_runs_as_a_module(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["carrousel", carrousel.__version__]
+
+
+def test_a_missing_extra_is_an_attribute_that_is_missing():
+    """As hasattr(), help() and inspect expect; an import statement names the extra."""
+    code = """
+        import sys
+        sys.modules["torch"] = None
+        import carrousel
+        assert not hasattr(carrousel, "nn")
+        try:
+            from carrousel import nn
+        except carrousel.MissingExtraError as error:
+            assert "carrousel[torch]" in str(error), error
+        else:
+            raise AssertionError
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

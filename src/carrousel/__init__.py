@@ -101,7 +101,10 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'carrousel' has no attribute {name!r}")
     if name in _PACKAGES:
-        return importlib.import_module(f"carrousel.{name}")
+        try:
+            return importlib.import_module(f"carrousel.{name}")
+        except ImportError as error:  # hasattr() and help() expect an AttributeError
+            raise AttributeError(str(error)) from error
     if name == "__version__":
         from importlib.metadata import version
 

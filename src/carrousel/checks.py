@@ -77,7 +77,7 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
         ...
     carrousel.errors.UnknownNameError: update 'sequenc' is unknown; did you mean 'sequence'?
     """
-    names = list(allowed)
+    names = list(dict.fromkeys(allowed))
     if isinstance(value, str) and value in names:
         return value
     raise UnknownNameError(

@@ -7,6 +7,7 @@ writes ``--learning-rate`` where Python writes ``learning_rate``. No caller has 
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -118,8 +119,13 @@ class CarrouselError(Exception):
         """
         return _restored(kind, vars(kind("", **fields)) | vars(self) | fields)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         kept = {name: value for name, value in vars(self).items() if value is not UNSET}
+        if "got" in kept and not _can_be_pickled(kept["got"]):
+            kept["got"] = _Shown(repr(kept["got"]))
         return _restored, (type(self), kept)
 
 
@@ -147,6 +153,24 @@ def _spelled(text: str, argument: Callable[[str], str], setting: Callable[[str, 
         return setting(argument(name), value.replace("{{", "{").replace("}}", "}"))
 
     return _PLACEHOLDER.sub(spell, text)
+
+
+class _Shown:
+    """Stands for a value that cannot leave its process; it looks like that value."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _can_be_pickled(value: object) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # whatever the value's own methods raise
+        return False
+    return True
 
 
 def _restored(kind: type[Error], fields: dict[str, Any]) -> Error:
