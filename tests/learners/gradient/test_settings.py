@@ -112,7 +112,7 @@ def test_arguments_that_contradict_the_settings():
 def test_refusals():
     with pytest.raises(SettingError, match=r"n_lanes is 0"):
         GradientLearner(NETWORK, Batches(0.5), 0)
-    with pytest.raises(SettingError, match=r"output_derivative is False.*say True"):
+    with pytest.raises(SettingError, match=r"output_derivative is False.*use True"):
         GradientLearner(Network(2, 1, Simple(3), wiring="united"), Batches(0.5))
     with pytest.raises(SettingError, match=r"wiring is 'sparse'.*'united'"):
         GradientLearner(Network(2, 1, Simple(3), wiring="sparse"), Batches(0.5))

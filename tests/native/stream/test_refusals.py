@@ -272,6 +272,18 @@ def test_learning_that_diverges_stops():
         np.testing.assert_array_equal(after.get(name), state.get(name), err_msg=name)
 
 
+def test_an_error_that_overflows_inside_the_cells_is_not_learned():
+    """The output and its error are finite; times a huge output weight the error is not."""
+    network = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
+    weights = np.zeros(network.n_weights, np.float32)
+    network.views(weights)["output_cells"][...] = 3e38
+    kernel = NativeStream(network, Streaming(optimizer="sgd", rate=0.1, clip=100.0), weights)
+    assert np.isfinite(kernel.advance(0, np.array([1.0]))).all()
+    with pytest.raises(DivergedError):
+        kernel.learn(0, np.array([50.0]))
+    np.testing.assert_array_equal(kernel.weights, weights)
+
+
 def test_numbers_too_large_for_float32_are_refused():
     kernel = moved()
     refuses(kernel, lambda: kernel.advance(0, 1e39 * X), DataError, "finite numbers")
