@@ -101,3 +101,19 @@ def test_the_function_resumes_them(tmp_path, name):
     )
     assert_same(found.status.errors.errors, expected["errors"])
     assert_same_predictions(out, DATA / f"{name}.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "first", "task"),
+    [("numbers", "x,y", "0.1", "regression"), ("classes", "c,y", "g", "multiclass")],
+)
+def test_a_checkpoint_from_before_the_first_learned_row_is_resumed(
+    call, tmp_path, name, header, first, task
+):
+    """Its first row was bad, and was corrected before the resume."""
+    (tmp_path / "rows.csv").write_text(f"{header}\n{first},1\n{first},1\n")
+    shutil.copy(DATA / f"unlearned-{name}.ckpt", tmp_path / "c")
+    words = ("rows.csv", "--predict-next", header[0], "--task", task, "--window", 20, "--cells", 2)
+    found = call("stream", *words, "--quiet", "--json", "--checkpoint", "c", "--resume")
+    assert (found.code, found.err) == (0, "")
+    assert json.loads(found.out)["rows"] == 2
