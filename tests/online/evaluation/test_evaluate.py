@@ -191,6 +191,26 @@ def test_a_resumed_iterable_must_be_long_enough(tmp_path):
     assert (found.status.rows, found.status.rows_here) == (N + 1, 1)
 
 
+def test_a_checkpoint_of_a_file_can_be_resumed_with_rows_of_python(tmp_path):
+    """The file has a header, and a cell of two lines."""
+    rows = dicts()
+    rows[7]["pump"] = "a\nb"
+    path = write(tmp_path / "rows.csv", rows[:50])
+    how: dict[str, Any] = {"target": "level", "on_error": "skip"}
+    with open_rows(path) as source:
+        evaluate(model(), source, **how, checkpoint=tmp_path / "c")
+    rows[52]["noise"] = "bad"
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    whole = evaluate(model(), rows, **how)
+    for given in (rows, columns):
+        saved = read_checkpoint(tmp_path / "c")
+        found = evaluate(saved.model, given, **{**how, "on_error": "fail"}, resume=saved)
+        assert found.failure is not None
+        assert found.failure.error.line == 53
+        saved = read_checkpoint(tmp_path / "c")
+        same(evaluate(saved.model, given, **how, resume=saved), whole)
+
+
 def test_a_sink_is_opened_at_the_first_row_and_closed(tmp_path):
     opened = []
 

@@ -23,12 +23,13 @@ class IterableRows(Closing):
     Args:
         rows: dicts with the keys of the first one (a missing key is a missing value, other keys
             are ignored); or name -> values.
-        start: resume here: rows before it are skipped.
+        start: resume here: the rows before it, counted by ``start.row``, are skipped. Lines of a
+            file also count its header, and a row may have several.
 
     >>> batch = next(IterableRows([{"x": 1.0, "y": 2}, {"x": 3.0}]))
     >>> batch.fields, batch.columns, list(batch.lines)
     (('x', 'y'), [[1.0, 3.0], [2, None]], [1, 2])
-    >>> next(IterableRows({"x": np.arange(3.0)}, start=Position(line=3))).columns
+    >>> next(IterableRows({"x": np.arange(3.0)}, start=Position(row=2))).columns
     [array([2.])]
     """
 
@@ -41,7 +42,7 @@ class IterableRows(Closing):
     ) -> None:
         self.position = start or Position()
         self.fields = self.position.fields
-        passed = self.position.line - 1
+        passed = self.position.row
         if isinstance(rows, str | bytes | PurePath):
             raise ShapeError(
                 argument="rows",
@@ -66,7 +67,7 @@ class IterableRows(Closing):
     def __next__(self) -> Batch:
         columns, faults = next(self._parts)
         assert self.fields is not None
-        first, count = self.position.line, len(columns[0])
+        first, count = self.position.row + 1, len(columns[0])
         self.position = Position(line=first + count, row=first + count - 1, fields=self.fields)
         lines = range(first, first + count)
         return Batch(lines, self.fields, columns, faults, self.position, self.name, unit="row")
