@@ -211,6 +211,18 @@ def test_a_checkpoint_of_a_file_can_be_resumed_with_rows_of_python(tmp_path):
         same(evaluate(saved.model, given, **how, resume=saved), whole)
 
 
+def test_a_resumed_model_is_that_of_the_checkpoint(tmp_path):
+    evaluate(model(), COLUMNS, target="level", checkpoint=tmp_path / "c")
+    saved = read_checkpoint(tmp_path / "c")
+    rows = [*dicts(), dicts()[0]]
+    other = model()
+    with pytest.raises(SettingError, match="not the one of the checkpoint") as raised:
+        evaluate(other, rows, target="level", resume=saved)
+    assert raised.value.argument == "model"
+    found = evaluate(model, rows, target="level", resume=saved)  # the function is not called
+    assert found.model is saved.model
+
+
 def test_a_sink_is_opened_at_the_first_row_and_closed(tmp_path):
     opened = []
 

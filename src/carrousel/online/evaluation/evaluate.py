@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from carrousel.checks import check_number
-from carrousel.errors import SettingError
 from carrousel.online.clean.cleaner import OnError
+from carrousel.online.evaluation.check import check_model, check_same
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import (
@@ -57,7 +57,7 @@ def evaluate(
 
     Args:
         model: learns the rows; or a function that creates it for a task (``"regression"``, ...),
-            called once the first rows have been read.
+            called once the first rows have been read, and not called with ``resume``.
         rows: a source opened by :func:`carrousel.online.open_rows`, an iterable of dicts, or a
             mapping of column names to values.
         target: column to predict from the other columns of its row.
@@ -118,23 +118,12 @@ def evaluate(
         anomaly=anomaly,
         window=window,
     )
-    if isinstance(model, OnlineLSTM) and task not in ("auto", model.task):
-        raise SettingError(
-            argument="task", got=task, expected=f"{model.task!r}, the task of the model"
-        )
-    if isinstance(model, OnlineLSTM) and key is not None and model.streams == 1:
-        # Each row would evict the state of the row before, and no forecast could be scored.
-        raise SettingError(
-            f"rows have the key {key!r}, but the model holds a single stream",
-            argument="streams",
-            got=1,
-            fix="create the model with {streams} of at least the number of keys",
-        )
-    every = check_number("checkpoint_every", checkpoint_every, above=0.0)
+    check_model(model, task, key, resume)
     path = None if checkpoint is None else Path(checkpoint)
+    every = check_number("checkpoint_every", checkpoint_every, above=0.0)
     recorded = {**plan.recorded(), **(settings or {})}
     if resume is not None:
-        _check_same(plan, resume)
+        check_same(plan, resume)
     start = None if resume is None else resume.position
     source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
     writer = PredictionWriter(sink)
@@ -154,15 +143,3 @@ def evaluate(
     finally:
         writer.close()
     return Evaluation(session.model, session.status(), failure, failure is None and bool(stop()))
-
-
-def _check_same(plan: EvaluationPlan, resume: Checkpoint) -> None:
-    """Raise SettingError where a checkpoint was written with other columns or another window."""
-    for name, value in plan.recorded().items():
-        given = resume.settings.get(name)
-        if name in ("ignore", "categories"):
-            given, value = names(given), names(value)
-        if name != "task" and given != value:
-            raise SettingError(
-                argument=name, got=value, expected=f"{given!r}, as when the checkpoint was written"
-            )
