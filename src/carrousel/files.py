@@ -18,6 +18,18 @@ from carrousel.errors import CheckpointError, UnwritableError
 _MAX_HEADER = 100_000_000  # bytes; other readers of the format reject longer headers too
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths, of files that may not exist yet, lead to the same file.
+
+    >>> same_file(Path("a/../rows.csv"), Path("rows.csv")), same_file(Path("a"), Path("b"))
+    (True, False)
+    """
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, ValueError):  # one does not exist, or is the address of something else
+        return False
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file atomically: at any moment ``path`` is the old file or the new one.
 

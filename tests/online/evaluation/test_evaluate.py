@@ -17,6 +17,7 @@ from carrousel.errors import (
     RowError,
     SettingError,
     ShapeError,
+    StoreError,
     UnknownNameError,
 )
 from carrousel.online import (
@@ -240,6 +241,32 @@ def test_a_sink_is_opened_at_the_first_row_and_closed(tmp_path):
     assert list(rows[0]) == ["line", "target", "prediction"]
     with pytest.raises(OSError, match="closed"):
         opened[0].write({"line": [1], "target": [1.0], "prediction": [1.0]})
+
+
+def test_nothing_is_learned_if_the_sink_cannot_be_opened(tmp_path):
+    learner = model()
+    with pytest.raises(StoreError, match="cannot be written"):
+        evaluate(learner, COLUMNS, target="level", sink=lambda: open_sink(tmp_path / "no" / "out"))
+    assert learner.n_steps_ == 0
+
+
+def test_a_checkpoint_replaces_neither_source_nor_sink_nor_a_folder(tmp_path):
+    path = write(tmp_path / "rows.csv", dicts())
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "hard.csv").hardlink_to(path)
+    learner, out = model(), tmp_path / "out.csv"
+    for name in ("rows.csv", "link.csv", "hard.csv", ".", "none/c"):
+        with open_rows(path) as rows, pytest.raises(SettingError) as raised:
+            evaluate(learner, rows, target="level", checkpoint=tmp_path / name)
+        assert raised.value.argument == "checkpoint", name
+    with open_sink(out) as sink:
+        for given in (sink, lambda: open_sink(out)):
+            with pytest.raises(SettingError, match=r"another file than .*out.csv, which is writ"):
+                evaluate(learner, COLUMNS, target="level", sink=given, checkpoint=out)
+    assert learner.n_steps_ == 0
+    assert path.read_bytes() == before
+    evaluate(learner, COLUMNS, target="level", checkpoint=tmp_path / "rows")
 
 
 def test_progress_is_reported_with_the_errors_so_far(monkeypatch):

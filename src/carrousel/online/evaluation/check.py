@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from carrousel.errors import SettingError
+from carrousel.files import same_file
 from carrousel.online.evaluation.checkpoint import Checkpoint
 from carrousel.online.evaluation.plan import EvaluationPlan, names
 from carrousel.online.model.model import OnlineLSTM
+from carrousel.online.sinks.file import Sink
+from carrousel.online.sources.types import RowSource
 
 
 def check_model(
@@ -51,3 +56,36 @@ def check_same(plan: EvaluationPlan, resume: Checkpoint) -> None:
             raise SettingError(
                 argument=name, got=value, expected=f"{given!r}, as when the checkpoint was written"
             )
+
+
+def check_path(checkpoint: str | os.PathLike[str] | None, rows: object) -> Path | None:
+    """Return the path of a checkpoint that can be written and is not the source.
+
+    Raises:
+        SettingError: it is a folder, or in none, or the file that ``rows`` reads.
+    """
+    if checkpoint is None:
+        return None
+    path = Path(checkpoint)
+    if path.is_dir():
+        raise SettingError(argument="checkpoint", got=str(path), expected="a file, not a folder")
+    if not path.absolute().parent.is_dir():
+        raise SettingError(
+            argument="checkpoint",
+            got=str(path),
+            expected=f"a file in a folder that exists; {path.parent} does not",
+        )
+    if isinstance(rows, RowSource):
+        check_other_file(path, rows)
+    return path
+
+
+def check_other_file(path: Path, other: RowSource | Sink) -> None:
+    """Raise SettingError if the file of a checkpoint is that of a source or a sink."""
+    if same_file(path, Path(other.name)):
+        use = "written to" if isinstance(other, Sink) else "read"
+        raise SettingError(
+            argument="checkpoint",
+            got=str(path),
+            expected=f"another file than {other.name}, which is {use}",
+        )

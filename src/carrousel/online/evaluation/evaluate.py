@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from carrousel.checks import check_number
 from carrousel.online.clean.cleaner import OnError
-from carrousel.online.evaluation.check import check_model, check_same
+from carrousel.online.evaluation.check import check_model, check_path, check_same
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import (
@@ -73,12 +72,13 @@ def evaluate(
         on_error: ``"fail"`` ends before a bad row, ``"skip"`` leaves it out, ``"hold"`` replaces a
             bad value by the column's last good one of the same key.
         sink: where predictions are written: a sink of :func:`carrousel.online.open_sink`, or a
-            function that opens one, called at the first row. None: nowhere.
+            function that opens one, called before the first row is learned. None: nowhere.
         anomaly: add a column from 0 to 1 to the predictions: the rank of the row's error among the
             last ones.
         window: number of last rows that recent errors and anomaly scores are computed from.
         checkpoint: file in which the model, the errors and the positions in source and sink are
-            saved, at intervals and at the end. An existing file is replaced.
+            saved, at intervals and at the end. An existing file is replaced, unless it is that of
+            the source or the sink.
         checkpoint_every: seconds between two checkpoints.
         settings: further values that JSON can hold, to keep in the checkpoint.
         resume: a checkpoint to continue from, by :func:`carrousel.online.read_checkpoint`; pass its
@@ -119,14 +119,14 @@ def evaluate(
         window=window,
     )
     check_model(model, task, key, resume)
-    path = None if checkpoint is None else Path(checkpoint)
+    path = check_path(checkpoint, rows)
     every = check_number("checkpoint_every", checkpoint_every, above=0.0)
     recorded = {**plan.recorded(), **(settings or {})}
     if resume is not None:
         check_same(plan, resume)
     start = None if resume is None else resume.position
     source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
-    writer = PredictionWriter(sink)
+    writer = PredictionWriter(sink, path)
     session = Session(
         plan,
         (lambda _: model) if isinstance(model, OnlineLSTM) else model,

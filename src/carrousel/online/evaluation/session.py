@@ -121,6 +121,9 @@ class Session:
         clean = cleaner.clean(batch, self.plan.on_error)
         self._check_labels(clean)
         done, size = int((clean.rows < self._passed).sum()), rows_at_once(scored.model, clean)
+        if done < len(clean) and not self._writer.is_open:
+            scored.check(*self._part(clean, done, done + 1))
+            self._writer.open()
         while done < len(clean):
             if self._within and (self._stop() or self._checkpoints.due):
                 self._passed, self._within = int(clean.rows[done]), False
