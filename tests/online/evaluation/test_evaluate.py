@@ -282,6 +282,29 @@ def test_progress_is_reported_with_the_errors_so_far(monkeypatch):
     assert sorted(set(rows)) == list(range(100, N + 1, 100))
 
 
+def test_a_status_that_is_kept_stays_as_it_was(monkeypatch):
+    monkeypatch.setattr(session, "ROWS_AT_ONCE", 100)
+    rows = dicts()
+    rows[50]["level"] = "bad"
+    rows[1050:1050] = [dict(rows[-1]) for _ in range(1000)]
+    rows[1100]["level"] = "bad"
+    kept: list[StreamStatus] = []
+    copies: list[Any] = []
+
+    def keep(status: StreamStatus) -> None:
+        kept.append(status)
+        seen = status.score
+        assert seen is not None
+        copies.append((status.rows, dict(status.skipped), seen.whole(), seen.recent()))
+
+    found = evaluate(model(), rows, target="level", window=30, on_error="skip", on_progress=keep)
+    assert len({status.rows for status in kept}) > 10
+    assert found.status.skipped == {"not a number": 2}
+    for status, copy in zip(kept, copies, strict=True):
+        errors = status.errors, status.recent_errors
+        assert (status.rows, dict(status.skipped), *errors) == copy
+
+
 def test_a_target_may_be_missing():
     rows = dicts()
     rows[10]["level"] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -64,6 +65,7 @@ class Session:
         self._first_skipped: RowError | None = None
         self._first_refused: RowError | None = None  # by the model
         self._labels: dict[str, set[Any]] = {}
+        self._reported: weakref.ref[StreamStatus] | None = None
         self._saved_at: float | None = None
         self._rows_here, self._started, self._seconds_before = 0, time.monotonic(), 0.0
         self._source: Mapping[str, Any] = rows.position.as_dict()  # of the current batch
@@ -132,6 +134,7 @@ class Session:
                 self._save()
             stop = min(done - done % size + size, len(clean))
             self._within = True
+            self._freeze()
             predictions = scored.learn(*self._part(clean, done, stop))
             self._write(batch, clean, done, predictions)
             self._rows_here += predictions.rows
@@ -247,14 +250,23 @@ class Session:
 
     def _report(self) -> None:
         if self._on_progress is not None and self._scored is not None:
-            self._on_progress(self.status())
+            self._freeze()
+            status = self.status()
+            self._on_progress(status)
+            self._reported = weakref.ref(status)
+
+    def _freeze(self) -> None:
+        """Compute the errors of the last status before more rows are scored, if it was kept."""
+        status = None if self._reported is None else self._reported()
+        if status is not None:
+            status.freeze()
 
     def status(self) -> StreamStatus:
         """Return the progress so far."""
         seconds = time.monotonic() - self._started
         return StreamStatus(
-            counts=self._counts,
-            skipped=self._skipped,
+            counts=self._counts.copy(),
+            skipped=self._skipped.copy(),
             seconds=self._seconds_before + seconds,
             score=None if self._scored is None else self._scored.score,
             saved_at=self._saved_at,
