@@ -142,4 +142,4 @@ def evaluate(
         failure = session.finish(session.run())
     finally:
         writer.close()
-    return Evaluation(session.model, session.status(), failure, failure is None and bool(stop()))
+    return Evaluation(session.model, session.status(), failure, failure is None and session.stopped)

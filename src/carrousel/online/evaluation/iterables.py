@@ -26,6 +26,9 @@ class IterableRows(Closing):
         start: resume here: the rows before it, counted by ``start.row``, are skipped. Lines of a
             file also count its header, and a row may have several.
 
+    Attributes:
+        ended: whether the last row is known to have been returned.
+
     >>> batch = next(IterableRows([{"x": 1.0, "y": 2}, {"x": 3.0}]))
     >>> batch.fields, batch.columns, list(batch.lines)
     (('x', 'y'), [[1.0, 3.0], [2, None]], [1, 2])
@@ -42,6 +45,7 @@ class IterableRows(Closing):
     ) -> None:
         self.position = start or Position()
         self.fields = self.position.fields
+        self.ended = False
         passed = self.position.row
         if isinstance(rows, str | bytes | PurePath):
             raise ShapeError(
@@ -81,6 +85,7 @@ class IterableRows(Closing):
         if len(sizes) > 1:
             raise ShapeError(f"columns have {sorted(sizes)} values, expected equally many")
         for at in range(start, max(sizes), MAX_ROWS):
+            self.ended = at + MAX_ROWS >= max(sizes)
             yield [column[at : at + MAX_ROWS] for column in columns], ()
 
     def _gathered(
@@ -89,6 +94,7 @@ class IterableRows(Closing):
         if len(list(islice(rows, start))) < start:
             raise DataError(f"the rows end before row {start}, where the checkpoint was written")
         while part := list(islice(rows, ROWS_AT_ONCE)):
+            self.ended = len(part) < ROWS_AT_ONCE
             kinds = [isinstance(row, Mapping) for row in part]
             if self.fields is None:
                 if not kinds[0]:
@@ -101,3 +107,4 @@ class IterableRows(Closing):
                 if not kind
             )
             yield [[row.get(name) for row in plain] for name in self.fields], faults
+        self.ended = True

@@ -16,6 +16,7 @@ from carrousel.errors import CarrouselError, DataError, DivergedError, RowError,
 from carrousel.online.clean.cleaner import Cleaner
 from carrousel.online.clean.rows import CleanRows
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter, StreamState
+from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import EvaluationPlan
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
@@ -43,6 +44,9 @@ class Session:
         checkpoints: writes checkpoints.
         on_progress: called after each part of a batch.
         stop: returns whether to end; asked within a batch too, as rows of a large net take long.
+
+    Attributes:
+        stopped: whether ``stop`` returned True before all rows were learned.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Session:
         self.plan, self.rows = plan, rows
         self._create, self._writer, self._checkpoints = create, writer, checkpoints
         self._on_progress, self._stop = on_progress, stop
+        self.stopped = False
         self._scored: ScoredModel | None = None
         self._cleaner: Cleaner | None = None
         self._counts: Counter[str] = Counter()
@@ -98,7 +103,7 @@ class Session:
         try:
             for batch in self.rows:
                 failure = self._learn(batch) if len(batch) else None
-                if failure is not None or self._stop():
+                if failure is not None or self._stops():
                     return failure
                 self._report()
                 if self._checkpoints.due:
@@ -109,11 +114,17 @@ class Session:
             if not self._rows_here:
                 raise
             return Failure(error, saved=not self._within)
-        if self._stop() or self._counts["rows"] or self._first_skipped is None:
+        if self._stops() or self._counts["rows"] or self._first_skipped is None:
             return None
         n = sum(self._skipped.values())
         error = DataError(f"No row of {n:,} could be used")
         return Failure(error, saved=False, fatal=True, first=self._first_skipped)
+
+    def _stops(self, *, rows_left: bool = False) -> bool:
+        """Ask ``stop`` unless all rows have been learned; one answer of True is remembered."""
+        ended = isinstance(self.rows, IterableRows) and self.rows.ended and not rows_left
+        self.stopped = self.stopped or (not ended and bool(self._stop()))
+        return self.stopped
 
     def _learn(self, batch: Batch) -> Failure | None:
         """Learn the usable rows of a batch."""
@@ -127,9 +138,9 @@ class Session:
             scored.check(*self._part(clean, done, done + 1))
             self._writer.open()
         while done < len(clean):
-            if self._within and (self._stop() or self._checkpoints.due):
+            if self._within and (self._stops(rows_left=True) or self._checkpoints.due):
                 self._passed, self._within = int(clean.rows[done]), False
-                if self._stop():
+                if self.stopped:
                     return None
                 self._save()
             stop = min(done - done % size + size, len(clean))

@@ -101,7 +101,7 @@ class Evaluation:
         model: after the last row; None: there was no row, and no model yet.
         status: counts, skipped rows, errors and time.
         failure: why the evaluation ended early; None: the source ended, or ``stop`` was true.
-        stopped: whether ``stop`` ended it.
+        stopped: whether ``stop`` ended it before the last row.
     """
 
     model: OnlineLSTM | None
