@@ -93,7 +93,7 @@ def read_whole(
     Args:
         path: the file.
         key: key of the header in the file's metadata.
-        version: required value of ``"format"`` in the header.
+        version: greatest value of ``"format"`` in the header that can be read; the least is 1.
         writer: function that writes such files, named in the error about foreign files.
         instead: what to do with a foreign file, as a clause.
 
@@ -144,7 +144,7 @@ def _parse(
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         problem = f"{path} was not written by {writer}: {type(error).__name__}: {error}"
         raise _refused("foreign", problem, path, instead) from error
-    if found != version:
+    if found not in range(1, version + 1):
         problem = f"{path} has format {found!r}, expected {version}"
         raise _refused("newer", problem, path, "update carrousel to read it")
     return header, start + beginning + file.read()
