@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from carrousel.errors import (
@@ -81,3 +82,20 @@ def test_keys_need_a_model_of_several_streams():
 def test_a_path_is_not_taken_for_rows():
     with pytest.raises(ShapeError, match=r"rows is 'pumps.csv', .* by carrousel.online.open_rows"):
         evaluate(model(), "pumps.csv", predict_next="level")  # pyright: ignore[reportArgumentType]
+
+
+def test_arguments_of_wrong_types_are_named():
+    learner = model(streams=2)
+    for argument, value in (
+        *(("target", 3), ("key", 3), ("time", 3), ("ignore", 5), ("ignore", [5])),
+        *(("categories", 5), ("model", None), ("model", 5), ("model", lambda task: None)),
+        *(("rows", None), ("rows", 5), ("rows", {"level": 3.0, "x": 3.0})),
+        *(("rows", {"level": np.array(3.0)}), ("sink", "out.csv"), ("sink", lambda: None)),
+        *(("resume", "h.ckpt"), ("settings", {"a": object()}), ("settings", [1])),
+        ("checkpoint", 5),
+    ):
+        how: dict[str, Any] = {"model": learner, "rows": COLUMNS, "target": "level"}
+        with pytest.raises((SettingError, ShapeError), match="expected") as raised:
+            evaluate(**{**how, argument: value})
+        assert raised.value.argument == argument, (argument, value)
+    assert learner.n_steps_ == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from carrousel.errors import SettingError
@@ -13,6 +14,71 @@ from carrousel.online.evaluation.plan import EvaluationPlan, names
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sinks.file import Sink
 from carrousel.online.sources.types import RowSource
+
+
+def check_types(
+    columns: Mapping[str, object],
+    *,
+    sink: object,
+    settings: object,
+    resume: object,
+) -> None:
+    """Raise SettingError where an argument has the wrong type.
+
+    Args:
+        columns: names of arguments that name a column -> their values.
+        sink, settings, resume: as given.
+    """
+    for name, column in columns.items():
+        if not isinstance(column, str | None):
+            raise SettingError(argument=name, got=column, expected="the name of a column")
+    if sink is not None and not isinstance(sink, Sink) and not callable(sink):
+        raise not_a_sink(sink)
+    if resume is not None and not isinstance(resume, Checkpoint):
+        raise SettingError(
+            argument="resume",
+            got=resume,
+            expected="a checkpoint",
+            fix="read it by carrousel.online.read_checkpoint",
+        )
+    try:
+        json.dumps(settings)
+        known = isinstance(settings, Mapping | None)
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise SettingError(
+            argument="settings", got=settings, expected="a mapping of texts to values for JSON"
+        )
+
+
+def not_a_sink(got: object) -> SettingError:
+    """Return the error for something else than a sink."""
+    return SettingError(
+        argument="sink",
+        got=got,
+        expected="a sink, or a function that opens one",
+        fix="open a file by carrousel.online.open_sink",
+    )
+
+
+def creator(model: OnlineLSTM | Callable[[str], OnlineLSTM]) -> Callable[[str], OnlineLSTM]:
+    """Return a function that creates the model, or raises SettingError if there is none."""
+    expected = "an OnlineLSTM, or a function that creates one for a task"
+
+    def create(task: str) -> OnlineLSTM:
+        made = model if isinstance(model, OnlineLSTM) else model(task)
+        if not isinstance(made, OnlineLSTM):
+            raise SettingError(
+                f"the function returned {made!r}, expected an OnlineLSTM",
+                argument="model",
+                got=made,
+            )
+        return made
+
+    if not callable(model) and not isinstance(model, OnlineLSTM):
+        raise SettingError(argument="model", got=model, expected=expected)
+    return create
 
 
 def check_model(
@@ -66,6 +132,8 @@ def check_path(checkpoint: str | os.PathLike[str] | None, rows: object) -> Path 
     """
     if checkpoint is None:
         return None
+    if not isinstance(checkpoint, str | os.PathLike):
+        raise SettingError(argument="checkpoint", got=checkpoint, expected="the path of a file")
     path = Path(checkpoint)
     if path.is_dir():
         raise SettingError(argument="checkpoint", got=str(path), expected="a file, not a folder")

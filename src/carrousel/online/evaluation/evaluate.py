@@ -8,7 +8,13 @@ from typing import Any, cast
 
 from carrousel.checks import check_number
 from carrousel.online.clean.cleaner import OnError
-from carrousel.online.evaluation.check import check_model, check_path, check_same
+from carrousel.online.evaluation.check import (
+    check_model,
+    check_path,
+    check_same,
+    check_types,
+    creator,
+)
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import (
@@ -106,14 +112,17 @@ def evaluate(
     >>> found.status.rows, bool(errors["model"]["mae"] < errors["last value"]["mae"] / 2)
     (2000, True)
     """
+    columns = {"target": target, "predict_next": predict_next, "key": key, "time": time}
+    check_types(columns, sink=sink, settings=settings, resume=resume)
+    create = creator(model)
     plan = EvaluationPlan(
         target=target,
         predict_next=predict_next,
         task=cast(TaskChoice, model.task) if isinstance(model, OnlineLSTM) else task,
         key=key,
         time=time,
-        ignore=names(ignore),
-        categories=names(categories),
+        ignore=names(ignore, "ignore"),
+        categories=names(categories, "categories"),
         on_error=on_error,
         anomaly=anomaly,
         window=window,
@@ -129,7 +138,7 @@ def evaluate(
     writer = PredictionWriter(sink, path)
     session = Session(
         plan,
-        (lambda _: model) if isinstance(model, OnlineLSTM) else model,
+        create,
         source,
         writer,
         CheckpointWriter(path, every, recorded),

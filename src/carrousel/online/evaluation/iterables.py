@@ -47,7 +47,7 @@ class IterableRows(Closing):
         self.fields = self.position.fields
         self.ended = False
         passed = self.position.row
-        if isinstance(rows, str | bytes | PurePath):
+        if isinstance(rows, str | bytes | PurePath) or not _is_iterable(rows):
             raise ShapeError(
                 argument="rows",
                 got=rows,
@@ -80,6 +80,13 @@ class IterableRows(Closing):
         self, table: Mapping[str, Column], start: int
     ) -> Iterator[tuple[Sequence[Column], tuple[Fault, ...]]]:
         self.fields = check_fields(self.name, list(table))
+        for name, values in table.items():
+            if not _is_iterable(values):
+                raise ShapeError(
+                    f"column {name!r} is {values!r}, expected a sequence of values",
+                    argument="rows",
+                    got=values,
+                )
         columns = [v if isinstance(v, np.ndarray) else list(v) for v in table.values()]
         sizes = {len(column) for column in columns}
         if len(sizes) > 1:
@@ -108,3 +115,11 @@ class IterableRows(Closing):
             )
             yield [[row.get(name) for row in plain] for name in self.fields], faults
         self.ended = True
+
+
+def _is_iterable(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:  # also arrays without axes
+        return False
+    return True

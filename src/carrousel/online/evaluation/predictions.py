@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from carrousel.online.evaluation.check import check_other_file
+from carrousel.online.evaluation.check import check_other_file, not_a_sink
 from carrousel.online.sinks.file import Sink, SinkPosition
 
 DIGITS = 9
@@ -47,7 +47,10 @@ class PredictionWriter:
         and nothing is learned if it cannot be opened.
         """
         if self._sink is None and self._open is not None:
-            self._sink, self._opened_here = self._open(), True
+            opened = self._open()
+            if not isinstance(opened, Sink):
+                raise not_a_sink(opened)
+            self._sink, self._opened_here = opened, True
             self._check()
 
     def _check(self) -> None:
