@@ -22,8 +22,8 @@ class StreamStatus:
             values that were replaced.
         skipped: number of rows left out, by reason.
         seconds: time spent, of all calls.
-        score: what :attr:`errors` are computed from; None: no row has been read. The evaluation
-            goes on to change it.
+        score: the live score of the evaluation, which changes with further rows, unlike
+            :attr:`errors`; None: no row has been read.
         saved_at: ``time.monotonic()`` of this call's last checkpoint; None: there is none.
         rows_here: rows learned in this call.
         seconds_here: time spent in this call.
