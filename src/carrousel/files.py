@@ -18,6 +18,18 @@ from carrousel.errors import CheckpointError, UnwritableError
 _MAX_HEADER = 100_000_000  # bytes; other readers of the format reject longer headers too
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths, of files that may not exist yet, lead to the same file.
+
+    >>> same_file(Path("a/../rows.csv"), Path("rows.csv")), same_file(Path("a"), Path("b"))
+    (True, False)
+    """
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, ValueError):  # one does not exist, or is the address of something else
+        return False
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file atomically: at any moment ``path`` is the old file or the new one.
 
@@ -81,7 +93,7 @@ def read_whole(
     Args:
         path: the file.
         key: key of the header in the file's metadata.
-        version: required value of ``"format"`` in the header.
+        version: greatest value of ``"format"`` in the header that can be read; the least is 1.
         writer: function that writes such files, named in the error about foreign files.
         instead: what to do with a foreign file, as a clause.
 
@@ -132,7 +144,7 @@ def _parse(
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         problem = f"{path} was not written by {writer}: {type(error).__name__}: {error}"
         raise _refused("foreign", problem, path, instead) from error
-    if found != version:
+    if found not in range(1, version + 1):
         problem = f"{path} has format {found!r}, expected {version}"
         raise _refused("newer", problem, path, "update carrousel to read it")
     return header, start + beginning + file.read()

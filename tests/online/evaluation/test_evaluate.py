@@ -1,67 +1,26 @@
-"""The function `evaluate`: rows of any kind, bad rows, checkpoints, progress."""
+"""The function `evaluate`: rows of any kind, bad rows, sinks, progress."""
 
 from __future__ import annotations
 
-import csv
 import json
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from carrousel.errors import (
-    CheckpointError,
-    DataError,
     RowError,
-    SettingError,
-    ShapeError,
     UnknownNameError,
 )
 from carrousel.online import (
-    Evaluation,
     OnlineLSTM,
     StreamStatus,
     evaluate,
     open_rows,
     open_sink,
-    read_checkpoint,
 )
 from carrousel.online.evaluation import session
-
-N = 600
-RNG = np.random.default_rng(1)
-LEVEL = (np.sin(0.2 * np.arange(N)) + 0.05 * RNG.normal(size=N)).round(4)
-PUMP = ["ab"[n % 2] for n in range(N)]
-COLUMNS = {"level": LEVEL, "noise": RNG.normal(size=N).round(4), "pump": PUMP}
-
-
-def model(task: Any = "regression", **how: Any) -> OnlineLSTM:
-    return OnlineLSTM(task, **{"cells": 4, "unseen": "grow", "random_state": 1, **how})
-
-
-def dicts() -> list[dict[str, Any]]:
-    return [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)]
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-def same(one: Evaluation, other: Evaluation) -> None:
-    assert one.status.errors == other.status.errors
-    assert one.status.recent_errors == other.status.recent_errors
-    assert (one.status.rows, one.status.skipped) == (other.status.rows, other.status.skipped)
+from support.online.rows import COLUMNS, LEVEL, N, dicts, model, same, write
 
 
 def test_sources_dicts_and_columns_give_the_same(tmp_path):
@@ -148,49 +107,6 @@ def test_without_a_usable_row_the_failure_is_fatal():
     assert str(found.failure.first) == "rows: row 1, column 'level': value 'a' is not a number"
 
 
-@pytest.mark.parametrize("kind", ["source", "dicts"])
-def test_an_evaluation_can_be_stopped_and_resumed(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(session, "ROWS_AT_ONCE", 50)
-    path = write(tmp_path / "rows.csv", dicts())
-    how: dict[str, Any] = {"predict_next": "level", "key": "pump", "anomaly": True, "window": 99}
-
-    def rows(start: Any = None) -> Any:
-        return open_rows(path, start=start) if kind == "source" else iter(dicts())
-
-    with open_sink(tmp_path / "whole.csv") as sink:
-        whole = evaluate(model(streams=2), rows(), **how, sink=sink)
-    calls = []
-
-    def stop() -> bool:
-        calls.append(1)
-        return len(calls) > 5
-
-    with open_sink(tmp_path / "parts.csv") as sink:
-        first = evaluate(
-            model(streams=2), rows(), **how, sink=sink, checkpoint=tmp_path / "c", stop=stop
-        )
-    assert first.stopped
-    assert 0 < first.status.rows < N
-    saved = read_checkpoint(tmp_path / "c")
-    assert saved.settings["predict_next"] == "level"
-    with open_sink(tmp_path / "parts.csv", start=saved.sink_position) as sink:
-        last = evaluate(saved.model, rows(saved.position), **how, sink=sink, resume=saved)
-    same(last, whole)
-    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    with pytest.raises(SettingError, match="window is 3, expected 99, as when the checkpoint"):
-        evaluate(saved.model, rows(), **{**how, "window": 3}, resume=saved)
-
-
-def test_a_resumed_iterable_must_be_long_enough(tmp_path):
-    evaluate(model(), dicts(), target="level", checkpoint=tmp_path / "c")
-    saved = read_checkpoint(tmp_path / "c")
-    assert saved.position.line == N + 1
-    with pytest.raises(DataError, match="the rows end before row 600"):
-        evaluate(saved.model, dicts()[:-1], target="level", resume=saved)
-    found = evaluate(saved.model, [*dicts(), dicts()[0]], target="level", resume=saved)
-    assert (found.status.rows, found.status.rows_here) == (N + 1, 1)
-
-
 def test_a_sink_is_opened_at_the_first_row_and_closed(tmp_path):
     opened = []
 
@@ -223,78 +139,31 @@ def test_progress_is_reported_with_the_errors_so_far(monkeypatch):
     assert sorted(set(rows)) == list(range(100, N + 1, 100))
 
 
+def test_a_status_that_is_kept_stays_as_it_was(monkeypatch):
+    monkeypatch.setattr(session, "ROWS_AT_ONCE", 100)
+    rows = dicts()
+    rows[50]["level"] = "bad"
+    rows[1050:1050] = [dict(rows[-1]) for _ in range(1000)]
+    rows[1100]["level"] = "bad"
+    kept: list[StreamStatus] = []
+    copies: list[Any] = []
+
+    def keep(status: StreamStatus) -> None:
+        kept.append(status)
+        seen = status.score
+        assert seen is not None
+        copies.append((status.rows, dict(status.skipped), seen.whole(), seen.recent()))
+
+    found = evaluate(model(), rows, target="level", window=30, on_error="skip", on_progress=keep)
+    assert len({status.rows for status in kept}) > 10
+    assert found.status.skipped == {"not a number": 2}
+    for status, copy in zip(kept, copies, strict=True):
+        errors = status.errors, status.recent_errors
+        assert (status.rows, dict(status.skipped), *errors) == copy
+
+
 def test_a_target_may_be_missing():
     rows = dicts()
     rows[10]["level"] = None
     found = evaluate(model(), rows, target="level")
     assert (found.status.rows, found.status.without_target) == (N, 1)
-
-
-WRONG: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
-    ({}, SettingError, "no column to predict was given; give target, to predict"),
-    ({"target": "level", "predict_next": "level"}, SettingError, "not both"),
-    ({"target": "level", "key": "level"}, SettingError, "give target and key different columns"),
-    ({"target": "level", "ignore": "level"}, SettingError, "remove it from ignore"),
-    ({"target": "levle"}, UnknownNameError, "expected a field of rows; did you mean 'level'"),
-    ({"target": "level", "key": "pmup"}, UnknownNameError, "key is 'pmup'.*'pump'"),
-    ({"target": "level", "on_error": "skp"}, UnknownNameError, "did you mean 'skip'"),
-    ({"target": "level", "window": 0}, SettingError, "window is 0"),
-    (
-        {"target": "level", "task": "binary"},
-        SettingError,
-        "task is 'binary', expected 'regression'",
-    ),
-    ({"target": "level", "checkpoint_every": 0}, SettingError, "checkpoint_every is 0"),
-)
-
-
-def test_wrong_arguments_are_named():
-    for how, kind, message in WRONG:
-        with pytest.raises(kind, match=message):
-            evaluate(model(streams=2), COLUMNS, **how)
-    for rows in ([1, 2], {"a": [1], "b": [1, 2]}):
-        with pytest.raises(ValueError, match="expected"):
-            evaluate(model(streams=2), rows, target="a")  # type: ignore[arg-type]
-
-
-def test_other_files_are_not_checkpoints(tmp_path):
-    (tmp_path / "text").write_text("something else\n" * 20)
-    plain = model()
-    plain.step([1.0], 1.0)
-    plain.save(tmp_path / "model")
-    for name in ("text", "model"):
-        with pytest.raises(CheckpointError, match="is not a checkpoint of a stream") as raised:
-            read_checkpoint(tmp_path / name)
-        assert raised.value.reason == "foreign"
-    with pytest.raises(FileNotFoundError):
-        read_checkpoint(tmp_path / "none")
-    evaluate(model(), COLUMNS, target="level", checkpoint=tmp_path / "c")
-    (tmp_path / "cut").write_bytes((tmp_path / "c").read_bytes()[:-9])
-    with pytest.raises(CheckpointError, match="damaged"):
-        read_checkpoint(tmp_path / "cut")
-
-
-def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):
-    """The clock advances by a second for each of 60 parts."""
-    monkeypatch.setattr(session, "ROWS_AT_ONCE", 10)
-    clock, saved = [0.0], set()
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-
-    def advance(status: StreamStatus) -> None:
-        clock[0] += 1.0
-        saved.add(status.saved_at)
-
-    how: dict[str, Any] = {"checkpoint": tmp_path / "c", "checkpoint_every": 10}
-    found = evaluate(model(), COLUMNS, target="level", on_progress=advance, **how)
-    assert saved == {None, 10.0, 20.0, 30.0, 40.0, 50.0}
-    assert read_checkpoint(tmp_path / "c").state.seconds == found.status.seconds == 61.0
-
-
-def test_keys_need_a_model_of_several_streams():
-    with pytest.raises(SettingError, match="the model holds a single stream; create the model"):
-        evaluate(model(), COLUMNS, predict_next="level", key="pump")
-
-
-def test_a_path_is_not_taken_for_rows():
-    with pytest.raises(ShapeError, match=r"rows is 'pumps.csv', .* by carrousel.online.open_rows"):
-        evaluate(model(), "pumps.csv", predict_next="level")  # pyright: ignore[reportArgumentType]

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
-from carrousel.online import evaluate, open_rows, open_sink, read_checkpoint
+from carrousel.online import OnlineLSTM, evaluate, open_rows, open_sink, read_checkpoint
 
 DATA = Path(__file__).parent / "data"
 LEVEL = ("--predict-next", "level", "--time", "at", "--anomaly", "--streams", 2)
@@ -101,3 +102,33 @@ def test_the_function_resumes_them(tmp_path, name):
     )
     assert_same(found.status.errors.errors, expected["errors"])
     assert_same_predictions(out, DATA / f"{name}.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "first", "task"),
+    [("numbers", "x,y", "0.1", "regression"), ("classes", "c,y", "g", "multiclass")],
+)
+def test_a_checkpoint_from_before_the_first_learned_row_is_resumed(
+    call, tmp_path, name, header, first, task
+):
+    """Its first row was bad, and was corrected before the resume."""
+    (tmp_path / "rows.csv").write_text(f"{header}\n{first},1\n{first},1\n")
+    shutil.copy(DATA / f"unlearned-{name}.ckpt", tmp_path / "c")
+    words = ("rows.csv", "--predict-next", header[0], "--task", task, "--window", 20, "--cells", 2)
+    found = call("stream", *words, "--quiet", "--json", "--checkpoint", "c", "--resume")
+    assert (found.code, found.err) == (0, "")
+    assert json.loads(found.out)["rows"] == 2
+
+
+def test_checkpoints_have_a_format_that_earlier_versions_refuse(tmp_path):
+    """They would look for arrays that are elsewhere now; other models stay readable for them."""
+    model = OnlineLSTM(cells=2, random_state=1)
+    model.save(tmp_path / "empty")
+    evaluate(model, {"x": [1.0, 2.0]}, predict_next="x", checkpoint=tmp_path / "checkpoint")
+    model.save(tmp_path / "with-forecasts")
+    OnlineLSTM(cells=2, random_state=1).partial_fit([[1.0]], [2.0]).save(tmp_path / "plain")
+    found = {}
+    for path in sorted(tmp_path.iterdir()):
+        with safe_open(path, "numpy") as file:
+            found[path.name] = json.loads(file.metadata()["carrousel.online"])["format"]
+    assert found == {"checkpoint": 2, "empty": 1, "plain": 1, "with-forecasts": 2}

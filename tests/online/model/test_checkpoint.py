@@ -248,7 +248,7 @@ def engine(name, value):
 
 
 CHANGES = {
-    "newer": (lambda h, a: h.__setitem__("format", 2), "format 2, expected 1; update carrousel"),
+    "newer": (lambda h, a: h.__setitem__("format", 3), "format 3, expected 2; update carrousel"),
     "another array": (lambda h, a: a.pop("hidden"), "contradicts itself"),
     "shape": (lambda h, a: a.__setitem__("y", a["y"][:, 1:].copy()), "contradicts itself: .*shape"),
     "not finite": (lambda h, a: a["output"].fill(np.nan), "contradicts itself: .*not finite"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from carrousel.cli.stream.config import OPTIONS, StreamConfig
 from carrousel.errors import SettingError
+from carrousel.files import same_file
 
 
 def check(config: StreamConfig) -> None:
@@ -51,7 +52,8 @@ def _check_delimiter(config: StreamConfig) -> None:
 
 
 def _check_files(config: StreamConfig) -> None:
-    if _same_file(config.out, config.source):
+    out = config.out
+    if out is not None and Path(out).exists() and same_file(Path(out), Path(config.source)):
         raise SettingError(f"--out {config.out} is the file that is read; name another")
     path = config.checkpoint
     if path is None:
@@ -59,17 +61,12 @@ def _check_files(config: StreamConfig) -> None:
     if not path.absolute().parent.is_dir():
         raise SettingError(f"--checkpoint {path}: folder {path.parent} does not exist")
     for option, other in (("--out", config.out), ("SOURCE", config.source)):
-        if other is not None and Path(other).absolute() == path.absolute():
+        if other is not None and same_file(Path(other), path):
             raise SettingError(f"--checkpoint and {option} are the same file {other}")
     if path.exists() and not config.resume:
         raise SettingError(
             f"--checkpoint {path} exists; continue it with --resume, remove it, or name another"
         )
-
-
-def _same_file(one: str | None, other: str) -> bool:
-    paths = [Path(each) for each in (one, other) if each is not None]
-    return len(paths) == 2 and all(map(Path.exists, paths)) and paths[0].samefile(paths[1])
 
 
 def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:

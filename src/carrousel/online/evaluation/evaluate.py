@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from carrousel.checks import check_number
-from carrousel.errors import SettingError
 from carrousel.online.clean.cleaner import OnError
+from carrousel.online.evaluation.check import (
+    check_model,
+    check_path,
+    check_same,
+    check_types,
+    creator,
+)
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import (
@@ -57,7 +62,7 @@ def evaluate(
 
     Args:
         model: learns the rows; or a function that creates it for a task (``"regression"``, ...),
-            called once the first rows have been read.
+            called once the first rows have been read, and not called with ``resume``.
         rows: a source opened by :func:`carrousel.online.open_rows`, an iterable of dicts, or a
             mapping of column names to values.
         target: column to predict from the other columns of its row.
@@ -73,12 +78,13 @@ def evaluate(
         on_error: ``"fail"`` ends before a bad row, ``"skip"`` leaves it out, ``"hold"`` replaces a
             bad value by the column's last good one of the same key.
         sink: where predictions are written: a sink of :func:`carrousel.online.open_sink`, or a
-            function that opens one, called at the first row. None: nowhere.
+            function that opens one, called before the first row is learned. None: nowhere.
         anomaly: add a column from 0 to 1 to the predictions: the rank of the row's error among the
             last ones.
         window: number of last rows that recent errors and anomaly scores are computed from.
         checkpoint: file in which the model, the errors and the positions in source and sink are
-            saved, at intervals and at the end. An existing file is replaced.
+            saved, at intervals and at the end. An existing file is replaced, unless it is that of
+            the source or the sink.
         checkpoint_every: seconds between two checkpoints.
         settings: further values that JSON can hold, to keep in the checkpoint.
         resume: a checkpoint to continue from, by :func:`carrousel.online.read_checkpoint`; pass its
@@ -106,41 +112,33 @@ def evaluate(
     >>> found.status.rows, bool(errors["model"]["mae"] < errors["last value"]["mae"] / 2)
     (2000, True)
     """
+    columns = {"target": target, "predict_next": predict_next, "key": key, "time": time}
+    check_types(columns, sink=sink, settings=settings, resume=resume)
+    create = creator(model)
     plan = EvaluationPlan(
         target=target,
         predict_next=predict_next,
         task=cast(TaskChoice, model.task) if isinstance(model, OnlineLSTM) else task,
         key=key,
         time=time,
-        ignore=names(ignore),
-        categories=names(categories),
+        ignore=names(ignore, "ignore"),
+        categories=names(categories, "categories"),
         on_error=on_error,
         anomaly=anomaly,
         window=window,
     )
-    if isinstance(model, OnlineLSTM) and task not in ("auto", model.task):
-        raise SettingError(
-            argument="task", got=task, expected=f"{model.task!r}, the task of the model"
-        )
-    if isinstance(model, OnlineLSTM) and key is not None and model.streams == 1:
-        # Each row would evict the state of the row before, and no forecast could be scored.
-        raise SettingError(
-            f"rows have the key {key!r}, but the model holds a single stream",
-            argument="streams",
-            got=1,
-            fix="create the model with {streams} of at least the number of keys",
-        )
+    check_model(model, task, key, resume)
+    path = check_path(checkpoint, rows)
     every = check_number("checkpoint_every", checkpoint_every, above=0.0)
-    path = None if checkpoint is None else Path(checkpoint)
     recorded = {**plan.recorded(), **(settings or {})}
     if resume is not None:
-        _check_same(plan, resume)
+        check_same(plan, resume)
     start = None if resume is None else resume.position
     source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
-    writer = PredictionWriter(sink)
+    writer = PredictionWriter(sink, path)
     session = Session(
         plan,
-        (lambda _: model) if isinstance(model, OnlineLSTM) else model,
+        create,
         source,
         writer,
         CheckpointWriter(path, every, recorded),
@@ -153,16 +151,4 @@ def evaluate(
         failure = session.finish(session.run())
     finally:
         writer.close()
-    return Evaluation(session.model, session.status(), failure, failure is None and bool(stop()))
-
-
-def _check_same(plan: EvaluationPlan, resume: Checkpoint) -> None:
-    """Raise SettingError where a checkpoint was written with other columns or another window."""
-    for name, value in plan.recorded().items():
-        given = resume.settings.get(name)
-        if name in ("ignore", "categories"):
-            given, value = names(given), names(value)
-        if name != "task" and given != value:
-            raise SettingError(
-                argument=name, got=value, expected=f"{given!r}, as when the checkpoint was written"
-            )
+    return Evaluation(session.model, session.status(), failure, failure is None and session.stopped)

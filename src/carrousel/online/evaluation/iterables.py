@@ -23,12 +23,16 @@ class IterableRows(Closing):
     Args:
         rows: dicts with the keys of the first one (a missing key is a missing value, other keys
             are ignored); or name -> values.
-        start: resume here: rows before it are skipped.
+        start: resume here: the rows before it, counted by ``start.row``, are skipped. Lines of a
+            file also count its header, and a row may have several.
+
+    Attributes:
+        ended: whether the last row is known to have been returned.
 
     >>> batch = next(IterableRows([{"x": 1.0, "y": 2}, {"x": 3.0}]))
     >>> batch.fields, batch.columns, list(batch.lines)
     (('x', 'y'), [[1.0, 3.0], [2, None]], [1, 2])
-    >>> next(IterableRows({"x": np.arange(3.0)}, start=Position(line=3))).columns
+    >>> next(IterableRows({"x": np.arange(3.0)}, start=Position(row=2))).columns
     [array([2.])]
     """
 
@@ -41,8 +45,9 @@ class IterableRows(Closing):
     ) -> None:
         self.position = start or Position()
         self.fields = self.position.fields
-        passed = self.position.line - 1
-        if isinstance(rows, str | bytes | PurePath):
+        self.ended = False
+        passed = self.position.row
+        if isinstance(rows, str | bytes | PurePath) or not _is_iterable(rows):
             raise ShapeError(
                 argument="rows",
                 got=rows,
@@ -66,7 +71,7 @@ class IterableRows(Closing):
     def __next__(self) -> Batch:
         columns, faults = next(self._parts)
         assert self.fields is not None
-        first, count = self.position.line, len(columns[0])
+        first, count = self.position.row + 1, len(columns[0])
         self.position = Position(line=first + count, row=first + count - 1, fields=self.fields)
         lines = range(first, first + count)
         return Batch(lines, self.fields, columns, faults, self.position, self.name, unit="row")
@@ -75,11 +80,19 @@ class IterableRows(Closing):
         self, table: Mapping[str, Column], start: int
     ) -> Iterator[tuple[Sequence[Column], tuple[Fault, ...]]]:
         self.fields = check_fields(self.name, list(table))
+        for name, values in table.items():
+            if not _is_iterable(values):
+                raise ShapeError(
+                    f"column {name!r} is {values!r}, expected a sequence of values",
+                    argument="rows",
+                    got=values,
+                )
         columns = [v if isinstance(v, np.ndarray) else list(v) for v in table.values()]
         sizes = {len(column) for column in columns}
         if len(sizes) > 1:
             raise ShapeError(f"columns have {sorted(sizes)} values, expected equally many")
         for at in range(start, max(sizes), MAX_ROWS):
+            self.ended = at + MAX_ROWS >= max(sizes)
             yield [column[at : at + MAX_ROWS] for column in columns], ()
 
     def _gathered(
@@ -88,6 +101,7 @@ class IterableRows(Closing):
         if len(list(islice(rows, start))) < start:
             raise DataError(f"the rows end before row {start}, where the checkpoint was written")
         while part := list(islice(rows, ROWS_AT_ONCE)):
+            self.ended = len(part) < ROWS_AT_ONCE
             kinds = [isinstance(row, Mapping) for row in part]
             if self.fields is None:
                 if not kinds[0]:
@@ -100,3 +114,12 @@ class IterableRows(Closing):
                 if not kind
             )
             yield [[row.get(name) for row in plain] for name in self.fields], faults
+        self.ended = True
+
+
+def _is_iterable(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:  # also arrays without axes
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -116,12 +116,20 @@ class EvaluationPlan:
         return schema, task
 
 
-def names(listed: str | Sequence[str] | None) -> tuple[str, ...]:
+def names(listed: str | Sequence[str] | None, argument: str = "") -> tuple[str, ...]:
     """Return the names of a list, or of a text such as ``a,b,c``.
+
+    Raises:
+        SettingError: it is something else; ``error.argument`` is ``argument``.
 
     >>> names("a, b"), names(["a", "b, c"]), names(None)
     (('a', 'b'), ('a', 'b, c'), ())
     """
     if isinstance(listed, str):
         return tuple(name.strip() for name in listed.split(",")) if listed else ()
-    return tuple(listed or ())
+    if listed is None:
+        return ()
+    found = tuple(listed) if isinstance(listed, Iterable) else (listed,)
+    if not all(isinstance(name, str) for name in found):
+        raise SettingError(argument=argument, got=listed, expected="names of columns")
+    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from carrousel.online.evaluation.check import check_other_file, not_a_sink
 from carrousel.online.sinks.file import Sink, SinkPosition
 
 DIGITS = 9
@@ -17,21 +19,48 @@ class PredictionWriter:
     """Writes rows of predictions.
 
     Args:
-        sink: an open sink, which the caller closes; or a function that opens one, called at the
-            first row, so that a call that fails before it replaces no file. None: writes nothing.
+        sink: an open sink, which the caller closes; or a function that opens one. None: writes
+            nothing.
+        checkpoint: a file that the sink must not be.
+
+    Raises:
+        SettingError: the sink is the file of the checkpoint.
     """
 
-    def __init__(self, sink: Sink | Callable[[], Sink] | None) -> None:
+    def __init__(
+        self, sink: Sink | Callable[[], Sink] | None, checkpoint: Path | None = None
+    ) -> None:
         self._sink = sink if isinstance(sink, Sink) else None
         self._open = None if isinstance(sink, Sink) else sink
-        self._opened_here = False
+        self._opened_here, self._checkpoint = False, checkpoint
+        self._check()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether :meth:`open` has nothing to do."""
+        return self._sink is not None or self._open is None
+
+    def open(self) -> None:
+        """Open the sink if it is not open yet.
+
+        To be called before the first row is learned: a file is replaced only once there is a row,
+        and nothing is learned if it cannot be opened.
+        """
+        if self._sink is None and self._open is not None:
+            opened = self._open()
+            if not isinstance(opened, Sink):
+                raise not_a_sink(opened)
+            self._sink, self._opened_here = opened, True
+            self._check()
+
+    def _check(self) -> None:
+        if self._sink is not None and self._checkpoint is not None:
+            check_other_file(self._checkpoint, self._sink)
 
     def write(self, columns: Mapping[str, Any], keys: Sequence[str | None] | None) -> None:
-        """Write rows: rounded numbers; missing values are empty."""
+        """Write rows to the open sink: rounded numbers; missing values are empty."""
         if self._sink is None:
-            if self._open is None:
-                return
-            self._sink, self._opened_here = self._open(), True
+            return
         # A column of only None has no type in Arrow data.
         no_label = "" if self._sink.format == "arrow" else None
         shown = {name: _formatted(name, values, no_label) for name, values in columns.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -59,6 +60,16 @@ class ScoredModel:
         n = 1 if self.numbers else 2
         ranked = ("anomaly",) if self.calibration is not None else ()
         return ("target", *PREDICTION[:n], *ranked, *(NEXT[:n] if self.late else ()))
+
+    def check(self, x: Any, y: Any, keys: Sequence[Any] | None) -> None:
+        """Try a first row on a copy of a model that has not seen one.
+
+        Raises:
+            CarrouselError: the model is set up wrongly, so that it could learn no row.
+        """
+        if not self.model.n_steps_:
+            targets = None if self.model.task == "next" else y
+            deepcopy(self.model).run_detailed(x, targets, keys, self.late)
 
     def learn(self, x: Any, y: Any, keys: Sequence[Any] | None) -> Predictions:
         """Predict, score and learn rows in order, up to the first that the model refuses.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from carrousel.errors import CarrouselError, DataError, DivergedError, RowError,
 from carrousel.online.clean.cleaner import Cleaner
 from carrousel.online.clean.rows import CleanRows
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter, StreamState
+from carrousel.online.evaluation.iterables import IterableRows
 from carrousel.online.evaluation.plan import EvaluationPlan
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
@@ -42,6 +44,9 @@ class Session:
         checkpoints: writes checkpoints.
         on_progress: called after each part of a batch.
         stop: returns whether to end; asked within a batch too, as rows of a large net take long.
+
+    Attributes:
+        stopped: whether ``stop`` returned True before all rows were learned.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Session:
         self.plan, self.rows = plan, rows
         self._create, self._writer, self._checkpoints = create, writer, checkpoints
         self._on_progress, self._stop = on_progress, stop
+        self.stopped = False
         self._scored: ScoredModel | None = None
         self._cleaner: Cleaner | None = None
         self._counts: Counter[str] = Counter()
@@ -64,6 +70,7 @@ class Session:
         self._first_skipped: RowError | None = None
         self._first_refused: RowError | None = None  # by the model
         self._labels: dict[str, set[Any]] = {}
+        self._reported: weakref.ref[StreamStatus] | None = None
         self._saved_at: float | None = None
         self._rows_here, self._started, self._seconds_before = 0, time.monotonic(), 0.0
         self._source: Mapping[str, Any] = rows.position.as_dict()  # of the current batch
@@ -96,7 +103,7 @@ class Session:
         try:
             for batch in self.rows:
                 failure = self._learn(batch) if len(batch) else None
-                if failure is not None or self._stop():
+                if failure is not None or self._stops():
                     return failure
                 self._report()
                 if self._checkpoints.due:
@@ -107,11 +114,17 @@ class Session:
             if not self._rows_here:
                 raise
             return Failure(error, saved=not self._within)
-        if self._stop() or self._counts["rows"] or self._first_skipped is None:
+        if self._stops() or self._counts["rows"] or self._first_skipped is None:
             return None
         n = sum(self._skipped.values())
         error = DataError(f"No row of {n:,} could be used")
         return Failure(error, saved=False, fatal=True, first=self._first_skipped)
+
+    def _stops(self, *, rows_left: bool = False) -> bool:
+        """Ask ``stop`` unless all rows have been learned; one answer of True is remembered."""
+        ended = isinstance(self.rows, IterableRows) and self.rows.ended and not rows_left
+        self.stopped = self.stopped or (not ended and bool(self._stop()))
+        return self.stopped
 
     def _learn(self, batch: Batch) -> Failure | None:
         """Learn the usable rows of a batch."""
@@ -121,14 +134,18 @@ class Session:
         clean = cleaner.clean(batch, self.plan.on_error)
         self._check_labels(clean)
         done, size = int((clean.rows < self._passed).sum()), rows_at_once(scored.model, clean)
+        if done < len(clean) and not self._writer.is_open:
+            scored.check(*self._part(clean, done, done + 1))
+            self._writer.open()
         while done < len(clean):
-            if self._within and (self._stop() or self._checkpoints.due):
+            if self._within and (self._stops(rows_left=True) or self._checkpoints.due):
                 self._passed, self._within = int(clean.rows[done]), False
-                if self._stop():
+                if self.stopped:
                     return None
                 self._save()
             stop = min(done - done % size + size, len(clean))
             self._within = True
+            self._freeze()
             predictions = scored.learn(*self._part(clean, done, stop))
             self._write(batch, clean, done, predictions)
             self._rows_here += predictions.rows
@@ -244,14 +261,23 @@ class Session:
 
     def _report(self) -> None:
         if self._on_progress is not None and self._scored is not None:
-            self._on_progress(self.status())
+            self._freeze()
+            status = self.status()
+            self._on_progress(status)
+            self._reported = weakref.ref(status)
+
+    def _freeze(self) -> None:
+        """Compute the errors of the last status before more rows are scored, if it was kept."""
+        status = None if self._reported is None else self._reported()
+        if status is not None:
+            status.freeze()
 
     def status(self) -> StreamStatus:
         """Return the progress so far."""
         seconds = time.monotonic() - self._started
         return StreamStatus(
-            counts=self._counts,
-            skipped=self._skipped,
+            counts=self._counts.copy(),
+            skipped=self._skipped.copy(),
             seconds=self._seconds_before + seconds,
             score=None if self._scored is None else self._scored.score,
             saved_at=self._saved_at,

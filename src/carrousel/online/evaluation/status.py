@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from carrousel.errors import CarrouselError
@@ -14,14 +15,15 @@ from carrousel.online.model.model import OnlineLSTM
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """Progress of an evaluation; counts include those of the calls it resumes.
+    """Progress of an evaluation at one moment; counts include those of the calls it resumes.
 
     Attributes:
         counts: ``"rows"``: rows processed; ``"no target"``: those without a target; ``"held"``: bad
             values that were replaced.
         skipped: number of rows left out, by reason.
         seconds: time spent, of all calls.
-        score: errors so far; None: no row has been read.
+        score: the live score of the evaluation, which changes with further rows, unlike
+            :attr:`errors`; None: no row has been read.
         saved_at: ``time.monotonic()`` of this call's last checkpoint; None: there is none.
         rows_here: rows learned in this call.
         seconds_here: time spent in this call.
@@ -55,15 +57,19 @@ class StreamStatus:
         """Speed of this call."""
         return self.rows_here / max(self.seconds_here, 1e-9)
 
-    @property
+    @cached_property
     def errors(self) -> ErrorSummary:
         """Errors over all rows, of the model and of naive rules."""
         return ErrorSummary(0, {}) if self.score is None else self.score.whole()
 
-    @property
+    @cached_property
     def recent_errors(self) -> ErrorSummary:
         """Errors over the last rows."""
         return ErrorSummary(0, {}) if self.score is None else self.score.recent()
+
+    def freeze(self) -> None:
+        """Compute both summaries of errors, before further rows are scored."""
+        _ = self.errors, self.recent_errors
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,9 @@ class Failure:
 
     Attributes:
         error: with the place of the row in its source, where a row is the reason.
-        remedy: arguments to resume with, so that it does not end at the same row again.
+        remedy: options to resume with, so that it does not end at the same row again: name ->
+            value. ``on_error`` is one of :func:`carrousel.online.evaluate`, ``learning_rate`` one
+            of the model.
         saved: whether the model is intact, so that the checkpoint includes all rows before.
         fatal: whether resuming cannot help: the call is wrong.
         first: error of the first row, if every row failed.
@@ -93,7 +101,7 @@ class Evaluation:
         model: after the last row; None: there was no row, and no model yet.
         status: counts, skipped rows, errors and time.
         failure: why the evaluation ended early; None: the source ended, or ``stop`` was true.
-        stopped: whether ``stop`` ended it.
+        stopped: whether ``stop`` ended it before the last row.
     """
 
     model: OnlineLSTM | None

@@ -34,7 +34,9 @@ from carrousel.online.model.settings import Settings
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""
-FORMAT = 1
+FORMAT = 2
+"""Latest format. Files with forecasts or extra data have it, as versions that know only format 1
+expect other arrays in them; all others have format 1."""
 
 Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
@@ -61,8 +63,9 @@ def save(
         DivergedError: numbers of the model are not finite.
         UnwritableError: the file cannot be written.
     """
+    plain = extra is None and (engine is None or engine.forecasts is None)
     header = {
-        "format": FORMAT,
+        "format": 1 if plain else FORMAT,
         "class": "OnlineLSTM",
         "version": version("carrousel"),
         "model": {name: to_json(name, value) for name, value in model.items()},

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
+from carrousel.errors import DivergedError, RowError, ShapeError
 from carrousel.online.model.batch import RunOutputs
 from carrousel.online.model.encoding.heads import BinaryHead
 from carrousel.online.model.encoding.targets import Targets
@@ -88,18 +88,19 @@ class DetailedRuns:
     def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
         """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
 
+        A model that has not seen a row has no forecasts and is left as it is.
+
         Args:
             values: numbers ``[B, O]``, NaN where there is none, or probabilities
                 ``[B, classes]``, 0 where there are none.
             classes: the classes.
 
         Raises:
-            SettingError: the model has not seen a row.
             ShapeError: ``values`` has another number of streams.
         """
         engine = self._engine
         if engine is None:
-            raise SettingError("a model that has not seen a row has no forecasts")
+            return
         streams = engine.settings.streams
         if len(values) != streams:
             problem = f"values has {len(values)} rows, expected {streams}"
