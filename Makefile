@@ -93,7 +93,7 @@ test: unit sanitize check ## everything that is checked
 
 .PHONY: unit
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: coverage
 coverage: $(STAMPS)/dev $(STAMPS)/native ## lines and branches that the test suite runs

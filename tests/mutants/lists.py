@@ -312,4 +312,4 @@ SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
 STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
 STREAM_TESTS = [f"native/stream/test_{of}.py"
-                for of in ("parity", "state", "refusals", "hostile")]  # fmt: skip
+                for of in ("parity", "state", "refusals", "hostile", "divergence")]  # fmt: skip
