@@ -344,7 +344,7 @@ def test_rooms_do_not_import_each_other_in_a_circle():
 
 
 def test_every_room_exists_and_every_arrow_is_used():
-    """The table lists what is there: an arrow that no import needs is taken out."""
+    """The table lists the arrows in use: an arrow that no import needs is taken out."""
     known = modules(SOURCE)
     used = {
         (room_of(name), room_of(target.removeprefix("carrousel.")))

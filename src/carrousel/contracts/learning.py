@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from carrousel.checks import check_choice, check_int, check_number, suggestion
 from carrousel.contracts.cells import later
@@ -45,7 +45,7 @@ class Training:
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)
-        check_choice("update", self.update, ("step", "sequence", "epoch"))
+        check_choice("update", self.update, get_args(Update))
         check_int("cells_added_after", self.cells_added_after, minimum=0)
         check_number("initial_activation", self.initial_activation)
         check_int("halves_every", self.halves_every, minimum=0)

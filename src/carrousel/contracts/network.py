@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -125,7 +125,7 @@ class Network:
         check_int("n_inputs", self.n_inputs, minimum=1, maximum=2**24)
         check_int("n_outputs", self.n_outputs, minimum=1, maximum=2**24)
         check_choice("wiring", self.wiring, (*CELL_WIRINGS, "cells", *SIMPLE_WIRINGS))
-        check_choice("bias", self.bias, ("none", "gates", "hidden", "all"))
+        check_choice("bias", self.bias, get_args(BiasScheme))
         memory = isinstance(self.cell, Cell)
         fitting = (*CELL_WIRINGS, "cells") if memory else SIMPLE_WIRINGS
         if self.wiring not in fitting:

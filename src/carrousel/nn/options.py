@@ -23,8 +23,6 @@ FirstState = Literal["zero", "learned"]
 """Initial state of a layer where a call gives none."""
 Recompute = int | Literal["auto"]
 """Length of the segments that the backward pass computes again; 0: none."""
-Padding = Literal["right", "left"]
-"""Side of the padding in a batch of sequences of unequal length."""
 Nonlinearity = Literal["tanh", "relu"]
 LstmCell = Literal["lstm", "lstm97", "peephole", "coupled", "no_output_gate"]
 LSTM_CELLS: tuple[LstmCell, ...] = get_args(LstmCell)

@@ -16,7 +16,7 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
-from carrousel.nn.call.inputs import CallArguments, State, read_call
+from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
@@ -198,7 +198,7 @@ class Recurrent(torch.nn.Module):
         hx: State | None = None,
         *,
         lengths: Lengths | None = None,
-        padding: check.Padding = "right",
+        padding: Padding = "right",
         resets: Resets | None = None,
         return_states: bool = False,
     ) -> Any:

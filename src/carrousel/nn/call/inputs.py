@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from carrousel.nn.call.ragged import (
     read_lengths,
     read_resets,
 )
+
+Padding = Literal["right", "left"]
+"""Side of the padding in a batch of sequences of unequal length."""
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` for cells that have states besides ``h``."""
@@ -87,7 +90,7 @@ def read_call(
     """
     who = type(module).__name__
     weight = getattr(module, "weight_ih_l0")  # noqa: B009  not declared for type checkers
-    padding = check_choice("padding", padding, ("right", "left"))
+    padding = check_choice("padding", padding, get_args(Padding))
     active = cuts = packed = None
     batched = True
     if isinstance(input, PackedSequence):

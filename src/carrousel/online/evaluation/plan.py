@@ -10,11 +10,12 @@ from carrousel.checks import check_choice, check_int, suggestion
 from carrousel.errors import SettingError, UnknownNameError, escaped
 from carrousel.online.clean.cleaner import ON_ERROR, OnError
 from carrousel.online.clean.schema import Schema
+from carrousel.online.model.settings import Task
 from carrousel.online.sources.types import Batch
 
-TaskChoice = Literal["auto", "regression", "binary", "multiclass", "next"]
+TaskChoice = Task | Literal["auto"]
 """A task of a model, or the choice of one by the first row."""
-TASKS: tuple[TaskChoice, ...] = get_args(TaskChoice)
+TASKS: tuple[TaskChoice, ...] = ("auto", *get_args(Task))
 WINDOW = 1000
 """Default number of rows that recent errors and anomaly scores are computed from."""
 CHECKPOINT_EVERY = 30.0
