@@ -1,6 +1,8 @@
 // Activation functions and their derivatives. All kernels use this copy.
 #pragma once
 
+#include <type_traits>
+
 #include "common/carrousel.h"
 #include "common/simd.h"
 
@@ -9,36 +11,47 @@ namespace {
 
 // exp(-x) = 2^n (1 + f p). The relative error of f p is about 1e-7; |x| saturates at 87.
 struct Exponential {
-  vec n, f, p;
+  vec f, p;
+  ivec exponent;  // n, in the bits of a float's exponent
+
+  // x 2^n for x in [1, 2) or next to it: the sum of the exponents.
+  vec scaled(vec x) const { return (vec)((ivec)x + exponent); }
 };
 
 inline Exponential exponential_of_minus(vec x) {
-  constexpr float log2e = -1.44269504088896340736f;
+  constexpr float log2e = -1.44269504088896340736f, magic = 12582912.0f;  // 1.5 * 2^23
   x = at_least(-87.0f, at_most(87.0f, x));
-  const vec n = nearest(x * log2e);
-  const vec f = x * log2e - n;  // |f| <= 1/2; rounded once if the compiler contracts it
+  // The sum has no fraction bits left; the low bits of its mantissa hold n.
+  const vec sum = fma(x, splat(log2e), splat(magic));
+  const vec n = sum - magic;
+  vec f;  // |f| <= 1/2
+  if constexpr (kFused) {
+    f = fma(x, splat(log2e), -n);
+  } else {  // n times the upper part of ln 2 is exact
+    f = log2e * ((x + n * 0.693359375f) - n * 2.12194440e-4f);
+  }
   // 2^f = 1 + f p(f), where p is a Chebyshev fit of degree 5 with a relative error of 1.1e-8.
   // Terms are summed in pairs to shorten the dependency chain, which is on the critical path twice
   // per step.
   const vec f2 = f * f;
-  const vec p = (0.6931472f + f * 0.24022649f) +
-                f2 * ((0.055503573f + f * 0.009618238f) +
-                      f2 * (0.0013390735f + f * 0.00015403512f));
-  return {n, f, p};
+  const vec low = fma(f, splat(0.24022649f), splat(0.6931472f));
+  const vec middle = fma(f, splat(0.009618238f), splat(0.055503573f));
+  const vec high = fma(f, splat(0.00015403512f), splat(0.0013390735f));
+  return {f, fma(f2, fma(f2, high, middle), low), (ivec)sum << 23};
 }
 
 // exp(-x) with a relative error of about 1e-7. Saturates at exp(+-87) instead of overflowing.
 inline vec exp_of_minus(vec x) {
   const Exponential e = exponential_of_minus(x);
-  return times_power_of_two(1.0f + e.f * e.p, e.n);
+  return e.scaled(fma(e.f, e.p, splat(1.0f)));
 }
 
 // tanh(x) = -E / (2 + E) with E = exp(-2 x) - 1, which is accurate for small x.
 inline vec hyperbolic_tangent(vec x) {
   x = at_least(-40.0f, at_most(40.0f, x));  // keeps E + 2 within the range of over()
   const Exponential e = exponential_of_minus(x + x);
-  const vec scale = times_power_of_two(splat(1.0f), e.n);
-  const vec E = scale * (e.f * e.p) + (scale - 1.0f);
+  const vec scale = e.scaled(splat(1.0f));
+  const vec E = fma(scale, e.f * e.p, scale - 1.0f);
   return over(-E, E + 2.0f);
 }
 
@@ -63,7 +76,9 @@ struct SquasherOf {
   // The value at x, given y = logistic(x).
   template <class Vector>
   Vector from_logistic(Vector x, Vector y) const {
-    return kind == Squash::identity ? x : low + span * y;
+    if (kind == Squash::identity) return x;
+    if constexpr (std::is_same_v<Vector, vec>) return fma(splat(span), y, splat(low));
+    return low + span * y;
   }
 
   template <class Vector>

@@ -5,6 +5,8 @@
 
 #if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2
 #include <immintrin.h>
+#elif CARROUSEL_ISA_NEON
+#include <arm_neon.h>
 #endif
 
 namespace carrousel::CARROUSEL_ISA {
@@ -27,6 +29,37 @@ typedef float quad __attribute__((vector_size(16), aligned(16), may_alias));
 
 inline vec splat(float x) { return x - vec{}; }
 inline ivec isplat(std::int32_t x) { return x - ivec{}; }
+
+// a b + c, rounded once. Where the instruction set has no such operation, which is plain C++ alone,
+// rounded twice. Lanes call it wherever they want it, and are compiled without contraction, so that
+// their results do not depend on the compiler, nor on the instruction set (but for plain).
+#if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2 || CARROUSEL_ISA_NEON
+constexpr bool kFused = true;
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#else
+constexpr bool kFused = false;
+inline float fma(float a, float b, float c) { return a * b + c; }
+#endif
+
+inline quad fma(quad a, quad b, quad c) {
+#if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2
+  return (quad)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#elif CARROUSEL_ISA_NEON
+  return (quad)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+#if CARROUSEL_ISA_AVX512
+inline vec fma(vec a, vec b, vec c) {
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#elif CARROUSEL_ISA_AVX2
+inline vec fma(vec a, vec b, vec c) {
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#endif  // elsewhere a vec is a quad
 
 // at_most() and at_least() return x if x is NaN, so that the outputs of a diverged lane are NaN.
 inline vec at_most(float limit, vec x) {
@@ -55,30 +88,10 @@ inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
 // Adds `by` to x where the mask is set. Elsewhere x is unchanged, even if `by` is NaN.
 inline void add_where(ivec mask, vec& x, vec by) { x = mask ? x + by : x; }
+// The same for a product.
+inline void add_where(ivec mask, vec& x, vec a, vec b) { x = mask ? fma(a, b, x) : x; }
 
 inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
-
-// x rounded to the nearest whole number, for |x| < 2^22.
-inline vec nearest(vec x) {
-#if CARROUSEL_ISA_AVX512
-  return (vec)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#elif CARROUSEL_ISA_AVX2
-  return (vec)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-  const vec magic = splat(12582912.0f);  // 1.5 * 2^23: the sum has no fraction bits left
-  return (x + magic) - magic;
-#endif
-}
-
-// x 2^n for x in [1/2, 2] and whole n in [-126, 126].
-inline vec times_power_of_two(vec x, vec n) {
-#if CARROUSEL_ISA_AVX512
-  return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
-#else
-  const vec biased = n + splat(12582912.0f + 127.0f);
-  return x * (vec)((ivec)biased << 23);  // the low bits of the mantissa hold n + 127
-#endif
-}
 
 // a / b for b in [1, 1e38], with an error of about one unit in the last place.
 inline vec over(vec a, vec b) {
@@ -102,6 +115,37 @@ inline vec root(vec x) {
   return x;
 #endif
 }
+
+// One bit for each element of a mask.
+inline unsigned bits(ivec mask) {
+#if CARROUSEL_ISA_AVX512
+  return _mm512_movepi32_mask((__m512i)mask);
+#elif CARROUSEL_ISA_AVX2
+  return static_cast<unsigned>(_mm256_movemask_ps((__m256)mask));
+#else
+  unsigned all = 0;
+  for (int i = 0; i < V; ++i) all |= mask[i] ? 1u << i : 0;
+  return all;
+#endif
+}
+inline bool any(ivec mask) { return bits(mask) != 0; }
+
+// Calls visit(lane) for every lane of a mask, in order.
+template <class Visit>
+inline void each_lane(ivec mask, Visit visit) {
+  for (unsigned left = bits(mask); left; left &= left - 1) visit(__builtin_ctz(left));
+}
+
+inline std::int32_t least(ivec x) {
+#if CARROUSEL_ISA_AVX512
+  return _mm512_reduce_min_epi32((__m512i)x);
+#else
+  std::int32_t found = x[0];
+  for (int i = 1; i < V; ++i) found = x[i] < found ? x[i] : found;
+  return found;
+#endif
+}
+inline std::int32_t most(ivec x) { return -least(-x); }
 
 // The sum of all lanes.
 inline float total(vec x) {

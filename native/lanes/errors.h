@@ -16,7 +16,7 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) 
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       const vec inside = y_out * h.slope(p.squashed[c]) * p.back[c];
       error_cell[c] = lanes ? inside : splat(0.0f);
-      gate += p.squashed[c] * p.back[c];
+      gate = fma(p.squashed[c], p.back[c], gate);
     }
     const ivec gated = p.shape.output_gate ? lanes : ivec{};
     error_gate[j] = gated ? logistic_slope(y_out) * gate : splat(0.0f);
@@ -24,16 +24,18 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) 
 }
 
 // Adds error [C] times trace [F] to row [U] for every unit that has traces: equations (26) and
-// (28). `scale` is the learning rate if the row holds weights, else 1.
-inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* row, vec scale,
-                       ivec lanes, bool gates, bool cells) {
+// (28). `scale` is the learning rate if the row holds weights, else 1. Traces of lanes that are not
+// in `kept` count as zero.
+inline void add_traced(const Plan& p, const vec* trace, ivec kept, const vec* error, vec* row,
+                       vec scale, ivec lanes, bool gates, bool cells) {
+  const auto at = [&](Index f) { return kept ? trace[f] : splat(0.0f); };
   for (Index j = 0, c = 0; j < p.blocks; ++j) {
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-      gate += error[c] * trace[c];
-      if (cells) add_where(lanes, row[p.blocks + c], scale * (error[c] * trace[p.C + c]));
+      gate = fma(error[c], at(c), gate);
+      if (cells) add_where(lanes, row[p.blocks + c], scale * error[c], at(p.C + c));
     }
-    if (gates) add_where(lanes, row[j], scale * gate);
+    if (gates) add_where(lanes, row[j], scale, gate);
   }
 }
 
@@ -41,10 +43,10 @@ inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* r
 inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
   const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.blocks;
   const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
-    add_traced(p, trace, error_cell, weight, rate, lanes, gates, cells);
+    add_traced(p, trace, isplat(-1), error_cell, weight, rate, lanes, gates, cells);
     if (!p.shape.output_gate || !gates) return;
     for (Index j = 0; j < p.blocks; ++j)
-      add_where(lanes, weight[p.blocks + p.C + j], rate * (error_gate[j] * activation));
+      add_where(lanes, weight[p.blocks + p.C + j], rate * error_gate[j], activation);
   };
   for (Index s = 0; s < p.n_sources; ++s)
     learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U, true, true);
@@ -57,8 +59,8 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
 // before the chunk plus the products of steps up to k. Exchange the sums: the trace before the
 // chunk is multiplied by the sum of all errors (`reach`), and the product of step i by the sum of
 // the errors from i on (`spread`). So each step costs one multiplication per unit and source.
-// `lanes` are those with an error in the chunk.
-inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
+// `lanes` are those with an error in the chunk. Traces of lanes not in `kept` count as zero.
+inline void learn_chunk(const Plan& p, Index steps, ivec kept, ivec lanes) {
   const Index gates = p.blocks + p.C;
   clear(p.reach, p.C);
   for (Index k = steps - 1; k >= 0; --k) {
@@ -68,7 +70,7 @@ inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
       vec gate = splat(0.0f);
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         const vec reach = p.reach[c] += p.error_cell[k * p.C + c];
-        gate += by_gate[c] * reach;
+        gate = fma(by_gate[c], reach, gate);
         spread[p.blocks + c] = by_cell[c] * reach;
       }
       spread[j] = gate;
@@ -77,8 +79,8 @@ inline void learn_chunk(const Plan& p, Index steps, ivec lanes) {
   }
   const vec one = splat(1.0f);
   for (Index s = 0; s < p.n_sources; ++s)
-    add_traced(p, p.trace + s * p.F, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
-  add_traced(p, p.trace_b, p.reach, p.hidden_gb, one, lanes, true, true);
+    add_traced(p, p.trace + s * p.F, kept, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
+  add_traced(p, p.trace_b, kept, p.reach, p.hidden_gb, one, lanes, true, true);
   add_products(p, gradients(p, lanes), steps);
 }
 
@@ -87,7 +89,7 @@ inline void apply_hidden(const Plan& p, vec rate, ivec lanes) {
   apply(p.hidden_w, p.hidden_g, p.n_sources * p.U, rate, lanes);
   for (Index u = 0; u < p.U; ++u)
     apply(p.hidden_b + u, p.hidden_gb + u, p.shape.biased(u) ? 1 : 0, rate, lanes);
-  clear(p.hidden_gb, p.U);
+  clear(p.hidden_gb, p.U, lanes);
 }
 
 }  // namespace

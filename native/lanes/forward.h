@@ -36,7 +36,7 @@ inline void hidden_nets(const Plan& p, const vec* source, const vec* start) {
     const vec* w = p.hidden_w + first;
     for (Index s = 0; s < p.n_sources; ++s, w += p.U) {
       const vec x = source[s];
-      for (int i = 0; i < Count; ++i) sum[i] += w[i] * x;
+      for (int i = 0; i < Count; ++i) sum[i] = fma(w[i], x, sum[i]);
     }
     for (int i = 0; i < Count; ++i) p.nets[first + i] = sum[i];
   });
@@ -55,10 +55,11 @@ struct Layer {
     return p.sources + k * p.n_sources + p.dense_inputs;
   }
 
-  void reset(const Plan& p) const {
-    for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
-    if (p.shape.recurrent)
-      for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
+  void reset(const Plan& p, ivec lanes) const {
+    for (Index c = 0; c < p.C; ++c) p.state[c] = lanes ? splat(0.0f) : p.state[c];
+    if (!p.shape.recurrent) return;
+    vec* first = hidden(p, 0);
+    for (Index u = 0; u < p.U; ++u) first[u] = lanes ? initial : first[u];
   }
 
   // Copies the activations of the last of `steps` steps to the start of the next chunk.
@@ -70,44 +71,126 @@ struct Layer {
   }
 };
 
-struct Forward : Layer {
-  using Layer::Layer;
+// Sizes of a hidden layer, from the plan.
+struct AnySizes {
+  Index blocks, size, cells, units;
+  bool gated;
+  explicit AnySizes(const Plan& p)
+      : blocks(p.blocks), size(p.shape.block_size), cells(p.C), units(p.U),
+        gated(p.shape.output_gate) {}
+  // Numbers that one step computes for each unit or cell, here in the workspace.
+  struct Local {
+    vec* at;
+    vec& operator[](Index i) { return at[i]; }
+  };
+  static Local local(vec* at) { return {at}; }
+  static void nets(const Plan& p, const vec* source, const vec* start, Local& net) {
+    hidden_nets(p, source, start);
+    net.at = p.nets;
+  }
+};
 
-  // Step k of the chunk. With Ragged, lanes that are not live yet keep their initial state. Inlined
-  // into the loop over chunks, it would compete for registers.
-  template <bool Learn, bool Ragged>
-  [[gnu::noinline]] void step(const Plan& p, Index k, ivec live) const {
-    hidden_nets(p, p.sources + k * p.n_sources,
-                p.rows ? p.input_nets + k * p.row_weights : p.hidden_b);
-    // Locals, because the compiler assumes that a store to a vector may change the plan.
-    const Index blocks = p.blocks, size = p.shape.block_size, cells = p.C, units = p.U;
-    const vec* net = p.nets;
-    vec *y = p.unit_y, *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
-    // All units in one loop, gates and cells: independent operations hide latency.
-#pragma GCC unroll 4
-    for (Index u = 0; u < units; ++u) y[u] = logistic(net[u]);
-    vec* by_gate = p.factors + k * round_up(p.F, 4);
-    vec* by_cell = by_gate + cells;
-    const vec *net_c = net + blocks, *y_c = y + blocks;
-    for (Index j = 0, c = 0; j < blocks; ++j) {
-      const vec y_in = Ragged ? (live ? y[j] : splat(0.0f)) : y[j];
-      const vec slope_in = logistic_slope(y_in);
-      for (Index v = 0; v < size; ++v, ++c) {
-        const vec input = g.from_logistic(net_c[c], y_c[c]);
-        if (Learn) by_gate[c] = input * slope_in, by_cell[c] = g.slope(input) * y_in;
-        s[c] += y_in * input;
-      }
+// Sizes that the compiler knows: all numbers of a step stay in registers.
+template <int Blocks, int Size, bool Gated>
+struct Sizes {
+  static constexpr Index blocks = Blocks, size = Size, cells = Blocks * Size,
+                         units = cells + Blocks * (1 + Gated);
+  static constexpr bool gated = Gated;
+  explicit Sizes(const Plan&) {}
+  struct Local {
+    vec v[units];
+    vec& operator[](Index i) { return v[i]; }
+  };
+  static Local local(vec*) { return {}; }
+  static void nets(const Plan& p, const vec* source, const vec* start, Local& net) {
+    vec sum[units];
+#pragma GCC unroll 16
+    for (Index u = 0; u < units; ++u) sum[u] = start[u];
+    const vec* w = p.hidden_w;
+    for (Index s = 0, n = p.n_sources; s < n; ++s, w += units) {
+      const vec x = source[s];
+#pragma GCC unroll 16
+      for (Index u = 0; u < units; ++u) sum[u] = fma(w[u], x, sum[u]);
     }
-#pragma GCC unroll 4
-    for (Index c = 0; c < cells; ++c) h_s[c] = h.value(s[c]);
-    const bool gated = p.shape.output_gate;
-    const vec* y_out = y + blocks + cells;
-    for (Index j = 0, c = 0; j < blocks; ++j)
-      for (Index v = 0; v < size; ++v, ++c) y_cell[c] = gated ? y_out[j] * h_s[c] : h_s[c];
+#pragma GCC unroll 16
+    for (Index u = 0; u < units; ++u) net[u] = sum[u];
+  }
+  static bool fit(const Shape& s) {
+    return s.blocks == Blocks && s.block_size == Size && s.output_gate == Gated;
+  }
+};
+
+struct Forward : Layer {
+  // One step of all lanes. Only the lanes in `live` leave their initial state.
+  using Step = void (*)(const Forward&, const Plan&, Index k, ivec live);
+  Step steady, ragged;  // `steady` takes all lanes as live
+
+  explicit Forward(const Job& job) : Layer(job) {
+    choose<AnySizes>(job.learn);
+    choose_known(job.shape, job.learn);
+  }
+
+ private:
+  template <class S>
+  void choose(bool learn) {
+    steady = learn ? step<S, true, false> : step<S, false, false>;
+    ragged = learn ? step<S, true, true> : step<S, false, true>;
+  }
+
+  template <class... S>
+  void choose_among(const Shape& shape, bool learn) {
+    ((S::fit(shape) && S::units <= kMostUnits ? choose<S>(learn) : void()), ...);
+  }
+
+  // The hidden layers of the experiments.
+  void choose_known(const Shape& shape, bool learn) {
+    choose_among<Sizes<1, 1, false>, Sizes<1, 1, true>, Sizes<2, 1, true>, Sizes<3, 1, true>,
+                 Sizes<4, 1, true>, Sizes<1, 2, true>, Sizes<2, 2, true>, Sizes<3, 2, true>>(
+        shape, learn);
+  }
+
+  static constexpr Index kMostUnits = V == 16 ? 12 : 8;  // that registers can hold
+
+  template <class S, bool Learn, bool Ragged>
+  static void step(const Forward& layer, const Plan& p, Index k, ivec live) {
+    const S n(p);
+    const Squasher g = layer.g, h = layer.h;
+    auto net = S::local(p.nets), y = S::local(p.unit_y);
+    S::nets(p, p.sources + k * p.n_sources,
+            p.rows ? p.input_nets + k * p.row_weights : p.hidden_b, net);
+    // All units in one loop, gates and cells: independent operations hide latency.
+#pragma GCC unroll 16
+    for (Index u = 0; u < n.units; ++u) y[u] = logistic(net[u]);
+    vec *s = p.state, *h_s = p.squashed, *y_cell = p.cell_out;
+    vec* by_gate = p.factors + k * round_up(p.F, 4);
+    vec* by_cell = by_gate + n.cells;
+#pragma GCC unroll 16
+    for (Index c = 0; c < n.cells; ++c) {
+      const Index j = c / n.size;
+      const vec y_in = Ragged ? (live ? y[j] : splat(0.0f)) : y[j];
+      const vec input = g.from_logistic(net[n.blocks + c], y[n.blocks + c]);
+      if (Learn) by_gate[c] = input * logistic_slope(y_in), by_cell[c] = g.slope(input) * y_in;
+      s[c] = fma(y_in, input, s[c]);
+    }
+    const vec* const y_out = p.unit_y + n.blocks + n.cells;
+#pragma GCC unroll 16
+    for (Index j = 0; n.gated && j < n.blocks; ++j)
+      p.unit_y[n.blocks + n.cells + j] = y[n.blocks + n.cells + j];
+#pragma GCC unroll 16
+    for (Index c = 0; c < n.cells; ++c) {
+      h_s[c] = h.value(s[c]);
+      y_cell[c] = n.gated ? y_out[c / n.size] * h_s[c] : h_s[c];
+    }
     if (!p.shape.recurrent) return;
     vec* next = hidden(p, k + 1);
-    for (Index c = 0; c < cells; ++c) y[blocks + c] = y_cell[c];
-    for (Index u = 0; u < units; ++u) next[u] = Ragged ? (live ? y[u] : initial) : y[u];
+    const auto keep = [&](Index u, vec x) { next[u] = Ragged ? (live ? x : layer.initial) : x; };
+#pragma GCC unroll 16
+    for (Index j = 0; j < n.blocks; ++j) keep(j, y[j]);
+#pragma GCC unroll 16
+    for (Index c = 0; c < n.cells; ++c) keep(n.blocks + c, y_cell[c]);
+#pragma GCC unroll 16
+    for (Index j = 0; n.gated && j < n.blocks; ++j)
+      keep(n.blocks + n.cells + j, y[n.blocks + n.cells + j]);
   }
 };
 

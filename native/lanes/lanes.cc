@@ -6,62 +6,80 @@
 // depend on other lanes: neither the order of a sum nor its rounding.
 #include "common/carrousel.h"
 #include "lanes/errors.h"
-#include "lanes/rounds.h"
+#include "lanes/turns.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-class Group : Rounds {
+class Truncated : Turns {
  public:
-  Group(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
-      : Rounds(job, lanes, n_lanes, workspace), forward_(job) {}
+  Truncated(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
+      : Turns(job, lanes, n_lanes, workspace), forward_(job) {}
 
   void run() {
-    for (Index n = 0, rounds = most_sequences(); n < rounds; ++n) round(n);
+    for (begin(isplat(-1)); any(busy_);) {
+      turn();
+      if (!any(last_chunk_)) continue;
+      if (p_.learn) finish_sequences(last_chunk_);
+      begin(last_chunk_);
+    }
     if (!p_.learn) return;
     if (job_.update == Update::epoch && !job_.gradient) apply_all();
     unpack();
   }
 
  private:
-  void begin(Index n) {
-    begin_round(n);
-    pending_ = false;
-    late_ = job_.update == Update::sequence && next_target() >= length_ - kChunk;
-    for (int lane = 0; lane < n_lanes_; ++lane)
-      if (active(lane) && next_[lane] == last_[lane]) late_ = false;
-    forward_.reset(p_);
-    if (p_.learn) clear_traces(p_);
+  void begin(ivec lanes) {
+    each_lane(begin_sequences(lanes), [&](int lane) { late_[lane] = all_late(lane) ? -1 : 0; });
   }
 
-  void stage_inputs(Index t, Index steps) {
-    if (p_.rows)
-      stage_symbols(t, steps);
-    else
-      stage_dense(t, steps);
+  // Whether all targets of the lane's sequence are in its last chunk.
+  bool all_late(int lane) const {
+    const Lane& l = lanes_[lane];
+    return job_.update == Update::sequence && next_[lane] < last_[lane] &&
+           l.target_steps[next_[lane]] >= l.offsets[sequence_[lane] + 1] - kChunk;
   }
 
-  void stage_symbols(Index t, Index steps) {
-    for (int lane = 0; lane < V; ++lane) {
-      const Index from = lane < n_lanes_ ? wait(lane, t, steps) : steps;
-      const Index at = position(lane, t);
-      for (Index k = 0; k < from; ++k) rows_.symbol[k][lane] = kNoSymbol;
-      for (Index k = from; k < steps; ++k) rows_.symbol[k][lane] = source_[lane]->symbols[at + k];
+  void turn() {
+    open(p_.learn && !p_.accumulate);
+    if (steps_ == 0) return;
+    if (any(first_chunk_)) {
+      forward_.reset(p_, first_chunk_);
+      traced_ &= ~first_chunk_;
     }
-    rows_.load(p_, steps);
+    if (p_.rows)
+      stage_symbols();
+    else
+      stage_dense(steps_, ragged_until_ == 0);
+    if (!p_.learn)
+      predict_chunk();
+    else if (p_.accumulate)
+      learn_by_chunk();
+    else
+      learn_by_step();
+    Layer::carry(p_, steps_);
   }
 
-  template <bool Learn>
-  void step(Index t, Index k) {
-    if (t >= ragged_until_) return forward_.step<Learn, false>(p_, k, ivec{});
-    forward_.step<Learn, true>(p_, k, live_at(t + k));
+  void stage_symbols() {
+    for (int lane = 0; lane < V; ++lane) {
+      for (Index k = 0; k < steps_; ++k)
+        rows_.symbol[k][lane] =
+            k >= wait_[lane] ? lanes_[lane].symbols[position(lane, k)] : kNoSymbol;
+    }
+    rows_.load(p_, steps_);
   }
 
-  void predict_chunk(Index t, Index steps, Index target) {
-    for (Index k = 0; k < steps; ++k) {
-      step<false>(t, k);
-      if (t + k != target) continue;
-      meet_targets(t, k);
+  void step(Index k) {
+    if (k >= ragged_until_) return forward_.steady(forward_, p_, k, ivec{});
+    forward_.ragged(forward_, p_, k, live_at(k));
+  }
+
+  void predict_chunk() {
+    Index target = next_target();
+    for (Index k = 0; k < steps_; ++k) {
+      step(k);
+      if (k != target) continue;
+      meet_targets(k);
       predict_event();
       target = next_target();
     }
@@ -69,50 +87,65 @@ class Group : Rounds {
 
   // Computes errors of the event's step, and changes output weights or their gradients.
   void learn_outputs() {
-    learned_ |= event_.mask();
+    learned_ |= event_.lanes;
     output_errors();
-    inner_errors(p_, forward_.h, event_.k, event_.mask());
+    inner_errors(p_, forward_.h, event_.k, event_.lanes);
     change_outputs();
   }
 
-  // Update by step: a chunk ends at a step with a target, since weights change there.
-  void learn_by_step(Index t, Index steps, Index target) {
-    for (Index k = 0; k < steps; ++k) step<true>(t, k);
-    add_products(p_, traces(p_), steps);
-    if (p_.rows) rows_.gather(p_, steps), rows_.remember(p_, steps, round_ + 1);
-    if (target >= t + steps) return;
-    meet_targets(t, steps - 1);
+  // Update by step: a lane's chunk ends at a step with a target, since weights change there.
+  void learn_by_step() {
+    for (Index k = 0; k < steps_; ++k) step(k);
+    add_traces();
+    if (p_.rows) {
+      rows_.gather(p_, steps_);
+      remember(running_);
+    }
+    if (next_target() >= steps_) return;
+    meet_targets(steps_ - 1);
     learn_outputs();
-    learn_step(p_, event_.k, rate_, event_.mask());
+    learn_step(p_, event_.k, rate_, event_.lanes);
     for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
       if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
   }
 
   // Update by sequence or epoch: the errors of a chunk are collected, then added to gradients.
-  void learn_by_chunk(Index t, Index steps, Index target) {
-    const bool wanted = target < t + steps, last = t + steps == length_;
+  void learn_by_chunk() {
+    Index target = next_target();
+    const bool wanted = target < steps_;
     Index filled = 0;  // steps whose errors are written
     ivec met{};        // lanes with errors in this chunk
-    for (Index k = 0; k < steps; ++k) {
-      step<true>(t, k);
-      if (t + k != target) continue;
+    for (Index k = 0; k < steps_; ++k) {
+      step(k);
+      if (k != target) continue;
       clear_errors(filled, k);
-      meet_targets(t, k);
+      meet_targets(k);
       learn_outputs();
-      met |= event_.mask();
+      met |= event_.lanes;
       filled = k + 1;
       target = next_target();
     }
-    if (p_.rows && !late_) rows_.remember(p_, steps, round_ + 1);
+    if (p_.rows) remember(running_ & ~late_);
     if (wanted) {
-      clear_errors(filled, steps);
-      learn_chunk(p_, steps, met);
-      if (p_.rows) learn_rows(steps, met);
-      pending_ = true;
+      clear_errors(filled, steps_);
+      learn_chunk(p_, steps_, traced_, met);
+      if (p_.rows) learn_rows(met);
     }
-    if (last) return;  // traces are not needed any more
-    add_products(p_, traces(p_), steps);
-    if (p_.rows) rows_.gather(p_, steps);
+    if (!any(running_ & ~last_chunk_)) return;  // traces are not needed any more
+    add_traces();
+    if (!p_.rows) return;
+    rows_.drop(last_chunk_, steps_);
+    rows_.gather(p_, steps_);
+  }
+
+  void add_traces() {
+    add_products(p_, traces(p_, traced_), steps_);
+    traced_ |= running_;
+  }
+
+  void remember(ivec lanes) {
+    each_lane(lanes,
+              [&](int lane) { rows_.remember(p_, lane, steps_, sequence_[lane] + 1); });
   }
 
   void clear_errors(Index from, Index to) {
@@ -120,79 +153,58 @@ class Group : Rounds {
     clear(p_.error_gate + from * p_.blocks, (to - from) * p_.blocks);
   }
 
-  void learn_rows(Index steps, ivec met) {
+  void learn_rows(ivec met) {
     for (int lane = 0; lane < n_lanes_; ++lane) {
       if (!met[lane]) continue;
-      rows_.spread(p_, lane, steps);
-      if (late_)
-        Rows::reach_and_apply(p_, lane, lanes_[lane].symbols + first_[lane],
-                              length_ - start_[lane], lanes_[lane].rate);
+      rows_.spread(p_, lane, steps_);
+      const Index* offset = lanes_[lane].offsets + sequence_[lane];
+      if (late_[lane])
+        Rows::reach_and_apply(p_, lane, lanes_[lane].symbols + offset[0], offset[1] - offset[0],
+                              lanes_[lane].rate);
       else
         Rows::reach(p_, lane);
     }
   }
 
-  void end_round() {
-    const bool apply = job_.update == Update::sequence && pending_;
-    if (apply) apply_columns();
-    for (int lane = 0; lane < n_lanes_; ++lane) {
-      if (p_.rows) Rows::finish(p_, lane, lanes_[lane].rate, apply);
-    }
-    write_errors();
+  // After the last step of the sequences of these lanes.
+  void finish_sequences(ivec ended) {
+    const bool by_sequence = job_.update == Update::sequence;
+    const ivec now = by_sequence ? ended & learned_ : ivec{};
+    if (any(now)) apply_columns(now);
+    if (p_.rows)
+      each_lane(ended, [&](int lane) {
+        Rows::finish(p_, lane, lanes_[lane].rate, now[lane] != 0);
+      });
+    write_errors(ended);
   }
 
-  void apply_columns() {
-    apply_hidden(p_, rate_, learned_);
-    if (!p_.output_rows) ColumnOutputs::apply(p_, rate_, learned_);
+  void apply_columns(ivec lanes) {
+    apply_hidden(p_, rate_, lanes);
+    if (!p_.output_rows) ColumnOutputs::apply(p_, rate_, lanes);
     for (int lane = 0; p_.output_rows && lane < n_lanes_; ++lane)
-      RowOutputs::apply(p_, lane, lanes_[lane].rate);
-    learned_ = isplat(0);
+      if (lanes[lane]) RowOutputs::apply(p_, lane, lanes_[lane].rate);
+    learned_ &= ~lanes;
   }
 
   void apply_all() {
-    apply_columns();
+    const ivec lanes = learned_;
+    apply_columns(lanes);
     for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
-      for (Index symbol = 0; symbol < p_.I; ++symbol)
+      for (Index symbol = 0; lanes[lane] && symbol < p_.I; ++symbol)
         Rows::apply(p_, lane, symbol, lanes_[lane].rate);
-  }
-
-  void round(Index n) {
-    begin(n);
-    for (Index t = 0; t < length_;) {
-      const Index target = next_target(), steps = chunk_steps(t, target);
-      stage_inputs(t, steps);
-      if (!p_.learn) {
-        predict_chunk(t, steps, target);
-      } else if (p_.accumulate) {
-        learn_by_chunk(t, steps, target);
-      } else {
-        learn_by_step(t, steps, target);
-      }
-      Layer::carry(p_, steps);
-      t += steps;
-    }
-    if (p_.learn) end_round();
-  }
-
-  // Chunks are counted from the end of the round, where the sequences of all lanes end, so their
-  // limits do not depend on other lanes. Update by step also ends them at targets.
-  Index chunk_steps(Index t, Index target) const {
-    const Index left = length_ - t, most = left % kChunk ? left % kChunk : kChunk;
-    const bool cut = p_.learn && !p_.accumulate && target - t < most;
-    return cut ? target - t + 1 : most;
   }
 
   Forward forward_;
   Rows rows_;
-  ivec learned_{};        // lanes that had a target since weights last changed
-  bool pending_ = false;  // gradients were added in this round
-  bool late_ = false;     // all targets of this round are in its last chunk
+  ivec learned_{};  // lanes that had a target since weights last changed
+  ivec traced_{};   // lanes with traces of earlier chunks; those of other lanes count as zero
+  ivec late_{};     // lanes whose targets in this sequence are all in its last chunk
 };
 
 std::size_t workspace_bytes(const Job& job) { return Plan(job, nullptr).bytes; }
 
 void run(const Job& job, const Lane* lanes, int n_lanes, void* workspace) {
-  Group(job, lanes, n_lanes, workspace).run();
+  Truncated(job, lanes, n_lanes, workspace).run();
 }
 
 }  // namespace

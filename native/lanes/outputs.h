@@ -6,24 +6,19 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// A step at which some lanes have a target, and the errors of all lanes in this sequence so far.
+// A step at which some lanes have a target, and the errors of all lanes in their sequences so far.
 struct Event {
-  Index k;                // step in the chunk
-  Index time;             // step in the round
-  Index target[V];        // row of the target, or -1 for a lane without one
+  Index k;                // slot of the window
+  ivec lanes;             // those with a target
+  Index target[V];        // rows of their targets
   vec max_abs, sum_abs, sum_sq;
 
-  bool wanted(int lane) const { return target[lane] >= 0; }
-  ivec mask() const {
-    ivec m{};
-    for (int lane = 0; lane < V; ++lane) m[lane] = wanted(lane) ? -1 : 0;
-    return m;
-  }
+  bool wanted(int lane) const { return lanes[lane] != 0; }
   void count(vec error) {
     const vec size = absolute(error);
     max_abs = larger(max_abs, size);
     sum_abs += size;
-    sum_sq += error * error;
+    sum_sq = fma(error, error, sum_sq);
   }
 };
 
@@ -45,20 +40,20 @@ struct ColumnOutputs {
       for (int i = 0; i < Count; ++i) sum[i] = p.output_b[first + i];
       for (Index q = 0; q < p.n_seen; ++q) {
         const vec x = source(p, k, q);
-        for (int i = 0; i < Count; ++i) sum[i] += p.output_w[q * p.O + first + i] * x;
+        for (int i = 0; i < Count; ++i) sum[i] = fma(p.output_w[q * p.O + first + i], x, sum[i]);
       }
       for (int i = 0; i < Count; ++i) p.output_y[first + i] = logistic(sum[i]);
     });
   }
 
   static void errors(const Plan& p, const Lane* lanes, Event& event, bool derivative) {
-    const ivec mask = event.mask();
     for (Index o = 0; o < p.O; ++o) {
-      vec goal = p.output_y[o];
+      alignas(vec) float goal[V] = {};
       for (int lane = 0; lane < V; ++lane)
         if (event.wanted(lane)) goal[lane] = target_of(lanes[lane], event.target[lane], o, p.O);
       const vec y = p.output_y[o];
-      const vec error = mask ? goal - y : splat(0.0f);
+      const vec error =
+          event.lanes ? *reinterpret_cast<const vec*>(goal) - y : splat(0.0f);
       event.count(error);
       p.output_e[o] = derivative ? error * logistic_slope(y) : error;
     }
@@ -68,7 +63,7 @@ struct ColumnOutputs {
     for (Index c = 0; c < p.C; ++c) {
       vec sum = splat(0.0f);
       for (Index o = 0; o < p.O; ++o)
-        sum += p.output_w[(p.n_seen - p.C + c) * p.O + o] * p.output_e[o];
+        sum = fma(p.output_w[(p.n_seen - p.C + c) * p.O + o], p.output_e[o], sum);
       p.back[c] = sum;
     }
   }
@@ -79,11 +74,11 @@ struct ColumnOutputs {
     for (Index q = 0; q < p.n_seen; ++q) {
       const vec x = source(p, k, q);
       for (Index o = 0; o < p.O; ++o)
-        add_where(lanes, into[q * p.O + o], scale * (p.output_e[o] * x));
+        add_where(lanes, into[q * p.O + o], scale * p.output_e[o], x);
     }
     if (!p.shape.output_bias) return;
     into = p.accumulate ? p.output_gb : p.output_b;
-    for (Index o = 0; o < p.O; ++o) add_where(lanes, into[o], scale * p.output_e[o]);
+    for (Index o = 0; o < p.O; ++o) add_where(lanes, into[o], scale, p.output_e[o]);
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {

@@ -45,15 +45,22 @@ struct Rows {
       }
   }
 
-  // Lists the symbols of each lane in this sequence, each symbol once.
-  void remember(const Plan& p, Index steps, std::int64_t round) const {
-    for (Index k = 0; k < steps; ++k)
-      for (int lane = 0; lane < V; ++lane) {
-        const std::int32_t s = symbol[k][lane];
-        if (s < 0 || p.stamp[lane * p.I + s] == round) continue;
-        p.stamp[lane * p.I + s] = round;
-        p.touched[lane * p.I + p.touched_count[lane]++] = s;
-      }
+  // Lists the symbols of the lane's sequence, each symbol once. `number` identifies the sequence.
+  void remember(const Plan& p, int lane, Index steps, std::int64_t number) const {
+    for (Index k = 0; k < steps; ++k) {
+      const std::int32_t s = symbol[k][lane];
+      if (s < 0 || p.stamp[lane * p.I + s] == number) continue;
+      p.stamp[lane * p.I + s] = number;
+      p.touched[lane * p.I + p.touched_count[lane]++] = s;
+    }
+  }
+
+  // Forgets the symbols of `lanes` in this window.
+  void drop(ivec lanes, Index steps) {
+    for (Index k = 0; k < steps; ++k) {
+      ivec& now = *reinterpret_cast<ivec*>(symbol[k]);
+      now = lanes ? isplat(kNoSymbol) : now;
+    }
   }
 
   // Equations (26) and (28) for the row of one symbol: adds error [F] times trace [F] to weights or

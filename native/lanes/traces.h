@@ -12,12 +12,15 @@ inline void clear(vec* first, Index count) {
   for (Index i = 0; i < count; ++i) first[i] = splat(0.0f);
 }
 
-// Changes weights [count] by gradients [count] in `lanes`, and clears the gradients of all lanes.
+// Sets columns [count] to zero in `lanes`.
+inline void clear(vec* first, Index count, ivec lanes) {
+  for (Index i = 0; i < count; ++i) first[i] = lanes ? splat(0.0f) : first[i];
+}
+
+// Changes weights [count] by gradients [count] in `lanes`, and clears the gradients.
 inline void apply(vec* weight, vec* gradient, Index count, vec rate, ivec lanes) {
-  for (Index i = 0; i < count; ++i) {
-    add_where(lanes, weight[i], rate * gradient[i]);
-    gradient[i] = splat(0.0f);
-  }
+  for (Index i = 0; i < count; ++i) add_where(lanes, weight[i], rate, gradient[i]);
+  clear(gradient, count, lanes);
 }
 
 // Destination of products: one row of `width` sums for each source, and one for the biases.
@@ -26,20 +29,16 @@ struct Sums {
   Index width;
   const vec* factors;  // [kChunk, stride]
   Index stride;
+  ivec kept;           // lanes whose sums are added to; those of other lanes count as zero
   ivec lanes;          // lanes whose sums change
 };
 
-inline Sums traces(const Plan& p) {
-  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4), isplat(-1)};
+inline Sums traces(const Plan& p, ivec kept) {
+  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4), kept, isplat(-1)};
 }
 
 inline Sums gradients(const Plan& p, ivec lanes) {
-  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U, lanes};
-}
-
-inline void clear_traces(const Plan& p) {
-  clear(p.trace, p.n_sources * p.F);
-  clear(p.trace_b, p.F);
+  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U, isplat(-1), lanes};
 }
 
 template <int Sources, int Factors>
@@ -47,7 +46,8 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
   vec sum[Sources][Factors];
   vec* out = to.sum + s0 * to.width + f0;
   for (int i = 0; i < Sources; ++i)
-    for (int j = 0; j < Factors; ++j) sum[i][j] = out[i * to.width + j];
+    for (int j = 0; j < Factors; ++j)
+      sum[i][j] = to.kept ? out[i * to.width + j] : splat(0.0f);
   const vec* factor = to.factors + f0;
   const vec* source = p.sources + s0;
   const Index factor_stride = to.stride, source_stride = p.n_sources;
@@ -55,7 +55,7 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
   for (Index k = 0; k < steps; ++k, factor += factor_stride, source += source_stride)
     for (int i = 0; i < Sources; ++i) {
       const vec x = source[i];
-      for (int j = 0; j < Factors; ++j) sum[i][j] += factor[j] * x;
+      for (int j = 0; j < Factors; ++j) sum[i][j] = fma(factor[j], x, sum[i][j]);
     }
   for (int i = 0; i < Sources; ++i)
     for (int j = 0; j < Factors; ++j) {
@@ -72,7 +72,7 @@ inline void add_products(const Plan& p, const Sums& to, Index steps) {
   });
   if (!p.shape.gate_bias && !p.shape.cell_bias) return;
   for (Index f = 0; f < to.width; ++f) {
-    vec sum = to.bias[f];
+    vec sum = to.kept ? to.bias[f] : splat(0.0f);
     for (Index k = 0; k < steps; ++k) sum += to.factors[k * to.stride + f];
     to.bias[f] = to.lanes ? sum : to.bias[f];
   }
