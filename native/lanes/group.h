@@ -145,14 +145,15 @@ class Group {
 
   // Errors of outputs at the event's step, and of the cells that outputs read (p_.back).
   void output_errors() {
+    event_.number = events_, slots_[events_++] = event_.k;
     if (p_.shape.united) {
       UnitedOutputs::forward(p_);
       ColumnOutputs::errors(p_, lanes_, event_, false);
-      UnitedOutputs::send_back(p_);
+      UnitedOutputs::send_back(p_, event_);
     } else if (!p_.output_rows) {
       ColumnOutputs::forward(p_, event_.k);
       ColumnOutputs::errors(p_, lanes_, event_, job_.output_derivative);
-      ColumnOutputs::send_back(p_);
+      ColumnOutputs::send_back(p_, event_);
     } else {
       for (Index c = 0; c < p_.C; ++c) p_.back[c] = splat(0.0f);
       for (int lane = 0; lane < n_lanes_; ++lane)
@@ -160,20 +161,17 @@ class Group {
           RowOutputs::errors(p_, lane, symbol_now(lane), lanes_[lane], event_,
                              job_.output_derivative);
           RowOutputs::send_back(p_, lane);
+          RowOutputs::learn(p_, lane, symbol_now(lane), p_.accumulate ? 1.0f : lanes_[lane].rate);
         }
     }
     for (Index c = 0; c < p_.C; ++c) p_.back[c] = cells_on_ ? p_.back[c] : splat(0.0f);
   }
 
-  // Changes output weights, or adds to their gradients.
+  // Changes output weights, or adds to their gradients, by the errors of the window's events so far.
   void change_outputs() {
-    if (p_.shape.united) return;
-    if (!p_.output_rows)
-      return ColumnOutputs::learn(p_, event_.k, p_.accumulate ? splat(1.0f) : rate_,
-                                  event_.lanes);
-    for (int lane = 0; lane < n_lanes_; ++lane)
-      if (event_.wanted(lane))
-        RowOutputs::learn(p_, lane, symbol_now(lane), p_.accumulate ? 1.0f : lanes_[lane].rate);
+    if (!p_.output_rows && !p_.shape.united)
+      ColumnOutputs::learn(p_, slots_, events_, p_.accumulate ? splat(1.0f) : rate_);
+    events_ = 0;
   }
 
   // Writes the errors of the sequences that `lanes` have processed, and forgets them.
@@ -192,6 +190,7 @@ class Group {
   Plan p_;
   vec rate_;
   Event event_;
+  Index events_ = 0, slots_[kChunk];  // events of the window that weights have not learned, their slots
   ivec cells_on_{};
   // The window: slots before the lane is live (kChunk: it takes no part), the step of its data at
   // slot 0, if it were live there, and the slot of its next target (kChunk: in a later window).

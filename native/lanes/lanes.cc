@@ -85,12 +85,11 @@ class Truncated : Turns {
     }
   }
 
-  // Computes errors of the event's step, and changes output weights or their gradients.
-  void learn_outputs() {
+  // Computes errors of the event's step.
+  void compute_errors() {
     learned_ |= event_.lanes;
     output_errors();
     inner_errors(p_, forward_.h, event_.k, event_.lanes);
-    change_outputs();
   }
 
   // Update by step: a lane's chunk ends at a step with a target, since weights change there.
@@ -103,7 +102,8 @@ class Truncated : Turns {
     }
     if (next_target() >= steps_) return;
     meet_targets(steps_ - 1);
-    learn_outputs();
+    compute_errors();
+    change_outputs();
     learn_step(p_, event_.k, rate_, event_.lanes);
     for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
       if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
@@ -120,13 +120,14 @@ class Truncated : Turns {
       if (k != target) continue;
       clear_errors(filled, k);
       meet_targets(k);
-      learn_outputs();
+      compute_errors();
       met |= event_.lanes;
       filled = k + 1;
       target = next_target();
     }
     if (p_.rows) remember(running_ & ~late_);
     if (wanted) {
+      change_outputs();
       clear_errors(filled, steps_);
       learn_chunk(p_, steps_, traced_, met);
       if (p_.rows) learn_rows(met);

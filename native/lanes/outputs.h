@@ -9,6 +9,7 @@ namespace {
 // A step at which some lanes have a target, and the errors of all lanes in their sequences so far.
 struct Event {
   Index k;                // slot of the window
+  Index number;           // of the event in the window
   ivec lanes;             // those with a target
   Index target[V];        // rows of their targets
   vec max_abs, sum_abs, sum_sq;
@@ -22,16 +23,41 @@ struct Event {
   }
 };
 
-inline float target_of(const Lane& lane, Index row, Index output, Index outputs) {
-  return lane.classes ? (lane.classes[row] == output ? 1.0f : 0.0f)
-                      : lane.targets[row * outputs + output];
-}
+// The targets [V] of one output, in the lanes of the event.
+struct Targets {
+  const Lane* lanes;
+  const Event& event;
+  Index outputs;
+  ivec classes{};
+
+  Targets(const Lane* lanes, const Event& event, Index outputs)
+      : lanes(lanes), event(event), outputs(outputs) {
+    each_lane(event.lanes, [&](int lane) {
+      if (lanes[lane].classes) classes[lane] = lanes[lane].classes[event.target[lane]];
+    });
+  }
+
+  vec of(Index output) const {
+    if (lanes[0].classes)
+      return classes == isplat(static_cast<std::int32_t>(output)) ? splat(1.0f) : splat(0.0f);
+    vec found{};
+    each_lane(event.lanes, [&](int lane) {
+      found[lane] = lanes[lane].targets[event.target[lane] * outputs + output];
+    });
+    return found;
+  }
+};
 
 // Outputs held as columns. Their sources are the inputs (layered wiring) and the cells.
 struct ColumnOutputs {
   static vec source(const Plan& p, Index k, Index q) {
     const Index inputs = p.n_seen - p.C;
     return q < inputs ? p.sources[k * p.n_sources + q] : p.cell_out[q - inputs];
+  }
+  // The same at an earlier event of the window.
+  static vec source_of(const Plan& p, Index k, Index event, Index q) {
+    const Index inputs = p.n_seen - p.C;
+    return q < inputs ? p.sources[k * p.n_sources + q] : p.seen[event * p.C + q - inputs];
   }
 
   static void forward(const Plan& p, Index k) {
@@ -47,38 +73,47 @@ struct ColumnOutputs {
   }
 
   static void errors(const Plan& p, const Lane* lanes, Event& event, bool derivative) {
+    const Targets targets(lanes, event, p.O);
+    vec* const e = p.output_e + event.number * p.O;
     for (Index o = 0; o < p.O; ++o) {
-      alignas(vec) float goal[V] = {};
-      for (int lane = 0; lane < V; ++lane)
-        if (event.wanted(lane)) goal[lane] = target_of(lanes[lane], event.target[lane], o, p.O);
       const vec y = p.output_y[o];
-      const vec error =
-          event.lanes ? *reinterpret_cast<const vec*>(goal) - y : splat(0.0f);
+      const vec error = event.lanes ? targets.of(o) - y : splat(0.0f);
       event.count(error);
-      p.output_e[o] = derivative ? error * logistic_slope(y) : error;
+      e[o] = derivative ? error * logistic_slope(y) : error;
     }
+    for (Index c = 0; c < p.C; ++c) p.seen[event.number * p.C + c] = p.cell_out[c];
   }
 
-  static void send_back(const Plan& p) {
+  static void send_back(const Plan& p, const Event& event) {
+    const vec* const e = p.output_e + event.number * p.O;
     for (Index c = 0; c < p.C; ++c) {
+      const vec* const w = p.output_w + (p.n_seen - p.C + c) * p.O;
       vec sum = splat(0.0f);
-      for (Index o = 0; o < p.O; ++o)
-        sum = fma(p.output_w[(p.n_seen - p.C + c) * p.O + o], p.output_e[o], sum);
+      for (Index o = 0; o < p.O; ++o) sum = fma(w[o], e[o], sum);
       p.back[c] = sum;
     }
   }
 
-  // Equation (22): changes weights (`scale` is the learning rate) or gradients (`scale` is 1).
-  static void learn(const Plan& p, Index k, vec scale, ivec lanes) {
-    vec* into = p.accumulate ? p.output_g : p.output_w;
-    for (Index q = 0; q < p.n_seen; ++q) {
-      const vec x = source(p, k, q);
-      for (Index o = 0; o < p.O; ++o)
-        add_where(lanes, into[q * p.O + o], scale * p.output_e[o], x);
-    }
+  // Equation (22): adds the products of the window's events to weights (`scale` is the learning
+  // rate) or gradients (`scale` is 1). Lanes without a target have an error of zero.
+  static void learn(const Plan& p, const Index* slots, Index events, vec scale) {
+    vec* const into = p.accumulate ? p.output_g : p.output_w;
+    in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
+      for (Index o = 0; o < p.O; ++o) {
+        vec sum[Count];
+        for (int i = 0; i < Count; ++i) sum[i] = into[(first + i) * p.O + o];
+        for (Index n = 0; n < events; ++n) {
+          const vec e = scale * p.output_e[n * p.O + o];
+          for (int i = 0; i < Count; ++i)
+            sum[i] = fma(e, source_of(p, slots[n], n, first + i), sum[i]);
+        }
+        for (int i = 0; i < Count; ++i) into[(first + i) * p.O + o] = sum[i];
+      }
+    });
     if (!p.shape.output_bias) return;
-    into = p.accumulate ? p.output_gb : p.output_b;
-    for (Index o = 0; o < p.O; ++o) add_where(lanes, into[o], scale, p.output_e[o]);
+    vec* const bias = p.accumulate ? p.output_gb : p.output_b;
+    for (Index o = 0; o < p.O; ++o)
+      for (Index n = 0; n < events; ++n) bias[o] = fma(scale, p.output_e[n * p.O + o], bias[o]);
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {
@@ -93,9 +128,10 @@ struct UnitedOutputs {
     for (Index o = 0; o < p.O; ++o) p.output_y[o] = p.cell_out[p.C - p.O + o];
   }
 
-  static void send_back(const Plan& p) {
+  static void send_back(const Plan& p, const Event& event) {
+    const vec* const e = p.output_e + event.number * p.O;
     for (Index c = 0; c < p.C; ++c)
-      p.back[c] = c < p.C - p.O ? splat(0.0f) : p.output_e[c - (p.C - p.O)];
+      p.back[c] = c < p.C - p.O ? splat(0.0f) : e[c - (p.C - p.O)];
   }
 };
 

@@ -68,7 +68,7 @@ struct Plan {
   vec *state, *squashed, *cell_out, *unit_y, *back;
   vec *error_cell, *error_gate;  // of every step of a chunk
   vec *spread, *reach;           // see learn_chunk()
-  vec *output_y, *output_e;
+  vec *output_y, *output_e, *seen;  // output_e and seen: of every event of a window
   // Rows of every lane; shapes are in carve_rows().
   float *table, *row_error, *output_table, *output_table_g;
   float *output_row_w, *output_row_g, *output_row_b, *output_row_gb, *output_row_e;
@@ -126,7 +126,8 @@ struct Plan {
     output_g = carver.take<vec>(accumulate ? n_seen : 0, columns);
     output_gb = carver.take<vec>(columns);
     output_y = carver.take<vec>(output_rows ? 0 : O);
-    output_e = carver.take<vec>(output_rows ? 0 : O);
+    output_e = carver.take<vec>(output_rows ? 0 : kChunk, O);
+    seen = carver.take<vec>(output_rows ? 0 : kChunk, C);
     state = carver.take<vec>(C), squashed = carver.take<vec>(C), cell_out = carver.take<vec>(C);
     unit_y = carver.take<vec>(U), back = carver.take<vec>(C);
     error_cell = carver.take<vec>(kChunk, C);
