@@ -49,16 +49,13 @@ class Group {
 
   ivec live_at(Index k) const { return wait_ <= isplat(static_cast<std::int32_t>(k)); }
 
-  // Finds the slot of the next target of each of these lanes.
-  void find_targets(ivec lanes) {
-    each_lane(lanes, [&](int lane) {
-      const bool there = next_[lane] < last_[lane];
-      const Index k = there ? lanes_[lane].target_steps[next_[lane]] - at_[lane] : kChunk;
-      target_at_[lane] = static_cast<std::int32_t>(k < kChunk ? k : kChunk);
-    });
+  // The slot of the lane's next target, or kNever.
+  std::int32_t find_target(int lane) const {
+    if (next_[lane] == last_[lane]) return kNever;
+    return static_cast<std::int32_t>(lanes_[lane].target_steps[next_[lane]] - at_[lane]);
   }
 
-  // The first slot at which any lane has a target, or kChunk.
+  // The first slot at which any lane has a target. It may be after the window.
   Index next_target() const { return least(target_at_); }
 
   void stage_dense(Index steps, bool full) {
@@ -120,8 +117,10 @@ class Group {
   // Selects the targets at slot k of the window.
   void meet_targets(Index k) {
     event_.k = k, event_.lanes = target_at_ == isplat(static_cast<std::int32_t>(k));
-    each_lane(event_.lanes, [&](int lane) { event_.target[lane] = next_[lane]++; });
-    find_targets(event_.lanes);
+    each_lane(event_.lanes, [&](int lane) {
+      event_.target[lane] = next_[lane]++;
+      target_at_[lane] = find_target(lane);
+    });
     for (Index c = 0; c < p_.C; ++c)
       p_.cell_out[c] = cells_on_ ? p_.cell_out[c] : splat(0.0f);
   }
@@ -193,8 +192,9 @@ class Group {
   Index events_ = 0, slots_[kChunk];  // events of the window that weights have not learned, their slots
   ivec cells_on_{};
   // The window: slots before the lane is live (kChunk: it takes no part), the step of its data at
-  // slot 0, if it were live there, and the slot of its next target (kChunk: in a later window).
-  ivec wait_ = isplat(kChunk), target_at_ = isplat(kChunk);
+  // slot 0, if it were live there, and the slot of its next target (kNever: there is none).
+  static constexpr std::int32_t kNever = 1 << 30;
+  ivec wait_ = isplat(kChunk), target_at_ = isplat(kNever);
   Index at_[V] = {};
   Index sequence_[V];
   Index next_[V], last_[V];  // the lane's next target, and the end of its sequence's targets

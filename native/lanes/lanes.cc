@@ -19,6 +19,7 @@ class Truncated : Turns {
   void run() {
     for (begin(isplat(-1)); any(busy_);) {
       turn();
+      close();
       if (!any(last_chunk_)) continue;
       if (p_.learn) finish_sequences(last_chunk_);
       begin(last_chunk_);

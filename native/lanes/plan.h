@@ -13,7 +13,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-constexpr Index kChunk = 8;          // steps between two stores of traces and gradients
+constexpr Index kChunk = 16;         // steps between two stores of traces and gradients
 constexpr Index kDenseSymbols = 16;  // up to this alphabet, one-hot columns are faster than rows
 
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }

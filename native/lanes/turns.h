@@ -20,7 +20,8 @@ class Turns : protected Group {
       if (begun_[lane] == lanes_[lane].n_sequences) return;
       const Index* offset = lanes_[lane].offsets + begun_[lane];
       enter(lane, begun_[lane]++);
-      from_[lane] = offset[0], left_[lane] = static_cast<std::int32_t>(offset[1] - offset[0]);
+      at_[lane] = offset[0], left_[lane] = static_cast<std::int32_t>(offset[1] - offset[0]);
+      until_[lane] = find_target(lane);
       fresh[lane] = -1;
     });
     started_ &= ~fresh;
@@ -34,22 +35,24 @@ class Turns : protected Group {
     const ivec none{}, part = left_ & isplat(kChunk - 1);
     running_ = busy_ & (delay_ == none);
     delay_ += delay_ > none ? isplat(-1) : none;
-    chunk_ = part == none ? isplat(kChunk) : part;
-    if (cut) cut_chunks();
-    chunk_ = running_ ? chunk_ : none;
-    const std::int32_t longest = most(chunk_);
+    ivec chunk = part == none ? isplat(kChunk) : part;
+    if (cut) chunk = until_ < chunk ? until_ + isplat(1) : chunk;
+    chunk = running_ ? chunk : none;
+    const std::int32_t longest = most(chunk);
     steps_ = longest;
-    wait_ = running_ ? isplat(longest) - chunk_ : isplat(kChunk);
-    first_chunk_ = running_ & ~started_, started_ |= running_;
-    last_chunk_ = running_ & (chunk_ == left_);
+    wait_ = running_ ? isplat(longest) - chunk : isplat(kChunk);
     ragged_until_ = most(running_ ? wait_ : none);
-    left_ -= chunk_;
-    for (int lane = 0; lane < V; ++lane) {
-      at_[lane] = from_[lane] - wait_[lane];
-      from_[lane] += chunk_[lane];
-    }
-    target_at_ = isplat(kChunk);
-    find_targets(running_);
+    target_at_ = running_ ? until_ + wait_ : isplat(kNever);
+    first_chunk_ = running_ & ~started_, started_ |= running_;
+    last_chunk_ = running_ & (chunk == left_);
+    left_ -= chunk;
+    move(running_ ? -wait_ : none);
+  }
+
+  // Ends the turn.
+  void close() {
+    until_ = running_ ? target_at_ - isplat(static_cast<std::int32_t>(steps_)) : until_;
+    move(running_ ? isplat(static_cast<std::int32_t>(steps_)) : ivec{});
   }
 
   ivec busy_{};        // lanes with steps left
@@ -58,12 +61,11 @@ class Turns : protected Group {
   Index steps_ = 0, ragged_until_ = 0;  // of the window
 
  private:
-  void cut_chunks() {
-    each_lane(running_, [&](int lane) {
-      if (next_[lane] == last_[lane]) return;
-      const Index until = lanes_[lane].target_steps[next_[lane]] - from_[lane] + 1;
-      if (until < chunk_[lane]) chunk_[lane] = static_cast<std::int32_t>(until);
-    });
+  // Moves the lanes in their data.
+  void move(ivec by) {
+    alignas(ivec) std::int32_t steps[V];
+    *reinterpret_cast<ivec*>(steps) = by;
+    for (int lane = 0; lane < V; ++lane) at_[lane] += steps[lane];
   }
 
   // Delays the start of lanes so that sequences of almost the same length end in the same turn:
@@ -81,9 +83,9 @@ class Turns : protected Group {
   }
 
   ivec started_{};
-  ivec left_{}, delay_{}, chunk_{};  // steps left in the sequence, turns to wait, steps of the turn
-  Index begun_[V] = {};              // sequences that the lane has begun
-  Index from_[V] = {};               // next step in the lane's data
+  ivec left_{}, delay_{};  // steps left in the sequence, turns to wait
+  ivec until_{};           // steps until the next target; between turns
+  Index begun_[V] = {};    // sequences that the lane has begun
 };
 
 }  // namespace
