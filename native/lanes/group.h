@@ -33,6 +33,13 @@ class Group {
     }
   }
 
+  // Elements of a vector that are lanes.
+  ivec all_lanes() const {
+    ivec lanes{};
+    for (int lane = 0; lane < n_lanes_; ++lane) lanes[lane] = -1;
+    return lanes;
+  }
+
   // Sets the sequence that a lane processes.
   void enter(int lane, Index sequence) {
     sequence_[lane] = sequence;

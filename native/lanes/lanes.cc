@@ -17,7 +17,7 @@ class Truncated : Turns {
       : Turns(job, lanes, n_lanes, workspace), forward_(job) {}
 
   void run() {
-    for (begin(isplat(-1)); any(busy_);) {
+    for (begin(all_lanes()); any(busy_);) {
       turn();
       close();
       if (!any(last_chunk_)) continue;

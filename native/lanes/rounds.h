@@ -39,10 +39,10 @@ class Rounds : protected Group {
     full_ = true;
     for (int lane = 0; lane < V; ++lane) {
       const Index late = start_[lane] - t, wait = late > 0 ? late : 0;
-      if (!active(lane) || wait >= steps)
-        place(lane, kChunk, 0);
-      else
-        place(lane, wait, step_at(lane, t + wait));
+      const bool absent = !active(lane) || wait >= steps;
+      wait_[lane] = static_cast<std::int32_t>(absent ? kChunk : wait);
+      at_[lane] = step_at(lane, t);
+      target_at_[lane] = absent ? kNever : find_target(lane);
       full_ &= wait == 0 || !active(lane);
     }
   }

@@ -35,7 +35,7 @@ struct GoingBack {
   static void add_steps(Plan& p, const PathPlan& x, Index from, Index steps, ivec lanes) {
     vec* const now = p.sources;
     p.sources = x.sources + from * p.n_sources;
-    add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U, lanes}, steps);
+    add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U, isplat(-1), lanes}, steps);
     p.sources = now;
   }
 

@@ -37,7 +37,7 @@ class Paths : Rounds {
     tape_start_ = 0, met_ = isplat(0);
     for (int lane = 0; lane < V; ++lane) since_[lane] = 0, drawn_[lane] = 0;
     p_.sources = x_.sources;
-    forward_.reset(p_);
+    forward_.reset(p_, isplat(-1));
     clear(x_.p, x_.S * p_.U * x_.kept);
     if (x_.way == Way::rank_one) clear(x_.q, x_.n);
     if (x_.way == Way::traces) clear(x_.trace, x_.S * 3 * p_.C);
@@ -48,14 +48,15 @@ class Paths : Rounds {
     for (Index t = 0; t < length_;) {
       const Index left = length_ - t, steps = left % kChunk ? left % kChunk : kChunk;
       make_room(t, steps);
-      if (!p_.gathered) stage_dense(t, steps);
+      open(t, steps);
+      if (!p_.gathered) stage_dense(steps, full_);
       for (Index k = 0; k < steps; ++k) step(t, k);
       if (x_.way != Way::back) Layer::carry(p_, steps);
       t += steps;
     }
     if (!p_.learn) return;
     if (job_.update == Update::sequence) apply_all();
-    write_errors();
+    write_errors(active_);
   }
 
   Index slot(Index time) const { return time - tape_start_; }
@@ -83,11 +84,9 @@ class Paths : Rounds {
 
   void step(Index t, Index k) {
     const Index time = t + k;
-    ivec live = live_at(time);
-    for (int lane = 0; lane < n_lanes_; ++lane)
-      if (!active(lane)) live[lane] = 0;
+    const ivec live = live_at(k);
     const vec* start = p_.hidden_b;
-    if (p_.gathered) start = gather(time, live);
+    if (p_.gathered) start = gather(k, live);
     const Factors f = factors_at(time, k);
     forward_.step(p_, k, start, f, live);
     if (x_.way == Way::forward) Sensitivities::advance(p_, x_, k, f, symbol_);
@@ -97,14 +96,14 @@ class Paths : Rounds {
       draw_signs(live);
       RankOne::advance(p_, x_, k, f, symbol_, live);
     }
-    if (time == next_target()) meet(t, k, f);
+    if (k == next_target()) meet(t, k, f);
     if (x_.way == Way::back) due(time);
   }
 
-  const vec* gather(Index time, ivec live) {
+  const vec* gather(Index k, ivec live) {
     for (Index u = 0; u < p_.U; ++u) x_.start[u] = p_.hidden_b[u];
     for (int lane = 0; lane < V; ++lane) {
-      symbol_[lane] = live[lane] ? source_[lane]->symbols[position(lane, time)] : kNone;
+      symbol_[lane] = live[lane] ? lanes_[lane].symbols[position(lane, k)] : kNone;
       if (symbol_[lane] == kNone) continue;
       const vec* weights = p_.symbol_w + static_cast<Index>(symbol_[lane]) * p_.U;
       for (Index u = 0; u < p_.U; ++u) x_.start[u][lane] += weights[u][lane];
@@ -118,20 +117,20 @@ class Paths : Rounds {
   }
 
   void meet(Index t, Index k, const Factors& f) {
-    meet_targets(t, k);
+    meet_targets(k);
     if (!p_.learn) return predict_event();
-    learned_ |= event_.mask();
+    learned_ |= event_.lanes;
     output_errors();
     const vec scale = p_.accumulate ? splat(1.0f) : rate_;
     if (x_.way == Way::back) {
       for (Index c = 0; c < p_.C; ++c)
-        x_.met[slot(t + k) * p_.C + c] = event_.mask() ? p_.back[c] : splat(0.0f);
-      met_ |= event_.mask();
+        x_.met[slot(t + k) * p_.C + c] = event_.lanes ? p_.back[c] : splat(0.0f);
+      met_ |= event_.lanes;
     }
-    if (x_.way == Way::forward) Sensitivities::learn(p_, x_, scale, event_.mask());
-    if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.mask());
-    if (x_.way == Way::rank_one) RankOne::learn(p_, x_, scale, event_.mask());
-    if (x_.way == Way::traces) Traces::learn(p_, x_, k, f, scale, event_.mask(), symbol_);
+    if (x_.way == Way::forward) Sensitivities::learn(p_, x_, scale, event_.lanes);
+    if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.lanes);
+    if (x_.way == Way::rank_one) RankOne::learn(p_, x_, scale, event_.lanes);
+    if (x_.way == Way::traces) Traces::learn(p_, x_, k, f, scale, event_.lanes, symbol_);
     change_outputs();
   }
 
@@ -178,7 +177,7 @@ class Paths : Rounds {
     for (int lane = 0; lane < n_lanes_; ++lane)
       for (Index i = 0; i < steps; ++i) {
         if (!lanes[lane] || from + i < start_[lane]) continue;
-        const Index symbol = source_[lane]->symbols[position(lane, from + i)];
+        const Index symbol = lanes_[lane].symbols[step_at(lane, from + i)];
         vec* const gradient = p_.symbol_g + symbol * p_.U;
         for (Index u = 0; u < p_.U; ++u) gradient[u][lane] += x_.spread[i * p_.U + u][lane];
       }
@@ -201,7 +200,7 @@ class Paths : Rounds {
       if (!now[lane]) continue;
       if (p_.accumulate && p_.output_rows) RowOutputs::apply(p_, lane, lanes_[lane].rate);
       for (Index at = time; at > time - x_.depth && at >= start_[lane] && p_.gathered; --at)
-        apply_symbol(lane, source_[lane]->symbols[position(lane, at)]);
+        apply_symbol(lane, lanes_[lane].symbols[step_at(lane, at)]);
     }
     learned_ &= ~now;
   }
@@ -236,7 +235,7 @@ class Paths : Rounds {
           RowOutputs::apply_symbol(p_, lane, symbol, lanes_[lane].rate);
       else
         for (Index i = start_[lane]; i < length_; ++i)
-          RowOutputs::apply_symbol(p_, lane, source_[lane]->symbols[position(lane, i)],
+          RowOutputs::apply_symbol(p_, lane, lanes_[lane].symbols[step_at(lane, i)],
                                    lanes_[lane].rate);
     }
     learned_ = isplat(0);
