@@ -297,12 +297,21 @@ def _check_gradient(network: Network, gradient: Gradient) -> None:
             argument="wiring",
             got=network.wiring,
         )
-    if network.wiring == "cells":
+    layered = not network.recurrent and network.direct
+    full = len(network.receivers) == len(network.fed_back) == network.cell.n_units
+    if isinstance(network.cell, Cell) and not (layered or (full and not network.direct)):
         raise SettingError(
-            "wiring is 'cells', which has no native lanes",
+            "the wiring has no native lanes",
             argument="wiring",
             got=network.wiring,
-            fix="use the ReferenceKernel, or a stream",
+            fix="use the ReferenceKernel",
+        )
+    if network.bias not in ("none", "gates", "hidden", "all"):
+        raise SettingError(
+            "these biases have no native lanes",
+            argument="bias",
+            got=network.bias,
+            fix="use the ReferenceKernel",
         )
 
 
