@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrousel.contracts import GROUPS, UNIT_SETS, parse_units
+from carrousel.contracts import GROUPS, UNIT_SETS, Group, parse_units
 from carrousel.contracts.units import HIDDEN, spelled
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from support.case import each
 
-SUBSETS = [
+SUBSETS: list[tuple[Group, ...]] = [
     tuple(group for group, there in zip(GROUPS, chosen, strict=True) if there)
     for chosen in itertools.product((True, False), repeat=len(GROUPS))
 ]

@@ -163,9 +163,8 @@ def lessons(
     deepest: int = 14,
 ) -> Lesson:
     """Any hidden layer with any gradient; united networks use the output derivative."""
-    sizes = {"inputs": inputs, "outputs": outputs}
-    cells = networks(**sizes, squashes=squashes, forget_gates=st.booleans())
-    network = draw(st.one_of(cells, simple_networks(**sizes)))
+    cells = networks(inputs=inputs, outputs=outputs, squashes=squashes, forget_gates=st.booleans())
+    network = draw(st.one_of(cells, simple_networks(inputs=inputs, outputs=outputs)))
     training = draw(trainings(*updates))
     if network.united:
         plain = {"derivative_floor": 0.0, "derivative_offset": 0.0}

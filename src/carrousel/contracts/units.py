@@ -51,10 +51,10 @@ def parse_units(
     sets = {name: groups for name, groups in UNIT_SETS.items() if set(groups) <= set(among)}
     names = (*sets, *among)
     terms = text.split("+") if isinstance(text, str) else [text]
-    wanted: set[Group] = set()
+    wanted: set[str] = set()
     for term in terms:
         name = check_choice(argument, term, names)
-        wanted |= set(sets.get(name, (name,)))  # type: ignore[arg-type]
+        wanted |= set(sets.get(name, (name,)))
     found = tuple(group for group in GROUPS if group in wanted)
     if text != spelled(found):
         raise SettingError(

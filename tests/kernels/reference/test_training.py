@@ -70,7 +70,7 @@ def test_gradients_have_no_factors(lesson, factors, seed):
         )[0]
         for training in (Training(0.1), Training(0.1, factors=factors))
     ]  # fmt: skip
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @given(
@@ -83,11 +83,10 @@ def test_gradients_have_no_factors(lesson, factors, seed):
 def test_errors_of_outputs(nets, floor, offset, tolerance, seed):
     y = 1 / (1 + np.exp(-np.array(nets)))
     goal = np.random.default_rng(seed).uniform(0, 1, len(y))
-    for settings_of_errors in (
-        {"derivative_floor": floor, "derivative_offset": offset},
-        {"output_derivative": False},
+    for training in (
+        Training(0.1, derivative_floor=floor, derivative_offset=offset, error_tolerance=tolerance),
+        Training(0.1, output_derivative=False, error_tolerance=tolerance),
     ):
-        training = Training(0.1, error_tolerance=tolerance, **settings_of_errors)
         found = output_error(training, y, goal - y)
         np.testing.assert_allclose(found, learned_error(training, y, goal), rtol=1e-15, atol=0)
         ignored = np.abs(goal - y) < tolerance
