@@ -50,23 +50,22 @@ struct Layer {
   explicit Layer(const Job& job)
       : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
 
-  // The activations [U] of the step before k, which are sources of step k.
+  // The activations [n_fed] of the step before k, which are sources of step k.
   static vec* hidden(const Plan& p, Index k) {
     return p.sources + k * p.n_sources + p.dense_inputs;
   }
 
   void reset(const Plan& p) const {
     for (Index c = 0; c < p.C; ++c) p.state[c] = splat(0.0f);
-    if (p.shape.recurrent)
-      for (Index u = 0; u < p.U; ++u) hidden(p, 0)[u] = initial;
+    for (Index m = 0; m < p.n_fed; ++m) hidden(p, 0)[m] = initial;
   }
 
   // Copies the activations of the last of `steps` steps to the start of the next chunk.
   static void carry(const Plan& p, Index steps) {
-    if (!p.shape.recurrent || steps == 0) return;
+    if (steps == 0) return;
     const vec* last = hidden(p, steps);
     vec* first = hidden(p, 0);
-    for (Index u = 0; u < p.U; ++u) first[u] = last[u];
+    for (Index m = 0; m < p.n_fed; ++m) first[m] = last[m];
   }
 };
 
@@ -104,10 +103,12 @@ struct Forward : Layer {
     const vec* y_out = y + blocks + cells;
     for (Index j = 0, c = 0; j < blocks; ++j)
       for (Index v = 0; v < size; ++v, ++c) y_cell[c] = gated ? y_out[j] * h_s[c] : h_s[c];
-    if (!p.shape.recurrent) return;
+    const Index* fed = p.fed;
+    const Index n_fed = p.n_fed;
     vec* next = hidden(p, k + 1);
     for (Index c = 0; c < cells; ++c) y[blocks + c] = y_cell[c];
-    for (Index u = 0; u < units; ++u) next[u] = Ragged ? (live ? y[u] : initial) : y[u];
+    for (Index m = 0; m < n_fed; ++m)
+      next[m] = Ragged ? (live ? y[fed[m]] : initial) : y[fed[m]];
   }
 };
 
