@@ -27,6 +27,22 @@ struct Event {
   }
 };
 
+// The errors e_k of logistic outputs y whose targets are off by `error`: equation (19), or as the
+// settings of the job change it.
+struct OutputError {
+  bool derivative;
+  float floor, offset, tolerance;
+
+  explicit OutputError(const Job& job)
+      : derivative(job.output_derivative && !job.shape.united), floor(job.derivative_floor),
+        offset(job.derivative_offset), tolerance(job.error_tolerance) {}
+
+  vec operator()(vec y, vec error) const {
+    const vec met = absolute(error) < splat(tolerance) ? splat(0.0f) : error;
+    return derivative ? met * (at_least(floor, logistic_slope(y)) + offset) : met;
+  }
+};
+
 inline float target_of(const Lane& lane, Index row, Index output, Index outputs) {
   return lane.classes ? (lane.classes[row] == output ? 1.0f : 0.0f)
                       : lane.targets[row * outputs + output];
@@ -51,7 +67,7 @@ struct ColumnOutputs {
     });
   }
 
-  static void errors(const Plan& p, const Lane* lanes, Event& event, bool derivative) {
+  static void errors(const Plan& p, const Lane* lanes, Event& event, const OutputError& e) {
     const ivec mask = event.mask();
     for (Index o = 0; o < p.O; ++o) {
       vec goal = p.output_y[o];
@@ -60,7 +76,7 @@ struct ColumnOutputs {
       const vec y = p.output_y[o];
       const vec error = mask ? goal - y : splat(0.0f);
       event.count(error);
-      p.output_e[o] = derivative ? error * logistic_slope(y) : error;
+      p.output_e[o] = e(y, error);
     }
   }
 
@@ -76,19 +92,24 @@ struct ColumnOutputs {
   // Equation (22): changes weights (`scale` is the learning rate) or gradients (`scale` is 1).
   static void learn(const Plan& p, Index k, vec scale, ivec lanes) {
     vec* into = p.accumulate ? p.output_g : p.output_w;
+    const vec* factors = p.at_once(p.output_f);
     for (Index q = 0; q < p.n_seen; ++q) {
       const vec x = source(p, k, q);
       for (Index o = 0; o < p.O; ++o)
-        add_where(lanes, into[q * p.O + o], scale * (p.output_e[o] * x));
+        add_where(lanes, into[q * p.O + o],
+                  rate_of(scale, factors, q * p.O + o) * (p.output_e[o] * x));
     }
     if (!p.shape.output_bias) return;
     into = p.accumulate ? p.output_gb : p.output_b;
-    for (Index o = 0; o < p.O; ++o) add_where(lanes, into[o], scale * p.output_e[o]);
+    factors = p.at_once(p.output_fb);
+    for (Index o = 0; o < p.O; ++o)
+      add_where(lanes, into[o], rate_of(scale, factors, o) * p.output_e[o]);
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {
-    carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.n_seen * p.O, rate, lanes);
-    carrousel::CARROUSEL_ISA::apply(p.output_b, p.output_gb, p.O, rate, lanes);
+    using carrousel::CARROUSEL_ISA::apply;
+    apply(p.output_w, p.output_g, p.output_f, p.n_seen * p.O, rate, lanes);
+    apply(p.output_b, p.output_gb, p.output_fb, p.O, rate, lanes);
   }
 };
 
@@ -110,6 +131,7 @@ struct RowOutputs {
     Index size;
     vec *w, *b, *e, *input, *g, *gb;
     vec* input_g;  // gradients of the symbol's row; without gradients, the row itself
+    const vec *f, *fb, *input_f;  // factors of the learning rate; null if all are 1
     View(const Plan& p, int lane, Index symbol) : size(p.padded_outputs / V) {
       const auto as_vec = [](float* f) { return reinterpret_cast<vec*>(f); };
       const Index at = lane * p.padded_outputs;
@@ -118,6 +140,9 @@ struct RowOutputs {
       e = as_vec(p.output_row_e + at);
       input = as_vec(p.output_row(p.output_table, lane, symbol));
       input_g = p.accumulate ? as_vec(p.output_row(p.output_table_g, lane, symbol)) : input;
+      f = p.scaled ? as_vec(p.output_row_f + at * p.C) : nullptr;
+      fb = p.scaled ? as_vec(p.output_row_fb + at) : nullptr;
+      input_f = p.scaled ? as_vec(p.output_row(p.output_table_f, lane, symbol)) : nullptr;
     }
   };
 
@@ -137,7 +162,7 @@ struct RowOutputs {
   }
 
   static void errors(const Plan& p, int lane, Index symbol, const Lane& source, Event& event,
-                     bool derivative) {
+                     const OutputError& e) {
     const View view(p, lane, symbol);
     vec worst = splat(0.0f), sum = splat(0.0f), squares = splat(0.0f);
     const Index row = event.target[lane];
@@ -155,7 +180,7 @@ struct RowOutputs {
       worst = larger(worst, absolute(error));
       sum += absolute(error);
       squares += error * error;
-      view.e[i] = derivative ? error * logistic_slope(y) : error;
+      view.e[i] = e(y, error);
     }
     for (int i = 0; i < V; ++i) {
       event.max_abs[lane] = larger(event.max_abs[lane], worst[i]);
@@ -179,29 +204,35 @@ struct RowOutputs {
     const View view(p, lane, symbol);
     vec* const w = p.accumulate ? view.g : view.w;
     vec* const b = p.accumulate ? view.gb : view.b;
+    const vec *f = p.at_once(view.f), *fb = p.at_once(view.fb), *input_f = p.at_once(view.input_f);
     for (Index i = 0; i < view.size; ++i) {
       const vec e = scale * view.e[i];
-      view.input_g[i] += e;
-      if (p.shape.output_bias) b[i] += e;
-      for (Index c = 0; c < p.C; ++c) w[c * view.size + i] += e * p.cell_out[c][lane];
+      view.input_g[i] += input_f ? input_f[i] * e : e;
+      if (p.shape.output_bias) b[i] += fb ? fb[i] * e : e;
+      for (Index c = 0; c < p.C; ++c) {
+        const vec change = e * p.cell_out[c][lane];
+        w[c * view.size + i] += f ? f[c * view.size + i] * change : change;
+      }
     }
   }
 
   // Changes the row of one symbol by its gradient, and clears the gradient.
   static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
-    float* output = p.output_row(p.output_table, lane, symbol);
-    float* gradient = p.output_row(p.output_table_g, lane, symbol);
-    for (Index o = 0; o < p.padded_outputs; ++o)
-      output[o] += rate * gradient[o], gradient[o] = 0.0f;
+    const View view(p, lane, symbol);
+    apply(view.input, view.input_g, view.input_f, view.size, rate);
   }
 
   // Changes weights of cells and biases by their gradients, and clears the gradients.
   static void apply(const Plan& p, int lane, float rate) {
     const View view(p, lane, 0);
-    for (Index i = 0; i < p.C * view.size; ++i)
-      view.w[i] += rate * view.g[i], view.g[i] = splat(0.0f);
-    for (Index i = 0; i < view.size; ++i)
-      view.b[i] += rate * view.gb[i], view.gb[i] = splat(0.0f);
+    apply(view.w, view.g, view.f, p.C * view.size, rate);
+    apply(view.b, view.gb, view.fb, view.size, rate);
+  }
+
+ private:
+  static void apply(vec* weight, vec* gradient, const vec* factors, Index count, float rate) {
+    for (Index i = 0; i < count; ++i)
+      weight[i] += rate_of(splat(rate), factors, i) * gradient[i], gradient[i] = splat(0.0f);
   }
 };
 

@@ -55,7 +55,7 @@ def parse_units(
     for term in terms:
         name = check_choice(argument, term, names)
         wanted |= set(sets.get(name, (name,)))
-    found = tuple(group for group in GROUPS if group in wanted)
+    found: tuple[Group, ...] = tuple(group for group in GROUPS if group in wanted)
     if text != spelled(found):
         raise SettingError(
             f"{argument} is {text!r}", argument=argument, got=text, fix=f"write {spelled(found)!r}"

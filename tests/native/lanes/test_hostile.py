@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from carrousel.contracts import Cell, Network, Simple, Training, Wiring
-from support.case import case
+from support.case import case, each
 from support.drawn import Kind, drawn_data, drawn_weights
 from support.kernels.native_calls import Call, Change, alter, caught, put, run
 from support.kernels.spoilt import REFUSALS
@@ -50,8 +50,8 @@ def test_unchanged_calls_run():
 
 
 SHAPE = ("inputs", "outputs", "blocks", "block_size", "kind", "g", "h", "output_gate",
-         "forget_gate", "recurrent", "direct", "united", "gate_bias", "cell_bias", "output_bias",
-         "symbols", "classes")  # fmt: skip
+         "forget_gate", "fed_back", "receivers", "biased_groups", "direct", "united",
+         "output_bias", "symbols", "classes")  # fmt: skip
 LANE = ("inputs", "targets", "offsets", "target_steps", "target_offsets")
 ERRORS = ("max_abs", "sum_abs", "sum_sq")
 
@@ -91,6 +91,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "instruction_set": ("none", "PLAIN", None, 1),
     "learn": ("yes", None, 2),
     "output_derivative": ("yes", None, 2),
+    "derivative_floor": (-0.1, np.nan, np.inf, 1e300, "0", None),
+    "derivative_offset": (-0.1, np.nan, np.inf, 1e300, "0", None),
+    "error_tolerance": (-0.1, np.nan, np.inf, 1e300, "0", None),
     "data": ([], (), None, [1, 2, 3], [{}] * 3, ["a"] * 3, [None] * 2),
     "shape": ({}, None, []),
 }
@@ -174,18 +177,23 @@ def test_unchanged_calls_with_simple_units_run():
 
 CONTRADICTIONS: dict[str, tuple[Call, dict[str, int]]] = {
     "united cells": (fresh(), {"united": 1}),
-    "cells neither full nor layered": (fresh(), {"recurrent": 0}),
-    "cells both full and layered": (fresh(), {"direct": 1}),
+    "cells fed back to nobody": (fresh(), {"receivers": 0}),
+    "cells that receive nothing": (fresh(), {"fed_back": 0}),
+    "absent forget gates fed back": (fresh(), {"fed_back": 15}),
+    "absent forget gates as receivers": (fresh(), {"receivers": 2}),
+    "absent forget gates with a bias": (fresh(), {"biased_groups": 2}),
+    "absent output gates": (fresh(), {"output_gate": 0}),
     "simple units with cells' settings": (fresh(), {"kind": 1}),
     "simple units with output gates": (simple(), {"output_gate": 1}),
     "simple units with forget gates": (simple(), {"forget_gate": 1}),
     "simple units in blocks": (simple(), {"blocks": 1, "block_size": 3}),
-    "simple units without recurrence": (simple(), {"recurrent": 0}),
-    "simple units, layered": (simple("direct"), {"recurrent": 0}),
+    "simple units without recurrence": (simple(), {"fed_back": 0, "receivers": 0}),
+    "simple units, layered": (simple("direct"), {"fed_back": 0, "receivers": 0}),
+    "simple units with the bias of gates": (simple(), {"biased_groups": 1}),
     "united and direct": (simple("united"), {"direct": 1}),
     "more outputs than units": (simple("united"), {"outputs": 4}),
     "fewer units than outputs": (simple("united"), {"blocks": 1}),
-    "united with biases of gates only": (simple("united"), {"cell_bias": 0}),
+    "united with a bias of outputs": (simple("united"), {"output_bias": 1}),
 }
 
 
@@ -201,13 +209,40 @@ def test_contradictory_shapes(what):
         for lane in call["data"]:
             lane["targets"] = np.zeros((1, shape["outputs"]), np.float32)
             lane["target_steps"], lane["target_offsets"] = np.array([0]), np.array([0, 1, 1])
-    refused(call, "memory cells must be|simple units must be|united outputs are")
+    match = "memory cells cannot|simple units must be|united outputs are|fed_back"
+    refused(call, match)
 
 
-def test_united_outputs_without_their_derivative():
+@each(
+    "name, value",
+    [("output_derivative", False), ("derivative_floor", 0.1), ("derivative_offset", 0.1)],
+)
+def test_united_outputs_have_their_own_derivative(name, value):
     call = simple("united")
-    call["output_derivative"] = False
-    refused(call)
+    call[name] = value
+    refused(call, "for united outputs")
+
+
+def with_factors() -> Call:
+    call = fresh()
+    return {**call, "factors": np.ones(call["weights"].shape[1], np.float32)}
+
+
+def test_factors():
+    run(with_factors())
+    for how, spoil in {**SPOILT, **CONVERTED}.items():
+        call = with_factors()
+        if how != "None":
+            alter("factors", by=spoil)(call)
+            with case(how):
+                refused(call)
+    for value in (np.nan, np.inf, -np.inf):
+        call = with_factors()
+        call["factors"][-1] = value
+        refused(call, "factors are not finite")
+    call = with_factors()
+    call["factors"] = call["weights"][1]
+    refused(call, "share memory")
 
 
 def count_of(shape: dict[str, int]) -> int:
@@ -215,10 +250,14 @@ def count_of(shape: dict[str, int]) -> int:
     cells = shape["blocks"] * shape["block_size"]
     gates = 1 + shape["output_gate"] + shape["forget_gate"] if shape["kind"] == 0 else 0
     units = cells + gates * shape["blocks"]
-    biases = shape["gate_bias"] * (units - cells) + shape["cell_bias"] * cells
-    if shape["kind"]:
-        biases = shape["gate_bias"] * cells
-    hidden = units * (shape["inputs"] + shape["recurrent"] * units) + biases
+    there = shape["kind"] == 0
+    blocks = there * shape["blocks"]
+    sizes = [blocks, blocks * shape["forget_gate"], cells, blocks * shape["output_gate"]]
+    fed, into, biases = (
+        sum(size for g, size in enumerate(sizes) if shape[name] >> g & 1)
+        for name in ("fed_back", "receivers", "biased_groups")
+    )
+    hidden = units * shape["inputs"] + fed * into + biases
     if shape["united"]:
         return hidden
     return hidden + shape["outputs"] * (
