@@ -260,7 +260,10 @@ class Network:
         if not there or group not in self._biased:
             empty = None if number is None else ()
             raise SettingError(
-                argument=name, got=start, expected=f"{empty}, since this network has no such bias"
+                argument=name,
+                got=start,
+                expected=f"{empty}, since this network has no such bias",
+                fix="set {bias} to units that include them" if there else None,
             )
         if number is not None and isinstance(start, tuple) and len(start) != number:
             raise SettingError(

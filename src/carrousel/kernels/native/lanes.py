@@ -122,9 +122,7 @@ class NativeKernel:
             DataError: data are not finite, or a symbol is outside its alphabet.
         """
         found = np.zeros((len(data), network.n_weights), np.float32)
-        epoch = replace(
-            training, update="epoch", halves_every=0, plateau=0, factors=EQUAL_RATES
-        )
+        epoch = replace(training, update="epoch", halves_every=0, plateau=0, factors=EQUAL_RATES)
         rates = np.zeros(len(data), np.float32)
         return found, self._learn(
             network, epoch, weights, rates, cells_from, data, gradient, rngs, found
