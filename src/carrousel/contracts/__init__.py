@@ -20,6 +20,7 @@ from carrousel.contracts.cells import Simple as Simple
 from carrousel.contracts.cells import later as later
 from carrousel.contracts.factors import EQUAL_RATES as EQUAL_RATES
 from carrousel.contracts.factors import RateFactors as RateFactors
+from carrousel.contracts.init import Init as Init
 from carrousel.contracts.interfaces import Errors as Errors
 from carrousel.contracts.interfaces import Kernel as Kernel
 from carrousel.contracts.interfaces import Learner as Learner
@@ -32,7 +33,6 @@ from carrousel.contracts.learning import Training as Training
 from carrousel.contracts.learning import Update as Update
 from carrousel.contracts.network import CELL_WIRINGS as CELL_WIRINGS
 from carrousel.contracts.network import SIMPLE_WIRINGS as SIMPLE_WIRINGS
-from carrousel.contracts.network import Init as Init
 from carrousel.contracts.network import Network as Network
 from carrousel.contracts.network import Part as Part
 from carrousel.contracts.network import Wiring as Wiring

@@ -1,4 +1,4 @@
-"""Descriptions of a network: its hidden layer, wiring, initial weights, and layout of weights."""
+"""Description of a network: its hidden layer, wiring, biases, and layout of weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from carrousel.checks import check_choice, check_int, check_number
+from carrousel.checks import check_choice, check_int
 from carrousel.contracts.cells import Cell, Simple, later
+from carrousel.contracts.init import Init
 from carrousel.contracts.units import HIDDEN, UNIT_SETS, Group, parse_units
 from carrousel.errors import SettingError
 from carrousel.shapes import Array
@@ -18,7 +19,6 @@ from carrousel.shapes import Array
 Wiring = Literal["full", "layered", "cells", "direct", "united", "sparse"]
 CELL_WIRINGS: tuple[Wiring, ...] = ("full", "layered", "cells")
 SIMPLE_WIRINGS: tuple[Wiring, ...] = ("full", "direct", "united", "sparse")
-GateBias = Literal["set", "added"]
 RECURRENT_PARTS = ("hidden_recurrent", "hidden_self", "hidden_outputs", "output_recurrent")
 """Parts of a layout that hold weights between hidden units."""
 
@@ -32,58 +32,6 @@ class Part(NamedTuple):
     @property
     def stop(self) -> int:
         return self.start + int(np.prod(self.shape))
-
-
-@dataclass(frozen=True)
-class Init:
-    """Initial weights.
-
-    Args:
-        range: every weight is drawn uniformly from ``[-range, range]``.
-        input_gate_bias: initial bias of each block's input gate; ``()`` leaves it random.
-        output_gate_bias: the same for output gates.
-        forget_gate_bias: the same for forget gates; a positive bias opens them.
-        gate_bias: ``"set"`` makes the given value the bias, ``"added"`` adds it to the random one.
-            The paper says "initialised with"; a later simulator by its first author adds.
-        input_gate_weights: added to every drawn weight into an input gate, from inputs and from
-            hidden units, not to its bias. Negative values close the gates of units without a bias
-            (Experiments 2a to 2c).
-        output_range: range of the weights into output units, including biases, if it differs from
-            :attr:`range`. The other weights do not depend on it.
-        recurrent_range: range of the weights between hidden units, if it differs from
-            :attr:`range`. The other weights do not depend on it.
-        cell_bias: initial bias of every cell; None leaves it random.
-        output_bias: initial bias of every output; None leaves it random.
-
-    Raises:
-        SettingError: a number is not finite, or a range is negative.
-        UnknownNameError: ``gate_bias`` is none of these.
-    """
-
-    range: float = 0.1
-    input_gate_bias: tuple[float, ...] = ()
-    output_gate_bias: tuple[float, ...] = ()
-    gate_bias: GateBias = "set"
-    forget_gate_bias: tuple[float, ...] = later(())
-    input_gate_weights: float = later(0.0)
-    output_range: float | None = later(None)
-    recurrent_range: float | None = later(None)
-    cell_bias: float | None = later(None)
-    output_bias: float | None = later(None)
-
-    def __post_init__(self) -> None:
-        check_number("init range", self.range, least=0.0)
-        check_number("input_gate_weights", self.input_gate_weights)
-        ranges = {"output_range": self.output_range, "recurrent_range": self.recurrent_range}
-        for name, given in ranges.items():
-            if given is not None:
-                check_number(name, given, least=0.0)
-        for name, given in {"cell_bias": self.cell_bias, "output_bias": self.output_bias}.items():
-            if given is not None:
-                check_number(name, given)
-        check_choice("gate_bias", self.gate_bias, get_args(GateBias))
-        for bias in (*self.input_gate_bias, *self.output_gate_bias, *self.forget_gate_bias):
-            check_number("gate bias", bias)
 
 
 @dataclass(frozen=True)
@@ -198,7 +146,7 @@ class Network:
                 raise SettingError(
                     argument=name, got=value, expected="None for simple units", fix="set {wiring}"
                 )
-        if self.feedback_into is not None and not (self._fed_back and self._receivers):
+        if self.feedback_into is not None and not (self.recurrent and self._receivers):
             raise SettingError(
                 f"feedback_into is {self.feedback_into!r}, but "
                 + ("no unit is fed back" if self._receivers else "units are fed back"),
@@ -289,10 +237,13 @@ class Network:
     def _units(self, groups: tuple[Group, ...]) -> tuple[int, ...]:
         return tuple(u for group in groups for u in self.cell.groups.get(group, ()))
 
+    def _count(self, groups: tuple[Group, ...]) -> int:
+        return sum(len(self.cell.groups.get(group, ())) for group in groups)
+
     @property
     def recurrent(self) -> bool:
         """Whether hidden activations feed hidden units one step later."""
-        return bool(self.fed_back)
+        return self._count(self._fed_back) > 0
 
     @property
     def direct(self) -> bool:
@@ -309,12 +260,12 @@ class Network:
     @cached_property
     def receivers(self) -> tuple[int, ...]:
         """Hidden units that the units fed back feed, ascending; none without feedback."""
-        return self._units(self._receivers) if self.fed_back else ()
+        return self._units(self._receivers) if self.recurrent else ()
 
     @property
     def n_sources(self) -> int:
         """``S``: sources of a hidden unit: inputs, units fed back and the constant 1."""
-        return self.n_inputs + len(self.fed_back) + 1
+        return self.n_inputs + self._count(self._fed_back) + 1
 
     @property
     def united(self) -> bool:
@@ -353,9 +304,10 @@ class Network:
             shapes += [("hidden_self", (inner,)), ("hidden_outputs", (inner, outs))]
             shapes.append(("output_recurrent", (outs, units)))
         elif self.recurrent:
-            shapes.append(("hidden_recurrent", (len(self.receivers), len(self.fed_back))))
-        if self.biased_units:
-            shapes.append(("hidden_bias", (len(self.biased_units),)))
+            shape = (self._count(self._receivers), self._count(self._fed_back))
+            shapes.append(("hidden_recurrent", shape))
+        if biased := self._count(self._biased):
+            shapes.append(("hidden_bias", (biased,)))
         if self.direct:
             shapes.append(("output_inputs", (outs, self.n_inputs)))
         if not self.united:
