@@ -31,14 +31,17 @@ RANKS = (
 # Inside a package, a room is a folder, or a file that lies in the package itself. Files of one
 # folder may import each other; rooms only as listed here: importer, the rooms it may import.
 ROOMS = {
-    "contracts.cells": (),
+    "contracts.units": (),
+    "contracts.cells": ("contracts.units",),
     "contracts.recurrence": (),
-    "contracts.network": ("contracts.cells",),
-    "contracts.learning": ("contracts.cells",),
+    "contracts.init": ("contracts.cells",),
+    "contracts.network": ("contracts.cells", "contracts.init", "contracts.units"),
+    "contracts.factors": ("contracts.cells", "contracts.network"),
+    "contracts.learning": ("contracts.cells", "contracts.factors"),
     "contracts.interfaces": ("contracts.learning", "contracts.network"),
     "contracts.streaming": ("contracts.network", "contracts.learning"),
     "contracts.study": ("contracts.interfaces", "contracts.network"),
-    "contracts.initial": ("contracts.cells", "contracts.network"),
+    "contracts.initial": ("contracts.network", "contracts.units"),
     "tasks.continual": ("tasks.reber",),
     "kernels.reference": ("kernels.signs",),
     "kernels.memory": ("kernels.reference",),

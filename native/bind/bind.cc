@@ -56,6 +56,9 @@ carrousel::Shape shape_of(nb::dict d) {
       refuse(name, " is ", value, ", expected ", least, "..", most);
     return value;
   };
+  const auto groups = [&](const char* name) {
+    return carrousel::Groups{static_cast<std::uint32_t>(number(name, 0, 15))};
+  };
   carrousel::Shape s{};
   s.inputs = number("inputs", 1, Index{1} << 24);
   s.outputs = number("outputs", 1, Index{1} << 24);
@@ -66,21 +69,29 @@ carrousel::Shape shape_of(nb::dict d) {
   s.kind = static_cast<carrousel::Kind>(number("kind", 0, 2));
   s.output_gate = number("output_gate", 0, 1);
   s.forget_gate = number("forget_gate", 0, 1);
-  s.recurrent = number("recurrent", 0, 1);
+  s.fed_back = groups("fed_back"), s.receivers = groups("receivers");
+  s.biased_groups = groups("biased_groups");
   s.direct = number("direct", 0, 1);
   s.united = number("united", 0, 1);
-  s.gate_bias = number("gate_bias", 0, 1);
-  s.cell_bias = number("cell_bias", 0, 1);
   s.output_bias = number("output_bias", 0, 1);
   s.symbols = number("symbols", 0, 1);
   s.classes = number("classes", 0, 1);
-  if (s.memory() && (s.united || s.direct == s.recurrent))
-    refuse("memory cells must be recurrent or direct, not both, and cannot be united");
-  if (!s.memory() && (!s.recurrent || s.block_size != 1 || s.output_gate || s.forget_gate))
+  const auto all_there = [&](carrousel::Groups of) {
+    for (int g = 0; g < 4; ++g)
+      if (of.has(static_cast<carrousel::Group>(g)) && s.size(static_cast<carrousel::Group>(g)) == 0)
+        return false;
+    return true;
+  };
+  if (!all_there(s.fed_back) || !all_there(s.receivers) || !all_there(s.biased_groups))
+    refuse("fed_back, receivers or biased_groups holds a group of units that the layer lacks");
+  if (s.fed_back.any() != s.receivers.any())
+    refuse("fed_back and receivers must both hold units, or none");
+  if (s.memory() && s.united) refuse("memory cells cannot be united");
+  if (!s.memory() && (!s.recurrent() || s.block_size != 1 || s.output_gate || s.forget_gate))
     refuse("simple units must be recurrent, with block_size 1 and without gates");
-  if (s.united && (s.direct || s.outputs > s.units() || s.gate_bias != s.cell_bias))
-    refuse("united outputs are hidden units: expected direct 0, gate_bias equal to cell_bias, and "
-           "at most as many outputs as units");
+  if (s.united && (s.direct || s.outputs > s.units() || s.output_bias))
+    refuse("united outputs are hidden units: expected direct 0, output_bias 0, and at most as many "
+           "outputs as units");
   return s;
 }
 
@@ -182,7 +193,8 @@ carrousel::Rule rule_of(const std::string& gradient) {
 }
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
-         float initial_activation, bool learn, const std::string& gradient, Index depth,
+         float derivative_floor, float derivative_offset, float error_tolerance,
+         std::optional<Floats> factors, float initial_activation, bool learn, const std::string& gradient, Index depth,
          Index stride, Array<float, 2> weights, std::optional<Array<float, 2>> gradients,
          Floats rates, Positions cells_from, nb::list data, int threads,
          const std::string& instruction_set) {
@@ -195,6 +207,8 @@ void run(nb::dict description, const std::string& update, bool output_derivative
                                                 "', expected step, sequence or epoch"),
                                          carrousel::Update::step);
   job.output_derivative = output_derivative;
+  job.derivative_floor = derivative_floor, job.derivative_offset = derivative_offset;
+  job.error_tolerance = error_tolerance;
   job.initial_activation = initial_activation;
   job.learn = learn;
   job.gradient = gradients.has_value();
@@ -216,6 +230,8 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     refuse("gradients are given, expected none unless learning with update 'epoch'");
   if (job.shape.united && !output_derivative)
     refuse("output_derivative is false, expected true for united outputs");
+  if (job.shape.united && (derivative_floor != 0 || derivative_offset != 0))
+    refuse("expected derivative_floor and derivative_offset 0 for united outputs");
   if (!std::isfinite(initial_activation))
     refuse("initial_activation is ", initial_activation, ", expected a finite number");
   if (threads < 1 || threads > 1024)
@@ -227,6 +243,11 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     expect(*gradients, lanes, "gradients");
     expect_width(*gradients, carrousel::weight_count(job.shape), "gradients");
   }
+  if (factors) {
+    expect(*factors, carrousel::weight_count(job.shape), "factors");
+    job.factors = factors->data();
+  }
+  carrousel::check(job);
   expect(rates, lanes, "rates");
   expect(cells_from, lanes, "cells_from");
   std::vector<Held> held(data.size());
@@ -270,8 +291,9 @@ NB_MODULE(_native, m) {
       "lane_width", [](const std::string& name) { return kernel_named(name).width; },
       nb::arg("instruction_set") = "", "Number of lanes in one vector of an instruction set.");
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
-        nb::arg("initial_activation"), nb::arg("learn"), nb::arg("gradient"), nb::arg("depth"),
-        nb::arg("stride"), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
+        nb::arg("derivative_floor"), nb::arg("derivative_offset"), nb::arg("error_tolerance"),
+        nb::arg("factors").noconvert().none(), nb::arg("initial_activation"), nb::arg("learn"),
+        nb::arg("gradient"), nb::arg("depth"), nb::arg("stride"), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py "

@@ -22,7 +22,8 @@
 // gates, forget gates, cells, output gates; the sequence kernels use the order of torch.
 //
 // Flat weights of a lane [W], row-major. A row holds the weights into one unit:
-//   hidden_inputs [U, I], hidden_recurrent [U, U] (if recurrent), hidden_bias [biased units],
+//   hidden_inputs [U, I], hidden_recurrent [receivers, units fed back] (if recurrent),
+//   hidden_bias [biased units],
 //   output_inputs [O, I] (if direct), output_cells [O, C], output_bias [O] (if biased).
 // The outputs of united nets are the last O units. Their weights end with hidden_bias.
 //
@@ -46,6 +47,16 @@ enum class Update : int { step, sequence, epoch };
 // Memory cells, or simple units with this activation.
 enum class Kind : int { memory, logistic, tanh };
 enum class Rule : int { truncated, bptt, rtrl, snap, uoro };
+// Groups of hidden units, in the order of a layer's units. Simple units are cells.
+enum class Group : int { input_gates, forget_gates, cells, output_gates };
+
+// Some of the groups: bit g is group g.
+struct Groups {
+  std::uint32_t bits;
+
+  bool has(Group g) const { return bits >> static_cast<int>(g) & 1; }
+  bool any() const { return bits != 0; }
+};
 
 struct Shape {
   Kind kind;
@@ -53,23 +64,43 @@ struct Shape {
   Index blocks, block_size;                    // simple units are blocks of size 1
   Squash g, h;
   bool output_gate, forget_gate;
-  bool recurrent;                              // hidden units read those of the step before
+  Groups fed_back;                             // hidden units that feed those of the next step
+  Groups receivers;                            // hidden units that they feed
+  Groups biased_groups;                        // hidden units that have a bias
   bool direct;                                 // outputs read inputs
   bool united;                                 // outputs are the last hidden units
-  bool gate_bias, cell_bias, output_bias;
+  bool output_bias;
   bool symbols;                                // inputs are symbols, else values
   bool classes;                                // targets are classes, else values
 
   bool memory() const { return kind == Kind::memory; }
+  bool recurrent() const { return fed_back.any(); }
   Index cells() const { return blocks * block_size; }  // C
   Index first_cell() const { return memory() ? blocks * (1 + forget_gate) : 0; }
   Index units() const {  // U
     return cells() + (memory() ? blocks * (1 + forget_gate + output_gate) : 0);
   }
-  bool biased(Index unit) const {
-    const bool is_cell = unit >= first_cell() && unit < first_cell() + cells();
-    return is_cell ? cell_bias : gate_bias;
+  Index size(Group g) const {  // units of a group
+    if (g == Group::cells) return cells();
+    const bool there = g == Group::input_gates    ? true
+                       : g == Group::forget_gates ? forget_gate
+                                                  : output_gate;
+    return memory() && there ? blocks : 0;
   }
+  Index count(Groups groups) const {  // units of some groups
+    Index sum = 0;
+    for (int g = 0; g < 4; ++g)
+      if (groups.has(static_cast<Group>(g))) sum += size(static_cast<Group>(g));
+    return sum;
+  }
+  Group group(Index unit) const {
+    if (unit >= first_cell() + cells()) return Group::output_gates;
+    if (unit >= first_cell()) return Group::cells;
+    return unit < blocks ? Group::input_gates : Group::forget_gates;
+  }
+  bool feeds(Index unit) const { return fed_back.has(group(unit)); }
+  bool receives(Index unit) const { return receivers.has(group(unit)); }
+  bool biased(Index unit) const { return biased_groups.has(group(unit)); }
 };
 
 // One network and its data. Steps are counted from the start of the lane's data.
@@ -96,7 +127,10 @@ struct Lane {
 struct Job {
   Shape shape;
   Update update;
-  bool output_derivative;           // errors include the slope of the output units
+  bool output_derivative;           // errors include the slope of the output units, which is
+  float derivative_floor;           // at least this,
+  float derivative_offset;          // and has this added to it
+  float error_tolerance;            // smaller errors of outputs are not learned
   float initial_activation;         // of hidden units before the first step
   bool learn;                       // else predict
   Rule rule;
@@ -104,6 +138,7 @@ struct Job {
   Index longest;                    // steps of the longest sequence; run_lanes() sets it
   // Write the summed gradient of a lane's sequences instead of applying it; needs learn and epoch.
   bool gradient;
+  const float* factors;             // [W]: of the learning rate of each weight; null: all are 1
 
   // Whether paths.cc runs the job. lanes.cc runs the truncated gradient of 1997 alone.
   bool path() const {
@@ -138,6 +173,8 @@ struct Part {
 // Kernels that this processor can run, fastest first.
 const std::vector<const Kernel*>& kernels();
 
+// Checks the numbers of a job. Throws std::invalid_argument if one is not finite.
+void check(const Job& job);
 // Checks the contents of a lane's arrays. Throws std::invalid_argument if offsets are out of bounds
 // or a value is not finite.
 void check(const Job& job, const Lane& lane, Index lane_number);

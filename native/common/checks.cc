@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "common/carrousel.h"
 #include "common/refuse.h"
@@ -86,6 +87,7 @@ void add(std::vector<Range>& ranges, T* first, Index count) {
 
 void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
   std::vector<Range> ranges;
+  add(ranges, job.factors, weight_count(job.shape));
   for (const Lane& lane : lanes) {
     add(ranges, lane.values, lane.n_steps * job.shape.inputs);
     add(ranges, lane.symbols, lane.n_steps);
@@ -113,12 +115,22 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
 }
 
 Index weight_count(const Shape& s) {
-  Index biased = 0;
-  for (Index u = 0; u < s.units(); ++u) biased += s.biased(u);
-  const Index hidden = s.units() * (s.inputs + (s.recurrent ? s.units() : 0)) + biased;
+  const Index recurrent = s.count(s.receivers) * s.count(s.fed_back);
+  const Index hidden = s.units() * s.inputs + recurrent + s.count(s.biased_groups);
   if (s.united) return hidden;
   const Index output = s.outputs * (s.cells() + (s.direct ? s.inputs : 0));
   return hidden + output + (s.output_bias ? s.outputs : 0);
+}
+
+void check(const Job& job) {
+  const std::pair<const char*, float> numbers[] = {{"derivative_floor", job.derivative_floor},
+                                                   {"derivative_offset", job.derivative_offset},
+                                                   {"error_tolerance", job.error_tolerance}};
+  for (const auto& [name, number] : numbers)
+    if (!(number >= 0.0f) || !std::isfinite(number))
+      refuse(name, " is ", number, ", expected a finite number of at least 0");
+  if (job.factors && !all_finite(job.factors, weight_count(job.shape)))
+    refuse("factors are not finite");
 }
 
 void check(const Job& job, const Lane& lane, Index number) {

@@ -24,33 +24,39 @@ inline void inner_errors(const Plan& p, const Squasher& h, Index k, ivec lanes) 
 }
 
 // Adds error [C] times trace [F] to row [U] for every unit that has traces: equations (26) and
-// (28). `scale` is the learning rate if the row holds weights, else 1. Traces of lanes that are not
-// in `kept` count as zero.
+// (28), in the given groups. `scale` is the learning rate if the row holds weights, else 1;
+// factors [U] of it, or null. Traces of lanes that are not in `kept` count as zero.
 inline void add_traced(const Plan& p, const vec* trace, ivec kept, const vec* error, vec* row,
-                       vec scale, ivec lanes, bool gates, bool cells) {
+                       vec scale, const vec* factors, ivec lanes, Groups groups) {
+  const bool gates = groups.has(Group::input_gates), cells = groups.has(Group::cells);
   const auto at = [&](Index f) { return kept ? trace[f] : splat(0.0f); };
   for (Index j = 0, c = 0; j < p.blocks; ++j) {
     vec gate = splat(0.0f);
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       gate = fma(error[c], at(c), gate);
-      if (cells) add_where(lanes, row[p.blocks + c], scale * error[c], at(p.C + c));
+      if (cells)
+        add_where(lanes, row[p.blocks + c], rate_of(scale, factors, p.blocks + c) * error[c],
+                  at(p.C + c));
     }
-    if (gates) add_where(lanes, row[j], scale, gate);
+    if (gates) add_where(lanes, row[j], rate_of(scale, factors, j), gate);
   }
 }
 
 // Changes hidden weights by the errors of step k. Traces include that step.
 inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
   const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.blocks;
-  const auto learn = [&](const vec* trace, vec activation, vec* weight, bool gates, bool cells) {
-    add_traced(p, trace, isplat(-1), error_cell, weight, rate, lanes, gates, cells);
-    if (!p.shape.output_gate || !gates) return;
-    for (Index j = 0; j < p.blocks; ++j)
-      add_where(lanes, weight[p.blocks + p.C + j], rate * error_gate[j], activation);
+  const auto learn = [&](const vec* trace, vec activation, vec* weight, const vec* factors,
+                         Groups groups) {
+    add_traced(p, trace, isplat(-1), error_cell, weight, rate, factors, lanes, groups);
+    if (!p.shape.output_gate || !groups.has(Group::output_gates)) return;
+    for (Index u = p.blocks + p.C, j = 0; j < p.blocks; ++u, ++j)
+      add_where(lanes, weight[u], rate_of(rate, factors, u) * error_gate[j], activation);
   };
   for (Index s = 0; s < p.n_sources; ++s)
-    learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U, true, true);
-  learn(p.trace_b, splat(1.0f), p.hidden_b, p.shape.gate_bias, p.shape.cell_bias);
+    learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U,
+          p.hidden_f ? p.hidden_f + s * p.U : nullptr,
+          s < p.dense_inputs ? kAllGroups : p.shape.receivers);
+  learn(p.trace_b, splat(1.0f), p.hidden_b, p.hidden_fb, p.shape.biased_groups);
 }
 
 // Adds the gradient of a whole chunk of steps. Traces must not include the chunk yet.
@@ -79,16 +85,20 @@ inline void learn_chunk(const Plan& p, Index steps, ivec kept, ivec lanes) {
   }
   const vec one = splat(1.0f);
   for (Index s = 0; s < p.n_sources; ++s)
-    add_traced(p, p.trace + s * p.F, kept, p.reach, p.hidden_g + s * p.U, one, lanes, true, true);
-  add_traced(p, p.trace_b, kept, p.reach, p.hidden_gb, one, lanes, true, true);
+    add_traced(p, p.trace + s * p.F, kept, p.reach, p.hidden_g + s * p.U, one, nullptr, lanes,
+               kAllGroups);
+  add_traced(p, p.trace_b, kept, p.reach, p.hidden_gb, one, nullptr, lanes, kAllGroups);
   add_products(p, gradients(p, lanes), steps);
 }
 
-// Changes hidden weights by their gradients. Ignores the bias gradients of units without a bias.
+// Changes hidden weights by their gradients. Ignores the bias gradients of units without a bias,
+// and the gradients of absent weights, whose factors are 0.
 inline void apply_hidden(const Plan& p, vec rate, ivec lanes) {
-  apply(p.hidden_w, p.hidden_g, p.n_sources * p.U, rate, lanes);
+  apply(p.hidden_w, p.hidden_g, p.hidden_f, p.n_sources * p.U, rate, lanes);
   for (Index u = 0; u < p.U; ++u)
-    apply(p.hidden_b + u, p.hidden_gb + u, p.shape.biased(u) ? 1 : 0, rate, lanes);
+    if (p.shape.biased(u))
+      apply(p.hidden_b + u, p.hidden_gb + u, p.hidden_fb ? p.hidden_fb + u : nullptr, 1, rate,
+            lanes);
   clear(p.hidden_gb, p.U, lanes);
 }
 

@@ -50,24 +50,23 @@ struct Layer {
   explicit Layer(const Job& job)
       : g(job.shape.g), h(job.shape.h), initial(splat(job.initial_activation)) {}
 
-  // The activations [U] of the step before k, which are sources of step k.
+  // The activations [n_fed] of the step before k, which are sources of step k.
   static vec* hidden(const Plan& p, Index k) {
     return p.sources + k * p.n_sources + p.dense_inputs;
   }
 
   void reset(const Plan& p, ivec lanes) const {
     for (Index c = 0; c < p.C; ++c) p.state[c] = lanes ? splat(0.0f) : p.state[c];
-    if (!p.shape.recurrent) return;
     vec* first = hidden(p, 0);
-    for (Index u = 0; u < p.U; ++u) first[u] = lanes ? initial : first[u];
+    for (Index m = 0; m < p.n_fed; ++m) first[m] = lanes ? initial : first[m];
   }
 
   // Copies the activations of the last of `steps` steps to the start of the next chunk.
   static void carry(const Plan& p, Index steps) {
-    if (!p.shape.recurrent || steps == 0) return;
+    if (steps == 0) return;
     const vec* last = hidden(p, steps);
     vec* first = hidden(p, 0);
-    for (Index u = 0; u < p.U; ++u) first[u] = last[u];
+    for (Index m = 0; m < p.n_fed; ++m) first[m] = last[m];
   }
 };
 
@@ -181,16 +180,20 @@ struct Forward : Layer {
       h_s[c] = h.value(s[c]);
       y_cell[c] = n.gated ? y_out[c / n.size] * h_s[c] : h_s[c];
     }
-    if (!p.shape.recurrent) return;
     vec* next = hidden(p, k + 1);
-    const auto keep = [&](Index u, vec x) { next[u] = Ragged ? (live ? x : layer.initial) : x; };
+    const auto keep = [&](Index m, vec x) { next[m] = Ragged ? (live ? x : layer.initial) : x; };
+    const auto unit = [&](Index u) {
+      const bool is_cell = u >= n.blocks && u < n.blocks + n.cells;
+      return is_cell ? y_cell[u - n.blocks] : y[u];
+    };
+    if (p.n_fed == n.units) {
 #pragma GCC unroll 16
-    for (Index j = 0; j < n.blocks; ++j) keep(j, y[j]);
+      for (Index u = 0; u < n.units; ++u) keep(u, unit(u));
+    } else if (p.n_fed > 0) {
 #pragma GCC unroll 16
-    for (Index c = 0; c < n.cells; ++c) keep(n.blocks + c, y_cell[c]);
-#pragma GCC unroll 16
-    for (Index j = 0; n.gated && j < n.blocks; ++j)
-      keep(n.blocks + n.cells + j, y[n.blocks + n.cells + j]);
+      for (Index u = 0; u < n.units; ++u) p.unit_y[u] = unit(u);
+      for (Index m = 0; m < p.n_fed; ++m) keep(m, p.unit_y[p.fed[m]]);
+    }
   }
 };
 

@@ -9,12 +9,14 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-class Group {
+class LaneGroup {
  protected:
-  Group(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
-      : job_(job), lanes_(lanes), n_lanes_(n_lanes), p_(job, workspace) {
+  LaneGroup(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
+      : job_(job), lanes_(lanes), n_lanes_(n_lanes), p_(job, workspace),
+        output_error_(job) {
     char* bytes = static_cast<char*>(workspace);
     for (std::size_t i = 0; i < p_.bytes; ++i) bytes[i] = 0;
+    prepare(p_, job.factors);
     rate_ = splat(0.0f);
     for (int lane = 0; lane < n_lanes; ++lane) {
       rate_[lane] = lanes[lane].rate;
@@ -154,18 +156,17 @@ class Group {
     event_.number = events_, slots_[events_++] = event_.k;
     if (p_.shape.united) {
       UnitedOutputs::forward(p_);
-      ColumnOutputs::errors(p_, lanes_, event_, false);
+      ColumnOutputs::errors(p_, lanes_, event_, output_error_);
       UnitedOutputs::send_back(p_, event_);
     } else if (!p_.output_rows) {
       ColumnOutputs::forward(p_, event_.k);
-      ColumnOutputs::errors(p_, lanes_, event_, job_.output_derivative);
+      ColumnOutputs::errors(p_, lanes_, event_, output_error_);
       ColumnOutputs::send_back(p_, event_);
     } else {
       for (Index c = 0; c < p_.C; ++c) p_.back[c] = splat(0.0f);
       for (int lane = 0; lane < n_lanes_; ++lane)
         if (event_.wanted(lane)) {
-          RowOutputs::errors(p_, lane, symbol_now(lane), lanes_[lane], event_,
-                             job_.output_derivative);
+          RowOutputs::errors(p_, lane, symbol_now(lane), lanes_[lane], event_, output_error_);
           RowOutputs::send_back(p_, lane);
           RowOutputs::learn(p_, lane, symbol_now(lane), p_.accumulate ? 1.0f : lanes_[lane].rate);
         }
@@ -194,6 +195,7 @@ class Group {
   const Lane* lanes_;
   int n_lanes_;
   Plan p_;
+  OutputError output_error_;
   vec rate_;
   Event event_;
   Index events_ = 0, slots_[kChunk];  // events of the window that weights have not learned, their slots

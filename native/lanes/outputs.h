@@ -23,6 +23,22 @@ struct Event {
   }
 };
 
+// The errors e_k of logistic outputs y whose targets are off by `error`: equation (19), or as the
+// settings of the job change it.
+struct OutputError {
+  bool derivative;
+  float floor, offset, tolerance;
+
+  explicit OutputError(const Job& job)
+      : derivative(job.output_derivative && !job.shape.united), floor(job.derivative_floor),
+        offset(job.derivative_offset), tolerance(job.error_tolerance) {}
+
+  vec operator()(vec y, vec error) const {
+    const vec met = absolute(error) < splat(tolerance) ? splat(0.0f) : error;
+    return derivative ? met * (at_least(floor, logistic_slope(y)) + offset) : met;
+  }
+};
+
 // The targets [V] of one output, in the lanes of the event.
 struct Targets {
   const Lane* lanes;
@@ -72,14 +88,15 @@ struct ColumnOutputs {
     });
   }
 
-  static void errors(const Plan& p, const Lane* lanes, Event& event, bool derivative) {
+  static void errors(const Plan& p, const Lane* lanes, Event& event,
+                     const OutputError& output_error) {
     const Targets targets(lanes, event, p.O);
     vec* const e = p.output_e + event.number * p.O;
     for (Index o = 0; o < p.O; ++o) {
       const vec y = p.output_y[o];
       const vec error = event.lanes ? targets.of(o) - y : splat(0.0f);
       event.count(error);
-      e[o] = derivative ? error * logistic_slope(y) : error;
+      e[o] = output_error(y, error);
     }
     for (Index c = 0; c < p.C; ++c) p.seen[event.number * p.C + c] = p.cell_out[c];
   }
@@ -98,6 +115,7 @@ struct ColumnOutputs {
   // rate) or gradients (`scale` is 1). Lanes without a target have an error of zero.
   static void learn(const Plan& p, const Index* slots, Index events, vec scale) {
     vec* const into = p.accumulate ? p.output_g : p.output_w;
+    const vec* const factors = p.at_once(p.output_f);
     in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
       for (Index o = 0; o < p.O; ++o) {
         vec sum[Count];
@@ -105,20 +123,24 @@ struct ColumnOutputs {
         for (Index n = 0; n < events; ++n) {
           const vec e = scale * p.output_e[n * p.O + o];
           for (int i = 0; i < Count; ++i)
-            sum[i] = fma(e, source_of(p, slots[n], n, first + i), sum[i]);
+            sum[i] = fma(rate_of(e, factors, (first + i) * p.O + o),
+                         source_of(p, slots[n], n, first + i), sum[i]);
         }
         for (int i = 0; i < Count; ++i) into[(first + i) * p.O + o] = sum[i];
       }
     });
     if (!p.shape.output_bias) return;
     vec* const bias = p.accumulate ? p.output_gb : p.output_b;
+    const vec* const bias_factors = p.at_once(p.output_fb);
     for (Index o = 0; o < p.O; ++o)
-      for (Index n = 0; n < events; ++n) bias[o] = fma(scale, p.output_e[n * p.O + o], bias[o]);
+      for (Index n = 0; n < events; ++n)
+        bias[o] = fma(rate_of(scale, bias_factors, o), p.output_e[n * p.O + o], bias[o]);
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {
-    carrousel::CARROUSEL_ISA::apply(p.output_w, p.output_g, p.n_seen * p.O, rate, lanes);
-    carrousel::CARROUSEL_ISA::apply(p.output_b, p.output_gb, p.O, rate, lanes);
+    using carrousel::CARROUSEL_ISA::apply;
+    apply(p.output_w, p.output_g, p.output_f, p.n_seen * p.O, rate, lanes);
+    apply(p.output_b, p.output_gb, p.output_fb, p.O, rate, lanes);
   }
 };
 
@@ -141,6 +163,7 @@ struct RowOutputs {
     Index size;
     vec *w, *b, *e, *input, *g, *gb;
     vec* input_g;  // gradients of the symbol's row; without gradients, the row itself
+    const vec *f, *fb, *input_f;  // factors of the learning rate; null if all are 1
     View(const Plan& p, int lane, Index symbol) : size(p.padded_outputs / V) {
       const auto as_vec = [](float* f) { return reinterpret_cast<vec*>(f); };
       const Index at = lane * p.padded_outputs;
@@ -149,6 +172,9 @@ struct RowOutputs {
       e = as_vec(p.output_row_e + at);
       input = as_vec(p.output_row(p.output_table, lane, symbol));
       input_g = p.accumulate ? as_vec(p.output_row(p.output_table_g, lane, symbol)) : input;
+      f = p.scaled ? as_vec(p.output_row_f + at * p.C) : nullptr;
+      fb = p.scaled ? as_vec(p.output_row_fb + at) : nullptr;
+      input_f = p.scaled ? as_vec(p.output_row(p.output_table_f, lane, symbol)) : nullptr;
     }
   };
 
@@ -168,7 +194,7 @@ struct RowOutputs {
   }
 
   static void errors(const Plan& p, int lane, Index symbol, const Lane& source, Event& event,
-                     bool derivative) {
+                     const OutputError& e) {
     const View view(p, lane, symbol);
     vec worst = splat(0.0f), sum = splat(0.0f), squares = splat(0.0f);
     const Index row = event.target[lane];
@@ -186,7 +212,7 @@ struct RowOutputs {
       worst = larger(worst, absolute(error));
       sum += absolute(error);
       squares += error * error;
-      view.e[i] = derivative ? error * logistic_slope(y) : error;
+      view.e[i] = e(y, error);
     }
     for (int i = 0; i < V; ++i) {
       event.max_abs[lane] = larger(event.max_abs[lane], worst[i]);
@@ -210,29 +236,35 @@ struct RowOutputs {
     const View view(p, lane, symbol);
     vec* const w = p.accumulate ? view.g : view.w;
     vec* const b = p.accumulate ? view.gb : view.b;
+    const vec *f = p.at_once(view.f), *fb = p.at_once(view.fb), *input_f = p.at_once(view.input_f);
     for (Index i = 0; i < view.size; ++i) {
       const vec e = scale * view.e[i];
-      view.input_g[i] += e;
-      if (p.shape.output_bias) b[i] += e;
-      for (Index c = 0; c < p.C; ++c) w[c * view.size + i] += e * p.cell_out[c][lane];
+      view.input_g[i] += input_f ? input_f[i] * e : e;
+      if (p.shape.output_bias) b[i] += fb ? fb[i] * e : e;
+      for (Index c = 0; c < p.C; ++c) {
+        const vec change = e * p.cell_out[c][lane];
+        w[c * view.size + i] += f ? f[c * view.size + i] * change : change;
+      }
     }
   }
 
   // Changes the row of one symbol by its gradient, and clears the gradient.
   static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
-    float* output = p.output_row(p.output_table, lane, symbol);
-    float* gradient = p.output_row(p.output_table_g, lane, symbol);
-    for (Index o = 0; o < p.padded_outputs; ++o)
-      output[o] += rate * gradient[o], gradient[o] = 0.0f;
+    const View view(p, lane, symbol);
+    apply(view.input, view.input_g, view.input_f, view.size, rate);
   }
 
   // Changes weights of cells and biases by their gradients, and clears the gradients.
   static void apply(const Plan& p, int lane, float rate) {
     const View view(p, lane, 0);
-    for (Index i = 0; i < p.C * view.size; ++i)
-      view.w[i] += rate * view.g[i], view.g[i] = splat(0.0f);
-    for (Index i = 0; i < view.size; ++i)
-      view.b[i] += rate * view.gb[i], view.gb[i] = splat(0.0f);
+    apply(view.w, view.g, view.f, p.C * view.size, rate);
+    apply(view.b, view.gb, view.fb, view.size, rate);
+  }
+
+ private:
+  static void apply(vec* weight, vec* gradient, const vec* factors, Index count, float rate) {
+    for (Index i = 0; i < count; ++i)
+      weight[i] += rate_of(splat(rate), factors, i) * gradient[i], gradient[i] = splat(0.0f);
   }
 };
 

@@ -14,6 +14,7 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 constexpr Index kChunk = 16;         // steps between two stores of traces and gradients
+constexpr Groups kAllGroups{15};
 constexpr Index kDenseSymbols = 16;  // up to this alphabet, one-hot columns are faster than rows
 
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
@@ -53,25 +54,32 @@ struct Plan {
   bool rows;               // weights of symbols are rows
   bool gathered;           // or columns, from which each lane gathers its own (paths.cc)
   bool output_rows;        // outputs read those symbols too, by rows
+  bool masked;             // some units receive no hidden units: their weights are zero columns
+  bool scaled;             // learning rates differ between weights
   Index I, O, blocks, C, U, F;
+  Index n_fed;             // hidden units fed back
   Index dense_inputs;      // inputs among the sources: I, or 0 with rows or gathered
   Index n_sources;         // sources of a hidden unit held as columns; the bias is kept apart
   Index n_seen;            // sources of an output held as columns: dense inputs (layered), cells
-  Index row_weights, row_traces, row_length, padded_outputs;
+  Index row_weights, row_traces, row_factors, row_length, padded_outputs;
 
   // Columns; shapes are in carve_columns(). Suffixes: w weights, b biases, g gradients, gb
-  // gradients of biases, y activations, e errors.
+  // gradients of biases, f factors of the learning rate, fb those of biases, y activations, e
+  // errors. Factors are null if all are 1. Those of absent weights are 0.
   vec *sources, *input_nets, *nets, *factors;
-  vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb;
-  vec *symbol_w, *symbol_g;      // of symbols, if gathered
-  vec *output_w, *output_b, *output_g, *output_gb;
+  vec *hidden_w, *hidden_b, *trace, *trace_b, *hidden_g, *hidden_gb, *hidden_f, *hidden_fb;
+  vec *symbol_w, *symbol_g, *symbol_f;  // of symbols, if gathered
+  vec *output_w, *output_b, *output_g, *output_gb, *output_f, *output_fb;
   vec *state, *squashed, *cell_out, *unit_y, *back;
   vec *error_cell, *error_gate;  // of every step of a chunk
   vec *spread, *reach;           // see learn_chunk()
   vec *output_y, *output_e, *seen;  // output_e and seen: of every event of a window
   // Rows of every lane; shapes are in carve_rows().
-  float *table, *row_error, *output_table, *output_table_g;
+  float *table, *row_error, *output_table, *output_table_g, *output_table_f;
   float *output_row_w, *output_row_g, *output_row_b, *output_row_gb, *output_row_e;
+  float *output_row_f, *output_row_fb;
+  Index *fed;                             // the hidden unit of each source that is fed back
+  Index *source_of;                       // and the source of each hidden unit, or -1
   std::int32_t *touched, *touched_count;  // symbols of this sequence, and their number
   std::int64_t* stamp;                    // round in which a symbol was last seen, plus 1
   std::size_t bytes;
@@ -85,11 +93,16 @@ struct Plan {
     rows = shape.symbols && I > kDenseSymbols && !gathered;
     output_rows = (rows || gathered) && shape.direct;
     dense_inputs = rows || gathered ? 0 : I;
-    n_sources = dense_inputs + (shape.recurrent ? U : 0);
+    masked = learn && shape.count(shape.receivers) < U && shape.recurrent();
+    scaled = learn && job.factors;
+    n_fed = shape.count(shape.fed_back);
+    n_sources = dense_inputs + n_fed;
     n_seen = C + (shape.direct ? dense_inputs : 0);
     row_weights = round_up(U, 4);
     row_traces = learn ? round_up(F, 4) : 0;
     row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
+    row_factors = row_length;
+    if (scaled) row_length += row_weights;
     padded_outputs = round_up(O, V);
     Carver carver(workspace);
     carve_columns(carver);
@@ -102,6 +115,11 @@ struct Plan {
   float* gradient_row(int lane, Index symbol) const {
     return row(lane, symbol) + row_weights + row_traces;
   }
+  const float* factor_row(int lane, Index symbol) const {
+    return scaled ? row(lane, symbol) + row_factors : nullptr;
+  }
+  // Factors for weights that change at once; null for gradients, which get them when applied.
+  const vec* at_once(const vec* factors) const { return accumulate ? nullptr : factors; }
   float* output_row(float* base, int lane, Index symbol) const {
     return base + (lane * I + symbol) * padded_outputs;
   }
@@ -125,6 +143,11 @@ struct Plan {
     output_b = carver.take<vec>(columns);
     output_g = carver.take<vec>(accumulate ? n_seen : 0, columns);
     output_gb = carver.take<vec>(columns);
+    hidden_f = take_factors(carver, masked || scaled, n_sources, U);
+    hidden_fb = take_factors(carver, masked || scaled, 1, U);
+    symbol_f = take_factors(carver, scaled && gathered, I, U);
+    output_f = take_factors(carver, scaled && columns, n_seen, columns);
+    output_fb = take_factors(carver, scaled && columns, 1, columns);
     output_y = carver.take<vec>(output_rows ? 0 : O);
     output_e = carver.take<vec>(output_rows ? 0 : kChunk, O);
     seen = carver.take<vec>(output_rows ? 0 : kChunk, C);
@@ -149,6 +172,16 @@ struct Plan {
     output_row_b = carver.take<float>(output_lanes, padded_outputs);
     output_row_gb = carver.take<float>(output_lanes, padded_outputs);
     output_row_e = carver.take<float>(output_lanes, padded_outputs);
+    const Index factor_lanes = scaled ? output_lanes : 0;
+    output_table_f = carver.take<float>(factor_lanes, I, padded_outputs);
+    output_row_f = carver.take<float>(factor_lanes, C, padded_outputs);
+    output_row_fb = carver.take<float>(factor_lanes, padded_outputs);
+    fed = carver.take<Index>(n_fed);
+    source_of = carver.take<Index>(U);
+  }
+
+  static vec* take_factors(Carver& carver, bool wanted, Index rows, Index columns) {
+    return wanted ? carver.take<vec>(rows, columns) : nullptr;
   }
 };
 
@@ -169,20 +202,24 @@ inline Places gradients_of(const Plan& p) {
           p.row_weights + p.row_traces, p.output_table_g, p.output_row_g, p.output_row_gb};
 }
 
+inline Places factors_of(const Plan& p) {
+  return {p.hidden_f, p.hidden_fb, p.symbol_f, p.output_f, p.output_fb, p.row_factors,
+          p.output_table_f, p.output_row_f, p.output_row_fb};
+}
+
 // Calls visit(flat, place) for every weight of one lane: flat [W] is in the order of
 // common/carrousel.h, `place` is where the kernel keeps the number that belongs to it.
-template <class Visit>
-void each_weight(const Plan& p, const Places& at, int lane, float* flat, Visit visit) {
+template <class Flat, class Visit>
+void each_weight(const Plan& p, const Places& at, int lane, Flat* flat, Visit visit) {
   const auto column = [lane](vec* v) { return reinterpret_cast<float*>(v) + lane; };
   for (Index u = 0; u < p.U; ++u)
     for (Index i = 0; i < p.I; ++i)
       visit(flat++, p.rows       ? p.row(lane, i) + at.row_start + u
                     : p.gathered ? column(at.symbol + i * p.U + u)
                                  : column(at.hidden + i * p.U + u));
-  if (p.shape.recurrent)
-    for (Index u = 0; u < p.U; ++u)
-      for (Index m = 0; m < p.U; ++m)
-        visit(flat++, column(at.hidden + (p.dense_inputs + m) * p.U + u));
+  for (Index u = 0; u < p.U; ++u)
+    for (Index m = 0; p.shape.receives(u) && m < p.n_fed; ++m)
+      visit(flat++, column(at.hidden + (p.dense_inputs + m) * p.U + u));
   for (Index u = 0; u < p.U; ++u)
     if (p.shape.biased(u)) visit(flat++, column(at.hidden_bias + u));
   if (p.shape.united) return;
@@ -199,6 +236,30 @@ void each_weight(const Plan& p, const Places& at, int lane, float* flat, Visit v
     for (Index o = 0; o < p.O; ++o)
       visit(flat++, p.output_rows ? at.output_row_bias + lane * p.padded_outputs + o
                                   : column(at.output_bias + o));
+}
+
+// Lists the units fed back, and writes the factors of all weights into a workspace of zeros.
+inline void prepare(const Plan& p, const float* factors) {
+  for (Index u = 0, m = 0; u < p.U; ++u) {
+    p.source_of[u] = p.shape.feeds(u) ? m : -1;
+    if (p.shape.feeds(u)) p.fed[m++] = u;
+  }
+  if (p.scaled) {
+    for (int lane = 0; lane < V; ++lane)
+      each_weight(p, factors_of(p), lane, factors,
+                  [](const float* flat, float* place) { *place = *flat; });
+    return;
+  }
+  for (Index s = 0; p.masked && s < p.n_sources; ++s)
+    for (Index u = 0; u < p.U; ++u)
+      p.hidden_f[s * p.U + u] = splat(s < p.dense_inputs || p.shape.receives(u) ? 1.0f : 0.0f);
+  for (Index u = 0; p.masked && u < p.U; ++u)
+    p.hidden_fb[u] = splat(p.shape.biased(u) ? 1.0f : 0.0f);
+}
+
+// The learning rate of weight i.
+inline vec rate_of(vec rate, const vec* factors, Index i) {
+  return factors ? rate * factors[i] : rate;
 }
 
 }  // namespace

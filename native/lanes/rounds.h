@@ -7,9 +7,9 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-class Rounds : protected Group {
+class Rounds : protected LaneGroup {
  protected:
-  using Group::Group;
+  using LaneGroup::LaneGroup;
 
   Index most_sequences() const {
     Index most = 0;

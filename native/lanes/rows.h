@@ -65,23 +65,33 @@ struct Rows {
 
   // Equations (26) and (28) for the row of one symbol: adds error [F] times trace [F] to weights or
   // gradients. `error` holds a lane's cell errors twice, for traces of input gates and of cells.
+  // `factors` of `scale` are a row of weights, or null.
   static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
-                         float scale) {
+                         float scale, const float* factors) {
     if (p.shape.block_size == 1) {  // weights and traces have the same order
-      for (Index f = 0; f < p.row_traces; f += 4)
-        *reinterpret_cast<quad*>(into + f) +=
-            scale * (*reinterpret_cast<const quad*>(error + f) *
-                     *reinterpret_cast<const quad*>(trace + f));
+      for (Index f = 0; f < p.row_traces; f += 4) {
+        quad& sum = *reinterpret_cast<quad*>(into + f);
+        sum = fma(rates_of(scale, factors, f) * *reinterpret_cast<const quad*>(error + f),
+                  *reinterpret_cast<const quad*>(trace + f), sum);
+      }
       return;
     }
+    const auto rate = [&](Index u) { return factors ? scale * factors[u] : scale; };
     for (Index j = 0, c = 0; j < p.blocks; ++j) {
       float gate = 0.0f;
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-        gate += error[c] * trace[c];
-        into[p.blocks + c] += scale * (error[c] * trace[p.C + c]);
+        gate = fma(error[c], trace[c], gate);
+        float& cell = into[p.blocks + c];
+        cell = fma(rate(p.blocks + c) * error[c], trace[p.C + c], cell);
       }
-      into[j] += scale * gate;
+      into[j] = fma(rate(j), gate, into[j]);
     }
+  }
+
+  // Four rates, from weight i of a row on.
+  static quad rates_of(float rate, const float* factors, Index i) {
+    const quad same = rate - quad{};
+    return factors ? same * *reinterpret_cast<const quad*>(factors + i) : same;
   }
 
   static float element(const vec* v, int lane) { return reinterpret_cast<const float*>(v)[lane]; }
@@ -97,12 +107,15 @@ struct Rows {
     const float* error = take_errors(p, p.error_cell + k * p.C, lane);
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
       const std::int32_t s = p.touched[lane * p.I + i];
-      add_traced(p, p.trace_row(lane, s), error, p.row(lane, s), rate);
+      add_traced(p, p.trace_row(lane, s), error, p.row(lane, s), rate, p.factor_row(lane, s));
     }
     if (!p.shape.output_gate) return;
-    float* weight = p.row(lane, symbol[k][lane]) + p.blocks + p.C;
-    for (Index j = 0; j < p.blocks; ++j)
-      weight[j] += rate * element(p.error_gate + k * p.blocks + j, lane);
+    float* weight = p.row(lane, symbol[k][lane]);
+    const float* factors = p.factor_row(lane, symbol[k][lane]);
+    for (Index u = p.blocks + p.C, j = 0; j < p.blocks; ++u, ++j) {
+      const float scale = factors ? rate * factors[u] : rate;
+      weight[u] = fma(scale, element(p.error_gate + k * p.blocks + j, lane), weight[u]);
+    }
   }
 
   // The gradient of a chunk as in learn_chunk(), first part: the products of its own steps.
@@ -119,7 +132,7 @@ struct Rows {
     const float* error = take_errors(p, p.reach, lane);
     for (std::int32_t i = 0; i < p.touched_count[lane]; ++i) {
       const std::int32_t s = p.touched[lane * p.I + i];
-      add_traced(p, p.trace_row(lane, s), error, p.gradient_row(lane, s), 1.0f);
+      add_traced(p, p.trace_row(lane, s), error, p.gradient_row(lane, s), 1.0f, nullptr);
     }
   }
 
@@ -134,15 +147,17 @@ struct Rows {
       float* gradient = p.gradient_row(lane, s);
       if (aligned && t + kChunk < steps) {  // all gradients come from traces: one pass
         quad* weight = reinterpret_cast<quad*>(p.row(lane, s));
+        const float* factors = p.factor_row(lane, s);
         for (Index f = 0; f < p.row_traces / 4; ++f) {
           quad& trace = reinterpret_cast<quad*>(p.trace_row(lane, s))[f];
           quad& gathered = reinterpret_cast<quad*>(gradient)[f];
-          weight[f] += rate * (gathered + reinterpret_cast<const quad*>(error)[f] * trace);
+          const quad change = fma(reinterpret_cast<const quad*>(error)[f], trace, gathered);
+          weight[f] = fma(rates_of(rate, factors, 4 * f), change, weight[f]);
           gathered = trace = quad{};
         }
         continue;
       }
-      add_traced(p, p.trace_row(lane, s), error, gradient, 1.0f);
+      add_traced(p, p.trace_row(lane, s), error, gradient, 1.0f, nullptr);
       clear_trace(p, lane, s);
       apply(p, lane, s, rate);
     }
@@ -157,15 +172,20 @@ struct Rows {
   static void apply(const Plan& p, int lane, Index symbol, float rate) {
     quad* weight = reinterpret_cast<quad*>(p.row(lane, symbol));
     quad* gradient = reinterpret_cast<quad*>(p.gradient_row(lane, symbol));
+    const float* factors = p.factor_row(lane, symbol);
     for (Index u = 0; u < p.row_weights / 4; ++u) {
-      weight[u] += rate * gradient[u];
+      weight[u] = fma(rates_of(rate, factors, 4 * u), gradient[u], weight[u]);
       gradient[u] = quad{};
     }
     if (!p.output_rows) return;
     float* output = p.output_row(p.output_table, lane, symbol);
     float* output_gradient = p.output_row(p.output_table_g, lane, symbol);
-    for (Index o = 0; o < p.padded_outputs; ++o)
-      output[o] += rate * output_gradient[o], output_gradient[o] = 0.0f;
+    const float* output_factors = p.scaled ? p.output_row(p.output_table_f, lane, symbol) : nullptr;
+    for (Index o = 0; o < p.padded_outputs; ++o) {
+      const float scale = output_factors ? rate * output_factors[o] : rate;
+      output[o] = fma(scale, output_gradient[o], output[o]);
+      output_gradient[o] = 0.0f;
+    }
   }
 
   // After a sequence: clears its traces, and applies gradients if asked.

@@ -17,9 +17,12 @@ inline void clear(vec* first, Index count, ivec lanes) {
   for (Index i = 0; i < count; ++i) first[i] = lanes ? splat(0.0f) : first[i];
 }
 
-// Changes weights [count] by gradients [count] in `lanes`, and clears the gradients.
-inline void apply(vec* weight, vec* gradient, Index count, vec rate, ivec lanes) {
-  for (Index i = 0; i < count; ++i) add_where(lanes, weight[i], rate, gradient[i]);
+// Changes weights [count] by gradients [count] in `lanes`, and clears the gradients. factors
+// [count] of the rate, or null.
+inline void apply(vec* weight, vec* gradient, const vec* factors, Index count, vec rate,
+                  ivec lanes) {
+  for (Index i = 0; i < count; ++i)
+    add_where(lanes, weight[i], rate_of(rate, factors, i), gradient[i]);
   clear(gradient, count, lanes);
 }
 
@@ -70,7 +73,7 @@ inline void add_products(const Plan& p, const Sums& to, Index steps) {
       add_tile<Sources, Factors>(p, to, steps, s0, f0);
     });
   });
-  if (!p.shape.gate_bias && !p.shape.cell_bias) return;
+  if (!p.shape.biased_groups.any()) return;
   for (Index f = 0; f < to.width; ++f) {
     vec sum = to.kept ? to.bias[f] : splat(0.0f);
     for (Index k = 0; k < steps; ++k) sum += to.factors[k * to.stride + f];

@@ -9,9 +9,9 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-class Turns : protected Group {
+class Turns : protected LaneGroup {
  protected:
-  using Group::Group;
+  using LaneGroup::LaneGroup;
 
   // Lets `lanes` begin their next sequences. Returns those that have one.
   ivec begin_sequences(ivec lanes) {

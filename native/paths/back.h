@@ -12,16 +12,13 @@ struct GoingBack {
   static void through_step(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
     vec* const e_y = x.error_y;
     by_net(p, x, f, net);
-    if (!p.shape.recurrent) {
-      clear(e_y, p.U);
-      return;
-    }
+    if (p.n_fed < p.U) clear(e_y, p.U);
     const vec* weights = p.hidden_w + p.dense_inputs * p.U;
-    in_blocks<8>(p.U, [&]<int Count>(Index first) {
+    in_blocks<8>(p.n_fed, [&]<int Count>(Index first) {
       vec sum[Count] = {};
       for (Index k = 0; k < p.U; ++k)
         for (int i = 0; i < Count; ++i) sum[i] += weights[(first + i) * p.U + k] * net[k];
-      for (int i = 0; i < Count; ++i) e_y[first + i] = sum[i];
+      for (int i = 0; i < Count; ++i) e_y[p.fed[first + i]] = sum[i];
     });
   }
 

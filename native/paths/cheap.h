@@ -30,6 +30,7 @@ struct Restricted {
     const Index size = p.shape.block_size;
     for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      const vec* factors = p.at_once(x.rate_factors(p, m));
       for (Index u = 0; u < p.U; ++u) {
         if (x.is_bias(m) && !p.shape.biased(u)) continue;
         const vec* kept = x.p + (m * p.U + u) * x.kept;
@@ -40,7 +41,7 @@ struct Restricted {
         } else {
           sum = p.back[u] * kept[0];
         }
-        add_where(lanes, into[u], scale * sum);
+        add_where(lanes, into[u], rate_of(scale, factors, u) * sum);
       }
     }
   }
@@ -61,7 +62,8 @@ struct Restricted {
   };
 
   static vec weight(const Plan& p, Index from, Index to) {
-    return p.hidden_w[(p.dense_inputs + from) * p.U + to];
+    const Index m = p.source_of[from];
+    return m < 0 ? splat(0.0f) : p.hidden_w[(p.dense_inputs + m) * p.U + to];
   }
 
   // kept [x.kept] holds sensitivities of the unit's activation, then of the states, then of the
@@ -76,7 +78,6 @@ struct Restricted {
     for (Index i = 0; i < cells && i < kMost; ++i) before[i] = dy[i];
     const auto net = [&](Index to) {
       vec sum = to == u ? z : splat(0.0f);
-      if (!p.shape.recurrent) return sum;
       if (!r.cell) sum += weight(p, u, to) * own;
       for (Index i = 0; i < cells; ++i) sum += weight(p, first + r.from + i, to) * before[i];
       return sum;
@@ -136,9 +137,10 @@ struct RankOne : Sensitivities {
     for (Index c = 0; c < p.C; ++c) error += p.back[c] * x.q[p.shape.first_cell() + c];
     for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      const vec* factors = p.at_once(x.rate_factors(p, m));
       for (Index u = 0; u < p.U; ++u)
         if (!x.is_bias(m) || p.shape.biased(u))
-          add_where(lanes, into[u], scale * (error * x.p[m * p.U + u]));
+          add_where(lanes, into[u], rate_of(scale, factors, u) * (error * x.p[m * p.U + u]));
     }
   }
 

@@ -17,9 +17,8 @@ struct PathForward : Layer {
       memory_cells(p, f, live);
     else
       simple_units(p, f, live);
-    if (!p.shape.recurrent) return;
     vec* next = hidden(p, k + 1);
-    for (Index u = 0; u < p.U; ++u) next[u] = live ? p.unit_y[u] : initial;
+    for (Index m = 0; m < p.n_fed; ++m) next[m] = live ? p.unit_y[p.fed[m]] : initial;
   }
 
  private:

@@ -189,12 +189,14 @@ class Paths : Rounds {
     bool any = false;
     for (int lane = 0; lane < n_lanes_; ++lane) any |= now[lane] != 0;
     if (!any) return;
-    apply_some(p_.hidden_w, p_.hidden_g, p_.n_sources * p_.U, now);
+    apply_some(p_.hidden_w, p_.hidden_g, p_.hidden_f, p_.n_sources * p_.U, now);
     for (Index u = 0; u < p_.U; ++u)
-      if (p_.shape.biased(u)) apply_some(p_.hidden_b + u, p_.hidden_gb + u, 1, now);
+      if (p_.shape.biased(u))
+        apply_some(p_.hidden_b + u, p_.hidden_gb + u, p_.hidden_fb ? p_.hidden_fb + u : nullptr, 1,
+                   now);
     if (p_.accumulate && !p_.output_rows && !p_.shape.united) {
-      apply_some(p_.output_w, p_.output_g, p_.n_seen * p_.O, now);
-      apply_some(p_.output_b, p_.output_gb, p_.O, now);
+      apply_some(p_.output_w, p_.output_g, p_.output_f, p_.n_seen * p_.O, now);
+      apply_some(p_.output_b, p_.output_gb, p_.output_fb, p_.O, now);
     }
     for (int lane = 0; lane < n_lanes_; ++lane) {
       if (!now[lane]) continue;
@@ -205,17 +207,18 @@ class Paths : Rounds {
     learned_ &= ~now;
   }
 
-  void apply_some(vec* weight, vec* gradient, Index count, ivec lanes) const {
+  void apply_some(vec* weight, vec* gradient, const vec* factors, Index count, ivec lanes) const {
     for (Index i = 0; i < count; ++i) {
-      add_where(lanes, weight[i], rate_ * gradient[i]);
+      add_where(lanes, weight[i], rate_of(rate_, factors, i) * gradient[i]);
       gradient[i] = lanes ? splat(0.0f) : gradient[i];
     }
   }
 
   void apply_symbol(int lane, Index symbol) {
     vec *weight = p_.symbol_w + symbol * p_.U, *gradient = p_.symbol_g + symbol * p_.U;
+    const vec* factors = x_.rate_factors(p_, symbol);
     for (Index u = 0; u < p_.U; ++u) {
-      weight[u][lane] += lanes_[lane].rate * gradient[u][lane];
+      weight[u][lane] += rate_of(rate_, factors, u)[lane] * gradient[u][lane];
       gradient[u][lane] = 0.0f;
     }
     if (p_.output_rows && p_.accumulate)
@@ -225,7 +228,7 @@ class Paths : Rounds {
   // Changes all weights by their gradients, in lanes that had a target.
   void apply_all() {
     apply_hidden(p_, rate_, learned_);
-    if (p_.gathered) apply(p_.symbol_w, p_.symbol_g, p_.I * p_.U, rate_, learned_);
+    if (p_.gathered) apply(p_.symbol_w, p_.symbol_g, p_.symbol_f, p_.I * p_.U, rate_, learned_);
     if (!p_.output_rows && !p_.shape.united) ColumnOutputs::apply(p_, rate_, learned_);
     for (int lane = 0; p_.output_rows && lane < n_lanes_; ++lane) {
       if (!learned_[lane]) continue;

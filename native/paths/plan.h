@@ -89,6 +89,12 @@ struct PathPlan {
   vec* gradients(const Plan& plan, Index m) const {
     return pick(m, plan.symbol_g, plan.hidden_g, plan.hidden_gb, plan.U);
   }
+  // Factors of the learning rate of these weights, or null if all are 1.
+  const vec* rate_factors(const Plan& plan, Index m) const {
+    const vec* first = m < inputs ? plan.symbol_f : is_bias(m) ? plan.hidden_fb : plan.hidden_f;
+    if (!first || is_bias(m)) return first;
+    return first + (m < inputs ? m : m - inputs) * plan.U;
+  }
   bool is_bias(Index m) const { return m == S - 1; }
 
  private:

@@ -42,12 +42,13 @@ struct Sensitivities {
     const Index first = p.shape.first_cell();
     for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
+      const vec* factors = p.at_once(x.rate_factors(p, m));
       for (Index u = 0; u < p.U; ++u) {
         if (x.is_bias(m) && !p.shape.biased(u)) continue;
         const vec* column = x.p + (m * p.U + u) * x.n + first;
         vec sum = splat(0.0f);
         for (Index c = 0; c < p.C; ++c) sum += p.back[c] * column[c];
-        add_where(lanes, into[u], scale * sum);
+        add_where(lanes, into[u], rate_of(scale, factors, u) * sum);
       }
     }
   }
@@ -57,13 +58,12 @@ struct Sensitivities {
   template <int Count>
   static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns) {
     const vec* weights = p.hidden_w + p.dense_inputs * p.U;
-    const Index from = p.shape.recurrent ? p.U : 0;
     in_blocks<kAccumulators / PathPlan::kTile>(p.U, [&]<int Units>(Index q) {
       vec sum[Units][Count] = {};
-      for (Index l = 0; l < from; ++l) {
+      for (Index m = 0; m < p.n_fed; ++m) {
         vec dy[Count];
-        for (int i = 0; i < Count; ++i) dy[i] = columns[i * x.n + l];
-        const vec* w = weights + l * p.U + q;
+        for (int i = 0; i < Count; ++i) dy[i] = columns[i * x.n + p.fed[m]];
+        const vec* w = weights + m * p.U + q;
         for (int j = 0; j < Units; ++j)
           for (int i = 0; i < Count; ++i) sum[j][i] += w[j] * dy[i];
       }

@@ -28,8 +28,11 @@ struct Traces {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       const vec* trace = x.trace + m * 3 * p.C;
       const vec z = source_of(p, x, k, m, symbol);
-      const bool gates = !x.is_bias(m) || p.shape.gate_bias;
-      const bool cells = !x.is_bias(m) || p.shape.cell_bias;
+      const vec* factors = p.at_once(x.rate_factors(p, m));
+      const Groups groups = x.is_bias(m) ? p.shape.biased_groups : kAllGroups;
+      const auto learn = [&](Group group, Index u, vec change) {
+        if (groups.has(group)) add_where(lanes, into[u], rate_of(scale, factors, u) * change);
+      };
       for (Index j = 0, c = 0; j < p.blocks; ++j) {
         vec in = splat(0.0f), forget = in, out = in;
         for (Index v = 0; v < size; ++v, ++c) {
@@ -37,12 +40,11 @@ struct Traces {
           in += e * trace[c];
           forget += e * trace[p.C + c];
           out += f.show[c] * p.back[c];
-          if (cells) add_where(lanes, into[first + c], scale * (e * trace[2 * p.C + c]));
+          learn(Group::cells, first + c, e * trace[2 * p.C + c]);
         }
-        if (!gates) continue;
-        add_where(lanes, into[j], scale * in);
-        if (p.shape.forget_gate) add_where(lanes, into[p.blocks + j], scale * forget);
-        if (p.shape.output_gate) add_where(lanes, into[outs + j], scale * (out * z));
+        learn(Group::input_gates, j, in);
+        if (p.shape.forget_gate) learn(Group::forget_gates, p.blocks + j, forget);
+        if (p.shape.output_gate) learn(Group::output_gates, outs + j, out * z);
       }
     }
   }

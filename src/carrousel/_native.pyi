@@ -19,7 +19,7 @@ def available_instruction_sets() -> list[str]:
 def lane_width(instruction_set: str = '') -> int:
     """Number of lanes in one vector of an instruction set."""
 
-def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], gradients: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
+def run_lanes(shape: dict, update: str, output_derivative: bool, derivative_floor: float, derivative_offset: float, error_tolerance: float, factors: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], gradients: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
     """
     Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py makes the arguments.
     """

@@ -14,7 +14,8 @@ from carrousel.cli.options import SEED, usable_cores
 from carrousel.errors import StoreError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.recipes.catalogue import RECIPES, rows_of
-from carrousel.experiments.recipes.vary import paths_of, varied
+from carrousel.experiments.recipes.choices import choices_of
+from carrousel.experiments.recipes.vary import varied
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.store.store import Store
 from support.case import each
@@ -46,13 +47,39 @@ def test_help_shows_how_to_write_settings(call):
 def test_settings_are_listed(call, fake, name, tmp_path):
     found = call("study", name, "--settings")
     assert (found.code, found.err, fake.calls) == (0, "", [])
+    choices = choices_of(EXPERIMENTS[name])
     lines = [line.split() for line in found.out.splitlines()]
-    assert [line[0] for line in lines] == list(paths_of(EXPERIMENTS[name]))
-    assert ["budget", str(EXPERIMENTS[name].budget)] in lines
+    assert [line[0] for line in lines] == [each.path for each in choices]
+    assert ["budget", str(EXPERIMENTS[name].budget), "a", "whole", "number"] in lines
     listed = json.loads(call("study", name, "--settings", "--json").out)
-    assert list(listed) == list(paths_of(EXPERIMENTS[name]))
-    assert varied(EXPERIMENTS[name], listed) is EXPERIMENTS[name]
+    assert list(listed) == [each.path for each in choices]
+    own = {path: one["value"] for path, one in listed.items()}
+    assert varied(EXPERIMENTS[name], own) is EXPERIMENTS[name]
     assert list(tmp_path.iterdir()) == []
+
+
+@each(
+    "vary, said",
+    [
+        ("init.cell_bias=0", "no such bias; set bias to units that include them"),
+        ("feedback_into=gates", "no unit is fed back; leave it None and set feedback"),
+        ("feedback=outputs", "feedback 'outputs' is unknown"),
+        ("bias=outputs+input_gates", "write 'input_gates+outputs'"),
+        ("bias=forget_gates", "have no forget gates; leave 'forget_gates' out"),
+        ("factors.recurrent=0.1", "expected 1.0, since the network has no such weights"),
+        ("n_inputs=3", "expected 101, as the task has"),
+    ],
+)
+def test_a_setting_that_cannot_run_is_refused_before_anything_runs(call, fake, vary, said):
+    found = call("study", "2a", "--vary", vary, "--trials", 1)
+    assert found.code != 0
+    assert said in " ".join(found.err.split()), found.err
+    assert fake.calls == []
+    assert vary.partition("=")[0] not in [
+        each.path.removeprefix("network.").removeprefix("training.")
+        for each in choices_of(EXPERIMENTS["2a"])
+        if each.path not in ("network.bias", "network.feedback")
+    ]
 
 
 # --- a grid ---------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 
@@ -15,7 +17,7 @@ def test_weights_are_in_their_range(network, seed):
     flat = initial_weights(network, np.random.default_rng(seed))
     assert flat.shape == (network.n_weights,)
     assert flat.dtype == np.float32
-    assert np.abs(flat).max() <= np.float32(0.1)
+    assert np.abs(flat).max(initial=0.0) <= np.float32(0.1)
 
 
 def test_weights_are_uniform():
@@ -69,25 +71,35 @@ def parts_of(init: Init, seed: int = 3, **settings) -> dict[str, np.ndarray]:
 def test_default_weights_of_a_seed_never_change(network, seed):
     """All weights are one uniform draw, bit by bit."""
     rng = np.random.default_rng(seed)
-    plain = Network(network.n_inputs, network.n_outputs, network.cell, network.wiring, network.bias)
+    plain = replace(network, init=Init())
     expected = rng.uniform(-0.1, 0.1, plain.n_weights).astype(np.float32)
     found = initial_weights(plain, np.random.default_rng(seed))
     np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
 
 
 @each("bias", ["none", "gates", "all"])
-@each("wiring", ["full", "layered"])
+@each("wiring", ["full", "layered", "cells"])
 def test_input_gate_weights_are_shifted(wiring, bias):
     """Rows 0 and 1 are those of the two input gates."""
     plain = parts_of(Init(0.2), wiring=wiring, bias=bias)
     lower = parts_of(Init(0.2, input_gate_weights=-3.0), wiring=wiring, bias=bias)
     assert plain.keys() == lower.keys()
-    assert ("hidden_recurrent" in plain) == (wiring == "full")
+    assert ("hidden_recurrent" in plain) == (wiring != "layered")
     for name, before in plain.items():
         expected = before.copy()
         if name in ("hidden_inputs", "hidden_recurrent"):
             expected[:2] += np.float32(-3.0)
         np.testing.assert_array_equal(lower[name], expected)
+
+
+@each("into", ["gates", "cells", "input_gates+cells", "cells+output_gates"])
+def test_input_gate_weights_are_shifted_where_they_exist(into):
+    plain = parts_of(Init(0.2), feedback_into=into)["hidden_recurrent"]
+    init = Init(0.2, input_gate_weights=-3.0)
+    lower = parts_of(init, feedback_into=into)["hidden_recurrent"]
+    gates = 2 if into.startswith(("gates", "input_gates")) else 0
+    np.testing.assert_array_equal(lower[gates:], plain[gates:])
+    np.testing.assert_array_equal(lower[:gates], plain[:gates] + np.float32(-3.0))
 
 
 def test_input_gate_weights_do_not_shift_biases():
@@ -118,6 +130,30 @@ def test_output_range_scales_the_same_draws(settings, output_range):
             np.testing.assert_array_equal(other[name], before)
 
 
+@each("settings", [{}, {"feedback_into": "gates"}, {"cell": Simple(3)}])
+def test_recurrent_range_scales_the_same_draws(settings):
+    plain = parts_of(Init(0.2), bias="all" if settings else "none", **settings)
+    init = Init(0.2, recurrent_range=0.05)
+    other = parts_of(init, bias="all" if settings else "none", **settings)
+    for name, before in plain.items():
+        scaled = before * np.float32(0.25 if name == "hidden_recurrent" else 1)
+        np.testing.assert_allclose(other[name], scaled, rtol=1e-6, atol=1e-9)
+
+
+def test_cell_and_output_biases_start_at_a_value():
+    plain = parts_of(Init(0.2), bias="all")
+    init = Init(0.2, cell_bias=0.0, output_bias=-0.5, gate_bias="added")
+    other = parts_of(init, bias="all")
+    np.testing.assert_array_equal(other["hidden_bias"][2:6], 0.0)
+    np.testing.assert_array_equal(other["output_bias"], -0.5)
+    for name, before in plain.items():
+        if name not in ("hidden_bias", "output_bias"):
+            np.testing.assert_array_equal(other[name], before)
+    np.testing.assert_array_equal(
+        other["hidden_bias"][[0, 1, 6, 7]], plain["hidden_bias"][[0, 1, 6, 7]]
+    )
+
+
 def test_output_weights_alone_may_be_random():
     parts = parts_of(Init(0.0, output_range=1.0), bias="all")
     assert not parts["hidden_inputs"].any()
@@ -129,6 +165,7 @@ def test_output_weights_alone_may_be_random():
 def test_later_settings_are_omitted_from_fingerprints():
     """Trials stored before these settings existed belong to the same experiment."""
     plain = describe(Init(0.2))
-    assert not {"input_gate_weights", "output_range"} & plain.keys()
+    later = {"input_gate_weights", "output_range", "recurrent_range", "cell_bias", "output_bias"}
+    assert not later & plain.keys()
     changed = describe(Init(0.2, input_gate_weights=-3.0, output_range=0.2))
     assert (changed["input_gate_weights"], changed["output_range"]) == (-3, 0.2)

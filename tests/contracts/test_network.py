@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple
+from carrousel.contracts import SQUASHES, Cell, Init, Network, Simple, parse_units
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from support.case import each
 from support.drawn import networks
@@ -35,6 +35,52 @@ def test_weight_counts_equal_those_of_the_paper(table, network, weights):
     assert network.n_weights == weights, table
 
 
+REBER = {"bias": "gates+outputs", "inputs_to_outputs": True}
+
+
+@each(
+    "reading, network, weights",
+    [
+        ("1, inputs feed biased outputs, 4 blocks", Network(7, 7, Cell(4, 1), **REBER), 320),
+        ("1, inputs feed biased outputs, 3 blocks", Network(7, 7, Cell(3, 2), **REBER), 332),
+        ("2c, gates alone receive", Network(54, 2, Cell(2, 1), feedback_into="gates"), 364 - 12),
+        ("2c, p 1000", Network(1004, 2, Cell(2, 1), feedback_into="gates"), 6064 - 12),
+        ("2c, cells alone receive", Network(54, 2, Cell(2, 1), feedback_into="cells"), 364 - 24),
+        ("2c, no feedback", Network(54, 2, Cell(2, 1), feedback="none"), 364 - 36),
+        ("2c, cells are fed back", Network(54, 2, Cell(2, 1), feedback="cells"), 364 - 24),
+        ("2c, gates are fed back", Network(54, 2, Cell(2, 1), feedback="gates"), 364 - 12),
+        ("4, no biased cells", Network(2, 1, Cell(2, 2), bias="gates+outputs"), 93 - 4),
+        ("4, gates alone biased", Network(2, 1, Cell(2, 2), bias="gates"), 93 - 5),
+        ("6b, cells fed back", Network(8, 8, Cell(3, 2), bias="all", feedback="cells"), 308 - 72),
+    ],
+)
+def test_weight_counts_of_other_readings(reading, network, weights):
+    """Absent weights are not counted, and not in the layout."""
+    assert network.n_weights == weights, reading
+
+
+@each(
+    "wiring, settings",
+    [
+        ("layered", {"feedback": "none", "inputs_to_outputs": True}),
+        ("cells", {"feedback": "cells", "inputs_to_outputs": True}),
+        ("full", {"feedback": "hidden", "feedback_into": "hidden", "inputs_to_outputs": False}),
+    ],
+)
+def test_wirings_are_names_of_settings(wiring, settings):
+    cell = Cell(2, 3, forget_gate=True)
+    named, spelled_out = Network(3, 2, cell, wiring), Network(3, 2, cell, **settings)
+    assert named.layout == spelled_out.layout
+    for what in ("fed_back", "receivers", "direct", "n_sources"):
+        assert getattr(named, what) == getattr(spelled_out, what)
+
+
+def test_rows_of_recurrent_weights_are_those_of_receivers():
+    network = Network(1, 1, Cell(2, 2), feedback="cells", feedback_into="input_gates+output_gates")
+    assert (network.receivers, network.fed_back) == ((0, 1, 6, 7), (2, 3, 4, 5))
+    assert network.layout["hidden_recurrent"].shape == (4, 4)
+
+
 @given(networks())
 def test_parts_tile_the_flat_vector(network):
     """Every weight belongs to exactly one part, in the order of the layout."""
@@ -51,10 +97,14 @@ def test_parts_tile_the_flat_vector(network):
 @given(networks())
 def test_absent_parts(network):
     parts = network.layout
-    assert ("hidden_recurrent" in parts) == (network.wiring == "full")
-    assert ("output_inputs" in parts) == (network.wiring == "layered")
-    assert ("hidden_bias" in parts) == (network.bias != "none")
-    assert ("output_bias" in parts) == (network.bias == "all")
+    layered = network.wiring == "layered" if network.feedback is None else None
+    direct = network.wiring in ("layered", "cells")
+    if network.inputs_to_outputs is not None:
+        direct = network.inputs_to_outputs
+    assert ("hidden_recurrent" in parts) == (network.feedback != "none" and layered is not True)
+    assert ("output_inputs" in parts) == direct
+    assert ("hidden_bias" in parts) == (network.bias not in ("none", "outputs"))
+    assert ("output_bias" in parts) == (network.bias == "all" or "outputs" in network.bias)
 
 
 @given(networks())
@@ -75,12 +125,14 @@ def test_units_are_counted(network):
     gates = cell.blocks * (2 if cell.output_gate else 1)
     assert cell.n_cells == cell.blocks * cell.block_size
     assert cell.n_units == cell.n_cells + gates
-    biased = {"none": 0, "gates": gates, "hidden": cell.n_units, "all": cell.n_units}
-    assert len(network.biased_units) == biased[network.bias]
-    cells = set(range(cell.blocks, cell.blocks + cell.n_cells))
-    if network.bias == "gates":
-        assert not cells & set(network.biased_units)
-    assert list(network.biased_units) == sorted(set(network.biased_units))
+    groups = [unit for units in cell.groups.values() for unit in units]
+    assert groups == list(range(cell.n_units))
+    assert cell.groups["cells"] == range(cell.blocks, cell.blocks + cell.n_cells)
+    named = parse_units("bias", network.bias)
+    for group, units in cell.groups.items():
+        assert (set(units) <= set(network.biased_units)) == (group in named)
+    for units in (network.biased_units, network.fed_back, network.receivers):
+        assert list(units) == sorted(set(units))
 
 
 def test_squashing_functions_have_the_range_of_their_name():
@@ -116,6 +168,45 @@ def test_invalid_cells(error, match, settings):
         (UnknownNameError, "wiring 'ful' is unknown; did you mean 'full'", {"wiring": "ful"}),
         (UnknownNameError, "bias 'gate' is unknown; did you mean 'gates'", {"bias": "gate"}),
         (UnknownNameError, "bias None", {"bias": None}),
+        (SettingError, "bias is 'outputs.gates'; write 'gates.outputs'", {"bias": "outputs+gates"}),
+        (SettingError, "have no forget gates; leave 'forget", {"bias": "input_gates+forget_gates"}),
+        (UnknownNameError, "feedback 'outputs' is unknown", {"feedback": "outputs"}),
+        (UnknownNameError, "feedback '' is unknown", {"feedback": ""}),
+        (UnknownNameError, "feedback_into 'all' is unknown", {"feedback_into": "all"}),
+        (SettingError, "have no forget gates", {"feedback_into": "forget_gates"}),
+        (SettingError, "feedback_into is 'none', .* set feedback", {"feedback_into": "none"}),
+        (
+            SettingError,
+            "feedback_into is 'gates', but no unit is fed back",
+            {"wiring": "layered", "feedback_into": "gates"},
+        ),
+        (SettingError, "inputs_to_outputs is 1, expected True", {"inputs_to_outputs": 1}),
+        (
+            SettingError,
+            "feedback is 'cells', expected None for simple units",
+            {"feedback": "cells", "cell": Simple(1)},
+        ),
+        (
+            SettingError,
+            "bias is 'outputs', but outputs are hidden units",
+            {"bias": "outputs", "cell": Simple(1), "wiring": "united"},
+        ),
+        (
+            SettingError,
+            "bias is 'gates.outputs', but simple units have no gates",
+            {"bias": "gates+outputs", "cell": Simple(1)},
+        ),
+        (SettingError, "cell_bias is 0.0, .*no such bias", {"init": Init(cell_bias=0.0)}),
+        (
+            SettingError,
+            "output_bias is 0.0, .*no such bias",
+            {"init": Init(output_bias=0.0), "bias": "hidden"},
+        ),
+        (
+            SettingError,
+            "recurrent_range is 0.0, expected None",
+            {"init": Init(recurrent_range=0.0), "wiring": "layered"},
+        ),
         (SettingError, "input_gate_bias is .*no such bias", {"init": Init(1, (1.0,))}),
         (
             SettingError,
@@ -161,6 +252,9 @@ def test_invalid_networks(error, match, settings):
         {"input_gate_weights": "-3"},
         {"output_range": -0.1},
         {"output_range": np.inf},
+        {"recurrent_range": -0.1},
+        {"cell_bias": np.nan},
+        {"output_bias": "0"},
     ],
 )
 def test_invalid_initial_weights(settings):

@@ -92,11 +92,11 @@ def test_truncated_is_bptt_without_the_cut_paths(case):
 @settings(max_examples=20)
 @given(cases())
 def test_truncation_is_exact_if_only_cell_states_recur(case):
-    """This holds in layered wiring. Other wirings lose paths in sequences of two steps or more."""
+    """Without feedback nothing is lost; with it, paths are, in sequences of two steps or more."""
     lost = np.abs(follow(case, "truncated") - follow(case, "bptt")).max()
-    if case.network.wiring == "layered" or case.steps == 1:
+    if not case.network.recurrent or case.steps == 1:
         assert lost < 1e-12
-    else:
+    elif case.training.error_tolerance == 0.0:  # or all errors may be ignored
         assert lost > 1e-12
 
 

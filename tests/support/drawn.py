@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from hypothesis import strategies as st
@@ -12,23 +12,26 @@ from hypothesis import strategies as st
 from carrousel.contracts import (
     CELL_WIRINGS,
     SQUASHES,
-    BiasScheme,
+    UNIT_SETS,
     Cell,
     Gradient,
+    Group,
     Network,
+    RateFactors,
     Simple,
     Training,
     Update,
     Wiring,
 )
+from carrousel.contracts.units import spelled
 from carrousel.sequences import Sequences
 
 When = Literal["none", "end", "some", "all", "mixed"]
 
 WIRINGS: tuple[Wiring, ...] = CELL_WIRINGS
 SIMPLE: tuple[Wiring, ...] = ("full", "direct", "united")
-BIASES: tuple[BiasScheme, ...] = get_args(BiasScheme)
-UNGATED: tuple[BiasScheme, ...] = ("none", "hidden", "all")
+BIASES: tuple[str, ...] = (*UNIT_SETS, "input_gates", "gates+outputs", "cells+outputs")
+UNGATED: tuple[str, ...] = ("none", "hidden", "outputs", "all")
 UPDATES: tuple[Update, ...] = get_args(Update)
 WHEN: tuple[When, ...] = get_args(When)
 BOUNDED = tuple(name for name, scale in SQUASHES.items() if scale is not None)
@@ -45,6 +48,27 @@ class Kind:
     when: When = "some"
 
 
+def unit_sets(cell: Cell, *, least: int = 0, outputs: bool = False) -> st.SearchStrategy[str]:
+    """Any set of at least ``least`` groups of the units of a network."""
+    groups: list[Group] = [*cell.groups, *(("outputs",) if outputs else ())]
+    return st.sets(st.sampled_from(groups), min_size=least).map(
+        lambda drawn: spelled(tuple(group for group in groups if group in drawn))
+    )
+
+
+@st.composite
+def feeds(draw: st.DrawFn, cell: Cell) -> dict[str, Any]:
+    """Which units of a network of memory cells feed which: settings of a network by name."""
+    found: dict[str, Any] = {"wiring": draw(st.sampled_from(WIRINGS))}
+    if draw(st.booleans()):
+        return found
+    found["inputs_to_outputs"] = draw(st.sampled_from([None, True, False]))
+    found["feedback"] = draw(unit_sets(cell))
+    if found["feedback"] != "none" and draw(st.booleans()):
+        found["feedback_into"] = draw(unit_sets(cell, least=1))
+    return found
+
+
 @st.composite
 def networks(
     draw: st.DrawFn,
@@ -53,18 +77,19 @@ def networks(
     outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
     squashes: Sequence[str] = tuple(SQUASHES),
     forget_gates: st.SearchStrategy[bool] = st.just(False),  # noqa: B008
+    most: int = 3,
 ) -> Network:
-    """Small networks of memory cells: all wirings, bias schemes, block sizes and squashings."""
+    """Small networks of memory cells: all wirings, biases, block sizes and squashings."""
     cell = Cell(
-        blocks=draw(st.integers(1, 3)),
-        block_size=draw(st.integers(1, 3)),
+        blocks=draw(st.integers(1, most)),
+        block_size=draw(st.integers(1, most)),
         g=draw(st.sampled_from(squashes)),
         h=draw(st.sampled_from(squashes)),
         output_gate=draw(st.booleans()),
         forget_gate=draw(forget_gates),
     )
-    wiring, bias = draw(st.sampled_from(WIRINGS)), draw(st.sampled_from(BIASES))
-    return Network(draw(inputs), draw(outputs), cell, wiring=wiring, bias=bias)
+    bias = draw(unit_sets(cell, outputs=True))
+    return Network(draw(inputs), draw(outputs), cell, bias=bias, **draw(feeds(cell)))
 
 
 @st.composite
@@ -74,9 +99,11 @@ def simple_networks(
     inputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
     outputs: st.SearchStrategy[int] = st.integers(1, 5),  # noqa: B008
 ) -> Network:
-    """Small networks of simple units: all wirings that kernels support, all bias schemes."""
+    """Small networks of simple units: all wirings that kernels support, all biases."""
     n_outputs = draw(outputs)
     wiring, bias = draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(UNGATED))
+    if wiring == "united" and bias == "outputs":
+        bias = "hidden"
     units = draw(st.integers(n_outputs if wiring == "united" else 1, n_outputs + 4))
     cell = Simple(units, draw(st.sampled_from(["logistic", "tanh"])))
     return Network(draw(inputs), n_outputs, cell, wiring=wiring, bias=bias)
@@ -87,12 +114,25 @@ kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from(WHEN))
 
 def trainings(*updates: Update, most: float = 0.5) -> st.SearchStrategy[Training]:
     """Training settings with any of ``updates`` (by default all)."""
+    shapes = [{}, {}, {"output_derivative": False}, {"derivative_floor": 0.2}]
+    shapes += [{"derivative_offset": 0.1}, {"derivative_floor": 0.1, "derivative_offset": 0.05}]
     return st.builds(
-        Training,
+        lambda shape, **others: Training(**shape, **others),
+        st.sampled_from(shapes),
         rate=st.floats(0.01, most),
         update=st.sampled_from(updates or UPDATES),
-        output_derivative=st.booleans(),
         initial_activation=st.sampled_from([0.0, 0.5, -0.75]),
+        error_tolerance=st.sampled_from([0.0, 0.0, 0.25]),
+        factors=st.one_of(st.just(RateFactors()), rate_factors()),
+    )
+
+
+def rate_factors() -> st.SearchStrategy[RateFactors]:
+    """Factors of all groups, among them 0."""
+    names = [each.name for each in fields(RateFactors)]
+    factor = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0])
+    return st.fixed_dictionaries(dict.fromkeys(names, factor)).map(
+        lambda found: RateFactors(**found)
     )
 
 
@@ -123,12 +163,12 @@ def lessons(
     deepest: int = 14,
 ) -> Lesson:
     """Any hidden layer with any gradient; united networks use the output derivative."""
-    sizes = {"inputs": inputs, "outputs": outputs}
-    cells = networks(**sizes, squashes=squashes, forget_gates=st.booleans())
-    network = draw(st.one_of(cells, simple_networks(**sizes)))
+    cells = networks(inputs=inputs, outputs=outputs, squashes=squashes, forget_gates=st.booleans())
+    network = draw(st.one_of(cells, simple_networks(inputs=inputs, outputs=outputs)))
     training = draw(trainings(*updates))
     if network.united:
-        training = replace(training, output_derivative=True)
+        plain = {"derivative_floor": 0.0, "derivative_offset": 0.0}
+        training = replace(training, output_derivative=True, **plain)
     return Lesson(network, training, draw(gradients(training.update, deepest)))
 
 

@@ -31,7 +31,7 @@ from carrousel.cli.options import (
 from carrousel.cli.running import open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say, write_text
 from carrousel.cli.selection import PAPER, select
-from carrousel.errors import CarrouselError, MissingExtraError, SettingError
+from carrousel.errors import MissingExtraError, SettingError
 from carrousel.words import count
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class StudyRequest:
             SettingError: a value is not allowed, or a setting is given twice.
             UnknownNameError: a setting is unknown.
         """
+        from carrousel.experiments.recipes.choices import check_runs
         from carrousel.experiments.recipes.vary import full_path, grid, levels_from
 
         levels: dict[str, list[object]] = {}
@@ -95,7 +96,7 @@ class StudyRequest:
             levels[path] = values
         points = grid(row, levels) if levels else []
         for point in points:
-            _check(point)
+            check_runs(point)
         return points
 
     @property
@@ -135,7 +136,10 @@ def study(
         ),
     ] = None,
     settings: Annotated[
-        bool, typer.Option("--settings", help="List the settings that can be varied, and exit.")
+        bool,
+        typer.Option(
+            "--settings", help="List the settings that can be varied and their values, and exit."
+        ),
     ] = False,
     recipe: Recipe = PAPER,
     trials: Trials = None,
@@ -185,26 +189,6 @@ def study(
         _suggest(request, found)
 
 
-def _check(point: Experiment) -> None:
-    """Raise if a variation cannot run, before any other runs."""
-    from carrousel.learners import learner_named
-
-    task, network = point.task, point.network
-    for what in ("n_inputs", "n_outputs"):
-        theirs, ours = getattr(task, what), getattr(network, what)
-        if theirs != ours:
-            raise SettingError(
-                argument=f"network.{what}",
-                got=ours,
-                expected=f"{theirs}, as the task has",
-                source=point.name,
-            )
-    try:
-        learner_named(point.learner)(network, point.training, 1)
-    except CarrouselError as error:
-        raise error.recast(type(error), source=point.name) from error
-
-
 def _check_files(plot: Path | None, markdown: Path | None) -> None:
     """Raise if a file cannot be written, before the trials run."""
     for option, path in (("--plot", plot), ("--markdown", markdown)):
@@ -251,16 +235,34 @@ def _announce(request: StudyRequest, row: Experiment, points: int, trials: int) 
 
 
 def _show_settings(row: Experiment, as_json: bool) -> None:
-    from carrousel.experiments.recipes.vary import paths_of
+    """List the settings of which another value runs, and such values."""
+    from carrousel.experiments.recipes.choices import choices_of
     from carrousel.experiments.store.settings import canonical, describe
 
-    found = {path: describe(value) for path, value in paths_of(row).items()}
+    def text(value: object) -> str:
+        return value if isinstance(value, str) else canonical(describe(value))
+
+    found = choices_of(row)
     if as_json:
-        put_json(found)
+        put_json(
+            {
+                each.path: {
+                    "value": describe(each.value),
+                    "values": describe(each.values),
+                    "others": each.others,
+                }
+                for each in found
+            }
+        )
         return
-    width = max(map(len, found))
-    for path, value in found.items():
-        print(f"{path:<{width}}  {value if isinstance(value, str) else canonical(value)}")
+    lines = [
+        (each.path, text(each.value), ", ".join(map(text, each.values)), each.others)
+        for each in found
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
+    for path, value, values, others in lines:
+        allowed = f"{values}, {others}" if values and others else values or others
+        print(f"{path:<{widths[0]}}  {value:<{widths[1]}}  {allowed}")
 
 
 def _suggest(request: StudyRequest, found: Study) -> None:

@@ -1,8 +1,8 @@
 """Frozen descriptions and interfaces; nothing in this package computes.
 
-- Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`.
-- Learning: :class:`Training`, :class:`Batches`, :class:`Gradient`, :class:`Errors`,
-  :class:`Kernel`, :class:`Learner`, :class:`Task`.
+- Network: :class:`Cell`, :class:`Simple`, :class:`Init`, :class:`Network`, :func:`parse_units`.
+- Learning: :class:`Training`, :class:`RateFactors`, :class:`Batches`, :class:`Gradient`,
+  :class:`Errors`, :class:`Kernel`, :class:`Learner`, :class:`Task`.
 - Streams: :class:`Streaming`, :class:`StreamKernel`.
 - Layers for whole batches: :class:`Recurrence`, :class:`CellKind`.
 - Studies: :class:`Published`, :class:`Reading`, :class:`StopRule`, :class:`Experiment`,
@@ -18,6 +18,9 @@ from carrousel.contracts.cells import SQUASHES as SQUASHES
 from carrousel.contracts.cells import Cell as Cell
 from carrousel.contracts.cells import Simple as Simple
 from carrousel.contracts.cells import later as later
+from carrousel.contracts.factors import EQUAL_RATES as EQUAL_RATES
+from carrousel.contracts.factors import RateFactors as RateFactors
+from carrousel.contracts.init import Init as Init
 from carrousel.contracts.interfaces import Errors as Errors
 from carrousel.contracts.interfaces import Kernel as Kernel
 from carrousel.contracts.interfaces import Learner as Learner
@@ -30,8 +33,6 @@ from carrousel.contracts.learning import Training as Training
 from carrousel.contracts.learning import Update as Update
 from carrousel.contracts.network import CELL_WIRINGS as CELL_WIRINGS
 from carrousel.contracts.network import SIMPLE_WIRINGS as SIMPLE_WIRINGS
-from carrousel.contracts.network import BiasScheme as BiasScheme
-from carrousel.contracts.network import Init as Init
 from carrousel.contracts.network import Network as Network
 from carrousel.contracts.network import Part as Part
 from carrousel.contracts.network import Wiring as Wiring
@@ -53,15 +54,21 @@ from carrousel.contracts.study import Published as Published
 from carrousel.contracts.study import Reading as Reading
 from carrousel.contracts.study import StopRule as StopRule
 from carrousel.contracts.study import Trial as Trial
+from carrousel.contracts.units import GROUPS as GROUPS
+from carrousel.contracts.units import UNIT_SETS as UNIT_SETS
+from carrousel.contracts.units import Group as Group
+from carrousel.contracts.units import parse_units as parse_units
 
 __all__ = [
     "CELLS",
     "CELL_WIRINGS",
+    "EQUAL_RATES",
+    "GROUPS",
     "SIMPLE_WIRINGS",
     "SQUASHES",
     "TRUNCATED",
+    "UNIT_SETS",
     "Batches",
-    "BiasScheme",
     "Cell",
     "CellKind",
     "Ending",
@@ -70,6 +77,7 @@ __all__ = [
     "ExamData",
     "Experiment",
     "Gradient",
+    "Group",
     "Head",
     "Init",
     "Kernel",
@@ -80,6 +88,7 @@ __all__ = [
     "Optimizer",
     "Part",
     "Published",
+    "RateFactors",
     "Reading",
     "Recurrence",
     "Simple",
@@ -94,4 +103,5 @@ __all__ = [
     "describe_cell",
     "gradient_cut",
     "later",
+    "parse_units",
 ]

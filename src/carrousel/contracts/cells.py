@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from carrousel.checks import check_choice, check_int
+from carrousel.contracts.units import Group
 
 
 def later(default: Any) -> Any:
@@ -74,10 +75,26 @@ class Cell:
         return self.n_cells
 
     @property
+    def groups(self) -> Mapping[Group, range]:
+        """Units of each group that the layer has, in order."""
+        gates = self.blocks
+        sizes: dict[Group, int] = {
+            "input_gates": gates,
+            "forget_gates": gates * self.forget_gate,
+            "cells": self.n_cells,
+            "output_gates": gates * self.output_gate,
+        }
+        found, first = {}, 0
+        for name, size in sizes.items():
+            if size:
+                found[name] = range(first, first + size)
+            first += size
+        return found
+
+    @property
     def read_units(self) -> range:
         """Hidden units that feed the outputs: the cells, never the gates."""
-        first = self.blocks * (1 + self.forget_gate)
-        return range(first, first + self.n_cells)
+        return self.groups["cells"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,11 @@ class Simple:
     def n_states(self) -> int:
         """Numbers kept from step to step apart from activations: 0."""
         return 0
+
+    @property
+    def groups(self) -> Mapping[Group, range]:
+        """All units, as those of the group ``"cells"``."""
+        return {"cells": range(self.units)}
 
     @property
     def read_units(self) -> range:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.contracts.cells import Cell
-from carrousel.contracts.network import Network
+from carrousel.contracts.network import RECURRENT_PARTS, Network
+from carrousel.contracts.units import Group
 from carrousel.shapes import Floats
 
 
@@ -38,31 +38,42 @@ def initial_weights(network: Network, rng: np.random.Generator) -> Annotated[Flo
     [-3.0, -3.0]
     """
     init = network.init
-    most = np.full(network.n_weights, init.range)
-    if init.output_range is not None:
-        for name, part in network.views(most).items():
-            if name.startswith("output_"):
-                part[...] = init.output_range
-    flat = rng.uniform(-most, most).astype(np.float32)
-    if isinstance(network.cell, Cell):
-        blocks, units = network.cell.blocks, network.cell.n_units
-        _start_gates(network, flat, range(blocks), init.input_gate_bias)
-        _start_gates(network, flat, range(blocks, 2 * blocks), init.forget_gate_bias)
-        _start_gates(network, flat, range(units - blocks, units), init.output_gate_bias)
-        if init.input_gate_weights:
-            for name, part in network.views(flat).items():
-                if name in ("hidden_inputs", "hidden_recurrent"):
-                    part[:blocks] += np.float32(init.input_gate_weights)
+    flat = _drawn(network, rng)
+    parts, added = network.views(flat), init.gate_bias == "added"
+    starts: dict[Group, tuple[float, ...]] = {
+        "input_gates": init.input_gate_bias,
+        "forget_gates": init.forget_gate_bias,
+        "output_gates": init.output_gate_bias,
+    }
+    for group, start in starts.items():
+        if start:
+            places = _places(network, group)
+            before = parts["hidden_bias"][places] if added else 0
+            parts["hidden_bias"][places] = np.asarray(start, np.float32) + before
+    if init.cell_bias is not None:
+        parts["hidden_bias"][_places(network, "cells")] = init.cell_bias
+    if init.output_bias is not None:
+        parts["output_bias"][...] = init.output_bias
+    if init.input_gate_weights:
+        shift, gates = np.float32(init.input_gate_weights), network.cell.groups["input_gates"]
+        parts["hidden_inputs"][: len(gates)] += shift
+        if set(gates) <= set(network.receivers):  # they are the first
+            parts["hidden_recurrent"][: len(gates)] += shift
     return flat
 
 
-def _start_gates(
-    network: Network, flat: np.ndarray, units: range, start: tuple[float, ...]
-) -> None:
-    if not start:
-        return
-    bias = network.views(flat)["hidden_bias"]
-    places = [network.biased_units.index(unit) for unit in units]
-    bias[places] = np.asarray(start, np.float32) + (
-        bias[places] if network.init.gate_bias == "added" else 0
-    )
+def _drawn(network: Network, rng: np.random.Generator) -> np.ndarray:
+    """Draw all weights; every weight takes one draw, whatever the ranges of the others."""
+    init = network.init
+    most = np.full(network.n_weights, init.range)
+    for name, part in network.views(most).items():
+        if name in RECURRENT_PARTS and init.recurrent_range is not None:
+            part[...] = init.recurrent_range
+        elif name.startswith("output_") and init.output_range is not None:
+            part[...] = init.output_range
+    return rng.uniform(-most, most).astype(np.float32)
+
+
+def _places(network: Network, group: Group) -> list[int]:
+    """Where the biases of a group are in ``hidden_bias``."""
+    return [network.biased_units.index(unit) for unit in network.cell.groups[group]]

@@ -87,13 +87,14 @@ class Kernel(Protocol):
     ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
         """Compute the gradient of all sequences of each lane; weights do not change.
 
-        ``training.rate`` and ``training.update`` do not matter: weights are constant throughout.
+        ``training.rate``, ``training.update`` and ``training.factors`` do not matter: weights are
+        constant throughout.
 
         Returns:
             the direction of descent ``[B, W]``, minus the derivative of the error summed over the
             lane's sequences (rows of idle lanes are zero), and the errors of each lane. Adding
             ``rates[:, None]`` times the direction to the weights is what :meth:`learn` does with
-            ``update="epoch"``, apart from rounding.
+            ``update="epoch"`` and equal rates of all weights, apart from rounding.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from carrousel.checks import check_choice, check_int, check_number, suggestion
 from carrousel.contracts.cells import later
+from carrousel.contracts.factors import EQUAL_RATES, RateFactors
 from carrousel.errors import SettingError, UnknownNameError
 
 Update = Literal["step", "sequence", "epoch"]
@@ -20,7 +21,8 @@ class Training:
         rate: learning rate ``alpha``.
         update: when weights change: at each ``"step"`` that has a target, at the end of each
             ``"sequence"``, or once per ``"epoch"`` (one call of ``learn``).
-        output_derivative: whether the output error is ``f'(net) (t - y)`` (eq. 19) or ``t - y``.
+        output_derivative: whether the output error is ``f'(net) (t - y)`` (eq. 19), with
+            ``f' = y (1 - y)``, or ``t - y``.
         cells_added_after: number of sequences after which cells and gates join the network; until
             then only direct connections are trained ("sequential network construction", section 4).
         initial_activation: activation of hidden units before the first step of a sequence.
@@ -29,10 +31,19 @@ class Training:
             sequences, for the least ``m >= 2`` at which the last ``plateau`` of them have a mean
             absolute error above 0.98 times that of the ``plateau`` before. 0: ``cells_added_after``
             decides.
+        derivative_floor: least ``f'`` of the output error. With a floor, outputs that are near 0 or
+            1 and wrong still learn.
+        derivative_offset: added to ``f'`` of the output error (Fahlman 1988 adds 0.1).
+        error_tolerance: errors with ``|t - y|`` below this are not learned; measured errors include
+            them.
+        factors: factors of the rate by group of weights, such as ``factors.recurrent``.
 
     Raises:
         SettingError: a number is out of range, or two settings contradict each other.
         UnknownNameError: ``update`` is none of these.
+
+    >>> Training(rate=0.5, derivative_floor=0.02, factors=RateFactors(recurrent=0.1)).update
+    'sequence'
     """
 
     rate: float
@@ -42,6 +53,10 @@ class Training:
     initial_activation: float = 0.0
     halves_every: int = later(0)
     plateau: int = later(0)
+    derivative_floor: float = later(0.0)
+    derivative_offset: float = later(0.0)
+    error_tolerance: float = later(0.0)
+    factors: RateFactors = later(EQUAL_RATES)  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)
@@ -50,6 +65,21 @@ class Training:
         check_number("initial_activation", self.initial_activation)
         check_int("halves_every", self.halves_every, minimum=0)
         check_int("plateau", self.plateau, minimum=0)
+        shape = {name: getattr(self, name) for name in ("derivative_floor", "derivative_offset")}
+        for name, value in (shape | {"error_tolerance": self.error_tolerance}).items():
+            check_number(name, value, least=0.0)
+        for name, value in shape.items():
+            if value and not self.output_derivative:
+                raise SettingError(
+                    f"{name} is {value}, but output_derivative is False",
+                    argument=name,
+                    got=value,
+                    fix=f"set {{{name}}}=0 or {{output_derivative}}=True",
+                )
+        if not isinstance(self.factors, RateFactors):
+            raise SettingError(
+                argument="factors", got=self.factors, expected="a carrousel.contracts.RateFactors"
+            )
         if self.plateau and self.cells_added_after:
             raise SettingError(
                 f"cells_added_after is {self.cells_added_after}, but plateau = {self.plateau} lets "

@@ -30,7 +30,7 @@ def hidden_step(case: Case, parts: dict, bias, x, y, s):
     network, cell = case.network, case.network.cell
     net = parts["hidden_inputs"] @ x + bias
     if network.recurrent:
-        net = net + parts["hidden_recurrent"] @ y
+        net = net + parts["hidden_recurrent"] @ y[list(network.fed_back)]
     if isinstance(cell, Simple):
         y = torch.tanh(net) if cell.f == "tanh" else torch.sigmoid(net)
         return y, s, y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carrousel.contracts import SQUASHES, BiasScheme, Cell, Network, Training, Wiring
+from carrousel.contracts import SQUASHES, Cell, Network, Training, Wiring
 from carrousel.kernels import ReferenceKernel
 from support.case import each
 from support.drawn import Kind, drawn_data
@@ -71,9 +71,7 @@ def autograd(network: Network, training: Training, flat: np.ndarray, data) -> np
     ],
 )
 @each("derivative", [True, False])
-def test_reference_agrees_with_autograd(
-    cell: Cell, wiring: Wiring, bias: BiasScheme, derivative: bool
-):
+def test_reference_agrees_with_autograd(cell: Cell, wiring: Wiring, bias: str, derivative: bool):
     rng = np.random.default_rng(17)
     network = Network(3, 2, cell, wiring=wiring, bias=bias)
     training = Training(1.0, update="epoch", output_derivative=derivative, initial_activation=0.5)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.contracts import Cell, Gradient, Network, RateFactors, Simple, Training
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
 from carrousel.sequences import Sequences
@@ -228,6 +228,11 @@ def test_united_outputs_without_their_derivative():
         weights=weights,
         training=training,
     )
+
+
+def test_factors_beyond_float32():
+    training = Training(0.5, factors=RateFactors(recurrent=1e300))
+    refused(DataError, "factors are not finite", predict=False, training=training)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -66,7 +66,7 @@ class Autograd:
         seen = torch.tensor(self.standardised(x))
         self.met.append(x)
         before = self.y.detach() if self.how.gradient == "truncated" else self.y
-        fed = before[self.network.fed_back.start : self.network.fed_back.stop]
+        fed = before[list(self.network.fed_back)]
         net = parts["hidden_inputs"] @ seen + parts["hidden_bias"]
         cells = self._layer(net + parts["hidden_recurrent"] @ fed)
         self.net = parts["output_cells"] @ cells + parts["output_bias"]

@@ -41,7 +41,7 @@ def of_the_formula(network: Network, name: str, longest: int) -> int:
     """Numbers kept between time steps, counted array by array."""
     cell, inputs = network.cell, network.n_inputs
     units, states = cell.n_units, cell.n_cells
-    recurrent = 0 if network.wiring == "layered" else units
+    recurrent = {"layered": 0, "cells": states}.get(network.wiring, units)
     sources = inputs + recurrent + 1
     if name == "truncated" and isinstance(cell, Cell):
         by_input_gate = by_cell = cell.n_cells * sources

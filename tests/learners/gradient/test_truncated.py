@@ -177,8 +177,7 @@ def test_beginning_again_resets_everything():
 def test_bytes_are_weights_and_traces_and_do_not_depend_on_time(network, lanes, seed):
     """Complexity formula after (29): 2 C S traces of I sources, and the weights; nothing else."""
     cell = network.cell
-    recurrent = cell.n_units if network.wiring == "full" else 0
-    per_cell = network.n_inputs + recurrent + 1
+    per_cell = network.n_inputs + len(network.fed_back) + 1
     expected = lanes * 4 * (network.n_weights + 2 * cell.blocks * cell.block_size * per_cell)
     learner = GradientLearner(network, Training(0.1), lanes)
     assert learner.nbytes == expected

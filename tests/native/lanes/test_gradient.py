@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.contracts import EQUAL_RATES, Cell, Gradient, Network, Simple, Training
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
 from support.case import case
-from support.drawn import Kind, Lesson, drawn_data, drawn_weights, kinds, lessons, seeds
+from support.drawn import (
+    Kind,
+    Lesson,
+    drawn_data,
+    drawn_weights,
+    kinds,
+    lessons,
+    rate_factors,
+    seeds,
+)
 from support.kernels.native_calls import Call, caught, run
 from support.kernels.native_lanes import Lanes
 
@@ -51,6 +61,7 @@ def test_a_gradient_is_what_learning_adds_to_the_weights(lesson, kind, n, isa, s
         learned, rates = before.copy(), np.full(n, rate, np.float32)
         rngs = [np.random.default_rng(each) for each in lanes.seeds[:n]]
         network, training, gradient = lesson
+        training = replace(training, factors=EQUAL_RATES)
         theirs = kernel.learn(
             network, training, learned, rates, lanes.cells_from, lanes.data, gradient, rngs
         )
@@ -64,6 +75,27 @@ def test_a_gradient_is_what_learning_adds_to_the_weights(lesson, kind, n, isa, s
                 np.testing.assert_array_equal(np.array(tuple(one)), np.array(tuple(two)))
     for row, part in zip(found, lanes.data, strict=True):
         assert part is not None or not row.any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lessons("epoch", inputs=st.sampled_from([2, 17])), rate_factors(), kinds, st.integers(1, 9),
+    st.sampled_from(instruction_sets()), seeds,
+)  # fmt: skip
+def test_factors_multiply_the_gradient(lesson, factors, kind, n, isa, seed):
+    """Weights with a factor of 0 keep their bits."""
+    network, training, gradient = lesson
+    training = replace(training, factors=factors)
+    lanes, kernel = Lanes.drawn(network, kind, np.random.default_rng(seed), n), NativeKernel(2, isa)
+    found, _ = gradient_of(kernel, Lesson(network, training, gradient), lanes, n)
+    learned, rates = lanes.weights.copy(), np.ones(n, np.float32)
+    rngs = [np.random.default_rng(each) for each in lanes.seeds[:n]]
+    kernel.learn(network, training, learned, rates, lanes.cells_from, lanes.data, gradient, rngs)
+    by_weight = factors.by_weight(network).astype(np.float32)
+    wanted = lanes.weights + by_weight * found  # with at most two roundings more or less
+    np.testing.assert_allclose(learned, wanted, rtol=4e-7, atol=1e-6 * np.abs(found).max())
+    kept = by_weight == 0
+    np.testing.assert_array_equal(learned[:, kept], lanes.weights[:, kept])
 
 
 @settings(max_examples=30, deadline=None)

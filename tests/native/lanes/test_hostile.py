@@ -11,36 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from carrousel.contracts import Cell, Network, Simple, Training, Wiring
-from support.case import case
-from support.drawn import Kind, drawn_data, drawn_weights
-from support.kernels.native_calls import Call, Change, alter, caught, put, run
-from support.kernels.spoilt import REFUSALS
+from support.case import case, each
+from support.kernels.native_calls import (
+    Call,
+    Change,
+    alter,
+    count_of,
+    fresh,
+    put,
+    refused,
+    run,
+    simple,
+)
 
 pytestmark = pytest.mark.native
 
-NETWORK = Network(3, 2, Cell(2, 1), bias="all")
 
-
-def fresh(*, learn: bool = True, symbols: bool = False) -> Call:
-    rng = np.random.default_rng(0)
-    data = [drawn_data(NETWORK, rng, Kind(symbols, symbols, "all"), [5, 4]) for _ in range(3)]
-    return caught(NETWORK, Training(0.5), drawn_weights(NETWORK, rng, 3), list(data), learn=learn)
-
-
-def held(call: Call) -> list[np.ndarray]:
-    """Copies of all arrays of a call."""
-    lanes = [lane for lane in call["data"] or [] if isinstance(lane, dict)]
-    found = [call["weights"], *[value for lane in lanes for value in lane.values()]]
-    return [array.copy() for array in found if isinstance(array, np.ndarray)]
-
-
-def refused(call: Call, match: str | None = None) -> None:
-    before = held(call)
-    with pytest.raises(REFUSALS, match=match):
-        run(call)
-    for now, then in zip(held(call), before, strict=True):
-        np.testing.assert_array_equal(now, then)
+SIZES = ("inputs", "outputs", "blocks", "block_size")
 
 
 def test_unchanged_calls_run():
@@ -49,28 +36,8 @@ def test_unchanged_calls_run():
             run(fresh(learn=learn, symbols=symbols))
 
 
-SHAPE = ("inputs", "outputs", "blocks", "block_size", "kind", "g", "h", "output_gate",
-         "forget_gate", "recurrent", "direct", "united", "gate_bias", "cell_bias", "output_bias",
-         "symbols", "classes")  # fmt: skip
 LANE = ("inputs", "targets", "offsets", "target_steps", "target_offsets")
 ERRORS = ("max_abs", "sum_abs", "sum_sq")
-
-
-@pytest.mark.parametrize("name", SHAPE)
-def test_numbers_of_the_shape(name):
-    for value in (-1, 2**24 + 1, 2**62, 2**63, -(2**70), 1.5, "1", None, [1]):
-        call = fresh()
-        put("shape", name, value=value)(call)
-        with case(value):
-            refused(call)
-
-
-def test_missing_numbers_of_the_shape():
-    for name in SHAPE:
-        call = fresh()
-        del call["shape"][name]
-        with case(name):
-            refused(call)
 
 
 def test_missing_arrays():
@@ -91,6 +58,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "instruction_set": ("none", "PLAIN", None, 1),
     "learn": ("yes", None, 2),
     "output_derivative": ("yes", None, 2),
+    "derivative_floor": (-0.1, np.nan, np.inf, 1e300, "0", None),
+    "derivative_offset": (-0.1, np.nan, np.inf, 1e300, "0", None),
+    "error_tolerance": (-0.1, np.nan, np.inf, 1e300, "0", None),
     "data": ([], (), None, [1, 2, 3], [{}] * 3, ["a"] * 3, [None] * 2),
     "shape": ({}, None, []),
 }
@@ -160,70 +130,36 @@ def test_blocks_too_large_for_snap():
     refused(call)
 
 
-def simple(wiring: Wiring = "full") -> Call:
-    """A call with three simple units."""
-    rng, network = np.random.default_rng(1), Network(3, 2, Simple(3), wiring=wiring, bias="all")
-    data = [drawn_data(network, rng, Kind(when="all"), [5, 4]) for _ in range(2)]
-    return caught(network, Training(0.5), drawn_weights(network, rng, 2), list(data))
-
-
-def test_unchanged_calls_with_simple_units_run():
-    for wiring in ("full", "direct", "united"):
-        run(simple(wiring))
-
-
-CONTRADICTIONS: dict[str, tuple[Call, dict[str, int]]] = {
-    "united cells": (fresh(), {"united": 1}),
-    "cells neither full nor layered": (fresh(), {"recurrent": 0}),
-    "cells both full and layered": (fresh(), {"direct": 1}),
-    "simple units with cells' settings": (fresh(), {"kind": 1}),
-    "simple units with output gates": (simple(), {"output_gate": 1}),
-    "simple units with forget gates": (simple(), {"forget_gate": 1}),
-    "simple units in blocks": (simple(), {"blocks": 1, "block_size": 3}),
-    "simple units without recurrence": (simple(), {"recurrent": 0}),
-    "simple units, layered": (simple("direct"), {"recurrent": 0}),
-    "united and direct": (simple("united"), {"direct": 1}),
-    "more outputs than units": (simple("united"), {"outputs": 4}),
-    "fewer units than outputs": (simple("united"), {"blocks": 1}),
-    "united with biases of gates only": (simple("united"), {"cell_bias": 0}),
-}
-
-
-@pytest.mark.parametrize("what", CONTRADICTIONS)
-def test_contradictory_shapes(what):
-    """Weights and data fit the shape, so nothing else is wrong."""
-    call, changes = CONTRADICTIONS[what]
-    call = {**call, "shape": {**call["shape"], **changes}}
-    shape = call["shape"]
-    call["weights"] = np.zeros((len(call["data"]), count_of(shape)), np.float32)
-    call["data"] = [{**lane} for lane in call["data"]]
-    if shape["outputs"] != 2:
-        for lane in call["data"]:
-            lane["targets"] = np.zeros((1, shape["outputs"]), np.float32)
-            lane["target_steps"], lane["target_offsets"] = np.array([0]), np.array([0, 1, 1])
-    refused(call, "memory cells must be|simple units must be|united outputs are")
-
-
-def test_united_outputs_without_their_derivative():
+@each(
+    "name, value",
+    [("output_derivative", False), ("derivative_floor", 0.1), ("derivative_offset", 0.1)],
+)
+def test_united_outputs_have_their_own_derivative(name, value):
     call = simple("united")
-    call["output_derivative"] = False
-    refused(call)
+    call[name] = value
+    refused(call, "for united outputs")
 
 
-def count_of(shape: dict[str, int]) -> int:
-    """Number of weights by the layout in ``native/common/carrousel.h``."""
-    cells = shape["blocks"] * shape["block_size"]
-    gates = 1 + shape["output_gate"] + shape["forget_gate"] if shape["kind"] == 0 else 0
-    units = cells + gates * shape["blocks"]
-    biases = shape["gate_bias"] * (units - cells) + shape["cell_bias"] * cells
-    if shape["kind"]:
-        biases = shape["gate_bias"] * cells
-    hidden = units * (shape["inputs"] + shape["recurrent"] * units) + biases
-    if shape["united"]:
-        return hidden
-    return hidden + shape["outputs"] * (
-        cells + shape["direct"] * shape["inputs"] + shape["output_bias"]
-    )
+def with_factors() -> Call:
+    call = fresh()
+    return {**call, "factors": np.ones(call["weights"].shape[1], np.float32)}
+
+
+def test_factors():
+    run(with_factors())
+    for how, spoil in {**SPOILT, **CONVERTED}.items():
+        call = with_factors()
+        if how != "None":
+            alter("factors", by=spoil)(call)
+            with case(how):
+                refused(call)
+    for value in (np.nan, np.inf, -np.inf):
+        call = with_factors()
+        call["factors"][-1] = value
+        refused(call, "factors are not finite")
+    call = with_factors()
+    call["factors"] = call["weights"][1]
+    refused(call, "share memory")
 
 
 SPOILT: dict[str, Callable[[np.ndarray], Any]] = {
@@ -357,7 +293,7 @@ def test_positions_out_of_range_are_refused(changes, learn, symbols):
 @settings(max_examples=100)
 @given(
     st.fixed_dictionaries(
-        {name: st.sampled_from([1, 2, 3, 16, 17, 4096, 2**24, 2**24 + 1, 0]) for name in SHAPE[:4]}
+        {name: st.sampled_from([1, 2, 3, 16, 17, 4096, 2**24, 2**24 + 1, 0]) for name in SIZES}
     ),
     st.sampled_from(["step", "sequence", "epoch"]),
     st.sampled_from([("truncated", 0), ("bptt", 1), ("bptt", 2**32), ("rtrl", 0)]),

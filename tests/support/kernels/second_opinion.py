@@ -78,10 +78,12 @@ def play(
     for t, x in enumerate(inputs):
         before = y if held is None else held[t]
         net = parts["hidden_inputs"] @ x
-        if network.wiring == "full":
-            net = net + np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+        if network.recurrent:
+            into, sources = list(network.receivers), before[..., list(network.fed_back)]
+            fed = np.einsum("...um,...m->...u", parts["hidden_recurrent"], sources)
+            net = spread(net, into, fed)
         if network.biased_units:
-            net[..., list(network.biased_units)] += parts["hidden_bias"]
+            net = spread(net, list(network.biased_units), parts["hidden_bias"])
         net_in, net_cell, net_out = net[..., :B], net[..., B : B + C], net[..., B + C :]
         y_in = logistic(net_in)
         y_out = logistic(net_out) if cell.output_gate else np.ones(B)
@@ -90,7 +92,7 @@ def play(
         h = squash(cell.h, s)
         y_cell = np.repeat(y_out, size, axis=-1) * h
         net_k = np.einsum("...oc,...c->...o", parts["output_cells"], y_cell * cells_on)
-        if network.wiring == "layered":
+        if network.direct:
             net_k = net_k + parts["output_inputs"] @ x
         if "output_bias" in parts:
             net_k = net_k + parts["output_bias"]
@@ -105,20 +107,51 @@ def play(
     return tape
 
 
+def spread(net: np.ndarray, units: list[int], share: np.ndarray) -> np.ndarray:
+    """Add ``share [..., units]`` to some of the net inputs ``[..., U]``."""
+    lanes = np.broadcast_shapes(net.shape[:-1], share.shape[:-1])
+    net = np.broadcast_to(net, (*lanes, net.shape[-1])).astype(np.result_type(net, share))
+    net[..., units] += share
+    return net
+
+
 Goals = Mapping[int, np.ndarray]
 """Targets ``[O]`` by step."""
+
+
+def learned_error(training: Training, y: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Return the errors ``e_k`` of logistic outputs, one by one."""
+    found = []
+    for value, wanted in zip(y.tolist(), goal.tolist(), strict=True):
+        slope = 1.0
+        if training.output_derivative:
+            slope = max(value * (1 - value), training.derivative_floor)
+            slope += training.derivative_offset
+        ignored = abs(wanted - value) < training.error_tolerance
+        found.append(0.0 if ignored else slope * (wanted - value))
+    return np.array(found)
+
+
+def literal(training: Training) -> bool:
+    """Whether the errors of outputs are the gradient of a loss: (19), or ``t - y``."""
+    floor_offset = training.derivative_floor or training.derivative_offset
+    return not (floor_offset or training.error_tolerance)
 
 
 def loss(tape: list[SimpleNamespace], goals: Goals, training: Training) -> np.ndarray:
     """Return the loss: half of (16), or cross-entropy if (19) has no ``f'``.
 
     With a logistic output, minus the derivative of cross-entropy by the net input is ``t - y``. It
-    is computed from the net input, since ``1 - y`` is inaccurate near 0.
+    is computed from the net input, since ``1 - y`` is inaccurate near 0. Other errors of outputs
+    are constants that multiply net inputs.
     """
     total: np.ndarray = np.zeros(())
     for t, goal in goals.items():
         step = tape[t]
-        if training.output_derivative:
+        if not literal(training):
+            y = np.real(step.y_k).reshape(-1, len(goal))[0]  # perturbations are below its rounding
+            total = total - (learned_error(training, y, goal) * step.net_k).sum(axis=-1)
+        elif training.output_derivative:
             total = total + 0.5 * ((goal - step.y_k) ** 2).sum(axis=-1)
         else:
             total = total + (np.log(1 + np.exp(step.net_k)) - goal * step.net_k).sum(axis=-1)
@@ -183,9 +216,7 @@ def backwards(
         step = tape[t]
         e_out = np.zeros(cell.blocks)
         if t in goals:
-            e_k = goals[t] - step.y_k
-            if training.output_derivative:
-                e_k = e_k * step.y_k * (1 - step.y_k)
+            e_k = learned_error(training, step.y_k, goals[t])
             change["output_cells"] += np.outer(e_k, step.y_cell)
             if "output_inputs" in change:
                 change["output_inputs"] += np.outer(e_k, step.x)
@@ -201,7 +232,8 @@ def backwards(
         error = np.concatenate([e_in, e_cell, e_out if cell.output_gate else e_out[:0]])
         change["hidden_inputs"] += np.outer(error, step.x)
         if "hidden_recurrent" in change:
-            change["hidden_recurrent"] += np.outer(error, step.before)
+            into, sources = list(network.receivers), list(network.fed_back)
+            change["hidden_recurrent"] += np.outer(error[into], step.before[sources])
         if network.biased_units:
             change["hidden_bias"] += error[list(network.biased_units)]
     return found

@@ -10,7 +10,7 @@ are the same.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import (
     CELL_WIRINGS,
-    BiasScheme,
     Cell,
     Gradient,
     Kernel,
@@ -28,11 +27,20 @@ from carrousel.contracts import (
     Training,
     Wiring,
 )
-from carrousel.kernels.reference.lanes import rule_for
+from carrousel.kernels.reference.lanes import output_error, rule_for
 from carrousel.kernels.reference.layers import Weights
 from carrousel.sequences import Sequences
-from support.drawn import BIASES, BOUNDED, seeds
-from support.kernels.second_opinion import Goals, Start, logistic, parts_of, squash
+from support.drawn import BIASES, BOUNDED, UNGATED, networks, seeds
+from support.kernels.second_opinion import (
+    Goals,
+    Start,
+    learned_error,
+    literal,
+    logistic,
+    parts_of,
+    spread,
+    squash,
+)
 
 SIMPLE: tuple[Wiring, ...] = ("full", "direct", "united")  # sparse: no gradient runs on it
 
@@ -46,13 +54,13 @@ STRUCTURES: list[tuple[Cell | Simple, Wiring]] = [
 ]
 """Every kind of hidden layer in every wiring."""
 
-BIASED: list[tuple[Cell | Simple, Wiring, BiasScheme]] = [
+BIASED: list[tuple[Cell | Simple, Wiring, str]] = [
     (cell, wiring, bias)
     for cell, wiring in STRUCTURES
-    for bias in BIASES
-    if isinstance(cell, Cell) or bias != "gates"
+    for bias in (BIASES if isinstance(cell, Cell) else UNGATED)
+    if wiring != "united" or bias != "outputs"
 ]
-"""The same with every possible bias scheme."""
+"""The same with several biases."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Case:
 def case_of(
     cell: Cell | Simple,
     wiring: Wiring,
-    bias: BiasScheme,
+    bias: str,
     rng: np.random.Generator,
     steps: int = 5,
     derivative: bool = True,
@@ -88,11 +96,16 @@ def case_of(
 
     United outputs always use the output derivative.
     """
-    derivative = derivative or wiring == "united"
-    network = Network(2, 2, cell, wiring=wiring, bias=bias)
+    training = Training(1.0, output_derivative=derivative or wiring == "united")
+    return case_in(Network(2, 2, cell, wiring=wiring, bias=bias), training, rng, steps)
+
+
+def case_in(network: Network, training: Training, rng: np.random.Generator, steps: int = 5) -> Case:
+    """Return a case of a network with two inputs and two outputs."""
+    cell = network.cell
     return Case(
         network,
-        Training(1.0, output_derivative=derivative),
+        training,
         rng.normal(0, 0.7, network.n_weights),
         rng.normal(0, 1, (steps, 2)),
         {t: rng.uniform(0, 1, 2) for t in range(steps) if t == steps - 1 or rng.random() < 0.5},
@@ -104,12 +117,17 @@ def case_of(
 def cases(draw: st.DrawFn, *, most: int = 7) -> Case:
     """Cases of all structures, block counts, squashing functions and lengths."""
     cell, wiring, bias = draw(st.sampled_from(BIASED))
-    if isinstance(cell, Cell):
-        g, h = draw(st.sampled_from(BOUNDED)), draw(st.sampled_from((*BOUNDED, "identity")))
-        blocks = draw(st.integers(1, 2))
-        cell = Cell(blocks, cell.block_size, g, h, cell.output_gate, cell.forget_gate)
-    steps, derivative = draw(st.integers(1, most)), draw(st.booleans())
-    return case_of(cell, wiring, bias, np.random.default_rng(draw(seeds)), steps, derivative)
+    steps, rng = draw(st.integers(1, most)), np.random.default_rng(draw(seeds))
+    if isinstance(cell, Simple):
+        return case_of(cell, wiring, bias, rng, steps, draw(st.booleans()))
+    two, forget = st.just(2), st.booleans()
+    sizes = {"inputs": two, "outputs": two, "most": 2}
+    network = draw(networks(**sizes, squashes=BOUNDED, forget_gates=forget))
+    if draw(st.booleans()):
+        network = replace(network, cell=replace(network.cell, h="identity"))
+    shapes = [{}, {"output_derivative": False}, {"derivative_floor": 0.15}]
+    shapes += [{"derivative_offset": 0.1}, {"error_tolerance": 0.3}]
+    return case_in(network, Training(1.0, **draw(st.sampled_from(shapes))), rng, steps)
 
 
 def cases_in(network: Network, training: Training, flat: np.ndarray, data: Sequences) -> list[Case]:
@@ -145,10 +163,11 @@ def play(
         parts = parts_of(network, flat)
         net = parts["hidden_inputs"] @ x
         if "hidden_recurrent" in parts:
-            before = y if held is None else held[t]
-            net = net + np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+            before = (y if held is None else held[t])[..., list(network.fed_back)]
+            fed = np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+            net = spread(net, list(network.receivers), fed)
         if network.biased_units:
-            net[..., list(network.biased_units)] += parts["hidden_bias"]
+            net = spread(net, list(network.biased_units), parts["hidden_bias"])
         if isinstance(network.cell, Cell):
             y, s, seen = memory_cells(network.cell, net, s)
         else:
@@ -177,11 +196,14 @@ def memory_cells(cell: Cell, net: np.ndarray, s: np.ndarray) -> tuple[np.ndarray
 
 
 def losses(training: Training, tape: list[SimpleNamespace], goals: Goals) -> np.ndarray:
-    """Return the loss of each step, ``[T, ...]``: half of (16), or cross-entropy."""
+    """Return the loss of each step, ``[T, ...]``; see :func:`second_opinion.loss`."""
     found: list[np.ndarray] = []
     for t, step in enumerate(tape):
         if t not in goals:
             found.append(np.zeros(step.y_k.shape[:-1]))
+        elif not literal(training):
+            y = np.real(step.y_k).reshape(-1, len(goals[t]))[0]
+            found.append(-(learned_error(training, y, goals[t]) * step.net_k).sum(axis=-1))
         elif training.output_derivative:
             found.append(0.5 * ((goals[t] - step.y_k) ** 2).sum(axis=-1))
         else:
@@ -262,7 +284,7 @@ def follow(case: Case, gradient: str, rng: np.random.Generator | None = None) ->
             rule.meet(np.append(np.zeros(len(y) - 2), case.goals[t] - y[-2:]))
         elif t in case.goals:
             y = logistic(w.output @ seen)
-            e_k = (case.goals[t] - y) * (y * (1 - y) if training.output_derivative else 1.0)
+            e_k = output_error(training, y, case.goals[t] - y)
             by_output = np.outer(e_k, seen)
             rule.meet(w.read(network).T @ e_k)
         due = rule.due(w, t == case.steps - 1)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from carrousel.contracts import BiasScheme, Errors, Init, Network, Simple
+from carrousel.contracts import Errors, Init, Network, Simple
 from carrousel.learners.cascade.learner import CascadeLearner, CascadeTraining, Phase
 from carrousel.sequences import Sequences
 from support.drawn import Kind, drawn_data
@@ -24,7 +24,7 @@ HASTY = CascadeTraining(
 
 def network(
     units: int = 4,
-    bias: BiasScheme = "all",
+    bias: str = "all",
     n_inputs: int = 2,
     n_outputs: int = 2,
     f: Literal["logistic", "tanh"] = "logistic",

@@ -15,6 +15,7 @@ import numpy as np
 from carrousel import _native
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import (
+    EQUAL_RATES,
     SQUASHES,
     TRUNCATED,
     Cell,
@@ -24,6 +25,7 @@ from carrousel.contracts import (
     Simple,
     Training,
 )
+from carrousel.contracts.units import HIDDEN
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
@@ -120,7 +122,7 @@ class NativeKernel:
             DataError: data are not finite, or a symbol is outside its alphabet.
         """
         found = np.zeros((len(data), network.n_weights), np.float32)
-        epoch = replace(training, update="epoch", halves_every=0, plateau=0)
+        epoch = replace(training, update="epoch", halves_every=0, plateau=0, factors=EQUAL_RATES)
         rates = np.zeros(len(data), np.float32)
         return found, self._learn(
             network, epoch, weights, rates, cells_from, data, gradient, rngs, found
@@ -210,6 +212,10 @@ class NativeKernel:
                 shape=shape,
                 update=training.update,
                 output_derivative=training.output_derivative,
+                derivative_floor=training.derivative_floor,
+                derivative_offset=training.derivative_offset,
+                error_tolerance=training.error_tolerance,
+                factors=_factors(network, training) if learn else None,
                 initial_activation=training.initial_activation,
                 learn=learn,
                 gradient=gradient.kind,
@@ -254,15 +260,21 @@ def _shape(network: Network, parts: Sequence[Sequences]) -> dict[str, int]:
         "inputs": inputs,
         "outputs": outputs,
         **_layer(network.cell),
-        "recurrent": int(network.recurrent),
+        "fed_back": _bits(network, network.fed_back),
+        "receivers": _bits(network, network.receivers),
+        "biased_groups": _bits(network, network.biased_units),
         "direct": int(network.direct),
         "united": int(network.united),
-        "gate_bias": int(network.bias != "none"),
-        "cell_bias": int(network.bias in ("hidden", "all")),
-        "output_bias": int(network.bias == "all"),
+        "output_bias": int(network.biased_outputs),
         "symbols": int(symbols),
         "classes": int(classes),
     }
+
+
+def _bits(network: Network, units: tuple[int, ...]) -> int:
+    """Return the groups of some hidden units as bits, from input gates to output gates."""
+    members, groups = set(units), network.cell.groups
+    return sum(1 << HIDDEN.index(name) for name, each in groups.items() if each[0] in members)
 
 
 def _layer(cell: Cell | Simple) -> dict[str, int]:
@@ -282,6 +294,14 @@ def _layer(cell: Cell | Simple) -> dict[str, int]:
     }
 
 
+def _factors(network: Network, training: Training) -> np.ndarray | None:
+    """Return the factor of the rate of each weight as float32, or None if all are 1."""
+    if not training.factors.differ:
+        return None
+    with np.errstate(over="ignore"):  # the extension refuses an infinite factor
+        return training.factors.by_weight(network).astype(np.float32)
+
+
 def _check_gradient(network: Network, gradient: Gradient) -> None:
     if not NativeKernel.knows(gradient):
         raise SettingError(
@@ -296,13 +316,6 @@ def _check_gradient(network: Network, gradient: Gradient) -> None:
             "wiring is 'sparse'; kernels run it as 'united' with zero weights",
             argument="wiring",
             got=network.wiring,
-        )
-    if network.wiring == "cells":
-        raise SettingError(
-            "wiring is 'cells', which has no native lanes",
-            argument="wiring",
-            got=network.wiring,
-            fix="use the ReferenceKernel, or a stream",
         )
 
 

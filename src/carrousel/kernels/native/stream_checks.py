@@ -27,6 +27,14 @@ def check_network(network: Network) -> None:
             argument="wiring",
             got=network.wiring,
         )
+    for name in ("feedback", "feedback_into", "inputs_to_outputs"):
+        if getattr(network, name) is not None:
+            raise SettingError(
+                argument=name,
+                got=getattr(network, name),
+                expected="None for streams",
+                fix="choose {wiring}",
+            )
 
 
 def precision(dtype: Any) -> type[np.floating]:

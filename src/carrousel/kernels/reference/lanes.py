@@ -12,7 +12,15 @@ from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 
-from carrousel.contracts import TRUNCATED, Cell, Errors, Gradient, Network, Training
+from carrousel.contracts import (
+    EQUAL_RATES,
+    TRUNCATED,
+    Cell,
+    Errors,
+    Gradient,
+    Network,
+    Training,
+)
 from carrousel.errors import SettingError
 from carrousel.kernels.reference.layers import Weights, logistic
 from carrousel.kernels.reference.paths import BackPropagation, RankOne, Sensitivities
@@ -126,7 +134,7 @@ class ReferenceKernel:
     ) -> tuple[Annotated[Floats, "B W"], list[Errors | None]]:
         """Compute the descent direction; see :class:`carrousel.contracts.Kernel`."""
         found = np.zeros((len(data), network.n_weights), self.dtype)
-        epoch = replace(training, update="epoch", halves_every=0, plateau=0)
+        epoch = replace(training, update="epoch", halves_every=0, plateau=0, factors=EQUAL_RATES)
         results: list[Errors | None] = []
         seeds = draw_seeds(gradient, rngs, data)
         for b, part in enumerate(data):
@@ -172,6 +180,7 @@ class _Walk:
         self._network, self._training, self._rule = network, training, rule
         self._flat, self._dtype = flat, dtype
         self._into = flat if into is None else into  # what gradients are added to
+        self._factors = training.factors.by_weight(network).astype(dtype)
 
     def predict(self, cells_from: int, data: Sequences) -> Annotated[Floats, "M O"]:
         """Return the outputs ``[M, O]`` at all steps with a target."""
@@ -206,11 +215,21 @@ class _Walk:
                 if target is not None or due is not None:
                     waiting.append(found)
                 if self._training.update == "step" and due is not None:
-                    _apply(self._network, self._into, rate, waiting)
+                    self._apply(rate, waiting)
             if self._training.update == "sequence":
-                _apply(self._network, self._into, rate, waiting)
-        _apply(self._network, self._into, rate, waiting)
+                self._apply(rate, waiting)
+        self._apply(rate, waiting)
         return errors
+
+    def _apply(self, rate: float, waiting: list[Weights]) -> None:
+        """Change the weights by all waiting gradients, and clear these."""
+        if waiting:
+            hidden = np.sum([w.hidden for w in waiting], axis=0)
+            output = np.sum([w.output for w in waiting], axis=0)
+            change = np.zeros_like(self._into)
+            Weights(hidden, output).add_to(self._network, change, 1.0)
+            self._into += (rate * self._factors) * change
+            waiting.clear()
 
     def _steps(
         self, data: Sequences, n: int, cells_on: bool
@@ -241,11 +260,29 @@ class _Walk:
         """Return minus the gradient by output weights, and the error at the units read."""
         if self._network.united:
             back = np.zeros(len(seen) - 1, error.dtype)
-            back[-len(error) :] = error
+            back[-len(error) :] = learned_error(self._training, error)
             return np.zeros_like(w.output), back
-        y = self._outputs(w, seen)
-        e_k = error * (y * (1 - y) if self._training.output_derivative else 1)  # (19)
+        e_k = output_error(self._training, self._outputs(w, seen), error)
         return np.outer(e_k, seen), w.read(self._network).T @ e_k
+
+
+def output_error(
+    training: Training, y: Annotated[Floats, "O"], error: Annotated[Floats, "O"]
+) -> Annotated[Floats, "O"]:
+    """Return the errors ``e_k`` of logistic outputs ``y`` whose targets are off by ``error``.
+
+    Equation (19), ``f' (t - y)`` with ``f' = y (1 - y)``, or as the settings change it.
+    """
+    met = learned_error(training, error)
+    if not training.output_derivative:
+        return met
+    slope = np.maximum(y * (1 - y), training.derivative_floor)
+    return met * (slope + training.derivative_offset)
+
+
+def learned_error(training: Training, error: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
+    """Return errors, 0 in place of those within the tolerance."""
+    return np.where(np.abs(error) < training.error_tolerance, np.zeros_like(error), error)
 
 
 def _count(errors: Errors, n: int, error: np.ndarray) -> None:
@@ -253,12 +290,3 @@ def _count(errors: Errors, n: int, error: np.ndarray) -> None:
     errors.sum_abs[n] += np.abs(error).sum()
     errors.sum_sq[n] += (error**2).sum()
     errors.n_values[n] += error.size
-
-
-def _apply(network: Network, flat: np.ndarray, rate: float, waiting: list[Weights]) -> None:
-    """Change the weights by all waiting gradients, and clear these."""
-    if waiting:
-        hidden = np.sum([w.hidden for w in waiting], axis=0)
-        output = np.sum([w.output for w in waiting], axis=0)
-        Weights(hidden, output).add_to(network, flat, rate)
-        waiting.clear()

@@ -76,10 +76,12 @@ class Weights:
         if network.biased_units:
             bias[list(network.biased_units), 0] = parts["hidden_bias"]
         out_bias = parts.get("output_bias", np.zeros(outs, flat.dtype))[:, None]
-        nothing = np.zeros((units, 0), flat.dtype), np.zeros((outs, 0), flat.dtype)
-        recurrent = parts.get("hidden_recurrent", nothing[0])
-        direct = parts.get("output_inputs", nothing[1])
-        read = parts.get("output_cells", nothing[1])
+        nothing = np.zeros((outs, 0), flat.dtype)
+        recurrent = np.zeros((units, len(network.fed_back)), flat.dtype)
+        if network.recurrent:
+            recurrent[list(network.receivers)] = parts["hidden_recurrent"]
+        direct = parts.get("output_inputs", nothing)
+        read = parts.get("output_cells", nothing)
         return Weights(
             np.hstack([parts["hidden_inputs"], recurrent, bias]),
             np.hstack([direct, read, out_bias]),
@@ -88,8 +90,7 @@ class Weights:
     def recurrent(self, network: Network) -> np.ndarray:
         """Return weights ``[U, U]`` between hidden units; zero from those not fed back."""
         between = np.zeros((len(self.hidden),) * 2, self.hidden.dtype)
-        fed = network.fed_back
-        between[:, fed.start : fed.stop] = self.hidden[:, network.n_inputs : -1]
+        between[:, list(network.fed_back)] = self.hidden[:, network.n_inputs : -1]
         return between
 
     def read(self, network: Network) -> np.ndarray:
@@ -101,7 +102,8 @@ class Weights:
         parts, inputs = network.views(flat), network.n_inputs
         parts["hidden_inputs"] += times * self.hidden[:, :inputs]
         if "hidden_recurrent" in parts:
-            parts["hidden_recurrent"] += times * self.hidden[:, inputs:-1]
+            into = list(network.receivers)
+            parts["hidden_recurrent"] += times * self.hidden[into, inputs:-1]
         if network.biased_units:
             parts["hidden_bias"] += times * self.hidden[list(network.biased_units), -1]
         direct = inputs if "output_inputs" in parts else 0
@@ -136,8 +138,7 @@ def forward(
     network: Network, w: Weights, y: np.ndarray, s: np.ndarray, x: Annotated[Floats, "I"]
 ) -> HiddenStep:
     """Compute a step from activations ``y [U]`` and states ``s``: equations (6) to (9)."""
-    fed = network.fed_back
-    sources = np.concatenate([x, y[fed.start : fed.stop], np.ones(1, x.dtype)])
+    sources = np.concatenate([x, y[list(network.fed_back)], np.ones(1, x.dtype)])
     net = w.hidden @ sources
     if isinstance(network.cell, Cell):
         return _memory_cells(network.cell, sources, net, s)

@@ -54,8 +54,8 @@ def advance(network: Network, w: Weights, state: LaneState, x: Annotated[Floats,
     cell = network.cell
     assert isinstance(cell, Cell)
     blocks, size, reads = cell.blocks, cell.block_size, cell.read_units
-    fed = network.fed_back
-    state.sources = np.concatenate([x, state.y[fed.start : fed.stop], np.ones(1, state.s.dtype)])
+    fed = list(network.fed_back)
+    state.sources = np.concatenate([x, state.y[fed], np.ones(1, state.s.dtype)])
     net = w.hidden @ state.sources
     y_in = np.repeat(logistic(net[:blocks]), size)  # (7), one copy per cell of the block
     y_in_slope = y_in * (1 - y_in)

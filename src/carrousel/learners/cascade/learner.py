@@ -176,11 +176,16 @@ def _check(network: Network, training: CascadeTraining) -> None:
             expected="Simple(units=most), as 'cascade' grows simple units",
             fix="or take one of the learners 'truncated', 'bptt', 'rtrl'",
         )
-    if network.init.output_range is not None:
+    for name in ("output_range", "recurrent_range", "output_bias"):
+        if getattr(network.init, name) is not None:
+            raise SettingError(
+                argument=name,
+                got=getattr(network.init, name),
+                expected="None, as 'cascade' draws all weights from one range",
+            )
+    if network.biased_outputs and not network.biased_units:
         raise SettingError(
-            argument="output_range",
-            got=network.init.output_range,
-            expected="None, as 'cascade' draws all weights from one range",
+            argument="bias", got=network.bias, expected="'none', 'hidden' or 'all' for 'cascade'"
         )
     if network.wiring != "direct":
         raise SettingError(

@@ -53,8 +53,8 @@ class LaneNets:
         self.into_outputs = np.zeros((B * I if network.direct else 0, O), dtype)
         self.recurrent = np.zeros((H, B, H), dtype)
         self.read = np.zeros((H, B, O), dtype)
-        self.hidden_bias = np.zeros((B, H), dtype) if network.bias in ("hidden", "all") else None
-        self.output_bias = np.zeros((B, O), dtype) if network.bias == "all" else None
+        self.hidden_bias = np.zeros((B, H), dtype) if network.biased_units else None
+        self.output_bias = np.zeros((B, O), dtype) if network.biased_outputs else None
         self.start(0)
 
     def start(self, n_values: int) -> None:

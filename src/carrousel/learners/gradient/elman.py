@@ -40,6 +40,10 @@ def elman(
             argument="network",
             fix="memory cells learn by 'truncated', 'bptt' or 'rtrl'",
         )
+    if not isinstance(training, Training):
+        raise SettingError(
+            argument="training", got=training, expected="a carrousel.contracts.Training"
+        )
     if training.update != "step":
         raise SettingError(
             f"update is {training.update!r}, but Elman's procedure changes weights after each "

@@ -183,6 +183,15 @@ def check_training(network: Network, training: Training, gradient: Gradient, n_l
             expected="True",
             fix="use True",
         )
+    if network.united and (training.derivative_floor or training.derivative_offset):
+        raise SettingError(
+            "derivative_floor and derivative_offset are of output units, but outputs in united "
+            "wiring are hidden units, through whose squashing function all error flows",
+            argument="derivative_floor" if training.derivative_floor else "derivative_offset",
+            got=training.derivative_floor or training.derivative_offset,
+            expected="0",
+        )
+    training.factors.check(network)
     needed = 8 * n_lanes * gradient_numbers(network, gradient, longest=0)
     if needed > MOST_BYTES:
         raise SettingError(
@@ -234,6 +243,15 @@ def _settings(training: object, gradient: Gradient, rule: str | None) -> Trainin
             got=rule,
             fix="use update='sequence', and leave cells_added_after and plateau at 0",
         )
+    plain = Training(training.rate)
+    for name in ("derivative_floor", "derivative_offset", "error_tolerance", "factors"):
+        if getattr(training, name) != getattr(plain, name):
+            raise SettingError(
+                f"rule {rule!r} has no {name}, but training is {training!r}",
+                argument=name,
+                got=getattr(training, name),
+                fix="leave it at its default, or take {rule}='plain'",
+            )
     return Batches(
         rate=training.rate,
         rule=rule,  # type: ignore[arg-type]
