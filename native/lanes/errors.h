@@ -42,21 +42,63 @@ inline void add_traced(const Plan& p, const vec* trace, ivec kept, const vec* er
   }
 }
 
-// Changes hidden weights by the errors of step k. Traces include that step.
-inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
-  const vec *error_cell = p.error_cell + k * p.C, *error_gate = p.error_gate + k * p.blocks;
-  const auto learn = [&](const vec* trace, vec activation, vec* weight, const vec* factors,
-                         Groups groups) {
-    add_traced(p, trace, isplat(-1), error_cell, weight, rate, factors, lanes, groups);
-    if (!p.shape.output_gate || !groups.has(Group::output_gates)) return;
-    for (Index u = p.blocks + p.C, j = 0; j < p.blocks; ++u, ++j)
-      add_where(lanes, weight[u], rate_of(rate, factors, u) * error_gate[j], activation);
+// Adds step k to the traces, and changes hidden weights by its errors: equations (25) to (28).
+// Traces of lanes that are not in `kept` count as zero.
+using LearnStep = void (*)(const Plan&, Index k, vec rate, ivec kept, ivec lanes);
+
+template <class S>
+void learn_step(const Plan& p, Index k, vec rate, ivec kept, ivec lanes) {
+  const S n(p);
+  constexpr Index cells = S::most_cells;
+  const vec* const factors = p.factors + k * round_up(p.F, 4);
+  const auto by_gate = S::template held<cells>(factors);
+  const auto by_cell = S::template held<cells>(factors + n.cells);
+  const auto error = S::template held<cells>(p.error_cell + k * n.cells);
+  auto scaled = S::local(p.nets);  // errors of cells and output gates times the rate
+#pragma GCC unroll 16
+  for (Index c = 0; c < n.cells; ++c) scaled[c] = rate * error[c];
+#pragma GCC unroll 16
+  for (Index j = 0; n.gated && j < n.blocks; ++j)
+    scaled[n.cells + j] = rate * p.error_gate[k * n.blocks + j];
+
+  // With Plain, all units have the weight and the same rate.
+  const auto learn = [&]<bool Plain>(vec x, vec* trace, vec* weight, const vec* rates,
+                                     Groups groups) {
+    const auto has = [&](Group g) { return Plain || groups.has(g); };
+    const auto at = [&](vec change, Index u) { return Plain ? change : rate_of(change, rates, u); };
+#pragma GCC unroll 16
+    for (Index j = 0; j < n.blocks; ++j) {
+      vec gate = splat(0.0f);
+#pragma GCC unroll 16
+      for (Index v = 0; v < n.size; ++v) {
+        const Index c = j * n.size + v, u = n.blocks + c;
+        const vec in = fma(by_gate[c], x, kept ? trace[c] : splat(0.0f));
+        const vec cell = fma(by_cell[c], x, kept ? trace[n.cells + c] : splat(0.0f));
+        trace[c] = in, trace[n.cells + c] = cell;
+        gate = fma(error[c], in, gate);
+        if (has(Group::cells)) add_where(lanes, weight[u], at(scaled[c], u), cell);
+      }
+      if (has(Group::input_gates)) add_where(lanes, weight[j], at(rate, j), gate);
+    }
+    if (!n.gated || !has(Group::output_gates)) return;
+#pragma GCC unroll 16
+    for (Index j = 0; j < n.blocks; ++j) {
+      const Index u = n.blocks + n.cells + j;
+      add_where(lanes, weight[u], at(scaled[n.cells + j], u), x);
+    }
+  };
+  const auto learn_row = [&](vec x, vec* trace, vec* weight, const vec* rates, Groups groups) {
+    if (rates || groups.bits != kAllGroups.bits)
+      learn.template operator()<false>(x, trace, weight, rates, groups);
+    else
+      learn.template operator()<true>(x, trace, weight, rates, groups);
   };
   for (Index s = 0; s < p.n_sources; ++s)
-    learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U,
-          p.hidden_f ? p.hidden_f + s * p.U : nullptr,
-          s < p.dense_inputs ? kAllGroups : p.shape.receivers);
-  learn(p.trace_b, splat(1.0f), p.hidden_b, p.hidden_fb, p.shape.biased_groups);
+    learn_row(p.sources[k * p.n_sources + s], p.trace + s * p.F, p.hidden_w + s * n.units,
+              p.hidden_f ? p.hidden_f + s * n.units : nullptr,
+              s < p.dense_inputs ? kAllGroups : p.shape.receivers);
+  if (p.shape.biased_groups.any())
+    learn_row(splat(1.0f), p.trace_b, p.hidden_b, p.hidden_fb, p.shape.biased_groups);
 }
 
 // Adds the gradient of a whole chunk of steps. Traces must not include the chunk yet.
@@ -88,7 +130,7 @@ inline void learn_chunk(const Plan& p, Index steps, ivec kept, ivec lanes) {
     add_traced(p, p.trace + s * p.F, kept, p.reach, p.hidden_g + s * p.U, one, nullptr, lanes,
                kAllGroups);
   add_traced(p, p.trace_b, kept, p.reach, p.hidden_gb, one, nullptr, lanes, kAllGroups);
-  add_products(p, gradients(p, lanes), steps);
+  add_products(p, gradients(p, p.spread, lanes), steps);
 }
 
 // Changes hidden weights by their gradients. Ignores the bias gradients of units without a bias,

@@ -72,6 +72,7 @@ struct Layer {
 
 // Sizes of a hidden layer, from the plan.
 struct AnySizes {
+  static constexpr Index most_cells = 1;  // of no use: held() copies nothing
   Index blocks, size, cells, units;
   bool gated;
   explicit AnySizes(const Plan& p)
@@ -83,6 +84,9 @@ struct AnySizes {
     vec& operator[](Index i) { return at[i]; }
   };
   static Local local(vec* at) { return {at}; }
+  // Numbers in the workspace that a loop reads again and again.
+  template <Index Count>
+  static const vec* held(const vec* at) { return at; }
   static void nets(const Plan& p, const vec* source, const vec* start, Local& net) {
     hidden_nets(p, source, start);
     net.at = p.nets;
@@ -93,7 +97,7 @@ struct AnySizes {
 template <int Blocks, int Size, bool Gated>
 struct Sizes {
   static constexpr Index blocks = Blocks, size = Size, cells = Blocks * Size,
-                         units = cells + Blocks * (1 + Gated);
+                         units = cells + Blocks * (1 + Gated), most_cells = cells;
   static constexpr bool gated = Gated;
   explicit Sizes(const Plan&) {}
   struct Local {
@@ -101,6 +105,18 @@ struct Sizes {
     vec& operator[](Index i) { return v[i]; }
   };
   static Local local(vec*) { return {}; }
+  template <Index Count>
+  struct Held {
+    vec v[Count];
+    vec operator[](Index i) const { return v[i]; }
+  };
+  template <Index Count>
+  static Held<Count> held(const vec* at) {
+    Held<Count> copy;
+#pragma GCC unroll 16
+    for (Index i = 0; i < Count; ++i) copy.v[i] = at[i];
+    return copy;
+  }
   static void nets(const Plan& p, const vec* source, const vec* start, Local& net) {
     vec sum[units];
 #pragma GCC unroll 16
@@ -119,37 +135,37 @@ struct Sizes {
   }
 };
 
+// Calls use.operator()<S>() with the sizes of a hidden layer: known ones for those of the paper's
+// experiments, if registers can hold them.
+template <class Use>
+inline void with_sizes(const Shape& shape, Use use) {
+  constexpr Index most_units = V == 16 ? 12 : 8;
+  bool found = false;
+  const auto try_all = [&]<class... S>() {
+    ((!found && S::units <= most_units && S::fit(shape)
+          ? (found = true, use.template operator()<S>())
+          : void()),
+     ...);
+  };
+  try_all.template operator()<Sizes<1, 1, false>, Sizes<1, 1, true>, Sizes<2, 1, true>,
+                              Sizes<3, 1, true>, Sizes<4, 1, true>, Sizes<1, 2, true>,
+                              Sizes<2, 2, true>, Sizes<3, 2, true>>();
+  if (!found) use.template operator()<AnySizes>();
+}
+
 struct Forward : Layer {
   // One step of all lanes. Only the lanes in `live` leave their initial state.
   using Step = void (*)(const Forward&, const Plan&, Index k, ivec live);
   Step steady, ragged;  // `steady` takes all lanes as live
 
   explicit Forward(const Job& job) : Layer(job) {
-    choose<AnySizes>(job.learn);
-    choose_known(job.shape, job.learn);
+    with_sizes(job.shape, [&]<class S>() {
+      steady = job.learn ? step<S, true, false> : step<S, false, false>;
+      ragged = job.learn ? step<S, true, true> : step<S, false, true>;
+    });
   }
 
  private:
-  template <class S>
-  void choose(bool learn) {
-    steady = learn ? step<S, true, false> : step<S, false, false>;
-    ragged = learn ? step<S, true, true> : step<S, false, true>;
-  }
-
-  template <class... S>
-  void choose_among(const Shape& shape, bool learn) {
-    ((S::fit(shape) && S::units <= kMostUnits ? choose<S>(learn) : void()), ...);
-  }
-
-  // The hidden layers of the experiments.
-  void choose_known(const Shape& shape, bool learn) {
-    choose_among<Sizes<1, 1, false>, Sizes<1, 1, true>, Sizes<2, 1, true>, Sizes<3, 1, true>,
-                 Sizes<4, 1, true>, Sizes<1, 2, true>, Sizes<2, 2, true>, Sizes<3, 2, true>>(
-        shape, learn);
-  }
-
-  static constexpr Index kMostUnits = V == 16 ? 12 : 8;  // that registers can hold
-
   template <class S, bool Learn, bool Ragged>
   static void step(const Forward& layer, const Plan& p, Index k, ivec live) {
     const S n(p);

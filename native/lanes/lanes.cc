@@ -14,7 +14,9 @@ namespace {
 class Truncated : Turns {
  public:
   Truncated(const Job& job, const Lane* lanes, int n_lanes, void* workspace)
-      : Turns(job, lanes, n_lanes, workspace), forward_(job) {}
+      : Turns(job, lanes, n_lanes, workspace), forward_(job) {
+    with_sizes(job.shape, [&]<class S>() { learn_step_ = learn_step<S>; });
+  }
 
   void run() {
     for (begin(all_lanes()); any(busy_);) {
@@ -42,7 +44,7 @@ class Truncated : Turns {
   }
 
   void turn() {
-    open(p_.learn && !p_.accumulate);
+    open(p_.learn && !p_.accumulate && p_.rows);
     if (steps_ == 0) return;
     if (any(first_chunk_)) {
       forward_.reset(p_, first_chunk_);
@@ -56,6 +58,8 @@ class Truncated : Turns {
       predict_chunk();
     else if (p_.accumulate)
       learn_by_chunk();
+    else if (p_.rows)
+      learn_rows_by_step();
     else
       learn_by_step();
     Layer::carry(p_, steps_);
@@ -93,21 +97,38 @@ class Truncated : Turns {
     inner_errors(p_, forward_.h, event_.k, event_.lanes);
   }
 
-  // Update by step: a lane's chunk ends at a step with a target, since weights change there.
+  // Update by step: weights change at every target, and the steps before it are added to traces.
   void learn_by_step() {
-    for (Index k = 0; k < steps_; ++k) step(k);
-    add_traces();
-    if (p_.rows) {
-      rows_.gather(p_, steps_);
-      remember(running_);
+    Index traced = 0;  // steps of the window that the traces include
+    for (Index k = 0; k < steps_; ++k) {
+      step(k);
+      if (k != next_target()) continue;
+      add_traces(traced, k);
+      traced = k + 1;
+      meet_targets(k);
+      compute_errors();
+      change_outputs();
+      learn_step_(p_, k, rate_, traced_, event_.lanes);
+      traced_ |= running_;
     }
-    if (next_target() >= steps_) return;
+    add_traces(traced, steps_);
+  }
+
+  // The same with rows of symbols: a lane's chunk ends at its target, since rows change there.
+  void learn_rows_by_step() {
+    for (Index k = 0; k < steps_; ++k) step(k);
+    add_traces(0, steps_ - 1);
+    rows_.gather(p_, steps_);
+    remember(running_);
+    const bool met = next_target() < steps_;
+    if (!met) return add_traces(steps_ - 1, steps_);
     meet_targets(steps_ - 1);
     compute_errors();
     change_outputs();
-    learn_step(p_, event_.k, rate_, event_.lanes);
-    for (int lane = 0; p_.rows && lane < n_lanes_; ++lane)
-      if (event_.wanted(lane)) rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate);
+    learn_step_(p_, event_.k, rate_, traced_, event_.lanes);
+    traced_ |= running_;
+    each_lane(event_.lanes,
+              [&](int lane) { rows_.learn_step(p_, lane, event_.k, lanes_[lane].rate); });
   }
 
   // Update by sequence or epoch: the errors of a chunk are collected, then added to gradients.
@@ -134,14 +155,16 @@ class Truncated : Turns {
       if (p_.rows) learn_rows(met);
     }
     if (!any(running_ & ~last_chunk_)) return;  // traces are not needed any more
-    add_traces();
+    add_traces(0, steps_);
     if (!p_.rows) return;
     rows_.drop(last_chunk_, steps_);
     rows_.gather(p_, steps_);
   }
 
-  void add_traces() {
-    add_products(p_, traces(p_, traced_), steps_);
+  // Adds steps of the window to the traces.
+  void add_traces(Index from, Index to) {
+    if (from == to) return;
+    add_products(p_, traces(p_, from, traced_), to - from);
     traced_ |= running_;
   }
 
@@ -197,6 +220,7 @@ class Truncated : Turns {
   }
 
   Forward forward_;
+  LearnStep learn_step_;
   Rows rows_;
   ivec learned_{};  // lanes that had a target since weights last changed
   ivec traced_{};   // lanes with traces of earlier chunks; those of other lanes count as zero

@@ -98,7 +98,9 @@ struct ColumnOutputs {
       event.count(error);
       e[o] = output_error(y, error);
     }
-    for (Index c = 0; c < p.C; ++c) p.seen[event.number * p.C + c] = p.cell_out[c];
+    // Cells of other lanes may have overflowed.
+    for (Index c = 0; c < p.C; ++c)
+      p.seen[event.number * p.C + c] = event.lanes ? p.cell_out[c] : splat(0.0f);
   }
 
   static void send_back(const Plan& p, const Event& event) {
@@ -116,7 +118,9 @@ struct ColumnOutputs {
   static void learn(const Plan& p, const Index* slots, Index events, vec scale) {
     vec* const into = p.accumulate ? p.output_g : p.output_w;
     const vec* const factors = p.at_once(p.output_f);
-    in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
+    if (events == 1) {
+      learn_one(p, slots[0], scale, into);
+    } else in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
       for (Index o = 0; o < p.O; ++o) {
         vec sum[Count];
         for (int i = 0; i < Count; ++i) sum[i] = into[(first + i) * p.O + o];
@@ -135,6 +139,17 @@ struct ColumnOutputs {
     for (Index o = 0; o < p.O; ++o)
       for (Index n = 0; n < events; ++n)
         bias[o] = fma(rate_of(scale, bias_factors, o), p.output_e[n * p.O + o], bias[o]);
+  }
+
+  // The same for one event.
+  static void learn_one(const Plan& p, Index k, vec scale, vec* into) {
+    const vec *factors = p.at_once(p.output_f), *e = p.output_e;
+    const Index outputs = p.O;
+    for (Index q = 0; q < p.n_seen; ++q, into += outputs) {
+      const vec x = source_of(p, k, 0, q);
+      for (Index o = 0; o < outputs; ++o)
+        into[o] = fma(rate_of(scale * e[o], factors, q * outputs + o), x, into[o]);
+    }
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {

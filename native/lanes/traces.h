@@ -30,18 +30,22 @@ inline void apply(vec* weight, vec* gradient, const vec* factors, Index count, v
 struct Sums {
   vec *sum, *bias;
   Index width;
-  const vec* factors;  // [kChunk, stride]
+  const vec* sources;  // [steps, n_sources]
+  const vec* factors;  // [steps, stride]
   Index stride;
   ivec kept;           // lanes whose sums are added to; those of other lanes count as zero
   ivec lanes;          // lanes whose sums change
 };
 
-inline Sums traces(const Plan& p, ivec kept) {
-  return {p.trace, p.trace_b, p.F, p.factors, round_up(p.F, 4), kept, isplat(-1)};
+// The traces, to which the steps from `from` on are added.
+inline Sums traces(const Plan& p, Index from, ivec kept) {
+  const Index stride = round_up(p.F, 4);
+  return {p.trace, p.trace_b, p.F, p.sources + from * p.n_sources, p.factors + from * stride,
+          stride, kept, isplat(-1)};
 }
 
-inline Sums gradients(const Plan& p, ivec lanes) {
-  return {p.hidden_g, p.hidden_gb, p.U, p.spread, p.U, isplat(-1), lanes};
+inline Sums gradients(const Plan& p, const vec* factors, ivec lanes) {
+  return {p.hidden_g, p.hidden_gb, p.U, p.sources, factors, p.U, isplat(-1), lanes};
 }
 
 template <int Sources, int Factors>
@@ -52,7 +56,7 @@ inline void add_tile(const Plan& p, const Sums& to, Index steps, Index s0, Index
     for (int j = 0; j < Factors; ++j)
       sum[i][j] = to.kept ? out[i * to.width + j] : splat(0.0f);
   const vec* factor = to.factors + f0;
-  const vec* source = p.sources + s0;
+  const vec* source = to.sources + s0;
   const Index factor_stride = to.stride, source_stride = p.n_sources;
   const ivec lanes = to.lanes;  // a local: a store to a vector might change to.lanes
   for (Index k = 0; k < steps; ++k, factor += factor_stride, source += source_stride)

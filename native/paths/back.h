@@ -29,11 +29,10 @@ struct GoingBack {
   }
 
   // Adds the products of `steps` steps to the gradient. The first step is in slot `from`.
-  static void add_steps(Plan& p, const PathPlan& x, Index from, Index steps, ivec lanes) {
-    vec* const now = p.sources;
-    p.sources = x.sources + from * p.n_sources;
-    add_products(p, Sums{p.hidden_g, p.hidden_gb, p.U, x.spread, p.U, isplat(-1), lanes}, steps);
-    p.sources = now;
+  static void add_steps(const Plan& p, const PathPlan& x, Index from, Index steps, ivec lanes) {
+    Sums to = gradients(p, x.spread, lanes);
+    to.sources = x.sources + from * p.n_sources;
+    add_products(p, to, steps);
   }
 
  private:
