@@ -225,7 +225,7 @@ SEQUENCE = (
     Mutant("errors of the last thread only", "native/bind/sequence.cc",
            "to[i] += (slice.*part)[i];", "to[i] = (slice.*part)[i];"),
     Mutant("arrays may overlap", "native/sequence/checks.cc",
-           "a.start < b.start + b.bytes && b.start < a.start + a.bytes", "a.start == b.start"),
+           "span.start < other->start + other->bytes", "span.start == other->start"),
     Mutant("flags may come without their sources", "native/bind/sequence.cc",
            "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
 )  # fmt: skip
