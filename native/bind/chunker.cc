@@ -1,6 +1,10 @@
 // Python functions of the neural sequence chunker. Arrays are checked before a pointer is used.
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "bind/arrays.h"
 #include "bind/sequence.h"
 #include "chunker/chunker.h"
@@ -26,8 +30,11 @@ ChunkerJob job_of(nb::dict d) {
   job.below = net_of(setting<nb::dict>(d, "below"));
   job.above = net_of(setting<nb::dict>(d, "above"));
   job.depth = setting<Index>(d, "depth");
-  job.rate = static_cast<float>(setting<double>(d, "rate"));
-  job.threshold = static_cast<float>(setting<double>(d, "threshold"));
+  constexpr double most = std::numeric_limits<float>::max();
+  const double rate = setting<double>(d, "rate"), threshold = setting<double>(d, "threshold");
+  if (!(std::abs(rate) <= most)) refuse("rate is ", rate, ", expected a finite number in float32");
+  job.rate = static_cast<float>(rate);
+  job.threshold = static_cast<float>(std::min(threshold, most));
   job.symbols = check_number("symbols", setting<Index>(d, "symbols"), 1);
   job.classes = check_number("classes", setting<Index>(d, "classes"), 1);
   check(job);

@@ -27,7 +27,7 @@ struct SimpleNet {
 struct ChunkerJob {
   SimpleNet below, above;
   Index depth;                   // steps that an error reaches, including its own
-  float rate;                    // learning rate of both nets
+  float rate;                    // learning rate of both nets, finite
   float threshold;               // a target was predicted if all its errors are smaller
   bool symbols, classes;         // inputs are symbols, else values; targets are classes
   bool learn;                    // else predict with the net below alone

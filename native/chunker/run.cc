@@ -1,7 +1,6 @@
 // Checks of chunkers, and the distribution of their trials over threads.
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 
 #include "chunker/chunker.h"
 #include "common/refuse.h"
@@ -42,7 +41,6 @@ void check(const ChunkerJob& job) {
            " and those that predict no, all hidden, or all units of the net above");
   if (job.depth < 1 || job.depth > Index{1} << 20)
     refuse("depth is ", job.depth, ", expected 1..2^20");
-  if (!std::isfinite(job.rate)) refuse("rate is ", job.rate, ", expected a finite number");
   if (!(job.threshold > 0)) refuse("threshold is ", job.threshold, ", expected more than 0");
 }
 
