@@ -32,8 +32,8 @@ class ReferenceChunker:
     >>> weights = np.zeros((1, net.n_weights))
     >>> pair = ReferenceChunker(net, net, rate=1.0, threshold=0.25, depth=3, dtype=np.float64)
     >>> [(errors, received)] = pair.learn(weights, weights.copy(), [data])
-    >>> float(errors.max_abs[0]), received.tolist()  # all inputs are surprises
-    (0.5, [3])
+    >>> round(float(errors.max_abs[0]), 3), received.tolist()  # all inputs are surprises
+    (0.508, [3])
     """
 
     name = "reference"
