@@ -56,7 +56,8 @@ inline bool all_below(const vec x[kParts], float limit) {
                                     _mm256_cmp_ps((__m256)x[1], most, _CMP_LT_OQ));
   return _mm256_movemask_ps(both) == 0xff;
 #else
-  const ivec below = (x[0] < limit) & (x[1] < limit) & (x[2] < limit) & (x[3] < limit);
+  const vec most = splat(limit);
+  const ivec below = (x[0] < most) & (x[1] < most) & (x[2] < most) & (x[3] < most);
   return (below[0] & below[1] & below[2] & below[3]) != 0;
 #endif
 }
