@@ -298,6 +298,7 @@ NB_MODULE(_native, m) {
         nb::arg("instruction_set") = "",
         "Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py "
         "makes the arguments.");
+  bind_chunkers(m);
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);

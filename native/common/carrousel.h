@@ -146,6 +146,7 @@ struct Job {
   }
 };
 
+struct ChunkerKernel;    // chunker/chunker.h
 struct SequenceKernels;  // sequence/sequence.h
 struct StepKernels;      // step/step.h
 struct StreamKernels;    // stream/stream.h
@@ -162,6 +163,7 @@ struct Kernel {
   const SequenceKernels* sequences;
   const StepKernels* steps;
   const StreamKernels* streams;
+  const ChunkerKernel* chunkers;
 };
 
 // Workspace and run() of a Kernel for some of the jobs: lanes.cc and paths.cc have one each.

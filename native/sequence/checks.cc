@@ -1,5 +1,6 @@
 #include "sequence/checks.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -43,12 +44,24 @@ void check_shape(const char* name, std::size_t dimensions, const Index* shape,
 }
 
 void check_overlaps(const std::vector<Span>& spans) {
-  for (const Span& a : spans)
-    for (const Span& b : spans) {
-      if (&a == &b || !a.writable || !a.bytes || !b.bytes) continue;
-      if (a.start < b.start + b.bytes && b.start < a.start + a.bytes)
-        refuse(a.name, " overlaps ", b.name);
-    }
+  std::vector<Span> ordered;
+  for (const Span& span : spans)
+    if (span.bytes) ordered.push_back(span);
+  const auto by_start = [](const Span& a, const Span& b) { return a.start < b.start; };
+  std::sort(ordered.begin(), ordered.end(), by_start);
+  // Those that reach furthest so far, of all and of those that are written.
+  const Span *furthest = nullptr, *written = nullptr;
+  const auto further = [](const Span* a, const Span& b) {
+    return a && a->start + a->bytes > b.start + b.bytes ? a : &b;
+  };
+  for (const Span& span : ordered) {
+    const Span* const other = span.writable ? furthest : written;
+    if (other && span.start < other->start + other->bytes)
+      refuse((span.writable ? span : *other).name, " overlaps ",
+             (span.writable ? *other : span).name);
+    furthest = further(furthest, span);
+    if (span.writable) written = further(written, span);
+  }
 }
 
 void check(const Recurrence& r) {

@@ -24,6 +24,17 @@ def run_lanes(shape: dict, update: str, output_derivative: bool, derivative_floo
     Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py makes the arguments.
     """
 
+def learn_chunkers(job: dict, below: object, above: object, data: list, threads: int, instruction_set: str = '') -> None:
+    """
+    Learn with pairs of nets; carrousel/kernels/native/chunker.py makes the arguments.
+    """
+
+def predict_chunkers(job: dict, below: object, data: list, threads: int, instruction_set: str = '') -> None:
+    """Predict with the lower nets of pairs."""
+
+def chunker_bytes(job: dict) -> int:
+    """Bytes that a thread needs to run a pair of nets."""
+
 def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     """
     Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the call.

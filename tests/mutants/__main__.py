@@ -27,6 +27,8 @@ from pathlib import Path
 import pytest
 
 from mutants.lists import (
+    CHUNKER,
+    CHUNKER_TESTS,
     NATIVE,
     NATIVE_TESTS,
     REFERENCE,
@@ -163,7 +165,7 @@ class Workshop:
             (copy / changed).write_text(mutant.source(), encoding="utf-8")
             folder = changed.split("/")[0]
             users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
-                     "stream": ["stream/stream.cc"]}  # fmt: skip
+                     "stream": ["stream/stream.cc"], "chunker": ["chunker/chunker.cc"]}  # fmt: skip
             headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
             for source in [changed] if changed in objects else headers:
                 objects[source] = self._object(copy, source, "mutated-")
@@ -177,9 +179,9 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
     """Yield each mutant (first None: no mutation), and whether the tests passed."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
-        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS]}
+        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS, *CHUNKER_TESTS]}
         asked |= dict.fromkeys(NATIVE, NATIVE_TESTS) | dict.fromkeys(SEQUENCE, SEQUENCE_TESTS)
-        asked |= dict.fromkeys(STREAM, STREAM_TESTS)
+        asked |= dict.fromkeys(STREAM, STREAM_TESTS) | dict.fromkeys(CHUNKER, CHUNKER_TESTS)
         for mutant, tests in asked.items():
             library = workshop.extension(mutant)
             command = [sys.executable, "-m", "mutants", "--with", str(library), *tests]

@@ -225,7 +225,7 @@ SEQUENCE = (
     Mutant("errors of the last thread only", "native/bind/sequence.cc",
            "to[i] += (slice.*part)[i];", "to[i] = (slice.*part)[i];"),
     Mutant("arrays may overlap", "native/sequence/checks.cc",
-           "a.start < b.start + b.bytes && b.start < a.start + a.bytes", "a.start == b.start"),
+           "span.start < other->start + other->bytes", "span.start == other->start"),
     Mutant("flags may come without their sources", "native/bind/sequence.cc",
            "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
 )  # fmt: skip
@@ -302,6 +302,42 @@ STREAM = (
            "draws_[static_cast<std::size_t>(2 * stream)] += 0,"),
 )  # fmt: skip
 
+CHUNKER = (
+    Mutant("a surprise is not handed up", "native/chunker/*.cc",
+           "surprise = missed || !aimed;", "surprise = missed;"),
+    Mutant("the net above learns what was predicted", "native/chunker/*.cc",
+           "if (!missed) continue;", "if (!aimed) continue;"),
+    Mutant("the state above is watched a step late", "native/chunker/*.cc",
+           "        above.step(x_above, t);\n        watch();\n",
+           "        watch();\n        above.step(x_above, t);\n"),
+    Mutant("a tanh unit's state is below 0", "native/chunker/*.cc",
+           "0.5f * (h[i] + 1.0f)", "h[i]"),
+    Mutant("the digits are those of the last input", "native/chunker/*.cc",
+           "(t + 1) >> d & 1", "t >> d & 1"),
+    Mutant("targets are learned where there are none", "native/chunker/*.cc",
+           "compare<false>(below, watched, one", "compare<false>(below, all, one"),
+    Mutant("errors of the watched state are counted", "native/chunker/*.cc",
+           "(ivec)error & (ivec)at(targets + i)", "(ivec)error & (ivec)at(all + i)"),
+    Mutant("an error of another size is a miss", "native/chunker/wide.h",
+           "return (below[0] & below[1] & below[2] & below[3]) != 0;", "return below[0] != 0;"),
+    Mutant("errors go back a step too far", "native/chunker/net.h",
+           "count < depth ? count + 1 : depth;", "count < kept ? count + 1 : kept;"),
+    Mutant("activations are kept between sequences", "native/chunker/net.h",
+           "    clear(h(newest), units);\n", ""),
+    Mutant("errors go back through the weights of one unit", "native/chunker/net.h",
+           "products(recurrent, units, H, error, earlier);",
+           "products(recurrent, units, 1, error, earlier);"),
+    Mutant("slope of tanh", "native/chunker/net.h",
+           "symmetric ? fma(-f, f, splat(1.0f))", "symmetric ? splat(1.0f)"),
+    Mutant("recurrent weights the wrong way round", "native/chunker/net.h",
+           "move(recurrent[j * units + i], flat[i * H + j]);",
+           "move(recurrent[j * units + i], flat[j * H + i]);"),
+    Mutant("weights of another trial stay in the padding", "native/chunker/net.h",
+           "clear(rows, I * stride), clear(recurrent, H * units), clear(read, H * outputs);", ""),
+    Mutant("symbols of the chunker are not checked", "native/chunker/run.cc",
+           "  check(lanes, trial.lane, number);\n", ""),
+)  # fmt: skip
+
 REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py"]  # fmt: skip
@@ -310,6 +346,7 @@ NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py
                 "native/lanes/test_gradient.py"]  # fmt: skip
 SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
+CHUNKER_TESTS = ["native/chunker/test_parity.py", "native/chunker/test_hostile.py"]
 STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
 STREAM_TESTS = [f"native/stream/test_{of}.py"
                 for of in ("parity", "state", "refusals", "hostile", "divergence")]  # fmt: skip

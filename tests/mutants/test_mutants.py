@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from mutants.lists import (
+    CHUNKER,
+    CHUNKER_TESTS,
     NATIVE,
     NATIVE_TESTS,
     REFERENCE,
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
-LISTS = (REFERENCE, NATIVE, SEQUENCE, STREAM_REFERENCE, STREAM)
+LISTS = (REFERENCE, NATIVE, SEQUENCE, STREAM_REFERENCE, STREAM, CHUNKER)
 
 
 @pytest.mark.parametrize("mutants", LISTS, ids=lambda mutants: mutants[0].file)
@@ -41,8 +43,10 @@ def test_mutants_apply(mutants):
 
 def test_the_named_tests_exist():
     """Otherwise a mutant would be noticed by nothing."""
-    named = (REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS, STREAM_REFERENCE_TESTS, STREAM_TESTS)
-    for files in named:
+    for files in (
+        *(REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS),
+        *(STREAM_REFERENCE_TESTS, STREAM_TESTS, CHUNKER_TESTS),
+    ):
         for name in files:
             assert (TESTS / name).is_file(), name
 

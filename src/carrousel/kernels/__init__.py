@@ -1,7 +1,8 @@
 """Kernels: NumPy references and compiled implementations with the same interfaces.
 
 Lanes (many small networks): :class:`ReferenceKernel`, :class:`NativeKernel`. Streams:
-:class:`ReferenceStream`, :class:`NativeStream`. Layers for whole batches are in the subpackages
+:class:`ReferenceStream`, :class:`NativeStream`. Pairs of nets that learn together:
+:class:`NativeChunker`. Layers for whole batches are in the subpackages
 ``reference``, ``native`` and ``autograd``.
 """
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
+from carrousel.kernels.native.chunker import NativeChunker as NativeChunker
 from carrousel.kernels.native.lanes import NativeKernel as NativeKernel
 from carrousel.kernels.native.lanes import instruction_set as instruction_set
 from carrousel.kernels.native.lanes import instruction_sets as instruction_sets
@@ -69,6 +71,7 @@ def open_stream(
 
 
 __all__ = [
+    "NativeChunker",
     "NativeKernel",
     "NativeStream",
     "ReferenceKernel",

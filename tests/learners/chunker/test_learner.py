@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from carrousel.contracts import Cell, Init, Learner, Network, Simple
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
+from carrousel.kernels import NativeChunker
 from carrousel.learners.chunker.learner import ChunkerLearner, ChunkerTraining
+from carrousel.learners.chunker.reference import ReferenceChunker
 from carrousel.sequences import Sequences
 from carrousel.tasks.lags import NoiseFreeLag
 from support.case import case, each
@@ -29,8 +32,10 @@ def started(
     training: ChunkerTraining | None = None,
     f: Squasher = "logistic",
     bias: BiasScheme = "none",
+    kernel: Callable[..., Any] = NativeChunker,
 ) -> ChunkerLearner:
-    learner = ChunkerLearner(lag_net(p, units, f, bias), training or ChunkerTraining(), lanes)
+    training = training or ChunkerTraining()
+    learner = ChunkerLearner(lag_net(p, units, f, bias), training, lanes, kernel)
     for lane in range(lanes):
         learner.begin(lane, np.random.default_rng(lane))
     return learner
@@ -95,8 +100,8 @@ class PlainNet:
 def plain(learner: ChunkerLearner, data: Sequences, state: dict[str, np.ndarray]):
     """The algorithm of the docstring, one number at a time: weights, and surprises."""
     training, O = learner.training, data.n_outputs  # noqa: E741
-    a = PlainNet(learner.automatizer.network, state["automatizer"], training.depth)
-    c = PlainNet(learner.chunker.network, state["chunker"], training.depth)
+    a = PlainNet(learner.automatizer, state["automatizer"], training.depth)
+    c = PlainNet(learner.chunker, state["chunker"], training.depth)
     eye, surprises = np.eye(data.n_inputs), []
 
     def code(t: int) -> list[int]:
@@ -134,18 +139,24 @@ TRAININGS = [
 ]
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("training", TRAININGS)
+@each("kernel", [NativeChunker, ReferenceChunker])
 @each("f, bias", [("logistic", "none"), ("logistic", "all"), ("tanh", "all")])
 @each("units", [1, 3])
 @each("targets", ["next", "end"])
-def test_it_follows_the_algorithm(training, f, bias, units, targets):
-    learner = started(units=units, training=training, f=f, bias=bias)
+def test_it_follows_the_algorithm(training, kernel, f, bias, units, targets):
+    learner = started(units=units, training=training, f=f, bias=bias, kernel=kernel)
     data = ragged(3, 40, targets=targets)
     below, above, surprises = plain(learner, data, learner.state(0))
     learner.learn([data])
-    for net, expected in ((learner.automatizer, below), (learner.chunker, above)):
+    state = learner.state(0)
+    for net, flat, expected in (
+        (learner.automatizer, state["automatizer"], below),
+        (learner.chunker, state["chunker"], above),
+    ):
         # float32 against float64 over some 200 updates; a wrong term is off by 1e-2 and more
-        for name, view in net.network.views(net.flat(0)).items():
+        for name, view in net.views(flat).items():
             np.testing.assert_allclose(view, expected[name], atol=5e-4, err_msg=name)
     assert learner.measures(0) == {"surprises": pytest.approx(np.mean(surprises))}
 
@@ -153,8 +164,8 @@ def test_it_follows_the_algorithm(training, f, bias, units, targets):
 def test_the_paper_counts_the_automatizer():
     """Table 2, row CH: 10,506 = 10,404 and 101 inputs and one unit for the chunker's unit."""
     learner = ChunkerLearner(lag_net(100), ChunkerTraining())
-    assert learner.automatizer.network.n_weights == 10_506
-    assert learner.chunker.network.n_weights == learner.network.n_weights == 10_404
+    assert learner.automatizer.n_weights == 10_506
+    assert learner.chunker.n_weights == learner.network.n_weights == 10_404
 
 
 def test_without_surprises_the_chunker_does_not_change():
@@ -199,7 +210,10 @@ def test_the_automatizer_learns_the_state_of_the_chunker(predict, f):
     data = Sequences.from_lists([[3, 0, 1, 2]], [[0, 1, 2]], n_inputs=5, n_outputs=5)
     for _ in range(400):
         learner.learn([data])
-    above, below = learner.chunker, learner.automatizer  # as the last step left them
+    weights, nets = learner.state(0), (learner.automatizer, learner.chunker)
+    watcher = ReferenceChunker(*nets, rate=0.0, threshold=2.0, depth=1)
+    watcher.learn(weights["automatizer"][None], weights["chunker"][None], [data])
+    below, above = watcher.nets  # as the last step left them
     hidden = (1 + above.h[0]) / 2 if f == "tanh" else above.h[0]
     state = np.concatenate([hidden, above.y[0]] if predict != "hidden" else [hidden])
     np.testing.assert_allclose(below.y[0, 5:], state, atol=0.02)

@@ -157,7 +157,7 @@ class NativeKernel:
             )
             results.append(errors)
             arrays = {"max_abs": errors.max_abs, "sum_abs": errors.sum_abs}
-            lanes.append(_arrays(part) | arrays | {"sum_sq": errors.sum_sq})
+            lanes.append(arrays_of(part) | arrays | {"sum_sq": errors.sum_sq})
         for lane, seeds in zip(lanes, draw_seeds(gradient, rngs, data), strict=True):
             if lane is not None:
                 lane["seeds"] = seeds
@@ -181,7 +181,7 @@ class NativeKernel:
             for part in data
         ]
         lanes = [
-            None if part is None else _arrays(part) | {"outputs": out}
+            None if part is None else arrays_of(part) | {"outputs": out}
             for part, out in zip(data, results, strict=True)
         ]
         rates = np.zeros(len(data), np.float32)
@@ -233,7 +233,7 @@ class NativeKernel:
             raise DataError(str(refused)) from None
 
 
-def _arrays(part: Sequences) -> dict[str, Any]:
+def arrays_of(part: Sequences) -> dict[str, Any]:
     return {
         "inputs": np.ascontiguousarray(part.inputs),
         "targets": np.ascontiguousarray(part.targets),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, get_args
 
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
-from carrousel.contracts import Errors, Network, Simple
+from carrousel.contracts import Errors, Network
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError
-from carrousel.learners.chunker.data import Round, Tally, check_data, rounds
-from carrousel.learners.chunker.nets import LaneNets, Lanes, check_network, lanes_where
+from carrousel.kernels import NativeChunker
+from carrousel.learners.chunker.data import check_data
+from carrousel.learners.chunker.nets import check_network
 from carrousel.learners.lanes import check_lane
 from carrousel.sequences import Sequences
-from carrousel.shapes import Floats
+from carrousel.shapes import Floats, Ints
+
+Watched = Literal["nothing", "hidden", "hidden+outputs"]
+ChunkerWiring = Literal["same", "full"]
 
 RECENT = 100
 """Sequences over which the number of surprises is averaged."""
@@ -43,17 +47,41 @@ class ChunkerTraining:
     rate: float = 1.0
     threshold: float = 0.25
     depth: int = 3
-    predict: Literal["nothing", "hidden", "hidden+outputs"] = "hidden"
-    chunker_wiring: Literal["same", "full"] = "same"
+    predict: Watched = "hidden"
+    chunker_wiring: ChunkerWiring = "same"
     time_code: int = 0
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, least=0.0)
         check_number("threshold", self.threshold, above=0.0)
         check_int("depth", self.depth, minimum=1, maximum=1000)
-        check_choice("predict", self.predict, ("nothing", "hidden", "hidden+outputs"))
-        check_choice("chunker_wiring", self.chunker_wiring, ("same", "full"))
+        check_choice("predict", self.predict, get_args(Watched))
+        check_choice("chunker_wiring", self.chunker_wiring, get_args(ChunkerWiring))
         check_int("time_code", self.time_code, minimum=0, maximum=32)
+
+
+class PairKernel(Protocol):
+    """Runs pairs of nets; see :class:`carrousel.kernels.NativeChunker`."""
+
+    def learn(
+        self,
+        below: Annotated[Floats, "B W"],
+        above: Annotated[Floats, "B W"],
+        data: Sequence[Sequences | None],
+    ) -> list[tuple[Errors, Annotated[Ints, "N"]] | None]:
+        """Change the weights; return errors and the chunker's number of inputs, by lane."""
+        ...
+
+    def predict(
+        self, below: Annotated[Floats, "B W"], data: Sequence[Sequences | None]
+    ) -> list[Annotated[Floats, "M O"] | None]:
+        """Return the automatizer's outputs at the steps that have a target."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of working memory."""
+        ...
 
 
 class ChunkerLearner:
@@ -89,6 +117,8 @@ class ChunkerLearner:
             more output for each number of the chunker's state that it predicts.
         training: the settings.
         n_lanes: independent copies, each with its own weights, data and surprises.
+        kernel: creates the pair of nets: :class:`carrousel.kernels.NativeChunker`, or
+            :class:`~carrousel.learners.chunker.reference.ReferenceChunker`.
 
     Raises:
         SettingError: the network has another cell or wiring, or a lane number is out of range.
@@ -98,16 +128,21 @@ class ChunkerLearner:
     >>> from carrousel.contracts import Init, Simple
     >>> network = Network(101, 101, Simple(1), wiring="direct", init=Init(0.2))
     >>> learner = ChunkerLearner(network, ChunkerTraining(rate=1.0))
-    >>> learner.automatizer.network.n_weights  # Table 2
+    >>> learner.automatizer.n_weights  # Table 2
     10506
     """
 
-    def __init__(self, network: Network, training: ChunkerTraining, n_lanes: int = 1) -> None:
+    def __init__(
+        self,
+        network: Network,
+        training: ChunkerTraining,
+        n_lanes: int = 1,
+        kernel: Callable[..., PairKernel] = NativeChunker,
+    ) -> None:
         self.network, self.training = check_network(network, "chunker"), training
         if not isinstance(training, ChunkerTraining):
             raise SettingError(argument="training", got=training, expected="a ChunkerTraining")
         self.n_lanes = check_int("n_lanes", n_lanes, minimum=1)
-        self._symmetric = isinstance(network.cell, Simple) and network.cell.f == "tanh"
         code = training.time_code
         above = replace(
             network,
@@ -119,16 +154,21 @@ class ChunkerLearner:
             training.predict, above.cell.n_units + above.n_outputs
         )
         below = replace(network, n_outputs=network.n_outputs + watched)
-        self.automatizer = LaneNets(below, n_lanes, training.depth)
-        self.chunker = LaneNets(above, n_lanes, training.depth)
+        self.automatizer, self.chunker = below, above
+        self.kernel = kernel(
+            below, above,
+            rate=training.rate, threshold=training.threshold, depth=training.depth,
+        )  # fmt: skip
+        self._below = np.zeros((n_lanes, below.n_weights), np.float32)
+        self._above = np.zeros((n_lanes, above.n_weights), np.float32)
         self._surprises = np.zeros((n_lanes, RECENT), np.int64)
         self._seen = np.zeros(n_lanes, np.int64)
 
     def begin(self, lane: int, rng: np.random.Generator) -> None:
         """Draw fresh initial weights for a lane and reset its state."""
         lane = self._lane(lane)
-        for net in (self.automatizer, self.chunker):
-            net.load(lane, initial_weights(net.network, rng))
+        self._below[lane] = initial_weights(self.automatizer, rng)
+        self._above[lane] = initial_weights(self.chunker, rng)
         self._surprises[lane] = self._seen[lane] = 0
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
@@ -137,94 +177,32 @@ class ChunkerLearner:
         Returns:
             the errors of the automatizer's predictions for each sequence, before it learned them.
         """
-        symbolic = check_data(self.network, self.n_lanes, data)
-        values = 0 if symbolic else self.network.n_inputs
-        self.automatizer.start(values)
-        self.chunker.start(values + self.training.time_code)
-        tally = Tally(self.n_lanes)
-        with np.errstate(all="ignore"):  # a net that diverges shows in its errors
-            for each in rounds(data):
-                self._learn(each, tally)
-        return [None if part is None else tally.errors(b) for b, part in enumerate(data)]
+        check_data(self.network, self.n_lanes, data)
+        errors: list[Errors | None] = []
+        for lane, found in enumerate(self.kernel.learn(self._below, self._above, data)):
+            errors.append(None if found is None else found[0])
+            if found is not None:
+                self._count(lane, found[1])
+        return errors
 
-    def _learn(self, data: Round, tally: Tally) -> None:
-        training, O, B = self.training, self.network.n_outputs, self.n_lanes  # noqa: E741
-        below, above = self.automatizer, self.chunker
-        H, T = above.n_hidden, data.n_steps
-        all_errors = np.zeros((T, B, O), below.dtype)
-        surprising = np.ones(B, bool)
-        counts = np.zeros(B, np.int64)
-        below.reset(data.here[0])
-        above.reset(data.here[0])
-        for t in range(T):
-            lanes = data.here[t]
-            surprised = lanes_where(surprising, lanes)
-            if surprised is None or len(surprised):
-                above.step(surprised, *self._to_chunker(data, t, surprised))
-                counts[slice(None) if surprised is None else surprised] += 1
-            error = below.step(lanes, *data.inputs(t, lanes, self.network.n_inputs)).copy()
-            goal = error[:, :O]
-            data.miss(t, lanes, goal)
-            aimed = data.aimed[t]
-            if aimed is not None:
-                goal[~(aimed if lanes is None else aimed[lanes])] = 0.0
-            if training.predict != "nothing":
-                hidden = above.h if lanes is None else above.h[lanes]
-                error[:, O : O + H] -= 0.5 * (hidden + 1.0) if self._symmetric else hidden
-            if training.predict == "hidden+outputs":
-                error[:, O + H :] -= above.y if lanes is None else above.y[lanes]
-            whole = slice(None) if lanes is None else lanes
-            all_errors[t, whole] = goal
-            below.learn(lanes, error, training.rate)
-            # NaN is a miss.
-            missed = ~(np.abs(all_errors[t]).max(axis=1) < training.threshold)
-            if aimed is not None:
-                surprising = missed | ~aimed
-                missed &= aimed
-            else:
-                surprising = missed
-            if missed.any():
-                self._teach_chunker(data, t, lanes_where(missed, lanes))
-        tally.note(all_errors, data)
-        begun = slice(None) if data.here[0] is None else data.here[0]
-        self._surprises[begun, self._seen[begun] % RECENT] = counts[begun]
-        self._seen[begun] += 1
-
-    def _to_chunker(
-        self, data: Round, t: int, lanes: Lanes
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        rows, values = data.inputs(t, lanes, self.chunker.network.n_inputs)
-        if self.training.time_code:
-            code = np.broadcast_to(self._code(t), (len(rows), self.training.time_code))
-            values = code if values is None else np.concatenate([values, code], axis=1)
-        return rows, values
-
-    def _teach_chunker(self, data: Round, t: int, lanes: Lanes) -> None:
-        error = self.chunker.y.copy() if lanes is None else self.chunker.y[lanes]
-        data.miss(t, lanes, error[:, : self.network.n_outputs])
-        if self.training.time_code:
-            error[:, self.network.n_outputs :] -= self._code(t + 1)
-        self.chunker.learn(lanes, error, self.training.rate)
-
-    def _code(self, t: int) -> np.ndarray:
-        """Binary digits of a time step."""
-        return (t >> np.arange(self.training.time_code) & 1).astype(np.float32)
+    def _count(self, lane: int, received: Annotated[Ints, "N"]) -> None:
+        """Note the number of inputs of the chunker in the latest sequences."""
+        self._seen[lane] += len(received)
+        last = received[-RECENT:]
+        places = self._seen[lane] - len(last) + np.arange(len(last))
+        self._surprises[lane, places % RECENT] = last
 
     def predict(self, data: Sequence[Sequences | None]) -> list[Annotated[Floats, "M O"] | None]:
         """The automatizer's predictions at the steps that have a target; weights do not change."""
         check_data(self.network, self.n_lanes, data)
-        O = self.network.n_outputs  # noqa: E741
-        return [
-            None if part is None else self.automatizer.outputs(lane, part)[:, :O]
-            for lane, part in enumerate(data)
-        ]
+        return self.kernel.predict(self._below, data)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
         """Copies of everything that a lane has learned."""
         lane = self._lane(lane)
         return {
-            "automatizer": self.automatizer.flat(lane),
-            "chunker": self.chunker.flat(lane),
+            "automatizer": self._below[lane].copy(),
+            "chunker": self._above[lane].copy(),
             "surprises": self._surprises[lane].copy(),
             "seen": self._seen[lane].copy(),
         }
@@ -232,8 +210,8 @@ class ChunkerLearner:
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
         """Restore a lane's state from what :meth:`state` returned."""
         lane = self._lane(lane)
-        self.automatizer.load(lane, state["automatizer"])
-        self.chunker.load(lane, state["chunker"])
+        self._below[lane] = state["automatizer"]
+        self._above[lane] = state["chunker"]
         self._surprises[lane] = state["surprises"]
         self._seen[lane] = state["seen"]
 
@@ -245,8 +223,8 @@ class ChunkerLearner:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both nets and of the steps stored for back-propagation, all lanes together."""
-        return self.automatizer.nbytes + self.chunker.nbytes
+        """Bytes of the weights of both nets of all lanes, and of the kernel's working memory."""
+        return self._below.nbytes + self._above.nbytes + self.kernel.nbytes
 
     def _lane(self, lane: int) -> int:
         return check_lane(lane, self.n_lanes)
