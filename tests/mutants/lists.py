@@ -201,7 +201,8 @@ NATIVE = (
     # wirings and learning settings
     Mutant("absent weights learn", "native/lanes/plan.h",
            "p.shape.receives(u) ? 1.0f : 0.0f", "p.shape.receives(u) ? 1.0f : 1.0f"),
-    Mutant("other units are fed back", "native/lanes/plan.h", "p.fed[m++] = u", "p.fed[m] = m, ++m"),
+    Mutant("other units are fed back", "native/lanes/plan.h",
+           "p.fed[m++] = u", "p.fed[m] = m, ++m"),
     Mutant("all units receive", "native/lanes/errors.h",
            "s < p.dense_inputs ? kAllGroups : p.shape.receivers", "kAllGroups"),
     Mutant("all weights have one rate", "native/lanes/plan.h",
@@ -337,10 +338,12 @@ STREAM = (
 
 REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
-                   "kernels/test_gradients_forward.py", "kernels/reference/test_training.py"]  # fmt: skip
+                   "kernels/test_gradients_forward.py",
+                   "kernels/reference/test_training.py"]  # fmt: skip
 NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py",
                 "native/lanes/test_identity.py", "native/lanes/test_hostile.py",
-                "native/lanes/test_gradient.py", "native/lanes/test_shapes.py"]  # fmt: skip
+                "native/lanes/test_gradient.py", "native/lanes/test_shapes.py",
+                "kernels/native/test_wiring.py"]  # fmt: skip
 SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
 STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
