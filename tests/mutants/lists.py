@@ -62,14 +62,27 @@ REFERENCE = (
     _reference("slope of input gates", "y_in * (1 - y_in)", "y_in * y_in"),
     _reference("no h' on the way in", "* slope(cell.h, state.h_s) * back", "* back"),
     _reference("no y_out on the way in", "e_s = np.repeat(state.y_out, size) * ", "e_s = "),
-    _reference("output derivative left out", "y * (1 - y) if self", "1 if self"),
+    _reference("output derivative left out", "slope = np.maximum(y * (1 - y), ",
+               "slope = np.maximum(1 + 0 * y, "),
+    _reference("floor of the output derivative left out", "(1 - y), training.derivative_floor)",
+               "(1 - y), 0)"),
+    _reference("offset of the output derivative left out", "slope + training.derivative_offset",
+               "slope"),
+    _reference("small errors are learned", "np.abs(error) < training.error_tolerance",
+               "np.abs(error) < 0"),
+    _reference("all weights have one rate", "(rate * self._factors) * change", "rate * change"),
+    _reference("weights of other receivers", "recurrent[list(network.receivers)] = parts",
+               "recurrent[: len(network.receivers)] = parts"),
+    _reference("gradients of other receivers", "self.hidden[into, inputs:-1]",
+               "self.hidden[: len(into), inputs:-1]"),
+    _reference("other units are fed back", "between[:, list(network.fed_back)]",
+               "between[:, : len(network.fed_back)]"),
     _reference("error of the first cell only", "np.add.reduceat(e_s[:, None] * state.ds_in, first)",
                "(e_s[:, None] * state.ds_in)[::size]"),
     _reference("error reaches cells that take no part", "meet(back * on)", "meet(back)"),
     _reference("largest error without its sign", "np.abs(error).max()", "error.max()"),
     _reference("recurrent activations of the same step",
-               "state.y[fed.start : fed.stop], np.ones(1, state",
-               "0 * state.y[fed.start : fed.stop], np.ones(1, state"),
+               "[x, state.y[fed], np.ones", "[x, 0 * state.y[fed], np.ones"),
     _reference("weights change per call instead of per sequence", '== "sequence"', '== "never"'),
     _reference("weights change per sequence instead of per step", '== "step"', '== "never"'),
     _reference("initial activation", "np.full(cell.n_units, training.initial_activation, dtype)",
@@ -184,7 +197,28 @@ NATIVE = (
     Mutant("traces of input gates do not pass forget gates", "native/paths/*.h",
            "trace[c] = f.keep[c] * trace[c] +", "trace[c] = trace[c] +"),
     Mutant("forget gates do not learn", "native/paths/*.h",
-           "add_where(lanes, into[p.blocks + j], scale * forget);", ";"),
+           "if (p.shape.forget_gate) learn(Group::forget_gates, p.blocks + j, forget);", ";"),
+    # wirings and learning settings
+    Mutant("absent weights learn", "native/lanes/plan.h",
+           "p.shape.receives(u) ? 1.0f : 0.0f", "p.shape.receives(u) ? 1.0f : 1.0f"),
+    Mutant("other units are fed back", "native/lanes/plan.h",
+           "p.fed[m++] = u", "p.fed[m] = m, ++m"),
+    Mutant("all units receive", "native/lanes/errors.h",
+           "s < p.dense_inputs ? kAllGroups : p.shape.receivers", "kAllGroups"),
+    Mutant("all weights have one rate", "native/lanes/plan.h",
+           "return factors ? rate * factors[i] : rate;", "return rate;"),
+    Mutant("factors of a weight before", "native/lanes/plan.h",
+           "{ *place = *flat; });", "{ *place = flat[-1]; });"),
+    Mutant("factors of the symbol 0", "native/lanes/plan.h",
+           "scaled ? row(lane, symbol) + row_factors", "scaled ? row(lane, 0) + row_factors"),
+    Mutant("factors of gradients and of weights", "native/lanes/plan.h",
+           "return accumulate ? nullptr : factors;", "return factors;"),
+    Mutant("floor of the output derivative left out", "native/lanes/outputs.h",
+           "at_least(floor, logistic_slope(y))", "logistic_slope(y)"),
+    Mutant("small errors are learned", "native/lanes/outputs.h",
+           "absolute(error) < splat(tolerance) ? splat(0.0f) : error", "error"),
+    Mutant("factors are not checked", "native/common/checks.cc",
+           "job.factors && !all_finite", "!job.factors && !all_finite"),
 )  # fmt: skip
 
 SEQUENCE = (
@@ -340,10 +374,12 @@ CHUNKER = (
 
 REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
-                   "kernels/test_gradients_forward.py"]  # fmt: skip
+                   "kernels/test_gradients_forward.py",
+                   "kernels/reference/test_training.py"]  # fmt: skip
 NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py",
                 "native/lanes/test_identity.py", "native/lanes/test_hostile.py",
-                "native/lanes/test_gradient.py"]  # fmt: skip
+                "native/lanes/test_gradient.py", "native/lanes/test_shapes.py",
+                "kernels/native/test_wiring.py"]  # fmt: skip
 SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
 CHUNKER_TESTS = ["native/chunker/test_parity.py", "native/chunker/test_hostile.py"]
