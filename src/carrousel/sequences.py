@@ -211,12 +211,14 @@ class Sequences:
             raise ShapeError(f"slices of Sequences take no step, got {stride}", fix="use take()")
         stop = max(start, stop)
         first, last = int(self.offsets[start]), int(self.offsets[stop])
-        low, high = np.searchsorted(self.target_steps, [first, last])
+        ends = self.target_offsets[start : stop + 1]
+        low, high = int(ends[0]), int(ends[-1])
         return self._like(
             inputs=self.inputs[first:last],
             offsets=self.offsets[start : stop + 1] - first,
             targets=self.targets[low:high],
             target_steps=self.target_steps[low:high] - first,
+            target_offsets=ends - low,
         )
 
     def take(self, indices: Annotated[Ints, "indices"]) -> Sequences:
@@ -244,12 +246,33 @@ class Sequences:
             offsets=offsets,
             targets=self.targets[goals],
             target_steps=self.target_steps[goals] + shift,
+            target_offsets=target_offsets,
         )
 
     def _like(self, **arrays: np.ndarray) -> Sequences:
         """Create Sequences of the same kind from arrays that need no checks."""
+        return Sequences.unchecked(**arrays, n_inputs=self.n_inputs, n_outputs=self.n_outputs)
+
+    @staticmethod
+    def unchecked(**fields: Any) -> Sequences:
+        """Create Sequences from the arguments of the constructor, and do not check them.
+
+        This is for data that compiled code has drawn. Positions are compared at every step that has
+        a target, which can take longer than drawing. Kernels check them again.
+
+        Args:
+            fields: the arguments of the constructor, by name, and :attr:`target_offsets` if known.
+
+        >>> steps = np.array([0, 1])
+        >>> data = Sequences.unchecked(
+        ...     inputs=np.zeros((2, 1), np.float32), n_inputs=1, offsets=np.array([0, 1, 2]),
+        ...     targets=np.zeros((2, 1), np.float32), n_outputs=1, target_steps=steps,
+        ... )
+        >>> len(data), data.target_offsets.tolist()
+        (2, [0, 1, 2])
+        """
         made = object.__new__(Sequences)
-        made.__dict__.update(arrays, n_inputs=self.n_inputs, n_outputs=self.n_outputs)
+        made.__dict__.update(fields)
         return made
 
     @staticmethod

@@ -163,13 +163,14 @@ class RandomLag:
         targets = np.empty(n * (self.p - first), np.int32)
         target_steps = np.empty(len(targets), np.int64)
         _native.draw_lags(new_key(rng), self.p, first, inputs, targets, target_steps)
-        return Sequences(
+        return Sequences.unchecked(
             inputs=inputs,
             n_inputs=self.p + 1,
             offsets=np.arange(n + 1) * (self.p + 1),
             targets=targets,
             n_outputs=self.p + 1,
             target_steps=target_steps,
+            target_offsets=np.arange(n + 1) * (self.p - first),
         )
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:

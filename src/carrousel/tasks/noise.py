@@ -113,7 +113,8 @@ class TwoSequence:
         targets = data.targets
         if self.variant == "c":
             first_class = data.inputs[data.offsets[:-1], 0] > 0
-            targets = np.where(first_class, *np.float32(self._goals))[:, None]
+            one, two = self._goals
+            targets = np.where(first_class, np.float32(one), np.float32(two))[:, None]
         return np.abs(outputs - targets)[:, 0] < self.tolerance
 
     @property

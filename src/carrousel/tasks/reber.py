@@ -228,21 +228,24 @@ class EmbeddedReber:
             DataError: ``data`` have something that is not a string of the grammar.
         """
         data.check_outputs(outputs)
-        _check_strings(data)
+        _check_kind(data)
         right = np.ones(len(data), bool)
         if len(data) == 0:
             return right
         single = outputs.dtype == np.float32
         judge = _native.judge_strings if single else _native.judge_strings_double
-        stopped = judge(
-            _AFTER,
-            np.ascontiguousarray(data.inputs),
-            np.ascontiguousarray(data.offsets),
-            np.ascontiguousarray(data.target_steps),
-            data.target_offsets,
-            np.ascontiguousarray(outputs, np.float32 if single else np.float64),
-            right,
-        )
+        try:
+            stopped = judge(
+                _AFTER,
+                np.ascontiguousarray(data.inputs),
+                np.ascontiguousarray(data.offsets),
+                np.ascontiguousarray(data.target_steps),
+                np.ascontiguousarray(data.target_offsets),
+                np.ascontiguousarray(outputs, np.float32 if single else np.float64),
+                right,
+            )
+        except ValueError as refused:  # a symbol is outside the alphabet
+            raise DataError(str(refused), argument="data") from None
         _check_legal(data, stopped)
         return right
 
@@ -308,7 +311,8 @@ def _legal_symbols(data: Sequences) -> Sequences:
 
 def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
     """Return the automaton's state after each step of each string."""
-    _check_strings(data)
+    _check_kind(data)
+    data.check_contents()
     states = np.empty(data.n_steps, dtype=np.int64)
     if len(data):
         symbols, offsets = np.ascontiguousarray(data.inputs), np.ascontiguousarray(data.offsets)
@@ -316,12 +320,11 @@ def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
     return states
 
 
-def _check_strings(data: Sequences) -> None:
+def _check_kind(data: Sequences) -> None:
     if not data.symbolic or data.n_inputs != len(SYMBOLS):
         raise DataError(
             f"data must be strings over the {len(SYMBOLS)} symbols {SYMBOLS}", argument="data"
         )
-    data.check_contents()
 
 
 def _check_legal(data: Sequences, stopped: int) -> None:

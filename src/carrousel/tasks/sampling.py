@@ -18,7 +18,7 @@ def new_key(rng: np.random.Generator) -> int:
     Everything in the sample is a function of the key (Philox 4x32-10; see
     ``native/sample/sample.h``), the same on all processors.
     """
-    return int(rng.integers(2**64, dtype=np.uint64))
+    return int.from_bytes(rng.bytes(8), "little")
 
 
 def uniform_lengths(key: int, n: int, least: int, most: int) -> Annotated[Ints, "N+1"]:
@@ -57,11 +57,12 @@ def one_target_each(
     n_outputs: int,
 ) -> Sequences:
     """Return sequences whose only target belongs to their last step."""
-    return Sequences(
+    return Sequences.unchecked(
         inputs=inputs,
         n_inputs=n_inputs,
         offsets=offsets,
         targets=targets,
         n_outputs=n_outputs,
         target_steps=offsets[1:] - 1,
+        target_offsets=np.arange(len(offsets)),
     )

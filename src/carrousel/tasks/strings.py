@@ -56,11 +56,12 @@ def copies(strings: Strings, picks: Annotated[Ints, "N"]) -> Sequences:
     _native.copy_strings(
         strings.symbols, strings.offsets, picks, offsets, inputs, targets, target_steps
     )
-    return Sequences(
+    return Sequences.unchecked(
         inputs=inputs,
         n_inputs=strings.n_symbols,
         offsets=offsets,
         targets=targets,
         n_outputs=strings.n_symbols,
         target_steps=target_steps,
+        target_offsets=offsets - np.arange(len(offsets)),
     )

@@ -41,10 +41,13 @@ KNOWN = [  # Random123, kat_vectors: counter, key, words
     ((2499, 0, 0, 0), (20111115, 0), (None, None, None, 1955073260)),
 ]
 EXAMPLES = [
-    *[Adding(60, first, second) for first, second in (("input", "any"), ("both", "counts"))],
-    *[Adding(11, first, "not_first") for first in ("target", "marker")],
+    Adding(60, "input", "any"),
+    Adding(60, "both", "counts"),
+    Adding(11, "target", "not_first"),
+    Adding(11, "marker", "not_first"),
     Multiplication(500, "input", "any"),
-    *[Multiplication(12, first, second) for first in ("both", "target") for second in ("any",)],
+    Multiplication(12, "both", "counts"),
+    Multiplication(12, "target", "any"),
     TwoSequence(100, 3, "a"),
     TwoSequence(1, 1, "b"),
     TwoSequence(30, 7, "b", longest=90),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -125,7 +125,7 @@ def parity(task: Parity, words: Words, n: int) -> Drawn:
     return at_end(offsets, inputs[:, None], targets)
 
 
-def next_symbols(rows: list[list[int]], first: int = 0) -> Drawn:
+def next_symbols(rows: Sequence[Sequence[int] | np.ndarray], first: int = 0) -> Drawn:
     offsets = offsets_of([len(row) for row in rows])
     return Drawn(
         np.concatenate(rows),
