@@ -32,6 +32,8 @@ from mutants.lists import (
     REFERENCE,
     REFERENCE_TESTS,
     ROOT,
+    SAMPLE,
+    SAMPLE_TESTS,
     SEQUENCE,
     SEQUENCE_TESTS,
     STREAM,
@@ -163,7 +165,8 @@ class Workshop:
             (copy / changed).write_text(mutant.source(), encoding="utf-8")
             folder = changed.split("/")[0]
             users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
-                     "stream": ["stream/stream.cc"]}  # fmt: skip
+                     "stream": ["stream/stream.cc"], "sample": ["sample/fill.cc"],
+                     "bind": ["bind/sample.cc", "bind/strings.cc"]}  # fmt: skip
             headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
             for source in [changed] if changed in objects else headers:
                 objects[source] = self._object(copy, source, "mutated-")
@@ -177,9 +180,9 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
     """Yield each mutant (first None: no mutation), and whether the tests passed."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
-        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS]}
+        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *SAMPLE_TESTS, *STREAM_TESTS]}
         asked |= dict.fromkeys(NATIVE, NATIVE_TESTS) | dict.fromkeys(SEQUENCE, SEQUENCE_TESTS)
-        asked |= dict.fromkeys(STREAM, STREAM_TESTS)
+        asked |= dict.fromkeys(STREAM, STREAM_TESTS) | dict.fromkeys(SAMPLE, SAMPLE_TESTS)
         for mutant, tests in asked.items():
             library = workshop.extension(mutant)
             command = [sys.executable, "-m", "mutants", "--with", str(library), *tests]

@@ -13,6 +13,8 @@ from mutants.lists import (
     NATIVE_TESTS,
     REFERENCE,
     REFERENCE_TESTS,
+    SAMPLE,
+    SAMPLE_TESTS,
     SEQUENCE,
     SEQUENCE_TESTS,
     STREAM,
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
-LISTS = (REFERENCE, NATIVE, SEQUENCE, STREAM_REFERENCE, STREAM)
+LISTS = (REFERENCE, NATIVE, SEQUENCE, SAMPLE, STREAM_REFERENCE, STREAM)
 
 
 @pytest.mark.parametrize("mutants", LISTS, ids=lambda mutants: mutants[0].file)
@@ -41,8 +43,8 @@ def test_mutants_apply(mutants):
 
 def test_the_named_tests_exist():
     """Otherwise a mutant would be noticed by nothing."""
-    named = (REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS, STREAM_REFERENCE_TESTS, STREAM_TESTS)
-    for files in named:
+    named = (REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS, SAMPLE_TESTS)
+    for files in (*named, STREAM_REFERENCE_TESTS, STREAM_TESTS):
         for name in files:
             assert (TESTS / name).is_file(), name
 

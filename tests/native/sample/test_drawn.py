@@ -148,6 +148,17 @@ def test_samples_are_those_of_the_definition(task):
                     np.testing.assert_array_equal(got, want)
 
 
+def test_geometric_lengths_have_no_longest():
+    """The law continues beyond 64, where one word of 64 bits ends: 4 of 4000 are expected there."""
+    task, n = LongLag(1, 1), 4000
+    data = task.sample(np.random.default_rng(3), n)
+    expected = DEFINITIONS[LongLag](task, Words(new_key(np.random.default_rng(3))), n)
+    np.testing.assert_array_equal(data.offsets, expected.offsets)
+    beyond = data.lengths - 4
+    assert 0 < np.count_nonzero(beyond > 64) < 20
+    assert np.count_nonzero(beyond == 64) < 4
+
+
 def test_refused_words_are_drawn_again():
     """Some 260 of 100,000 numbers below 11,184,811 need a second word, and all are uniform."""
     count, n, key = 11_184_811, 100_000, 7

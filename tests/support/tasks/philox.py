@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 BLOCKS = 32  # of a panel
@@ -27,8 +29,9 @@ class Words:
 
     def __init__(self, key: int) -> None:
         self.key = key
+        self.panel = cache(self._panel)
 
-    def panel(self, stream: str, number: int, attempt: int = 0) -> np.ndarray:
+    def _panel(self, stream: str, number: int, attempt: int = 0) -> np.ndarray:
         """The words ``[4, 32]`` of a panel: one row for each output of its blocks."""
         blocks = BLOCKS * number + np.arange(BLOCKS)
         counters = np.zeros((BLOCKS, 4), np.uint64)
