@@ -49,6 +49,7 @@ ROOMS = {
     "tasks.order": ("tasks.sampling",),
     "tasks.latch": ("tasks.sampling",),
     "tasks.parity": ("tasks.sampling",),
+    "tasks.vowels": ("tasks.sampling",),
     "kernels.reference": ("kernels.signs",),
     "kernels.memory": ("kernels.reference",),
     "kernels.native": ("kernels.reference", "kernels.described", "kernels.signs"),

@@ -33,6 +33,16 @@ void gaussians(nb::object words, double deviation, nb::object values,
   for (Index i = 0; i < n; i += kPanelWords) call.kernel.normal(from + i, narrow, to + i);
 }
 
+void normals(std::uint64_t key, std::uint32_t stream, double deviation, nb::object values,
+             const std::string& instruction_set) {
+  Call call(key, instruction_set);
+  const Index n = length_of<float>(values, "values");
+  auto* const to = call.take<float>(values, "values", {n}, true);
+  const float narrow = expect_finite("deviation", deviation);
+  const nb::gil_scoped_release unlocked;
+  call.kernel.normals({key, static_cast<Stream>(stream)}, 0, n, narrow, to);
+}
+
 void lengths(std::uint64_t key, Index least, Index most, nb::object offsets,
              const std::string& instruction_set) {
   Call call(key, instruction_set);
@@ -174,6 +184,8 @@ void bind_samples(nb::module_& m) {
         "Write the words [128] of a panel of Philox 4x32-10.");
   m.def("gaussians", &gaussians, nb::arg("words"), nb::arg("deviation"), nb::arg("values"), set,
         "Turn whole panels of words [n] into Gaussians [n] with mean 0.");
+  m.def("draw_gaussians", &normals, nb::arg("key"), nb::arg("stream"), nb::arg("deviation"),
+        nb::arg("values"), set, "Draw Gaussians [n] with mean 0 from one stream.");
   m.def("draw_lengths", &lengths, nb::arg("key"), nb::arg("least"), nb::arg("most"),
         nb::arg("offsets"), set,
         "Write offsets [N + 1] of sequences whose lengths are uniform on least to most.");

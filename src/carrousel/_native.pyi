@@ -223,6 +223,9 @@ def draw_panel(key: int, stream: int, attempt: int, number: int, words: object, 
 def gaussians(words: object, deviation: float, values: object, instruction_set: str = '') -> None:
     """Turn whole panels of words [n] into Gaussians [n] with mean 0."""
 
+def draw_gaussians(key: int, stream: int, deviation: float, values: object, instruction_set: str = '') -> None:
+    """Draw Gaussians [n] with mean 0 from one stream."""
+
 def draw_lengths(key: int, least: int, most: int, offsets: object, instruction_set: str = '') -> None:
     """
     Write offsets [N + 1] of sequences whose lengths are uniform on least to most.

@@ -9,7 +9,7 @@ import numpy as np
 from carrousel import _native
 from carrousel.checks import check_int
 from carrousel.sequences import Sequences
-from carrousel.shapes import Array, Ints
+from carrousel.shapes import Array, Floats, Ints
 
 
 def new_key(rng: np.random.Generator) -> int:
@@ -47,6 +47,20 @@ def geometric_lengths(key: int, n: int, least: int) -> Annotated[Ints, "N+1"]:
     offsets = np.empty(check_int("n", n, minimum=1, maximum=2**40) + 1, np.int64)
     _native.draw_geometric_lengths(key, least, offsets)
     return offsets
+
+
+def gaussians(
+    key: int, rows: int, columns: int, deviation: float, stream: int = 0
+) -> Annotated[Floats, "rows columns"]:
+    """Draw Gaussians with mean 0; those of different streams are independent.
+
+    >>> drawn = gaussians(1997, 1000, 12, deviation=0.5)
+    >>> drawn.shape, bool(abs(drawn.std() - 0.5) < 0.02)
+    ((1000, 12), True)
+    """
+    drawn = np.empty(rows * columns, np.float32)
+    _native.draw_gaussians(key, stream, deviation, drawn)
+    return drawn.reshape(rows, columns)
 
 
 def one_target_each(

@@ -103,6 +103,10 @@ def judge(**changed: Any) -> dict[str, Any]:
     return usual | changed
 
 
+def normals(**changed: Any) -> dict[str, Any]:
+    return dict(key=1, stream=0, deviation=1.0, values=empty(200)) | changed
+
+
 def lengths(**changed: Any) -> dict[str, Any]:
     return dict(key=1, least=5, most=9, offsets=empty(4, dtype=np.int64)) | changed
 
@@ -136,6 +140,7 @@ CALLS = {
     _native.copy_strings: copies,
     _native.walk_strings: walk,
     _native.judge_strings: judge,
+    _native.draw_gaussians: normals,
     _native.draw_lengths: lengths,
     _native.draw_geometric_lengths: geometric,
     _native.draw_panel: words,
@@ -255,6 +260,7 @@ def test_overlapping_arrays_are_refused():
         (_native.judge_strings, {"target_offsets": np.array([0, 2, 1])}, "must ascend"),
         (_native.judge_strings, {"target_offsets": np.array([1, 1, 2])}, "must ascend"),
         (_native.judge_strings, {"target_offsets": np.array([0, 1, 5])}, "must ascend"),
+        (_native.draw_gaussians, {"deviation": np.nan}, "deviation"),
         (_native.draw_lengths, {"least": 0}, "least is 0"),
         (_native.draw_lengths, {"most": 4}, "most is 4"),
         (_native.draw_lengths, {"most": 2**40}, "most is"),
