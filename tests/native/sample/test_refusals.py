@@ -198,8 +198,8 @@ def test_arrays_that_do_not_fit_are_refused(call):
             None,
             array.tolist(),
         ]
-        free = {"symbols", "after", "words", "picks", "set_offsets", "offsets", "states"}
-        if name not in free or call in (_native.draw_panel, _native.walk_strings):
+        free = {"symbols", "after", "words", "picks", "set_offsets", "offsets", "values"}
+        if name not in free or call in (_native.draw_panel, _native.gaussians):
             wrong += [array[:-1].copy(), np.concatenate([array, array[-1:]])]
         if name in written(usual):
             wrong.append(readonly)
