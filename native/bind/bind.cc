@@ -1,4 +1,4 @@
-// The Python module: lanes here, the other kernels in sequence.cc, step.cc and stream.cc.
+// The Python module: lanes here, the other kernels in sequence.cc, step.cc, stream.cc and sample.cc.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -302,4 +302,5 @@ NB_MODULE(_native, m) {
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);
+  bind_samples(m);
 }

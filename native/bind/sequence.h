@@ -7,3 +7,4 @@ void bind_chunkers(nanobind::module_& m);
 void bind_sequences(nanobind::module_& m);
 void bind_steps(nanobind::module_& m);
 void bind_streams(nanobind::module_& m);
+void bind_samples(nanobind::module_& m);

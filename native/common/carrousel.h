@@ -150,6 +150,7 @@ struct ChunkerKernel;    // chunker/chunker.h
 struct SequenceKernels;  // sequence/sequence.h
 struct StepKernels;      // step/step.h
 struct StreamKernels;    // stream/stream.h
+struct SampleKernels;    // sample/sample.h
 
 // The kernels compiled for one instruction set.
 struct Kernel {
@@ -164,6 +165,7 @@ struct Kernel {
   const StepKernels* steps;
   const StreamKernels* streams;
   const ChunkerKernel* chunkers;
+  const SampleKernels* samples;
 };
 
 // Workspace and run() of a Kernel for some of the jobs: lanes.cc and paths.cc have one each.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/carrousel.h"
+#include "sample/sample.h"
 #include "sequence/sequence.h"
 #include "step/step.h"
 #include "stream/stream.h"
@@ -88,6 +89,11 @@ const std::vector<const StepKernels*>& step_kernels() {
 
 const std::vector<const StreamKernels*>& stream_kernels() {
   static const std::vector<const StreamKernels*> found = parts(&Kernel::streams);
+  return found;
+}
+
+const std::vector<const SampleKernels*>& sample_kernels() {
+  static const std::vector<const SampleKernels*> found = parts(&Kernel::samples);
   return found;
 }
 

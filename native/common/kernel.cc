@@ -9,6 +9,7 @@ extern const SequenceKernels sequence_kernels;
 extern const StepKernels step_kernels;
 extern const StreamKernels stream_kernels;
 extern const ChunkerKernel chunkers;
+extern const SampleKernels sample_kernels;
 
 namespace {
 
@@ -27,6 +28,7 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
-                       &sequence_kernels, &step_kernels, &stream_kernels, &chunkers};
+                       &sequence_kernels, &step_kernels, &stream_kernels, &chunkers,
+                       &sample_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

@@ -34,6 +34,20 @@ def check_units(name: str, units: np.ndarray, width_name: str, width: int) -> No
     )
 
 
+def check_values(name: str, units: np.ndarray, width: int) -> None:
+    """Raise :class:`DataError` unless values are finite and symbols inside their alphabet."""
+    if units.ndim == 2:
+        bad = ~np.isfinite(units).all(axis=1)
+        problem, fix = "is not finite", "remove or impute such values"
+    else:
+        bad = (units < 0) | (units >= width)
+        problem = f"is outside the alphabet 0..{width - 1}"
+        fix = "set a larger {n_" + ("inputs" if name == "inputs" else "outputs") + "}"
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(f"{name}[{row}] = {units[row].tolist()} {problem}", argument=name, fix=fix)
+
+
 def check_positions(name: str, positions: np.ndarray) -> None:
     """Require a one-dimensional int64 array, else raise :class:`ShapeError`."""
     if not isinstance(positions, np.ndarray) or positions.ndim != 1 or positions.dtype != np.int64:
@@ -135,3 +149,8 @@ def dense(units: np.ndarray, width: int) -> np.ndarray:
     rows = np.zeros((len(units), width), dtype=np.float32)
     rows[np.arange(len(units)), units] = 1.0
     return rows
+
+
+def runs(starts: np.ndarray, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Concatenate the ranges ``starts[n] .. starts[n] + lengths[n] - 1``."""
+    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.arrays import as_units, check_list, check_positions, check_units, dense, join_units
+from carrousel.arrays import (
+    as_units,
+    check_list,
+    check_positions,
+    check_units,
+    check_values,
+    dense,
+    join_units,
+    runs,
+)
 from carrousel.checks import check_int
 from carrousel.errors import DataError, ShapeError
 from carrousel.shapes import Array, Bools, Floats, Ints
@@ -211,12 +220,14 @@ class Sequences:
             raise ShapeError(f"slices of Sequences take no step, got {stride}", fix="use take()")
         stop = max(start, stop)
         first, last = int(self.offsets[start]), int(self.offsets[stop])
-        low, high = np.searchsorted(self.target_steps, [first, last])
+        ends = self.target_offsets[start : stop + 1]
+        low, high = int(ends[0]), int(ends[-1])
         return self._like(
             inputs=self.inputs[first:last],
             offsets=self.offsets[start : stop + 1] - first,
             targets=self.targets[low:high],
             target_steps=self.target_steps[low:high] - first,
+            target_offsets=ends - low,
         )
 
     def take(self, indices: Annotated[Ints, "indices"]) -> Sequences:
@@ -236,20 +247,34 @@ class Sequences:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         counts = np.diff(self.target_offsets)[indices]
         target_offsets = np.concatenate([[0], np.cumsum(counts)])
-        steps = _runs(self.offsets[indices], lengths, offsets)
-        goals = _runs(self.target_offsets[indices], counts, target_offsets)
+        steps = runs(self.offsets[indices], lengths, offsets)
+        goals = runs(self.target_offsets[indices], counts, target_offsets)
         shift = np.repeat(offsets[:-1] - self.offsets[indices], counts)
         return self._like(
             inputs=self.inputs[steps],
             offsets=offsets,
             targets=self.targets[goals],
             target_steps=self.target_steps[goals] + shift,
+            target_offsets=target_offsets,
         )
 
     def _like(self, **arrays: np.ndarray) -> Sequences:
         """Create Sequences of the same kind from arrays that need no checks."""
+        return Sequences.unchecked(**arrays, n_inputs=self.n_inputs, n_outputs=self.n_outputs)
+
+    @staticmethod
+    def unchecked(**fields: Any) -> Sequences:
+        """Create Sequences from the arguments of the constructor, by name, without checks.
+
+        Drawn data need none, and the checks of many targets can take longer than drawing.
+
+        >>> x = np.zeros((2, 1), np.float32)
+        >>> at = {"offsets": np.array([0, 1, 2]), "target_steps": np.array([0, 1])}
+        >>> len(Sequences.unchecked(inputs=x, n_inputs=1, targets=x, n_outputs=1, **at))
+        2
+        """
         made = object.__new__(Sequences)
-        made.__dict__.update(arrays, n_inputs=self.n_inputs, n_outputs=self.n_outputs)
+        made.__dict__.update(fields)
         return made
 
     @staticmethod
@@ -338,22 +363,8 @@ class Sequences:
 
     def check_contents(self) -> None:
         """Raise :class:`DataError` unless values are finite and symbols inside their alphabet."""
-        for name, units, width in (
-            ("inputs", self.inputs, self.n_inputs),
-            ("targets", self.targets, self.n_outputs),
-        ):
-            if units.ndim == 2:
-                bad = ~np.isfinite(units).all(axis=1)
-                problem, fix = "is not finite", "remove or impute such values"
-            else:
-                bad = (units < 0) | (units >= width)
-                problem = f"is outside the alphabet 0..{width - 1}"
-                fix = "set a larger {n_" + ("inputs" if name == "inputs" else "outputs") + "}"
-            if bad.any():
-                row = int(np.argmax(bad))
-                raise DataError(
-                    f"{name}[{row}] = {units[row].tolist()} {problem}", argument=name, fix=fix
-                )
+        check_values("inputs", self.inputs, self.n_inputs)
+        check_values("targets", self.targets, self.n_outputs)
 
 
 def within(
@@ -386,8 +397,3 @@ def _width(name: str, units: np.ndarray, given: int | None) -> int:
     if given is not None:
         return check_int(name, given, minimum=1)
     return units.shape[1] if units.ndim == 2 else int(units.max()) + 1
-
-
-def _runs(starts: np.ndarray, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Concatenate the ranges ``starts[n] .. starts[n] + lengths[n] - 1``."""
-    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)

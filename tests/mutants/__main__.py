@@ -26,23 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants.lists import (
-    CHUNKER,
-    CHUNKER_TESTS,
-    NATIVE,
-    NATIVE_TESTS,
-    REFERENCE,
-    REFERENCE_TESTS,
-    ROOT,
-    SEQUENCE,
-    SEQUENCE_TESTS,
-    STREAM,
-    STREAM_REFERENCE,
-    STREAM_REFERENCE_TESTS,
-    STREAM_TESTS,
-    TESTS,
-    Mutant,
-)
+from mutants.lists import NATIVE_LISTS, REFERENCE_LISTS, ROOT, TESTS, Mutant
 
 NATIVE_FOLDER = ROOT / "native"
 OPTIONS = ["-x", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
@@ -102,10 +86,7 @@ def reference_survivors(every: int = 1) -> Iterator[tuple[Mutant | None, bool]]:
     The file that failed for the previous mutant runs first, since neighbours in the list are alike.
     With ``every > 1`` only some mutants are used, and the tests without a mutation are omitted.
     """
-    for mutants, tests in (
-        (REFERENCE, REFERENCE_TESTS),
-        (STREAM_REFERENCE, STREAM_REFERENCE_TESTS),
-    ):
+    for mutants, tests in REFERENCE_LISTS.items():
         files = list(tests)
         if every == 1:
             yield None, all([green(name) for name in files])
@@ -165,7 +146,9 @@ class Workshop:
             (copy / changed).write_text(mutant.source(), encoding="utf-8")
             folder = changed.split("/")[0]
             users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
-                     "stream": ["stream/stream.cc"], "chunker": ["chunker/chunker.cc"]}  # fmt: skip
+                     "stream": ["stream/stream.cc"], "chunker": ["chunker/chunker.cc"],
+                     "sample": ["sample/fill.cc"],
+                     "bind": ["bind/sample.cc", "bind/strings.cc"]}  # fmt: skip
             headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
             for source in [changed] if changed in objects else headers:
                 objects[source] = self._object(copy, source, "mutated-")
@@ -179,9 +162,9 @@ def native_survivors() -> Iterator[tuple[Mutant | None, bool]]:
     """Yield each mutant (first None: no mutation), and whether the tests passed."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
-        asked = {None: [*NATIVE_TESTS, *SEQUENCE_TESTS, *STREAM_TESTS, *CHUNKER_TESTS]}
-        asked |= dict.fromkeys(NATIVE, NATIVE_TESTS) | dict.fromkeys(SEQUENCE, SEQUENCE_TESTS)
-        asked |= dict.fromkeys(STREAM, STREAM_TESTS) | dict.fromkeys(CHUNKER, CHUNKER_TESTS)
+        asked = {None: sorted({name for tests in NATIVE_LISTS.values() for name in tests})}
+        for mutants, tests in NATIVE_LISTS.items():
+            asked |= dict.fromkeys(mutants, tests)
         for mutant, tests in asked.items():
             library = workshop.extension(mutant)
             command = [sys.executable, "-m", "mutants", "--with", str(library), *tests]

@@ -372,6 +372,34 @@ CHUNKER = (
            "  check(lanes, trial.lane, number);\n", ""),
 )  # fmt: skip
 
+SAMPLE = (
+    Mutant("nine rounds", "native/sample/philox.h", "kRounds = 10", "kRounds = 9"),
+    Mutant("cosines in the wrong quarters", "native/sample/normal.h",
+           "(words ^ (words << 1)) & sign", "words & sign"),
+    Mutant("refused words are kept", "native/sample/fill.cc",
+           "if (words[j] * count < threshold)", "if (words[j] * count < threshold && false)"),
+    Mutant("a part of a panel is not written", "native/sample/fill.cc",
+           "(n - i) * width * sizeof(T)", "(n - i - 1) * width * sizeof(T)"),
+    Mutant("lengths end at 64", "native/sample/lengths.cc",
+           "if (here < kLongest) return k;", "return k;"),
+    Mutant("both marks on one pair", "native/sample/signals.cc",
+           "    second += second >= first;\n", ""),
+    Mutant("targets have the noise of steps", "native/sample/signals.cc",
+           "{sample.key, Stream::targets}", "{sample.key, Stream::steps}"),
+    Mutant("parity of the pause", "native/sample/signals.cc",
+           "end = sample.offsets[i + 1] - task.pause;", "end = sample.offsets[i + 1];"),
+    Mutant("digits of a class the other way round", "native/sample/symbols.cc",
+           "digits >> (order.relevant - 1 - k)", "digits >> k"),
+    Mutant("one right step is enough", "native/sample/strings.cc",
+           "right[i] &= ranked", "right[i] |= ranked"),
+    Mutant("NaN is right", "native/sample/strings.cc",
+           "return numbers && least > most;", "return least > most;"),
+    Mutant("picks are not checked", "native/bind/strings.cc",
+           '    expect_number("a pick", which[i], 0, set.n - 1);\n', ""),
+    Mutant("sequences may be too short", "native/bind/sample.h",
+           "offsets[i + 1] - offsets[i] < least)", "offsets[i + 1] - offsets[i] < 1)"),
+)  # fmt: skip
+
 REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test_truncated.py",
                    "kernels/test_gradients_learn.py", "kernels/test_gradients.py",
                    "kernels/test_gradients_forward.py",
@@ -383,6 +411,12 @@ NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py
 SEQUENCE_TESTS = [f"native/sequence/test_{of}.py"
                   for of in ("parity", "refusals", "numbers", "described")]  # fmt: skip
 CHUNKER_TESTS = ["native/chunker/test_parity.py", "native/chunker/test_hostile.py"]
+SAMPLE_TESTS = ["native/sample/test_drawn.py", "native/sample/test_refusals.py",
+                "tasks/test_reber.py"]  # fmt: skip
 STREAM_REFERENCE_TESTS = ["kernels/reference/test_stream.py"]
 STREAM_TESTS = [f"native/stream/test_{of}.py"
                 for of in ("parity", "state", "refusals", "hostile", "divergence")]  # fmt: skip
+
+NATIVE_LISTS = {NATIVE: NATIVE_TESTS, SEQUENCE: SEQUENCE_TESTS, SAMPLE: SAMPLE_TESTS,
+                STREAM: STREAM_TESTS, CHUNKER: CHUNKER_TESTS}  # fmt: skip
+REFERENCE_LISTS = {REFERENCE: REFERENCE_TESTS, STREAM_REFERENCE: STREAM_REFERENCE_TESTS}

@@ -8,29 +8,14 @@ import sys
 
 import pytest
 
-from mutants.lists import (
-    CHUNKER,
-    CHUNKER_TESTS,
-    NATIVE,
-    NATIVE_TESTS,
-    REFERENCE,
-    REFERENCE_TESTS,
-    SEQUENCE,
-    SEQUENCE_TESTS,
-    STREAM,
-    STREAM_REFERENCE,
-    STREAM_REFERENCE_TESTS,
-    STREAM_TESTS,
-    TESTS,
-    Mutant,
-)
+from mutants.lists import NATIVE_LISTS, REFERENCE_LISTS, TESTS, Mutant
 from support.case import case
 
 pytestmark = pytest.mark.skipif(
     "CARROUSEL_SANITIZED" in os.environ, reason="mutants are compiled without sanitizers"
 )
 
-LISTS = (REFERENCE, NATIVE, SEQUENCE, STREAM_REFERENCE, STREAM, CHUNKER)
+LISTS = NATIVE_LISTS | REFERENCE_LISTS
 
 
 @pytest.mark.parametrize("mutants", LISTS, ids=lambda mutants: mutants[0].file)
@@ -43,10 +28,7 @@ def test_mutants_apply(mutants):
 
 def test_the_named_tests_exist():
     """Otherwise a mutant would be noticed by nothing."""
-    for files in (
-        *(REFERENCE_TESTS, NATIVE_TESTS, SEQUENCE_TESTS),
-        *(STREAM_REFERENCE_TESTS, STREAM_TESTS, CHUNKER_TESTS),
-    ):
+    for files in LISTS.values():
         for name in files:
             assert (TESTS / name).is_file(), name
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from carrousel.tasks import TwoSequence
-from carrousel.tasks.noise import _draw_gaussians
 from support.case import each
 
 variants = st.sampled_from(["a", "b", "c"])
@@ -86,32 +85,23 @@ def test_correct_against_a_slow_loop(seed, variant, n, noisy):
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
 
 
-@each("n", [1, 2, 99_999, 100_000])
-def test_gaussians(n):
-    drawn = _draw_gaussians(np.random.default_rng(2), n, 0.2)
-    assert drawn.dtype == np.float32
-    assert drawn.shape == (n,)
-    assert np.isfinite(drawn).all()
-    if n < 1000:
-        return
-    scaled = drawn.astype(np.float64) / np.sqrt(0.2)
-    assert stats.kstest(scaled, "norm").pvalue > 1e-3
-    assert abs(stats.kurtosis(scaled)) < 5 * np.sqrt(24 / n)
-    # values from the same pair are half the array apart
-    half = (n + 1) // 2
-    pairs = scaled[: n - half], scaled[half:]
-    assert abs(np.corrcoef(*pairs)[0, 1]) < 5 / np.sqrt(half)
-    assert abs(np.corrcoef(pairs[0] ** 2, pairs[1] ** 2)[0, 1]) < 5 / np.sqrt(half)
-    beyond = np.count_nonzero(np.abs(scaled) > 3.5)
-    expected = n * 2 * stats.norm.sf(3.5)
-    assert abs(beyond - expected) < 5 * np.sqrt(expected)
-
-
-def test_gaussians_are_finite_at_extremes_of_the_generator():
-    class Extremes(np.random.Generator):
-        def random(self, size, dtype):  # type: ignore[override]
-            return np.resize(np.array([0.0, 1 - 2**-24], dtype), size)
-
-    drawn = _draw_gaussians(Extremes(np.random.PCG64(0)), 8, 1.0)
-    assert np.isfinite(drawn).all()
-    np.testing.assert_allclose(np.abs(drawn).max(), np.sqrt(48 * np.log(2)), rtol=1e-5)
+@each("seed", [0, 1, 2])
+def test_noise_is_gaussian(seed):
+    """Its quantiles, tails and moments; those of pairs that one radius gives are independent."""
+    task = TwoSequence(1000, 1, "a", longest=1000)
+    rows = task.sample(np.random.default_rng(seed), 256).inputs.reshape(256, 1000)[:, 1:]
+    noise = rows.astype(np.float64).ravel() / np.sqrt(0.2)
+    n = len(noise)
+    assert stats.kstest(noise, "norm").pvalue > 1e-3
+    assert abs(stats.skew(noise)) < 5 * np.sqrt(6 / n)
+    assert abs(stats.kurtosis(noise)) < 5 * np.sqrt(24 / n)
+    for chance in (1e-4, 1e-3, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999):
+        below = np.count_nonzero(noise < stats.norm.ppf(chance))
+        assert abs(below - n * chance) < 5 * np.sqrt(n * chance * (1 - chance)), chance
+    whole = task.sample(np.random.default_rng(seed), 128).inputs[:, 0].astype(np.float64)
+    one, other = whole.reshape(-1, 2, 64).swapaxes(0, 1).reshape(2, -1)
+    inner = np.abs(np.abs(one) - 1) > 1e-6  # without informative elements
+    one, other = one[inner], other[inner]
+    for power in (1, 2):
+        found = np.corrcoef(one**power, other**power)[0, 1]
+        assert abs(found) < 5 / np.sqrt(len(one)), power

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import re
 from collections import Counter
 from dataclasses import replace
@@ -22,7 +21,7 @@ from carrousel.experiments.store.settings import describe
 from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
 from carrousel.tasks import EmbeddedReber
-from carrousel.tasks.reber import SYMBOLS, _known
+from carrousel.tasks.reber import SYMBOLS
 from support.case import each
 
 # After T, S's come until X; then, or after P, the part that may repeat PXT*V before it closes.
@@ -244,7 +243,7 @@ def test_correct_against_a_slow_loop(seed, lift):
             row += 1
         expected.append(right)
     np.testing.assert_array_equal(task.correct(outputs, data), expected)
-    # The same with an empty cache, and on copies of the data.
+    np.testing.assert_array_equal(task.correct(outputs.astype(np.float64), data), expected)
     for other in (task, EmbeddedReber(), drawn(8, n_train=12, n_test=8)):
         np.testing.assert_array_equal(other.correct(outputs, data), expected)
         np.testing.assert_array_equal(other.correct(outputs, copy.deepcopy(data)), expected)
@@ -252,16 +251,19 @@ def test_correct_against_a_slow_loop(seed, lift):
     for part in (slice(0, 3), slice(3, 20), slice(5, 6)):  # judged in parts
         some = outputs[ends[part.start] : ends[part.stop]]
         np.testing.assert_array_equal(task.correct(some, data[part]), expected[part])
+    assert task.correct(outputs[:0], data[:0]).tolist() == []
 
 
-def test_the_cache_of_legal_symbols_is_freed_with_the_data():
-    task, before = drawn(1, n_train=5, n_test=5), len(_known)
-    data = [task.sample(np.random.default_rng(n), 4) for n in range(10)]
-    assert not any(task.correct(one.dense_targets(), one).any() for one in data)
-    assert len(_known) == before + 10
-    data.clear()
-    gc.collect()
-    assert len(_known) <= before
+def test_nan_is_wrong_wherever_it_is():
+    task, data = EmbeddedReber(), from_text("BTBTXSETE", "BPBTXSEPE")
+    right = replace(drawn(7, n_train=2, n_test=1, target="legal"), train=data).sample
+    legal = right(np.random.default_rng(0), 1)
+    assert task.correct(legal.targets, legal).all()
+    for place in range(legal.targets.size):
+        for spoil in (np.float32, np.float64):
+            outputs = legal.targets.astype(spoil)
+            outputs.flat[place] = np.nan
+            assert not task.correct(outputs, legal).any()
 
 
 def test_the_outer_symbol_matters_and_ties_are_wrong():

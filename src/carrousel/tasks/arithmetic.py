@@ -14,14 +14,16 @@ Both tasks mark two pairs in a long sequence of pairs (value, marker). Where the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bools, Floats, Ints
+from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import new_key, one_target_each, uniform_lengths
 
 FirstPair = Literal["target", "input", "marker", "both"]
 FIRST_PAIRS = ("target", "input", "marker", "both")
@@ -97,9 +99,7 @@ class Adding:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences."""
-        pairs = _draw_pairs(rng, n, self.length, self.second, low=-1.0)
-        x1, x2 = _mark(pairs, self.first_pair, self.second, neutral=0.0)
-        return _finish(pairs, np.float32(0.5) + (x1 + x2) / np.float32(4.0))
+        return _draw(self, rng, n, product=False)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -173,9 +173,7 @@ class Multiplication:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences."""
-        pairs = _draw_pairs(rng, n, self.length, self.second, low=0.0)
-        x1, x2 = _mark(pairs, self.first_pair, self.second, neutral=1.0)
-        return _finish(pairs, x1 * x2)
+        return _draw(self, rng, n, product=True)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -190,62 +188,23 @@ class Multiplication:
         return within(outputs, data, self.tolerance)
 
 
-class _Pairs(NamedTuple):
-    inputs: Annotated[Floats, "steps 2"]
-    offsets: Annotated[Ints, "N+1"]
-    first: Annotated[Ints, "N"]  # position of X1 within its sequence, from 0
-    second: Annotated[Ints, "N"]  # position of X2
-
-
-def _draw_pairs(
-    rng: np.random.Generator, n: int, length: int, second_mark: Second, low: float
-) -> _Pairs:
-    """Draw values uniform on [low, 1), markers 0, and the positions of the marks."""
-    check_int("n", n, minimum=1)
-    offsets = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(rng.integers(length, length + length // 10, n, endpoint=True), out=offsets[1:])
-    first = rng.integers(0, 10, n)
-    # The first candidate is the first pair, unless that is already marked.
-    least = (first > 0).astype(np.int64) if second_mark == "not_first" else 0
-    second = rng.integers(least, length // 2 - 1, n)
-    second += second >= first  # skips the marked pair
-    values = rng.random(int(offsets[-1]), dtype=np.float32)
-    values *= np.float32(1.0 - low)
-    values += np.float32(low)
-    inputs = np.zeros((len(values), 2), dtype=np.float32)
-    inputs[:, 0] = values
-    return _Pairs(inputs, offsets, first, second)
-
-
-def _mark(
-    pairs: _Pairs, first_pair: FirstPair, second_mark: Second, neutral: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Set the markers; return ``X1`` and ``X2`` with the exception for a marked first pair."""
-    inputs, offsets, first, second = pairs
-    starts = offsets[:-1]
-    inputs[starts, 1] = -1.0
-    inputs[offsets[1:] - 1, 1] = -1.0
-    inputs[starts + first, 1] = 1.0
-    inputs[starts + second, 1] = 1.0
-    hit = first == 0, (second == 0) & (second_mark != "counts")
-    x1, x2 = (
-        np.where(excepted, np.float32(neutral), inputs[starts + place, 0])
-        for excepted, place in zip(hit, (first, second), strict=True)
+def _draw(
+    task: Adding | Multiplication, rng: np.random.Generator, n: int, *, product: bool
+) -> Sequences:
+    key = new_key(rng)
+    offsets = uniform_lengths(key, n, task.length, task.length + task.length // 10)
+    inputs = np.empty((int(offsets[-1]), 2), np.float32)
+    targets = np.empty((n, 1), np.float32)
+    _native.draw_pairs(
+        key,
+        offsets,
+        inputs,
+        targets,
+        length=task.length,
+        product=product,
+        hide_value=task.first_pair in ("input", "both"),
+        hide_marker=task.first_pair in ("marker", "both"),
+        skip_first=task.second == "not_first",
+        second_counts=task.second == "counts",
     )
-    excepted = starts[hit[0] | hit[1]]
-    if first_pair in ("input", "both"):
-        inputs[excepted, 0] = neutral
-    if first_pair in ("marker", "both"):
-        inputs[excepted, 1] = -1.0
-    return x1, x2
-
-
-def _finish(pairs: _Pairs, targets: Annotated[Floats, "N"]) -> Sequences:
-    return Sequences(
-        inputs=pairs.inputs,
-        n_inputs=2,
-        offsets=pairs.offsets,
-        targets=targets[:, None],
-        n_outputs=1,
-        target_steps=pairs.offsets[1:] - 1,
-    )
+    return one_target_each(offsets, inputs, 2, targets, 1)

@@ -6,14 +6,18 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
-from carrousel.shapes import Bools, Floats, Ints
+from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import geometric_lengths, new_key, one_target_each, uniform_lengths
+from carrousel.tasks.strings import Strings, copies, draw_picks
 
 LARGEST_ALPHABET = 2**24
 
@@ -72,15 +76,14 @@ class NoiseFreeLag:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences, each one of the two with probability 0.5."""
-        check_int("n", n, minimum=1)
-        return _next_symbol(self._both[rng.integers(0, 2, n)], self.n_inputs)
+        return copies(self._both, draw_picks(rng, n, 2))
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Return the two sequences, ``x ... x`` first; ``n`` and ``rng`` are not used.
 
         The paper tests 10,000 successive sequences, which are correct if and only if these two are.
         """
-        return _next_symbol(self._both, self.n_inputs)
+        return copies(self._both, np.arange(2))
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Return whether all outputs at all steps of a sequence are off by less than 0.25.
@@ -92,12 +95,11 @@ class NoiseFreeLag:
         wrong_until = np.concatenate([[0], np.cumsum(wrong)])
         return np.diff(wrong_until[data.target_offsets]) == 0
 
-    @property
-    def _both(self) -> Annotated[Ints, "2 T"]:
-        both = np.empty((2, self.p + 1), dtype=np.int32)
-        both[:, 1:-1] = np.arange(self.p - 1)
-        both[:, 0] = both[:, -1] = self.p - 1, self.p
-        return both
+    @cached_property
+    def _both(self) -> Strings:
+        middle = np.arange(self.p - 1)
+        rows = [[outer, *middle, outer] for outer in (self.p - 1, self.p)]
+        return Strings(np.array(rows, np.int32).ravel(), np.arange(3) * (self.p + 1), self.p + 1)
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,21 @@ class RandomLag:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; ``x`` and ``y`` are equally likely."""
-        check_int("n", n, minimum=1)
-        rows = np.empty((n, self.p + 1), dtype=np.int32)
-        rows[:, 1:-1] = _draw_symbols(rng, self.p - 1, (n, self.p - 1))
-        rows[:, 0] = rows[:, -1] = self.p - 1 + rng.integers(0, 2, n)
-        return _next_symbol(rows, self.n_inputs, first=self.p - 1 if self.targets == "last" else 0)
+        n = check_int("n", n, minimum=1, maximum=2**32)
+        first = self.p - 1 if self.targets == "last" else 0
+        inputs = np.empty(n * (self.p + 1), np.int32)
+        targets = np.empty(n * (self.p - first), np.int32)
+        target_steps = np.empty(len(targets), np.int64)
+        _native.draw_lags(new_key(rng), self.p, first, inputs, targets, target_steps)
+        return Sequences.unchecked(
+            inputs=inputs,
+            n_inputs=self.p + 1,
+            offsets=np.arange(n + 1) * (self.p + 1),
+            targets=targets,
+            n_outputs=self.p + 1,
+            target_steps=target_steps,
+            target_offsets=np.arange(n + 1) * (self.p - first),
+        )
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -202,7 +214,7 @@ class LongLag:
         UnknownNameError: ``length_law`` is unknown.
 
     >>> task = LongLag(p=50, q=50)
-    >>> one = task.sample(np.random.default_rng(0), 1)
+    >>> one = task.sample(np.random.default_rng(1), 1)
     >>> one.inputs[:2].tolist(), one.targets.tolist(), int(one.inputs[-1])  # b y ... e -> y
     ([51, 53], [1], 50)
     """
@@ -242,25 +254,14 @@ class LongLag:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; ``x`` and ``y`` are equally likely."""
-        check_int("n", n, minimum=1)
-        second = rng.integers(0, 2, n, dtype=np.int32)
-        # distractors beyond q, and the trigger
-        geometric = self.length_law == "geometric"
-        until_trigger = rng.geometric(0.1, n) if geometric else np.ones(n, np.int64)
-        offsets = np.concatenate([[0], np.cumsum(self.q + 2 + until_trigger)])
-        starts, ends = offsets[:-1], offsets[1:] - 1
-        inputs = _draw_symbols(rng, self.p, offsets[-1]).astype(np.int32)
-        inputs[starts] = self.p + 1
-        inputs[starts + 1] = self.p + 2 + second
-        inputs[ends] = self.p
-        return Sequences(
-            inputs=inputs,
-            n_inputs=self.n_inputs,
-            offsets=offsets,
-            targets=second,
-            n_outputs=2,
-            target_steps=ends,
-        )
+        key = new_key(rng)
+        if self.length_law == "geometric":
+            offsets = geometric_lengths(key, n, self.q + 3)
+        else:
+            offsets = uniform_lengths(key, n, self.q + 3, self.q + 3)
+        inputs, classes = np.empty(int(offsets[-1]), np.int32), np.empty(n, np.int32)
+        _native.draw_long_lags(key, offsets, self.p, inputs, classes)
+        return one_target_each(offsets, inputs, self.n_inputs, classes, 2)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -273,24 +274,3 @@ class LongLag:
             ShapeError: ``outputs`` is not ``[N, 2]``.
         """
         return within(outputs, data, self.tolerance)
-
-
-def _draw_symbols(
-    rng: np.random.Generator, count: int, size: int | np.integer | tuple[int, int]
-) -> np.ndarray:
-    # 16 random bits take two thirds of the time of 32.
-    return rng.integers(0, count, size, dtype=np.uint16 if count <= 2**16 else np.uint32)
-
-
-def _next_symbol(rows: Annotated[Ints, "N T"], n_symbols: int, first: int = 0) -> Sequences:
-    """Return sequences of equal length; from step ``first`` on, the target is the next symbol."""
-    n, steps = rows.shape
-    positions = np.arange(n * steps).reshape(n, steps)
-    return Sequences(
-        inputs=rows.reshape(-1),
-        n_inputs=n_symbols,
-        offsets=np.arange(n + 1) * steps,
-        targets=rows[:, first + 1 :].reshape(-1),
-        n_outputs=n_symbols,
-        target_steps=positions[:, first:-1].reshape(-1),
-    )

@@ -8,15 +8,18 @@ IEEE Transactions on Neural Networks 5(2), 1994; in the version of Schmidhuber, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Annotated, Literal
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_choice, check_int
 from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import new_key, one_target_each, uniform_lengths
 
-NOISE_DEVIATION = np.float32(np.sqrt(0.2))
+NOISE_VARIANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -83,25 +86,20 @@ class Latch:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; both classes are equally likely."""
-        check_int("n", n, minimum=1)
-        offsets = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(rng.integers(self.length, self.longest, n, endpoint=True), out=offsets[1:])
-        first_class = rng.integers(0, 2, n, dtype=bool, endpoint=False)
-        inputs = np.zeros((int(offsets[-1]), self.n_inputs), np.float32)
-        inputs[:, -1] = NOISE_DEVIATION * rng.standard_normal(len(inputs), dtype=np.float32)
-        if self.variant == "I":
-            inputs[offsets[:-1]] = np.where(first_class[:, None], [1, 0, 0], [0, 1, 0])
-        else:
-            inputs[offsets[:-1], 0] = np.where(first_class, 1, -1)
-        goal = np.float32(0.8 if self.variant == "I" else 1.0)
-        return Sequences(
-            inputs=inputs,
-            n_inputs=self.n_inputs,
-            offsets=offsets,
-            targets=np.where(first_class, goal, -goal)[:, None],
-            n_outputs=1,
-            target_steps=offsets[1:] - 1,
+        key = new_key(rng)
+        offsets = uniform_lengths(key, n, self.length, self.longest)
+        inputs = np.empty((int(offsets[-1]), self.n_inputs), np.float32)
+        targets = np.empty((n, 1), np.float32)
+        _native.draw_latched(
+            key,
+            offsets,
+            inputs,
+            targets,
+            wide=self.variant == "I",
+            deviation=sqrt(NOISE_VARIANCE),
+            goal=0.8 if self.variant == "I" else 1.0,
         )
+        return one_target_each(offsets, inputs, self.n_inputs, targets, 1)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""

@@ -6,14 +6,17 @@ Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 199
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Annotated, Literal
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import later
 from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import new_key, one_target_each, uniform_lengths
 
 NOISE_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
@@ -92,32 +95,11 @@ class TwoSequence:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; both classes are equally likely."""
-        data = self.test(rng, n)
-        if self.variant == "c":
-            data.targets[:, 0] += _draw_gaussians(rng, n, TARGET_VARIANCE)
-        return data
+        return self._draw(rng, n, TARGET_VARIANCE if self.variant == "c" else 0.0)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences with noise-free targets."""
-        check_int("n", n, minimum=1)
-        offsets = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(rng.integers(self.length, self._longest, n, endpoint=True), out=offsets[1:])
-        first_class = rng.integers(0, 2, n, dtype=bool, endpoint=False)
-        sign = np.where(first_class, np.float32(1.0), np.float32(-1.0))[:, None]
-        inputs = _draw_gaussians(rng, int(offsets[-1]), NOISE_VARIANCE)
-        informative = offsets[:-1, None] + np.arange(self.informative)
-        if self.variant == "b":
-            inputs[informative] += sign
-        else:
-            inputs[informative] = sign
-        return Sequences(
-            inputs=inputs[:, None],
-            n_inputs=1,
-            offsets=offsets,
-            targets=self._targets(first_class),
-            n_outputs=1,
-            target_steps=offsets[1:] - 1,
-        )
+        return self._draw(rng, n, 0.0)
 
     def correct(self, outputs: Annotated[Floats, "M O"], data: Sequences) -> Annotated[Bools, "N"]:
         """Return whether the output is off by less than the tolerance.
@@ -130,38 +112,35 @@ class TwoSequence:
         data.check_outputs(outputs)
         targets = data.targets
         if self.variant == "c":
-            targets = self._targets(data.inputs[data.offsets[:-1], 0] > 0)
+            first_class = data.inputs[data.offsets[:-1], 0] > 0
+            one, two = self._goals
+            targets = np.where(first_class, np.float32(one), np.float32(two))[:, None]
         return np.abs(outputs - targets)[:, 0] < self.tolerance
 
     @property
     def _longest(self) -> int:
         return self.length + self.length // 10 if self.longest is None else self.longest
 
-    def _targets(self, first_class: Annotated[Bools, "N"]) -> Annotated[Floats, "N 1"]:
-        one, two = (0.2, 0.8) if self.variant == "c" else (1.0, 0.0)
-        return np.where(first_class, np.float32(one), np.float32(two))[:, None]
+    @property
+    def _goals(self) -> tuple[float, float]:
+        return (0.2, 0.8) if self.variant == "c" else (1.0, 0.0)
 
-
-def _draw_gaussians(rng: np.random.Generator, n: int, variance: float) -> Annotated[Floats, "n"]:
-    """Draw ``n`` Gaussians of mean 0, in float32, in a third of the time that NumPy takes.
-
-    The method of Box and Muller: with ``u``, ``v`` uniform on ``[0, 1)`` and ``r = sqrt(-2 ln(1 -
-    u))``, ``r cos(2 pi v)`` and ``r sin(2 pi v)`` are normal and independent. Since ``u`` has 24
-    bits, no value is beyond 5.77 standard deviations.
-
-    >>> bool(abs(_draw_gaussians(np.random.default_rng(0), 100_000, 0.2).var() - 0.2) < 0.005)
-    True
-    """
-    half = (n + 1) // 2
-    drawn = rng.random(2 * half, dtype=np.float32)
-    radius, angle = drawn[:half], drawn[half:]
-    np.subtract(1.0, radius, out=radius)
-    np.log(radius, out=radius)
-    radius *= np.float32(-2.0 * variance)
-    np.sqrt(radius, out=radius)
-    angle *= np.float32(2.0 * np.pi)
-    cosine = np.cos(angle)
-    np.sin(angle, out=angle)
-    angle *= radius
-    radius *= cosine
-    return drawn[:n]
+    def _draw(self, rng: np.random.Generator, n: int, target_variance: float) -> Sequences:
+        key = new_key(rng)
+        offsets = uniform_lengths(key, n, self.length, self._longest)
+        inputs = np.empty((int(offsets[-1]), 1), np.float32)
+        targets = np.empty((n, 1), np.float32)
+        first_goal, second_goal = self._goals
+        _native.draw_two_classes(
+            key,
+            offsets,
+            inputs,
+            targets,
+            informative=self.informative,
+            noisy=self.variant == "b",
+            deviation=sqrt(NOISE_VARIANCE),
+            first_goal=first_goal,
+            second_goal=second_goal,
+            target_deviation=sqrt(target_variance),
+        )
+        return one_target_each(offsets, inputs, 1, targets, 1)

@@ -10,10 +10,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_int
 from carrousel.contracts import later
 from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import new_key, one_target_each, uniform_lengths
 
 SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
 PLACES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
@@ -40,7 +42,7 @@ class TemporalOrder:
     Raises:
         SettingError: ``relevant`` is not 2 or 3, or ``first_position`` not 0 or 1.
 
-    >>> data = TemporalOrder(relevant=2).sample(np.random.default_rng(0), 1)
+    >>> data = TemporalOrder(relevant=2).sample(np.random.default_rng(1), 1)
     >>> "".join(SYMBOLS[symbol] for symbol in data.inputs if symbol >= 6), int(data.targets[0])
     ('YX', 2)
     """
@@ -78,27 +80,13 @@ class TemporalOrder:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; all classes are equally likely."""
-        check_int("n", n, minimum=1)
-        offsets = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(rng.integers(100, 110, n, endpoint=True), out=offsets[1:])
-        starts, ends = offsets[:-1], offsets[1:] - 1
-        classes = rng.integers(0, self.n_outputs, n, dtype=np.int32)
-        # Two bits of a random byte select a, b, c or d, which are symbols 2 to 5.
-        noise = np.frombuffer(rng.bytes(int(offsets[-1])), dtype=np.uint8)
-        inputs = ((noise & np.uint8(3)) + np.uint8(2)).astype(np.int32)
-        inputs[starts] = SYMBOLS.index("E")
-        inputs[ends] = SYMBOLS.index("B")
-        for bit, (low, high) in zip(reversed(range(self.relevant)), self._places, strict=True):
-            place = rng.integers(low, high, n, endpoint=True) - self.first_position
-            inputs[starts + place] = SYMBOLS.index("X") + (classes >> bit & 1)
-        return Sequences(
-            inputs=inputs,
-            n_inputs=self.n_inputs,
-            offsets=offsets,
-            targets=classes,
-            n_outputs=self.n_outputs,
-            target_steps=ends,
-        )
+        key = new_key(rng)
+        offsets = uniform_lengths(key, n, 100, 110)
+        inputs, classes = np.empty(int(offsets[-1]), np.int32), np.empty(n, np.int32)
+        first = self.first_position
+        steps = [(low - first, high - first) for low, high in PLACES[self.relevant]]
+        _native.draw_order(key, offsets, steps, inputs, classes)
+        return one_target_each(offsets, inputs, self.n_inputs, classes, self.n_outputs)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""
@@ -111,7 +99,3 @@ class TemporalOrder:
             ShapeError: ``outputs`` is not ``[N, 4]`` (6b: ``[N, 8]``).
         """
         return within(outputs, data, self.tolerance)
-
-    @property
-    def _places(self) -> tuple[tuple[int, int], ...]:
-        return PLACES[self.relevant]

@@ -12,9 +12,11 @@ from typing import Annotated
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_int, check_number
 from carrousel.sequences import Sequences, within
 from carrousel.shapes import Bools, Floats
+from carrousel.tasks.sampling import new_key, one_target_each, uniform_lengths
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Parity:
     Raises:
         SettingError: a number is out of range.
 
-    >>> data = Parity(length=5, longest=5).sample(np.random.default_rng(1), 1)
+    >>> data = Parity(length=5, longest=5).sample(np.random.default_rng(2), 1)
     >>> data.inputs[:, 0].tolist(), data.targets.tolist()
-    ([1.0, 1.0, -1.0, -1.0, 1.0, 0.0], [[1.0]])
+    ([-1.0, 1.0, -1.0, -1.0, -1.0, 0.0], [[1.0]])
     """
 
     length: int = 500
@@ -77,29 +79,12 @@ class Parity:
 
     def sample(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences; both parities are equally likely."""
-        check_int("n", n, minimum=1)
-        elements = rng.integers(self.length, self.longest, n, endpoint=True)
-        offsets = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(elements + self.pause, out=offsets[1:])
-        steps = int(offsets[-1])
-        ones = np.frombuffer(rng.bytes(steps), dtype=np.int8) < 0  # one bit of each byte
-        inputs = np.where(ones, np.float32(1.0), np.float32(-1.0))
-        if self.noise:
-            inputs += np.float32(self.noise) * (2 * rng.random(steps, dtype=np.float32) - 1)
-        blank = (offsets[1:, None] - 1 - np.arange(self.pause)).ravel()
-        inputs[blank] = 0.0
-        counted = ones.copy()
-        counted[blank] = False
-        so_far = np.concatenate([[0], np.cumsum(counted)])
-        odd = np.diff(so_far[offsets]) % 2
-        return Sequences(
-            inputs=inputs[:, None],
-            n_inputs=1,
-            offsets=offsets,
-            targets=odd.astype(np.float32)[:, None],
-            n_outputs=1,
-            target_steps=offsets[1:] - 1,
-        )
+        key = new_key(rng)
+        offsets = uniform_lengths(key, n, self.length + self.pause, self.longest + self.pause)
+        inputs = np.empty((int(offsets[-1]), 1), np.float32)
+        targets = np.empty((n, 1), np.float32)
+        _native.draw_ones(key, offsets, inputs, targets, pause=self.pause, noise=self.noise)
+        return one_target_each(offsets, inputs, 1, targets, 1)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Draw ``n`` sequences in the same way."""

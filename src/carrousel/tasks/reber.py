@@ -9,15 +9,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from carrousel import _native
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import later
 from carrousel.errors import DataError, SettingError
 from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats, Ints
+from carrousel.tasks.strings import Strings, copies, draw_picks
 
 SYMBOLS = "BTPSXVE"
 """The order of input and output units."""
@@ -61,7 +62,7 @@ EMBEDDED = _embed(GRAMMAR)
 END = len(EMBEDDED) - 1
 
 # The automaton by symbol: state x symbol -> state, or -1 if the symbol is not legal.
-_AFTER = np.full((len(EMBEDDED), len(SYMBOLS)), -1, dtype=np.int64)
+_AFTER = np.full((len(EMBEDDED), len(SYMBOLS)), -1, dtype=np.int32)
 for _state, _choices in enumerate(EMBEDDED):
     for _symbol, _to in _choices:
         _AFTER[_state, SYMBOLS.index(_symbol)] = _to
@@ -115,9 +116,9 @@ class EmbeddedReber:
     512
     >>> one = task.sample(np.random.default_rng(2), 1)
     >>> "".join(SYMBOLS[symbol] for symbol in one.inputs)
-    'BTBPVPXTVPSETE'
+    'BTBPVVETE'
     >>> "".join(SYMBOLS[symbol] for symbol in one.targets)
-    'TBPVPXTVPSETE'
+    'TBPVVETE'
     >>> legal = replace(task, target="legal").sample(np.random.default_rng(2), 1)
     >>> ["".join(SYMBOLS[k] for k in np.flatnonzero(row)) for row in legal.targets][:5]
     ['TP', 'B', 'TP', 'TV', 'PV']
@@ -199,21 +200,15 @@ class EmbeddedReber:
         Raises:
             SettingError: no training set has been drawn.
         """
-        check_int("n", n, minimum=1)
-        train = self._drawn(self.train)
-        if self.order == "epochs":
-            passes = np.tile(np.arange(self.n_train), (-(-n // self.n_train), 1))
-            picked = rng.permuted(passes, axis=1).ravel()[:n]
+        train = self._strings
+        if self.order == "random":
+            picks = draw_picks(rng, n, self.n_train)
         else:
-            picked = rng.integers(0, self.n_train, n)
-        offsets = np.concatenate([[0], np.cumsum(train.lengths[picked])])
-        # Sequences.take would also gather targets and positions, which follow from the inputs.
-        steps = np.repeat(train.offsets[picked] - offsets[:-1], train.lengths[picked])
-        steps += np.arange(len(steps))
-        data = _next_symbol(train.inputs.take(steps), offsets)
-        if self.target == "next":
-            return data
-        return _legal_symbols(data, self._train_states[steps])
+            check_int("n", n, minimum=1)
+            passes = np.tile(np.arange(self.n_train), (-(-n // self.n_train), 1))
+            picks = rng.permuted(passes, axis=1).ravel()[:n]
+        data = copies(train, picks)
+        return data if self.target == "next" else _legal_symbols(data)
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Return all training strings, then all test strings, or one set (see :attr:`judged`).
@@ -233,22 +228,38 @@ class EmbeddedReber:
             DataError: ``data`` have something that is not a string of the grammar.
         """
         data.check_outputs(outputs)
-        legal = _legal(data)
-        by_symbol = np.ascontiguousarray(outputs.T)  # reductions over the long axis are fast
-        least_legal = np.where(legal, by_symbol, np.float32(np.inf)).min(axis=0)
-        most_illegal = np.where(legal, np.float32(-np.inf), by_symbol).max(axis=0)
-        wrong_until = np.concatenate([[0], np.cumsum(~(least_legal > most_illegal))])
-        return np.diff(wrong_until[data.target_offsets]) == 0
+        _check_kind(data)
+        right = np.ones(len(data), bool)
+        if len(data) == 0:
+            return right
+        single = outputs.dtype == np.float32
+        judge = _native.judge_strings if single else _native.judge_strings_double
+        try:
+            stopped = judge(
+                _AFTER,
+                np.ascontiguousarray(data.inputs),
+                np.ascontiguousarray(data.offsets),
+                np.ascontiguousarray(data.target_steps),
+                np.ascontiguousarray(data.target_offsets),
+                np.ascontiguousarray(outputs, np.float32 if single else np.float64),
+                right,
+            )
+        except ValueError as refused:  # a symbol is outside the alphabet
+            raise DataError(str(refused), argument="data") from None
+        _check_legal(data, stopped)
+        return right
 
     @cached_property
     def _judged(self) -> Sequences:
         sets = {"training": self._drawn(self.train), "test": self._drawn(self.test_set)}
         data = Sequences.concatenate([sets[x] for x in sets if self.judged in (x, "both")])
-        return data if self.target == "next" else _legal_symbols(data, _walk(data))
+        return data if self.target == "next" else _legal_symbols(data)
 
     @cached_property
-    def _train_states(self) -> Annotated[Ints, "steps"]:
-        return _walk(self._drawn(self.train))
+    def _strings(self) -> Strings:
+        train = self._drawn(self.train)
+        symbols, offsets = np.ascontiguousarray(train.inputs), np.ascontiguousarray(train.offsets)
+        return Strings(symbols, offsets, len(SYMBOLS))
 
     @staticmethod
     def _drawn(data: Sequences | None) -> Sequences:
@@ -287,60 +298,40 @@ def _collect(
 def _from_strings(strings: list[bytes]) -> Sequences:
     lengths = [len(string) for string in strings]
     letters = np.frombuffer(b"".join(strings), dtype=np.uint8)
-    return _next_symbol(_SYMBOL_OF[letters], np.concatenate([[0], np.cumsum(lengths)]))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    whole = Strings(_SYMBOL_OF[letters], offsets, len(SYMBOLS))
+    return copies(whole, np.arange(len(strings)))
 
 
-def _next_symbol(inputs: Annotated[Ints, "steps"], offsets: Annotated[Ints, "N+1"]) -> Sequences:
-    """Return strings in which the target of every step but the last is the next symbol."""
-    has_target = np.ones(len(inputs), dtype=bool)
-    has_target[offsets[1:] - 1] = False
-    target_steps = np.flatnonzero(has_target)
-    return Sequences(
-        inputs=inputs,
-        n_inputs=len(SYMBOLS),
-        offsets=offsets,
-        targets=inputs[1:].take(target_steps),
-        n_outputs=len(SYMBOLS),
-        target_steps=target_steps,
-    )
-
-
-def _legal_symbols(data: Sequences, states: Annotated[Ints, "steps"]) -> Sequences:
+def _legal_symbols(data: Sequences) -> Sequences:
     """Return the same strings with the legal next symbols as targets."""
-    return replace(data, targets=_IS_LEGAL[states[data.target_steps]].astype(np.float32))
+    legal = _IS_LEGAL.astype(np.float32)
+    return replace(data, targets=legal.take(_walk(data)[data.target_steps], axis=0))
 
 
 def _walk(data: Sequences) -> Annotated[Ints, "steps"]:
     """Return the automaton's state after each step of each string."""
+    _check_kind(data)
     data.check_contents()
+    states = np.empty(data.n_steps, dtype=np.int64)
+    if len(data):
+        symbols, offsets = np.ascontiguousarray(data.inputs), np.ascontiguousarray(data.offsets)
+        _check_legal(data, _native.walk_strings(_AFTER, symbols, offsets, states))
+    return states
+
+
+def _check_kind(data: Sequences) -> None:
     if not data.symbolic or data.n_inputs != len(SYMBOLS):
         raise DataError(
             f"data must be strings over the {len(SYMBOLS)} symbols {SYMBOLS}", argument="data"
         )
-    states = np.empty(data.n_steps, dtype=np.int64)
-    state = np.zeros(len(data), dtype=np.int64)
-    for step in range(int(data.lengths.max(initial=0))):
-        alive = data.lengths > step
-        at = data.offsets[:-1][alive] + step
-        state[alive] = _AFTER[state[alive], data.inputs[at]]
-        if (state < 0).any():
-            string = int(np.argmax(state < 0))
-            raise DataError(
-                f"sequence {string} breaks the grammar at its step {step}, from 0", argument="data"
-            )
-        states[at] = state[alive]
-    return states
 
 
-_known: WeakKeyDictionary[Sequences, np.ndarray] = WeakKeyDictionary()
-
-
-def _legal(data: Sequences) -> Annotated[Bools, "7 M"]:
-    """Return whether each symbol may follow each step that has a target.
-
-    The result is cached as long as ``data`` exists. A network is tested often, mostly on the same
-    strings, and computing it takes longer than comparing the outputs.
-    """
-    if data not in _known:
-        _known[data] = np.ascontiguousarray(_IS_LEGAL[_walk(data)[data.target_steps]].T)
-    return _known[data]
+def _check_legal(data: Sequences, stopped: int) -> None:
+    """Raise an error unless the automaton stopped at the end of the data."""
+    if stopped < data.n_steps:
+        string = int(np.searchsorted(data.offsets, stopped, side="right")) - 1
+        step = stopped - int(data.offsets[string])
+        raise DataError(
+            f"sequence {string} breaks the grammar at its step {step}, from 0", argument="data"
+        )

@@ -17,6 +17,7 @@ from carrousel.checks import check_choice, check_int, check_number
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats, Ints
+from carrousel.tasks.sampling import gaussians, new_key
 
 CHANNELS = 12
 SPEAKERS = 9
@@ -105,12 +106,12 @@ class JapaneseVowels:
         rounds = -(-n // len(learned))
         order = np.concatenate([rng.permutation(len(learned)) for _ in range(rounds)])[:n]
         data = learned.take(order)  # a copy, which noise may change
+        key = new_key(rng)
         if self.offset:
-            drawn = rng.standard_normal((n, CHANNELS), dtype=np.float32)
-            data.inputs[:] += np.repeat(drawn * np.float32(self.offset), data.lengths, axis=0)
+            drawn = gaussians(key, n, CHANNELS, self.offset, stream=1)
+            data.inputs[:] += np.repeat(drawn, data.lengths, axis=0)
         if self.jitter:
-            drawn = rng.standard_normal(data.inputs.shape, dtype=np.float32)
-            data.inputs[:] += drawn * np.float32(self.jitter)
+            data.inputs[:] += gaussians(key, data.n_steps, CHANNELS, self.jitter)
         return data
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
