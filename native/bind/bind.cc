@@ -279,4 +279,5 @@ NB_MODULE(_native, m) {
   bind_sequences(m);
   bind_steps(m);
   bind_streams(m);
+  bind_cascades(m);
 }

@@ -6,3 +6,4 @@
 void bind_sequences(nanobind::module_& m);
 void bind_steps(nanobind::module_& m);
 void bind_streams(nanobind::module_& m);
+void bind_cascades(nanobind::module_& m);

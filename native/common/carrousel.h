@@ -114,6 +114,7 @@ struct Job {
 struct SequenceKernels;  // sequence/sequence.h
 struct StepKernels;      // step/step.h
 struct StreamKernels;    // stream/stream.h
+struct CascadeKernels;   // cascade/cascade.h
 
 // The kernels compiled for one instruction set.
 struct Kernel {
@@ -127,6 +128,7 @@ struct Kernel {
   const SequenceKernels* sequences;
   const StepKernels* steps;
   const StreamKernels* streams;
+  const CascadeKernels* cascades;
 };
 
 // Workspace and run() of a Kernel for some of the jobs: lanes.cc and paths.cc have one each.

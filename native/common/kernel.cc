@@ -8,6 +8,7 @@ extern const Part lanes, paths;
 extern const SequenceKernels sequence_kernels;
 extern const StepKernels step_kernels;
 extern const StreamKernels stream_kernels;
+extern const CascadeKernels cascade_kernels;
 
 namespace {
 
@@ -26,6 +27,6 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
-                       &sequence_kernels, &step_kernels, &stream_kernels};
+                       &sequence_kernels, &step_kernels, &stream_kernels, &cascade_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

@@ -213,3 +213,31 @@ class StreamDouble:
 
     @property
     def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+class CascadeBatch:
+    """
+    The distinct sequences of an epoch of cascade-correlation, and the activations of hidden units; carrousel/kernels/native/cascade.py makes the arguments.
+    """
+
+    def __init__(self, arrays: dict, instruction_set: str = '') -> None: ...
+
+    def grow(self, weights: object, tanh: bool) -> None:
+        """Add a hidden unit."""
+
+    def train_outputs(self, weights: object, offset: float, errors: object, slopes: object, sums: object) -> None:
+        """Write errors of outputs and slopes of their weights."""
+
+    def train_pool(self, weights: object, errors: object, tanh: bool, normalised: bool, merits: object, slopes: object) -> None:
+        """Write correlations of candidates and slopes of their weights."""
+
+    def predict(self, weights: object, outputs: object) -> None:
+        """Write the outputs at all targets."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+
+def distinct_sequences(inputs: object, offsets: object, targets: object, target_offsets: object, target_steps: object, which: object) -> bytes:
+    """
+    Write to `which` the place of each sequence among the distinct ones, longest first; return these and how often each occurs.
+    """
