@@ -4,6 +4,7 @@
 //
 // As in lanes.cc, the arithmetic of a lane does not depend on other lanes.
 #include "common/carrousel.h"
+#include "common/flush.h"
 #include "paths/back.h"
 #include "paths/cheap.h"
 #include "paths/sensitivities.h"
@@ -258,6 +259,7 @@ std::size_t path_workspace_bytes(const Job& job) {
 }
 
 void run_paths(const Job& job, const Lane* lanes, int n_lanes, void* workspace) {
+  const Flush subnormals;
   Paths(job, lanes, n_lanes, workspace).run();
 }
 
