@@ -5,6 +5,8 @@
 
 #if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2
 #include <immintrin.h>
+#elif CARROUSEL_ISA_NEON
+#include <arm_neon.h>
 #endif
 
 namespace carrousel::CARROUSEL_ISA {
@@ -27,6 +29,37 @@ typedef float quad __attribute__((vector_size(16), aligned(16), may_alias));
 
 inline vec splat(float x) { return x - vec{}; }
 inline ivec isplat(std::int32_t x) { return x - ivec{}; }
+
+// a b + c, rounded once. Where the instruction set has no such operation, which is plain C++ alone,
+// rounded twice. Lanes call it wherever they want it, and are compiled without contraction, so that
+// their results do not depend on the compiler, nor on the instruction set (but for plain).
+#if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2 || CARROUSEL_ISA_NEON
+constexpr bool kFused = true;
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#else
+constexpr bool kFused = false;
+inline float fma(float a, float b, float c) { return a * b + c; }
+#endif
+
+inline quad fma(quad a, quad b, quad c) {
+#if CARROUSEL_ISA_AVX512 || CARROUSEL_ISA_AVX2
+  return (quad)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#elif CARROUSEL_ISA_NEON
+  return (quad)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+#if CARROUSEL_ISA_AVX512
+inline vec fma(vec a, vec b, vec c) {
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#elif CARROUSEL_ISA_AVX2
+inline vec fma(vec a, vec b, vec c) {
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#endif  // elsewhere a vec is a quad
 
 // at_most() and at_least() return x if x is NaN, so that the outputs of a diverged lane are NaN.
 inline vec at_most(float limit, vec x) {
@@ -55,6 +88,8 @@ inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
 // Adds `by` to x where the mask is set. Elsewhere x is unchanged, even if `by` is NaN.
 inline void add_where(ivec mask, vec& x, vec by) { x = mask ? x + by : x; }
+// The same for a product.
+inline void add_where(ivec mask, vec& x, vec a, vec b) { x = mask ? fma(a, b, x) : x; }
 
 inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
 
