@@ -16,6 +16,8 @@ namespace {
 constexpr Index kChunk = 8;          // steps between two stores of traces and gradients
 constexpr Index kDenseSymbols = 16;  // up to this alphabet, one-hot columns are faster than rows
 
+constexpr Index kStrip = 16;         // outputs that are summed together; a multiple of V
+
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 // Hands out parts of the workspace. Without a base it only counts.
@@ -90,7 +92,7 @@ struct Plan {
     row_weights = round_up(U, 4);
     row_traces = learn ? round_up(F, 4) : 0;
     row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
-    padded_outputs = round_up(O, V);
+    padded_outputs = round_up(O, kStrip);
     Carver carver(workspace);
     carve_columns(carver);
     carve_rows(carver);

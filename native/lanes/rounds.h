@@ -4,7 +4,7 @@
 // with a shorter sequence becomes live later, and keeps its initial state until then.
 #pragma once
 
-#include "lanes/outputs.h"
+#include "lanes/row_outputs.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
