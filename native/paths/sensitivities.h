@@ -38,29 +38,29 @@ struct Sensitivities {
     });
   }
 
-  // Adds the gradient of the error p.back to weights or gradients.
-  static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
+  // Adds the gradient of an error [C] of the units that outputs read to weights or gradients.
+  static void learn(const Plan& p, const PathPlan& x, const vec* error, vec scale, ivec lanes) {
     const Index dense = x.S - 1 - x.inputs, bias = (x.S - 1) * p.U;
     const bool sums = p.accumulate;
-    learn_some(p, x, 0, x.inputs * p.U, sums ? p.symbol_g : p.symbol_w, scale, lanes);
-    learn_some(p, x, x.inputs * p.U, dense * p.U, sums ? p.hidden_g : p.hidden_w, scale, lanes);
+    learn_some(p, x, error, 0, x.inputs * p.U, sums ? p.symbol_g : p.symbol_w, scale, lanes);
+    learn_some(p, x, error, x.inputs * p.U, dense * p.U, sums ? p.hidden_g : p.hidden_w, scale,
+               lanes);
     vec* const biases = sums ? p.hidden_gb : p.hidden_b;
     for (Index u = 0; u < p.U; ++u)
-      if (p.shape.biased(u)) learn_some(p, x, bias + u, 1, biases + u, scale, lanes);
+      if (p.shape.biased(u)) learn_some(p, x, error, bias + u, 1, biases + u, scale, lanes);
   }
 
  private:
   // The same for `count` columns of sensitivities and as many weights.
-  static void learn_some(const Plan& p, const PathPlan& x, Index from, Index count, vec* into,
-                         vec scale, ivec lanes) {
+  static void learn_some(const Plan& p, const PathPlan& x, const vec* error, Index from,
+                         Index count, vec* into, vec scale, ivec lanes) {
     const Index n = x.n, cells = p.C, skipped = p.shape.first_cell();
-    const vec* const back = p.back;
     const vec* columns = x.p + from * n + skipped;
     in_blocks<8>(count, [&]<int Count>(Index first) {
       const vec* column = columns + first * n;
       vec sum[Count] = {};
       for (Index c = 0; c < cells; ++c)
-        for (int i = 0; i < Count; ++i) sum[i] += back[c] * column[i * n + c];
+        for (int i = 0; i < Count; ++i) sum[i] = fma(error[c], column[i * n + c], sum[i]);
       for (int i = 0; i < Count; ++i) add_where(lanes, into[first + i], scale * sum[i]);
     });
   }
