@@ -20,7 +20,7 @@ inline vec source_of(const Plan& p, const PathPlan& x, Index k, Index m, ivec sy
 struct Sensitivities {
   // p(t) = J_state p(t-1) + J_net, where J are the Jacobians of the step.
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol) {
-    if (p.U == 1 && !p.shape.memory()) return advance_one(p, x, k, f, symbol);
+    if (!p.shape.memory()) return advance_one(p, x, k, f, symbol);
     Index m = 0, u = 0;  // of the next column that gets its immediate part
     in_blocks<PathPlan::kTile>(x.S * p.U, [&]<int Count>(Index first) {
       vec* const columns = x.p + first * x.n;
@@ -29,12 +29,7 @@ struct Sensitivities {
         x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);
         if (++u == p.U) u = 0, ++m;
       }
-      if (p.shape.memory())
-        for (int i = 0; i < Count; ++i) through_cells(p, x, f, columns + i * x.n, i);
-      else
-        for (Index q = 0; q < p.U; ++q)
-          for (int i = 0; i < Count; ++i)
-            columns[i * x.n + q] = f.rate[q] * x.nets[q * PathPlan::kTile + i];
+      for (int i = 0; i < Count; ++i) through_cells(p, x, f, columns + i * x.n, i);
     });
   }
 
@@ -65,7 +60,7 @@ struct Sensitivities {
     });
   }
 
-  // The same as advance() for a single simple unit.
+  // The same for a single simple unit. Several move by chunks; see chunked.h.
   static void advance_one(const Plan& p, const PathPlan& x, Index k, const Factors& f,
                           ivec symbol) {
     const vec rate = f.rate[0];
