@@ -303,4 +303,5 @@ NB_MODULE(_native, m) {
   bind_steps(m);
   bind_streams(m);
   bind_samples(m);
+  bind_cascades(m);
 }

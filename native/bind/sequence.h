@@ -8,3 +8,4 @@ void bind_sequences(nanobind::module_& m);
 void bind_steps(nanobind::module_& m);
 void bind_streams(nanobind::module_& m);
 void bind_samples(nanobind::module_& m);
+void bind_cascades(nanobind::module_& m);

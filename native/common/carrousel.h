@@ -151,6 +151,7 @@ struct SequenceKernels;  // sequence/sequence.h
 struct StepKernels;      // step/step.h
 struct StreamKernels;    // stream/stream.h
 struct SampleKernels;    // sample/sample.h
+struct CascadeKernels;   // cascade/cascade.h
 
 // The kernels compiled for one instruction set.
 struct Kernel {
@@ -166,6 +167,7 @@ struct Kernel {
   const StreamKernels* streams;
   const ChunkerKernel* chunkers;
   const SampleKernels* samples;
+  const CascadeKernels* cascades;
 };
 
 // Workspace and run() of a Kernel for some of the jobs: lanes.cc and paths.cc have one each.

@@ -10,6 +10,7 @@ extern const StepKernels step_kernels;
 extern const StreamKernels stream_kernels;
 extern const ChunkerKernel chunkers;
 extern const SampleKernels sample_kernels;
+extern const CascadeKernels cascade_kernels;
 
 namespace {
 
@@ -29,6 +30,6 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
                        &sequence_kernels, &step_kernels, &stream_kernels, &chunkers,
-                       &sample_kernels};
+                       &sample_kernels, &cascade_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

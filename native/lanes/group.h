@@ -4,7 +4,7 @@
 // of all lanes end together; a lane with fewer steps becomes live later in the window.
 #pragma once
 
-#include "lanes/outputs.h"
+#include "lanes/row_outputs.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {

@@ -33,6 +33,9 @@ struct OutputError {
       : derivative(job.output_derivative && !job.shape.united), floor(job.derivative_floor),
         offset(job.derivative_offset), tolerance(job.error_tolerance) {}
 
+  // Whether errors are those of equation (19).
+  bool plain() const { return derivative && floor == 0 && offset == 0 && tolerance == 0; }
+
   vec operator()(vec y, vec error) const {
     const vec met = absolute(error) < splat(tolerance) ? splat(0.0f) : error;
     return derivative ? met * (at_least(floor, logistic_slope(y)) + offset) : met;
@@ -169,117 +172,6 @@ struct UnitedOutputs {
     const vec* const e = p.output_e + event.number * p.O;
     for (Index c = 0; c < p.C; ++c)
       p.back[c] = c < p.C - p.O ? splat(0.0f) : e[c - (p.C - p.O)];
-  }
-};
-
-// Outputs that read symbols of a large alphabet: lane by lane, with vectors along the outputs.
-struct RowOutputs {
-  struct View {
-    Index size;
-    vec *w, *b, *e, *input, *g, *gb;
-    vec* input_g;  // gradients of the symbol's row; without gradients, the row itself
-    const vec *f, *fb, *input_f;  // factors of the learning rate; null if all are 1
-    View(const Plan& p, int lane, Index symbol) : size(p.padded_outputs / V) {
-      const auto as_vec = [](float* f) { return reinterpret_cast<vec*>(f); };
-      const Index at = lane * p.padded_outputs;
-      w = as_vec(p.output_row_w + at * p.C), g = as_vec(p.output_row_g + at * p.C);
-      b = as_vec(p.output_row_b + at), gb = as_vec(p.output_row_gb + at);
-      e = as_vec(p.output_row_e + at);
-      input = as_vec(p.output_row(p.output_table, lane, symbol));
-      input_g = p.accumulate ? as_vec(p.output_row(p.output_table_g, lane, symbol)) : input;
-      f = p.scaled ? as_vec(p.output_row_f + at * p.C) : nullptr;
-      fb = p.scaled ? as_vec(p.output_row_fb + at) : nullptr;
-      input_f = p.scaled ? as_vec(p.output_row(p.output_table_f, lane, symbol)) : nullptr;
-    }
-  };
-
-  static vec net(const Plan& p, const View& view, int lane, Index i) {
-    vec sum = view.b[i] + view.input[i];
-    for (Index c = 0; c < p.C; ++c) sum += view.w[c * view.size + i] * p.cell_out[c][lane];
-    return sum;
-  }
-
-  static void predict(const Plan& p, int lane, Index symbol, float* outputs) {
-    const View view(p, lane, symbol);
-    for (Index i = 0; i < view.size; ++i) {
-      const vec y = logistic(net(p, view, lane, i));
-      const Index left = p.O - i * V;
-      __builtin_memcpy(outputs + i * V, &y, sizeof(float) * (left < V ? left : V));
-    }
-  }
-
-  static void errors(const Plan& p, int lane, Index symbol, const Lane& source, Event& event,
-                     const OutputError& e) {
-    const View view(p, lane, symbol);
-    vec worst = splat(0.0f), sum = splat(0.0f), squares = splat(0.0f);
-    const Index row = event.target[lane];
-    ivec output;
-    for (int i = 0; i < V; ++i) output[i] = i;
-    for (Index i = 0; i < view.size; ++i, output += isplat(V)) {
-      vec goal;
-      if (source.classes)
-        goal = output == isplat(source.classes[row]) ? splat(1.0f) : splat(0.0f);
-      else
-        for (Index o = 0; o < V; ++o)
-          goal[o] = i * V + o < p.O ? source.targets[row * p.O + i * V + o] : 0.0f;
-      const vec y = logistic(net(p, view, lane, i));
-      const vec error = output < isplat(static_cast<std::int32_t>(p.O)) ? goal - y : splat(0.0f);
-      worst = larger(worst, absolute(error));
-      sum += absolute(error);
-      squares += error * error;
-      view.e[i] = e(y, error);
-    }
-    for (int i = 0; i < V; ++i) {
-      event.max_abs[lane] = larger(event.max_abs[lane], worst[i]);
-      event.sum_abs[lane] += sum[i];
-      event.sum_sq[lane] += squares[i];
-    }
-  }
-
-  static void send_back(const Plan& p, int lane) {
-    const View view(p, lane, 0);
-    for (Index c = 0; c < p.C; ++c) {
-      vec sums = splat(0.0f);
-      for (Index i = 0; i < view.size; ++i) sums += view.w[c * view.size + i] * view.e[i];
-      float sum = 0.0f;
-      for (int i = 0; i < V; ++i) sum += sums[i];
-      p.back[c][lane] = sum;
-    }
-  }
-
-  static void learn(const Plan& p, int lane, Index symbol, float scale) {
-    const View view(p, lane, symbol);
-    vec* const w = p.accumulate ? view.g : view.w;
-    vec* const b = p.accumulate ? view.gb : view.b;
-    const vec *f = p.at_once(view.f), *fb = p.at_once(view.fb), *input_f = p.at_once(view.input_f);
-    for (Index i = 0; i < view.size; ++i) {
-      const vec e = scale * view.e[i];
-      view.input_g[i] += input_f ? input_f[i] * e : e;
-      if (p.shape.output_bias) b[i] += fb ? fb[i] * e : e;
-      for (Index c = 0; c < p.C; ++c) {
-        const vec change = e * p.cell_out[c][lane];
-        w[c * view.size + i] += f ? f[c * view.size + i] * change : change;
-      }
-    }
-  }
-
-  // Changes the row of one symbol by its gradient, and clears the gradient.
-  static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
-    const View view(p, lane, symbol);
-    apply(view.input, view.input_g, view.input_f, view.size, rate);
-  }
-
-  // Changes weights of cells and biases by their gradients, and clears the gradients.
-  static void apply(const Plan& p, int lane, float rate) {
-    const View view(p, lane, 0);
-    apply(view.w, view.g, view.f, p.C * view.size, rate);
-    apply(view.b, view.gb, view.fb, view.size, rate);
-  }
-
- private:
-  static void apply(vec* weight, vec* gradient, const vec* factors, Index count, float rate) {
-    for (Index i = 0; i < count; ++i)
-      weight[i] += rate_of(splat(rate), factors, i) * gradient[i], gradient[i] = splat(0.0f);
   }
 };
 

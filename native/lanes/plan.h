@@ -17,6 +17,8 @@ constexpr Index kChunk = 16;         // steps between two stores of traces and g
 constexpr Groups kAllGroups{15};
 constexpr Index kDenseSymbols = 16;  // up to this alphabet, one-hot columns are faster than rows
 
+constexpr Index kStrip = 16;         // outputs that are summed together; a multiple of V
+
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 // Hands out parts of the workspace. Without a base it only counts.
@@ -103,7 +105,7 @@ struct Plan {
     row_length = row_weights + row_traces + (accumulate ? row_weights : 0);
     row_factors = row_length;
     if (scaled) row_length += row_weights;
-    padded_outputs = round_up(O, V);
+    padded_outputs = round_up(O, kStrip);
     Carver carver(workspace);
     carve_columns(carver);
     carve_rows(carver);

@@ -4,8 +4,10 @@
 //
 // As in lanes.cc, the arithmetic of a lane does not depend on other lanes.
 #include "common/carrousel.h"
+#include "common/flush.h"
 #include "paths/back.h"
 #include "paths/cheap.h"
+#include "paths/chunked.h"
 #include "paths/sensitivities.h"
 #include "paths/traces.h"
 
@@ -34,11 +36,11 @@ class Paths : Rounds {
  private:
   void begin(Index n) {
     begin_round(n);
-    tape_start_ = 0, met_ = isplat(0);
+    tape_start_ = 0, carried_ = false, met_ = isplat(0);
     for (int lane = 0; lane < V; ++lane) since_[lane] = 0, drawn_[lane] = 0;
     p_.sources = x_.sources;
     forward_.reset(p_, isplat(-1));
-    clear(x_.p, x_.S * p_.U * x_.kept);
+    if (!x_.chunked) clear(x_.p, x_.S * p_.U * x_.kept);
     if (x_.way == Way::rank_one) clear(x_.q, x_.n);
     if (x_.way == Way::traces) clear(x_.trace, x_.S * 3 * p_.C);
   }
@@ -51,7 +53,7 @@ class Paths : Rounds {
       open(t, steps);
       if (!p_.gathered) stage_dense(steps, full_);
       for (Index k = 0; k < steps; ++k) step(t, k);
-      if (x_.way != Way::back) Layer::carry(p_, steps);
+      if (!taped()) Layer::carry(p_, steps);
       t += steps;
     }
     if (!p_.learn) return;
@@ -61,9 +63,24 @@ class Paths : Rounds {
 
   Index slot(Index time) const { return time - tape_start_; }
 
+  // Whether Plan::sources moves over a tape.
+  bool taped() const { return x_.way == Way::back || x_.chunked; }
+
+  // Starts a chunk of sensitivities, if one begins at step t.
+  void begin_chunk(Index t) {
+    if (t > 0 && (length_ - t) % PathPlan::kLong == 0) {
+      Chunked::advance(p_, x_, slot(t), carried_);
+      for (Index i = 0; i < p_.n_sources; ++i)
+        x_.sources[i] = x_.sources[slot(t) * p_.n_sources + i];
+      tape_start_ = t, carried_ = true;
+    }
+    p_.sources = x_.sources + slot(t) * p_.n_sources;
+  }
+
   // Points Plan::sources to the chunk's slots on the tape. If the tape is full, first moves the
   // steps that are still needed to its start.
   void make_room(Index t, Index steps) {
+    if (x_.chunked) return begin_chunk(t);
     if (x_.way != Way::back) return;
     if (slot(t) + steps > x_.slots) {
       const Index first = slot(t) - x_.depth;  // the oldest step that may still be needed
@@ -79,7 +96,7 @@ class Paths : Rounds {
   }
 
   Factors factors_at(Index time, Index k) const {
-    return Factors(p_, x_.factors + (x_.way == Way::back ? slot(time) : k) * Factors::count(p_));
+    return Factors(p_, x_.factors + (taped() ? slot(time) : k) * Factors::count(p_));
   }
 
   void step(Index t, Index k) {
@@ -89,7 +106,8 @@ class Paths : Rounds {
     if (p_.gathered) start = gather(k, live);
     const Factors f = factors_at(time, k);
     forward_.step(p_, k, start, f, live);
-    if (x_.way == Way::forward) Sensitivities::advance(p_, x_, k, f, symbol_);
+    if (x_.chunked) Chunked::keep(p_, x_, slot(time), symbol_);
+    else if (x_.way == Way::forward) Sensitivities::advance(p_, x_, k, f, symbol_);
     if (x_.way == Way::traces) Traces::advance(p_, x_, k, f, symbol_);
     if (x_.way == Way::restricted) Restricted::advance(p_, x_, k, f, symbol_);
     if (x_.way == Way::rank_one) {
@@ -127,7 +145,10 @@ class Paths : Rounds {
         x_.met[slot(t + k) * p_.C + c] = event_.lanes ? p_.back[c] : splat(0.0f);
       met_ |= event_.lanes;
     }
-    if (x_.way == Way::forward) Sensitivities::learn(p_, x_, scale, event_.lanes);
+    if (x_.chunked)
+      Chunked::learn(p_, x_, slot(t + k) + 1, scale, event_.lanes, carried_);
+    else if (x_.way == Way::forward)
+      Sensitivities::learn(p_, x_, p_.back, scale, event_.lanes);
     if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.lanes);
     if (x_.way == Way::rank_one) RankOne::learn(p_, x_, scale, event_.lanes);
     if (x_.way == Way::traces) Traces::learn(p_, x_, k, f, scale, event_.lanes, symbol_);
@@ -248,6 +269,7 @@ class Paths : Rounds {
   PathForward forward_;
   ivec learned_{};        // lanes that had a target since weights last changed
   Index tape_start_ = 0;  // step of the tape's first slot
+  bool carried_ = false;  // sensitivities at the start of the chunk are not zero
   ivec met_{};            // lanes with errors on the tape that are not propagated yet
   std::uint64_t drawn_[V];  // steps of its sequence for which a lane has drawn signs
   Index since_[V];        // steps since the lane's last backward pass
@@ -260,6 +282,7 @@ std::size_t path_workspace_bytes(const Job& job) {
 }
 
 void run_paths(const Job& job, const Lane* lanes, int n_lanes, void* workspace) {
+  const Flush subnormals;
   Paths(job, lanes, n_lanes, workspace).run();
 }
 

@@ -33,6 +33,7 @@ struct PathPlan {
   Index slots;           // steps that fit on the tape
   Index S, n, inputs;    // inputs: sources that are symbols with gathered weights
   Index kept;            // numbers in p for each hidden weight
+  bool chunked;          // sensitivities move by chunks of steps
 
   vec *sources;          // [slots + 1, Plan::n_sources] the tape; Plan::sources points into it
   vec *factors;          // [slots, Factors::count]
@@ -42,9 +43,13 @@ struct PathPlan {
   vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
   vec *trace;            // [S, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
+  // Of chunked.h; else null. Weights of every step, shares and two products are U by U each.
+  vec *kept_w, *shares, *products, *tile;  // [slots] [slots] [2] [slots, kTile]
+  ivec *symbols;                           // [slots]
   std::size_t bytes;
 
   static constexpr int kTile = 4;  // columns of sensitivities at once
+  static constexpr Index kLong = 2 * kChunk;  // steps of a chunk of sensitivities
 
   PathPlan(const Job& job, const Plan& plan, void* workspace) {
     const Shape& s = job.shape;
@@ -61,7 +66,13 @@ struct PathPlan {
     stride = job.rule == Rule::bptt && job.depth > 0 ? job.stride : job.rule == Rule::bptt ? 0 : 1;
     const Index sliding = 2 * round_up(depth, kChunk) + 2 * kChunk;
     const Index whole = round_up(longest, kChunk);
-    slots = way != Way::back ? kChunk : sliding < whole ? sliding : whole;
+    // Weights whose rates differ change one by one.
+    chunked = way == Way::forward && !s.memory() && plan.U > 1 &&
+              (plan.accumulate || !plan.scaled);
+    slots = chunked            ? (whole < kLong ? whole : kLong)
+            : way != Way::back ? kChunk
+            : sliding < whole  ? sliding
+                               : whole;
     inputs = plan.gathered ? plan.I : 0;
     S = inputs + plan.n_sources + 1;
     n = plan.U + (s.memory() ? plan.C : 0);
@@ -71,7 +82,8 @@ struct PathPlan {
     factors = carver.take<vec>(slots, Factors::count(plan));
     met = carver.take<vec>(taped, plan.C);
     error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
-    error_net = carver.take<vec>(plan.U), spread = carver.take<vec>(kChunk, plan.U);
+    error_net = carver.take<vec>(plan.U);
+    spread = carver.take<vec>(chunked ? slots : kChunk, plan.U);
     kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
            : s.memory() ? 1 + 2 * s.block_size : 1;
     p = carver.take<vec>(S, plan.U, kept);
@@ -79,6 +91,11 @@ struct PathPlan {
     nets = carver.take<vec>(plan.U, kTile);
     trace = carver.take<vec>(way == Way::traces ? S : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);
+    const Index chunk = chunked ? slots : 0;
+    kept_w = carver.take<vec>(plan.accumulate ? 0 : chunk, plan.U, plan.U);
+    shares = carver.take<vec>(chunk, plan.U, plan.U);
+    products = carver.take<vec>(chunked ? 2 : 0, plan.U, plan.U);
+    tile = carver.take<vec>(chunk, kTile), symbols = carver.take<ivec>(chunk);
     bytes = carver.used();
   }
 

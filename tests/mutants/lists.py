@@ -184,6 +184,18 @@ NATIVE = (
            "gradient[u][lane] += x_.spread", "gradient[u][lane] = x_.spread"),
     Mutant("sensitivities of the first step are missing", "native/paths/*.h",
            "x.nets[u * PathPlan::kTile + i] += source_of(p, x, k, m, symbol);", ";"),
+    Mutant("sensitivities do not pass a chunk", "native/paths/*.h",
+           "if (carried) Sensitivities::learn(p", "if (false) Sensitivities::learn(p"),
+    Mutant("a chunk uses the weights of its end", "native/paths/*.h",
+           "p.accumulate ? recurrent(p) : x.kept_w", "true ? recurrent(p) : x.kept_w"),
+    Mutant("products of Jacobians lack the first step of a chunk", "native/paths/*.h",
+           "if (at == 0 && !carried) break;", "if (at == 0) break;"),
+    Mutant("a chunk begins without the activations before it", "native/paths/paths.cc",
+           "x_.sources[i] = x_.sources[slot(t) * p_.n_sources + i];\n      tape_start_ = t",
+           "x_.sources[i] = splat(0.0f);\n      tape_start_ = t"),
+    Mutant("a padded output is counted", "native/lanes/row_outputs.h",
+           "? error : splat(0.0f);\n        const vec size",
+           "? error : error;\n        const vec size"),
     Mutant("sensitivities of cells do not pass forget gates", "native/paths/*.h",
            "vec sum = f.keep[c] * ds[c] +", "vec sum = ds[c] +"),
     Mutant("weights are written where gradients are asked for", "native/lanes/rounds.h",
@@ -219,6 +231,23 @@ NATIVE = (
            "absolute(error) < splat(tolerance) ? splat(0.0f) : error", "error"),
     Mutant("factors are not checked", "native/common/checks.cc",
            "job.factors && !all_finite", "!job.factors && !all_finite"),
+           "add_where(lanes, into[p.blocks + j], scale * forget);", ";"),
+    # cascade-correlation
+    Mutant("errors of candidates do not go back in time", "native/cascade/cascade.cc",
+           "carried_[n + i] = d[i];", ""),
+    Mutant("errors of candidates are not centred", "native/cascade/cascade.cc",
+           "(pool.errors[m * O + o] - mean[o])", "(pool.errors[m * O + o])"),
+    Mutant("self-weights have no slope", "native/cascade/cascade.cc",
+           "by_self = fused(d[i], before[n + i], by_self);", ";"),
+    Mutant("outputs have no offset", "native/cascade/cascade.cc", "all(out.offset)", "all(0.0)"),
+    Mutant("hidden units do not see themselves", "native/cascade/cascade.cc",
+           "if (before) v[i] = fused(unit.own(), all(before[n + i]), v[i]);", ""),
+    Mutant("places without a target have one", "native/bind/cascade.cc",
+           "target_of_.assign(static_cast<std::size_t>(b_.steps), b_.targets);",
+           "target_of_.assign(static_cast<std::size_t>(b_.steps), 0);"),
+    Mutant("order of sequences ignores their targets", "native/cascade/distinct.cc",
+           "return found ? found : bytes(goals(), other.goals(), targets() * b.target_bytes);",
+           "return found;"),
 )  # fmt: skip
 
 SEQUENCE = (
@@ -405,6 +434,9 @@ REFERENCE_TESTS = ["kernels/reference/test_gradient.py", "learners/gradient/test
                    "kernels/test_gradients_forward.py",
                    "kernels/reference/test_training.py"]  # fmt: skip
 NATIVE_TESTS = ["kernels/native/test_accuracy.py", "kernels/native/test_paths.py",
+                   "kernels/test_gradients_forward.py"]  # fmt: skip
+NATIVE_TESTS = ["kernels/native/test_cascade.py", "kernels/native/test_accuracy.py",
+                "kernels/native/test_paths.py",
                 "native/lanes/test_identity.py", "native/lanes/test_hostile.py",
                 "native/lanes/test_gradient.py", "native/lanes/test_shapes.py",
                 "kernels/native/test_wiring.py"]  # fmt: skip

@@ -138,7 +138,9 @@ def rate_factors() -> st.SearchStrategy[RateFactors]:
 
 def gradients(update: Update = "sequence", deepest: int = 14) -> st.SearchStrategy[Gradient]:
     """Gradients that compiled lanes support with an ``update``."""
-    whole = ["truncated", "rtrl", "snap:1", "uoro"] + ["bptt"] * (update != "step")
+    whole = ["truncated", "rtrl", "snap:1", "snap:2", "snap:5", "uoro"] + ["bptt"] * (
+        update != "step"
+    )
     strides = st.integers(1, deepest).flatmap(
         lambda depth: st.builds(Gradient, st.just("bptt"), st.just(depth), st.integers(1, depth))
     )

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike
 
-from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
+from carrousel.contracts import Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
 from carrousel.kernels.native.chunker import NativeChunker as NativeChunker
 from carrousel.kernels.native.lanes import NativeKernel as NativeKernel
@@ -25,16 +25,13 @@ from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStrea
 from carrousel.shapes import Bools
 
 
-def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
-    """Return the fastest kernel for lanes that implements a gradient.
+def default_kernel() -> Kernel:
+    """Return the fastest kernel for lanes.
 
-    Args:
-        gradient: the gradient algorithm that ``learn`` will be called with.
-
-    >>> default_kernel(Gradient("uoro")).name, default_kernel(Gradient("snap", 2)).name
-    ('native', 'reference')
+    >>> default_kernel().name
+    'native'
     """
-    return NativeKernel() if NativeKernel.knows(gradient) else ReferenceKernel()
+    return NativeKernel()
 
 
 def open_stream(

@@ -94,6 +94,25 @@ def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
     assert assert_near(KERNELS, network, training, *args, gradient) == 2
 
 
+SIMPLE = [(cell, wiring) for cell, wiring in LAYERS if isinstance(cell, Simple)]
+
+
+@pytest.mark.parametrize(("cell", "wiring"), [*SIMPLE, (Simple(1), "direct"), (Simple(9), "full")])
+@each("update, symbols", list(zip(UPDATES, [0, 3, 19], strict=True)))
+def test_rtrl_over_several_chunks(cell, wiring, update, symbols):
+    """Sensitivities of simple units move every 32 steps, counted from the end of the longest."""
+    rng = np.random.default_rng(symbols)
+    network = Network(symbols or 3, 2, cell, wiring=wiring, bias="all")
+    kind = Kind(symbolic=symbols > 0, when="some")
+    lengths = [[70, 5], [33, 64], [1, 32]]
+    data = [drawn_data(network, rng, kind, some) for some in lengths]
+    weights = drawn_weights(network, rng, len(lengths), 0.3)
+    rates = np.full(len(lengths), 0.1, np.float32)
+    args = (weights, rates, np.zeros(len(lengths), np.int64), data, rng, Gradient("rtrl"))
+    training = Training(1.0, update, initial_activation=0.25)
+    assert assert_near(KERNELS, network, training, *args) == len(lengths)
+
+
 @layers
 @each("gradient", ["bptt:11:4", "bptt:12", "bptt:13:13", "bptt:900:7"])
 def test_depths_around_the_length_of_the_sequences(cell, wiring, gradient):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Network, RateFactors, Simple, Training
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
+from carrousel.kernels.native import lanes
 from carrousel.sequences import Sequences
 from support.case import each
 from support.drawn import Kind, drawn_data, drawn_weights
@@ -195,9 +196,19 @@ def test_a_huge_network_is_refused_before_allocation():
     refused(ShapeError, "expected", network=huge)
 
 
-def test_unsupported_gradients():
-    match = "gradient 'snap:2' has no native lanes; use the ReferenceKernel, or one of truncated"
+def test_partial_reach_within_some_steps(monkeypatch):
+    """No wiring of today has it: within two steps, weights influence all units or what they did."""
+
+    def chain(network: Network, steps: int) -> np.ndarray:
+        reached = np.zeros((network.cell.n_units + network.cell.n_states, network.cell.n_units))
+        reached[:steps] = 1
+        return reached.astype(bool)
+
+    monkeypatch.setattr(lanes, "reachable", chain)
+    lanes._compiled.cache_clear()
+    match = "'snap:2' has no native lanes for this wiring.*; use the ReferenceKernel"
     refused(SettingError, match, predict=False, gradient=Gradient("snap", 2))
+    lanes._compiled.cache_clear()
 
 
 def test_unbounded_back_propagation_at_each_step():

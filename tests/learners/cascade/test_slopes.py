@@ -7,49 +7,25 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from carrousel.contracts import Network, Simple
-from carrousel.learners.cascade.data import CascadeData, keys_of, packed, squash
-from carrousel.learners.cascade.train import (
-    Phase,
-    Progress,
+from carrousel.kernels.reference.cascade import (
+    CascadeData,
     correlation_slopes,
+    distinct,
     outcome,
     output_slopes,
-    quickprop,
     squared_error,
+    squash,
 )
+from carrousel.learners.cascade.data import packed
+from carrousel.learners.cascade.train import Phase, Progress, quickprop
 from carrousel.sequences import Sequences
 from support.case import each
-from support.drawn import Kind, When, drawn_data
+from support.learners.packing import drawn_sequences, few, pack, shapes
 
 DERIVATION = Path(__file__).parents[3] / "docs" / "derivations" / "cascade.md"
-
-shapes = given(
-    seed=st.integers(0, 2**32),
-    n_inputs=st.integers(1, 3),
-    n_outputs=st.integers(1, 3),
-    grown=st.integers(0, 2),
-    symbolic=st.booleans(),
-    when=st.sampled_from(["end", "some", "all"]),
-)
-few = settings(max_examples=25, deadline=None)
-
-
-def drawn_sequences(
-    rng: np.random.Generator, n_inputs: int, n_outputs: int, symbolic: bool, when: When
-) -> Sequences:
-    """Four ragged sequences, of which one comes twice."""
-    network = Network(n_inputs, n_outputs, Simple(1))
-    kind = Kind(symbolic=symbolic, when=when)
-    data = drawn_data(network, rng, kind, rng.integers(1, 7, 4).tolist())
-    return data.take(np.array([0, 1, 2, 3, 1]))
-
-
-def pack(data: Sequences) -> CascadeData:
-    return packed(data, *keys_of(data))[0]
 
 
 def hidden_on(rng: np.random.Generator, batch: CascadeData, grown: int) -> np.ndarray:
@@ -125,8 +101,8 @@ def test_correlation_and_slopes_are_those_of_the_traces(
     """One candidate, string by string and step by step, as Fahlman (1991) writes it."""
     rng = np.random.default_rng(seed)
     data = drawn_sequences(rng, n_inputs, n_outputs, symbolic, when)
-    (keys, which), own = keys_of(data), -0.7
-    batch, asked = packed(data, keys, which)
+    which, own = distinct(data), -0.7
+    batch, index = packed(data, which)
     hidden = hidden_on(rng, batch, grown)
     errors = rng.uniform(-1.0, 1.0, (n_outputs, len(batch.at)))
     weights = np.append(rng.uniform(-1.0, 1.0, 1 + n_inputs + grown), own)
@@ -144,7 +120,7 @@ def test_correlation_and_slopes_are_those_of_the_traces(
             if step in position:
                 values.append(value)
                 traces.append(trace)
-                rows.append(errors[:, np.searchsorted(batch.at, asked[position[step]])])
+                rows.append(errors[:, index[position[step]]])
     if not values:
         return
     error = np.array(rows) - np.mean(rows, axis=0)
@@ -185,7 +161,7 @@ def test_a_batch_is_a_multiset(seed, n_inputs, n_outputs, grown, symbolic, when)
     rng = np.random.default_rng(seed)
     data = drawn_sequences(rng, n_inputs, n_outputs, symbolic, when)
     mixed = data.take(rng.permutation(len(data)))
-    assert keys_of(data)[0] == keys_of(mixed)[0]
+    assert sorted(distinct(data)) == sorted(distinct(mixed))
     for name, array in vars(pack(data)).items():
         np.testing.assert_array_equal(array, vars(pack(mixed))[name], err_msg=name)
 

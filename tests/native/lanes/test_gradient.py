@@ -193,5 +193,6 @@ def test_arguments_are_checked_as_in_learning():
     weights, start = drawn_weights(NETWORK, np.random.default_rng(0)), np.zeros(1, np.int64)
     with pytest.raises(ShapeError, match="weights"):
         NativeKernel().gradient(NETWORK, Training(0.5), weights.astype(float), start, [data])
-    with pytest.raises(SettingError, match="no native lanes"):
-        NativeKernel().gradient(NETWORK, Training(0.5), weights, start, [data], Gradient("snap", 2))
+    sparse = Network(3, 2, Simple(4), wiring="sparse")
+    with pytest.raises(SettingError, match="'sparse'"):
+        NativeKernel().gradient(sparse, Training(0.5), weights, start, [data])

@@ -23,14 +23,14 @@ class Lanes:
     data: list[Sequences | None]
     seeds: Sequence[int] = range(64)
 
-    # Up to 30 steps, so that some sequences need several chunks of 8 steps.
+    # Up to 50 steps, so that some sequences need several chunks of 16 steps.
     @staticmethod
     def drawn(network: Network, kind: Kind, rng: np.random.Generator, n: int) -> Lanes:
         return Lanes(
             weights=drawn_weights(network, rng, n),
             rates=rng.uniform(0, 1, n).astype(np.float32),
             cells_from=rng.integers(0, 3, n),
-            data=drawn_lanes(network, rng, kind, lanes=n, most=30),
+            data=drawn_lanes(network, rng, kind, lanes=n, most=50),
         )
 
     def __getitem__(self, order: Sequence[int] | np.ndarray) -> Lanes:

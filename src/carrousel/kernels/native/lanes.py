@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from carrousel.contracts import (
 )
 from carrousel.contracts.units import HIDDEN
 from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.kernels.reference.paths import reachable
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
@@ -79,11 +81,6 @@ class NativeKernel:
         chosen = instruction_set or _native.instruction_set()
         self.instruction_set = check_choice("instruction set", chosen, instruction_sets())
         self.width: int = _native.lane_width(self.instruction_set)
-
-    @staticmethod
-    def knows(gradient: Gradient) -> bool:
-        """Return whether this kernel implements a gradient."""
-        return gradient.kind in ("truncated", "bptt", "rtrl", "uoro") or gradient.name == "snap:1"
 
     def learn(
         self,
@@ -202,7 +199,8 @@ class NativeKernel:
         gradients: np.ndarray | None = None,
     ) -> None:
         parts = [part for part in data if part is not None]
-        _check_gradient(network, gradient)
+        _check_wiring(network)
+        gradient = _compiled(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
         if not parts:
             return
@@ -302,15 +300,30 @@ def _factors(network: Network, training: Training) -> np.ndarray | None:
         return training.factors.by_weight(network).astype(np.float32)
 
 
-def _check_gradient(network: Network, gradient: Gradient) -> None:
-    if not NativeKernel.knows(gradient):
-        raise SettingError(
-            f"gradient {gradient.name!r} has no native lanes",
-            argument="gradient",
-            got=gradient.name,
-            fix="use the ReferenceKernel, or one of "
-            "truncated, bptt, bptt:h, bptt:h:k, rtrl, snap:1, uoro",
-        )
+@lru_cache
+def _compiled(network: Network, gradient: Gradient) -> Gradient:
+    """Return the gradient whose kernel computes this one.
+
+    In two steps, a weight of a recurrent layer influences all units, and ``snap:2`` is ``rtrl``. In
+    a layer that is not recurrent it influences no more than in one, and ``snap:2`` is ``snap:1``.
+    """
+    if gradient.kind != "snap" or gradient.depth == 1:
+        return gradient
+    reached, once = reachable(network, gradient.depth or 1), reachable(network, 1)
+    if reached.all():
+        return Gradient("rtrl")
+    if np.array_equal(reached, once):
+        return Gradient("snap", 1)
+    raise SettingError(
+        f"gradient {gradient.name!r} has no native lanes for this wiring, in which a weight "
+        f"influences some but not all units within {gradient.depth} steps",
+        argument="gradient",
+        got=gradient.name,
+        fix="use the ReferenceKernel, 'snap:1' or 'rtrl'",
+    )
+
+
+def _check_wiring(network: Network) -> None:
     if network.wiring == "sparse":
         raise SettingError(
             "wiring is 'sparse'; kernels run it as 'united' with zero weights",

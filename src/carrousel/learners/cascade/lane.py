@@ -11,18 +11,10 @@ import numpy as np
 from carrousel.checks import check_int, check_number
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError
-from carrousel.learners.cascade.data import CascadeData, Keys, keys_of, packed, squash
-from carrousel.learners.cascade.train import (
-    OutputErrors,
-    Phase,
-    Progress,
-    correlation_slopes,
-    errors_of,
-    outcome,
-    output_slopes,
-    quickprop,
-    squared_error,
-)
+from carrousel.kernels.native.cascade import NativeCascade, TrainedOutputs, distinct
+from carrousel.kernels.reference.cascade import CascadeData
+from carrousel.learners.cascade.data import packed
+from carrousel.learners.cascade.train import Phase, Progress, quickprop
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
 
@@ -69,15 +61,37 @@ class CascadeTraining:
 
 
 class CachedBatch(NamedTuple):
-    """A batch, the places of the data's targets in it, and hidden activations."""
+    """A batch with hidden activations, and the index in it of each target of the data."""
 
-    batch: CascadeData
+    batch: NativeCascade
     places: Annotated[Ints, "targets"]
-    hidden: Annotated[Floats, "k N"]
 
     @property
     def nbytes(self) -> int:
-        return self.batch.nbytes + self.places.nbytes + self.hidden.nbytes
+        return self.batch.nbytes + self.places.nbytes
+
+
+@dataclass
+class Epoch:
+    """The batch of the last epoch, for the next one if it has the same sequences.
+
+    Args:
+        distinct: its distinct sequences and how often each occurs, as bytes.
+        often: how often each occurs.
+        counts: number of targets of each distinct sequence.
+        batch: the batch with hidden activations.
+        found: errors of the outputs, as long as their weights do not change.
+    """
+
+    distinct: bytes
+    often: Annotated[Ints, "distinct"]
+    counts: Annotated[Ints, "distinct"]
+    batch: NativeCascade
+    found: TrainedOutputs | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.distinct) + self.batch.nbytes
 
 
 class Lane:
@@ -105,7 +119,7 @@ class Lane:
         # hidden units grown; whether candidates are being trained; epoch; end of patience
         self.arrays["stage"] = np.zeros(4, np.int64)
         self.arrays["best"] = np.zeros(())
-        self._kept: tuple[Keys, CascadeData, np.ndarray] | None = None
+        self._kept: Epoch | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
         for array in self.arrays.values():
@@ -131,6 +145,10 @@ class Lane:
         return self.arrays["hidden"][: self.grown]
 
     @property
+    def _output_weights(self) -> np.ndarray:
+        return self.arrays["outputs"][:, : self.first + self.grown]
+
+    @property
     def fingerprint(self) -> bytes:
         """Bytes that are equal for nets with equal outputs."""
         return self.frozen.tobytes() + self.arrays["outputs"].tobytes()
@@ -144,7 +162,7 @@ class Lane:
 
     @property
     def nbytes(self) -> int:
-        kept = 0 if self._kept is None else self._kept[1].nbytes + self._kept[2].nbytes
+        kept = 0 if self._kept is None else self._kept.nbytes
         return kept + sum(array.nbytes for array in self.arrays.values())
 
     def learn(self, data: Sequences) -> Errors:
@@ -157,45 +175,51 @@ class Lane:
         return Errors(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
 
     def predict(self, known: CachedBatch) -> Annotated[Floats, "M O"]:
-        net = known.batch.net(self.arrays["outputs"], known.hidden)
-        return squash(net.take(known.places, axis=1), "logistic").T
+        return known.batch.predict(self._output_weights).take(known.places, axis=0)
 
     def _epoch(self, data: Sequences) -> Errors:
         """Show one batch; change weights, or go over to the next phase."""
-        keys, which = keys_of(data)
-        if self._kept is None or self._kept[0] != keys:
-            batch, _ = packed(data, keys, which)
-            self._kept = keys, batch, self.activations(batch)
-        _, batch, hidden = self._kept
-        found = outcome(self.arrays["outputs"], batch, hidden)
+        which, sequences = distinct(data)
+        if self._kept is None or self._kept.distinct != sequences:
+            batch, _ = packed(data, which)
+            self._kept = Epoch(sequences, np.bincount(which), batch.counts, self.activated(batch))
+        epoch = self._kept
+        if epoch.found is None:
+            epoch.found = epoch.batch.train_outputs(self._output_weights, self.training.offset)
+        found = epoch.found
         if self.arrays["stage"][1]:
-            self._train_candidates(batch, hidden, found)
+            self._train_candidates(epoch, found)
         else:
-            self._train_outputs(batch, hidden, found)
-        return errors_of(found, batch, which)
+            self._train_outputs(epoch, found)
+        max_abs, sum_abs, sum_sq = found.sums[:, which]
+        return Errors(max_abs, sum_abs, sum_sq, epoch.counts[which] * self.network.n_outputs)
 
-    def _train_outputs(self, batch: CascadeData, hidden: np.ndarray, found: OutputErrors) -> None:
+    def activated(self, batch: CascadeData) -> NativeCascade:
+        """Return a batch with the activations of the hidden units."""
+        found = NativeCascade(batch, self.f)
+        for unit, weights in enumerate(self.frozen):
+            found.grow(weights[: self.first + unit + 1])
+        return found
+
+    def _train_outputs(self, epoch: Epoch, found: TrainedOutputs) -> None:
         phase = self.training.outputs
-        stagnant = self._note(squared_error(found, batch), phase)
-        if stagnant and self.grown < self.network.cell.n_units:
+        squared = float((found.sums[2] * epoch.often).sum())
+        if self._note(squared, phase) and self.grown < self.network.cell.n_units:
             self._gather_candidates()
             return
-        slopes = output_slopes(found, batch, hidden, self.training.offset)
+        slopes = found.slopes
         if self.network.bias != "all":
             slopes[:, 0] = 0.0
         self._step("outputs", slopes, phase)
+        epoch.found = None
 
-    def _train_candidates(
-        self, batch: CascadeData, hidden: np.ndarray, found: OutputErrors
-    ) -> None:
+    def _train_candidates(self, epoch: Epoch, found: TrainedOutputs) -> None:
         phase, used = self.training.candidates, self.first + self.grown + 1
         pool = self.arrays["pool"][:, :used]
-        merits, slopes = correlation_slopes(
-            pool, batch, hidden, found.errors, self.f, self.training.normalised
-        )
+        merits, slopes = epoch.batch.train_pool(pool, found.errors, self.training.normalised)
         merits[np.isnan(merits)] = -np.inf  # a candidate that diverged is not the best
         if self._note(float(merits.max()), phase):
-            self._grant_tenure(pool[np.argmax(merits)])
+            self._grant_tenure(epoch, pool[np.argmax(merits)])
             return
         if self.network.bias == "none":
             slopes[:, 0] = 0.0
@@ -228,19 +252,11 @@ class Lane:
         pool[:, 0] *= self.network.bias != "none"
         self.arrays["stage"][1:] = 1, 0, 0
 
-    def _grant_tenure(self, weights: np.ndarray) -> None:
+    def _grant_tenure(self, epoch: Epoch, weights: np.ndarray) -> None:
         """Freeze a candidate as the next hidden unit, and return to training the outputs."""
         self.arrays["hidden"][self.grown, : len(weights)] = weights
         for part in ("outputs_step", "outputs_slope"):
             self.arrays[part][:] = 0.0
         self.arrays["stage"][:] = self.grown + 1, 0, 0, 0
-        self._kept = None
-
-    def activations(self, batch: CascadeData) -> Annotated[Floats, "k N"]:
-        """Activations of the hidden units on a batch, one unit after the other."""
-        hidden = np.zeros((self.grown, batch.n_steps))
-        for unit in range(self.grown):
-            weights = self.arrays["hidden"][unit : unit + 1, : self.first + unit + 1]
-            net = batch.net(weights, hidden[:unit])
-            hidden[unit] = batch.run(net, weights[:, -1], self.f)[0]
-        return hidden
+        epoch.batch.grow(weights)
+        epoch.found = None  # its slopes lack the new unit

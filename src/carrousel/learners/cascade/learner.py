@@ -10,7 +10,8 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts import Errors, Network, Simple
 from carrousel.errors import SettingError, ShapeError
-from carrousel.learners.cascade.data import keys_of, packed
+from carrousel.kernels.native.cascade import distinct
+from carrousel.learners.cascade.data import packed
 from carrousel.learners.cascade.lane import CachedBatch, Lane
 from carrousel.learners.cascade.lane import CascadeTraining as CascadeTraining
 from carrousel.learners.cascade.train import Phase as Phase
@@ -102,7 +103,8 @@ class CascadeLearner:
         for places in alike.values():
             parts = [part for place in places if (part := data[place]) is not None]
             with np.errstate(all="ignore"):
-                outputs = self._outputs(self._lanes[places[0]], Sequences.concatenate(parts))
+                whole = parts[0] if len(parts) == 1 else Sequences.concatenate(parts)
+                outputs = self._outputs(self._lanes[places[0]], whole)
             ends = np.cumsum([len(part.targets) for part in parts])[:-1]
             for place, own in zip(places, np.split(outputs, ends), strict=True):
                 found[place] = own
@@ -134,8 +136,8 @@ class CascadeLearner:
         parts = (lane.frozen, data.inputs, data.offsets, data.target_steps)
         key = tuple(np.ascontiguousarray(part).tobytes() for part in parts)
         if key not in self._cache:
-            batch, places = packed(data, *keys_of(data))
-            known = CachedBatch(batch, places, lane.activations(batch))
+            batch, index = packed(data, distinct(data)[0])
+            known = CachedBatch(lane.activated(batch), index)
             if known.nbytes > MOST_KEPT:
                 return lane.predict(known)
             while self._cache and self._cached_bytes + known.nbytes > MOST_KEPT:

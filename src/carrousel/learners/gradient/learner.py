@@ -44,8 +44,7 @@ class GradientLearner:
         training: learning rate, and when weights change; or :class:`Batches`: the size of a batch,
             and the constants of the update rule.
         n_lanes: independent copies, each with its own weights, data and state.
-        kernel: runs the network; by default native lanes, and the NumPy reference for
-            ``snap:n`` with n above 1.
+        kernel: runs the network; by default native lanes.
         gradient: the gradient to follow, or its name; by default that of ``training``, or
             ``"truncated"``.
         rule: update rule: ``"plain"``, ``"momentum"`` or ``"adam"``; by default that of
@@ -89,7 +88,7 @@ class GradientLearner:
         taught = settings if isinstance(settings, Training) else _epoch(settings)
         check_training(network, taught, self.gradient, n_lanes)
         self.network, self.training, self._taught = network, training, taught
-        self.kernel: Kernel = default_kernel(self.gradient) if kernel is None else kernel
+        self.kernel: Kernel = default_kernel() if kernel is None else kernel
         self._lanes = GradientLanes(network, self.gradient, self.kernel, n_lanes)
         self.weights: Annotated[Floats, "B W"] = self._lanes.weights
         self._updates: Updates = (

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from carrousel.checks import check_int, check_number
-from carrousel.contracts import TRUNCATED, Errors, Kernel, Network, Simple, Training
+from carrousel.contracts import Errors, Kernel, Network, Simple, Training
 from carrousel.contracts.initial import initial_weights
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import default_kernel
@@ -133,7 +133,7 @@ class GuessLearner:
                 fix="leave it False",
             )
         self.network, self.training = network, training
-        self.kernel: Kernel = default_kernel(TRUNCATED) if kernel is None else kernel
+        self.kernel: Kernel = default_kernel() if kernel is None else kernel
         self._places = np.array([place for place, _ in training.held], np.int64)
         self._held = np.array([value for _, value in training.held])
         self._run_as = replace(network, wiring="united") if network.wiring == "sparse" else network
