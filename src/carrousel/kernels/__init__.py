@@ -22,6 +22,10 @@ from carrousel.kernels.reference.lanes import ReferenceKernel as ReferenceKernel
 from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStream
 from carrousel.shapes import Bools
 
+KERNEL_VERSION = 1
+"""Version of the kernels of lanes. It changes with the results of learning: with roundings, orders
+of sums, or random numbers. Trials of two versions are never mixed."""
+
 
 def default_kernel(gradient: Gradient = TRUNCATED) -> Kernel:
     """Return the fastest kernel for lanes that implements a gradient.
@@ -69,6 +73,7 @@ def open_stream(
 
 
 __all__ = [
+    "KERNEL_VERSION",
     "NativeKernel",
     "NativeStream",
     "ReferenceKernel",
