@@ -339,14 +339,8 @@ def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _in_units(ratios: np.ndarray, window: int) -> tuple[Ints, int]:
-    """Round errors over their bound to whole units; return them and the units of the bound.
-
-    Sums of whole numbers are exact, so that a verdict does not depend on where a window begins in
-    its chunk. Windows of up to 2**20 sequences have units below 2**-20 of the bound; an error that
-    exceeds the bound of a whole window alone is cut off there.
-    """
-    bits = min(40, 62 - 2 * (window + 1).bit_length())
-    whole = 2**bits if bits > 0 else 1
+    """Errors over their bound as whole units, and the units of the bound: their sums are exact."""
+    whole = 2 ** max(0, min(40, 62 - 2 * (window + 1).bit_length()))
     return np.rint(np.minimum(ratios, window + 1.0) * whole).astype(np.int64), whole
 
 

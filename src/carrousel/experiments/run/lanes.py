@@ -122,6 +122,11 @@ class Slice:
     use: LaneUse = field(default_factory=LaneUse)
     seconds: float = 0.0
 
+    @property
+    def rows(self) -> set[int]:
+        """Numbers of the rows whose trials ran."""
+        return {row for row, _ in self.ended} | {trial.row for trial in self.paused}
+
 
 def advance(share: Share, seconds: float) -> Slice:
     """Run trials for about ``seconds`` of wall time.

@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import joblib
@@ -40,8 +40,8 @@ from carrousel.learners import learner_named, shared_settings
 SLICE_SECONDS = 1.0
 """Shortest duration of a slice."""
 LONGEST_SLICE = 10.0
-SLICE_PER_OVERHEAD = 20.0
-"""Slices are longer than a second if sending the states of trials takes long."""
+SLICE_PER_SENDING = 20.0
+"""Slices are longer if sending the states of trials takes more than this part of them."""
 SAVE_SECONDS = 10.0
 """Interval at which the time of a run is stored, in addition to each trial that ends."""
 
@@ -59,6 +59,7 @@ class RowProgress:
         steps: time steps among them.
         seconds: wall time since the first trial of the row began in this run.
         spent: the row's share of the wall time, which other rows use too.
+        use: how well learning filled the lanes of vectors, in slices with trials of the row.
     """
 
     experiment: str
@@ -69,6 +70,7 @@ class RowProgress:
     steps: int = 0
     seconds: float = 0.0
     spent: float = 0.0
+    use: LaneUse = field(default_factory=LaneUse)
 
 
 @dataclass(frozen=True)
@@ -172,17 +174,20 @@ def run_rows(
     queue = Queue([row.plan for row in runs], [row.pending for row in runs])
     if queue.is_empty:
         return [row.found for row in runs]
-    clock, use, duration = _Clock(runs, store), LaneUse(), SLICE_SECONDS
+    clock, use, duration, sending = _Clock(runs, store), LaneUse(), SLICE_SECONDS, [0.0]
     with _workers(jobs, backend, address) as (count, advance_all), clock:
         while not queue.is_empty:
             shares = queue.shares(count())
             clock.begin({row for share in shares for row in share.plans})
             sent = time.perf_counter()
             slices = advance_all(shares, duration)
-            overhead = time.perf_counter() - sent - max(each.seconds for each in slices)
-            duration = min(max(SLICE_SECONDS, SLICE_PER_OVERHEAD * overhead), LONGEST_SLICE)
+            sending.append(time.perf_counter() - sent - max(each.seconds for each in slices))
+            longer = min(sending[-2:]) * SLICE_PER_SENDING  # the first also starts processes
+            duration = min(max(SLICE_SECONDS, longer), LONGEST_SLICE)
             queue.receive(slices)
             for each in slices:
+                for number in each.rows:
+                    runs[number].use += each.use
                 for number, trial in each.ended:
                     runs[number].end(trial, each.instruction_set)
             clock.note(queue.paused(), saves=any(each.ended for each in slices))
@@ -200,7 +205,7 @@ class _Row:
         shared = shared_settings(experiment.learner, experiment.network, experiment.training)
         learner = learner_named(experiment.learner)
         self.plan = TrialPlan(experiment, learner, seed, shared=shared)
-        self.fresh = list[Trial]()
+        self.fresh, self.use = list[Trial](), LaneUse()
         self._experiment, self._trials, self._seed, self._store = experiment, trials, seed, store
         known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
         self._known = {trial.index: trial for trial in known if trial.index < trials}
@@ -247,6 +252,7 @@ class _Row:
             steps=sum(trial.steps for trial in every),
             seconds=0.0 if self._began is None else now - self._began,
             spent=self._spent,
+            use=self.use,
         )
 
     def unsaved(self) -> dict[str, float]:
