@@ -5,9 +5,10 @@ one group. Vectors are filled first: two workers share a group only if it has en
 both, or if there is no other group. Groups with the longest work come first.
 
 Within a group, trials that have begun continue, while enough others wait to fill the lanes that
-become free. After that, trials take turns: those with the fewest steps run first. How long a trial
-takes is unknown; this way, no trial begins late, and the last slices are full. With the lengths of
-the committed trials of the paper's rows, vectors are full for 91 % of the time; 93 % is possible.
+become free. After that, trials take turns: those that have used the smallest share of their budget
+run first. How long a trial takes is unknown; this way, no trial begins late, and the last slices
+are full. With the lengths of the committed trials of the paper's LSTM rows and rivals, two workers
+fill 88 % of the lanes; 93 % is possible.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class Group:
         pace = START_PACE * weights if self.pace is None else self.pace
         return pace * max(sum(work) / LANES, max(work, default=0.0))
 
+    def _progress(self, trial: TrialState) -> float:
+        """Share of its budget that a trial has used."""
+        return trial.sequences / self.plans[trial.row].experiment.budget
+
     def _work(self) -> list[float]:
         work = [self.work_left(each.row, each.sequences) for each in self.paused]
         return work + [self.work_left(row) for row, _ in self.pending]
@@ -84,7 +89,7 @@ class Group:
         After workers have left a cluster, trials that have begun may have to wait.
         """
         room = workers * LANES
-        paused = sorted(self.paused, key=lambda each: (each.steps, each.row, each.index))
+        paused = sorted(self.paused, key=lambda each: (self._progress(each), each.row, each.index))
         pending = sorted(self.pending, key=lambda job: (-self.work_left(job[0]), job))
         work = self._work()
         if sum(each >= max(work) / 2 for each in work) >= PATIENCE * room:
