@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,9 +169,9 @@ def test_rows_with_the_same_shape_share_a_group():
 
 def test_symbols_and_values_are_not_mixed():
     row = EXPERIMENTS["2c-1"]
-    other = replace(row, name="values", task=experiment().task, network=row.network)
+    task: Any = experiment().task
     size = {"n_inputs": row.network.n_inputs, "n_outputs": row.network.n_outputs}
-    other = replace(other, task=replace(other.task, **size))
+    other = replace(row, name="values", task=replace(task, **size))
     plans = [plan(row), plan(other)]
     assert len(Queue(plans, [range(1), range(1)])._groups) == 2
 

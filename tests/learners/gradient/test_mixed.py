@@ -49,7 +49,7 @@ def test_a_lane_among_others_equals_a_learner_of_its_own(kernel, name):
     assert all(shared_settings(name, *kind) == shared for kind in kinds)
     gradient = "bptt" if name == "adam" else name
     mixed, moved = (GradientLearner(*shared, len(kinds), kernel(), gradient) for _ in range(2))
-    alone = [GradientLearner(*kind, 1, kernel(), gradient) for kind in kinds]
+    alone = [GradientLearner(net, how, 1, kernel(), gradient) for net, how in kinds]
     for lane, kind in enumerate(kinds):
         mixed.assign(lane, *kind)
         mixed.begin(lane, np.random.default_rng(lane))

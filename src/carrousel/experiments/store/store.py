@@ -304,8 +304,10 @@ class Store:
                 " ORDER BY experiment, fingerprint, seed, kernel"
             ).fetchall()
         return [
-            Holding(*key, ended, max(ended, asked), spent, _names(by), _names(sets), kernel)
-            for *key, kernel, ended, asked, spent, by, sets in rows
+            Holding(
+                name, mark, seed, ended, max(ended, asked), spent, _names(by), _names(sets), kernel
+            )
+            for name, mark, seed, kernel, ended, asked, spent, by, sets in rows
         ]
 
     def settings(self, fingerprint: str) -> dict[str, Any]:
