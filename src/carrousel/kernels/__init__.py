@@ -22,7 +22,7 @@ from carrousel.kernels.reference.lanes import ReferenceKernel as ReferenceKernel
 from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStream
 from carrousel.shapes import Bools
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 """Version of the kernels of lanes. It changes with the results of learning: with roundings, orders
 of sums, or random numbers. Trials of two versions are never mixed."""
 
