@@ -62,5 +62,5 @@ def fake(monkeypatch) -> FakeRunner:
     from support.experiments.fake_runner import FakeRunner
 
     fake = FakeRunner()
-    monkeypatch.setattr(runner, "run", fake.run)
+    monkeypatch.setattr(runner, "run_rows", fake.run_rows)
     return fake

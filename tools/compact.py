@@ -32,13 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{source}: {size(source)}, {count(merged.added, 'new trial')}{other}")
         before = size(options.target)
         pack(options.target)
-        trials = trials_in(options.target)
+        by_kernel = trials_in(options.target)
     except CarrouselError as error:
         print(error, file=sys.stderr)
         return 2
+    trials = sum(by_kernel.values())
     bytes_each = (options.target / FILE_NAME).stat().st_size / max(trials, 1)
     print(f"{options.target}: {before} before, {size(options.target)} after,")
     print(f"{count(trials, 'trial')}, {bytes_each:,.0f} bytes each")
+    for kernel, number in by_kernel.items():
+        print(f"kernels of version {kernel}: {count(number, 'trial')}")
     return 0
 
 

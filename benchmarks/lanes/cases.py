@@ -11,8 +11,8 @@ from carrousel.checks import check_choice
 from carrousel.contracts import Network, Task, Training
 from carrousel.contracts.initial import initial_weights
 from carrousel.experiments.paper.lstm import LSTM_ROWS
-from carrousel.experiments.run.lanes import plan_chunks
 from carrousel.experiments.run.seeds import generator
+from carrousel.experiments.run.trial import plan_chunks
 from carrousel.shapes import Floats
 
 NAMES = ("1-5", "2c-1", "2c-5", "4-1", "6b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from carrousel.shapes import Interval
 
@@ -79,3 +80,13 @@ def count(amount: int, noun: str) -> str:
     ('1 trial', '1,200 trials')
     """
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names to a list.
+
+    >>> listed(["4-1", "6a", "6b"]), listed(["4-1"])
+    ('4-1, 6a and 6b', '4-1')
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

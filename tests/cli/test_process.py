@@ -39,12 +39,12 @@ STUCK = """
     from carrousel.experiments.run import runner
     from support.experiments.fake_runner import FakeRunner
     fake = FakeRunner()
-    def stuck(experiment, on_progress, **how):
+    def stuck(rows, on_progress, **how):
         def wait(progress):
-            time.sleep(60 if progress.trials_done == 3 else 0)
+            time.sleep(60 if progress.rows[0].trials_done == 3 else 0)
             on_progress(progress)
-        return fake.run(experiment, on_progress=wait, **how)
-    runner.run = stuck
+        return fake.run_rows(rows, on_progress=wait, **how)
+    runner.run_rows = stuck
     main()
 """
 """A command that stores three trials and then waits for a signal."""

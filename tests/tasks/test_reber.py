@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from carrousel.errors import DataError, SettingError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
-from carrousel.experiments.run.lanes import TrialPlan, advance
+from carrousel.experiments.run.lanes import Share, advance
+from carrousel.experiments.run.trial import TrialPlan
 from carrousel.experiments.store.settings import describe
 from carrousel.learners import learner_named
 from carrousel.sequences import Sequences
@@ -182,7 +183,8 @@ def test_learners_of_experiment_1_accept_legal_targets(name):
         assert isinstance(usual.task, EmbeddedReber)
         task = replace(usual.task, n_train=40, n_test=40, target=target)
         plan = TrialPlan(replace(usual, task=task), learner_named(usual.learner), seed=3)
-        ended = advance(plan, [], [0, 1], seconds=100.0).ended
+        jobs = [(0, 0), (0, 1)]
+        ended = [trial for _, trial in advance(Share({0: plan}, pending=jobs), 100.0).ended]
         assert [trial.sequences for trial in ended] == [400, 400]
         curves[target] = [trial.curve for trial in ended]
     assert curves["next"] != curves["legal"]

@@ -18,7 +18,7 @@ from carrousel import words
 from carrousel.contracts import Experiment
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.beyond.gradients import NETS
-from carrousel.experiments.report.collect import Report
+from carrousel.experiments.report.collect import Report, kernel_notes
 from carrousel.experiments.report.markdown import table
 
 SHOWN_LAGS = (1, 10, 20, 100, 1000)
@@ -40,6 +40,7 @@ def rivals_page(report: Report, measured: Mapping[str, Any] | None) -> str:
     guesses = [n for n in names if n.startswith("guess/")]
     return render(
         "rivals.md",
+        kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         table_1=_table_1(entries, first),
         table_2=_table_2(entries, second),
         guessing=_guessing(entries, guesses),

@@ -124,17 +124,19 @@ def reproduce(
 
     with cluster(backend, address, jobs=run.workers), open_store(out) as store:
         _announce(request, plan, store)
-        entries, stopped = run_all(run, plan, store)
+        found = run_all(run, plan, store)
     if sys.stderr.isatty():
         say("")
     if as_json:
-        put_json([entry.summary.as_json() for entry in entries])
-    elif entries:
+        put_json([entry.as_json() for entry in found.entries])
+    elif found.entries:
         from carrousel.experiments.report.collect import Report
 
-        put_report(Report(tuple(entries), ()))
-    if stopped:
-        say(stopped)
+        put_report(Report(tuple(found.entries), ()))
+    if found.efficiency:
+        say(found.efficiency)
+    if found.stopped:
+        say(found.stopped)
         if store is not None:
             say("Ended trials are stored. Continue with:", command=request.command)
         raise typer.Exit(FELL_SHORT)

@@ -28,7 +28,7 @@ from carrousel.cli.options import (
     Seed,
     Trials,
 )
-from carrousel.cli.running import open_store, run_all
+from carrousel.cli.running import Finished, open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say, write_text
 from carrousel.cli.selection import PAPER, select
 from carrousel.errors import MissingExtraError, SettingError
@@ -169,24 +169,31 @@ def study(
         return
     number = trials or row.published.trials
     _check_files(plot, markdown)
-    points, stopped = request.points(row), ""
+    points, done = request.points(row), None
     with _workers(run) if points else nullcontext(), _store(out, not points) as store:
         if points:
             _announce(request, row, len(points), number)
-            _, stopped = run_all(run, [(point, number) for point in points], store)
+            done = run_all(run, [(point, number) for point in points], store)
         from carrousel.experiments.study.study import find
 
         found = find(store, row)
-    if points and sys.stderr.isatty():
-        say("")
+    if done:
+        _say_how_it_ran(done)
     _put(found, as_json)
     _write(found, plot, markdown)
-    if stopped:
-        say(stopped)
+    if done and done.stopped:
+        say(done.stopped)
         say("Ended trials are stored. Continue with:", command=request.command)
         raise typer.Exit(FELL_SHORT)
     if not as_json:
         _suggest(request, found)
+
+
+def _say_how_it_ran(done: Finished) -> None:
+    if sys.stderr.isatty():
+        say("")
+    if done.efficiency:
+        say(done.efficiency)
 
 
 def _check_files(plot: Path | None, markdown: Path | None) -> None:

@@ -25,6 +25,7 @@ from carrousel.contracts.interfaces import Errors as Errors
 from carrousel.contracts.interfaces import Kernel as Kernel
 from carrousel.contracts.interfaces import Learner as Learner
 from carrousel.contracts.interfaces import LearnerFactory as LearnerFactory
+from carrousel.contracts.interfaces import MixedLearner as MixedLearner
 from carrousel.contracts.interfaces import Task as Task
 from carrousel.contracts.learning import TRUNCATED as TRUNCATED
 from carrousel.contracts.learning import Batches as Batches
@@ -84,6 +85,7 @@ __all__ = [
     "Learner",
     "LearnerFactory",
     "Memory",
+    "MixedLearner",
     "Network",
     "Optimizer",
     "Part",

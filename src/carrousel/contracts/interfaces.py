@@ -146,6 +146,14 @@ class Learner(Protocol):
         ...
 
 
+class MixedLearner(Learner, Protocol):
+    """A learner whose lanes may differ in initial weights, and in settings that it names."""
+
+    def assign(self, lane: int, network: Network, training: Any) -> None:
+        """Give a lane its own settings, before :meth:`begin`; :meth:`restore` includes them."""
+        ...
+
+
 @runtime_checkable
 class Task(Protocol):
     """A source of training and test sequences, with a criterion of success."""

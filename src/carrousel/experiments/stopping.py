@@ -134,7 +134,8 @@ class RecentTraining:
         held[: max(0, self.window - seen)] = False  # the window is not full yet
         if self.mean_below is not None and held.any():
             bound = self.mean_below**2 if self.error == "root" else self.mean_below
-            held &= _window_sums(error, self.window) < bound * self.window
+            units, whole = _in_units(error / bound, self.window)
+            held &= _window_sums(units, self.window) < self.window * whole
         held[0] = False  # the window that ends before the chunk
         return int(np.argmax(held)) if held.any() else None
 
@@ -335,6 +336,12 @@ def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
     """Sums over a sliding window, ``[len(values) - window + 1]``."""
     running = np.concatenate([[0], np.cumsum(values)])
     return running[window:] - running[:-window]
+
+
+def _in_units(ratios: np.ndarray, window: int) -> tuple[Ints, int]:
+    """Errors over their bound as whole units, and the units of the bound: their sums are exact."""
+    whole = 2 ** max(0, min(40, 62 - 2 * (window + 1).bit_length()))
+    return np.rint(np.minimum(ratios, window + 1.0) * whole).astype(np.int64), whole
 
 
 @dataclass(frozen=True)

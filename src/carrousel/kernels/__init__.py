@@ -24,6 +24,10 @@ from carrousel.kernels.reference.lanes import ReferenceKernel as ReferenceKernel
 from carrousel.kernels.reference.stream import ReferenceStream as ReferenceStream
 from carrousel.shapes import Bools
 
+KERNEL_VERSION = 2
+"""Version of the kernels of lanes. It changes with the results of learning: with roundings, orders
+of sums, or random numbers. Trials of two versions are never mixed."""
+
 
 def default_kernel() -> Kernel:
     """Return the fastest kernel for lanes.
@@ -68,6 +72,7 @@ def open_stream(
 
 
 __all__ = [
+    "KERNEL_VERSION",
     "NativeChunker",
     "NativeKernel",
     "NativeStream",

@@ -9,7 +9,7 @@ import numpy as np
 from carrousel.contracts import Cell, Experiment
 from carrousel.experiments import EXPERIMENTS, TOUR
 from carrousel.experiments.paper.lstm import LSTM_ROWS
-from carrousel.experiments.run.lanes import plan_chunks
+from carrousel.experiments.run.trial import plan_chunks
 from carrousel.experiments.stopping import RecentTraining, TestSet, WholeSet
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.learners import LEARNERS

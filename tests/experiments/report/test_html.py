@@ -28,7 +28,7 @@ HOSTILE = "</script><script>console.error('broken out')</script> & <b>"
 
 
 def entry(name: str, *trials: Trial, **changes: object) -> reports.Entry:
-    return reports.unstored(fakes.experiment(name, **changes), trials, 0, 2.5)
+    return reports.unstored(fakes.experiment(name, **changes), trials, 0, 2.5, asked=len(trials))
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ RIVAL = "2a/rtrl-p4-a10"
 def report(tmp_path_factory) -> Report:
     """An unfinished run, a rival, a row with an unsolved trial and two seeds, unknown trials."""
     with Store(tmp_path_factory.mktemp("store")) as store:
-        with store.session(ROWS["4-1"], seed=0, trials=10):
-            put(store, *(fakes.trial(i, sequences=70_000 + 10_000 * i) for i in range(4)))
+        store.session(ROWS["4-1"], seed=0, trials=10)
+        put(store, *(fakes.trial(i, sequences=70_000 + 10_000 * i) for i in range(4)))
         store.append(fakes.trial(0, RIVAL), ROWS[RIVAL], instruction_set="none")
         put(store, fakes.trial(0, "6a"), fakes.trial(1, "6a", ending="budget"))
         put(store, fakes.trial(0, "6a", seed=3))
@@ -85,8 +85,7 @@ def test_unfinished_runs_have_a_note(report):
 
 def test_a_run_without_an_ended_trial_has_a_note(tmp_path):
     with Store(tmp_path) as store:
-        with store.session(ROWS["4-1"], seed=0, trials=4):
-            pass
+        store.session(ROWS["4-1"], seed=0, trials=4)
         (entry,) = collect(store, ROWS).entries
     assert entry.notes == ["none of 4 trials has ended yet"]
 
@@ -96,13 +95,11 @@ def test_unsolved_trials_have_a_note(report):
     assert note == "1 trial was stopped unsolved at the budget of 1,000,000 sequences"
 
 
-def test_one_runs_share_of_the_wall_time(tmp_path, monkeypatch):
-    now = iter([0.0, 1.0, 2.0, 3.0, 12.0])
-    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
+def test_one_runs_share_of_the_wall_time(tmp_path):
     row = ROWS["4-1"]
     with Store(tmp_path) as store:
-        with store.session(row, seed=0, trials=3):
-            put(store, *(fakes.trial(i, seconds=float(work)) for i, work in enumerate((1, 2, 3))))
+        put(store, *(fakes.trial(i, seconds=float(work)) for i, work in enumerate((1, 2, 3))))
+        store.add_seconds({store.session(row, seed=0, trials=3): 12.0})
         assert stored(store, row, 0, 3).summary.seconds == 12.0
         part = stored(store, row, 0, 2)
         assert part.summary.seconds == 6.0
@@ -112,7 +109,7 @@ def test_one_runs_share_of_the_wall_time(tmp_path, monkeypatch):
 
 def test_the_terminal_table_fits_80_columns(report):
     many = [fakes.trial(i, RIVAL, sequences=4_000_000 + 2_000_000 * (i % 2)) for i in range(300)]
-    widest = unstored(ROWS[RIVAL], many, 0, 3_000.0)
+    widest = unstored(ROWS[RIVAL], many, 0, 3_000.0, asked=300)
     entries = (report.entries[0], widest, report.entries[2])
     lines = rendered(table.terminal(Report(entries, report.left_out))).splitlines()
     assert max(map(len, lines)) <= 80
@@ -147,7 +144,7 @@ def test_markdown_is_a_table(report):
 
 def test_markdown_escapes_text():
     odd = fakes.experiment(title="a|b *c* <d> [e] _f_")
-    entry = unstored(odd, [fakes.trial(0)], 0, 1.0)
+    entry = unstored(odd, [fakes.trial(0)], 0, 1.0, asked=1)
     assert r"a\|b \*c\* \<d\> \[e\] \_f\_" in table.markdown(Report((entry,), ()))
 
 

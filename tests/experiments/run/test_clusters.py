@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -24,8 +22,10 @@ from carrousel.errors import ClusterError, ClusterFailedError, SettingError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
-from carrousel.experiments.run.lanes import TrialPlan, TrialState
-from carrousel.experiments.run.runner import RunProgress, run
+from carrousel.experiments.run.lanes import Share
+from carrousel.experiments.run.queue import Queue
+from carrousel.experiments.run.runner import RowProgress, run
+from carrousel.experiments.run.trial import TrialPlan
 from carrousel.experiments.stopping import RecentTraining
 from carrousel.experiments.store.store import Store
 from carrousel.learners import learner_named
@@ -74,10 +74,10 @@ class Disturbance:
         self.address, self.worker, self.action = address, worker, action
         self.thread: threading.Thread | None = None
         self.failure: BaseException | None = None
-        self.progress = list[RunProgress]()
+        self.progress = list[RowProgress]()
         self.ended_before = -1
 
-    def __call__(self, progress: RunProgress) -> None:
+    def __call__(self, progress: RowProgress) -> None:
         """Note the progress after a slice, and start the action if it is due."""
         self.progress.append(progress)
         if self.thread is None and progress.trials_done:
@@ -123,9 +123,9 @@ def test_native_trials_are_the_same_to_the_last_bit(
 
 
 def test_there_is_one_share_for_each_core(dask: DaskProcesses, monkeypatch: pytest.MonkeyPatch):
-    counts, distribute = [], runner.distribute
+    counts, shares = [], Queue.shares
     monkeypatch.setattr(
-        runner, "distribute", lambda *args: counts.append(args[2]) or distribute(*args)
+        Queue, "shares", lambda self, count: counts.append(count) or shares(self, count)
     )
     with cluster("dask", dask.address) as found:
         assert found is not None
@@ -198,14 +198,6 @@ def test_killed_workers_do_not_change_trials(own_dask: DaskProcesses, monkeypatc
             run(experiment(), trials=1, seed=5, backend="dask", address=address)
 
 
-def test_no_share_has_more_running_trials_than_lanes():
-    paused = [cast(TrialState, SimpleNamespace(index=index)) for index in range(40)]
-    shares = runner.distribute(paused, range(40, 60), jobs=1)
-    assert sorted(len(begun) for begun, _ in shares) == [13, 13, 14]
-    assert sorted(trial.index for begun, _ in shares for trial in begun) == list(range(40))
-    assert sorted(index for _, waiting in shares for index in waiting) == list(range(40, 60))
-
-
 def assert_it_happened(disturbance: Disturbance) -> None:
     assert disturbance.thread is not None
     disturbance.thread.join()
@@ -222,12 +214,16 @@ def test_a_killed_scheduler_stops_the_run_and_the_same_command_resumes(
     row = experiment(name="6a")
     monkeypatch.setitem(EXPERIMENTS, "6a", row)
     words = f"carrousel reproduce 6a --trials 40 --backend dask --address {own_dask.address}"
-    real, kill = run, Disturbance(own_dask.address, "w0", own_dask.running[0].kill)
+    real, kill = runner.run_rows, Disturbance(own_dask.address, "w0", own_dask.running[0].kill)
 
     def watched(*args, on_progress, **how):
-        return real(*args, on_progress=kill, **how)
+        def both(now):
+            on_progress(now)
+            kill(now.rows[0])
 
-    monkeypatch.setattr(runner, "run", watched)
+        return real(*args, on_progress=both, **how)
+
+    monkeypatch.setattr(runner, "run_rows", watched)
     monkeypatch.setattr(sys, "argv", words.split())
     main_returns(1)
     err = capsys.readouterr().err
@@ -239,14 +235,14 @@ def test_a_killed_scheduler_stops_the_run_and_the_same_command_resumes(
     with Store("runs", read_only=True) as store:
         kept = store.trials("6a")
     assert 0 < len(kept) < 40
-    monkeypatch.setattr(runner, "run", real)
+    monkeypatch.setattr(runner, "run_rows", real)
     here = shlex.split(command)[: -len(["--backend", "dask", "--address", "ADDR"])]
     monkeypatch.setattr(sys, "argv", here)
     main_returns(0)
     with Store("runs", read_only=True) as store:
         whole = store.trials("6a")
     monkeypatch.setattr(runner, "learner_named", lambda name: ScriptedLearner)
-    assert timeless(whole) == timeless(real(row, trials=40))
+    assert timeless(whole) == timeless(run(row, trials=40))
     assert {trial.index: trial for trial in whole}.items() >= {t.index: t for t in kept}.items()
 
 
@@ -302,7 +298,9 @@ def test_workers_of_another_version_are_refused(dask: DaskProcesses, monkeypatch
             run(experiment(), trials=1, backend="dask", address=dask.address)
         plan = TrialPlan(experiment(), ScriptedLearner, 1)
         with pytest.raises(ClusterFailedError, match="but this is 98"):
-            clusters._work("98", plan, [], [0], 1.0)  # on a worker that joined later
+            clusters._work(
+                "98", Share({0: plan}, pending=[(0, 0)]), 1.0
+            )  # on a worker that joined later
     finally:
         monkeypatch.undo()
         clusters._version.cache_clear()

@@ -27,8 +27,9 @@ from carrousel.errors import ClusterError, ClusterFailedError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import clusters, runner
 from carrousel.experiments.run.clusters import cluster
-from carrousel.experiments.run.lanes import TrialPlan
-from carrousel.experiments.run.runner import RunProgress, run
+from carrousel.experiments.run.lanes import Share
+from carrousel.experiments.run.runner import RowProgress, run
+from carrousel.experiments.run.trial import TrialPlan
 from carrousel.experiments.store.store import Store
 from support.experiments.cluster_parts import SleepyLearner, WorkerKiller, quiet_environment, until
 from support.experiments.scripted import ScriptedLearner, experiment
@@ -102,7 +103,7 @@ def test_a_killed_worker_does_not_change_trials(address: str, monkeypatch: pytes
     thread = threading.Thread(target=lambda: killed.append(kill_busy_worker()))
     ended = list[int]()
 
-    def after_a_slice(progress: RunProgress) -> None:
+    def after_a_slice(progress: RowProgress) -> None:
         ended.append(progress.trials_done)
         if progress.trials_done and thread.ident is None:
             thread.start()
@@ -123,7 +124,7 @@ def test_a_killed_worker_does_not_change_trials(address: str, monkeypatch: pytes
         without_retries = clusters._Ray(ray)
         plan = TrialPlan(experiment(), WorkerKiller, 1)
         with pytest.raises(ClusterFailedError, match="several workers died with the same trials"):
-            without_retries.advance(plan, [([], [0])], 1.0)
+            without_retries.advance([Share({0: plan}, pending=[(0, 0)])], 1.0)
 
 
 def kill_busy_worker() -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carrousel.experiments.run.curve import MOST_POINTS, Curve
 from carrousel.experiments.run.exams import run_exams
-from carrousel.experiments.run.lanes import plan_chunks
+from carrousel.experiments.run.trial import plan_chunks
 from support.experiments.scripted import ScriptedLearner, ScriptedTask, experiment
 
 
@@ -44,17 +44,25 @@ def test_exams_side_by_side_give_the_outputs_of_single_exams(n_exams: int, size:
         np.testing.assert_array_equal(received[place], learner._predict(place, data[place]))
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=1, max_size=900))
-@settings(max_examples=25)
-def test_a_thinned_curve_keeps_the_mean_error(chunks: list[tuple[int, float]]):
-    curve = Curve()
-    for count, mean in chunks:
-        curve.add(count, total=count * mean)
+@given(
+    errors=st.lists(st.floats(0, 1), min_size=1, max_size=900),
+    block=st.integers(1, 7),
+    cuts=st.lists(st.integers(0, 900), max_size=9),
+)
+@settings(max_examples=40)
+def test_a_thinned_curve_keeps_the_mean_error_wherever_it_is_cut(
+    errors: list[float], block: int, cuts: list[int]
+):
+    whole, curve = Curve(block), Curve(block)
+    whole.add(np.array(errors))
+    for part in np.split(np.array(errors), sorted(cuts)):
+        curve.add(part)
     points = curve.points()
+    assert points == whole.points()
     assert len(points) <= MOST_POINTS
     ends = np.array([end for end, _ in points])
-    assert ends[-1] == sum(count for count, _ in chunks)
+    assert ends[-1] == len(errors)
     counts = np.diff(np.concatenate([[0], ends]))
     assert counts.min() >= 1
     total = np.dot(counts, [error for _, error in points])
-    np.testing.assert_allclose(total, sum(count * mean for count, mean in chunks), atol=1e-9)
+    np.testing.assert_allclose(total, sum(errors), atol=1e-9)

@@ -16,9 +16,10 @@ from carrousel.contracts import Experiment, StopRule, Trial
 from carrousel.errors import MissingExtraError, SettingError, StoreError, UnknownNameError
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.run import runner
-from carrousel.experiments.run.lanes import TrialPlan, advance, plan_chunks
-from carrousel.experiments.run.runner import RunProgress, run
+from carrousel.experiments.run.lanes import Share, advance
+from carrousel.experiments.run.runner import RowProgress, run
 from carrousel.experiments.run.seeds import generator
+from carrousel.experiments.run.trial import TrialPlan, plan_chunks
 from carrousel.experiments.stopping import RecentTraining, TestSet, exam_parts
 from carrousel.experiments.store.store import Store
 from carrousel.learners import LEARNERS, learner_named
@@ -54,11 +55,11 @@ def timeless(trials: list[Trial]) -> list[Trial]:
 def by_slices(row: Experiment, indices: list[int], *, seconds: float, n_lanes: int) -> list[Trial]:
     """Run trials in slices of a given length and groups of a given size; return them."""
     plan, ended = TrialPlan(row, ScriptedLearner, 7, BATCH_STEPS), list[Trial]()
-    paused, pending = [], indices
+    paused, pending = [], [(0, index) for index in indices]
     while paused or pending:
         room = n_lanes - len(paused)
-        piece = advance(plan, paused, pending[:room], seconds)
-        ended += piece.ended
+        piece = advance(Share({0: plan}, paused, pending[:room]), seconds)
+        ended += [trial for _, trial in piece.ended]
         paused, pending = piece.paused, [*piece.pending, *pending[room:]]
     return sorted(ended, key=lambda trial: trial.index)
 
@@ -178,7 +179,8 @@ def test_trials_share_the_draws_of_the_experiment(monkeypatch: pytest.MonkeyPatc
         ScriptedTask, "sample", lambda self, *args: used.append(self.drawn) or sample(self, *args)
     )
     for index in range(6):
-        advance(TrialPlan(experiment(draws=3), ScriptedLearner, seed=1), [], [index], seconds=100.0)
+        plan = TrialPlan(experiment(draws=3), ScriptedLearner, seed=1)
+        advance(Share({0: plan}, pending=[(0, index)]), seconds=100.0)
         used[index:] = [used[-1]]
     assert used[:3] == used[3:]
     assert len(set(used)) == 3
@@ -233,16 +235,16 @@ def test_native_trials_are_the_same_to_the_last_bit(name: str):
     if not every:  # an easier rule, so that part of a chunk is repeated from earlier weights
         row = dataclasses.replace(row, stop=RecentTraining(window=100, wrong_at_most=100))
     row, learner = dataclasses.replace(row, budget=budget, test_size=300), LEARNERS[row.learner]
-    plan, indices = TrialPlan(row, learner, 7, batch_steps=2**12), list(range(5))
-    whole = advance(plan, [], indices, seconds=1e9).ended
+    plan, jobs = TrialPlan(row, learner, 7, batch_steps=2**12), [(0, n) for n in range(5)]
+    whole = [trial for _, trial in advance(Share({0: plan}, pending=jobs), seconds=1e9).ended]
     assert {trial.ending for trial in whole} == {"budget" if every else "solved"}
-    pieces = [advance(plan, [], [index], seconds=0.0) for index in indices]
-    ended = [trial for piece in pieces for trial in piece.ended]
+    pieces = [advance(Share({0: plan}, pending=[job]), seconds=0.0) for job in jobs]
+    ended = [trial for piece in pieces for _, trial in piece.ended]
     paused = [trial for piece in pieces for trial in piece.paused]
     while paused:
-        piece = advance(plan, paused, [], seconds=0.0)
+        piece = advance(Share({0: plan}, paused), seconds=0.0)
         paused = piece.paused
-        ended += piece.ended
+        ended += [trial for _, trial in piece.ended]
     in_order = sorted(ended, key=lambda trial: trial.index)
     assert timeless(in_order) == timeless(sorted(whole, key=lambda trial: trial.index))
 
@@ -255,7 +257,7 @@ def test_a_stopped_run_continues(jobs: int, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
     row, whole = experiment(), run(experiment(), trials=20, seed=5)
 
-    def stop_halfway(progress: RunProgress) -> None:
+    def stop_halfway(progress: RowProgress) -> None:
         if progress.trials_done >= 8:
             raise KeyboardInterrupt
 
@@ -295,7 +297,8 @@ def test_an_error_of_the_store_stops_the_run(tmp_path: Path):
 
 def test_progress_increases_and_equals_the_trials_at_the_end(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
-    seen = list[RunProgress]()
+    monkeypatch.setattr(runner, "LONGEST_SLICE", 0.0)
+    seen = list[RowProgress]()
     trials = run(experiment(), trials=20, seed=5, on_progress=seen.append)
     assert len(seen) > 5
     for before, after in pairwise(seen):

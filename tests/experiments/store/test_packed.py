@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Trial
 from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.recipes.vary import renamed, varied
+from carrousel.experiments.store import schema
 from carrousel.experiments.store.packed import merge, pack, thinned
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import FILE_NAME, Store
@@ -30,14 +31,12 @@ def fill(folder: Path, numbers: range = range(5), seed: int = 0) -> Path:
     """Store trials of a row, a variation, a recipe and old settings, some of them diverged."""
     with Store(folder) as store:
         for experiment in (ROW, VARIED, ROBUST, fakes.experiment(budget=7)):
-            with store.session(experiment, seed=seed, trials=len(numbers) + 1):
-                for n in numbers:
-                    each = fakes.trial(n, experiment.name, seed, curve=LONG)
-                    if n % 3 == 2:
-                        each = dataclasses.replace(
-                            each, ending="diverged", measures={"e": math.inf}
-                        )
-                    store.append(each, experiment, instruction_set="plain")
+            store.session(experiment, seed=seed, trials=len(numbers) + 1)
+            for n in numbers:
+                each = fakes.trial(n, experiment.name, seed, curve=LONG)
+                if n % 3 == 2:
+                    each = dataclasses.replace(each, ending="diverged", measures={"e": math.inf})
+                store.append(each, experiment, instruction_set="plain")
     return folder
 
 
@@ -46,8 +45,8 @@ def contents(folder: Path, *, curves: bool = True) -> list[tuple]:
     with sqlite3.connect(folder / FILE_NAME) as db:
         rows = db.execute(
             "SELECT experiment, fingerprint, seed, number, ending, sequences, steps, seconds, "
-            f"measures, version, instruction_set, ended{', curve' if curves else ''} FROM trials "
-            "ORDER BY experiment, fingerprint, seed, number"
+            f"measures, version, instruction_set, ended, kernel{', curve' if curves else ''} "
+            "FROM trials ORDER BY experiment, fingerprint, seed, number"
         ).fetchall()
     db.close()
     return rows
@@ -95,8 +94,8 @@ def test_trials_can_be_added_to_a_packed_store(tmp_path):
     with Store(tmp_path) as store:
         assert store.append(new, ROW, instruction_set="avx2")
         assert not store.append(dataclasses.replace(new, sequences=1), ROW, instruction_set="avx2")
-        with store.session(other, seed=3, trials=2):
-            assert store.append(fakes.trial(0, other.name, 3), other, instruction_set="avx2")
+        store.session(other, seed=3, trials=2)
+        assert store.append(fakes.trial(0, other.name, 3), other, instruction_set="avx2")
     with Store(tmp_path, read_only=True) as store:
         assert store.trials(ROW.name, 0, fingerprint(ROW))[-1] == new
         assert store.trials(other.name) == [fakes.trial(0, other.name, 3)]
@@ -120,7 +119,7 @@ def test_a_damaged_store_is_not_changed(tmp_path):
         pack(tmp_path)
     assert contents(tmp_path) == before
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.PLAIN,)
     db.close()
 
 

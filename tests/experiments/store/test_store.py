@@ -159,17 +159,16 @@ def test_settings_are_plain_json():
 # --- sessions -------------------------------------------------------------------------------------
 
 
-def test_sessions_add_up(tmp_path, monkeypatch):
-    now = iter([100.0, 103.0, 104.0, 200.0, 202.0])
-    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
+def test_sessions_add_up(tmp_path):
     experiment = fakes.experiment()
     with Store(tmp_path) as store:
-        with store.session(experiment, seed=0, trials=10):
-            assert [(h.trials, h.asked, h.seconds) for h in store.holdings()] == [(0, 10, 0.0)]
-            put(store, fakes.trial(0))
-            assert store.holdings()[0].seconds == 3.0
-        with store.session(experiment, seed=0, trials=5):
-            pass
+        first = store.session(experiment, seed=0, trials=10)
+        assert [(h.trials, h.asked, h.seconds) for h in store.holdings()] == [(0, 10, 0.0)]
+        put(store, fakes.trial(0))
+        second = store.session(experiment, seed=0, trials=5)
+        store.add_seconds({first: 1.0, second: 2.0})
+        store.add_seconds({first: 3.0})
+        store.add_seconds({})
         (held,) = store.holdings()
     assert (held.trials, held.asked, held.seconds) == (1, 10, 6.0)
     assert held.instruction_sets == ("plain",)
@@ -180,15 +179,3 @@ def test_without_a_session_the_stored_trials_count_as_requested(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0), fakes.trial(1))
         assert [held.asked for held in store.holdings()] == [2]
-
-
-def test_an_interrupted_session_stores_its_time(tmp_path, monkeypatch):
-    now = iter([100.0, 103.0])
-    monkeypatch.setattr("carrousel.experiments.store.store.time.monotonic", lambda: next(now))
-    with Store(tmp_path) as store:
-        with (
-            pytest.raises(KeyboardInterrupt),
-            store.session(fakes.experiment(), seed=0, trials=1),
-        ):
-            raise KeyboardInterrupt
-        assert store.holdings()[0].seconds == 3.0

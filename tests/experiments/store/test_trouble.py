@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from carrousel.errors import StoreError
+from carrousel.experiments.store import schema
 from carrousel.experiments.store import store as store_module
 from carrousel.experiments.store.store import FILE_NAME, Store
 from support.experiments import fakes
@@ -56,10 +57,10 @@ def test_a_store_of_another_version(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0))
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        db.execute("PRAGMA user_version = 3")
+        db.execute("PRAGMA user_version = 5")
     db.close()
     message = refused(tmp_path)
-    assert "another version of carrousel (its schema is 3, expected 1 or 2)" in message
+    assert "another version of carrousel (its schema is 5, expected 1 to 4)" in message
 
 
 @pytest.mark.parametrize("damage", ["middle", "cut"])
@@ -185,7 +186,7 @@ def test_two_processes_that_create_a_store_at_once(tmp_path):
     waiting = threading.Thread(target=second)
     waiting.start()
     time.sleep(0.3)
-    for statement in (*store_module._SCHEMA.split(";"), *PRAGMAS):
+    for statement in (*schema.PLAIN_TABLES, *PRAGMAS):
         first.execute(statement)
     first.execute("COMMIT")
     first.close()
@@ -197,7 +198,7 @@ def test_two_processes_that_create_a_store_at_once(tmp_path):
 
 PRAGMAS = (
     f"PRAGMA application_id = {store_module._APPLICATION_ID}",
-    f"PRAGMA user_version = {store_module._SCHEMA_VERSION}",
+    f"PRAGMA user_version = {schema.PLAIN}",
 )
 
 
@@ -244,7 +245,8 @@ def test_no_acknowledged_trial_is_lost_when_the_writer_is_killed(tmp_path):
             reading, writing = os.pipe()
             writer = os.fork()
             if writer == 0:
-                with Store(folder) as store, store.session(experiment, seed=0, trials=10**6):
+                with Store(folder) as store:
+                    store.session(experiment, seed=0, trials=10**6)
                     for index in range(len(store.trials("4-1")), 10**6):
                         added = store.append(fakes.trial(index), experiment, instruction_set="x")
                         os.write(writing, f"{index if added else 'twice'}\\n".encode())
@@ -284,8 +286,8 @@ def test_an_interrupted_write_is_rolled_back_in_a_writable_folder(open_folder):
         store._db.execute("BEGIN IMMEDIATE")
         for index in range(1, 50):
             store._db.execute("INSERT INTO trials SELECT experiment, fingerprint, seed, ?, ending, "
-                "sequences, steps, seconds, measures, curve, version, instruction_set, ended "
-                "FROM trials WHERE number = 0", (index,))
+                "sequences, steps, seconds, measures, curve, version, instruction_set, ended, "
+                "kernel FROM trials WHERE number = 0", (index,))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     script(hot, folder).communicate()

@@ -71,8 +71,8 @@ def test_as_many_curves_are_drawn_as_fit(study: Make):
 
 def test_unfinished_variations_are_drawn_only_without_finished_ones(study: Make, tmp_path):
     half = varied(ROW, {"rate": 2.0})
-    with Store(tmp_path) as store, store.session(half, seed=0, trials=5):
-        pass
+    with Store(tmp_path) as store:
+        store.session(half, seed=0, trials=5)
     assert [one.label for one in drawn(study((half, 100)))] == ["rate=2"]
     assert study_svg(study()).startswith("<?xml")
     assert [one.label for one in drawn(study((ROW, 200), *rates(1)))] == [

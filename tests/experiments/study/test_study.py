@@ -62,11 +62,9 @@ def study(tmp_path_factory) -> Study:
         put(store, fakes.experiment(budget=800), 30, unsolved=1, ending="diverged")
         put(store, fakes.experiment("4-10", budget=BUDGET), 1)
         put(store, fakes.experiment("4", budget=BUDGET), 1)
-        with store.session(varied(ROW, {"rate": 2.0}), seed=0, trials=3):
-            pass
+        store.session(varied(ROW, {"rate": 2.0}), seed=0, trials=3)
         put(store, varied(ROW, {"rate": 3.0}), 20)
-        with store.session(varied(ROW, {"rate": 3.0}), seed=0, trials=12):
-            pass
+        store.session(varied(ROW, {"rate": 3.0}), seed=0, trials=12)
         return find(store, ROW)
 
 

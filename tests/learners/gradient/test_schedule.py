@@ -202,10 +202,11 @@ def test_native_lanes_and_the_reference_halve_alike():
 
 
 def test_keys_of_states():
-    assert set(started(Training(0.2)).state(0)) == {"weights", "seen"}
-    assert set(started(Training(0.2, halves_every=2)).state(0)) == {"weights", "seen"}
+    usual = {"weights", "seen", "rate", "schedule"}
+    assert set(started(Training(0.2)).state(0)) == usual
+    assert set(started(Training(0.2, halves_every=2)).state(0)) == usual
     watching = started(Training(0.2, plateau=2)).state(0)
-    assert set(watching) == {"weights", "seen", "stretches", "added_at"}
+    assert set(watching) == usual | {"stretches", "added_at"}
 
 
 def test_settings_that_contradict_each_other():

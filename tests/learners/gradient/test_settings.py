@@ -81,7 +81,7 @@ def test_the_plain_rule_of_training_runs_inside_the_kernel():
     for item in (ours, theirs):
         item.learn([batch(1)])
     assert_same_state(ours.state(0), theirs.state(0))
-    assert set(ours.state(0)) == {"weights", "seen"}
+    assert set(ours.state(0)) == {"weights", "seen", "rate", "schedule"}
 
 
 def test_arguments_that_contradict_the_settings():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.run import runner
+from carrousel.experiments.run.lanes import LaneUse
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
 from support.experiments import fakes
 
 
 class FakeRunner:
-    """Stores and returns made-up trials like the runner; ``fail_after`` makes it raise."""
+    """Stores and returns made-up trials like the runner, one row after the other.
+
+    ``fail_after`` makes it raise.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int, int | None, str]] = []
@@ -20,31 +25,44 @@ class FakeRunner:
         self.fail_after: int | None = None
         self.failure: BaseException = KeyboardInterrupt()
 
-    def run(
+    def run_rows(
         self,
-        experiment: Experiment,
+        rows: Sequence[tuple[Experiment, int]],
         *,
-        trials: int,
         seed: int,
         jobs: int | None,
         store: Store | None = None,
         backend: str = "loky",
         address: str | None = None,
         on_progress: Callable[[runner.RunProgress], None] | None = None,
-    ) -> list[Trial]:
-        name = experiment.name
-        self.calls.append((name, trials, seed, jobs, backend))
-        known = store.trials(name, seed, fingerprint(experiment)) if store else []
-        ended = {trial.index: trial for trial in known if trial.index < trials}
-        for index in range(trials):
-            if index in ended:
-                continue
-            if self.fail_after is not None and len(self.ran) >= self.fail_after:
-                raise self.failure
-            ended[index] = fakes.trial(index, name, seed)
-            self.ran.append((name, index))
-            if store:
-                store.append(ended[index], experiment, instruction_set="plain")
+    ) -> list[list[Trial]]:
+        ended = [dict[int, Trial]() for _ in rows]
+        progress = [runner.RowProgress(row.name, 0, trials) for row, trials in rows]
+
+        def report(number: int, running: int) -> None:
+            done, (row, trials) = len(ended[number]), rows[number]
+            progress[number] = runner.RowProgress(
+                row.name, done, trials, running, 10 * done, 100 * done, 1.0, 1.0
+            )
             if on_progress:
-                on_progress(runner.RunProgress(name, len(ended), trials, 10 * index, 100, 1.0))
-        return [ended[index] for index in range(trials)]
+                found = tuple(list(each.values()) for each in ended)
+                use = LaneUse(0.5, 1.0, 1)
+                on_progress(runner.RunProgress(tuple(progress), found, 1.0, use))
+
+        for number, (row, trials) in enumerate(rows):
+            self.calls.append((row.name, trials, seed, jobs, backend))
+            known: list[Any] = store.trials(row.name, seed, fingerprint(row)) if store else []
+            ended[number] = {trial.index: trial for trial in known if trial.index < trials}
+            for index in range(trials):
+                if index in ended[number]:
+                    continue
+                report(number, running=1)
+                if self.fail_after is not None and len(self.ran) >= self.fail_after:
+                    raise self.failure
+                trial = fakes.trial(index, row.name, seed)
+                if store:
+                    store.append(trial, row, instruction_set="plain")
+                ended[number][index] = trial
+                self.ran.append((row.name, index))
+            report(number, running=0)
+        return [[found[index] for index in sorted(found)] for found in ended]

@@ -21,7 +21,7 @@ from carrousel.experiments.judge.verdict import KINDS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
 from carrousel.experiments.report import labels
-from carrousel.experiments.report.collect import Report
+from carrousel.experiments.report.collect import Report, kernel_notes
 from carrousel.experiments.report.markdown import table
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
@@ -68,6 +68,7 @@ def _summary(
     return render(
         "reproduction/README.md",
         counts=_counts(studies),
+        kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         paper=_paper(studies),
         recipes=_recipes(studies),
         rivals=_rivals(entries),

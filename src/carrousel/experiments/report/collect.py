@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge.summary import Summary, summarise
 from carrousel.experiments.store.settings import differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Holding, Store
+from carrousel.kernels import KERNEL_VERSION
 
 ENDINGS = {
     "budget": "stopped unsolved at the budget of {budget} sequences",
@@ -35,6 +37,10 @@ class Entry:
         seeds: seeds of the runs.
         versions: versions of the package that ran the trials.
         instruction_sets: instruction sets that the trials ran with.
+        kernel: version of the kernels that ran the trials.
+        others: number of trials in the store that other versions of the kernels ran, by version.
+        lanes_busy: share of the lanes of vectors that learned while the trials ran; None if they
+            did not run in this command.
     """
 
     experiment: Experiment
@@ -44,6 +50,18 @@ class Entry:
     seeds: tuple[int, ...]
     versions: tuple[str, ...] = ()
     instruction_sets: tuple[str, ...] = ()
+    kernel: int = KERNEL_VERSION
+    others: Mapping[int, int] = field(default_factory=dict)
+    lanes_busy: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The statistics, and how the trials ran, as plain values for JSON."""
+        return {
+            **self.summary.as_json(),
+            "kernel": self.kernel,
+            "trials_of_other_kernels": {str(one): number for one, number in self.others.items()},
+            "lanes_busy": self.lanes_busy,
+        }
 
     @property
     def complete(self) -> bool:
@@ -66,7 +84,30 @@ class Entry:
                 budget = words.number(self.experiment.budget)
                 was = "was" if number == 1 else "were"
                 found.append(f"{words.count(number, 'trial')} {was} {how.format(budget=budget)}")
+        for other, trials in sorted(self.others.items()):
+            number = words.count(trials, "trial")
+            found.append(f"not counted: {number} that kernels of version {other} ran")
         return found
+
+
+def kernel_notes(kernels: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each earlier version of the kernels, with the names of what it ran.
+
+    Args:
+        kernels: version of the kernels that ran each thing, by its name.
+
+    >>> kernel_notes({"4-1": KERNEL_VERSION})
+    []
+    """
+    found = []
+    for kernel in sorted(set(kernels.values()) - {KERNEL_VERSION}):
+        names = [name for name, each in kernels.items() if each == kernel]
+        which = "everything" if len(names) == len(kernels) else words.listed(names)
+        found.append(
+            f"Kernels of version {kernel} ran {which}; those of this package have version "
+            f"{KERNEL_VERSION}, and their trials will take its place"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -80,7 +121,8 @@ class Report:
 def collect(store: Store, experiments: Mapping[str, Experiment]) -> Report:
     """Read a store.
 
-    Trials of all seeds are taken together. Trials of unknown experiments, and trials whose settings
+    Trials of all seeds are taken together. If several versions of the kernels ran an experiment,
+    its entry has those of the newest. Trials of unknown experiments, and trials whose settings
     differ from those in ``experiments``, are left out and listed as such.
     """
     held: dict[str, list[Holding]] = {}
@@ -99,8 +141,25 @@ def collect(store: Store, experiments: Mapping[str, Experiment]) -> Report:
     return Report(tuple(entries), tuple(left_out))
 
 
+def newest(held: Sequence[Holding]) -> tuple[list[Holding], dict[int, int]]:
+    """Choose the holdings of the newest version of the kernels that has ended a trial.
+
+    Returns:
+        these holdings, and the number of trials of every other version.
+    """
+    ended = [each.kernel for each in held if each.trials]
+    kernel = max(ended or [each.kernel for each in held])
+    others: dict[int, int] = {}
+    for each in held:
+        if each.kernel != kernel and each.trials:
+            others[each.kernel] = others.get(each.kernel, 0) + each.trials
+    return [each for each in held if each.kernel == kernel], others
+
+
 def _entry(store: Store, experiment: Experiment, held: Sequence[Holding]) -> Entry:
-    trials = store.trials(experiment.name, fingerprint=held[0].fingerprint)
+    held, others = newest(held)
+    mark, kernel = held[0].fingerprint, held[0].kernel
+    trials = store.trials(experiment.name, fingerprint=mark, kernel=kernel)
     return Entry(
         experiment=experiment,
         trials=tuple(trials),
@@ -109,11 +168,15 @@ def _entry(store: Store, experiment: Experiment, held: Sequence[Holding]) -> Ent
         seeds=tuple(each.seed for each in held),
         versions=tuple(sorted({one for each in held for one in each.versions})),
         instruction_sets=tuple(sorted({one for each in held for one in each.instruction_sets})),
+        kernel=kernel,
+        others=others,
     )
 
 
 def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
     what = f"{words.count(holding.trials, 'trial')} of {holding.experiment} (seed {holding.seed})"
+    if holding.kernel != KERNEL_VERSION:
+        what += f" by kernels of version {holding.kernel}"
     if now is None:
         return f"{what}: this version has no such experiment"
     changes = differences(store.settings(holding.fingerprint), settings_of(now))
@@ -123,14 +186,14 @@ def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
 def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry:
     """Read the entry of one run from a store: trials 0 to ``asked - 1`` of a seed.
 
+    Trials of other versions of the kernels are counted apart.
     If the store has more trials of this seed, the wall time is reduced to the share of these.
     """
     mark = fingerprint(experiment)
     held = store.trials(experiment.name, seed, mark)
     trials = [trial for trial in held if trial.index < asked]
-    wall = sum(
-        each.seconds for each in store.holdings() if (each.fingerprint, each.seed) == (mark, seed)
-    )
+    known = [one for one in store.holdings() if (one.fingerprint, one.seed) == (mark, seed)]
+    wall = sum(each.seconds for each in known if each.kernel == KERNEL_VERSION)
     work = sum(trial.seconds for trial in held)
     part = sum(trial.seconds for trial in trials) / work if work > 0 else 1.0
     return Entry(
@@ -139,10 +202,13 @@ def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry
         summary=summarise(experiment, trials, wall * part),
         asked=asked,
         seeds=(seed,),
+        others={one.kernel: one.trials for one in known if one.kernel != KERNEL_VERSION},
     )
 
 
-def unstored(experiment: Experiment, trials: Sequence[Trial], seed: int, seconds: float) -> Entry:
+def unstored(
+    experiment: Experiment, trials: Sequence[Trial], seed: int, seconds: float, *, asked: int
+) -> Entry:
     """Return the entry of a run without a store."""
     summary = summarise(experiment, trials, seconds)
-    return Entry(experiment, tuple(trials), summary, asked=len(trials), seeds=(seed,))
+    return Entry(experiment, tuple(trials), summary, asked=asked, seeds=(seed,))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from carrousel import words
 from carrousel.experiments.report import labels
-from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
+from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report, kernel_notes
 from carrousel.experiments.report.markdown import escaped
 from carrousel.experiments.report.markdown import table as write_table
 
@@ -94,6 +94,8 @@ def footnotes(report: Report) -> list[str]:
                 figures.append(f"{labels.label(name)} {words.number(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
+    kernels = {entry.experiment.name: entry.kernel for entry in report.entries}
+    lines += [f"{line}." for line in kernel_notes(kernels)]
     return [*lines, *(f"Left out: {line}." for line in report.left_out)]
 
 
@@ -132,12 +134,14 @@ def readings(entries: Iterable[Entry]) -> list[str]:
 
 def provenance(entries: Sequence[Entry]) -> str:
     """Return a sentence on versions, instruction sets and seeds of the trials."""
+    kernels = sorted({entry.kernel for entry in entries})
     seeds = sorted({seed for entry in entries for seed in entry.seeds})
     versions = sorted({one for entry in entries for one in entry.versions})
     sets = sorted({one for entry in entries for one in entry.instruction_sets})
     trials = sum(len(entry.trials) for entry in entries)
     return (
         f"{words.count(trials, 'trial')} run by carrousel {', '.join(versions) or words.ABSENT}, "
+        f"kernels of version {', '.join(map(str, kernels)) or words.ABSENT}, "
         f"instruction set {', '.join(sets) or words.ABSENT}, "
         f"seed {', '.join(map(str, seeds)) or words.ABSENT}."
     )

@@ -1,6 +1,6 @@
 """Workers on a Dask or Ray cluster, which run trials slice by slice.
 
-:func:`cluster` connects to a cluster. A worker receives a plan and the states of some trials, and
+:func:`cluster` connects to a cluster. A worker receives the plans and states of some trials, and
 returns the result of a slice (``experiments/run/lanes.py``). Workers keep nothing between slices,
 so they may join, leave and be killed at any time. If a worker dies, another one repeats its slice
 with the same result, since trials depend on their experiment, seed and index alone.
@@ -16,7 +16,7 @@ import asyncio
 import logging
 import socket
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -35,7 +35,8 @@ from carrousel.errors import (
     MissingExtraError,
     SettingError,
 )
-from carrousel.experiments.run.lanes import Slice, TrialPlan, TrialState, advance
+from carrousel.experiments.run.lanes import Share, Slice, advance
+from carrousel.kernels import KERNEL_VERSION
 
 Backend = Literal["loky", "dask", "ray"]
 """What runs trials: processes of this machine, or a cluster."""
@@ -51,9 +52,6 @@ RETRIES = 3
 """Number of times that a slice is repeated after its worker died. Dask has the same default,
 ``distributed.scheduler.allowed-failures``."""
 
-Share = tuple[Sequence[TrialState], Sequence[int]]
-"""Trials of one worker: states of trials that have begun, and indices of trials to begin."""
-
 
 class Cluster(Protocol):
     """Workers on a cluster that can run trials."""
@@ -62,7 +60,7 @@ class Cluster(Protocol):
         """Return the number of slices that the cluster can run at once now, at least 1."""
         ...
 
-    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, shares: Sequence[Share], seconds: float) -> list[Slice]:
         """Run the trials of all shares for ``seconds``, at the same time.
 
         Raises:
@@ -161,20 +159,14 @@ def _needs_extra(backend: str) -> Iterator[None]:
 
 @cache
 def _version() -> str:
-    return version("carrousel")
+    return f"{version('carrousel')} (kernels {KERNEL_VERSION})"
 
 
-def _work(
-    required: str,
-    plan: TrialPlan,
-    paused: Sequence[TrialState],
-    pending: Sequence[int],
-    seconds: float,
-) -> Slice:
+def _work(required: str, share: Share, seconds: float) -> Slice:
     """Run trials on a worker, if it has the required version of the package."""
     if _version() != required:
         raise _other_version(ClusterFailedError, socket.gethostname(), _version(), required)
-    return advance(plan, paused, pending, seconds)
+    return advance(share, seconds)
 
 
 def _other_version(kind: type[Error], worker: str, theirs: str, ours: str) -> Error:
@@ -291,11 +283,10 @@ class _Dask:
         with self._failures():
             return max(1, sum(self._client.nthreads().values()))
 
-    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, shares: Sequence[Share], seconds: float) -> list[Slice]:
         with self._failures():
             futures = [
-                self._client.submit(_work, _version(), plan, *each, seconds, pure=False)
-                for each in shares
+                self._client.submit(_work, _version(), each, seconds, pure=False) for each in shares
             ]
             return self._client.gather(futures)
 
@@ -374,11 +365,9 @@ class _Ray:
         with self._failures():
             return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def advance(self, plan: TrialPlan, shares: Iterable[Share], seconds: float) -> list[Slice]:
+    def advance(self, shares: Sequence[Share], seconds: float) -> list[Slice]:
         with self._failures():
-            return self._ray.get(
-                [self._work.remote(_version(), plan, *each, seconds) for each in shares]
-            )
+            return self._ray.get([self._work.remote(_version(), each, seconds) for each in shares])
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

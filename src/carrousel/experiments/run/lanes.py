@@ -1,82 +1,105 @@
-"""Work of one worker for a slice of time: trials side by side in the lanes of one learner."""
+"""Work of one worker for a slice of time: trials side by side in the lanes of one learner.
+
+Trials of several rows may share the learner, if their networks have the same shape. All lanes of a
+call of ``learn`` get about the same number of time steps, because the call takes as long as its
+longest lane.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 import numpy as np
 
-from carrousel.contracts import (
-    Ending,
-    Errors,
-    Exam,
-    Experiment,
-    LearnerFactory,
-    Memory,
-    Task,
-    Trial,
-)
-from carrousel.experiments.run.curve import Curve
+from carrousel.contracts import Ending, Errors, Learner, MixedLearner, Task, Trial
+from carrousel.errors import SettingError
 from carrousel.experiments.run.exams import final_exam, run_exams
 from carrousel.experiments.run.seeds import generator
-from carrousel.kernels import instruction_set
+from carrousel.experiments.run.trial import BATCH_STEPS, RunningTrial, TrialPlan, TrialState
+from carrousel.kernels import KERNEL_VERSION, NativeKernel, instruction_set
 from carrousel.sequences import Sequences
 
 LANES = 16
 """Number of trials that run side by side; the number of lanes that suits the native kernels."""
 
-BATCH_STEPS = 2**16
-"""Approximate number of time steps that are drawn at once for a lane. They are learned at once too,
-unless a test is due. The overhead of Python is then small, and the data fit into a cache."""
+Job = tuple[int, int]
+"""A trial that has not begun: number of its row in the run, and its index."""
+
+CALL_SECONDS = 0.1
+"""Time that a call of ``learn`` should not exceed, so that slices end in time."""
+OVERHEAD_SECONDS = 1e-3
+"""Approximate time of a call apart from learning."""
+SOON = 1.2
+"""A lane that must stop within this factor of the steps of a call is learned up to that point."""
+FIRST_STEPS = 2**12
+"""Steps of the first call of a group whose speed is unknown."""
 
 
 @dataclass(frozen=True)
-class TrialPlan:
-    """Description of a run, the same for all workers.
+class LaneUse:
+    """How well learning filled the lanes of vectors; counts are added up over calls.
 
     Args:
-        experiment: the experiment.
-        learner: creates the learner.
-        seed: seed of the run.
-        batch_steps: approximate number of time steps that are drawn at once for a lane; trials
-            depend on it.
+        learned: seconds of calls of ``learn``, each times its share of useful lanes: the time steps
+            of all lanes, over those of all vectors if each were full and as long as its longest
+            lane.
+        seconds: seconds of these calls.
+        steps: time steps of the longest lane of each call.
+
+    >>> (LaneUse(1.0, 2.0, 10) + LaneUse(2.0, 2.0, 5)).share
+    0.75
     """
 
-    experiment: Experiment
-    learner: LearnerFactory
-    seed: int
-    batch_steps: int = BATCH_STEPS
-
-
-@dataclass
-class TrialState:
-    """State of a trial between two slices, small enough to be sent to another process.
-
-    Args:
-        index: number of the trial.
-        learned: state of the learner's lane.
-        generator: state of the generator of training data before it drew the current batch.
-        taken: number of sequences of that batch that are learned.
-        memory: state of the stop rule.
-        sequences: sequences learned so far.
-        steps: time steps among them.
-        seconds: the trial's share of wall time so far.
-        curve: learning curve so far.
-    """
-
-    index: int
-    learned: Mapping[str, np.ndarray]
-    generator: Mapping[str, Any]
-    taken: int
-    memory: Memory
-    sequences: int = 0
-    steps: int = 0
+    learned: float = 0.0
     seconds: float = 0.0
-    curve: Curve = field(default_factory=Curve)
+    steps: int = 0
+
+    def __add__(self, other: LaneUse) -> LaneUse:
+        return LaneUse(
+            self.learned + other.learned, self.seconds + other.seconds, self.steps + other.steps
+        )
+
+    @property
+    def share(self) -> float | None:
+        """Share of useful lanes, weighted by time; None before the first call."""
+        return self.learned / self.seconds if self.seconds > 0 else None
+
+    @staticmethod
+    def of_call(steps: Sequence[int], width: int, seconds: float) -> LaneUse:
+        """Return the use of one call.
+
+        Args:
+            steps: time steps of each lane that learned.
+            width: lanes of a vector.
+            seconds: duration of the call.
+
+        >>> LaneUse.of_call([100, 50], width=4, seconds=2.0)
+        LaneUse(learned=0.75, seconds=2.0, steps=100)
+        """
+        vectors = [steps[first : first + width] for first in range(0, len(steps), width)]
+        room = width * sum(max(each) for each in vectors)
+        return LaneUse(seconds * sum(steps) / max(room, 1), seconds, max(steps))
+
+
+@dataclass(frozen=True)
+class Share:
+    """Trials of one worker for a slice, which can share a learner.
+
+    Args:
+        plans: their rows, by number.
+        paused: states of trials that have begun, at most :data:`LANES`.
+        pending: trials that begin when a lane is free, in this order.
+        pace: seconds a time step of the longest lane, as measured before; None: unknown.
+    """
+
+    plans: Mapping[int, TrialPlan]
+    paused: Sequence[TrialState] = ()
+    pending: Sequence[Job] = ()
+    pace: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,30 +107,37 @@ class Slice:
     """Result of a worker's slice of time.
 
     Args:
-        ended: trials that ended.
+        ended: numbers of rows, and their trials that ended.
         paused: trials that have begun, but not ended.
-        pending: indices of trials that have not begun.
+        pending: trials that have not begun.
         instruction_set: instruction set of the worker's kernels, which may differ in a cluster.
+        use: how well learning filled the lanes.
+        seconds: duration of the slice.
     """
 
-    ended: list[Trial]
+    ended: list[tuple[int, Trial]]
     paused: list[TrialState]
-    pending: list[int]
+    pending: list[Job]
     instruction_set: str
+    use: LaneUse = field(default_factory=LaneUse)
+    seconds: float = 0.0
+
+    @property
+    def rows(self) -> set[int]:
+        """Numbers of the rows whose trials ran."""
+        return {row for row, _ in self.ended} | {trial.row for trial in self.paused}
 
 
-def advance(
-    plan: TrialPlan, paused: Sequence[TrialState], pending: Sequence[int], seconds: float
-) -> Slice:
+def advance(share: Share, seconds: float) -> Slice:
     """Run trials for about ``seconds`` of wall time.
 
     A free lane takes the next pending trial. The length of a slice does not change any result.
     """
-    deadline = time.perf_counter() + seconds
+    began = time.perf_counter()
     _keep_freed_memory()
-    group = LaneGroup(plan, min(LANES, len(paused) + len(pending)))
-    waiting, ended = deque(pending), list[Trial]()
-    for trial in paused:
+    group = LaneGroup(share.plans, min(LANES, len(share.paused) + len(share.pending)), share.pace)
+    waiting, ended = deque(share.pending), list[tuple[int, Trial]]()
+    for trial in share.paused:
         group.resume(trial)
     while True:
         while waiting and group.has_room:
@@ -115,9 +145,10 @@ def advance(
         if group.is_empty:
             break
         ended += group.learn_chunk()
-        if time.perf_counter() >= deadline:
+        if time.perf_counter() >= began + seconds:
             break
-    return Slice(ended, group.pause(), list(waiting), instruction_set())
+    paused, took = group.pause(), time.perf_counter() - began
+    return Slice(ended, paused, list(waiting), instruction_set(), group.use, took)
 
 
 def _keep_freed_memory() -> None:
@@ -131,39 +162,52 @@ def _keep_freed_memory() -> None:
     del block
 
 
-def plan_chunks(mean_length: float, every: int, batch_steps: int = BATCH_STEPS) -> tuple[int, int]:
-    """Return the batch size (sequences drawn at once) and the chunk size (learned at once).
+def call_steps(least: Iterable[int], most: Sequence[int], overhead: float) -> int:
+    """Return the time steps of each lane in a call, so that it learns most per second.
 
-    The chunk size divides the batch size and the interval ``every`` between exams.
+    Lanes that must stop earlier, for an exam, wait for the others. A lane that must stop soon after
+    is not left with a few steps.
 
-    >>> plan_chunks(105.0, every=0), plan_chunks(105.0, every=100), plan_chunks(1013.0, every=1000)
-    ((624, 624), (600, 100), (50, 50))
+    Args:
+        least: time steps that each lane takes in any case.
+        most: time steps after which each lane must stop.
+        overhead: time of a call apart from learning, in time steps.
+
+    >>> call_steps([100] * 3, [1000, 1000, 10], overhead=50.0)
+    1000
+    >>> call_steps([100] * 3, [1000, 20000, 1000], overhead=50.0)
+    1000
     """
-    most = max(1, round(batch_steps / mean_length))
-    if every == 0:
-        return most, most
-    chunk = next(n for n in range(min(every, most), 0, -1) if every % n == 0)
-    return most // chunk * chunk, chunk
+    bounds = np.unique(np.maximum(most, max(least)))
+    learned = np.minimum.outer(bounds, np.asarray(most)).sum(axis=1)
+    best = bounds[np.argmax(learned / (bounds + overhead))]
+    return int(bounds[bounds <= best * SOON].max())
 
 
 class LaneGroup:
-    """Trials of one experiment, each in a lane of one learner.
+    """Trials of rows with the same shape of network, each in a lane of one learner.
 
     Args:
-        plan: the experiment and its seed.
+        plans: the rows, by number.
         n_lanes: number of trials that run side by side, at most :data:`LANES`.
+        pace: seconds a time step of the longest lane, if known.
     """
 
-    def __init__(self, plan: TrialPlan, n_lanes: int) -> None:
-        experiment = plan.experiment
-        self._plan = plan
-        self._learner = plan.learner(experiment.network, experiment.training, n_lanes)
-        self._examiner = plan.learner(experiment.network, experiment.training, LANES)
-        self._lanes: list[_Lane | None] = [None] * n_lanes
-        self._tasks: dict[int, Task] = {}
-        self._batch, self._chunk = plan_chunks(
-            experiment.task.mean_length, experiment.stop.every, plan.batch_steps
+    def __init__(
+        self, plans: Mapping[int, TrialPlan], n_lanes: int, pace: float | None = None
+    ) -> None:
+        first = next(iter(plans.values()))
+        network, training = first.shared or (
+            first.experiment.network,
+            first.experiment.training,
         )
+        self._plans, self._mixed, self._pace = plans, first.shared is not None, pace
+        self._learner: Learner = first.learner(network, training, n_lanes)
+        self._examiner: Learner = first.learner(network, training, LANES)
+        self._lanes: list[RunningTrial | None] = [None] * n_lanes
+        self._tasks: dict[Job, Task] = {}
+        self._width = NativeKernel().width
+        self.use = LaneUse()
 
     @property
     def has_room(self) -> bool:
@@ -175,32 +219,46 @@ class LaneGroup:
         """Whether all lanes are free."""
         return not any(self._lanes)
 
-    def start(self, index: int) -> None:
-        """Begin trial ``index`` in a free lane."""
-        place, (seed, name) = self._lanes.index(None), self._key
-        self._learner.begin(place, generator(seed, name, index, "weights"))
-        training = generator(seed, name, index, "training").bit_generator.state
-        memory = self._plan.experiment.stop.begin()
-        self._lanes[place] = self._lane(TrialState(index, {}, training, 0, memory))
+    def start(self, job: Job) -> None:
+        """Begin a trial in a free lane."""
+        place, (row, index) = self._lanes.index(None), job
+        plan = self._plans[row]
+        experiment = plan.experiment
+        if self._mixed:
+            mixed = cast(MixedLearner, self._learner)
+            mixed.assign(place, experiment.network, experiment.training)
+        self._learner.begin(place, generator(plan.seed, experiment.name, index, "weights"))
+        self._lanes[place] = self._running(RunningTrial.begin(plan, row, index))
 
     def resume(self, trial: TrialState) -> None:
-        """Continue a trial in a free lane."""
+        """Continue a trial in a free lane.
+
+        Raises:
+            SettingError: another version of the kernels has learned the trial so far.
+        """
+        if trial.kernel != KERNEL_VERSION:
+            raise SettingError(
+                argument="trial.kernel",
+                got=trial.kernel,
+                expected=f"{KERNEL_VERSION}, the version of these kernels",
+                fix="start the trial again",
+            )
         place = self._lanes.index(None)
         self._learner.restore(place, trial.learned)
-        self._lanes[place] = self._lane(trial)
+        self._lanes[place] = self._running(trial)
 
     def pause(self) -> list[TrialState]:
         """Return the states of the trials that have not ended."""
         busy = [(place, lane) for place, lane in enumerate(self._lanes) if lane]
         for place, lane in busy:
             lane.trial.learned = self._learner.state(place)
-        return [lane.trial for _, lane in busy]
+        return [lane.pause() for _, lane in busy]
 
-    def learn_chunk(self) -> list[Trial]:
+    def learn_chunk(self) -> list[tuple[int, Trial]]:
         """Learn the next chunk of every trial; return trials that ended, and free their lanes."""
         began = time.perf_counter()
         busy = {place: lane for place, lane in enumerate(self._lanes) if lane}
-        chunks = {place: lane.take(self._chunk) for place, lane in busy.items()}
+        chunks = self._chunks(busy)
         before = {place: self._learner.state(place) for place in busy}
         errors = self._learn(chunks)
         endings: dict[int, Ending] = {}
@@ -213,131 +271,65 @@ class LaneGroup:
                 repeats[place] = chunks[place][:learned]
         for place in repeats:  # go back to the weights at which the rule held
             self._learner.restore(place, before[place])
-        if repeats:
+        if any(map(len, repeats.values())):
             self._learn(repeats)
         exams = {p: lane.exam() for p, lane in busy.items() if p not in endings and lane.exam_due}
         passed = run_exams(self._learner, self._examiner, exams)
         endings.update((place, "solved") for place, holds in passed.items() if holds)
         endings.update((p, "budget") for p in busy if p not in endings and busy[p].spent)
-        verdicts = self._judge([place for place in endings if endings[place] != "diverged"])
+        measures = self._judge(
+            {place: busy[place] for place in endings if endings[place] != "diverged"}
+        )
         share = (time.perf_counter() - began) / len(busy)
         for lane in busy.values():
             lane.trial.seconds += share
         for place in endings:
             self._lanes[place] = None
         return [
-            busy[p].close(ending, {**self._learner.measures(p), **verdicts.get(p, {})})
+            (
+                busy[p].trial.row,
+                busy[p].close(ending, {**self._learner.measures(p), **measures.get(p, {})}),
+            )
             for p, ending in endings.items()
         ]
 
-    @property
-    def _key(self) -> tuple[int, str]:
-        return self._plan.seed, self._plan.experiment.name
+    def _chunks(self, busy: Mapping[int, RunningTrial]) -> dict[int, Sequences]:
+        """Take the next sequences of each lane: about the same number of steps, where possible."""
+        limit, overhead = FIRST_STEPS, 0.0
+        if self._pace is not None:
+            limit = max(1, round(min(BATCH_STEPS, CALL_SECONDS / self._pace)))
+            overhead = OVERHEAD_SECONDS / self._pace
+        bounds = [lane.steps_left(limit) for lane in busy.values()]
+        steps = call_steps(*zip(*bounds, strict=True), overhead=overhead)
+        return {place: lane.take(steps) for place, lane in busy.items()}
 
-    def _lane(self, trial: TrialState) -> _Lane:
-        draw = trial.index % self._plan.experiment.draws
-        if draw not in self._tasks:
-            rng = generator(*self._key, draw, "draw")
-            self._tasks[draw] = self._plan.experiment.task.draw(rng)
-        return _Lane(self._plan, self._tasks[draw], trial, self._batch)
+    def _running(self, trial: TrialState) -> RunningTrial:
+        plan = self._plans[trial.row]
+        draw = trial.index % plan.experiment.draws
+        if (trial.row, draw) not in self._tasks:
+            rng = generator(plan.seed, plan.experiment.name, draw, "draw")
+            self._tasks[trial.row, draw] = plan.experiment.task.draw(rng)
+        return RunningTrial(plan, self._tasks[trial.row, draw], trial)
 
     def _learn(self, chunks: Mapping[int, Sequences]) -> Sequence[Errors | None]:
-        return self._learner.learn([chunks.get(place) for place in range(self._learner.n_lanes)])
+        began = time.perf_counter()
+        errors = self._learner.learn([chunks.get(place) for place in range(self._learner.n_lanes)])
+        took = time.perf_counter() - began
+        use = LaneUse.of_call([each.n_steps for each in chunks.values()], self._width, took)
+        self.use += use
+        self._pace = took / max(use.steps, 1)
+        return errors
 
-    def _judge(self, places: Sequence[int]) -> dict[int, dict[str, float]]:
+    def _judge(self, ended: Mapping[int, RunningTrial]) -> dict[int, dict[str, float]]:
         """Test ended trials on fresh sequences; return their measures."""
-        size = self._plan.experiment.test_size
-        measures: dict[int, dict[str, float]] = {place: {} for place in places if size}
+        measures: dict[int, dict[str, float]] = {}
         exams = {}
-        for place, into in measures.items():
-            lane = self._lanes[place]
-            assert lane is not None
-            rng = generator(*self._key, lane.trial.index, "verdict")
-            exams[place] = final_exam(lane.task, size, rng, into)
+        for place, lane in ended.items():
+            size = lane.plan.experiment.test_size
+            if size:
+                measures[place] = {}
+                key = lane.plan.seed, lane.plan.experiment.name, lane.trial.index
+                rng = generator(*key, "verdict")
+                exams[place] = final_exam(lane.task, size, rng, measures[place])
         run_exams(self._learner, self._examiner, exams)
         return measures
-
-
-class _Lane:
-    """A running trial without its network, which is in the learner's lane."""
-
-    def __init__(self, plan: TrialPlan, task: Task, trial: TrialState, batch: int) -> None:
-        self.task, self.trial = task, trial
-        self._plan, self._batch_size = plan, batch
-        self._rng = np.random.Generator(np.random.SFC64(0))
-        self._rng.bit_generator.state = trial.generator
-        self._batch = task.sample(self._rng, batch)
-        self._kept: list[Sequences] = []
-        self._more: Iterator[Sequences] | None = None
-
-    def take(self, n: int) -> Sequences:
-        """Return the next ``n`` training sequences, or fewer where the budget ends."""
-        trial = self.trial
-        if trial.taken == len(self._batch):
-            trial.generator, trial.taken = self._rng.bit_generator.state, 0
-            self._batch = self.task.sample(self._rng, self._batch_size)
-        first = trial.taken
-        trial.taken += n
-        return self._batch[first : first + min(n, self._plan.experiment.budget - trial.sequences)]
-
-    def note(self, errors: Errors | None, chunk: Sequences) -> tuple[Ending | None, int]:
-        """Record a learned chunk; return the ending, if any, and the number of sequences."""
-        assert errors is not None
-        finite = np.isfinite(errors.sum_sq)
-        learned = len(chunk) if finite.all() else int(np.argmin(finite))
-        stop = self._plan.experiment.stop
-        held = stop.watch(self.trial.memory, errors[:learned], self.task.tolerance)
-        ending: Ending | None = None if learned == len(chunk) else "diverged"
-        if held is not None:
-            ending, learned = "solved", held
-        trial = self.trial
-        trial.sequences += learned
-        trial.steps += int(chunk.offsets[learned])
-        trial.curve.add(learned, float(errors.mean_abs[:learned].sum()))
-        return ending, learned
-
-    @property
-    def exam_due(self) -> bool:
-        """Whether the stop rule requires an exam now."""
-        every = self._plan.experiment.stop.every
-        return every > 0 and self.trial.sequences % every == 0
-
-    @property
-    def spent(self) -> bool:
-        """Whether the budget is used up."""
-        return self.trial.sequences >= self._plan.experiment.budget
-
-    def exam(self) -> Exam:
-        """Return the stop rule's exam."""
-        return self._plan.experiment.stop.exam(self.trial.memory, self.task, self)
-
-    def fresh(self, count: int) -> np.random.Generator:
-        """Return the generator for one test (see :class:`carrousel.contracts.ExamData`)."""
-        key = self._plan.seed, self._plan.experiment.name, self.trial.index
-        return generator(*key, "test", count)
-
-    def kept(
-        self, make: Callable[[np.random.Generator], Iterable[Sequences]]
-    ) -> Iterator[Sequences]:
-        """Return the fixed test set in parts; each part is drawn once, when first needed."""
-        if self._more is None:
-            self._more = iter(make(self.fresh(0)))
-        yield from self._kept
-        for part in self._more:
-            self._kept.append(part)
-            yield part
-
-    def close(self, ending: Ending, verdicts: Mapping[str, float]) -> Trial:
-        """Return the ended trial."""
-        trial, plan = self.trial, self._plan
-        return Trial(
-            experiment=plan.experiment.name,
-            index=trial.index,
-            seed=plan.seed,
-            ending=ending,
-            sequences=trial.sequences,
-            steps=trial.steps,
-            seconds=trial.seconds,
-            measures={**plan.experiment.stop.measures(trial.memory), **verdicts},
-            curve=trial.curve.points(),
-        )

@@ -2,8 +2,7 @@
 
 A plain store repeats the experiment's name and the fingerprint in every trial and in its index, up
 to 400 bytes for the long names of a study. A packed store keeps them once, with the settings, and
-its trials refer to them by number. Its ``trials`` is a view with the columns of the plain table and
-an insert trigger, so :class:`Store` reads and writes both kinds.
+its trials refer to them by number. :class:`Store` reads and writes both kinds.
 """
 
 from __future__ import annotations
@@ -16,39 +15,19 @@ from pathlib import Path
 
 from carrousel.checks import check_int
 from carrousel.errors import SettingError
+from carrousel.experiments.store import schema
 from carrousel.experiments.store.settings import canonical
-from carrousel.experiments.store.store import PACKED_VERSION, Store
+from carrousel.experiments.store.store import Store
 
 POINTS_OF_ROWS, POINTS_OF_VARIATIONS = 32, 2
 """Maximum number of points of a learning curve in a packed store."""
 DIGITS = 3
 """Significant digits of the errors in these curves."""
 
-_COLUMNS = (
-    "experiment, fingerprint, seed, number, ending, sequences, steps, seconds, measures, curve, "
-    "version, instruction_set, ended"
-)
-_SESSION = "session, fingerprint, seed, asked, seconds"
-_OUTCOME = "seed, number, ending, sequences, steps, seconds, measures, curve, version"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-_PACKED = (
-    "CREATE TABLE settings (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE,"
-    " experiment TEXT NOT NULL, settings TEXT NOT NULL)",
-    "CREATE TABLE outcomes (setting INTEGER NOT NULL REFERENCES settings, seed INTEGER NOT NULL,"
-    " number INTEGER NOT NULL, ending TEXT NOT NULL, sequences INTEGER NOT NULL,"
-    " steps INTEGER NOT NULL, seconds REAL NOT NULL, measures TEXT NOT NULL, curve TEXT NOT NULL,"
-    " version TEXT NOT NULL, instruction_set TEXT NOT NULL, ended INTEGER NOT NULL,"
-    " PRIMARY KEY (setting, seed, number))",
-    "CREATE TABLE sessions (session TEXT PRIMARY KEY, fingerprint TEXT NOT NULL"
-    " REFERENCES settings (fingerprint), seed INTEGER NOT NULL, asked INTEGER NOT NULL,"
-    " seconds REAL NOT NULL)",
-    f"CREATE VIEW trials AS SELECT experiment, fingerprint, {_OUTCOME}, instruction_set,"
-    f" strftime('{_TIME}', ended, 'unixepoch') AS ended"
-    " FROM outcomes JOIN settings ON settings.id = outcomes.setting",
-    "CREATE TRIGGER adding_a_trial INSTEAD OF INSERT ON trials BEGIN INSERT INTO outcomes SELECT"
-    f" id, {', '.join(f'NEW.{name}' for name in _OUTCOME.split(', '))}, NEW.instruction_set,"
-    " CAST(strftime('%s', NEW.ended) AS INTEGER)"
-    " FROM settings WHERE fingerprint = NEW.fingerprint; END",
+_TABLES = (
+    ("settings", schema.SETTING_COLUMNS),
+    ("trials", schema.TRIAL_COLUMNS),
+    ("sessions", schema.SESSION_COLUMNS),
 )
 
 
@@ -89,21 +68,19 @@ def merge(target: str | Path, source: str | Path) -> MergeResult:
         store.alone("ATTACH ? AS other", attached)
         with store.writing() as db:
             before = _number(db, "SELECT count(*) FROM trials")
+            columns = schema.columns_in(db, "other", schema.TRIAL_COLUMNS)
             differing = _number(
                 db,
-                "SELECT count(*) FROM other.trials AS theirs JOIN main.trials AS ours"
-                " USING (experiment, fingerprint, seed, number)"
+                f"SELECT count(*) FROM (SELECT {columns} AS kernel FROM other.trials) AS theirs"
+                " JOIN main.trials AS ours USING (experiment, fingerprint, seed, number, kernel)"
                 " WHERE (ours.ending, ours.sequences, ours.steps)"
                 " IS NOT (theirs.ending, theirs.sequences, theirs.steps)",
             )
-            for table, columns in (
-                ("settings", "fingerprint, experiment, settings"),
-                ("trials", _COLUMNS),
-                ("sessions", _SESSION),
-            ):
+            for table, columns in _TABLES:
+                theirs = schema.columns_in(db, "other", columns)
                 db.execute(
                     f"INSERT OR IGNORE INTO main.{table} ({columns})"
-                    f" SELECT {columns} FROM other.{table}"
+                    f" SELECT {theirs} FROM other.{table}"
                 )
             return MergeResult(_number(db, "SELECT count(*) FROM trials") - before, differing)
 
@@ -134,7 +111,7 @@ def pack(
     with Store(folder) as store:
         with store.writing() as db:
             db.create_function("thinned", 2, _thinned_text, deterministic=True)
-            if _number(db, "PRAGMA user_version") != PACKED_VERSION:
+            if schema.schema_of(db) != schema.PACKED:
                 _rebuild(db)
             db.execute(
                 "UPDATE outcomes SET curve = thinned(curve, (SELECT CASE"
@@ -150,17 +127,13 @@ def _rebuild(db: sqlite3.Connection) -> None:
     tables = ("sessions", "trials", "settings")  # tables with references first
     for table in tables:
         db.execute(f"ALTER TABLE {table} RENAME TO plain_{table}")
-    for statement in _PACKED:
+    for statement in schema.PACKED_TABLES:
         db.execute(statement)
-    for table, columns in (
-        ("settings", "fingerprint, experiment, settings"),
-        ("trials", _COLUMNS),
-        ("sessions", _SESSION),
-    ):
+    for table, columns in _TABLES:
         db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM plain_{table}")
     for table in tables:
         db.execute(f"DROP TABLE plain_{table}")
-    db.execute(f"PRAGMA user_version = {PACKED_VERSION}")
+    db.execute(f"PRAGMA user_version = {schema.PACKED}")
 
 
 def thinned(curve: Sequence[tuple[int, float]], points: int) -> list[tuple[int, float]]:
@@ -193,11 +166,14 @@ def _number(db: sqlite3.Connection, query: str) -> int:
     return int(db.execute(query).fetchone()[0])
 
 
-def trials_in(folder: str | Path) -> int:
-    """Return the number of trials in a store.
+def trials_in(folder: str | Path) -> dict[int, int]:
+    """Return the number of trials in a store by version of the kernels, ascending.
 
     Raises:
         StoreError: there is no store.
     """
+    found: dict[int, int] = {}
     with Store(folder, read_only=True) as store:
-        return sum(holding.trials for holding in store.holdings())
+        for holding in sorted(store.holdings(), key=lambda each: each.kernel):
+            found[holding.kernel] = found.get(holding.kernel, 0) + holding.trials
+    return {kernel: number for kernel, number in found.items() if number}

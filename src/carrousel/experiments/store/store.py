@@ -8,6 +8,9 @@ journal is deleted, so that a committed trial survives a power failure.
 
 A store can be packed to save space (:mod:`carrousel.experiments.store.packed`). Its ``trials`` is
 then a view of smaller tables, which is read and written like the table.
+
+A trial is identified by experiment, settings, seed, number and the version of the kernels that ran
+it. Trials of several versions are kept side by side and never mixed.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,33 +30,19 @@ from typing import Any
 
 from carrousel.contracts import Experiment, Trial
 from carrousel.errors import SettingError, StoreError
+from carrousel.experiments.store import schema
 from carrousel.experiments.store.advice import explained, store_error
 from carrousel.experiments.store.settings import canonical, fingerprint, settings_of
+from carrousel.kernels import KERNEL_VERSION
 
 FILE_NAME = "trials.sqlite"
 
 _APPLICATION_ID = 0x43415252  # "CARR": distinguishes stores from databases of other programs
-_SCHEMA_VERSION = 1
-PACKED_VERSION = 2
-"""Schema version of a packed store."""
-_SCHEMA = """
-CREATE TABLE settings (
-    fingerprint TEXT PRIMARY KEY, experiment TEXT NOT NULL, settings TEXT NOT NULL);
-CREATE TABLE trials (
-    experiment TEXT NOT NULL, fingerprint TEXT NOT NULL REFERENCES settings, seed INTEGER NOT NULL,
-    number INTEGER NOT NULL, ending TEXT NOT NULL, sequences INTEGER NOT NULL,
-    steps INTEGER NOT NULL, seconds REAL NOT NULL, measures TEXT NOT NULL, curve TEXT NOT NULL,
-    version TEXT NOT NULL, instruction_set TEXT NOT NULL, ended TEXT NOT NULL,
-    PRIMARY KEY (experiment, fingerprint, seed, number));
-CREATE TABLE sessions (
-    session TEXT PRIMARY KEY, fingerprint TEXT NOT NULL REFERENCES settings,
-    seed INTEGER NOT NULL, asked INTEGER NOT NULL, seconds REAL NOT NULL);
-"""
 
 
 @dataclass(frozen=True)
 class Holding:
-    """Summary of the trials in a store with the same experiment, fingerprint and seed.
+    """Summary of the trials in a store with the same experiment, fingerprint, seed and kernels.
 
     Args:
         experiment: name of the experiment.
@@ -64,6 +53,7 @@ class Holding:
         seconds: wall time of all sessions; a killed session counts up to its last trial.
         versions: versions of the package that ran the trials.
         instruction_sets: instruction sets that the trials ran with.
+        kernel: version of the kernels that ran the trials.
     """
 
     experiment: str
@@ -74,6 +64,7 @@ class Holding:
     seconds: float
     versions: tuple[str, ...]
     instruction_sets: tuple[str, ...]
+    kernel: int = KERNEL_VERSION
 
 
 class Store:
@@ -102,7 +93,6 @@ class Store:
         self.path = Path(folder).absolute() / FILE_NAME
         self.read_only = read_only
         self._lock = threading.RLock()
-        self._session: tuple[str, float] | None = None
         if read_only and not self.path.is_file():
             raise StoreError(
                 f"it holds no trials: there is no {FILE_NAME} in it", source=str(folder)
@@ -137,15 +127,16 @@ class Store:
             self._db.execute("PRAGMA synchronous = EXTRA")
             self._db.execute("PRAGMA foreign_keys = ON")
             if self.read_only:
-                self._db.execute("PRAGMA query_only = ON")
                 if self._is_new():
                     raise StoreError("it holds no trials yet", source=str(self.path))
+                schema.view_as_current(self._db)
+                self._db.execute("PRAGMA query_only = ON")
             elif self._is_new():
                 self._create()
             else:  # a write to the first page fails now rather than after the first trial
                 with self.writing() as db:
-                    schema = db.execute("PRAGMA user_version").fetchone()[0]
-                    db.execute(f"PRAGMA user_version = {schema}")
+                    schema.migrate(db)
+                    db.execute(f"PRAGMA user_version = {schema.schema_of(db)}")
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise store_error(self.path, sqlite3.SQLITE_CORRUPT)
 
@@ -156,9 +147,9 @@ class Store:
             StoreError: it is another program's database, or a store of another version.
         """
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
-        schema = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = schema.schema_of(self._db)
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if found == 0 and schema == 0 and tables == 0:
+        if found == 0 and version == 0 and tables == 0:
             return True
         if found != _APPLICATION_ID:
             raise StoreError(
@@ -166,10 +157,10 @@ class Store:
                 source=str(self.path),
                 fix="choose another folder",
             )
-        if schema not in (_SCHEMA_VERSION, PACKED_VERSION):
+        if version not in schema.KNOWN:
             raise StoreError(
-                f"it was written by another version of carrousel (its schema is {schema}, expected "
-                f"{_SCHEMA_VERSION} or {PACKED_VERSION})",
+                f"it was written by another version of carrousel (its schema is {version}, "
+                f"expected {min(schema.KNOWN)} to {max(schema.KNOWN)})",
                 source=str(self.path),
                 fix="use that version, or choose another folder",
             )
@@ -178,10 +169,10 @@ class Store:
     def _create(self) -> None:
         with self.writing() as db:
             if self._is_new():  # another process may have created it meanwhile
-                for statement in _SCHEMA.split(";"):
+                for statement in schema.PLAIN_TABLES:
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                db.execute(f"PRAGMA user_version = {schema.PLAIN}")
 
     def __enter__(self) -> Store:
         return self
@@ -198,13 +189,21 @@ class Store:
         """Close the file; all trials are already on disk."""
         self._db.close()
 
-    def append(self, trial: Trial, experiment: Experiment, *, instruction_set: str) -> bool:
+    def append(
+        self,
+        trial: Trial,
+        experiment: Experiment,
+        *,
+        instruction_set: str,
+        kernel: int = KERNEL_VERSION,
+    ) -> bool:
         """Add an ended trial; it is on disk when this returns.
 
         Args:
             trial: the trial.
             experiment: its experiment, whose settings are stored too.
             instruction_set: instruction set of the kernels, e.g. ``"avx2"``.
+            kernel: version of the kernels.
 
         Returns:
             True if the trial was added, False if the store already contains it.
@@ -226,21 +225,25 @@ class Store:
             canonical([(int(seen), float(error)) for seen, error in trial.curve]),
             *(version("carrousel"), instruction_set),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            int(kernel),
         )
         with self.writing() as db:
             self._register(experiment, mark)
             known = db.execute(  # views do not support upsert
                 "SELECT count(*) FROM trials WHERE experiment = ? AND fingerprint = ? "
-                "AND seed = ? AND number = ?",
-                row[:4],
+                "AND seed = ? AND number = ? AND kernel = ?",
+                (*row[:4], row[-1]),
             ).fetchone()[0]
             if not known:
                 db.execute(f"INSERT INTO trials VALUES ({','.join('?' * len(row))})", row)
-            self._update_seconds()
         return not known
 
     def trials(
-        self, name: str, seed: int | None = None, fingerprint: str | None = None
+        self,
+        name: str,
+        seed: int | None = None,
+        fingerprint: str | None = None,
+        kernel: int = KERNEL_VERSION,
     ) -> list[Trial]:
         """Return the stored trials of an experiment, in order of seed and index.
 
@@ -249,12 +252,17 @@ class Store:
             seed: seed of the run; None for all seeds.
             fingerprint: fingerprint of the settings (:func:`fingerprint`). None is allowed if all
                 trials have the same settings.
+            kernel: version of the kernels that ran them.
 
         Raises:
             StoreError: there are trials with different settings, and no fingerprint is given.
         """
         if fingerprint is None:
-            marks = {each.fingerprint for each in self.holdings() if each.experiment == name}
+            marks = {
+                each.fingerprint
+                for each in self.holdings()
+                if each.experiment == name and each.kernel == kernel
+            }
             if len(marks) > 1:
                 known = ", ".join(sorted(mark[:12] for mark in marks))
                 raise StoreError(
@@ -263,7 +271,7 @@ class Store:
                     source=str(self.path),
                     fix="give the {fingerprint} of one of them",
                 )
-        wanted = {"experiment": name, "fingerprint": fingerprint, "seed": seed}
+        wanted = {"experiment": name, "fingerprint": fingerprint, "seed": seed, "kernel": kernel}
         given = {column: value for column, value in wanted.items() if value is not None}
         with self._lock, self._explained():
             rows = self._db.execute(
@@ -278,22 +286,28 @@ class Store:
             raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
     def holdings(self) -> list[Holding]:
-        """Summarise the store by experiment, fingerprint and seed, unfinished runs included."""
+        """Summarise the store by experiment, fingerprint, seed and version of the kernels.
+
+        Runs without an ended trial are included.
+        """
         with self._lock, self._explained():
             rows = self._db.execute(
-                "SELECT experiment, fingerprint, seed, sum(ended), max(asked), sum(seconds), "
-                "group_concat(version), group_concat(instruction_set) FROM ("
-                " SELECT experiment, fingerprint, seed, count(*) AS ended, 0 AS asked,"
+                "SELECT experiment, fingerprint, seed, kernel, sum(ended), max(asked),"
+                " sum(seconds), group_concat(version), group_concat(instruction_set) FROM ("
+                " SELECT experiment, fingerprint, seed, kernel, count(*) AS ended, 0 AS asked,"
                 "  0.0 AS seconds, version, instruction_set FROM trials"
-                "  GROUP BY experiment, fingerprint, seed, version, instruction_set"
+                "  GROUP BY experiment, fingerprint, seed, kernel, version, instruction_set"
                 " UNION ALL"
-                " SELECT experiment, fingerprint, seed, 0, asked, seconds, NULL, NULL"
+                " SELECT experiment, fingerprint, seed, kernel, 0, asked, seconds, NULL, NULL"
                 "  FROM sessions JOIN settings USING (fingerprint)"
-                ") GROUP BY experiment, fingerprint, seed ORDER BY experiment, fingerprint, seed"
+                ") GROUP BY experiment, fingerprint, seed, kernel"
+                " ORDER BY experiment, fingerprint, seed, kernel"
             ).fetchall()
         return [
-            Holding(name, mark, seed, ended, max(ended, asked), seconds, _names(by), _names(sets))
-            for name, mark, seed, ended, asked, seconds, by, sets in rows
+            Holding(
+                name, mark, seed, ended, max(ended, asked), spent, _names(by), _names(sets), kernel
+            )
+            for name, mark, seed, kernel, ended, asked, spent, by, sets in rows
         ]
 
     def settings(self, fingerprint: str) -> dict[str, Any]:
@@ -308,39 +322,27 @@ class Store:
                 )
             return json.loads(row[0])
 
-    @contextmanager
-    def session(self, experiment: Experiment, *, seed: int, trials: int) -> Iterator[None]:
-        """Record the number of requested trials, and the wall time spent inside the ``with``.
-
-        The time is updated with every trial that ends, so that a killed session is recorded too.
-        """
+    def session(
+        self, experiment: Experiment, *, seed: int, trials: int, kernel: int = KERNEL_VERSION
+    ) -> str:
+        """Record the number of requested trials; return a name for :meth:`add_seconds`."""
         mark, name = fingerprint(experiment), uuid.uuid4().hex
         with self.writing() as db:
             self._register(experiment, mark)
             db.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?, 0.0)", (name, mark, int(seed), trials)
+                "INSERT INTO sessions VALUES (?, ?, ?, ?, 0.0, ?)",
+                (name, mark, int(seed), trials, int(kernel)),
             )
-        self._session = (name, time.monotonic())
-        try:
-            yield
-        except BaseException:
-            with suppress(StoreError):  # it must not replace the first error
-                self._end_session()
-            raise
-        self._end_session()
+        return name
 
-    def _end_session(self) -> None:
-        try:
-            with self.writing():
-                self._update_seconds()
-        finally:
-            self._session = None
-
-    def _update_seconds(self) -> None:
-        if self._session is not None:
-            name, began = self._session
-            seconds = time.monotonic() - began
-            self._db.execute("UPDATE sessions SET seconds = ? WHERE session = ?", (seconds, name))
+    def add_seconds(self, seconds: Mapping[str, float]) -> None:
+        """Add wall time to sessions, by their names."""
+        if seconds:
+            with self.writing() as db:
+                db.executemany(
+                    "UPDATE sessions SET seconds = seconds + ? WHERE session = ?",
+                    [(each, name) for name, each in seconds.items()],
+                )
 
     def _register(self, experiment: Experiment, mark: str) -> None:
         self._db.execute(

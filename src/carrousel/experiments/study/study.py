@@ -17,6 +17,7 @@ from carrousel.experiments.judge.bootstrap import (
 from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
+from carrousel.experiments.report.collect import newest
 from carrousel.experiments.store.settings import canonical, describe, leaves, settings_of
 from carrousel.experiments.store.store import Holding, Store
 from carrousel.shapes import Interval
@@ -113,6 +114,8 @@ class Variation:
         budget: maximum number of sequences per trial.
         seeds: seeds of the runs.
         seconds: wall time of the trials.
+        kernel: version of the kernels that ran the trials.
+        others: number of trials in the store that other versions of the kernels ran, by version.
         outcome: their statistics.
         verdict: comparison of these trials with the row's printed figures.
     """
@@ -126,6 +129,8 @@ class Variation:
     budget: int
     seeds: tuple[int, ...]
     seconds: float
+    kernel: int
+    others: Mapping[int, int]
     outcome: Outcome
     verdict: Verdict
 
@@ -151,6 +156,8 @@ class Variation:
             "budget": self.budget,
             "seeds": list(self.seeds),
             "seconds": self.seconds,
+            "kernel": self.kernel,
+            "trials_of_other_kernels": {str(one): number for one, number in self.others.items()},
             "verdict": self.verdict.as_json(),
         }
 
@@ -181,8 +188,8 @@ def find(store: Store, experiment: Experiment) -> Study:
     """Read the trials of a row and its variations from a store.
 
     Variations are the experiments whose name is that of the row, or starts with it and a space.
-    Trials with the same settings and different seeds are taken together. Settings without an ended
-    trial are omitted.
+    Trials with the same settings and different seeds are taken together. If several versions of the
+    kernels ran them, those of the newest are taken. Settings without an ended trial are omitted.
 
     Raises:
         StoreError: the store cannot be read.
@@ -203,10 +210,11 @@ def _rank(variation: Variation) -> tuple[Any, ...]:
 
 
 def _variation(store: Store, row: Experiment, held: Sequence[Holding]) -> Variation | None:
-    name, mark = held[0].experiment, held[0].fingerprint
+    held, others = newest(held)
+    name, mark, kernel = held[0].experiment, held[0].fingerprint, held[0].kernel
     settings = store.settings(mark)
     changes, budget = changes_of(row, settings), int(settings.get("budget", row.budget))
-    trials = tuple(store.trials(name, fingerprint=mark))
+    trials = tuple(store.trials(name, fingerprint=mark, kernel=kernel))
     found = outcome(trials, budget)
     if found is None:
         return None
@@ -223,6 +231,8 @@ def _variation(store: Store, row: Experiment, held: Sequence[Holding]) -> Variat
         budget=budget,
         seeds=tuple(each.seed for each in held),
         seconds=sum(each.seconds for each in held),
+        kernel=kernel,
+        others=others,
         outcome=found,
         verdict=verdict(replace(row, budget=budget, readings=kept), trials, asked=asked),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from carrousel import words
+from carrousel.experiments.report.collect import kernel_notes
 from carrousel.experiments.report.markdown import escaped
 from carrousel.experiments.report.markdown import table as write_table
 from carrousel.experiments.study.effects import effects
@@ -149,6 +151,16 @@ def notes(study: Study) -> list[str]:
                 for each in one.changes
             )
             lines.append(f"{one.label} (the row's values in brackets): {changed}.")
+    lines += [
+        f"{line}." for line in kernel_notes({one.label: one.kernel for one in study.variations})
+    ]
+    others = Counter[int]()
+    for one in study.variations:
+        others.update(one.others)
+    for kernel, number in sorted(others.items()):
+        lines.append(
+            f"Not counted: {words.count(number, 'trial')} that kernels of version {kernel} ran."
+        )
     if any(level.p is not None for effect in effects(study) for level in effect.levels):
         lines.append(
             "p: p-value of the log-rank test against the row's value, adjusted for the number of "

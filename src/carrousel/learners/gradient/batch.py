@@ -61,6 +61,11 @@ class BatchUpdates:
         self._rule.begin(lane)
         self._waiting[lane] = None
 
+    def assign(self, lane: int, training: Training | Batches) -> None:
+        """Give a lane the rate and the schedule of some settings."""
+        assert isinstance(training, Batches)
+        self._rule.assign(lane, training)
+
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         """Learn one ragged batch per lane, in order; ``None`` leaves a lane alone."""
         runs = [self._pieces(lane, part) for lane, part in enumerate(data)]

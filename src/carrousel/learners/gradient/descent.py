@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from carrousel.contracts import Errors, Training
+from carrousel.contracts import Batches, Errors, Training
 from carrousel.learners.gradient.schedule import Pieces, Schedule
 from carrousel.learners.gradient.updates import GradientLanes
 from carrousel.sequences import Sequences
@@ -34,6 +34,11 @@ class KernelUpdates:
         """Reset the schedule of a lane."""
         self._schedule.begin(lane)
 
+    def assign(self, lane: int, training: Training | Batches) -> None:
+        """Give a lane the rate and the schedule of some settings."""
+        assert isinstance(training, Training)
+        self._schedule.assign(lane, training)
+
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:
         """Learn one ragged batch per lane; cut it where the schedule changes rates or cells."""
         if not self._schedule.cuts:
@@ -47,7 +52,7 @@ class KernelUpdates:
                 run.note(found)
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of the schedule's counts."""
+        """Copies of the schedule and its counts."""
         return self._schedule.state(lane)
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:

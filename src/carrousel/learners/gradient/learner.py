@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ from carrousel.kernels import default_kernel, gradient_numbers
 from carrousel.learners.gradient.batch import BatchUpdates
 from carrousel.learners.gradient.descent import KernelUpdates
 from carrousel.learners.gradient.rules import RULES
+from carrousel.learners.gradient.schedule import without_schedule
 from carrousel.learners.gradient.updates import GradientLanes, Updates
 from carrousel.learners.lanes import check_lane, check_parts, generator_words, restored_generator
 from carrousel.sequences import Sequences
@@ -88,6 +90,7 @@ class GradientLearner:
         taught = settings if isinstance(settings, Training) else _epoch(settings)
         check_training(network, taught, self.gradient, n_lanes)
         self.network, self.training, self._taught = network, training, taught
+        self._settings, self._networks = settings, [network] * n_lanes
         self.kernel: Kernel = default_kernel() if kernel is None else kernel
         self._lanes = GradientLanes(network, self.gradient, self.kernel, n_lanes)
         self.weights: Annotated[Floats, "B W"] = self._lanes.weights
@@ -97,9 +100,36 @@ class GradientLearner:
             else BatchUpdates(self._lanes, settings, taught)
         )
 
+    def assign(self, lane: int, network: Network, training: Training | Batches) -> None:
+        """Give a lane its own initial weights, learning rate and schedule; then call :meth:`begin`.
+
+        The rate and its schedule (``halves_every``, ``plateau``, ``cells_added_after``) are part of
+        :meth:`state`.
+
+        Raises:
+            SettingError: something else differs, which lanes of one learner must share.
+        """
+        lane = check_lane(lane, self.n_lanes)
+        settings = _settings(training, _gradient(training, self.gradient), None)
+        for name, given, ours in (
+            ("network", replace(network, init=self.network.init), self.network),
+            ("training", without_schedule(settings), without_schedule(self._settings)),
+        ):
+            if given != ours:
+                raise SettingError(
+                    f"{name} of lane {lane} differs from that of the learner in more than initial "
+                    f"weights, rate and schedule: {given}",
+                    argument=name,
+                    got=given,
+                    fix="create another learner",
+                )
+        self._networks[lane] = network
+        self._updates.assign(lane, settings)
+
     def begin(self, lane: int, rng: np.random.Generator) -> None:
         """Draw fresh initial weights for a lane and reset its state."""
-        self.weights[check_lane(lane, self.n_lanes)] = initial_weights(self.network, rng)
+        network = self._networks[check_lane(lane, self.n_lanes)]
+        self.weights[lane] = initial_weights(network, rng)
         self._updates.begin(lane)
         self._lanes.rngs[lane] = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
 

@@ -37,14 +37,20 @@ class UpdateRule(ABC):
     def __init__(self, settings: Batches, n_lanes: int, n_weights: int) -> None:
         self.settings = settings
         self.changes = np.zeros(n_lanes, np.int64)
+        self._rates = np.full(n_lanes, settings.rate)
+        self._halves = np.full(n_lanes, settings.halves_every)
         self.kept = {name: np.zeros((n_lanes, n_weights)) for name in self.keeps}
 
     @abstractmethod
     def direction(self, lanes: Annotated[Ints, "D"], gradient: Annotated[Floats, "D W"]) -> Floats:
         """Return the change ``[D, W]`` at a rate of 1, and update what is kept."""
 
+    def assign(self, lane: int, settings: Batches) -> None:
+        """Give a lane the rate of some settings, and their interval of halving."""
+        self._rates[lane], self._halves[lane] = settings.rate, settings.halves_every
+
     def begin(self, lane: int) -> None:
-        """Reset a lane."""
+        """Reset a lane; its rate is kept."""
         self.changes[lane] = 0
         for array in self.kept.values():
             array[lane] = 0.0
@@ -61,18 +67,20 @@ class UpdateRule(ABC):
         if self.settings.clip is not None:
             for row in gradient:
                 _clip(row, self.settings.clip)
-        change = self.column(lanes, self._rate) * self.direction(lanes, gradient)
+        change = self._rate(lanes) * self.direction(lanes, gradient)
         self.changes[lanes] += 1
         return change
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
         """Copies of what a lane keeps."""
         kept = {name: array[lane].copy() for name, array in self.kept.items()}
-        return {"changes": self.changes[lane].copy(), **kept}
+        rate = {"rate": self._rates[lane].copy(), "halves_every": self._halves[lane].copy()}
+        return {"changes": self.changes[lane].copy(), **rate, **kept}
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
         """Restore what :meth:`state` returned."""
         self.changes[lane] = state["changes"]
+        self._rates[lane], self._halves[lane] = state["rate"], state["halves_every"]
         for name, array in self.kept.items():
             array[lane] = state[name]
 
@@ -85,11 +93,15 @@ class UpdateRule(ABC):
         """Evaluate a function of the number of changes so far for each lane, ``[D, 1]``."""
         return np.array([of_count(count) for count in self.changes[lanes].tolist()])[:, None]
 
-    def _rate(self, changes: int) -> float:
-        if not self.settings.halves_every:
-            return self.settings.rate
-        last = (changes + 1) * self.settings.size - 1  # the last sequence of this change
-        return self.settings.rate * 0.5 ** (last // self.settings.halves_every)
+    def _rate(self, lanes: np.ndarray) -> np.ndarray:
+        """Rates of some lanes now, ``[D, 1]``."""
+        rates = self._rates[lanes]
+        for place, lane in enumerate(lanes.tolist()):
+            if every := int(self._halves[lane]):
+                # the last sequence of this change
+                last = (int(self.changes[lane]) + 1) * self.settings.size - 1
+                rates[place] *= 0.5 ** (last // every)
+        return rates[:, None]
 
 
 class PlainRule(UpdateRule):

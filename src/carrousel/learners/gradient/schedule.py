@@ -1,13 +1,17 @@
-"""Schedules: rates that halve, and cells that join later, by the sequences a lane has seen."""
+"""Schedules: rates that halve, and cells that join later, by the sequences a lane has seen.
+
+They are followed in Python, so each lane may have its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 
-from carrousel.contracts import Errors, Training
+from carrousel.contracts import Batches, Errors, Training
 from carrousel.learners.lanes import joined_errors
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
@@ -18,6 +22,17 @@ STOPPED = 0.98
 _NEVER = 2**62
 
 
+def without_schedule(training: Training | Batches) -> Training | Batches:
+    """Return the settings that all lanes of a learner share: those without rate and schedule.
+
+    >>> without_schedule(Training(rate=0.5, plateau=9)) == Training(rate=0.0)
+    True
+    """
+    if isinstance(training, Batches):
+        return replace(training, rate=0.0, halves_every=0)
+    return replace(training, rate=0.0, halves_every=0, plateau=0, cells_added_after=0)
+
+
 class Schedule:
     """Counts the sequences of each lane, halves its rate, and decides when its cells join.
 
@@ -26,7 +41,7 @@ class Schedule:
     result does not depend on how sequences are split into calls.
 
     Args:
-        training: the settings.
+        training: the settings of all lanes, until :meth:`assign` gives a lane its own.
         n_lanes: independent lanes.
         dtype: of learning rates.
 
@@ -41,41 +56,52 @@ class Schedule:
     def __init__(
         self, training: Training, n_lanes: int, dtype: type[np.floating] = np.float64
     ) -> None:
-        self.training, self._dtype = training, dtype
+        self._dtype = dtype
+        self._rate = np.full(n_lanes, training.rate)
+        self._halves = np.full(n_lanes, training.halves_every)
+        self._plateau = np.full(n_lanes, training.plateau)
+        self._added_after = np.full(n_lanes, training.cells_added_after)
         self.seen = np.zeros(n_lanes, np.int64)
         self._sums = np.zeros(n_lanes)  # of mean errors in the current stretch
         self._before = np.full(n_lanes, np.nan)  # the sum of the previous stretch
         self._added_at = np.full(n_lanes, -1, np.int64)  # with -1: not yet
 
+    def assign(self, lane: int, training: Training) -> None:
+        """Give a lane the rate and the schedule of some settings."""
+        self._rate[lane], self._halves[lane] = training.rate, training.halves_every
+        self._plateau[lane] = training.plateau
+        self._added_after[lane] = training.cells_added_after
+
     @property
     def cuts(self) -> bool:
         """Whether anything may happen between two sequences of one call."""
-        return self.training.halves_every > 0 or self.training.plateau > 0
+        return bool(self._halves.any() or self._plateau.any())
 
     @property
     def rates(self) -> Annotated[Floats, "B"]:
         """The learning rate of each lane's next sequence."""
-        every = self.training.halves_every
-        halved = [0.5 ** (seen // every) if every else 1.0 for seen in self.seen.tolist()]
-        return (self.training.rate * np.array(halved)).astype(self._dtype)
+        halved = [
+            0.5 ** (seen // every) if every else 1.0
+            for seen, every in zip(self.seen.tolist(), self._halves.tolist(), strict=True)
+        ]
+        return (self._rate * np.array(halved)).astype(self._dtype)
 
     @property
     def cells_from(self) -> Annotated[Ints, "B"]:
         """Sequences of the next call after which cells and gates take part."""
-        if self.training.plateau:
-            return np.where(self._added_at < 0, _NEVER, 0)
-        return np.maximum(self.training.cells_added_after - self.seen, 0)
+        watched = np.where(self._added_at < 0, _NEVER, 0)
+        return np.where(self._plateau > 0, watched, np.maximum(self._added_after - self.seen, 0))
 
     def room(self, lane: int) -> int:
         """Sequences of a lane until its rate may change or its cells may join."""
-        watched = self.training.plateau if self._added_at[lane] < 0 else 0
-        spans = [every for every in (self.training.halves_every, watched) if every]
+        watched = int(self._plateau[lane]) if self._added_at[lane] < 0 else 0
+        spans = [every for every in (int(self._halves[lane]), watched) if every]
         return min((every - int(self.seen[lane]) % every for every in spans), default=_NEVER)
 
     def note(self, lane: int, errors: Errors) -> None:
         """Count the sequences a lane has learned, at most :meth:`room`."""
         self.seen[lane] += len(errors.n_values)
-        every = self.training.plateau
+        every = int(self._plateau[lane])
         if not every or self._added_at[lane] >= 0:
             return
         # Summed one by one: pairwise sums would depend on the number of terms.
@@ -86,23 +112,33 @@ class Schedule:
                 self._added_at[lane] = self.seen[lane]
             self._before[lane], self._sums[lane] = self._sums[lane], 0.0
 
+    @property
+    def _counts(self) -> tuple[Ints, Ints, Ints]:
+        return self._halves, self._plateau, self._added_after
+
     def begin(self, lane: int) -> None:
-        """Reset a lane."""
+        """Reset a lane; its settings are kept."""
         self.seen[lane] = self._sums[lane] = 0
         self._before[lane], self._added_at[lane] = np.nan, -1
 
     def state(self, lane: int) -> dict[str, np.ndarray]:
-        """Copies of a lane's counts, and of its sums if there is a plateau rule."""
-        found = {"seen": self.seen[lane].copy()}
-        if self.training.plateau:
+        """Copies of a lane's settings and counts, and of its sums if there is a plateau rule."""
+        found = {
+            "seen": self.seen[lane].copy(),
+            "rate": self._rate[lane].copy(),
+            "schedule": np.array([table[lane] for table in self._counts]),
+        }
+        if self._plateau[lane]:
             found["stretches"] = np.array([self._sums[lane], self._before[lane]])
             found["added_at"] = self._added_at[lane].copy()
         return found
 
     def restore(self, lane: int, state: Mapping[str, np.ndarray]) -> None:
         """Restore what :meth:`state` returned."""
-        self.seen[lane] = state["seen"]
-        if self.training.plateau:
+        self.seen[lane], self._rate[lane] = state["seen"], state["rate"]
+        for table, value in zip(self._counts, state["schedule"], strict=True):
+            table[lane] = value
+        if self._plateau[lane]:
             self._sums[lane], self._before[lane] = state["stretches"]
             self._added_at[lane] = state["added_at"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Protocol
 
 import numpy as np
 
-from carrousel.contracts import Errors, Gradient, Kernel, Network
+from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Training
 from carrousel.kernels import gradient_numbers
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
@@ -53,7 +53,11 @@ class Updates(Protocol):
         ...
 
     def begin(self, lane: int) -> None:
-        """Reset a lane."""
+        """Reset a lane; its settings are kept."""
+        ...
+
+    def assign(self, lane: int, training: Training | Batches) -> None:
+        """Give a lane the rate and the schedule of some settings."""
         ...
 
     def learn(self, data: Sequence[Sequences | None]) -> list[Errors | None]:

@@ -1,0 +1,160 @@
+"""Frozen results of the native kernel: weights after learning, bit by bit.
+
+Data and initial weights are made by integer arithmetic, so that the weights depend on the kernel
+alone. If a digest changes, so do all trials: raise ``carrousel.kernels.KERNEL_VERSION``, and write
+the new table, which this command prints for the instruction sets of the processor:
+
+    python tests/kernels/native/test_frozen.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from carrousel.experiments import EXPERIMENTS
+from carrousel.kernels import NativeKernel, instruction_sets
+from carrousel.sequences import Sequences
+
+pytestmark = pytest.mark.native
+
+FROZEN: Mapping[str, Mapping[str, str]] = {}
+"""Digests by instruction set and row."""
+DATA = "fc4b1b986ca8ea74086f469103bac1371a24667805d7098e5c701bdef0b9b4cc"
+"""Digest of the data of one lane of each row."""
+
+LANES = 5
+CALLS = 2
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Data that suit a row's network.
+
+    Args:
+        sequences: number of sequences of each lane.
+        shortest: least number of steps of a sequence.
+        longest: greatest number of steps.
+        symbolic: whether inputs are symbols.
+        classes: whether targets are classes.
+        always: whether each step has a target, rather than the last one alone.
+    """
+
+    sequences: int
+    shortest: int
+    longest: int
+    symbolic: bool = False
+    classes: bool = False
+    always: bool = False
+
+
+LESSONS = {
+    "1-1": Lesson(300, 8, 20, symbolic=True, classes=True, always=True),
+    "2a": Lesson(200, 3, 12, symbolic=True, classes=True, always=True),
+    "2c-1": Lesson(300, 20, 40, symbolic=True, classes=True),
+    "3a-1": Lesson(300, 20, 60),
+    "4-1": Lesson(300, 20, 60),
+    "6b": Lesson(300, 20, 60, symbolic=True, classes=True),
+}
+
+
+def bits(seed: int, n: int) -> np.ndarray:
+    """Uniform numbers of 24 bits, by SplitMix64 (Steele, Lea & Flood 2014)."""
+    z = np.uint64(seed) * np.uint64(2**40) + np.arange(1, n + 1, dtype=np.uint64)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))) >> np.uint64(40)
+
+
+def below(seed: int, n: int, most: int) -> np.ndarray:
+    """Whole numbers from 0 to below ``most``."""
+    return (bits(seed, n) % np.uint64(most)).astype(np.int64)
+
+
+def values(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Multiples of 2**-23 from -1 to below 1; float32 holds them exactly."""
+    whole = bits(seed, int(np.prod(shape))).astype(np.int64) - 2**23
+    return (whole.astype(np.float32) / np.float32(2**23)).reshape(shape)
+
+
+def lesson_of(name: str, lane: int) -> Sequences:
+    """Data of one lane."""
+    lesson, network = LESSONS[name], EXPERIMENTS[name].network
+    seed = 100 * lane + 1
+    n, spread = lesson.sequences, lesson.longest - lesson.shortest + 1
+    offsets = np.cumsum(np.concatenate([[0], lesson.shortest + below(seed, n, spread)]))
+    steps, inputs, outputs = int(offsets[-1]), network.n_inputs, network.n_outputs
+    target_steps = np.arange(steps) if lesson.always else offsets[1:] - 1
+    m = len(target_steps)
+    return Sequences(
+        inputs=below(seed + 1, steps, inputs).astype(np.int32)
+        if lesson.symbolic
+        else values(seed + 1, (steps, inputs)),
+        n_inputs=inputs,
+        offsets=offsets.astype(np.int64),
+        targets=below(seed + 2, m, outputs).astype(np.int32)
+        if lesson.classes
+        else np.abs(values(seed + 2, (m, outputs))),
+        n_outputs=outputs,
+        target_steps=target_steps.astype(np.int64),
+    )
+
+
+def digest(name: str, instruction_set: str) -> str:
+    """SHA-256 of the weights of all lanes after learning, as little-endian float32."""
+    row = EXPERIMENTS[name]
+    data = [lesson_of(name, lane) for lane in range(LANES)]
+    weights = values(7, (LANES, row.network.n_weights)) * np.float32(0.25)
+    rates = np.array([0.5, 0.25, 0.125, 0.0625, 1.0], np.float32)
+    cells_from = np.array([0, 0, 10, 0, 300], np.int64)
+    kernel = NativeKernel(instruction_set=instruction_set)
+    half = LESSONS[name].sequences // CALLS
+    for call in range(CALLS):
+        parts = [part[call * half : (call + 1) * half] for part in data]
+        waits = np.maximum(cells_from - call * half, 0)
+        kernel.learn(row.network, row.training, weights, rates, waits, parts)
+    assert np.isfinite(weights).all()
+    return hashlib.sha256(weights.astype("<f4").tobytes()).hexdigest()
+
+
+def found(instruction_set: str) -> dict[str, str]:
+    """Digests of all rows."""
+    return {name: digest(name, instruction_set) for name in LESSONS}
+
+
+@pytest.mark.parametrize("instruction_set", instruction_sets())
+def test_weights_after_learning_are_frozen(instruction_set: str):
+    if instruction_set not in FROZEN:
+        pytest.skip(f"no digests of {instruction_set}")
+    assert found(instruction_set) == FROZEN[instruction_set]
+
+
+def test_data_are_made_of_integers():
+    """Their digest too is frozen, so that a change of NumPy is not mistaken for the kernel's."""
+    whole = hashlib.sha256()
+    for name in LESSONS:
+        part = lesson_of(name, 1)
+        for array in (part.inputs, part.targets, part.offsets, part.target_steps):
+            little = array.astype(array.dtype.newbyteorder("<"))
+            whole.update(little.tobytes())
+    assert whole.hexdigest() == DATA
+
+
+def main() -> None:
+    """Print the table of this processor."""
+    print("FROZEN: Mapping[str, Mapping[str, str]] = {")
+    for instruction_set in instruction_sets():
+        print(f'    "{instruction_set}": {{')
+        for name, value in found(instruction_set).items():
+            print(f'        "{name}": "{value}",')
+        print("    },")
+    print("}")
+
+
+if __name__ == "__main__":
+    main()
