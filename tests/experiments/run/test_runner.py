@@ -255,6 +255,7 @@ def test_native_trials_are_the_same_to_the_last_bit(name: str):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_stopped_run_continues(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "LONGEST_SLICE", 0.0)
     row, whole = experiment(), run(experiment(), trials=20, seed=5)
 
     def stop_halfway(progress: RowProgress) -> None:

@@ -19,7 +19,7 @@ from carrousel.contracts import Ending, Errors, Learner, MixedLearner, Task, Tri
 from carrousel.errors import SettingError
 from carrousel.experiments.run.exams import final_exam, run_exams
 from carrousel.experiments.run.seeds import generator
-from carrousel.experiments.run.trial import BATCH_STEPS, RunningTrial, TrialPlan, TrialState
+from carrousel.experiments.run.trial import RunningTrial, TrialPlan, TrialState
 from carrousel.kernels import KERNEL_VERSION, NativeKernel, instruction_set
 from carrousel.sequences import Sequences
 
@@ -295,10 +295,11 @@ class LaneGroup:
 
     def _chunks(self, busy: Mapping[int, RunningTrial]) -> dict[int, Sequences]:
         """Take the next sequences of each lane: about the same number of steps, where possible."""
-        limit, overhead = FIRST_STEPS, 0.0
+        most, overhead = FIRST_STEPS, 0.0
         if self._pace is not None:
-            limit = max(1, round(min(BATCH_STEPS, CALL_SECONDS / self._pace)))
+            most = max(1, round(CALL_SECONDS / self._pace))
             overhead = OVERHEAD_SECONDS / self._pace
+        limit = min(most, max(plan.batch_steps for plan in self._plans.values()))
         bounds = [lane.steps_left(limit) for lane in busy.values()]
         steps = call_steps(*zip(*bounds, strict=True), overhead=overhead)
         return {place: lane.take(steps) for place, lane in busy.items()}

@@ -38,8 +38,8 @@ class TrialPlan:
         experiment: the experiment.
         learner: creates the learner.
         seed: seed of the run.
-        batch_steps: approximate number of time steps that are drawn at once for a lane; trials
-            depend on it.
+        batch_steps: approximate number of time steps that are drawn at once for a lane, on which
+            trials depend, and the most that are learned in one call.
         shared: network and settings of the learner, where trials of other rows may be its other
             lanes (see :func:`carrousel.learners.shared_settings`); None: those of the experiment.
     """

@@ -50,7 +50,8 @@ class Holding:
         seed: seed of the run.
         trials: number of trials that ended.
         asked: largest number of trials that a session requested.
-        seconds: wall time of all sessions; a killed session counts up to its last trial.
+        seconds: wall time of all sessions, of which each row of a run has its share; a killed
+            session counts up to its last trial or ten seconds before.
         versions: versions of the package that ran the trials.
         instruction_sets: instruction sets that the trials ran with.
         kernel: version of the kernels that ran the trials.
