@@ -231,7 +231,6 @@ NATIVE = (
            "absolute(error) < splat(tolerance) ? splat(0.0f) : error", "error"),
     Mutant("factors are not checked", "native/common/checks.cc",
            "job.factors && !all_finite", "!job.factors && !all_finite"),
-           "add_where(lanes, into[p.blocks + j], scale * forget);", ";"),
     # cascade-correlation
     Mutant("errors of candidates do not go back in time", "native/cascade/cascade.cc",
            "carried_[n + i] = d[i];", ""),

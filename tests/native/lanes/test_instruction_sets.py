@@ -1,4 +1,4 @@
-"""All instruction sets with fused multiply-add give the same bits, in learning and in prediction."""
+"""Instruction sets with fused multiply-add give the same bits, in learning and in prediction."""
 
 from __future__ import annotations
 

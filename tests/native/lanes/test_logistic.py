@@ -14,7 +14,7 @@ pytestmark = pytest.mark.native
 
 
 def native_logistic(x: np.ndarray, instruction_set: str) -> np.ndarray:
-    """Outputs of a network whose only weight that is not zero leads from the input to the output."""
+    """Outputs of a network whose only weight other than zero leads from input to output."""
     network = Network(1, 1, Cell(1, 1), wiring="layered")
     weights = np.zeros((1, network.n_weights), np.float32)
     network.views(weights)["output_inputs"][:] = 1.0
@@ -34,7 +34,7 @@ def native_logistic(x: np.ndarray, instruction_set: str) -> np.ndarray:
 
 @pytest.mark.parametrize("instruction_set", instruction_sets())
 def test_error_in_units_in_the_last_place(instruction_set):
-    """At most 2.5 ulp for |x| < 8. Beyond, log2(e) in float32 adds 1.4e-8 |x| to the relative error.
+    """At most 2.5 ulp for |x| < 8. Beyond, log2(e) in float32 adds 1.4e-8 |x| to the error.
 
     The limits are those that ``native/common/pointwise.h`` states.
     """
