@@ -34,18 +34,16 @@ def native_logistic(x: np.ndarray, instruction_set: str) -> np.ndarray:
 
 @pytest.mark.parametrize("instruction_set", instruction_sets())
 def test_error_in_units_in_the_last_place(instruction_set):
-    """At most 2.5 ulp for |x| < 8. Beyond, log2(e) in float32 adds 1.4e-8 |x| to the error.
-
-    The limits are those that ``native/common/pointwise.h`` states.
-    """
+    """Limits are those that ``native/common/pointwise.h`` states."""
     rng = np.random.default_rng(1997)
-    for most, limit in ((0.01, 1.5), (8.0, 2.5), (40.0, 8.0), (87.0, 14.0)):
+    for most in (0.01, 1.0, 8.0, 87.0):
         x = np.concatenate([rng.uniform(-most, most, 200_000), [most, -most, 0.0]])
         x = x.astype(np.float32)
         exact = logistic(x.astype(np.float64))
         ulp = np.spacing(exact.astype(np.float32)).astype(np.float64)
         error = np.abs(native_logistic(x, instruction_set) - exact) / ulp
-        assert error.max() < limit, (most, error.max(), x[error.argmax()])
+        limit = 2.0 + np.where(x < -1.0, np.abs(x) / 4.0, 0.0)
+        assert (error < limit).all(), (most, x[error >= limit], error[error >= limit])
 
 
 @pytest.mark.parametrize("instruction_set", instruction_sets())
