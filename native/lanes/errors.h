@@ -34,10 +34,10 @@ inline void add_traced(const Plan& p, const vec* trace, const vec* error, vec* r
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       gate += error[c] * trace[c];
       if (cells)
-        add_where(lanes, row[p.blocks + c],
-                  rate_of(scale, factors, p.blocks + c) * (error[c] * trace[p.C + c]));
+        change(lanes, row[p.blocks + c], scale, factors, p.blocks + c,
+               error[c] * trace[p.C + c]);
     }
-    if (gates) add_where(lanes, row[j], rate_of(scale, factors, j) * gate);
+    if (gates) change(lanes, row[j], scale, factors, j, gate);
   }
 }
 
@@ -49,7 +49,7 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
     add_traced(p, trace, error_cell, weight, rate, factors, lanes, groups);
     if (!p.shape.output_gate || !groups.has(Group::output_gates)) return;
     for (Index u = p.blocks + p.C, j = 0; j < p.blocks; ++u, ++j)
-      add_where(lanes, weight[u], rate_of(rate, factors, u) * (error_gate[j] * activation));
+      change(lanes, weight[u], rate, factors, u, error_gate[j] * activation);
   };
   for (Index s = 0; s < p.n_sources; ++s)
     learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U,

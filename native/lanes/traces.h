@@ -17,7 +17,7 @@ inline void clear(vec* first, Index count) {
 inline void apply(vec* weight, vec* gradient, const vec* factors, Index count, vec rate,
                   ivec lanes) {
   for (Index i = 0; i < count; ++i) {
-    add_where(lanes, weight[i], rate_of(rate, factors, i) * gradient[i]);
+    change(lanes, weight[i], rate, factors, i, gradient[i]);
     gradient[i] = splat(0.0f);
   }
 }
