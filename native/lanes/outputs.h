@@ -96,14 +96,13 @@ struct ColumnOutputs {
     for (Index q = 0; q < p.n_seen; ++q) {
       const vec x = source(p, k, q);
       for (Index o = 0; o < p.O; ++o)
-        add_where(lanes, into[q * p.O + o],
-                  rate_of(scale, factors, q * p.O + o) * (p.output_e[o] * x));
+        change(lanes, into[q * p.O + o], scale, factors, q * p.O + o, p.output_e[o] * x);
     }
     if (!p.shape.output_bias) return;
     into = p.accumulate ? p.output_gb : p.output_b;
     factors = p.at_once(p.output_fb);
     for (Index o = 0; o < p.O; ++o)
-      add_where(lanes, into[o], rate_of(scale, factors, o) * p.output_e[o]);
+      change(lanes, into[o], scale, factors, o, p.output_e[o]);
   }
 
   static void apply(const Plan& p, vec rate, ivec lanes) {

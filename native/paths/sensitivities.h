@@ -48,7 +48,7 @@ struct Sensitivities {
         const vec* column = x.p + (m * p.U + u) * x.n + first;
         vec sum = splat(0.0f);
         for (Index c = 0; c < p.C; ++c) sum += p.back[c] * column[c];
-        add_where(lanes, into[u], rate_of(scale, factors, u) * sum);
+        change(lanes, into[u], scale, factors, u, sum);
       }
     }
   }
