@@ -35,10 +35,9 @@ inline void add_traced(const Plan& p, const vec* trace, ivec kept, const vec* er
     for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
       gate = fma(error[c], at(c), gate);
       if (cells)
-        add_where(lanes, row[p.blocks + c], rate_of(scale, factors, p.blocks + c) * error[c],
-                  at(p.C + c));
+        change(lanes, row[p.blocks + c], scale * error[c], factors, p.blocks + c, at(p.C + c));
     }
-    if (gates) add_where(lanes, row[j], rate_of(scale, factors, j), gate);
+    if (gates) change(lanes, row[j], scale, factors, j, gate);
   }
 }
 
@@ -65,7 +64,9 @@ void learn_step(const Plan& p, Index k, vec rate, ivec kept, ivec lanes) {
   const auto learn = [&]<bool Plain>(vec x, vec* trace, vec* weight, const vec* rates,
                                      Groups groups) {
     const auto has = [&](Group g) { return Plain || groups.has(g); };
-    const auto at = [&](vec change, Index u) { return Plain ? change : rate_of(change, rates, u); };
+    const auto add = [&](Index u, vec scale, vec by) {
+      Plain ? add_where(lanes, weight[u], scale, by) : change(lanes, weight[u], scale, rates, u, by);
+    };
 #pragma GCC unroll 16
     for (Index j = 0; j < n.blocks; ++j) {
       vec gate = splat(0.0f);
@@ -76,15 +77,14 @@ void learn_step(const Plan& p, Index k, vec rate, ivec kept, ivec lanes) {
         const vec cell = fma(by_cell[c], x, kept ? trace[n.cells + c] : splat(0.0f));
         trace[c] = in, trace[n.cells + c] = cell;
         gate = fma(error[c], in, gate);
-        if (has(Group::cells)) add_where(lanes, weight[u], at(scaled[c], u), cell);
+        if (has(Group::cells)) add(u, scaled[c], cell);
       }
-      if (has(Group::input_gates)) add_where(lanes, weight[j], at(rate, j), gate);
+      if (has(Group::input_gates)) add(j, rate, gate);
     }
     if (!n.gated || !has(Group::output_gates)) return;
 #pragma GCC unroll 16
     for (Index j = 0; j < n.blocks; ++j) {
-      const Index u = n.blocks + n.cells + j;
-      add_where(lanes, weight[u], at(scaled[n.cells + j], u), x);
+      add(n.blocks + n.cells + j, scaled[n.cells + j], x);
     }
   };
   const auto learn_row = [&](vec x, vec* trace, vec* weight, const vec* rates, Groups groups) {

@@ -121,6 +121,7 @@ struct ColumnOutputs {
   static void learn(const Plan& p, const Index* slots, Index events, vec scale) {
     vec* const into = p.accumulate ? p.output_g : p.output_w;
     const vec* const factors = p.at_once(p.output_f);
+    const ivec all = isplat(-1);
     if (events == 1) {
       learn_one(p, slots[0], scale, into);
     } else in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
@@ -130,8 +131,8 @@ struct ColumnOutputs {
         for (Index n = 0; n < events; ++n) {
           const vec e = scale * p.output_e[n * p.O + o];
           for (int i = 0; i < Count; ++i)
-            sum[i] = fma(rate_of(e, factors, (first + i) * p.O + o),
-                         source_of(p, slots[n], n, first + i), sum[i]);
+            change(all, sum[i], e, factors, (first + i) * p.O + o,
+                   source_of(p, slots[n], n, first + i));
         }
         for (int i = 0; i < Count; ++i) into[(first + i) * p.O + o] = sum[i];
       }
@@ -141,7 +142,7 @@ struct ColumnOutputs {
     const vec* const bias_factors = p.at_once(p.output_fb);
     for (Index o = 0; o < p.O; ++o)
       for (Index n = 0; n < events; ++n)
-        bias[o] = fma(rate_of(scale, bias_factors, o), p.output_e[n * p.O + o], bias[o]);
+        change(all, bias[o], scale, bias_factors, o, p.output_e[n * p.O + o]);
   }
 
   // The same for one event.
@@ -151,7 +152,7 @@ struct ColumnOutputs {
     for (Index q = 0; q < p.n_seen; ++q, into += outputs) {
       const vec x = source_of(p, k, 0, q);
       for (Index o = 0; o < outputs; ++o)
-        into[o] = fma(rate_of(scale * e[o], factors, q * outputs + o), x, into[o]);
+        change(isplat(-1), into[o], scale * e[o], factors, q * outputs + o, x);
     }
   }
 

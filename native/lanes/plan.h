@@ -264,5 +264,12 @@ inline vec rate_of(vec rate, const vec* factors, Index i) {
   return factors ? rate * factors[i] : rate;
 }
 
+// Changes weight i by its rate times `by`, in some lanes. A factor of 0 leaves the weight as it is,
+// even if `by` is not finite.
+inline void change(ivec lanes, vec& weight, vec rate, const vec* factors, Index i, vec by) {
+  const ivec some = factors ? lanes & (factors[i] != splat(0.0f)) : lanes;
+  add_where(some, weight, rate_of(rate, factors, i), by);
+}
+
 }  // namespace
 }  // namespace carrousel::CARROUSEL_ISA

@@ -137,25 +137,26 @@ struct RowOutputs {
   // Changes the row of one symbol by its gradient, and clears the gradient.
   static void apply_symbol(const Plan& p, int lane, Index symbol, float rate) {
     const View view(p, lane, symbol);
-    change(view.input, view.input_g, view.input_f, view.size, rate);
+    apply_all(view.input, view.input_g, view.input_f, view.size, rate);
   }
 
   // Changes weights of cells and biases by their gradients, and clears the gradients.
   static void apply(const Plan& p, int lane, float rate) {
     const View view(p, lane, 0);
-    change(view.w, view.g, view.f, p.C * view.size, rate);
-    change(view.b, view.gb, view.fb, view.size, rate);
+    apply_all(view.w, view.g, view.f, p.C * view.size, rate);
+    apply_all(view.b, view.gb, view.fb, view.size, rate);
   }
 
  private:
   static void add(vec* sum, const vec* by, const vec* factors, Index count, float scale) {
     if (factors)
-      for (Index i = 0; i < count; ++i) sum[i] = fma(splat(scale) * factors[i], by[i], sum[i]);
+      for (Index i = 0; i < count; ++i)
+        change(isplat(-1), sum[i], splat(scale), factors, i, by[i]);
     else
       for (Index i = 0; i < count; ++i) sum[i] = fma(splat(scale), by[i], sum[i]);
   }
 
-  static void change(vec* weight, vec* gradient, const vec* factors, Index count, float rate) {
+  static void apply_all(vec* weight, vec* gradient, const vec* factors, Index count, float rate) {
     add(weight, gradient, factors, count, rate);
     clear(gradient, count);
   }

@@ -63,35 +63,40 @@ struct Rows {
     }
   }
 
+  // Changes weight i of a row as change() in plan.h does, and four of them from weight i on.
+  static void change_one(float& weight, float rate, const float* factors, Index i, float by) {
+    if (factors && factors[i] == 0.0f) return;
+    weight = fma(factors ? rate * factors[i] : rate, by, weight);
+  }
+  static void change_four(quad& weight, quad rate, const float* factors, Index i, quad by) {
+    if (!factors) {
+      weight = fma(rate, by, weight);
+      return;
+    }
+    const quad factor = *reinterpret_cast<const quad*>(factors + i);
+    weight = factor != quad{} ? fma(rate * factor, by, weight) : weight;
+  }
+
   // Equations (26) and (28) for the row of one symbol: adds error [F] times trace [F] to weights or
   // gradients. `error` holds a lane's cell errors twice, for traces of input gates and of cells.
   // `factors` of `scale` are a row of weights, or null.
   static void add_traced(const Plan& p, const float* trace, const float* error, float* into,
                          float scale, const float* factors) {
     if (p.shape.block_size == 1) {  // weights and traces have the same order
-      for (Index f = 0; f < p.row_traces; f += 4) {
-        quad& sum = *reinterpret_cast<quad*>(into + f);
-        sum = fma(rates_of(scale, factors, f) * *reinterpret_cast<const quad*>(error + f),
-                  *reinterpret_cast<const quad*>(trace + f), sum);
-      }
+      for (Index f = 0; f < p.row_traces; f += 4)
+        change_four(*reinterpret_cast<quad*>(into + f),
+                    scale * *reinterpret_cast<const quad*>(error + f), factors, f,
+                    *reinterpret_cast<const quad*>(trace + f));
       return;
     }
-    const auto rate = [&](Index u) { return factors ? scale * factors[u] : scale; };
     for (Index j = 0, c = 0; j < p.blocks; ++j) {
       float gate = 0.0f;
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
         gate = fma(error[c], trace[c], gate);
-        float& cell = into[p.blocks + c];
-        cell = fma(rate(p.blocks + c) * error[c], trace[p.C + c], cell);
+        change_one(into[p.blocks + c], scale * error[c], factors, p.blocks + c, trace[p.C + c]);
       }
-      into[j] = fma(rate(j), gate, into[j]);
+      change_one(into[j], scale, factors, j, gate);
     }
-  }
-
-  // Four rates, from weight i of a row on.
-  static quad rates_of(float rate, const float* factors, Index i) {
-    const quad same = rate - quad{};
-    return factors ? same * *reinterpret_cast<const quad*>(factors + i) : same;
   }
 
   static float element(const vec* v, int lane) { return reinterpret_cast<const float*>(v)[lane]; }
@@ -113,8 +118,7 @@ struct Rows {
     float* weight = p.row(lane, symbol[k][lane]);
     const float* factors = p.factor_row(lane, symbol[k][lane]);
     for (Index u = p.blocks + p.C, j = 0; j < p.blocks; ++u, ++j) {
-      const float scale = factors ? rate * factors[u] : rate;
-      weight[u] = fma(scale, element(p.error_gate + k * p.blocks + j, lane), weight[u]);
+      change_one(weight[u], rate, factors, u, element(p.error_gate + k * p.blocks + j, lane));
     }
   }
 
@@ -152,7 +156,7 @@ struct Rows {
           quad& trace = reinterpret_cast<quad*>(p.trace_row(lane, s))[f];
           quad& gathered = reinterpret_cast<quad*>(gradient)[f];
           const quad change = fma(reinterpret_cast<const quad*>(error)[f], trace, gathered);
-          weight[f] = fma(rates_of(rate, factors, 4 * f), change, weight[f]);
+          change_four(weight[f], rate - quad{}, factors, 4 * f, change);
           gathered = trace = quad{};
         }
         continue;
@@ -174,7 +178,7 @@ struct Rows {
     quad* gradient = reinterpret_cast<quad*>(p.gradient_row(lane, symbol));
     const float* factors = p.factor_row(lane, symbol);
     for (Index u = 0; u < p.row_weights / 4; ++u) {
-      weight[u] = fma(rates_of(rate, factors, 4 * u), gradient[u], weight[u]);
+      change_four(weight[u], rate - quad{}, factors, 4 * u, gradient[u]);
       gradient[u] = quad{};
     }
     if (!p.output_rows) return;
@@ -182,8 +186,7 @@ struct Rows {
     float* output_gradient = p.output_row(p.output_table_g, lane, symbol);
     const float* output_factors = p.scaled ? p.output_row(p.output_table_f, lane, symbol) : nullptr;
     for (Index o = 0; o < p.padded_outputs; ++o) {
-      const float scale = output_factors ? rate * output_factors[o] : rate;
-      output[o] = fma(scale, output_gradient[o], output[o]);
+      change_one(output[o], rate, output_factors, o, output_gradient[o]);
       output_gradient[o] = 0.0f;
     }
   }

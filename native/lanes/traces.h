@@ -21,8 +21,7 @@ inline void clear(vec* first, Index count, ivec lanes) {
 // [count] of the rate, or null.
 inline void apply(vec* weight, vec* gradient, const vec* factors, Index count, vec rate,
                   ivec lanes) {
-  for (Index i = 0; i < count; ++i)
-    add_where(lanes, weight[i], rate_of(rate, factors, i), gradient[i]);
+  for (Index i = 0; i < count; ++i) change(lanes, weight[i], rate, factors, i, gradient[i]);
   clear(gradient, count, lanes);
 }
 

@@ -41,7 +41,7 @@ struct Restricted {
         } else {
           sum = p.back[u] * kept[0];
         }
-        add_where(lanes, into[u], rate_of(scale, factors, u) * sum);
+        change(lanes, into[u], scale, factors, u, sum);
       }
     }
   }
@@ -140,7 +140,7 @@ struct RankOne : Sensitivities {
       const vec* factors = p.at_once(x.rate_factors(p, m));
       for (Index u = 0; u < p.U; ++u)
         if (!x.is_bias(m) || p.shape.biased(u))
-          add_where(lanes, into[u], rate_of(scale, factors, u) * (error * x.p[m * p.U + u]));
+          change(lanes, into[u], scale, factors, u, error * x.p[m * p.U + u]);
     }
   }
 

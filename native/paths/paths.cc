@@ -230,7 +230,7 @@ class Paths : Rounds {
 
   void apply_some(vec* weight, vec* gradient, const vec* factors, Index count, ivec lanes) const {
     for (Index i = 0; i < count; ++i) {
-      add_where(lanes, weight[i], rate_of(rate_, factors, i) * gradient[i]);
+      change(lanes, weight[i], rate_, factors, i, gradient[i]);
       gradient[i] = lanes ? splat(0.0f) : gradient[i];
     }
   }

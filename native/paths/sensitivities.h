@@ -61,7 +61,7 @@ struct Sensitivities {
       for (Index c = 0; c < cells; ++c)
         for (int i = 0; i < Count; ++i) sum[i] = fma(error[c], column[i * n + c], sum[i]);
       for (int i = 0; i < Count; ++i)
-        add_where(lanes, into[first + i], rate_of(scale, factors, first + i), sum[i]);
+        change(lanes, into[first + i], scale, factors, first + i, sum[i]);
     });
   }
 

@@ -30,8 +30,8 @@ struct Traces {
       const vec z = source_of(p, x, k, m, symbol);
       const vec* factors = p.at_once(x.rate_factors(p, m));
       const Groups groups = x.is_bias(m) ? p.shape.biased_groups : kAllGroups;
-      const auto learn = [&](Group group, Index u, vec change) {
-        if (groups.has(group)) add_where(lanes, into[u], rate_of(scale, factors, u) * change);
+      const auto learn = [&](Group group, Index u, vec by) {
+        if (groups.has(group)) change(lanes, into[u], scale, factors, u, by);
       };
       for (Index j = 0, c = 0; j < p.blocks; ++j) {
         vec in = splat(0.0f), forget = in, out = in;

@@ -310,6 +310,10 @@ def test_rates_out_of_range():
     ("network", "said"),
     [
         (replace(NETWORK, bias="hidden"), "bias 'hidden', expected"),
+        (replace(NETWORK, bias="gates+outputs"), "bias 'gates.outputs', expected"),
+        (replace(NETWORK, feedback="gates"), "feedback is 'gates', expected None for streams"),
+        (replace(NETWORK, feedback_into="cells"), "feedback_into is 'cells', expected None for"),
+        (replace(NETWORK, inputs_to_outputs=False), "inputs_to_outputs is False, expected None"),
         (replace(NETWORK, wiring="layered"), "wiring is 'layered'.*expected 'cells' or 'full'"),
         (replace(NETWORK, cell=Cell(2, 2, output_gate=False)), "expected memory cells with output"),
         (

@@ -228,7 +228,8 @@ class _Walk:
             output = np.sum([w.output for w in waiting], axis=0)
             change = np.zeros_like(self._into)
             Weights(hidden, output).add_to(self._network, change, 1.0)
-            self._into += (rate * self._factors) * change
+            changing = self._factors != 0.0  # others keep their bits, whatever the gradient
+            self._into[changing] += ((rate * self._factors) * change)[changing]
             waiting.clear()
 
     def _steps(
