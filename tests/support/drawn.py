@@ -24,6 +24,7 @@ from carrousel.contracts import (
     Wiring,
 )
 from carrousel.contracts.units import spelled
+from carrousel.kernels import NativeKernel
 from carrousel.sequences import Sequences
 
 When = Literal["none", "end", "some", "all", "mixed"]
@@ -171,7 +172,8 @@ def lessons(
     if network.united:
         plain = {"derivative_floor": 0.0, "derivative_offset": 0.0}
         training = replace(training, output_derivative=True, **plain)
-    return Lesson(network, training, draw(gradients(training.update, deepest)))
+    known = gradients(training.update, deepest).filter(lambda g: NativeKernel.runs(network, g))
+    return Lesson(network, training, draw(known))
 
 
 def drawn_weights(

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike
 
-from carrousel.contracts import Kernel, Network, Streaming, StreamKernel
+from carrousel.contracts import TRUNCATED, Gradient, Kernel, Network, Streaming, StreamKernel
 from carrousel.kernels.memory import gradient_numbers as gradient_numbers
 from carrousel.kernels.native.chunker import NativeChunker as NativeChunker
 from carrousel.kernels.native.lanes import NativeKernel as NativeKernel
@@ -29,13 +29,19 @@ KERNEL_VERSION = 2
 of sums, or random numbers. Trials of two versions are never mixed."""
 
 
-def default_kernel() -> Kernel:
+def default_kernel(network: Network | None = None, gradient: Gradient = TRUNCATED) -> Kernel:
     """Return the fastest kernel for lanes.
+
+    Args:
+        network: the network that it will run.
+        gradient: the gradient that ``learn`` will be called with.
 
     >>> default_kernel().name
     'native'
     """
-    return NativeKernel()
+    if network is None or NativeKernel.runs(network, gradient):
+        return NativeKernel()
+    return ReferenceKernel()
 
 
 def open_stream(

@@ -82,6 +82,14 @@ class NativeKernel:
         self.instruction_set = check_choice("instruction set", chosen, instruction_sets())
         self.width: int = _native.lane_width(self.instruction_set)
 
+    @staticmethod
+    def runs(network: Network, gradient: Gradient) -> bool:
+        """Return whether a gradient of a network is compiled.
+
+        All are, except ``snap:n`` where a weight influences some but not all units within n steps.
+        """
+        return _compiled(network, gradient) is not None
+
     def learn(
         self,
         network: Network,
@@ -200,7 +208,7 @@ class NativeKernel:
     ) -> None:
         parts = [part for part in data if part is not None]
         _check_wiring(network)
-        gradient = _compiled(network, gradient)
+        gradient = _found(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
         if not parts:
             return
@@ -301,8 +309,8 @@ def _factors(network: Network, training: Training) -> np.ndarray | None:
 
 
 @lru_cache
-def _compiled(network: Network, gradient: Gradient) -> Gradient:
-    """Return the gradient whose kernel computes this one.
+def _compiled(network: Network, gradient: Gradient) -> Gradient | None:
+    """Return the gradient whose kernel computes this one, or None.
 
     In two steps, a weight of a recurrent layer influences all units, and ``snap:2`` is ``rtrl``. In
     a layer that is not recurrent it influences no more than in one, and ``snap:2`` is ``snap:1``.
@@ -312,15 +320,20 @@ def _compiled(network: Network, gradient: Gradient) -> Gradient:
     reached, once = reachable(network, gradient.depth or 1), reachable(network, 1)
     if reached.all():
         return Gradient("rtrl")
-    if np.array_equal(reached, once):
-        return Gradient("snap", 1)
-    raise SettingError(
-        f"gradient {gradient.name!r} has no native lanes for this wiring, in which a weight "
-        f"influences some but not all units within {gradient.depth} steps",
-        argument="gradient",
-        got=gradient.name,
-        fix="use the ReferenceKernel, 'snap:1' or 'rtrl'",
-    )
+    return Gradient("snap", 1) if np.array_equal(reached, once) else None
+
+
+def _found(network: Network, gradient: Gradient) -> Gradient:
+    found = _compiled(network, gradient)
+    if found is None:
+        raise SettingError(
+            f"gradient {gradient.name!r} has no native lanes for this wiring, in which a weight "
+            f"influences some but not all units within {gradient.depth} steps",
+            argument="gradient",
+            got=gradient.name,
+            fix="use the ReferenceKernel, 'snap:1' or 'rtrl'",
+        )
+    return found
 
 
 def _check_wiring(network: Network) -> None:

@@ -91,7 +91,7 @@ class GradientLearner:
         check_training(network, taught, self.gradient, n_lanes)
         self.network, self.training, self._taught = network, training, taught
         self._settings, self._networks = settings, [network] * n_lanes
-        self.kernel: Kernel = default_kernel() if kernel is None else kernel
+        self.kernel: Kernel = kernel or default_kernel(network, self.gradient)
         self._lanes = GradientLanes(network, self.gradient, self.kernel, n_lanes)
         self.weights: Annotated[Floats, "B W"] = self._lanes.weights
         self._updates: Updates = (
