@@ -71,3 +71,15 @@ def test_huge_net_inputs_saturate(isa):
     huge = np.geomspace(1e3, 3.4e38, 20_000).astype(np.float32)
     np.testing.assert_array_equal(native_logistic(isa, huge), 1.0)
     np.testing.assert_allclose(native_logistic(isa, -huge), 0.0, atol=float(np.exp(-80.0)))
+
+
+@every_isa
+def test_error_in_units_in_the_last_place(isa):
+    """The limits are those that ``native/common/pointwise.h`` states."""
+    rng = np.random.default_rng(1997)
+    for most in (0.01, 1.0, 8.0, 80.0):
+        x = rng.uniform(-most, most, 200_000).astype(np.float32)
+        exact = logistic(x.astype(np.float64))
+        off = np.abs(native_logistic(isa, x) - exact) / np.spacing(exact.astype(np.float32))
+        limit = 2.0 + np.where(x < -1.0, np.abs(x) / 4.0, 0.0)
+        assert (off < limit).all(), (most, x[off >= limit][:3], off[off >= limit][:3])

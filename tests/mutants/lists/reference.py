@@ -1,0 +1,113 @@
+"""Mutations of the reference kernels."""
+
+from __future__ import annotations
+
+from mutants.lists.mutant import Mutant
+
+
+def _reference(what: str, old: str, new: str) -> Mutant:
+    return Mutant(what, "src/carrousel/kernels/reference/*.py", old, new)
+
+
+REFERENCE = (
+    _reference("sign of the state's change", "state.s + y_in * g", "state.s - y_in * g"),
+    _reference("input gates swapped with output gates",
+               "[y_in[::size], forget, state.y_cell, shown]",
+               "[shown, forget, state.y_cell, y_in[::size]]"),
+    _reference("trace of gates forgets", "state.ds_in + np.outer", "0 * state.ds_in + np.outer"),
+    _reference("trace of cells forgets", "state.ds_cell + np.outer", "np.outer"),
+    _reference("last step is dropped", "enumerate(inputs)", "enumerate(inputs[:-1])"),
+    _reference("state is not reset between sequences",
+               "self.state = begin(self._network, self._training, self._dtype)",
+               'self.state = self.__dict__.setdefault('
+               '"kept", begin(self._network, self._training, self._dtype))'),
+    _reference("gradients are not cleared", "waiting.clear()", "pass"),
+    _reference("a gradient is added to the weights", "into=found[b]", "into=None"),
+    _reference("slope of squashing", "(low + scale - y) / scale", "(scale - y) / scale"),
+    _reference("slope of input gates", "y_in * (1 - y_in)", "y_in * y_in"),
+    _reference("no h' on the way in", "* slope(cell.h, state.h_s) * back", "* back"),
+    _reference("no y_out on the way in", "e_s = np.repeat(state.y_out, size) * ", "e_s = "),
+    _reference("output derivative left out", "slope = np.maximum(y * (1 - y), ",
+               "slope = np.maximum(1 + 0 * y, "),
+    _reference("floor of the output derivative left out", "(1 - y), training.derivative_floor)",
+               "(1 - y), 0)"),
+    _reference("offset of the output derivative left out", "slope + training.derivative_offset",
+               "slope"),
+    _reference("small errors are learned", "np.abs(error) < training.error_tolerance",
+               "np.abs(error) < 0"),
+    _reference("all weights have one rate", "((rate * self._factors) * change)[",
+               "(rate * change)["),
+    _reference("weights of other receivers", "recurrent[list(network.receivers)] = parts",
+               "recurrent[: len(network.receivers)] = parts"),
+    _reference("gradients of other receivers", "self.hidden[into, inputs:-1]",
+               "self.hidden[: len(into), inputs:-1]"),
+    _reference("other units are fed back", "between[:, list(network.fed_back)]",
+               "between[:, : len(network.fed_back)]"),
+    _reference("error of the first cell only", "np.add.reduceat(e_s[:, None] * state.ds_in, first)",
+               "(e_s[:, None] * state.ds_in)[::size]"),
+    _reference("error reaches cells that take no part", "meet(back * on)", "meet(back)"),
+    _reference("largest error without its sign", "np.abs(error).max()", "error.max()"),
+    _reference("recurrent activations of the same step",
+               "[x, state.y[fed], np.ones", "[x, 0 * state.y[fed], np.ones"),
+    _reference("weights change per call instead of per sequence", '== "sequence"', '== "never"'),
+    _reference("weights change per sequence instead of per step", '== "step"', '== "never"'),
+    _reference("initial activation", "np.full(cell.n_units, training.initial_activation, dtype)",
+               "np.zeros(cell.n_units, dtype)"),
+    # forget gates
+    _reference("trace of forget gates without decay", "kept[:, None] * state.ds_forget + change",
+               "state.ds_forget + change"),
+    _reference("trace of input gates without decay", "kept * state.s, kept[:, None] * state.ds_in",
+               "kept * state.s, state.ds_in"),
+    _reference("forget gate sees the state it has made", "rate[forgets][own] * before",
+               "rate[forgets][own] * s"),
+    # one step of the layer, and its derivatives
+    _reference("slope of tanh", "else 1 - new * new", "else 1 - new"),
+    _reference("path inside the cells is left out", "w_recurrent, self.by_state]",
+               "w_recurrent, 0 * self.by_state]"),
+    _reference("recurrent weights the wrong way round", "self.by_net @ w_recurrent",
+               "self.by_net @ w_recurrent.T"),
+    _reference("no h' inside a step", "(y_out * slope(cell.h, h))[:, None]", "y_out[:, None]"),
+    _reference("output gate without the state", "rate[outs][own] * h", "rate[outs][own]"),
+    _reference("error of united outputs at other units", "back[-len(error) :]",
+               "back[: len(error)]"),
+    # backwards
+    _reference("errors go back through the Jacobian itself", "step.jacobian(recurrent).T @ e",
+               "step.jacobian(recurrent) @ e"),
+    _reference("stride off by one", "== self._gradient.stride", "== self._gradient.stride + 1"),
+    _reference("depth off by one", "deque(maxlen=self._gradient.depth)",
+               "deque(maxlen=self._gradient.depth and self._gradient.depth + 1)"),
+    _reference("only the latest error goes back", "back < len(errors)", "back < 1"),
+    _reference("only errors of the last step send others back", "if all(error is None",
+               "if any(error is None"),
+    _reference("output weights do not wait for hidden ones", 'update == "step" and due',
+               'update == "step" and target'),
+    _reference("cell states are not reset between sequences",
+               "self.s = np.zeros(cell.n_states, self._dtype)",
+               'self.s = getattr(self, "s", np.zeros(cell.n_states, self._dtype))'),
+    # forwards
+    _reference("sensitivities through the Jacobian's transpose", '"pq,qlm->plm"', '"qp,qlm->plm"'),
+    _reference("sensitivities of the first step only", "self.p) + immediate", "self.p)"),
+    _reference("sensitivities are not restricted", "self.p = self.p * self._mask[:, :, None]",
+               "pass"),
+    _reference("reach off by one", "range(steps - 1)", "range(steps)"),
+    _reference("reach is looked for in saturation", "0.5 / sources", "0.5"),
+    _reference("state is not balanced, weights are", "r0 * carried", "carried"),
+    _reference("signs are not balanced, weights are", "r1 * signs", "signs"),
+    _reference("rank-one weights forget", "before / r0 + immediate", "immediate"),
+)  # fmt: skip
+
+STREAM_REFERENCE = (
+    _reference("errors are not cut off", "np.clip(wanted - pending.y, -clip, clip)",
+               "wanted - pending.y"),
+    _reference("slope of logistic outputs", "error * pending.y * (1 - pending.y)",
+               "error * pending.y"),
+    _reference("targets are scaled by those before", "self.targets.count(target)  # first", "#"),
+    _reference("variance around the mean before", "(1 - a) * (self.variance[there]",
+               "(self.variance[there]"),
+    _reference("Adam's first gradients are not corrected",
+               "self._first / (1 - how.momentum**self.changes)", "self._first"),
+    _reference("rates of decay swapped", "how.second * self._second + (1 - how.second)",
+               "how.momentum * self._second + (1 - how.momentum)"),
+    _reference("traces of the step before", "here.rule.meet(w.read(self.network).T @ error)",
+               "here.rule.meet(w.read(self.network).T @ error * 0)"),
+)  # fmt: skip
