@@ -53,8 +53,7 @@ inline void learn_step(const Plan& p, Index k, vec rate, ivec lanes) {
   };
   for (Index s = 0; s < p.n_sources; ++s)
     learn(p.trace + s * p.F, p.sources[k * p.n_sources + s], p.hidden_w + s * p.U,
-          p.hidden_f ? p.hidden_f + s * p.U : nullptr,
-          s < p.dense_inputs ? kAllGroups : p.shape.receivers);
+          p.hidden_f ? p.hidden_f + s * p.U : nullptr, kAllGroups);
   learn(p.trace_b, splat(1.0f), p.hidden_b, p.hidden_fb, p.shape.biased_groups);
 }
 
