@@ -106,6 +106,24 @@ def test_factors_multiply_the_gradient(lesson, factors, kind, n, isa, seed):
     np.testing.assert_array_equal(learned[:, kept], lanes.weights[:, kept])
 
 
+@each("isa", instruction_sets())
+@each("gradient", ["truncated", "bptt"])
+@each("symbols", [0, 3, 19])
+def test_each_weight_has_its_own_factor(isa, gradient, symbols):
+    """The extension takes any factors, not only those of groups."""
+    rng, kernel, named = np.random.default_rng(7), NativeKernel(1, isa), Gradient.named(gradient)
+    network = Network(symbols or 3, 2, Cell(2, 2), bias="all", inputs_to_outputs=True)
+    training, weights = Training(1.0, "epoch"), drawn_weights(network, rng, 2)
+    kind = Kind(symbolic=symbols > 0, when="all")
+    data = [drawn_data(network, rng, kind, lengths) for lengths in ([12, 9], [20])]
+    found, _ = kernel.gradient(network, training, weights, np.zeros(2, np.int64), data, named)
+    factors = rng.uniform(0, 2, network.n_weights).astype(np.float32)
+    wanted = weights + factors * found  # with at most two roundings more or less
+    call = caught(network, training, weights, list(data), kernel=kernel, gradient=named)
+    run({**call, "factors": factors})
+    np.testing.assert_allclose(weights, wanted, rtol=4e-7, atol=1e-6 * np.abs(found).max())
+
+
 @each("kernel", [ReferenceKernel(), *(NativeKernel(1, isa) for isa in instruction_sets())])
 @each("update", ["step", "sequence"])
 @each("gradient", ["truncated", "bptt:2", "rtrl"])
