@@ -258,7 +258,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
     carrousel::Lane lane = take_lane(job, nb::cast<nb::dict>(item), held[i]);
     lane.weights = weights.data() + i * static_cast<Index>(weights.shape(1));
     if (gradients) lane.gradient = gradients->data() + i * static_cast<Index>(weights.shape(1));
-    lane.rate = rates.data()[i];
+    lane.number = i, lane.rate = rates.data()[i];
     lane.cells_from = cells_from.data()[i];
     carrousel::check(job, lane, i);
     run_these.push_back(lane);

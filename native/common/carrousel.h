@@ -105,6 +105,7 @@ struct Shape {
 
 // One network and its data. Steps are counted from the start of the lane's data.
 struct Lane {
+  Index number;                     // of the lane in the call, for messages
   const float* values;              // [n_steps, I], or null if inputs are symbols
   const std::int32_t* symbols;      // [n_steps], or null
   const Index* offsets;             // [N + 1]: first step of each sequence; last: n_steps
@@ -160,7 +161,8 @@ struct Kernel {
   // Bytes of the workspace of run(), which is aligned to 64 bytes. Throws std::invalid_argument if
   // the network is too large.
   std::size_t (*workspace_bytes)(const Job&);
-  // Runs lanes [n_lanes], at most one vector of them, in workspace [workspace_bytes()].
+  // Runs lanes [n_lanes], at most one vector of them, in workspace [workspace_bytes()]. Throws
+  // std::invalid_argument if their inputs are not finite; their weights are then as before.
   void (*run)(const Job&, const Lane* lanes, int n_lanes, void* workspace);
   const SequenceKernels* sequences;
   const StepKernels* steps;
@@ -181,14 +183,17 @@ const std::vector<const Kernel*>& kernels();
 
 // Checks the numbers of a job. Throws std::invalid_argument if one is not finite.
 void check(const Job& job);
-// Checks the contents of a lane's arrays. Throws std::invalid_argument if offsets are out of bounds
-// or a value is not finite.
+// Checks the contents of a lane's arrays, but for the values of inputs, which run() checks. Throws
+// std::invalid_argument if offsets are out of bounds or a value is not finite.
 void check(const Job& job, const Lane& lane, Index lane_number);
+// Throws std::invalid_argument: inputs of a lane are not finite.
+[[noreturn]] void refuse_inputs(Index lane_number);
 // Throws std::invalid_argument if memory that is written overlaps another array.
 void check_overlaps(const Job& job, const std::vector<Lane>& lanes);
 Index weight_count(const Shape& shape);  // W
 
-// Runs any number of lanes, one vector of them at a time, on up to `threads` threads.
+// Runs any number of lanes, one vector of them at a time, on up to `threads` threads. If run()
+// throws, so does this, and no weights have changed.
 void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int threads);
 
 }  // namespace carrousel

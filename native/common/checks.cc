@@ -24,6 +24,8 @@ template <class... Parts>
   refuse("data[", lane, "]: ", parts...);
 }
 
+constexpr Index kLongest = Index{1} << 29;  // kernels count the steps of a sequence in 32 bits
+
 bool all_finite(const float* values, Index count) {
   float zero = 0.0f;  // x * 0 is NaN for NaN and infinities, and stays so in the sum
   for (Index i = 0; i < count; ++i) zero += values[i] * 0.0f;
@@ -44,11 +46,15 @@ void check_sequences(const Lane& lane, Index number) {
     refuse_lane(number, "offsets run from ", lane.offsets[0], " to ",
                 lane.offsets[lane.n_sequences], ", expected 0 to the number of steps, ",
                 lane.n_steps);
-  for (Index n = 0; n < lane.n_sequences; ++n)
+  for (Index n = 0; n < lane.n_sequences; ++n) {
     if (lane.offsets[n] >= lane.offsets[n + 1])
       refuse_lane(number, "sequence ", n, " runs from step ", lane.offsets[n], " to ",
                   lane.offsets[n + 1],
                   ", expected at least one step; offsets must increase");
+    if (lane.offsets[n + 1] - lane.offsets[n] > kLongest)
+      refuse_lane(number, "sequence ", n, " has ", lane.offsets[n + 1] - lane.offsets[n],
+                  " steps, expected at most ", kLongest);
+  }
 }
 
 void check_targets(const Lane& lane, Index number) {
@@ -114,6 +120,10 @@ void check_overlaps(const Job& job, const std::vector<Lane>& lanes) {
   }
 }
 
+void refuse_inputs(Index lane_number) {
+  refuse_lane(lane_number, "inputs are not finite; clean or impute the data");
+}
+
 Index weight_count(const Shape& s) {
   const Index recurrent = s.count(s.receivers) * s.count(s.fed_back);
   const Index hidden = s.units() * s.inputs + recurrent + s.count(s.biased_groups);
@@ -137,8 +147,6 @@ void check(const Job& job, const Lane& lane, Index number) {
   const Shape& s = job.shape;
   check_sequences(lane, number);
   check_targets(lane, number);
-  if (lane.values && !all_finite(lane.values, lane.n_steps * s.inputs))
-    refuse_lane(number, "inputs are not finite; clean or impute the data");
   if (lane.symbols && !all_below(lane.symbols, lane.n_steps, s.inputs))
     refuse_lane(number, "an input symbol is outside the alphabet 0..", s.inputs - 1);
   if (!job.learn) return;

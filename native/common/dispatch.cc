@@ -97,7 +97,30 @@ const std::vector<const SampleKernels*>& sample_kernels() {
   return found;
 }
 
+namespace {
+
+// The weights of all lanes before a call, in case one of them is refused.
+class SavedWeights {
+ public:
+  SavedWeights(const Job& job, const std::vector<Lane>& lanes)
+      : count_(job.learn && !job.gradient ? static_cast<std::size_t>(weight_count(job.shape)) : 0) {
+    saved_.reserve(count_ * lanes.size());
+    for (const Lane& lane : lanes) saved_.insert(saved_.end(), lane.weights, lane.weights + count_);
+  }
+  void restore(std::vector<Lane>& lanes) const {
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+      std::copy_n(saved_.data() + i * count_, count_, lanes[i].weights);
+  }
+
+ private:
+  std::size_t count_;
+  std::vector<float> saved_;
+};
+
+}  // namespace
+
 void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int threads) {
+  const SavedWeights before(job, lanes);
   job.longest = 0;
   for (const Lane& lane : lanes)
     for (Index n = 0; n < lane.n_sequences; ++n)
@@ -129,7 +152,9 @@ void run_lanes(const Kernel& kernel, Job job, std::vector<Lane>& lanes, int thre
   }
   work();
   for (auto& helper : helpers) helper.join();
-  if (failure) std::rethrow_exception(failure);
+  if (!failure) return;
+  before.restore(lanes);
+  std::rethrow_exception(failure);
 }
 
 }  // namespace carrousel

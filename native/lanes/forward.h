@@ -199,16 +199,19 @@ struct Forward : Layer {
     const vec* now = hidden(p, k);
     vec* next = hidden(p, k + 1);
     const auto keep = [&](Index m, vec x) { next[m] = Ragged ? (live ? x : now[m]) : x; };
-    const auto unit = [&](Index u) {
-      const bool is_cell = u >= n.blocks && u < n.blocks + n.cells;
-      return is_cell ? y_cell[u - n.blocks] : y[u];
-    };
-    if (p.n_fed == n.units) {
+    const Index gates = n.units - n.cells, first_out = n.blocks + n.cells;
+    if (p.n_fed == n.units) {  // in the order of Plan::fed
 #pragma GCC unroll 16
-      for (Index u = 0; u < n.units; ++u) keep(u, unit(u));
+      for (Index j = 0; j < n.blocks; ++j) keep(j, y[j]);
+#pragma GCC unroll 16
+      for (Index j = 0; n.gated && j < n.blocks; ++j) keep(n.blocks + j, y[first_out + j]);
+#pragma GCC unroll 16
+      for (Index c = 0; c < n.cells; ++c) keep(gates + c, y_cell[c]);
     } else if (p.n_fed > 0) {
 #pragma GCC unroll 16
-      for (Index u = 0; u < n.units; ++u) p.unit_y[u] = unit(u);
+      for (Index j = 0; j < n.blocks; ++j) p.unit_y[j] = y[j];
+#pragma GCC unroll 16
+      for (Index c = 0; c < n.cells; ++c) p.unit_y[n.blocks + c] = y_cell[c];
       for (Index m = 0; m < p.n_fed; ++m) keep(m, p.unit_y[p.fed[m]]);
     }
   }

@@ -26,6 +26,7 @@ class Truncated : Turns {
       if (p_.learn) finish_sequences(last_chunk_);
       begin(last_chunk_);
     }
+    check_inputs();
     if (!p_.learn) return;
     if (job_.update == Update::epoch && !job_.gradient) apply_all();
     unpack();

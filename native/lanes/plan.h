@@ -220,8 +220,9 @@ void each_weight(const Plan& p, const Places& at, int lane, Flat* flat, Visit vi
                     : p.gathered ? column(at.symbol + i * p.U + u)
                                  : column(at.hidden + i * p.U + u));
   for (Index u = 0; u < p.U; ++u)
-    for (Index m = 0; p.shape.receives(u) && m < p.n_fed; ++m)
-      visit(flat++, column(at.hidden + (p.dense_inputs + m) * p.U + u));
+    for (Index v = 0; p.shape.receives(u) && v < p.U; ++v)
+      if (p.source_of[v] >= 0)
+        visit(flat++, column(at.hidden + (p.dense_inputs + p.source_of[v]) * p.U + u));
   for (Index u = 0; u < p.U; ++u)
     if (p.shape.biased(u)) visit(flat++, column(at.hidden_bias + u));
   if (p.shape.united) return;
@@ -240,12 +241,16 @@ void each_weight(const Plan& p, const Places& at, int lane, Flat* flat, Visit vi
                                   : column(at.output_bias + o));
 }
 
-// Lists the units fed back, and writes the factors of all weights into a workspace of zeros.
+// Lists the units fed back, gates first: cells are known last in a step, so the sums of the next
+// step end with them. Then writes the factors of all weights into a workspace of zeros.
 inline void prepare(const Plan& p, const float* factors) {
-  for (Index u = 0, m = 0; u < p.U; ++u) {
-    p.source_of[u] = p.shape.feeds(u) ? m : -1;
-    if (p.shape.feeds(u)) p.fed[m++] = u;
-  }
+  Index m = 0;
+  for (const bool cells : {false, true})
+    for (Index u = 0; u < p.U; ++u) {
+      if ((p.shape.group(u) == Group::cells) != cells) continue;
+      p.source_of[u] = p.shape.feeds(u) ? m : -1;
+      if (p.shape.feeds(u)) p.fed[m++] = u;
+    }
   if (p.scaled) {
     for (int lane = 0; lane < V; ++lane)
       each_weight(p, factors_of(p), lane, factors,

@@ -28,6 +28,7 @@ class Paths : Rounds {
 
   void run() {
     for (Index n = 0, rounds = most_sequences(); n < rounds; ++n) round(n);
+    check_inputs();
     if (!p_.learn) return;
     if (job_.update == Update::epoch && !job_.gradient) apply_all();
     unpack();

@@ -1,5 +1,6 @@
 """Compiled kernels of carrousel."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -19,10 +20,21 @@ def available_instruction_sets() -> list[str]:
 def lane_width(instruction_set: str = '') -> int:
     """Number of lanes in one vector of an instruction set."""
 
-def run_lanes(shape: dict, update: str, output_derivative: bool, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], gradients: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
+def run_lanes(shape: dict, update: str, output_derivative: bool, derivative_floor: float, derivative_offset: float, error_tolerance: float, factors: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, initial_activation: float, learn: bool, gradient: str, depth: int, stride: int, weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], gradients: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, rates: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells_from: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: list, threads: int, instruction_set: str = '') -> None:
     """
     Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py makes the arguments.
     """
+
+def learn_chunkers(job: dict, below: object, above: object, data: list, threads: int, instruction_set: str = '') -> None:
+    """
+    Learn with pairs of nets; carrousel/kernels/native/chunker.py makes the arguments.
+    """
+
+def predict_chunkers(job: dict, below: object, data: list, threads: int, instruction_set: str = '') -> None:
+    """Predict with the lower nets of pairs."""
+
+def chunker_bytes(job: dict) -> int:
+    """Bytes that a thread needs to run a pair of nets."""
 
 def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     """
@@ -213,6 +225,77 @@ class StreamDouble:
 
     @property
     def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+panel_words: int = 128
+
+def draw_panel(key: int, stream: int, attempt: int, number: int, words: object, instruction_set: str = '') -> None:
+    """Write the words [128] of a panel of Philox 4x32-10."""
+
+def gaussians(words: object, deviation: float, values: object, instruction_set: str = '') -> None:
+    """Turn whole panels of words [n] into Gaussians [n] with mean 0."""
+
+def draw_gaussians(key: int, stream: int, deviation: float, values: object, instruction_set: str = '') -> None:
+    """Draw Gaussians [n] with mean 0 from one stream."""
+
+def draw_lengths(key: int, least: int, most: int, offsets: object, instruction_set: str = '') -> None:
+    """
+    Write offsets [N + 1] of sequences whose lengths are uniform on least to most.
+    """
+
+def draw_geometric_lengths(key: int, least: int, offsets: object, instruction_set: str = '') -> None:
+    """
+    Write offsets [N + 1] of lengths least + k, with probability 0.1 * 0.9^k.
+    """
+
+def draw_pairs(key: int, offsets: object, inputs: object, targets: object, *, length: int, product: bool, hide_value: bool, hide_marker: bool, skip_first: bool, second_counts: bool, instruction_set: str = '') -> None:
+    """
+    Draw inputs [steps, 2] and targets [N, 1] of the adding or the multiplication problem.
+    """
+
+def draw_two_classes(key: int, offsets: object, inputs: object, targets: object, *, informative: int, noisy: bool, deviation: float, first_goal: float, second_goal: float, target_deviation: float, instruction_set: str = '') -> None:
+    """Draw inputs [steps, 1] and targets [N, 1] of the 2-sequence problem."""
+
+def draw_latched(key: int, offsets: object, inputs: object, targets: object, *, wide: bool, deviation: float, goal: float, instruction_set: str = '') -> None:
+    """
+    Draw inputs [steps, 3 if wide else 1] and targets [N, 1] of the latch problem.
+    """
+
+def draw_ones(key: int, offsets: object, inputs: object, targets: object, *, pause: int, noise: float, instruction_set: str = '') -> None:
+    """Draw inputs [steps, 1] and targets [N, 1] of the parity problem."""
+
+def draw_lags(key: int, p: int, first_target: int, inputs: object, targets: object, target_steps: object, instruction_set: str = '') -> None:
+    """
+    Draw inputs [N (p + 1)] of Experiment 2b, with targets [N (p - first_target)].
+    """
+
+def draw_long_lags(key: int, offsets: object, p: int, inputs: object, targets: object, instruction_set: str = '') -> None:
+    """Draw inputs [steps] and targets [N] of Experiment 2c."""
+
+def draw_order(key: int, offsets: object, places: Sequence[tuple[int, int]], inputs: object, targets: object, instruction_set: str = '') -> None:
+    """
+    Draw inputs [steps] and targets [N] of Experiment 6; places are (first, last) steps.
+    """
+
+def draw_picks(key: int, count: int, picks: object, instruction_set: str = '') -> None:
+    """Draw numbers [N] that are uniform on 0 to count - 1."""
+
+def copy_strings(symbols: object, set_offsets: object, picks: object, offsets: object, inputs: object, targets: object, target_steps: object) -> None:
+    """
+    Copy strings of a set, with the next symbol as the target of every step but the last.
+    """
+
+def walk_strings(after: object, symbols: object, offsets: object, states: object) -> int:
+    """
+    Write the state of an automaton after each step; return the first illegal step, if any, else the number of steps.
+    """
+
+def judge_strings(after: object, symbols: object, offsets: object, target_steps: object, target_offsets: object, outputs: object, right: object) -> int:
+    """
+    Write whether all legal next symbols have the largest outputs (float32) at all targets of a string; return what walk_strings returns.
+    """
+
+def judge_strings_double(after: object, symbols: object, offsets: object, target_steps: object, target_offsets: object, outputs: object, right: object) -> int:
+    """The same for outputs in float64."""
 
 class CascadeBatch:
     """
