@@ -8,15 +8,16 @@ namespace {
 
 struct GoingBack {
   // From the errors of one step's state (x.error_y, x.error_s): the errors net [U] of its net
-  // inputs, then the errors of the state before. e_net = J_net' e, e(t-1) = J_state' e.
-  static void through_step(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {
+  // inputs, then the errors of the state before. e_net = J_net' e, e(t-1) = J_state' e. `weights`
+  // [from, to] are the recurrent ones that the step used.
+  static void through_step(const Plan& p, const PathPlan& x, const Factors& f, const vec* weights,
+                           vec* net) {
     vec* const e_y = x.error_y;
     by_net(p, x, f, net);
     if (!p.shape.recurrent) {
       clear(e_y, p.U);
       return;
     }
-    const vec* weights = p.hidden_w + p.dense_inputs * p.U;
     in_blocks<8>(p.U, [&]<int Count>(Index first) {
       vec sum[Count] = {};
       for (Index k = 0; k < p.U; ++k)
@@ -24,6 +25,8 @@ struct GoingBack {
       for (int i = 0; i < Count; ++i) e_y[first + i] = sum[i];
     });
   }
+
+  static const vec* recurrent(const Plan& p) { return p.hidden_w + p.dense_inputs * p.U; }
 
   // The first half: errors of net inputs. x.error_s becomes the error of the cell states before.
   static void by_net(const Plan& p, const PathPlan& x, const Factors& f, vec* net) {

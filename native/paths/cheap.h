@@ -99,7 +99,7 @@ struct Restricted {
 };
 
 // UORO: sensitivities are the outer product of q [n] and p [S, U]; see kernels/reference/paths.py.
-struct RankOne : Sensitivities {
+struct RankOne : Column {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
                       ivec live) {
     net_inputs<1>(p, x, x.q);
