@@ -32,32 +32,24 @@ struct Chunked {
                     bool carried) {
     clear(x.error_y, p.U), clear(x.error_s, p.C);
     for (Index c = 0; c < p.C; ++c) x.error_y[p.shape.first_cell() + c] = scale * p.back[c];
-    go_back(p, x, steps);
+    go_back<1>(p, x, steps, x.error_y, x.error_s);
     const bool sums = p.accumulate;
     const Parts to{sums ? p.symbol_g : p.symbol_w, sums ? p.hidden_g : p.hidden_w,
                    sums ? p.hidden_gb : p.hidden_b};
-    add_steps(p, x, steps, to, lanes, false);
+    add_steps(p, x, steps, x.spread, to, lanes, false);
     if (!carried) return;
     const Index dense = p.n_sources * p.U, symbols = x.inputs * p.U;
-    add_carried(p, x, 0, symbols, to.symbols, lanes);
-    add_carried(p, x, symbols, dense, to.dense, lanes);
+    const auto meet = [&](Index from, Index count, vec* into) {
+      add_carried(p, x, x.error_y, x.error_s, from, count, into, lanes);
+    };
+    meet(0, symbols, to.symbols), meet(symbols, dense, to.dense);
     for (Index u = 0; u < p.U; ++u)
-      if (p.shape.biased(u)) add_carried(p, x, symbols + dense + u, 1, to.bias + u, lanes);
+      if (p.shape.biased(u)) meet(symbols + dense + u, 1, to.bias + u);
   }
 
   // Moves P to the end of a chunk of `steps` steps.
   static void advance(const Plan& p, PathPlan& x, Index steps, bool carried) {
-    const Index size = x.S * p.U;
-    for (Index q = 0; q < x.n; ++q) {
-      clear(x.error_y, p.U), clear(x.error_s, p.C);
-      (q < p.U ? x.error_y[q] : x.error_s[q - p.U]) = splat(1.0f);
-      go_back(p, x, steps);
-      vec* const row = x.p_after + q * size;
-      clear(row, size);
-      const Parts to{row, row + x.inputs * p.U, row + (x.S - 1) * p.U};
-      add_steps(p, x, steps, to, isplat(-1), true);
-      if (carried) add_carried(p, x, 0, size, row, isplat(-1));
-    }
+    in_blocks<PathPlan::kTile>(x.n, [&]<int Rows>(Index q) { rows<Rows>(p, x, steps, carried, q); });
     vec* const before = x.p;
     x.p = x.p_after, x.p_after = before;
   }
@@ -68,22 +60,41 @@ struct Chunked {
     vec *symbols, *dense, *bias;
   };
 
-  // Sends x.error_y and x.error_s back to the start of the chunk, and writes the errors of net
-  // inputs to x.spread.
-  static void go_back(const Plan& p, const PathPlan& x, Index steps) {
-    const Index count = Factors::count(p), square = p.U * p.U;
-    for (Index at = steps - 1; at >= 0; --at)
-      GoingBack::through_step(p, x, Factors(p, x.factors + at * count),
-                              p.accumulate ? GoingBack::recurrent(p) : x.kept_w + at * square,
-                              x.spread + at * p.U);
+  // Rows q to q + Rows of the next P.
+  template <int Rows>
+  static void rows(const Plan& p, const PathPlan& x, Index steps, bool carried, Index q) {
+    const Index size = x.S * p.U;
+    clear(x.errors, Rows * x.n);
+    for (int r = 0; r < Rows; ++r) x.errors[r * x.n + q + r] = splat(1.0f);
+    go_back<Rows>(p, x, steps, x.errors, x.errors + p.U);
+    for (int r = 0; r < Rows; ++r) {
+      const vec* const error = x.errors + r * x.n;
+      vec* const row = x.p_after + (q + r) * size;
+      clear(row, size);
+      const Parts to{row, row + x.inputs * p.U, row + (x.S - 1) * p.U};
+      add_steps(p, x, steps, x.spread + r * x.slots * p.U, to, isplat(-1), true);
+      if (carried) add_carried(p, x, error, error + p.U, 0, size, row, isplat(-1));
+    }
   }
 
-  // Adds the products of x.spread and the sources of all steps.
-  static void add_steps(const Plan& p, const PathPlan& x, Index steps, const Parts& to, ivec lanes,
-                        bool all_biases) {
+  // Sends errors back to the start of the chunk, and writes the errors of net inputs to x.spread
+  // [Rows, slots, U].
+  template <int Rows>
+  static void go_back(const Plan& p, const PathPlan& x, Index steps, vec* e_y, vec* e_s) {
+    const Index count = Factors::count(p), square = p.U * p.U;
+    for (Index at = steps - 1; at >= 0; --at)
+      GoingBack::through_step<Rows>(
+          p, Factors(p, x.factors + at * count),
+          p.accumulate ? GoingBack::recurrent(p) : x.kept_w + at * square, e_y, e_s,
+          x.spread + at * p.U, x.n, x.slots * p.U);
+  }
+
+  // Adds the products of spread [slots, U] and the sources of all steps.
+  static void add_steps(const Plan& p, const PathPlan& x, Index steps, const vec* spread,
+                        const Parts& to, ivec lanes, bool all_biases) {
     Plan tape = p;
     tape.sources = x.sources;
-    const Sums sums{to.dense, nullptr, p.U, x.spread, p.U, lanes};
+    const Sums sums{to.dense, nullptr, p.U, spread, p.U, lanes};
     in_blocks<4>(p.U, [&]<int Factors>(Index f0) {
       in_blocks<kAccumulators / 4>(p.n_sources, [&]<int Sources>(Index s0) {
         add_tile<Sources, Factors>(tape, sums, steps, s0, f0);
@@ -92,22 +103,21 @@ struct Chunked {
     for (Index u = 0; u < p.U; ++u) {
       if (!all_biases && !p.shape.biased(u)) continue;
       vec sum = to.bias[u];
-      for (Index k = 0; k < steps; ++k) sum += x.spread[k * p.U + u];
+      for (Index k = 0; k < steps; ++k) sum += spread[k * p.U + u];
       to.bias[u] = lanes ? sum : to.bias[u];
     }
     for (int lane = 0; p.gathered && lane < V; ++lane)
       for (Index k = 0; lanes[lane] && k < steps; ++k) {
         if (x.symbols[k][lane] < 0) continue;
         vec* const into = to.symbols + static_cast<Index>(x.symbols[k][lane]) * p.U;
-        for (Index u = 0; u < p.U; ++u) into[u][lane] += x.spread[k * p.U + u][lane];
+        for (Index u = 0; u < p.U; ++u) into[u][lane] += spread[k * p.U + u][lane];
       }
   }
 
-  // Adds what the error at the start of the chunk meets in `count` columns of P.
-  static void add_carried(const Plan& p, const PathPlan& x, Index from, Index count, vec* into,
-                          ivec lanes) {
+  // Adds what an error at the start of the chunk meets in `count` columns of P.
+  static void add_carried(const Plan& p, const PathPlan& x, const vec* e_y, const vec* e_s,
+                          Index from, Index count, vec* into, ivec lanes) {
     const Index size = x.S * p.U, units = p.U, n = x.n;
-    const vec *const e_y = x.error_y, *const e_s = x.error_s;
     const vec* const first_row = x.p + from;
     in_blocks<8>(count, [&]<int Count>(Index first) {
       const vec* row = first_row + first;

@@ -187,7 +187,8 @@ class Paths : Rounds {
           met[c] = lanes ? splat(0.0f) : met[c];
         }
         vec* const net = x_.spread + (at - from) * p_.U;
-        GoingBack::through_step(p_, x_, factors_at(at, 0), GoingBack::recurrent(p_), net);
+        GoingBack::through_step(p_, factors_at(at, 0), GoingBack::recurrent(p_), x_.error_y,
+                                x_.error_s, net);
       }
       GoingBack::add_steps(p_, x_, slot(from), steps, lanes);
       if (p_.gathered) add_symbols(from, steps, lanes);

@@ -38,11 +38,12 @@ struct PathPlan {
   vec *sources;          // [slots + 1, Plan::n_sources] the tape; Plan::sources points into it
   vec *factors;          // [slots, Factors::count]
   vec *met;              // [slots, C] errors of cell outputs that are not propagated yet
-  vec *error_y, *error_s, *error_net, *spread;  // [U] [C] [U] [kChunk, U]
+  vec *error_y, *error_s, *error_net, *spread;  // [U] [C] [U]; [kChunk, U], of chunked.h [kTile, slots, U]
   vec *p, *nets;         // [S, U, kept] sensitivities; [U, kTile] net inputs of one tile of them
   vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
   vec *trace;            // [S, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
+  vec* errors;           // [kTile, n] of chunked.h
   vec *p_after, *kept_w; // [n, S, U] the next p; [slots, U, U]: both of chunked.h
   ivec *symbols;         // [slots] of chunked.h
   std::size_t bytes;
@@ -80,7 +81,8 @@ struct PathPlan {
     met = carver.take<vec>(taped, plan.C);
     error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
     error_net = carver.take<vec>(plan.U);
-    spread = carver.take<vec>(chunked ? slots : kChunk, plan.U);
+    spread = carver.take<vec>(chunked ? kTile : 1, chunked ? slots : kChunk, plan.U);
+    errors = carver.take<vec>(chunked ? kTile : 0, n);
     kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
            : s.memory() ? 1 + 2 * s.block_size : 1;
     p = carver.take<vec>(S, plan.U, kept);

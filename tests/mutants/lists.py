@@ -153,7 +153,7 @@ NATIVE = (
     Mutant("errors pass through the time before a sequence", "native/paths/*.h",
            "f.rate[u] = where(live, logistic_slope(y[u]));", "f.rate[u] = logistic_slope(y[u]);"),
     Mutant("errors go back through the transpose", "native/paths/*.h",
-           "weights[(first + i) * p.U + k] * net[k]", "weights[k * p.U + first + i] * net[k]"),
+           "weights[(first + i) * units + k]", "weights[k * units + first + i]"),
     Mutant("errors inside cells do not pass forget gates", "native/paths/*.h",
            "e_s[c] = f.keep[c] * e;", "e_s[c] = e;"),
     Mutant("errors met are sent back again", "native/paths/paths.cc",
