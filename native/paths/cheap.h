@@ -100,7 +100,7 @@ struct Restricted {
 };
 
 // UORO: sensitivities are the outer product of q [n] and p [S, U]; see kernels/reference/paths.py.
-struct RankOne : Sensitivities {
+struct RankOne : Column {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
                       ivec live) {
     net_inputs<1>(p, x, x.q);
@@ -110,7 +110,7 @@ struct RankOne : Sensitivities {
       for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u * PathPlan::kTile];
     for (Index u = 0; u < p.U; ++u) x.error_y[u] = x.signs[u];
     for (Index c = 0; c < x.n - p.U; ++c) x.error_s[c] = x.signs[p.U + c];
-    GoingBack::by_net(p, x, f, x.error_net);
+    GoingBack::by_net(p, f, x.error_y, x.error_s, x.error_net);
     vec sources = splat(0.0f), before = sources, carried = sources, net = sources;
     for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);

@@ -1,17 +1,16 @@
-// Real-time recurrent learning of simple units by chunks of steps (Schmidhuber 1992, "A fixed size
-// storage O(n^3) time complexity learning algorithm for fully recurrent continually running
-// networks"): the same gradient as in sensitivities.h at about 1/U of its cost.
+// Real-time recurrent learning by chunks of steps (Schmidhuber 1992, "A fixed size storage O(n^3)
+// time complexity learning algorithm for fully recurrent continually running networks"): the
+// gradient of real-time recurrent learning at about 1/U of its cost.
 //
-// Sensitivities P are those at the start of a chunk. A tape holds the steps since then, with the
-// weights that each step used. An error goes back over the tape to the start, and there meets P. At
-// the end of a chunk, with M_k the product of the Jacobians of the steps after k,
-//
-//   P <- M_0 P + sum_k M_k rate_k x sources_k.
+// Sensitivities P [n, S, U] are those at the start of a chunk. A tape holds the steps since then,
+// with the weights that each step used. An error goes back over the tape to the start, and there
+// meets P. At the end of a chunk, row q of P becomes what an error of 1 at state q meets.
 //
 // Chunks are counted from the end of the round, where the sequences of all lanes end, so their
 // limits do not depend on other lanes.
 #pragma once
 
+#include "paths/back.h"
 #include "paths/sensitivities.h"
 
 namespace carrousel::CARROUSEL_ISA {
@@ -22,143 +21,120 @@ struct Chunked {
   static void keep(const Plan& p, const PathPlan& x, Index slot, ivec symbol) {
     x.symbols[slot] = symbol;
     if (p.accumulate) return;  // weights are constant during a sequence
-    const vec* weights = recurrent(p);
-    vec* const kept = x.kept_w + slot * p.U * p.U;
-    for (Index i = 0; i < p.U * p.U; ++i) kept[i] = weights[i];
+    const vec* const weights = GoingBack::recurrent(p);
+    const Index count = p.n_fed * p.U;
+    vec* const kept = x.kept_w + slot * count;
+    for (Index i = 0; i < count; ++i) kept[i] = weights[i];
   }
 
   // Adds the gradient of the error p.back at the last of `steps` steps to weights or gradients.
   // `carried`: P is not zero.
   static void learn(const Plan& p, const PathPlan& x, Index steps, vec scale, ivec lanes,
                     bool carried) {
-    for (Index u = 0; u < p.U; ++u) x.error_y[u] = scale * p.back[u];
-    for (Index at = steps - 1; at >= 0; --at) {
-      vec* const net = x.spread + at * p.U;
-      const vec* const rate = x.factors + at * Factors::count(p);
-      for (Index u = 0; u < p.U; ++u) net[u] = rate[u] * x.error_y[u];
-      if (at > 0 || carried) times_weights(p, weights_at(p, x, at), net, x.error_y);
-    }
-    if (p.gathered) add_symbols(p, x, steps, lanes);
-    add_steps(p, x, steps, lanes);
-    if (carried) Sensitivities::learn(p, x, x.error_y, splat(1.0f), lanes);
+    // Where weights change at once by rates that differ, gradients hold one sum before they do.
+    const bool scaled = !p.accumulate && p.hidden_f, sums = p.accumulate || scaled;
+    const vec all = scaled ? splat(1.0f) : scale;
+    clear(x.error_y, p.U), clear(x.error_s, p.C);
+    for (Index c = 0; c < p.C; ++c) x.error_y[p.shape.first_cell() + c] = all * p.back[c];
+    go_back<1>(p, x, steps, x.error_y, x.error_s);
+    const Parts to{sums ? p.symbol_g : p.symbol_w, sums ? p.hidden_g : p.hidden_w,
+                   sums ? p.hidden_gb : p.hidden_b};
+    add_steps(p, x, steps, x.spread, to, lanes, false);
+    if (carried) learn_carried(p, x, to, lanes);
+    if (!scaled) return;
+    apply_hidden(p, scale, lanes);
+    apply(p.symbol_w, p.symbol_g, p.symbol_f, x.inputs * p.U, scale, lanes);
   }
 
   // Moves P to the end of a chunk of `steps` steps.
-  static void advance(const Plan& p, const PathPlan& x, Index steps, bool carried) {
-    vec *product = x.products, *next = product + p.U * p.U;  // M [from, to]
-    for (Index i = 0; i < p.U * p.U; ++i) product[i] = splat(i % (p.U + 1) ? 0.0f : 1.0f);
-    for (Index at = steps - 1; at >= 0; --at) {
-      const vec* const rate = x.factors + at * Factors::count(p);
-      vec* const share = x.shares + at * p.U * p.U;
-      for (Index u = 0; u < p.U; ++u)
-        for (Index q = 0; q < p.U; ++q) share[u * p.U + q] = product[u * p.U + q] * rate[u];
-      if (at == 0 && !carried) break;
-      times(p.U, share, weights_at(p, x, at), next);
-      vec* const used = product;
-      product = next, next = used;
-    }
-    for (Index m = 0; m < x.S; m += PathPlan::kTile) {
-      const Index count = x.S - m < PathPlan::kTile ? x.S - m : PathPlan::kTile;
-      for (Index k = 0; k < steps; ++k)
-        for (Index i = 0; i < PathPlan::kTile; ++i)
-          x.tile[k * PathPlan::kTile + i] =
-              i < count ? source_at(p, x, k, m + i) : splat(0.0f);
-      for (Index u = 0; u < p.U; ++u) columns(p, x, steps, carried ? product : nullptr, m, count, u);
-    }
+  static void advance(const Plan& p, PathPlan& x, Index steps, bool carried) {
+    in_blocks<PathPlan::kTile>(x.n, [&]<int Rows>(Index q) { rows<Rows>(p, x, steps, carried, q); });
+    vec* const before = x.p;
+    x.p = x.p_after, x.p_after = before;
   }
 
  private:
-  static const vec* recurrent(const Plan& p) { return p.hidden_w + p.dense_inputs * p.U; }
-  static const vec* weights_at(const Plan& p, const PathPlan& x, Index slot) {
-    return p.accumulate ? recurrent(p) : x.kept_w + slot * p.U * p.U;
+  // Sums that belong to the sources of hidden units.
+  struct Parts {
+    vec *symbols, *dense, *bias;
+  };
+
+  static void learn_carried(const Plan& p, const PathPlan& x, const Parts& to, ivec lanes) {
+    const Index dense = p.n_sources * p.U, symbols = x.inputs * p.U;
+    const auto meet = [&](Index from, Index count, vec* into) {
+      add_carried(p, x, x.error_y, x.error_s, from, count, into, lanes);
+    };
+    meet(0, symbols, to.symbols), meet(symbols, dense, to.dense);
+    for (Index u = 0; u < p.U; ++u)
+      if (p.shape.biased(u)) meet(symbols + dense + u, 1, to.bias + u);
   }
 
-  static vec source_at(const Plan& p, const PathPlan& x, Index k, Index m) {
-    if (m < x.inputs)
-      return x.symbols[k] == isplat(static_cast<std::int32_t>(m)) ? splat(1.0f) : splat(0.0f);
-    return x.is_bias(m) ? splat(1.0f) : x.sources[k * p.n_sources + m - x.inputs];
-  }
-
-  // error [U] = weights [from, to] net.
-  static void times_weights(const Plan& p, const vec* weights, const vec* net, vec* error) {
-    const Index units = p.U;
-    in_blocks<8>(units, [&]<int Count>(Index first) {
-      vec sum[Count] = {};
-      for (Index k = 0; k < units; ++k)
-        for (int i = 0; i < Count; ++i) sum[i] = fma(weights[(first + i) * units + k], net[k], sum[i]);
-      for (int i = 0; i < Count; ++i) error[first + i] = sum[i];
-    });
-  }
-
-  // to [l, q] = sum_u weights [l, u] share [u, q], all of U by U.
-  static void times(Index units, const vec* share, const vec* weights, vec* to) {
-    in_blocks<4>(units, [&]<int Rows>(Index l) {
-      in_blocks<kAccumulators / 4>(units, [&]<int Columns>(Index q) {
-        vec sum[Rows][Columns] = {};
-        for (Index u = 0; u < units; ++u)
-          for (int i = 0; i < Rows; ++i) {
-            const vec w = weights[(l + i) * units + u];
-            for (int j = 0; j < Columns; ++j)
-              sum[i][j] = fma(w, share[u * units + q + j], sum[i][j]);
-          }
-        for (int i = 0; i < Rows; ++i)
-          for (int j = 0; j < Columns; ++j) to[(l + i) * units + q + j] = sum[i][j];
-      });
-    });
-  }
-
-  // The sensitivities of the weights from sources m to m + count into unit u. `product` is M_0, or
-  // null if P was zero.
-  static void columns(const Plan& p, const PathPlan& x, Index steps, const vec* product, Index m,
-                      Index count, Index u) {
-    constexpr Index tile = PathPlan::kTile;
-    const Index units = p.U, apart = units * units;  // between columns of neighbouring sources
-    vec* const column = x.p + (m * units + u) * units;
-    const vec* const share = x.shares + u * units;
-    in_blocks<kAccumulators / 4>(units, [&]<int Count>(Index q) {
-      vec sum[Count][tile] = {};
-      for (Index l = 0; product && l < units; ++l)
-        for (Index i = 0; i < count; ++i)
-          for (int j = 0; j < Count; ++j)
-            sum[j][i] = fma(product[l * units + q + j], column[i * apart + l], sum[j][i]);
-      for (Index k = 0; k < steps; ++k)
-        for (int j = 0; j < Count; ++j) {
-          const vec w = share[k * apart + q + j];
-          for (Index i = 0; i < tile; ++i) sum[j][i] = fma(w, x.tile[k * tile + i], sum[j][i]);
-        }
-      for (int j = 0; j < Count; ++j)
-        for (Index i = 0; i < tile; ++i) x.nets[(q + j) * tile + i] = sum[j][i];
-    });
-    for (Index q = 0; q < units; ++q)
-      for (Index i = 0; i < count; ++i) column[i * apart + q] = x.nets[q * tile + i];
-  }
-
-  // Adds the products of x.spread and the sources of all steps.
-  static void add_steps(const Plan& p, const PathPlan& x, Index steps, ivec lanes) {
-    const Sums to{p.accumulate ? p.hidden_g : p.hidden_w, nullptr, p.U, x.sources, x.spread, p.U,
-                  isplat(-1), lanes};
-    in_blocks<4>(p.U, [&]<int Factors>(Index f0) {
-      in_blocks<kAccumulators / 4>(p.n_sources, [&]<int Sources>(Index s0) {
-        add_tile<Sources, Factors>(p, to, steps, s0, f0);
-      });
-    });
-    vec* const bias = p.accumulate ? p.hidden_gb : p.hidden_b;
-    for (Index u = 0; u < p.U; ++u) {
-      if (!p.shape.biased(u)) continue;
-      vec sum = bias[u];
-      for (Index k = 0; k < steps; ++k) sum += x.spread[k * p.U + u];
-      bias[u] = lanes ? sum : bias[u];
+  // Rows q to q + Rows of the next P.
+  template <int Rows>
+  static void rows(const Plan& p, const PathPlan& x, Index steps, bool carried, Index q) {
+    const Index size = x.S * p.U;
+    clear(x.errors, Rows * x.n);
+    for (int r = 0; r < Rows; ++r) x.errors[r * x.n + q + r] = splat(1.0f);
+    go_back<Rows>(p, x, steps, x.errors, x.errors + p.U);
+    for (int r = 0; r < Rows; ++r) {
+      const vec* const error = x.errors + r * x.n;
+      vec* const row = x.p_after + (q + r) * size;
+      clear(row, size);
+      const Parts to{row, row + x.inputs * p.U, row + (x.S - 1) * p.U};
+      add_steps(p, x, steps, x.spread + r * x.slots * p.U, to, isplat(-1), true);
+      if (carried) add_carried(p, x, error, error + p.U, 0, size, row, isplat(-1));
     }
   }
 
-  static void add_symbols(const Plan& p, const PathPlan& x, Index steps, ivec lanes) {
-    vec* const table = p.accumulate ? p.symbol_g : p.symbol_w;
-    for (int lane = 0; lane < V; ++lane)
+  // Sends errors back to the start of the chunk, and writes the errors of net inputs to x.spread
+  // [Rows, slots, U].
+  template <int Rows>
+  static void go_back(const Plan& p, const PathPlan& x, Index steps, vec* e_y, vec* e_s) {
+    const Index count = Factors::count(p), square = p.n_fed * p.U;
+    for (Index at = steps - 1; at >= 0; --at)
+      GoingBack::through_step<Rows>(
+          p, Factors(p, x.factors + at * count),
+          p.accumulate ? GoingBack::recurrent(p) : x.kept_w + at * square, e_y, e_s,
+          x.spread + at * p.U, x.n, x.slots * p.U);
+  }
+
+  // Adds the products of spread [slots, U] and the sources of all steps.
+  static void add_steps(const Plan& p, const PathPlan& x, Index steps, const vec* spread,
+                        const Parts& to, ivec lanes, bool all_biases) {
+    const Sums sums{to.dense, nullptr, p.U, x.sources, spread, p.U, isplat(-1), lanes};
+    in_blocks<4>(p.U, [&]<int Factors>(Index f0) {
+      in_blocks<kAccumulators / 4>(p.n_sources, [&]<int Sources>(Index s0) {
+        add_tile<Sources, Factors>(p, sums, steps, s0, f0);
+      });
+    });
+    for (Index u = 0; u < p.U; ++u) {
+      if (!all_biases && !p.shape.biased(u)) continue;
+      vec sum = to.bias[u];
+      for (Index k = 0; k < steps; ++k) sum += spread[k * p.U + u];
+      to.bias[u] = lanes ? sum : to.bias[u];
+    }
+    for (int lane = 0; p.gathered && lane < V; ++lane)
       for (Index k = 0; lanes[lane] && k < steps; ++k) {
         if (x.symbols[k][lane] < 0) continue;
-        vec* const into = table + static_cast<Index>(x.symbols[k][lane]) * p.U;
-        for (Index u = 0; u < p.U; ++u) into[u][lane] += x.spread[k * p.U + u][lane];
+        vec* const into = to.symbols + static_cast<Index>(x.symbols[k][lane]) * p.U;
+        for (Index u = 0; u < p.U; ++u) into[u][lane] += spread[k * p.U + u][lane];
       }
+  }
+
+  // Adds what an error at the start of the chunk meets in `count` columns of P.
+  static void add_carried(const Plan& p, const PathPlan& x, const vec* e_y, const vec* e_s,
+                          Index from, Index count, vec* into, ivec lanes) {
+    const Index size = x.S * p.U, units = p.U, n = x.n;
+    const vec* const first_row = x.p + from;
+    in_blocks<8>(count, [&]<int Count>(Index first) {
+      const vec* row = first_row + first;
+      vec sum[Count] = {};
+      for (Index q = 0; q < n; ++q, row += size) {
+        const vec e = q < units ? e_y[q] : e_s[q - units];
+        for (int i = 0; i < Count; ++i) sum[i] = fma(e, row[i], sum[i]);
+      }
+      for (int i = 0; i < Count; ++i) add_where(lanes, into[first + i], sum[i]);
+    });
   }
 };
 
