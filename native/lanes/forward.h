@@ -154,7 +154,7 @@ inline void with_sizes(const Shape& shape, Use use) {
 }
 
 struct Forward : Layer {
-  // One step of all lanes. Only the lanes in `live` leave their initial state.
+  // One step of all lanes. Lanes that are not in `live` keep their state and activations.
   using Step = void (*)(const Forward&, const Plan&, Index k, ivec live);
   Step steady, ragged;  // `steady` takes all lanes as live
 
@@ -196,8 +196,9 @@ struct Forward : Layer {
       h_s[c] = h.value(s[c]);
       y_cell[c] = n.gated ? y_out[c / n.size] * h_s[c] : h_s[c];
     }
+    const vec* now = hidden(p, k);
     vec* next = hidden(p, k + 1);
-    const auto keep = [&](Index m, vec x) { next[m] = Ragged ? (live ? x : layer.initial) : x; };
+    const auto keep = [&](Index m, vec x) { next[m] = Ragged ? (live ? x : now[m]) : x; };
     const auto unit = [&](Index u) {
       const bool is_cell = u >= n.blocks && u < n.blocks + n.cells;
       return is_cell ? y_cell[u - n.blocks] : y[u];

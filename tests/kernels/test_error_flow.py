@@ -70,7 +70,7 @@ def test_error_is_scaled_only_at_entry_and_exit(kernel, wiring, lag):
     views["hidden_inputs"][:, 1:4:2] = -views["hidden_inputs"][:, 0:4:2]
     views["hidden_inputs"] *= 0.4
     views["hidden_inputs"][:, cue] = 0.0
-    if wiring == "full":
+    if network.recurrent:
         views["hidden_recurrent"] *= 0.25
     symbols = rng.integers(0, cue, steps, dtype=np.int32)
     symbols[3] = cue

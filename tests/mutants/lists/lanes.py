@@ -104,8 +104,6 @@ LANES = (
            "p.shape.receives(u) ? 1.0f : 0.0f", "p.shape.receives(u) ? 1.0f : 1.0f"),
     Mutant("other units are fed back", "native/lanes/plan.h",
            "p.fed[m++] = u", "p.fed[m] = m, ++m"),
-    Mutant("all units receive", "native/lanes/errors.h",
-           "s < p.dense_inputs ? kAllGroups : p.shape.receivers", "kAllGroups"),
     Mutant("all weights have one rate", "native/lanes/plan.h",
            "return factors ? rate * factors[i] : rate;", "return rate;"),
     Mutant("factors of a weight before", "native/lanes/plan.h",

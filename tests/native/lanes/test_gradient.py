@@ -10,10 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import EQUAL_RATES, Cell, Gradient, Network, Simple, Training
+from carrousel.contracts import (
+    EQUAL_RATES,
+    Cell,
+    Gradient,
+    Network,
+    RateFactors,
+    Simple,
+    Training,
+)
 from carrousel.errors import SettingError, ShapeError
 from carrousel.kernels import NativeKernel, ReferenceKernel, instruction_sets
-from support.case import case
+from support.case import case, each
 from support.drawn import (
     Kind,
     Lesson,
@@ -96,6 +104,45 @@ def test_factors_multiply_the_gradient(lesson, factors, kind, n, isa, seed):
     np.testing.assert_allclose(learned, wanted, rtol=4e-7, atol=1e-6 * np.abs(found).max())
     kept = by_weight == 0
     np.testing.assert_array_equal(learned[:, kept], lanes.weights[:, kept])
+
+
+@each("isa", instruction_sets())
+@each("gradient", ["truncated", "bptt"])
+@each("symbols", [0, 3, 19])
+def test_each_weight_has_its_own_factor(isa, gradient, symbols):
+    """The extension takes any factors, not only those of groups."""
+    rng, kernel, named = np.random.default_rng(7), NativeKernel(1, isa), Gradient.named(gradient)
+    network = Network(symbols or 3, 2, Cell(2, 2), bias="all", inputs_to_outputs=True)
+    training, weights = Training(1.0, "epoch"), drawn_weights(network, rng, 2)
+    kind = Kind(symbolic=symbols > 0, when="all")
+    data = [drawn_data(network, rng, kind, lengths) for lengths in ([12, 9], [20])]
+    found, _ = kernel.gradient(network, training, weights, np.zeros(2, np.int64), data, named)
+    factors = rng.uniform(0, 2, network.n_weights).astype(np.float32)
+    wanted = weights + factors * found  # with at most two roundings more or less
+    call = caught(network, training, weights, list(data), kernel=kernel, gradient=named)
+    run({**call, "factors": factors})
+    np.testing.assert_allclose(weights, wanted, rtol=4e-7, atol=1e-6 * np.abs(found).max())
+
+
+@each("kernel", [ReferenceKernel(), *(NativeKernel(1, isa) for isa in instruction_sets())])
+@each("update", ["step", "sequence"])
+@each("gradient", ["truncated", "bptt:2", "rtrl"])
+def test_a_factor_of_zero_holds_in_a_lane_that_diverges(kernel, update, gradient):
+    """Absent weights are such weights: cell inputs receive no hidden units here."""
+    cell = Cell(1, 2, "identity", "identity", forget_gate=gradient != "truncated")
+    network = Network(1, 1, cell, bias="all", feedback_into="gates")
+    factors = RateFactors(recurrent=0.0, gate_biases=0.0)
+    training = Training(1e30, update, output_derivative=False, factors=factors)
+    rng = np.random.default_rng(0)
+    data = drawn_data(network, rng, Kind(when="all"), [6, 6])
+    data.inputs[:] = 1e30
+    before = rng.normal(0, 1, (1, network.n_weights)).astype(kernel.dtype)
+    after, kept = before.copy(), training.factors.by_weight(network) == 0
+    args = (np.full(1, 1e30, kernel.dtype), np.zeros(1, np.int64), [data])
+    kernel.learn(network, training, after, *args, Gradient.named(gradient))
+    np.testing.assert_array_equal(after[:, kept], before[:, kept])
+    if kernel.dtype is np.float32 and gradient == "truncated":
+        assert not np.isfinite(after[:, ~kept]).all()
 
 
 @settings(max_examples=30, deadline=None)
