@@ -239,10 +239,9 @@ class Paths : Rounds {
   void apply_symbol(int lane, Index symbol) {
     vec *weight = p_.symbol_w + symbol * p_.U, *gradient = p_.symbol_g + symbol * p_.U;
     const vec* factors = x_.rate_factors(p_, symbol);
-    for (Index u = 0; u < p_.U; ++u) {
-      weight[u][lane] += rate_of(rate_, factors, u)[lane] * gradient[u][lane];
-      gradient[u][lane] = 0.0f;
-    }
+    ivec alone{};
+    alone[lane] = -1;
+    apply_some(weight, gradient, factors, p_.U, alone);
     if (p_.output_rows && p_.accumulate)
       RowOutputs::apply_symbol(p_, lane, symbol, lanes_[lane].rate);
   }
