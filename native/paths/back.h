@@ -9,8 +9,8 @@ namespace {
 struct GoingBack {
   // From the errors of one step's state, e_y [U] and e_s [C]: the errors net [U] of its net inputs,
   // then the errors of the state before. e_net = J_net' e, e(t-1) = J_state' e. `weights`
-  // [n_fed, U] are the recurrent ones that the step used. There are Rows errors: of all arrays, row i
-  // is i times `stride` further, and of net i times `apart`.
+  // [n_fed, U] are the recurrent ones that the step used. There are Rows errors: of all arrays, row
+  // i is i times `stride` further, and of net i times `apart`.
   template <int Rows = 1>
   static void through_step(const Plan& p, const Factors& f, const vec* weights, vec* e_y, vec* e_s,
                            vec* net, Index stride = 0, Index apart = 0) {
@@ -53,11 +53,11 @@ struct GoingBack {
     const Index first = p.shape.first_cell(), outs = first + p.C;
     for (Index j = 0, c = 0; j < p.blocks; ++j)
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-        const vec e = e_s[c] + f.through[c] * e_y[first + c];
+        const vec e = fma(f.through[c], e_y[first + c], e_s[c]);
         net[first + c] = f.cell[c] * e;
-        net[j] += f.in[c] * e;
-        if (p.shape.forget_gate) net[p.blocks + j] += f.forget[c] * e;
-        if (p.shape.output_gate) net[outs + j] += f.show[c] * e_y[first + c];
+        net[j] = fma(f.in[c], e, net[j]);
+        if (p.shape.forget_gate) net[p.blocks + j] = fma(f.forget[c], e, net[p.blocks + j]);
+        if (p.shape.output_gate) net[outs + j] = fma(f.show[c], e_y[first + c], net[outs + j]);
         e_s[c] = f.keep[c] * e;
       }
   }

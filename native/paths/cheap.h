@@ -21,7 +21,7 @@ struct Restricted {
         if (p.shape.memory())
           memory_unit(p, f, u, z, kept);
         else
-          kept[0] = f.rate[u] * (weight(p, u, u) * kept[0] + z);
+          kept[0] = f.rate[u] * fma(weight(p, u, u), kept[0], z);
       }
     }
   }
@@ -37,7 +37,8 @@ struct Restricted {
         vec sum = splat(0.0f);
         if (p.shape.memory()) {
           const Reach r(p, u);
-          for (Index c = r.from; c < r.to; ++c) sum += p.back[c] * kept[1 + size + c - r.from];
+          for (Index c = r.from; c < r.to; ++c)
+            sum = fma(p.back[c], kept[1 + size + c - r.from], sum);
         } else {
           sum = p.back[u] * kept[0];
         }
@@ -78,8 +79,9 @@ struct Restricted {
     for (Index i = 0; i < cells && i < kMost; ++i) before[i] = dy[i];
     const auto net = [&](Index to) {
       vec sum = to == u ? z : splat(0.0f);
-      if (!r.cell) sum += weight(p, u, to) * own;
-      for (Index i = 0; i < cells; ++i) sum += weight(p, first + r.from + i, to) * before[i];
+      if (!r.cell) sum = fma(weight(p, u, to), own, sum);
+      for (Index i = 0; i < cells; ++i)
+        sum = fma(weight(p, first + r.from + i, to), before[i], sum);
       return sum;
     };
     const vec in = net(r.block);
@@ -88,9 +90,9 @@ struct Restricted {
     if (!r.cell) kept[0] = f.rate[u] * net(u);
     for (Index i = 0; i < cells; ++i) {
       const Index c = r.from + i;
-      const vec s = f.keep[c] * ds[i] + f.in[c] * in + f.forget[c] * forget +
-                    f.cell[c] * net(first + c);
-      dy[i] = f.through[c] * s + f.show[c] * out;
+      const vec gates = fma(f.forget[c], forget, fma(f.in[c], in, f.keep[c] * ds[i]));
+      const vec s = fma(f.cell[c], net(first + c), gates);
+      dy[i] = fma(f.through[c], s, f.show[c] * out);
       ds[i] = r.state ? s : splat(0.0f);
     }
   }
@@ -114,27 +116,28 @@ struct RankOne : Column {
     vec sources = splat(0.0f), before = sources, carried = sources, net = sources;
     for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);
-      sources += z * z;
-      for (Index u = 0; u < p.U; ++u) before += x.p[m * p.U + u] * x.p[m * p.U + u];
+      sources = fma(z, z, sources);
+      for (Index u = 0; u < p.U; ++u) before = fma(x.p[m * p.U + u], x.p[m * p.U + u], before);
     }
-    for (Index u = 0; u < p.U; ++u) net += x.error_net[u] * x.error_net[u];
-    for (Index i = 0; i < x.n; ++i) carried += x.q[i] * x.q[i];
+    for (Index u = 0; u < p.U; ++u) net = fma(x.error_net[u], x.error_net[u], net);
+    for (Index i = 0; i < x.n; ++i) carried = fma(x.q[i], x.q[i], carried);
     const vec r0 = balance(before, carried), keep = 1.0f / r0;
     const vec r1 = balance(net * sources, splat(static_cast<float>(x.n))), share = 1.0f / r1;
     for (Index i = 0; i < x.n; ++i)
-      x.q[i] = live ? r0 * x.q[i] + r1 * x.signs[i] : splat(0.0f);
+      x.q[i] = live ? fma(r0, x.q[i], r1 * x.signs[i]) : splat(0.0f);
     for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol) * share;
       for (Index u = 0; u < p.U; ++u) {
         vec& w = x.p[m * p.U + u];
-        w = keep * w + x.error_net[u] * z;
+        w = fma(x.error_net[u], z, keep * w);
       }
     }
   }
 
   static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
     vec error = splat(0.0f);
-    for (Index c = 0; c < p.C; ++c) error += p.back[c] * x.q[p.shape.first_cell() + c];
+    for (Index c = 0; c < p.C; ++c)
+      error = fma(p.back[c], x.q[p.shape.first_cell() + c], error);
     for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       const vec* factors = p.at_once(x.rate_factors(p, m));

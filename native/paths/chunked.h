@@ -48,7 +48,8 @@ struct Chunked {
 
   // Moves P to the end of a chunk of `steps` steps.
   static void advance(const Plan& p, PathPlan& x, Index steps, bool carried) {
-    in_blocks<PathPlan::kTile>(x.n, [&]<int Rows>(Index q) { rows<Rows>(p, x, steps, carried, q); });
+    in_blocks<PathPlan::kTile>(
+        x.n, [&]<int Rows>(Index first) { rows<Rows>(p, x, steps, carried, first); });
     vec* const before = x.p;
     x.p = x.p_after, x.p_after = before;
   }

@@ -52,7 +52,7 @@ struct Column {
         for (int i = 0; i < Count; ++i) dy[i] = columns[i * x.n + p.fed[m]];
         const vec* w = weights + m * p.U + q;
         for (int j = 0; j < Units; ++j)
-          for (int i = 0; i < Count; ++i) sum[j][i] += w[j] * dy[i];
+          for (int i = 0; i < Count; ++i) sum[j][i] = fma(w[j], dy[i], sum[j][i]);
       }
       for (int j = 0; j < Units; ++j)
         for (int i = 0; i < Count; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
@@ -68,11 +68,12 @@ struct Column {
     for (Index u = outs; u < p.U; ++u) column[u] = f.rate[u] * net(u);
     for (Index j = 0, c = 0; j < p.blocks; ++j)
       for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-        vec sum = f.keep[c] * ds[c] + f.in[c] * net(j) + f.cell[c] * net(first + c);
-        if (p.shape.forget_gate) sum += f.forget[c] * net(p.blocks + j);
+        vec sum = fma(f.in[c], net(j), f.keep[c] * ds[c]);
+        sum = fma(f.cell[c], net(first + c), sum);
+        if (p.shape.forget_gate) sum = fma(f.forget[c], net(p.blocks + j), sum);
         ds[c] = sum;
         vec dy = f.through[c] * sum;
-        if (p.shape.output_gate) dy += f.show[c] * net(outs + j);
+        if (p.shape.output_gate) dy = fma(f.show[c], net(outs + j), dy);
         column[first + c] = dy;
       }
   }

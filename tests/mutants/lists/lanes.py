@@ -71,7 +71,7 @@ LANES = (
            "? error : splat(0.0f);\n        const vec size",
            "? error : error;\n        const vec size"),
     Mutant("sensitivities of cells do not pass forget gates", "native/paths/*.h",
-           "vec sum = f.keep[c] * ds[c] +", "vec sum = ds[c] +"),
+           "f.keep[c] * ds[c]);", "ds[c]);"),
     Mutant("weights are written where gradients are asked for", "native/lanes/group.h",
            "job_.gradient ? gradients_of(p_) : weights_of(p_)", "weights_of(p_)"),
     Mutant("gradients of symbols are read from their traces", "native/lanes/plan.h",
@@ -96,7 +96,7 @@ LANES = (
            "const vec in = fma(by_gate[c], x, kept ? trace[c] : splat(0.0f));",
            "const vec in = kept ? trace[c] : splat(0.0f);"),
     Mutant("traces of input gates do not pass forget gates", "native/paths/*.h",
-           "trace[c] = f.keep[c] * trace[c] +", "trace[c] = trace[c] +"),
+           "trace[c] = fma(f.in[c], z, keep * trace[c])", "trace[c] = fma(f.in[c], z, trace[c])"),
     Mutant("forget gates do not learn", "native/paths/*.h",
            "if (p.shape.forget_gate) learn(Group::forget_gates, p.blocks + j, forget);", ";"),
     # wirings and learning settings
