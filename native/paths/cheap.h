@@ -102,14 +102,14 @@ struct Restricted {
 };
 
 // UORO: sensitivities are the outer product of q [n] and p [S, U]; see kernels/reference/paths.py.
-struct RankOne : Column {
+struct RankOne {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
                       ivec live) {
-    net_inputs<1>(p, x, x.q);
+    net_inputs(p, x);
     if (p.shape.memory())
-      through_cells(p, x, f, x.q, 0);
+      through_cells(p, x, f);
     else
-      for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u * PathPlan::kTile];
+      for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u];
     for (Index u = 0; u < p.U; ++u) x.error_y[u] = x.signs[u];
     for (Index c = 0; c < x.n - p.U; ++c) x.error_s[c] = x.signs[p.U + c];
     GoingBack::by_net(p, f, x.error_y, x.error_s, x.error_net);
@@ -155,6 +155,38 @@ struct RankOne : Column {
   }
 
  private:
+  // x.nets = W_recurrent q.
+  static void net_inputs(const Plan& p, const PathPlan& x) {
+    const vec* const weights = GoingBack::recurrent(p);
+    in_blocks<8>(p.U, [&]<int Count>(Index first) {
+      vec sum[Count] = {};
+      for (Index m = 0; m < p.n_fed; ++m) {
+        const vec q = x.q[p.fed[m]];
+        const vec* w = weights + m * p.U + first;
+        for (int i = 0; i < Count; ++i) sum[i] = fma(w[i], q, sum[i]);
+      }
+      for (int i = 0; i < Count; ++i) x.nets[first + i] = sum[i];
+    });
+  }
+
+  // q = J_state q, from x.nets.
+  static void through_cells(const Plan& p, const PathPlan& x, const Factors& f) {
+    const vec* const net = x.nets;
+    const Index first = p.shape.first_cell(), outs = first + p.C;
+    vec *const dy = x.q, *const ds = x.q + p.U;
+    for (Index u = 0; u < first; ++u) dy[u] = f.rate[u] * net[u];
+    for (Index u = outs; u < p.U; ++u) dy[u] = f.rate[u] * net[u];
+    for (Index j = 0, c = 0; j < p.blocks; ++j)
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        vec sum = fma(f.in[c], net[j], f.keep[c] * ds[c]);
+        sum = fma(f.cell[c], net[first + c], sum);
+        if (p.shape.forget_gate) sum = fma(f.forget[c], net[p.blocks + j], sum);
+        ds[c] = sum;
+        dy[first + c] = f.through[c] * sum;
+        if (p.shape.output_gate) dy[first + c] = fma(f.show[c], net[outs + j], dy[first + c]);
+      }
+  }
+
   // (above / below)^(1/4) of two squared norms; 1 if one is zero.
   static vec balance(vec above, vec below) {
     vec r = splat(1.0f);

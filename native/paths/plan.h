@@ -40,7 +40,7 @@ struct PathPlan {
   vec *met;              // [slots, C] errors of cell outputs that are not propagated yet
   vec *error_y, *error_s, *error_net;  // [U] [C] [U]
   vec *spread;           // [kChunk, U]; of chunked.h [kTile, slots, U]
-  vec *p, *nets;         // [S, U, kept] sensitivities; [U, kTile] net inputs of one tile of them
+  vec *p, *nets;         // [S, U, kept] sensitivities; [U] net inputs of a rank-one p
   vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
   vec *trace;            // [S, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
@@ -49,7 +49,7 @@ struct PathPlan {
   ivec *symbols;         // [slots] of chunked.h
   std::size_t bytes;
 
-  static constexpr int kTile = 4;  // columns of sensitivities at once
+  static constexpr int kTile = 4;  // rows of sensitivities at once
   static constexpr Index kLong = 2 * kChunk;  // steps of a chunk of sensitivities
 
   PathPlan(const Job& job, const Plan& plan, void* workspace) {
@@ -88,7 +88,7 @@ struct PathPlan {
            : s.memory() ? 1 + 2 * s.block_size : 1;
     p = carver.take<vec>(S, plan.U, kept);
     q = carver.take<vec>(way == Way::rank_one ? n : 0), signs = carver.take<vec>(n);
-    nets = carver.take<vec>(plan.U, kTile);
+    nets = carver.take<vec>(plan.U);
     trace = carver.take<vec>(way == Way::traces ? S : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);
     p_after = carver.take<vec>(chunked ? S : 0, plan.U, n);

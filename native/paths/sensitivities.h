@@ -39,45 +39,5 @@ struct Sensitivities {
   }
 };
 
-// One column of sensitivities: the derivatives of the full state by one number.
-struct Column {
-  // dnet = W_recurrent dy(t-1).
-  template <int Count>
-  static void net_inputs(const Plan& p, const PathPlan& x, const vec* columns) {
-    const vec* weights = p.hidden_w + p.dense_inputs * p.U;
-    in_blocks<kAccumulators / PathPlan::kTile>(p.U, [&]<int Units>(Index q) {
-      vec sum[Units][Count] = {};
-      for (Index m = 0; m < p.n_fed; ++m) {
-        vec dy[Count];
-        for (int i = 0; i < Count; ++i) dy[i] = columns[i * x.n + p.fed[m]];
-        const vec* w = weights + m * p.U + q;
-        for (int j = 0; j < Units; ++j)
-          for (int i = 0; i < Count; ++i) sum[j][i] = fma(w[j], dy[i], sum[j][i]);
-      }
-      for (int j = 0; j < Units; ++j)
-        for (int i = 0; i < Count; ++i) x.nets[(q + j) * PathPlan::kTile + i] = sum[j][i];
-    });
-  }
-
-  static void through_cells(const Plan& p, const PathPlan& x, const Factors& f, vec* column,
-                            int i) {
-    const auto net = [&](Index u) { return x.nets[u * PathPlan::kTile + i]; };
-    const Index first = p.shape.first_cell(), outs = first + p.C;
-    vec* const ds = column + p.U;
-    for (Index u = 0; u < first; ++u) column[u] = f.rate[u] * net(u);
-    for (Index u = outs; u < p.U; ++u) column[u] = f.rate[u] * net(u);
-    for (Index j = 0, c = 0; j < p.blocks; ++j)
-      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
-        vec sum = fma(f.in[c], net(j), f.keep[c] * ds[c]);
-        sum = fma(f.cell[c], net(first + c), sum);
-        if (p.shape.forget_gate) sum = fma(f.forget[c], net(p.blocks + j), sum);
-        ds[c] = sum;
-        vec dy = f.through[c] * sum;
-        if (p.shape.output_gate) dy = fma(f.show[c], net(outs + j), dy);
-        column[first + c] = dy;
-      }
-  }
-};
-
 }  // namespace
 }  // namespace carrousel::CARROUSEL_ISA

@@ -62,6 +62,8 @@ LANES = (
     Mutant("a chunk uses the weights of its end", "native/paths/*.h",
            "p.accumulate ? GoingBack::recurrent(p) : x.kept_w",
            "true ? GoingBack::recurrent(p) : x.kept_w"),
+    Mutant("weights of a chunk learn at one rate", "native/paths/*.h",
+           "scaled = !p.accumulate && p.hidden_f, sums", "scaled = false, sums"),
     Mutant("sensitivities do not pass two chunks", "native/paths/*.h",
            "if (carried) add_carried(p", "if (false) add_carried(p"),
     Mutant("a chunk begins without the activations before it", "native/paths/paths.cc",
