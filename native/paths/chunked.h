@@ -31,19 +31,21 @@ struct Chunked {
   // `carried`: P is not zero.
   static void learn(const Plan& p, const PathPlan& x, Index steps, vec scale, ivec lanes,
                     bool carried) {
-    // Where weights change at once by rates that differ, gradients hold one sum before they do.
-    const bool scaled = !p.accumulate && p.hidden_f, sums = p.accumulate || scaled;
-    const vec all = scaled ? splat(1.0f) : scale;
-    clear(x.error_y, p.U), clear(x.error_s, p.C);
-    for (Index c = 0; c < p.C; ++c) x.error_y[p.shape.first_cell() + c] = all * p.back[c];
-    go_back<1>(p, x, steps, x.error_y, x.error_s);
-    const Parts to{sums ? p.symbol_g : p.symbol_w, sums ? p.hidden_g : p.hidden_w,
-                   sums ? p.hidden_gb : p.hidden_b};
-    add_steps(p, x, steps, x.spread, to, lanes, false);
-    if (carried) learn_carried(p, x, to, lanes);
-    if (!scaled) return;
-    apply_hidden(p, scale, lanes);
-    apply(p.symbol_w, p.symbol_g, p.symbol_f, x.inputs * p.U, scale, lanes);
+    clear(x.errors, x.n);
+    for (Index c = 0; c < p.C; ++c) x.errors[p.shape.first_cell() + c] = p.back[c];
+    go_back<1>(p, x, steps, carried);
+    const Pass pass{x.errors, x.spread, steps, carried};
+    vec* const dense = p.accumulate ? p.hidden_g : p.hidden_w;
+    const vec* const factors = p.at_once(p.hidden_f);
+    sources(p, x, pass, [=](Index i, vec sum) { change(lanes, dense[i], scale, factors, i, sum); });
+    vec* const bias = p.accumulate ? p.hidden_gb : p.hidden_b;
+    const vec* const bias_factors = p.at_once(p.hidden_fb);
+    biases(p, x, pass, [&](Index u, vec sum) {
+      if (p.shape.biased(u)) change(lanes, bias[u], scale, bias_factors, u, sum);
+    });
+    if (!p.gathered) return;
+    symbols(p, x, pass, p.symbol_g, lanes);
+    if (!p.accumulate) apply(p.symbol_w, p.symbol_g, p.symbol_f, p.I * p.U, scale, lanes);
   }
 
   // Moves P to the end of a chunk of `steps` steps.
@@ -55,86 +57,103 @@ struct Chunked {
   }
 
  private:
-  // Sums that belong to the sources of hidden units.
-  struct Parts {
-    vec *symbols, *dense, *bias;
+  // An error after its way back over the chunk.
+  struct Pass {
+    const vec *error, *spread;  // [n] at the start; [slots, U] of net inputs
+    Index steps;
+    bool carried;
   };
-
-  static void learn_carried(const Plan& p, const PathPlan& x, const Parts& to, ivec lanes) {
-    const Index dense = p.n_sources * p.U, symbols = x.inputs * p.U;
-    const auto meet = [&](Index from, Index count, vec* into) {
-      add_carried(p, x, x.error_y, x.error_s, from, count, into, lanes);
-    };
-    meet(0, symbols, to.symbols), meet(symbols, dense, to.dense);
-    for (Index u = 0; u < p.U; ++u)
-      if (p.shape.biased(u)) meet(symbols + dense + u, 1, to.bias + u);
-  }
 
   // Rows q to q + Rows of the next P.
   template <int Rows>
   static void rows(const Plan& p, const PathPlan& x, Index steps, bool carried, Index q) {
-    const Index size = x.S * p.U;
     clear(x.errors, Rows * x.n);
     for (int r = 0; r < Rows; ++r) x.errors[r * x.n + q + r] = splat(1.0f);
-    go_back<Rows>(p, x, steps, x.errors, x.errors + p.U);
+    go_back<Rows>(p, x, steps, carried);
     for (int r = 0; r < Rows; ++r) {
-      const vec* const error = x.errors + r * x.n;
-      vec* const row = x.p_after + (q + r) * size;
-      clear(row, size);
-      const Parts to{row, row + x.inputs * p.U, row + (x.S - 1) * p.U};
-      add_steps(p, x, steps, x.spread + r * x.slots * p.U, to, isplat(-1), true);
-      if (carried) add_carried(p, x, error, error + p.U, 0, size, row, isplat(-1));
+      const Pass pass{x.errors + r * x.n, x.spread + r * x.slots * p.U, steps, carried};
+      vec* const row = x.p_after + (q + r) * x.S * p.U;
+      vec *const dense = row + x.inputs * p.U, *const bias = row + (x.S - 1) * p.U;
+      clear(row, x.inputs * p.U);
+      symbols(p, x, pass, row, isplat(-1));
+      sources(p, x, pass, [dense](Index i, vec sum) { dense[i] = sum; });
+      biases(p, x, pass, [bias](Index u, vec sum) { bias[u] = sum; });
     }
   }
 
-  // Sends errors back to the start of the chunk, and writes the errors of net inputs to x.spread
-  // [Rows, slots, U].
+  // Sends x.errors [Rows, n] back over the chunk, and writes the errors of net inputs to x.spread
+  // [Rows, slots, U]. `carried`: also to the start of the chunk.
   template <int Rows>
-  static void go_back(const Plan& p, const PathPlan& x, Index steps, vec* e_y, vec* e_s) {
-    const Index count = Factors::count(p), square = p.n_fed * p.U;
-    for (Index at = steps - 1; at >= 0; --at)
+  static void go_back(const Plan& p, const PathPlan& x, Index steps, bool carried) {
+    const Index count = Factors::count(p), square = p.n_fed * p.U, apart = x.slots * p.U;
+    vec *const e_y = x.errors, *const e_s = x.errors + p.U;
+    for (Index at = steps - 1; at >= !carried; --at)
       GoingBack::through_step<Rows>(
           p, Factors(p, x.factors + at * count),
           p.accumulate ? GoingBack::recurrent(p) : x.kept_w + at * square, e_y, e_s,
-          x.spread + at * p.U, x.n, x.slots * p.U);
+          x.spread + at * p.U, x.n, apart);
+    for (int r = 0; !carried && r < Rows; ++r)
+      GoingBack::by_net(p, Factors(p, x.factors), e_y + r * x.n, e_s + r * x.n,
+                        x.spread + r * apart);
   }
 
-  // Adds the products of spread [slots, U] and the sources of all steps.
-  static void add_steps(const Plan& p, const PathPlan& x, Index steps, const vec* spread,
-                        const Parts& to, ivec lanes, bool all_biases) {
-    const Sums sums{to.dense, nullptr, p.U, x.sources, spread, p.U, isplat(-1), lanes};
-    in_blocks<4>(p.U, [&]<int Factors>(Index f0) {
-      in_blocks<kAccumulators / 4>(p.n_sources, [&]<int Sources>(Index s0) {
-        add_tile<Sources, Factors>(p, sums, steps, s0, f0);
+  // Calls write(i, sum) for every weight i [n_sources, U]. The sum is over the products of errors
+  // and sources of all steps, and over what the error at the start meets in P.
+  template <class Write>
+  static void sources(const Plan& p, const PathPlan& x, const Pass& pass, Write write) {
+    const Index units = p.U, n_sources = p.n_sources, size = x.S * units;
+    const Index carried = pass.carried ? x.n : 0;
+    in_blocks<4>(units, [&]<int Units>(Index u) {
+      in_blocks<kAccumulators / 4>(n_sources, [&]<int Sources>(Index s) {
+        vec sum[Sources][Units] = {};
+        const vec *net = pass.spread + u, *source = x.sources + s;
+        for (Index k = 0; k < pass.steps; ++k, net += units, source += n_sources)
+          for (int i = 0; i < Sources; ++i)
+            for (int j = 0; j < Units; ++j) sum[i][j] = fma(net[j], source[i], sum[i][j]);
+        const vec* column = x.p + (x.inputs + s) * units + u;
+        for (Index q = 0; q < carried; ++q, column += size)
+          for (int i = 0; i < Sources; ++i)
+            for (int j = 0; j < Units; ++j)
+              sum[i][j] = fma(pass.error[q], column[i * units + j], sum[i][j]);
+        const auto local = write;  // in registers, which a store to a vector cannot change
+        for (int i = 0; i < Sources; ++i)
+          for (int j = 0; j < Units; ++j) local((s + i) * units + u + j, sum[i][j]);
       });
     });
-    for (Index u = 0; u < p.U; ++u) {
-      if (!all_biases && !p.shape.biased(u)) continue;
-      vec sum = to.bias[u];
-      for (Index k = 0; k < steps; ++k) sum += spread[k * p.U + u];
-      to.bias[u] = lanes ? sum : to.bias[u];
-    }
-    for (int lane = 0; p.gathered && lane < V; ++lane)
-      for (Index k = 0; lanes[lane] && k < steps; ++k) {
-        if (x.symbols[k][lane] < 0) continue;
-        vec* const into = to.symbols + static_cast<Index>(x.symbols[k][lane]) * p.U;
-        for (Index u = 0; u < p.U; ++u) into[u][lane] += spread[k * p.U + u][lane];
-      }
   }
 
-  // Adds what an error at the start of the chunk meets in `count` columns of P.
-  static void add_carried(const Plan& p, const PathPlan& x, const vec* e_y, const vec* e_s,
-                          Index from, Index count, vec* into, ivec lanes) {
-    const Index size = x.S * p.U, units = p.U, n = x.n;
-    const vec* const first_row = x.p + from;
-    in_blocks<8>(count, [&]<int Count>(Index first) {
-      const vec* row = first_row + first;
-      vec sum[Count] = {};
-      for (Index q = 0; q < n; ++q, row += size) {
-        const vec e = q < units ? e_y[q] : e_s[q - units];
-        for (int i = 0; i < Count; ++i) sum[i] = fma(e, row[i], sum[i]);
+  // The same for every bias.
+  template <class Write>
+  static void biases(const Plan& p, const PathPlan& x, const Pass& pass, Write write) {
+    const Index units = p.U, size = x.S * units, carried = pass.carried ? x.n : 0;
+    in_blocks<8>(units, [&]<int Units>(Index u) {
+      vec sum[Units] = {};
+      const vec* net = pass.spread + u;
+      for (Index k = 0; k < pass.steps; ++k, net += units)
+        for (int j = 0; j < Units; ++j) sum[j] += net[j];
+      const vec* column = x.p + size - units + u;
+      for (Index q = 0; q < carried; ++q, column += size)
+        for (int j = 0; j < Units; ++j) sum[j] = fma(pass.error[q], column[j], sum[j]);
+      for (int j = 0; j < Units; ++j) write(u + j, sum[j]);
+    });
+  }
+
+  // Adds the same for every gathered weight of symbols to table [inputs, U].
+  static void symbols(const Plan& p, const PathPlan& x, const Pass& pass, vec* table, ivec lanes) {
+    for (int lane = 0; x.inputs && lane < V; ++lane)
+      for (Index k = 0; lanes[lane] && k < pass.steps; ++k) {
+        if (x.symbols[k][lane] < 0) continue;
+        vec* const into = table + static_cast<Index>(x.symbols[k][lane]) * p.U;
+        for (Index u = 0; u < p.U; ++u) into[u][lane] += pass.spread[k * p.U + u][lane];
       }
-      for (int i = 0; i < Count; ++i) add_where(lanes, into[first + i], sum[i]);
+    if (!pass.carried) return;
+    const Index size = x.S * p.U;
+    in_blocks<8>(x.inputs * p.U, [&]<int Count>(Index first) {
+      const vec* column = x.p + first;
+      vec sum[Count] = {};
+      for (Index q = 0; q < x.n; ++q, column += size)
+        for (int i = 0; i < Count; ++i) sum[i] = fma(pass.error[q], column[i], sum[i]);
+      for (int i = 0; i < Count; ++i) add_where(lanes, table[first + i], sum[i]);
     });
   }
 };
