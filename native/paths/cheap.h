@@ -21,7 +21,7 @@ struct Restricted {
         if (p.shape.memory())
           memory_unit(p, f, u, z, kept);
         else
-          kept[0] = f.rate[u] * (weight(p, u, u) * kept[0] + z);
+          kept[0] = f.rate[u] * fma(weight(p, u, u), kept[0], z);
       }
     }
   }
@@ -37,7 +37,8 @@ struct Restricted {
         vec sum = splat(0.0f);
         if (p.shape.memory()) {
           const Reach r(p, u);
-          for (Index c = r.from; c < r.to; ++c) sum += p.back[c] * kept[1 + size + c - r.from];
+          for (Index c = r.from; c < r.to; ++c)
+            sum = fma(p.back[c], kept[1 + size + c - r.from], sum);
         } else {
           sum = p.back[u] * kept[0];
         }
@@ -78,8 +79,9 @@ struct Restricted {
     for (Index i = 0; i < cells && i < kMost; ++i) before[i] = dy[i];
     const auto net = [&](Index to) {
       vec sum = to == u ? z : splat(0.0f);
-      if (!r.cell) sum += weight(p, u, to) * own;
-      for (Index i = 0; i < cells; ++i) sum += weight(p, first + r.from + i, to) * before[i];
+      if (!r.cell) sum = fma(weight(p, u, to), own, sum);
+      for (Index i = 0; i < cells; ++i)
+        sum = fma(weight(p, first + r.from + i, to), before[i], sum);
       return sum;
     };
     const vec in = net(r.block);
@@ -88,9 +90,9 @@ struct Restricted {
     if (!r.cell) kept[0] = f.rate[u] * net(u);
     for (Index i = 0; i < cells; ++i) {
       const Index c = r.from + i;
-      const vec s = f.keep[c] * ds[i] + f.in[c] * in + f.forget[c] * forget +
-                    f.cell[c] * net(first + c);
-      dy[i] = f.through[c] * s + f.show[c] * out;
+      const vec gates = fma(f.forget[c], forget, fma(f.in[c], in, f.keep[c] * ds[i]));
+      const vec s = fma(f.cell[c], net(first + c), gates);
+      dy[i] = fma(f.through[c], s, f.show[c] * out);
       ds[i] = r.state ? s : splat(0.0f);
     }
   }
@@ -100,41 +102,42 @@ struct Restricted {
 };
 
 // UORO: sensitivities are the outer product of q [n] and p [S, U]; see kernels/reference/paths.py.
-struct RankOne : Sensitivities {
+struct RankOne {
   static void advance(const Plan& p, const PathPlan& x, Index k, const Factors& f, ivec symbol,
                       ivec live) {
-    net_inputs<1>(p, x, x.q);
+    net_inputs(p, x);
     if (p.shape.memory())
-      through_cells(p, x, f, x.q, 0);
+      through_cells(p, x, f);
     else
-      for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u * PathPlan::kTile];
+      for (Index u = 0; u < p.U; ++u) x.q[u] = f.rate[u] * x.nets[u];
     for (Index u = 0; u < p.U; ++u) x.error_y[u] = x.signs[u];
     for (Index c = 0; c < x.n - p.U; ++c) x.error_s[c] = x.signs[p.U + c];
-    GoingBack::by_net(p, x, f, x.error_net);
+    GoingBack::by_net(p, f, x.error_y, x.error_s, x.error_net);
     vec sources = splat(0.0f), before = sources, carried = sources, net = sources;
     for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol);
-      sources += z * z;
-      for (Index u = 0; u < p.U; ++u) before += x.p[m * p.U + u] * x.p[m * p.U + u];
+      sources = fma(z, z, sources);
+      for (Index u = 0; u < p.U; ++u) before = fma(x.p[m * p.U + u], x.p[m * p.U + u], before);
     }
-    for (Index u = 0; u < p.U; ++u) net += x.error_net[u] * x.error_net[u];
-    for (Index i = 0; i < x.n; ++i) carried += x.q[i] * x.q[i];
+    for (Index u = 0; u < p.U; ++u) net = fma(x.error_net[u], x.error_net[u], net);
+    for (Index i = 0; i < x.n; ++i) carried = fma(x.q[i], x.q[i], carried);
     const vec r0 = balance(before, carried), keep = 1.0f / r0;
     const vec r1 = balance(net * sources, splat(static_cast<float>(x.n))), share = 1.0f / r1;
     for (Index i = 0; i < x.n; ++i)
-      x.q[i] = live ? r0 * x.q[i] + r1 * x.signs[i] : splat(0.0f);
+      x.q[i] = live ? fma(r0, x.q[i], r1 * x.signs[i]) : splat(0.0f);
     for (Index m = 0; m < x.S; ++m) {
       const vec z = source_of(p, x, k, m, symbol) * share;
       for (Index u = 0; u < p.U; ++u) {
         vec& w = x.p[m * p.U + u];
-        w = keep * w + x.error_net[u] * z;
+        w = fma(x.error_net[u], z, keep * w);
       }
     }
   }
 
   static void learn(const Plan& p, const PathPlan& x, vec scale, ivec lanes) {
     vec error = splat(0.0f);
-    for (Index c = 0; c < p.C; ++c) error += p.back[c] * x.q[p.shape.first_cell() + c];
+    for (Index c = 0; c < p.C; ++c)
+      error = fma(p.back[c], x.q[p.shape.first_cell() + c], error);
     for (Index m = 0; m < x.S; ++m) {
       vec* const into = p.accumulate ? x.gradients(p, m) : x.weights(p, m);
       const vec* factors = p.at_once(x.rate_factors(p, m));
@@ -152,6 +155,38 @@ struct RankOne : Sensitivities {
   }
 
  private:
+  // x.nets = W_recurrent q.
+  static void net_inputs(const Plan& p, const PathPlan& x) {
+    const vec* const weights = GoingBack::recurrent(p);
+    in_blocks<8>(p.U, [&]<int Count>(Index first) {
+      vec sum[Count] = {};
+      for (Index m = 0; m < p.n_fed; ++m) {
+        const vec q = x.q[p.fed[m]];
+        const vec* w = weights + m * p.U + first;
+        for (int i = 0; i < Count; ++i) sum[i] = fma(w[i], q, sum[i]);
+      }
+      for (int i = 0; i < Count; ++i) x.nets[first + i] = sum[i];
+    });
+  }
+
+  // q = J_state q, from x.nets.
+  static void through_cells(const Plan& p, const PathPlan& x, const Factors& f) {
+    const vec* const net = x.nets;
+    const Index first = p.shape.first_cell(), outs = first + p.C;
+    vec *const dy = x.q, *const ds = x.q + p.U;
+    for (Index u = 0; u < first; ++u) dy[u] = f.rate[u] * net[u];
+    for (Index u = outs; u < p.U; ++u) dy[u] = f.rate[u] * net[u];
+    for (Index j = 0, c = 0; j < p.blocks; ++j)
+      for (Index v = 0; v < p.shape.block_size; ++v, ++c) {
+        vec sum = fma(f.in[c], net[j], f.keep[c] * ds[c]);
+        sum = fma(f.cell[c], net[first + c], sum);
+        if (p.shape.forget_gate) sum = fma(f.forget[c], net[p.blocks + j], sum);
+        ds[c] = sum;
+        dy[first + c] = f.through[c] * sum;
+        if (p.shape.output_gate) dy[first + c] = fma(f.show[c], net[outs + j], dy[first + c]);
+      }
+  }
+
   // (above / below)^(1/4) of two squared norms; 1 if one is zero.
   static vec balance(vec above, vec below) {
     vec r = splat(1.0f);

@@ -49,7 +49,7 @@ struct PathForward : Layer {
         f.forget[c] = shape.forget_gate ? f.rate[p.blocks + j] * s[c] : splat(0.0f);
         f.cell[c] = where(live, y[j] * g.slope(input));
         f.keep[c] = y_forget;
-        s[c] = y_forget * s[c] + where(live, y[j] * input);
+        s[c] = fma(where(live, y[j]), input, y_forget * s[c]);
       }
     }
     for (Index c = 0; c < p.C; ++c) h_s[c] = h.value(s[c]);

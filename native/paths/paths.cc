@@ -149,7 +149,7 @@ class Paths : Rounds {
     if (x_.chunked)
       Chunked::learn(p_, x_, slot(t + k) + 1, scale, event_.lanes, carried_);
     else if (x_.way == Way::forward)
-      Sensitivities::learn(p_, x_, p_.back, scale, event_.lanes);
+      Sensitivities::learn(p_, x_, scale, event_.lanes);
     if (x_.way == Way::restricted) Restricted::learn(p_, x_, scale, event_.lanes);
     if (x_.way == Way::rank_one) RankOne::learn(p_, x_, scale, event_.lanes);
     if (x_.way == Way::traces) Traces::learn(p_, x_, k, f, scale, event_.lanes, symbol_);
@@ -187,7 +187,8 @@ class Paths : Rounds {
           met[c] = lanes ? splat(0.0f) : met[c];
         }
         vec* const net = x_.spread + (at - from) * p_.U;
-        GoingBack::through_step(p_, x_, factors_at(at, 0), net);
+        GoingBack::through_step(p_, factors_at(at, 0), GoingBack::recurrent(p_), x_.error_y,
+                                x_.error_s, net);
       }
       GoingBack::add_steps(p_, x_, slot(from), steps, lanes);
       if (p_.gathered) add_symbols(from, steps, lanes);
@@ -239,10 +240,9 @@ class Paths : Rounds {
   void apply_symbol(int lane, Index symbol) {
     vec *weight = p_.symbol_w + symbol * p_.U, *gradient = p_.symbol_g + symbol * p_.U;
     const vec* factors = x_.rate_factors(p_, symbol);
-    for (Index u = 0; u < p_.U; ++u) {
-      weight[u][lane] += rate_of(rate_, factors, u)[lane] * gradient[u][lane];
-      gradient[u][lane] = 0.0f;
-    }
+    ivec alone{};
+    alone[lane] = -1;
+    apply_some(weight, gradient, factors, p_.U, alone);
     if (p_.output_rows && p_.accumulate)
       RowOutputs::apply_symbol(p_, lane, symbol, lanes_[lane].rate);
   }

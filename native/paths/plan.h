@@ -38,17 +38,18 @@ struct PathPlan {
   vec *sources;          // [slots + 1, Plan::n_sources] the tape; Plan::sources points into it
   vec *factors;          // [slots, Factors::count]
   vec *met;              // [slots, C] errors of cell outputs that are not propagated yet
-  vec *error_y, *error_s, *error_net, *spread;  // [U] [C] [U] [kChunk, U]
-  vec *p, *nets;         // [S, U, kept] sensitivities; [U, kTile] net inputs of one tile of them
+  vec *error_y, *error_s, *error_net;  // [U] [C] [U]
+  vec *spread;           // [kChunk, U]; of chunked.h [kTile, slots, U]
+  vec *p, *nets;         // [S, U, kept] sensitivities; [U] net inputs of a rank-one p
   vec *q, *signs;        // [n] each: the other factor of a rank-one p, and random signs
   vec *trace;            // [S, 3, C]: input gates, forget gates, cells
   vec *start;            // [U] net inputs from symbols and biases
-  // Of chunked.h; else null. Weights of every step, shares and two products are U by U each.
-  vec *kept_w, *shares, *products, *tile;  // [slots] [slots] [2] [slots, kTile]
-  ivec *symbols;                           // [slots]
+  vec* errors;           // [kTile, n] of chunked.h
+  vec *p_after, *kept_w; // [n, S, U] the next p; [slots, n_fed, U]: both of chunked.h
+  ivec *symbols;         // [slots] of chunked.h
   std::size_t bytes;
 
-  static constexpr int kTile = 4;  // columns of sensitivities at once
+  static constexpr int kTile = 4;  // rows of sensitivities at once
   static constexpr Index kLong = 2 * kChunk;  // steps of a chunk of sensitivities
 
   PathPlan(const Job& job, const Plan& plan, void* workspace) {
@@ -66,16 +67,14 @@ struct PathPlan {
     stride = job.rule == Rule::bptt && job.depth > 0 ? job.stride : job.rule == Rule::bptt ? 0 : 1;
     const Index sliding = 2 * round_up(depth, kChunk) + 2 * kChunk;
     const Index whole = round_up(longest, kChunk);
-    // Weights whose rates differ change one by one.
-    chunked = way == Way::forward && !s.memory() && plan.U > 1 &&
-              (plan.accumulate || !plan.scaled);
+    n = plan.U + (s.memory() ? plan.C : 0);
+    chunked = way == Way::forward && n > 1;
     slots = chunked            ? (whole < kLong ? whole : kLong)
             : way != Way::back ? kChunk
             : sliding < whole  ? sliding
                                : whole;
     inputs = plan.gathered ? plan.I : 0;
     S = inputs + plan.n_sources + 1;
-    n = plan.U + (s.memory() ? plan.C : 0);
     Carver carver(workspace);
     const Index taped = way == Way::back ? slots : 0;
     sources = carver.take<vec>(slots + 1, plan.n_sources);
@@ -83,19 +82,18 @@ struct PathPlan {
     met = carver.take<vec>(taped, plan.C);
     error_y = carver.take<vec>(plan.U), error_s = carver.take<vec>(plan.C);
     error_net = carver.take<vec>(plan.U);
-    spread = carver.take<vec>(chunked ? slots : kChunk, plan.U);
+    spread = carver.take<vec>(chunked ? kTile : 1, chunked ? slots : kChunk, plan.U);
+    errors = carver.take<vec>(chunked ? kTile : 0, n);
     kept = way == Way::forward ? n : way == Way::rank_one ? 1 : way != Way::restricted ? 0
            : s.memory() ? 1 + 2 * s.block_size : 1;
     p = carver.take<vec>(S, plan.U, kept);
     q = carver.take<vec>(way == Way::rank_one ? n : 0), signs = carver.take<vec>(n);
-    nets = carver.take<vec>(plan.U, kTile);
+    nets = carver.take<vec>(plan.U);
     trace = carver.take<vec>(way == Way::traces ? S : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);
-    const Index chunk = chunked ? slots : 0;
-    kept_w = carver.take<vec>(plan.accumulate ? 0 : chunk, plan.U, plan.U);
-    shares = carver.take<vec>(chunk, plan.U, plan.U);
-    products = carver.take<vec>(chunked ? 2 : 0, plan.U, plan.U);
-    tile = carver.take<vec>(chunk, kTile), symbols = carver.take<ivec>(chunk);
+    p_after = carver.take<vec>(chunked ? S : 0, plan.U, n);
+    kept_w = carver.take<vec>(chunked && !plan.accumulate ? slots : 0, plan.n_fed, plan.U);
+    symbols = carver.take<ivec>(chunked ? slots : 0);
     bytes = carver.used();
   }
 

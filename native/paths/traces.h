@@ -14,9 +14,10 @@ struct Traces {
       const vec z = source_of(p, x, k, m, symbol);
       vec* const trace = x.trace + m * 3 * p.C;
       for (Index c = 0; c < p.C; ++c) {
-        trace[c] = f.keep[c] * trace[c] + f.in[c] * z;
-        trace[p.C + c] = f.keep[c] * trace[p.C + c] + f.forget[c] * z;
-        trace[2 * p.C + c] = f.keep[c] * trace[2 * p.C + c] + f.cell[c] * z;
+        const vec keep = f.keep[c];
+        trace[c] = fma(f.in[c], z, keep * trace[c]);
+        trace[p.C + c] = fma(f.forget[c], z, keep * trace[p.C + c]);
+        trace[2 * p.C + c] = fma(f.cell[c], z, keep * trace[2 * p.C + c]);
       }
     }
   }
@@ -37,9 +38,9 @@ struct Traces {
         vec in = splat(0.0f), forget = in, out = in;
         for (Index v = 0; v < size; ++v, ++c) {
           const vec e = f.through[c] * p.back[c];
-          in += e * trace[c];
-          forget += e * trace[p.C + c];
-          out += f.show[c] * p.back[c];
+          in = fma(e, trace[c], in);
+          forget = fma(e, trace[p.C + c], forget);
+          out = fma(f.show[c], p.back[c], out);
           learn(Group::cells, first + c, e * trace[2 * p.C + c]);
         }
         learn(Group::input_gates, j, in);

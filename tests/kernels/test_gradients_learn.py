@@ -105,7 +105,10 @@ def test_updates_per_step(kernel, cell, wiring, bias, gradient):
 @kernels
 @each("gradient", [name for name in ALL if name != "bptt"])
 def test_one_target_at_the_end_is_one_update(kernel, gradient):
-    """``step`` and ``sequence`` are then equal, also for ``bptt`` of bounded depth."""
+    """``step`` and ``sequence`` then differ by roundings alone, also for ``bptt`` of bounded depth.
+
+    Compiled lanes round a product before they add it to a gradient, but not to a weight.
+    """
     network = Network(2, 1, Cell(1, 2, forget_gate=True), bias="all")
     data, flat = batch(network, 8, [6, 3, 5], "end"), weights_of(network, 8)
     ends = [
@@ -113,7 +116,7 @@ def test_one_target_at_the_end_is_one_update(kernel, gradient):
                 np.random.default_rng(1))
         for update in ("step", "sequence")
     ]  # fmt: skip
-    np.testing.assert_array_equal(ends[0], ends[1])
+    assert_near(kernel, ends[0], ends[1])
     assert np.abs(ends[0] - flat).max() > 1e-3
 
 

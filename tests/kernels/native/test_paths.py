@@ -94,13 +94,16 @@ def test_sequences_much_longer_than_the_tape(cell, wiring, depth):
     assert assert_near(KERNELS, network, training, *args, gradient) == 2
 
 
-SIMPLE = [(cell, wiring) for cell, wiring in LAYERS if isinstance(cell, Simple)]
-
-
-@pytest.mark.parametrize(("cell", "wiring"), [*SIMPLE, (Simple(1), "direct"), (Simple(9), "full")])
+@pytest.mark.parametrize(
+    ("cell", "wiring"),
+    [*LAYERS, (Cell(1, 2), "layered"), (Simple(1), "direct"), (Simple(9), "full")],
+)
 @each("update, symbols", list(zip(UPDATES, [0, 3, 19], strict=True)))
 def test_rtrl_over_several_chunks(cell, wiring, update, symbols):
-    """Sensitivities of simple units move every 32 steps, counted from the end of the longest."""
+    """Sensitivities move every 32 steps, counted from the end of the longest sequence.
+
+    Errors inside memory cells reach back over more than two chunks.
+    """
     rng = np.random.default_rng(symbols)
     network = Network(symbols or 3, 2, cell, wiring=wiring, bias="all")
     kind = Kind(symbolic=symbols > 0, when="some")

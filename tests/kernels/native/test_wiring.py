@@ -35,12 +35,17 @@ TRAININGS: list[dict[str, Any]] = [
 ALPHABETS = (0, 3, 19)
 
 
-def compare(cell: Cell, gradient: str, update: Any, alphabet: int, number: int) -> None:
+SHORT = ((9, 4), (11,), (3, 3, 3))
+
+
+def compare(
+    cell: Cell, gradient: str, update: Any, alphabet: int, number: int, lengths: Any = SHORT
+) -> None:
     feed, more = FEEDS[number % len(FEEDS)], TRAININGS[number % len(TRAININGS)]
     rng = np.random.default_rng(number)
     network = Network(alphabet or 3, 2, cell, **feed)
     kind = Kind(symbolic=alphabet > 0, when="some")
-    data = [drawn_data(network, rng, kind, lengths) for lengths in ([9, 4], [11], [3, 3, 3])]
+    data = [drawn_data(network, rng, kind, list(some)) for some in lengths]
     args = (drawn_weights(network, rng, 3, 0.4), np.array([0.5, 0.1, 0.3], np.float32))
     training = Training(0.5, update, initial_activation=0.5, **more)
     with case(feed, more, update, alphabet):
@@ -60,3 +65,12 @@ def test_every_wiring_learns_as_the_reference(cell, gradient):
         for turn in range(shares):
             update, alphabet = layouts[(number + 4 * turn) % len(layouts)]
             compare(cell, gradient, update, alphabet, number)
+
+
+@pytest.mark.parametrize("cell", [Cell(2, 2), Cell(2, 1, forget_gate=True)])
+def test_chunks_of_sensitivities_in_every_wiring(cell):
+    """Three chunks of 32 steps and a rest."""
+    layouts = list(itertools.product(UPDATES, ALPHABETS))
+    for number in range(len(FEEDS) * len(TRAININGS)):
+        update, alphabet = layouts[number * 4 % len(layouts)]
+        compare(cell, "rtrl", update, alphabet, number, ((100,), (33, 64), (1, 32)))
