@@ -49,6 +49,7 @@ void check(const ChunkerJob& job, const ChunkerTrial& trial, Index number) {
   lanes.shape.inputs = job.below.inputs, lanes.shape.outputs = job.targets();
   lanes.learn = job.learn;
   check(lanes, trial.lane, number);
+  check_inputs(trial.lane, job.below.inputs, number);
 }
 
 void run_chunkers(const ChunkerKernel& kernel, const ChunkerJob& job,

@@ -186,6 +186,8 @@ void check(const Job& job);
 // Checks the contents of a lane's arrays, but for the values of inputs, which run() checks. Throws
 // std::invalid_argument if offsets are out of bounds or a value is not finite.
 void check(const Job& job, const Lane& lane, Index lane_number);
+// Throws std::invalid_argument if an input value of a lane is not finite.
+void check_inputs(const Lane& lane, Index inputs, Index lane_number);
 // Throws std::invalid_argument: inputs of a lane are not finite.
 [[noreturn]] void refuse_inputs(Index lane_number);
 // Throws std::invalid_argument if memory that is written overlaps another array.

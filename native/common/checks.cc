@@ -124,6 +124,10 @@ void refuse_inputs(Index lane_number) {
   refuse_lane(lane_number, "inputs are not finite; clean or impute the data");
 }
 
+void check_inputs(const Lane& lane, Index inputs, Index lane_number) {
+  if (lane.values && !all_finite(lane.values, lane.n_steps * inputs)) refuse_inputs(lane_number);
+}
+
 Index weight_count(const Shape& s) {
   const Index recurrent = s.count(s.receivers) * s.count(s.fed_back);
   const Index hidden = s.units() * s.inputs + recurrent + s.count(s.biased_groups);

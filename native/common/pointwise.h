@@ -18,17 +18,24 @@ struct Exponential {
   vec scaled(vec x) const { return (vec)((ivec)x + exponent); }
 };
 
+// Lanes round x log2(e) once, others twice: streams continue checkpoints of earlier versions exactly.
+enum class Rounding { once, twice };
+
+template <Rounding rounding>
 inline Exponential exponential_of_minus(vec x) {
   constexpr float log2e = -1.44269504088896340736f, magic = 12582912.0f;  // 1.5 * 2^23
   x = at_least(-87.0f, at_most(87.0f, x));
-  // The sum has no fraction bits left; the low bits of its mantissa hold n.
-  const vec sum = fma(x, splat(log2e), splat(magic));
-  const vec n = sum - magic;
-  vec f;  // |f| <= 1/2
-  if constexpr (kFused) {
-    f = fma(x, splat(log2e), -n);
-  } else {  // n times the upper part of ln 2 is exact
-    f = log2e * ((x + n * 0.693359375f) - n * 2.12194440e-4f);
+  vec sum, f;  // the sum has no fraction bits left: the low bits of its mantissa hold n; |f| <= 1/2
+  if constexpr (rounding == Rounding::twice) {
+    const vec product = x * log2e, n = nearest(product);
+    sum = n + magic, f = product - n;
+  } else {
+    sum = fma(x, splat(log2e), splat(magic));
+    const vec n = sum - magic;
+    if constexpr (kFused)
+      f = fma(x, splat(log2e), -n);
+    else  // n times the upper part of ln 2 is exact
+      f = log2e * ((x + n * 0.693359375f) - n * 2.12194440e-4f);
   }
   // 2^f = 1 + f p(f), where p is a Chebyshev fit of degree 5 with a relative error of 1.1e-8.
   // Terms are summed in pairs to shorten the dependency chain, which is on the critical path twice
@@ -41,15 +48,16 @@ inline Exponential exponential_of_minus(vec x) {
 }
 
 // exp(-x) with a relative error of about 1e-7. Saturates at exp(+-87) instead of overflowing.
+template <Rounding rounding = Rounding::twice>
 inline vec exp_of_minus(vec x) {
-  const Exponential e = exponential_of_minus(x);
+  const Exponential e = exponential_of_minus<rounding>(x);
   return e.scaled(fma(e.f, e.p, splat(1.0f)));
 }
 
 // tanh(x) = -E / (2 + E) with E = exp(-2 x) - 1, which is accurate for small x.
 inline vec hyperbolic_tangent(vec x) {
   x = at_least(-40.0f, at_most(40.0f, x));  // keeps E + 2 within the range of over()
-  const Exponential e = exponential_of_minus(x + x);
+  const Exponential e = exponential_of_minus<Rounding::twice>(x + x);
   const vec scale = e.scaled(splat(1.0f));
   const vec E = fma(scale, e.f * e.p, scale - 1.0f);
   return over(-E, E + 2.0f);
@@ -57,7 +65,7 @@ inline vec hyperbolic_tangent(vec x) {
 
 // 1 / (1 + exp(-x)), wrong by at most 2 units in the last place for x > -1, and by 2 + |x| / 4 below:
 // log2(e) in float32 adds 1.4e-8 |x| to the relative error of exp(-x).
-inline vec logistic(vec x) { return 1.0f / (1.0f + exp_of_minus(x)); }
+inline vec logistic(vec x) { return 1.0f / (1.0f + exp_of_minus<Rounding::once>(x)); }
 
 inline vec logistic_slope(vec y) { return y * (1.0f - y); }
 

@@ -93,6 +93,18 @@ inline void add_where(ivec mask, vec& x, vec a, vec b) { x = mask ? fma(a, b, x)
 
 inline vec absolute(vec x) { return (vec)((ivec)x & isplat(0x7fffffff)); }
 
+// x rounded to the nearest whole number, for |x| < 2^22.
+inline vec nearest(vec x) {
+#if CARROUSEL_ISA_AVX512
+  return (vec)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  const vec magic = splat(12582912.0f);  // 1.5 * 2^23: the sum has no fraction bits left
+  return (x + magic) - magic;
+#endif
+}
+
 // a / b for b in [1, 1e38], with an error of about one unit in the last place.
 inline vec over(vec a, vec b) {
 #if CARROUSEL_ISA_AVX512

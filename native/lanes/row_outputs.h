@@ -67,7 +67,7 @@ struct RowOutputs {
   static vec output(const View& view, const float* cells, Index count, Index i) {
     vec sum = view.b[i] + view.input[i];
     for (Index c = 0; c < count; ++c) sum = fma(view.w[c * view.size + i], splat(cells[c * V]), sum);
-    return reciprocal(exp_of_minus(sum) + 1.0f);
+    return reciprocal(exp_of_minus<Rounding::once>(sum) + 1.0f);
   }
   static const float* cells(const Plan& p, int lane) {
     return reinterpret_cast<const float*>(p.cell_out) + lane;

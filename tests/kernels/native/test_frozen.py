@@ -22,7 +22,32 @@ from carrousel.sequences import Sequences
 
 pytestmark = pytest.mark.native
 
-FROZEN: Mapping[str, Mapping[str, str]] = {}
+FROZEN: Mapping[str, Mapping[str, str]] = {
+    "avx512": {
+        "1-1": "c50d469048121ba73297869c9de095f3a9d8bee1056e43768167aa8010cf8ab8",
+        "2a": "c55d358b34d6acbf339436c850179dfb3182b09141f87ab01139ebad39bca89c",
+        "2c-1": "a8852e933a59c539dcfdf326179fbb916098173fab3bed9bdd5691ba35609891",
+        "3a-1": "2afc34a83c7c23d055181c006a57707bbccaf50120cb7611685efb8b86885484",
+        "4-1": "363988bf61535308fd1ddc9b65b54b11c7678c51f40870bb36a4a240c3e6fd5b",
+        "6b": "ea808a5023cc9d2c95127acd809a3e989e8d179bf23f6fc44145aa248f084e5e",
+    },
+    "avx2": {
+        "1-1": "c50d469048121ba73297869c9de095f3a9d8bee1056e43768167aa8010cf8ab8",
+        "2a": "c55d358b34d6acbf339436c850179dfb3182b09141f87ab01139ebad39bca89c",
+        "2c-1": "a8852e933a59c539dcfdf326179fbb916098173fab3bed9bdd5691ba35609891",
+        "3a-1": "2afc34a83c7c23d055181c006a57707bbccaf50120cb7611685efb8b86885484",
+        "4-1": "363988bf61535308fd1ddc9b65b54b11c7678c51f40870bb36a4a240c3e6fd5b",
+        "6b": "ea808a5023cc9d2c95127acd809a3e989e8d179bf23f6fc44145aa248f084e5e",
+    },
+    "plain": {
+        "1-1": "33c612a6a6972c1544eb628432bfec5fb1b0999bab9f877ac0292faeb9b0c5c5",
+        "2a": "16a5b7404e4a378a26c0a31b3a5ca8df21356435b216ca9119efafb0098f8bf9",
+        "2c-1": "566e910f0ff00e689398adcc8576ccedfa6299242ef2d1e6bdc89a35c5de2c60",
+        "3a-1": "455e1a80ca198c2c4e3addc44a493442c9b76549c61adcbd6f300ebd77b69f46",
+        "4-1": "3cce447e79eee505f3ecfee372b0e2dfbbe61214e20f09c2807a0773220ca4cd",
+        "6b": "7fda3a9cf7b51bc220df823dcaafad5237a172ae9f4668d2f85cd06d0dce53a3",
+    },
+}
 """Digests by instruction set and row."""
 DATA = "fc4b1b986ca8ea74086f469103bac1371a24667805d7098e5c701bdef0b9b4cc"
 """Digest of the data of one lane of each row."""

@@ -184,8 +184,8 @@ def _net(network: Network) -> dict[str, int]:
         "outputs": network.n_outputs,
         "tanh": int(network.cell.f == "tanh"),
         "direct": int(network.direct),
-        "hidden_bias": int(network.bias != "none"),
-        "output_bias": int(network.bias == "all"),
+        "hidden_bias": int(bool(network.biased_units)),
+        "output_bias": int(network.biased_outputs),
     }
 
 
