@@ -70,7 +70,7 @@ class Turns : protected LaneGroup {
 
   // Delays the start of lanes so that sequences of almost the same length end in the same turn:
   // one turn with a target at the end costs less than many with one lane's target each. A lane
-  // waits for at most an eighth of its own time.
+  // waits for at most an eighth of the time that its sequence takes.
   void align(ivec fresh) {
     const ivec turns = (left_ + isplat(kChunk - 1)) / kChunk;
     each_lane(fresh, [&](int lane) {

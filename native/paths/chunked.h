@@ -17,7 +17,7 @@ namespace carrousel::CARROUSEL_ISA {
 namespace {
 
 struct Chunked {
-  // Keeps what a later pass over step `slot` needs besides its sources and factors.
+  // Stores what a later pass over step `slot` needs besides its sources and factors.
   static void keep(const Plan& p, const PathPlan& x, Index slot, ivec symbol) {
     x.symbols[slot] = symbol;
     if (p.accumulate) return;  // weights are constant during a sequence

@@ -102,10 +102,10 @@ def kernel_notes(kernels: Mapping[str, int]) -> list[str]:
     found = []
     for kernel in sorted(set(kernels.values()) - {KERNEL_VERSION}):
         names = [name for name, each in kernels.items() if each == kernel]
-        which = "everything" if len(names) == len(kernels) else words.listed(names)
+        which = "All trials" if len(names) == len(kernels) else f"Trials of {words.listed(names)}"
         found.append(
-            f"Kernels of version {kernel} ran {which}; those of this package have version "
-            f"{KERNEL_VERSION}, and their trials will take its place"
+            f"{which} were run by kernels of version {kernel}. Trials of version "
+            f"{KERNEL_VERSION}, which this package has, will replace them"
         )
     return found
 

@@ -213,7 +213,7 @@ class RunningTrial:
         return ending, learned
 
     def pause(self) -> TrialState:
-        """Return the state; the trial must not go on after that."""
+        """Return the state; the trial must not continue after that."""
         if self.trial.taken == len(self._batch):  # the batch need not be drawn again
             self.trial.generator, self.trial.taken = self._rng.bit_generator.state, 0
         return self.trial
