@@ -166,7 +166,7 @@ class LaneGroup {
 
   // Errors of outputs at the event's step, and of the cells that outputs read (p_.back).
   void output_errors() {
-    event_.number = events_, slots_[events_++] = event_.k;
+    event_.number = events_.count, events_.add(event_);
     if (p_.shape.united) {
       UnitedOutputs::forward(p_);
       ColumnOutputs::errors(p_, lanes_, event_, output_error_);
@@ -190,8 +190,8 @@ class LaneGroup {
   // Changes output weights, or adds to their gradients, by the errors of the window's events so far.
   void change_outputs() {
     if (!p_.output_rows && !p_.shape.united)
-      ColumnOutputs::learn(p_, slots_, events_, p_.accumulate ? splat(1.0f) : rate_);
-    events_ = 0;
+      ColumnOutputs::learn(p_, events_, p_.accumulate ? splat(1.0f) : rate_);
+    events_.count = 0;
   }
 
   // Writes the errors of the sequences that `lanes` have processed, and forgets them.
@@ -211,7 +211,7 @@ class LaneGroup {
   OutputError output_error_;
   vec rate_;
   Event event_;
-  Index events_ = 0, slots_[kChunk];  // events of the window that weights have not learned, their slots
+  Events events_;
   ivec cells_on_{};
   // The window: slots before the lane is live (kChunk: it takes no part), the step of its data at
   // slot 0, if it were live there, and the slot of its next target (kNever: there is none).

@@ -23,6 +23,15 @@ struct Event {
   }
 };
 
+// The events of a window that weights have not learned.
+struct Events {
+  Index count = 0;
+  Index slots[kChunk];
+  ivec lanes[kChunk];
+
+  void add(const Event& event) { slots[count] = event.k, lanes[count++] = event.lanes; }
+};
+
 // The errors e_k of logistic outputs y whose targets are off by `error`: equation (19), or as the
 // settings of the job change it.
 struct OutputError {
@@ -99,7 +108,7 @@ struct ColumnOutputs {
       const vec y = p.output_y[o];
       const vec error = event.lanes ? targets.of(o) - y : splat(0.0f);
       event.count(error);
-      e[o] = output_error(y, error);
+      e[o] = event.lanes ? output_error(y, error) : splat(0.0f);
     }
     // Cells of other lanes may have overflowed.
     for (Index c = 0; c < p.C; ++c)
@@ -117,22 +126,21 @@ struct ColumnOutputs {
   }
 
   // Equation (22): adds the products of the window's events to weights (`scale` is the learning
-  // rate) or gradients (`scale` is 1). Lanes without a target have an error of zero.
-  static void learn(const Plan& p, const Index* slots, Index events, vec scale) {
+  // rate) or gradients (`scale` is 1), in the lanes of each event.
+  static void learn(const Plan& p, const Events& events, vec scale) {
     vec* const into = p.accumulate ? p.output_g : p.output_w;
     const vec* const factors = p.at_once(p.output_f);
-    const ivec all = isplat(-1);
-    if (events == 1) {
-      learn_one(p, slots[0], scale, into);
+    if (events.count == 1) {
+      learn_one(p, events, scale, into);
     } else in_blocks<4>(p.n_seen, [&]<int Count>(Index first) {
       for (Index o = 0; o < p.O; ++o) {
         vec sum[Count];
         for (int i = 0; i < Count; ++i) sum[i] = into[(first + i) * p.O + o];
-        for (Index n = 0; n < events; ++n) {
+        for (Index n = 0; n < events.count; ++n) {
           const vec e = scale * p.output_e[n * p.O + o];
           for (int i = 0; i < Count; ++i)
-            change(all, sum[i], e, factors, (first + i) * p.O + o,
-                   source_of(p, slots[n], n, first + i));
+            change(events.lanes[n], sum[i], e, factors, (first + i) * p.O + o,
+                   source_of(p, events.slots[n], n, first + i));
         }
         for (int i = 0; i < Count; ++i) into[(first + i) * p.O + o] = sum[i];
       }
@@ -141,18 +149,19 @@ struct ColumnOutputs {
     vec* const bias = p.accumulate ? p.output_gb : p.output_b;
     const vec* const bias_factors = p.at_once(p.output_fb);
     for (Index o = 0; o < p.O; ++o)
-      for (Index n = 0; n < events; ++n)
-        change(all, bias[o], scale, bias_factors, o, p.output_e[n * p.O + o]);
+      for (Index n = 0; n < events.count; ++n)
+        change(events.lanes[n], bias[o], scale, bias_factors, o, p.output_e[n * p.O + o]);
   }
 
   // The same for one event.
-  static void learn_one(const Plan& p, Index k, vec scale, vec* into) {
+  static void learn_one(const Plan& p, const Events& events, vec scale, vec* into) {
     const vec *factors = p.at_once(p.output_f), *e = p.output_e;
     const Index outputs = p.O;
+    const ivec lanes = events.lanes[0];
     for (Index q = 0; q < p.n_seen; ++q, into += outputs) {
-      const vec x = source_of(p, k, 0, q);
+      const vec x = source_of(p, events.slots[0], 0, q);
       for (Index o = 0; o < outputs; ++o)
-        change(isplat(-1), into[o], scale * e[o], factors, q * outputs + o, x);
+        change(lanes, into[o], scale * e[o], factors, q * outputs + o, x);
     }
   }
 
