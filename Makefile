@@ -10,6 +10,9 @@ PYTHON ?= python3
 # Processes that share the test suites, for example `make unit JOBS=4`; 0: none but pytest's own.
 JOBS ?= auto
 ARGS ?=
+# Share of the examples of each property that `make unit` tries, and `make sanitize`.
+EXAMPLES ?= 0.4
+SANITIZED_EXAMPLES ?= 0.15
 # The folder of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
 BENCH ?= lanes
 
@@ -93,7 +96,8 @@ test: unit sanitize check ## everything that is checked
 
 .PHONY: unit
 unit: $(STAMPS)/test $(STAMPS)/native ## the test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 CARROUSEL_EXAMPLES=$(EXAMPLES) \
+	  $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: coverage
 coverage: $(STAMPS)/dev $(STAMPS)/native ## lines and branches that the test suite runs
@@ -126,7 +130,7 @@ $(SANITIZE)/stamp: $(NATIVE) $(shell find src -name '*.py') $(STAMPS)/test
 
 .PHONY: sanitize
 sanitize: $(SANITIZE)/stamp ## the native tests under AddressSanitizer and UBSan
-	CARROUSEL_SANITIZED=1 \
+	CARROUSEL_SANITIZED=1 CARROUSEL_EXAMPLES=$(SANITIZED_EXAMPLES) \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(SANITIZE)/venv/bin/python -m pytest --capture=sys -p no:cacheprovider \

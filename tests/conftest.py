@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from support.experiments.fake_runner import FakeRunner
 
-settings.register_profile("suite", derandomize=True, deadline=None)
+SHARE = float(os.environ.get("CARROUSEL_EXAMPLES", "1"))
+"""Share of the examples of each property that are tried."""
+
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, max_examples=max(1, round(100 * SHARE))
+)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
 settings.register_profile("mutants", derandomize=True, deadline=None, phases=[Phase.generate])
 settings.load_profile("suite")
@@ -24,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs with SIGINT ignored, and processes started by tests inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "mutants: breaks kernels on purpose; takes minutes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try a share of the examples that a property asks for, but no fewer than five."""
+    for item in items:
+        asked = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
+        if SHARE < 1 and asked is not None:
+            fewer = min(asked.max_examples, max(5, round(SHARE * asked.max_examples)))
+            function = getattr(item.obj, "__func__", item.obj)
+            function._hypothesis_internal_use_settings = settings(asked, max_examples=fewer)
 
 
 @dataclass
