@@ -13,6 +13,7 @@ from carrousel.checks import check_int
 
 SEED = 1997
 BACKEND = "loky"
+MOST_JOBS = 1024
 DEFAULT_FOLDER = Path("runs")
 
 Jobs = Annotated[
@@ -90,9 +91,9 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_int("seed", self.seed, minimum=0)
-        for name in ("trials", "jobs"):
+        for name, most in (("trials", 10**9), ("jobs", MOST_JOBS)):
             if getattr(self, name) is not None:
-                check_int(name, getattr(self, name), minimum=1)
+                check_int(name, getattr(self, name), minimum=1, maximum=most)
 
     @property
     def words(self) -> list[str]:
