@@ -91,7 +91,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_int("seed", self.seed, minimum=0)
-        for name, most in (("trials", 10**9), ("jobs", MOST_JOBS)):
+        for name, most in (("trials", 2**63 - 1), ("jobs", MOST_JOBS)):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), minimum=1, maximum=most)
 
