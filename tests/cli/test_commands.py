@@ -135,7 +135,7 @@ def test_wrong_calls(call, fake, words, tmp_path):
     [
         ("4-1 --trials 0", "--trials is 0, expected a whole number of at least 1"),
         ("4-1 --seed -1", "--seed is -1, expected a whole number of at least 0"),
-        ("4-1 --jobs 0", "--jobs is 0, expected a whole number of at least 1"),
+        ("4-1 --jobs 0", "--jobs is 0, expected a whole number from 1 to 1024"),
         ("4-1 --address h:1", "set --backend to 'dask' or 'ray', or omit --address"),
         ("4-1 --all", "names and --all contradict each other; give one of them"),
     ],
