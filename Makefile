@@ -11,8 +11,8 @@ PYTHON ?= python3
 JOBS ?= auto
 ARGS ?=
 # Share of the examples of each property that `make unit` tries, and `make sanitize`.
-EXAMPLES ?= 0.4
-SANITIZED_EXAMPLES ?= 0.15
+EXAMPLES ?= 0.2
+SANITIZED_EXAMPLES ?= 0.08
 # The folder of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
 BENCH ?= lanes
 
