@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ def test_instruction_sets_match_the_processor():
     flags = Path("/proc/cpuinfo").read_text().split()
     expected = ["plain"]
     if platform.machine() == "x86_64":
-        if {"avx2", "fma"} <= set(flags):
+        if {"avx2", "fma"} <= set(flags) and "CARROUSEL_SANITIZED" not in os.environ:
             expected.insert(0, "avx2")
         if {"avx512f", "avx512vl", "avx512dq", "avx512bw", "avx2", "fma"} <= set(flags):
             expected.insert(0, "avx512")
