@@ -95,8 +95,7 @@ void learn_step(const Plan& p, Index k, vec rate, ivec kept, ivec lanes) {
   };
   for (Index s = 0; s < p.n_sources; ++s)
     learn_row(p.sources[k * p.n_sources + s], p.trace + s * p.F, p.hidden_w + s * n.units,
-              p.hidden_f ? p.hidden_f + s * n.units : nullptr,
-              kAllGroups);
+              p.hidden_f ? p.hidden_f + s * n.units : nullptr, kAllGroups);
   if (p.shape.biased_groups.any())
     learn_row(splat(1.0f), p.trace_b, p.hidden_b, p.hidden_fb, p.shape.biased_groups);
 }

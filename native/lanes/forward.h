@@ -72,7 +72,7 @@ struct Layer {
 
 // Sizes of a hidden layer, from the plan.
 struct AnySizes {
-  static constexpr Index most_cells = 1;  // of no use: held() copies nothing
+  static constexpr Index most_cells = 1;  // unused, because held() copies nothing
   Index blocks, size, cells, units;
   bool gated;
   explicit AnySizes(const Plan& p)

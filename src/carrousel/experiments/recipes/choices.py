@@ -36,7 +36,7 @@ _OTHERS: Mapping[str, str] = MappingProxyType(
         "training.gradient": "or bptt:h, bptt:h:k, snap:n",
     }
 )
-"""Further values of these settings, in words."""
+"""Descriptions of further values of these settings."""
 
 _ALONG: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

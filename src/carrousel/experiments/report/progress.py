@@ -247,7 +247,7 @@ class _Row:
 
     @property
     def left(self) -> str:
-        """The time left in words, if it can be estimated."""
+        """The time left as text, if it can be estimated."""
         share = self.share
         if not 0 < share < MOST_BY_SEQUENCES:
             return ""
@@ -255,7 +255,7 @@ class _Row:
 
     @property
     def state(self) -> str:
-        """Number of ended trials, and the time, in words."""
+        """Number of ended trials, and the time, as text."""
         return f"{self.done} of {self.trials} trials ended after {words.duration(self.seconds)}"
 
 
