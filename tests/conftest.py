@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -35,10 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Try a share of the examples that a property asks for, but no fewer than five."""
     for item in items:
-        asked = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
+        test = getattr(item, "obj", None)
+        asked = getattr(test, "_hypothesis_internal_use_settings", None)
         if SHARE < 1 and asked is not None:
             fewer = min(asked.max_examples, max(5, round(SHARE * asked.max_examples)))
-            function = getattr(item.obj, "__func__", item.obj)
+            function: Any = getattr(test, "__func__", test)
             function._hypothesis_internal_use_settings = settings(asked, max_examples=fewer)
 
 
