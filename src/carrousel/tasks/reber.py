@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from carrousel import _native
-from carrousel.checks import check_choice, check_int
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts import later
 from carrousel.errors import DataError, SettingError
 from carrousel.sequences import Sequences
@@ -100,6 +100,8 @@ class EmbeddedReber:
             with replacement. ``"epochs"``: passes over the training set, each in a random order.
         target: target of a step. ``"next"``: the next symbol. ``"legal"``: all legal symbols, as a
             vector with a 1 for each.
+        margin: distance of targets from 0 and 1. With 0.1, they are 0.1 and 0.9, so that outputs
+            can reach them.
         judged: strings that :meth:`test` returns: the ``"training"`` set, the ``"test"`` set, or
             ``"both"``, as in section 5.1.
         train: the training strings; None: not drawn yet.
@@ -130,6 +132,7 @@ class EmbeddedReber:
     order: Literal["random", "epochs"] = later("random")
     target: Literal["next", "legal"] = later("next")
     judged: Literal["both", "test", "training"] = later("both")
+    margin: float = later(0.0)
     train: Sequences | None = field(default=None, repr=False)
     test_set: Sequences | None = field(default=None, repr=False)
 
@@ -141,6 +144,8 @@ class EmbeddedReber:
         check_choice("order", self.order, ("random", "epochs"))
         check_choice("target", self.target, ("next", "legal"))
         check_choice("judged", self.judged, ("both", "test", "training"))
+        if not check_number("margin", self.margin, least=0.0) < 0.5:
+            raise SettingError(argument="margin", got=self.margin, expected="at least 0, below 0.5")
         if (self.train is None) != (self.test_set is None):
             raise SettingError(
                 "train and test_set belong together",
@@ -207,8 +212,7 @@ class EmbeddedReber:
             check_int("n", n, minimum=1)
             passes = np.tile(np.arange(self.n_train), (-(-n // self.n_train), 1))
             picks = rng.permuted(passes, axis=1).ravel()[:n]
-        data = copies(train, picks)
-        return data if self.target == "next" else _legal_symbols(data)
+        return self._with_targets(copies(train, picks))
 
     def test(self, rng: np.random.Generator, n: int) -> Sequences:
         """Return all training strings, then all test strings, or one set (see :attr:`judged`).
@@ -252,8 +256,20 @@ class EmbeddedReber:
     @cached_property
     def _judged(self) -> Sequences:
         sets = {"training": self._drawn(self.train), "test": self._drawn(self.test_set)}
-        data = Sequences.concatenate([sets[x] for x in sets if self.judged in (x, "both")])
-        return data if self.target == "next" else _legal_symbols(data)
+        return self._with_targets(
+            Sequences.concatenate([sets[x] for x in sets if self.judged in (x, "both")])
+        )
+
+    def _with_targets(self, data: Sequences) -> Sequences:
+        """Return strings, whose targets are next symbols, with the targets of this task."""
+        if self.target == "legal":
+            wanted = _IS_LEGAL.astype(np.float32).take(_walk(data)[data.target_steps], axis=0)
+        elif self.margin:
+            wanted = np.eye(len(SYMBOLS), dtype=np.float32)[data.targets]
+        else:
+            return data
+        wanted = np.clip(wanted, self.margin, 1 - self.margin, dtype=np.float32)
+        return replace(data, targets=wanted)
 
     @cached_property
     def _strings(self) -> Strings:
@@ -301,12 +317,6 @@ def _from_strings(strings: list[bytes]) -> Sequences:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     whole = Strings(_SYMBOL_OF[letters], offsets, len(SYMBOLS))
     return copies(whole, np.arange(len(strings)))
-
-
-def _legal_symbols(data: Sequences) -> Sequences:
-    """Return the same strings with the legal next symbols as targets."""
-    legal = _IS_LEGAL.astype(np.float32)
-    return replace(data, targets=legal.take(_walk(data)[data.target_steps], axis=0))
 
 
 def _walk(data: Sequences) -> Annotated[Ints, "steps"]:

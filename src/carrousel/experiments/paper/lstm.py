@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from carrousel.contracts import Experiment
+from carrousel.experiments.paper.lags import LAGS, LONG_LAGS
 from carrousel.experiments.paper.noise import NOISE
+from carrousel.experiments.paper.reber import REBER
 from carrousel.experiments.paper.signals import ADDING, MULTIPLICATION, ORDER
-from carrousel.experiments.paper.symbols import LAGS, LONG_LAGS, REBER
 
 LSTM_ROWS: Mapping[str, Experiment] = {
     row.name: row for row in (*REBER, *LAGS, *LONG_LAGS, *NOISE, *ADDING, *MULTIPLICATION, *ORDER)

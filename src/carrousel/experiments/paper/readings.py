@@ -44,26 +44,6 @@ SQUASHES = Reading(
     "g in [-2,2], h in [-1,1]",
     "these are the ranges of equations (4) and (5); the caption of Table 10 swaps them",
 )
-SWAPPED = Reading(
-    "network.cell",
-    "g in [-1,1], h in [-2,2]",
-    "these are the ranges in the caption of Table 10; equations (4) and (5) swap them. With the "
-    "ranges of the caption, 6 of 16 trials of 1-1 succeeded within 400,000 strings, with those of "
-    "the equations 2 of 16",
-)
-CAPTION = Reading(
-    "network.cell",
-    "g in [-1,1], h in [-2,2]",
-    "these are the ranges in the caption of Table 10; equations (4) and (5) swap them. With the "
-    "ranges of the caption, 16 of 16 trials of 5-1 succeeded, with those of the equations 44 of 50",
-)
-WIDE_OUTPUT = Reading(
-    "network.cell.h",
-    "[-2,2], with g in [-2,2]",
-    "the range of h is [-1, 1] in the text and equation (4), but [-2, 2] in the caption of Table "
-    "10. With the range of the caption, 16 of 16 trials of 4-1 were solved after 64,000 sequences "
-    "on average, with that of the text after 124,000 (printed: 74,000)",
-)
 MARKED = Reading(
     "task.first_pair",
     "if the first pair is marked, its value is set to 0 in the input too, and its marker to 1",

@@ -2,22 +2,24 @@
 
 ``paper`` is the row itself. ``robust`` keeps the network and the truncated gradient, and changes a
 few settings so that nearly every trial succeeds. ``modern`` uses later methods: the full gradient
-by back-propagation, Adam, and forget gates where they help. The recipe is appended to the name of
-the row: ``"4-1 robust"``.
+by back-propagation, Adam, and forget gates where they help. ``principle`` makes the same two
+changes to the print of every row. ``printed`` and the other recipes are candidate readings of
+single experiments. The recipe is appended to the name of the row: ``"4-1 robust"``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from carrousel.checks import check_choice
 from carrousel.contracts import Experiment
 from carrousel.errors import UnknownNameError
 from carrousel.experiments.catalogue import EXPERIMENTS
+from carrousel.experiments.recipes.candidates import CANDIDATES
 from carrousel.experiments.recipes.modern import MODERN
+from carrousel.experiments.recipes.principle import PRINCIPLE
 from carrousel.experiments.recipes.robust import ROBUST
 from carrousel.experiments.recipes.vary import renamed
 
@@ -26,18 +28,33 @@ PAPER = "paper"
 
 @dataclass(frozen=True)
 class _Recipe:
-    """Changes by row, each a setting by its path, and their reason."""
+    """Changes to one row by path, their reason, and those that contradict the print."""
 
-    rows: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, Any]
     why: str
+    departs: tuple[str, ...] = ()
 
 
-_RECIPES: Mapping[str, _Recipe] = MappingProxyType(
-    {
-        "robust": _Recipe(ROBUST, "recipe 'robust': nearly every trial succeeds with this setting"),
-        "modern": _Recipe(MODERN, "recipe 'modern': a method that is newer than the paper"),
+def _recipes() -> Iterator[tuple[str, str, _Recipe]]:
+    """All recipes: name, row, and changes."""
+    reasons = {
+        "robust": (ROBUST, "recipe 'robust': nearly every trial succeeds with this setting"),
+        "modern": (MODERN, "recipe 'modern': a method that is newer than the paper"),
+        "principle": (PRINCIPLE, "no constant into cell inputs, a derivative that cannot vanish"),
     }
-)
+    for name, (rows, why) in reasons.items():
+        for row, changes in rows.items():
+            yield name, row, _Recipe(changes, why)
+    for candidates in CANDIDATES.values():
+        for name, one in candidates.items():
+            why = f"candidate reading {name!r}: {one.idea}"
+            for row in one.rows:
+                yield name, row, _Recipe(one.of(row), why, one.departs)
+
+
+_RECIPES: dict[str, dict[str, _Recipe]] = {}
+for _name, _row, _one in _recipes():
+    _RECIPES.setdefault(_name, {})[_row] = _one
 RECIPES: Sequence[str] = (PAPER, *_RECIPES)
 """Names of the recipes."""
 
@@ -59,14 +76,15 @@ def by_recipe(row: Experiment, recipe: str) -> Experiment:
     if recipe == PAPER:
         return row
     known = _RECIPES[recipe]
-    if row.name not in known.rows:
+    if row.name not in known:
         raise UnknownNameError(
             f"recipe {recipe!r} does not include {row.name}",
             argument="recipe",
             got=recipe,
-            fix=f"choose one of {', '.join(known.rows)}",
+            fix=f"choose one of {', '.join(known)}",
         )
-    return renamed(row, known.rows[row.name], f"{row.name} {recipe}", known.why)
+    one = known[row.name]
+    return renamed(row, one.changes, f"{row.name} {recipe}", one.why, one.departs)
 
 
 def rows_of(recipe: str) -> list[Experiment]:
@@ -76,7 +94,7 @@ def rows_of(recipe: str) -> list[Experiment]:
     '6b robust'
     """
     check_choice("recipe", recipe, RECIPES)
-    names = EXPERIMENTS if recipe == PAPER else _RECIPES[recipe].rows
+    names = EXPERIMENTS if recipe == PAPER else _RECIPES[recipe]
     return [by_recipe(EXPERIMENTS[name], recipe) for name in names]
 
 

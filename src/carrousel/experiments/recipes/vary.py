@@ -10,7 +10,7 @@ random numbers, and are stored separately from those of the row.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from typing import Any
@@ -91,12 +91,17 @@ def varied(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
 
 
 def renamed(
-    experiment: Experiment, changes: Mapping[str, object], name: str, why: str
+    experiment: Experiment,
+    changes: Mapping[str, object],
+    name: str,
+    why: str,
+    departs: Collection[str] = (),
 ) -> Experiment:
     """Return the experiment with settings replaced by full path, under a given name.
 
     Each change becomes a reading with the reason ``why``, which replaces the row's readings of that
-    setting. ``training`` may be replaced as a whole.
+    setting. ``training`` may be replaced as a whole. Changes whose paths are in ``departs``
+    contradict the paper's text.
 
     Raises:
         UnknownNameError: a value is not one of the choices of its setting.
@@ -110,7 +115,9 @@ def renamed(
         raise error.recast(type(error), source=source) from error
     except (TypeError, ValueError) as error:  # raised by a class that does not check its values
         raise SettingError(f"a value has the wrong type ({error})", source=source) from error
-    new = tuple(Reading(path, _text(value), why) for path, value in changes.items())
+    new = tuple(
+        Reading(path, _text(value), why, departs=path in departs) for path, value in changes.items()
+    )
     kept = tuple(
         each
         for each in experiment.readings
