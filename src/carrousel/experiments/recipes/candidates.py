@@ -58,9 +58,22 @@ class _Idea:
     by_row: Mapping[str, Changes] = field(default_factory=dict)
 
 
-def _candidates(rows: tuple[str, ...], printed: Changes, **ideas: _Idea) -> Mapping[str, Candidate]:
-    """The print, as far as it can be stated, and candidates that change it, by name."""
-    found = {"printed": Candidate("the print", printed, (), rows, {})}
+def _candidates(
+    rows: tuple[str, ...],
+    printed: Changes,
+    budgets: Mapping[str, int] | None = None,
+    **ideas: _Idea,
+) -> Mapping[str, Candidate]:
+    """The print, as far as it can be stated, and candidates that change it, by name.
+
+    Args:
+        rows: the experiment's rows.
+        printed: printed settings of everything that a candidate changes.
+        budgets: budgets of the print by row, where they differ from the row's.
+        ideas: the other candidates.
+    """
+    shorter = {row: {"budget": budget} for row, budget in (budgets or {}).items()}
+    found = {"printed": Candidate("the print", printed, (), rows, shorter)}
     for name, idea in ideas.items():
         changes = {**printed, **idea.silent, **idea.changes}
         found[name.replace("_", "-")] = Candidate(
