@@ -1,11 +1,17 @@
 """Candidate readings of the paper: complete settings of an experiment, one of which its rows have.
 
 The paper is silent or contradicts itself in places, and its printed settings alone do not give its
-figures. The candidates are readings that were found to help, and the print itself as far as it
-goes. Each runs under its own name, so its trials are others than those of the row. The reading of
-an experiment is chosen from the candidates by the rule of
-:mod:`carrousel.experiments.judge.choice`; the row then has its settings, and is judged by trials of
-its own.
+figures. The candidates are readings that were found to help, with the printed counts in view, and
+the print itself as far as it goes. Each runs under its own name, so its trials are others than
+those of the row.
+
+The reading of an experiment is chosen from its candidates by a rule that was fixed before their
+trials were drawn (:mod:`carrousel.experiments.judge.choice`). A row is *met* if it is reproduced,
+faster, or at most 25 % slower. The candidate that meets most rows is chosen; among those, the one
+that contradicts the print in the fewest settings; then the one whose number of weights differs
+least from the printed one; then the one with the smallest mean absolute logarithm of the ratios of
+our counts to the printed ones. The rows then have its settings, and are judged by trials of their
+own, which did not take part in the choice.
 """
 
 from __future__ import annotations
