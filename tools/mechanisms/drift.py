@@ -47,9 +47,7 @@ def reading(row: str, name: str) -> Experiment:
     return by_recipe(EXPERIMENTS[row], name)
 
 
-def measure(
-    row: str, name: str, learned: int | None = None, count: int = NETS
-) -> dict[str, Any]:
+def measure(row: str, name: str, learned: int | None = None, count: int = NETS) -> dict[str, Any]:
     """Measure the nets of a row under a reading, at the start and after some learning."""
     learned = LEARNED[row.partition("-")[0]] if learned is None else learned
     nets = Nets(reading(row, name), count, row)

@@ -78,7 +78,9 @@ class Nets:
 
     def correct(self) -> Annotated[Bools, "nets"]:
         """Return which nets get all sequences of their task's test right."""
-        data = [task.test(rng, 1000) for task, rng in zip(self.tasks, self.test_rngs(), strict=True)]
+        data = [
+            task.test(rng, 1000) for task, rng in zip(self.tasks, self.test_rngs(), strict=True)
+        ]
         outputs = self.learner.predict(data)
         return np.array(
             [

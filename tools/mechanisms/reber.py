@@ -22,6 +22,7 @@ from carrousel.experiments.recipes.catalogue import by_recipe
 from carrousel.experiments.recipes.principle import FLOOR
 from carrousel.sequences import Sequences
 from carrousel.shapes import Bools, Floats, Ints
+from carrousel.tasks import EmbeddedReber
 from carrousel.tasks.reber import EMBEDDED, GRAMMAR, SYMBOLS
 
 NETS = 32
@@ -77,12 +78,19 @@ def measure(row: str, name: str, learned: int | None = None, count: int = NETS) 
     learned = LEARNED[name] if learned is None else learned
     nets = Nets(by_recipe(EXPERIMENTS[row], name), count, row)
     stuck = unsolved(nets.solved_at(learned, EVERY))
+    worst = {lane: worst_context(*each) for lane, each in _judged(nets, stuck).items()}
+    dead = [lane for lane in stuck if worst[lane]["slope"] < FLOOR]
     found: dict[str, Any] = {"nets": count, "strings": learned, "stuck": len(stuck)}
+    found["dead"] = len(dead)
     if stuck:
-        found |= {"cells": cells(nets, stuck), "contexts": places(nets, stuck)}
+        found |= {"cells": cells(nets, stuck), "contexts": by_context(list(worst.values()))}
     for way, floor in (("as before", 0.0), ("floor", FLOOR)):
         at = nets.continued(derivative_floor=floor).solved_at(learned, EVERY, stuck)
-        found[way] = sorted(each for each in at if each is not None)
+        freed = {lane: each for lane, each in enumerate(at) if each is not None}
+        found[way] = {
+            "dead": sorted(each for lane, each in freed.items() if lane in dead),
+            "others": sorted(each for lane, each in freed.items() if lane not in dead),
+        }
     return rounded(found)
 
 
@@ -103,6 +111,7 @@ def cells(nets: Nets, lanes: Sequence[int]) -> dict[str, float]:
     network, training, rows = nets.experiment.network, nets.experiment.training, []
     for lane in lanes:
         task, flat = nets.tasks[lane], nets.weights[lane]
+        assert isinstance(task, EmbeddedReber)
         samples = [[], []]
         for half, judged in enumerate(("training", "test")):
             data = replace(task, judged=judged).test(np.random.default_rng(0), 1)[:FOLLOWED]
@@ -140,65 +149,64 @@ def read(
 
 def predicted(nets: Nets, lane: int) -> float:
     """Return the share of strings whose outer symbol has a greater output than the other one."""
-    data, outputs = _judged(nets, [lane])[0]
+    data, outputs = _judged(nets, [lane])[lane]
     due = contexts(data) == INNER
     t, p = (outputs[due, SYMBOLS.index(symbol)] for symbol in "TP")
     return float(((t > p) == (data.targets[due] == SYMBOLS.index("T"))).mean())
 
 
-def places(nets: Nets, lanes: Sequence[int]) -> list[dict[str, Any]]:
-    """Find the context in which each of some nets is wrong most often; count them by context.
+def worst_context(data: Sequences, outputs: Annotated[Floats, "M O"]) -> dict[str, float]:
+    """Find the context in which a net is wrong most often.
 
     Returns:
-        for each context, its ``name``, the ``nets``, and means over these: ``wrong``, the share of
-        wrong predictions there; ``others``, the largest share in any other context; ``active``, the
-        largest legal output where the prediction is wrong; ``slope``, ``y (1 - y)`` of the least
-        active legal output there, and ``error``, that output's distance from its mean target.
+        its number, ``context``; ``wrong``, the share of its predictions; ``others``, the largest
+        share in any other context; and means over wrong predictions there: ``active``, the largest
+        legal output; ``slope``, ``y (1 - y)`` of the least active legal output, and ``error``, that
+        output's distance from its mean target. NaN if nothing is wrong.
     """
-    by_context: dict[int, list[list[float]]] = {}
-    for data, outputs in _judged(nets, lanes):
-        legal = _legal(data)
-        wrong, where = wrong_steps(outputs, legal), contexts(data)
-        shares = {
-            context: float(wrong[where == context].mean()) for context in np.unique(where).tolist()
-        }
-        worst = max(shares, key=lambda context: shares[context])
-        here = wrong & (where == worst)
-        if not here.any():
-            continue
-        active = np.where(legal, outputs, -np.inf)[here].max(axis=1)
-        least = np.where(legal, outputs, np.inf)[here].min(axis=1)
-        target = 1 / legal[here].sum(axis=1)
-        others = max(share for context, share in shares.items() if context != worst)
-        by_context.setdefault(worst, []).append(
-            [
-                shares[worst],
-                others,
-                float(active.mean()),
-                float((least * (1 - least)).mean()),
-                float((target - least).mean()),
-            ]
-        )
-    names = ("wrong", "others", "active", "slope", "error")
+    legal = _legal(data)
+    wrong, where = wrong_steps(outputs, legal), contexts(data)
+    shares = {
+        context: float(wrong[where == context].mean()) for context in np.unique(where).tolist()
+    }
+    worst = max(shares, key=lambda context: shares[context])
+    found = {"context": worst, "wrong": shares.pop(worst), "others": max(shares.values())}
+    here = wrong & (where == worst)
+    least = np.where(legal, outputs, np.inf)[here].min(axis=1)
+    distance = 1 / legal[here].sum(axis=1) - least
+    most = np.where(legal, outputs, -np.inf)[here].max(axis=1)
+    for name, values in (("active", most), ("slope", least * (1 - least)), ("error", distance)):
+        found[name] = float(values.mean()) if len(values) else float("nan")
+    return found
+
+
+def by_context(found: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Count nets by their worst context, the most frequent first, with medians over its nets."""
+    groups: dict[int, list[Mapping[str, float]]] = {}
+    for each in found:
+        groups.setdefault(int(each["context"]), []).append(each)
     return [
         {
             "name": context_name(context),
-            "nets": len(rows),
-            **dict(zip(names, np.median(rows, axis=0).tolist(), strict=True)),
+            "nets": len(group),
+            **{
+                key: float(np.median([each[key] for each in group]))
+                for key in ("wrong", "others", "active", "slope", "error")
+            },
         }
-        for context, rows in sorted(by_context.items(), key=lambda each: -len(each[1]))
+        for context, group in sorted(groups.items(), key=lambda each: -len(each[1]))
     ]
 
 
-def _judged(nets: Nets, lanes: Sequence[int]) -> list[tuple[Sequences, np.ndarray]]:
+def _judged(nets: Nets, lanes: Sequence[int]) -> dict[int, tuple[Sequences, np.ndarray]]:
     """Return all strings of each net's two sets, and its outputs for them in float64."""
-    found: list[tuple[Sequences, np.ndarray]] = []
+    found: dict[int, tuple[Sequences, np.ndarray]] = {}
     data = [task.test(np.random.default_rng(0), 1) for task in nets.tasks]
     outputs = nets.learner.predict(data)
     for lane in lanes:
         ours = outputs[lane]
         assert ours is not None
-        found.append((data[lane], ours.astype(np.float64)))
+        found[lane] = data[lane], ours.astype(np.float64)
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from tools.mechanisms.nets import Nets
@@ -23,6 +23,7 @@ from carrousel.experiments.recipes.catalogue import by_recipe
 from carrousel.kernels import ReferenceKernel
 from carrousel.kernels.reference.lanes import output_error
 from carrousel.sequences import Sequences
+from carrousel.shapes import Floats
 from carrousel.tasks import RandomLag
 
 NETS = 16
@@ -70,18 +71,32 @@ def _last(nets: Nets, lane: int, done: int) -> list[float]:
     network, training, task = experiment.network, experiment.training, nets.tasks[lane]
     flat, rows = nets.weights[lane], []
     for one in _both(task.sample(nets.test_rngs()[lane], 64)):
-        state = float(end_of(network, training, flat, _shortened(one)).y_cell[0])
+        state = float(end_of(network, training, flat, shortened(one)).y_cell[0])
         on = done >= training.cells_added_after  # else the outputs do not see the cell
         outputs = outputs_of(nets, flat, one, on)[-1]
         target = np.zeros(network.n_outputs)
         target[one.targets[-1]] = 1.0
-        error = output_error(training, outputs, target - outputs)
-        steps = training.rate * np.abs(error) * (state * state * on + 1.0)  # and an input of 1
+        steps = np.abs(net_changes(training, outputs, target, state * on))
         outer = slice(network.n_outputs - 2, None)  # x and y
         wrong = np.abs(target - outputs)[outer] > 0.5
         flat_there = (outputs * (1 - outputs))[outer] < DEAD
         rows.append([abs(state), steps.max(), (wrong & flat_there).mean(), wrong.mean()])
     return np.mean(rows, axis=0).tolist()
+
+
+def net_changes(
+    training: Training,
+    outputs: Annotated[Floats, "O"],
+    target: Annotated[Floats, "O"],
+    state: float,
+) -> Annotated[Floats, "O"]:
+    """Return how one change of an output's weights moves its own net input, for each output.
+
+    An output without a bias is fed by one input of 1 and by the state of a cell whose ``h`` is the
+    identity: ``rate * e * (state^2 + 1)``.
+    """
+    error = output_error(training, outputs, target - outputs)
+    return training.rate * error * (state * state + 1.0)
 
 
 def outputs_of(nets: Nets, flat: np.ndarray, data: Sequences, on: bool = True) -> np.ndarray:
@@ -101,7 +116,7 @@ def _both(data: Sequences) -> list[Sequences]:
     return [data[int(n) : int(n) + 1] for n in np.unique(last, return_index=True)[1]]
 
 
-def _shortened(one: Sequences) -> Sequences:
+def shortened(one: Sequences) -> Sequences:
     """Return a sequence without the steps after its last target."""
     steps = int(one.target_steps[-1]) + 1
     return replace(one, inputs=one.inputs[:steps], offsets=np.array([0, steps]))

@@ -13,8 +13,8 @@ from carrousel.kernels.reference.truncated import LaneState, advance, begin
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
 
-SETTLING = 3
-"""Steps after which gates fed back by silent cells have settled to a ten-thousandth."""
+SETTLING = 12
+"""Steps after which gates fed back by silent cells have settled."""
 
 
 def walk(
@@ -54,11 +54,12 @@ def at_rest(network: Network, flat: Annotated[Floats, "W"]) -> HiddenStep:
     inputs, from gates that are fed back and from biases.
     """
     w, silent = Weights.unpack(network, flat), np.zeros(network.cell.n_states)
-    y, nothing = np.full(network.cell.n_units, 0.5), np.zeros(network.n_inputs)
+    nothing, y = np.zeros(network.n_inputs), np.full(network.cell.n_units, 0.5)
+    step = forward(network, w, y, silent, nothing)
     for _ in range(SETTLING):
+        y = step.y.copy()
         y[list(network.cell.read_units)] = 0.0
         step = forward(network, w, y, silent, nothing)
-        y = step.y.copy()
     return step
 
 

@@ -153,7 +153,15 @@ def _figure(value: float | None) -> str:
 
 
 def _saturation(measured: Measured, readings: Sequence[str]) -> str:
-    heads = ["reading", "sequences", "state", "change of a net input", "wrong", "dead", "nets right"]
+    heads = [
+        "reading",
+        "sequences",
+        "state",
+        "change of a net input",
+        "wrong",
+        "dead",
+        "nets right",
+    ]
     lines = []
     for reading in readings:
         found = measured[reading]
@@ -196,9 +204,13 @@ def _reber(measured: Measured) -> dict[str, str]:
         for row in ROWS:
             found = measured[f"{row} {name}"]
             known = [row, name, f"{found['stuck']} of {found['nets']}"]
-            stuck = f"of {found['stuck']}"
-            both = [f"{len(found[way])} {stuck}" for way in ("as before", "floor")]
-            freed.append([row, name, words.number(found["strings"]), *both])
+            numbers = {"dead": found["dead"], "others": found["stuck"] - found["dead"]}
+            counts = [
+                f"{len(found[way][kind])} of {number}"
+                for kind, number in numbers.items()
+                for way in ("as before", "floor")
+            ]
+            freed.append([row, name, words.number(found["strings"]), *counts])
             if not found["stuck"]:
                 continue
             state = found["cells"]
@@ -208,6 +220,7 @@ def _reber(measured: Measured) -> dict[str, str]:
                 shares = [words.percent(100 * each[key]) for key in ("wrong", "others")]
                 rest = [_figure(each[key]) for key in ("active", "slope", "error")]
                 contexts.append([row, name, each["name"], str(each["nets"]), *shares, *rest])
+    ways = [f"{kind}: {way}" for kind in ("dead", "others") for way in ("as before", "with floor")]
     first = ["row", "reading", "unsolved", "size s", "h'(s)"]
     second = ["row", "reading", "worst context", "nets", "wrong there", "elsewhere at most"]
     return {
@@ -218,7 +231,7 @@ def _reber(measured: Measured) -> dict[str, str]:
             [*second, "most active legal output", "y(1 - y)", "error"], contexts, "lllr"
         ),
         "freed": table(
-            ["row", "reading", "further strings", "freed as before", "freed with the floor"],
+            ["row", "reading", "further strings", *ways],
             freed,
             "llr",
         ),
@@ -232,12 +245,12 @@ def _freed(measured: Measured) -> str:
         found = measured[f"{row} direct"]
         x = np.linspace(0, found["strings"], 81)
         for way, label in (("floor", "with the floor"), ("as before", "without")):
-            at = np.array(found[way], float)
-            share = (at[:, None] <= x).sum(axis=0) / max(found["stuck"], 1)
-            curves.append(Curve(f"{row}, {label}: {len(at)} of {found['stuck']}", x, share[None]))
+            at = np.array(found[way]["dead"], float)
+            share = (at[:, None] <= x).sum(axis=0) / max(found["dead"], 1)
+            curves.append(Curve(f"{row}, {label}: {len(at)} of {found['dead']}", x, share[None]))
     return curves_svg(
-        "Experiment 1, reading 'direct': unsolved nets that become right",
+        "Experiment 1, reading 'direct': nets with dead outputs that become right",
         curves,
         across="further training strings",
-        up="share of the unsolved nets",
+        up="share of the nets",
     )

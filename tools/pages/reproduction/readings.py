@@ -1,4 +1,4 @@
-"""Tables of candidate readings, and of one principle for all rows, from the store."""
+"""Tables of candidate readings, from the store."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 from carrousel import words
 from carrousel.contracts import Experiment
-from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.candidates import CANDIDATES, Candidate
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
-from carrousel.experiments.recipes.principle import PRINCIPLE
 from carrousel.experiments.report.markdown import escaped, table
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.study.study import Study, Variation
@@ -78,16 +76,3 @@ def _cell(study: Study, name: str) -> str:
     if one is None:
         return words.ABSENT
     return "<br>".join([solved(one), mean(one), ratio(one, study.experiment)])
-
-
-def principle(studies: Studies) -> str:
-    """Table of all rows under the recipe ``principle``, next to the printed figures."""
-    lines = []
-    for name, row in LSTM_ROWS.items():
-        if name not in PRINCIPLE:
-            continue
-        one, published = recipe_in(studies[name], "principle"), row.published
-        theirs = [words.percent(published.success_percent), words.number(published.sequences)]
-        lines.append([name, row.title, *theirs, solved(one), mean(one), ratio(one, row)])
-    heads = ["row", "task", "paper: solved", "sequences", "ours: solved", "mean", "ratio"]
-    return table(heads, lines, "llr")

@@ -13,7 +13,8 @@ from tools.pages.figures import Entries, entries_of, published_success, verdict_
 from tools.pages.render import render
 from tools.pages.reproduction.cost import cost, far
 from tools.pages.reproduction.mechanisms import pictures
-from tools.pages.reproduction.readings import principle, recipe_in
+from tools.pages.reproduction.principle import principle
+from tools.pages.reproduction.readings import recipe_in
 from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured
 
 from carrousel import words
