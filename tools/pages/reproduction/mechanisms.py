@@ -62,9 +62,9 @@ def pictures(measured: Mapping[str, Measured]) -> dict[str, str]:
         "experiment-1": _freed,
         "experiment-2a": lambda found: _learning("2a", found, READINGS["2a"]),
         "experiment-2b": lambda found: _learning("2b", found, READINGS["2b"]),
-        "experiment-2c": lambda found: _paths("2c-9", found, WIRINGS),
+        "experiment-2c": lambda found: _paths("2c-9", found, WIRINGS, "start"),
         "experiment-4": _updates,
-        "experiment-5": lambda found: _paths("5-1", found, BIASES),
+        "experiment-5": lambda found: _paths("5-1", found, BIASES, "learned"),
     }
     return {picture_name(page): draw[page](found) for page, found in measured.items()}
 
@@ -128,14 +128,16 @@ def _updates(measured: Measured) -> str:
     )
 
 
-def _paths(row: str, measured: Measured, readings: Sequence[str]) -> str:
-    """Draw the size of the states along sequences of a row, before any learning."""
+def _paths(row: str, measured: Measured, readings: Sequence[str], stage: str) -> str:
+    """Draw the size of the states along sequences of a row, at the start or after learning."""
+    learned = measured[f"{row} {readings[0]}"]["sequences"]
+    nets = "initial nets" if stage == "start" else f"after {words.number(learned)} sequences"
     curves = []
     for reading in readings:
-        path = measured[f"{row} {reading}"]["start"]["path"]
+        path = measured[f"{row} {reading}"][stage]["path"]
         curves.append(Curve(reading, np.array(path["steps"]), np.array(path["sizes"])))
     return curves_svg(
-        f"{row}: size of the cell states, initial nets",
+        f"{row}: size of the cell states, {nets}",
         curves,
         across="time steps",
         up="mean size of s",
@@ -177,7 +179,7 @@ def _saturation(measured: Measured, readings: Sequence[str]) -> str:
 
 
 def _learning(row: str, measured: Measured, readings: Sequence[str]) -> str:
-    """Draw the share of dead outputs and of right nets by the number of sequences."""
+    """Draw the shares of dead outputs and of right nets, where they are not always 0."""
     curves = [
         Curve(
             f"{reading}: {label}",
@@ -186,6 +188,7 @@ def _learning(row: str, measured: Measured, readings: Sequence[str]) -> str:
         )
         for key, label in (("dead", "x or y dead"), ("right", "nets right"))
         for reading in readings
+        if any(measured[reading][key])
     ]
     return curves_svg(
         f"{row}: outputs that cannot learn, and nets that are right",
