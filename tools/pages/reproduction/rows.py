@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any
 
 from tools.pages.render import render
+from tools.pages.reproduction.mechanisms import section
+from tools.pages.reproduction.readings import candidate_sections
 
 from carrousel import words
 from carrousel.experiments.judge.measures import Measure, label
@@ -49,11 +51,24 @@ def link(name: str) -> str:
     return f"[{name}]({file}#row-{name})"
 
 
-def page(file: str, studies: Mapping[str, Study]) -> str:
-    """Write the page of one experiment with all its rows."""
+def page(file: str, studies: Mapping[str, Study], mechanisms: Mapping[str, Any]) -> str:
+    """Write the page of one experiment with all its rows.
+
+    Args:
+        file: one of :data:`PAGES`.
+        studies: trials of all rows, by row.
+        mechanisms: results of ``tools/mechanisms``, by the page that shows them.
+    """
     start, title = PAGES[file]
-    rows = [_row(study) for name, study in studies.items() if name.startswith(start)]
-    return render("reproduction/experiment.md", title=title, legend=LEGEND, rows=rows)
+    stem = file.removesuffix(".md")
+    return render(
+        "reproduction/experiment.md",
+        title=title,
+        legend=LEGEND,
+        rows=[_row(study) for name, study in studies.items() if name.startswith(start)],
+        mechanism=section(stem, mechanisms.get(stem)),
+        candidates=candidate_sections(start, studies),
+    )
 
 
 def _row(study: Study) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from typing import Any
 from tools.pages.figures import Entries, entries_of, published_success, verdict_label
 from tools.pages.render import render
 from tools.pages.reproduction.cost import cost, far
+from tools.pages.reproduction.mechanisms import pictures
+from tools.pages.reproduction.principle import principle
+from tools.pages.reproduction.readings import recipe_in
 from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured, small_range
 
 from carrousel import words
@@ -18,11 +21,9 @@ from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.judge.bootstrap import RESAMPLES
 from carrousel.experiments.judge.verdict import KINDS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
-from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Report, kernel_notes
 from carrousel.experiments.report.markdown import table
-from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
 from carrousel.experiments.study.study import Study, Variation, find, median_in_words
 from carrousel.shapes import Interval
@@ -38,6 +39,7 @@ def reproduction_pages(
     report: Report,
     machine: Mapping[str, Any] | None,
     memory: Mapping[str, Any] | None = None,
+    mechanisms: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Write every file of ``docs/reproduction``, by its name.
 
@@ -46,6 +48,7 @@ def reproduction_pages(
         report: of the experiments in the store.
         machine: description of the machine that ran them.
         memory: results of ``benchmarks/learn/far.py``, by row.
+        mechanisms: results of ``tools/mechanisms``, by the page that shows them.
 
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
@@ -53,9 +56,9 @@ def reproduction_pages(
     studies = {name: find(store, row) for name, row in LSTM_ROWS.items()}
     found = {"README.md": _summary(studies, entries_of(report), machine, memory)}
     for file in PAGES:
-        found[file] = page(file, studies)
+        found[file] = page(file, studies, mechanisms or {})
     drawn = {f"{name}.svg": picture(study) for name, study in studies.items() if pictured(study)}
-    return {**found, **drawn}
+    return {**found, **drawn, **pictures(mechanisms or {})}
 
 
 def _summary(
@@ -70,6 +73,7 @@ def _summary(
         kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         paper=_paper(studies),
         recipes=_recipes(studies),
+        principle=principle(studies),
         rivals=_rivals(entries),
         further=_further(studies),
         resamples=f"{RESAMPLES:,}",
@@ -148,15 +152,6 @@ def _recipes(studies: Mapping[str, Study]) -> str:
         aim = reached(robust, AIM_OF_LONG_ROWS if name in LONG_ROWS else AIM)
         rows.append([link(name), *_ours(robust), aim, *_ours(modern)])
     return table(heads, rows)
-
-
-def recipe_in(study: Study, recipe: str) -> Variation | None:
-    """Return the trials of a row under the current version of a recipe, if there are any."""
-    name = f"{study.experiment.name} {recipe}"
-    if name not in EVERYTHING:
-        return None
-    mark = fingerprint(by_recipe(study.experiment, recipe))
-    return next((one for one in study.variations if one.fingerprint == mark), None)
 
 
 def reached(one: Variation | None, aim: tuple[int, int]) -> str:
