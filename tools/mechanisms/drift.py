@@ -25,9 +25,9 @@ from carrousel.shapes import Floats
 NETS = 16
 SEQUENCES = 2
 """Sequences of each net along which states are followed."""
-LEARNED = {"2c": 5_000, "4": 20_000, "5": 20_000}
+LEARNED = {"2c": 10_000, "4": 50_000, "5": 50_000}
 """Training sequences after which nets are measured again, by experiment."""
-POINTS = 14
+POINTS = 24
 """Steps of a sequence at which the states of a picture are taken."""
 
 LONG_LAGS = ("2c-1", "2c-3", "2c-4", "2c-6", "2c-9")

@@ -46,6 +46,7 @@ def cells(text: str, start: str) -> list[str]:
 
 def test_candidates_have_their_figures_by_row(studies):
     [text] = candidate_sections("1-", studies)
+    text = text.split("\n\n")[0]
     _, idea, departs, *rows = cells(text, "`floor`")
     assert "at least 0.02" in idea
     assert "`training.derivative_floor`" in departs
@@ -53,6 +54,19 @@ def test_candidates_have_their_figures_by_row(studies):
     assert cells(text, "the paper")[3:5] == ["39,740", "21,730"]
     assert cells(text, "`printed`")[2] == ABSENT
     assert text.count("\n") == len(CANDIDATES["1"]) + 2
+
+
+def test_candidates_are_ranked_once_there_are_trials(studies):
+    [text] = candidate_sections("1-", studies)
+    lines = text.split("\n\n")[1].splitlines()[2:]
+    assert len(lines) == len(CANDIDATES["1"])
+    floor = cells(text.split("\n\n")[1], "`floor`")
+    depart, off = len(CANDIDATES["1"]["floor"].departs), 56 * 5  # 320 for 264, 332 for 276
+    assert floor[1:4] == ["0 of 5", str(depart), str(off)]
+    assert "pending: 1-1, 1-2, 1-3, 1-4 and 1-5" in floor[-1]
+    assert cells(text.split("\n\n")[1], "`printed`")[3] == "0"
+    [untried] = candidate_sections("2a", studies)
+    assert "\n\n" not in untried
 
 
 def test_every_set_of_candidates_has_a_page(studies):

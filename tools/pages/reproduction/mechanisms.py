@@ -15,6 +15,8 @@ from tools.pages.render import render
 from carrousel import words
 from carrousel.experiments.report.markdown import table
 
+MOST_POINTS = 9
+"""Points of a curve of states, so that pictures stay small."""
 Measured = Mapping[str, Any]
 """Results of one mechanism: plain data by the names of its parts."""
 
@@ -135,7 +137,9 @@ def _paths(row: str, measured: Measured, readings: Sequence[str], stage: str) ->
     curves = []
     for reading in readings:
         path = measured[f"{row} {reading}"][stage]["path"]
-        curves.append(Curve(reading, np.array(path["steps"]), np.array(path["sizes"])))
+        drawn = np.unique(np.linspace(0, len(path["steps"]) - 1, MOST_POINTS).round().astype(int))
+        sizes = np.array(path["sizes"])[:, drawn]
+        curves.append(Curve(reading, np.array(path["steps"])[drawn], sizes))
     return curves_svg(
         f"{row}: size of the cell states, {nets}",
         curves,

@@ -1,4 +1,4 @@
-"""Tables of candidate readings, from the store."""
+"""Tables of candidate readings and their ranking, from the store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from carrousel import words
 from carrousel.contracts import Experiment
+from carrousel.experiments.judge import choice
+from carrousel.experiments.judge.verdict import verdict
 from carrousel.experiments.recipes.candidates import CANDIDATES, Candidate
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
 from carrousel.experiments.report.markdown import escaped, table
@@ -46,15 +48,37 @@ def mean(one: Variation | None) -> str:
 
 
 def candidate_sections(start: str, studies: Studies) -> list[str]:
-    """Write a table of candidates for each experiment whose rows' names begin so.
+    """Write tables of the candidates of each experiment whose rows' names begin so.
 
-    A cell has the solved trials, the mean number of sequences, and its ratio to the printed one.
+    A cell of the first has the solved trials, the mean number of sequences, and its ratio to the
+    printed one. The second has the ranking; it is left out if there are no trials.
     """
     return [
-        _candidates(candidates, studies)
+        "\n\n".join(filter(None, [_candidates(candidates, studies), ranking(candidates, studies)]))
         for candidates in CANDIDATES.values()
         if all(row.startswith(start) for row in candidates["printed"].rows)
     ]
+
+
+def ranking(candidates: Mapping[str, Candidate], studies: Studies) -> str:
+    """Write the table of candidates by the rule of :mod:`carrousel.experiments.judge.choice`."""
+    judged = {name: _judged(name, one, studies) for name, one in candidates.items()}
+    if not any(each.figures.trials for one in judged.values() for each in one.verdicts.values()):
+        return ""
+    cells = [[f"`{name}`", *rest] for name, *rest in choice.choose(judged).cells]
+    return table(choice.HEADS, cells, "lrrrrl")
+
+
+def _judged(name: str, one: Candidate, studies: Studies) -> choice.Candidate:
+    verdicts, weights = {}, {}
+    for row in one.rows:
+        found = recipe_in(studies[row], name)
+        experiment = by_recipe(studies[row].experiment, name)
+        trials, asked = (found.trials, found.asked) if found else ((), 0)
+        verdicts[row] = verdict(experiment, trials, asked=asked)
+        printed = experiment.published.weights
+        weights[row] = abs(experiment.network.n_weights - printed) if printed else 0
+    return choice.Candidate(verdicts, len(one.departs), weights)
 
 
 def _candidates(candidates: Mapping[str, Candidate], studies: Studies) -> str:
