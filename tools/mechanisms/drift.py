@@ -25,8 +25,8 @@ from carrousel.shapes import Floats
 NETS = 16
 SEQUENCES = 2
 """Sequences of each net along which states are followed."""
-LEARNED = {"2c": 10_000, "4": 50_000, "5": 50_000}
-"""Training sequences after which nets are measured again, by experiment."""
+LEARNED, LEARNED_OF_LONG = 50_000, 10_000
+"""Training sequences after which nets are measured again; fewer of 2c and 4-3, which are long."""
 POINTS = 24
 """Steps of a sequence at which the states of a picture are taken."""
 
@@ -49,7 +49,8 @@ def reading(row: str, name: str) -> Experiment:
 
 def measure(row: str, name: str, learned: int | None = None, count: int = NETS) -> dict[str, Any]:
     """Measure the nets of a row under a reading, at the start and after some learning."""
-    learned = LEARNED[row.partition("-")[0]] if learned is None else learned
+    if learned is None:
+        learned = LEARNED_OF_LONG if row.startswith(("2c", "4-3")) else LEARNED
     nets = Nets(reading(row, name), count, row)
     found: dict[str, Any] = {"lag": round(nets.experiment.task.mean_length)}
     for stage, sequences in (("start", 0), ("learned", learned)):

@@ -74,11 +74,16 @@ def stage(inputs: float, gates: float, biases: float) -> dict[str, Any]:
 
 
 def test_a_table_of_drift_has_its_figures():
-    found = {"lag": 1012, "start": stage(3.0, 1.0, 0.5), "learned": stage(1.0, 0.0, 0.0)}
+    found = {
+        "lag": 1012,
+        "sequences": 9000,
+        "start": stage(3.0, 1.0, 0.5),
+        "learned": stage(1.0, 0.0, 0.0),
+    }
     assert mechanisms.useful(found["start"]) == 2.0
     assert mechanisms.useful(found["learned"]) is None
     *_, line = mechanisms.drift({"r all": found}, ["r"], ["all"]).splitlines()
     absent = "–"  # noqa: RUF001
     wanted = ["r", "1,012", "all", "0.1", "1.5", absent, "0", "2 ± 1", "0.25"]
-    wanted += ["3", "1", "0", "0.5", "2", "2", "0.25", absent]
+    wanted += ["3", "1", "0", "0.5", "2", "9,000", "2", "0.25", absent]
     assert [cell.strip() for cell in line.strip("|").split("|")] == wanted

@@ -15,8 +15,8 @@ from tools.pages.render import render
 from carrousel import words
 from carrousel.experiments.report.markdown import table
 
-MOST_POINTS = 9
-"""Points of a curve of states, so that pictures stay small."""
+FIRST_STEP = 10
+"""Curves of states begin at this step, so that pictures stay small."""
 Measured = Mapping[str, Any]
 """Results of one mechanism: plain data by the names of its parts."""
 
@@ -78,7 +78,7 @@ def drift(measured: Measured, rows: Sequence[str], readings: Sequence[str]) -> s
     """Table of states and of what moves them, at the start and after some learning."""
     heads = ["row", "lag", "reading", "constant", "drift x lag", "correlation", "growth", "size s"]
     heads += ["h'(s)", "inputs", "gates", "cells", "biases", "inputs / constants"]
-    heads += ["learned: size s", "h'(s)", "inputs / constants"]
+    heads += ["learned", "size s", "h'(s)", "inputs / constants"]
     lines = []
     for row in rows:
         for reading in readings:
@@ -92,7 +92,7 @@ def drift(measured: Measured, rows: Sequence[str], readings: Sequence[str]) -> s
                     f"{_figure(start['state'])} ± {_figure(start['spread'])}",
                     _figure(start["slope"]),
                     *(_figure(value) for value in start["update"].values()),
-                    _figure(useful(start)),
+                    *(_figure(useful(start)), words.number(found["sequences"])),
                     *(_figure(learned[key]) for key in ("state", "slope")),
                     _figure(useful(learned)),
                 ]
@@ -137,9 +137,9 @@ def _paths(row: str, measured: Measured, readings: Sequence[str], stage: str) ->
     curves = []
     for reading in readings:
         path = measured[f"{row} {reading}"][stage]["path"]
-        drawn = np.unique(np.linspace(0, len(path["steps"]) - 1, MOST_POINTS).round().astype(int))
-        sizes = np.array(path["sizes"])[:, drawn]
-        curves.append(Curve(reading, np.array(path["steps"])[drawn], sizes))
+        steps, sizes = np.array(path["steps"]), np.array(path["sizes"])
+        later = steps >= FIRST_STEP
+        curves.append(Curve(reading, steps[later], sizes[:, later]))
     return curves_svg(
         f"{row}: size of the cell states, {nets}",
         curves,
