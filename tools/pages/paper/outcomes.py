@@ -1,0 +1,151 @@
+"""Outcomes of rows: their trials, verdicts, and ratios to the printed counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from tools.pages.figures import Entries
+
+from carrousel.contracts import Experiment
+from carrousel.experiments.judge.verdict import KINDS, Verdict, verdict
+from carrousel.experiments.report.collect import Entry
+from carrousel.shapes import Interval
+
+SLOWEST = 1.25
+"""A row that is slower than printed, but by this ratio at most, still counts as met."""
+OUTRIGHT = ("reproduced", "faster")
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """What the store holds about one row, or about the row under a recipe.
+
+    Args:
+        name: name of the row, without the recipe.
+        experiment: the row or its variation.
+        entry: its trials; None without any.
+        verdict: on these trials; None without any.
+    """
+
+    name: str
+    experiment: Experiment
+    entry: Entry | None
+    verdict: Verdict | None
+
+    @property
+    def group(self) -> str:
+        """The experiment of the row, such as ``2c``."""
+        return self.name.partition("-")[0]
+
+    @property
+    def kind(self) -> str:
+        return self.verdict.kind if self.verdict else "pending"
+
+    @property
+    def judged(self) -> bool:
+        """Whether enough trials have ended."""
+        return self.kind not in ("pending", "unpublished")
+
+    @property
+    def solved(self) -> int:
+        return self.verdict.figures.successes if self.verdict else 0
+
+    @property
+    def trials(self) -> int:
+        return self.verdict.figures.trials if self.verdict else 0
+
+    @property
+    def mean(self) -> float | None:
+        """Our mean count over solved trials; None until enough trials have ended."""
+        return self.verdict.figures.mean if self.verdict and self.judged else None
+
+    @property
+    def mean_ci95(self) -> Interval | None:
+        return self.verdict.figures.mean_ci95 if self.verdict and self.judged else None
+
+    @property
+    def ratio(self) -> float | None:
+        """Our mean over the printed one."""
+        printed = self.experiment.published.sequences
+        return self.mean / printed if self.mean and printed else None
+
+    @property
+    def ratio_ci95(self) -> Interval | None:
+        printed = self.experiment.published.sequences
+        if not self.mean_ci95 or not printed:
+            return None
+        return self.mean_ci95[0] / printed, self.mean_ci95[1] / printed
+
+    @property
+    def met(self) -> bool:
+        """Whether the row is reproduced, faster, or at most a quarter slower."""
+        if self.kind == "slower":
+            return self.ratio is not None and self.ratio <= SLOWEST
+        return self.kind in OUTRIGHT
+
+
+def outcome(name: str, experiment: Experiment, entries: Entries) -> RowOutcome:
+    """Look up a row or a recipe in the entries of a report."""
+    entry = entries.get(experiment.name)
+    if entry is None:
+        return RowOutcome(name, experiment, None, None)
+    judged = verdict(entry.experiment, entry.trials, asked=entry.asked)
+    return RowOutcome(name, experiment, entry, judged)
+
+
+def outcomes(rows: Mapping[str, Experiment], entries: Entries) -> list[RowOutcome]:
+    """Look up rows, or recipes of rows, by the names of the rows."""
+    return [outcome(name, row, entries) for name, row in rows.items()]
+
+
+@dataclass(frozen=True)
+class Total:
+    """Sums over several rows.
+
+    Args:
+        rows: number of rows.
+        judged: number of rows with a verdict.
+        met: number of rows that are reproduced, faster, or slower by little.
+        solved: number of solved trials.
+        trials: number of trials.
+        ratios: ratios of our means to the printed ones.
+    """
+
+    rows: int
+    judged: int
+    met: int
+    solved: int
+    trials: int
+    ratios: tuple[float, ...]
+
+    @property
+    def middle(self) -> float | None:
+        """Median of the ratios."""
+        return median(self.ratios) if self.ratios else None
+
+    @property
+    def geometric(self) -> float | None:
+        """Geometric mean of the ratios."""
+        return math.exp(fmean(map(math.log, self.ratios))) if self.ratios else None
+
+
+def total(found: Iterable[RowOutcome]) -> Total:
+    """Add up the outcomes of rows."""
+    known = list(found)
+    return Total(
+        rows=len(known),
+        judged=sum(one.judged for one in known),
+        met=sum(one.met for one in known),
+        solved=sum(one.solved for one in known),
+        trials=sum(one.trials for one in known),
+        ratios=tuple(one.ratio for one in known if one.ratio is not None),
+    )
+
+
+def by_kind(found: Sequence[RowOutcome]) -> dict[str, list[str]]:
+    """Names of rows by kind of verdict, in the order of :data:`KINDS`; empty kinds are omitted."""
+    names = {kind: [one.name for one in found if one.kind == kind] for kind in KINDS}
+    return {kind: known for kind, known in names.items() if known}

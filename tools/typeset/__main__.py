@@ -1,0 +1,92 @@
+"""Typesets the paper: ``docs/paper/paper.md`` as HTML and PDF, in ``docs/paper``.
+
+    python -m tools.typeset [FOLDER]
+
+Pandoc reads the Markdown. Its HTML has equations in MathML and contains all pictures and styles, so
+the file can be moved. For the PDF, Pandoc writes Typst, which sets equations with its own fonts. Both programs
+come as wheels of PyPI, with everything they need. The same Markdown gives the same
+bytes: no date is written, and system fonts are not used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from carrousel.errors import MissingExtraError
+from carrousel.files import write_whole
+
+HERE = Path(__file__).parent
+PAPER = HERE.parents[1] / "docs" / "paper"
+SOURCE = "paper.md"
+_MARKDOWN = "markdown-implicit_figures-auto_identifiers-citations"
+"""Pandoc's Markdown, without what other readers of the page would not show."""
+_COMMON = ("--shift-heading-level-by=-1", "--columns=10000")
+"""The first heading is the title, and columns of tables are as wide as their text."""
+
+
+def html(source: Path) -> str:
+    """Convert the paper to one HTML file that contains its pictures.
+
+    Raises:
+        MissingExtraError: Pandoc is not installed.
+    """
+    options = ["--standalone", "--embed-resources", "--mathml", f"--css={HERE / 'style.css'}"]
+    return _pandoc(source, "html5", [*options, "--metadata=lang:en"])
+
+
+def pdf(source: Path) -> bytes:
+    """Typeset the paper as PDF.
+
+    Raises:
+        MissingExtraError: Pandoc or Typst is not installed.
+    """
+    try:
+        import typst
+    except ImportError as error:
+        raise _missing(error) from error
+    options = ["--standalone", f"--include-in-header={HERE / 'style.typ'}"]
+    options += ["--variable=papersize:a4", "--variable=mainfont:New Computer Modern"]
+    options += ["--variable=fontsize:9.5pt", "--metadata=lang:en"]
+    text = _pandoc(source, "typst", options)
+    return typst.compile(
+        text.encode(), root=source.parent, format="pdf", ignore_system_fonts=True
+    )
+
+
+def _pandoc(source: Path, target: str, options: list[str]) -> str:
+    try:
+        import pypandoc
+    except ImportError as error:
+        raise _missing(error) from error
+    paths = [f"--resource-path={source.parent}"]
+    return pypandoc.convert_file(
+        str(source), target, format=_MARKDOWN, extra_args=[*_COMMON, *paths, *options]
+    )
+
+
+def _missing(error: ImportError) -> MissingExtraError:
+    return MissingExtraError(
+        f"the paper needs {error.name}; install it with: pip install 'carrousel[docs]'"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write ``paper.html`` and ``paper.pdf`` beside the Markdown."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=PAPER, help="folder of paper.md")
+    folder = parser.parse_args(arguments).folder
+    try:
+        made = {"paper.html": html(folder / SOURCE).encode(), "paper.pdf": pdf(folder / SOURCE)}
+    except MissingExtraError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name, data in made.items():
+        write_whole(folder / name, data)
+        print(f"written: {folder / name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
