@@ -2,9 +2,9 @@
 
     python -m tools.typeset [FOLDER]
 
-Pandoc reads the Markdown. Its HTML has equations in MathML and contains all pictures and styles, so
-the file can be moved. For the PDF, Pandoc writes Typst, which sets equations with its own fonts. Both programs
-come as wheels of PyPI, with everything they need. The same Markdown gives the same
+Pandoc reads the Markdown. Its HTML has equations in MathML and contains all pictures, styles and a
+font of mathematics, so the file can be moved. For the PDF, Pandoc writes Typst, which has its own
+fonts. All programs are wheels of PyPI with everything they need. The same Markdown gives the same
 bytes: no date is written, and system fonts are not used.
 """
 
@@ -14,6 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tools.typeset.font import style_of
+
 from carrousel.errors import MissingExtraError
 from carrousel.files import write_whole
 
@@ -22,18 +24,20 @@ PAPER = HERE.parents[1] / "docs" / "paper"
 SOURCE = "paper.md"
 _MARKDOWN = "markdown-implicit_figures-auto_identifiers-citations"
 """Pandoc's Markdown, without what other readers of the page would not show."""
-_COMMON = ("--shift-heading-level-by=-1", "--columns=10000")
-"""The first heading is the title, and columns of tables are as wide as their text."""
+_COMMON = ("--shift-heading-level-by=-1", "--columns=140", "--metadata=lang:en")
+"""Sections are headings of the first level. Tables with longer lines have columns of relative
+widths; in the others, columns are as wide as their text."""
 
 
 def html(source: Path) -> str:
     """Convert the paper to one HTML file that contains its pictures.
 
     Raises:
-        MissingExtraError: Pandoc is not installed.
+        MissingExtraError: Pandoc, ziamath or fontTools is not installed.
     """
     options = ["--standalone", "--embed-resources", "--mathml", f"--css={HERE / 'style.css'}"]
-    return _pandoc(source, "html5", [*options, "--metadata=lang:en"])
+    page = _pandoc(source, "html5", options)
+    return page.replace("</head>", f"<style>\n{style_of(page)}</style>\n</head>", 1)
 
 
 def pdf(source: Path) -> bytes:
@@ -47,12 +51,8 @@ def pdf(source: Path) -> bytes:
     except ImportError as error:
         raise _missing(error) from error
     options = ["--standalone", f"--include-in-header={HERE / 'style.typ'}"]
-    options += ["--variable=papersize:a4", "--variable=mainfont:New Computer Modern"]
-    options += ["--variable=fontsize:9.5pt", "--metadata=lang:en"]
-    text = _pandoc(source, "typst", options)
-    return typst.compile(
-        text.encode(), root=source.parent, format="pdf", ignore_system_fonts=True
-    )
+    text = _pandoc(source, "typst", [*options, f"--metadata-file={HERE / 'page.yaml'}"])
+    return typst.compile(text.encode(), root=source.parent, format="pdf", ignore_system_fonts=True)
 
 
 def _pandoc(source: Path, target: str, options: list[str]) -> str:
@@ -60,10 +60,11 @@ def _pandoc(source: Path, target: str, options: list[str]) -> str:
         import pypandoc
     except ImportError as error:
         raise _missing(error) from error
+    title, author, body = source.read_text(encoding="utf-8").split("\n\n", 2)
+    about = [f"--metadata=title:{title.removeprefix('# ')}", f"--metadata=author:{author}"]
     paths = [f"--resource-path={source.parent}"]
-    return pypandoc.convert_file(
-        str(source), target, format=_MARKDOWN, extra_args=[*_COMMON, *paths, *options]
-    )
+    every = [*_COMMON, *about, *paths, *options]
+    return pypandoc.convert_text(body, target, format=_MARKDOWN, extra_args=every)
 
 
 def _missing(error: ImportError) -> MissingExtraError:

@@ -1,5 +1,6 @@
 """Drawing of a memory cell with its gates, and of the path of the truncated error."""
 
+# ruff: noqa: RUF001 (signs of mathematics)
 from __future__ import annotations
 
 from tools.pages.paper.svg import BLUE, GREY, INK, ORANGE, Drawing
@@ -96,7 +97,7 @@ def _backward(picture: Drawing) -> None:
     picture.text(
         320,
         256,
-        "nets are sums over inputs at t and over hidden units at t − 1",  # noqa: RUF001
+        "nets are sums over inputs at t and over hidden units at t − 1",
         size=11.5,
         colour=GREY,
     )

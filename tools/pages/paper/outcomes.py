@@ -41,6 +41,11 @@ class RowOutcome:
         return self.name.partition("-")[0]
 
     @property
+    def departures(self) -> int:
+        """Number of settings that contradict the print."""
+        return sum(each.departs for each in self.experiment.readings)
+
+    @property
     def kind(self) -> str:
         return self.verdict.kind if self.verdict else "pending"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tools.pages.figures import Entries, entries_of
@@ -93,6 +94,7 @@ def paper_pages(
         printed=_total(_printed(found, recipes)),
         strict=_total(total(strict)),
         missed=_missed(found),
+        power=_power(found),
         departures=tables.departures(),
         candidates=tables.candidates(recipes),
         results=tables.results(found),
@@ -114,13 +116,14 @@ def _sums(found: Sequence[RowOutcome], entries: Entries, recipes: Entries) -> di
     everything = {**entries, **recipes}.values()
     tried = [entry for entry in everything if entry.experiment.name.partition(" ")[0] in LSTM_ROWS]
     steps = sum(entry.summary.steps for entry in everything)
-    departing = [one for one in found if any(each.departs for each in one.experiment.readings)]
+    departing = [one for one in found if one.departures]
     return {
         "rows": str(len(found)),
         "row_trials": f"{sum(one.trials for one in found):,}",
         "trials": f"{sum(len(entry.trials) for entry in tried):,}",
         "steps": words.big(steps),
         "departing": str(len(departing)),
+        "met_departing": str(sum(one.met for one in departing)),
         "experiments": str(len(CANDIDATES)),
         "readings": str(sum(len(known) for known in CANDIDATES.values())),
     }
@@ -183,3 +186,10 @@ def _missed(found: Sequence[RowOutcome]) -> list[dict[str, str]]:
         for one in found
         if one.verdict and one.kind == "not reproduced"
     ]
+
+
+def _power(found: Sequence[RowOutcome]) -> str:
+    """Median over rows of half the interval of the ratio, as a share of the ratio."""
+    known = [(one.ratio, one.ratio_ci95) for one in found]
+    halves = [(ends[1] - ends[0]) / 2 / ratio for ratio, ends in known if ratio and ends]
+    return f"{median(halves):.0%}".replace("%", " %") if halves else tables.PENDING

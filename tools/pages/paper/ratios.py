@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tools.pages.paper.outcomes import RowOutcome
 from tools.pages.paper.svg import BLUE, FAINT, GREEN, GREY, INK, ORANGE, Drawing
 
-_LINE, _TOP = 15.5, 44.0
+_LINE, _TOP = 13.0, 44.0
 _LEFT, _RIGHT = 84.0, 470.0
 _LARGEST = 8.0
 _TICKS = ((0.125, "1/8"), (0.25, "1/4"), (0.5, "1/2"), (1, "1"), (2, "2"), (4, "4"), (8, "8"))
@@ -23,19 +23,17 @@ def ratios_svg(outcomes: Sequence[RowOutcome]) -> str:
     height = _TOP + len(outcomes) * _LINE
     picture = Drawing(
         640,
-        round(height + 14),
+        round(height + 6),
         "Ratio of our mean number of training sequences to the printed one, with 95 % intervals, "
         "for each row of the tables",
     )
     for value, words in _TICKS:
         x = _across(value)
-        picture.line(
-            (x, _TOP - 8), (x, height), colour=GREY if value == 1 else FAINT, width=1
-        )
-        picture.text(x, _TOP - 14, words, size=11.5)
+        picture.line((x, _TOP - 8), (x, height), colour=GREY if value == 1 else FAINT, width=1)
+        picture.text(x, _TOP - 14, words, size=11)
     picture.text((_LEFT + _RIGHT) / 2, 12, "our mean / printed mean", size=12)
-    picture.text(500, _TOP - 14, "ratio", size=11.5)
-    picture.text(528, _TOP - 14, "verdict", size=11.5, anchor="start")
+    picture.text(500, _TOP - 14, "ratio", size=11)
+    picture.text(528, _TOP - 14, "verdict", size=11, anchor="start")
     before = ""
     for place, one in enumerate(outcomes):
         y = _TOP + (place + 0.5) * _LINE
@@ -47,11 +45,11 @@ def ratios_svg(outcomes: Sequence[RowOutcome]) -> str:
 
 
 def _row(picture: Drawing, one: RowOutcome, y: float) -> None:
-    picture.text(_LEFT - 20, y + 4, one.name, size=11.5, anchor="end")
-    picture.text(528, y + 4, one.kind, size=11.5, anchor="start", colour=_ink(one))
+    picture.text(_LEFT - 20, y + 3.7, one.name, size=11, anchor="end")
+    picture.text(528, y + 3.7, one.kind, size=11, anchor="start", colour=_ink(one))
     if one.ratio is None:
         return
-    picture.text(500, y + 4, f"{one.ratio:.2f}", size=11.5)
+    picture.text(500, y + 3.7, f"{one.ratio:.2f}", size=11)
     colour = _ink(one)
     if one.ratio_ci95 is not None:
         low, high = one.ratio_ci95

@@ -1,5 +1,6 @@
 """Literature of the paper, and citations that collect what is cited."""
 
+# ruff: noqa: RUF001 (page ranges have en dashes)
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -194,6 +195,4 @@ class Citations:
 
     def listed(self) -> str:
         """The cited works as a list, by author."""
-        return "\n".join(
-            f"- {one.entry}" for key, one in REFERENCES.items() if key in self.cited
-        )
+        return "\n".join(f"- {one.entry}" for key, one in REFERENCES.items() if key in self.cited)

@@ -68,7 +68,7 @@ def departures() -> str:
         [groups(names), _setting(path), escaped(chosen), escaped(why)]
         for (path, chosen, why), names in found.items()
     ]
-    return table(["rows", "setting", "chosen", "why"], rows, "l")
+    return _widths(table(["rows", "setting", "chosen", "why"], rows, "l"), (7, 18, 24, 80))
 
 
 def results(found: Sequence[RowOutcome]) -> str:
@@ -78,11 +78,10 @@ def results(found: Sequence[RowOutcome]) -> str:
     rows = []
     for one in found:
         published = one.experiment.published
-        departs = sum(each.departs for each in one.experiment.readings)
         rows.append(
             [
                 one.name,
-                str(departs) if departs else words.ABSENT,
+                str(one.departures or words.ABSENT),
                 words.percent(published.success_percent),
                 words.number(published.sequences),
                 *_ours(one),
@@ -130,7 +129,7 @@ def candidates(entries: Entries) -> str:
                     ratio(sums.geometric),
                 ]
             )
-    return table(heads, rows, "llrrrr")
+    return _widths(table(heads, rows, "llrrrr"), (12, 62, 12, 11, 13, 7))
 
 
 def candidate_total(entries: Entries, name: str, rows: Iterable[str]) -> Total:
@@ -167,6 +166,16 @@ def far(entries: Entries, memory: Mapping[str, Mapping[str, float]] | None) -> s
 def ratio(value: float | None) -> str:
     """A ratio with two decimals."""
     return words.ABSENT if value is None else f"{value:.2f}"
+
+
+def _widths(text: str, widths: Sequence[int]) -> str:
+    """Set relative widths of columns for Pandoc, which counts the dashes below the headings."""
+    head, rule, *rest = text.splitlines()
+    cells = [
+        cell.strip().replace("--", "-" * width, 1)
+        for cell, width in zip(rule.strip("|").split("|"), widths, strict=True)
+    ]
+    return "\n".join([head, f"| {' | '.join(cells)} |", *rest])
 
 
 def _setting(path: str) -> str:

@@ -1,0 +1,144 @@
+"""The paper: its figures come from the store, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from tools.pages.paper.outcomes import RowOutcome, outcomes, total
+from tools.pages.paper.page import paper_pages
+from tools.pages.paper.ratios import ratios_svg
+from tools.pages.paper.references import REFERENCES, Citations
+from tools.pages.paper.tables import PENDING, groups
+from tools.pages.render import TEMPLATES
+
+from carrousel.contracts import Experiment
+from carrousel.experiments import EXPERIMENTS
+from carrousel.experiments.judge.verdict import verdict
+from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.recipes.catalogue import by_recipe
+from carrousel.experiments.report.collect import collect
+from carrousel.experiments.store.store import Store
+from support.experiments import fakes
+
+pytest.importorskip("jinja2", reason="needs the extra 'report'")
+
+TEMPLATE = TEMPLATES / "paper.md.jinja"
+
+
+def put(store: Store, experiment: Experiment, ratio: float, trials: int = 30) -> None:
+    """Store solved trials whose mean is ``ratio`` times the printed one."""
+    printed = experiment.published.sequences or 0
+    for n in range(trials):
+        ended = fakes.trial(
+            n,
+            experiment.name,
+            ending="solved",
+            sequences=round(printed * ratio * (0.5 + n / (trials - 1))),
+            seconds=2.0,
+        )
+        store.append(ended, experiment, instruction_set="none")
+
+
+def paper(folder: Path) -> dict[str, str]:
+    with Store(folder, read_only=True) as store:
+        return paper_pages(store, collect(store, EXPERIMENTS), None)
+
+
+def cells(text: str, name: str) -> list[list[str]]:
+    """Rows of all tables whose first cell is ``name``."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_figures_come_from_the_store(tmp_path):
+    with Store(tmp_path) as store:
+        for name, ratio in (("6a", 0.5), ("4-1", 1.0)):
+            put(store, LSTM_ROWS[name], ratio)
+        put(store, by_recipe(LSTM_ROWS["6a"], "principle"), 2.0)
+    found = paper(tmp_path)
+    text = found["paper.md"]
+    mean = LSTM_ROWS["6a"].published.sequences
+    assert mean is not None
+    own, strict = cells(text, "6a")
+    assert own[1:6] == ["2", "100 %", f"{mean:,}", "30 of 30", f"{round(mean / 2):,}"]
+    assert own[-2:] == ["0.50", "faster"]
+    assert strict[-3:] == ["2.00", "slower", "0.50"]
+    assert "gradient, 60 trials." in " ".join(text.split())
+    assert "0.50 to 1.00 times the printed ones (median 0.75)" in " ".join(text.split())
+    assert "1 reproduced (4-1); 1 faster (6a); 29 pending" in text
+    for name in LSTM_ROWS:
+        assert len(cells(text, name)) >= 2, name
+    written = "".join(ElementTree.fromstring(found["ratios.svg"]).itertext())
+    assert "0.50" in written
+    assert written.count("pending") == len(LSTM_ROWS) - 2
+
+
+def test_missing_figures_are_marked(tmp_path):
+    Store(tmp_path).close()
+    text = paper(tmp_path)["paper.md"]
+    assert text.count(PENDING) > 5
+    assert f"{len(LSTM_ROWS)} pending" in text
+
+
+def test_no_figure_is_typed_into_the_template():
+    """Digits may occur in formulas, in code, in years, and where the original is cited."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    for allowed in (
+        r"\{\{.*?\}\}|\{%.*?%\}",
+        r"\$\$.*?\$\$",
+        r"`[^`\n]*`",
+        r"<div[^>]*>",
+        r"\b(19|20)\d\d\b",
+        r"\(\d+\)",  # equations of the original
+        r"\bExperiments? \d[abc]?( ?(,|and|to)( \w+){0,2} ?\d[abc]?)*",
+        r"\b[1-6][abc](-\d)?\b",  # rows and experiments by name
+        r"\b95 % interval",
+    ):
+        text = re.sub(allowed, "", text, flags=re.DOTALL)
+    formulas = re.findall(r"\$[^$\n]+\$", text)
+    assert not re.findall(r"[3-9]|\d\d", " ".join(formulas)), "a figure is typed as a formula"
+    text = re.sub(r"\$[^$]+\$", "", text)
+    assert not [line for line in text.splitlines() if re.search(r"\d", line)]
+
+
+def test_references_are_cited_and_sorted():
+    text = TEMPLATE.read_text(encoding="utf-8")
+    cited = set(re.findall(r'"(\w+)"', " ".join(re.findall(r"cite\.\w+\((.*?)\)", text))))
+    assert cited == set(REFERENCES)
+    entries = [one.entry for one in REFERENCES.values()]
+    assert entries == sorted(entries)
+    for one in REFERENCES.values():
+        assert f"({one.year})" in one.entry
+        assert one.entry.startswith(one.who.split(" ")[0])
+    cite = Citations()
+    assert cite.brackets("wilson", "efron") == "(Wilson, 1927; Efron, 1987)"
+    assert cite.listed().count("\n- ") == 1
+    with pytest.raises(KeyError):
+        cite.text("nobody")
+
+
+def test_pictures_are_well_formed_and_ordered():
+    row = LSTM_ROWS["6a"]
+    found = []
+    for scale in (0.01, 0.4, 1.0, 3.0, 100.0):
+        count = round((row.published.sequences or 0) * scale)
+        ended = [
+            fakes.trial(n, row.name, ending="solved", sequences=count + n)
+            for n in range(row.published.trials)
+        ]
+        entries = outcomes({"6a": row}, {})
+        assert not entries[0].judged
+        found.append(RowOutcome("6a", row, None, verdict(row, ended)))
+    picture = ElementTree.fromstring(ratios_svg(found))
+    points = [float(one.attrib["cx"]) for one in picture.iter() if one.tag.endswith("circle")]
+    assert points == sorted(points)
+    assert points[2] == pytest.approx(277, abs=1)  # a ratio of 1, in the middle of the axis
+    assert total(found).met == 3
+
+
+def test_rows_are_listed_by_experiment():
+    assert groups(LSTM_ROWS) == "1, 2a, 2b, 2c, 3a, 3b, 3c, 4, 5, 6a, 6b"
+    assert groups(["1-1", "3b-3"]) == "1-1, 3b-3"
