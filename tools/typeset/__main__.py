@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import cast
 
 from tools.typeset.font import style_of
 
@@ -52,7 +53,8 @@ def pdf(source: Path) -> bytes:
         raise _missing(error) from error
     options = ["--standalone", f"--include-in-header={HERE / 'style.typ'}"]
     text = _pandoc(source, "typst", [*options, f"--metadata-file={HERE / 'page.yaml'}"])
-    return typst.compile(text.encode(), root=source.parent, format="pdf", ignore_system_fonts=True)
+    compiler = typst.Compiler(text.encode(), root=source.parent, ignore_system_fonts=True)
+    return cast(bytes, compiler.compile(format="pdf"))
 
 
 def _pandoc(source: Path, target: str, options: list[str]) -> str:

@@ -33,17 +33,16 @@ def style_of(page: str) -> str:
         raise MissingExtraError(
             f"the paper needs {error.name}; install it with: pip install 'carrousel[docs]'"
         ) from error
-    used = {
-        ord(sign) for formula in _MATH.findall(page) for sign in re.sub(r"<[^>]*>", "", formula)
-    }
-    font = TTFont(Path(ziamath.__file__).parent / _FONT, recalcTimestamp=False)
+    written = "".join(re.sub(r"<[^>]*>", "", formula) for formula in _MATH.findall(page))
+    file = io.BytesIO(files(ziamath).joinpath(_FONT).read_bytes())
+    font = TTFont(file, recalcTimestamp=False)
     subsetter = Subsetter(Options(layout_features=["ssty", "kern"], hinting=False))
     subsetter.populate(unicodes={*map(ord, written), *_UPRIGHT, *_ITALIC})
     subsetter.subset(font)
     font.flavor = "woff"
-    file = io.BytesIO()
-    font.save(file)
-    data = base64.b64encode(file.getvalue()).decode()
+    part = io.BytesIO()
+    font.save(part)
+    data = base64.b64encode(part.getvalue()).decode()
     return (
         '@font-face { font-family: "Paper Math"; src: url("data:font/woff;base64,'
         f'{data}") format("woff"); }}\nmath {{ font-family: "Paper Math", math; }}\n'
