@@ -38,8 +38,9 @@ def test_help_shows_how_to_write_settings(call):
     text = " ".join(found.out.split())
     for part in ("--vary FIELD=A,B,C", "training.rate=0.1,0.5", "run a grid", "--settings"):
         assert part in text
-    for recipe in RECIPES:
+    for recipe in RECIPES[:5]:
         assert recipe in text
+    assert "carrousel list --recipes" in text
     assert "study" in call("--help").out
 
 
@@ -218,7 +219,7 @@ def test_showing_does_not_create_a_folder(call, fake, tmp_path):
         ("4-1 --vary rate=1 --vary rate=2", "--vary training.rate was given twice"),
         ("4-1 --vary rate=1 --vary training.rate=2", "--vary training.rate was given twice"),
         ("1/rcc --vary mu=1", "'mu' is ambiguous; write training."),
-        ("4-1 --recipe robst", "recipe 'robst' is unknown; did you mean 'robust'?"),
+        ("4-1 --recipe robst", "recipe 'robst' is unknown; did you mean 'robust'"),
         ("4-1 --vary rate=1 --trials 0", "--trials is 0, expected a whole number of at least 1"),
         ("4-1 --vary rate=1 --seed -1", "--seed is -1, expected a whole number"),
         ("4-1 --vary rate=1 --jobs 0", "--jobs is 0, expected a whole number"),

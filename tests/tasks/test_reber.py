@@ -155,6 +155,26 @@ def test_legal_targets_match_the_regular_expression(seed, n, order):
         assert (data.targets[np.arange(row), other.targets] == 1.0).all()
 
 
+@each("target", ["next", "legal"])
+def test_a_margin_moves_targets_away_from_0_and_1(target):
+    sharp, soft = drawn(5, target=target), drawn(5, target=target, margin=0.1)
+    for draw in ("sample", "test"):
+        near = getattr(sharp, draw)(np.random.default_rng(1), 9)
+        far = getattr(soft, draw)(np.random.default_rng(1), 9)
+        wanted = near.targets if target == "legal" else np.eye(7)[near.targets]
+        np.testing.assert_allclose(far.targets, 0.1 + 0.8 * wanted, atol=1e-7)
+        np.testing.assert_array_equal(far.inputs, near.inputs)
+        np.testing.assert_array_equal(far.target_steps, near.target_steps)
+        assert (soft.correct(far.targets, far) == sharp.correct(wanted.astype("f4"), near)).all()
+    assert "margin" not in describe(sharp)
+
+
+@each("margin", [-0.1, 0.5, float("nan"), "wide"])
+def test_a_margin_that_leaves_no_difference_is_refused(margin):
+    with pytest.raises(SettingError, match="margin is "):
+        EmbeddedReber(margin=margin)
+
+
 def test_target_does_not_change_the_drawn_strings():
     plain, legal = drawn(11), drawn(11, target="legal")
     rng = np.random.default_rng(0)

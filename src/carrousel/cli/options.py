@@ -51,8 +51,9 @@ Rivals = Annotated[
 Recipe = Annotated[
     str,
     typer.Option(
-        help="Settings of the rows: paper, robust (nearly every trial succeeds; the page of a row "
-        "shows the count) or modern (full gradient, Adam).",
+        help="Settings of the rows: paper, printed (without departures), principle (two changes "
+        "for all rows), robust (nearly every trial succeeds; the page of a row shows the count), "
+        "modern (full gradient, Adam), or a candidate reading (carrousel list --recipes).",
         metavar="NAME",
     ),
 ]

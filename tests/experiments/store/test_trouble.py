@@ -57,10 +57,10 @@ def test_a_store_of_another_version(tmp_path):
     with Store(tmp_path) as store:
         put(store, fakes.trial(0))
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        db.execute("PRAGMA user_version = 5")
+        db.execute("PRAGMA user_version = 7")
     db.close()
     message = refused(tmp_path)
-    assert "another version of carrousel (its schema is 5, expected 1 to 4)" in message
+    assert "another version of carrousel (its schema is 7, expected 1 to 6)" in message
 
 
 @pytest.mark.parametrize("damage", ["middle", "cut"])
@@ -287,7 +287,7 @@ def test_an_interrupted_write_is_rolled_back_in_a_writable_folder(open_folder):
         for index in range(1, 50):
             store._db.execute("INSERT INTO trials SELECT experiment, fingerprint, seed, ?, ending, "
                 "sequences, steps, seconds, measures, curve, version, instruction_set, ended, "
-                "kernel FROM trials WHERE number = 0", (index,))
+                "kernel, code FROM trials WHERE number = 0", (index,))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     script(hot, folder).communicate()

@@ -123,8 +123,8 @@ def _lags() -> Iterator[Experiment]:
                 _network(system, DISTRACTORS + 4, 2, q, blocks=2, size=1),
                 TestSet(every=100, size=1000, fixed=False),
                 Batches(rate=0.01, epsilon=1e-15),
-                budget=5000 if q <= 100_000 else 1500,
-                trials=10 if q <= 100_000 else 3,
+                budget=5000,
+                trials=10,
             )
 
 
@@ -139,8 +139,8 @@ def _additions() -> Iterator[Experiment]:
                 _network(system, 2, 1, length, blocks=2, size=2),
                 RecentTraining(window=2000, wrong_at_most=0, mean_below=0.01),
                 Batches(rate=0.003),
-                budget=60_000 if length <= 10_000 else 20_000,
-                trials=10 if length <= 10_000 else 3,
+                budget=60_000,
+                trials=10,
             )
 
 

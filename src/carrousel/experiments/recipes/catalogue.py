@@ -35,16 +35,19 @@ class _Recipe:
     departs: tuple[str, ...] = ()
 
 
+_WHOLE = {
+    "robust": (ROBUST, "nearly every trial succeeds with this setting"),
+    "modern": (MODERN, "a method that is newer than the paper"),
+    "principle": (PRINCIPLE, "no constant into cell inputs, a derivative that cannot vanish"),
+}
+"""Recipes that include all experiments, and their reasons."""
+
+
 def _recipes() -> Iterator[tuple[str, str, _Recipe]]:
     """All recipes: name, row, and changes."""
-    reasons = {
-        "robust": (ROBUST, "recipe 'robust': nearly every trial succeeds with this setting"),
-        "modern": (MODERN, "recipe 'modern': a method that is newer than the paper"),
-        "principle": (PRINCIPLE, "no constant into cell inputs, a derivative that cannot vanish"),
-    }
-    for name, (rows, why) in reasons.items():
+    for name, (rows, why) in _WHOLE.items():
         for row, changes in rows.items():
-            yield name, row, _Recipe(changes, why)
+            yield name, row, _Recipe(changes, f"recipe {name!r}: {why}")
     for candidates in CANDIDATES.values():
         for name, one in candidates.items():
             why = f"candidate reading {name!r}: {one.idea}"
@@ -85,6 +88,20 @@ def by_recipe(row: Experiment, recipe: str) -> Experiment:
         )
     one = known[row.name]
     return renamed(row, one.changes, f"{row.name} {recipe}", one.why, one.departs)
+
+
+def described() -> Iterator[tuple[str, str, str]]:
+    """Name every recipe, the experiments it includes, and its idea.
+
+    >>> next(each for each in described() if each[0] == "gates-only")[1]
+    '2c'
+    """
+    yield PAPER, "all", "the rows as they stand"
+    for name, (_, why) in _WHOLE.items():
+        yield name, "all", why
+    for experiment, candidates in CANDIDATES.items():
+        for name, one in candidates.items():
+            yield name, experiment, one.idea
 
 
 def rows_of(recipe: str) -> list[Experiment]:

@@ -9,6 +9,7 @@ from typing import Any
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge.summary import Summary, summarise
+from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.settings import differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Holding, Store
 from carrousel.kernels import KERNEL_VERSION
@@ -19,6 +20,7 @@ ENDINGS = {
 }
 """Descriptions of how unsolved trials ended."""
 SOURCE = "Hochreiter & Schmidhuber, “Long Short-Term Memory”, Neural Computation 9(8), 1997"
+OTHER_CODE = "that other code of the experiment's classes ran"
 LEGEND = (
     "Sequences: mean over the solved trials alone, ± half its 95 % interval (Student's t). "
     "Ratio: our mean over the paper's."
@@ -39,6 +41,7 @@ class Entry:
         instruction_sets: instruction sets that the trials ran with.
         kernel: version of the kernels that ran the trials.
         others: number of trials in the store that other versions of the kernels ran, by version.
+        other_code: number of trials in the store that other code of the experiment's classes ran.
         lanes_busy: share of the lanes of vectors that learned while the trials ran; None if they
             did not run in this command.
     """
@@ -52,6 +55,7 @@ class Entry:
     instruction_sets: tuple[str, ...] = ()
     kernel: int = KERNEL_VERSION
     others: Mapping[int, int] = field(default_factory=dict)
+    other_code: int = 0
     lanes_busy: float | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -60,6 +64,7 @@ class Entry:
             **self.summary.as_json(),
             "kernel": self.kernel,
             "trials_of_other_kernels": {str(one): number for one, number in self.others.items()},
+            "trials_of_other_code": self.other_code,
             "lanes_busy": self.lanes_busy,
         }
 
@@ -87,6 +92,9 @@ class Entry:
         for other, trials in sorted(self.others.items()):
             number = words.count(trials, "trial")
             found.append(f"not counted: {number} that kernels of version {other} ran")
+        if self.other_code:
+            number = words.count(self.other_code, "trial")
+            found.append(f"not counted: {number} {OTHER_CODE}")
         return found
 
 
@@ -123,13 +131,15 @@ def collect(store: Store, experiments: Mapping[str, Experiment]) -> Report:
 
     Trials of all seeds are taken together. If several versions of the kernels ran an experiment,
     its entry has those of the newest. Trials of unknown experiments, and trials whose settings
-    differ from those in ``experiments``, are left out and listed as such.
+    or code differ from those in ``experiments``, are left out and listed as such.
     """
     held: dict[str, list[Holding]] = {}
     left_out = []
     marks = {name: fingerprint(experiment) for name, experiment in experiments.items()}
+    codes = {name: code_of(experiment) for name, experiment in experiments.items()}
     for holding in store.holdings():
-        if marks.get(holding.experiment) == holding.fingerprint:
+        name = holding.experiment
+        if (marks.get(name), codes.get(name)) == (holding.fingerprint, holding.code):
             held.setdefault(holding.experiment, []).append(holding)
         elif holding.trials:
             left_out.append(_left_out(store, holding, experiments.get(holding.experiment)))
@@ -159,7 +169,7 @@ def newest(held: Sequence[Holding]) -> tuple[list[Holding], dict[int, int]]:
 def _entry(store: Store, experiment: Experiment, held: Sequence[Holding]) -> Entry:
     held, others = newest(held)
     mark, kernel = held[0].fingerprint, held[0].kernel
-    trials = store.trials(experiment.name, fingerprint=mark, kernel=kernel)
+    trials = store.trials(experiment.name, fingerprint=mark, kernel=kernel, code=held[0].code)
     return Entry(
         experiment=experiment,
         trials=tuple(trials),
@@ -179,6 +189,8 @@ def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
         what += f" by kernels of version {holding.kernel}"
     if now is None:
         return f"{what}: this version has no such experiment"
+    if holding.fingerprint == fingerprint(now):
+        return f"{what}: other code of the experiment's classes ran them"
     changes = differences(store.settings(holding.fingerprint), settings_of(now))
     return f"{what}: they ran with other settings ({'; '.join(changes)})"
 
@@ -186,13 +198,14 @@ def _left_out(store: Store, holding: Holding, now: Experiment | None) -> str:
 def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry:
     """Read the entry of one run from a store: trials 0 to ``asked - 1`` of a seed.
 
-    Trials of other versions of the kernels are counted apart.
+    Trials of other versions of the kernels and of other code are counted apart.
     If the store has more trials of this seed, the wall time is reduced to the share of these.
     """
-    mark = fingerprint(experiment)
-    held = store.trials(experiment.name, seed, mark)
+    mark, code = fingerprint(experiment), code_of(experiment)
+    held = store.trials(experiment.name, seed, mark, code=code)
     trials = [trial for trial in held if trial.index < asked]
-    known = [one for one in store.holdings() if (one.fingerprint, one.seed) == (mark, seed)]
+    every = [one for one in store.holdings() if (one.fingerprint, one.seed) == (mark, seed)]
+    known = [one for one in every if one.code == code]
     wall = sum(each.seconds for each in known if each.kernel == KERNEL_VERSION)
     work = sum(trial.seconds for trial in held)
     part = sum(trial.seconds for trial in trials) / work if work > 0 else 1.0
@@ -203,6 +216,7 @@ def stored(store: Store, experiment: Experiment, seed: int, asked: int) -> Entry
         asked=asked,
         seeds=(seed,),
         others={one.kernel: one.trials for one in known if one.kernel != KERNEL_VERSION},
+        other_code=sum(one.trials for one in every if one.code != code),
     )
 
 

@@ -175,3 +175,14 @@ def table_of(experiments: Iterable[Experiment]) -> RenderableType:
         )
     note = "Solved: share of trials in the paper. Sequences: the paper's mean of solved trials."
     return Group(table, Text(), Text(note, style="dim"))
+
+
+def table_of_recipes(recipes: Iterable[tuple[str, str, str]]) -> RenderableType:
+    """Return a table of recipes: name, experiments, and idea."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for head in ("recipe", "experiments"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("what it changes", ratio=1)
+    for each in recipes:
+        table.add_row(*map(Text, each))
+    return table

@@ -18,6 +18,7 @@ rely on slices.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from typing import cast
 
 import joblib
 
+from carrousel import words
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import Experiment, Trial
 from carrousel.errors import StoreError
@@ -33,6 +35,7 @@ from carrousel.experiments.run.clusters import Backend, cluster
 from carrousel.experiments.run.lanes import LaneUse, Share, Slice, advance
 from carrousel.experiments.run.queue import Queue
 from carrousel.experiments.run.trial import TrialPlan, TrialState
+from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
 from carrousel.learners import learner_named, shared_settings
@@ -149,8 +152,10 @@ def run_rows(
         seed: seed of the run.
         jobs: number of workers. On this machine the default is 1, which runs in this process. On a
             cluster the default is one worker for each core that the cluster has at the moment.
-        store: store of ended trials. Trials that it already contains with the same settings, seed
-            and version of the kernels are not run again, so that a killed run can be continued.
+        store: store of ended trials. Trials that it already contains with the same settings, seed,
+            version of the kernels and code (:func:`carrousel.experiments.store.code.code_of`) are
+            not run again, so that a killed run can be continued. A warning says so if it has
+            trials of other code.
         backend: ``"loky"`` for processes of this machine, ``"dask"`` or ``"ray"`` for a cluster.
         address: address of the cluster (see :func:`carrousel.experiments.run.clusters.cluster`).
         on_progress: called after each slice of about a second.
@@ -207,7 +212,8 @@ class _Row:
         self.plan = TrialPlan(experiment, learner, seed, shared=shared)
         self.fresh, self.use = list[Trial](), LaneUse()
         self._experiment, self._trials, self._seed, self._store = experiment, trials, seed, store
-        known = store.trials(experiment.name, seed, fingerprint(experiment)) if store else []
+        self._code = code_of(experiment) if store else ""  # workers need not compute it
+        known = _known(store, experiment, seed, self._code) if store else []
         self._known = {trial.index: trial for trial in known if trial.index < trials}
         self.pending = [index for index in range(trials) if index not in self._known]
         self.progress = RowProgress(experiment.name, len(self._known), trials)
@@ -231,13 +237,15 @@ class _Row:
             self._began = now
             if self._store:
                 self._session = self._store.session(
-                    self._experiment, seed=self._seed, trials=self._trials
+                    self._experiment, seed=self._seed, trials=self._trials, code=self._code
                 )
 
     def end(self, trial: Trial, instruction_set: str) -> None:
         """Add a trial that ended, also to the store."""
         if self._store:
-            self._store.append(trial, self._experiment, instruction_set=instruction_set)
+            self._store.append(
+                trial, self._experiment, instruction_set=instruction_set, code=self._code
+            )
         self.fresh.append(trial)
 
     def note(self, running: Sequence[TrialState], spent: float, now: float) -> None:
@@ -261,6 +269,23 @@ class _Row:
             return {}
         new, self._saved = self._spent - self._saved, self._spent
         return {self._session: new}
+
+
+def _known(store: Store, experiment: Experiment, seed: int, code: str) -> list[Trial]:
+    """Trials in the store; warns of those that other code ran."""
+    mark = fingerprint(experiment)
+    others = sum(
+        each.trials
+        for each in store.holdings()
+        if (each.fingerprint, each.seed) == (mark, seed) and each.code != code
+    )
+    if others:
+        warnings.warn(
+            f"{words.count(others, 'trial')} of {experiment.name} in {store.path} were run by "
+            "other code of its classes; they are kept, but not used",
+            stacklevel=4,
+        )
+    return store.trials(experiment.name, seed, mark, code=code)
 
 
 class _Clock:

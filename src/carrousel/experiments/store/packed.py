@@ -71,8 +71,9 @@ def merge(target: str | Path, source: str | Path) -> MergeResult:
             columns = schema.columns_in(db, "other", schema.TRIAL_COLUMNS)
             differing = _number(
                 db,
-                f"SELECT count(*) FROM (SELECT {columns} AS kernel FROM other.trials) AS theirs"
-                " JOIN main.trials AS ours USING (experiment, fingerprint, seed, number, kernel)"
+                f"SELECT count(*) FROM (SELECT {columns} FROM other.trials) AS theirs"
+                " JOIN main.trials AS ours"
+                " USING (experiment, fingerprint, seed, number, kernel, code)"
                 " WHERE (ours.ending, ours.sequences, ours.steps)"
                 " IS NOT (theirs.ending, theirs.sequences, theirs.steps)",
             )

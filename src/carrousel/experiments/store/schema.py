@@ -3,27 +3,38 @@
 A packed store (:mod:`carrousel.experiments.store.packed`) keeps names and fingerprints once. Its
 ``trials`` is a view with the columns of the plain table and an insert trigger.
 
-Schemas 1 and 2 did not record the version of the kernels; all their trials are of version 1. A
-store of these schemas is migrated when it is opened for writing. When it is only read, temporary
-views add the version.
+Stores of earlier schemas lack columns of trials and sessions (:data:`MISSING`), which have one
+value for all their rows. Such a store is migrated when it is opened for writing. When it is only
+read, temporary views add the columns.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
-PLAIN, PACKED = 3, 4
+PLAIN, PACKED = 5, 6
 """Schema versions of plain and packed stores."""
-WITHOUT_KERNEL = {1: PLAIN, 2: PACKED}
-"""Earlier schema versions, and those they are migrated to."""
-KNOWN = (*WITHOUT_KERNEL, PLAIN, PACKED)
+_WITHOUT_CODE = {"code": "''"}
+_WITHOUT_KERNEL = {"kernel": "1", **_WITHOUT_CODE}
+MISSING: Mapping[int, Mapping[str, str]] = {
+    1: _WITHOUT_KERNEL,
+    2: _WITHOUT_KERNEL,
+    3: _WITHOUT_CODE,
+    4: _WITHOUT_CODE,
+}
+"""Columns that trials and sessions of earlier schemas lack, with the value of all their rows.
+
+Schemas 1 and 2 did not record the version of the kernels, schemas 1 to 4 not the code.
+"""
+KNOWN = (*MISSING, PLAIN, PACKED)
 
 SETTING_COLUMNS = "fingerprint, experiment, settings"
 TRIAL_COLUMNS = (
     "experiment, fingerprint, seed, number, ending, sequences, steps, seconds, measures, curve, "
-    "version, instruction_set, ended, kernel"
+    "version, instruction_set, ended, kernel, code"
 )
-SESSION_COLUMNS = "session, fingerprint, seed, asked, seconds, kernel"
+SESSION_COLUMNS = "session, fingerprint, seed, asked, seconds, kernel, code"
 
 _RESULT = (
     "ending TEXT NOT NULL, sequences INTEGER NOT NULL, steps INTEGER NOT NULL,"
@@ -33,13 +44,13 @@ _RESULT = (
 _TRIALS = (
     "CREATE TABLE trials (experiment TEXT NOT NULL, fingerprint TEXT NOT NULL REFERENCES settings,"
     f" seed INTEGER NOT NULL, number INTEGER NOT NULL, {_RESULT}, ended TEXT NOT NULL,"
-    " kernel INTEGER NOT NULL,"
-    " PRIMARY KEY (experiment, fingerprint, seed, number, kernel))"
+    " kernel INTEGER NOT NULL, code TEXT NOT NULL,"
+    " PRIMARY KEY (experiment, fingerprint, seed, number, kernel, code))"
 )
 _SESSIONS = (
     "CREATE TABLE sessions (session TEXT PRIMARY KEY, fingerprint TEXT NOT NULL"
     " REFERENCES settings (fingerprint), seed INTEGER NOT NULL, asked INTEGER NOT NULL,"
-    " seconds REAL NOT NULL, kernel INTEGER NOT NULL)"
+    " seconds REAL NOT NULL, kernel INTEGER NOT NULL, code TEXT NOT NULL)"
 )
 PLAIN_TABLES = (
     "CREATE TABLE settings (fingerprint TEXT PRIMARY KEY, experiment TEXT NOT NULL,"
@@ -55,15 +66,15 @@ _OUTCOME = (
 _OUTCOMES = (
     "CREATE TABLE outcomes (setting INTEGER NOT NULL REFERENCES settings, seed INTEGER NOT NULL,"
     f" number INTEGER NOT NULL, {_RESULT}, ended INTEGER NOT NULL, kernel INTEGER NOT NULL,"
-    " PRIMARY KEY (setting, seed, number, kernel))"
+    " code TEXT NOT NULL, PRIMARY KEY (setting, seed, number, kernel, code))"
 )
 _VIEW = (
     f"CREATE VIEW trials AS SELECT experiment, fingerprint, {_OUTCOME},"
-    f" strftime('{_TIME}', ended, 'unixepoch') AS ended, kernel"
+    f" strftime('{_TIME}', ended, 'unixepoch') AS ended, kernel, code"
     " FROM outcomes JOIN settings ON settings.id = outcomes.setting",
     "CREATE TRIGGER adding_a_trial INSTEAD OF INSERT ON trials BEGIN INSERT INTO outcomes SELECT"
     f" id, {', '.join(f'NEW.{name}' for name in _OUTCOME.split(', '))},"
-    " CAST(strftime('%s', NEW.ended) AS INTEGER), NEW.kernel"
+    " CAST(strftime('%s', NEW.ended) AS INTEGER), NEW.kernel, NEW.code"
     " FROM settings WHERE fingerprint = NEW.fingerprint; END",
 )
 PACKED_TABLES = (
@@ -82,38 +93,54 @@ def schema_of(db: sqlite3.Connection, database: str = "main") -> int:
 
 def columns_in(db: sqlite3.Connection, database: str, columns: str) -> str:
     """Return columns to select from trials or sessions of any schema version."""
-    if schema_of(db, database) in WITHOUT_KERNEL:
-        return columns.replace(", kernel", ", 1")
-    return columns
+    return _filled(columns, MISSING.get(schema_of(db, database), {}))
 
 
 def view_as_current(db: sqlite3.Connection) -> None:
     """Hide the tables of an earlier schema behind temporary views with all columns."""
-    if schema_of(db) in WITHOUT_KERNEL:
+    missing = MISSING.get(schema_of(db))
+    if missing is not None:
         db.execute("PRAGMA temp_store = MEMORY")
+        added = _filled(", ".join(missing), missing)
         for table in ("trials", "sessions"):
-            db.execute(f"CREATE TEMP VIEW {table} AS SELECT *, 1 AS kernel FROM main.{table}")
+            db.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {added} FROM main.{table}")
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring a store of an earlier schema to the current one, inside a transaction."""
+def migrate(db: sqlite3.Connection) -> bool:
+    """Bring a store of an earlier schema to the current one, inside a transaction.
+
+    Returns:
+        whether it was of an earlier schema. Its file then holds free pages, which VACUUM removes.
+    """
     schema = schema_of(db)
-    if schema not in WITHOUT_KERNEL:
-        return
-    if WITHOUT_KERNEL[schema] == PACKED:
+    missing = MISSING.get(schema)
+    if missing is None:
+        return False
+    packed = schema % 2 == 0
+    if packed:
         db.execute("DROP VIEW trials")  # and its trigger
-        _rebuild(db, "outcomes", _OUTCOMES, f"setting, {_OUTCOME}, ended")
+        _rebuild(db, "outcomes", _OUTCOMES, f"setting, {_OUTCOME}, ended, kernel, code", missing)
         for statement in _VIEW:
             db.execute(statement)
     else:
-        _rebuild(db, "trials", _TRIALS, TRIAL_COLUMNS.removesuffix(", kernel"))
-    _rebuild(db, "sessions", _SESSIONS, SESSION_COLUMNS.removesuffix(", kernel"))
-    db.execute(f"PRAGMA user_version = {WITHOUT_KERNEL[schema]}")
+        _rebuild(db, "trials", _TRIALS, TRIAL_COLUMNS, missing)
+    _rebuild(db, "sessions", _SESSIONS, SESSION_COLUMNS, missing)
+    db.execute(f"PRAGMA user_version = {PACKED if packed else PLAIN}")
+    return True
 
 
-def _rebuild(db: sqlite3.Connection, table: str, statement: str, columns: str) -> None:
-    """Create a table again with the version of the kernels, which is 1 for all its rows."""
+def _rebuild(
+    db: sqlite3.Connection, table: str, statement: str, columns: str, missing: Mapping[str, str]
+) -> None:
+    """Create a table again, with the columns that it lacks."""
     db.execute(f"ALTER TABLE {table} RENAME TO earlier_{table}")
     db.execute(statement)
-    db.execute(f"INSERT INTO {table} ({columns}, kernel) SELECT {columns}, 1 FROM earlier_{table}")
+    filled = _filled(columns, missing)
+    db.execute(f"INSERT INTO {table} ({columns}) SELECT {filled} FROM earlier_{table}")
     db.execute(f"DROP TABLE earlier_{table}")
+
+
+def _filled(columns: str, missing: Mapping[str, str]) -> str:
+    """Replace the names of missing columns by their values."""
+    names = columns.split(", ")
+    return ", ".join(f"{missing[each]} AS {each}" if each in missing else each for each in names)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,40 @@ WORDS = ("title", "published", "readings")
 """Fields of an experiment that do not influence its trials; all others are settings."""
 
 
+def is_own(thing: Any) -> bool:
+    """Whether a class or function is part of this package."""
+    return str(thing.__module__).partition(".")[0] == "carrousel"
+
+
+def kind_of(kind: type) -> str:
+    """Return the name under which a class is described.
+
+    The package's classes are described by their class name alone. Classes from elsewhere are
+    described by module and qualified name, so that two classes of one name are never the same
+    setting. A class of the program that was started has the name of its file, as if it were
+    imported; in an interactive session it is ``__main__``.
+
+    >>> from fractions import Fraction
+    >>> from carrousel.contracts import Training
+    >>> kind_of(Training), kind_of(Fraction)
+    ('Training', 'fractions.Fraction')
+    """
+    return kind.__name__ if is_own(kind) else f"{_module_of(kind)}.{kind.__qualname__}"
+
+
+def _module_of(kind: type) -> str:
+    if kind.__module__ != "__main__":
+        return kind.__module__
+    main = sys.modules["__main__"]
+    if spec := getattr(main, "__spec__", None):  # python -m package.module
+        return str(spec.name)
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"
+
+
 def describe(thing: object) -> Any:
-    """Convert a description to plain JSON values; dataclasses get their class name as ``kind``.
+    """Convert a description to plain JSON values; dataclasses get the name of their class as
+    ``kind`` (:func:`kind_of`).
 
     Whole floats become integers, so that ``1.0`` and ``1`` are the same setting. A field that was
     added in a later version is omitted at its default (see :func:`carrousel.contracts.later`).
@@ -40,7 +74,7 @@ def describe(thing: object) -> Any:
             for field in fields(thing)
             if not field.metadata.get("later") or getattr(thing, field.name) != field.default
         }
-        return {"kind": type(thing).__name__, **inside}
+        return {"kind": kind_of(type(thing)), **inside}
     if isinstance(thing, np.generic | np.ndarray):
         return describe(thing.tolist())
     if isinstance(thing, Mapping):

@@ -9,8 +9,10 @@ journal is deleted, so that a committed trial survives a power failure.
 A store can be packed to save space (:mod:`carrousel.experiments.store.packed`). Its ``trials`` is
 then a view of smaller tables, which is read and written like the table.
 
-A trial is identified by experiment, settings, seed, number and the version of the kernels that ran
-it. Trials of several versions are kept side by side and never mixed.
+A trial is identified by experiment, settings, seed, number, the version of the kernels that ran it
+and its code: a hash of the classes from outside of this package that it used
+(:mod:`carrousel.experiments.store.code`). Trials of several versions or codes are kept side by side
+and never mixed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -32,40 +33,15 @@ from carrousel.contracts import Experiment, Trial
 from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.store import schema
 from carrousel.experiments.store.advice import explained, store_error
+from carrousel.experiments.store.code import code_of
+from carrousel.experiments.store.records import Holding as Holding
+from carrousel.experiments.store.records import holdings_in, trial_of
 from carrousel.experiments.store.settings import canonical, fingerprint, settings_of
 from carrousel.kernels import KERNEL_VERSION
 
 FILE_NAME = "trials.sqlite"
 
 _APPLICATION_ID = 0x43415252  # "CARR": distinguishes stores from databases of other programs
-
-
-@dataclass(frozen=True)
-class Holding:
-    """Summary of the trials in a store with the same experiment, fingerprint, seed and kernels.
-
-    Args:
-        experiment: name of the experiment.
-        fingerprint: fingerprint of the settings of these trials.
-        seed: seed of the run.
-        trials: number of trials that ended.
-        asked: largest number of trials that a session requested.
-        seconds: wall time of all sessions, of which each row of a run has its share; a killed
-            session counts up to its last trial or ten seconds before.
-        versions: versions of the package that ran the trials.
-        instruction_sets: instruction sets that the trials ran with.
-        kernel: version of the kernels that ran the trials.
-    """
-
-    experiment: str
-    fingerprint: str
-    seed: int
-    trials: int
-    asked: int
-    seconds: float
-    versions: tuple[str, ...]
-    instruction_sets: tuple[str, ...]
-    kernel: int = KERNEL_VERSION
 
 
 class Store:
@@ -136,8 +112,11 @@ class Store:
                 self._create()
             else:  # a write to the first page fails now rather than after the first trial
                 with self.writing() as db:
-                    schema.migrate(db)
+                    migrated = schema.migrate(db)
                     db.execute(f"PRAGMA user_version = {schema.schema_of(db)}")
+                if migrated:
+                    with suppress(StoreError):  # a reader or a full disk: the pages are reused
+                        self.alone("VACUUM")
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise store_error(self.path, sqlite3.SQLITE_CORRUPT)
 
@@ -197,6 +176,7 @@ class Store:
         *,
         instruction_set: str,
         kernel: int = KERNEL_VERSION,
+        code: str | None = None,
     ) -> bool:
         """Add an ended trial; it is on disk when this returns.
 
@@ -205,6 +185,7 @@ class Store:
             experiment: its experiment, whose settings are stored too.
             instruction_set: instruction set of the kernels, e.g. ``"avx2"``.
             kernel: version of the kernels.
+            code: hash of the experiment's code; None computes it (:func:`code_of`).
 
         Returns:
             True if the trial was added, False if the store already contains it.
@@ -227,13 +208,14 @@ class Store:
             *(version("carrousel"), instruction_set),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             int(kernel),
+            code_of(experiment) if code is None else code,
         )
         with self.writing() as db:
             self._register(experiment, mark)
             known = db.execute(  # views do not support upsert
                 "SELECT count(*) FROM trials WHERE experiment = ? AND fingerprint = ? "
-                "AND seed = ? AND number = ? AND kernel = ?",
-                (*row[:4], row[-1]),
+                "AND seed = ? AND number = ? AND kernel = ? AND code = ?",
+                (*row[:4], *row[-2:]),
             ).fetchone()[0]
             if not known:
                 db.execute(f"INSERT INTO trials VALUES ({','.join('?' * len(row))})", row)
@@ -245,6 +227,7 @@ class Store:
         seed: int | None = None,
         fingerprint: str | None = None,
         kernel: int = KERNEL_VERSION,
+        code: str | None = None,
     ) -> list[Trial]:
         """Return the stored trials of an experiment, in order of seed and index.
 
@@ -254,25 +237,27 @@ class Store:
             fingerprint: fingerprint of the settings (:func:`fingerprint`). None is allowed if all
                 trials have the same settings.
             kernel: version of the kernels that ran them.
+            code: hash of their code (:func:`code_of`). None is allowed if all have the same.
 
         Raises:
-            StoreError: there are trials with different settings, and no fingerprint is given.
+            StoreError: there are trials with different settings or codes, and no fingerprint or
+                code is given.
         """
-        if fingerprint is None:
-            marks = {
-                each.fingerprint
+        if fingerprint is None or code is None:
+            held = [
+                each
                 for each in self.holdings()
-                if each.experiment == name and each.kernel == kernel
-            }
-            if len(marks) > 1:
-                known = ", ".join(sorted(mark[:12] for mark in marks))
-                raise StoreError(
-                    f"it holds trials of {name!r} with {len(marks)} different settings ({known})",
-                    argument="fingerprint",
-                    source=str(self.path),
-                    fix="give the {fingerprint} of one of them",
-                )
-        wanted = {"experiment": name, "fingerprint": fingerprint, "seed": seed, "kernel": kernel}
+                if (each.experiment, each.kernel) == (name, kernel)
+                and seed in (None, each.seed)
+                and fingerprint in (None, each.fingerprint)
+                and code in (None, each.code)
+            ]
+            self._check_one("fingerprint", "settings", name, {each.fingerprint for each in held})
+            self._check_one("code", "code", name, {each.code for each in held if each.trials})
+        wanted = {
+            **{"experiment": name, "fingerprint": fingerprint, "seed": seed},
+            **{"kernel": kernel, "code": code},
+        }
         given = {column: value for column, value in wanted.items() if value is not None}
         with self._lock, self._explained():
             rows = self._db.execute(
@@ -282,34 +267,28 @@ class Store:
                 tuple(given.values()),
             ).fetchall()
         try:
-            return [_trial(*row) for row in rows]
+            return [trial_of(*row) for row in rows]
         except (ValueError, TypeError) as error:  # a row in another format
             raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
+    def _check_one(self, argument: str, what: str, name: str, found: set[str]) -> None:
+        """Raise if trials differ in something that the caller left open."""
+        if len(found) > 1:
+            known = ", ".join(sorted(mark[:12] or "''" for mark in found))
+            raise StoreError(
+                f"it holds trials of {name!r} with {len(found)} different {what} ({known})",
+                argument=argument,
+                source=str(self.path),
+                fix=f"give the {{{argument}}} of one of them",
+            )
+
     def holdings(self) -> list[Holding]:
-        """Summarise the store by experiment, fingerprint, seed and version of the kernels.
+        """Summarise the store by experiment, fingerprint, seed, version of the kernels and code.
 
         Runs without an ended trial are included.
         """
         with self._lock, self._explained():
-            rows = self._db.execute(
-                "SELECT experiment, fingerprint, seed, kernel, sum(ended), max(asked),"
-                " sum(seconds), group_concat(version), group_concat(instruction_set) FROM ("
-                " SELECT experiment, fingerprint, seed, kernel, count(*) AS ended, 0 AS asked,"
-                "  0.0 AS seconds, version, instruction_set FROM trials"
-                "  GROUP BY experiment, fingerprint, seed, kernel, version, instruction_set"
-                " UNION ALL"
-                " SELECT experiment, fingerprint, seed, kernel, 0, asked, seconds, NULL, NULL"
-                "  FROM sessions JOIN settings USING (fingerprint)"
-                ") GROUP BY experiment, fingerprint, seed, kernel"
-                " ORDER BY experiment, fingerprint, seed, kernel"
-            ).fetchall()
-        return [
-            Holding(
-                name, mark, seed, ended, max(ended, asked), spent, _names(by), _names(sets), kernel
-            )
-            for name, mark, seed, kernel, ended, asked, spent, by, sets in rows
-        ]
+            return holdings_in(self._db)
 
     def settings(self, fingerprint: str) -> dict[str, Any]:
         """Return the settings with this fingerprint, as :func:`settings_of` returned them."""
@@ -324,15 +303,22 @@ class Store:
             return json.loads(row[0])
 
     def session(
-        self, experiment: Experiment, *, seed: int, trials: int, kernel: int = KERNEL_VERSION
+        self,
+        experiment: Experiment,
+        *,
+        seed: int,
+        trials: int,
+        kernel: int = KERNEL_VERSION,
+        code: str | None = None,
     ) -> str:
         """Record the number of requested trials; return a name for :meth:`add_seconds`."""
         mark, name = fingerprint(experiment), uuid.uuid4().hex
+        code = code_of(experiment) if code is None else code
         with self.writing() as db:
             self._register(experiment, mark)
             db.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?, 0.0, ?)",
-                (name, mark, int(seed), trials, int(kernel)),
+                "INSERT INTO sessions VALUES (?, ?, ?, ?, 0.0, ?, ?)",
+                (name, mark, int(seed), trials, int(kernel), code),
             )
         return name
 
@@ -375,25 +361,3 @@ class Store:
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self.path)
-
-
-def _names(joined: str | None) -> tuple[str, ...]:
-    return tuple(sorted(set(joined.split(",")))) if joined else ()
-
-
-def _trial(
-    name: str,
-    index: int,
-    seed: int,
-    ending: str,
-    sequences: int,
-    steps: int,
-    seconds: float,
-    measures: str,
-    curve: str,
-) -> Trial:
-    if ending not in ("solved", "budget", "diverged"):
-        raise ValueError(ending)
-    points = tuple((int(seen), float(error)) for seen, error in json.loads(curve))
-    numbers = {str(key): float(value) for key, value in json.loads(measures).items()}
-    return Trial(name, index, seed, ending, sequences, steps, seconds, numbers, points)

@@ -199,6 +199,7 @@ def study_as_json(study: Study) -> dict[str, Any]:
         "name": study.experiment.name,
         "title": study.experiment.title,
         "published": published_as_json(study.experiment.published),
+        "trials_of_other_code": study.other_code,
         "variations": [one.as_json() for one in study.variations],
         "effects": [one.as_json() for one in effects(study)],
     }

@@ -18,6 +18,7 @@ from carrousel.experiments.judge.statistics import Counts, counts_of, survival, 
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.report.collect import newest
+from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.settings import canonical, describe, leaves, settings_of
 from carrousel.experiments.store.store import Holding, Store
 from carrousel.shapes import Interval
@@ -164,10 +165,17 @@ class Variation:
 
 @dataclass(frozen=True)
 class Study:
-    """A row and its variations in a store, the most successful first."""
+    """A row and its variations in a store, the most successful first.
+
+    Args:
+        experiment: the row.
+        variations: its variations.
+        other_code: number of trials in the store that other code of the row's classes ran.
+    """
 
     experiment: Experiment
     variations: tuple[Variation, ...]
+    other_code: int = 0
 
     @property
     def base(self) -> Variation | None:
@@ -189,17 +197,29 @@ def find(store: Store, experiment: Experiment) -> Study:
 
     Variations are the experiments whose name is that of the row, or starts with it and a space.
     Trials with the same settings and different seeds are taken together. If several versions of the
-    kernels ran them, those of the newest are taken. Settings without an ended trial are omitted.
+    kernels ran them, those of the newest are taken. Settings without an ended trial are omitted,
+    and so are trials that other code of the row's classes ran.
 
     Raises:
         StoreError: the store cannot be read.
     """
     held: dict[tuple[str, str], list[Holding]] = {}
+    other_code = 0
     for holding in store.holdings():
-        if f"{holding.experiment} ".startswith(f"{experiment.name} ") and holding.trials:
+        if not f"{holding.experiment} ".startswith(f"{experiment.name} ") or not holding.trials:
+            continue
+        if holding.code != _code(experiment, store.settings(holding.fingerprint)):
+            other_code += holding.trials
+        else:
             held.setdefault((holding.experiment, holding.fingerprint), []).append(holding)
     found = [_variation(store, experiment, each) for each in held.values()]
-    return Study(experiment, tuple(sorted((one for one in found if one), key=_rank)))
+    variations = tuple(sorted((one for one in found if one), key=_rank))
+    return Study(experiment, variations, other_code)
+
+
+def _code(row: Experiment, settings: Mapping[str, Any]) -> str:
+    """The present code of a variation: it may have another learner, but no other classes."""
+    return code_of(replace(row, learner=settings.get("learner", row.learner)))
 
 
 def _rank(variation: Variation) -> tuple[Any, ...]:
@@ -214,7 +234,7 @@ def _variation(store: Store, row: Experiment, held: Sequence[Holding]) -> Variat
     name, mark, kernel = held[0].experiment, held[0].fingerprint, held[0].kernel
     settings = store.settings(mark)
     changes, budget = changes_of(row, settings), int(settings.get("budget", row.budget))
-    trials = tuple(store.trials(name, fingerprint=mark, kernel=kernel))
+    trials = tuple(store.trials(name, fingerprint=mark, kernel=kernel, code=held[0].code))
     found = outcome(trials, budget)
     if found is None:
         return None

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from carrousel import words
-from carrousel.experiments.report.collect import kernel_notes
+from carrousel.experiments.report.collect import OTHER_CODE, kernel_notes
 from carrousel.experiments.report.markdown import escaped
 from carrousel.experiments.report.markdown import table as write_table
 from carrousel.experiments.study.effects import effects
@@ -161,6 +161,8 @@ def notes(study: Study) -> list[str]:
         lines.append(
             f"Not counted: {words.count(number, 'trial')} that kernels of version {kernel} ran."
         )
+    if study.other_code:
+        lines.append(f"Not counted: {words.count(study.other_code, 'trial')} {OTHER_CODE}.")
     if any(level.p is not None for effect in effects(study) for level in effect.levels):
         lines.append(
             "p: p-value of the log-rank test against the row's value, adjusted for the number of "
