@@ -13,6 +13,7 @@ from carrousel.experiments.beyond.far import FAR_ROWS, LAGS, LENGTHS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.candidates import CANDIDATES
 from carrousel.experiments.recipes.catalogue import by_recipe
+from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.report.markdown import escaped, table
 from carrousel.shapes import Interval
 
@@ -112,24 +113,27 @@ def principle(found: Sequence[RowOutcome], chosen: Sequence[RowOutcome]) -> str:
 
 
 def candidates(entries: Entries) -> str:
-    """Table of the candidate readings of each experiment, from trials of their own."""
+    """Table of the candidate readings of each experiment, from trials of their own.
+
+    The reading that the rows have is set in bold.
+    """
     heads = ["experiment", "candidate reading", "departures", "rows met", "solved", "ratio"]
     rows = []
     for experiment, known in CANDIDATES.items():
-        for name, one in known.items():
+        for place, (name, one) in enumerate(known.items()):
             sums = candidate_total(entries, name, one.rows)
             met = f"{sums.met} of {sums.rows}" if sums.judged == sums.rows else words.ABSENT
             rows.append(
                 [
-                    experiment,
-                    escaped(one.idea),
+                    "" if place else experiment,
+                    f"**{escaped(one.idea)}**" if _chosen(name, one.rows) else escaped(one.idea),
                     str(len(one.departs)),
                     met,
                     f"{sums.solved} of {sums.trials}" if sums.trials else words.ABSENT,
                     ratio(sums.geometric),
                 ]
             )
-    return _widths(table(heads, rows, "llrrrr"), (12, 62, 12, 11, 13, 7))
+    return _widths(table(heads, rows, "llrrrr"), (11, 72, 11, 10, 12, 6))
 
 
 def candidate_total(entries: Entries, name: str, rows: Iterable[str]) -> Total:
@@ -166,6 +170,15 @@ def far(entries: Entries, memory: Mapping[str, Mapping[str, float]] | None) -> s
 def ratio(value: float | None) -> str:
     """A ratio with two decimals."""
     return words.ABSENT if value is None else f"{value:.2f}"
+
+
+def _chosen(name: str, rows: Iterable[str]) -> bool:
+    """Whether rows have the settings of a candidate; budgets may differ."""
+    return all(
+        {**paths_of(by_recipe(EXPERIMENTS[row], name)), "budget": None}
+        == {**paths_of(EXPERIMENTS[row]), "budget": None}
+        for row in rows
+    )
 
 
 def _widths(text: str, widths: Sequence[int]) -> str:
