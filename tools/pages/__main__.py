@@ -70,7 +70,9 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     with Store(runs, read_only=True) as store:
         report = without_variations(collect(store, EXPERIMENTS))
         reproduction = reproduction_pages(store, report, machine, results.get("far"))
-        paper = paper_pages(store, report, machine, results.get("far"))
+        paper = paper_pages(
+            store, report, machine, results.get("far"), results.get("mechanisms"), [*reproduction]
+        )
     pages = {
         "results.md": markdown(report),
         "rivals.md": rivals_page(report, results.get("gradients")),

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from tools.pages.paper.mechanisms import drift
 from tools.pages.paper.outcomes import RowOutcome, outcomes, total
 from tools.pages.paper.page import paper_pages
 from tools.pages.paper.ratios import ratios_svg
@@ -74,6 +75,32 @@ def test_figures_come_from_the_store(tmp_path):
     written = "".join(ElementTree.fromstring(found["ratios.svg"]).itertext())
     assert "0.50" in written
     assert written.count("pending") == len(LSTM_ROWS) - 2
+
+
+def test_mechanisms_are_cited_if_measured(tmp_path):
+    def start(gates: float, biases: float) -> dict:
+        return {
+            "start": {"state": 65.5, "slope": 0.03, "update": {"gates": gates, "biases": biases}}
+        }
+
+    measured = {
+        "experiment-2c": {"2c-9 printed": start(2396, 0), "2c-9 gates-only": start(0.03, 0)},
+        "experiment-4": {"4-3 bias-all": start(1, 608), "4-3 bias-gates": start(1, 1.1)},
+    }
+    assert drift(measured) is None
+    measured["experiment-2c"]["2c-1 printed"] = start(11, 0)
+    Store(tmp_path).close()
+    with Store(tmp_path, read_only=True) as store:
+        report = collect(store, EXPERIMENTS)
+        plain = paper_pages(store, report, None)["paper.md"]
+        pictures = ["README.md", "mechanism-2c.svg"]
+        full = paper_pages(store, report, None, None, measured, pictures)["paper.md"]
+    assert "2,400 (row 2c-1" in full
+    assert "networks become right" not in full
+    assert "](../reproduction/mechanism-2c.svg)" in full
+    assert "**Figure 3.**" in full
+    assert "row 2c-9" not in plain
+    assert "**Figure 3.**" not in plain
 
 
 def test_missing_figures_are_marked(tmp_path):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tools.pages.figures import Entries, entries_of
 from tools.pages.paper import tables
 from tools.pages.paper.cell import cell_svg
+from tools.pages.paper.mechanisms import PICTURES, dead_outputs, drift
 from tools.pages.paper.outcomes import (
     SLOWEST,
     RowOutcome,
@@ -56,7 +56,8 @@ def paper_pages(
     report: Report,
     machine: Mapping[str, Any] | None,
     memory: Mapping[str, Any] | None = None,
-    mechanisms: Sequence[Path] = (),
+    mechanisms: Mapping[str, Any] | None = None,
+    pictures: Sequence[str] = (),
 ) -> dict[str, str]:
     """Write every generated file of ``docs/paper``, by its name.
 
@@ -65,7 +66,8 @@ def paper_pages(
         report: of the experiments in the store.
         machine: description of the machine that ran them.
         memory: results of ``benchmarks/learn/far.py``, by row.
-        mechanisms: pictures of mechanisms in ``docs/reproduction``.
+        mechanisms: results of ``tools/mechanisms``, by page.
+        pictures: names of the pictures in ``docs/reproduction``.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -75,12 +77,12 @@ def paper_pages(
     found = outcomes(LSTM_ROWS, entries)
     strict = outcomes(_under("principle", PRINCIPLE), recipes)
     cite = Citations()
-    figures = (*FIGURES, *(path.stem for path in mechanisms))
+    shown = [name for name in PICTURES if name in pictures]
     text = render(
         "paper.md",
         cite=cite,
         tab=_Numbers("Table", TABLES),
-        fig=_Numbers("Figure", figures),
+        fig=_Numbers("Figure", (*FIGURES, *shown)),
         kernel=str(KERNEL_VERSION),
         kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         resamples=f"{RESAMPLES:,}",
@@ -101,7 +103,9 @@ def paper_pages(
         rivals=rivals_summary(report),
         principle=tables.principle(strict, found),
         far=tables.far(entries, memory),
-        mechanisms=[path.name for path in mechanisms],
+        drift=drift(mechanisms or {}),
+        dead=dead_outputs(mechanisms or {}),
+        shown=shown,
         cost=cost(entries, machine),
     )
     return {"paper.md": text, "cell.svg": cell_svg(), "ratios.svg": ratios_svg(found)}
