@@ -120,7 +120,7 @@ def test_no_figure_is_typed_into_the_template():
         r"<div[^>]*>",
         r"\b(19|20)\d\d\b",
         r"\(\d+\)",  # equations of the original
-        r"\bExperiments? \d[abc]?( ?(,|and|to)( \w+){0,2} ?\d[abc]?)*",
+        r"\bExperiments?\s\d[abc]?((,|\s+and|\s+to)\s+\d[abc]?)*",
         r"\b[1-6][abc](-\d)?\b",  # rows and experiments by name
         r"\b95 % interval",
     ):
