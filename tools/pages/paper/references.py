@@ -186,8 +186,16 @@ class Citations:
         Raises:
             KeyError: there is no such reference.
         """
-        found = [self._find(key) for key in keys]
-        return f"({'; '.join(f'{one.who}, {one.year}' for one in found)})"
+        return f"({'; '.join(map(self.inside, keys))})"
+
+    def inside(self, key: str) -> str:
+        """Cite within brackets that hold other words too: ``Wilson, 1927``.
+
+        Raises:
+            KeyError: there is no such reference.
+        """
+        found = self._find(key)
+        return f"{found.who}, {found.year}"
 
     def _find(self, key: str) -> Reference:
         self.cited.add(key)
