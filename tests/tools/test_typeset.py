@@ -25,7 +25,7 @@ $$
 
 <div class="figure" typst:breakable="false">
 
-![A picture](a.svg)
+![A picture](../a.svg)
 
 </div>
 
@@ -39,7 +39,8 @@ PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text>s<
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "a.svg").write_text(PICTURE, encoding="utf-8")
-    path = tmp_path / "paper.md"
+    path = tmp_path / "paper" / "paper.md"
+    path.parent.mkdir()
     path.write_text(PAPER, encoding="utf-8")
     return path
 
@@ -53,7 +54,7 @@ def test_the_same_paper_gives_the_same_files(source):
     assert '<h1 class="title">A title</h1>' in page
     assert "<h1>A section</h1>" in page
     assert 'src="http' not in page
-    assert 'src="a.svg"' not in page
+    assert 'src="../a.svg"' not in page
     printed = pdf(source)
     assert printed == pdf(source)
     assert printed.startswith(b"%PDF")

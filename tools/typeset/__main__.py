@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import cast
 
 from tools.typeset.font import style_of
@@ -53,8 +54,12 @@ def pdf(source: Path) -> bytes:
         raise _missing(error) from error
     options = ["--standalone", f"--include-in-header={HERE / 'style.typ'}"]
     text = _pandoc(source, "typst", [*options, f"--metadata-file={HERE / 'page.yaml'}"])
-    compiler = typst.Compiler(text.encode(), root=source.parent, ignore_system_fonts=True)
-    return cast(bytes, compiler.compile(format="pdf"))
+    folder = source.parent
+    with NamedTemporaryFile("w", suffix=".typ", dir=folder, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()  # paths of pictures are relative to this file, which must be below the root
+        compiler = typst.Compiler(file.name, root=folder.parent, ignore_system_fonts=True)
+        return cast(bytes, compiler.compile(format="pdf"))
 
 
 def _pandoc(source: Path, target: str, options: list[str]) -> str:

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from tools.pages.paper.mechanisms import drift
+from tools.pages.paper.mechanisms import dead_outputs, drift
 from tools.pages.paper.outcomes import RowOutcome, outcomes, total
 from tools.pages.paper.page import paper_pages
 from tools.pages.paper.ratios import ratios_svg
@@ -88,6 +88,13 @@ def test_mechanisms_are_cited_if_measured(tmp_path):
         "experiment-4": {"4-3 bias-all": start(1, 608), "4-3 bias-gates": start(1, 1.1)},
     }
     assert drift(measured) is None
+    freed = {"dead": 9, "floor": {"dead": [600, 900]}, "as before": {"dead": []}}
+    found = {f"{row} direct": freed for row in ("1-1", "1-4")}
+    assert dead_outputs({"experiment-1": found}) is None
+    found["1-1 printed"] = {"cells": {"state": 17.6, "outer": 0.5189}}
+    cited = dead_outputs({"experiment-1": found})
+    assert cited is not None
+    assert [cited[name] for name in ("dead", "freed", "alone", "outer")] == ["18", "4", "0", "52 %"]
     measured["experiment-2c"]["2c-1 printed"] = start(11, 0)
     Store(tmp_path).close()
     with Store(tmp_path, read_only=True) as store:

@@ -41,7 +41,7 @@ def drift(measured: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def dead_outputs(measured: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return figures about nets of Experiment 1 that are stuck; None if they are not measured.
+    """Return figures about nets of Experiment 1 with dead outputs; None if they are not measured.
 
     Args:
         measured: all results of ``tools/mechanisms``, by page.
@@ -51,9 +51,9 @@ def dead_outputs(measured: Mapping[str, Any]) -> dict[str, str] | None:
         rows = [found[f"{row} direct"] for row in GRAMMAR]
         printed = found[f"{GRAMMAR[0]} printed"]
         counts = {
-            "stuck": sum(row["stuck"] for row in rows),
-            "freed": sum(len(row["floor"]) for row in rows),
-            "alone": sum(len(row["as before"]) for row in rows),
+            "dead": sum(row["dead"] for row in rows),
+            "freed": sum(len(row["floor"]["dead"]) for row in rows),
+            "alone": sum(len(row["as before"]["dead"]) for row in rows),
         }
         state, outer = printed["cells"]["state"], 100 * printed["cells"]["outer"]
     except KeyError:
