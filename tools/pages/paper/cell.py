@@ -88,17 +88,12 @@ def _backward(picture: Drawing) -> None:
     picture.arrow((left - 4, _ERROR), (112, _ERROR), colour=ORANGE, dashed=True)
     picture.line((110, _ERROR - 8), (110, _ERROR + 8), colour=ORANGE, width=2.2)
     picture.text(_STATE, _ERROR + 4, "error × 1.0", size=12.5, colour=ORANGE)
-    enters = [("up", "enters, × "), ("it", "y"), ("sup", "out"), ("it", " h"), ("up", "′("),
+    enters = [("up", "enters, scaled by "), ("it", "y"), ("sup", "out"), ("it", " h'"), ("up", "("),
               ("it", "s"), ("sub", "c"), _END]  # fmt: skip
-    picture.formula(490, _ERROR + 22, enters, size=13, colour=ORANGE)
-    leaves = [("up", "leaves, × "), ("it", "y"), ("sup", "in"), ("it", " g"), ("up", "′ or "),
-              ("it", "g f"), ("up", "′"), ("sub", "in"), ("up", "; cut off")]  # fmt: skip
-    picture.formula(196, _ERROR + 22, leaves, size=13, colour=ORANGE)
-    picture.text(
-        320,
-        256,
-        "nets are sums over inputs at t and over hidden units at t − 1",
-        size=11.5,
-        colour=GREY,
-    )
+    picture.formula(490, _ERROR + 22, enters, size=12.5, colour=ORANGE)
+    leaves = [("up", "leaves, scaled by "), ("it", "y"), ("sup", "in"), ("it", " g'"),
+              ("up", " or "), ("it", "g f'"), ("sub", "in"), ("up", "; cut off")]  # fmt: skip
+    picture.formula(206, _ERROR + 22, leaves, size=12.5, colour=ORANGE)
+    sums = "nets are sums over current inputs and over hidden units one step earlier"
+    picture.text(320, 256, sums, size=11.5, colour=GREY)
     picture.text(44, _MIDDLE - 16, "cell input", size=11.5, colour=INK)
