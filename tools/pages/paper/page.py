@@ -127,7 +127,7 @@ def _sums(found: Sequence[RowOutcome], entries: Entries, recipes: Entries) -> di
         "trials": f"{sum(len(entry.trials) for entry in tried):,}",
         "steps": words.big(steps),
         "departing": str(len(departing)),
-        "met_departing": str(sum(one.met for one in departing)),
+        "met_departing": _total(total(departing))["met"],
         "experiments": str(len(CANDIDATES)),
         "readings": str(sum(len(known) for known in CANDIDATES.values())),
     }
@@ -142,16 +142,16 @@ def _verdicts(found: Sequence[RowOutcome]) -> str:
 
 
 def _total(sums: Total) -> dict[str, str]:
-    """Sums as text; missing figures are marked."""
-    some = bool(sums.ratios)
+    """Sums as text; they are marked as missing until all rows have a verdict."""
+    complete = sums.judged == sums.rows
 
     def shown(value: float | None) -> str:
-        return tables.ratio(value) if some else tables.PENDING
+        return tables.ratio(value) if complete and value is not None else tables.PENDING
 
     return {
         "rows": str(sums.rows),
         "judged": str(sums.judged),
-        "met": str(sums.met) if sums.judged == sums.rows else tables.PENDING,
+        "met": str(sums.met) if complete else tables.PENDING,
         "solved": f"{sums.solved:,}" if sums.trials else tables.PENDING,
         "trials": f"{sums.trials:,}" if sums.trials else tables.PENDING,
         "median": shown(sums.middle),
