@@ -23,6 +23,18 @@ def number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def small(value: float | None) -> str:
+    """A number that may be small, with three significant digits and without an exponent.
+
+    >>> [small(value) for value in (0.0000781, 0.25, 7.94, 12_345.6, None)]
+    ['0.0000781', '0.25', '7.94', '12,346', '–']
+    """
+    if value is None or not 0 < abs(value) < 1:
+        return number(value)
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
+
+
 def percent(value: float | None) -> str:
     """A share of 0 to 100.
 
@@ -41,6 +53,15 @@ def rate_interval(interval: Interval | None) -> str:
     if interval is None:
         return ABSENT
     return f"{100 * interval[0]:.0f}–{100 * interval[1]:.0f} %"  # noqa: RUF001
+
+
+def bounded(value: float | None, least: float | None) -> str:
+    """A number, or its lower bound if it is unknown.
+
+    >>> bounded(20.0, 50.0), bounded(None, 50.0), bounded(None, None)
+    ('20', '> 50', '–')
+    """
+    return f"> {number(least)}" if value is None and least is not None else number(value)
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,8 @@
 RUNS is a folder with a store of trials, ``docs/runs`` by default. That store holds a real run
 (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged by
 ``tools/compact.py``. The measurements are in ``benchmarks/results``: benchmarks save theirs there,
-and ``python -m support.nn.compatibility`` saves the compatibility matrix. The page of the public
+``python -m support.nn.compatibility`` saves the compatibility matrix, and
+``python -m tools.mechanisms`` saves why readings of rows fail or work. The page of the public
 interface comes from docstrings.
 
 The prose of the pages is in ``tools/pages/templates``; the modules here compute figures and tables.
@@ -69,7 +70,9 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
     machine = results["speed"]["machine"] if "speed" in results else None
     with Store(runs, read_only=True) as store:
         report = without_variations(collect(store, EXPERIMENTS))
-        reproduction = reproduction_pages(store, report, machine, results.get("far"))
+        reproduction = reproduction_pages(
+            store, report, machine, results.get("far"), results.get("mechanisms")
+        )
         paper = paper_pages(
             store, report, machine, results.get("far"), results.get("mechanisms"), [*reproduction]
         )

@@ -25,6 +25,7 @@ class Published:
         weights: the paper's count of trainable weights.
         trials: how many trials the paper ran.
         others: further printed figures by name, e.g. ``{"wrong of 2560": 1}``.
+        spread: smallest and largest number of sequences of its successful trials, if printed.
     """
 
     table: str
@@ -33,6 +34,7 @@ class Published:
     weights: int | None
     trials: int
     others: Mapping[str, float] = field(default_factory=dict)
+    spread: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

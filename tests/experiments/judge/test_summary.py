@@ -22,11 +22,11 @@ def mixed():
     ]
 
 
-def test_only_solved_trials_count_for_sequences_and_measures():
+def test_means_are_over_solved_trials_and_the_median_over_all():
     found = summarise(fakes.experiment(), mixed(), 12.5)
     assert (found.trials, found.successes) == (5, 3)
     assert found.endings == {"solved": 3, "budget": 1, "diverged": 1}
-    assert (found.sequences_mean, found.sequences_median) == (200.0, 200.0)
+    assert (found.sequences_mean, found.sequences_median) == (200.0, 300.0)  # three of five
     assert found.measures == {"wrong of 2560": 17 / 3, "mse": 0.5}
     assert found.steps == 10_006_070  # of all trials
     assert found.seconds == 12.5
@@ -63,6 +63,7 @@ def test_json_has_the_promised_keys_and_is_strict():
         "weights": 93,
         "trials": 10,
         "others": {"wrong of 2560": 1},
+        "spread": None,
     }
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from carrousel.contracts import Experiment, Published, Reading, Trial
 from carrousel.errors import SettingError
-from carrousel.experiments.judge.statistics import wilson
-from carrousel.experiments.judge.verdict import KINDS, Verdict, rate_side, verdict
+from carrousel.experiments.judge.verdict import KINDS, Verdict, verdict
 from support.case import each
 from support.experiments import fakes
 
@@ -79,6 +78,7 @@ def test_unsolved_trials_widen_the_interval():
     found = verdict(row(), quick)
     assert found.figures.rate_side == "around"
     assert found.figures.mean_ci95 is not None
+    assert found.figures.ratio_ci95 is not None
     assert found.figures.restricted_mean is not None
     assert found.figures.mean_ci95[1] < 100  # solved trials alone would be judged faster
     assert found.kind == "reproduced"
@@ -141,20 +141,54 @@ def test_a_verdict_is_plain_json():
         assert json.loads(json.dumps(found, allow_nan=False))["kind"] == found["kind"]
 
 
-def test_a_rate_may_miss_the_printed_one_by_five_points():
-    sides = [rate_side(wilson(n, 50), 0.5) for n in range(51)]
-    order = ("below", "around", "above")
-    ranks = [order.index(side) for side in sides if side is not None]
-    assert ranks == sorted(ranks)  # more successes are never a worse rate
-    assert set(ranks) == {0, 1, 2}
-    assert rate_side(wilson(45, 50), 1.0) == "around"
-    assert rate_side(wilson(44, 50), 1.0) == "below"
-    assert rate_side(None, 1.0) is None
+def test_a_printed_range_replaces_the_variation_of_our_trials():
+    """A wide printed range makes the printed mean less certain than our own trials suggest."""
+    published = Published("Table 7", 100.0, 100.0, None, 10)
+    wide = Published("Table 7", 100.0, 100.0, None, 10, spread=(10.0, 500.0))
+    trials = solved(*(135 + n for n in range(20)))
+    found = [
+        verdict(fakes.experiment(published=one, budget=BUDGET), trials) for one in (published, wide)
+    ]
+    assert [each.kind for each in found] == ["slower", "reproduced"]
+    assert found[0].label == "slower by 45 %"
+    assert not found[0].met
+    assert found[1].met
 
 
-def test_without_a_printed_rate_one_success_is_enough():
-    assert rate_side(wilson(1, 30), None) == "around"
-    assert rate_side(wilson(0, 30), None) == "below"
+def test_the_aim_allows_a_quarter_more_sequences():
+    near = verdict(row(trials=30), solved(*(118 + n % 3 for n in range(50))))
+    assert (near.kind, near.label, near.met) == ("slower", "slower by 19 %", True)
+    assert near.as_json()["met"]
+    assert near.as_json()["figures"]["ratio"] == pytest.approx(1.19, abs=0.01)
+    assert [verdict(row(), solved(*each)).met for each in (QUICK, AROUND, SLOW)] == [
+        *(True, True, False)
+    ]
+    for trials in (solved(*AROUND[:5], unsolved=5), solved(*AROUND[:3])):  # too few, pending
+        assert not verdict(row(), trials).met
+
+
+@each(
+    "wrong, printed, worse",
+    [
+        ((7, 8, 9, 8, 7, 9, 8, 7, 8, 9), 1.0, True),
+        ((1, 2, 1, 2, 1, 2, 1, 2, 1, 2), 1.0, False),  # not twice as many
+        ((0, 0, 0, 0, 0, 0, 0, 0, 0, 30), 1.0, False),  # not surely more
+        ((0, 0, 0, 1, 0, 0, 0, 0, 0, 0), 0.0, False),
+    ],
+)
+def test_a_second_figure_that_is_much_worse_is_mentioned(wrong, printed, worse):
+    published = Published("Table 7", 100.0, 100.0, None, 10, others={"wrong": printed})
+    trials = [
+        fakes.trial(n, sequences=count, measures={"wrong": float(one)})
+        for n, (count, one) in enumerate(zip(AROUND, wrong, strict=True))
+    ]
+    found = verdict(fakes.experiment(published=published, budget=BUDGET), trials)
+    assert found.kind == "reproduced"  # the kind is about rates and counts
+    [measure] = found.figures.measures
+    assert (measure.ours, measure.printed) == (sum(wrong) / 10, printed)
+    assert measure.much_worse == worse
+    assert found.words.endswith("but 8 test sequences wrong, printed 1") == worse
+    assert found.as_json()["figures"]["measures"][0]["ours"] == measure.ours
 
 
 # --- properties ----------------------------------------------------------------------------------

@@ -255,7 +255,7 @@ def test_the_learner_as_registered_counts(monkeypatch):
             partial(GradientLearner, gradient="bptt:9"),
             Mine,
             scripted.ScriptedLearner,
-            partial(scripted.ScriptedLearner, 5),
+            partial(scripted.ScriptedLearner, n_lanes=5),
         )
     }
     assert len(found) == 6

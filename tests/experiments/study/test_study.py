@@ -247,7 +247,7 @@ def test_notes_list_unfinished_and_diverged_trials_recipes_and_the_verdict(study
     assert "rate=3: 10 of 12 trials have ended" in notes
     assert "budget=800: 1 trial diverged and counts as unsolved after the budget of 800" in notes
     assert "robust (the row's values in brackets): network.bias none (all)" in notes
-    assert "Verdict on the row as it stands: faster (solved 10 of 10" in notes
+    assert "Verdict on the row as it stands: faster by 100 % (solved 10 of 10" in notes
 
 
 def test_markdown_has_one_row_per_variation(study):

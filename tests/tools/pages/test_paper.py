@@ -168,7 +168,7 @@ def test_references_are_cited_and_sorted():
         assert f"({one.year})" in one.entry
         assert one.entry.startswith(one.who.split(" ")[0])
     cite = Citations()
-    assert cite.brackets("wilson", "efron") == "(Wilson, 1927; Efron, 1987)"
+    assert cite.brackets("lancaster", "efron") == "(Lancaster, 1961; Efron, 1987)"
     assert cite.listed().count("\n- ") == 1
     with pytest.raises(KeyError):
         cite.text("nobody")

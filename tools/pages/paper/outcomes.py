@@ -14,10 +14,6 @@ from carrousel.experiments.judge.verdict import KINDS, Verdict, verdict
 from carrousel.experiments.report.collect import Entry
 from carrousel.shapes import Interval
 
-SLOWEST = 1.25
-"""A row that is slower than printed, but by this ratio at most, still counts as met."""
-OUTRIGHT = ("reproduced", "faster")
-
 
 @dataclass(frozen=True)
 class RowOutcome:
@@ -74,22 +70,17 @@ class RowOutcome:
     @property
     def ratio(self) -> float | None:
         """Our mean over the printed one."""
-        printed = self.experiment.published.sequences
-        return self.mean / printed if self.mean and printed else None
+        return self.verdict.figures.ratio if self.verdict and self.judged else None
 
     @property
     def ratio_ci95(self) -> Interval | None:
-        printed = self.experiment.published.sequences
-        if not self.mean_ci95 or not printed:
-            return None
-        return self.mean_ci95[0] / printed, self.mean_ci95[1] / printed
+        """Interval of the ratio of the expected counts."""
+        return self.verdict.figures.ratio_ci95 if self.verdict and self.judged else None
 
     @property
     def met(self) -> bool:
         """Whether the row is reproduced, faster, or at most a quarter slower."""
-        if self.kind == "slower":
-            return self.ratio is not None and self.ratio <= SLOWEST
-        return self.kind in OUTRIGHT
+        return self.verdict is not None and self.verdict.met
 
 
 def outcome(name: str, experiment: Experiment, entries: Entries) -> RowOutcome:

@@ -12,7 +12,6 @@ from tools.pages.paper import tables
 from tools.pages.paper.cell import cell_svg
 from tools.pages.paper.mechanisms import PICTURES, dead_outputs, drift
 from tools.pages.paper.outcomes import (
-    SLOWEST,
     RowOutcome,
     Total,
     by_kind,
@@ -27,6 +26,8 @@ from tools.pages.rivals import rivals_summary
 
 from carrousel import words
 from carrousel.experiments.judge.bootstrap import RESAMPLES
+from carrousel.experiments.judge.compare import LEVEL
+from carrousel.experiments.judge.verdict import MOST_SLOWER
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.candidates import CANDIDATES
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
@@ -86,8 +87,9 @@ def paper_pages(
         kernel=str(KERNEL_VERSION),
         kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         resamples=f"{RESAMPLES:,}",
-        slowest=f"{SLOWEST - 1:.0%}".replace("%", " %"),
+        slowest=words.percent(100 * (MOST_SLOWER - 1)),
         floor=f"{FLOOR:g}",
+        level=words.percent(100 * LEVEL),
         sums=_sums(found, entries, recipes),
         verdicts=_verdicts(found),
         one=_total(total(found)),
@@ -127,6 +129,7 @@ def _sums(found: Sequence[RowOutcome], entries: Entries, recipes: Entries) -> di
         "trials": f"{sum(len(entry.trials) for entry in tried):,}",
         "steps": words.big(steps),
         "departing": str(len(departing)),
+        "spreads": str(sum(one.experiment.published.spread is not None for one in found)),
         "met_departing": _total(total(departing))["met"],
         "experiments": str(len(CANDIDATES)),
         "readings": str(sum(len(known) for known in CANDIDATES.values())),

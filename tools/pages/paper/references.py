@@ -104,6 +104,12 @@ REFERENCES: Mapping[str, Reference] = {
         "Kingma, D. P., & Ba, J. (2015). Adam: A method for stochastic optimization. "
         "*International Conference on Learning Representations*.",
     ),
+    "lancaster": Reference(
+        "Lancaster",
+        1961,
+        "Lancaster, H. O. (1961). Significance tests in discrete distributions. *Journal of the "
+        "American Statistical Association*, 56(294), 223–234.",
+    ),
     "melis": Reference(
         "Melis et al.",
         2018,
@@ -155,12 +161,6 @@ REFERENCES: Mapping[str, Reference] = {
         "Williams, R. J., & Zipser, D. (1989). A learning algorithm for continually running fully "
         "recurrent neural networks. *Neural Computation*, 1(2), 270–280.",
     ),
-    "wilson": Reference(
-        "Wilson",
-        1927,
-        "Wilson, E. B. (1927). Probable inference, the law of succession, and statistical "
-        "inference. *Journal of the American Statistical Association*, 22(158), 209–212.",
-    ),
 }
 """Works by key."""
 
@@ -181,7 +181,7 @@ class Citations:
         return f"{found.who} ({found.year})"
 
     def brackets(self, *keys: str) -> str:
-        """Cite in brackets: ``(Wilson, 1927; Efron, 1987)``.
+        """Cite in brackets: ``(Efron, 1987; Lancaster, 1961)``.
 
         Raises:
             KeyError: there is no such reference.
@@ -189,7 +189,7 @@ class Citations:
         return f"({'; '.join(map(self.inside, keys))})"
 
     def inside(self, key: str) -> str:
-        """Cite within brackets that hold other words too: ``Wilson, 1927``.
+        """Cite within brackets that hold other words too: ``Efron, 1987``.
 
         Raises:
             KeyError: there is no such reference.

@@ -7,8 +7,11 @@ from functools import cache
 from typing import Any
 
 from tools.pages.render import render
+from tools.pages.reproduction.mechanisms import section
+from tools.pages.reproduction.readings import candidate_sections
 
 from carrousel import words
+from carrousel.experiments.judge.measures import Measure, label
 from carrousel.experiments.judge.statistics import logrank_p, survival
 from carrousel.experiments.recipes.catalogue import EVERYTHING
 from carrousel.experiments.report.markdown import escaped, table
@@ -17,6 +20,7 @@ from carrousel.experiments.study.effects import HELD, effects
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, Variation
 from carrousel.experiments.study.survival_plot import SurvivalLine, survival_svg
 from carrousel.experiments.study.table import LEGEND, markdown_table, notes, printed
+from carrousel.shapes import Interval
 
 PAGES = {
     "experiment-1.md": ("1-", "Experiment 1: embedded Reber grammar"),
@@ -47,11 +51,24 @@ def link(name: str) -> str:
     return f"[{name}]({file}#row-{name})"
 
 
-def page(file: str, studies: Mapping[str, Study]) -> str:
-    """Write the page of one experiment with all its rows."""
+def page(file: str, studies: Mapping[str, Study], mechanisms: Mapping[str, Any]) -> str:
+    """Write the page of one experiment with all its rows.
+
+    Args:
+        file: one of :data:`PAGES`.
+        studies: trials of all rows, by row.
+        mechanisms: results of ``tools/mechanisms``, by the page that shows them.
+    """
     start, title = PAGES[file]
-    rows = [_row(study) for name, study in studies.items() if name.startswith(start)]
-    return render("reproduction/experiment.md", title=title, legend=LEGEND, rows=rows)
+    stem = file.removesuffix(".md")
+    return render(
+        "reproduction/experiment.md",
+        title=title,
+        legend=LEGEND,
+        rows=[_row(study) for name, study in studies.items() if name.startswith(start)],
+        mechanism=section(stem, mechanisms.get(stem)),
+        candidates=candidate_sections(start, studies),
+    )
 
 
 def _row(study: Study) -> dict[str, Any]:
@@ -67,6 +84,9 @@ def _row(study: Study) -> dict[str, Any]:
         "title": escaped(row.title),
         "printed": escaped(printed(study)),
         "verdict": judged,
+        "measures": [escaped(_measure(each)) for each in base.verdict.figures.measures]
+        if base
+        else [],
         "stop": escaped(row.stop.describe),
         "budget": words.number(row.budget),
         "pictured": pictured(study),
@@ -75,6 +95,19 @@ def _row(study: Study) -> dict[str, Any]:
         "folded": _folded(study),
         "effects": _effects(study, about_tests),
     }
+
+
+def _measure(each: Measure) -> str:
+    """One further figure of the paper, with ours and its interval."""
+    known = f" ({small_range(each.ours_ci95)})" if each.ours_ci95 else ""
+    return (
+        f"{label(each.name)}: {words.small(each.ours)}{known}, printed {words.small(each.printed)}"
+    )
+
+
+def small_range(interval: Interval | None) -> str:
+    """Format an interval of a figure that may be small."""
+    return words.ABSENT if interval is None else " to ".join(map(words.small, interval))
 
 
 def _readings(study: Study) -> str:

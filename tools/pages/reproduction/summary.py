@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from tools.pages.figures import Entries, entries_of, published_success, verdict_label
 from tools.pages.render import render
 from tools.pages.reproduction.cost import cost, far
-from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured
+from tools.pages.reproduction.mechanisms import pictures
+from tools.pages.reproduction.principle import principle
+from tools.pages.reproduction.readings import recipe_in
+from tools.pages.reproduction.rows import PAGES, link, page, picture, pictured, small_range
 
 from carrousel import words
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.judge.bootstrap import RESAMPLES
 from carrousel.experiments.judge.verdict import KINDS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
-from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Report, kernel_notes
 from carrousel.experiments.report.markdown import table
-from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.store.store import Store
 from carrousel.experiments.study.study import Study, Variation, find, median_in_words
 from carrousel.shapes import Interval
@@ -39,6 +39,7 @@ def reproduction_pages(
     report: Report,
     machine: Mapping[str, Any] | None,
     memory: Mapping[str, Any] | None = None,
+    mechanisms: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Write every file of ``docs/reproduction``, by its name.
 
@@ -47,6 +48,7 @@ def reproduction_pages(
         report: of the experiments in the store.
         machine: description of the machine that ran them.
         memory: results of ``benchmarks/learn/far.py``, by row.
+        mechanisms: results of ``tools/mechanisms``, by the page that shows them.
 
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
@@ -54,9 +56,9 @@ def reproduction_pages(
     studies = {name: find(store, row) for name, row in LSTM_ROWS.items()}
     found = {"README.md": _summary(studies, entries_of(report), machine, memory)}
     for file in PAGES:
-        found[file] = page(file, studies)
+        found[file] = page(file, studies, mechanisms or {})
     drawn = {f"{name}.svg": picture(study) for name, study in studies.items() if pictured(study)}
-    return {**found, **drawn}
+    return {**found, **drawn, **pictures(mechanisms or {})}
 
 
 def _summary(
@@ -71,8 +73,9 @@ def _summary(
         kernels=kernel_notes({name: entry.kernel for name, entry in entries.items()}),
         paper=_paper(studies),
         recipes=_recipes(studies),
+        principle=principle(studies),
         rivals=_rivals(entries),
-        further=_further(entries),
+        further=_further(studies),
         resamples=f"{RESAMPLES:,}",
         cost=cost(entries, machine),
         far=far(entries, memory),
@@ -81,12 +84,14 @@ def _summary(
 
 def _counts(studies: Mapping[str, Study]) -> dict[str, Any]:
     """Count the rows by verdict, and the trials of all settings together."""
-    found = [study.base.verdict.label if study.base else "pending" for study in studies.values()]
+    bases = [study.base for study in studies.values()]
+    found = [base.verdict.group if base else "pending" for base in bases]
     known = sorted(set(found), key=lambda label: (KINDS.index(_kind(label)), label))
     trials = sum(len(one.trials) for study in studies.values() for one in study.variations)
     settings = sum(len(study.variations) for study in studies.values())
     return {
         "rows": len(found),
+        "met": sum(base is not None and base.verdict.met for base in bases),
         "verdicts": "; ".join(f"{found.count(label)} {label}" for label in known),
         "trials": words.count(trials, "trial"),
         "settings": words.count(settings, "set"),
@@ -99,7 +104,7 @@ def _kind(label: str) -> Any:
 
 def _paper(studies: Mapping[str, Study]) -> str:
     heads = ["row", "task", "verdict", "departs in", "paper: solved", "sequences", "ours: solved"]
-    heads += ["95 %", "mean", "interval", "median", "ratio"]
+    heads += ["95 %", "mean", "interval", "median", "ratio", "interval"]
     rows = []
     for name, study in studies.items():
         row, published, base = study.experiment, study.experiment.published, study.base
@@ -109,9 +114,7 @@ def _paper(studies: Mapping[str, Study]) -> str:
         rows.append(
             [link(name), row.title, judged, departs or words.ABSENT, *theirs, *_ours(base, True)]
         )
-        mean = base.outcome.mean if base else None
-        ratio = mean / published.sequences if mean and published.sequences else None
-        rows[-1].append(words.ABSENT if ratio is None else f"{ratio:.2f}")
+        rows[-1] += _ratio(base)
     return table(heads, rows, "llllr")
 
 
@@ -128,6 +131,18 @@ def _ours(one: Variation | None, intervals: bool = False) -> list[str]:
     return cells if intervals else [cells[0], cells[2], cells[4]]
 
 
+def _ratio(base: Variation | None) -> list[str]:
+    """Cells of the ratio of the means and of its interval."""
+    figures = base.verdict.figures if base else None
+    if figures is None or figures.ratio is None:
+        return [words.ABSENT] * 2
+    known = figures.ratio_ci95
+    return [
+        f"{figures.ratio:.2f}",
+        words.ABSENT if known is None else f"{known[0]:.2f} to {known[1]:.2f}",
+    ]
+
+
 def _recipes(studies: Mapping[str, Study]) -> str:
     heads = ["row", "robust: solved", "mean", "median", "aim reached"]
     heads += ["modern: solved", "mean", "median"]
@@ -137,15 +152,6 @@ def _recipes(studies: Mapping[str, Study]) -> str:
         aim = reached(robust, AIM_OF_LONG_ROWS if name in LONG_ROWS else AIM)
         rows.append([link(name), *_ours(robust), aim, *_ours(modern)])
     return table(heads, rows)
-
-
-def recipe_in(study: Study, recipe: str) -> Variation | None:
-    """Return the trials of a row under the current version of a recipe, if there are any."""
-    name = f"{study.experiment.name} {recipe}"
-    if name not in EVERYTHING:
-        return None
-    mark = fingerprint(by_recipe(study.experiment, recipe))
-    return next((one for one in study.variations if one.fingerprint == mark), None)
 
 
 def reached(one: Variation | None, aim: tuple[int, int]) -> str:
@@ -168,22 +174,18 @@ def _rivals(entries: Entries) -> str:
     return table(["row", "task and method", "verdict", "paper", "solved"], rows, "lllr")
 
 
-def _further(entries: Entries) -> str:
+def _further(studies: Mapping[str, Study]) -> str:
     rows = []
-    for name, row in LSTM_ROWS.items():
-        measures = entries[name].summary.measures if name in entries else {}
-        rows += [
-            [name, labels.label(key), _figure(measures.get(key)), _figure(value)]
-            for key, value in row.published.others.items()
-        ]
-    return table(["row", "figure", "ours", "paper"], rows, "llr")
-
-
-def _figure(value: float | None) -> str:
-    """Format a figure that may be small, without an exponent."""
-    if value is None or not 0 < abs(value) < 1:
-        return words.number(value)
-    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+    for name, study in studies.items():
+        known = study.base.verdict.figures.measures if study.base else ()
+        ours = {each.name: each for each in known}
+        for key, printed in study.experiment.published.others.items():
+            each = ours.get(key)
+            cells = [words.ABSENT] * 2
+            if each is not None:
+                cells = [words.small(each.ours), small_range(each.ours_ci95)]
+            rows.append([link(name), labels.label(key), *cells, words.small(printed)])
+    return table(["row", "figure", "ours", "95 %", "paper"], rows, "llr")
 
 
 def _range(interval: Interval | None) -> str:

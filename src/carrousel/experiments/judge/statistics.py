@@ -42,21 +42,6 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval | 
     return float(found.low), float(found.high)
 
 
-def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Student's t interval of the mean of counts, cut off at 0; None for fewer than two values.
-
-    >>> [round(end, 1) for end in interval_of_mean([40, 50, 60])]
-    [25.2, 74.8]
-    """
-    if len(values) < 2:
-        return None
-    from scipy import stats
-
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
-    return max(0.0, mean - reach), mean + reach
-
-
 # --- counts of sequences, some of them censored --------------------------------------------------
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from carrousel import words
 from carrousel.checks import check_int
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.bootstrap import bootstrap_interval, restricted_mean_interval
+from carrousel.experiments.judge.bootstrap import restricted_mean_interval
+from carrousel.experiments.judge.centre import centre_of
+from carrousel.experiments.judge.compare import (
+    Side,
+    printed_successes,
+    rate_p,
+    rate_side,
+    ratio_interval,
+    side_of,
+)
+from carrousel.experiments.judge.measures import Measure, measures_of
 from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
 from carrousel.experiments.store.settings import describe
 from carrousel.shapes import Interval
@@ -25,13 +34,16 @@ KINDS: tuple[Kind, ...] = (
     "pending",
     "unpublished",
 )
-Side = Literal["below", "around", "above"]
-"""Position of our interval relative to a printed figure: entirely below, around it, above."""
+MOST_SLOWER = 1.25
+"""Largest ratio of our mean to the paper's at which a slower row still meets the project's aim.
+
+An aim, not a test: the paper's program is unknown, and a quarter more sequences would not change
+what the paper concludes from any of its tables.
+"""
 
 _SILENT_RATE = "published.success_percent"
-_TOO_SELDOM = "solved less often than printed"
-LEEWAY = 0.05
-"""Tolerance of success rates, since the printed rates are estimates from few trials as well."""
+_TOO_SELDOM = "solved significantly less often than printed"
+_TOO_OFTEN = "solved significantly more often than printed"
 
 
 @dataclass(frozen=True)
@@ -43,28 +55,40 @@ class VerdictFigures:
         needed: number of trials that must end before a verdict is given.
         successes: number of solved trials.
         rate_ci95: Wilson interval of the success rate.
-        rate_printed: the paper's rate; 1 where it prints none, None where it says "some".
+        trials_printed: number of trials that the paper ran.
+        successes_printed: the paper's successes (all trials where it prints no rate); None where it
+            says "some".
+        rate_p: p-value of the comparison of both rates (:func:`rate_p`).
+        rate_side: position of our rate relative to the printed one.
         unit: the unit of counts, ``"sequences"`` or ``"guesses"``.
         count_printed: the paper's mean count.
         mean: our mean count over solved trials.
         mean_ci95: its bootstrap interval.
         restricted_mean: mean sequences if all trials stop at the budget; None if all are solved.
         restricted_ci95: its bootstrap interval.
-        rate_side: position of our rate relative to the printed one, with :data:`LEEWAY`.
+        ratio: our mean over the paper's.
+        ratio_ci95: interval of the ratio of the expected counts (:func:`ratio_interval`). With
+            unsolved trials, it also covers the ratio with the restricted mean.
+        measures: further figures of the paper, and ours.
     """
 
     trials: int
     needed: int
     successes: int
     rate_ci95: Interval | None = None
-    rate_printed: float | None = None
+    trials_printed: int = 0
+    successes_printed: int | None = None
+    rate_p: float | None = None
+    rate_side: Side | None = None
     unit: str = "sequences"
     count_printed: float | None = None
     mean: float | None = None
     mean_ci95: Interval | None = None
     restricted_mean: float | None = None
     restricted_ci95: Interval | None = None
-    rate_side: Side | None = None
+    ratio: float | None = None
+    ratio_ci95: Interval | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,20 +113,51 @@ class Verdict:
         return bool(self.departs)
 
     @property
-    def label(self) -> str:
+    def met(self) -> bool:
+        """Whether the row meets the project's aim: reproduced, faster, or at most a quarter slower.
+
+        >>> [
+        ...     Verdict("slower", "", VerdictFigures(10, 10, 10, ratio=ratio)).met
+        ...     for ratio in (1.1, 1.3)
+        ... ]
+        [True, False]
+        """
+        ratio = self.figures.ratio
+        near = self.kind == "slower" and ratio is not None and ratio <= MOST_SLOWER
+        return near or self.kind in ("reproduced", "faster")
+
+    @property
+    def group(self) -> str:
         """The kind, marked if a setting contradicts what the paper prints.
 
-        >>> Verdict("faster", "", VerdictFigures(10, 10, 10), ("training.rate",)).label
+        >>> Verdict("faster", "", VerdictFigures(10, 10, 10), ("training.rate",)).group
         'faster, with a departure'
         """
+        return self._marked(self.kind)
+
+    @property
+    def label(self) -> str:
+        """The group, with the difference of the means.
+
+        >>> Verdict("faster", "", VerdictFigures(10, 10, 10, ratio=0.6)).label
+        'faster by 40 %'
+        """
+        ratio = self.figures.ratio
+        if ratio is None or self.kind not in ("faster", "slower"):
+            return self.group
+        return self._marked(f"{self.kind} by {words.percent(100 * abs(ratio - 1))}")
+
+    def _marked(self, text: str) -> str:
         judged = self.kind not in ("pending", "unpublished")
-        return f"{self.kind}, with a departure" if self.departs and judged else self.kind
+        return f"{text}, with a departure" if self.departs and judged else text
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         described = describe(self.figures)
         return {
             "kind": self.kind,
+            "label": self.label,
+            "met": self.met,
             "words": self.words,
             "with_a_departure": self.with_a_departure,
             "departs": list(self.departs),
@@ -120,20 +175,20 @@ def verdict(
     1. *unpublished*: the paper prints neither a success rate nor a count for the row.
     2. *pending*: fewer trials have ended than the paper ran, or than were requested. Quick trials
        end first, so an earlier verdict would be biased in our favour.
-    3. Success rate: our Wilson interval is compared with the printed percentage. That is an
-       estimate from few trials itself, so the interval need only come within five points of it. A
-       missing percentage counts as 100 %, since the text says that learning always succeeded. If a
-       reading of ``published.success_percent`` says that the paper gives no number, one success is
-       enough. An interval that ends lower is *not reproduced*, whatever the counts.
-    4. Count: the printed mean is compared with the interval of our mean over solved trials
-       (bootstrap, BCa). If some trials are unsolved, that mean is too low. The interval is then
-       widened to contain the interval of the mean sequences if every trial stops at the budget (the
-       area below the Kaplan-Meier curve). Fewer than two solved trials have no interval and are
-       *not reproduced*.
-    5. An interval entirely below the printed count is *faster*, one entirely above it *slower*. An
-       interval around it, or no printed count, is *reproduced*. But a rival (a row with a slash in
-       its name) whose success rate is more than five points above the printed one is *not
-       reproduced*.
+    3. Success rate: our successes are compared with the paper's, both as counts of a sample, by
+       Fisher's exact test (two-sided, mid-p) at 5 %. The paper's successes are its percentage of
+       its trials. A missing percentage counts as all, since the text says that learning always
+       succeeded. If a reading of ``published.success_percent`` says that the paper gives no number,
+       one success is enough. Significantly fewer successes are *not reproduced*, whatever the
+       counts.
+    4. Count: the interval of the ratio of the expected counts, ours over the paper's, where the
+       printed mean is a sample mean as well (:func:`ratio_interval`). If some trials are unsolved,
+       our mean over solved trials is too low. The interval is then widened to contain that of the
+       mean sequences if every trial stops at the budget (the area below the Kaplan-Meier curve).
+       Fewer than two solved trials have no interval and are *not reproduced*.
+    5. An interval below 1 is *faster*, one above 1 *slower*. An interval that contains 1, or no
+       printed count, is *reproduced*. But a rival (a row with a slash in its name) with
+       significantly more successes than printed is *not reproduced*.
 
     Where the paper counts guesses instead of sequences, guesses are compared.
 
@@ -157,8 +212,9 @@ def verdict(
     parts = [
         _rate_in_words(experiment, figures),
         _mean_in_words(figures),
-        _restricted_in_words(figures) if why != _TOO_SELDOM else "",
+        *([_restricted_in_words(figures), _ratio_in_words(figures)] if why != _TOO_SELDOM else []),
         why,
+        *(f"but {each}" for each in figures.measures if each.much_worse),
     ]
     if kind in ("pending", "unpublished"):
         parts = [why]
@@ -170,48 +226,52 @@ def verdict(
 def _figures(experiment: Experiment, trials: Sequence[Trial], needed: int) -> VerdictFigures:
     published = experiment.published
     solved = [trial for trial in trials if trial.success]
-    some = any(each.field == _SILENT_RATE for each in experiment.readings)
-    rate = published.success_percent
-    printed = rate / 100 if rate is not None else None if some else 1.0
+    silent = any(each.field == _SILENT_RATE for each in experiment.readings)
+    some = silent and published.success_percent is None
+    theirs = None if some else printed_successes(published)
+    printed = None if theirs is None else (theirs, published.trials)
+    ours = len(solved), len(trials)
     unit, count = "sequences", published.sequences
     if count is None and "guesses" in published.others:
         unit, count = "guesses", published.others["guesses"]
-    values = [
-        float(trial.sequences) if unit == "sequences" else trial.measures.get(unit, np.nan)
-        for trial in solved
-    ]
-    mean = float(np.mean(values)) if values else None
-    interval = bootstrap_interval(values) if len(trials) >= needed else None
     counts = counts_of(trials, experiment.budget)
+    if unit != "sequences":
+        guesses = [trial.measures.get(unit, math.nan) for trial in solved]
+        known = tuple(float(each) for each in guesses if math.isfinite(each))
+        counts = Counts(known, (True,) * len(known))
+    centre, ended = centre_of(counts), len(trials) >= needed
+    interval = centre.mean_ci95 if ended else None
     restricted = _restricted(experiment.budget, counts) if interval and count else {}
     return VerdictFigures(
         trials=len(trials),
         needed=needed,
         successes=len(solved),
-        rate_ci95=wilson(len(solved), len(trials)),
-        rate_printed=printed,
-        rate_side=rate_side(wilson(len(solved), len(trials)), printed),
+        rate_ci95=wilson(*ours),
+        trials_printed=published.trials,
+        successes_printed=theirs,
+        rate_p=rate_p(ours, printed) if trials and printed else None,
+        rate_side=rate_side(ours, printed) if trials else None,
         unit=unit,
         count_printed=count,
-        mean=mean,
+        mean=centre.mean,
         mean_ci95=interval,
-        **(restricted if unit == "sequences" else {}),
+        ratio=centre.mean / count if centre.mean is not None and count else None,
+        ratio_ci95=_ratio_interval(experiment, counts, count) if interval and count else None,
+        measures=measures_of(published, trials),
+        **restricted,
     )
 
 
-def rate_side(interval: Interval | None, printed: float | None) -> Side | None:
-    """Position of our rate relative to a printed one, with :data:`LEEWAY` on both sides.
-
-    Args:
-        interval: interval of our rate; None without trials.
-        printed: printed share of successes; None where the paper says "some": one is enough.
-
-    >>> rate_side((0.90, 0.99), 1.0), rate_side((0.7, 0.94), 1.0), rate_side((0.1, 0.4), 0.0)
-    ('around', 'below', 'above')
-    """
-    if interval is None or printed is None:
-        return None if interval is None else "around" if interval[0] > 0 else "below"
-    return side_of((interval[0] - LEEWAY, interval[1] + LEEWAY), printed)
+def _ratio_interval(experiment: Experiment, counts: Counts, printed: float) -> Interval | None:
+    """Interval of the ratio of the means, widened by unsolved trials."""
+    published = experiment.published
+    theirs, spread = max(printed_successes(published), 1), published.spread
+    found = [ratio_interval(counts, printed, theirs, spread=spread)]
+    if counts.n_solved < len(counts.sequences):
+        budget = float(experiment.budget)
+        found.append(ratio_interval(counts, printed, theirs, spread=spread, budget=budget))
+    known = [each for each in found if each]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
 def _restricted(budget: int, counts: Counts) -> dict[str, Any]:
@@ -235,26 +295,15 @@ def _judged(experiment: Experiment, figures: VerdictFigures) -> tuple[Kind, str]
     if rate == "below":
         return "not reproduced", _TOO_SELDOM
     too_often = rate == "above" and is_rival(experiment)
-    often = "solved more often than printed" if rate == "above" else ""
+    often = _TOO_OFTEN if rate == "above" else ""
     if figures.count_printed is None:
         return ("not reproduced" if too_often else "reproduced"), often
-    if figures.mean_ci95 is None:
+    if figures.ratio_ci95 is None:
         return "not reproduced", "too few trials were solved for an interval of their mean"
-    known = [figures.mean_ci95, *([figures.restricted_ci95] if figures.restricted_ci95 else [])]
-    hull = min(low for low, _ in known), max(high for _, high in known)
-    side = side_of(hull, figures.count_printed)
+    side = side_of(figures.ratio_ci95, 1.0)
     if side == "around":
         return ("not reproduced" if too_often else "reproduced"), often
     return ("faster" if side == "below" else "slower"), often
-
-
-def side_of(interval: Interval, figure: float) -> Side:
-    """Position of an interval relative to a figure; touching the figure counts as around it.
-
-    >>> side_of((1.0, 2.0), 3.0), side_of((1.0, 2.0), 2.0), side_of((1.0, 2.0), 0.5)
-    ('below', 'around', 'above')
-    """
-    return "below" if interval[1] < figure else "above" if interval[0] > figure else "around"
 
 
 def is_rival(experiment: Experiment) -> bool:
@@ -263,12 +312,14 @@ def is_rival(experiment: Experiment) -> bool:
 
 
 def _rate_in_words(experiment: Experiment, figures: VerdictFigures) -> str:
-    printed = words.percent(experiment.published.success_percent)
-    if experiment.published.success_percent is None:
-        printed = "some" if figures.rate_printed is None else "no rate, taken as 100 %"
+    theirs, trials = figures.successes_printed, figures.trials_printed
+    printed = "printed: some" if theirs is None else f"printed: {theirs} of {trials}"
+    if theirs is not None and experiment.published.success_percent is None:
+        printed = f"no rate printed, taken as all {trials}"
+    test = "" if figures.rate_p is None else f"; p = {figures.rate_p:.2g}"
     return (
         f"solved {figures.successes} of {figures.trials} "
-        f"({words.rate_interval(figures.rate_ci95)}; printed: {printed})"
+        f"({words.rate_interval(figures.rate_ci95)}; {printed}{test})"
     )
 
 
@@ -286,6 +337,13 @@ def _restricted_in_words(figures: VerdictFigures) -> str:
     if ours is None or interval is None:
         return ""
     return f"{_whole(ours)} with unsolved trials counted up to the budget ({_range(interval)})"
+
+
+def _ratio_in_words(figures: VerdictFigures) -> str:
+    if figures.ratio is None or figures.ratio_ci95 is None:
+        return ""
+    low, high = figures.ratio_ci95
+    return f"{figures.ratio:.2f} times the printed mean ({low:.2f} to {high:.2f})"
 
 
 def _range(interval: Interval) -> str:

@@ -137,7 +137,7 @@ REBER = (
         training=Training(rate=0.5, derivative_floor=0.02),
         stop=WholeSet(every=100),
         budget=400_000,
-        published=Published("Table 1", 100.0, 8_440, 276, trials=30),
+        published=Published("Table 1", 100.0, 8_440, 276, trials=30, spread=(3_800, 24_100)),
         readings=_REBER,
         draws=3,
     ),

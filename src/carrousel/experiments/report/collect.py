@@ -8,6 +8,7 @@ from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
+from carrousel.experiments.judge import centre
 from carrousel.experiments.judge.summary import Summary, summarise
 from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.settings import differences, fingerprint, settings_of
@@ -22,8 +23,9 @@ ENDINGS = {
 SOURCE = "Hochreiter & Schmidhuber, “Long Short-Term Memory”, Neural Computation 9(8), 1997"
 OTHER_CODE = "that other code of the experiment's classes ran"
 LEGEND = (
-    "Sequences: mean over the solved trials alone, ± half its 95 % interval (Student's t). "
-    "Ratio: our mean over the paper's."
+    f"Sequences: {centre.MEAN}, ± half its interval ({centre.INTERVAL}). Median: "
+    f"{centre.MEDIAN}. Ratio: our mean over the paper's. Further: a figure of the final test, ours "
+    "first, the paper's in brackets."
 )
 
 

@@ -6,30 +6,10 @@ import math
 from collections.abc import Mapping
 
 from carrousel.contracts import Reading
+from carrousel.experiments.judge.measures import COMPARED
+from carrousel.experiments.judge.measures import label as label
 from carrousel.experiments.judge.summary import Summary
-from carrousel.words import ABSENT, number
-
-LABELS = {
-    "wrong": "test sequences wrong",
-    "fraction": "fraction of test sequences wrong",
-    "mean_abs": "mean absolute test error",
-    "rmse": "root mean square test error",
-    "st1_sequences": "sequences until the first condition held",
-    "accuracy": "test accuracy",
-    "test_size": "size of the final test",
-    "draws": "draws of the data",
-}
-"""Labels of figures and settings with a short name."""
-
-
-def label(measure: str) -> str:
-    """Return the label of a figure or setting.
-
-    >>> label("wrong"), label("mean_length"), label("accuracy of DTW_D")
-    ('test sequences wrong', 'mean length', 'test accuracy of DTW_D')
-    """
-    name, of, whose = measure.partition(" of ")
-    return LABELS.get(name, name.replace("_", " ")) + of + whose
+from carrousel.words import ABSENT, bounded, number, small
 
 
 def published_values(measure: str, published: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -60,8 +40,21 @@ def mean_sequences(summary: Summary) -> str:
     mean = number(round(summary.sequences_mean))
     if summary.sequences_ci95 is None:
         return mean
-    reach = summary.sequences_ci95[1] - summary.sequences_mean
+    low, high = summary.sequences_ci95
+    reach = (high - low) / 2
     return f"{mean} ± {number(_two_digits(reach))}"
+
+
+def median_sequences(summary: Summary) -> str:
+    """Number of sequences after which half of all trials are solved, or its lower bound."""
+    return bounded(summary.sequences_median, summary.sequences_last)
+
+
+def further(summary: Summary) -> str:
+    """The first further figure of the paper by its short name, ours first: ``wrong 0.4 (1)``."""
+    ours, printed = summary.measures, summary.published.others
+    known = (name for name in COMPARED if name in ours and name in printed)
+    return next((f"{x} {small(ours[x])} ({small(printed[x])})" for x in known), "")
 
 
 def ratio(summary: Summary) -> str:

@@ -30,18 +30,19 @@ COLUMNS = (
     ReportColumn("95 %", lambda entry: words.rate_interval(entry.summary.success_ci95)),
     ReportColumn("paper", lambda entry: words.percent(entry.summary.published.success_percent)),
     ReportColumn("sequences", lambda entry: labels.mean_sequences(entry.summary)),
-    ReportColumn("median", lambda entry: words.number(entry.summary.sequences_median)),
+    ReportColumn("median", lambda entry: labels.median_sequences(entry.summary)),
     ReportColumn("paper", lambda entry: words.number(entry.summary.published.sequences)),
     ReportColumn("ratio", lambda entry: labels.ratio(entry.summary)),
+    ReportColumn("further", lambda entry: labels.further(entry.summary)),
     ReportColumn("time", lambda entry: words.duration(entry.summary.seconds)),
 )
 
 
-TEXT_COLUMNS = ("row", "task")
+TEXT_COLUMNS = ("row", "task", "further")
 """Heads of columns with text, which is aligned left; figures are aligned right."""
 
 
-DISPENSABLE = ("task", "median", "95 %", "time", "ratio")
+DISPENSABLE = ("task", "further", "median", "95 %", "time", "ratio")
 """Heads of columns that are omitted in narrow terminals, in this order."""
 
 
@@ -90,8 +91,8 @@ def footnotes(report: Report) -> list[str]:
         for name, ours in entry.summary.measures.items():
             printed = labels.published_values(name, entry.summary.published.others)
             if printed:
-                theirs = ", ".join(f"{who} {words.number(value)}" for who, value in printed)
-                figures.append(f"{labels.label(name)} {words.number(ours)} ({theirs})")
+                theirs = ", ".join(f"{who} {words.small(value)}" for who, value in printed)
+                figures.append(f"{labels.label(name)} {words.small(ours)} ({theirs})")
         if figures:
             lines.append(f"{entry.experiment.name}: {', '.join(figures)}.")
     kernels = {entry.experiment.name: entry.kernel for entry in report.entries}

@@ -9,12 +9,9 @@ from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
-from carrousel.experiments.judge.bootstrap import (
-    bootstrap_interval,
-    expected_sequences,
-    median_interval,
-)
-from carrousel.experiments.judge.statistics import Counts, counts_of, survival, wilson
+from carrousel.experiments.judge.bootstrap import expected_sequences, median_interval
+from carrousel.experiments.judge.centre import centre_of
+from carrousel.experiments.judge.statistics import Counts, counts_of, wilson
 from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.report.collect import newest
@@ -82,22 +79,21 @@ class Outcome:
 def outcome(trials: Sequence[Trial], budget: int) -> Outcome | None:
     """Compute the statistics of trials; None without trials."""
     counts, cost = counts_of(trials, budget), expected_sequences(trials)
-    rate = wilson(counts.n_solved, len(trials))
-    if rate is None or cost is None:
+    rate, centre = wilson(counts.n_solved, len(trials)), centre_of(counts)
+    if rate is None or cost is None or centre.last is None:
         return None
-    curve, solved = survival(counts), counts.of_solved
     return Outcome(
         trials=len(trials),
         solved=counts.n_solved,
         rate=counts.n_solved / len(trials),
         rate_ci95=rate,
-        mean=sum(solved) / len(solved) if solved else None,
-        mean_ci95=bootstrap_interval(solved),
-        median=curve.median,
-        median_ci95=median_interval(counts) if curve.median is not None else None,
+        mean=centre.mean,
+        mean_ci95=centre.mean_ci95,
+        median=centre.median,
+        median_ci95=median_interval(counts) if centre.median is not None else None,
         expected=cost.sequences,
         expected_ci95=cost.interval,
-        last=curve.last,
+        last=centre.last,
     )
 
 
@@ -324,8 +320,7 @@ def value_in_words(value: Any) -> str:
 
 def median_in_words(found: Outcome) -> str:
     """The median, or its lower bound if it is unknown."""
-    last, median = words.number(found.last), found.median
-    return f"> {last}" if median is None else words.number(median)
+    return words.bounded(found.median, found.last)
 
 
 def _finite(value: Any) -> Any:

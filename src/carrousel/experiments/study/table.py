@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from carrousel import words
+from carrousel.experiments.judge import centre
 from carrousel.experiments.report.collect import OTHER_CODE, kernel_notes
 from carrousel.experiments.report.markdown import escaped
 from carrousel.experiments.report.markdown import table as write_table
@@ -26,9 +27,9 @@ from carrousel.experiments.study.study import (
 from carrousel.shapes import Interval
 
 LEGEND = (
-    "95 %: Wilson interval of the success rate. Mean: mean sequences of the solved trials alone, "
-    "with its bootstrap interval. Median: sequences after which half of all trials are solved "
-    "(Kaplan and Meier). Per success: sequences of all trials over the number of solved trials."
+    f"95 %: Wilson interval of the success rate. Mean: {centre.MEAN}, with its interval "
+    f"({centre.INTERVAL}). Median: {centre.MEDIAN}. Per success: sequences of all trials over the "
+    "number of solved trials."
 )
 NARROWEST_LABEL = 16
 WIDEST_LABEL = 60
