@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 
 from tools.pages.figures import Entries
 
@@ -23,13 +22,13 @@ class RowOutcome:
         name: name of the row, without the recipe.
         experiment: the row or its variation.
         entry: its trials; None without any.
-        verdict: on these trials; None without any.
+        verdict: on these trials.
     """
 
     name: str
     experiment: Experiment
     entry: Entry | None
-    verdict: Verdict | None
+    verdict: Verdict
 
     @property
     def group(self) -> str:
@@ -43,7 +42,7 @@ class RowOutcome:
 
     @property
     def kind(self) -> str:
-        return self.verdict.kind if self.verdict else "pending"
+        return self.verdict.kind
 
     @property
     def judged(self) -> bool:
@@ -52,44 +51,42 @@ class RowOutcome:
 
     @property
     def solved(self) -> int:
-        return self.verdict.figures.successes if self.verdict else 0
+        return self.verdict.figures.successes
 
     @property
     def trials(self) -> int:
-        return self.verdict.figures.trials if self.verdict else 0
+        return self.verdict.figures.trials
 
     @property
     def mean(self) -> float | None:
         """Our mean count over solved trials; None until enough trials have ended."""
-        return self.verdict.figures.mean if self.verdict and self.judged else None
+        return self.verdict.figures.mean if self.judged else None
 
     @property
     def mean_ci95(self) -> Interval | None:
-        return self.verdict.figures.mean_ci95 if self.verdict and self.judged else None
+        return self.verdict.figures.mean_ci95 if self.judged else None
 
     @property
     def ratio(self) -> float | None:
         """Our mean over the printed one."""
-        return self.verdict.figures.ratio if self.verdict and self.judged else None
+        return self.verdict.figures.ratio if self.judged else None
 
     @property
     def ratio_ci95(self) -> Interval | None:
         """Interval of the ratio of the expected counts."""
-        return self.verdict.figures.ratio_ci95 if self.verdict and self.judged else None
+        return self.verdict.figures.ratio_ci95 if self.judged else None
 
     @property
     def met(self) -> bool:
         """Whether the row is reproduced, faster, or at most a quarter slower."""
-        return self.verdict is not None and self.verdict.met
+        return self.verdict.met
 
 
 def outcome(name: str, experiment: Experiment, entries: Entries) -> RowOutcome:
     """Look up a row or a recipe in the entries of a report."""
     entry = entries.get(experiment.name)
-    if entry is None:
-        return RowOutcome(name, experiment, None, None)
-    judged = verdict(entry.experiment, entry.trials, asked=entry.asked)
-    return RowOutcome(name, experiment, entry, judged)
+    trials, asked = (entry.trials, entry.asked) if entry else ((), 0)
+    return RowOutcome(name, experiment, entry, verdict(experiment, trials, asked=asked))
 
 
 def outcomes(rows: Mapping[str, Experiment], entries: Entries) -> list[RowOutcome]:
@@ -121,11 +118,6 @@ class Total:
     def middle(self) -> float | None:
         """Median of the ratios."""
         return median(self.ratios) if self.ratios else None
-
-    @property
-    def geometric(self) -> float | None:
-        """Geometric mean of the ratios."""
-        return math.exp(fmean(map(math.log, self.ratios))) if self.ratios else None
 
 
 def total(found: Iterable[RowOutcome]) -> Total:

@@ -133,6 +133,7 @@ def _sums(found: Sequence[RowOutcome], entries: Entries, recipes: Entries) -> di
         "met_departing": _total(total(departing))["met"],
         "experiments": str(len(CANDIDATES)),
         "readings": str(sum(len(known) for known in CANDIDATES.values())),
+        "ruled": _ruled(recipes),
     }
 
 
@@ -158,7 +159,6 @@ def _total(sums: Total) -> dict[str, str]:
         "solved": f"{sums.solved:,}" if sums.trials else tables.PENDING,
         "trials": f"{sums.trials:,}" if sums.trials else tables.PENDING,
         "median": shown(sums.middle),
-        "geometric": shown(sums.geometric),
         "least": shown(min(sums.ratios, default=None)),
         "most": shown(max(sums.ratios, default=None)),
     }
@@ -191,7 +191,7 @@ def _missed(found: Sequence[RowOutcome]) -> list[dict[str, str]]:
     return [
         {"name": one.name, "words": one.verdict.words}
         for one in found
-        if one.verdict and one.kind == "not reproduced"
+        if one.kind == "not reproduced"
     ]
 
 
@@ -200,3 +200,15 @@ def _power(found: Sequence[RowOutcome]) -> str:
     known = [(one.ratio, one.ratio_ci95) for one in found]
     halves = [(ends[1] - ends[0]) / 2 / ratio for ratio, ends in known if ratio and ends]
     return f"{median(halves):.0%}".replace("%", " %") if halves else tables.PENDING
+
+
+def _ruled(recipes: Entries) -> str:
+    """Number of experiments whose rows have the reading that the rule chooses."""
+    choices = [tables.choice(recipes, known) for known in CANDIDATES.values()]
+    if any(each.pending for each in choices):
+        return tables.PENDING
+    same = [
+        tables.in_rows(each.chosen or "", known[each.chosen or ""].rows)
+        for each, known in zip(choices, CANDIDATES.values(), strict=True)
+    ]
+    return str(sum(same))

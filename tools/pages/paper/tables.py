@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tools.pages.figures import Entries, seconds_a_trial
-from tools.pages.paper.outcomes import RowOutcome, Total, outcomes, total
+from tools.pages.paper.outcomes import RowOutcome, outcomes, total
 
 from carrousel import words
+from carrousel.contracts import Experiment
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.beyond.far import FAR_ROWS, LAGS, LENGTHS
+from carrousel.experiments.judge.choice import HEADS, Choice, choose
+from carrousel.experiments.judge.choice import Candidate as Ranked
 from carrousel.experiments.paper.lstm import LSTM_ROWS
-from carrousel.experiments.recipes.candidates import CANDIDATES
+from carrousel.experiments.recipes.candidates import CANDIDATES, Candidate
 from carrousel.experiments.recipes.catalogue import by_recipe
 from carrousel.experiments.recipes.vary import paths_of
 from carrousel.experiments.report.markdown import escaped, table
@@ -117,29 +120,55 @@ def candidates(entries: Entries) -> str:
 
     The reading that the rows have is set in bold.
     """
-    heads = ["experiment", "candidate reading", "departures", "rows met", "solved", "ratio"]
+    heads = ["experiment", "candidate reading", *HEADS[1:-1], "solved", "rule"]
     rows = []
     for experiment, known in CANDIDATES.items():
+        ranked = choice(entries, known)
+        figures = {cells[0]: cells[1:-1] for cells in ranked.cells}
         for place, (name, one) in enumerate(known.items()):
-            sums = candidate_total(entries, name, one.rows)
-            met = f"{sums.met} of {sums.rows}" if sums.judged == sums.rows else words.ABSENT
+            found = _under(entries, name, one.rows)
+            sums = total(found)
+            idea = escaped(one.idea)
             rows.append(
                 [
                     "" if place else experiment,
-                    f"**{escaped(one.idea)}**" if _chosen(name, one.rows) else escaped(one.idea),
-                    str(len(one.departs)),
-                    met,
+                    f"**{idea}**" if in_rows(name, one.rows) else idea,
+                    *(figures[name] if sums.judged == sums.rows else [words.ABSENT] * 4),
                     f"{sums.solved} of {sums.trials}" if sums.trials else words.ABSENT,
-                    ratio(sums.geometric),
+                    "chosen" if name == ranked.chosen else "",
                 ]
             )
-    return _widths(table(heads, rows, "llrrrr"), (11, 72, 11, 10, 12, 6))
+    return _widths(table(heads, rows, "llrrrrrl"), (10, 62, 9, 9, 9, 9, 12, 7))
 
 
-def candidate_total(entries: Entries, name: str, rows: Iterable[str]) -> Total:
-    """Sums over the rows of an experiment under a candidate reading."""
-    variations = {row: by_recipe(EXPERIMENTS[row], name) for row in rows}
-    return total(outcomes(variations, entries))
+def choice(entries: Entries, known: Mapping[str, Candidate]) -> Choice:
+    """Rank the candidate readings of an experiment by the fixed rule."""
+    ranked = {}
+    for name, one in known.items():
+        found = {each.name: each for each in _under(entries, name, one.rows)}
+        ranked[name] = Ranked(
+            {row: each.verdict for row, each in found.items()},
+            len(one.departs),
+            {row: _weights_off(each.experiment) for row, each in found.items()},
+        )
+    return choose(ranked)
+
+
+def in_rows(name: str, rows: Iterable[str]) -> bool:
+    """Whether rows have the settings of a candidate; budgets may differ."""
+    return all(
+        {**paths_of(by_recipe(EXPERIMENTS[row], name)), "budget": None}
+        == {**paths_of(EXPERIMENTS[row]), "budget": None}
+        for row in rows
+    )
+
+
+def _under(entries: Entries, name: str, rows: Iterable[str]) -> list[RowOutcome]:
+    return outcomes({row: by_recipe(EXPERIMENTS[row], name) for row in rows}, entries)
+
+
+def _weights_off(experiment: Experiment) -> int:
+    return abs(experiment.network.n_weights - (experiment.published.weights or 0))
 
 
 def far(entries: Entries, memory: Mapping[str, Mapping[str, float]] | None) -> str:
@@ -170,15 +199,6 @@ def far(entries: Entries, memory: Mapping[str, Mapping[str, float]] | None) -> s
 def ratio(value: float | None) -> str:
     """A ratio with two decimals."""
     return words.ABSENT if value is None else f"{value:.2f}"
-
-
-def _chosen(name: str, rows: Iterable[str]) -> bool:
-    """Whether rows have the settings of a candidate; budgets may differ."""
-    return all(
-        {**paths_of(by_recipe(EXPERIMENTS[row], name)), "budget": None}
-        == {**paths_of(EXPERIMENTS[row]), "budget": None}
-        for row in rows
-    )
 
 
 def _widths(text: str, widths: Sequence[int]) -> str:
