@@ -100,6 +100,7 @@ def paper_pages(
         missed=_missed(found),
         power=_power(found),
         departures=tables.departures(),
+        changed=_changed(),
         candidates=tables.candidates(recipes),
         results=tables.results(found),
         rivals=rivals_summary(report),
@@ -212,3 +213,22 @@ def _ruled(recipes: Entries) -> str:
         for each, known in zip(choices, CANDIDATES.values(), strict=True)
     ]
     return str(sum(same))
+
+
+def _changed() -> dict[str, str]:
+    """Experiments whose rows depart from the print, by what they change."""
+    settings = {
+        "biases": ("network.bias",),
+        "feedback": ("network.feedback", "network.feedback_into"),
+        "plain": ("training.output_derivative",),
+        "kept": ("training.derivative_floor", "training.derivative_offset"),
+    }
+    found = {}
+    for name, paths in settings.items():
+        rows = [
+            row
+            for row, experiment in LSTM_ROWS.items()
+            if any(each.departs and each.field in paths for each in experiment.readings)
+        ]
+        found[name] = words.listed(tables.groups(rows).split(", ")) if rows else words.ABSENT
+    return found

@@ -120,7 +120,7 @@ def candidates(entries: Entries) -> str:
 
     The reading that the rows have is set in bold.
     """
-    heads = ["experiment", "candidate reading", *HEADS[1:-1], "solved", "rule"]
+    heads = ["exp.", "candidate reading", *HEADS[1:-1], "solved", "rule"]
     rows = []
     for experiment, known in CANDIDATES.items():
         ranked = choice(entries, known)
@@ -138,7 +138,7 @@ def candidates(entries: Entries) -> str:
                     "chosen" if name == ranked.chosen else "",
                 ]
             )
-    return _widths(table(heads, rows, "llrrrrrl"), (10, 62, 9, 9, 9, 9, 12, 7))
+    return _widths(table(heads, rows, "llrrrrrl"), (6, 90, 8, 8, 9, 9, 13, 8))
 
 
 def choice(entries: Entries, known: Mapping[str, Candidate]) -> Choice:
