@@ -184,11 +184,18 @@ def test_without_source_the_bytecode_is_hashed():
         def watch(self, x):
             '''Watches.'''
             return [helper(each) for each in x if each in {1, 2, 'a', 'b'}]
+        def later(self, x=9):
+            return x
     """
     first = code_with(defined(text))
     assert first == code_with(defined(text)) != ""
     assert first == code_with(defined(text.replace("A rule", "Another").replace("Watches", "Is")))
-    for before, after in (("2 * x", "3 * x"), ("'b'", "'c'"), ("helper(each)", "abs(each)")):
+    for before, after in (
+        ("2 * x", "3 * x"),
+        ("'b'", "'c'"),
+        ("x=9", "x=8"),
+        ("helper(each)", "abs(each)"),
+    ):
         assert code_with(defined(text.replace(before, after))) != first, after
 
 
@@ -259,6 +266,10 @@ def test_the_learner_as_registered_counts(monkeypatch):
         )
     }
     assert len(found) == 6
+    one, other = (partial(Mine, helper=scripted.ScriptedLearner.__new__) for _ in range(2))
+    assert code(one) == code(other)
+    assert code(partial(Mine, x=object())) == code(partial(Mine, x=object()))  # no addresses
+    assert code(partial(Mine, x=ROW.task)) != code(partial(Mine, x=ROW.stop))
     assert "" in found  # the package's own class
 
 
