@@ -50,9 +50,10 @@ $(STAMPS)/tools: constraints.txt
 INSTALL_run := report,data,plot
 INSTALL_test := test,check
 INSTALL_dev := dev
+INSTALL_docs := docs
 INSTALL_bench := bench
 
-$(STAMPS)/run $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/bench: $(STAMPS)/%: pyproject.toml $(STAMPS)/tools
+$(STAMPS)/run $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/docs $(STAMPS)/bench: $(STAMPS)/%: pyproject.toml $(STAMPS)/tools
 	$(PIP) $(LOCAL) '.[$(INSTALL_$*)]'
 	@find src -name '*.py' | sort > $(STAMPS)/modules
 	@touch $@ $(STAMPS)/native
@@ -90,6 +91,10 @@ bench: $(STAMPS)/bench $(STAMPS)/native ## implementations side by side, verifie
 .PHONY: docs
 docs: $(STAMPS)/test $(STAMPS)/native ## generated pages, from committed runs and docstrings
 	$(BIN)/python -m tools.pages
+
+.PHONY: paper
+paper: $(STAMPS)/docs $(STAMPS)/native ## the paper as HTML and PDF, in docs/paper
+	$(BIN)/python -m tools.typeset $(ARGS)
 
 # --- checks --------------------------------------------------------------------------------------
 

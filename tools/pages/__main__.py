@@ -26,6 +26,7 @@ from typing import Any
 from tools.pages.api import api_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
+from tools.pages.paper.page import paper_pages
 from tools.pages.reproduction.summary import reproduction_pages
 from tools.pages.rivals import rivals_page, rivals_summary
 from tools.pages.sequence import sequence_page
@@ -45,7 +46,7 @@ from carrousel.experiments.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 DOCS, README = ROOT / "docs", ROOT / "README.md"
-RUNS, REPRODUCTION = DOCS / "runs", DOCS / "reproduction"
+RUNS, REPRODUCTION, PAPER = DOCS / "runs", DOCS / "reproduction", DOCS / "paper"
 RESULTS = ROOT / "benchmarks" / "results"
 
 MEASURED: Mapping[str, Callable[[Any], str]] = {
@@ -72,6 +73,9 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         reproduction = reproduction_pages(
             store, report, machine, results.get("far"), results.get("mechanisms")
         )
+        paper = paper_pages(
+            store, report, machine, results.get("far"), results.get("mechanisms"), [*reproduction]
+        )
     pages = {
         "results.md": markdown(report),
         "rivals.md": rivals_page(report, results.get("gradients")),
@@ -83,6 +87,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         README: readme(report, results.get("speed")),
         **{DOCS / name: text for name, text in pages.items()},
         **{REPRODUCTION / name: text for name, text in reproduction.items()},
+        **{PAPER / name: text for name, text in paper.items()},
     }
 
 
