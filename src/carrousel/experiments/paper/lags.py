@@ -30,7 +30,8 @@ _LAG = (
         "the output error is t - y, without the factor f'(net)",
         "this departs from equation (19). The gate is half open, so the state is about 25 after a "
         "hundred steps, and one change at rate 1 moves an output's net input by about 78. Outputs "
-        "saturate, f' is 0, and learning stops: no trial with f' was solved",
+        "saturate, f' is 0, and learning stops for a long time: with f' and the cell added after "
+        "1000 sequences, 18 of 18 trials of 2a were solved, after 43,000 sequences on average",
         departs=True,
     ),
     Reading(
