@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from carrousel import words
 from carrousel.contracts import Trial
-from carrousel.experiments.judge.verdict import verdict
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Entry, Report
 
@@ -46,5 +45,4 @@ def verdict_label(entries: Entries, name: str) -> str:
     """Return the verdict on a row in one to four words."""
     if name not in entries:
         return words.ABSENT
-    entry = entries[name]
-    return verdict(entry.experiment, entry.trials, asked=entry.asked).label
+    return entries[name].verdict.label

@@ -142,10 +142,19 @@ class Verdict:
         >>> Verdict("faster", "", VerdictFigures(10, 10, 10, ratio=0.6)).label
         'faster by 40 %'
         """
+        return self._marked(self.brief)
+
+    @property
+    def brief(self) -> str:
+        """The kind, with the difference of the means.
+
+        >>> Verdict("slower", "", VerdictFigures(10, 10, 10, ratio=1.2), ("training.rate",)).brief
+        'slower by 20 %'
+        """
         ratio = self.figures.ratio
         if ratio is None or self.kind not in ("faster", "slower"):
-            return self.group
-        return self._marked(f"{self.kind} by {words.percent(100 * abs(ratio - 1))}")
+            return self.kind
+        return f"{self.kind} by {words.percent(100 * abs(ratio - 1))}"
 
     def _marked(self, text: str) -> str:
         judged = self.kind not in ("pending", "unpublished")

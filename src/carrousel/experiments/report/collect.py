@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from carrousel import words
 from carrousel.contracts import Experiment, Trial
 from carrousel.experiments.judge import centre
 from carrousel.experiments.judge.summary import Summary, summarise
+from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.settings import differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Holding, Store
@@ -25,7 +27,8 @@ OTHER_CODE = "that other code of the experiment's classes ran"
 LEGEND = (
     f"Sequences: {centre.MEAN}, ± half its interval ({centre.INTERVAL}). Median: "
     f"{centre.MEDIAN}. Ratio: our mean over the paper's. Further: a figure of the final test, ours "
-    "first, the paper's in brackets."
+    "first, the paper's in brackets. Verdict: our trials against the paper's; * marks rows that "
+    "contradict the paper's text in a setting, which carrousel show ROW lists."
 )
 
 
@@ -68,7 +71,13 @@ class Entry:
             "trials_of_other_kernels": {str(one): number for one, number in self.others.items()},
             "trials_of_other_code": self.other_code,
             "lanes_busy": self.lanes_busy,
+            "verdict": self.verdict.as_json(),
         }
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Comparison of the trials with the paper's figures."""
+        return verdict(self.experiment, self.trials, asked=self.asked)
 
     @property
     def complete(self) -> bool:

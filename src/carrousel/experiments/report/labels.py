@@ -9,6 +9,7 @@ from carrousel.contracts import Reading
 from carrousel.experiments.judge.measures import COMPARED
 from carrousel.experiments.judge.measures import label as label
 from carrousel.experiments.judge.summary import Summary
+from carrousel.experiments.judge.verdict import Verdict
 from carrousel.words import ABSENT, bounded, number, small
 
 
@@ -61,6 +62,19 @@ def ratio(summary: Summary) -> str:
     """Ratio of our mean to the paper's."""
     ours, theirs = summary.sequences_mean, summary.published.sequences
     return ABSENT if ours is None or not theirs else f"{ours / theirs:.2f}"
+
+
+def verdict(found: Verdict) -> str:
+    """A verdict in few words; a star marks rows that contradict the paper's text in a setting.
+
+    >>> from carrousel.experiments import EXPERIMENTS
+    >>> from carrousel.experiments.judge.verdict import verdict as judge
+    >>> verdict(judge(EXPERIMENTS["2c-1"], [])), verdict(judge(EXPERIMENTS["vowels"], []))
+    ('pending *', '–')
+    """
+    if found.kind == "unpublished":
+        return ABSENT
+    return f"{found.brief} *" if found.departs else found.brief
 
 
 def _two_digits(value: float) -> float:

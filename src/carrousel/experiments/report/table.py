@@ -33,12 +33,13 @@ COLUMNS = (
     ReportColumn("median", lambda entry: labels.median_sequences(entry.summary)),
     ReportColumn("paper", lambda entry: words.number(entry.summary.published.sequences)),
     ReportColumn("ratio", lambda entry: labels.ratio(entry.summary)),
+    ReportColumn("verdict", lambda entry: labels.verdict(entry.verdict)),
     ReportColumn("further", lambda entry: labels.further(entry.summary)),
     ReportColumn("time", lambda entry: words.duration(entry.summary.seconds)),
 )
 
 
-TEXT_COLUMNS = ("row", "task", "further")
+TEXT_COLUMNS = ("row", "task", "verdict", "further")
 """Heads of columns with text, which is aligned left; figures are aligned right."""
 
 
