@@ -43,7 +43,7 @@ TEXT_COLUMNS = ("row", "task", "verdict", "further")
 """Heads of columns with text, which is aligned left; figures are aligned right."""
 
 
-DISPENSABLE = ("task", "further", "median", "95 %", "time", "ratio")
+DISPENSABLE = ("task", "further", "median", "95 %", "time", "ratio", "verdict")
 """Heads of columns that are omitted in narrow terminals, in this order."""
 
 
