@@ -1,4 +1,4 @@
-"""Nets of a row that learn side by side, as trials do, with random numbers of their own."""
+"""Nets of a row that learn side by side, as trials do, with separate random numbers."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _missing(error: ImportError) -> MissingExtraError:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write ``paper.html`` and ``paper.pdf`` beside the Markdown."""
+    """Write ``paper.html`` and ``paper.pdf`` next to the Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=PAPER, help="folder of paper.md")
     folder = parser.parse_args(arguments).folder

@@ -266,10 +266,11 @@ def test_the_learner_as_registered_counts(monkeypatch):
         )
     }
     assert len(found) == 6
-    one, other = (partial(Mine, helper=scripted.ScriptedLearner.__new__) for _ in range(2))
+    mine: Any = Mine  # whose settings these are not
+    one, other = (partial(mine, helper=scripted.ScriptedLearner.__new__) for _ in range(2))
     assert code(one) == code(other)
-    assert code(partial(Mine, x=object())) == code(partial(Mine, x=object()))  # no addresses
-    assert code(partial(Mine, x=ROW.task)) != code(partial(Mine, x=ROW.stop))
+    assert code(partial(mine, x=object())) == code(partial(mine, x=object()))  # no addresses
+    assert code(partial(mine, x=ROW.task)) != code(partial(mine, x=ROW.stop))
     assert "" in found  # the package's own class
 
 

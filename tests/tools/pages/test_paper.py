@@ -171,7 +171,7 @@ def test_references_are_cited_and_sorted():
     assert cite.brackets("lancaster", "efron") == "(Lancaster, 1961; Efron, 1987)"
     assert cite.listed().count("\n- ") == 1
     with pytest.raises(KeyError):
-        cite.text("nobody")
+        cite.text("unknown")
 
 
 def test_pictures_are_well_formed_and_ordered():

@@ -98,7 +98,7 @@ def results(found: Sequence[RowOutcome]) -> str:
 
 
 def principle(found: Sequence[RowOutcome], chosen: Sequence[RowOutcome]) -> str:
-    """Table of the rows under the one principle, beside the ratios of the chosen readings."""
+    """Table of the rows under the one principle, next to the ratios of the chosen readings."""
     heads = ["row", "solved", "mean", "95 % interval", "ratio", "verdict", "chosen reading: ratio"]
     own = {one.name: one for one in chosen}
     rows = [
@@ -116,7 +116,7 @@ def principle(found: Sequence[RowOutcome], chosen: Sequence[RowOutcome]) -> str:
 
 
 def candidates(entries: Entries) -> str:
-    """Table of the candidate readings of each experiment, from trials of their own.
+    """Table of the candidate readings of each experiment, from separate trials.
 
     The reading that the rows have is set in bold.
     """

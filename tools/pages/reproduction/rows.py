@@ -18,7 +18,7 @@ from carrousel.experiments.report.markdown import escaped, table
 from carrousel.experiments.store.settings import fingerprint
 from carrousel.experiments.study.effects import HELD, effects
 from carrousel.experiments.study.study import AS_IT_STANDS, Study, Variation
-from carrousel.experiments.study.survival_plot import SurvivalLine, survival_svg
+from carrousel.experiments.study.survival_plot import MOST_LINES, SurvivalLine, survival_svg
 from carrousel.experiments.study.table import LEGEND, markdown_table, notes, printed
 from carrousel.shapes import Interval
 
@@ -177,7 +177,7 @@ def picture(study: Study) -> str:
 
 
 def chosen(study: Study) -> list[Variation]:
-    """Choose the row as it stands, its recipes, and up to three variations.
+    """Choose the row as it stands, its recipes, and up to three variations, at most eight in all.
 
     The first variation is the most successful one. Next come variations with few changes whose
     trials differ most from the row's by the log-rank test, one for each setting. Variations with
@@ -200,7 +200,7 @@ def chosen(study: Study) -> list[Variation]:
         if fields not in seen and len(picked) < MOST_VARIATIONS:
             seen.add(fields)
             picked.append(one)
-    return [*own, *picked] or list(study.variations[:1])
+    return [*own, *picked][:MOST_LINES] or list(study.variations[:1])
 
 
 @cache

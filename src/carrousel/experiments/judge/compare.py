@@ -64,9 +64,10 @@ def rate_p(ours: tuple[int, int], theirs: tuple[int, int]) -> float:
     from scipy import stats
 
     total = ours[0] + theirs[0]
-    law = stats.hypergeom(ours[1] + theirs[1], total, ours[1])
-    half = 0.5 * float(law.pmf(ours[0]))
-    return min(1.0, 2 * (half + min(float(law.cdf(ours[0] - 1)), float(law.sf(ours[0])))))
+    urn = (ours[1] + theirs[1], total, ours[1])
+    law = stats.hypergeom
+    fewer, more = float(law.cdf(ours[0] - 1, *urn)), float(law.sf(ours[0], *urn))
+    return min(1.0, float(law.pmf(ours[0], *urn)) + 2 * min(fewer, more))
 
 
 def rate_side(ours: tuple[int, int], theirs: tuple[int, int] | None) -> Side:

@@ -37,5 +37,5 @@ def _rows() -> Iterator[tuple[str, Changes]]:
 
 
 PRINCIPLE: Mapping[str, Changes] = MappingProxyType(dict(_rows()))
-"""Changes by row. Two rows keep a departure of their own: 2b learns the last target alone, since
+"""Changes by row. Two rows keep one other departure: 2b learns the last target alone, since
 targets at every step make it unsolvable, and 3b-3 has N = 3."""
