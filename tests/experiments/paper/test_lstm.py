@@ -145,6 +145,24 @@ def test_what_differs_from_the_print_is_a_reading(row: Experiment):
     assert departures(row) >= differing - SILENT
 
 
+@each("experiment", CANDIDATES)
+def test_rows_have_the_settings_of_one_candidate(experiment: str):
+    """All rows of an experiment have those of the same candidate; budgets may differ."""
+
+    def settings(row: Experiment) -> dict[str, object]:
+        return {**paths_of(row), "budget": None}
+
+    fitting = [
+        name
+        for name, one in CANDIDATES[experiment].items()
+        if all(
+            settings(by_recipe(LSTM_ROWS[row], name)) == settings(LSTM_ROWS[row])
+            for row in one.rows
+        )
+    ]
+    assert len(fitting) == 1
+
+
 SILENT = {"network.init.output_gate_bias", "stop.every", "budget"}
 """Settings that the paper does not print, or of which it prints two values."""
 
