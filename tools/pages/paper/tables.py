@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tools.pages.figures import Entries, seconds_a_trial
 from tools.pages.paper.outcomes import RowOutcome, outcomes, total
+from tools.pages.ranking import ranked
 
 from carrousel import words
 from carrousel.contracts import Experiment
 from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.beyond.far import FAR_ROWS, LAGS, LENGTHS
-from carrousel.experiments.judge.choice import HEADS, Choice, choose
-from carrousel.experiments.judge.choice import Candidate as Ranked
+from carrousel.experiments.judge.choice import HEADS, Choice
+from carrousel.experiments.judge.verdict import Verdict
 from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.candidates import CANDIDATES, Candidate
 from carrousel.experiments.recipes.catalogue import by_recipe
@@ -123,8 +124,8 @@ def candidates(entries: Entries) -> str:
     heads = ["exp.", "candidate reading", *HEADS[1:-1], "solved", "rule"]
     rows = []
     for experiment, known in CANDIDATES.items():
-        ranked = choice(entries, known)
-        figures = {cells[0]: cells[1:-1] for cells in ranked.cells}
+        order = choice(entries, known)
+        figures = {cells[0]: cells[1:-1] for cells in order.cells}
         for place, (name, one) in enumerate(known.items()):
             found = _under(entries, name, one.rows)
             sums = total(found)
@@ -135,7 +136,7 @@ def candidates(entries: Entries) -> str:
                     f"**{idea}**" if in_rows(name, one.rows) else idea,
                     *(figures[name] if sums.judged == sums.rows else [words.ABSENT] * 4),
                     f"{sums.solved} of {sums.trials}" if sums.trials else words.ABSENT,
-                    "chosen" if name == ranked.chosen else "",
+                    "chosen" if name == order.chosen else "",
                 ]
             )
     return _widths(table(heads, rows, "llrrrrrl"), (6, 90, 8, 8, 9, 9, 13, 8))
@@ -143,15 +144,12 @@ def candidates(entries: Entries) -> str:
 
 def choice(entries: Entries, known: Mapping[str, Candidate]) -> Choice:
     """Rank the candidate readings of an experiment by the fixed rule."""
-    ranked = {}
-    for name, one in known.items():
-        found = {each.name: each for each in _under(entries, name, one.rows)}
-        ranked[name] = Ranked(
-            {row: each.verdict for row, each in found.items()},
-            len(one.departs),
-            {row: _weights_off(each.experiment) for row, each in found.items()},
-        )
-    return choose(ranked)
+
+    def judged(row: str, name: str) -> tuple[Experiment, Verdict]:
+        [one] = _under(entries, name, [row])
+        return one.experiment, one.verdict
+
+    return ranked(known, judged)
 
 
 def in_rows(name: str, rows: Iterable[str]) -> bool:
@@ -165,10 +163,6 @@ def in_rows(name: str, rows: Iterable[str]) -> bool:
 
 def _under(entries: Entries, name: str, rows: Iterable[str]) -> list[RowOutcome]:
     return outcomes({row: by_recipe(EXPERIMENTS[row], name) for row in rows}, entries)
-
-
-def _weights_off(experiment: Experiment) -> int:
-    return abs(experiment.network.n_weights - (experiment.published.weights or 0))
 
 
 def far(entries: Entries, memory: Mapping[str, Mapping[str, float]] | None) -> str:

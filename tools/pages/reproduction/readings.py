@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tools.pages.ranking import ranked
+
 from carrousel import words
 from carrousel.contracts import Experiment
-from carrousel.experiments.judge import choice
-from carrousel.experiments.judge.verdict import verdict
+from carrousel.experiments.judge.choice import HEADS
+from carrousel.experiments.judge.verdict import Verdict, verdict
 from carrousel.experiments.recipes.candidates import CANDIDATES, Candidate
 from carrousel.experiments.recipes.catalogue import EVERYTHING, by_recipe
 from carrousel.experiments.report.markdown import escaped, table
@@ -62,23 +64,21 @@ def candidate_sections(start: str, studies: Studies) -> list[str]:
 
 def ranking(candidates: Mapping[str, Candidate], studies: Studies) -> str:
     """Write the table of candidates by the rule of :mod:`carrousel.experiments.judge.choice`."""
-    judged = {name: _judged(name, one, studies) for name, one in candidates.items()}
-    if not any(each.figures.trials for one in judged.values() for each in one.verdicts.values()):
+    if all(
+        recipe_in(studies[row], name) is None
+        for name, one in candidates.items()
+        for row in one.rows
+    ):
         return ""
-    cells = [[f"`{name}`", *rest] for name, *rest in choice.choose(judged).cells]
-    return table(choice.HEADS, cells, "lrrrrl")
 
-
-def _judged(name: str, one: Candidate, studies: Studies) -> choice.Candidate:
-    verdicts, weights = {}, {}
-    for row in one.rows:
+    def judged(row: str, name: str) -> tuple[Experiment, Verdict]:
         found = recipe_in(studies[row], name)
         experiment = by_recipe(studies[row].experiment, name)
         trials, asked = (found.trials, found.asked) if found else ((), 0)
-        verdicts[row] = verdict(experiment, trials, asked=asked)
-        printed = experiment.published.weights
-        weights[row] = abs(experiment.network.n_weights - printed) if printed else 0
-    return choice.Candidate(verdicts, len(one.departs), weights)
+        return experiment, verdict(experiment, trials, asked=asked)
+
+    cells = [[f"`{name}`", *rest] for name, *rest in ranked(candidates, judged).cells]
+    return table(HEADS, cells, "lrrrrl")
 
 
 def _candidates(candidates: Mapping[str, Candidate], studies: Studies) -> str:
