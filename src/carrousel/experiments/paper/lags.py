@@ -116,15 +116,15 @@ _LONG = (
         "network.feedback_into",
         "hidden units feed gates, but not cell inputs",
         "in the paper they feed both, which are 12 weights more. Gates near one half feed a cell "
-        "input like a bias; over a lag of 1000 steps the state drifts to 8 to 50, where the "
-        "derivative of h is 0. This is the smallest change of the wiring that carries to that lag",
+        "input like a bias; over a lag of 1000 steps the state drifts to where the derivative of h "
+        "is nearly 0",
         departs=True,
     ),
     Reading(
         "network.init.range",
         "0.1",
-        "0.2 is printed, and 0.1 for Experiments 3 to 6. With 0.2, distractors make the state "
-        "drift further, and long lags take about one and a half times as long as printed",
+        "0.2 is printed, and 0.1 for Experiments 3 to 6. With a larger range, distractors move the "
+        "state further",
         departs=True,
     ),
 )

@@ -40,7 +40,8 @@ _SUM = (
         "network.bias",
         "gates",
         "Table 10 gives all units a bias. A cell's bias is added to its state at every step, so "
-        "the state drifts over a long sequence: with it, T = 100 was solved, and T = 500 was not",
+        "the state drifts over a long sequence: with it, 4-1 took 121,000 sequences on average "
+        "instead of 85,000 (printed: 74,000)",
         departs=True,
     ),
 )

@@ -211,7 +211,7 @@ _ORDER = _candidates(
         "training.derivative_offset": 0.0,
     },
     cells_fed_back=_Idea(
-        "cells alone are fed back; gates and outputs have biases, which start the output gates low",
+        "cells alone are fed back; gates and outputs have biases; output gates start nearly closed",
         {"network.bias": "gates+outputs", "network.feedback": "cells"},
         by_row=_GATES_START_CLOSED,
     ),
