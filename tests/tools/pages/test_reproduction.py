@@ -66,7 +66,8 @@ def test_pages_show_what_the_store_holds(tmp_path):
     quick = varied(row, {"budget": 60_000})
     with Store(tmp_path) as store:
         put(store, row, 10, 10)
-        put(store, by_recipe(row, "robust"), 50, 48)
+        put(store, by_recipe(row, "modern"), 50, 48)
+        put(store, by_recipe(LSTM_ROWS["3a-1"], "robust"), 50, 48)
         put(store, quick, 8, 8)
         for n in range(40):
             put(store, varied(quick, {"rate": 0.01 * (n + 1)}), 1, n % 2)
@@ -78,7 +79,10 @@ def test_pages_show_what_the_store_holds(tmp_path):
     assert paper[-2] == "0.07"
     low, high = map(float, paper[-1].split(" to "))
     assert low <= 0.07 <= high < 0.2
-    assert recipes[1:5] == ["48 of 50", "24,500", "25,000", "no"]  # one too few
+    assert recipes[1:6] == ["the row's", "10 of 10", "5,500", "5,000", "pending"]
+    assert recipes[6:] == ["48 of 50", "24,500", "25,000"]
+    changed = cells(found["README.md"], "[3a-1]")[1]
+    assert changed[1:6] == ["changed", "48 of 50", "24,500", "25,000", "no"]  # one too few
     assert principle[4:] == ["–", "–", "–"]  # noqa: RUF001
     assert (further[1:3], further[-1]) == (["test sequences wrong", "0.5"], "1")
     assert cost[1:] == ["6", "10", "1 min 00 s"]
@@ -88,7 +92,7 @@ def test_pages_show_what_the_store_holds(tmp_path):
     assert "<details><summary>43 sets of settings, 108 trials</summary>" in home
     assert "- **training.rate**, with budget=60000\n" in home
     written = "".join(ElementTree.fromstring(found["4-1.svg"]).itertext())
-    for wanted in ("as it stands (10 of 10)", "robust (48 of 50)", "paper: 74,000"):
+    for wanted in ("as it stands (10 of 10)", "modern (48 of 50)", "paper: 74,000"):
         assert wanted in written
     assert len(found["4-1.svg"]) < 30_000
 
@@ -104,7 +108,7 @@ def test_without_matplotlib_pages_name_the_extra(tmp_path, monkeypatch):
 def test_reports_leave_variations_to_their_pages(tmp_path):
     row = LSTM_ROWS["4-1"]
     with Store(tmp_path) as store:
-        for experiment in (row, varied(row, {"rate": 0.3}), by_recipe(row, "robust")):
+        for experiment in (row, varied(row, {"rate": 0.3}), by_recipe(row, "modern")):
             put(store, experiment, 2, 2)
         put(store, varied(row, {"budget": 7}), 1, 1)
         put(store, fakes.experiment("unheard-of"), 1, 1)

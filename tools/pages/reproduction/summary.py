@@ -21,6 +21,7 @@ from carrousel.experiments import EXPERIMENTS
 from carrousel.experiments.judge.bootstrap import RESAMPLES
 from carrousel.experiments.judge.verdict import KINDS
 from carrousel.experiments.paper.lstm import LSTM_ROWS
+from carrousel.experiments.recipes.robust import ROBUST
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import Report, kernel_notes
 from carrousel.experiments.report.markdown import table
@@ -144,14 +145,16 @@ def _ratio(base: Variation | None) -> list[str]:
 
 
 def _recipes(studies: Mapping[str, Study]) -> str:
-    heads = ["row", "robust: solved", "mean", "median", "aim reached"]
+    heads = ["row", "robust: settings", "solved", "mean", "median", "aim reached"]
     heads += ["modern: solved", "mean", "median"]
     rows = []
     for name, study in studies.items():
-        robust, modern = (recipe_in(study, recipe) for recipe in ("robust", "modern"))
+        changed, modern = name in ROBUST, recipe_in(study, "modern")
+        robust = recipe_in(study, "robust") if changed else study.base
+        settings = "changed" if changed else "the row's"
         aim = reached(robust, AIM_OF_LONG_ROWS if name in LONG_ROWS else AIM)
-        rows.append([link(name), *_ours(robust), aim, *_ours(modern)])
-    return table(heads, rows)
+        rows.append([link(name), settings, *_ours(robust), aim, *_ours(modern)])
+    return table(heads, rows, "ll")
 
 
 def reached(one: Variation | None, aim: tuple[int, int]) -> str:
