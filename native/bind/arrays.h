@@ -9,12 +9,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "sequence/sequence.h"
+#include "bind/tensors.h"
 #include "sequence/checks.h"
+#include "sequence/sequence.h"
 
 namespace carrousel {
-
-namespace nb = nanobind;
 
 template <class T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
@@ -30,6 +29,18 @@ class Arrays {
   template <class T>
   T* take(nb::handle object, const char* name, const Index* shape, std::size_t dimensions,
           bool writable) {
+    nb::dlpack::dltensor view;
+    const char* why;
+    if (view_tensor<T>(object, view, why)) {
+      check_shape(name, static_cast<std::size_t>(view.ndim), view.shape, shape, dimensions);
+      Index bytes = sizeof(T);
+      for (std::size_t i = 0; i < dimensions; ++i) bytes *= shape[i];
+      T* const data = data_of<T>(view);
+      spans_.push_back({name, reinterpret_cast<std::uintptr_t>(data),
+                        static_cast<std::size_t>(bytes), writable});
+      return data;
+    }
+    if (why) refuse_array(name, why);
     Array<T> found;
     if (!nb::try_cast<Array<T>>(object, found, false))
       refuse_array(name,

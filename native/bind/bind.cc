@@ -300,6 +300,7 @@ NB_MODULE(_native, m) {
         "makes the arguments.");
   bind_chunkers(m);
   bind_sequences(m);
+  bind_unmasked(m);
   bind_steps(m);
   bind_streams(m);
   bind_samples(m);

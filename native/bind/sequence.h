@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 void bind_chunkers(nanobind::module_& m);
+void bind_unmasked(nanobind::module_& m);
 void bind_sequences(nanobind::module_& m);
 void bind_steps(nanobind::module_& m);
 void bind_streams(nanobind::module_& m);

@@ -130,10 +130,15 @@ void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
   const PackedParts<Real> parts(q);
   const Packed<Real>& w = parts.inputs;
   const bool biased = !q.learn && q.recurrence.kind == CellKind::described;
+  const Real* const start = biased ? parts.start : nullptr;
+  if (q.unpacked && q.learn)
+    return times(rows, q.weights.w_ih, w.width, w.depth, x, w.depth, into, w.width);
+  if (q.unpacked)
+    return times_turned(rows, q.weights.w_ih, w.width, w.depth, x, w.depth, start, into, w.width);
   const int threads = rows * w.depth * w.width < kFew ? 1 : q.all_threads;
   parallel(threads, [&](int i) {
     const Slice mine(rows, 6, i, threads);
-    dense_product(mine.to - mine.from, w, x + mine.from * w.depth, biased ? parts.start : nullptr,
+    dense_product(mine.to - mine.from, w, x + mine.from * w.depth, start,
                   into + mine.from * w.width);
   });
 }

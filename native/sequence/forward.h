@@ -49,7 +49,7 @@ struct Forward {
   // w_hh h for the cells of this thread; h [rows, H].
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
     if (own_units.from == 0 && own_units.to == C)
-      return product(rows, parts.recurrent, h, H, start, my.sums);
+      return weigh(q, rows, parts.recurrent, q.weights.w_hh, h, H, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
     for (Index at = 0; at < U; at += C)
       product(rows, parts.recurrent, h, H, start, my.sums, (at + own_units.from) / panel,
@@ -158,8 +158,7 @@ struct Forward {
       source = my.source;
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
-    if (any)
-      product(rows, parts.recurrent, source, H, start, my.sums);
+    if (any) weigh(q, rows, parts.recurrent, q.weights.w_hh, source, H, start, my.sums);
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) rest(t, b + i, my.cell + i * wide);
       else
@@ -170,7 +169,8 @@ struct Forward {
     const Real* h_new = my.cell;
     Index h_stride = wide;
     if (any && R.projection) {
-      product<Real>(rows, parts.projection, my.cell, wide, nullptr, my.projected);
+      weigh<Real>(q, rows, parts.projection, q.weights.w_hr, my.cell, wide, nullptr,
+                  my.projected);
       h_new = my.projected, h_stride = parts.projection.stride();
     }
     for (Index i = 0; i < rows; ++i)

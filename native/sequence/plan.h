@@ -3,6 +3,7 @@
 
 #include "sequence/blocks.h"
 #include "sequence/product.h"
+#include "sequence/unpacked.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -32,12 +33,14 @@ struct PackedParts {
       return here;
     };
     size = 0;
-    recurrent = {take(Packed<Real>::size(from, to)), from, to};
-    projection = {nullptr, in, out};
-    if (R.projection) projection.data = take(Packed<Real>::size(in, out));
+    const auto packed = [&](bool given, Index depth, Index width) {
+      const bool here = given && !q.unpacked;
+      return Packed<Real>{here ? take(Packed<Real>::size(depth, width)) : nullptr, depth, width};
+    };
+    recurrent = packed(true, from, to);
+    projection = packed(R.projection, in, out);
     const Index wide = q.learn ? q.inputs : R.net_inputs, deep = q.learn ? R.net_inputs : q.inputs;
-    inputs = {nullptr, deep, wide};
-    if (q.weights.w_ih) inputs.data = take(Packed<Real>::size(deep, wide));
+    inputs = packed(q.weights.w_ih != nullptr, deep, wide);
     start = take(static_cast<std::size_t>(Packed<Real>{nullptr, 0, R.net_inputs}.stride()));
   }
 };
@@ -58,9 +61,11 @@ template <class Real>
 void pack_parts(Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
-  pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
-  if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
-  if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
+  if (!q.unpacked) {
+    pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
+    if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
+    if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
+  }
   // gru_forward() adds the bias of n to x.
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
@@ -187,6 +192,17 @@ inline void row_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     case CellKind::rnn_relu: return simple_back<true>(t);
     case CellKind::described: return described_back(q, t);
   }
+}
+
+// c [rows, packed.stride()] = start + a w, or a w^T in the forward pass. `w` holds the weights of
+// `packed` in the layout of the caller; start must be null in the backward pass.
+template <class Real>
+void weigh(const Sequence<Real>& q, Index rows, const Packed<Real>& packed, const Real* w,
+           const Real* a, Index a_stride, const Real* start, Real* c) {
+  if (!q.unpacked) return product(rows, packed, a, a_stride, start, c);
+  const Index width = packed.width, depth = packed.depth, stride = packed.stride();
+  if (q.learn) times(rows, w, width, depth, a, a_stride, c, stride);
+  else times_turned(rows, w, width, depth, a, a_stride, start, c, stride);
 }
 
 // Whether the outputs of a step are the hidden state of the next step, unchanged.

@@ -133,6 +133,7 @@ struct Sequence {
   bool split;             // threads share the cells of every sequence, instead of the sequences
   int cut;                // of errors back in time: 0 none, -1 truncated, k every k steps
   bool learn;             // backward pass: weights are packed for errors
+  bool unpacked;          // products read the weights as they are, for calls of few rows
   bool sources;           // extra keeps sources: flags or drop may be given
   Extra extra() const { return {recurrence, sources, weights.ln_ih != nullptr}; }
 

@@ -48,6 +48,28 @@ sequence_window_rows: int = 384
 def sequence_backward(dtype: str, description: dict, call: dict) -> None:
     """Backward pass of sequence_forward."""
 
+class UnmaskedLayerFloat:
+    """One direction of one layer without masks, resets and recomputation."""
+
+    def __init__(self, description: dict, instruction_set: str = '') -> None: ...
+
+    def forward(self, x: object, h0: object | None, s0: object | None, weights: tuple, out: object, h: object | None, s: object | None, states: object | None, gates: object | None, extra: object | None, reverse: bool, cut: int, zone_h: float, zone_s: float, threads: int) -> None:
+        """Write outputs, the last state, and the tape; None: not wanted."""
+
+    def backward(self, x: object, h0: object | None, s0: object | None, weights: tuple, tape: tuple, errors: tuple, gradients: tuple, reverse: bool, cut: int, zone_h: float, zone_s: float, threads: int) -> None:
+        """Write the wanted gradients of forward."""
+
+class UnmaskedLayerDouble:
+    """One direction of one layer without masks, resets and recomputation."""
+
+    def __init__(self, description: dict, instruction_set: str = '') -> None: ...
+
+    def forward(self, x: object, h0: object | None, s0: object | None, weights: tuple, out: object, h: object | None, s: object | None, states: object | None, gates: object | None, extra: object | None, reverse: bool, cut: int, zone_h: float, zone_s: float, threads: int) -> None:
+        """Write outputs, the last state, and the tape; None: not wanted."""
+
+    def backward(self, x: object, h0: object | None, s0: object | None, weights: tuple, tape: tuple, errors: tuple, gradients: tuple, reverse: bool, cut: int, zone_h: float, zone_s: float, threads: int) -> None:
+        """Write the wanted gradients of forward."""
+
 class StepFloat:
     """
     Layers of one recurrence, one step per call, with copies of weights and state.

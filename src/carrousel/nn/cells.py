@@ -13,9 +13,16 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
+from carrousel.nn.call.eager import step_eagerly
 from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.call.noise import zone_mask
-from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
+from carrousel.nn.weights import (
+    LayerWeights,
+    assemble,
+    draw,
+    in_kernel_order,
+    parameter_shapes,
+)
 
 
 class StepCell(torch.nn.Module):
@@ -48,6 +55,7 @@ class StepCell(torch.nn.Module):
         self.forget_bias = check.check_forget_bias(forget_bias, recurrence, self.bias)
         shapes = parameter_shapes(recurrence, self.input_size, bias=self.bias, learned=False)
         self._part_names = tuple(shapes)
+        self._parameter_names = in_kernel_order(shapes)
         for name, shape in shapes.items():
             empty = torch.empty(shape, **check.check_factory(**factory))
             self.register_parameter(name, Parameter(empty))
@@ -90,6 +98,13 @@ class StepCell(torch.nn.Module):
             InputError: a tensor has the wrong shape, type or device. It is also a
                 ``RuntimeError`` and a ``ValueError``.
         """
+        zoneout = (0.0, 0.0) if self.training else self.zoneout
+        if not self.training or self.zoneout == (0.0, 0.0):
+            found = step_eagerly(
+                self, self.recurrence.key, self._parameter_names, zoneout, input, hx
+            )
+            if found is not None:
+                return found
         who, recurrence = type(self).__name__, self.recurrence
         dims = _check_dims(f"{who}: Expected input", input)
         if input.shape[-1] != self.input_size:

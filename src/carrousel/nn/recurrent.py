@@ -16,11 +16,18 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
+from carrousel.nn.call.eager import run_eagerly
 from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
-from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
+from carrousel.nn.weights import (
+    LayerWeights,
+    assemble,
+    draw,
+    in_kernel_order,
+    parameter_shapes,
+)
 
 
 class StepStates(NamedTuple):
@@ -112,6 +119,7 @@ class Recurrent(torch.nn.Module):
 
     def _make_parameters(self, factory: dict[str, Any]) -> None:
         self._part_names: tuple[str, ...] = ()
+        names: list[tuple[str | None, ...]] = []
         for index in range(self.num_layers):
             width = self.recurrence.n_outputs * self.num_directions if index else self.input_size
             shapes = parameter_shapes(
@@ -119,9 +127,12 @@ class Recurrent(torch.nn.Module):
             )
             self._part_names = tuple(shapes)
             for direction in range(self.num_directions):
+                suffix = _suffix(index, direction)
+                names.append(in_kernel_order(shapes, suffix))
                 for name, shape in shapes.items():
                     empty = torch.empty(shape, **check.check_factory(**factory))
-                    self.register_parameter(name + _suffix(index, direction), Parameter(empty))
+                    self.register_parameter(name + suffix, Parameter(empty))
+        self.parameter_names = tuple(names)
 
     @property
     def num_directions(self) -> int:
@@ -228,6 +239,10 @@ class Recurrent(torch.nn.Module):
                 ``RuntimeError`` and a ``ValueError``.
             OptionTypeError: ``return_states`` is neither True nor False.
         """
+        if lengths is None and resets is None and return_states is False and padding == "right":
+            found = run_eagerly(self, input, hx)
+            if found is not None:
+                return found
         check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
         if call.dtype is None:

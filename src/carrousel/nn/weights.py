@@ -38,6 +38,31 @@ class LayerWeights(NamedTuple):
         return self._replace(**cast)
 
 
+_KERNEL_ORDER = (
+    ("weight_ih",),
+    ("weight_hh",),
+    ("bias_ih",),
+    ("bias_hh",),
+    ("weight_peephole", "weight_unit"),
+    ("weight_hr",),
+    ("norm_ih",),
+    ("norm_hh",),
+    ("norm_state",),
+)
+
+
+def in_kernel_order(names: Iterable[str], suffix: str = "") -> tuple[str | None, ...]:
+    """Return parameter names in the order of ``LayerParameters``, with None for absent ones.
+
+    >>> in_kernel_order(("weight_ih", "weight_hh", "weight_hr"), "_l0")[:6]
+    ('weight_ih_l0', 'weight_hh_l0', None, None, None, 'weight_hr_l0')
+    """
+    there = set(names)
+    return tuple(
+        next((name + suffix for name in choice if name in there), None) for choice in _KERNEL_ORDER
+    )
+
+
 def parameter_shapes(
     recurrence: Recurrence, n_inputs: int, *, bias: bool, learned: bool
 ) -> dict[str, tuple[int, ...]]:

@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.dlpack import to_dlpack
 
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd.layer import LayerInputs
 from carrousel.kernels.native import sequence as native
 from carrousel.kernels.native.sequence import extra_width, gates_width
+
+CAN_VIEW = hasattr(Tensor, "__dlpack_c_exchange_api__")
+"""Whether native code can read tensors of this version of torch as they are."""
 
 BY_SAMPLE = ("w_ih", "w_hh", "bias", "w_hr")
 """Inputs whose gradients can be computed per sample."""
@@ -72,6 +76,15 @@ class Gradients(NamedTuple):
     fresh_s: Tensor
 
 
+def lent(tensor: Tensor) -> Any:
+    """Return an object through which native code can read and write a tensor on the CPU.
+
+    The caller may still resize the tensor's storage afterwards, which ``Tensor.numpy()`` prevents
+    for good.
+    """
+    return tensor if CAN_VIEW else to_dlpack(tensor)
+
+
 def tape_shapes(inputs: LayerInputs, call: CallSettings) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the fields of :class:`Tape`, by name."""
     steps, batch = inputs.x.shape[:2]
@@ -118,19 +131,21 @@ def backward(
         samples: number of equal parts of the batch with separate gradients of the inputs in
             :data:`BY_SAMPLE`, ``[samples, ...]``; 0: one gradient for all.
     """
-    d_out, d_h, d_s, d_states = (None if e is None else e.contiguous() for e in errors)
+    d_out, d_h, d_s, d_states = (
+        None if e is None else e.resolve_neg().contiguous() for e in errors
+    )
     dh = torch.zeros_like(inputs.h0) if d_h is None else d_h.clone()
     ds = torch.zeros_like(inputs.s0) if d_s is None else d_s.clone()
     grads = _empty_gradients(inputs, needs, samples)._replace(h0=dh, s0=ds)
     arrays = _arrays(inputs, call, tape)
     del arrays["h"], arrays["s"]
     given = {"d_out": d_out, "d_states": d_states, "dh": dh, "ds": ds}
-    arrays |= {name: None if e is None else e.numpy() for name, e in given.items()}
+    arrays |= {name: None if e is None else lent(e) for name, e in given.items()}
     arrays["samples"] = samples
     for name, gradient in grads._asdict().items():
         if name not in ("h0", "s0") and gradient.numel():
             one = name in BY_SAMPLE and not samples
-            arrays[f"d_{name}"] = (gradient.unsqueeze(0) if one else gradient).numpy()
+            arrays[f"d_{name}"] = lent(gradient.unsqueeze(0) if one else gradient)
     native.backward(call.recurrence, _dtype(inputs), arrays)
     return grads
 
@@ -145,7 +160,7 @@ def _has_sources(inputs: LayerInputs) -> bool:
 
 def _arrays(inputs: LayerInputs, call: CallSettings, tape: Tape) -> dict[str, Any]:
     tensors = inputs._asdict() | tape._asdict()
-    arrays = {name: None if t is None else t.numpy() for name, t in tensors.items()}
+    arrays = {name: None if t is None else lent(t) for name, t in tensors.items()}
     if inputs.is_projected:
         arrays["w_ih"] = None
     absent = ("marks",) if call.tape and not call.recompute else ("states", "gates", "extra")

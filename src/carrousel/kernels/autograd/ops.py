@@ -69,7 +69,7 @@ def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, CallSe
 def _dense(inputs: LayerInputs) -> LayerInputs:
     """Return contiguous, detached tensors, which the kernels require."""
     return LayerInputs(
-        *(None if value is None else value.detach().contiguous() for value in inputs)  # type: ignore[arg-type]
+        *(None if v is None else v.detach().resolve_neg().contiguous() for v in inputs)  # type: ignore[arg-type]
     )
 
 
@@ -194,6 +194,12 @@ def _is_traced(x: Tensor) -> bool:
     )
 
 
+def is_batched(*tensors: Tensor | None) -> bool:
+    """Return whether one is batched by the vmap of ``torch.autograd`` (``is_grads_batched``)."""
+    legacy = torch._C._functorch.is_legacy_batchedtensor
+    return any(tensor is not None and legacy(tensor) for tensor in tensors)
+
+
 def run_forward(*arguments: Any) -> Tape:
     """Call ``carrousel::sequence_forward``; works under the transforms of ``torch.func`` too."""
     if torch._C._are_functorch_transforms_active():
@@ -209,7 +215,7 @@ def run_backward(*arguments: Any) -> Gradients:
     """Call ``carrousel::sequence_backward``; works under the transforms of ``torch.func`` too."""
     if torch._C._are_functorch_transforms_active():
         return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]
-    if _is_traced(arguments[0]):
+    if _is_traced(arguments[0]) or is_batched(*arguments[-6:-2]):
         return Gradients(*torch.ops.carrousel.sequence_backward(*arguments))
     if torch.is_grad_enabled():
         return Gradients(*_BackwardFunction.apply(*arguments))  # type: ignore[misc]

@@ -19,7 +19,10 @@ WINDOW_ROWS: int = _native.sequence_window_rows
 
 Stepper: TypeAlias = _native.StepFloat | _native.StepDouble
 
+UnmaskedLayer: TypeAlias = _native.UnmaskedLayerFloat | _native.UnmaskedLayerDouble
+
 _DTYPES = ("float32", "float64")
+_UNMASKED = {"float32": _native.UnmaskedLayerFloat, "float64": _native.UnmaskedLayerDouble}
 _STEPPERS = {"float32": _native.StepFloat, "float64": _native.StepDouble}
 _KINDS = {
     name: number
@@ -76,6 +79,16 @@ def _description(recurrence: Recurrence, dtype: str) -> dict[str, Any]:
         "forward": forward,
         "backward": backward,
     }
+
+
+def unmasked_layer(recurrence: Recurrence, dtype: str) -> UnmaskedLayer:
+    """Create the kernel of one direction of one layer without masks and recomputation.
+
+    Args:
+        recurrence: equations and sizes.
+        dtype: "float32" or "float64".
+    """
+    return _UNMASKED[dtype](_description(recurrence, dtype))
 
 
 _WEIGHTS = (

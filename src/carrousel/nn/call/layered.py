@@ -22,6 +22,10 @@ class Layered(Protocol):
     zoneout: tuple[float, float]
     recurrent_dropout: float
     recompute: int | str
+    gradient: str
+    initial_state: str
+    training: bool
+    parameter_names: tuple[tuple[str | None, ...], ...]
 
     @property
     def num_directions(self) -> int: ...

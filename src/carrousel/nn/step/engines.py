@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd.compiled import lent
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.kernels.native.sequence import is_compiled, open_step
 from carrousel.nn.weights import LayerWeights
@@ -86,11 +87,11 @@ class CompiledEngine:
     def read(self) -> tuple[Tensor, Tensor]:
         h = torch.empty(*self.shape, self.recurrence.n_sources, dtype=self.dtype)
         s = torch.empty(*self.shape, self.recurrence.n_states, dtype=self.dtype)
-        self.native.read_state(h.numpy(), s.numpy())
+        self.native.read_state(lent(h), lent(s))
         return h, s
 
     def write(self, h: Tensor, s: Tensor) -> None:
-        self.native.write_state(h.contiguous().numpy(), s.contiguous().numpy())
+        self.native.write_state(lent(h.contiguous()), lent(s.contiguous()))
 
 
 class PlainEngine:
@@ -158,8 +159,8 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _arrays(weights: LayerWeights) -> dict[str, Any]:
-    """Return weights as NumPy arrays by name."""
+    """Return weights by name, as native code takes them."""
     return {
-        name: None if part is None else part.contiguous().numpy()
+        name: None if part is None else lent(part.contiguous())
         for name, part in weights._asdict().items()
     }

@@ -1,0 +1,335 @@
+"""One direction of one layer without masks, resets and recomputation, at little cost per call.
+
+A program that runs one step at a time pays for every check and every object of a call. This module
+passes tensors to the compiled kernel as they are: biases are not added, states are not stacked, and
+no operation of torch runs that the result does not need. What it does not support goes through
+:func:`carrousel.kernels.autograd.dispatch.layer`; both use the same kernel.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch._C import _len_torch_dispatch_stack
+from torch.autograd import forward_ad
+
+from carrousel.contracts import CELLS, Recurrence
+from carrousel.errors import SettingError
+from carrousel.kernels.autograd.compiled import CAN_VIEW
+from carrousel.kernels.autograd.dispatch import layer
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.ops import is_batched
+from carrousel.kernels.native import sequence as native
+
+ORDINARY = (Tensor, torch.nn.Parameter)
+"""Types whose memory the kernels may read; subclasses may hold something else."""
+
+_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+_N_INPUTS = 12
+"""``x``, ``h0``, ``s0`` and the fields of :class:`LayerParameters`."""
+
+
+class LayerParameters(NamedTuple):
+    """Parameters of one direction of one layer as modules hold them; None: absent.
+
+    Args:
+        w_ih: ``[U, I]``.
+        w_hh: ``[U, H]``.
+        bias_ih, bias_hh: ``[U]``, both or none.
+        unit: further parameters of the cells, ``[P, C]``; None for a GRU.
+        w_hr: projection, ``[H, C]``.
+        ln_ih, ln_hh: scales of layer normalisation, ``[U]``.
+        ln_c: scale and shift of that of the state, ``[2, C]``.
+    """
+
+    w_ih: Tensor
+    w_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    unit: Tensor | None
+    w_hr: Tensor | None
+    ln_ih: Tensor | None
+    ln_hh: Tensor | None
+    ln_c: Tensor | None
+
+    def merged(self, recurrence: Recurrence) -> tuple[Tensor | None, Tensor | None]:
+        """Return the bias and the unit parameters that the general path takes.
+
+        It takes the sum of the two biases. The new value of a GRU needs them apart:
+        ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` becomes a unit parameter.
+        """
+        if self.bias_ih is None or self.bias_hh is None:
+            return None, self.unit
+        bias = self.bias_ih + self.bias_hh
+        if recurrence.cell != "gru":
+            return bias, self.unit
+        both = 2 * recurrence.units
+        bias = torch.cat([bias[:both], self.bias_ih[both:]])
+        return bias, self.bias_hh[both:].unsqueeze(0)
+
+
+class Engine(NamedTuple):
+    """The compiled kernel of a recurrence for one data type, and the widths of its arrays."""
+
+    kernel: native.UnmaskedLayer
+    key: str
+    dtype: torch.dtype
+    sources: int
+    states: int
+    gates: int
+    extra: int
+
+
+class CallOptions(NamedTuple):
+    """Options of a call.
+
+    Args:
+        engine: the kernel.
+        step: whether ``x`` is one step ``[B, I]``; results then are ``h`` and ``s`` alone.
+        reverse, gradient, zone_h, zone_s: as in :class:`LayerOptions`.
+        cut: ``gradient_cut(gradient)``.
+    """
+
+    engine: Engine
+    step: bool = False
+    reverse: bool = False
+    gradient: str = "bptt"
+    cut: int = 0
+    zone_h: float = 0.0
+    zone_s: float = 0.0
+
+
+@lru_cache(maxsize=256)
+def engine_of(key: str, dtype: torch.dtype) -> Engine | None:
+    """Return the kernel of a recurrence, or None if it needs the general path.
+
+    Args:
+        key: the recurrence, as ``Recurrence.key``.
+        dtype: type of all tensors.
+    """
+    recurrence, name = Recurrence.parse(key), _DTYPES.get(dtype)
+    projected = recurrence.layer_norm and recurrence.cell not in CELLS
+    if name is None or projected or not CAN_VIEW or not native.is_compiled(recurrence, name):
+        return None
+    return Engine(
+        native.unmasked_layer(recurrence, name),
+        key,
+        dtype,
+        recurrence.n_sources,
+        recurrence.n_states,
+        native.gates_width(recurrence),
+        native.extra_width(recurrence, sources=False, norms=recurrence.layer_norm),
+    )
+
+
+def is_eager() -> bool:
+    """Return whether operations run at once: no tracing, transform, mode or dual number."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or _len_torch_dispatch_stack()
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+    )
+
+
+def can_read(tensor: Any, dtype: torch.dtype) -> bool:
+    """Return whether the kernels can read a tensor of this type as it is."""
+    return (
+        type(tensor) in ORDINARY
+        and tensor.dtype == dtype
+        and tensor.is_cpu
+        and not tensor.is_neg()
+        and tensor.layout == torch.strided
+    )
+
+
+def run_unmasked(
+    options: CallOptions,
+    x: Tensor,
+    h0: Tensor | None,
+    s0: Tensor | None,
+    parameters: LayerParameters,
+) -> tuple[Tensor, ...]:
+    """Run a call; differentiable.
+
+    Args:
+        options: kernel and options.
+        x: inputs ``[T, B, I]``, or ``[B, I]`` with ``options.step``.
+        h0: first hidden state, ``[B, H]`` with any number of leading axes of size 1; None: zero.
+        s0: first state, ``[B, D*C]`` likewise; None: zero.
+        parameters: of the layer. :func:`can_read` holds for all tensors.
+
+    Returns:
+        ``out [T, B, H]``, ``h [1, B, H]`` and ``s [1, B, D*C]``; or, with ``options.step``,
+        ``h [B, H]`` and ``s [B, D*C]``. Without states there is no ``s``.
+    """
+    if torch.is_grad_enabled():
+        for value in (x, *parameters, h0, s0):
+            if value is not None and value.requires_grad:
+                return _Unmasked.apply(options, x, h0, s0, *parameters)  # type: ignore[return-value]
+    return _forward(options, x, h0, s0, parameters, None)[0]
+
+
+def _forward(
+    options: CallOptions,
+    x: Tensor,
+    h0: Tensor | None,
+    s0: Tensor | None,
+    parameters: tuple[Tensor | None, ...],
+    keeps: bool | None,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    """Return the results, and ``states``, ``gates`` and ``extra`` if ``keeps``."""
+    engine = options.engine
+    rows, kind = x.shape[:-1], engine.dtype
+    out = torch.empty((*rows, engine.sources), dtype=kind)
+    states = gates = extra = h = s = None
+    if keeps:
+        gates = torch.empty((*rows, engine.gates), dtype=kind)
+        if engine.states:
+            states = torch.empty((*rows, engine.states), dtype=kind)
+        if engine.extra:
+            extra = torch.empty((*rows, engine.extra), dtype=kind)
+    if not options.step:
+        h = torch.empty((1, rows[1], engine.sources), dtype=kind)
+        if engine.states:
+            s = torch.empty((1, rows[1], engine.states), dtype=kind)
+    elif engine.states and not keeps:
+        s = torch.empty((rows[0], engine.states), dtype=kind)
+    rest = (options.reverse, options.cut, options.zone_h, options.zone_s, torch.get_num_threads())
+    outs = (out, h, s, states, gates, extra)
+    try:
+        engine.kernel.forward(x, h0, s0, parameters, *outs, *rest)
+    except ValueError:  # of a layout that the kernel does not read, if anything
+        x, h0, s0, *parameters = _dense(x, h0, s0, *parameters)  # type: ignore[assignment]
+        try:
+            engine.kernel.forward(x, h0, s0, tuple(parameters), *outs, *rest)
+        except ValueError as error:
+            raise SettingError(f"sequence kernel: {error}") from error
+    last = s if s is not None else states
+    if options.step:
+        return (out, last) if last is not None else (out,), (states, gates, extra)
+    assert h is not None
+    return (out, h, last) if last is not None else (out, h), (states, gates, extra)
+
+
+def _dense(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    return tuple(None if t is None else t.detach().contiguous() for t in tensors)
+
+
+class _Unmasked(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        options: CallOptions,
+        x: Tensor,
+        h0: Tensor | None,
+        s0: Tensor | None,
+        *parameters: Tensor | None,
+    ) -> tuple[Tensor, ...]:
+        results, tape = _forward(options, x, h0, s0, parameters, keeps=True)
+        ctx.set_materialize_grads(False)
+        ctx.options = options
+        ctx.save_for_backward(x, h0, s0, *parameters, results[0], *tape)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *errors: Tensor | None) -> tuple[Tensor | None, ...]:
+        options: CallOptions = ctx.options
+        d_out = None if options.step else errors[0]
+        d_h, d_s = (*errors[not options.step :], None)[:2]
+        came, needs = (d_out, d_h, d_s), ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled() or not is_eager() or not all(map(_is_plain, came)):
+            return None, *_differentiable(options, ctx.saved_tensors, came, needs)
+        return None, *_backward(options, ctx.saved_tensors, came, needs)
+
+
+def _is_plain(error: Tensor | None) -> bool:
+    return error is None or (
+        type(error) in ORDINARY and not is_batched(error) and not error.is_neg()
+    )
+
+
+def _backward(
+    options: CallOptions,
+    saved: tuple[Tensor | None, ...],
+    errors: tuple[Tensor | None, ...],
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Compute the wanted gradients of ``x``, ``h0``, ``s0`` and the parameters."""
+    x, h0, s0, *parameters = saved[:_N_INPUTS]
+    found = tuple(
+        torch.empty(value.shape, dtype=value.dtype) if needed and value is not None else None
+        for value, needed in zip(saved, needs, strict=False)
+    )
+    rest = (options.reverse, options.cut, options.zone_h, options.zone_s, torch.get_num_threads())
+    errors = tuple(e if e is None or e.is_contiguous() else e.contiguous() for e in errors)
+    run, tape = options.engine.kernel.backward, saved[_N_INPUTS:]
+    try:
+        run(x, h0, s0, tuple(parameters), tape, errors, found, *rest)
+    except ValueError:  # as in the forward pass
+        x, h0, s0, *parameters = _dense(x, h0, s0, *parameters)
+        try:
+            run(x, h0, s0, tuple(parameters), _dense(*tape), _dense(*errors), found, *rest)
+        except ValueError as error:
+            raise SettingError(f"sequence kernel: {error}") from error
+    return found
+
+
+def _differentiable(
+    options: CallOptions,
+    saved: tuple[Tensor | None, ...],
+    errors: tuple[Tensor | None, ...],
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Compute the same through the general path, whose gradients can be differentiated again.
+
+    The forward pass runs once more.
+    """
+    values = saved[:_N_INPUTS]
+    twice = torch.is_grad_enabled()
+    with torch.enable_grad():
+        results = _general(options, *values)
+        pairs = [
+            (r, e.reshape(r.shape)) for r, e in zip(results, errors, strict=True) if e is not None
+        ]
+        wanted = [value for value, needed in zip(values, needs, strict=True) if needed]
+        found = iter(
+            torch.autograd.grad(
+                [result for result, _ in pairs],
+                wanted,  # type: ignore[arg-type]
+                [error for _, error in pairs],
+                create_graph=twice,
+                allow_unused=True,
+            )
+        )
+    return tuple(next(found) if needed else None for needed in needs)
+
+
+def _general(
+    options: CallOptions,
+    x: Tensor,
+    h0: Tensor | None,
+    s0: Tensor | None,
+    *parameters: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    engine, recurrence = options.engine, Recurrence.parse(options.engine.key)
+    own = LayerParameters(*parameters)  # type: ignore[arg-type]
+    x = x.unsqueeze(0) if options.step else x
+    h0, s0 = (
+        x.new_zeros(x.shape[1], width) if state is None else state.reshape(x.shape[1], width)
+        for state, width in ((h0, engine.sources), (s0, engine.states))
+    )
+    bias, unit = own.merged(recurrence)
+    inputs = LayerInputs(x, own.w_ih, own.w_hh, h0, s0, bias, unit, *own[5:])
+    found = layer(
+        inputs,
+        recurrence,
+        LayerOptions(
+            options.reverse, options.gradient, zone_h=options.zone_h, zone_s=options.zone_s
+        ),
+    )
+    return found.out, found.h, found.s
