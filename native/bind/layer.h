@@ -47,9 +47,9 @@ class Layer {
     const bool plain = !run.keep_h && !run.keep_s && run.zone_h == 0 && run.zone_s == 0;
     const Index rows = run.steps * q.batch, weights = q.recurrence.net_inputs * q.recurrence.sources;
     q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
-    q.unpacked = rows <= kFewRows;
+    q.unpacked = rows <= (q.learn ? kFewErrors : kFewRows);
     q.split = plain && !q.unpacked && kernel.splits(q);
-    if (rows <= kFewRows && weights <= kSmallWeights) q.all_threads = 1;
+    if (rows <= kFewErrors && weights <= kSmallWeights) q.all_threads = 1;
     q.threads = q.split
                     ? q.all_threads
                     : static_cast<int>(std::min<Index>(q.all_threads, std::max<Index>(q.batch, 1)));
@@ -78,8 +78,9 @@ class Layer {
   Sequence<Real> q{};
 
  private:
-  // Calls of at most so many rows read the weights once for every four rows, and pack nothing.
-  static constexpr Index kFewRows = 16;
+  // Calls of at most so many rows pack nothing and read the weights once for every four rows. The
+  // forward pass adds up along the weights' rows, which pays for fewer rows.
+  static constexpr Index kFewRows = 6, kFewErrors = 32;
   // Few rows with at most so many recurrent weights run on one thread.
   static constexpr Index kSmallWeights = Index{1} << 16;
 

@@ -241,6 +241,7 @@ class UnmaskedLayer {
     if (!to.h0) to.h0 = own.data();
     if (!to.s0) to.s0 = own.data() + B * H;
     start(d_h, B * H, to.h0), start(d_s, B * DC, to.s0);
+    call.run.fresh = call.run.steps == 1 && B > 0;
     call.open(to.h0, to.s0, call.run);
     to.clear(call);
     if (B) run_backward(kernel_, call.q, static_cast<const Sequence<Real>*>(nullptr), call.run);
@@ -277,8 +278,11 @@ class UnmaskedLayer {
         if (to) std::fill_n(to, n, Real{0});
       };
       const auto& run = call.run;
-      zero(run.d_w_ih, R.net_inputs * q.inputs), zero(run.d_w_hh, R.net_inputs * R.sources);
-      zero(run.d_bias, R.net_inputs), zero(run.d_w_hr, R.sources * R.units);
+      zero(run.d_bias, R.net_inputs);
+      if (!run.fresh) {
+        zero(run.d_w_ih, R.net_inputs * q.inputs), zero(run.d_w_hh, R.net_inputs * R.sources);
+        zero(run.d_w_hr, R.sources * R.units);
+      }
       zero(shared.unit, R.unit_parameters * R.units), zero(shared.ln_ih, R.net_inputs);
       zero(shared.ln_hh, R.net_inputs), zero(shared.ln_c, 2 * R.units);
     }

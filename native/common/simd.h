@@ -201,6 +201,28 @@ inline void transpose_groups(vec& a, vec& b, vec& c, vec& d) {
 #endif
 }
 
+// The sums of V vectors, one in each lane. The vectors are overwritten.
+inline vec totals(vec x[V]) {
+  vec group[V / 4];  // sums of four vectors, within each group of four lanes
+  for (int i = 0; i < V / 4; ++i) {
+    vec* const four = x + 4 * i;
+    transpose_groups(four[0], four[1], four[2], four[3]);
+    group[i] = (four[0] + four[1]) + (four[2] + four[3]);
+  }
+#if CARROUSEL_ISA_AVX512
+  const auto pair = [](vec a, vec b) {
+    return (vec)_mm512_add_ps(_mm512_shuffle_f32x4((__m512)a, (__m512)b, 0x88),
+                              _mm512_shuffle_f32x4((__m512)a, (__m512)b, 0xdd));
+  };
+  return pair(pair(group[0], group[1]), pair(group[2], group[3]));
+#elif CARROUSEL_ISA_AVX2
+  return (vec)_mm256_add_ps(_mm256_permute2f128_ps((__m256)group[0], (__m256)group[1], 0x20),
+                            _mm256_permute2f128_ps((__m256)group[0], (__m256)group[1], 0x31));
+#else
+  return group[0];
+#endif
+}
+
 // Loads four consecutive floats of each lane [V] into four columns [4].
 inline void columns_from(const float* const lane[V], vec column[4]) {
   for (int i = 0; i < 4; ++i) {

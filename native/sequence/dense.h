@@ -45,9 +45,10 @@ void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real*
 }
 
 // into [rows, columns] += sum over k of a[k, row] b[k, column], of `vectors` vectors of columns.
+// With `fresh`, into = that sum.
 template <class Real, int rows, int vectors>
 void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index b_stride,
-                Real* into, Index stride, Index columns) {
+                Real* into, Index stride, Index columns, bool fresh) {
   constexpr int lanes = kLanes<Real>;
   const auto given = [&](int v) {
     return static_cast<int>(std::min<Index>(lanes, columns - v * lanes));
@@ -62,7 +63,11 @@ void outer_tile(Index depth, const Real* a, Index a_stride, const Real* b, Index
     }
   }
   for (int r = 0; r < rows; ++r)
-    for (int v = 0; v < vectors; ++v) add(into + r * stride + v * lanes, sums[r][v], given(v));
+    for (int v = 0; v < vectors; ++v) {
+      Real* const to = into + r * stride + v * lanes;
+      if (fresh) store(to, sums[r][v], given(v));
+      else add(to, sums[r][v], given(v));
+    }
 }
 
 template <class Real, int vectors>
@@ -73,7 +78,7 @@ void outer_panel(const Products<Real>& p, Slice mine, Index first, Index depth, 
   const auto run = [&](auto rows, Index n) {
     outer_tile<Real, rows(), vectors>(depth, p.errors + first * p.errors_stride + n,
                                       p.errors_stride, b, b_stride, p.into + n * p.width + at,
-                                      p.width, columns);
+                                      p.width, columns, p.fresh && first == 0);
   };
   Index n = mine.from;
   for (; n + most <= mine.to; n += most) run(std::integral_constant<int, most>{}, n);

@@ -177,7 +177,7 @@ class Gather {
   void add(Index steps, const Real* errors, Index outputs, const Real* sources, Index stride,
            Index width, Real* into) const {
     const Index B = walk_.B, parts = run_.samples ? run_.samples : 1, each = B / parts;
-    Products<Real> p{steps * B, outputs, width, outputs, stride, errors, sources, into};
+    Products<Real> p{steps * B, outputs, width, outputs, stride, errors, sources, into, run_.fresh};
     if (parts == 1) return walk_.kernel.add_products(p, q_.all_threads);
     p.rows = steps, p.errors_stride = B * outputs, p.stride = B * stride;
     for (Index b = 0; b < B; ++b) {

@@ -19,6 +19,7 @@ struct Run {
   Index recompute;              // steps of a segment whose tape is recomputed; 0: the tape is whole
   Index window;                 // steps of a window; 0: chosen by kWindowBytes
   Index samples;                // equal parts of B with separate weight gradients; 0: one for all
+  bool fresh;                   // gradients of weights are overwritten; for calls of one step
   double zone_h, zone_s;
   const Real* x;                // [T, B, I], or [T, B, U] without w_ih
   const std::uint8_t* flags;    // [T, B] or null, as in Window
@@ -32,7 +33,7 @@ struct Run {
   Real* marks;                  // [segments, B, H + D C] state before each segment, or null
 
   // Backward. Errors are read and gradients written; each may be null. The caller sets gradients of
-  // weights to zero; the call adds to them.
+  // weights to zero, unless `fresh`; the call adds to them.
   const Real* d_out;            // [T, B, H]
   const Real* d_states;         // [T, B, D C]
   Real* d_x;                    // shape of x

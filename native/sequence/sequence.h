@@ -152,6 +152,7 @@ struct Products {
   const Real* errors;           // [rows, outputs]
   const Real* sources;          // [rows, width]
   Real* into;                   // [outputs, width]
+  bool fresh = false;           // `into` is overwritten instead: into = errors^T sources
 };
 
 template <class Real>

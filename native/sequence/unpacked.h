@@ -2,48 +2,58 @@
 // longer than the product.
 #pragma once
 
+#include <algorithm>
+
 #include "sequence/vector.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-// The sums of a [rows of a, depth] times rows of w [n, depth], for `rows` rows of a.
+inline dvec totals(dvec x[V / 2]) {
+  dvec sums{};
+  for (int i = 0; i < V / 2; ++i) sums[i] = total(x[i]);
+  return sums;
+}
+
+// sums [rows, n] = a [rows, depth] w^T, with w [n, depth]. There are as many sums as lanes, so that
+// they are added up together, or one.
 template <class Real, int rows, int n>
-void dots(Index depth, const Real* w, const Real* a, Index a_stride, Real (&sums)[rows][n]) {
-  constexpr Index lanes = kLanes<Real>;
-  Vec<Real> parts[rows][n] = {};
-  Index k = 0;
-  for (; k + lanes <= depth; k += lanes) {
-    Vec<Real> weights[n];
-    for (int i = 0; i < n; ++i) weights[i] = load(w + i * depth + k);
-    for (int r = 0; r < rows; ++r) {
-      const Vec<Real> source = load(a + r * a_stride + k);
-      for (int i = 0; i < n; ++i) parts[r][i] += source * weights[i];
-    }
-  }
-  for (int r = 0; r < rows; ++r)
+void dots(Index depth, const Real* w, const Real* a, Index a_stride, Real* sums) {
+  constexpr int lanes = kLanes<Real>;
+  static_assert(rows * n == lanes || rows * n == 1);
+  Vec<Real> parts[rows * n] = {};
+  const auto step = [&](Index k, int given) {
+    Vec<Real> source[rows];
+    for (int r = 0; r < rows; ++r) source[r] = load(a + r * a_stride + k, given);
     for (int i = 0; i < n; ++i) {
-      Real sum = total(parts[r][i]);
-      for (Index last = k; last < depth; ++last)
-        sum += a[r * a_stride + last] * w[i * depth + last];
-      sums[r][i] = sum;
+      const Vec<Real> weights = load(w + i * depth + k, given);
+      for (int r = 0; r < rows; ++r) parts[r * n + i] += source[r] * weights;
     }
+  };
+  Index k = 0;
+  for (; k + lanes <= depth; k += lanes) step(k, lanes);
+  if (k < depth) step(k, static_cast<int>(depth - k));
+  if constexpr (rows * n == 1) *sums = total(parts[0]);
+  else store(sums, totals(parts));
 }
 
 template <class Real, int rows>
 void times_turned_rows(const Real* w, Index width, Index depth, const Real* a, Index a_stride,
                        const Real* start, Real* c, Index c_stride) {
-  constexpr int most = rows > 2 ? 4 : 8;
-  const auto run = [&](auto n, Index i) {
-    Real sums[rows][n()];
-    dots<Real, rows, n()>(depth, w + i * depth, a, a_stride, sums);
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < n(); ++j)
-        c[r * c_stride + i + j] = start ? sums[r][j] + start[i + j] : sums[r][j];
-  };
+  constexpr int n = kLanes<Real> / rows;
   Index i = 0;
-  for (; i + most <= width; i += most) run(std::integral_constant<int, most>{}, i);
-  for (; i < width; ++i) run(std::integral_constant<int, 1>{}, i);
+  Real sums[kLanes<Real>];
+  for (; i + n <= width; i += n) {
+    dots<Real, rows, n>(depth, w + i * depth, a, a_stride, sums);
+    for (int r = 0; r < rows; ++r)
+      for (int j = 0; j < n; ++j)
+        c[r * c_stride + i + j] = start ? sums[r * n + j] + start[i + j] : sums[r * n + j];
+  }
+  for (; i < width; ++i)
+    for (int r = 0; r < rows; ++r) {
+      dots<Real, 1, 1>(depth, w + i * depth, a + r * a_stride, a_stride, sums);
+      c[r * c_stride + i] = start ? sums[0] + start[i] : sums[0];
+    }
 }
 
 // c [rows, width] = start [width] + a [rows, depth] w^T, with w [width, depth]; start null: zero.
@@ -56,7 +66,8 @@ void times_turned(Index rows, const Real* w, Index width, Index depth, const Rea
                                  c + r * c_stride, c_stride);
     r += n();
   };
-  while (rows - r >= 4) run(std::integral_constant<int, 4>{});
+  constexpr int most = std::min(4, kLanes<Real>);
+  while (rows - r >= most) run(std::integral_constant<int, most>{});
   if (rows - r >= 2) run(std::integral_constant<int, 2>{});
   if (rows - r) run(std::integral_constant<int, 1>{});
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 
 from carrousel import nn  # noqa: E402
 from support.case import case  # noqa: E402
@@ -296,12 +297,42 @@ def test_autocast_computes_in_its_dtype(dtype):
     exact = module(x)
     with torch.autocast("cpu", dtype=dtype):
         rough = module(x, tuple(torch.zeros(4, 2, 4) for _ in range(2)))
-        assert nn.LSTMCell(3, 4)(x[0])[0].dtype == dtype
     assert all(one.dtype == dtype for one in flat(rough))
     error = max((a - b).abs().max().item() for a, b in zip(flat(rough), flat(exact), strict=True))
     assert 0 < error < 20 * torch.finfo(dtype).eps  # five steps of two layers, one rounding each
     flat(rough)[0].float().sum().backward()
     assert {w.grad.dtype for w in module.parameters() if w.grad is not None} == {torch.float32}
+
+
+def test_autocast_results_have_the_types_of_torch():
+    x, lengths = torch.randn(5, 2, 3), [5, 3]
+    for name in ("LSTM", "GRU", "RNN"):
+        found = []
+        for library in (torch.nn, nn):
+            layer, cell = getattr(library, name)(3, 4), getattr(library, name + "Cell")(3, 4)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                packed, last = layer(pack_padded_sequence(x, lengths))
+                results = [*flat(layer(x)), packed.data, *flat(last), *flat(cell(x[0]))]
+                results += flat(cell(x[0], cell(x[0])))
+            found.append([one.dtype for one in results])
+        assert found[0] == found[1], name
+
+
+def test_autocast_does_not_round_the_state():
+    """A state that grows by 0.01 at each step; in bfloat16 it would stay at 4."""
+    cell = nn.LSTMCell(1, 1)
+    for weight in cell.parameters():
+        torch.nn.init.zeros_(weight)
+    with torch.no_grad():  # input gate, forget gate, cell input, output gate
+        cell.bias_ih.copy_(torch.tensor([-4.6, 12.0, 5.0, 0.0]))
+    state, exact = None, 0.0
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for _ in range(2000):
+            state = cell(torch.zeros(1, 1), state)
+    i, f = 1 / (1 + math.exp(4.6)), 1 / (1 + math.exp(-12))
+    for _ in range(2000):
+        exact = f * exact + i * math.tanh(5)
+    assert float(state[1]) == pytest.approx(exact, rel=1e-4)
 
 
 def test_user_defined_cell_without_states():

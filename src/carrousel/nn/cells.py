@@ -14,7 +14,14 @@ from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
 from carrousel.nn.call.eager import step_eagerly
-from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
+from carrousel.nn.call.inputs import (
+    State,
+    autocast_dtype,
+    autocast_result,
+    autocast_wide,
+    check_like,
+    described,
+)
 from carrousel.nn.call.noise import zone_mask
 from carrousel.nn.weights import (
     LayerWeights,
@@ -100,9 +107,7 @@ class StepCell(torch.nn.Module):
         """
         zoneout = (0.0, 0.0) if self.training else self.zoneout
         if not self.training or self.zoneout == (0.0, 0.0):
-            found = step_eagerly(
-                self, self.recurrence.key, self._parameter_names, zoneout, input, hx
-            )
+            found = step_eagerly(self, self.recurrence, self._parameter_names, zoneout, input, hx)
             if found is not None:
                 return found
         who, recurrence = type(self).__name__, self.recurrence
@@ -118,9 +123,12 @@ class StepCell(torch.nn.Module):
         h, s = self._read_state(who, hx, dims, x)
         weights, dtype = self.layer_weights(), autocast_dtype(x)
         if dtype is not None:
-            x, h, s, weights = x.to(dtype), h.to(dtype), s.to(dtype), weights.to(dtype)
+            wide = autocast_wide(weights.w_ih.dtype)
+            result = autocast_result(recurrence, x, wide, keeps=True)
+            x, h, s, weights = x.to(wide), h.to(wide), s.to(wide), weights.to(wide)
             with torch.autocast(x.device.type, enabled=False):
                 h, s = self._step(x, h, s, weights)
+            h, s = (h, s) if result is None else (h.to(result), s.to(result))
         else:
             h, s = self._step(x, h, s, weights)
         h, s = (h, s) if dims == 2 else (h.squeeze(0), s.squeeze(0))

@@ -17,7 +17,13 @@ from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
 from carrousel.nn.call.eager import run_eagerly
-from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
+from carrousel.nn.call.inputs import (
+    CallArguments,
+    Padding,
+    State,
+    autocast_dtype,
+    read_call,
+)
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
@@ -245,7 +251,7 @@ class Recurrent(torch.nn.Module):
                 return found
         check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
-        if call.dtype is None:
+        if autocast_dtype(call.x) is None:
             out, ends = self._run(call, return_states)
         else:  # tensors are cast already; autocast inside would round the state at every step
             with torch.autocast(call.x.device.type, enabled=False):
@@ -296,8 +302,8 @@ class Recurrent(torch.nn.Module):
         record: bool,
     ) -> LayerResult:
         weights = self.layer_weights(index, direction)
-        if call.dtype is not None:
-            weights = weights.to(call.dtype)
+        if weights.w_ih.dtype != x.dtype:
+            weights = weights.to(x.dtype)
         h0, s0 = self._first_state(x, call, index * self.num_directions + direction, weights)
         T, B = x.shape[0], x.shape[1]
         keep_h = keep_s = drop = None

@@ -8,6 +8,7 @@ no operation of torch runs that the result does not need. What it does not suppo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,8 +17,7 @@ from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 from torch.autograd import forward_ad
 
-from carrousel.contracts import CELLS, Recurrence
-from carrousel.errors import SettingError
+from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.kernels.autograd.compiled import CAN_VIEW
 from carrousel.kernels.autograd.dispatch import layer
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
@@ -72,7 +72,17 @@ class LayerParameters(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """The compiled kernel of a recurrence for one data type, and the widths of its arrays."""
+    """The compiled kernel of a recurrence for one data type, and options of a call.
+
+    Args:
+        kernel: the kernel.
+        key: the recurrence, as ``Recurrence.key``.
+        dtype: type of all tensors.
+        sources, states, gates, extra: widths of the arrays, ``H``, ``D*C`` and those of the tape.
+        step: whether ``x`` is one step ``[B, I]``; results then are ``h`` and ``s`` alone.
+        settings: ``reverse``, ``cut``, ``zone_h`` and ``zone_s`` of the kernel.
+        options: the same for the general path.
+    """
 
     kernel: native.UnmaskedLayer
     key: str
@@ -81,47 +91,44 @@ class Engine(NamedTuple):
     states: int
     gates: int
     extra: int
+    step: bool
+    settings: tuple[bool, int, float, float]
+    options: LayerOptions
 
 
-class CallOptions(NamedTuple):
-    """Options of a call.
-
-    Args:
-        engine: the kernel.
-        step: whether ``x`` is one step ``[B, I]``; results then are ``h`` and ``s`` alone.
-        reverse, gradient, zone_h, zone_s: as in :class:`LayerOptions`.
-        cut: ``gradient_cut(gradient)``.
-    """
-
-    engine: Engine
-    step: bool = False
-    reverse: bool = False
-    gradient: str = "bptt"
-    cut: int = 0
-    zone_h: float = 0.0
-    zone_s: float = 0.0
-
-
-@lru_cache(maxsize=256)
-def engine_of(key: str, dtype: torch.dtype) -> Engine | None:
-    """Return the kernel of a recurrence, or None if it needs the general path.
+@lru_cache(maxsize=1024)
+def engine_of(
+    key: str,
+    dtype: torch.dtype,
+    step: bool = False,
+    reverse: bool = False,
+    gradient: str = "bptt",
+    zoneout: tuple[float, float] = (0.0, 0.0),
+) -> Engine | None:
+    """Return the kernel of a recurrence with its options, or None if it needs the general path.
 
     Args:
         key: the recurrence, as ``Recurrence.key``.
         dtype: type of all tensors.
+        step: as in :class:`Engine`.
+        reverse, gradient: as in :class:`LayerOptions`.
+        zoneout: its ``zone_h`` and ``zone_s``.
     """
     recurrence, name = Recurrence.parse(key), _DTYPES.get(dtype)
     projected = recurrence.layer_norm and recurrence.cell not in CELLS
     if name is None or projected or not CAN_VIEW or not native.is_compiled(recurrence, name):
         return None
     return Engine(
-        native.unmasked_layer(recurrence, name),
-        key,
-        dtype,
-        recurrence.n_sources,
-        recurrence.n_states,
-        native.gates_width(recurrence),
-        native.extra_width(recurrence, sources=False, norms=recurrence.layer_norm),
+        kernel=native.unmasked_layer(recurrence, name),
+        key=key,
+        dtype=dtype,
+        sources=recurrence.n_sources,
+        states=recurrence.n_states,
+        gates=native.gates_width(recurrence),
+        extra=native.extra_width(recurrence, sources=False, norms=recurrence.layer_norm),
+        step=step,
+        settings=(reverse, gradient_cut(gradient), *zoneout),
+        options=LayerOptions(reverse, gradient, zone_h=zoneout[0], zone_s=zoneout[1]),
     )
 
 
@@ -136,115 +143,106 @@ def is_eager() -> bool:
     )
 
 
-def can_read(tensor: Any, dtype: torch.dtype) -> bool:
-    """Return whether the kernels can read a tensor of this type as it is."""
-    return (
-        type(tensor) in ORDINARY
-        and tensor.dtype == dtype
-        and tensor.is_cpu
-        and not tensor.is_neg()
-        and tensor.layout == torch.strided
-    )
-
-
 def run_unmasked(
-    options: CallOptions,
+    engine: Engine,
     x: Tensor,
     h0: Tensor | None,
     s0: Tensor | None,
-    parameters: LayerParameters,
+    parameters: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     """Run a call; differentiable.
 
     Args:
-        options: kernel and options.
-        x: inputs ``[T, B, I]``, or ``[B, I]`` with ``options.step``.
+        engine: kernel and options.
+        x: inputs ``[T, B, I]``, or ``[B, I]`` with ``engine.step``.
         h0: first hidden state, ``[B, H]`` with any number of leading axes of size 1; None: zero.
         s0: first state, ``[B, D*C]`` likewise; None: zero.
-        parameters: of the layer. :func:`can_read` holds for all tensors.
+        parameters: fields of :class:`LayerParameters`. All tensors are of a type in
+            :data:`ORDINARY`, and none is a negative view.
 
     Returns:
-        ``out [T, B, H]``, ``h [1, B, H]`` and ``s [1, B, D*C]``; or, with ``options.step``,
+        ``out [T, B, H]``, ``h [1, B, H]`` and ``s [1, B, D*C]``; or, with ``engine.step``,
         ``h [B, H]`` and ``s [B, D*C]``. Without states there is no ``s``.
+
+    Raises:
+        ValueError: the kernel does not read these tensors: shape, type, device or layout differ.
     """
     if torch.is_grad_enabled():
         for value in (x, *parameters, h0, s0):
             if value is not None and value.requires_grad:
-                return _Unmasked.apply(options, x, h0, s0, *parameters)  # type: ignore[return-value]
-    return _forward(options, x, h0, s0, parameters, None)[0]
+                return _apply(engine, x, h0, s0, *parameters)
+    return _forward(engine, x, h0, s0, parameters, keeps=False)[0]
 
 
 def _forward(
-    options: CallOptions,
+    engine: Engine,
     x: Tensor,
     h0: Tensor | None,
     s0: Tensor | None,
-    parameters: tuple[Tensor | None, ...],
-    keeps: bool | None,
+    parameters: Sequence[Tensor | None],
+    keeps: bool,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
     """Return the results, and ``states``, ``gates`` and ``extra`` if ``keeps``."""
-    engine = options.engine
     rows, kind = x.shape[:-1], engine.dtype
-    out = torch.empty((*rows, engine.sources), dtype=kind)
     states = gates = extra = h = s = None
+    if engine.step and h0 is not None:  # of the same shape, or the kernel refuses; a quicker way
+        out = torch.empty_like(h0)
+    else:
+        out = torch.empty((*rows, engine.sources), dtype=kind)
     if keeps:
         gates = torch.empty((*rows, engine.gates), dtype=kind)
         if engine.states:
             states = torch.empty((*rows, engine.states), dtype=kind)
         if engine.extra:
             extra = torch.empty((*rows, engine.extra), dtype=kind)
-    if not options.step:
+    if not engine.step:
         h = torch.empty((1, rows[1], engine.sources), dtype=kind)
         if engine.states:
             s = torch.empty((1, rows[1], engine.states), dtype=kind)
     elif engine.states and not keeps:
-        s = torch.empty((rows[0], engine.states), dtype=kind)
-    rest = (options.reverse, options.cut, options.zone_h, options.zone_s, torch.get_num_threads())
+        s = (
+            torch.empty((rows[0], engine.states), dtype=kind)
+            if s0 is None
+            else torch.empty_like(s0)
+        )
     outs = (out, h, s, states, gates, extra)
-    try:
-        engine.kernel.forward(x, h0, s0, parameters, *outs, *rest)
-    except ValueError:  # of a layout that the kernel does not read, if anything
-        x, h0, s0, *parameters = _dense(x, h0, s0, *parameters)  # type: ignore[assignment]
-        try:
-            engine.kernel.forward(x, h0, s0, tuple(parameters), *outs, *rest)
-        except ValueError as error:
-            raise SettingError(f"sequence kernel: {error}") from error
+    threads = torch.get_num_threads()
+    engine.kernel.forward(x, h0, s0, tuple(parameters), *outs, *engine.settings, threads)
     last = s if s is not None else states
-    if options.step:
-        return (out, last) if last is not None else (out,), (states, gates, extra)
-    assert h is not None
-    return (out, h, last) if last is not None else (out, h), (states, gates, extra)
-
-
-def _dense(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    return tuple(None if t is None else t.detach().contiguous() for t in tensors)
+    results = (out,) if h is None else (out, h)
+    return results if last is None else (*results, last), (states, gates, extra)
 
 
 class _Unmasked(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        options: CallOptions,
+        engine: Engine,
         x: Tensor,
         h0: Tensor | None,
         s0: Tensor | None,
         *parameters: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        results, tape = _forward(options, x, h0, s0, parameters, keeps=True)
+        results, tape = _forward(engine, x, h0, s0, parameters, keeps=True)
         ctx.set_materialize_grads(False)
-        ctx.options = options
+        ctx.engine = engine
         ctx.save_for_backward(x, h0, s0, *parameters, results[0], *tape)
         return results
 
     @staticmethod
     def backward(ctx: Any, *errors: Tensor | None) -> tuple[Tensor | None, ...]:
-        options: CallOptions = ctx.options
-        d_out = None if options.step else errors[0]
-        d_h, d_s = (*errors[not options.step :], None)[:2]
+        engine: Engine = ctx.engine
+        d_out = None if engine.step else errors[0]
+        d_h, d_s = (*errors[not engine.step :], None)[:2]
         came, needs = (d_out, d_h, d_s), ctx.needs_input_grad[1:]
         if torch.is_grad_enabled() or not is_eager() or not all(map(_is_plain, came)):
-            return None, *_differentiable(options, ctx.saved_tensors, came, needs)
-        return None, *_backward(options, ctx.saved_tensors, came, needs)
+            return None, *_differentiable(engine, ctx.saved_tensors, came, needs)
+        return None, *_backward(engine, ctx.saved_tensors, came, needs)
+
+
+# ``Function.apply`` without its preparations for ``torch.func``, which :func:`is_eager` excludes.
+# They would take a third of the time of an operation on one step.
+_apply: Any = super(torch.autograd.Function, _Unmasked).apply
 
 
 def _is_plain(error: Tensor | None) -> bool:
@@ -254,33 +252,27 @@ def _is_plain(error: Tensor | None) -> bool:
 
 
 def _backward(
-    options: CallOptions,
+    engine: Engine,
     saved: tuple[Tensor | None, ...],
     errors: tuple[Tensor | None, ...],
     needs: tuple[bool, ...],
-) -> tuple[Tensor | None, ...]:
+) -> list[Tensor | None]:
     """Compute the wanted gradients of ``x``, ``h0``, ``s0`` and the parameters."""
-    x, h0, s0, *parameters = saved[:_N_INPUTS]
-    found = tuple(
-        torch.empty(value.shape, dtype=value.dtype) if needed and value is not None else None
+    found = [
+        torch.empty_like(value) if needed and value is not None else None
         for value, needed in zip(saved, needs, strict=False)
-    )
-    rest = (options.reverse, options.cut, options.zone_h, options.zone_s, torch.get_num_threads())
+    ]
     errors = tuple(e if e is None or e.is_contiguous() else e.contiguous() for e in errors)
-    run, tape = options.engine.kernel.backward, saved[_N_INPUTS:]
-    try:
-        run(x, h0, s0, tuple(parameters), tape, errors, found, *rest)
-    except ValueError:  # as in the forward pass
-        x, h0, s0, *parameters = _dense(x, h0, s0, *parameters)
-        try:
-            run(x, h0, s0, tuple(parameters), _dense(*tape), _dense(*errors), found, *rest)
-        except ValueError as error:
-            raise SettingError(f"sequence kernel: {error}") from error
+    engine.kernel.backward(
+        *(*saved[:3], saved[3:_N_INPUTS], saved[_N_INPUTS:], errors, tuple(found)),
+        *engine.settings,
+        torch.get_num_threads(),
+    )
     return found
 
 
 def _differentiable(
-    options: CallOptions,
+    engine: Engine,
     saved: tuple[Tensor | None, ...],
     errors: tuple[Tensor | None, ...],
     needs: tuple[bool, ...],
@@ -292,7 +284,7 @@ def _differentiable(
     values = saved[:_N_INPUTS]
     twice = torch.is_grad_enabled()
     with torch.enable_grad():
-        results = _general(options, *values)
+        results = _general(engine, *values)
         pairs = [
             (r, e.reshape(r.shape)) for r, e in zip(results, errors, strict=True) if e is not None
         ]
@@ -310,26 +302,19 @@ def _differentiable(
 
 
 def _general(
-    options: CallOptions,
+    engine: Engine,
     x: Tensor,
     h0: Tensor | None,
     s0: Tensor | None,
     *parameters: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    engine, recurrence = options.engine, Recurrence.parse(options.engine.key)
-    own = LayerParameters(*parameters)  # type: ignore[arg-type]
-    x = x.unsqueeze(0) if options.step else x
+    recurrence, own = Recurrence.parse(engine.key), LayerParameters(*parameters)  # type: ignore[arg-type]
+    x = x.unsqueeze(0) if engine.step else x
     h0, s0 = (
         x.new_zeros(x.shape[1], width) if state is None else state.reshape(x.shape[1], width)
         for state, width in ((h0, engine.sources), (s0, engine.states))
     )
     bias, unit = own.merged(recurrence)
     inputs = LayerInputs(x, own.w_ih, own.w_hh, h0, s0, bias, unit, *own[5:])
-    found = layer(
-        inputs,
-        recurrence,
-        LayerOptions(
-            options.reverse, options.gradient, zone_h=options.zone_h, zone_s=options.zone_s
-        ),
-    )
+    found = layer(inputs, recurrence, engine.options)
     return found.out, found.h, found.s

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.checks import check_choice
+from carrousel.contracts import Recurrence
 from carrousel.errors import InputError
 from carrousel.nn.call.layered import Layered
 from carrousel.nn.call.ragged import (
@@ -41,7 +42,7 @@ class CallArguments:
         batch_first: whether the caller's layout is ``[B, T, I]``.
         batched: whether the caller's input has a batch dimension.
         packed: the caller's packed batch, or None.
-        dtype: type to compute in under autocast, else None.
+        result: type of the results if it is not that of ``x``, under autocast; else None.
     """
 
     x: Tensor
@@ -52,10 +53,11 @@ class CallArguments:
     batch_first: bool
     batched: bool
     packed: Packed | None
-    dtype: torch.dtype | None
+    result: torch.dtype | None
 
     def output(self, out: Tensor) -> Tensor | PackedSequence:
         """Convert outputs ``[T, B, H]`` to the layout of the input."""
+        out = out if self.result is None else out.to(self.result)
         return self.steps(out) if self.packed is None else self.packed.gather(out)
 
     def steps(self, values: Tensor) -> Tensor:
@@ -68,6 +70,7 @@ class CallArguments:
 
     def state(self, last: Tensor) -> Tensor:
         """Convert last states ``[layers * directions, B, H]`` to batch order."""
+        last = last if self.result is None else last.to(self.result)
         if self.packed is not None:
             return self.packed.unsort(last)
         return last if self.batched else last.squeeze(1)
@@ -124,12 +127,14 @@ def read_call(
     if packed is not None:
         h0 = None if h0 is None else packed.sort(h0)
         s0 = None if s0 is None else packed.sort(s0)
-    dtype = autocast_dtype(x)
-    if dtype is not None:
-        x, h0, s0 = (None if one is None else one.to(dtype) for one in (x, h0, s0))
+    result = None
+    if autocast_dtype(x) is not None:
+        wide = autocast_wide(weight.dtype)
+        result = autocast_result(module.recurrence, x, wide, keeps=packed is not None)
+        x, h0, s0 = (None if one is None else one.to(wide) for one in (x, h0, s0))
     assert x is not None
     first = module.batch_first and packed is None
-    return CallArguments(x, h0, s0, active, cuts, first, batched, packed, dtype)
+    return CallArguments(x, h0, s0, active, cuts, first, batched, packed, result)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
@@ -138,6 +143,30 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
         return None
     return torch.get_autocast_dtype(kind)
+
+
+def autocast_wide(dtype: torch.dtype) -> torch.dtype:
+    """Return the type to compute in under autocast: halves round the state at every step."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def autocast_result(
+    recurrence: Recurrence, x: Tensor, wide: torch.dtype, *, keeps: bool
+) -> torch.dtype | None:
+    """Return the type of the results under autocast, which is torch's; None: ``wide``.
+
+    Args:
+        recurrence: the cell.
+        x: the caller's input.
+        wide: the type that is computed in.
+        keeps: whether torch keeps the states of cells that have some in ``float32``: in a
+            ``PackedSequence``, and in a single step.
+    """
+    if wide == torch.float64:
+        return None
+    if recurrence.cell == "gru" or (keeps and recurrence.n_states):
+        return x.dtype if x.dtype != wide else None
+    return autocast_dtype(x)
 
 
 def check_tensor(name: str, tensor: Any, dims: int, width: int, like: Tensor) -> None:

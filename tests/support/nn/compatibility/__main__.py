@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from support.nn.compatibility import parallel as in_parallel
 from support.nn.compatibility import sequences as of_sequences
 from support.nn.compatibility import torch_rows as of_torch
 from support.nn.compatibility.cases import MODES, AbsentError, Case
@@ -53,6 +54,10 @@ FEATURES = {
     "jvp": Feature("forward mode (`torch.func.jvp`)", of_torch.forward_mode),
     "double": Feature("double backward (`gradgradcheck`)", of_torch.double_backward),
     "gradcheck": Feature("`gradcheck` in float64", of_torch.gradcheck),
+    "batched": Feature(
+        "`is_grads_batched`, `jacobian(vectorize=True)`", of_torch.batched_gradients
+    ),
+    "storage": Feature("storage that is resized after a call", of_torch.storage_resized),
     "eval": Feature("backward in eval mode", of_torch.backward_in_eval),
     "autocast": Feature("autocast to bfloat16", of_torch.autocast),
     "strides": Feature("inputs and gradients that are not contiguous", of_torch.strided),
@@ -62,7 +67,9 @@ FEATURES = {
     "nograd": Feature("`no_grad`, `inference_mode`", of_torch.without_graph),
     "deepcopy": Feature("`copy.deepcopy` after a backward pass", of_torch.deepcopied),
     "threads": Feature("one module in two threads", of_torch.two_threads),
-    "ddp": Feature("`DistributedDataParallel`, two processes", of_torch.two_processes),
+    "ddp": Feature("`DistributedDataParallel`, two processes", in_parallel.replicated),
+    "fully_shard": Feature("`fully_shard` (FSDP2), two processes", in_parallel.sharded),
+    "fsdp": Feature("`FullyShardedDataParallel` (FSDP1), two processes", in_parallel.flattened),
     "exchange": Feature(
         "`state_dict` to the other library and back",
         of_torch.weights_exchanged,

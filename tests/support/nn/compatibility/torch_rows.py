@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import threading
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from support.nn.compatibility.cases import (
     BATCH,
     INPUTS,
-    MODES,
     STEPS,
     Case,
     Net,
@@ -257,38 +249,36 @@ def two_threads(case: Case) -> None:
             close(run, one)
 
 
-def two_processes(case: Case) -> None:
-    """One pair of processes runs all modes; see ``processes.py``."""
-    name = next(name for name, mode in MODES.items() if mode is case.mode)
-    outcome = _outcomes_of_two_processes(case.library)[name]
-    assert outcome == "works", outcome
+def batched_gradients(case: Case) -> None:
+    """``is_grads_batched`` and vectorised Jacobians, against one error at a time."""
+    module, leaf = case.module(), case.leaf().requires_grad_()
+    outputs = case.call(module, leaf)
+    errors = [
+        torch.stack([torch.full_like(out, n / (1 + at)) for n in range(3)])
+        for at, out in enumerate(outputs)
+    ]
+    (many,) = torch.autograd.grad(outputs, leaf, errors, is_grads_batched=True, retain_graph=True)
+    for place in range(3):
+        each = [error[place] for error in errors]
+        (one,) = torch.autograd.grad(outputs, leaf, each, retain_graph=True)
+        close(many[place], one)
+    jacobian = torch.autograd.functional.jacobian
+    net = Net(case, module)
+    close(jacobian(net, leaf, vectorize=True), jacobian(net, leaf))
 
 
-@lru_cache
-def _outcomes_of_two_processes(library: str) -> dict[str, str]:
-    module, tests = "support.nn.compatibility.processes", str(Path(__file__).parents[3])
-    path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
-    with tempfile.TemporaryDirectory() as folder:
-        calls = [
-            [sys.executable, "-m", module, str(rank), f"{folder}/store", library] for rank in (0, 1)
-        ]
-        pair = [
-            subprocess.Popen(
-                call,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-            )
-            for call in calls
-        ]
-        ends = [process.communicate(timeout=120) for process in pair]
-    for process, (_, errors) in zip(pair, ends, strict=True):
-        if process.returncode:
-            raise RuntimeError(errors)
-    first, second = (json.loads(out) for out, _ in ends)
-    assert first == second
-    return first
+def storage_resized(case: Case) -> None:
+    """No call may leave a tensor of the caller in a storage that cannot be resized."""
+    module, leaf = case.module(), case.leaf().requires_grad_()
+    results = case.call(module, leaf)
+    sum(out.sum() for out in results).backward()
+    with torch.no_grad():
+        results += case.call(module, leaf)
+    tensors = [leaf, leaf.grad, *results]
+    tensors += [t for weight in module.parameters() for t in (weight, weight.grad)]
+    for tensor in tensors:
+        storage = tensor.detach().untyped_storage()
+        storage.resize_(storage.nbytes() + 8)
 
 
 def safetensors(case: Case) -> None:
