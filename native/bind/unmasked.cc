@@ -257,7 +257,8 @@ class UnmaskedLayer {
 
   void check_tape(const UnmaskedCall<Real>& call) const {
     const Index rows = call.run.steps * call.q.batch;
-    if (rows && !call.run.gates) refuse("gates are missing; the backward pass needs them");
+    if (rows && R_.gates_width() && !call.run.gates)
+      refuse("gates are missing; the backward pass needs them");
     if (rows && R_.states && !call.run.states)
       refuse("states are missing; the backward pass needs them");
     if (rows && call.q.extra().width && !call.run.extra)

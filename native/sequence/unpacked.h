@@ -37,22 +37,29 @@ void dots(Index depth, const Real* w, const Real* a, Index a_stride, Real* sums)
   else store(sums, totals(parts));
 }
 
-template <class Real, int rows>
-void times_turned_rows(const Real* w, Index width, Index depth, const Real* a, Index a_stride,
-                       const Real* start, Real* c, Index c_stride) {
-  constexpr int n = kLanes<Real> / rows;
-  Index i = 0;
+// c = start + sums, for rows of n numbers; start null: zero.
+template <class Real, int rows, int n>
+void put(const Real* sums, const Real* start, Real* c, Index c_stride) {
+  for (int r = 0; r < rows; ++r)
+    for (int j = 0; j < n; ++j)
+      c[r * c_stride + j] = start ? sums[r * n + j] + start[j] : sums[r * n + j];
+}
+
+// Columns of c for `n` rows of w, which stay in the nearest cache meanwhile.
+template <class Real, int n>
+void times_turned_columns(Index rows, const Real* w, Index depth, const Real* a, Index a_stride,
+                          const Real* start, Real* c, Index c_stride) {
+  constexpr int most = kLanes<Real> / n;
   Real sums[kLanes<Real>];
-  for (; i + n <= width; i += n) {
-    dots<Real, rows, n>(depth, w + i * depth, a, a_stride, sums);
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < n; ++j)
-        c[r * c_stride + i + j] = start ? sums[r * n + j] + start[i + j] : sums[r * n + j];
+  Index r = 0;
+  for (; r + most <= rows; r += most) {
+    dots<Real, most, n>(depth, w, a + r * a_stride, a_stride, sums);
+    put<Real, most, n>(sums, start, c + r * c_stride, c_stride);
   }
-  for (; i < width; ++i)
-    for (int r = 0; r < rows; ++r) {
-      dots<Real, 1, 1>(depth, w + i * depth, a + r * a_stride, a_stride, sums);
-      c[r * c_stride + i] = start ? sums[0] + start[i] : sums[0];
+  for (; r < rows; ++r)
+    for (int j = 0; j < n; ++j) {
+      dots<Real, 1, 1>(depth, w + j * depth, a + r * a_stride, a_stride, sums);
+      put<Real, 1, 1>(sums, start ? start + j : start, c + r * c_stride + j, c_stride);
     }
 }
 
@@ -60,19 +67,26 @@ void times_turned_rows(const Real* w, Index width, Index depth, const Real* a, I
 template <class Real>
 void times_turned(Index rows, const Real* w, Index width, Index depth, const Real* a,
                   Index a_stride, const Real* start, Real* c, Index c_stride) {
-  Index r = 0;
-  const auto run = [&](auto n) {
-    times_turned_rows<Real, n()>(w, width, depth, a + r * a_stride, a_stride, start,
-                                 c + r * c_stride, c_stride);
-    r += n();
-  };
-  constexpr int most = std::min(4, kLanes<Real>);
-  while (rows - r >= most) run(std::integral_constant<int, most>{});
-  if (rows - r >= 2) run(std::integral_constant<int, 2>{});
-  if (rows - r) run(std::integral_constant<int, 1>{});
+  constexpr int lanes = kLanes<Real>, four = std::min(4, lanes);
+  const Index many = rows / four * four;  // rows of a that are taken four at a time
+  Index i = 0;
+  for (; many && i + lanes / four <= width; i += lanes / four)
+    times_turned_columns<Real, lanes / four>(many, w + i * depth, depth, a, a_stride,
+                                             start ? start + i : start, c + i, c_stride);
+  for (; many && i < width; ++i)
+    times_turned_columns<Real, 1>(many, w + i * depth, depth, a, a_stride,
+                                  start ? start + i : start, c + i, c_stride);
+  const Index left = rows - many;
+  a += many * a_stride, c += many * c_stride, i = 0;
+  for (; left && i + lanes <= width; i += lanes)
+    times_turned_columns<Real, lanes>(left, w + i * depth, depth, a, a_stride,
+                                      start ? start + i : start, c + i, c_stride);
+  for (; left && i < width; ++i)
+    times_turned_columns<Real, 1>(left, w + i * depth, depth, a, a_stride,
+                                  start ? start + i : start, c + i, c_stride);
 }
 
-// Columns at..at+n-1 of c = a w, where the last of `vectors` vectors holds `last` columns.
+// Some columns of c = a w; the last of `vectors` vectors of them holds `last` columns.
 template <class Real, int rows, int vectors>
 void times_columns(const Real* w, Index width, Index depth, const Real* a, Index a_stride, Real* c,
                    Index c_stride, int last) {
@@ -99,33 +113,34 @@ void times_columns(const Real* w, Index width, Index depth, const Real* a, Index
     }
 }
 
-template <class Real, int rows>
-void times_rows(const Real* w, Index width, Index depth, const Real* a, Index a_stride, Real* c,
-                Index c_stride) {
-  constexpr Index lanes = kLanes<Real>;
-  constexpr int most = 4;
-  Index at = 0;
-  const auto run = [&](auto vectors, int last) {
-    times_columns<Real, rows, vectors()>(w + at, width, depth, a, a_stride, c + at, c_stride, last);
-    at += vectors() * lanes;
+template <class Real, int vectors>
+void times_panel(Index rows, const Real* w, Index width, Index depth, const Real* a,
+                 Index a_stride, Real* c, Index c_stride, int last) {
+  Index r = 0;
+  const auto run = [&](auto n) {
+    times_columns<Real, n(), vectors>(w, width, depth, a + r * a_stride, a_stride,
+                                      c + r * c_stride, c_stride, last);
+    r += n();
   };
-  while (at + most * lanes <= width) run(std::integral_constant<int, most>{}, lanes);
-  while (at + lanes <= width) run(std::integral_constant<int, 1>{}, lanes);
-  if (at < width) run(std::integral_constant<int, 1>{}, static_cast<int>(width - at));
+  while (rows - r >= 4) run(std::integral_constant<int, 4>{});
+  if (rows - r >= 2) run(std::integral_constant<int, 2>{});
+  if (rows - r) run(std::integral_constant<int, 1>{});
 }
 
 // c [rows, width] = a [rows, depth] w, with w [depth, width].
 template <class Real>
 void times(Index rows, const Real* w, Index width, Index depth, const Real* a, Index a_stride,
            Real* c, Index c_stride) {
-  Index r = 0;
-  const auto run = [&](auto n) {
-    times_rows<Real, n()>(w, width, depth, a + r * a_stride, a_stride, c + r * c_stride, c_stride);
-    r += n();
+  constexpr Index lanes = kLanes<Real>;
+  constexpr int most = 4;
+  Index at = 0;
+  const auto run = [&](auto vectors, int last) {
+    times_panel<Real, vectors()>(rows, w + at, width, depth, a, a_stride, c + at, c_stride, last);
+    at += vectors() * lanes;
   };
-  while (rows - r >= 4) run(std::integral_constant<int, 4>{});
-  if (rows - r >= 2) run(std::integral_constant<int, 2>{});
-  if (rows - r) run(std::integral_constant<int, 1>{});
+  while (at + most * lanes <= width) run(std::integral_constant<int, most>{}, lanes);
+  while (at + lanes <= width) run(std::integral_constant<int, 1>{}, lanes);
+  if (at < width) run(std::integral_constant<int, 1>{}, static_cast<int>(width - at));
 }
 
 }  // namespace

@@ -53,7 +53,6 @@ MEASURED: Mapping[str, Callable[[Any], str]] = {
     "compatibility": compatibility_page,
     "sequence": sequence_page,
     "speed": speed_page,
-    "step": step_page,
     "stream": stream_page,
     "vowels": vowels_page,
 }
@@ -81,6 +80,11 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         "rivals.md": rivals_page(report, results.get("gradients")),
         "api.md": api_page(),
         **{f"{name}.md": page(results[name]) for name, page in MEASURED.items() if name in results},
+        **(
+            {"step.md": step_page(results["step"], results.get("calls"))}
+            if "step" in results
+            else {}
+        ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
     }
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tools.pages.render import render
@@ -23,8 +23,13 @@ Times = Mapping[tuple[str, int, int], Mapping[str, float]]
 """Microseconds of a step by contender, inputs and units."""
 
 
-def step_page(measured: Mapping[str, Any]) -> str:
-    """Write the page from the results of ``benchmarks/step``."""
+def step_page(measured: Mapping[str, Any], calls: Mapping[str, Any] | None = None) -> str:
+    """Write the page from the results of ``benchmarks/step``.
+
+    Args:
+        measured: ``benchmarks/results/step.json``.
+        calls: ``benchmarks/results/calls.json``.
+    """
     times = {(r["contender"], r["inputs"], r["units"]): r["us"] for r in measured["rows"]}
     sizes = list(dict.fromkeys((r["inputs"], r["units"]) for r in measured["rows"]))
     heads = ["", *(f"I = {inputs}, H = {units}" for inputs, units in sizes)]
@@ -42,7 +47,28 @@ def step_page(measured: Mapping[str, Any]) -> str:
         by_cell=rows(OURS, lambda times, name, size: _speedup(times, name, (CELL,), size)),
         by_onnx=rows(OURS, lambda times, name, size: _speedup(times, name, ONNX, size)),
         machine=", ".join([machine["processor"], *map(" ".join, versions.items())]),
+        calls=calls_table(calls["rows"]) if calls else "",
+        loop=calls["loop"] if calls else 0,
     )
+
+
+def calls_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Times of our calls as multiples of torch's, with the quartiles of the ratio."""
+    sizes = sorted({(row["units"], row["batch"]) for row in rows})
+    found = {
+        (row["way"], row["learns"], row["kind"], row["units"], row["batch"]): row for row in rows
+    }
+    lines = []
+    for way, learns, kind in dict.fromkeys((r["way"], r["learns"], r["kind"]) for r in rows):
+        name = f"{kind}, T = 1" if way == "layer" else f"{kind}Cell"
+        cells = [_ratio(found[way, learns, kind, *size]) for size in sizes]
+        lines.append([name, "training" if learns else "`no_grad`", *cells])
+    return table(["", "", *(f"H = {h}, B = {b}" for h, b in sizes)], lines, "llr")
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    low, middle, high = row["ratio"]
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"  # noqa: RUF001
 
 
 def _time(times: Times, name: str, size: tuple[int, int]) -> str:
