@@ -15,10 +15,12 @@ from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.call.noise import zone_mask
+from carrousel.nn.drop_in import tracers
+from carrousel.nn.drop_in.layer import TorchCell
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
-class StepCell(torch.nn.Module):
+class StepCell(TorchCell):
     """Base class: one step of a recurrence per call. Use LSTMCell, GRUCell or RNNCell.
 
     Attributes:
@@ -90,6 +92,8 @@ class StepCell(torch.nn.Module):
             InputError: a tensor has the wrong shape, type or device. It is also a
                 ``RuntimeError`` and a ``ValueError``.
         """
+        if tracers.is_recording(input):
+            return tracers.record(self, input, hx)
         who, recurrence = type(self).__name__, self.recurrence
         dims = _check_dims(f"{who}: Expected input", input)
         if input.shape[-1] != self.input_size:
@@ -215,6 +219,7 @@ class LSTMCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.LSTMCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -280,6 +285,7 @@ class GRUCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.GRUCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -325,6 +331,7 @@ class RNNCell(StepCell):
     torch.Size([4])
     """
 
+    TORCH = torch.nn.RNNCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

@@ -21,7 +21,8 @@ Resets = Sequence[Any] | NDArray[np.bool_] | Tensor
 def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tensor:
     """Check the lengths of a batch and return them as a tensor ``[B]``.
 
-    Values are checked in eager mode only, because a compiled graph must not depend on them.
+    Values are checked in eager mode only: a compiled graph must not depend on them, and ``vmap``
+    cannot read them.
 
     Raises:
         InputError: the lengths are not ``B`` whole numbers from 0 to ``T``.
@@ -40,7 +41,7 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
             f"lengths has shape {tuple(given.shape)}, expected ({B},): one for each sequence",
             argument="lengths",
         )
-    if not torch.compiler.is_compiling() and B and given.device.type != "meta":
+    if B and _has_values(given):
         low, high = (int(bound) for bound in torch.aminmax(given))
         if low < 0 or high > T:
             wrong = low if low < 0 else high
@@ -50,6 +51,13 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
                 argument="lengths",
             )
     return given
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether the values of a tensor may be read: not in a compiled graph or under ``vmap``."""
+    if torch.compiler.is_compiling() or tensor.device.type == "meta":
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def read_resets(
