@@ -1,1 +1,3 @@
-"""What other code asks of a recurrent layer of torch: attributes, conversion, tracers, quantisers."""
+"""What other code asks of recurrent modules of torch: attributes, conversion, tracers."""
+
+from __future__ import annotations

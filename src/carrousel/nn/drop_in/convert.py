@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch.nn import Parameter
+from torch.nn.utils.parametrize import is_parametrized
 
 from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
@@ -110,8 +111,11 @@ def check_exact(module: torch.nn.Module, kind: type[torch.nn.Module]) -> None:
     """Raise if a module is not of exactly this class.
 
     Raises:
-        SettingError: it is of another class, or of a subclass, which may behave differently.
+        SettingError: it is of another class, or of a subclass, which may behave differently; its
+            weights are parametrized.
     """
+    if is_parametrized(module):
+        raise _foreign_weights(type(module).__bases__[0].__name__, ["parametrizations"])
     given = type(module)
     if given is not kind:
         subclass = ", a subclass, which may behave differently" if issubclass(given, kind) else ""

@@ -42,7 +42,7 @@ def record(module: Any, input: Any, hx: Any, **options: Any) -> Any:
     different = [*convert.variants(module), *_given(options)]
     if different:
         raise SettingError(
-            f"torch.jit.trace cannot record a {name} with {', '.join(different)}", fix=INSTEAD
+            f"torch.jit.trace cannot record {name} with {', '.join(different)}", fix=INSTEAD
         )
     theirs = convert.bare(module)
     for key in theirs._parameters:
