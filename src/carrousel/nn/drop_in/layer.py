@@ -113,10 +113,12 @@ class TorchLayer(TorchModule, torch.nn.RNNBase):
     def _slow_forward(self, *args: Any, **kwargs: Any) -> Any:
         # torch calls this while torch.jit records. Its old ONNX exporter passes keyword arguments
         # and their defaults by position.
-        options = dict(zip(OPTIONS, args[2:], strict=False)) | kwargs
+        forward: Any = type(self).forward
+        count = forward.__code__.co_argcount - 1
+        options = dict(zip(forward.__kwdefaults__ or (), args[count:], strict=False)) | kwargs
         if "return_states" in options:
             options["return_states"] = bool(options["return_states"])
-        return super()._slow_forward(*args[:2], **options)
+        return super()._slow_forward(*args[:count], **options)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__.copy()
@@ -210,8 +212,6 @@ class TorchLayer(TorchModule, torch.nn.RNNBase):
         return input.size(0 if self.batch_first else 1)
 
 
-OPTIONS = ("lengths", "padding", "resets", "return_states")
-"""Keyword arguments of a layer's call, in order."""
 MODES = {"gru": "GRU", "rnn_tanh": "RNN_TANH", "rnn_relu": "RNN_RELU"}
 
 

@@ -213,7 +213,7 @@ def sample_gradients(module: Any, activations: Any, backprops: Any) -> dict[Tens
 
 def _is_on(module: Any, name: str) -> bool:
     value = getattr(module, name, 0.0)
-    if name == "dropout" and module.num_layers == 1:
+    if name == "dropout" and getattr(module, "num_layers", 1) == 1:
         return False
     return any(value) if isinstance(value, tuple) else value > 0
 
