@@ -39,7 +39,7 @@ def test_settings_and_parameters_go_there_and_back(name, settings):
     next(theirs.parameters()).requires_grad_(False)
     before = torch.get_rng_state()
     ours = getattr(nn, name).from_torch(theirs)
-    again = ours.to_torch()
+    again: Any = ours.to_torch()
     assert torch.equal(torch.get_rng_state(), before)
     assert type(again) is type(theirs)
     for module in (ours, again):
@@ -74,7 +74,7 @@ def test_hooks_and_attributes_are_carried():
     theirs, seen = torch.nn.GRU(3, 4), []
     handle = theirs.register_forward_hook(lambda module, args, out: seen.append(type(module)))
     theirs.label = "encoder"  # pyright: ignore
-    ours = nn.GRU.from_torch(theirs)
+    ours: Any = nn.GRU.from_torch(theirs)
     ours(torch.randn(5, 2, 3))
     assert seen == [nn.GRU]
     assert ours.label == ours.to_torch().label == "encoder"

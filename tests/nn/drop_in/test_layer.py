@@ -135,7 +135,8 @@ def test_layers_can_be_extended_by_mixins():
         pass
 
     x, made = torch.randn(5, 2, 3), []
-    for kind in (Ours, Theirs):
+    kinds: tuple[Any, ...] = (Ours, Theirs)
+    for kind in kinds:
         torch.manual_seed(0)
         made.append(kind(3, 4, num_layers=2))
     close(made[0].last(x), made[1].last(x))
@@ -163,15 +164,18 @@ def test_copies_hold_the_same_attributes_as_before():
     assert not [key for key in vars(layer) if "flat" in key or "all_weights" in key]
     layer.double()
     assert layer._flat_weights[0].dtype == torch.float64
-    assert torch.func.functional_call(
-        layer, {"weight_ih_l0": torch.zeros(16, 3).double()}, (x.double(),)
-    )[0].dtype == torch.float64
+    assert (
+        torch.func.functional_call(
+            layer, {"weight_ih_l0": torch.zeros(16, 3).double()}, (x.double(),)
+        )[0].dtype
+        == torch.float64
+    )
 
 
 def test_warning_of_dropout_is_that_of_torch():
     texts = []
     for package in (nn, torch.nn):
-        with pytest.warns(UserWarning) as caught:
+        with pytest.warns(UserWarning, match="dropout option adds dropout") as caught:
             package.GRU(3, 4, dropout=0.5)
         texts += [str(one.message) for one in caught]
     assert texts[0] == texts[1]

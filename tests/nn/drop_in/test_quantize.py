@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 NAMES = ("LSTM", "GRU", "LSTMCell", "GRUCell", "RNNCell")
-DYNAMIC = quantization.default_dynamic_qconfig
+DYNAMIC: Any = vars(quantization)["default_dynamic_qconfig"]
 
 
 def is_quantized(module: Any) -> bool:
@@ -83,7 +83,7 @@ def test_what_torch_cannot_quantise_is_refused():
 
 def test_static_quantisation_is_refused():
     model: Any = torch.nn.ModuleDict({"rnn": nn.LSTM(3, 4), "head": torch.nn.Linear(4, 2)}).eval()
-    model.qconfig = quantization.default_qconfig
+    model.qconfig = vars(quantization)["default_qconfig"]
     with pytest.raises(SettingError, match="static quantisation"):
         quantization.prepare(model)
     quantization.prepare(with_config(model, None), inplace=True)

@@ -42,7 +42,7 @@ class Net(torch.nn.Module):
         self.rnn = package.LSTM(3, 4, **options)
         self.cell = package.GRUCell(4, 4)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Any) -> Any:
         out, state = self.rnn(x)
         again, (h, _) = self.rnn(x, state)
         return self.cell(h[-1], out[-1]) + again.sum(0)
@@ -110,7 +110,7 @@ def test_what_torch_cannot_express_is_refused():
 
 def test_fx_has_one_node_for_a_layer():
     class Model(Net):
-        def forward(self, x, sizes):
+        def forward(self, x: Any, sizes: Any = None) -> Any:
             out, (h, c) = self.rnn(x, lengths=sizes, padding="left")
             return self.cell(h[-1]) + out.sum(0) + c[-1]
 

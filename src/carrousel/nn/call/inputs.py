@@ -28,7 +28,7 @@ Padding = Literal["right", "left"]
 _PADDINGS = get_args(Padding)
 _DEVICES = ("cpu", "cuda", "hpu", "ipu", "mps", "mtia", "xla", "xpu", "privateuseone")
 _AUTOCAST = frozenset(kind for kind in _DEVICES if torch.amp.is_autocast_available(kind))
-"""Devices with autocast. (torch 2.6 cannot compile the call that tells.)"""
+"""Devices with autocast. (torch 2.9 cannot compile a call of ``is_autocast_available``.)"""
 
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` for cells that have states besides ``h``."""

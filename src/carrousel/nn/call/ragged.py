@@ -58,7 +58,8 @@ def _has_values(tensor: Tensor) -> bool:
     """Whether the values of a tensor may be read: not in a compiled graph or under ``vmap``."""
     if torch.compiler.is_compiling() or tensor.device.type == "meta":
         return False
-    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    functorch: Any = vars(torch._C)["_functorch"]
+    return not functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def read_resets(

@@ -157,7 +157,7 @@ def _check_same(source: torch.nn.Module, target: torch.nn.Module, argument: str 
     wanted = {key: value for key, value in target._parameters.items() if value is not None}
     torchs = {key for key in wanted if key.startswith(TORCH_NAMES)}
     extra = [key for key in found if key not in wanted] + sorted(torchs - set(found))
-    if extra and any(key not in torchs for key in extra) or torchs - set(found):
+    if extra:
         raise _foreign_weights(name, extra)
     for key, weight in found.items():
         if weight.shape != wanted[key].shape:

@@ -11,6 +11,8 @@ from torch import Tensor
 from carrousel.contracts import Recurrence
 from carrousel.nn.drop_in import convert, privacy, quantize, tracers
 
+PLAIN: Any = torch.nn.Module
+
 
 class TorchModule(torch.nn.Module):
     """What the layers and the cells of torch have in common for other code."""
@@ -105,10 +107,10 @@ class TorchLayer(TorchModule, torch.nn.RNNBase):
 
     # torch keeps a second list of the weights in step with the parameters. Here the list is
     # computed when it is read, so these methods are those of every other module.
-    __setattr__ = torch.nn.Module.__setattr__
-    __setstate__ = torch.nn.Module.__setstate__
-    _apply = torch.nn.Module._apply
-    _replicate_for_data_parallel = torch.nn.Module._replicate_for_data_parallel
+    __setattr__ = PLAIN.__setattr__
+    __setstate__ = PLAIN.__setstate__
+    _apply = PLAIN._apply
+    _replicate_for_data_parallel = PLAIN._replicate_for_data_parallel
 
     def _slow_forward(self, *args: Any, **kwargs: Any) -> Any:
         # torch calls this while torch.jit records. Its old ONNX exporter passes keyword arguments

@@ -1,8 +1,9 @@
 """Gradients of each sample for opacus, which adds noise to clipped gradients.
 
 opacus calls a *grad sampler* for each module with the gradient of its first output. A recurrent
-module has several outputs, so the hooks here pass the gradients of all of them to the sampler. They
-are installed when opacus registers its own hook, so ``PrivacyEngine`` takes our modules as they are.
+module has several outputs, so the hooks here pass the gradients of all of them to the sampler.
+They are installed when opacus registers its own hook, so ``PrivacyEngine`` takes our modules as
+they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from carrousel.errors import InputError, SettingError
 STATE = "_privacy"
 """Attribute of a module that holds its :class:`Samples`."""
 
+RANDOM = ("dropout", "zoneout", "recurrent_dropout")
+"""Options that draw masks while training."""
+
 
 def is_opacus(hook: Any) -> bool:
     """Whether opacus registers this backward hook to compute gradients of each sample."""
@@ -28,7 +32,7 @@ def is_opacus(hook: Any) -> bool:
 
 def attach(module: Any, hook: Any, handle: Any) -> Any:
     """Prepare a module for opacus; return a handle that also removes what this adds."""
-    from opacus.grad_sample import register_grad_sampler
+    from opacus.grad_sample import register_grad_sampler  # pyright: ignore[reportMissingImports]
 
     register_grad_sampler(type(module))(sample_gradients)
     if STATE in vars(module):  # a second wrapper replaces the hooks of the first
@@ -119,11 +123,11 @@ class Samples:
                 argument="input",
                 fix="pass a padded tensor and {lengths}",
             )
-        random = [part for part in ("dropout", "zoneout", "recurrent_dropout") if _is_on(module, part)]
+        random = [part for part in RANDOM if _is_on(module, part)]
         if random:
             raise SettingError(
-                f"{name} has {random[0]}={getattr(module, random[0])}, expected 0: its gradients of "
-                "each sample would be computed with other random masks",
+                f"{name} has {random[0]}={getattr(module, random[0])}, expected 0: the gradients "
+                "of each sample would be computed with other random masks",
                 argument=random[0],
                 fix="set it to 0 and put a torch.nn.Dropout before or after the layer",
             )
@@ -195,9 +199,7 @@ def sample_gradients(module: Any, activations: Any, backprops: Any) -> dict[Tens
     }
 
     def loss(weights: Any, given: dict[str, Any], errors: dict[str, Tensor]) -> Tensor:
-        arguments = {
-            name: _unsqueezed(value, batch[name][1]) for name, value in given.items()
-        }
+        arguments = {name: _unsqueezed(value, batch[name][1]) for name, value in given.items()}
         results = _flat(torch.func.functional_call(twin, weights, (), arguments))
         total = call.x.new_zeros(())
         for which, error in errors.items():

@@ -1,7 +1,7 @@
 """Dynamic quantisation by ``torch.ao.quantization``: plain modules become torch's quantised ones.
 
-``quantize_dynamic`` selects modules by their exact class. It reads the attribute ``qconfig`` of each
-module before it assigns the configuration of the class. A module of ours answers with the
+``quantize_dynamic`` selects modules by their exact class. It reads the attribute ``qconfig`` of
+each module before it assigns the configuration of the class. A module of ours returns the
 configuration that was given for the class of torch that it replaces.
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from carrousel.errors import SettingError
-from carrousel.nn.drop_in import convert
 
 NAME = "_qconfig"
 CALLER = "_propagate_qconfig_helper"
@@ -80,8 +79,8 @@ def write(module: Any, value: Any) -> None:
             f"the {type(module).__name__} got a qconfig for static quantisation, expected one for "
             "dynamic quantisation",
             argument="qconfig",
-            fix="use quantize_dynamic, or set the qconfig of this layer to None before, which keeps "
-            "it in floating point, or convert it with carrousel.nn.restore(model)",
+            fix="use quantize_dynamic, or set the qconfig of this layer to None before, which "
+            "keeps it in floating point, or convert it with carrousel.nn.restore(model)",
         )
     vars(module)[NAME] = value
 

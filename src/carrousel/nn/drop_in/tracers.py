@@ -10,6 +10,7 @@ from torch.fx import Proxy
 from carrousel.errors import SettingError
 from carrousel.nn.drop_in import convert
 
+tracing_state = torch._C._get_tracing_state
 INSTEAD = (
     "use torch.export.export, or torch.onnx.export(..., dynamo=True) for ONNX, which take every "
     "layer of carrousel.nn"
@@ -18,7 +19,7 @@ INSTEAD = (
 
 def is_recording(input: Any) -> bool:
     """Whether a call must be recorded instead of computed."""
-    return torch.jit.is_tracing() or isinstance(input, Proxy)
+    return isinstance(input, Proxy) or tracing_state() is not None
 
 
 def record(module: Any, input: Any, hx: Any, **options: Any) -> Any:
