@@ -101,4 +101,4 @@ def test_an_error_names_the_layer_and_leaves_the_model():
     with pytest.raises(SettingError, match=r"model.0: torch.nn.LSTM has no .* cell=peep"):
         nn.restore(mixed)
     own = OwnBase("GRU", 3, 4)
-    assert nn.replace(own) is own  # a class of its own, not one of torch's layers
+    assert nn.replace(own) is own  # neither LSTM nor GRU nor RNN

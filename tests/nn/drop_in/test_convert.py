@@ -61,7 +61,7 @@ def test_settings_and_parameters_go_there_and_back(name, settings):
 def test_optimizers_and_gradients_go_on():
     theirs = torch.nn.LSTM(3, 4, batch_first=True)
     optimizer = torch.optim.SGD(theirs.parameters(), 0.1)
-    ours = nn.LSTM.from_torch(theirs)
+    ours: Any = nn.LSTM.from_torch(theirs)
     before = ours.weight_ih_l0.detach().clone()
     ours(torch.randn(2, 5, 3))[0].sum().backward()
     optimizer.step()
@@ -90,7 +90,7 @@ def test_options_that_torch_lacks():
         assert {**ours.settings(), **options} == ours.settings()
         assert ours.batch_first
         assert ours.weight_ih_l0 is theirs.weight_ih_l0
-    ours = nn.LSTM.from_torch(theirs.double(), cell="peephole", initial_state="learned")
+    ours: Any = nn.LSTM.from_torch(theirs.double(), cell="peephole", initial_state="learned")
     assert ours.weight_hh_l0 is theirs.weight_hh_l0
     assert ours.weight_peephole_l0.dtype == torch.float64
     assert bool(ours.weight_peephole_l0.any())

@@ -153,7 +153,7 @@ def test_modes_of_variants_show_the_form_of_the_state():
 
 
 def test_copies_hold_the_same_attributes_as_before():
-    """Nothing of the list of weights is stored, so checkpoints and pickles keep their form."""
+    """The list of weights is not stored, so checkpoints and pickles keep their form."""
     layer = nn.LSTM(3, 4, num_layers=2)
     x = torch.randn(5, 2, 3)
     for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):

@@ -78,7 +78,7 @@ def check(model: Any, x: Any, options: dict[str, Any], axis: int = 0, mean: bool
     expected = alone(model, x, options, axis)
     reduction = "mean" if mean else "sum"
     wrapped = GradSampleModule(model, batch_first=axis == 0, loss_reduction=reduction)
-    for _ in range(2):  # the second time, nothing of the first may be left
+    for _ in range(2):  # state left by the first pass would change the second
         loss = wrapped(x, **options)
         (loss.mean() if mean else loss.sum()).backward()
         for weight, want in zip(model.parameters(), expected, strict=True):

@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor  # noqa: E402
+
 from carrousel import nn  # noqa: E402
 from carrousel.errors import SettingError  # noqa: E402
 from support.case import each  # noqa: E402
@@ -42,7 +44,7 @@ class Net(torch.nn.Module):
         self.rnn = package.LSTM(3, 4, **options)
         self.cell = package.GRUCell(4, 4)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         out, state = self.rnn(x)
         again, (h, _) = self.rnn(x, state)
         return self.cell(h[-1], out[-1]) + again.sum(0)
@@ -93,7 +95,7 @@ def test_what_torch_cannot_express_is_refused():
     sizes = torch.tensor([5, 2])
 
     class WithLengths(Net):
-        def forward(self, x):
+        def forward(self, x: Tensor) -> Any:
             return self.rnn(x, lengths=sizes)[0]
 
     for call, text in [
@@ -110,7 +112,7 @@ def test_what_torch_cannot_express_is_refused():
 
 def test_fx_has_one_node_for_a_layer():
     class Model(Net):
-        def forward(self, x: Any, sizes: Any = None) -> Any:
+        def forward(self, x: Tensor, sizes: Any = None) -> Any:
             out, (h, c) = self.rnn(x, lengths=sizes, padding="left")
             return self.cell(h[-1]) + out.sum(0) + c[-1]
 
