@@ -73,14 +73,15 @@ def test_optimizers_and_gradients_go_on():
 def test_hooks_and_attributes_are_carried():
     theirs, seen = torch.nn.GRU(3, 4), []
     handle = theirs.register_forward_hook(lambda module, args, out: seen.append(type(module)))
+    theirs.register_full_backward_hook(lambda module, into, out: seen.append(len(into)))
     theirs.label = "encoder"  # pyright: ignore
     ours: Any = nn.GRU.from_torch(theirs)
-    ours(torch.randn(5, 2, 3))
-    assert seen == [nn.GRU]
+    ours(torch.randn(5, 2, 3, requires_grad=True))[0].sum().backward()
+    assert seen == [nn.GRU, 1]
     assert ours.label == ours.to_torch().label == "encoder"
     handle.remove()
     ours(torch.randn(5, 2, 3))
-    assert len(seen) == 1
+    assert len(seen) == 2
 
 
 def test_options_that_torch_lacks():

@@ -167,6 +167,8 @@ def test_what_has_no_gradient_of_samples_is_refused():
             wrapped(**{"input": x, **call})
         layer.eval()
         wrapped(**{"input": x, **call})
+    with pytest.raises(SettingError, match=r"with functorch.*grad_sample_mode='hooks'"):
+        GradSampleModule(nn.GRU(3, 4), force_functorch=True)
 
 
 class Classifier(torch.nn.Module):

@@ -24,11 +24,11 @@ class Convertible(Protocol):
     def settings(self) -> dict[str, Any]: ...
 
 
-TORCHS = (
+SHARED = (
     *("input_size", "hidden_size", "num_layers", "nonlinearity", "bias", "batch_first"),
     *("dropout", "bidirectional", "proj_size"),
 )
-"""Arguments of torch's layers and cells."""
+"""Arguments that modules of both libraries have."""
 INITIAL = ("forget_bias", "recompute")
 """Options of ours with no effect on the results of a module: initial values, and memory."""
 
@@ -43,14 +43,14 @@ def variants(module: Any) -> list[str]:
     return [
         f"{name}={value}"
         for name, value in module.settings().items()
-        if name not in TORCHS and name not in INITIAL and value != module.ARGUMENTS[name]
+        if name not in SHARED and name not in INITIAL and value != module.ARGUMENTS[name]
     ]
 
 
 def from_torch(kind: type[Any], layer: torch.nn.Module, options: Mapping[str, Any]) -> Any:
     """Build a module of ours from one of torch; see :meth:`TorchModule.from_torch`."""
     check_exact(layer, kind.TORCH)
-    ours = [name for name in kind.ARGUMENTS if name not in TORCHS and name != "forget_bias"]
+    ours = [name for name in kind.ARGUMENTS if name not in SHARED and name != "forget_bias"]
     for name, value in options.items():
         if name not in ours:
             raise SettingError(
@@ -60,7 +60,7 @@ def from_torch(kind: type[Any], layer: torch.nn.Module, options: Mapping[str, An
                 fix="leave {" + name + "} out",
             )
     like = next(iter(check_weights(layer).values()))
-    settings = {name: _setting(layer, name) for name in kind.ARGUMENTS if name in TORCHS}
+    settings = {name: _setting(layer, name) for name in kind.ARGUMENTS if name in SHARED}
     dropout = settings.pop("dropout", None)  # set below: torch has already warned of it
     # On the meta device, parameters take no memory and no random numbers. With options, those
     # that the options add are drawn. Those that torch has are replaced in any case.
@@ -93,7 +93,7 @@ def to_torch(module: Any) -> torch.nn.Module:
 
 def bare(module: Any) -> torch.nn.Module:
     """Return torch's module with the settings of ours, and parameters without memory."""
-    settings = {name: value for name, value in module.settings().items() if name in TORCHS}
+    settings = {name: value for name, value in module.settings().items() if name in SHARED}
     dropout = settings.pop("dropout", None)
     theirs = module.TORCH(**settings, device="meta")
     if dropout is not None:
@@ -186,7 +186,7 @@ def _carry(source: torch.nn.Module, target: torch.nn.Module) -> None:
     """
     created = {*_attributes(source), *vars(target)}
     for name, value in vars(source).items():
-        if name == "training" or "_hooks" in name or name not in created:
+        if name == "training" or "_hook" in name or name not in created:
             target.__dict__[name] = value
     target._parameters.update(source._parameters)
 

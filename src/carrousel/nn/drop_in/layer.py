@@ -33,7 +33,7 @@ class TorchModule(torch.nn.Module):
 
         The new module holds the same ``Parameter`` objects, so optimizers and tied weights stay
         valid. Training mode, hooks and additional attributes are those of ``layer``, which is not
-        changed.
+        changed. Both modules share their dictionaries of hooks, so handles of hooks stay valid.
 
         Args:
             layer: a module of the class that this class replaces.

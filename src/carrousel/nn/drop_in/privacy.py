@@ -31,7 +31,20 @@ def is_opacus(hook: Any) -> bool:
 
 
 def attach(module: Any, hook: Any, handle: Any) -> Any:
-    """Prepare a module for opacus; return a handle that also removes what this adds."""
+    """Prepare a module for opacus; return a handle that also removes what this adds.
+
+    Raises:
+        SettingError: opacus must compute all gradients with functorch.
+    """
+    owner = _owner(hook)
+    if getattr(owner, "force_functorch", False):
+        raise SettingError(
+            f"opacus cannot compute gradients of a {type(module).__name__} with functorch, because "
+            "it returns several tensors",
+            argument="force_functorch",
+            got=True,
+            fix="use grad_sample_mode='hooks' or 'ghost'",
+        )
     from opacus.grad_sample import register_grad_sampler  # pyright: ignore[reportMissingImports]
 
     register_grad_sampler(type(module))(sample_gradients)
@@ -45,6 +58,11 @@ def attach(module: Any, hook: Any, handle: Any) -> Any:
     ]
     vars(module)[STATE] = samples
     return _Handles([handle, samples])
+
+
+def _owner(hook: Any) -> Any:
+    """Return the object of opacus that a hook belongs to."""
+    return getattr(getattr(hook, "func", hook), "__self__", None)
 
 
 class _Handles:
@@ -85,7 +103,7 @@ class Samples:
     def __init__(self, hook: Any) -> None:
         settings = getattr(hook, "keywords", {})
         self.is_mean = settings.get("loss_reduction", "mean") == "mean"
-        self.owner = getattr(getattr(hook, "func", hook), "__self__", None)
+        self.owner = _owner(hook)
         self.calls: list[_Call] = []
         self.ready: list[tuple[_Call, tuple[Tensor | None, ...]]] = []
         self.handles: list[Any] = []
