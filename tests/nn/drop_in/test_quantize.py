@@ -19,6 +19,7 @@ from support.nn.modules import both, close  # noqa: E402
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor"),
+    pytest.mark.filterwarnings("ignore:Please use quant_min"),
 ]
 
 NAMES = ("LSTM", "GRU", "LSTMCell", "GRUCell", "RNNCell")
@@ -79,6 +80,31 @@ def test_what_torch_cannot_quantise_is_refused():
         assert "qconfig to None" in str(caught.value)
     with pytest.raises(SettingError, match="no quantised RNN"):
         quantization.quantize_dynamic(torch.nn.Sequential(nn.RNN(3, 4)), {torch.nn.RNN})
+
+
+def test_quantisation_of_graphs_is_refused():
+    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(3, 4), torch.nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.rnn(x)[0])
+
+    x, model = torch.randn(5, 2, 3), Model().eval()
+    mapping = quantization.QConfigMapping
+    for kind in (torch.nn.LSTM, nn.LSTM):
+        with pytest.raises(SettingError, match="quantisation of a graph"):
+            prepare_fx(model, mapping().set_object_type(kind, DYNAMIC), (x,))
+    with pytest.raises(SettingError, match="static quantisation"):
+        prepare_fx(model, quantization.get_default_qconfig_mapping(), (x,))
+    only_head = mapping().set_object_type(torch.nn.Linear, DYNAMIC)
+    for spec in (only_head, mapping().set_global(DYNAMIC).set_object_type(nn.LSTM, None)):
+        found = convert_fx(prepare_fx(model, spec, (x,)))
+        assert type(found.rnn) is nn.LSTM
+        assert is_quantized(found.head)
 
 
 def test_static_quantisation_is_refused():

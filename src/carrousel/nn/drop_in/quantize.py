@@ -71,18 +71,30 @@ def write(module: Any, value: Any) -> None:
     """Set the configuration of a module.
 
     Raises:
-        SettingError: it asks for static quantisation.
+        SettingError: it asks for static quantisation, or for quantisation of a graph (``fx``).
     """
     activation = getattr(value, "activation", None)
-    if activation is not None and not getattr(activation(), "is_dynamic", False):
-        raise SettingError(
-            f"the {type(module).__name__} got a qconfig for static quantisation, expected one for "
-            "dynamic quantisation",
-            argument="qconfig",
-            fix="use quantize_dynamic, or set the qconfig of this layer to None before, which "
-            "keeps it in floating point, or convert it with carrousel.nn.restore(model)",
-        )
+    if activation is not None:
+        is_static = not getattr(activation(), "is_dynamic", False)
+        if is_static or _is_graph_mode():
+            raise SettingError(
+                f"the {type(module).__name__} got a qconfig for "
+                f"{'static quantisation' if is_static else 'quantisation of a graph'}, expected "
+                "one for quantize_dynamic",
+                argument="qconfig",
+                fix="convert it with carrousel.nn.restore(model) before, or set the qconfig of "
+                "its class to None, which keeps it in floating point",
+            )
     vars(module)[NAME] = value
+
+
+def _is_graph_mode() -> bool:
+    """Whether ``prepare_fx`` sets a configuration; it would convert classes of torch alone."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "propagate_qconfig_":
+        frame = frame.f_back
+    caller = frame and frame.f_back
+    return caller is not None and "quantization/fx" in caller.f_code.co_filename.replace("\\", "/")
 
 
 def delete(module: Any) -> None:
