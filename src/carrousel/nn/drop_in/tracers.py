@@ -46,13 +46,13 @@ def record(module: Any, input: Any, hx: Any, **options: Any) -> Any:
             f"torch.jit.trace cannot record {name} with {', '.join(different)}", fix=INSTEAD
         )
     theirs = convert.bare(module)
-    for key in theirs._parameters:
+    for key in list(theirs._parameters):
         weight = getattr(module, key)
-        if isinstance(weight, torch.nn.Parameter) or weight is None:
+        if weight is None or isinstance(weight, torch.nn.Parameter):
             theirs._parameters[key] = weight
         else:  # a parametrization computes it
+            del theirs._parameters[key]
             theirs.__dict__[key] = weight
-    theirs._parameters = {k: v for k, v in theirs._parameters.items() if k not in vars(theirs)}
     theirs.training = module.training
     if isinstance(theirs, torch.nn.RNNBase):
         theirs._init_flat_weights()
