@@ -23,6 +23,8 @@ from carrousel.nn.call.inputs import (
     described,
 )
 from carrousel.nn.call.noise import zone_mask
+from carrousel.nn.drop_in import tracers
+from carrousel.nn.drop_in.layer import TorchCell
 from carrousel.nn.weights import (
     LayerWeights,
     assemble,
@@ -32,7 +34,7 @@ from carrousel.nn.weights import (
 )
 
 
-class StepCell(torch.nn.Module):
+class StepCell(TorchCell):
     """Base class: one step of a recurrence per call. Use LSTMCell, GRUCell or RNNCell.
 
     Attributes:
@@ -41,6 +43,7 @@ class StepCell(torch.nn.Module):
 
     ARGUMENTS: ClassVar[dict[str, Any]]
     """Constructor arguments except device and dtype, in order, with their defaults."""
+    _parameter_names: tuple[str | None, ...] = ()
     weight_ih: Tensor
 
     def __init__(
@@ -110,6 +113,8 @@ class StepCell(torch.nn.Module):
             found = step_eagerly(self, self.recurrence, self._parameter_names, zoneout, input, hx)
             if found is not None:
                 return found
+        if tracers.is_recording(input):
+            return tracers.record(self, input, hx)
         who, recurrence = type(self).__name__, self.recurrence
         dims = _check_dims(f"{who}: Expected input", input)
         if input.shape[-1] != self.input_size:
@@ -238,6 +243,7 @@ class LSTMCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.LSTMCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -303,6 +309,7 @@ class GRUCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.GRUCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -348,6 +355,7 @@ class RNNCell(StepCell):
     torch.Size([4])
     """
 
+    TORCH = torch.nn.RNNCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

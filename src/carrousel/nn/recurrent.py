@@ -27,6 +27,8 @@ from carrousel.nn.call.inputs import (
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
+from carrousel.nn.drop_in import tracers
+from carrousel.nn.drop_in.layer import TorchLayer, suffix
 from carrousel.nn.weights import (
     LayerWeights,
     assemble,
@@ -84,7 +86,7 @@ class VariantOptions:
     recompute: int | str = 0
 
 
-class Recurrent(torch.nn.Module):
+class Recurrent(TorchLayer):
     """Base class: layers of one recurrence, in one or two directions. Use LSTM, GRU or RNN.
 
     Attributes:
@@ -93,6 +95,7 @@ class Recurrent(torch.nn.Module):
 
     ARGUMENTS: ClassVar[dict[str, Any]]
     """Constructor arguments except device and dtype, in order, with their defaults."""
+    parameter_names: tuple[tuple[str | None, ...], ...] = ()
 
     def __init__(
         self,
@@ -133,34 +136,17 @@ class Recurrent(torch.nn.Module):
             )
             self._part_names = tuple(shapes)
             for direction in range(self.num_directions):
-                suffix = _suffix(index, direction)
-                names.append(in_kernel_order(shapes, suffix))
+                ending = suffix(index, direction)
+                names.append(in_kernel_order(shapes, ending))
                 for name, shape in shapes.items():
                     empty = torch.empty(shape, **check.check_factory(**factory))
-                    self.register_parameter(name + suffix, Parameter(empty))
+                    self.register_parameter(name + ending, Parameter(empty))
         self.parameter_names = tuple(names)
-
-    @property
-    def num_directions(self) -> int:
-        """2 if bidirectional, else 1."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def all_weights(self) -> list[list[Tensor]]:
-        """Parameters of every direction of every layer, in the order of the state dictionary."""
-        return [
-            [getattr(self, name + _suffix(index, direction)) for name in self._part_names]
-            for index in range(self.num_layers)
-            for direction in range(self.num_directions)
-        ]
 
     def reset_parameters(self) -> None:
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
         draw(layers, self.recurrence, self.forget_bias)
-
-    def flatten_parameters(self) -> None:
-        """No-op, for compatibility with torch: there is no flat copy of the weights."""
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
         """Return the weights of one direction of one layer in the form that kernels take.
@@ -183,10 +169,8 @@ class Recurrent(torch.nn.Module):
                 argument="layer" if not 0 <= layer < self.num_layers else "direction",
                 got=layer if not 0 <= layer < self.num_layers else direction,
             )
-        suffix = _suffix(layer, direction)
-        return assemble(
-            self.recurrence, self._part_names, lambda name: getattr(self, name + suffix)
-        )
+        end = suffix(layer, direction)
+        return assemble(self.recurrence, self._part_names, lambda name: getattr(self, name + end))
 
     def memory_plan(
         self, T: int, B: int, *, ragged: bool = False, budget: int | None = None
@@ -249,6 +233,9 @@ class Recurrent(torch.nn.Module):
             found = run_eagerly(self, input, hx)
             if found is not None:
                 return found
+        if tracers.is_recording(input):
+            options = {"lengths": lengths, "padding": padding, "resets": resets}
+            return tracers.record(self, input, hx, **options, return_states=return_states)
         check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
         if autocast_dtype(call.x) is None:
@@ -372,7 +359,3 @@ class Recurrent(torch.nn.Module):
     def settings(self) -> dict[str, Any]:
         """Return the constructor arguments of this module by name."""
         return check.settings_of(self, self.ARGUMENTS)
-
-
-def _suffix(layer: int, direction: int) -> str:
-    return f"_l{layer}" + "_reverse" * direction

@@ -43,7 +43,7 @@ def run_eagerly(module: Layered, input: Any, hx: Any) -> Result | None:
     states = len(module.recurrence.kind.states)
     first = _first_state(hx, bool(states), 3)
     parameters = [read_parameters(module, names) for names in module.parameter_names]
-    if first is None or None in parameters:
+    if first is None or None in parameters or not parameters:
         return None
     try:
         return _run(module, input, first, parameters)  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def step_eagerly(
         input: ``[B, I]``.
         hx: as in ``StepCell.forward``.
     """
-    if not _is_ordinary(input, 2):
+    if not names or not _is_ordinary(input, 2):
         return None
     engine = engine_of(recurrence.key, input.dtype, True, zoneout=zoneout)
     parameters = read_parameters(module, names)
