@@ -12,6 +12,7 @@ from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
+from carrousel.kernels.autograd.traced import refuse_tracing
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.call.noise import zone_mask
@@ -110,6 +111,10 @@ class StepCell(torch.nn.Module):
             h, s = self._step(x, h, s, weights)
         h, s = (h, s) if dims == 2 else (h.squeeze(0), s.squeeze(0))
         return (h, s) if recurrence.n_states else h
+
+    def _slow_forward(self, *arguments: Any, **named: Any) -> Any:
+        """Refuse the call: torch calls this method in place of ``forward`` under its tracer."""
+        refuse_tracing()
 
     def _step(
         self, x: Tensor, h: Tensor, s: Tensor, weights: LayerWeights

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
+from carrousel.kernels.autograd.traced import refuse_tracing
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
@@ -242,6 +243,10 @@ class Recurrent(torch.nn.Module):
         if not return_states:
             return output, state
         return output, state, tuple(end.steps for end in ends)
+
+    def _slow_forward(self, *arguments: Any, **named: Any) -> Any:
+        """Refuse the call: torch calls this method in place of ``forward`` under its tracer."""
+        refuse_tracing()
 
     def _run(self, call: CallArguments, record: bool) -> tuple[Tensor, list[_End]]:
         """Run all layers; return the last one's output and the results of every direction."""

@@ -107,7 +107,9 @@ def step_flags(active: Tensor | None, resets: Tensor | None, *, reverse: bool) -
     therefore resets its state before it processes step ``t - 1``. Resets in padding are ignored.
     """
     if resets is None:
-        return None if active is None else active.to(torch.uint8)
+        if active is None or torch.compiler.is_compiling():
+            return active  # boolean in graphs, where it says that there are no resets
+        return active.to(torch.uint8)
     cuts = resets if active is None else resets & active
     if reverse:
         cuts = torch.cat([cuts[1:], torch.zeros_like(cuts[:1])])
