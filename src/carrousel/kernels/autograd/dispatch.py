@@ -39,7 +39,7 @@ def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) ->
     Raises:
         SettingError: TorchScript traces the call.
     """
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         refuse_tracing()
     if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
         result = _compiled(_cast(inputs, torch.float32), recurrence, options)

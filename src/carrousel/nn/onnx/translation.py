@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._decomp import register_decomposition
 from torch.nn.functional import layer_norm, linear
 
 from carrousel.contracts import CELLS, Recurrence
@@ -45,9 +46,9 @@ class _Found(NamedTuple):
 def register() -> None:
     """Register the translation with torch."""
     operation = torch.ops.carrousel.sequence_forward.default
-    torch._decomp.register_decomposition(operation)(translate)
+    register_decomposition(operation)(translate)
     # Shapes would be computed by the decomposition if there were no "meta" function.
-    torch._decomp.register_decomposition(operation, type="meta")(forward_shapes)
+    register_decomposition(operation, type="meta")(forward_shapes)
 
 
 def translate(*arguments: Any) -> Any:
@@ -83,8 +84,9 @@ def translate(*arguments: Any) -> Any:
 
 def _read(arguments: tuple[Any, ...]) -> tuple[LayerInputs, CallSettings]:
     tensors = dict(zip(TENSORS, arguments, strict=False))
-    key, *settings, tape = arguments[len(TENSORS) : SETTINGS_END + 1]
-    return LayerInputs(**tensors), CallSettings(Recurrence.parse(key), *settings, tape)
+    settings: Any = arguments[len(TENSORS) + 1 : SETTINGS_END + 1]
+    recurrence = Recurrence.parse(arguments[len(TENSORS)])
+    return LayerInputs(**tensors), CallSettings(recurrence, *settings)
 
 
 def _run(inputs: LayerInputs, call: CallSettings) -> _Found:
