@@ -106,8 +106,8 @@ def _gathered(values: Tensor, steps: Tensor) -> Tensor:
 
 def _ordered(rows: Tensor, order: tuple[int, ...]) -> Tensor:
     """Reorder the rows of net inputs and add the axis of directions."""
-    parts = rows.chunk(len(order))
-    return torch.cat([parts[place] for place in order]).unsqueeze(0)
+    C = rows.shape[0] // len(order)
+    return torch.cat([rows[C * place : C * (place + 1)] for place in order]).unsqueeze(0)
 
 
 def _biases(inputs: LayerInputs, order: tuple[int, ...]) -> Tensor | None:
