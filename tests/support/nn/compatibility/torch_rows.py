@@ -98,7 +98,9 @@ def _exported_to_onnx(case: Case, *, dynamo: bool) -> None:
         try:
             torch.onnx.export(net, (leaf,), path, dynamo=dynamo, verbose=False, **names)
         except Exception as error:
-            raise error.__cause__ or error  # the exporter puts its own exception around it
+            raise (
+                error.__cause__ or error
+            ) from None  # the exporter puts its own exception around it
         opened = session(path)
     for more in (0, 2) if padded else (0,):
         x = case.leaf(2, T=STEPS + more, B=BATCH + more, dtype=f32)
