@@ -166,7 +166,18 @@ CellNames = tuple[Names, str, Names]
 
 def write_cell(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     """Write the nodes of one step of a cell."""
-    R, step = given.recurrence, step_of(given.recurrence.cell)
+    R = given.recurrence
+    step: Any = step_of(R.cell)
+    norm: Any = lambda state: Value(g, given.norm(state.name), state.width)  # noqa: E731
+    context = StepContext(R, norm, lambda state: state)
+    new, m, gates = step(*_arguments(g, nets, given), context)
+    fed_back = (gates[0], gates[2]) if R.gate_sources else ()
+    return [one.name for one in new], m.name, [one.name for one in fed_back]
+
+
+def _arguments(g: Writer, nets: NetNames, given: StepNames) -> tuple[Any, ...]:
+    """Return the values in the order of a step's arguments: x, r, states, h, unit."""
+    R = given.recurrence
 
     def values(names: Names, widths: tuple[int, ...], ndim: int = 2) -> tuple[Any, ...]:
         return tuple(Value(g, n, width, ndim) for n, width in zip(names, widths, strict=True))
@@ -174,15 +185,6 @@ def write_cell(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     x = values(nets.x, R.widths)
     r = values(nets.r, R.widths) if nets.r else tuple(_Zero() for _ in x)
     states = values(given.states, (R.units,) * len(given.states))
-    h: Any = Value(g, given.h, R.n_sources)
-    names = R.kind.unit_parameters
     unit = values(given.unit, (R.units,) * len(given.unit), ndim=1)
-    unit = unit or tuple(Value(g, g.number(0.0), 1, 0) for _ in names)
-    norm: Any = lambda state: Value(g, given.norm(state.name), state.width)  # noqa: E731
-    new, m, gates = step(x, r, states, h, unit, StepContext(R, norm, lambda state: state))
-    fed_back = [gates[0], gates[2]] if R.gate_sources else []
-    return [_name(one) for one in new], _name(m), [_name(one) for one in fed_back]
-
-
-def _name(value: Any) -> str:
-    return value.name
+    unit = unit or tuple(Value(g, g.number(0.0), 1, 0) for _ in R.kind.unit_parameters)
+    return x, r, states, Value(g, given.h, R.n_sources), unit
