@@ -29,7 +29,7 @@ SHAPES = ((2, 7), (1, 1), (5, 30), (3, 2), (4, 100), (1, 1000))
 STILL: dict[str, Any] = {"states": ("c",), "unit_parameters": ("p",)}
 PLAIN = {
     "lstm": lambda: nn.LSTM(3, 5, num_layers=2, bidirectional=True, dropout=0.5),
-    "gru": lambda: nn.GRU(3, 5, bidirectional=True, initial_state="learned"),
+    "gru": lambda: nn.GRU(3, 5, initial_state="learned"),
     "gru, no bias": lambda: nn.GRU(3, 4, bias=False),
     "tanh": lambda: nn.RNN(3, 4),
     "relu": lambda: nn.RNN(3, 4, nonlinearity="relu", bias=False),
@@ -71,7 +71,7 @@ def test_every_cell_at_shapes_not_seen_at_export(family, tmp_path):
     model = Calls({n: (drawn(make()), lambda m, x: m(x)) for n, make in made.items()}).eval()
     shapes = ({0: "T", 1: "B"},)
     written = export(model, steps_first(*SHAPES[0]), tmp_path / "m.onnx", (shapes,))
-    found = {"LSTM": 4, "GRU": 3, "RNN": 2} if family == "plain" else {"Scan": 8}
+    found = {"LSTM": 4, "GRU": 2, "RNN": 2} if family == "plain" else {"Scan": 8}
     assert operators(written) == found
     assert not written.functions
     all_shapes(model, steps_first, tmp_path / "m.onnx")
@@ -87,33 +87,32 @@ def ragged(B: int, T: int) -> Arguments:
 
 def test_lengths_resets_and_a_head(tmp_path):
     def make(kind: Any, **more: Any) -> Any:
-        return drawn(kind(3, 4, batch_first=True, bidirectional=True, **more))
+        return drawn(kind(3, 4, batch_first=True, **{"bidirectional": True, **more}))
 
-    def headed(net: Any, x: Tensor, n: Tensor, resets: Tensor) -> Tensor:
-        output, _ = net[0](x, lengths=n)
-        return net[1](output)
+    def right(module: Any, x: Tensor, n: Tensor, resets: Tensor) -> Any:
+        return module(x, lengths=n)
 
+    def left(module: Any, x: Tensor, n: Tensor, resets: Tensor) -> Any:
+        return module(x.flip(1), lengths=n, padding="left")
+
+    def headed(net: Any, x: Tensor, n: Tensor, resets: Tensor) -> Any:
+        output, state = left(net[0], x, n, resets)
+        return net[1](output), state
+
+    def episodes(module: Any, x: Tensor, n: Tensor, resets: Tensor) -> Any:
+        return module(x, lengths=n, resets=resets)
+
+    head = torch.nn.Linear(8, 2)
     parts = {
-        "right": (make(nn.LSTM), lambda m, x, n, r: m(x, lengths=n)),
-        "left": (make(nn.LSTM), lambda m, x, n, r: m(x.flip(1), lengths=n, padding="left")),
-        "gru": (
-            make(nn.GRU, initial_state="learned"),
-            lambda m, x, n, r: m(x.flip(1), lengths=n, padding="left"),
-        ),
-        "variant": (
-            make(nn.LSTM, cell="coupled"),
-            lambda m, x, n, r: m(x.flip(1), lengths=n, padding="left"),
-        ),
-        "resets": (
-            make(nn.LSTM, initial_state="learned"),
-            lambda m, x, n, r: m(x, lengths=n, resets=r),
-        ),
-        "head": (torch.nn.Sequential(make(nn.GRU), torch.nn.Linear(8, 2)), headed),
+        "right": (make(nn.LSTM), right),
+        "left": (torch.nn.Sequential(make(nn.GRU, initial_state="learned"), head), headed),
+        "variant": (make(nn.LSTM, cell="coupled", bidirectional=False), left),
+        "resets": (make(nn.LSTM, initial_state="learned"), episodes),
     }
     model = Calls(parts).eval()
     shapes = ({0: "B", 1: "T"}, {0: "B"}, {0: "B", 1: "T"})
     written = export(model, ragged(*SHAPES[0]), tmp_path / "m.onnx", (shapes,))
-    assert operators(written) == {"LSTM": 4, "GRU": 4, "Scan": 4}
+    assert operators(written) == {"LSTM": 2, "GRU": 2, "Scan": 3}
     all_shapes(model, ragged, tmp_path / "m.onnx")
 
 
@@ -123,12 +122,12 @@ def test_states_of_every_step_and_the_callers_state(tmp_path):
         return output, state, [(one.states, one.gates) for one in steps]
 
     def draw(B: int, T: int) -> Arguments:
-        return torch.randn(T, B, 3), torch.randn(2, B, 4), torch.randn(2, B, 4)
+        return torch.randn(T, B, 3), torch.randn(1, B, 4), torch.randn(1, B, 4)
 
     blocks: Any = {"cell": "lstm97", "block_size": 2}
     parts = {
-        "lstm": (drawn(nn.LSTM(3, 4, bidirectional=True)), recorded),
-        "lstm97": (drawn(nn.LSTM(3, 4, bidirectional=True, **blocks)), recorded),
+        "lstm": (drawn(nn.LSTM(3, 4)), recorded),
+        "lstm97": (drawn(nn.LSTM(3, 4, **blocks)), recorded),
     }
     model, shapes = Calls(parts).eval(), ({0: "T", 1: "B"}, {1: "B"}, {1: "B"})
     export(model, draw(*SHAPES[0]), tmp_path / "m.onnx", (shapes,))
@@ -201,6 +200,13 @@ def test_tracer_and_the_exporter_that_uses_it_are_refused(tmp_path):
                     torch.onnx.export(model.eval(), (given,), tmp_path / "m.onnx", dynamo=False)
                 with pytest.raises(SettingError, match=r"use torch\.export\.export"):
                     torch.jit.trace(model, (given,))
+    assert not list(tmp_path.iterdir())
+
+
+def test_random_numbers_are_refused(tmp_path):
+    model = nn.GRU(3, 4, zoneout=0.5).train()
+    with pytest.raises(RuntimeError, match=r"call model\.eval\(\) first"):
+        export(model, (torch.randn(5, 2, 3),), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -41,7 +41,7 @@ def export(model: Any, arguments: Arguments, path: Path, shapes: Any = None, **m
     """Export a model with the new exporter, and return the checked file as an ONNX model."""
     import onnx
 
-    with warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings():  # without gradients the export is faster
         warnings.simplefilter("ignore")  # torch's own deprecations
         torch.onnx.export(
             model, arguments, path, dynamo=True, dynamic_shapes=shapes, verbose=False, **more

@@ -31,7 +31,7 @@ from carrousel.kernels.autograd.plain import plain_layer
 from carrousel.kernels.autograd.vmap import SETTINGS_END, TENSORS
 from carrousel.nn.onnx.operators import OPERATORS, run_operator
 
-_BY_STEP = ("x", "flags", "keep_h", "keep_s")
+_BY_STEP = ("x", "flags")
 _CARRIED = ("h0", "s0")
 
 
@@ -61,7 +61,7 @@ def translate(*arguments: Any) -> Any:
         The fields of ``Tape``; ``NotImplemented`` outside the exporter, which keeps the operation.
 
     Raises:
-        SettingError: torch is too old.
+        SettingError: torch is too old, or the layer would draw random numbers.
     """
     if not torch.onnx.is_in_onnx_export():
         return NotImplemented
@@ -72,6 +72,12 @@ def translate(*arguments: Any) -> Any:
             fix="update torch, or export single steps with carrousel.nn.export_onnx",
         )
     inputs, call = _read(arguments)
+    if not all(value is None for value in (inputs.drop, inputs.keep_h, inputs.keep_s)):
+        raise SettingError(
+            "torch.onnx.export: a layer is in training mode with recurrent_dropout or zoneout, so "
+            "the model would draw random numbers",
+            fix="call model.eval() first",
+        )
     found = _run(inputs, call)
     shapes = tape_shapes(inputs, call)
     states, gates = (inputs.x.new_zeros(shapes[name]) for name in ("states", "gates"))
@@ -103,7 +109,6 @@ def _is_plain(inputs: LayerInputs, call: CallSettings) -> bool:
         and not call.recurrence.layer_norm
         and not call.recurrence.projection
         and inputs.x.dtype == torch.float32
-        and all(value is None for value in (inputs.drop, inputs.keep_h, inputs.keep_s))
         and not (call.zone_h or call.zone_s)
         and (inputs.flags is None or inputs.flags.dtype == torch.bool)
     )
