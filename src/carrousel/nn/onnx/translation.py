@@ -31,6 +31,9 @@ from carrousel.kernels.autograd.plain import plain_layer
 from carrousel.kernels.autograd.vmap import SETTINGS_END, TENSORS
 from carrousel.nn.onnx.operators import OPERATORS, run_operator
 
+OLDEST_TORCH = "2.9"
+"""First version whose exporter writes a Scan."""
+
 _BY_STEP = ("x", "flags")
 _CARRIED = ("h0", "s0")
 
@@ -65,10 +68,10 @@ def translate(*arguments: Any) -> Any:
     """
     if not torch.onnx.is_in_onnx_export():
         return NotImplemented
-    if not hasattr(torch.onnx, "ops") or not hasattr(torch.ops.higher_order, "scan"):
+    if torch.__version__ < OLDEST_TORCH:
         raise SettingError(
-            f"torch.onnx.export of carrousel layers needs torch 2.9 or newer, this is "
-            f"{torch.__version__}",
+            f"torch.onnx.export of layers of carrousel.nn needs torch {OLDEST_TORCH} or newer, "
+            f"this is {torch.__version__}",
             fix="update torch, or export single steps with carrousel.nn.export_onnx",
         )
     inputs, call = _read(arguments)
