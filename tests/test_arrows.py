@@ -62,8 +62,9 @@ ROOMS = {
     "learners.chunker": ("learners.lanes",),
     "learners.guess": ("learners.lanes",),
     "nn.call": (),
-    "nn.cells": ("nn.call", "nn.options", "nn.weights"),
-    "nn.recurrent": ("nn.call", "nn.options", "nn.weights"),
+    "nn.drop_in": ("nn.weights",),
+    "nn.cells": ("nn.call", "nn.drop_in", "nn.options", "nn.weights"),
+    "nn.recurrent": ("nn.call", "nn.drop_in", "nn.options", "nn.weights"),
     "nn.lstm": ("nn.options", "nn.recurrent"),
     "nn.gru": ("nn.options", "nn.recurrent"),
     "nn.rnn": ("nn.options", "nn.recurrent"),
@@ -73,6 +74,7 @@ ROOMS = {
         *("nn.cells", "nn.equations", "nn.options", "nn.recurrent"),
         *("nn.lstm", "nn.gru", "nn.rnn"),
     ),
+    "nn.replace": ("nn.cells", "nn.recurrent", "nn.lstm", "nn.gru", "nn.rnn"),
     "online.sources": ("online.closing", "online.kafka"),
     "online.sinks": ("online.closing", "online.kafka", "online.sources"),
     "online.clean": ("online.sources",),
@@ -129,6 +131,7 @@ OUTSIDE = {
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
     "matplotlib": ("inspection*", "experiments.study.survival_plot"),
     "onnx": ("nn.onnx.*",),
+    "opacus": ("nn.drop_in.privacy",),
 }
 
 RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -236,3 +237,32 @@ def test_public_names_agree():
     }
     assert visible == set(nn.__all__)
     assert len(nn.__all__) == len(set(nn.__all__))
+
+
+def test_malformed_packed_batches():
+    """A batch is refused unless ``pack_padded_sequence`` could have made it."""
+    from torch.nn.utils.rnn import PackedSequence
+
+    data = torch.randn(6, 3)
+    for sizes, order, text in [
+        ([3, 4], None, "batch_sizes[1] is 4, expected positive sizes that never increase"),
+        ([3, 3, 0], None, "batch_sizes[2] is 0"),
+        ([0, 6], None, "batch_sizes[0] is 0"),
+        ([7, -1], None, "batch_sizes[1] is -1"),
+        ([3, 2], None, "batch_sizes has the sum 5, expected 6"),
+        ([4, 3], None, "batch_sizes has the sum 7, expected 6"),
+        ([], None, "batch_sizes has shape (0,)"),
+        ([[6]], None, "batch_sizes has shape (1, 1)"),
+        ([4, 2], ([0, 1, 2], [0, 1, 2]), "are not inverse to each other"),
+        ([4, 2], ([0, 1, 2, 4], [0, 1, 2, 3]), "are not inverse to each other"),
+        ([4, 2], ([0, 1, 2, 2], [0, 1, 2, 3]), "are not inverse to each other"),
+        ([4, 2], ([1, 2, 3, 0], [1, 2, 3, 0]), "are not inverse to each other"),
+        ([4, 2], ([[0, 1, 2, 3]], [0, 1, 2, 3]), "sorted_indices has shape (1, 4)"),
+    ]:
+        indices = (None, None) if order is None else tuple(map(torch.tensor, order))
+        packed = PackedSequence(data, torch.tensor(sizes, dtype=torch.int64), *indices)
+        for module in (nn.GRU(3, 5), nn.LSTM(3, 5, bidirectional=True)):
+            with case(sizes, order), pytest.raises(ShapeError, match=re.escape(text)):
+                module(packed)
+    good = PackedSequence(data, torch.tensor([4, 2]), torch.tensor([1, 2, 3, 0]))
+    assert nn.GRU(3, 5)(good)[0].data.shape == (6, 5)

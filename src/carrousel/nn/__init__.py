@@ -24,6 +24,8 @@ from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.onnx.export import export_onnx as export_onnx
 from carrousel.nn.onnx.translation import register as _register_with_exporter
 from carrousel.nn.recurrent import StepStates as StepStates
+from carrousel.nn.replace import replace as replace
+from carrousel.nn.replace import restore as restore
 from carrousel.nn.rnn import RNN as RNN
 from carrousel.nn.step.step import Stepper as Stepper
 from carrousel.nn.step.step import step as step
@@ -46,6 +48,8 @@ __all__ = [
     "Stepper",
     "export_onnx",
     "load",
+    "replace",
+    "restore",
     "save",
     "step",
 ]

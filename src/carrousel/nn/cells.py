@@ -12,14 +12,15 @@ from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
-from carrousel.kernels.autograd.traced import refuse_tracing
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import State, autocast_dtype, check_like, described
 from carrousel.nn.call.noise import zone_mask
+from carrousel.nn.drop_in import tracers
+from carrousel.nn.drop_in.layer import TorchCell
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
-class StepCell(torch.nn.Module):
+class StepCell(TorchCell):
     """Base class: one step of a recurrence per call. Use LSTMCell, GRUCell or RNNCell.
 
     Attributes:
@@ -91,6 +92,8 @@ class StepCell(torch.nn.Module):
             InputError: a tensor has the wrong shape, type or device. It is also a
                 ``RuntimeError`` and a ``ValueError``.
         """
+        if tracers.is_recording(input):
+            return tracers.record(self, input, hx)
         who, recurrence = type(self).__name__, self.recurrence
         dims = _check_dims(f"{who}: Expected input", input)
         if input.shape[-1] != self.input_size:
@@ -111,10 +114,6 @@ class StepCell(torch.nn.Module):
             h, s = self._step(x, h, s, weights)
         h, s = (h, s) if dims == 2 else (h.squeeze(0), s.squeeze(0))
         return (h, s) if recurrence.n_states else h
-
-    def _slow_forward(self, *arguments: Any, **named: Any) -> Any:
-        """Refuse the call: torch calls this method in place of ``forward`` under its tracer."""
-        refuse_tracing()
 
     def _step(
         self, x: Tensor, h: Tensor, s: Tensor, weights: LayerWeights
@@ -220,6 +219,7 @@ class LSTMCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.LSTMCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -285,6 +285,7 @@ class GRUCell(StepCell):
     torch.Size([2, 4])
     """
 
+    TORCH = torch.nn.GRUCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,
@@ -330,6 +331,7 @@ class RNNCell(StepCell):
     torch.Size([4])
     """
 
+    TORCH = torch.nn.RNNCell
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
+
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
 from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
@@ -47,6 +49,7 @@ class GRU(Recurrent):
     (torch.Size([7, 5, 8]), torch.Size([2, 5, 4]))
     """
 
+    TORCH = torch.nn.GRU
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
+
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
@@ -95,6 +97,7 @@ class LSTM(Recurrent):
     torch.Size([8, 8])
     """
 
+    TORCH = torch.nn.LSTM
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

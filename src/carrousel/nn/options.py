@@ -139,8 +139,8 @@ def check_dropout(value: object, num_layers: int) -> float:
     dropout = check_probability("dropout", value)
     if dropout > 0 and num_layers == 1:
         warnings.warn(
-            f"dropout={dropout} acts between layers, so it has no effect with num_layers=1; "
-            "recurrent_dropout and zoneout act inside a layer",
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
+            f"expects num_layers greater than 1, but got dropout={value} and num_layers=1",
             stacklevel=4,
         )
     return dropout

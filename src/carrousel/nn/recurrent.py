@@ -15,12 +15,13 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
-from carrousel.kernels.autograd.traced import refuse_tracing
 from carrousel.nn import options as check
 from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
+from carrousel.nn.drop_in import tracers
+from carrousel.nn.drop_in.layer import TorchLayer, suffix
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
@@ -72,7 +73,7 @@ class VariantOptions:
     recompute: int | str = 0
 
 
-class Recurrent(torch.nn.Module):
+class Recurrent(TorchLayer):
     """Base class: layers of one recurrence, in one or two directions. Use LSTM, GRU or RNN.
 
     Attributes:
@@ -122,29 +123,12 @@ class Recurrent(torch.nn.Module):
             for direction in range(self.num_directions):
                 for name, shape in shapes.items():
                     empty = torch.empty(shape, **check.check_factory(**factory))
-                    self.register_parameter(name + _suffix(index, direction), Parameter(empty))
-
-    @property
-    def num_directions(self) -> int:
-        """2 if bidirectional, else 1."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def all_weights(self) -> list[list[Tensor]]:
-        """Parameters of every direction of every layer, in the order of the state dictionary."""
-        return [
-            [getattr(self, name + _suffix(index, direction)) for name in self._part_names]
-            for index in range(self.num_layers)
-            for direction in range(self.num_directions)
-        ]
+                    self.register_parameter(name + suffix(index, direction), Parameter(empty))
 
     def reset_parameters(self) -> None:
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
         draw(layers, self.recurrence, self.forget_bias)
-
-    def flatten_parameters(self) -> None:
-        """No-op, for compatibility with torch: there is no flat copy of the weights."""
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
         """Return the weights of one direction of one layer in the form that kernels take.
@@ -167,10 +151,8 @@ class Recurrent(torch.nn.Module):
                 argument="layer" if not 0 <= layer < self.num_layers else "direction",
                 got=layer if not 0 <= layer < self.num_layers else direction,
             )
-        suffix = _suffix(layer, direction)
-        return assemble(
-            self.recurrence, self._part_names, lambda name: getattr(self, name + suffix)
-        )
+        end = suffix(layer, direction)
+        return assemble(self.recurrence, self._part_names, lambda name: getattr(self, name + end))
 
     def memory_plan(
         self, T: int, B: int, *, ragged: bool = False, budget: int | None = None
@@ -229,6 +211,9 @@ class Recurrent(torch.nn.Module):
                 ``RuntimeError`` and a ``ValueError``.
             OptionTypeError: ``return_states`` is neither True nor False.
         """
+        if tracers.is_recording(input):
+            options = {"lengths": lengths, "padding": padding, "resets": resets}
+            return tracers.record(self, input, hx, **options, return_states=return_states)
         check.check_flag("return_states", return_states)
         call = read_call(self, input, hx, lengths, padding, resets)
         if call.dtype is None:
@@ -243,10 +228,6 @@ class Recurrent(torch.nn.Module):
         if not return_states:
             return output, state
         return output, state, tuple(end.steps for end in ends)
-
-    def _slow_forward(self, *arguments: Any, **named: Any) -> Any:
-        """Refuse the call: torch calls this method in place of ``forward`` under its tracer."""
-        refuse_tracing()
 
     def _run(self, call: CallArguments, record: bool) -> tuple[Tensor, list[_End]]:
         """Run all layers; return the last one's output and the results of every direction."""
@@ -356,7 +337,3 @@ class Recurrent(torch.nn.Module):
     def settings(self) -> dict[str, Any]:
         """Return the constructor arguments of this module by name."""
         return check.settings_of(self, self.ARGUMENTS)
-
-
-def _suffix(layer: int, direction: int) -> str:
-    return f"_l{layer}" + "_reverse" * direction

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
+
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
 from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
@@ -47,6 +49,7 @@ class RNN(Recurrent):
     (torch.Size([5, 7, 4]), True)
     """
 
+    TORCH = torch.nn.RNN
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "input_size": None,
         "hidden_size": None,

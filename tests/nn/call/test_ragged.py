@@ -211,3 +211,18 @@ def check_empty(name):
         assert out.shape == (3, 0, 2 * module.recurrence.n_outputs)
         assert all(one.shape[1] == 0 for one in flat(last))
         out.sum().backward()
+
+
+@pytest.mark.parametrize("padding", ["right", "left"])
+def test_lengths_that_vmap_maps(padding):
+    """Each sample has its own lengths, which ``vmap`` does not let a check read."""
+    module = made("LSTM", bidirectional=True)
+    x, lengths = torch.randn(3, 6, 2, 2), torch.tensor([[6, 1], [0, 4], [3, 3]])
+    x = x.to(next(module.parameters()).dtype)
+
+    def call(x, lengths):
+        return flat(module(x, lengths=lengths, padding=padding))
+
+    found = torch.func.vmap(call)(x, lengths)
+    for sample in range(3):
+        close([one[sample] for one in found], call(x[sample], lengths[sample]))

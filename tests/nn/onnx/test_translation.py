@@ -178,29 +178,34 @@ def test_other_decompositions_keep_the_operation():
     assert any("sequence_forward" in str(node.target) for node in whole.graph.nodes)
 
 
-class Sums(torch.nn.Module):
-    """A model around a layer that calls ``forward`` of the layer, or the layer."""
+def test_older_exporter_writes_plain_layers_and_refuses_others(tmp_path):
+    class Headed(torch.nn.Module):
+        def __init__(self, layer: Any) -> None:
+            super().__init__()
+            self.layer, self.head = layer, torch.nn.Linear(4, 2)
 
-    def __init__(self, layer: Any, direct: bool) -> None:
-        super().__init__()
-        self.layer, self.direct = layer, direct
+        def forward(self, x: Tensor) -> Arguments:
+            return (self.head(self.layer(x)[0]),)
 
-    def forward(self, x: Tensor) -> Tensor:
-        found = self.layer.forward(x) if self.direct else self.layer(x)
-        return (found[0] if isinstance(found, tuple) else found).sum()
+    def write(model: Any) -> None:
+        axes = {"x": {0: "T", 1: "B"}}
+        x, path = torch.randn(5, 2, 3), tmp_path / "m.onnx"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            names: Any = {"input_names": ["x"], "dynamic_axes": axes}
+            torch.onnx.export(model.eval(), (x,), path, dynamo=False, **names)
 
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_tracer_and_the_exporter_that_uses_it_are_refused(tmp_path):
-    x = torch.randn(5, 2, 3)
-    for layer, given in ((nn.LSTM(3, 4), x), (nn.GRU(3, 4), x), (nn.LSTMCell(3, 4), x[0])):
-        for model in (layer, Sums(layer, False), Sums(layer, True)):
-            with case(type(layer).__name__, type(model).__name__):
-                with pytest.raises(SettingError, match=r"dynamo=False .* dynamo=True"):
-                    torch.onnx.export(model.eval(), (given,), tmp_path / "m.onnx", dynamo=False)
-                with pytest.raises(SettingError, match=r"use torch\.export\.export"):
-                    torch.jit.trace(model, (given,))
+    variant = drawn(nn.LSTM(3, 4, cell="coupled"))
+    for model in (Headed(variant), variant):
+        with pytest.raises(SettingError, match=r"torch\.onnx\.export\(\.\.\., dynamo=True\)"):
+            write(model)
     assert not list(tmp_path.iterdir())
+    for kind in (nn.LSTM, nn.GRU):
+        write(model := Headed(drawn(kind(3, 4))))
+        for shape in SHAPES:
+            with case(kind, shape):
+                opened = session(tmp_path / "m.onnx")
+                assert max(differences(opened, model, steps_first(*shape))) <= ALLOWED
 
 
 def test_random_numbers_are_refused(tmp_path):

@@ -14,7 +14,6 @@ from carrousel.kernels.autograd.layer import LayerOptions as LayerOptions
 from carrousel.kernels.autograd.layer import LayerResult as LayerResult
 from carrousel.kernels.autograd.ops import run_forward
 from carrousel.kernels.autograd.plain import plain_layer as plain_layer
-from carrousel.kernels.autograd.traced import refuse_tracing
 from carrousel.kernels.autograd.vendor import vendor_fits, vendor_layer
 from carrousel.kernels.autograd.vmap import TENSORS
 from carrousel.kernels.native.sequence import is_compiled
@@ -35,12 +34,7 @@ def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) ->
         inputs: tensors, shapes as in :class:`LayerInputs`.
         recurrence: equations and sizes.
         options: settings of the call.
-
-    Raises:
-        SettingError: TorchScript traces the call.
     """
-    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-        refuse_tracing()
     if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
         result = _compiled(_cast(inputs, torch.float32), recurrence, options)
         return LayerResult(*(None if r is None else r.to(inputs.x.dtype) for r in result))  # type: ignore[arg-type]

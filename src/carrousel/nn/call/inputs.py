@@ -25,6 +25,11 @@ from carrousel.nn.call.ragged import (
 Padding = Literal["right", "left"]
 """Side of the padding in a batch of sequences of unequal length."""
 
+_PADDINGS = get_args(Padding)
+_DEVICES = ("cpu", "cuda", "hpu", "ipu", "mps", "mtia", "xla", "xpu", "privateuseone")
+_AUTOCAST = frozenset(kind for kind in _DEVICES if torch.amp.is_autocast_available(kind))
+"""Devices with autocast. (torch 2.9 cannot compile a call of ``is_autocast_available``.)"""
+
 State = Tensor | tuple[Tensor, Tensor]
 """``h``, or ``(h, c)`` for cells that have states besides ``h``."""
 
@@ -90,7 +95,7 @@ def read_call(
     """
     who = type(module).__name__
     weight = getattr(module, "weight_ih_l0")  # noqa: B009  not declared for type checkers
-    padding = check_choice("padding", padding, get_args(Padding))
+    padding = check_choice("padding", padding, _PADDINGS)
     active = cuts = packed = None
     batched = True
     if isinstance(input, PackedSequence):
@@ -142,7 +147,7 @@ def read_call(
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
     """Return the type to compute in if autocast is enabled, else None."""
     kind = x.device.type
-    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+    if kind not in _AUTOCAST or not torch.is_autocast_enabled(kind):
         return None
     return torch.get_autocast_dtype(kind)
 

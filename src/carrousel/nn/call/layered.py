@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -27,4 +28,4 @@ class Layered(Protocol):
     def num_directions(self) -> int: ...
 
     @property
-    def all_weights(self) -> list[list[Tensor]]: ...
+    def all_weights(self) -> Sequence[Sequence[Tensor]]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ Resets = Sequence[Any] | NDArray[np.bool_] | Tensor
 def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tensor:
     """Check the lengths of a batch and return them as a tensor ``[B]``.
 
-    Values are checked in eager mode only, because a compiled graph must not depend on them.
+    Values are checked in eager mode only: a compiled graph must not depend on them, and ``vmap``
+    cannot read them.
 
     Raises:
         InputError: the lengths are not ``B`` whole numbers from 0 to ``T``.
@@ -40,7 +42,7 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
             f"lengths has shape {tuple(given.shape)}, expected ({B},): one for each sequence",
             argument="lengths",
         )
-    if not torch.compiler.is_compiling() and B and given.device.type != "meta":
+    if B and _has_values(given):
         low, high = (int(bound) for bound in torch.aminmax(given))
         if low < 0 or high > T:
             wrong = low if low < 0 else high
@@ -50,6 +52,14 @@ def read_lengths(lengths: Lengths, T: int, B: int, device: torch.device) -> Tens
                 argument="lengths",
             )
     return given
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether the values of a tensor may be read: not in a compiled graph or under ``vmap``."""
+    if torch.compiler.is_compiling() or tensor.device.type == "meta":
+        return False
+    functorch: Any = vars(torch._C)["_functorch"]
+    return not functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def read_resets(
@@ -121,6 +131,58 @@ def step_flags(active: Tensor | None, resets: Tensor | None, *, reverse: bool) -
     return bits + ACTIVE if active is None else bits + active.to(torch.uint8) * ACTIVE
 
 
+def check_packed(packed: PackedSequence) -> None:
+    """Check that a packed batch is one that ``pack_padded_sequence`` could have made.
+
+    Values are checked in eager mode only.
+
+    Raises:
+        InputError: its batch sizes are not positive, increase, or do not sum to the rows of its
+            data; or its indices are not a permutation and its inverse.
+    """
+    sizes, rows = packed.batch_sizes, packed.data.shape[0]
+    if sizes.dim() != 1 or len(sizes) == 0:
+        raise _malformed(f"batch_sizes has shape {tuple(sizes.shape)}", "one size for each step")
+    for name in ("sorted_indices", "unsorted_indices"):
+        indices = getattr(packed, name)
+        if indices is not None and indices.dim() != 1:
+            raise _malformed(f"{name} has shape {tuple(indices.shape)}", "one dimension")
+    if not _has_values(sizes):
+        return
+    steps = sizes.tolist()
+    if min(steps) < 1 or any(after > before for before, after in pairwise(steps)):
+        wrong = next(n for n, size in enumerate(steps) if size < 1 or size > steps[max(n - 1, 0)])
+        raise _malformed(
+            f"batch_sizes[{wrong}] is {steps[wrong]}", "positive sizes that never increase"
+        )
+    if sum(steps) != rows:
+        raise _malformed(f"batch_sizes has the sum {sum(steps)}", f"{rows}, the rows of data")
+    order, back = packed.sorted_indices, packed.unsorted_indices
+    if order is None or back is None or not _has_values(order):
+        return
+    count = torch.arange(steps[0], device=order.device)
+    shapes = {tuple(order.shape), tuple(back.shape)}
+    if shapes != {(steps[0],)} or not _is_inverse(order, back, count):
+        raise _malformed(
+            "sorted_indices and unsorted_indices are not inverse to each other",
+            f"two permutations of the {steps[0]} sequences",
+        )
+
+
+def _is_inverse(order: Tensor, back: Tensor, count: Tensor) -> bool:
+    """Whether two orders of sequences of equal length undo each other."""
+    inside = bool(((order >= 0) & (order < len(count))).all())
+    return inside and torch.equal(back[order], count)
+
+
+def _malformed(problem: str, expected: str) -> InputError:
+    return InputError(
+        f"input is a malformed PackedSequence: {problem}, expected {expected}",
+        argument="input",
+        fix="make it with torch.nn.utils.rnn.pack_padded_sequence",
+    )
+
+
 class Packed:
     """Converts a packed batch to a padded one in packed (sorted) order, and back.
 
@@ -129,6 +191,7 @@ class Packed:
     """
 
     def __init__(self, packed: PackedSequence) -> None:
+        check_packed(packed)
         self.packed = packed
         sizes = packed.batch_sizes
         self.T, self.B = len(sizes), int(sizes[0])

@@ -31,9 +31,6 @@ from carrousel.kernels.autograd.plain import plain_layer
 from carrousel.kernels.autograd.vmap import SETTINGS_END, TENSORS
 from carrousel.nn.onnx.operators import OPERATORS, run_operator
 
-OLDEST_TORCH = "2.9"
-"""First version whose exporter writes a Scan."""
-
 _BY_STEP = ("x", "flags")
 _CARRIED = ("h0", "s0")
 
@@ -64,16 +61,10 @@ def translate(*arguments: Any) -> Any:
         The fields of ``Tape``; ``NotImplemented`` outside the exporter, which keeps the operation.
 
     Raises:
-        SettingError: torch is too old, or the layer would draw random numbers.
+        SettingError: the layer would draw random numbers.
     """
     if not torch.onnx.is_in_onnx_export():
         return NotImplemented
-    if torch.__version__ < OLDEST_TORCH:
-        raise SettingError(
-            f"torch.onnx.export of layers of carrousel.nn needs torch {OLDEST_TORCH} or newer, "
-            f"this is {torch.__version__}",
-            fix="update torch, or export single steps with carrousel.nn.export_onnx",
-        )
     inputs, call = _read(arguments)
     if not all(value is None for value in (inputs.drop, inputs.keep_h, inputs.keep_s)):
         raise SettingError(

@@ -104,13 +104,15 @@ _PACKED = (
     "export a net that takes a padded tensor and lengths"
 )
 _TRACER = (
-    "the tracer of TorchScript would store outputs of the compiled kernels as constants, so it is "
-    "refused; use `dynamo=True`"
+    "the tracer of TorchScript can record only calls that PyTorch's operators express; the message "
+    "says so, and to use `dynamo=True`"
 )
+_OPERATORS = "PyTorch's exporter cannot write this call of its own operator; use `dynamo=True`"
 KNOWN: dict[tuple[str, str], str] = {
     ("export", "packed"): _PACKED,
     ("onnx", "packed"): _PACKED,
-    **{("tracer", mode): _TRACER for mode in MODES},
+    **{("tracer", mode): _TRACER for mode in ("lengths", "variant")},
+    **{("tracer", mode): _OPERATORS for mode in ("packed", "projection")},
 }
 """Cells of ours that do not work, with the reason."""
 
