@@ -107,7 +107,7 @@ _TRACER = (
     "the tracer of TorchScript can record only calls that PyTorch's operators express; the message "
     "says so, and to use `dynamo=True`"
 )
-_OPERATORS = "PyTorch's exporter cannot write this call of its own operator; use `dynamo=True`"
+_OPERATORS = "this exporter cannot write such a call of PyTorch's operator; use `dynamo=True`"
 KNOWN: dict[tuple[str, str], str] = {
     ("export", "packed"): _PACKED,
     ("onnx", "packed"): _PACKED,
