@@ -14,7 +14,7 @@ from support.case import case  # noqa: E402
 from support.nn.compatibility import __main__ as matrix  # noqa: E402
 from support.nn.compatibility.cases import MODES, Case  # noqa: E402
 
-TRACED = ("compile", "inductor", "export")
+TRACED = ("compile", "inductor", "export", "onnx", "tracer")
 COSTLY = ("long", "ddp", "fully_shard", "fsdp", *TRACED)
 """Slow rows, which are not run for torch here; the page shows the version of torch they ran on."""
 

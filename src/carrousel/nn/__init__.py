@@ -22,6 +22,7 @@ from carrousel.nn.equations.equations import Equations as Equations
 from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.onnx.export import export_onnx as export_onnx
+from carrousel.nn.onnx.translation import register as _register_with_exporter
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.replace import replace as replace
 from carrousel.nn.replace import restore as restore
@@ -29,6 +30,8 @@ from carrousel.nn.rnn import RNN as RNN
 from carrousel.nn.step.step import Stepper as Stepper
 from carrousel.nn.step.step import step as step
 from carrousel.nn.weights import LayerWeights as LayerWeights
+
+_register_with_exporter()
 
 __all__ = [
     "GRU",

@@ -17,6 +17,9 @@ from support.case import case
 from support.nn.deployed import ELMAN, MODULES, drawn, earned, make, own, run_sequence, two_states
 
 onnx = pytest.importorskip("onnx")
+from carrousel.nn.onnx.cells import Value  # noqa: E402
+from carrousel.nn.onnx.writer import Writer  # noqa: E402
+
 runtime = pytest.importorskip("onnxruntime")
 
 
@@ -198,10 +201,22 @@ def test_wrong_modules(tmp_path):
         nn.export_onnx(torch.nn.Linear(3, 4), path)  # pyright: ignore[reportArgumentType]
     with pytest.raises(SettingError, match=r"bfloat16.*module.float"):
         nn.export_onnx(nn.GRU(3, 4, dtype=torch.bfloat16), path)
-    known: Any = own("elman", "z", equations=ELMAN).recurrence_name
-    with pytest.raises(SettingError, match="has no equations"):
-        nn.export_onnx(nn.LSTM(3, 4, cell=known), path)
     assert not path.exists()
+
+
+def test_cell_given_by_its_name(tmp_path):
+    known: Any = own("elman", "z", equations=ELMAN).recurrence_name
+    module = drawn(nn.LSTM(3, 4, cell=known))
+    start = nn.export_onnx(module, tmp_path / "m.onnx")
+    x = torch.randn(20, 2, 3)
+    have = stream(session(tmp_path / "m.onnx"), start, x.numpy())
+    np.testing.assert_allclose(have[0], run_sequence(module, x)[0].numpy(), atol=1e-6)
+
+
+def test_function_without_an_operator_is_refused():
+    g = Writer(np.dtype(np.float32))
+    with pytest.raises(SettingError, match=r"'gelu', which has no operator.*torch\.onnx\.export"):
+        torch.nn.functional.gelu(Value(g, "x", 3))  # pyright: ignore[reportArgumentType]
 
 
 def test_wrong_opsets_and_batch_sizes(tmp_path):

@@ -87,7 +87,7 @@ def lstm97(
 
     def of_cells(gate: Tensor) -> Tensor:
         size = recurrence.block_size
-        return gate.unsqueeze(-1).expand(*gate.shape, size).flatten(-2) if size > 1 else gate
+        return gate.repeat_interleave(size, -1) if size > 1 else gate
 
     a_i, a_g, a_o = _sums(x, r)
     # A logistic function scaled to [-w, w] is w (2 sigma(a) - 1) = w tanh(a / 2).

@@ -53,7 +53,11 @@ def _fits(
         and forward_ad._current_level < 0  # the operations have no forward-mode derivative
         and not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active())
         and not (options.record and recurrence.cell not in CELLS)
-        and is_compiled(recurrence, str(dtype).removeprefix("torch."))
+        # The exporter translates the operation and does not run it.
+        and (
+            is_compiled(recurrence, str(dtype).removeprefix("torch."))
+            or torch.onnx.is_in_onnx_export()
+        )
     )
 
 

@@ -27,7 +27,8 @@ class LayerInputs(NamedTuple):
         fresh_h: hidden state after a reset, ``[H]``; None: zero.
         fresh_s: state after a reset, ``[D*C]``; None: zero.
         drop: mask of recurrent dropout, ``[B, H]``, of 0 or ``1 / (1 - p)``.
-        flags: uint8 ``[T, B]``, bits ``ACTIVE`` and ``RESET``; None: all active, no resets.
+        flags: uint8 ``[T, B]``, bits ``ACTIVE`` and ``RESET``; boolean: active, no resets; None:
+            all active, no resets.
         keep_h: uint8 ``[T, B, H]``; 1: zoneout keeps the previous value.
         keep_s: uint8 ``[T, B, D*C]``, the same for the state.
     """

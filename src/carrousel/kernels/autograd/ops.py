@@ -68,6 +68,8 @@ def _unpack(arguments: tuple[Any, ...], tape: bool) -> tuple[LayerInputs, CallSe
 
 def _dense(inputs: LayerInputs) -> LayerInputs:
     """Return contiguous, detached tensors, which the kernels require."""
+    if inputs.flags is not None and inputs.flags.dtype == torch.bool:
+        inputs = inputs._replace(flags=inputs.flags.to(torch.uint8))
     return LayerInputs(
         *(None if v is None else v.detach().resolve_neg().contiguous() for v in inputs)  # type: ignore[arg-type]
     )
@@ -82,7 +84,8 @@ torch.library.impl("carrousel::sequence_forward", "CPU", _forward)
 
 
 @torch.library.register_fake("carrousel::sequence_forward")
-def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+def forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+    """Return the results of ``carrousel::sequence_forward`` without values."""
     inputs, call = _unpack(arguments, arguments[SETTINGS_END])
     return tuple(inputs.x.new_empty(shape) for shape in tape_shapes(inputs, call).values())
 

@@ -108,6 +108,13 @@ def read_call(
                 argument="lengths",
                 fix="leave {lengths} out, or pass a padded tensor",
             )
+        if torch.compiler.is_compiling() and torch.compiler.is_exporting():
+            raise InputError(
+                f"{who}: input is a PackedSequence, which torch.export and torch.onnx.export "
+                "cannot export, because its size depends on the lengths",
+                argument="input",
+                fix="pass a padded tensor and {lengths}",
+            )
         check_tensor(f"{who}: input.data", input.data, 2, module.input_size, weight)
         packed = Packed(input)
         x, active = packed.spread(), packed.active

@@ -113,11 +113,16 @@ def active_steps(lengths: Tensor, T: int, padding: str) -> Tensor:
 def step_flags(active: Tensor | None, resets: Tensor | None, *, reverse: bool) -> Tensor | None:
     """Return the flags ``[T, B]`` for the kernels; None if all steps are active without resets.
 
+    They are bits (uint8), or in compiled and exported graphs boolean if there are no resets, so
+    that exporters can rely on it.
+
     A reset before step ``t`` cuts the sequence between ``t - 1`` and ``t``. A reverse direction
     therefore resets its state before it processes step ``t - 1``. Resets in padding are ignored.
     """
     if resets is None:
-        return None if active is None else active.to(torch.uint8)
+        if active is None or torch.compiler.is_compiling():
+            return active
+        return active.to(torch.uint8)
     cuts = resets if active is None else resets & active
     if reverse:
         cuts = torch.cat([cuts[1:], torch.zeros_like(cuts[:1])])

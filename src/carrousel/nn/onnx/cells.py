@@ -1,6 +1,7 @@
-"""One step of every cell as nodes of an ONNX graph.
+"""One step of a cell as nodes of an ONNX graph, written by running the cell's step in torch.
 
-The equations are those of the table in ``contracts/recurrence.py``.
+There is one copy of the equations (``kernels/autograd/cells.py``, and the programs of cells from
+equations). Here they run on :class:`Value` in place of tensors: each operation adds a node.
 """
 
 from __future__ import annotations
@@ -8,22 +9,145 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
+
 from carrousel.contracts import Recurrence
+from carrousel.errors import SettingError
+from carrousel.kernels.autograd.cells import StepContext, step_of
 from carrousel.nn.onnx.writer import Names, Writer
+
+_NODES: Mapping[str, str] = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "exp": "Exp",
+    "log": "Log",
+    "softplus": "Softplus",
+    "relu": "Relu",
+    "sqrt": "Sqrt",
+    "abs": "Abs",
+    "sin": "Sin",
+    "cos": "Cos",
+    "erf": "Erf",
+    "reciprocal": "Reciprocal",
+    "neg": "Neg",
+    "add": "Add",
+    "sub": "Sub",
+    "mul": "Mul",
+    "div": "Div",
+    "maximum": "Max",
+    "minimum": "Min",
+    "lt": "Less",
+    "le": "LessOrEqual",
+    "gt": "Greater",
+    "ge": "GreaterOrEqual",
+    "eq": "Equal",
+    "where": "Where",
+}
+"""Operators by the name of torch's function; arguments are the same."""
+_ARGUMENTS = {"softplus": 1}
+"""Functions whose further arguments are constants of torch's implementation."""
+
+
+class Value:
+    """A value of a graph that takes the place of a tensor ``[B, width]`` or ``[width]``.
+
+    Args:
+        g: the graph.
+        name: name of the value.
+        width: size of the last axis.
+        ndim: number of axes; 1 for parameters.
+    """
+
+    def __init__(self, g: Writer, name: str, width: int, ndim: int = 2) -> None:
+        self.g, self.name, self.width, self.ndim = g, name, width, ndim
+        self.dtype = torch.float64 if g.dtype.itemsize == 8 else torch.float32
+        self.device = torch.device("cpu")
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Value:
+        return _call(func.__name__, *args)
+
+    def sigmoid(self) -> Value:
+        return _call("sigmoid", self)
+
+    def tanh(self) -> Value:
+        return _call("tanh", self)
+
+    def relu(self) -> Value:
+        return _call("relu", self)
+
+    def __neg__(self) -> Value:
+        return _call("neg", self)
+
+    def __add__(self, other: Any) -> Value:
+        return self if isinstance(other, _Zero) else _call("add", self, other)
+
+    def __radd__(self, other: Any) -> Value:
+        return _call("add", other, self)
+
+    def __sub__(self, other: Any) -> Value:
+        return _call("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return _call("sub", other, self)
+
+    def __mul__(self, other: Any) -> Value:
+        return _call("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return _call("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Value:
+        return _call("div", self, other)
+
+    def repeat_interleave(self, count: int, axis: int) -> Value:
+        """Repeat each entry of the last axis."""
+        width = self.width * count
+        indices = self.g.indices([place // count for place in range(width)])
+        return Value(self.g, self.g("Gather", self.name, indices, axis=1), width)
+
+    def expand_as(self, like: Value) -> Value:
+        """Add the axis of the batch."""
+        shape = self.g("Shape", like.name)
+        return Value(self.g, self.g("Expand", self.name, shape), like.width)
+
+
+class _Zero:
+    """The recurrent part of a net input whose sum is computed at once."""
+
+
+def _call(name: str, *arguments: Any) -> Value:
+    """Add the node of a function of torch."""
+    name = {"absolute": "abs", "rsub": "sub"}.get(name, name).strip("_")
+    arguments = arguments[: _ARGUMENTS.get(name, len(arguments))]
+    values = [one for one in arguments if isinstance(one, Value)]
+    g = values[0].g
+    names = [one.name if isinstance(one, Value) else g.number(float(one)) for one in arguments]
+    if name == "ne":
+        written = g("Not", g("Equal", *names))
+    elif name in _NODES:
+        written = g(_NODES[name], *names)
+    else:
+        raise SettingError(
+            f"export_onnx: the cell uses {name!r}, which has no operator in ONNX",
+            argument="module",
+            fix="use torch.onnx.export(..., dynamo=True)",
+        )
+    return Value(g, written, max(one.width for one in values), max(one.ndim for one in values))
 
 
 class NetNames(NamedTuple):
-    """Names of the net inputs of a step; lists that a cell does not use are empty.
+    """Names of the net inputs of a step.
 
     Attributes:
-        x: the parts from the inputs, one name for each net input.
-        r: the parts from the hidden state.
-        sums: their sums.
+        x: the parts from the inputs, or the whole net inputs.
+        r: the parts from the hidden state; empty if ``x`` holds the whole net inputs.
     """
 
     x: Names
     r: Names
-    sums: Names
 
 
 class StepNames(NamedTuple):
@@ -39,141 +163,28 @@ class StepNames(NamedTuple):
 CellNames = tuple[Names, str, Names]
 """Names of the new states, of the cell output, and of gates that are fed back."""
 
-CellWriter = Callable[[Writer, NetNames, StepNames], CellNames]
+
+def write_cell(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
+    """Write the nodes of one step of a cell."""
+    R = given.recurrence
+    step: Any = step_of(R.cell)
+    norm: Any = lambda state: Value(g, given.norm(state.name), state.width)  # noqa: E731
+    context = StepContext(R, norm, lambda state: state)
+    new, m, gates = step(*_arguments(g, nets, given), context)
+    fed_back = (gates[0], gates[2]) if R.gate_sources else ()
+    return [one.name for one in new], m.name, [one.name for one in fed_back]
 
 
-def _new_state(g: Writer, i: str, f: str, cell_input: str, c: str, squash: str = "Tanh") -> str:
-    """Write ``f c' + i g``."""
-    return g("Add", g("Mul", f, c), g("Mul", i, g(squash, cell_input)))
-
-
-def _output(g: Writer, c: str, given: StepNames, o: str) -> str:
-    """Write ``o tanh(L(c))``."""
-    return g("Mul", o, g("Tanh", given.norm(c)))
-
-
-def lstm(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    a_i, a_f, a_g, a_o = nets.sums
-    c = _new_state(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, given.states[0])
-    return [c], _output(g, c, given, g("Sigmoid", a_o)), []
-
-
-def peephole(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    a_i, a_f, a_g, a_o = nets.sums
-    p_i, p_f, p_o = given.unit
-    (before,) = given.states
-
-    def gate(a: str, p: str, state: str) -> str:
-        return g("Sigmoid", g("Add", a, g("Mul", p, state)))
-
-    c = _new_state(g, gate(a_i, p_i, before), gate(a_f, p_f, before), a_g, before)
-    return [c], _output(g, c, given, gate(a_o, p_o, c)), []
-
-
-def coupled(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    a_i, a_g, a_o = nets.sums
-    i = g("Sigmoid", a_i)
-    c = _new_state(g, i, g("Sub", g.number(1.0), i), a_g, given.states[0])
-    return [c], _output(g, c, given, g("Sigmoid", a_o)), []
-
-
-def no_output_gate(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    a_i, a_f, a_g = nets.sums
-    c = _new_state(g, g("Sigmoid", a_i), g("Sigmoid", a_f), a_g, given.states[0])
-    return [c], g("Tanh", given.norm(c)), []
-
-
-def lstm97(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
+def _arguments(g: Writer, nets: NetNames, given: StepNames) -> tuple[Any, ...]:
+    """Return the values in the order of a step's arguments: x, r, states, h, unit."""
     R = given.recurrence
 
-    def scaled(value: str, width: float) -> str:  # a logistic function scaled to [-w, w]
-        return g("Mul", g.number(width), g("Tanh", g("Mul", value, g.number(0.5))))
+    def values(names: Names, widths: tuple[int, ...], ndim: int = 2) -> tuple[Any, ...]:
+        return tuple(Value(g, n, width, ndim) for n, width in zip(names, widths, strict=True))
 
-    def of_cells(gate: str) -> str:
-        if R.block_size == 1:
-            return gate
-        return g("Gather", gate, g.indices([u // R.block_size for u in range(R.units)]), axis=1)
-
-    a_i, a_g, a_o = nets.sums
-    i, o = g("Sigmoid", a_i), g("Sigmoid", a_o)
-    c = g("Add", given.states[0], g("Mul", of_cells(i), scaled(a_g, R.g_range)))
-    m = g("Mul", of_cells(o), scaled(given.norm(c), R.h_range))
-    return [c], m, [i, o] if R.gate_sources else []
-
-
-def gru(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    reset, z = (g("Sigmoid", g("Add", nets.x[k], nets.r[k])) for k in (0, 1))
-    back = g("Add", nets.r[2], given.unit[0]) if given.unit else nets.r[2]
-    n = g("Tanh", g("Add", nets.x[2], g("Mul", reset, back)))
-    return [], g("Add", n, g("Mul", z, g("Sub", given.h, n))), []
-
-
-def rnn_tanh(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    return [], g("Tanh", nets.sums[0]), []
-
-
-def rnn_relu(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-    return [], g("Relu", nets.sums[0]), []
-
-
-CELL_WRITERS: Mapping[str, CellWriter] = {
-    "lstm": lstm,
-    "lstm97": lstm97,
-    "peephole": peephole,
-    "coupled": coupled,
-    "no_output_gate": no_output_gate,
-    "gru": gru,
-    "rnn_tanh": rnn_tanh,
-    "rnn_relu": rnn_relu,
-}
-
-_CALLS = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "exp": "Exp",
-    "log": "Log",
-    "softplus": "Softplus",
-    "relu": "Relu",
-    "sqrt": "Sqrt",
-    "abs": "Abs",
-    "sin": "Sin",
-    "cos": "Cos",
-    "reciprocal": "Reciprocal",
-    "add": "Add",
-    "sub": "Sub",
-    "mul": "Mul",
-    "neg": "Neg",
-    "max": "Max",
-    "min": "Min",
-}
-_COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal", "ne": "Equal"}
-
-
-def from_equations(program: Any) -> CellWriter:
-    """Return the writer of a user-defined cell from its flat program (``nn/equations/flat.py``)."""
-
-    def step(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-        values: Names = [*nets.x, *nets.r, *given.states, given.h, *given.unit]
-
-        def name(ref: int | float) -> str:
-            return values[ref] if isinstance(ref, int) else g.number(ref)
-
-        for op, args in program.operations:
-            parts = [name(ref) for ref in args]
-            if op.startswith("where_"):
-                kind = op.removeprefix("where_")
-                holds = g(_COMPARISONS[kind], parts[0], parts[1])
-                holds = g("Not", holds) if kind == "ne" else holds
-                values.append(g("Where", holds, parts[2], parts[3]))
-            else:
-                values.append(g(_CALLS[op], *parts))
-
-        # Values that depend only on unit parameters and numbers have no batch dimension yet.
-        shape = g("Shape", nets.x[0])
-        states, (m,) = (
-            [g("Expand", name(ref), shape) for ref in program.results[part]]
-            for part in ("states", "output")
-        )
-        return states, m, []
-
-    return step
+    x = values(nets.x, R.widths)
+    r = values(nets.r, R.widths) if nets.r else tuple(_Zero() for _ in x)
+    states = values(given.states, (R.units,) * len(given.states))
+    unit = values(given.unit, (R.units,) * len(given.unit), ndim=1)
+    unit = unit or tuple(Value(g, g.number(0.0), 1, 0) for _ in R.kind.unit_parameters)
+    return x, r, states, Value(g, given.h, R.n_sources), unit

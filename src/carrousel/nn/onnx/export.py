@@ -14,7 +14,6 @@ import torch
 
 from carrousel.checks import check_int
 from carrousel.contracts import Recurrence
-from carrousel.contracts.recurrence import CELLS
 from carrousel.errors import MissingExtraError, SettingError
 from carrousel.files import write_whole
 from carrousel.nn.cells import StepCell
@@ -118,7 +117,7 @@ def _model(
             argument="module",
         )
     dtype = arrays[0]["w_ih"].dtype
-    writer = write_layers(R, arrays, module.zoneout, _program(module))
+    writer = write_layers(R, arrays, module.zoneout)
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     rows: int | str = "batch" if batch is None else batch
 
@@ -178,22 +177,6 @@ def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> InitialSta
     if R.n_states:
         start["c_in"] = stack([one.fresh_s for one in weights], R.n_states)
     return start
-
-
-def _program(module: Recurrent | StepCell) -> Any:
-    """Return the flat program of a user-defined cell; None for a built-in cell."""
-    if module.recurrence.cell in CELLS:
-        return None
-    cell = getattr(module, "cell", None)
-    if not isinstance(cell, Equations):
-        raise SettingError(
-            f"export_onnx: cell {cell!r} has no equations",
-            argument="module",
-            fix="create the module with a carrousel.nn.Equations as cell",
-        )
-    from carrousel.nn.equations.flat import flatten
-
-    return flatten(cell._derived().forward, cell._names.inputs, ("states", "output"))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

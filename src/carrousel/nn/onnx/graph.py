@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from carrousel.contracts import Recurrence
-from carrousel.nn.onnx.cells import CELL_WRITERS, NetNames, StepNames, from_equations
+from carrousel.contracts import CELLS, Recurrence
+from carrousel.nn.onnx.cells import NetNames, StepNames, write_cell
 from carrousel.nn.onnx.writer import Names, Writer
 
 Arrays = dict[str, np.ndarray]
 
 
-def write_layers(
-    R: Recurrence, layers: list[Arrays], zones: tuple[float, float], program: Any
-) -> Writer:
+def write_layers(R: Recurrence, layers: list[Arrays], zones: tuple[float, float]) -> Writer:
     """Write nodes from ``x``, ``h_in`` and ``c_in`` to ``y``, ``h_out`` and ``c_out``."""
     g = Writer(layers[0]["w_ih"].dtype)
     hs = _layers_of(g, "h_in", len(layers))
     ss = _layers_of(g, "c_in", len(layers)) if R.n_states else [""] * len(layers)
     x, new_h, new_s = "x", [], []
     for index, weights in enumerate(layers):
-        layer = _Layer(g, R, weights, index, program)
+        layer = _Layer(g, R, weights, index)
         h, s = layer.step(x, hs[index], ss[index], zones)
         new_h.append(h)
         new_s.append(s)
@@ -33,6 +29,7 @@ def write_layers(
     _stack(g, "h_out", new_h)
     if R.n_states:
         _stack(g, "c_out", new_s)
+    g.prune(("y", "h_out", *(("c_out",) if R.n_states else ())))
     return g
 
 
@@ -54,10 +51,10 @@ def _stack(g: Writer, name: str, parts: Names) -> None:
 class _Layer:
     """Writes one layer: its weights as constants, and the nodes of its step."""
 
-    def __init__(self, g: Writer, R: Recurrence, weights: Arrays, index: int, program: Any) -> None:
+    def __init__(self, g: Writer, R: Recurrence, weights: Arrays, index: int) -> None:
         self.g, self.R, self.weights, self.index = g, R, weights, index
-        self.cell = CELL_WRITERS[R.cell] if program is None else from_equations(program)
-        self.is_apart = program is not None or R.cell == "gru" or R.layer_norm
+        # Cells that read only the sums of the two parts of their net inputs.
+        self.sums = R.cell in CELLS and R.cell != "gru"
 
     def step(self, x: str, h: str, s: str, zones: tuple[float, float]) -> tuple[str, str]:
         """Return the names of the new hidden state and of the other new states."""
@@ -68,7 +65,7 @@ class _Layer:
             [] if unit is None else [self._keep(f"unit_{k}", u) for k, u in enumerate(unit)]
         )
         given = StepNames(R, states, h, parameters, self._norm_of_state)
-        new_states, m, sources = self.cell(g, self._nets(x, h), given)
+        new_states, m, sources = write_cell(g, self._nets(x, h), given)
         if sources:
             m = g("Concat", m, *sources, axis=1)
         elif R.projection:
@@ -81,11 +78,11 @@ class _Layer:
     def _nets(self, x: str, h: str) -> NetNames:
         g, R, w = self.g, self.R, self.weights
         bias = self._keep("bias", w["bias"]) if "bias" in w else ""
-        if not self.is_apart:  # one product for inputs and hidden state
+        if self.sums and not R.layer_norm:  # one product for inputs and hidden state
             both = np.concatenate((w["w_ih"], w["w_hh"]), axis=1)
             source = g("Concat", x, h, axis=1)
             inputs = (source, self._keep("w_ih_hh", both.T), *((bias,) if bias else ()))
-            return NetNames([], [], g.split(g("Gemm", *inputs), R.widths, 1))
+            return NetNames(g.split(g("Gemm", *inputs), R.widths, 1), [])
         of_x = g("MatMul", x, self._keep("w_ih", w["w_ih"].T))
         of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"].T))
         if R.layer_norm:
@@ -93,9 +90,9 @@ class _Layer:
             of_h = g.norm(of_h, self._keep("ln_hh", w["ln_hh"]))
         if bias:
             of_x = g("Add", of_x, bias)
-        if R.cell in CELL_WRITERS and R.cell != "gru":
-            return NetNames([], [], g.split(g("Add", of_x, of_h), R.widths, 1))
-        return NetNames(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1), [])
+        if self.sums:
+            return NetNames(g.split(g("Add", of_x, of_h), R.widths, 1), [])
+        return NetNames(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1))
 
     def _norm_of_state(self, state: str) -> str:
         if "ln_c" not in self.weights:

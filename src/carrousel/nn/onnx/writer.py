@@ -42,6 +42,16 @@ class Writer:
         self.nodes.append(helper.make_node("Split", [value, sizes], names, name=label, axis=axis))
         return names
 
+    def prune(self, results: Sequence[str]) -> None:
+        """Remove nodes and constants that no result needs."""
+        needed, kept = set(results), []
+        for node in reversed(self.nodes):
+            if needed & set(node.output):
+                needed |= set(node.input)
+                kept.append(node)
+        self.nodes = kept[::-1]
+        self.constants = {name: one for name, one in self.constants.items() if name in needed}
+
     def constant(self, value: np.ndarray, name: str) -> str:
         """Add a constant under a name that is not in use, and return the name."""
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)

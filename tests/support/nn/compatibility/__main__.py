@@ -49,6 +49,13 @@ FEATURES = {
         tuple(name for name in MODES if name != "plain"),
     ),
     "export": Feature("`torch.export`, any batch size where padded", of_torch.exported),
+    "onnx": Feature(
+        "`torch.onnx.export(dynamo=True)`, any numbers of steps and sequences where padded",
+        of_torch.exported_to_onnx,
+    ),
+    "tracer": Feature(
+        "`torch.onnx.export(dynamo=False)`, the exporter of TorchScript", of_torch.traced_to_onnx
+    ),
     "vmap": Feature("`torch.func.vmap`", of_torch.vmapped),
     "samples": Feature("gradients of each sample (`vmap` of `grad`)", of_torch.sample_gradients),
     "jvp": Feature("forward mode (`torch.func.jvp`)", of_torch.forward_mode),
@@ -99,11 +106,20 @@ FEATURES = {
     ),
 }
 
+_PACKED = (
+    "the size of a packed batch depends on values, and an exported graph must not; "
+    "export a net that takes a padded tensor and lengths"
+)
+_TRACER = (
+    "the tracer of TorchScript can record only calls that PyTorch's operators express; the message "
+    "says so, and to use `dynamo=True`"
+)
+_OPERATORS = "this exporter cannot write such a call of PyTorch's operator; use `dynamo=True`"
 KNOWN: dict[tuple[str, str], str] = {
-    ("export", "packed"): (
-        "the size of a packed batch depends on values, and an exported graph must not; "
-        "export a net that takes a padded tensor and lengths"
-    ),
+    ("export", "packed"): _PACKED,
+    ("onnx", "packed"): _PACKED,
+    **{("tracer", mode): _TRACER for mode in ("lengths", "variant")},
+    **{("tracer", mode): _OPERATORS for mode in ("packed", "projection")},
 }
 """Cells of ours that do not work, with the reason."""
 

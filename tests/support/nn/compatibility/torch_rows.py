@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import tempfile
 import threading
+import warnings
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,6 +24,7 @@ from support.nn.compatibility.cases import (
     f32,
     same_gradients,
 )
+from support.nn.exported import differences, session
 from support.nn.modules import close
 
 
@@ -58,6 +64,41 @@ def exported(case: Case) -> None:
     program = torch.export.export(net, (case.leaf(),), dynamic_shapes=shapes)
     leaf = case.leaf(2, B=BATCH + 2 * open_batch)
     close(program.module()(leaf), net(leaf))
+
+
+def exported_to_onnx(case: Case) -> None:
+    """If all sequences are equally long, the file accepts any number of steps and sequences."""
+    _exported_to_onnx(case, dynamo=True)
+
+
+def traced_to_onnx(case: Case) -> None:
+    """The exporter of TorchScript."""
+    _exported_to_onnx(case, dynamo=False)
+
+
+def _exported_to_onnx(case: Case, *, dynamo: bool) -> None:
+    pytest.importorskip("onnxscript")
+    net, leaf = Net(case, case.module(f32).eval()), case.leaf(dtype=f32)
+    padded = case.mode.feed == "padded"
+    names: Any = {"input_names": ["leaf"]}
+    if padded and dynamo:
+        names = {"dynamic_shapes": {"leaf": {0: "T", 1: "B"}}}
+    elif padded:
+        names["dynamic_axes"] = {"leaf": {0: "T", 1: "B"}}
+    folder = tempfile.TemporaryDirectory()
+    with folder, contextlib.chdir(folder.name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path("net.onnx")
+        try:
+            torch.onnx.export(net, (leaf,), path, dynamo=dynamo, verbose=False, **names)
+        except Exception as error:
+            raise (
+                error.__cause__ or error
+            ) from None  # the exporter puts its own exception around it
+        opened = session(path)
+    for more in (0, 2) if padded else (0,):
+        x = case.leaf(2, T=STEPS + more, B=BATCH + more, dtype=f32)
+        assert max(differences(opened, net, (x,))) < 1e-5  # over 100 roundings
 
 
 def vmapped(case: Case) -> None:
