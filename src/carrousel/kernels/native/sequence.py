@@ -48,7 +48,7 @@ def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
     if recurrence.cell in CELLS:
         return dtype in _DTYPES
     cell = described_cell(recurrence.cell)
-    return bool(cell.forward.get(dtype) and cell.backward.get(dtype))
+    return dtype in cell.forward and dtype in cell.backward
 
 
 @lru_cache(maxsize=256)
