@@ -14,6 +14,7 @@ only a few multiplications.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from carrousel.nn.equations.parse import EquationLine, Parsed
 
 Expr = sympy.Expr
 
-COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos"})
+COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos", "erf"})
 """Calls that are too slow to repeat; their values are stored on the tape."""
 
 
@@ -84,6 +85,9 @@ DERIVATIVES: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "reciprocal": lambda _, v, x: (-(v**2),),
     "sin": lambda helper, v, x: (helper("cos", x),),
     "cos": lambda helper, v, x: (-helper("sin", x),),
+    "erf": lambda helper, v, x: (
+        helper("exp", -(x**2)) * sympy.Float(2 / math.sqrt(math.pi)),
+    ),
     "abs": lambda helper, v, x: (2 * helper("share", x, sympy.S.Zero) - 1,),
     "relu": lambda helper, v, x: (helper("mask_lt", sympy.S.Zero, v),),
     "max": _of_max,

@@ -4,10 +4,11 @@ Python's parser reads the text, and this module walks its syntax tree. It execut
 not on the list below raises an error that shows the line with a caret. A line is
 ``name = expression`` with
 
-* operators ``+ - * /``, unary minus, and ``**`` with a whole or half number;
-* ``sigmoid tanh exp log softplus relu sqrt abs sin cos`` of one argument, ``max`` and ``min`` of
-  two or more, ``where(a < b, yes, no)`` with any one comparison;
-* numbers.
+* operators ``+ - * /``, unary minus, and ``**`` with a whole or half number as the exponent or a
+  positive number as the base;
+* the functions of one argument in ``names.py``, ``max`` and ``min`` of two or more, and
+  ``where(a < b, yes, no)`` with any one comparison;
+* numbers, ``pi`` and ``e``.
 
 The result is a flat list of lines. Each call is one line, with names or numbers as arguments.
 Between calls are polynomials, which SymPy differentiates exactly.
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 import sympy
 
-from carrousel.nn.equations.names import MAX_TEXT, Names, fail
+from carrousel.nn.equations.names import CONSTANTS, MAX_TEXT, Names, fail
 
 FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
@@ -35,9 +36,10 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "abs": abs,
     "sin": math.sin,
     "cos": math.cos,
+    "erf": math.erf,
     "reciprocal": lambda x: 1 / x,
 }
-"""Functions of one argument and their values for constants."""
+"""Functions of one argument that compilers implement, and their values for constants."""
 
 COMPARISONS = {
     ast.Lt: ("lt", False),
@@ -220,6 +222,8 @@ class _Reader:
             case ast.BinOp(left=left, op=ast.Div(), right=right):
                 above = self.expression(left)
                 return above * self.call("reciprocal", self.expression(right), right)
+            case ast.BinOp(op=ast.BitXor()):
+                raise self.fail("'^' is not an operator here; write powers as **", node)
             case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
                 return self.function(function, args, node, name)
             case ast.Compare():
@@ -247,6 +251,8 @@ class _Reader:
         if line := _line_of_target(self.text, name):
             message = f"{name!r} is only set later, in line {line}"
             raise self.fail(message, node)
+        if name in CONSTANTS:
+            return sympy.Float(CONSTANTS[name])
         near = self.names.suggest(name, self.current)
         raise self.fail(f"{name!r} is unknown; {near}", node, "unknown")
 
@@ -269,12 +275,16 @@ class _Reader:
         return value if value.is_Atom else self.keep(node, "=", (value,))
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr, node: ast.BinOp) -> sympy.Expr:
-        """Return ``base ** exponent``, from multiplication, square root and reciprocal."""
+        """Return ``base ** exponent``, from products, square root and reciprocal, or ``exp``."""
+        if base.is_Number and not exponent.is_Number:
+            if not base > 0:
+                raise self.fail("the base of a power must be a positive number here", node.left)
+            return self.call("exp", exponent * sympy.Float(math.log(base)), node)
         doubled = float(2 * exponent) if exponent.is_Number else math.nan
         if not doubled.is_integer() or abs(doubled) > 2 * MAX_EXPONENT:
             raise self.fail(
-                f"exponents must be whole or half numbers up to {MAX_EXPONENT}; "
-                "for others write exp(y * log(x))",
+                f"exponents must be whole or half numbers up to {MAX_EXPONENT}, unless the base is "
+                "a number; for others write exp(y * log(x))",
                 node.right,
             )
         whole, half = divmod(abs(int(doubled)), 2)
@@ -288,7 +298,7 @@ class _Reader:
     ) -> sympy.Expr:
         """Read a call of a function."""
         if op not in self.names.functions:
-            near = self.names.suggest(op, self.names.functions)
+            near = self.names.suggest_function(op)
             raise self.fail(f"function {op!r} is unknown; {near}", node.func, "unknown")
         if op == "where":
             return self.choice(args, node, name)
@@ -300,6 +310,8 @@ class _Reader:
             raise self.fail(f"{op} takes {wanted}, not {len(args)}", node)
         values = [self.expression(argument) for argument in args]
         if not several:
+            if op in COMPOSED:
+                return COMPOSED[op](self, values[0], node)
             return self.call(op, values[0], node, name)
         best = values[0]
         for value, last in zip(values[1:], [False] * (len(values) - 2) + [True], strict=True):
@@ -322,3 +334,24 @@ class _Reader:
         parts = [*(sides[::-1] if swap else sides), args[1], args[2]]
         values = tuple(self.atom(self.expression(part), part) for part in parts)
         return self.keep(node, f"where_{comparison}", values, name)
+
+
+def _of_logistic(reader: _Reader, x: sympy.Expr, node: ast.Call) -> sympy.Expr:
+    return x * reader.call("sigmoid", x, node)
+
+
+def _of_normal(reader: _Reader, x: sympy.Expr, node: ast.Call) -> sympy.Expr:
+    return x * (1 + reader.call("erf", x * sympy.Float(math.sqrt(0.5)), node)) / 2
+
+
+def _of_size(reader: _Reader, x: sympy.Expr, node: ast.Call) -> sympy.Expr:
+    return x * reader.call("reciprocal", 1 + reader.call("abs", x, node), node)
+
+
+COMPOSED: dict[str, Callable[[_Reader, sympy.Expr, ast.Call], sympy.Expr]] = {
+    "silu": _of_logistic,
+    "swish": _of_logistic,
+    "gelu": _of_normal,
+    "softsign": _of_size,
+}
+"""Functions of one argument that are made of others, as in torch (``gelu`` without ``tanh``)."""

@@ -39,6 +39,7 @@ _CALLS: dict[str, Callable[..., Tensor]] = {
     "abs": torch.abs,
     "sin": torch.sin,
     "cos": torch.cos,
+    "erf": torch.erf,
     "reciprocal": torch.reciprocal,
     "max": torch.maximum,
     "min": torch.minimum,
