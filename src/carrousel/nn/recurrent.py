@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.memory import MemoryPlan, plan_memory
 from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
+from carrousel.nn.initial import Value
 from carrousel.nn.weights import LayerWeights, assemble, draw, parameter_shapes
 
 
@@ -69,6 +71,7 @@ class VariantOptions:
     initial_state: str = "zero"
     gradient: str = "bptt"
     recompute: int | str = 0
+    initial: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Recurrent(torch.nn.Module):
@@ -107,6 +110,8 @@ class Recurrent(torch.nn.Module):
         self.initial_state = check.check_initial(options.initial_state)
         self.gradient = check.check_gradient(options.gradient)
         self.recompute = check.check_recompute(options.recompute)
+        check.check_biases(options.initial, recurrence, self.bias)
+        self._initial = dict(options.initial)
         self._make_parameters(factory)
         self.reset_parameters()
 
@@ -140,7 +145,7 @@ class Recurrent(torch.nn.Module):
     def reset_parameters(self) -> None:
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
-        draw(layers, self.recurrence, self.forget_bias)
+        draw(layers, self.recurrence, self.forget_bias, self._initial)
 
     def flatten_parameters(self) -> None:
         """No-op, for compatibility with torch: there is no flat copy of the weights."""

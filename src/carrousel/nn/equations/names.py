@@ -99,6 +99,7 @@ class Parts(NamedTuple):
     net_inputs: tuple[str, ...]
     states: tuple[str, ...]
     unit_parameters: tuple[str, ...]
+    scalars: tuple[str, ...] = ()
 
 
 class Names(Parts):
@@ -111,6 +112,11 @@ class Names(Parts):
     functions = CALLS
     functions_listed = " ".join(CALLS)
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Unit parameters and scalars, in the order of compiled code."""
+        return (*self.unit_parameters, *self.scalars)
+
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The inputs of a step, in the order of compiled code."""
@@ -119,7 +125,7 @@ class Names(Parts):
             *(f"{name}_r" for name in self.net_inputs),
             *(f"{name}_prev" for name in self.states),
             "h_prev",
-            *self.unit_parameters,
+            *self.learned,
         )
 
     def check(self) -> Names:
@@ -165,13 +171,19 @@ class Names(Parts):
         """Return the name that a line sets, or raise if it may not be set."""
         if name in CALLS:
             raise failure(f"{name!r} is a function and cannot be set")
-        if name in self.unit_parameters:
-            raise failure(f"{name!r} is a unit parameter, which is learned and cannot be set")
-        if name in self.inputs:
+        if name in self.learned:
+            kind = "unit parameter" if name in self.unit_parameters else "scalar"
+            raise failure(f"{name!r} is a {kind}, which is learned and cannot be set")
+        if name in self.inputs and not self.of_recurrent_part(name):
             raise failure(f"{name!r} is an input of the step and cannot be set")
         if not name.isascii() or name.startswith("_"):
             raise failure(f"{name!r} is not a name of ASCII characters that starts with a letter")
         return name
+
+    def of_recurrent_part(self, name: str) -> str:
+        """Return the net input ``z`` of a name ``z_r``, or an empty string."""
+        owner = name.removesuffix("_r")
+        return owner if name.endswith("_r") and owner in self.net_inputs else ""
 
     def suggest(self, wrong: str, known: Iterable[str]) -> str:
         """Return a suggestion with the nearest known names."""
