@@ -260,6 +260,13 @@ class Recurrence:
         return tuple(n * self.units for n in self.kind.products) or (self.n_net_inputs,)
 
     @property
+    def reads_product(self) -> bool:
+        """Whether an equation reads a part of ``w_hh h'``, the first recurrent product."""
+        names = self.kind.net_inputs
+        first = self.kind.products[0] if self.kind.products else len(names)
+        return self.layer_norm or not set(names[:first]) <= set(self.kind.without_r)
+
+    @property
     def n_sources(self) -> int:
         """``H``: columns of ``w_hh``, width of the hidden state."""
         return self.projection or self.units + self.gate_sources * 2 * self.n_blocks
