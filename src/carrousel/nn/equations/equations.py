@@ -17,6 +17,7 @@ from carrousel.nn.initial import Value, check_initial_values
 if TYPE_CHECKING:
     from carrousel.nn.equations.derive import Derived
     from carrousel.nn.equations.expressions import EquationLine
+    from carrousel.nn.equations.flat import Flat
     from carrousel.nn.equations.parse import Parsed
 
 
@@ -238,6 +239,18 @@ mean 'sigmoid'?
         # Addresses are valid in this process only, so unpickling derives the cell again.
         names = self._names
         return _rebuilt, (self._title, *names[:-1], self._text, names.scalars, self._initial)
+
+    def programs(self) -> tuple[Flat, tuple[Flat, ...]]:
+        """Return the flat programs of the step, and of the vectors of further products."""
+        from carrousel.nn.equations.flat import flatten
+
+        parsed, derived = self._derived()
+        inputs = parsed.names.inputs
+        sources = (f"source:{k}" for k in range(1, len(parsed.sources) + 1))
+        return (
+            flatten(derived.forward, inputs, ("states", "output")),
+            tuple(flatten(derived.forward, inputs, (name,)) for name in sources),
+        )
 
     def _derived(self) -> tuple[Parsed, Derived]:
         with _sympy_required():

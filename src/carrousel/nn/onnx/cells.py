@@ -138,6 +138,7 @@ _CALLS = {
     "abs": "Abs",
     "sin": "Sin",
     "cos": "Cos",
+    "erf": "Erf",
     "reciprocal": "Reciprocal",
     "add": "Add",
     "sub": "Sub",
@@ -153,27 +154,32 @@ def from_equations(program: Any) -> CellWriter:
     """Return the writer of a user-defined cell from its flat program (``nn/equations/flat.py``)."""
 
     def step(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
-        values: Names = [*nets.x, *nets.r, *given.states, given.h, *given.unit]
-
-        def name(ref: int | float) -> str:
-            return values[ref] if isinstance(ref, int) else g.number(ref)
-
-        for op, args in program.operations:
-            parts = [name(ref) for ref in args]
-            if op.startswith("where_"):
-                kind = op.removeprefix("where_")
-                holds = g(_COMPARISONS[kind], parts[0], parts[1])
-                holds = g("Not", holds) if kind == "ne" else holds
-                values.append(g("Where", holds, parts[2], parts[3]))
-            else:
-                values.append(g(_CALLS[op], *parts))
-
-        # Values that depend only on unit parameters and numbers have no batch dimension yet.
-        shape = g("Shape", nets.x[0])
-        states, (m,) = (
-            [g("Expand", name(ref), shape) for ref in program.results[part]]
-            for part in ("states", "output")
-        )
-        return states, m, []
+        found = write_program(g, program, nets, given)
+        return found["states"], found["output"][0], []
 
     return step
+
+
+def write_program(g: Writer, program: Any, nets: NetNames, given: StepNames) -> dict[str, Names]:
+    """Write the operations of a flat program; return the names of its results."""
+    values: Names = [*nets.x, *nets.r, *given.states, given.h, *given.unit]
+
+    def name(ref: int | float) -> str:
+        return values[ref] if isinstance(ref, int) else g.number(ref)
+
+    for op, args in program.operations:
+        parts = [name(ref) for ref in args]
+        if op.startswith("where_"):
+            kind = op.removeprefix("where_")
+            holds = g(_COMPARISONS[kind], parts[0], parts[1])
+            holds = g("Not", holds) if kind == "ne" else holds
+            values.append(g("Where", holds, parts[2], parts[3]))
+        else:
+            values.append(g(_CALLS[op], *parts))
+
+    # Values that depend only on unit parameters and numbers have no batch dimension yet.
+    shape = g("Shape", nets.x[0])
+    return {
+        part: [g("Expand", name(ref), shape) for ref in refs]
+        for part, refs in program.results.items()
+    }

@@ -191,9 +191,7 @@ def _program(module: Recurrent | StepCell) -> Any:
             argument="module",
             fix="create the module with a carrousel.nn.Equations as cell",
         )
-    from carrousel.nn.equations.flat import flatten
-
-    return flatten(cell._derived().forward, cell._names.inputs, ("states", "output"))
+    return cell.programs()
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

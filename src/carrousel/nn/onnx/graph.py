@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 
 from carrousel.contracts import Recurrence
-from carrousel.nn.onnx.cells import CELL_WRITERS, NetNames, StepNames, from_equations
+from carrousel.nn.onnx.cells import (
+    CELL_WRITERS,
+    NetNames,
+    StepNames,
+    from_equations,
+    write_program,
+)
 from carrousel.nn.onnx.writer import Names, Writer
 
 Arrays = dict[str, np.ndarray]
 
 
 def write_layers(
-    R: Recurrence, layers: list[Arrays], zones: tuple[float, float], program: Any
+    R: Recurrence, layers: list[Arrays], zones: tuple[float, float], programs: Any
 ) -> Writer:
     """Write nodes from ``x``, ``h_in`` and ``c_in`` to ``y``, ``h_out`` and ``c_out``."""
     g = Writer(layers[0]["w_ih"].dtype)
@@ -22,7 +28,7 @@ def write_layers(
     ss = _layers_of(g, "c_in", len(layers)) if R.n_states else [""] * len(layers)
     x, new_h, new_s = "x", [], []
     for index, weights in enumerate(layers):
-        layer = _Layer(g, R, weights, index, program)
+        layer = _Layer(g, R, weights, index, programs)
         h, s = layer.step(x, hs[index], ss[index], zones)
         new_h.append(h)
         new_s.append(s)
@@ -54,10 +60,13 @@ def _stack(g: Writer, name: str, parts: Names) -> None:
 class _Layer:
     """Writes one layer: its weights as constants, and the nodes of its step."""
 
-    def __init__(self, g: Writer, R: Recurrence, weights: Arrays, index: int, program: Any) -> None:
+    def __init__(
+        self, g: Writer, R: Recurrence, weights: Arrays, index: int, programs: Any
+    ) -> None:
         self.g, self.R, self.weights, self.index = g, R, weights, index
-        self.cell = CELL_WRITERS[R.cell] if program is None else from_equations(program)
-        self.is_apart = program is not None or R.cell == "gru" or R.layer_norm
+        step, self.sources = (None, ()) if programs is None else programs
+        self.cell = CELL_WRITERS[R.cell] if step is None else from_equations(step)
+        self.is_apart = step is not None or R.cell == "gru" or R.layer_norm
 
     def step(self, x: str, h: str, s: str, zones: tuple[float, float]) -> tuple[str, str]:
         """Return the names of the new hidden state and of the other new states."""
@@ -68,7 +77,11 @@ class _Layer:
             [] if unit is None else [self._keep(f"unit_{k}", u) for k, u in enumerate(unit)]
         )
         given = StepNames(R, states, h, parameters, self._norm_of_state)
-        new_states, m, sources = self.cell(g, self._nets(x, h), given)
+        nets = self._nets(x, h)
+        for number, source in enumerate(self.sources, 1):
+            (found,) = write_program(g, source, nets, given).values()
+            nets = self._with_product(nets, number, found[0])
+        new_states, m, sources = self.cell(g, nets, given)
         if sources:
             m = g("Concat", m, *sources, axis=1)
         elif R.projection:
@@ -87,7 +100,8 @@ class _Layer:
             inputs = (source, self._keep("w_ih_hh", both.T), *((bias,) if bias else ()))
             return NetNames([], [], g.split(g("Gemm", *inputs), R.widths, 1))
         of_x = g("MatMul", x, self._keep("w_ih", w["w_ih"].T))
-        of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"].T))
+        rows = R.product_rows[0]
+        of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"][:rows].T)) if rows else ""
         if R.layer_norm:
             of_x = g.norm(of_x, self._keep("ln_ih", w["ln_ih"]))
             of_h = g.norm(of_h, self._keep("ln_hh", w["ln_hh"]))
@@ -95,7 +109,22 @@ class _Layer:
             of_x = g("Add", of_x, bias)
         if R.cell in CELL_WRITERS and R.cell != "gru":
             return NetNames([], [], g.split(g("Add", of_x, of_h), R.widths, 1))
-        return NetNames(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1), [])
+        # Parts of later products are added when their source is known.
+        widths = R.widths[: R.kind.products[0]] if R.kind.products else R.widths
+        missing = [""] * (len(R.widths) - len(widths))
+        of_sources = [*g.split(of_h, widths, 1), *missing] if widths else missing
+        return NetNames(g.split(of_x, R.widths, 1), of_sources, [])
+
+    def _with_product(self, nets: NetNames, number: int, source: str) -> NetNames:
+        """Return the net inputs with the parts of one more recurrent product."""
+        R, g = self.R, self.g
+        first = sum(R.kind.products[:number])
+        count = R.kind.products[number]
+        weights = self.weights["w_hh"][first * R.units : (first + count) * R.units]
+        product = g("MatMul", source, self._keep(f"w_hh_{number}", weights.T))
+        r = list(nets.r)
+        r[first : first + count] = g.split(product, (R.units,) * count, 1)
+        return nets._replace(r=r)
 
     def _norm_of_state(self, state: str) -> str:
         if "ln_c" not in self.weights:
