@@ -185,10 +185,12 @@ def test_forget_bias_and_projection():
     assert not layer.bias_hh_l0[4:].any()
     assert layer(torch.zeros(2, 1, 3, dtype=torch.float64))[0].shape == (2, 1, 2)
     light = Equations("light", net_inputs=("z",), equations="h = sigmoid(z) * h_prev + z")
-    with pytest.raises(SettingError, match="no forget gate.*named 'f' or 'forget'.*initial=..."):
+    with pytest.raises(SettingError, match=r"no forget gate.*named 'f' or 'forget'.*initial=..."):
         layer_of(light, forget_bias=1.0)
     for own in (light, CELL):
-        with pytest.raises(SettingError, match="takes no projection.*use neither h_prev nor a mat"):
+        with pytest.raises(SettingError, match=r"takes no projection.*neither h_prev nor a mat"):
+            SettingError, match=r"takes no projection.*use neither h_prev nor a mat"
+        ):
             layer_of(own, proj_size=2)
 
 
