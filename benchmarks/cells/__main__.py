@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := [name for name in names if name not in GALLERY]:
         parser.error(f"--only names {unknown[0]!r}, expected some of {', '.join(GALLERY)}")
     torch.set_num_threads(options.threads)
-    plan = Plan(3, 0.001, 1, wait=0.0) if options.quick else Plan(repeats=7, limit=2.5)
+    plan = Plan(3, 0.001, 1, wait=0.0) if options.quick else Plan(repeats=7, limit=1.5, wait=0.3)
     path = options.save or (None if options.quick else SAVED)
     about = {**machine.describe(), "threads": torch.get_num_threads()}
     before = load(SAVED) if options.only and not options.quick else {}

@@ -73,7 +73,7 @@ _show(
 )
 _show(
     "JANET",
-    "van der Westhuizen & Lasenby 2018, The unreasonable effectiveness of the forget gate, eq. 3",
+    "van der Westhuizen & Lasenby 2018, The unreasonable effectiveness of the forget gate",
     "The bias of the only gate is drawn so that the units remember for 1 to 99 steps (Tallec & "
     "Ollivier 2018).",
     loops.janet,
@@ -87,7 +87,7 @@ _show(
 _show(
     "UGRNN",
     "Collins, Sohl-Dickstein & Sussillo 2017, Capacity and trainability in recurrent neural "
-    "networks, section 2",
+    "networks",
     "The bias of the update gate starts at one.",
     loops.update_gate,
     net_inputs=("g", "c"),
@@ -113,7 +113,7 @@ _show(
 )
 _show(
     "Minimal gated unit",
-    "Zhou, Wu, Zhang & Zhou 2016, Minimal gated unit for recurrent neural networks, eqs. 7-9",
+    "Zhou, Wu, Zhang & Zhou 2016, Minimal gated unit for recurrent neural networks",
     "The same product as in the GRU, with one gate.",
     loops.minimal_gated,
     net_inputs=("f", "n"),
@@ -136,7 +136,7 @@ _show(
 )
 _show(
     "Multiplicative LSTM",
-    "Krause, Lu, Murray & Renals 2016, Multiplicative LSTM for sequence modelling, eqs. 18-22",
+    "Krause, Lu, Murray & Renals 2016, Multiplicative LSTM for sequence modelling",
     "Four net inputs read the vector `m`, which has a recurrent matrix too. No bias in `m` is in "
     "the source.",
     loops.multiplicative,
@@ -171,7 +171,7 @@ _show(
 )
 _show(
     "IndRNN",
-    "Li, Li, Cook, Zhu & Gao 2018, Independently recurrent neural network, eq. 2",
+    "Li, Li, Cook, Zhu & Gao 2018, Independently recurrent neural network",
     "Each unit reads only its own output. The layer has no recurrent matrix.",
     loops.independent,
     net_inputs=("z",),
@@ -185,7 +185,7 @@ _show(
 _show(
     "SRU",
     "Lei, Zhang, Wang, Dai & Artzi 2018, Simple recurrent units for highly parallelizable "
-    "recurrence, eqs. 3-6",
+    "recurrence",
     "All net inputs read the layer's input only. `s` is the input, projected to the width of the "
     "layer.",
     loops.simple_unit,
@@ -212,7 +212,7 @@ _show(
 )
 _show(
     "coRNN",
-    "Rusch & Mishra 2021, Coupled oscillatory recurrent neural network, eq. 3",
+    "Rusch & Mishra 2021, Coupled oscillatory recurrent neural network",
     "A matrix for the position `h` and a second one for the velocity `z`. The net input `v` has no "
     "weights from the input. The two constants are shared by all units and learned here.",
     loops.oscillators,
@@ -228,7 +228,7 @@ _show(
 )
 _show(
     "LEM",
-    "Rusch, Mishra, Erichson & Mahoney 2022, Long expressive memory for sequence modeling, eq. 3",
+    "Rusch, Mishra, Erichson & Mahoney 2022, Long expressive memory for sequence modeling",
     "The last matrix multiplies the new state `z`.",
     loops.long_expressive,
     net_inputs=("s", "t", "z", "y"),
@@ -244,7 +244,7 @@ _show(
 _show(
     "Antisymmetric RNN (gated)",
     "Chang, Chen, Haber & Chi 2019, AntisymmetricRNN: a dynamical system view on recurrent neural "
-    "networks, eqs. 12-13",
+    "networks",
     "The gate uses the same recurrent product as the cell input.",
     loops.antisymmetric,
     net_inputs=("a", "z"),
@@ -257,7 +257,7 @@ _show(
 _show(
     "FastGRNN",
     "Kusupati et al. 2018, FastGRNN: a fast, accurate, stable and tiny kilobyte sized gated "
-    "recurrent neural network, eq. 4",
+    "recurrent neural network",
     "Gate and cell input share both matrices and differ in their biases. Two scalars.",
     loops.fast_gated,
     net_inputs=("a",),
@@ -273,7 +273,7 @@ _show(
 _show(
     "Multiplicative integration RNN",
     "Wu, Zhang, Zhang, Bengio & Salakhutdinov 2016, On multiplicative integration with recurrent "
-    "neural networks, eq. 3",
+    "neural networks",
     "The two parts of a net input are multiplied. `a_x` includes the bias, which the source adds "
     "outside of the product.",
     loops.multiplicative_integration,
@@ -304,7 +304,7 @@ _show(
 _show(
     "Neuromodulated bistable cell",
     "Vecoven, Ernst & Drion 2021, A bio-inspired bistable recurrent cell allows for long-lasting "
-    "memory, eqs. 6-8",
+    "memory",
     "The gate `a` reaches from 0 to 2, so that a unit can hold one of two values.",
     loops.bistable,
     net_inputs=("a", "c", "n"),

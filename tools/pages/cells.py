@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.cells.gallery import GALLERY, Exhibit
-from benchmarks.lanes.tables import number
+from benchmarks.lanes.tables import number, ratio
 from tools.pages.render import render
 
 from carrousel.experiments.report.markdown import table
@@ -33,6 +33,7 @@ def cells_page(measured: Mapping[str, Any]) -> str:
 def _exhibit(one: Exhibit) -> dict[str, str]:
     return {
         "title": one.title,
+        "name": one.cell.name,
         "source": one.source,
         "remark": one.remark,
         "code": code(one),
@@ -74,7 +75,7 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
     figures = []
     for what in ("train", "infer"):
         ours, loop = (row[what][name]["median"] for name in ("ours", "loop"))
-        figures += [number(ours), number(loop), f"**{loop / ours:.0f}**"]
+        figures += [number(ours), number(loop), f"**{ratio(loop / ours)}**"]
     return [*figures, f"{row['train']['ours']['median'] / row['train']['lstm']['median']:.2f}"]
 
 
@@ -87,6 +88,6 @@ def _summary(rows: list[Mapping[str, Any]], size: tuple[int, ...]) -> dict[str, 
     return {
         "size": f"{steps} steps, {batch} sequence{'s' * (batch > 1)}, {inputs} inputs, "
         f"{units} units",
-        "mean": f"{mean:.0f}",
-        "least": f"{min(ratios):.0f}",
+        "mean": ratio(mean),
+        "least": ratio(min(ratios)),
     }

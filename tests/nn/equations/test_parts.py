@@ -189,8 +189,6 @@ def test_forget_bias_and_projection():
         layer_of(light, forget_bias=1.0)
     for own in (light, CELL):
         with pytest.raises(SettingError, match=r"takes no projection.*neither h_prev nor a mat"):
-            SettingError, match=r"takes no projection.*use neither h_prev nor a mat"
-        ):
             layer_of(own, proj_size=2)
 
 
