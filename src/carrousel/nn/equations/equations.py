@@ -229,8 +229,9 @@ mean 'sigmoid'?
         return f"Equations({', '.join(parts)})"
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Equations) and self._name == other._name
-        return same and self._initial == other._initial
+        if not isinstance(other, Equations):
+            return False
+        return (self._name, self._initial) == (other._name, other._initial)
 
     def __hash__(self) -> int:
         return hash(self._name)
