@@ -99,6 +99,17 @@ inline Recurrence recurrence_of(nb::dict d) {
   r.layer_norm = number("layer_norm", 1), r.tape = number("tape", 256);
   r.forward = setting<std::uintptr_t>(d, "forward");
   r.backward = setting<std::uintptr_t>(d, "backward");
+  r.recurrent = number("recurrent", 1), r.first_rows = number("first_rows", Index{1} << 28);
+  const nb::list products = setting<nb::list>(d, "products");
+  r.products = check_number("products", static_cast<Index>(products.size()), kMostProducts);
+  Index first = r.first_rows;
+  for (Index k = 0; k < r.products; ++k) {
+    const nb::dict one = nb::cast<nb::dict>(products[static_cast<std::size_t>(k)]);
+    const Index rows = check_number("rows", setting<Index>(one, "rows"), Index{1} << 28);
+    r.further[static_cast<std::size_t>(k)] = {first, rows, setting<std::uintptr_t>(one, "source"),
+                                              setting<std::uintptr_t>(one, "back")};
+    first += rows;
+  }
   check(r);
   return r;
 }

@@ -30,6 +30,7 @@ class Stepper {
           double zone_s, const std::string& instruction_set)
       : kernel_(kernel_named<Real>(step_kernels(), instruction_set)),
         R_(recurrence_of(recurrence)) {
+    if (R_.products) refuse("products has entries, but the single step computes one product");
     net_.batch = check_number("batch", batch, Index{1} << 20);
     inputs_ = check_number("inputs", inputs, Index{1} << 24);
     if (!batch || !inputs)

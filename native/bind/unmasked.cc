@@ -241,7 +241,7 @@ class UnmaskedLayer {
     if (!to.h0) to.h0 = own.data();
     if (!to.s0) to.s0 = own.data() + B * H;
     start(d_h, B * H, to.h0), start(d_s, B * DC, to.s0);
-    call.run.fresh = call.run.steps == 1 && B > 0;
+    call.run.fresh = call.run.steps == 1 && B > 0 && R_.kind != CellKind::described;
     call.open(to.h0, to.s0, call.run);
     to.clear(call);
     if (B) run_backward(kernel_, call.q, static_cast<const Sequence<Real>*>(nullptr), call.run);

@@ -50,12 +50,12 @@ struct Backward {
   }
 
   void cell(const Share<Real>& my, Index t, Index before, Index b, const Real* dm, Real* ds,
-            Real* dh, const Shared<Real>& shared) const {
+            Real* dh, const Shared<Real>& shared, const Real* dv = nullptr) const {
     const Index row = t * q.batch + b;
     StepBack<Real> step{w.gates + row * R.gates_width(), nullptr,
                         state_before(t, before, b, my.zeros), hidden_before(t, before, b), dm, ds,
                         w.d_x + row * U, w.d_r ? w.d_r + row * U : nullptr, dh, my.row, &shared};
-    step.begin = own_units.from, step.end = own_units.to;
+    step.begin = own_units.from, step.end = own_units.to, step.dv = dv;
     if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
     row_back(q, step);
@@ -142,6 +142,7 @@ struct Backward {
                   my.projected);
       dm = my.projected, stride = parts.projection.stride();
     }
+    if (R.products) further_errors(my, t, before, b, rows, dm, stride);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       if (!is_active(t, b + i)) {
@@ -149,7 +150,8 @@ struct Backward {
         if (w.d_r) std::fill_n(w.d_r + row * U, U, Real{0});
         continue;
       }
-      cell(my, t, before, b + i, dm + i * stride, q.s + (b + i) * DC, my.spare, shared);
+      cell(my, t, before, b + i, dm + i * stride, q.s + (b + i) * DC, my.spare, shared,
+           my.vectors + i * R.products * C);
       if (own_hidden) {
         Real* const e = my.source + i * std::max(H, C);
         for (Index k = 0; k < H; ++k) e[k] += my.spare[k];
@@ -159,8 +161,38 @@ struct Backward {
     for (Index i = 0; i < rows; ++i) depart(my, t, j, b + i, i, shared);
   }
 
+  // vectors [rows, K, C]: errors of the factors of further products, from the last product on.
+  void further_errors(const Share<Real>& my, Index t, Index before, Index b, Index rows,
+                      const Real* dm, Index stride) const {
+    const Index K = R.products;
+    for (Index k = K - 1; k >= 0; --k) {
+      const FurtherProduct& p = R.further[k];
+      for (Index i = 0; i < rows; ++i) {
+        const Index row = t * q.batch + b + i;
+        Real* const dr = w.d_r + row * U + p.first;
+        if (is_active(t, b + i))
+          reinterpret_cast<DescribedSourceBack<Real>>(p.back)(
+              C, w.gates + row * R.gates_width(), state_before(t, before, b + i, my.zeros),
+              hidden_before(t, before, b + i), q.weights.unit, dm + i * stride,
+              q.s + (b + i) * DC, my.vectors + i * K * C, dr);
+        else std::fill_n(dr, p.rows, Real{0});
+      }
+      const Packed<Real>& weights = parts.further[k];
+      if (q.cut >= 0)
+        product<Real>(rows, weights, w.d_r + (t * q.batch + b) * U + p.first, U, nullptr,
+                      my.further);
+      else std::fill_n(my.further, rows * weights.stride(), Real{0});
+      for (Index i = 0; i < rows; ++i)
+        std::copy_n(my.further + i * weights.stride(), C, my.vectors + (i * K + k) * C);
+    }
+  }
+
   void send_back(const Share<Real>& my, Index t, Index b, Index rows) const {
     if (q.cut < 0) return;
+    if (!R.recurrent) {
+      std::fill_n(my.sums, rows * parts.recurrent.stride(), Real{0});
+      return;
+    }
     const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * U;
     constexpr Index panel = kPanel * kLanes<Real>;
     if (own_units.from == 0 && own_units.to == C)

@@ -29,6 +29,7 @@ struct StepBack {
   Real* temporary;             // [2 C]
   const Shared<Real>* shared;  // the step adds to these sums
   Index begin, end;            // as in StepForward
+  const Real* dv = nullptr;    // [K, C] errors of the factors of further products
 };
 
 // Runs body(u, n) for each vector of n units from u on.

@@ -64,6 +64,20 @@ void check_overlaps(const std::vector<Span>& spans) {
   }
 }
 
+static void check_products(const Recurrence& r) {
+  Index rows = r.first_rows;
+  for (Index k = 0; k < r.products; ++k) {
+    const FurtherProduct& p = r.further[k];
+    expect(p.rows >= 1 && p.source && p.back,
+           "products must have rows and the compiled functions of a described cell");
+    rows += p.rows;
+  }
+  expect(rows == r.net_inputs, "first_rows and the rows of products must add up to net_inputs");
+  expect(!r.products || (!r.projection && !r.layer_norm),
+         "products exclude a projection and layer_norm");
+  expect(r.recurrent || !r.layer_norm, "recurrent must be 1 with layer_norm");
+}
+
 void check(const Recurrence& r) {
   if (r.units < 1 || r.block_size < 1 || r.units % r.block_size)
     refuse("units is ", r.units, ", expected a positive multiple of block_size, ", r.block_size);
@@ -96,8 +110,11 @@ void check(const Recurrence& r) {
              "net_inputs must be a positive multiple of units");
       expect(r.forward && r.backward,
              "forward and backward must be the compiled functions of a described cell");
+      check_products(r);
       return;
   }
+  expect(r.recurrent && r.first_rows == r.net_inputs && !r.products,
+         "first_rows must be net_inputs, and recurrent 1 without products, for a built-in cell");
   const bool state = r.kind <= CellKind::no_output_gate;
   expect(r.states == (state ? 1 : 0), state ? "states must be 1 for a cell with a state"
                                             : "states must be 0 for a cell without a state");

@@ -48,6 +48,7 @@ struct Forward {
 
   // w_hh h for the cells of this thread; h [rows, H].
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
+    if (!R.recurrent) return;
     if (own_units.from == 0 && own_units.to == C)
       return weigh(q, rows, parts.recurrent, q.weights.w_hh, h, H, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
@@ -134,7 +135,8 @@ struct Forward {
   // A padded step leaves zeros on the tape, because matrix products of the backward pass read them.
   void rest(Index t, Index b, Real* m) const {
     std::fill_n(m, R.cell_output(), Real{0});
-    for (const auto [part, n] : {std::pair{extra.product, U}, std::pair{extra.recurrent, C}})
+    for (const auto [part, n] : {std::pair{extra.product, U}, std::pair{extra.recurrent, C},
+                                 std::pair{extra.vectors, R.products * C}})
       if (Real* keep = kept(t, b, part)) std::fill_n(keep, n, Real{0});
     if (w.gates)
       std::fill_n(w.gates + (t * q.batch + b) * R.gates_width(), R.gates_width(), Real{0});
@@ -143,6 +145,31 @@ struct Forward {
   bool is_active(Index t, Index b) const {
     const std::uint8_t* f = flag(t, b);
     return !f || (*f & 1);
+  }
+
+  // nets [rows, U]: the product with h, then each further product, after its factor is computed.
+  void further_products(const Share<Real>& my, Index t, Index b, Index rows) const {
+    const Index wide = padded(U);
+    for (Index i = 0; R.recurrent && i < rows; ++i)
+      std::copy_n(my.sums + i * parts.recurrent.stride(), R.first_rows, my.nets + i * wide);
+    for (Index k = 0; k < R.products; ++k) {
+      const FurtherProduct& p = R.further[k];
+      for (Index i = 0; i < rows; ++i) {
+        Real* const v = my.vectors + i * C;
+        if (!is_active(t, b + i)) {
+          std::fill_n(v, C, Real{0});
+          continue;
+        }
+        reinterpret_cast<DescribedSource<Real>>(p.source)(
+            C, w.x + (t * q.batch + b + i) * U, my.nets + i * wide, q.s + (b + i) * DC,
+            q.h + (b + i) * H, q.weights.unit, v);
+        if (Real* keep = kept(t, b + i, extra.vectors)) std::copy_n(v, C, keep + k * C);
+      }
+      product<Real>(rows, parts.further[k], my.vectors, C, nullptr, my.further);
+      for (Index i = 0; i < rows; ++i)
+        std::copy_n(my.further + i * parts.further[k].stride(), p.rows,
+                    my.nets + i * wide + p.first);
+    }
   }
 
   void group(const Share<Real>& my, Index t, Index b, Index rows) const {
@@ -158,11 +185,15 @@ struct Forward {
       source = my.source;
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
-    if (any) weigh(q, rows, parts.recurrent, q.weights.w_hh, source, H, start, my.sums);
+    if (any && R.recurrent)
+      weigh(q, rows, parts.recurrent, q.weights.w_hh, source, H, start, my.sums);
+    if (any && R.products) further_products(my, t, b, rows);
+    const Index r_stride = R.products ? padded(U) : stride;
+    Real* const r = R.products ? my.nets : my.sums;
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) rest(t, b + i, my.cell + i * wide);
       else
-        cell(my, t, b + i, my.sums + i * stride, q.s + (b + i) * DC, q.h + (b + i) * H,
+        cell(my, t, b + i, r + i * r_stride, q.s + (b + i) * DC, q.h + (b + i) * H,
              my.state + i * DC, my.cell + i * wide);
       if (Real* keep = kept(t, b + i, extra.output)) std::copy_n(my.cell + i * wide, wide, keep);
     }

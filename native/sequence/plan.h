@@ -18,12 +18,13 @@ inline Index padded(Index n) { return (n + 15) / 16 * 16; }
 template <class Real>
 struct PackedParts {
   Packed<Real> recurrent, projection, inputs;
+  std::array<Packed<Real>, kMostProducts> further{};
   Real* start;  // [U, padded to whole vectors]: the bias, from which sums start
   std::size_t size;
 
   explicit PackedParts(const Sequence<Real>& q) {
     const Recurrence& R = q.recurrence;
-    const Index from = q.learn ? R.net_inputs : R.sources, to = q.learn ? R.sources : R.net_inputs;
+    const Index from = q.learn ? R.first_rows : R.sources, to = q.learn ? R.sources : R.first_rows;
     const Index out = q.learn ? R.units : R.sources, in = q.learn ? R.sources : R.units;
     Real* at = q.packed;
     const auto take = [&](std::size_t n) {
@@ -39,6 +40,11 @@ struct PackedParts {
     };
     recurrent = packed(true, from, to);
     projection = packed(R.projection, in, out);
+    for (Index k = 0; k < R.products; ++k) {
+      const Index rows = R.further[k].rows;
+      const Index height = q.learn ? rows : R.units, breadth = q.learn ? R.units : rows;
+      further[k] = {take(Packed<Real>::size(height, breadth)), height, breadth};
+    }
     const Index wide = q.learn ? q.inputs : R.net_inputs, deep = q.learn ? R.net_inputs : q.inputs;
     inputs = packed(q.weights.w_ih != nullptr, deep, wide);
     start = take(static_cast<std::size_t>(Packed<Real>{nullptr, 0, R.net_inputs}.stride()));
@@ -66,6 +72,9 @@ void pack_parts(Sequence<Real>& q) {
     if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
     if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
   }
+  for (Index k = 0; k < R.products; ++k)
+    pack_on(q.all_threads, parts.further[k], q.weights.w_hh + R.further[k].first * R.sources,
+            !q.learn);
   // gru_forward() adds the bias of n to x.
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
@@ -108,6 +117,9 @@ struct Share {
   Real *row;        // [4 C] temporary values of one row
   Real *spare;      // [max(gates_width(), H, C)] of one row: gates not kept; errors of h
   Real *zeros;      // [D C]
+  Real *nets;       // [group, padded U] r of several products
+  Real *vectors;    // [group, K, C] factors of further products, or errors of them
+  Real *further;    // [group, padded max(U, C)] a further product
   std::size_t size;
 
   Share(const Sequence<Real>& q, int thread) {
@@ -138,6 +150,9 @@ struct Share {
       row = take(4 * R.units);
       spare = take(std::max({R.gates_width(), R.sources, R.units}));
       zeros = take(R.state_width());
+      nets = take(R.products ? group * padded(R.net_inputs) : 0);
+      vectors = take(group * R.products * R.units);
+      further = take(R.products ? group * padded(std::max(R.net_inputs, R.units)) : 0);
     };
     build();
     if (at) at += static_cast<std::size_t>(thread) * size, build();
@@ -151,6 +166,15 @@ template <class Real> using DescribedBack =
     void (*)(std::int64_t, const Real*, const Real*, const Real*, const Real*, const Real*, Real*,
              Real*, Real*, Real*, Real*);
 
+template <class Real> using DescribedBackOfSeveral =
+    void (*)(std::int64_t, const Real*, const Real*, const Real*, const Real*, const Real*, Real*,
+             Real*, Real*, Real*, Real*, const Real*);
+template <class Real> using DescribedSource =
+    void (*)(std::int64_t, const Real*, const Real*, const Real*, const Real*, const Real*, Real*);
+template <class Real> using DescribedSourceBack =
+    void (*)(std::int64_t, const Real*, const Real*, const Real*, const Real*, const Real*,
+             const Real*, const Real*, Real*);
+
 template <class Real>
 void described_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
   reinterpret_cast<DescribedForward<Real>>(q.recurrence.forward)(
@@ -159,6 +183,10 @@ void described_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
 
 template <class Real>
 void described_back(const Sequence<Real>& q, const StepBack<Real>& t) {
+  if (q.recurrence.products)
+    return reinterpret_cast<DescribedBackOfSeveral<Real>>(q.recurrence.backward)(
+        q.recurrence.units, t.gates, t.s_prev, t.h_prev, q.weights.unit, t.dm, t.ds, t.dx, t.dr,
+        t.dh, t.shared->unit, t.dv);
   reinterpret_cast<DescribedBack<Real>>(q.recurrence.backward)(
       q.recurrence.units, t.gates, t.s_prev, t.h_prev, q.weights.unit, t.dm, t.ds, t.dx, t.dr, t.dh,
       t.shared->unit);
@@ -209,7 +237,7 @@ void weigh(const Sequence<Real>& q, Index rows, const Packed<Real>& packed, cons
 template <class Real>
 bool direct(const Sequence<Real>& q, const Window<Real>& w) {
   return !w.flags && !w.keep_h && !w.keep_s && w.zone_h == 0 && w.zone_s == 0 && !q.weights.drop &&
-         !q.recurrence.projection;
+         !q.recurrence.projection && !q.recurrence.products;
 }
 
 }  // namespace

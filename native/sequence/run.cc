@@ -158,31 +158,39 @@ class Gather {
       add(w.length(), v.d_projected, H, v.extra + walk_.extra.output, walk_.extra.width, walk_.C,
           run_.d_w_hr);
     if (!run_.d_w_hh) return;
+    const Recurrence& R = q_.recurrence;
+    const Index wide = walk_.extra.width, some = R.first_rows;
+    for (Index k = 0; k < R.products; ++k)
+      add(w.length(), own + R.further[k].first, R.further[k].rows,
+          v.extra + walk_.extra.vectors + k * walk_.C, wide, H,
+          run_.d_w_hh + R.further[k].first * H, U);
+    if (!R.recurrent) return;
     if (walk_.extra.source >= 0) {
-      const Index wide = walk_.extra.width;
       const Real* const sources = v.extra + walk_.extra.source;
-      if (q_.weights.drop) add(w.length(), own, U, dropped(w, sources), H, H, run_.d_w_hh);
-      else add(w.length(), own, U, sources, wide, H, run_.d_w_hh);
+      if (q_.weights.drop) add(w.length(), own, some, dropped(w, sources), H, H, run_.d_w_hh, U);
+      else add(w.length(), own, some, sources, wide, H, run_.d_w_hh, U);
       return;
     }
     const Index first = run_.reverse ? w.length() - 1 : 0, rest = run_.reverse ? 0 : 1;
-    add(1, own + first * B * U, U, v.h_enter, H, H, run_.d_w_hh);
+    add(1, own + first * B * U, some, v.h_enter, H, H, run_.d_w_hh, U);
     if (w.length() == 1) return;
     const Real* const before = run_.out + (run_.reverse ? w.from + 1 : w.from) * B * H;
-    add(w.length() - 1, own + rest * B * U, U, before, H, H, run_.d_w_hh);
+    add(w.length() - 1, own + rest * B * U, some, before, H, H, run_.d_w_hh, U);
   }
 
  private:
-  // into [samples, U, width] += errors^T sources over `steps` steps.
+  // into [samples, outputs, width] += errors^T sources over `steps` steps. `whole` is the number of
+  // outputs of which these are some, if they are not all.
   void add(Index steps, const Real* errors, Index outputs, const Real* sources, Index stride,
-           Index width, Real* into) const {
+           Index width, Real* into, Index whole = 0) const {
     const Index B = walk_.B, parts = run_.samples ? run_.samples : 1, each = B / parts;
-    Products<Real> p{steps * B, outputs, width, outputs, stride, errors, sources, into, run_.fresh};
+    if (!whole) whole = outputs;
+    Products<Real> p{steps * B, outputs, width, whole, stride, errors, sources, into, run_.fresh};
     if (parts == 1) return walk_.kernel.add_products(p, q_.all_threads);
-    p.rows = steps, p.errors_stride = B * outputs, p.stride = B * stride;
+    p.rows = steps, p.errors_stride = B * whole, p.stride = B * stride;
     for (Index b = 0; b < B; ++b) {
-      p.errors = errors + b * outputs, p.sources = sources + b * stride;
-      p.into = into + b / each * outputs * width;
+      p.errors = errors + b * whole, p.sources = sources + b * stride;
+      p.into = into + b / each * whole * width;
       walk_.kernel.add_products(p, q_.all_threads);
     }
   }

@@ -13,6 +13,7 @@
 // initialised.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,14 @@ enum class CellKind : int {
   lstm, lstm97, peephole, coupled, no_output_gate, gru, rnn_tanh, rnn_relu, described
 };
 
+// A recurrent product of a described cell after the first: rows of w_hh times a vector [C] that a row
+// function computes from the results of earlier products.
+struct FurtherProduct {
+  Index first, rows;            // rows first..first+rows-1 of w_hh
+  std::uintptr_t source, back;  // addresses of its row functions
+};
+constexpr Index kMostProducts = 8;
+
 // The equations of a cell, and their sizes.
 struct Recurrence {
   CellKind kind;
@@ -37,6 +46,10 @@ struct Recurrence {
   // Of a described cell, whose row functions were compiled from its equations.
   Index tape;                                // vectors [C] on the gates' tape
   std::uintptr_t forward, backward;          // addresses of its row functions
+  bool recurrent;                            // whether it reads the product with h
+  Index first_rows;                          // rows of w_hh that multiply h; U for built-in cells
+  Index products;                            // K: further products, which need H = C
+  std::array<FurtherProduct, kMostProducts> further;
 
   Index blocks() const { return units / block_size; }
   Index state_width() const { return states * units; }  // D C
@@ -57,6 +70,7 @@ struct Extra {
   Index output = -1;     // [C] cell output before a projection
   Index inputs = -1;     // [U] w_ih x before layer normalisation, if the kernel normalises it
   Index source = -1;     // [H] the factor of w_hh, if it is not the output of the step before
+  Index vectors = -1;    // [K, C] the factors of the further products
   Index width = 0;       // of a row
 
   Extra(const Recurrence& r, bool sources, bool norms_inputs) {
@@ -66,6 +80,7 @@ struct Extra {
     if (r.projection) add(output, r.units);
     if (norms_inputs) add(inputs, r.net_inputs);
     if (sources) add(source, r.sources);
+    if (r.products) add(vectors, r.products * r.units);
   }
 };
 

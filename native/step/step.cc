@@ -100,6 +100,7 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
   const Index stride = parts.recurrent.stride();
+  if (!R.recurrent) return;
   product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start,
                 my.r);
   for (Index b = 0; R.layer_norm && b < net.batch; ++b)

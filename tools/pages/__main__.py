@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.pages.api import api_page
+from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.paper.page import paper_pages
@@ -50,6 +51,7 @@ RUNS, REPRODUCTION, PAPER = DOCS / "runs", DOCS / "reproduction", DOCS / "paper"
 RESULTS = ROOT / "benchmarks" / "results"
 
 MEASURED: Mapping[str, Callable[[Any], str]] = {
+    "cells": cells_page,
     "compatibility": compatibility_page,
     "sequence": sequence_page,
     "speed": speed_page,

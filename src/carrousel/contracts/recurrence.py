@@ -10,6 +10,8 @@ Step ``t`` for each sequence of the batch, with ``h'`` and ``s'`` from the previ
 1. If the sequence is reset, ``h'`` and ``s'`` become the fresh state, also at inactive steps.
 2. ``x = LN(w_ih x_t) + bias`` and ``r = LN(w_hh (h' * drop))``. Each LN exists only with
    ``layer_norm``; it normalises all ``U`` components as one vector, with a scale and no shift.
+   Cells from equations may multiply some rows of ``w_hh`` by vectors ``v [C]`` that they compute
+   in the step, instead of ``h' * drop`` (:attr:`CellKind.products`).
 3. The cell's equations give new states ``s`` and the cell output ``m`` (table below).
 4. ``h = w_hr m`` with a projection, else ``h = m``.
 5. Zoneout keeps ``h'`` and ``s'`` where its masks are 1; without masks it mixes old and new by a
@@ -56,6 +58,13 @@ class CellKind:
         unit_parameters: names of the ``P`` learned vectors with one entry per memory cell.
         state_norm: whether there is a state for layer normalisation.
         projects: whether the cell output may be projected.
+        scalars: names of the last unit parameters, whose entries are one number for all cells.
+        without_x: net inputs whose part ``x`` no equation reads.
+        without_r: net inputs whose part ``r`` no equation reads.
+        products: numbers of net inputs of each recurrent product, in order. The first product
+            multiplies ``h'``, the others multiply vectors computed in the step. Empty: one product.
+        matrices: net inputs whose rows of ``w_hh`` are ``a W + b W.T + c I`` for the parameter
+            ``W``, with ``(a, b, c)``.
     """
 
     net_inputs: tuple[str, ...]
@@ -63,6 +72,11 @@ class CellKind:
     unit_parameters: tuple[str, ...] = ()
     state_norm: bool = False
     projects: bool = False
+    scalars: tuple[str, ...] = ()
+    without_x: tuple[str, ...] = ()
+    without_r: tuple[str, ...] = ()
+    products: tuple[int, ...] = ()
+    matrices: tuple[tuple[str, tuple[float, float, float]], ...] = ()
 
 
 _IFGO = ("input", "forget", "cell", "output")
@@ -187,9 +201,17 @@ class Recurrence:
                 got=self.projection,
                 fix="cells that do: "
                 + ", ".join(name for name, kind in CELLS.items() if kind.projects)
-                + ", without {gate_sources}",
+                + ", without {gate_sources}; cells from equations that use neither h_prev nor a "
+                "matrix other than W @ h_prev",
             )
-
+        if self.layer_norm and self.kind.products:
+            raise SettingError(
+                f"cell {self.cell!r} has several recurrent products, which cannot be normalised as "
+                "one vector",
+                argument="layer_norm",
+                got=self.layer_norm,
+                fix="set {layer_norm}=False",
+            )
         parts = (
             *(self.cell, self.units, self.projection, self.block_size, self.g_range, self.h_range),
             *(int(self.gate_sources), int(self.layer_norm)),
@@ -214,6 +236,35 @@ class Recurrence:
     def n_net_inputs(self) -> int:
         """``U``: rows of ``w_ih`` and ``w_hh``."""
         return sum(self.widths)
+
+    @property
+    def without_x(self) -> tuple[str, ...]:
+        """Net inputs that have no rows in ``weight_ih``; layer normalisation needs all rows."""
+        return () if self.layer_norm else self.kind.without_x
+
+    @property
+    def without_r(self) -> tuple[str, ...]:
+        """Net inputs that have no rows in ``weight_hh``."""
+        absent = self.kind.without_r
+        return () if self.layer_norm and len(absent) < len(self.kind.net_inputs) else absent
+
+    @property
+    def forget_gate(self) -> str:
+        """The net input of the forget gate, ``forget`` or ``f``; empty if there is none."""
+        present = set(self.kind.net_inputs) - set(self.without_x)
+        return next((name for name in ("forget", "f") if name in present), "")
+
+    @cached_property
+    def product_rows(self) -> tuple[int, ...]:
+        """Rows of ``w_hh`` that each recurrent product multiplies, in order."""
+        return tuple(n * self.units for n in self.kind.products) or (self.n_net_inputs,)
+
+    @property
+    def reads_product(self) -> bool:
+        """Whether an equation reads a part of ``w_hh h'``, the first recurrent product."""
+        names = self.kind.net_inputs
+        first = self.kind.products[0] if self.kind.products else len(names)
+        return self.layer_norm or not set(names[:first]) <= set(self.kind.without_r)
 
     @property
     def n_sources(self) -> int:

@@ -21,6 +21,19 @@ No two overlap. Pointers to empty arrays may be null::
 ``tape``                                ``[rows, C]``
 ======================================  =============
 
+Cells with several recurrent products (``CellKind.products``) have two more functions for each
+product ``k`` after the first. ``K`` is the number of these products, ``nets_k`` the number of net
+inputs of one; ``backward`` has a last argument ``dv`` more::
+
+    void source_k(int64_t C, const Real* x, const Real* r, const Real* s_prev, const Real* h_prev,
+                  const Real* unit, Real* v);
+    void back_k(int64_t C, const Real* tape, const Real* s_prev, const Real* h_prev,
+                const Real* unit, const Real* dm, const Real* ds, const Real* dv, Real* dr);
+
+``source_k`` writes the vector ``v [C]`` that product ``k`` multiplies; rows of ``r`` of this and
+later products are not read. ``back_k`` writes the rows ``[nets_k, C]`` of ``dr`` of this product.
+``dv [K, C]`` holds the gradients by the vectors; ``back_k`` reads those of later products only.
+
 ``forward`` writes ``s``, ``m`` and ``tape``. ``backward`` reads the gradients of the loss with
 respect to ``m`` (in ``dm``) and ``s`` (in ``ds``). It overwrites ``ds`` with that of ``s_prev``,
 writes ``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and adds to ``dunit``.
@@ -29,11 +42,25 @@ writes ``dx``, ``dr`` and ``dh_prev`` (without the path through net inputs), and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from carrousel.checks import suggestion
 from carrousel.contracts import CellKind, describe_cell
 from carrousel.errors import SettingError, UnknownNameError
+
+
+class Source(NamedTuple):
+    """A vector that a recurrent product multiplies.
+
+    Args:
+        torch: ``(x, r, states, h, unit) -> v``, with the arguments of ``torch_step``. Entries of
+            ``r`` that no earlier product computes may be None.
+        forward, backward: addresses of ``source_k`` and ``back_k``, as in :class:`DescribedCell`.
+    """
+
+    torch: Callable[..., Any]
+    forward: Mapping[str, int]
+    backward: Mapping[str, int]
 
 
 class DescribedCell(NamedTuple):
@@ -49,6 +76,7 @@ class DescribedCell(NamedTuple):
         forward, backward: addresses of compiled code by ``"float32"`` and ``"float64"``; empty if
             there is no compiler.
         keep: an object that owns the compiled code.
+        sources: one for each recurrent product after the first.
     """
 
     name: str
@@ -58,6 +86,7 @@ class DescribedCell(NamedTuple):
     forward: Mapping[str, int]
     backward: Mapping[str, int]
     keep: object = None
+    sources: tuple[Source, ...] = ()
 
 
 _cells: dict[str, DescribedCell] = {}

@@ -129,14 +129,23 @@ def checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
 def _cell_header(cell: str | CellObject) -> str | dict[str, Any]:
     """Return the header entry of a cell: its name, or its equations."""
     if isinstance(cell, Equations):
-        kind = cell.kind
-        return {
+        functions = [name for name, value in cell.initial.items() if callable(value)]
+        if functions:
+            raise SettingError(
+                f"the initial value of {functions[0]!r} is a function, and the file contains no "
+                "code",
+                argument="module",
+                fix="give the cell numbers or ranges, or save the module's state_dict()",
+            )
+        header = {
             "name": cell.name,
-            "net_inputs": kind.net_inputs,
+            "net_inputs": cell.net_inputs,
             "equations": cell.equations,
-            "states": kind.states,
-            "unit_parameters": kind.unit_parameters,
+            "states": cell.kind.states,
+            "unit_parameters": cell.unit_parameters,
         }
+        more = {"scalars": cell.scalars, "initial": cell.initial}
+        return header | {name: part for name, part in more.items() if part}
     return cell if isinstance(cell, str) else cell.recurrence_name
 
 

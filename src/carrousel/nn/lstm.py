@@ -9,6 +9,7 @@ import torch
 from carrousel.checks import check_number
 from carrousel.contracts import Recurrence
 from carrousel.nn import options as check
+from carrousel.nn.equations.equations import Equations
 from carrousel.nn.recurrent import Recurrent, Stacking, VariantOptions
 
 
@@ -58,7 +59,8 @@ class LSTM(Recurrent):
         recurrent_dropout: probability of zeroing a component of ``h`` before it is fed back,
             while training. One mask serves all steps of a sequence (Gal & Ghahramani 2016).
         forget_bias: initial sum of the two biases of the forget gate; None: drawn as in torch.
-            With ``coupled`` the bias of the input gate starts at minus this value.
+            With ``coupled`` the bias of the input gate starts at minus this value. In a cell from
+            equations it is the net input ``f`` or ``forget``.
         initial_state: ``"zero"`` or ``"learned"``: the state of sequences for which the caller
             passes none, and after a reset.
         gradient: ``"bptt"``; ``"tbptt:k"``, cut every ``k`` steps; ``"truncated"``, the rule of
@@ -162,7 +164,13 @@ class LSTM(Recurrent):
             recurrence,
             Stacking(input_size, num_layers, bias, batch_first, dropout, bidirectional),
             VariantOptions(
-                zoneout, recurrent_dropout, forget_bias, initial_state, gradient, recompute
+                zoneout,
+                recurrent_dropout,
+                forget_bias,
+                initial_state,
+                gradient,
+                recompute,
+                initial=cell.initial if isinstance(cell, Equations) else {},
             ),
             {"device": device, "dtype": dtype},
         )

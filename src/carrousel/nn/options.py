@@ -199,13 +199,14 @@ def check_forget_bias(value: object, recurrence: Recurrence, bias: bool) -> floa
     """Return the initial bias of the forget gate; None: drawn as in torch."""
     if value is None:
         return None
-    names = recurrence.kind.net_inputs
-    if "forget" not in names and recurrence.cell != "coupled":
+    if not recurrence.forget_gate and recurrence.cell != "coupled":
         raise SettingError(
             f"forget_bias is {value!r}, but cell {recurrence.cell!r} has no forget gate",
             argument="forget_bias",
             got=value,
-            fix="cells that have one: " + ", ".join(FORGET_CELLS),
+            fix="cells that have one: " + ", ".join(FORGET_CELLS) + ", and cells from equations "
+            "with a net input named 'f' or 'forget'; set the bias of other net inputs by "
+            "Equations(..., initial=...)",
         )
     if not bias:
         raise SettingError(
@@ -215,6 +216,18 @@ def check_forget_bias(value: object, recurrence: Recurrence, bias: bool) -> floa
             fix="set {bias}=True",
         )
     return check_number("forget_bias", value)
+
+
+def check_biases(initial: Mapping[str, object], recurrence: Recurrence, bias: bool) -> None:
+    """Raise if a cell has an initial value for a bias, but the layer has no biases."""
+    names = [name for name in initial if name in recurrence.kind.net_inputs]
+    if names and not bias:
+        raise SettingError(
+            f"bias is False, but the cell has an initial value for the bias of {names[0]!r}",
+            argument="bias",
+            got=bias,
+            fix="set {bias}=True",
+        )
 
 
 def check_gradient(value: object) -> str:

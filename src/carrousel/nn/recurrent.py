@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -29,6 +30,7 @@ from carrousel.nn.call.noise import drop_mask, zone_mask
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
 from carrousel.nn.drop_in import tracers
 from carrousel.nn.drop_in.layer import TorchLayer, suffix
+from carrousel.nn.initial import Value
 from carrousel.nn.weights import (
     LayerWeights,
     assemble,
@@ -84,6 +86,7 @@ class VariantOptions:
     initial_state: str = "zero"
     gradient: str = "bptt"
     recompute: int | str = 0
+    initial: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Recurrent(TorchLayer):
@@ -123,6 +126,8 @@ class Recurrent(TorchLayer):
         self.initial_state = check.check_initial(options.initial_state)
         self.gradient = check.check_gradient(options.gradient)
         self.recompute = check.check_recompute(options.recompute)
+        check.check_biases(options.initial, recurrence, self.bias)
+        self._initial = dict(options.initial)
         self._make_parameters(factory)
         self.reset_parameters()
 
@@ -146,7 +151,7 @@ class Recurrent(TorchLayer):
     def reset_parameters(self) -> None:
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
-        draw(layers, self.recurrence, self.forget_bias)
+        draw(layers, self.recurrence, self.forget_bias, self._initial)
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
         """Return the weights of one direction of one layer in the form that kernels take.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
+from carrousel.kernels.autograd.layer import merged_biases
+from carrousel.nn.initial import Value, fill
 
 TORCH_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 """Parameters that torch's modules also have, in torch's order."""
@@ -73,17 +76,28 @@ def parameter_shapes(
     """
     U, H, C = recurrence.n_net_inputs, recurrence.n_sources, recurrence.units
     kind = recurrence.kind
-    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (U, n_inputs), "weight_hh": (U, H)}
+    rows_x, rows_r = (
+        U - len(absent) * C for absent in (recurrence.without_x, recurrence.without_r)
+    )
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows_x, n_inputs)}
+    if rows_r:
+        shapes["weight_hh"] = (rows_r, H)
     if bias:
-        shapes |= {"bias_ih": (U,), "bias_hh": (U,)}
+        shapes |= {"bias_ih": (rows_x,), "bias_hh": (rows_x,)}
     if recurrence.projection:
         shapes["weight_hr"] = (H, C)
     if recurrence.cell == "peephole":
         shapes["weight_peephole"] = (3, C)
-    elif kind.unit_parameters and recurrence.cell != "gru":
-        shapes["weight_unit"] = (len(kind.unit_parameters), C)
+    elif recurrence.cell != "gru":
+        vectors = len(kind.unit_parameters) - len(kind.scalars)
+        if vectors:
+            shapes["weight_unit"] = (vectors, C)
+        if kind.scalars:
+            shapes["weight_scalar"] = (len(kind.scalars),)
     if recurrence.layer_norm:
-        shapes |= {"norm_ih": (U,), "norm_hh": (U,)}
+        shapes["norm_ih"] = (U,)
+        if rows_r:
+            shapes["norm_hh"] = (U,)
         if kind.state_norm:
             shapes["norm_state"] = (2, C)
     if learned:
@@ -97,26 +111,22 @@ def assemble(
 ) -> LayerWeights:
     """Convert the parameters of one direction to the weights that kernels take.
 
-    Kernels take the sum of torch's two biases. The new value of a GRU needs them apart:
-    ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` becomes a unit parameter.
-
     Args:
         recurrence: the equations and sizes.
         names: names of the parameters, without suffix.
         value: returns the parameter of a name.
     """
     part = {name: value(name) for name in names}
-    b_ih, b_hh, C = part.get("bias_ih"), part.get("bias_hh"), recurrence.units
-    bias, unit = None, part.get("weight_peephole", part.get("weight_unit"))
+    b_ih, b_hh = part.get("bias_ih"), part.get("bias_hh")
+    bias, unit = None, part.get("weight_peephole", _unit(recurrence, part))
     if b_ih is not None and b_hh is not None:
-        bias = b_ih + b_hh
-        if recurrence.cell == "gru":
-            bias = torch.cat([bias[: 2 * C], b_ih[2 * C :]])
-            unit = b_hh[2 * C :].unsqueeze(0)
+        both, new = merged_biases(recurrence, b_ih, b_hh)
+        bias = _all_rows(both, recurrence, recurrence.without_x)
+        unit = unit if new is None else new
     fresh_s = [part[f"initial_{s}"] for s in recurrence.kind.states if f"initial_{s}" in part]
     return LayerWeights(
-        w_ih=part["weight_ih"],
-        w_hh=part["weight_hh"],
+        w_ih=_all_rows(part["weight_ih"], recurrence, recurrence.without_x),
+        w_hh=_recurrent(recurrence, part),
         bias=bias,
         unit=unit,
         w_hr=part.get("weight_hr"),
@@ -128,9 +138,51 @@ def assemble(
     )
 
 
+def _all_rows(
+    weights: Tensor,
+    recurrence: Recurrence,
+    absent: tuple[str, ...],
+    matrices: Mapping[str, tuple[float, float, float]] = MappingProxyType({}),
+) -> Tensor:
+    """Insert zeros for net inputs without rows, and form the matrices ``a W + b W.T + c I``."""
+    if not absent and not matrices:
+        return weights
+    C = recurrence.units
+    given = iter(weights.split(C))
+    rows = []
+    for name in recurrence.kind.net_inputs:
+        W = weights.new_zeros(C, *weights.shape[1:]) if name in absent else next(given)
+        if name in matrices:
+            a, b, c = matrices[name]
+            W = a * W + b * W.T
+            if c:
+                W = W + c * torch.eye(C, dtype=W.dtype, device=W.device)
+        rows.append(W)
+    return torch.cat(rows)
+
+
+def _recurrent(recurrence: Recurrence, part: Mapping[str, Tensor]) -> Tensor:
+    if "weight_hh" not in part:
+        return part["weight_ih"].new_zeros(recurrence.n_net_inputs, recurrence.n_sources)
+    matrices = dict(recurrence.kind.matrices)
+    return _all_rows(part["weight_hh"], recurrence, recurrence.without_r, matrices)
+
+
+def _unit(recurrence: Recurrence, part: Mapping[str, Tensor]) -> Tensor | None:
+    """Return the unit parameters, with the scalars repeated for all units."""
+    unit, scalars = part.get("weight_unit"), part.get("weight_scalar")
+    if scalars is None:
+        return unit
+    wide = scalars.unsqueeze(1).expand(-1, recurrence.units)
+    return wide if unit is None else torch.cat((unit, wide))
+
+
 @torch.no_grad()
 def draw(
-    layers: Iterable[Mapping[str, Tensor]], recurrence: Recurrence, forget_bias: float | None
+    layers: Iterable[Mapping[str, Tensor]],
+    recurrence: Recurrence,
+    forget_bias: float | None,
+    initial: Mapping[str, Value] = MappingProxyType({}),
 ) -> None:
     """Set parameters to their initial values, in place.
 
@@ -142,6 +194,7 @@ def draw(
         layers: parameters of each direction of each layer, by name without suffix.
         recurrence: the equations and sizes.
         forget_bias: initial bias of the forget gate; None: drawn like the others.
+        initial: values of unit parameters, scalars and biases of net inputs by name.
     """
     bound = 1 / math.sqrt(recurrence.units)
     layers = list(layers)
@@ -151,7 +204,7 @@ def draw(
                 part[name].uniform_(-bound, bound)
     for part in layers:
         for name, tensor in part.items():
-            if name in ("weight_peephole", "weight_unit"):
+            if name in ("weight_peephole", "weight_unit", "weight_scalar"):
                 tensor.uniform_(-bound, bound)
             elif name in ("norm_ih", "norm_hh"):
                 tensor.fill_(1.0)
@@ -160,15 +213,29 @@ def draw(
                 tensor[1].fill_(0.0)
             elif name.startswith("initial_"):
                 tensor.fill_(0.0)
+        for name, value in initial.items():
+            _set_initial(part, recurrence, name, value)
         if forget_bias is not None:
-            _set_forget_bias(part, recurrence, forget_bias)
+            if recurrence.forget_gate:
+                _set_initial(part, recurrence, recurrence.forget_gate, forget_bias)
+            else:  # coupled: f = 1 - i
+                _set_initial(part, recurrence, "input", -forget_bias)
 
 
-def _set_forget_bias(part: Mapping[str, Tensor], recurrence: Recurrence, value: float) -> None:
-    """Set the sum of the two biases of the forget gate; ``coupled`` has ``f = 1 - i``."""
-    names = recurrence.kind.net_inputs
-    gate = names.index("forget" if "forget" in names else "input")
-    start = sum(recurrence.widths[:gate])
-    rows = slice(start, start + recurrence.widths[gate])
-    part["bias_ih"][rows].fill_(value if "forget" in names else -value)
-    part["bias_hh"][rows].fill_(0.0)
+def _set_initial(
+    part: Mapping[str, Tensor], recurrence: Recurrence, name: str, value: Value
+) -> None:
+    """Set a unit parameter, a scalar, or the sum of the two biases of a net input."""
+    kind = recurrence.kind
+    if name in kind.scalars:
+        place = kind.scalars.index(name)
+        fill(part["weight_scalar"][place : place + 1], name, value)
+    elif name in kind.unit_parameters:
+        fill(part["weight_unit"][kind.unit_parameters.index(name)], name, value)
+    else:
+        widths = zip(kind.net_inputs, recurrence.widths, strict=True)
+        present = {net: width for net, width in widths if net not in recurrence.without_x}
+        start = sum(list(present.values())[: list(present).index(name)])
+        rows = slice(start, start + present[name])
+        fill(part["bias_ih"][rows], name, value)
+        part["bias_hh"][rows].fill_(0.0)

@@ -43,6 +43,41 @@ OURS = {
             h = n + z * (h_prev - n)
         """,
     ),
+    "products": Equations(
+        "products",
+        net_inputs=("n", "i", "m", "k", "tied"),
+        states=("c", "d"),
+        unit_parameters=("p",),
+        scalars=("q",),
+        equations="""
+            mixed = m_x * m_r + q * c_prev
+            i_r = W @ mixed
+            k_r = W @ mixed
+            n_r = (W - W.T) @ (sigmoid(i) * d_prev + h_prev)
+            tied_r = n_r
+            c = sigmoid(k) * c_prev + sigmoid(i) * tanh(n)
+            d = tanh(tied) + p * h_prev
+            h = sin(c) + 0.3 * d
+        """,
+    ),
+    "no hidden state": Equations(
+        "no_hidden_state",
+        net_inputs=("a", "b"),
+        states=("c",),
+        unit_parameters=("u",),
+        equations="""
+            a_r = u * c_prev
+            b_r = W @ c_prev
+            c = 0.5 * c_prev + tanh(a + b)
+            h = c * sigmoid(a_x)
+        """,
+    ),
+    "no matrix": Equations(
+        "no_matrix",
+        net_inputs=("z",),
+        unit_parameters=("u",),
+        equations="z_r = u * h_prev\nh = softsign(z)",
+    ),
 }
 
 
@@ -70,11 +105,24 @@ def test_all_options(cell, gradient, recompute, reverse):
     check(cell, EVERYTHING, gradient=gradient, recompute=recompute, reverse=reverse)
 
 
+@each("cell", ("products", "no hidden state"))
+@each("gradient", ["truncated", "bptt"])
+def test_several_products_of_few_and_many_sequences(cell, gradient):
+    """One row, and more rows than a core multiplies at once."""
+    recurrence = Recurrence(OURS[cell]._name, 19)
+    for batch in (1, 40):
+        features = frozenset({"bias", "unit"})
+        case = make_case(
+            recurrence, features, T=3, B=batch, seed=3, gradient=gradient, record=False
+        )
+        assert_paths_agree(case)
+
+
 def test_projection():
     check("two", EVERYTHING, projection=3)
 
 
-@each("cell", OURS)
+@each("cell", ("two", "gru", "no matrix"))
 def test_layer_norm_with_a_bias(cell):
     check(cell, frozenset({"bias"}), layer_norm=True)
 

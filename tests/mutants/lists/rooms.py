@@ -65,6 +65,17 @@ SEQUENCE = (
            "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
 )  # fmt: skip
 
+PRODUCTS = (
+    Mutant("a later product overwrites the first", "native/sequence/forward.h",
+           "my.nets + i * wide + p.first", "my.nets + i * wide"),
+    Mutant("errors of the products in the wrong order", "native/sequence/backward.h",
+           "my.vectors + (i * K + k) * C", "my.vectors + (i * K + K - 1 - k) * C"),
+    Mutant("truncated errors go back through a later product", "native/sequence/backward.h",
+           "if (q.cut >= 0)\n        product", "if (true)\n        product"),
+    Mutant("weights of every product learn from h", "native/sequence/run.cc",
+           "v.extra + walk_.extra.vectors + k * walk_.C", "v.extra + walk_.extra.vectors"),
+)  # fmt: skip
+
 STREAM = (
     Mutant("gains of input gates and cells swapped", "native/stream/stream.cc",
            "next.gain_in + c, g * slope_of_sigmoid<Real>(y_in)",

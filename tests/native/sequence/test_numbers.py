@@ -133,7 +133,7 @@ def test_descriptions_that_contradict_themselves():
 
 
 def test_described_cells_need_addresses_and_w_ih_for_a_bias():
-    good = {"kind": 8, "net_inputs": 3, "unit_parameters": 0, "tape": 1}
+    good = {"kind": 8, "net_inputs": 3, "first_rows": 3, "unit_parameters": 0, "tape": 1}
     for changes in ({}, {"forward": 1}, {"backward": 1}):
         call = Call("gru")
         call.description |= good | changes
@@ -141,6 +141,28 @@ def test_described_cells_need_addresses_and_w_ih_for_a_bias():
     call.description |= {"forward": 1, "backward": 1}  # never called
     call.call |= {"w_ih": None, "w_hh": np.zeros((3, 3)), "bias": np.zeros(3), "unit": None}
     refused(call.put("x", np.zeros((T, B, 3))), "bias")
+
+
+def test_products_of_described_cells_are_checked():
+    product = {"rows": 3, "source": 1, "back": 1}
+    good = {"kind": 8, "net_inputs": 6, "unit_parameters": 0, "tape": 1}
+    good |= {"forward": 1, "backward": 1, "first_rows": 3, "products": [product]}
+    for changes, match in (
+        ({"products": []}, "must add up to net_inputs"),
+        ({"first_rows": 6}, "must add up to net_inputs"),
+        ({"products": [product | {"source": 0}]}, "products must have rows and the compiled"),
+        ({"products": [product | {"rows": 0}]}, "products must have rows and the compiled"),
+        ({"products": [product] * 9}, "products is 9"),
+        ({"products": 3}, "products has the wrong type"),
+        ({"layer_norm": 1}, "products exclude a projection and layer_norm"),
+        ({"kind": 5, "forward": 0, "backward": 0}, "net_inputs"),
+    ):
+        call = Call("gru")
+        call.description |= good | changes
+        refused(call, match)
+    call = Call("gru")
+    call.description |= {"recurrent": 0}
+    refused(call, "first_rows must be net_inputs, and recurrent 1 without products")
 
 
 @both_ways

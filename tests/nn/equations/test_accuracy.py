@@ -12,7 +12,7 @@ from carrousel.nn.equations.equations import Equations
 from support.case import case
 from support.nn import equation_calls as calls
 
-FUNCTIONS = ("exp", "tanh", "sigmoid", "softplus", "log", "sqrt", "sin", "cos")
+FUNCTIONS = ("exp", "tanh", "sigmoid", "softplus", "log", "sqrt", "sin", "cos", "erf")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ EXACT: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float, float, float]]
     "sqrt": (np.sqrt, 0.0, 3e38, 0.51),
     "sin": (np.sin, -1e4, 1e4, 1.0),
     "cos": (np.cos, -1e4, 1e4, 1.0),
+    "erf": (np.vectorize(math.erf, otypes=[np.longdouble]), -6.0, 6.0, 1.5),
 }
 """Function, range, and largest error in units in the last place.
 

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from carrousel.nn.equations.equations import Equations
-from carrousel.nn.equations.parse import FUNCTIONS
+from carrousel.nn.equations.expressions import FUNCTIONS
 from support.case import case
 from support.nn import equation_calls as calls
 
@@ -31,6 +31,11 @@ EVERY_CALL = {
     "equal": "where(z == z, z, c_prev)",
     "unequal": "where(z != z, z, c_prev) + z",
     "parts": "z_x * z_r - h_prev * p",
+    "silu": "silu(z)",
+    "gelu": "gelu(z)",
+    "softsign": "softsign(z)",
+    "power of a number": "2 ** z + 0.5 ** (-z)",
+    "constants": "sin(pi * z) + e ** (z / 2)",
 }
 
 
@@ -206,6 +211,36 @@ def test_lstm_stores_five_values_and_its_backward_pass_calls_no_function(lstm: E
     _, heading, backward = lstm.explain().partition("backward:")
     assert heading
     assert not any(name in backward for name in ("exp", "tanh("))
+
+
+def test_composed_functions_are_those_of_torch():
+    x = torch.linspace(-4, 4, 33, dtype=torch.float64)
+    zero = torch.zeros_like(x)
+    right = {
+        "silu": torch.nn.functional.silu,
+        "swish": torch.nn.functional.silu,
+        "gelu": torch.nn.functional.gelu,
+        "softsign": torch.nn.functional.softsign,
+        "erf": torch.erf,
+    }
+    for name, function in right.items():
+        with case(name):
+            cell = Equations("one-call", net_inputs=("z",), equations=f"h = {name}(z_x)").cell
+            _, h, _ = cell.torch_step((x,), (zero,), (), zero, ())
+            torch.testing.assert_close(h, function(x), rtol=1e-14, atol=1e-15)
+    for text, value in (("pi", np.pi), ("e", np.e), ("2 ** z_x", 2**x), ("e ** z_x", x.exp())):
+        with case(text):
+            cell = Equations(
+                "constant", net_inputs=("z",), equations=f"h = where(z_x < 9, z_r, 0) + {text}"
+            ).cell
+            _, h, _ = cell.torch_step((x,), (zero,), (), zero, ())
+            torch.testing.assert_close(h, zero + value, rtol=1e-14, atol=0)
+
+
+def test_constants_yield_to_names_of_the_user():
+    cell = Equations("own-e", net_inputs=("e",), equations="pi = 2 * e\nh = pi").cell
+    x = torch.ones(1, dtype=torch.float64)
+    assert float(cell.torch_step((x,), (x,), (), x, ())[1]) == 4.0
 
 
 def test_code_is_vectorised(lstm: Equations):

@@ -132,6 +132,13 @@ STEPS: Mapping[str, StepFunction] = {
 }
 
 
+def sources_of(cell: str) -> tuple[Callable[..., Tensor], ...]:
+    """Return the functions of the vectors that the recurrent products after the first multiply."""
+    if not cell.startswith("user:"):
+        return ()
+    return tuple(source.torch for source in described_cell(cell).sources)
+
+
 def step_of(cell: str) -> StepFunction:
     """Return the step of a built-in cell or of a registered one.
 

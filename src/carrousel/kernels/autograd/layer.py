@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from carrousel.contracts import Recurrence
 
 
 class LayerInputs(NamedTuple):
@@ -55,6 +58,28 @@ class LayerInputs(NamedTuple):
     def is_projected(self) -> bool:
         """Whether ``x`` contains the products with ``w_ih``."""
         return self.w_ih.numel() == 0 and self.x.shape[2] == self.w_hh.shape[0]
+
+
+def merged_biases(
+    recurrence: Recurrence, bias_ih: Tensor, bias_hh: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Return the bias of :class:`LayerInputs` for the two that torch's modules have.
+
+    Kernels take the sum. The new value of a GRU needs its two apart:
+    ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` becomes a unit parameter.
+
+    Args:
+        recurrence: the cell.
+        bias_ih, bias_hh: ``[U]``.
+
+    Returns:
+        ``bias``, and ``unit`` of a GRU, ``[1, C]``.
+    """
+    bias = bias_ih + bias_hh
+    if recurrence.cell != "gru":
+        return bias, None
+    new = 2 * recurrence.units
+    return torch.cat([bias[:new], bias_ih[new:]]), bias_hh[new:].unsqueeze(0)
 
 
 class LayerOptions(NamedTuple):

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from carrousel.contracts import Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, NORM_EPSILON, RESET
 from carrousel.kernels.autograd.cells import STEPS as STEPS
-from carrousel.kernels.autograd.cells import StepContext, Tensors, step_of
+from carrousel.kernels.autograd.cells import StepContext, Tensors, sources_of, step_of
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 
 Rows = list[tuple[Tensor, Tensor, Tensor]]
@@ -105,15 +105,10 @@ def _segment(
             s = torch.where(reset[t - begin], fresh_s, s)
         source = h if inputs.drop is None else h * inputs.drop.detach()
         source = source.detach() if cut < 0 else source
-        r = _norm(linear(source, inputs.w_hh), recurrence, inputs.ln_hh)
-        states, m, gates = step(
-            x[t - begin].split(recurrence.widths, -1),
-            r.split(recurrence.widths, -1),
-            s.split(recurrence.units, -1) if recurrence.n_states else (),
-            h,
-            unit,
-            context,
-        )
+        own = s.split(recurrence.units, -1) if recurrence.n_states else ()
+        parts = x[t - begin].split(recurrence.widths, -1)
+        r = _recurrent(inputs, recurrence, source, (parts, own, h, unit), cut < 0)
+        states, m, gates = step(parts, r, own, h, unit, context)
         if recurrence.gate_sources:
             m = torch.cat((m, gates[0], gates[2]), -1)
         elif recurrence.projection:
@@ -128,6 +123,27 @@ def _segment(
         h, s = h_new, s_new
         rows.append((out, s, torch.cat(gates, -1).detach() if options.record else zero))
     return rows, h, s
+
+
+def _recurrent(
+    inputs: LayerInputs,
+    recurrence: Recurrence,
+    source: Tensor,
+    given: tuple[Tensors, Tensors, Tensor, Tensors],
+    truncated: bool,
+) -> Tensors:
+    """Return the recurrent part of each net input, from one product or several."""
+    if not recurrence.kind.products:
+        r = _norm(linear(source, inputs.w_hh), recurrence, inputs.ln_hh)
+        return r.split(recurrence.widths, -1)
+    x, states, h, unit = given
+    first, *others = inputs.w_hh.split(recurrence.product_rows)
+    r = linear(source, first).split(recurrence.units, -1) if len(first) else ()
+    for weights, function in zip(others, sources_of(recurrence.cell), strict=True):
+        missing = (None,) * (len(x) - len(r))
+        v = function(x, (*r, *missing), states, h, unit)
+        r += linear(v.detach() if truncated else v, weights).split(recurrence.units, -1)
+    return r
 
 
 def _context(inputs: LayerInputs, recurrence: Recurrence, truncated: bool) -> StepContext:

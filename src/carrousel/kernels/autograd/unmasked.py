@@ -20,7 +20,7 @@ from torch.autograd import forward_ad
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.kernels.autograd.compiled import CAN_VIEW
 from carrousel.kernels.autograd.dispatch import layer
-from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions
+from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, merged_biases
 from carrousel.kernels.autograd.ops import is_batched
 from carrousel.kernels.native import sequence as native
 
@@ -54,21 +54,6 @@ class LayerParameters(NamedTuple):
     ln_ih: Tensor | None
     ln_hh: Tensor | None
     ln_c: Tensor | None
-
-    def merged(self, recurrence: Recurrence) -> tuple[Tensor | None, Tensor | None]:
-        """Return the bias and the unit parameters that the general path takes.
-
-        It takes the sum of the two biases. The new value of a GRU needs them apart:
-        ``tanh(x_n + b_in + r (r_n + b_hn))``, so ``b_hn`` becomes a unit parameter.
-        """
-        if self.bias_ih is None or self.bias_hh is None:
-            return None, self.unit
-        bias = self.bias_ih + self.bias_hh
-        if recurrence.cell != "gru":
-            return bias, self.unit
-        both = 2 * recurrence.units
-        bias = torch.cat([bias[:both], self.bias_ih[both:]])
-        return bias, self.bias_hh[both:].unsqueeze(0)
 
 
 class Engine(NamedTuple):
@@ -115,8 +100,9 @@ def engine_of(
         zoneout: its ``zone_h`` and ``zone_s``.
     """
     recurrence, name = Recurrence.parse(key), _DTYPES.get(dtype)
-    projected = recurrence.layer_norm and recurrence.cell not in CELLS
-    if name is None or projected or not CAN_VIEW or not native.is_compiled(recurrence, name):
+    if name is None or not CAN_VIEW or not _takes_parameters(recurrence):
+        return None
+    if not native.is_compiled(recurrence, name):
         return None
     return Engine(
         kernel=native.unmasked_layer(recurrence, name),
@@ -130,6 +116,14 @@ def engine_of(
         settings=(reverse, gradient_cut(gradient), *zoneout),
         options=LayerOptions(reverse, gradient, zone_h=zoneout[0], zone_s=zoneout[1]),
     )
+
+
+def _takes_parameters(recurrence: Recurrence) -> bool:
+    """Return whether the kernel's weights are the parameters as modules hold them."""
+    kind = recurrence.kind
+    absent = recurrence.without_x or recurrence.without_r
+    projected = recurrence.layer_norm and recurrence.cell not in CELLS
+    return not (absent or kind.scalars or kind.matrices or projected)
 
 
 def is_eager() -> bool:
@@ -314,7 +308,10 @@ def _general(
         x.new_zeros(x.shape[1], width) if state is None else state.reshape(x.shape[1], width)
         for state, width in ((h0, engine.sources), (s0, engine.states))
     )
-    bias, unit = own.merged(recurrence)
+    bias, unit = None, own.unit
+    if own.bias_ih is not None and own.bias_hh is not None:
+        bias, new = merged_biases(recurrence, own.bias_ih, own.bias_hh)
+        unit = unit if new is None else new
     inputs = LayerInputs(x, own.w_ih, own.w_hh, h0, s0, bias, unit, *own[5:])
     found = layer(inputs, recurrence, engine.options)
     return found.out, found.h, found.s

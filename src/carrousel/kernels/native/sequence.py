@@ -56,13 +56,22 @@ def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _description(recurrence: Recurrence, dtype: str) -> dict[str, Any]:
+    first, *others = recurrence.product_rows
+    products: list[dict[str, int]] = []
     if recurrence.cell in CELLS:
         kind, tape, forward, backward = _KINDS[recurrence.cell], 0, 0, 0
     else:
         cell = described_cell(recurrence.cell)
         kind, tape = _DESCRIBED, cell.tape
         forward, backward = cell.forward[dtype], cell.backward[dtype]
+        products = [
+            {"rows": rows, "source": one.forward[dtype], "back": one.backward[dtype]}
+            for rows, one in zip(others, cell.sources, strict=True)
+        ]
     return {
+        "recurrent": int(recurrence.reads_product),
+        "first_rows": first,
+        "products": products,
         "kind": kind,
         "units": recurrence.units,
         "sources": recurrence.n_sources,
@@ -237,6 +246,7 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
         "output": recurrence.units * (recurrence.projection > 0),
         "inputs": recurrence.n_net_inputs * norms,
         "source": recurrence.n_sources * sources,
+        "vectors": recurrence.units * (len(recurrence.product_rows) - 1),
     }
     parts, start = {}, 0
     for name, width in widths.items():

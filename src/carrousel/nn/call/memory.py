@@ -239,6 +239,8 @@ def _kernel(module: Layered, T: int, B: int, ragged: bool, segment: int) -> tupl
 
     base = U * (H + wide * projects + 1) + H * C * projection  # packed weights
     base += B * (U + 3 * max(H, C) + 3 * state_width)  # one step: sums, sources, states
+    further = len(recurrence.product_rows) - 1
+    base += B * (2 * max(U, C) + further * C) * (further > 0)  # further products of the step
     nets = rows * U * projects
     alone = base + nets
     forward = base + nets * (segment > 0 or described)

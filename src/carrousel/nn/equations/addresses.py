@@ -56,24 +56,32 @@ def prototype(pointers: int) -> Callable[[int], Callable[..., None]]:
     return ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * pointers)
 
 
-def addresses(derived: Derived, names: Names) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Return the addresses of the forward and the backward function (``kernels/described.py``).
+Pair = tuple[Mapping[str, int], Mapping[str, int]]
+"""Addresses of a forward and of a backward function."""
 
-    Both mappings are empty if Numba is not installed.
+
+def addresses(derived: Derived, names: Names) -> tuple[Pair, list[Pair]]:
+    """Return the addresses of the functions of ``kernels/described.py``.
+
+    The first pair belongs to the step, the others to the sources of the recurrent products. All
+    mappings are empty if Numba is not installed.
     """
+    products = range(1, sum(name.startswith("r:") for name in derived.backward.results))
     if importlib.util.find_spec("numba") is None:
-        return {}, {}
+        return ({}, {}), [({}, {}) for _ in products]
     x, r = (tuple(f"{name}_{part}" for name in names.net_inputs) for part in "xr")
     states = tuple(f"{name}_prev" for name in names.states)
     tape = tuple(symbol.name for symbol in derived.tape)
     d_states = tuple(f"d:{name}" for name in names.states)
     forward = flatten(derived.forward, names.inputs, ("states", "output", "tape"))
-    kept = (*tape, *states, "h_prev", *names.unit_parameters)
-    backward = flatten(derived.backward, (*kept, "d:h", *d_states), tuple(derived.backward.results))
+    kept = (*tape, *states, "h_prev", *names.learned)
+    d_sources = tuple(f"d:@{k}" for k in products)
+    known = (*kept, "d:h", *d_states, *d_sources)
+    backward = flatten(derived.backward, known, ("states", "x", "r", "h", "unit"))
     given = (
         PointerArgument(states),
         PointerArgument(("h_prev",)),
-        PointerArgument(names.unit_parameters),
+        PointerArgument(names.learned),
     )
     out = [PointerArgument((), result) for result in ("states", "output", "tape")]
     gradients = [PointerArgument((), result) for result in ("x", "r", "h")]
@@ -84,6 +92,19 @@ def addresses(derived: Derived, names: Names) -> tuple[Mapping[str, int], Mappin
         PointerArgument(d_states, "states"),
         *gradients,
         PointerArgument((), "unit", adds=True),
+        *([PointerArgument(d_sources)] if d_sources else []),
     )
-    forward_arguments = (PointerArgument(x), PointerArgument(r), *given, *out)
-    return Addresses(forward, forward_arguments), Addresses(backward, arguments)
+    before = (PointerArgument(x), PointerArgument(r), *given)
+    sources = []
+    for k in products:
+        source = flatten(derived.forward, names.inputs, (f"source:{k}",))
+        back = flatten(derived.backward, known, (f"r:{k}",))
+        errors = (PointerArgument(tape), *given, PointerArgument(("d:h",)))
+        errors += (PointerArgument(d_states), PointerArgument(d_sources))
+        sources.append(
+            (
+                Addresses(source, (*before, PointerArgument((), f"source:{k}"))),
+                Addresses(back, (*errors, PointerArgument((), f"r:{k}"))),
+            )
+        )
+    return (Addresses(forward, (*before, *out)), Addresses(backward, arguments)), sources

@@ -25,7 +25,7 @@ INT64, INT32, BIT = ir.IntType(64), ir.IntType(32), ir.IntType(1)
 
 
 def compiled(program: Flat, arguments: tuple[PointerArgument, ...], bits: int) -> Any:
-    """Compile a function of 8 or 10 pointers; keep the result alive while its address is in use."""
+    """Compile a function of 6 to 11 pointers; keep the result alive while its address is in use."""
     number = types.float32 if bits == 32 else types.float64
 
     @intrinsic
@@ -39,13 +39,19 @@ def compiled(program: Flat, arguments: tuple[PointerArgument, ...], bits: int) -
 
     call: Any = body
 
+    def six(units, a, b, c, d, e, f):
+        call(units, (a, b, c, d, e, f))
+
     def eight(units, a, b, c, d, e, f, g, h):
         call(units, (a, b, c, d, e, f, g, h))
 
     def ten(units, a, b, c, d, e, f, g, h, i, j):
         call(units, (a, b, c, d, e, f, g, h, i, j))
 
-    function = {8: eight, 10: ten}[len(arguments)]
+    def eleven(units, a, b, c, d, e, f, g, h, i, j, k):
+        call(units, (a, b, c, d, e, f, g, h, i, j, k))
+
+    function = {6: six, 8: eight, 10: ten, 11: eleven}[len(arguments)]
     return cfunc(types.void(types.int64, *[types.CPointer(number)] * len(arguments)))(function)
 
 

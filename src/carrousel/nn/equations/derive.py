@@ -14,17 +14,19 @@ only a few multiplications.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sympy
 
-from carrousel.nn.equations.parse import EquationLine, Parsed
+from carrousel.nn.equations.expressions import EquationLine
+from carrousel.nn.equations.parse import Parsed
 
 Expr = sympy.Expr
 
-COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos"})
+COSTLY = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos", "erf"})
 """Calls that are too slow to repeat; their values are stored on the tape."""
 
 
@@ -39,9 +41,11 @@ class Derived(NamedTuple):
     """Forward and backward pass of a cell.
 
     Attributes:
-        forward: has the results ``states``, ``output``, ``tape`` and ``gates``.
-        backward: has the inputs ``d:NAME`` (gradients by the new states) and ``d:h``, and the
-            results ``states``, ``x``, ``r``, ``h``, ``unit`` (gradients by the step's inputs).
+        forward: has the results ``states``, ``output``, ``tape`` and ``gates``, and for each
+            recurrent product ``k`` after the first ``source:k``, the vector that it multiplies.
+        backward: has the inputs ``d:NAME`` (gradients by the new states), ``d:h`` and ``d:@k``
+            (gradients by ``source:k``), and the results ``states``, ``x``, ``r``, ``h``, ``unit``
+            (gradients by the step's inputs), and ``r:k``, the part of ``r`` for product ``k``.
         tape: values that the forward pass stores for the backward pass, one row each.
     """
 
@@ -84,6 +88,7 @@ DERIVATIVES: dict[str, Callable[..., tuple[Expr, ...]]] = {
     "reciprocal": lambda _, v, x: (-(v**2),),
     "sin": lambda helper, v, x: (helper("cos", x),),
     "cos": lambda helper, v, x: (-helper("sin", x),),
+    "erf": lambda helper, v, x: (helper("exp", -(x**2)) * sympy.Float(2 / math.sqrt(math.pi)),),
     "abs": lambda helper, v, x: (2 * helper("share", x, sympy.S.Zero) - 1,),
     "relu": lambda helper, v, x: (helper("mask_lt", sympy.S.Zero, v),),
     "max": _of_max,
@@ -115,7 +120,12 @@ def derive(parsed: Parsed) -> Derived:
         "output": (parsed.output,),
         "tape": tape,
         "gates": parsed.gates,
+        **{f"source:{k}": (value,) for k, value in enumerate(parsed.sources, 1)},
     }
+    first = 0
+    for k, count in enumerate(parsed.products):
+        backward.results[f"r:{k}"] = backward.results["r"][first : first + count]
+        first += count
     forward = Program(tuple(lines), outputs)
     return Derived(forward, Program((*again, *backward.lines), backward.results), tape)
 
@@ -128,6 +138,7 @@ def _accumulate(
     position = {(line.op, line.args): line.target for line in lines}
     errors: dict[Expr, list[Expr]] = defaultdict(list)
     seeds = [*zip(names.states, parsed.states, strict=True), ("h", parsed.output)]
+    seeds += [(f"@{k}", value) for k, value in enumerate(parsed.sources, 1)]
     for name, value in seeds:
         errors[value].append(sympy.Symbol(f"d:{name}"))
 
@@ -164,7 +175,7 @@ def _accumulate(
         "x": result(f"{name}_x" for name in names.net_inputs),
         "r": result(f"{name}_r" for name in names.net_inputs),
         "h": result(["h_prev"]),
-        "unit": result(names.unit_parameters),
+        "unit": result(names.learned),
     }
 
 

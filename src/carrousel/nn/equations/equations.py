@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from carrousel.contracts import CellKind
 from carrousel.errors import MissingExtraError, SettingError
-from carrousel.kernels.described import DescribedCell, describe, described_cell
+from carrousel.kernels.described import DescribedCell, Source, describe, described_cell
 from carrousel.nn.equations.names import Names
+from carrousel.nn.initial import Value, check_initial_values
 
 if TYPE_CHECKING:
     from carrousel.nn.equations.derive import Derived
-    from carrousel.nn.equations.parse import EquationLine
+    from carrousel.nn.equations.expressions import EquationLine
+    from carrousel.nn.equations.flat import Flat
+    from carrousel.nn.equations.parse import Parsed
 
 
 class Equations:
@@ -31,20 +34,28 @@ class Equations:
     ``c_prev``          the state after the previous step
     ``h_prev``          the cell output of the previous step
     ``p``               the unit parameter: one learned number for every unit
+    ``a``               the scalar: one learned number for all units
     ==================  ==========================================================================
 
     The lines must set every state and ``h``, the cell output. ``h`` is the output of the layer and
     is fed back through the recurrent weights. Other names are intermediate values. Expressions
-    consist of numbers, ``+ - * /``, ``**`` with a whole or half number, ``sigmoid``, ``tanh``,
-    ``exp``, ``log``, ``softplus``, ``relu``, ``sqrt``, ``abs``, ``sin``, ``cos``, ``max``, ``min``
-    and ``where(a < b, yes, no)`` with any comparison. At ties ``max`` and ``min`` share the
-    gradient. At zero the gradients of ``abs`` and ``relu`` are zero. Both follow torch.
+    consist of numbers, ``pi``, ``e``, ``+ - * /``, ``**`` with a whole or half number as the
+    exponent or a positive number as the base, ``sigmoid``, ``tanh``, ``exp``, ``log``,
+    ``softplus``, ``relu``, ``sqrt``, ``abs``, ``sin``, ``cos``, ``erf``, ``silu`` (also
+    ``swish``), ``gelu``, ``softsign``, ``max``, ``min`` and ``where(a < b, yes, no)`` with any
+    comparison. At ties ``max`` and ``min`` share the gradient. At zero the gradients of ``abs``
+    and ``relu`` are zero. Both follow torch.
+
+    A line ``z_r = W @ (...)`` replaces the hidden state in the recurrent product of ``z`` by a
+    vector that earlier lines compute. ``W`` is the recurrent matrix of ``z``; ``W - W.T`` and
+    other sums of ``W``, ``W.T`` and ``I`` with factors are allowed too. A line ``z_r = ...``
+    without ``@`` replaces the product. The layer has weights only for parts that the lines use.
 
     SymPy derives the gradient by reverse accumulation; :meth:`explain` shows it. Numba compiles
     both passes at the first call, which takes a fraction of a second. The backward pass calls no
-    ``exp``, because the forward pass stores the values of such calls. ``sin`` and ``cos`` are
-    computed number by number, all other functions on vectors. Without Numba the same equations run
-    in torch.
+    ``exp``, because the forward pass stores the values of such calls. ``sin``, ``cos`` and ``erf``
+    are computed number by number, all other functions on vectors. Without Numba the same equations
+    run in torch.
 
     Args:
         name: name of the cell for messages: letters, digits, ``_`` and ``-``.
@@ -52,6 +63,10 @@ class Equations:
         equations: the lines.
         states: names of the states besides the hidden state.
         unit_parameters: names of learned vectors with one number for each unit.
+        scalars: names of learned numbers that all units share.
+        initial: initial values by name of a unit parameter, a scalar or a net input (its bias): a
+            number, a range ``(low, high)``, or a function that fills a given tensor, such as those
+            of ``torch.nn.init``, or returns values for it. Others are drawn as the layer's weights.
 
     Raises:
         SettingError: a name is ambiguous, a state is never set, or a line cannot be parsed.
@@ -67,7 +82,7 @@ class Equations:
     ...     h = z * h_prev + (1 - z) * n
     ... ''')
     >>> light
-    Equations('light', net_inputs=('z', 'n'), states=(), unit_parameters=())
+    Equations('light', net_inputs=('z', 'n'))
     >>> Equations("wrong", net_inputs=("z", "n"), equations="h = sigmod(z) * n")
     Traceback (most recent call last):
         ...
@@ -88,6 +103,8 @@ mean 'sigmoid'?
         equations: str,
         states: Sequence[str] = (),
         unit_parameters: Sequence[str] = (),
+        scalars: Sequence[str] = (),
+        initial: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.isascii() or not 0 < len(name) <= 40:
             raise SettingError(argument="name", got=name, expected="up to 40 ASCII characters")
@@ -104,12 +121,17 @@ mean 'sigmoid'?
             _as_tuple("net_inputs", net_inputs),
             _as_tuple("states", states),
             _as_tuple("unit_parameters", unit_parameters),
+            _as_tuple("scalars", scalars),
         ).check()
         self._title = name
         self._text = textwrap.dedent(equations.expandtabs(4)).strip("\n").rstrip()
-        content = repr((name, *self._names, self._text)).encode()
+        parts = self._names if scalars else self._names[:-1]
+        content = repr((name, *parts, self._text)).encode()
         self._name = f"user:{name}-{hashlib.sha256(content).hexdigest()[:12]}"
         self._register()
+        with_bias = set(self._names.net_inputs) - set(self.kind.without_x)
+        known = (*self._names.learned, *sorted(with_bias))
+        self._initial = check_initial_values(initial, known)
 
     @property
     def name(self) -> str:
@@ -128,6 +150,26 @@ mean 'sigmoid'?
     def equations(self) -> str:
         """The lines, without common indentation."""
         return self._text
+
+    @property
+    def initial(self) -> dict[str, Value]:
+        """The initial values given to the constructor."""
+        return dict(self._initial)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The names of the scalars."""
+        return self._names.scalars
+
+    @property
+    def net_inputs(self) -> tuple[str, ...]:
+        """The names of the net inputs, as given to the constructor."""
+        return self._names.net_inputs
+
+    @property
+    def unit_parameters(self) -> tuple[str, ...]:
+        """The names of the unit parameters, without the scalars."""
+        return self._names.unit_parameters
 
     @property
     def kind(self) -> CellKind:
@@ -156,14 +198,14 @@ mean 'sigmoid'?
             gradient by z_x: e:z~
             gradient by z_r: e:z~
         """
-        derived = self._derived()
-        names = self._names
+        parsed, derived = self._derived()
+        names = parsed.names
         given = {
             "x": [f"{name}_x" for name in names.net_inputs],
             "r": [f"{name}_r" for name in names.net_inputs],
             "states": [f"{name}_prev" for name in names.states],
             "h": ["h_prev"],
-            "unit": names.unit_parameters,
+            "unit": names.learned,
         }
         gradients = [
             f"    gradient by {each}: {value}"
@@ -173,64 +215,128 @@ mean 'sigmoid'?
         ]
         tape = ", ".join(symbol.name for symbol in derived.tape) or "nothing"
         forward = [_format_line(line) for line in derived.forward.lines]
+        forward += [
+            f"    product {k} multiplies {value}" for k, value in enumerate(parsed.sources, 1)
+        ]
         backward = [_format_line(line) for line in derived.backward.lines]
         return "\n".join(
             ["forward:", *forward, f"tape: {tape}", "backward:", *backward, *gradients]
         )
 
     def __repr__(self) -> str:
-        net_inputs, states, unit_parameters = self._names
-        return f"Equations({self._title!r}, {net_inputs=}, {states=}, {unit_parameters=})"
+        given = self._names._asdict() | {"initial": self._initial}
+        parts = [repr(self._title), *(f"{name}={part}" for name, part in given.items() if part)]
+        return f"Equations({', '.join(parts)})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Equations) and self._name == other._name
+        if not isinstance(other, Equations):
+            return False
+        return (self._name, self._initial) == (other._name, other._initial)
 
     def __hash__(self) -> int:
         return hash(self._name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Addresses are valid in this process only, so unpickling derives the cell again.
-        return _rebuilt, (self._title, *self._names, self._text)
+        names = self._names
+        return _rebuilt, (self._title, *names[:-1], self._text, names.scalars, self._initial)
 
-    def _derived(self) -> Derived:
+    def programs(self) -> tuple[Flat, tuple[Flat, ...]]:
+        """Return the flat programs of the step, and of the vectors of further products."""
+        from carrousel.nn.equations.flat import flatten
+
+        parsed, derived = self._derived()
+        inputs = parsed.names.inputs
+        sources = (f"source:{k}" for k in range(1, len(parsed.sources) + 1))
+        return (
+            flatten(derived.forward, inputs, ("states", "output")),
+            tuple(flatten(derived.forward, inputs, (name,)) for name in sources),
+        )
+
+    def _derived(self) -> tuple[Parsed, Derived]:
         with _sympy_required():
             from carrousel.nn.equations.derive import derive
             from carrousel.nn.equations.parse import parse
-        return derive(parse(self._names, self._text))
+        parsed = parse(self._names, self._text)
+        return parsed, derive(parsed)
 
     def _register(self) -> None:
         """Derive both passes and register the cell, unless an equal one is registered."""
-        derived = self._derived()
+        parsed, derived = self._derived()
         with _sympy_required():
             from carrousel.nn.equations.addresses import addresses
             from carrousel.nn.equations.flat import flatten, read_inputs
-        from carrousel.nn.equations.to_torch import torch_step
+        from carrousel.nn.equations.to_torch import torch_source, torch_step
 
-        names = self._names
-        read = read_inputs(flatten(derived.forward, names.inputs, ("states", "output")))
+        names = parsed.names
+        sources = tuple(f"source:{k}" for k in range(1, len(parsed.sources) + 1))
+        read = read_inputs(flatten(derived.forward, names.inputs, ("states", "output", *sources)))
         unused = [name for name in names.net_inputs if not {f"{name}_x", f"{name}_r"} & read]
-        unused += set(names.unit_parameters) - read
+        unused += set(names.learned) - read
         if unused:
             raise SettingError(
                 f"{min(unused)!r} changes neither h nor a state",
                 source="equations",
-                fix="use it, or remove it from net_inputs or unit_parameters",
+                fix="use it, or remove it from net_inputs, unit_parameters or scalars",
             )
-        kind = CellKind(*names, projects="h_prev" not in read)
+        without = {
+            part: tuple(name for name in names.net_inputs if f"{name}_{part}" not in read)
+            for part in "xr"
+        }
+        if len(without["x"]) == len(names.net_inputs):
+            raise SettingError(
+                "no line uses the layer's input",
+                source="equations",
+                fix=f"use {names.net_inputs[0]!r} or '{names.net_inputs[0]}_x'",
+            )
+        kind = CellKind(
+            names.net_inputs,
+            names.states,
+            names.learned,
+            projects="h_prev" not in read and not parsed.products and not parsed.matrices,
+            scalars=names.scalars,
+            without_x=without["x"],
+            without_r=without["r"],
+            products=parsed.products,
+            matrices=parsed.matrices,
+        )
         program = flatten(derived.forward, names.inputs, ("states", "output", "gates"))
-        forward, backward = addresses(derived, names)
-        rows = len(derived.tape)
-        describe(DescribedCell(self._name, kind, torch_step(program), rows, forward, backward))
+        step, of_sources = addresses(derived, names)
+        functions = [
+            torch_source(flatten(derived.forward, names.inputs, (name,))) for name in sources
+        ]
+        describe(
+            DescribedCell(
+                self._name,
+                kind,
+                torch_step(program),
+                len(derived.tape),
+                *step,
+                sources=tuple(
+                    Source(function, *pair)
+                    for function, pair in zip(functions, of_sources, strict=True)
+                ),
+            )
+        )
 
 
-def _rebuilt(name: str, *parts: Any) -> Equations:
-    net_inputs, states, unit_parameters, equations = parts
+def _rebuilt(
+    name: str,
+    net_inputs: Any,
+    states: Any,
+    unit_parameters: Any,
+    equations: str,
+    scalars: Any = (),
+    initial: Any = None,
+) -> Equations:
     return Equations(
         name,
         net_inputs=net_inputs,
         states=states,
         unit_parameters=unit_parameters,
         equations=equations,
+        scalars=scalars,
+        initial=initial,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
@@ -21,9 +22,51 @@ ONE_ARGUMENT = (
     "abs",
     "sin",
     "cos",
+    "erf",
+    "silu",
+    "swish",
+    "gelu",
+    "softsign",
 )
 CALLS = (*ONE_ARGUMENT, "max", "min", "where")
 """Functions that equations may call."""
+
+CONSTANTS = {"pi": math.pi, "e": math.e}
+"""Numbers that equations may name, unless they give the name to something else."""
+
+INSTEAD = {
+    "sigma": "sigmoid(x)",
+    "logistic": "sigmoid(x)",
+    "square": "x**2",
+    "pow": "x**2, or exp(y * log(x))",
+    "maximum": "max(x, y)",
+    "minimum": "min(x, y)",
+    "clip": "max(low, min(x, high))",
+    "clamp": "max(low, min(x, high))",
+    "sign": "where(x < 0, -1, 1)",
+    "step": "where(x < 0, 0, 1)",
+    "heaviside": "where(x < 0, 0, 1)",
+    "hardtanh": "max(-1, min(x, 1))",
+    "hardsigmoid": "max(0, min(x / 6 + 0.5, 1))",
+    "relu6": "max(0, min(x, 6))",
+    "leaky_relu": "max(x, 0.01 * x)",
+    "elu": "where(x > 0, x, exp(min(x, 0)) - 1)",
+    "mish": "x * tanh(softplus(x))",
+    "logsigmoid": "-softplus(-x)",
+    "tanhshrink": "x - tanh(x)",
+    "log2": "log(x) / log(2)",
+    "log10": "log(x) / log(10)",
+    "log1p": "log(1 + x)",
+    "expm1": "exp(x) - 1",
+    "exp2": "2**x",
+    "tan": "sin(x) / cos(x)",
+    "sinh": "(exp(x) - exp(-x)) / 2",
+    "cosh": "(exp(x) + exp(-x)) / 2",
+    "rsqrt": "1 / sqrt(x)",
+    "reciprocal": "1 / x",
+    "erfc": "1 - erf(x)",
+}
+"""Expressions for functions of other libraries that the language lacks."""
 
 MAX_TEXT = 20_000
 MAX_PARTS = 32
@@ -56,6 +99,7 @@ class Parts(NamedTuple):
     net_inputs: tuple[str, ...]
     states: tuple[str, ...]
     unit_parameters: tuple[str, ...]
+    scalars: tuple[str, ...] = ()
 
 
 class Names(Parts):
@@ -68,6 +112,11 @@ class Names(Parts):
     functions = CALLS
     functions_listed = " ".join(CALLS)
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Unit parameters and scalars, in the order of compiled code."""
+        return (*self.unit_parameters, *self.scalars)
+
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The inputs of a step, in the order of compiled code."""
@@ -76,7 +125,7 @@ class Names(Parts):
             *(f"{name}_r" for name in self.net_inputs),
             *(f"{name}_prev" for name in self.states),
             "h_prev",
-            *self.unit_parameters,
+            *self.learned,
         )
 
     def check(self) -> Names:
@@ -122,14 +171,26 @@ class Names(Parts):
         """Return the name that a line sets, or raise if it may not be set."""
         if name in CALLS:
             raise failure(f"{name!r} is a function and cannot be set")
-        if name in self.unit_parameters:
-            raise failure(f"{name!r} is a unit parameter, which is learned and cannot be set")
-        if name in self.inputs:
+        if name in self.learned:
+            kind = "unit parameter" if name in self.unit_parameters else "scalar"
+            raise failure(f"{name!r} is a {kind}, which is learned and cannot be set")
+        if name in self.inputs and not self.of_recurrent_part(name):
             raise failure(f"{name!r} is an input of the step and cannot be set")
         if not name.isascii() or name.startswith("_"):
             raise failure(f"{name!r} is not a name of ASCII characters that starts with a letter")
         return name
 
+    def of_recurrent_part(self, name: str) -> str:
+        """Return the net input ``z`` of a name ``z_r``, or an empty string."""
+        owner = name.removesuffix("_r")
+        return owner if name.endswith("_r") and owner in self.net_inputs else ""
+
     def suggest(self, wrong: str, known: Iterable[str]) -> str:
         """Return a suggestion with the nearest known names."""
         return suggestion(wrong, known)
+
+    def suggest_function(self, wrong: str) -> str:
+        """Return a suggestion for an unknown function: an expression, or the nearest names."""
+        if wrong in INSTEAD:
+            return f"write {INSTEAD[wrong]}"
+        return suggestion(wrong, self.functions)

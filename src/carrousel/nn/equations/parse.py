@@ -4,10 +4,14 @@ Python's parser reads the text, and this module walks its syntax tree. It execut
 not on the list below raises an error that shows the line with a caret. A line is
 ``name = expression`` with
 
-* operators ``+ - * /``, unary minus, and ``**`` with a whole or half number;
-* ``sigmoid tanh exp log softplus relu sqrt abs sin cos`` of one argument, ``max`` and ``min`` of
-  two or more, ``where(a < b, yes, no)`` with any one comparison;
-* numbers.
+* operators ``+ - * /``, unary minus, and ``**`` with a whole or half number as the exponent or a
+  positive number as the base;
+* the functions of one argument in ``names.py``, ``max`` and ``min`` of two or more, and
+  ``where(a < b, yes, no)`` with any one comparison;
+* numbers, ``pi`` and ``e``.
+
+A line may also set the recurrent part ``z_r`` of a net input, either to such an expression or to
+``MATRIX @ expression``, where the matrix is a sum of ``W``, ``W.T`` and ``I`` with factors.
 
 The result is a flat list of lines. Each call is one line, with names or numbers as arguments.
 Between calls are polynomials, which SymPy differentiates exactly.
@@ -16,67 +20,38 @@ Between calls are polynomials, which SymPy differentiates exactly.
 from __future__ import annotations
 
 import ast
-import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import sympy
 
+from carrousel.nn.equations.expressions import EquationLine, Expressions
+from carrousel.nn.equations.matrix import PLAIN, Combination, read_matrix
 from carrousel.nn.equations.names import MAX_TEXT, Names, fail
 
-FUNCTIONS: dict[str, Callable[[float], float]] = {
-    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
-    "tanh": math.tanh,
-    "exp": math.exp,
-    "log": math.log,
-    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
-    "relu": lambda x: max(x, 0.0),
-    "sqrt": math.sqrt,
-    "abs": abs,
-    "sin": math.sin,
-    "cos": math.cos,
-    "reciprocal": lambda x: 1 / x,
-}
-"""Functions of one argument and their values for constants."""
-
-COMPARISONS = {
-    ast.Lt: ("lt", False),
-    ast.LtE: ("le", False),
-    ast.Gt: ("lt", True),
-    ast.GtE: ("le", True),
-    ast.Eq: ("eq", False),
-    ast.NotEq: ("ne", False),
-}
-"""Name of each comparison, and whether to swap its sides."""
-
-LARGEST = 1e30
-"""Limit on the size of numbers, well within the range of float32."""
-
-MAX_EXPONENT = 64
-MAX_LINES = 500
-"""Limit on flat lines, including calls; ordinary cells have far fewer."""
-
-
-class EquationLine(NamedTuple):
-    """A line ``target = op(args)``; ``op`` is ``"="`` for a polynomial, else a function.
-
-    Arguments of functions are symbols or numbers. ``where`` has the op ``where_lt`` (or another
-    comparison) and the arguments left, right, yes, no.
-    """
-
-    target: sympy.Symbol
-    op: str
-    args: tuple[sympy.Expr, ...]
+MAX_PRODUCTS = 8
+"""Limit on recurrent products in a step, the one with ``h_prev`` included."""
 
 
 class Parsed(NamedTuple):
-    """The flat lines of a cell, and the values of its states, output and gates."""
+    """The flat lines of a cell, and the values of its states, output and gates.
+
+    Attributes:
+        names: names of its parts, with the net inputs sorted by their recurrent product.
+        lines: the flat lines.
+        states, output, gates: values that the lines compute.
+        sources: vectors that the recurrent products after the first multiply.
+        products: numbers of net inputs of each recurrent product; empty if there is only one.
+        matrices: as in ``CellKind``.
+    """
 
     names: Names
     lines: tuple[EquationLine, ...]
     states: tuple[sympy.Expr, ...]
     output: sympy.Expr
     gates: tuple[sympy.Expr, ...]
+    sources: tuple[sympy.Expr, ...]
+    products: tuple[int, ...]
+    matrices: tuple[tuple[str, Combination], ...]
 
 
 def parse(names: Names, text: str) -> Parsed:
@@ -94,17 +69,27 @@ def parse(names: Names, text: str) -> Parsed:
     reader = _Reader(names, text)
     for statement in body:
         reader.statement(statement)
-    current = reader.current
+    current = reader.values.current
     for name in (*names.states, "h"):
         if name not in reader.set_in_line:
             what = "the cell output" if name == "h" else "the new value of a state"
             raise fail(f"no line sets {name!r}, {what}; add a line `{name} = ...`")
+    place = reader.place
+    ordered = names._replace(
+        net_inputs=tuple(sorted(names.net_inputs, key=lambda name: place.get(name, 0)))
+    )
+    counts = [0] * (len(reader.sources) + 1)
+    for name in names.net_inputs:
+        counts[place.get(name, 0)] += 1
     return Parsed(
-        names,
-        tuple(reader.lines),
+        ordered,
+        tuple(reader.values.lines),
         tuple(current[name] for name in names.states),
         current["h"],
-        tuple(current[name] for name in names.net_inputs),
+        tuple(current[name] for name in ordered.net_inputs),
+        tuple(reader.sources),
+        tuple(counts) if reader.sources else (),
+        tuple((n, reader.matrices[n]) for n in ordered.net_inputs if n in reader.matrices),
     )
 
 
@@ -124,201 +109,68 @@ def _statements(text: str) -> list[ast.stmt]:
     return body
 
 
-def _line_of_target(text: str, name: str) -> int | None:
-    """Return the number of the line that sets a name, or None."""
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == name for target in node.targets
-        ):
-            return node.lineno
-    return None
-
-
 class _Reader:
-    """Walks statements from top to bottom; ``current`` holds the present value of each name."""
+    """Walks statements from top to bottom."""
 
     def __init__(self, names: Names, text: str) -> None:
-        self.names, self.text = names, text
-        self.lines: list[EquationLine] = []
-        self.current: dict[str, sympy.Expr] = {name: sympy.Symbol(name) for name in names.inputs}
+        self.names = names
+        self.values = Expressions(names, text)
         self.set_in_line: dict[str, int] = {}
-        self.seen: dict[tuple[str, tuple[sympy.Expr, ...]], sympy.Symbol] = {}
-        for name in names.net_inputs:
-            total = sympy.Symbol(f"{name}_x") + sympy.Symbol(f"{name}_r")
-            self.current[name] = self.keep(None, "=", (total,), f"{name}~")
-
-    def fail(self, message: str, node: ast.AST, kind: str = "setting") -> Exception:
-        """Return the exception for an error at a node."""
-        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", None)
-        line = getattr(node, "lineno", 1)
-        end = end if getattr(node, "end_lineno", line) == line else None
-        return fail(message, self.text, (line, start, end), kind)
-
-    def keep(
-        self, node: ast.AST | None, op: str, args: tuple[sympy.Expr, ...], name: str | None = None
-    ) -> sympy.Symbol:
-        """Add a line, or find an equal one; return its symbol."""
-        key = (op, args)
-        if key not in self.seen:
-            if node is not None and len(self.lines) >= MAX_LINES:
-                raise self.fail(f"more than {MAX_LINES} calls and lines", node)
-            self.seen[key] = sympy.Symbol(name or f"_{len(self.lines)}")
-            self.lines.append(EquationLine(self.seen[key], op, args))
-        return self.seen[key]
+        self.sources: list[sympy.Expr] = []
+        self.place: dict[str, int] = {}
+        self.matrices: dict[str, Combination] = {}
 
     def statement(self, node: ast.stmt) -> None:
         """Read one statement ``name = expression``."""
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-            raise self.fail("expected a line of the form `name = expression`", node)
+            raise self.values.fail("expected a line of the form `name = expression`", node)
         target = node.targets[0]
         if not isinstance(target, ast.Name):
-            raise self.fail("expected one name left of `=`", target)
-        name = self.names.check_target(target.id, lambda why: self.fail(why, target))
+            raise self.values.fail("expected one name left of `=`", target)
+        name = self.names.check_target(target.id, lambda why: self.values.fail(why, target))
         if name in self.set_in_line:
             line = self.set_in_line[name]
-            raise self.fail(f"{name!r} is set twice, first in line {line}; rename one", target)
-        value = self.expression(node.value, name)
-        if not value.is_Atom:
-            value = self.keep(node, "=", (value,), name)
-        self.current[name] = value
+            raise self.values.fail(
+                f"{name!r} is set twice, first in line {line}; rename one", target
+            )
+        if owner := self.names.of_recurrent_part(name):
+            if owner in self.set_in_line:
+                line = self.set_in_line[owner]
+                raise self.values.fail(f"line {line} sets {owner!r} already; move it down", target)
+            self.recurrent_part(owner, name, node)
+        else:
+            value = self.values.expression(node.value, name)
+            if not value.is_Atom:
+                value = self.values.keep(node, "=", (value,), name)
+            self.values.current[name] = value
         self.set_in_line[name] = node.lineno
 
-    def expression(self, node: ast.expr, name: str | None = None) -> sympy.Expr:
-        """Return an expression as a polynomial, after adding a line for each call in it.
+    def recurrent_part(self, owner: str, name: str, node: ast.Assign) -> None:
+        """Read a line that sets the recurrent part ``z_r`` of the net input ``z``."""
+        if not isinstance(node.value, ast.BinOp) or not isinstance(node.value.op, ast.MatMult):
+            value = self.values.expression(node.value, f"{name}~")
+            if not value.is_Atom:
+                value = self.values.keep(node, "=", (value,), f"{name}~")
+        else:
+            value = sympy.Symbol(name)
+            matrix = read_matrix(node.value.left, self.factor, self.values.fail)
+            source = self.values.atom(self.values.expression(node.value.right), node.value.right)
+            if source != sympy.Symbol("h_prev"):
+                if source not in self.sources:
+                    self.sources.append(source)
+                self.place[owner] = self.sources.index(source) + 1
+                if len(self.sources) >= MAX_PRODUCTS:
+                    raise self.values.fail(f"more than {MAX_PRODUCTS} products with a matrix", node)
+            if matrix != PLAIN:
+                self.matrices[owner] = matrix
+        self.values.current[name] = value
+        self.values.add_net_input(owner)
 
-        If the whole expression is one call, its line gets ``name``.
-        """
-        try:
-            value = self.read(node, name)
-        except RecursionError:
-            raise self.fail("nested too deeply; set part of it in a separate line", node) from None
-        if value.is_Number and not abs(value) < LARGEST:
-            raise self.fail(f"the value is not below {LARGEST:g}", node)
-        return value
-
-    def read(self, node: ast.expr, name: str | None) -> sympy.Expr:
-        """Return a node of an expression as a polynomial."""
-        match node:
-            case ast.Constant(value=bool()):
-                pass
-            case ast.Constant(value=int() | float() as number):
-                return self.number(number, node)
-            case ast.Name(id=known):
-                return self.lookup(known, node)
-            case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -self.expression(inner)
-            case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-                return self.expression(inner)
-            case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                return self.power(self.expression(left), self.expression(right), node)
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return self.expression(left) + self.expression(right)
-            case ast.BinOp(left=left, op=ast.Sub(), right=right):
-                return self.expression(left) - self.expression(right)
-            case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                return self.expression(left) * self.expression(right)
-            case ast.BinOp(left=left, op=ast.Div(), right=right):
-                above = self.expression(left)
-                return above * self.call("reciprocal", self.expression(right), right)
-            case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
-                return self.function(function, args, node, name)
-            case ast.Compare():
-                raise self.fail("comparisons are only allowed in where(a < b, yes, no)", node)
-            case ast.BoolOp() | ast.IfExp():
-                raise self.fail("write conditions as where(a < b, yes, no)", node)
-        raise self.fail(
-            "not allowed in equations, which consist of + - * / **, numbers, names, and calls of "
-            + self.names.functions_listed,
-            node,
-        )
-
-    def number(self, value: float, node: ast.expr) -> sympy.Expr:
-        if not abs(value) < LARGEST:
-            raise self.fail(f"numbers must be below {LARGEST:g}", node)
-        return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
-
-    def lookup(self, name: str, node: ast.expr) -> sympy.Expr:
-        """Return the present value of a name."""
-        if name in self.current:
-            return self.current[name]
-        if name in self.names.states or name == "h":
-            message = f"{name!r} has no value yet; its previous value is {name}_prev"
-            raise self.fail(message, node)
-        if line := _line_of_target(self.text, name):
-            message = f"{name!r} is only set later, in line {line}"
-            raise self.fail(message, node)
-        near = self.names.suggest(name, self.current)
-        raise self.fail(f"{name!r} is unknown; {near}", node, "unknown")
-
-    def call(
-        self, op: str, argument: sympy.Expr, node: ast.expr, name: str | None = None
-    ) -> sympy.Expr:
-        """Return the value of a function of one argument; evaluate it if that is a number."""
-        if argument.is_Number:
-            try:
-                value = FUNCTIONS[op](float(argument))
-            except (ValueError, ZeroDivisionError, OverflowError):
-                raise self.fail(f"{op} of {argument} is undefined", node) from None
-            if op == "reciprocal" and argument.is_Rational:
-                return 1 / argument
-            return sympy.Float(value)
-        return self.keep(node, op, (self.atom(argument, node),), name)
-
-    def atom(self, value: sympy.Expr, node: ast.expr) -> sympy.Expr:
-        """Return a value as a symbol or number, after adding a line if needed."""
-        return value if value.is_Atom else self.keep(node, "=", (value,))
-
-    def power(self, base: sympy.Expr, exponent: sympy.Expr, node: ast.BinOp) -> sympy.Expr:
-        """Return ``base ** exponent``, from multiplication, square root and reciprocal."""
-        doubled = float(2 * exponent) if exponent.is_Number else math.nan
-        if not doubled.is_integer() or abs(doubled) > 2 * MAX_EXPONENT:
-            raise self.fail(
-                f"exponents must be whole or half numbers up to {MAX_EXPONENT}; "
-                "for others write exp(y * log(x))",
-                node.right,
+    def factor(self, node: ast.expr) -> float:
+        """Return the value of a number by which a matrix is multiplied."""
+        value = self.values.expression(node)
+        if not value.is_Number or value == 0:
+            raise self.values.fail(
+                "expected a number other than zero as the factor of a matrix", node
             )
-        whole, half = divmod(abs(int(doubled)), 2)
-        value = base**whole
-        if half:
-            value = value * self.call("sqrt", base, node)
-        return self.call("reciprocal", value, node) if exponent < 0 else value
-
-    def function(
-        self, op: str, args: list[ast.expr], node: ast.Call, name: str | None
-    ) -> sympy.Expr:
-        """Read a call of a function."""
-        if op not in self.names.functions:
-            near = self.names.suggest(op, self.names.functions)
-            raise self.fail(f"function {op!r} is unknown; {near}", node.func, "unknown")
-        if op == "where":
-            return self.choice(args, node, name)
-        several = op in ("max", "min")
-        if (len(args) < 2 if several else len(args) != 1) or any(
-            isinstance(argument, ast.Starred) for argument in args
-        ):
-            wanted = "two or more arguments" if several else "one argument"
-            raise self.fail(f"{op} takes {wanted}, not {len(args)}", node)
-        values = [self.expression(argument) for argument in args]
-        if not several:
-            return self.call(op, values[0], node, name)
-        best = values[0]
-        for value, last in zip(values[1:], [False] * (len(values) - 2) + [True], strict=True):
-            if best.is_Number and value.is_Number:
-                best = max(best, value) if op == "max" else min(best, value)
-            else:
-                pair = (self.atom(best, node), self.atom(value, node))
-                best = self.keep(node, op, pair, name if last else None)
-        return best
-
-    def choice(self, args: list[ast.expr], node: ast.Call, name: str | None) -> sympy.Expr:
-        """Read ``where(left < right, yes, no)``."""
-        if len(args) != 3 or not isinstance(args[0], ast.Compare) or len(args[0].ops) != 1:
-            raise self.fail("expected where(a < b, yes, no) with one comparison", node)
-        condition = args[0]
-        if type(condition.ops[0]) not in COMPARISONS:
-            raise self.fail("expected one of the comparisons < <= > >= == !=", condition)
-        comparison, swap = COMPARISONS[type(condition.ops[0])]
-        sides = [condition.left, condition.comparators[0]]
-        parts = [*(sides[::-1] if swap else sides), args[1], args[2]]
-        values = tuple(self.atom(self.expression(part), part) for part in parts)
-        return self.keep(node, f"where_{comparison}", values, name)
+        return float(value)

@@ -39,6 +39,7 @@ _CALLS: dict[str, Callable[..., Tensor]] = {
     "abs": torch.abs,
     "sin": torch.sin,
     "cos": torch.cos,
+    "erf": torch.erf,
     "reciprocal": torch.reciprocal,
     "max": torch.maximum,
     "min": torch.minimum,
@@ -54,21 +55,41 @@ def torch_step(program: Flat) -> Callable[..., tuple]:
 
     Its signature is that of ``kernels/described.py``.
     """
+    run = _runner(program)
+
+    def step(*given: Any) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
+        results = run(*given)
+        return results["states"], results["output"][0], results["gates"]
+
+    return step
+
+
+def torch_source(program: Flat) -> Callable[..., Tensor]:
+    """Return the function ``(x, r, states, h, unit) -> v`` of a program with one result."""
+    run = _runner(program)
+
+    def source(*given: Any) -> Tensor:
+        ((value,),) = run(*given).values()
+        return value
+
+    return source
+
+
+def _runner(program: Flat) -> Callable[..., dict[str, tuple[Tensor, ...]]]:
     operations = tuple(
         (_ARITHMETIC.get(op) or _CALLS[op], op in _ARITHMETIC, args)
         for op, args in program.operations
     )
-    results = program.results
 
-    def step(
+    def run(
         x: tuple[Tensor, ...],
-        r: tuple[Tensor, ...],
+        r: tuple[Tensor | None, ...],
         states: tuple[Tensor, ...],
         h: Tensor,
         unit: tuple[Tensor, ...],
-    ) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
+    ) -> dict[str, tuple[Tensor, ...]]:
         like = x[0]
-        values: list[Tensor] = [*x, *r, *states, h, *unit]
+        values: list[Any] = [*x, *r, *states, h, *unit]
 
         def tensor(number: float) -> Tensor:
             return torch.full((), number, dtype=like.dtype, device=like.device)
@@ -79,13 +100,13 @@ def torch_step(program: Flat) -> Callable[..., tuple]:
                 given = [tensor(ref) if isinstance(ref, float) else ref for ref in given]
             values.append(function(*given))
 
-        def result(name: str) -> tuple[Tensor, ...]:
+        def result(refs: tuple[Any, ...]) -> tuple[Tensor, ...]:
             # Values that depend only on unit parameters and numbers have no batch dimension yet.
-            out = [values[ref] if isinstance(ref, int) else tensor(ref) for ref in results[name]]
+            out = [values[ref] if isinstance(ref, int) else tensor(ref) for ref in refs]
             return tuple(
                 value.expand_as(like) if value.ndim < like.ndim else value for value in out
             )
 
-        return result("states"), result("output")[0], result("gates")
+        return {name: result(refs) for name, refs in program.results.items()}
 
-    return step
+    return run

@@ -221,3 +221,18 @@ class VectorMath:
 
     def cos(self, x: Any) -> Any:
         return self.intrinsic("cos", x)
+
+    def erf(self, x: Any) -> Any:
+        """Call the mathematical library once for each number."""
+        name = "erff" if self.bits == 32 else "erf"
+        function = self.builder.module.globals.get(name)
+        if function is None:
+            signature = ir.FunctionType(self.scalar, [self.scalar])
+            function = ir.Function(self.builder.module, signature, name=name)
+        value = x
+        for lane in range(self.lanes):
+            place = ir.Constant(ir.IntType(32), lane)
+            number = self.builder.extract_element(x, place)
+            result = self.builder.call(function, [number])
+            value = self.builder.insert_element(value, result, place)
+        return value

@@ -175,6 +175,18 @@ def write_cell(g: Writer, nets: NetNames, given: StepNames) -> CellNames:
     return [one.name for one in new], m.name, [one.name for one in fed_back]
 
 
+def write_source(g: Writer, function: Any, nets: NetNames, given: StepNames) -> str:
+    """Write the nodes of a vector that a recurrent product multiplies, and return its name.
+
+    Args:
+        g: the graph.
+        function: a function of ``sources_of``.
+        nets: net inputs; names of recurrent parts that no earlier product computes are empty.
+        given: further inputs of the step.
+    """
+    return function(*_arguments(g, nets, given)).name
+
+
 def _arguments(g: Writer, nets: NetNames, given: StepNames) -> tuple[Any, ...]:
     """Return the values in the order of a step's arguments: x, r, states, h, unit."""
     R = given.recurrence

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from carrousel.contracts import CELLS, Recurrence
-from carrousel.nn.onnx.cells import NetNames, StepNames, write_cell
+from carrousel.kernels.autograd.cells import sources_of
+from carrousel.nn.onnx.cells import NetNames, StepNames, write_cell, write_source
 from carrousel.nn.onnx.writer import Names, Writer
 
 Arrays = dict[str, np.ndarray]
@@ -65,7 +66,10 @@ class _Layer:
             [] if unit is None else [self._keep(f"unit_{k}", u) for k, u in enumerate(unit)]
         )
         given = StepNames(R, states, h, parameters, self._norm_of_state)
-        new_states, m, sources = write_cell(g, self._nets(x, h), given)
+        nets = self._nets(x, h)
+        for number, function in enumerate(sources_of(R.cell), 1):
+            nets = self._with_product(nets, number, write_source(g, function, nets, given))
+        new_states, m, sources = write_cell(g, nets, given)
         if sources:
             m = g("Concat", m, *sources, axis=1)
         elif R.projection:
@@ -84,7 +88,8 @@ class _Layer:
             inputs = (source, self._keep("w_ih_hh", both.T), *((bias,) if bias else ()))
             return NetNames(g.split(g("Gemm", *inputs), R.widths, 1), [])
         of_x = g("MatMul", x, self._keep("w_ih", w["w_ih"].T))
-        of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"].T))
+        rows = R.product_rows[0]
+        of_h = g("MatMul", h, self._keep("w_hh", w["w_hh"][:rows].T)) if rows else ""
         if R.layer_norm:
             of_x = g.norm(of_x, self._keep("ln_ih", w["ln_ih"]))
             of_h = g.norm(of_h, self._keep("ln_hh", w["ln_hh"]))
@@ -92,7 +97,22 @@ class _Layer:
             of_x = g("Add", of_x, bias)
         if self.sums:
             return NetNames(g.split(g("Add", of_x, of_h), R.widths, 1), [])
-        return NetNames(g.split(of_x, R.widths, 1), g.split(of_h, R.widths, 1))
+        # Parts of later products are added when their source is known.
+        widths = R.widths[: R.kind.products[0]] if R.kind.products else R.widths
+        missing = [""] * (len(R.widths) - len(widths))
+        of_sources = [*g.split(of_h, widths, 1), *missing] if widths else missing
+        return NetNames(g.split(of_x, R.widths, 1), of_sources)
+
+    def _with_product(self, nets: NetNames, number: int, source: str) -> NetNames:
+        """Return the net inputs with the parts of one more recurrent product."""
+        R, g = self.R, self.g
+        first = sum(R.kind.products[:number])
+        count = R.kind.products[number]
+        weights = self.weights["w_hh"][first * R.units : (first + count) * R.units]
+        product = g("MatMul", source, self._keep(f"w_hh_{number}", weights.T))
+        r = list(nets.r)
+        r[first : first + count] = g.split(product, (R.units,) * count, 1)
+        return nets._replace(r=r)
 
     def _norm_of_state(self, state: str) -> str:
         if "ln_c" not in self.weights:

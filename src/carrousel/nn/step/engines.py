@@ -45,7 +45,8 @@ def open_engine(
 ) -> StepEngine:
     """Return the fastest engine for weights that are detached and of one type and device."""
     w = weights[0].w_ih
-    if w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
+    one_product = not recurrence.kind.products
+    if one_product and w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
         return CompiledEngine(recurrence, weights, batch, zones)
     return PlainEngine(recurrence, weights, batch, zones)
 

@@ -80,7 +80,7 @@ FEATURES = {
     "exchange": Feature(
         "`state_dict` to the other library and back",
         of_torch.weights_exchanged,
-        ("lengths", "variant"),
+        ("lengths", "variant", "own"),
     ),
     "safetensors": Feature("`state_dict` through safetensors", of_torch.safetensors),
     "opcheck": Feature("`opcheck` of the custom operations", of_torch.opcheck, ours_only=True),
@@ -100,7 +100,7 @@ FEATURES = {
     "inside": Feature(
         "recurrent dropout and zoneout, reproducible with a seed", of_sequences.dropout_inside
     ),
-    "own": Feature("a user-defined cell", of_sequences.own_cell, ("variant", "gru", "rnn")),
+    "own": Feature("a user-defined cell", of_sequences.own_cell, ("variant", "own", "gru", "rnn")),
     "step": Feature(
         "one step per call (`nn.step`)", of_sequences.one_step_a_call, (*RAGGED, "stacked")
     ),

@@ -37,6 +37,19 @@ class Mode:
 
 
 RICH = {"cell": "peephole", "layer_norm": True, "zoneout": 0.2}
+OWN = nn.Equations(
+    "compatible",
+    net_inputs=("input", "forget", "cell"),
+    states=("c",),
+    unit_parameters=("p",),
+    equations="""
+        input = sigmoid(input + p * c_prev)
+        forget = sigmoid(forget)
+        cell = tanh(cell)
+        c = forget * c_prev + input * cell
+        h = tanh(c) + 0.5 * (1 - forget) * h_prev
+    """,
+)
 MODES = {
     "plain": Mode("LSTM"),
     "packed": Mode("packed sequences", feed="packed"),
@@ -44,6 +57,7 @@ MODES = {
     "stacked": Mode("2 layers, both directions", settings={"num_layers": 2, "bidirectional": True}),
     "projection": Mode("proj_size", settings={"proj_size": 2}),
     "variant": Mode("peepholes, layer norm, zoneout", settings=RICH, ours_only=True),
+    "own": Mode("a cell from equations", settings={"cell": OWN}, ours_only=True),
     "gru": Mode("GRU", "GRU"),
     "rnn": Mode("RNN", "RNN"),
 }
