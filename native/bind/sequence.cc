@@ -247,6 +247,7 @@ void bind_sequences(nb::module_& m) {
   both("sequence_forward", &forward<float>, &forward<double>,
        "Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the "
        "call.");
+  m.attr("sequence_norms") = kNorms;
   m.attr("sequence_window_bytes") = kWindowBytes;
   m.attr("sequence_window_rows") = kWindowRows;
   both("sequence_backward", &backward<float>, &backward<double>,

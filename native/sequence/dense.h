@@ -139,37 +139,35 @@ void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
 }
 
 template <class Real>
-void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, Index stride) {
+void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept) {
   const Index U = q.recurrence.net_inputs;
+  const Extra extra = q.extra();
   const int threads = rows * U < kFew ? 1 : q.all_threads;
   parallel(threads, [&](int i) {
     const Slice mine(rows, 1, i, threads);
     for (Index row = mine.from; row < mine.to; ++row) {
-      Real* const x = values + row * U;
-      if (kept) std::copy_n(x, U, kept + row * stride);
-      normalise<Real>(U, q.weights.ln_ih, nullptr, x);
+      Real* const keep = kept ? kept + row * extra.width : nullptr;
+      normalise<Real>(U, q.weights.ln_ih, nullptr, values + row * U,
+                      keep ? keep + extra.inputs : nullptr,
+                      keep ? keep + extra.norms + Norm::inputs : nullptr);
     }
   });
 }
 
 template <class Real>
 void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags,
-                      const Real* kept, Index stride, Real* errors) {
+                      const Real* kept, Real* errors) {
   const Index U = q.recurrence.net_inputs;
+  const Extra extra = q.extra();
   parallel(q.threads, [&](int i) {
     const Slice mine(rows, 1, i, q.threads);
     for (Index row = mine.from; row < mine.to; ++row) {
       if (flags && !(flags[row] & 1)) continue;  // padding: its errors are zero
-      const Real* const x = kept + row * stride;
+      const Real* const keep = kept + row * extra.width;
       Real* const e = errors + row * U;
-      const auto at = moments(U, x);
-      units<Real>(U, [&](Index u, int n) {
-        const Vec<Real> error = load(e + u, n);
-        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u,
-            error * ((load(x + u, n) - at.mean) * at.rate), n);
-        store(e + u, error * load(q.weights.ln_ih + u, n), n);
-      });
-      moments_back(U, x, at, e);
+      if (row + 1 < mine.to) prefetch(keep + extra.width + extra.inputs, U);
+      normalise_back<Real>(U, keep + extra.inputs, keep[extra.norms + Norm::inputs],
+                           q.weights.ln_ih, e, q.shared[static_cast<std::size_t>(i)].ln_ih, e);
     }
   });
 }

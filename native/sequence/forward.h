@@ -28,19 +28,26 @@ struct Forward {
     return w.extra && part >= 0 ? w.extra + (t * q.batch + b) * extra.width + part : nullptr;
   }
 
-  // r [U] = LN(w_hh h) + bias, of one row.
-  void norm(Index t, Index b, Real* r) const {
+  // r [U] = LN(w_hh h) + bias, of rows b..b+rows-1. All rows first: the sums of one row hide behind
+  // the rest of another.
+  void norm(Index t, Index b, Index rows, Real* r) const {
     if (!R.layer_norm) return;
-    if (Real* keep = kept(t, b, extra.product)) std::copy_n(r, U, keep);
-    normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start), r);
+    for (Index i = 0; i < rows; ++i) {
+      if (!is_active(t, b + i)) continue;
+      Real* const norms = kept(t, b + i, extra.norms);
+      normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start),
+                r + i * parts.recurrent.stride(), kept(t, b + i, extra.product),
+                norms ? norms + Norm::product : nullptr);
+    }
   }
 
   void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev,
             const Real* h_prev, Real* s, Real* m) const {
     const Index row = t * q.batch + b;
-    norm(t, b, r);
-    StepForward<Real> step{
-        w.x + row * U, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
+    Real* const norms = kept(t, b, extra.norms);
+    StepForward<Real> step{w.x + row * U, r, s_prev, h_prev, s, m, nullptr,
+                           kept(t, b, extra.recurrent)};
+    if (norms) step.state = reinterpret_cast<Moments<Real>*>(norms + Norm::state);
     step.gates = w.gates ? w.gates + row * R.gates_width() : my.spare;
     step.begin = own_units.from, step.end = own_units.to;
     row_forward(q, step, my.row);
@@ -62,6 +69,7 @@ struct Forward {
     const bool entering = before < 0;
     const Real* const h = entering ? q.h + b * H : w.out + (before * q.batch + b) * H;
     recurrent(my, rows, h);
+    norm(t, b, rows, my.sums);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const auto local = [&](int which) {
@@ -158,8 +166,10 @@ struct Forward {
       source = my.source;
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
-    if (any)
+    if (any) {
       product(rows, parts.recurrent, source, H, start, my.sums);
+      norm(t, b, rows, my.sums);
+    }
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) rest(t, b + i, my.cell + i * wide);
       else

@@ -112,9 +112,7 @@ class Walk {
       if (q.weights.w_ih) {
         Real* const net = scratch ? scratch : v.gates;
         kernel.project(q, w.length() * B, v.x, net);
-        if (q.weights.ln_ih)
-          kernel.norm_inputs(q, w.length() * B, net, v.extra ? v.extra + extra.inputs : nullptr,
-                             extra.width);
+        if (q.weights.ln_ih) kernel.norm_inputs(q, w.length() * B, net, v.extra);
         v.x = net;
       }
       kernel.forward(q, v);
@@ -148,9 +146,7 @@ class Gather {
   void operator()(Stretch w, const Window<Real>& v, Real* errors, const Real* own) const {
     const Index B = walk_.B, U = walk_.U, H = walk_.H, rows = w.length() * B;
     if (run_.d_bias) add_bias(w.length(), errors);
-    if (q_.weights.ln_ih)
-      walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs,
-                                    walk_.extra.width, errors);
+    if (q_.weights.ln_ih) walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra, errors);
     if (run_.d_x && q_.weights.w_ih)
       walk_.kernel.project(q_, rows, errors, run_.d_x + w.from * B * q_.inputs);
     if (run_.d_w_ih) add(w.length(), errors, U, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);

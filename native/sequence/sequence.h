@@ -49,14 +49,22 @@ struct Recurrence {
   }
 };
 
+// Positions of the numbers that layer normalisation keeps: the rates of w_hh h and w_ih x, and the
+// mean and rate of the state. They fill a cache line, which keeps rows aligned.
+struct Norm {
+  static constexpr Index product = 0, inputs = 1, state = 2;
+};
+constexpr Index kNorms = 16;
+
 // Offsets of the parts of one row of the extra tape, which the backward pass needs besides gates;
 // -1: the part is not kept.
 struct Extra {
-  Index product = -1;    // [U] w_hh h before layer normalisation
+  Index product = -1;    // [U] LN(w_hh h) before its scale
   Index recurrent = -1;  // [C] r_n + b of gru without layer normalisation
   Index output = -1;     // [C] cell output before a projection
-  Index inputs = -1;     // [U] w_ih x before layer normalisation, if the kernel normalises it
+  Index inputs = -1;     // [U] LN(w_ih x) before its scale, if the kernel normalises it
   Index source = -1;     // [H] the factor of w_hh, if it is not the output of the step before
+  Index norms = -1;      // [kNorms] with layer normalisation: Norm
   Index width = 0;       // of a row
 
   Extra(const Recurrence& r, bool sources, bool norms_inputs) {
@@ -66,6 +74,7 @@ struct Extra {
     if (r.projection) add(output, r.units);
     if (norms_inputs) add(inputs, r.net_inputs);
     if (sources) add(source, r.sources);
+    if (r.layer_norm) add(norms, kNorms);
   }
 };
 
@@ -164,13 +173,12 @@ struct SequenceKernel {
   // Forward: into [rows, U] = x [rows, I] w_ih^T, plus the bias of a described cell.
   // Backward: into [rows, I] = x [rows, U] w_ih.
   void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
-  // values [rows, U] = LN(values) ln_ih. The values before it are copied to kept [rows, U], whose
-  // rows are `stride` numbers apart; null: not kept.
-  void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* kept, Index stride);
-  // Replaces errors [rows, U] of normalised values by errors of the values in `kept`. Skips rows
-  // that flags [rows] mark as padding; null: no padding.
+  // values [rows, U] = LN(values) ln_ih. Fills its parts of extra [rows, Extra::width], unless null.
+  void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* extra);
+  // Replaces errors [rows, U] of normalised values by errors of the values before. Skips rows that
+  // flags [rows] mark as padding; null: no padding.
   void (*norm_inputs_back)(const Sequence<Real>&, Index rows, const std::uint8_t* flags,
-                           const Real* kept, Index stride, Real* errors);
+                           const Real* extra, Real* errors);
   // into [outputs, width] += errors^T sources.
   void (*add_products)(const Products<Real>&, int threads);
   // into [outputs] += sum of the rows of errors.

@@ -103,7 +103,8 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start,
                 my.r);
   for (Index b = 0; R.layer_norm && b < net.batch; ++b)
-    normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
+    normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride, nullptr,
+                    nullptr);
 }
 
 // Runs one step of a layer. Rows of x [B, I] are `wide` numbers apart.
@@ -118,9 +119,9 @@ void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* 
   product<Real>(B, {my.packed, my.inputs, U}, x, wide, R.layer_norm ? nullptr : my.start, my.x);
   for (Index b = 0; b < B; ++b) {
     Real *const x_row = my.x + b * stride, *const s = q.s + b * DC;
-    if (R.layer_norm) normalise<Real>(U, my.ln_ih, my.start, x_row);
+    if (R.layer_norm) normalise<Real>(U, my.ln_ih, my.start, x_row, nullptr, nullptr);
     const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * H, my.s_new, my.m + b * out,
-                                 my.gates, nullptr, 0, R.units};
+                                 my.gates, nullptr, nullptr, 0, R.units};
     row_forward(q, step, my.row);
     Forward<Real>::hand_on(DC, my.s_new, nullptr, net.zone_s, s);
   }

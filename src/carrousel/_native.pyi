@@ -41,6 +41,8 @@ def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the call.
     """
 
+sequence_norms: int = 16
+
 sequence_window_bytes: int = 2097152
 
 sequence_window_rows: int = 384

@@ -37,6 +37,7 @@ _KINDS = {
     )
 }
 _DESCRIBED = len(_KINDS)
+_NORMS: int = _native.sequence_norms
 
 
 def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
@@ -217,6 +218,8 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
 
     >>> extra_parts(Recurrence("lstm", 4, projection=2), sources=True)
     {'output': slice(0, 4, None), 'source': slice(4, 6, None)}
+
+    The last part with layer normalisation is its means and rates: ``Norm`` in the same file.
     """
     widths = {
         "product": recurrence.n_net_inputs * recurrence.layer_norm,
@@ -224,6 +227,7 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
         "output": recurrence.units * (recurrence.projection > 0),
         "inputs": recurrence.n_net_inputs * norms,
         "source": recurrence.n_sources * sources,
+        "norms": _NORMS * recurrence.layer_norm,
     }
     parts, start = {}, 0
     for name, width in widths.items():
