@@ -139,7 +139,7 @@ struct Backward {
     const Real* dm = my.cell;
     Index stride = wide;
     if (R.projection) {
-      product<Real>(rows, parts.projection, my.cell, wide, nullptr, my.projected);
+      product<Real>(rows, parts.projection, {my.cell, wide}, nullptr, my.projected);
       dm = my.projected, stride = parts.projection.stride();
     }
     for (Index i = 0; i < rows; ++i) {
@@ -164,9 +164,9 @@ struct Backward {
     const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * U;
     constexpr Index panel = kPanel * kLanes<Real>;
     if (own_units.from == 0 && own_units.to == C)
-      product<Real>(rows, parts.recurrent, errors, U, nullptr, my.sums);
+      product<Real>(rows, parts.recurrent, {errors, U}, nullptr, my.sums);
     else
-      product<Real>(rows, parts.recurrent, errors, U, nullptr, my.sums, own_units.from / panel,
+      product<Real>(rows, parts.recurrent, {errors, U}, nullptr, my.sums, own_units.from / panel,
                     own_units.to / panel);
   }
 

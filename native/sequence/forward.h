@@ -55,11 +55,12 @@ struct Forward {
 
   // w_hh h for the cells of this thread; h [rows, H].
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
+    const Rows<Real> factors = factors_of(rows, parts.recurrent, h, H, my.narrow);
     if (own_units.from == 0 && own_units.to == C)
-      return product(rows, parts.recurrent, h, H, start, my.sums);
+      return product(rows, parts.recurrent, factors, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
     for (Index at = 0; at < U; at += C)
-      product(rows, parts.recurrent, h, H, start, my.sums, (at + own_units.from) / panel,
+      product(rows, parts.recurrent, factors, start, my.sums, (at + own_units.from) / panel,
               (at + own_units.to) / panel);
   }
 
@@ -167,7 +168,7 @@ struct Forward {
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
     if (any) {
-      product(rows, parts.recurrent, source, H, start, my.sums);
+      recurrent(my, rows, source);
       norm(t, b, rows, my.sums);
     }
     for (Index i = 0; i < rows; ++i) {
@@ -180,7 +181,9 @@ struct Forward {
     const Real* h_new = my.cell;
     Index h_stride = wide;
     if (any && R.projection) {
-      product<Real>(rows, parts.projection, my.cell, wide, nullptr, my.projected);
+      product<Real>(rows, parts.projection,
+                    factors_of(rows, parts.projection, my.cell, wide, my.narrow), nullptr,
+                    my.projected);
       h_new = my.projected, h_stride = parts.projection.stride();
     }
     for (Index i = 0; i < rows; ++i)

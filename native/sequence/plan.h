@@ -27,17 +27,19 @@ struct PackedParts {
     Real* at = q.packed;
     const auto take = [&](std::size_t n) {
       Real* here = at;
+      n = static_cast<std::size_t>(padded(static_cast<Index>(n)));
       at = at ? at + n : at;
       size += n;
       return here;
     };
     size = 0;
-    recurrent = {take(Packed<Real>::size(from, to)), from, to};
-    projection = {nullptr, in, out};
-    if (R.projection) projection.data = take(Packed<Real>::size(in, out));
+    recurrent = {nullptr, from, to, q.storage};
+    recurrent.data = take(recurrent.size());
+    projection = {nullptr, in, out, q.storage};
+    if (R.projection) projection.data = take(projection.size());
     const Index wide = q.learn ? q.inputs : R.net_inputs, deep = q.learn ? R.net_inputs : q.inputs;
-    inputs = {nullptr, deep, wide};
-    if (q.weights.w_ih) inputs.data = take(Packed<Real>::size(deep, wide));
+    inputs = {nullptr, deep, wide, q.storage};
+    if (q.weights.w_ih) inputs.data = take(inputs.size());
     start = take(static_cast<std::size_t>(Packed<Real>{nullptr, 0, R.net_inputs}.stride()));
   }
 };
@@ -45,12 +47,14 @@ struct PackedParts {
 constexpr Index kFewToPack = 1 << 15;  // matrices with fewer numbers are packed by one thread
 
 template <class Real>
-void pack_on(int threads, const Packed<Real>& to, const Real* w, bool turned) {
+void pack_on(int threads, const Packed<Real>& to, const void* w, const float* scales, bool turned) {
   const Index panels = panel_count(to);
   if (to.depth * to.width < kFewToPack) threads = 1;
   parallel(threads, [&](int i) {
-    pack(const_cast<Real*>(to.data), to.depth, to.width, w, turned, panels * i / threads,
-         panels * (i + 1) / threads);
+    const Index from = panels * i / threads, end = panels * (i + 1) / threads;
+    if (to.storage != Storage::real) return pack_stored(to, w, scales, from, end);
+    pack(const_cast<Real*>(to.data), to.depth, to.width, static_cast<const Real*>(w), turned, from,
+         end);
   });
 }
 
@@ -58,9 +62,10 @@ template <class Real>
 void pack_parts(Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
-  pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
-  if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
-  if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
+  const auto& w = q.weights;
+  pack_on(q.all_threads, parts.recurrent, w.w_hh, w.s_hh, !q.learn);
+  if (R.projection) pack_on(q.all_threads, parts.projection, w.w_hr, w.s_hr, !q.learn);
+  if (w.w_ih) pack_on(q.all_threads, parts.inputs, w.w_ih, w.s_ih, !q.learn);
   // gru_forward() adds the bias of n to x.
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
@@ -82,7 +87,7 @@ inline Part part_of(Index units, Index panel, int i, int n) {
 template <class Real>
 bool splits(const Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
-  const Index panel = kPanel * kLanes<Real>, bytes = R.net_inputs * R.sources * Index{sizeof(Real)};
+  const Index panel = kPanel * kLanes<Real>, bytes = R.net_inputs * PackedParts<Real>(q).recurrent.column_bytes();
   const bool can = R.kind != CellKind::lstm97 && R.kind != CellKind::described && !R.layer_norm &&
                    !R.projection && !q.sources && R.units % panel == 0 && R.units / panel >= 2;
   return can && q.all_threads > 1 &&
@@ -103,6 +108,7 @@ struct Share {
   Real *row;        // [4 C] temporary values of one row
   Real *spare;      // [max(gates_width(), H, C)] of one row: gates not kept; errors of h
   Real *zeros;      // [D C]
+  Real *narrow;     // [narrow_size(group)] factors of matrices in int8
   std::size_t size;
 
   Share(const Sequence<Real>& q, int thread) {
@@ -111,7 +117,7 @@ struct Share {
     first = q.split ? 0 : std::min(q.batch, thread * most);
     rows = std::min(q.batch, first + most) - first;
     const PackedParts<Real> parts(q);
-    const Index bytes = parts.recurrent.depth * parts.recurrent.stride() * Index{sizeof(Real)};
+    const Index bytes = parts.recurrent.column_bytes() * parts.recurrent.stride();
     const bool near = bytes <= kNearBytes;
     const Index groups = near ? (most + kGroup - 1) / kGroup : 1;
     group = groups ? (most + groups - 1) / groups : 0;
@@ -133,6 +139,8 @@ struct Share {
       row = take(4 * R.units);
       spare = take(std::max({R.gates_width(), R.sources, R.units}));
       zeros = take(R.state_width());
+      const Index deep = std::max(R.sources, R.units);
+      narrow = take(q.storage == Storage::int8 ? narrow_size(group, deep) : 0);
     };
     build();
     if (at) at += static_cast<std::size_t>(thread) * size, build();

@@ -26,6 +26,10 @@ enum class CellKind : int {
   lstm, lstm97, peephole, coupled, no_output_gate, gru, rnn_tanh, rnn_relu, described
 };
 
+// How the matrices of weights are stored for the forward pass of a float kernel. int8 has a scale for
+// each row.
+enum class Storage : int { real, bfloat16, float16, int8 };
+
 // The equations of a cell, and their sizes.
 struct Recurrence {
   CellKind kind;
@@ -80,17 +84,20 @@ struct Extra {
 
 template <class Real>
 struct Weights {
-  const Real* w_hh;     // [U, H]
-  const Real* w_ih;     // [U, I] or null: x holds net inputs
+  // Matrices are in the numbers of Sequence::storage: Real, 16 bits, or int8.
+  const void* w_hh;     // [U, H]
+  const void* w_ih;     // [U, I] or null: x holds net inputs
   const Real* bias;     // [U] or null; null for described cells, whose x includes it
   const Real* unit;     // [P, C] or null
-  const Real* w_hr;     // [H, C] or null
+  const void* w_hr;     // [H, C] or null
   const Real* ln_ih;    // [U] or null: net inputs are normalised already
   const Real* ln_hh;    // [U] or null
   const Real* ln_c;     // [2, C] or null
   const Real* fresh_h;  // [H] hidden state after a reset, or null: zero
   const Real* fresh_s;  // [D C] states after a reset, or null: zero
   const Real* drop;     // [B, H] dropout factors of h, or null: one
+  // Scales of the rows of matrices in int8, else null.
+  const float *s_hh, *s_ih, *s_hr;  // [U] [U] [H]
 };
 
 template <class Real>
@@ -142,6 +149,7 @@ struct Sequence {
   bool split;             // threads share the cells of every sequence, instead of the sequences
   int cut;                // of errors back in time: 0 none, -1 truncated, k every k steps
   bool learn;             // backward pass: weights are packed for errors
+  Storage storage;        // of matrices; backward: real
   bool sources;           // extra keeps sources: flags or drop may be given
   Extra extra() const { return {recurrence, sources, weights.ln_ih != nullptr}; }
 

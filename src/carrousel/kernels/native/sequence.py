@@ -92,11 +92,12 @@ _WEIGHTS = (
     "fresh_s",
     "drop",
 )
+_SCALES = ("s_ih", "s_hh", "s_hr")
 _STEPS = ("flags", "keep_h", "keep_s")
 _TAPE = ("states", "gates", "extra", "marks")
 _GRADIENTS = ("x", *_WEIGHTS[:-1])
 _ABSENT = dict.fromkeys(
-    (*_WEIGHTS, *_STEPS, *_TAPE, "d_out", "d_states", *(f"d_{name}" for name in _GRADIENTS))
+    (*_WEIGHTS, *_SCALES, *_STEPS, *_TAPE, "d_out", "d_states", *(f"d_{name}" for name in _GRADIENTS))
 )
 _SETTINGS = {
     "threads": 1,
@@ -105,6 +106,7 @@ _SETTINGS = {
     "recompute": 0,
     "window": 0,
     "samples": 0,
+    "storage": "",
     "zone_h": 0.0,
     "zone_s": 0.0,
     "instruction_set": "",
