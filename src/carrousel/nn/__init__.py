@@ -22,6 +22,8 @@ from carrousel.nn.equations.equations import Equations as Equations
 from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.onnx.export import export_onnx as export_onnx
+from carrousel.nn.quantized import Quantized as Quantized
+from carrousel.nn.quantized import quantize as quantize
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.rnn import RNN as RNN
 from carrousel.nn.step.step import Stepper as Stepper
@@ -38,11 +40,13 @@ __all__ = [
     "LSTMCell",
     "LayerWeights",
     "MemoryPlan",
+    "Quantized",
     "RNNCell",
     "StepStates",
     "Stepper",
     "export_onnx",
     "load",
+    "quantize",
     "save",
     "step",
 ]

@@ -127,6 +127,10 @@ def forward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None
               ``extra [T, B, extra_width]``; or ``marks [segments, B, H + D*C]`` with ``recompute``.
             - Settings: ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``,
               ``window`` (steps per window; 0: chosen by the kernel), ``instruction_set``.
+            - ``storage``: type of the matrices ``w_ih``, ``w_hh`` and ``w_hr``; only for the
+              forward pass in float32. "": that of the other arrays. "bfloat16" or "float16": their
+              bits as uint16. "int8": with a scale for each row, ``s_ih [U]``, ``s_hh [U]`` and
+              ``s_hr [H]``, and factors are rounded to int8 row by row.
 
             Omitted arrays are absent; omitted settings have their defaults. See also
             ``native/sequence/run.h``.
@@ -178,6 +182,7 @@ def open_step(
     inputs: int,
     zone_h: float = 0.0,
     zone_s: float = 0.0,
+    storage: str = "",
     instruction_set: str = "",
 ) -> Stepper:
     """Create a kernel that computes one step per call; see ``native/step/step.h``.
@@ -190,6 +195,7 @@ def open_step(
         batch: ``B``.
         inputs: ``I`` of the first layer; the other layers read the output of the layer below.
         zone_h, zone_s: shares of the old value that zoneout mixes in.
+        storage: as in :func:`forward`; the matrices in ``weights`` have this type.
         instruction_set: "" for the best.
 
     Raises:
@@ -203,6 +209,7 @@ def open_step(
             inputs,
             zone_h,
             zone_s,
+            storage,
             instruction_set,
         )
     except ValueError as error:
