@@ -55,7 +55,7 @@ class StepFloat:
     Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
-    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, storage: str = '', instruction_set: str = '') -> None: ...
 
     def run(self) -> None:
         """One step, from `input` to `output`."""
@@ -88,7 +88,7 @@ class StepDouble:
     Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
-    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, storage: str = '', instruction_set: str = '') -> None: ...
 
     def run(self) -> None:
         """One step, from `input` to `output`."""

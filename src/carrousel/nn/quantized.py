@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from carrousel.contracts import CELLS
 from carrousel.errors import OptionTypeError, SettingError
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 from carrousel.kernels.autograd.stored import MATRICES, check_storable, store, stored_layer
@@ -160,7 +161,15 @@ def quantize(layer: Recurrent) -> Quantized:
             got=layer,
             fix="call layer.float().cpu() first",
         )
-    check_storable(layer.recurrence)
+    recurrence = layer.recurrence
+    check_storable(recurrence)
+    if recurrence.layer_norm and recurrence.cell not in CELLS:
+        raise SettingError(
+            f"quantize: cell {recurrence.cell!r} has layer_norm, whose net inputs torch computes",
+            argument="layer",
+            got=layer,
+            fix="use a built-in cell, leave layer_norm out, or use nn.step(layer, storage='int8')",
+        )
     return Quantized(layer)
 
 

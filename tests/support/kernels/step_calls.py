@@ -50,7 +50,9 @@ def open_native(
     isa: Any = "",
 ) -> Any:
     """The native object itself, whose exceptions are not translated."""
-    return CLASSES[dtype](dict(_description(R, dtype)), weights, batch, inputs, *zones, storage, isa)
+    return CLASSES[dtype](
+        dict(_description(R, dtype)), weights, batch, inputs, *zones, storage, isa
+    )
 
 
 def run_all(native: Any, x: np.ndarray, *, prepare: bool = False) -> np.ndarray:

@@ -104,12 +104,6 @@ def check_storable(recurrence: Recurrence) -> None:
             argument="storage",
             fix="install Numba: pip install 'carrousel[cells]'",
         )
-    if recurrence.layer_norm and recurrence.cell not in CELLS:
-        raise SettingError(
-            f"cell {recurrence.cell!r} has layer_norm, and torch normalises its net inputs",
-            argument="storage",
-            fix="use a built-in cell, or leave layer_norm out",
-        )
 
 
 def stored_layer(
@@ -123,7 +117,8 @@ def stored_layer(
 
     Args:
         inputs: float32, but for matrices in the type of ``storage``, and masks.
-        recurrence: equations and sizes; :func:`check_storable` accepts them.
+        recurrence: equations and sizes; :func:`check_storable` accepts them. A cell from equations
+            has no layer_norm: torch would normalise its net inputs.
         options: settings of the call, without ``record``.
         storage: one of :data:`STORAGES`.
         scales: those of int8, by the names in :data:`MATRICES`.

@@ -97,7 +97,15 @@ _STEPS = ("flags", "keep_h", "keep_s")
 _TAPE = ("states", "gates", "extra", "marks")
 _GRADIENTS = ("x", *_WEIGHTS[:-1])
 _ABSENT = dict.fromkeys(
-    (*_WEIGHTS, *_SCALES, *_STEPS, *_TAPE, "d_out", "d_states", *(f"d_{name}" for name in _GRADIENTS))
+    (
+        *_WEIGHTS,
+        *_SCALES,
+        *_STEPS,
+        *_TAPE,
+        "d_out",
+        "d_states",
+        *(f"d_{name}" for name in _GRADIENTS),
+    )
 )
 _SETTINGS = {
     "threads": 1,

@@ -37,7 +37,9 @@ class Stepper:
         self._is_stack = isinstance(module, Recurrent)
         with torch.inference_mode(False):  # inference tensors could not be written later
             weights = self._weights()
-            self._engine = open_engine(module.recurrence, weights, batch_size, module.zoneout, storage)
+            self._engine = open_engine(
+                module.recurrence, weights, batch_size, module.zoneout, storage
+            )
         x, y = self._engine.input, self._engine.output
         self._dtype = x.dtype
         self._run = self._engine.run
