@@ -22,8 +22,8 @@ class Quantized(torch.nn.Module):
     """Recurrent layers with int8 weights and without gradients; made by :func:`quantize`.
 
     Its buffers are, for each direction of each layer, the arrays of
-    :class:`carrousel.nn.LayerWeights` with torch's suffix: the matrices ``w_ih_l0``, ``w_hh_l0`` and
-    ``w_hr_l0`` in int8, their scales ``s_ih_l0``, ``s_hh_l0`` and ``s_hr_l0``, and the rest in
+    :class:`carrousel.nn.LayerWeights` with torch's suffix: the matrices ``w_ih_l0``, ``w_hh_l0``
+    and ``w_hr_l0`` in int8, their scales ``s_ih_l0``, ``s_hh_l0`` and ``s_hr_l0``, and the rest in
     float32.
     """
 
@@ -45,7 +45,7 @@ class Quantized(torch.nn.Module):
     @property
     def weight_ih_l0(self) -> Tensor:
         """Scales, whose type and device inputs must have."""
-        return self.s_ih_l0
+        return self.get_buffer("s_ih_l0")
 
     def forward(
         self,
@@ -111,14 +111,15 @@ def quantize(layer: Recurrent) -> Quantized:
     *Weights.* Each row of ``weight_ih``, ``weight_hh`` and ``weight_hr`` is rounded to multiples of
     its largest number / 127. *Inputs and hidden states* are rounded in the same way at every step,
     with a scale of their own for each sequence (dynamic quantisation, no calibration). Sums are
-    exact integers; gates, states, biases and everything else stay float32. An input that is infinite
-    or NaN makes the outputs of its sequence NaN.
+    exact integers; gates, states, biases and everything else stay float32. An input that is
+    infinite or NaN makes the outputs of its sequence NaN.
 
     *Accuracy.* Every factor is rounded by at most 1/254 of the largest number in its row. With
-    weights as initialised, outputs in (-1, 1) differ from those in float64 by about 0.01 at most over 128
-    steps at 64 to 512 units (``docs/step.md`` and ``docs/sequence.md`` measure it). Cells whose
-    state grows without bound add up the differences. One large input in a row costs the accuracy of
-    the others: scale inputs first.
+    weights as initialised, outputs in (-1, 1) differ from those in float64 by 0.02 at most over
+    128 steps at 32 to 512 units (``docs/step.md`` shows the measured errors). A net that amplifies
+    small differences from step to step, as layer_norm or large weights can, amplifies these too:
+    compare with the float32 layer on your data. One large number in a row costs the accuracy of
+    the others, so scale inputs first.
 
     *Speed.* ``docs/sequence.md`` has measurements. Every call packs the weights again, so for one
     step per call use ``nn.step(layer, storage="int8")``.

@@ -1,4 +1,4 @@
-"""Kernels with weights stored in fewer bits match the float64 reference with the rounded weights."""
+"""Kernels with stored weights match the float64 reference with the weights rounded as stored."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def test_refresh_and_state():
     x = torch.randn(1, 5)
     before = stepper(x).clone()
     with torch.no_grad():
-        module.weight_hh_l0.neg_()
-        module.weight_ih_l0.neg_()
+        for name in ("weight_hh_l0", "weight_ih_l0"):
+            module.get_parameter(name).neg_()
     stepper.reset()
     stepper.refresh()
     assert not torch.equal(stepper(x), before)
@@ -86,11 +86,12 @@ def test_wrong_storages():
     for other in (nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16(), nn.LSTM(3, 4, device="meta")):
         with pytest.raises(SettingError, match=r"float32 on the CPU.*module.float"):
             step(other, storage="int8")
+    weight = module.get_parameter("weight_hh_l0")
     with torch.no_grad():
-        module.weight_hh_l0[0, 0] = 1e6
+        weight[0, 0] = 1e6
     with pytest.raises(SettingError, match=r"1e\+06 is too large for float16"):
         step(module, storage="float16")
     with torch.no_grad():
-        module.weight_hh_l0[0, 0] = float("nan")
+        weight[0, 0] = float("nan")
     with pytest.raises(SettingError, match="infinite or NaN"):
         step(module, storage="int8")
