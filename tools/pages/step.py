@@ -9,7 +9,11 @@ from tools.pages.render import render
 
 from carrousel.experiments.report.markdown import table
 
-OURS = ("carrousel.nn.step", "carrousel.nn.step, arrays", "carrousel.nn.step, prepared")
+STORED = tuple(f"carrousel.nn.step, {name}" for name in ("bfloat16", "float16", "int8"))
+OURS = (
+    *("carrousel.nn.step", "carrousel.nn.step, arrays", "carrousel.nn.step, prepared"),
+    *STORED,
+)
 CELL = "torch.nn.LSTMCell"
 ONNX = (
     "onnxruntime, exported",
@@ -25,7 +29,8 @@ Times = Mapping[tuple[str, int, int], Mapping[str, float]]
 
 def step_page(measured: Mapping[str, Any]) -> str:
     """Write the page from the results of ``benchmarks/step``."""
-    times = {(r["contender"], r["inputs"], r["units"]): r["us"] for r in measured["rows"]}
+    found = {(r["contender"], r["inputs"], r["units"]): r for r in measured["rows"]}
+    times = {key: row["us"] for key, row in found.items() if "us" in row}
     sizes = list(dict.fromkeys((r["inputs"], r["units"]) for r in measured["rows"]))
     heads = ["", *(f"I = {inputs}, H = {units}" for inputs, units in sizes)]
 
@@ -40,6 +45,7 @@ def step_page(measured: Mapping[str, Any]) -> str:
         "step.md",
         times=rows((*OURS, *THEIRS), _time),
         by_cell=rows(OURS, lambda times, name, size: _speedup(times, name, (CELL,), size)),
+        errors=rows(STORED, lambda _, name, size: f"{found[name, *size]['parity']['error']:.0e}"),
         by_onnx=rows(OURS, lambda times, name, size: _speedup(times, name, ONNX, size)),
         machine=", ".join([machine["processor"], *map(" ".join, versions.items())]),
     )
