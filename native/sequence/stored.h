@@ -50,10 +50,12 @@ void half_tile(Index depth, const float* a, Index a_stride, const char* panel, c
   do {
     const Index end = std::min(depth, k + most);
     const bool first = k == 0;
-    vec sums[chains][rows][vectors] = {};
-    if (first && start)
-      for (int v = 0; v < vectors; ++v)
-        for (int r = 0; r < rows; ++r) sums[0][r][v] = load(start + v * V);
+    vec sums[chains][rows][vectors];
+    for (int v = 0; v < vectors; ++v) {
+      const vec from = first && start ? load(start + v * V) : vec{};
+      for (int r = 0; r < rows; ++r)
+        for (int i = 0; i < chains; ++i) sums[i][r][v] = i ? vec{} : from;
+    }
     const auto add = [&](auto j) {
       vec w[vectors];
       for (int v = 0; v < vectors; ++v)
@@ -175,11 +177,14 @@ template <class Dot, int rows, int vectors>
 void narrow_tile_by(const Packed<float>& w, const NarrowRows& a, Index first, const char* panel,
                     Index at, const float* start, float* c, Index c_stride) {
   constexpr int chains = rows == 1 ? 2 : 1;
-  ivec sums[chains][rows][vectors] = {};
+  ivec sums[chains][rows][vectors];
   for (int v = 0; v < vectors; ++v) {
     ivec offset;
     std::memcpy(&offset, w.offsets() + at + v * V, sizeof offset);
-    for (int r = 0; r < rows; ++r) sums[0][r][v] = offset;
+    for (int r = 0; r < rows; ++r) {
+      sums[0][r][v] = offset;
+      if (chains == 2) sums[chains - 1][r][v] = ivec{};
+    }
   }
   const Index groups = (w.depth + 3) / 4;
   const auto add = [&](Index k, int chain) {
