@@ -4,8 +4,9 @@
     python -m benchmarks.sequence --from FILE
 
 Sections: ``plain`` (the LSTM and torch.nn.LSTM), ``variants`` (every option and the plain cell),
-``stored`` (inference with weights in fewer bits), ``loops`` (every option and a loop over time), ``compiled`` (such loops under torch.compile) and
-``memory`` (100,000 steps). The results of a contender are verified before it is timed.
+``stored`` (inference with weights in fewer bits), ``loops`` (every option and a loop over time),
+``compiled`` (such loops under torch.compile) and ``memory`` (100,000 steps). The results of a
+contender are verified before it is timed.
 ``docs/sequence.md`` describes the method and shows the results. ``python -m tools.pages`` makes it
 from ``benchmarks/results/sequence.json``.
 """
@@ -83,7 +84,6 @@ def measure(
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     """Identify a row; keys sort in the order in which rows are shown."""
     from benchmarks.sequence.alone import TRAINED
-    from benchmarks.sequence.stored import CONTENDERS, STORED_SIZES
     from benchmarks.sequence.cases import (
         COMPILED_SIZE,
         FAR,
@@ -94,6 +94,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
         VARIANTS,
         Size,
     )
+    from benchmarks.sequence.stored import CONTENDERS, STORED_SIZES
 
     sizes = [*GRID, *STORED_SIZES, *LOOP_SIZES, COMPILED_SIZE, FAR, QUICK_SIZE]
     names = [PLAIN.name, *(one.name for one in VARIANTS), *TRAINED, *CONTENDERS]
