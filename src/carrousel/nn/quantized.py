@@ -110,7 +110,7 @@ def quantize(layer: Recurrent) -> Quantized:
 
     *Weights.* Each row of ``weight_ih``, ``weight_hh`` and ``weight_hr`` is rounded to multiples of
     its largest number / 127. *Inputs and hidden states* are rounded in the same way at every step,
-    with a scale of their own for each sequence (dynamic quantisation, no calibration). Sums are
+    with a separate scale for each sequence (dynamic quantisation, no calibration). Sums are
     exact integers; gates, states, biases and everything else stay float32. An input that is
     infinite or NaN makes the outputs of its sequence NaN.
 
