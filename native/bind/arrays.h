@@ -72,6 +72,9 @@ inline Storage storage_named(const std::string& name) {
   refuse("storage is '", name, "', expected '', 'bfloat16', 'float16' or 'int8'");
 }
 
+// Sums of 255 * 127 for each column fit into 32 bits.
+constexpr Index kMostNarrow = 1 << 16;
+
 // A matrix of weights [rows, width], or null; in int8 with scales [rows].
 template <class Real>
 const void* matrix(Arrays& arrays, Storage storage, nb::handle object, const char* name,
@@ -80,6 +83,8 @@ const void* matrix(Arrays& arrays, Storage storage, nb::handle object, const cha
   *scales = arrays.given<const float>(scale, scale_name, {rows}, false);
   if ((*scales != nullptr) != (storage == Storage::int8 && !object.is_none()))
     refuse(scale_name, " must be given with storage 'int8' and ", name, ", and only then");
+  if (storage == Storage::int8 && width > kMostNarrow)
+    refuse(name, " has ", width, " columns, expected at most ", kMostNarrow, " with storage 'int8'");
   switch (storage) {
     case Storage::real: return arrays.given<const Real>(object, name, {rows, width}, false);
     case Storage::int8: return arrays.given<const std::int8_t>(object, name, {rows, width}, false);

@@ -169,6 +169,19 @@ def test_int8_rows_that_cannot_be_scaled(isa):
     np.testing.assert_allclose(have[[0, 3, 4]], want.out[0, [0, 3, 4]], rtol=0, atol=1e-6)
 
 
+@each_set
+def test_the_largest_sums_of_int8(isa):
+    """All factors have the largest size; their sums need all 32 bits."""
+    R = Recurrence("rnn_relu", 2)
+    call, _ = stored(shaped(R, 1, 2, inputs=2**16), "int8")
+    call |= {"w_ih": np.full_like(call["w_ih"], 127), "w_hh": call["w_hh"] * 0, "bias": None}
+    call |= {"s_ih": np.full(2, 1 / 127, np.float32), "x": np.ones_like(call["x"])}
+    np.testing.assert_allclose(run(R, call, isa), 2.0**16, rtol=1e-6)
+    call["w_ih"] *= -1
+    call["x"] *= -1
+    np.testing.assert_allclose(run(R, call, isa), 2.0**16, rtol=1e-6)
+
+
 @each_storage
 def test_words_that_are_not_aligned(storage):
     R = Recurrence("lstm", 16)
@@ -212,6 +225,9 @@ def test_wrong_calls():
         call, _ = stored(case, storage)
         with named(storage, list(change)), pytest.raises(SettingError, match=words):
             run(R, call | change, "")
+    wide = shaped(Recurrence("rnn_tanh", 1), 1, 1, inputs=2**16 + 1)
+    with pytest.raises(SettingError, match="65537 columns, expected at most 65536"):
+        run(Recurrence("rnn_tanh", 1), stored(wide, "int8")[0], "")
     call, _ = stored(case, "bfloat16")
     with pytest.raises(SettingError, match=r"storage|wrong type"):
         sequence.forward(R, "float64", call | {"out": np.zeros((2, 2, 8)), "h": None, "s": None})
