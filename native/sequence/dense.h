@@ -9,6 +9,7 @@ namespace {
 constexpr Index kDepth = 512;  // rows of a window that one pass over the gradients adds
 
 constexpr Index kNarrow = 96;  // rows of a window that are rounded to int8 at a time
+constexpr Index kAhead = 4;    // rows between a prefetch and its use
 constexpr Index kFew = 1 << 16;  // smaller products run on one thread
 
 // Slice i of n of the range 0..total-1; its ends are multiples of `grain`.
@@ -174,7 +175,7 @@ void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* f
       if (flags && !(flags[row] & 1)) continue;  // padding: its errors are zero
       const Real* const keep = kept + row * extra.width;
       Real* const e = errors + row * U;
-      if (row + 1 < mine.to) prefetch(keep + extra.width + extra.inputs, U);
+      if (row + kAhead < mine.to) prefetch(keep + kAhead * extra.width + extra.inputs, U);
       normalise_back<Real>(U, keep + extra.inputs, keep[extra.norms + Norm::inputs],
                            q.weights.ln_ih, e, q.shared[static_cast<std::size_t>(i)].ln_ih, e);
     }
