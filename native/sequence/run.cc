@@ -47,6 +47,8 @@ template class Buffer<double>;
 
 namespace {
 
+constexpr Index kNormRows = 256;  // rows of net inputs that are normalised at a time
+
 // Steps from..to-1 of the data.
 struct Stretch {
   Index from, to;
@@ -111,8 +113,14 @@ class Walk {
       v.x = run.x + w.from * B * (q.weights.w_ih ? q.inputs : U);
       if (q.weights.w_ih) {
         Real* const net = scratch ? scratch : v.gates;
-        kernel.project(q, w.length() * B, v.x, net);
-        if (q.weights.ln_ih) kernel.norm_inputs(q, w.length() * B, net, v.extra);
+        // Rows are normalised while they are still in the cache.
+        const Index rows = w.length() * B, most = q.weights.ln_ih ? kNormRows : rows;
+        for (Index row = 0; row < rows; row += most) {
+          const Index n = std::min(most, rows - row);
+          kernel.project(q, n, v.x + row * q.inputs, net + row * U);
+          if (q.weights.ln_ih)
+            kernel.norm_inputs(q, n, net + row * U, v.extra ? v.extra + row * extra.width : nullptr);
+        }
         v.x = net;
       }
       kernel.forward(q, v);
