@@ -70,6 +70,7 @@ ROOMS = {
     "nn.lstm": ("nn.equations", "nn.options", "nn.recurrent"),
     "nn.gru": ("nn.options", "nn.recurrent"),
     "nn.rnn": ("nn.options", "nn.recurrent"),
+    "nn.quantized": ("nn.call", "nn.recurrent", "nn.weights"),
     "nn.step": ("nn.call", "nn.cells", "nn.recurrent", "nn.weights"),
     "nn.onnx": ("nn.cells", "nn.equations", "nn.recurrent", "nn.step", "nn.weights"),
     "nn.checkpoint": (

@@ -4,8 +4,9 @@
     python -m benchmarks.sequence --from FILE
 
 Sections: ``plain`` (the LSTM and torch.nn.LSTM), ``variants`` (every option and the plain cell),
-``loops`` (every option and a loop over time), ``compiled`` (such loops under torch.compile) and
-``memory`` (100,000 steps). The results of a contender are verified before it is timed.
+``stored`` (inference with weights in fewer bits), ``loops`` (every option and a loop over time),
+``compiled`` (such loops under torch.compile) and ``memory`` (100,000 steps). The results of a
+contender are verified before it is timed.
 ``docs/sequence.md`` describes the method and shows the results. ``python -m tools.pages`` makes it
 from ``benchmarks/results/sequence.json``.
 """
@@ -23,7 +24,7 @@ from benchmarks.common import machine
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-SECTIONS = ("plain", "variants", "loops", "compiled", "memory")
+SECTIONS = ("plain", "variants", "stored", "loops", "compiled", "memory")
 THREADS = 2
 
 
@@ -93,9 +94,10 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
         VARIANTS,
         Size,
     )
+    from benchmarks.sequence.stored import CONTENDERS, STORED_SIZES
 
-    sizes = [*GRID, *LOOP_SIZES, COMPILED_SIZE, FAR, QUICK_SIZE]
-    names = [PLAIN.name, *(one.name for one in VARIANTS), *TRAINED]
+    sizes = [*GRID, *STORED_SIZES, *LOOP_SIZES, COMPILED_SIZE, FAR, QUICK_SIZE]
+    names = [PLAIN.name, *(one.name for one in VARIANTS), *TRAINED, *CONTENDERS]
     name = row.get("variant", row.get("contender", PLAIN.name))
     size = Size(*row["size"])
     return (sizes.index(size) if size in sizes else len(sizes), names.index(name), size)

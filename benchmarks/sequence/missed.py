@@ -50,6 +50,15 @@ def missed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         ],
     )
     yield from _aim(
+        "int8 slower than float32 from 128 units on",
+        [
+            f"{Size(*row['size'])} ({row['ratio']:.2f} times as fast)"
+            for row in rows.get("stored", ())
+            if row["contender"] == "carrousel int8" and row["size"][3] >= 128
+            if row.get("ratio", 0) < 1
+        ],
+    )
+    yield from _aim(
         f"Less than {LOOP_AT_LEAST:.0f} times as fast as a loop",
         [
             f"{row['variant']}, {kind}, at {Size(*row['size'])} ({times(one['ratio'])})"

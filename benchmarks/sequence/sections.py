@@ -21,6 +21,7 @@ from benchmarks.sequence.cases import (
 )
 from benchmarks.sequence.loops import LOOPS, Looped, Plain
 from benchmarks.sequence.parity import Contender, Parity, Reference, shortened
+from benchmarks.sequence.stored import STORED_SIZES, stored
 from benchmarks.sequence.timing import Plan, alternate, ratios, summary
 
 from carrousel.errors import MissingExtraError
@@ -34,7 +35,12 @@ MM_SIDE = 2048
 
 def sizes_of(section: str, quick: bool) -> Sequence[Size]:
     """List the sizes of a section."""
-    grids = {"plain": GRID, "variants": VARIANT_SIZES, "loops": LOOP_SIZES}
+    grids = {
+        "plain": GRID,
+        "variants": VARIANT_SIZES,
+        "stored": STORED_SIZES,
+        "loops": LOOP_SIZES,
+    }
     return (QUICK_SIZE,) if quick else grids[section]
 
 
@@ -124,6 +130,7 @@ def loops(size: Size, plan: Plan, quick: bool) -> Iterator[Row]:
 TIMED: Mapping[str, Callable[[Size, Plan, bool], Iterator[Row]]] = {
     "plain": plain,
     "variants": variants,
+    "stored": stored,
     "loops": loops,
 }
 

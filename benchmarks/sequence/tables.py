@@ -104,6 +104,19 @@ def _variant(row: Row | None) -> str:
     return f"{row['ratio']:.2f} ({row['ratio_least']:.2f})"
 
 
+def _stored(section: Section) -> Iterator[str]:
+    heads = ["T, B, I, H", "", "error", "inference, ms", "times as fast", "least"]
+    cells = []
+    for row in section["rows"]:
+        cell = [_size(row), row["contender"], f"{row['parity']['error']:.0e}"]
+        if "time" in row:
+            cell += [_spread(row["time"]), f"**{times(row['ratio'])}**", times(row["ratio_least"])]
+        elif not row["parity"]["holds"]:
+            cell.append("wrong")
+        cells.append(cell)
+    yield _filled(heads, cells, "llr")
+
+
 def _loops(section: Section) -> Iterator[str]:
     heads = ["T, B, I, H", "", "ours, ms", "written, ms", "by ours", "plain path, ms", "by ours"]
     cells = []
@@ -153,6 +166,7 @@ def _memory(section: Section) -> Iterator[str]:
 SECTIONS: Mapping[str, Callable[[Section], Iterator[str]]] = {
     "plain": _plain,
     "variants": _variants,
+    "stored": _stored,
     "loops": _loops,
     "compiled": _compiled,
     "memory": _memory,

@@ -25,12 +25,19 @@ class Contender(NamedTuple):
     """One way to run a step.
 
     ``advance`` is timed. ``between`` is called while waiting for the next input, and is not timed.
-    ``takes_tensors`` says whether inputs are torch tensors instead of NumPy arrays.
+    ``takes_tensors`` says whether inputs are torch tensors instead of NumPy arrays. Outputs differ
+    from float64 by ``tolerance`` at most.
     """
 
     advance: Advance
     takes_tensors: bool
     between: Callable[[], None] | None = None
+    tolerance: float = 1e-5
+    """Twenty times the difference of torch's own float32 cell from float64 in these nets."""
+
+
+STORED = {"bfloat16": 0.01, "float16": 0.001, "int8": 0.02}
+"""Types of stored weights, and the tolerance of each."""
 
 
 def contenders(layer: torch.nn.LSTM, folder: Path) -> dict[str, Contender]:
@@ -44,6 +51,12 @@ def contenders(layer: torch.nn.LSTM, folder: Path) -> dict[str, Contender]:
         "carrousel.nn.step": Contender(nn.step(ours), True),
         "carrousel.nn.step, prepared": _prepared(ours),
         "carrousel.nn.step, arrays": Contender(_arrays(nn.step(ours)), False),
+        **{
+            f"carrousel.nn.step, {storage}": Contender(
+                _arrays(nn.step(ours, storage=storage)), False, tolerance=tolerance
+            )
+            for storage, tolerance in STORED.items()
+        },
         "torch.nn.LSTMCell": Contender(_cell(layer), True),
         "torch.nn.LSTM": Contender(_layer(layer), True),
         "onnxruntime, exported": Contender(_run(folder / "exported.onnx"), False),

@@ -76,6 +76,33 @@ const auto& kernel_named(const std::vector<const Kernels*>& all, const std::stri
   refuse("instruction set '", name, "' is not available on this processor");
 }
 
+inline Storage storage_named(const std::string& name) {
+  constexpr const char* names[] = {"", "bfloat16", "float16", "int8"};
+  for (int i = 0; i < 4; ++i)
+    if (name == names[i]) return static_cast<Storage>(i);
+  refuse("storage is '", name, "', expected '', 'bfloat16', 'float16' or 'int8'");
+}
+
+// Sums of 255 * 127 for each column fit into 32 bits.
+constexpr Index kMostNarrow = 1 << 16;
+
+// A matrix of weights [rows, width], or null; in int8 with scales [rows].
+template <class Real>
+const void* matrix(Arrays& arrays, Storage storage, nb::handle object, const char* name,
+                   nb::handle scale, const char* scale_name, Index rows, Index width,
+                   const float** scales) {
+  *scales = arrays.given<const float>(scale, scale_name, {rows}, false);
+  if ((*scales != nullptr) != (storage == Storage::int8 && !object.is_none()))
+    refuse(scale_name, " must be given with storage 'int8' and ", name, ", and only then");
+  if (storage == Storage::int8 && width > kMostNarrow)
+    refuse(name, " has ", width, " columns, expected at most ", kMostNarrow, " with storage 'int8'");
+  switch (storage) {
+    case Storage::real: return arrays.given<const Real>(object, name, {rows, width}, false);
+    case Storage::int8: return arrays.given<const std::int8_t>(object, name, {rows, width}, false);
+    default: return arrays.given<const std::uint16_t>(object, name, {rows, width}, false);
+  }
+}
+
 // A number or string of a call.
 template <class T>
 T setting(nb::dict d, const char* name) {

@@ -38,6 +38,8 @@ class Layer {
                     .ln_c = w.ln_c != nullptr});
     if (R.kind == CellKind::described && R.layer_norm && w.w_ih)
       refuse("w_ih must be None for a described cell with layer_norm; give net inputs as x");
+    if (q.storage != Storage::real && R.products)
+      refuse("storage is given, expected '' for a cell with several recurrent products");
     if (w.drop && !q.sources)
       refuse("drop is given, but sources is false; set sources");
   }
@@ -47,7 +49,7 @@ class Layer {
     const bool plain = !run.keep_h && !run.keep_s && run.zone_h == 0 && run.zone_s == 0;
     const Index rows = run.steps * q.batch, weights = q.recurrence.net_inputs * q.recurrence.sources;
     q.h = h, q.s = s, q.packed = nullptr, q.scratch = nullptr;
-    q.unpacked = rows <= (q.learn ? kFewErrors : kFewRows);
+    q.unpacked = q.storage == Storage::real && rows <= (q.learn ? kFewErrors : kFewRows);
     q.split = plain && !q.unpacked && kernel.splits(q);
     if (rows <= kFewErrors && weights <= kSmallWeights) q.all_threads = 1;
     q.threads = q.split

@@ -41,9 +41,18 @@ struct DictLayer : Layer<Real> {
       return arrays.given<const Real>(d[name], name, shape, false);
     };
     auto& w = q.weights;
-    w.w_ih = part("w_ih", {U, q.inputs});
-    w.w_hh = part("w_hh", {U, H}), w.bias = part("bias", {U});
-    w.unit = part("unit", {R.unit_parameters, C}), w.w_hr = part("w_hr", {H, C});
+    q.storage = storage_named(setting<std::string>(d, "storage"));
+    if (q.storage != Storage::real && (q.learn || !std::is_same_v<Real, float>))
+      refuse("storage is given, expected '' ",
+             q.learn ? "in the backward pass" : "for float64");
+    const auto stored = [&](const char* name, const char* scale, Index rows, Index width,
+                            const float** scales) {
+      return matrix<Real>(arrays, q.storage, d[name], name, d[scale], scale, rows, width, scales);
+    };
+    w.w_ih = stored("w_ih", "s_ih", U, q.inputs, &w.s_ih);
+    w.w_hh = stored("w_hh", "s_hh", U, H, &w.s_hh), w.bias = part("bias", {U});
+    w.unit = part("unit", {R.unit_parameters, C});
+    w.w_hr = stored("w_hr", "s_hr", H, C, &w.s_hr);
     w.ln_ih = part("ln_ih", {U}), w.ln_hh = part("ln_hh", {U}), w.ln_c = part("ln_c", {2, C});
     w.fresh_h = part("fresh_h", {H}), w.fresh_s = part("fresh_s", {R.state_width()});
     w.drop = part("drop", {q.batch, H});
@@ -169,6 +178,7 @@ void bind_sequences(nb::module_& m) {
   both("sequence_forward", &forward<float>, &forward<double>,
        "Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the "
        "call.");
+  m.attr("sequence_norms") = kNorms;
   m.attr("sequence_window_bytes") = kWindowBytes;
   m.attr("sequence_window_rows") = kWindowRows;
   both("sequence_backward", &backward<float>, &backward<double>,

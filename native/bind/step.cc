@@ -27,9 +27,12 @@ template <class Real>
 class Stepper {
  public:
   Stepper(nb::dict recurrence, nb::list weights, Index batch, Index inputs, double zone_h,
-          double zone_s, const std::string& instruction_set)
+          double zone_s, const std::string& storage, const std::string& instruction_set)
       : kernel_(kernel_named<Real>(step_kernels(), instruction_set)),
-        R_(recurrence_of(recurrence)) {
+        R_(recurrence_of(recurrence)),
+        storage_(storage_named(storage)) {
+    if (storage_ != Storage::real && !std::is_same_v<Real, float>)
+      refuse("storage is '", storage, "', expected '' for float64");
     if (R_.products) refuse("products has entries, but the single step computes one product");
     net_.batch = check_number("batch", batch, Index{1} << 20);
     inputs_ = check_number("inputs", inputs, Index{1} << 24);
@@ -143,21 +146,28 @@ class Stepper {
 
   StepLayer<Real> take_layer(nb::dict d, Arrays& arrays, Index inputs) const {
     const Index C = R_.units, U = R_.net_inputs, H = R_.sources;
+    const auto stored = [&](const char* name, const char* scale, Index rows, Index width,
+                            const float** scales) {
+      const nb::object given = d.contains(scale) ? nb::object(d[scale]) : nb::none();
+      return matrix<Real>(arrays, storage_, d[name], name, given, scale, rows, width, scales);
+    };
     const auto part = [&](const char* name, std::initializer_list<Index> shape) {
       return arrays.given<const Real>(d[name], name, shape, false);
     };
     StepLayer<Real> layer{};
     layer.inputs = inputs;
-    layer.w_ih = part("w_ih", {U, inputs}), layer.ln_ih = part("ln_ih", {U});
+    layer.w_ih = stored("w_ih", "s_ih", U, inputs, &layer.s_ih);
+    layer.ln_ih = part("ln_ih", {U});
     if (!layer.w_ih) refuse("w_ih is missing");
     if ((layer.ln_ih != nullptr) != R_.layer_norm)
       refuse(R_.layer_norm ? "ln_ih is missing; layer_norm needs it"
                            : "ln_ih is given, but layer_norm is off");
     Sequence<Real>& q = layer.sequence;
-    q.recurrence = R_, q.batch = net_.batch, q.threads = 1;
+    q.recurrence = R_, q.batch = net_.batch, q.threads = 1, q.storage = storage_;
     auto& w = q.weights;
-    w.w_hh = part("w_hh", {U, H}), w.bias = part("bias", {U});
-    w.unit = part("unit", {R_.unit_parameters, C}), w.w_hr = part("w_hr", {H, C});
+    w.w_hh = stored("w_hh", "s_hh", U, H, &w.s_hh), w.bias = part("bias", {U});
+    w.unit = part("unit", {R_.unit_parameters, C});
+    w.w_hr = stored("w_hr", "s_hr", H, C, &w.s_hr);
     w.ln_hh = part("ln_hh", {U}), w.ln_c = part("ln_c", {2, C});
     w.fresh_h = part("fresh_h", {H}), w.fresh_s = part("fresh_s", {R_.state_width()});
     check_parts(R_, {.w_hh = w.w_hh != nullptr,
@@ -173,6 +183,7 @@ class Stepper {
 
   const StepKernel<Real>& kernel_;
   Recurrence R_;
+  Storage storage_;
   Index inputs_ = 0;
   StepNet<Real> net_{};
   carrousel::Buffer<Real> memory_;
@@ -183,9 +194,10 @@ void bind(nb::module_& m, const char* name) {
   using S = Stepper<Real>;
   nb::class_<S>(m, name,
                 "Layers of one recurrence, one step per call, with copies of weights and state.")
-      .def(nb::init<nb::dict, nb::list, Index, Index, double, double, const std::string&>(),
+      .def(nb::init<nb::dict, nb::list, Index, Index, double, double, const std::string&,
+                    const std::string&>(),
            nb::arg("recurrence"), nb::arg("weights"), nb::arg("batch"), nb::arg("inputs"),
-           nb::arg("zone_h") = 0.0, nb::arg("zone_s") = 0.0, nb::arg("instruction_set") = "")
+           nb::arg("zone_h") = 0.0, nb::arg("zone_s") = 0.0, nb::arg("storage") = "", nb::arg("instruction_set") = "")
       .def("run", &S::run, "One step, from `input` to `output`.")
       .def("prepare", &S::prepare, "Compute the part of the next step that needs no input.")
       .def("load", &S::load, nb::arg("weights"), "Replace all weights by others of these shapes.")

@@ -58,10 +58,11 @@ inline const Exchange* exchange_of(PyTypeObject* type) {
 
 template <class Real>
 constexpr bool is_kind(nb::dlpack::dtype t) {
-  constexpr bool is_float = std::is_floating_point_v<Real>;
-  return t.lanes == 1 && t.bits == 8 * sizeof(Real) &&
-         t.code == static_cast<std::uint8_t>(is_float ? nb::dlpack::dtype_code::Float
-                                                      : nb::dlpack::dtype_code::UInt);
+  using Code = nb::dlpack::dtype_code;
+  constexpr Code code = std::is_floating_point_v<Real> ? Code::Float
+                        : std::is_signed_v<Real>       ? Code::Int
+                                                       : Code::UInt;
+  return t.lanes == 1 && t.bits == 8 * sizeof(Real) && t.code == static_cast<std::uint8_t>(code);
 }
 
 inline bool is_contiguous(const nb::dlpack::dltensor& t) {

@@ -9,6 +9,10 @@
 #include <system_error>
 #include <thread>
 
+#if CARROUSEL_HAVE_AVX2
+#include <cpuid.h>
+#endif
+
 #include "common/carrousel.h"
 #include "sample/sample.h"
 #include "sequence/sequence.h"
@@ -30,6 +34,14 @@ namespace plain { extern const Kernel kernel; }
 
 namespace {
 
+#if CARROUSEL_HAVE_AVX2
+// __builtin_cpu_supports() of some compilers does not know it.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+#endif
+
 std::vector<const Kernel*> find_kernels() {
   std::vector<const Kernel*> found;
 #if CARROUSEL_HAVE_AVX512
@@ -38,7 +50,7 @@ std::vector<const Kernel*> find_kernels() {
     found.push_back(&avx512::kernel);
 #endif
 #if CARROUSEL_HAVE_AVX2
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
     found.push_back(&avx2::kernel);
 #endif
 #if CARROUSEL_HAVE_NEON

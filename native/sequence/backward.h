@@ -38,26 +38,28 @@ struct Backward {
   // Errors of w_hh h from those of the net inputs, through layer normalisation.
   void norm(Index t, Index b, const Real* dx, const Shared<Real>& shared) const {
     const Index row = t * q.batch + b;
-    const Real* const product = w.extra + row * extra.width + extra.product;
-    Real* const dr = w.d_r + row * U;
-    const auto at = moments(U, product);
-    units<Real>(U, [&](Index u, int n) {
-      const Vec<Real> e = load(dx + u, n);
-      add(shared.ln_hh + u, e * ((load(product + u, n) - at.mean) * at.rate), n);
-      store(dr + u, e * load(q.weights.ln_hh + u, n), n);
-    });
-    moments_back(U, product, at, dr);
+    const Real* const kept = w.extra + row * extra.width;
+    normalise_back(U, kept + extra.product, kept[extra.norms + Norm::product], q.weights.ln_hh, dx,
+                   shared.ln_hh, w.d_r + row * U);
   }
 
   void cell(const Share<Real>& my, Index t, Index before, Index b, const Real* dm, Real* ds,
             Real* dh, const Shared<Real>& shared, const Real* dv = nullptr) const {
     const Index row = t * q.batch + b;
     StepBack<Real> step{w.gates + row * R.gates_width(), nullptr,
-                        state_before(t, before, b, my.zeros), hidden_before(t, before, b), dm, ds,
-                        w.d_x + row * U, w.d_r ? w.d_r + row * U : nullptr, dh, my.row, &shared};
+                        state_before(t, before, b, my.zeros), hidden_before(t, before, b), nullptr,
+                        dm, ds, w.d_x + row * U, w.d_r ? w.d_r + row * U : nullptr, dh, my.row,
+                        &shared};
     step.begin = own_units.from, step.end = own_units.to, step.dv = dv;
-    if (extra.recurrent >= 0) step.recurrent = w.extra + row * extra.width + extra.recurrent;
+    const Real* const kept = extra.width ? w.extra + row * extra.width : nullptr;
+    if (extra.recurrent >= 0) step.recurrent = kept + extra.recurrent;
+    if (extra.norms >= 0)
+      step.state = reinterpret_cast<const Moments<Real>*>(kept + extra.norms + Norm::state);
     if (R.kind == CellKind::gru && R.layer_norm) step.recurrent = restored(my, row);
+    if (b + 1 < q.batch) {
+      prefetch(w.gates + (row + 1) * R.gates_width(), R.gates_width());
+      if (R.layer_norm) prefetch(kept + extra.width + extra.product, U);
+    }
     row_back(q, step);
     const bool two = R.kind == CellKind::gru || R.kind == CellKind::described;
     if (R.layer_norm) norm(t, b, two ? step.dr : step.dx, shared);
@@ -65,11 +67,10 @@ struct Backward {
 
   // r_n + b of a gru with layer normalisation.
   const Real* restored(const Share<Real>& my, Index row) const {
-    const Real* const product = w.extra + row * extra.width + extra.product;
-    const auto at = moments(U, product);
+    const Real* const normed = w.extra + row * extra.width + extra.product;
     units<Real>(C, [&](Index u, int n) {
       const Index k = 2 * C + u;
-      Vec<Real> r = (load(product + k, n) - at.mean) * at.rate * load(q.weights.ln_hh + k, n);
+      Vec<Real> r = load(normed + k, n) * load(q.weights.ln_hh + k, n);
       if (q.weights.unit) r += load(q.weights.unit + u, n);
       store(my.row + u, r, n);
     });
@@ -138,7 +139,7 @@ struct Backward {
     const Real* dm = my.cell;
     Index stride = wide;
     if (R.projection) {
-      weigh<Real>(q, rows, parts.projection, q.weights.w_hr, my.cell, wide, nullptr,
+      weigh<Real>(q, rows, parts.projection, q.weights.w_hr, {my.cell, wide}, nullptr,
                   my.projected);
       dm = my.projected, stride = parts.projection.stride();
     }
@@ -179,7 +180,7 @@ struct Backward {
       }
       const Packed<Real>& weights = parts.further[k];
       if (q.cut >= 0)
-        product<Real>(rows, weights, w.d_r + (t * q.batch + b) * U + p.first, U, nullptr,
+        product<Real>(rows, weights, {w.d_r + (t * q.batch + b) * U + p.first, U}, nullptr,
                       my.further);
       else std::fill_n(my.further, rows * weights.stride(), Real{0});
       for (Index i = 0; i < rows; ++i)
@@ -196,9 +197,9 @@ struct Backward {
     const Real* const errors = (w.d_r ? w.d_r : w.d_x) + (t * q.batch + b) * U;
     constexpr Index panel = kPanel * kLanes<Real>;
     if (own_units.from == 0 && own_units.to == C)
-      weigh<Real>(q, rows, parts.recurrent, q.weights.w_hh, errors, U, nullptr, my.sums);
+      weigh<Real>(q, rows, parts.recurrent, q.weights.w_hh, {errors, U}, nullptr, my.sums);
     else
-      product<Real>(rows, parts.recurrent, errors, U, nullptr, my.sums, own_units.from / panel,
+      product<Real>(rows, parts.recurrent, {errors, U}, nullptr, my.sums, own_units.from / panel,
                     own_units.to / panel);
   }
 

@@ -62,6 +62,7 @@ void lstm97_forward(const Sequence<Real>& q, const StepForward<Real>& t, Real* t
   });
   const Real* const o = spread(C, R.block_size, t.gates + o_at, temporary);
   const Moments<Real> at = ln ? moments(C, t.s) : Moments<Real>{};
+  if (ln && t.state) *t.state = at;
   units<Real>(C, [&](Index u, int n) {
     const Vec<Real> c = normed(load(t.s + u, n), ln, at, C, u, n);
     store(t.m + u, load(o + u, n) * scaled(c, h_range), n);
@@ -95,27 +96,32 @@ void lstm97_back(const Sequence<Real>& q, const StepBack<Real>& t) {
   units<Real>(C, [&](Index u, int n) {
     store(c_row + u, load(t.s_prev + u, n) + load(i + u, n) * load(t.gates + g_at + u, n), n);
   });
-  const Moments<Real> at = ln ? moments(C, c_row) : Moments<Real>{};
+  const Moments<Real> at = ln ? *t.state : Moments<Real>{};
   const Real* const o = spread(C, size, t.gates + o_at, wide);
   Real* const d_o = size == 1 ? t.dx + o_at : errors;
+  NormSums<Real> sums;
   units<Real>(C, [&](Index u, int n) {
     const Vec<Real> c = load(c_row + u, n), e = load(t.dm + u, n);
     const Vec<Real> y = scaled(normed(c, ln, at, C, u, n), h_range);
     Vec<Real> error = e * load(o + u, n) * slope_of_scaled(y, h_range);
     store(d_o + u, e * y, n);
     if (ln) {
-      add(t.shared->ln_c + u, error * ((c - at.mean) * at.rate), n);
+      const Vec<Real> unit = (c - at.mean) * at.rate;
+      add(t.shared->ln_c + u, error * unit, n);
       add(t.shared->ln_c + C + u, error, n);
-      error *= load(ln + u, n);
+      error *= load(ln + u, n), sums.add(error, unit);
     }
     store(d_c + u, error, n);
   });
-  if (ln) moments_back(C, c_row, at, d_c);
+  const NormErrors<Real> means = sums.means(C);
   gather(C, size, d_o, t.dx + o_at);
   const Real* const again = spread(C, size, t.gates, wide);
   Real* const d_i = size == 1 ? t.dx : errors;
   units<Real>(C, [&](Index u, int n) {
-    const Vec<Real> dc = load(t.ds + u, n) + load(d_c + u, n), g = load(t.gates + g_at + u, n);
+    const Vec<Real> g = load(t.gates + g_at + u, n);
+    Vec<Real> dc = load(d_c + u, n);
+    if (ln) dc = means.back(dc, (load(c_row + u, n) - at.mean) * at.rate, at.rate);
+    dc += load(t.ds + u, n);
     store(t.ds + u, dc, n), store(d_i + u, dc * g, n);
     store(t.dx + g_at + u, dc * load(again + u, n) * slope_of_scaled(g, g_range), n);
   });

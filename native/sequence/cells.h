@@ -2,7 +2,7 @@
 // of equations is in contracts/recurrence.py.
 #pragma once
 
-#include "sequence/vector.h"
+#include "sequence/norm.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -15,13 +15,16 @@ struct StepForward {
   Real *s, *m;                          // [D C], may be s_prev; [cell_output()]
   Real* gates;                          // [gates_width()], may be x
   Real* recurrent;                      // [C] of gru, or null
+  Moments<Real>* state;                 // of the state, if it is normalised; null: not kept
   Index begin, end;                     // cells to compute: all, unless threads share a row
 };
 
-// Rows of one backward step; gates, recurrent, s_prev and h_prev are those of StepForward.
+// Rows of one backward step; gates, recurrent, s_prev, h_prev and state are those of
+// StepForward.
 template <class Real>
 struct StepBack {
   const Real *gates, *recurrent, *s_prev, *h_prev;
+  const Moments<Real>* state;
   const Real* dm;              // [cell_output()] error of m
   Real* ds;                    // [D C] in: error of s; out: error of s_prev
   Real *dx, *dr;               // [U] errors of x and r; only gru and described cells write dr
@@ -31,75 +34,6 @@ struct StepBack {
   Index begin, end;            // as in StepForward
   const Real* dv = nullptr;    // [K, C] errors of the factors of further products
 };
-
-// Runs body(u, n) for each vector of n units from u on.
-template <class Real, class Body>
-inline void units(Index begin, Index end, const Body& body) {
-  constexpr Index lanes = kLanes<Real>;
-  Index u = begin;
-  for (; u + lanes <= end; u += lanes) body(u, static_cast<int>(lanes));
-  if (u < end) body(u, static_cast<int>(end - u));
-}
-template <class Real, class Body>
-inline void units(Index C, const Body& body) {
-  units<Real>(0, C, body);
-}
-
-template <class Real>
-struct Moments {
-  Real mean, rate;  // rate: 1 / standard deviation
-};
-
-// The sum of value(u, k) over vectors of k numbers from u on. Four independent sums hide the
-// latency of an addition. The last vector may be partial.
-template <class Real, class Value>
-inline Real sum_of(Index n, const Value& value) {
-  constexpr Index lanes = kLanes<Real>;
-  Vec<Real> sums[4] = {};
-  Index u = 0;
-  for (; u + 4 * lanes <= n; u += 4 * lanes)
-    for (int i = 0; i < 4; ++i) sums[i] += value(u + i * lanes, static_cast<int>(lanes));
-  for (; u + lanes <= n; u += lanes) sums[0] += value(u, static_cast<int>(lanes));
-  Real sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
-  if (u == n) return sum;
-  const Vec<Real> last = value(u, static_cast<int>(n - u));
-  for (int i = 0; i < n - u; ++i) sum += last[i];
-  return sum;
-}
-
-template <class Real>
-Moments<Real> moments(Index n, const Real* x) {
-  const Real mean =
-      sum_of<Real>(n, [&](Index u, int k) { return load(x + u, k); }) / static_cast<Real>(n);
-  const Real variance = sum_of<Real>(n, [&](Index u, int k) {
-    const Vec<Real> d = load(x + u, k) - mean;
-    return d * d;
-  }) / static_cast<Real>(n);
-  return {mean, Real{1} / std::sqrt(variance + static_cast<Real>(1e-5))};
-}
-
-// row [n] = LN(row) scale [n] + start [n], or + 0 if start is null.
-template <class Real>
-void normalise(Index n, const Real* scale, const Real* start, Real* row) {
-  const auto at = moments(n, row);
-  units<Real>(n, [&](Index u, int k) {
-    const Vec<Real> y = (load(row + u, k) - at.mean) * at.rate * load(scale + u, k);
-    store(row + u, start ? y + load(start + u, k) : y, k);
-  });
-}
-
-// Replaces the error e [n] of (x - mean) rate by the error of x [n].
-template <class Real>
-void moments_back(Index n, const Real* x, Moments<Real> at, Real* e) {
-  const Real plain =
-      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k); }) / static_cast<Real>(n);
-  const Real along =
-      sum_of<Real>(n, [&](Index u, int k) { return load(e + u, k) * (load(x + u, k) - at.mean); });
-  const Real slope = along * at.rate * at.rate / static_cast<Real>(n);
-  units<Real>(n, [&](Index u, int k) {
-    store(e + u, at.rate * (load(e + u, k) - plain - (load(x + u, k) - at.mean) * slope), k);
-  });
-}
 
 template <class Real> inline Vec<Real> slope_of_sigmoid(Vec<Real> y) { return y - y * y; }
 
@@ -118,8 +52,10 @@ struct Gates {
 
 // m = o tanh(L(c)), from the stored gates and state; o is null without an output gate.
 template <class Real>
-void normed_output(Index C, const Real* c, const Real* o, const Real* ln, Real* m) {
+void normed_output(Index C, const Real* c, const Real* o, const Real* ln, Moments<Real>* kept,
+                   Real* m) {
   const auto at = moments(C, c);
+  if (kept) *kept = at;
   units<Real>(C, [&](Index u, int n) {
     const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
     Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + C + u, n));
@@ -156,14 +92,16 @@ void lstm_forward(const Sequence<Real>& q, const StepForward<Real>& t) {
     }
     if (!normed) store(t.m + u, o * hyperbolic_tangent(c), n);
   });
-  if (normed) normed_output(C, t.s, P::output ? t.gates + P::o * C : nullptr, q.weights.ln_c, t.m);
+  if (normed)
+    normed_output(C, t.s, P::output ? t.gates + P::o * C : nullptr, q.weights.ln_c, t.state, t.m);
 }
 
-// Errors of o and c through m = o tanh(L(c)), for all cells of a row.
+// Errors of o and of LN(c) through m = o tanh(L(c)), for all cells of a row.
 template <class Real>
-void normed_output_back(Index C, const Real* c, const Real* o, const Real* ln, const Real* dm,
-                        const Shared<Real>& shared, Real* d_o, Real* d_c) {
-  const auto at = moments(C, c);
+NormErrors<Real> normed_output_back(Index C, const Real* c, Moments<Real> at, const Real* o,
+                                    const Real* ln, const Real* dm, const Shared<Real>& shared,
+                                    Real* d_o, Real* d_c) {
+  NormSums<Real> sums;
   units<Real>(C, [&](Index u, int n) {
     const Vec<Real> unit = (load(c + u, n) - at.mean) * at.rate;
     const Vec<Real> y = hyperbolic_tangent(unit * load(ln + u, n) + load(ln + C + u, n));
@@ -171,9 +109,10 @@ void normed_output_back(Index C, const Real* c, const Real* o, const Real* ln, c
     if (o) store(d_o + u, e * y, n), e *= load(o + u, n);
     e *= Real{1} - y * y;
     add(shared.ln_c + u, e * unit, n), add(shared.ln_c + C + u, e, n);
-    store(d_c + u, e * load(ln + u, n), n);
+    e *= load(ln + u, n);
+    store(d_c + u, e, n), sums.add(e, unit);
   });
-  moments_back(C, c, at, d_c);
+  return sums.means(C);
 }
 
 template <CellKind kind, class Real>
@@ -188,11 +127,13 @@ void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     const Vec<Real> f = P::forget ? load(t.gates + P::f * C + u, n) : Real{1} - i;
     return f * before + i * load(t.gates + P::g * C + u, n);
   };
+  NormErrors<Real> means{};
   if (normed) {
     units<Real>(C, [&](Index u, int n) { store(c_row + u, state(u, n), n); });
     // dx holds the error of o until the error of its net input replaces it.
-    normed_output_back(C, c_row, P::output ? t.gates + P::o * C : nullptr, q.weights.ln_c, t.dm,
-                       *t.shared, P::output ? t.dx + P::o * C : nullptr, d_c);
+    means = normed_output_back(C, c_row, *t.state, P::output ? t.gates + P::o * C : nullptr,
+                               q.weights.ln_c, t.dm, *t.shared,
+                               P::output ? t.dx + P::o * C : nullptr, d_c);
   }
   units<Real>(t.begin, t.end, [&](Index u, int n) {
     const auto gate = [&](Index k) { return load(t.gates + k * C + u, n); };
@@ -203,7 +144,7 @@ void lstm_back(const Sequence<Real>& q, const StepBack<Real>& t) {
     const Vec<Real> c = f * before + i * g;
     Vec<Real> dc = load(t.ds + u, n), d_o{};
     if (normed) {
-      dc += load(d_c + u, n);
+      dc += means.back(load(d_c + u, n), (c - t.state->mean) * t.state->rate, t.state->rate);
       if constexpr (P::output) d_o = load(t.dx + P::o * C + u, n);
     } else {
       const Vec<Real> y = hyperbolic_tangent(c), e = load(t.dm + u, n);

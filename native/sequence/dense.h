@@ -8,6 +8,8 @@ namespace {
 
 constexpr Index kDepth = 512;  // rows of a window that one pass over the gradients adds
 
+constexpr Index kNarrow = 96;  // rows of a window that are rounded to int8 at a time
+constexpr Index kAhead = 4;    // rows between a prefetch and its use
 constexpr Index kFew = 1 << 16;  // smaller products run on one thread
 
 // Slice i of n of the range 0..total-1; its ends are multiples of `grain`.
@@ -22,22 +24,23 @@ struct Slice {
 
 // c [rows, width] = start [width] + a [rows, depth] w, where the rows of c have no padding.
 template <class Real>
-void dense_product(Index rows, const Packed<Real>& w, const Real* a, const Real* start, Real* c) {
+void dense_product(Index rows, const Packed<Real>& w, const Rows<Real>& a, const Real* start,
+                   Real* c) {
   constexpr Index lanes = kLanes<Real>;
   const Index last = panel_count(w) - 1;
   const bool whole = w.width % lanes == 0;
-  panels(w, 0, whole ? last + 1 : last, [&](auto vectors, const Real* panel, Index at) {
-    panel_times_rows<Real, vectors()>(rows, w, a, w.depth, panel, start ? start + at : nullptr,
-                                      c + at, w.width);
+  panels(w, 0, whole ? last + 1 : last, [&](auto vectors, Index at) {
+    panel_times_rows<Real, vectors()>(rows, w, a, at, start ? start + at : nullptr, c + at,
+                                      w.width);
   });
   if (whole) return;
   constexpr Index wide = kPanel * lanes, group = 6;
   alignas(64) Real some[group * wide];
-  panels(w, last, last + 1, [&](auto vectors, const Real* panel, Index at) {
+  panels(w, last, last + 1, [&](auto vectors, Index at) {
     for (Index r = 0; r < rows; r += group) {
       const Index n = std::min(group, rows - r);
-      panel_times_rows<Real, vectors()>(n, w, a + r * w.depth, w.depth, panel,
-                                        start ? start + at : nullptr, some, wide);
+      panel_times_rows<Real, vectors()>(n, w, a.from(r), at, start ? start + at : nullptr, some,
+                                        wide);
       for (Index i = 0; i < n; ++i)
         std::copy_n(some + i * wide, w.width - at, c + (r + i) * w.width + at);
     }
@@ -94,7 +97,7 @@ void add_products_of(const Products<Real>& p, Slice mine, Real* filled) {
   for (Index first = 0; first < p.rows; first += kDepth) {
     const Index depth = std::min(kDepth, p.rows - first);
     panels(Packed<Real>{nullptr, 0, p.width}, 0, panel_count(Packed<Real>{nullptr, 0, p.width}),
-           [&](auto vectors, const Real*, Index at) {
+           [&](auto vectors, Index at) {
              // Copied to adjacent rows: rows far apart would share a few sets of the cache.
              const Index stride = vectors() * lanes, given = std::min(stride, p.width - at);
              for (Index k = 0; k < depth; ++k)
@@ -136,50 +139,56 @@ void project(const Sequence<Real>& q, Index rows, const Real* x, Real* into) {
   const Packed<Real>& w = parts.inputs;
   const bool biased = !q.learn && q.recurrence.kind == CellKind::described;
   const Real* const start = biased ? parts.start : nullptr;
+  const Real* const w_ih = static_cast<const Real*>(q.weights.w_ih);
   if (q.unpacked && q.learn)
-    return times(rows, q.weights.w_ih, w.width, w.depth, x, w.depth, into, w.width);
+    return times(rows, w_ih, w.width, w.depth, x, w.depth, into, w.width);
   if (q.unpacked)
-    return times_turned(rows, q.weights.w_ih, w.width, w.depth, x, w.depth, start, into, w.width);
+    return times_turned(rows, w_ih, w.width, w.depth, x, w.depth, start, into, w.width);
   const int threads = rows * w.depth * w.width < kFew ? 1 : q.all_threads;
   parallel(threads, [&](int i) {
     const Slice mine(rows, 6, i, threads);
-    dense_product(mine.to - mine.from, w, x + mine.from * w.depth, start,
-                  into + mine.from * w.width);
+    // All rows at once, unless their copy in int8 needs memory.
+    const bool narrow = w.storage == Storage::int8;
+    const Index most = narrow ? std::min(kNarrow, mine.to - mine.from) : mine.to - mine.from;
+    std::vector<Real> room(static_cast<std::size_t>(narrow ? narrow_size(most, w.depth) : 0));
+    for (Index first = mine.from; first < mine.to; first += most) {
+      const Index n = std::min(most, mine.to - first);
+      dense_product(n, w, factors_of(n, w, x + first * w.depth, w.depth, room.data()),
+                    start, into + first * w.width);
+    }
   });
 }
 
 template <class Real>
-void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept, Index stride) {
+void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept) {
   const Index U = q.recurrence.net_inputs;
+  const Extra extra = q.extra();
   const int threads = rows * U < kFew ? 1 : q.all_threads;
   parallel(threads, [&](int i) {
     const Slice mine(rows, 1, i, threads);
     for (Index row = mine.from; row < mine.to; ++row) {
-      Real* const x = values + row * U;
-      if (kept) std::copy_n(x, U, kept + row * stride);
-      normalise<Real>(U, q.weights.ln_ih, nullptr, x);
+      Real* const keep = kept ? kept + row * extra.width : nullptr;
+      normalise<Real>(U, q.weights.ln_ih, nullptr, values + row * U,
+                      keep ? keep + extra.inputs : nullptr,
+                      keep ? keep + extra.norms + Norm::inputs : nullptr);
     }
   });
 }
 
 template <class Real>
 void norm_inputs_back(const Sequence<Real>& q, Index rows, const std::uint8_t* flags,
-                      const Real* kept, Index stride, Real* errors) {
+                      const Real* kept, Real* errors) {
   const Index U = q.recurrence.net_inputs;
+  const Extra extra = q.extra();
   parallel(q.threads, [&](int i) {
     const Slice mine(rows, 1, i, q.threads);
     for (Index row = mine.from; row < mine.to; ++row) {
       if (flags && !(flags[row] & 1)) continue;  // padding: its errors are zero
-      const Real* const x = kept + row * stride;
+      const Real* const keep = kept + row * extra.width;
       Real* const e = errors + row * U;
-      const auto at = moments(U, x);
-      units<Real>(U, [&](Index u, int n) {
-        const Vec<Real> error = load(e + u, n);
-        add(q.shared[static_cast<std::size_t>(i)].ln_ih + u,
-            error * ((load(x + u, n) - at.mean) * at.rate), n);
-        store(e + u, error * load(q.weights.ln_ih + u, n), n);
-      });
-      moments_back(U, x, at, e);
+      if (row + kAhead < mine.to) prefetch(keep + kAhead * extra.width + extra.inputs, U);
+      normalise_back<Real>(U, keep + extra.inputs, keep[extra.norms + Norm::inputs],
+                           q.weights.ln_ih, e, q.shared[static_cast<std::size_t>(i)].ln_ih, e);
     }
   });
 }

@@ -28,19 +28,26 @@ struct Forward {
     return w.extra && part >= 0 ? w.extra + (t * q.batch + b) * extra.width + part : nullptr;
   }
 
-  // r [U] = LN(w_hh h) + bias, of one row.
-  void norm(Index t, Index b, Real* r) const {
+  // r [U] = LN(w_hh h) + bias, of rows b..b+rows-1. All rows first: the sums of one row hide behind
+  // the rest of another.
+  void norm(Index t, Index b, Index rows, Real* r) const {
     if (!R.layer_norm) return;
-    if (Real* keep = kept(t, b, extra.product)) std::copy_n(r, U, keep);
-    normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start), r);
+    for (Index i = 0; i < rows; ++i) {
+      if (!is_active(t, b + i)) continue;
+      Real* const norms = kept(t, b + i, extra.norms);
+      normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start),
+                r + i * parts.recurrent.stride(), kept(t, b + i, extra.product),
+                norms ? norms + Norm::product : nullptr);
+    }
   }
 
   void cell(const Share<Real>& my, Index t, Index b, Real* r, const Real* s_prev,
             const Real* h_prev, Real* s, Real* m) const {
     const Index row = t * q.batch + b;
-    norm(t, b, r);
-    StepForward<Real> step{
-        w.x + row * U, r, s_prev, h_prev, s, m, nullptr, kept(t, b, extra.recurrent)};
+    Real* const norms = kept(t, b, extra.norms);
+    StepForward<Real> step{w.x + row * U, r, s_prev, h_prev, s, m, nullptr,
+                           kept(t, b, extra.recurrent)};
+    if (norms) step.state = reinterpret_cast<Moments<Real>*>(norms + Norm::state);
     step.gates = w.gates ? w.gates + row * R.gates_width() : my.spare;
     step.begin = own_units.from, step.end = own_units.to;
     row_forward(q, step, my.row);
@@ -49,11 +56,12 @@ struct Forward {
   // w_hh h for the cells of this thread; h [rows, H].
   void recurrent(const Share<Real>& my, Index rows, const Real* h) const {
     if (!R.recurrent) return;
+    const Rows<Real> factors = factors_of(rows, parts.recurrent, h, H, my.narrow);
     if (own_units.from == 0 && own_units.to == C)
-      return weigh(q, rows, parts.recurrent, q.weights.w_hh, h, H, start, my.sums);
+      return weigh(q, rows, parts.recurrent, q.weights.w_hh, factors, start, my.sums);
     constexpr Index panel = kPanel * kLanes<Real>;
     for (Index at = 0; at < U; at += C)
-      product(rows, parts.recurrent, h, H, start, my.sums, (at + own_units.from) / panel,
+      product(rows, parts.recurrent, factors, start, my.sums, (at + own_units.from) / panel,
               (at + own_units.to) / panel);
   }
 
@@ -63,6 +71,7 @@ struct Forward {
     const bool entering = before < 0;
     const Real* const h = entering ? q.h + b * H : w.out + (before * q.batch + b) * H;
     recurrent(my, rows, h);
+    norm(t, b, rows, my.sums);
     for (Index i = 0; i < rows; ++i) {
       const Index row = t * q.batch + b + i;
       const auto local = [&](int which) {
@@ -165,7 +174,7 @@ struct Forward {
             q.h + (b + i) * H, q.weights.unit, v);
         if (Real* keep = kept(t, b + i, extra.vectors)) std::copy_n(v, C, keep + k * C);
       }
-      product<Real>(rows, parts.further[k], my.vectors, C, nullptr, my.further);
+      product<Real>(rows, parts.further[k], {my.vectors, C}, nullptr, my.further);
       for (Index i = 0; i < rows; ++i)
         std::copy_n(my.further + i * parts.further[k].stride(), p.rows,
                     my.nets + i * wide + p.first);
@@ -185,8 +194,10 @@ struct Forward {
       source = my.source;
     }
     const Index stride = parts.recurrent.stride(), wide = R.cell_output();
-    if (any && R.recurrent)
-      weigh(q, rows, parts.recurrent, q.weights.w_hh, source, H, start, my.sums);
+    if (any) {
+      recurrent(my, rows, source);
+      norm(t, b, rows, my.sums);
+    }
     if (any && R.products) further_products(my, t, b, rows);
     const Index r_stride = R.products ? padded(U) : stride;
     Real* const r = R.products ? my.nets : my.sums;
@@ -200,7 +211,8 @@ struct Forward {
     const Real* h_new = my.cell;
     Index h_stride = wide;
     if (any && R.projection) {
-      weigh<Real>(q, rows, parts.projection, q.weights.w_hr, my.cell, wide, nullptr,
+      weigh<Real>(q, rows, parts.projection, q.weights.w_hr,
+                  factors_of(rows, parts.projection, my.cell, wide, my.narrow), nullptr,
                   my.projected);
       h_new = my.projected, h_stride = parts.projection.stride();
     }

@@ -29,21 +29,24 @@ struct PackedParts {
     Real* at = q.packed;
     const auto take = [&](std::size_t n) {
       Real* here = at;
+      n = static_cast<std::size_t>(padded(static_cast<Index>(n)));
       at = at ? at + n : at;
       size += n;
       return here;
     };
     size = 0;
     const auto packed = [&](bool given, Index depth, Index width) {
-      const bool here = given && !q.unpacked;
-      return Packed<Real>{here ? take(Packed<Real>::size(depth, width)) : nullptr, depth, width};
+      Packed<Real> part{nullptr, depth, width, q.storage};
+      if (given && !q.unpacked) part.data = take(part.size());
+      return part;
     };
     recurrent = packed(true, from, to);
     projection = packed(R.projection, in, out);
     for (Index k = 0; k < R.products; ++k) {
       const Index rows = R.further[k].rows;
       const Index height = q.learn ? rows : R.units, breadth = q.learn ? R.units : rows;
-      further[k] = {take(Packed<Real>::size(height, breadth)), height, breadth};
+      further[k] = {nullptr, height, breadth};
+      further[k].data = take(further[k].size());
     }
     const Index wide = q.learn ? q.inputs : R.net_inputs, deep = q.learn ? R.net_inputs : q.inputs;
     inputs = packed(q.weights.w_ih != nullptr, deep, wide);
@@ -54,12 +57,14 @@ struct PackedParts {
 constexpr Index kFewToPack = 1 << 15;  // matrices with fewer numbers are packed by one thread
 
 template <class Real>
-void pack_on(int threads, const Packed<Real>& to, const Real* w, bool turned) {
+void pack_on(int threads, const Packed<Real>& to, const void* w, const float* scales, bool turned) {
   const Index panels = panel_count(to);
   if (to.depth * to.width < kFewToPack) threads = 1;
   parallel(threads, [&](int i) {
-    pack(const_cast<Real*>(to.data), to.depth, to.width, w, turned, panels * i / threads,
-         panels * (i + 1) / threads);
+    const Index from = panels * i / threads, end = panels * (i + 1) / threads;
+    if (to.storage != Storage::real) return pack_stored(to, w, scales, from, end);
+    pack(const_cast<Real*>(to.data), to.depth, to.width, static_cast<const Real*>(w), turned, from,
+         end);
   });
 }
 
@@ -67,14 +72,15 @@ template <class Real>
 void pack_parts(Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
   const PackedParts<Real> parts(q);
+  const auto& w = q.weights;
   if (!q.unpacked) {
-    pack_on(q.all_threads, parts.recurrent, q.weights.w_hh, !q.learn);
-    if (R.projection) pack_on(q.all_threads, parts.projection, q.weights.w_hr, !q.learn);
-    if (q.weights.w_ih) pack_on(q.all_threads, parts.inputs, q.weights.w_ih, !q.learn);
+    pack_on(q.all_threads, parts.recurrent, w.w_hh, w.s_hh, !q.learn);
+    if (R.projection) pack_on(q.all_threads, parts.projection, w.w_hr, w.s_hr, !q.learn);
+    if (w.w_ih) pack_on(q.all_threads, parts.inputs, w.w_ih, w.s_ih, !q.learn);
   }
   for (Index k = 0; k < R.products; ++k)
-    pack_on(q.all_threads, parts.further[k], q.weights.w_hh + R.further[k].first * R.sources,
-            !q.learn);
+    pack_on(q.all_threads, parts.further[k],
+            static_cast<const Real*>(w.w_hh) + R.further[k].first * R.sources, nullptr, !q.learn);
   // gru_forward() adds the bias of n to x.
   const Index biased = R.kind == CellKind::gru ? 2 * R.units : R.net_inputs;
   std::fill_n(parts.start, Packed<Real>{nullptr, 0, R.net_inputs}.stride(), Real{0});
@@ -96,7 +102,7 @@ inline Part part_of(Index units, Index panel, int i, int n) {
 template <class Real>
 bool splits(const Sequence<Real>& q) {
   const Recurrence& R = q.recurrence;
-  const Index panel = kPanel * kLanes<Real>, bytes = R.net_inputs * R.sources * Index{sizeof(Real)};
+  const Index panel = kPanel * kLanes<Real>, bytes = R.net_inputs * PackedParts<Real>(q).recurrent.column_bytes();
   const bool can = R.kind != CellKind::lstm97 && R.kind != CellKind::described && !R.layer_norm &&
                    !R.projection && !q.sources && R.units % panel == 0 && R.units / panel >= 2;
   return can && q.all_threads > 1 &&
@@ -120,6 +126,7 @@ struct Share {
   Real *nets;       // [group, padded U] r of several products
   Real *vectors;    // [group, K, C] factors of further products, or errors of them
   Real *further;    // [group, padded max(U, C)] a further product
+  Real *narrow;     // [narrow_size(group)] factors of matrices in int8
   std::size_t size;
 
   Share(const Sequence<Real>& q, int thread) {
@@ -128,7 +135,7 @@ struct Share {
     first = q.split ? 0 : std::min(q.batch, thread * most);
     rows = std::min(q.batch, first + most) - first;
     const PackedParts<Real> parts(q);
-    const Index bytes = parts.recurrent.depth * parts.recurrent.stride() * Index{sizeof(Real)};
+    const Index bytes = parts.recurrent.column_bytes() * parts.recurrent.stride();
     const bool near = bytes <= kNearBytes;
     const Index groups = near ? (most + kGroup - 1) / kGroup : 1;
     group = groups ? (most + groups - 1) / groups : 0;
@@ -153,6 +160,8 @@ struct Share {
       nets = take(R.products ? group * padded(R.net_inputs) : 0);
       vectors = take(group * R.products * R.units);
       further = take(R.products ? group * padded(std::max(R.net_inputs, R.units)) : 0);
+      const Index deep = std::max(R.sources, R.units);
+      narrow = take(q.storage == Storage::int8 ? narrow_size(group, deep) : 0);
     };
     build();
     if (at) at += static_cast<std::size_t>(thread) * size, build();
@@ -225,12 +234,13 @@ inline void row_back(const Sequence<Real>& q, const StepBack<Real>& t) {
 // c [rows, packed.stride()] = start + a w, or a w^T in the forward pass. `w` holds the weights of
 // `packed` in the layout of the caller; start must be null in the backward pass.
 template <class Real>
-void weigh(const Sequence<Real>& q, Index rows, const Packed<Real>& packed, const Real* w,
-           const Real* a, Index a_stride, const Real* start, Real* c) {
-  if (!q.unpacked) return product(rows, packed, a, a_stride, start, c);
+void weigh(const Sequence<Real>& q, Index rows, const Packed<Real>& packed, const void* w,
+           const Rows<Real>& a, const Real* start, Real* c) {
+  if (!q.unpacked) return product(rows, packed, a, start, c);
   const Index width = packed.width, depth = packed.depth, stride = packed.stride();
-  if (q.learn) times(rows, w, width, depth, a, a_stride, c, stride);
-  else times_turned(rows, w, width, depth, a, a_stride, start, c, stride);
+  const Real* const weights = static_cast<const Real*>(w);
+  if (q.learn) times(rows, weights, width, depth, a.data, a.stride, c, stride);
+  else times_turned(rows, weights, width, depth, a.data, a.stride, start, c, stride);
 }
 
 // Whether the outputs of a step are the hidden state of the next step, unchanged.

@@ -47,6 +47,8 @@ template class Buffer<double>;
 
 namespace {
 
+constexpr Index kNormRows = 256;  // rows of net inputs that are normalised at a time
+
 // Steps from..to-1 of the data.
 struct Stretch {
   Index from, to;
@@ -111,10 +113,14 @@ class Walk {
       v.x = run.x + w.from * B * (q.weights.w_ih ? q.inputs : U);
       if (q.weights.w_ih) {
         Real* const net = scratch ? scratch : v.gates;
-        kernel.project(q, w.length() * B, v.x, net);
-        if (q.weights.ln_ih)
-          kernel.norm_inputs(q, w.length() * B, net, v.extra ? v.extra + extra.inputs : nullptr,
-                             extra.width);
+        // Rows are normalised while they are still in the cache.
+        const Index rows = w.length() * B, most = q.weights.ln_ih ? kNormRows : rows;
+        for (Index row = 0; row < rows; row += most) {
+          const Index n = std::min(most, rows - row);
+          kernel.project(q, n, v.x + row * q.inputs, net + row * U);
+          if (q.weights.ln_ih)
+            kernel.norm_inputs(q, n, net + row * U, v.extra ? v.extra + row * extra.width : nullptr);
+        }
         v.x = net;
       }
       kernel.forward(q, v);
@@ -148,9 +154,7 @@ class Gather {
   void operator()(Stretch w, const Window<Real>& v, Real* errors, const Real* own) const {
     const Index B = walk_.B, U = walk_.U, H = walk_.H, rows = w.length() * B;
     if (run_.d_bias) add_bias(w.length(), errors);
-    if (q_.weights.ln_ih)
-      walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra + walk_.extra.inputs,
-                                    walk_.extra.width, errors);
+    if (q_.weights.ln_ih) walk_.kernel.norm_inputs_back(q_, rows, v.flags, v.extra, errors);
     if (run_.d_x && q_.weights.w_ih)
       walk_.kernel.project(q_, rows, errors, run_.d_x + w.from * B * q_.inputs);
     if (run_.d_w_ih) add(w.length(), errors, U, inputs(w), q_.inputs, q_.inputs, run_.d_w_ih);

@@ -35,6 +35,10 @@ struct FurtherProduct {
 };
 constexpr Index kMostProducts = 8;
 
+// How the matrices of weights are stored for the forward pass of a float kernel. int8 has a scale for
+// each row.
+enum class Storage : int { real, bfloat16, float16, int8 };
+
 // The equations of a cell, and their sizes.
 struct Recurrence {
   CellKind kind;
@@ -62,15 +66,23 @@ struct Recurrence {
   }
 };
 
+// Positions of the numbers that layer normalisation keeps: the rates of w_hh h and w_ih x, and the
+// mean and rate of the state. They fill a cache line, which keeps rows aligned.
+struct Norm {
+  static constexpr Index product = 0, inputs = 1, state = 2;
+};
+constexpr Index kNorms = 16;
+
 // Offsets of the parts of one row of the extra tape, which the backward pass needs besides gates;
 // -1: the part is not kept.
 struct Extra {
-  Index product = -1;    // [U] w_hh h before layer normalisation
+  Index product = -1;    // [U] LN(w_hh h) before its scale
   Index recurrent = -1;  // [C] r_n + b of gru without layer normalisation
   Index output = -1;     // [C] cell output before a projection
-  Index inputs = -1;     // [U] w_ih x before layer normalisation, if the kernel normalises it
+  Index inputs = -1;     // [U] LN(w_ih x) before its scale, if the kernel normalises it
   Index source = -1;     // [H] the factor of w_hh, if it is not the output of the step before
   Index vectors = -1;    // [K, C] the factors of the further products
+  Index norms = -1;      // [kNorms] with layer normalisation: Norm
   Index width = 0;       // of a row
 
   Extra(const Recurrence& r, bool sources, bool norms_inputs) {
@@ -81,22 +93,26 @@ struct Extra {
     if (norms_inputs) add(inputs, r.net_inputs);
     if (sources) add(source, r.sources);
     if (r.products) add(vectors, r.products * r.units);
+    if (r.layer_norm) add(norms, kNorms);
   }
 };
 
 template <class Real>
 struct Weights {
-  const Real* w_hh;     // [U, H]
-  const Real* w_ih;     // [U, I] or null: x holds net inputs
+  // Matrices are in the numbers of Sequence::storage: Real, 16 bits, or int8.
+  const void* w_hh;     // [U, H]
+  const void* w_ih;     // [U, I] or null: x holds net inputs
   const Real* bias;     // [U] or null; null for described cells, whose x includes it
   const Real* unit;     // [P, C] or null
-  const Real* w_hr;     // [H, C] or null
+  const void* w_hr;     // [H, C] or null
   const Real* ln_ih;    // [U] or null: net inputs are normalised already
   const Real* ln_hh;    // [U] or null
   const Real* ln_c;     // [2, C] or null
   const Real* fresh_h;  // [H] hidden state after a reset, or null: zero
   const Real* fresh_s;  // [D C] states after a reset, or null: zero
   const Real* drop;     // [B, H] dropout factors of h, or null: one
+  // Scales of the rows of matrices in int8, else null.
+  const float *s_hh, *s_ih, *s_hr;  // [U] [U] [H]
 };
 
 template <class Real>
@@ -149,6 +165,7 @@ struct Sequence {
   int cut;                // of errors back in time: 0 none, -1 truncated, k every k steps
   bool learn;             // backward pass: weights are packed for errors
   bool unpacked;          // products read the weights as they are, for calls of few rows
+  Storage storage;        // of matrices; backward: real
   bool sources;           // extra keeps sources: flags or drop may be given
   Extra extra() const { return {recurrence, sources, weights.ln_ih != nullptr}; }
 
@@ -181,13 +198,12 @@ struct SequenceKernel {
   // Forward: into [rows, U] = x [rows, I] w_ih^T, plus the bias of a described cell.
   // Backward: into [rows, I] = x [rows, U] w_ih.
   void (*project)(const Sequence<Real>&, Index rows, const Real* x, Real* into);
-  // values [rows, U] = LN(values) ln_ih. The values before it are copied to kept [rows, U], whose
-  // rows are `stride` numbers apart; null: not kept.
-  void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* kept, Index stride);
-  // Replaces errors [rows, U] of normalised values by errors of the values in `kept`. Skips rows
-  // that flags [rows] mark as padding; null: no padding.
+  // values [rows, U] = LN(values) ln_ih. Fills its parts of extra [rows, Extra::width], unless null.
+  void (*norm_inputs)(const Sequence<Real>&, Index rows, Real* values, Real* extra);
+  // Replaces errors [rows, U] of normalised values by errors of the values before. Skips rows that
+  // flags [rows] mark as padding; null: no padding.
   void (*norm_inputs_back)(const Sequence<Real>&, Index rows, const std::uint8_t* flags,
-                           const Real* kept, Index stride, Real* errors);
+                           const Real* extra, Real* errors);
   // into [outputs, width] += errors^T sources.
   void (*add_products)(const Products<Real>&, int threads);
   // into [outputs] += sum of the rows of errors.

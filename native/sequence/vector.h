@@ -51,6 +51,13 @@ inline void store(Real* to, Vec<Real> x, int n) {
 template <class Real>
 inline void add(Real* to, Vec<Real> x, int n) { store(to, load(to, n) + x, n); }
 
+// Asks for n numbers that will be read soon.
+template <class Real>
+inline void prefetch(const Real* from, Index n) {
+  constexpr Index line = 64 / sizeof(Real);
+  for (Index i = 0; i < n; i += line) __builtin_prefetch(from + i);
+}
+
 inline double total(dvec x) {
   double sum = 0;
   for (int i = 0; i < V / 2; ++i) sum += x[i];

@@ -25,6 +25,12 @@ struct Places {
   }
 };
 
+// The packed w_ih.
+template <class Real>
+Packed<Real> inputs_of(const StepLayer<Real>& my) {
+  return {my.packed, my.inputs, my.sequence.recurrence.net_inputs, my.sequence.storage};
+}
+
 template <class Real>
 void lay_out_layer(StepNet<Real>& net, StepLayer<Real>& my, Places<Real>& at) {
   Sequence<Real>& q = my.sequence;
@@ -32,7 +38,7 @@ void lay_out_layer(StepNet<Real>& net, StepLayer<Real>& my, Places<Real>& at) {
   const Index B = net.batch, U = R.net_inputs, C = R.units, H = R.sources;
   auto& w = q.weights;
   const bool described = R.kind == CellKind::described;
-  my.packed = at.take(static_cast<Index>(Packed<Real>::size(my.inputs, U)));
+  my.packed = at.take(static_cast<Index>(inputs_of(my).size()));
   q.packed = nullptr;
   q.packed = at.take(static_cast<Index>(PackedParts<Real>(q).size));
   at.copy(w.unit, R.unit_parameters * C), at.copy(w.ln_hh, U), at.copy(w.ln_c, 2 * C);
@@ -44,6 +50,8 @@ void lay_out_layer(StepNet<Real>& net, StepLayer<Real>& my, Places<Real>& at) {
   my.m = at.take(B * R.cell_output());
   my.projected = R.projection ? at.take(B * Packed<Real>{nullptr, 0, H}.stride()) : nullptr;
   my.s_new = at.take(R.state_width()), my.row = at.take(4 * C), my.gates = at.take(R.gates_width());
+  const Index deep = std::max({my.inputs, H, C});
+  my.narrow = q.storage == Storage::int8 ? at.take(narrow_size(B, deep)) : nullptr;
 }
 
 template <class Real>
@@ -67,7 +75,7 @@ template <class Real>
 void load_layer(StepLayer<Real>& my, const StepLayer<Real>& from) {
   Sequence<Real> source = from.sequence;  // packing reads the given weights
   const Recurrence& R = source.recurrence;
-  const Index U = R.net_inputs, I = my.inputs, C = R.units;
+  const Index U = R.net_inputs, C = R.units;
   const auto copy = [](const Real* part, Index n, const Real* to) {
     if (part) std::copy_n(part, n, const_cast<Real*>(to));
   };
@@ -84,8 +92,7 @@ void load_layer(StepLayer<Real>& my, const StepLayer<Real>& from) {
   }
   source.packed = my.sequence.packed, source.all_threads = 1;
   pack_parts(source);
-  const Packed<Real> inputs{nullptr, I, U};
-  pack(my.packed, I, U, from.w_ih, true, 0, panel_count(inputs));
+  pack_on(1, inputs_of(my), from.w_ih, from.s_ih, true);
 }
 
 template <class Real>
@@ -101,10 +108,12 @@ void prepare_layer(const StepNet<Real>& net, const StepLayer<Real>& my) {
   const PackedParts<Real> parts(q);
   const Index stride = parts.recurrent.stride();
   if (!R.recurrent) return;
-  product<Real>(net.batch, parts.recurrent, q.h, R.sources, R.layer_norm ? nullptr : parts.start,
-                my.r);
+  product<Real>(net.batch, parts.recurrent,
+                factors_of(net.batch, parts.recurrent, q.h, R.sources, my.narrow),
+                R.layer_norm ? nullptr : parts.start, my.r);
   for (Index b = 0; R.layer_norm && b < net.batch; ++b)
-    normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride);
+    normalise<Real>(R.net_inputs, q.weights.ln_hh, parts.start, my.r + b * stride, nullptr,
+                    nullptr);
 }
 
 // Runs one step of a layer. Rows of x [B, I] are `wide` numbers apart.
@@ -116,19 +125,22 @@ void run_layer(const StepNet<Real>& net, const StepLayer<Real>& my, const Real* 
   const Index out = R.cell_output();
   const PackedParts<Real> parts(q);
   const Index stride = parts.recurrent.stride();
-  product<Real>(B, {my.packed, my.inputs, U}, x, wide, R.layer_norm ? nullptr : my.start, my.x);
+  const Packed<Real> inputs = inputs_of(my);
+  product<Real>(B, inputs, factors_of(B, inputs, x, wide, my.narrow),
+                R.layer_norm ? nullptr : my.start, my.x);
   for (Index b = 0; b < B; ++b) {
     Real *const x_row = my.x + b * stride, *const s = q.s + b * DC;
-    if (R.layer_norm) normalise<Real>(U, my.ln_ih, my.start, x_row);
+    if (R.layer_norm) normalise<Real>(U, my.ln_ih, my.start, x_row, nullptr, nullptr);
     const StepForward<Real> step{x_row, my.r + b * stride, s, q.h + b * H, my.s_new, my.m + b * out,
-                                 my.gates, nullptr, 0, R.units};
+                                 my.gates, nullptr, nullptr, 0, R.units};
     row_forward(q, step, my.row);
     Forward<Real>::hand_on(DC, my.s_new, nullptr, net.zone_s, s);
   }
   const Real* h_new = my.m;
   Index h_stride = out;
   if (R.projection) {
-    product<Real>(B, parts.projection, my.m, out, nullptr, my.projected);
+    product<Real>(B, parts.projection, factors_of(B, parts.projection, my.m, out, my.narrow),
+                  nullptr, my.projected);
     h_new = my.projected, h_stride = parts.projection.stride();
   }
   for (Index b = 0; b < B; ++b)

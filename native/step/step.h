@@ -16,12 +16,13 @@ template <class Real>
 struct StepLayer {
   // The recurrence, copies of small weights, packed w_hh and w_hr, state h [B, H] and s [B, D C].
   Sequence<Real> sequence;
-  const Real* w_ih;         // [U, I] of the caller; only load() reads it
+  const void* w_ih;         // [U, I] of the caller, as other matrices; only load() reads it
+  const float* s_ih;        // [U] its scales in int8, else null
   const Real* ln_ih;        // [U] or null
   Index inputs;             // I
 
   // "padded": to whole vectors.
-  Real* packed;     // w_ih, packed: U padded times I numbers
+  Real* packed;     // w_ih, packed
   Real* start;      // [U, padded] the bias of a described cell, which is added to x; else null
   Real *x, *r;      // [B, U padded] parts of the net inputs
   Real* m;          // [B, cell_output()]
@@ -29,6 +30,7 @@ struct StepLayer {
   Real* s_new;      // [D C] of one row
   Real* row;        // [4 C] of one row
   Real* gates;      // [gates_width()] of one row
+  Real* narrow;     // factors of matrices in int8, or null
 };
 
 template <class Real>

@@ -41,6 +41,8 @@ def sequence_forward(dtype: str, description: dict, call: dict) -> None:
     Forward pass of one direction of one layer; carrousel/kernels/native/sequence.py makes the call.
     """
 
+sequence_norms: int = 16
+
 sequence_window_bytes: int = 2097152
 
 sequence_window_rows: int = 384
@@ -75,7 +77,7 @@ class StepFloat:
     Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
-    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, storage: str = '', instruction_set: str = '') -> None: ...
 
     def run(self) -> None:
         """One step, from `input` to `output`."""
@@ -108,7 +110,7 @@ class StepDouble:
     Layers of one recurrence, one step per call, with copies of weights and state.
     """
 
-    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, instruction_set: str = '') -> None: ...
+    def __init__(self, recurrence: dict, weights: list, batch: int, inputs: int, zone_h: float = 0.0, zone_s: float = 0.0, storage: str = '', instruction_set: str = '') -> None: ...
 
     def run(self) -> None:
         """One step, from `input` to `output`."""

@@ -9,7 +9,11 @@ from tools.pages.render import render
 
 from carrousel.experiments.report.markdown import table
 
-OURS = ("carrousel.nn.step", "carrousel.nn.step, arrays", "carrousel.nn.step, prepared")
+STORED = tuple(f"carrousel.nn.step, {name}" for name in ("bfloat16", "float16", "int8"))
+OURS = (
+    *("carrousel.nn.step", "carrousel.nn.step, arrays", "carrousel.nn.step, prepared"),
+    *STORED,
+)
 CELL = "torch.nn.LSTMCell"
 ONNX = (
     "onnxruntime, exported",
@@ -30,7 +34,8 @@ def step_page(measured: Mapping[str, Any], calls: Mapping[str, Any] | None = Non
         measured: ``benchmarks/results/step.json``.
         calls: ``benchmarks/results/calls.json``.
     """
-    times = {(r["contender"], r["inputs"], r["units"]): r["us"] for r in measured["rows"]}
+    found = {(r["contender"], r["inputs"], r["units"]): r for r in measured["rows"]}
+    times = {key: row["us"] for key, row in found.items() if "us" in row}
     sizes = list(dict.fromkeys((r["inputs"], r["units"]) for r in measured["rows"]))
     heads = ["", *(f"I = {inputs}, H = {units}" for inputs, units in sizes)]
 
@@ -45,6 +50,7 @@ def step_page(measured: Mapping[str, Any], calls: Mapping[str, Any] | None = Non
         "step.md",
         times=rows((*OURS, *THEIRS), _time),
         by_cell=rows(OURS, lambda times, name, size: _speedup(times, name, (CELL,), size)),
+        errors=rows(STORED, lambda _, name, size: f"{found[name, *size]['parity']['error']:.0e}"),
         by_onnx=rows(OURS, lambda times, name, size: _speedup(times, name, ONNX, size)),
         machine=", ".join([machine["processor"], *map(" ".join, versions.items())]),
         calls=calls_table(calls["rows"]) if calls else "",

@@ -23,6 +23,8 @@ from carrousel.nn.gru import GRU as GRU
 from carrousel.nn.lstm import LSTM as LSTM
 from carrousel.nn.onnx.export import export_onnx as export_onnx
 from carrousel.nn.onnx.translation import register as _register_with_exporter
+from carrousel.nn.quantized import Quantized as Quantized
+from carrousel.nn.quantized import quantize as quantize
 from carrousel.nn.recurrent import StepStates as StepStates
 from carrousel.nn.replace import replace as replace
 from carrousel.nn.replace import restore as restore
@@ -43,11 +45,13 @@ __all__ = [
     "LSTMCell",
     "LayerWeights",
     "MemoryPlan",
+    "Quantized",
     "RNNCell",
     "StepStates",
     "Stepper",
     "export_onnx",
     "load",
+    "quantize",
     "replace",
     "restore",
     "save",

@@ -46,10 +46,13 @@ def open_native(
     batch: Any,
     inputs: Any = 5,
     zones: Any = (0.0, 0.0),
+    storage: Any = "",
     isa: Any = "",
 ) -> Any:
     """The native object itself, whose exceptions are not translated."""
-    return CLASSES[dtype](dict(_description(R, dtype)), weights, batch, inputs, *zones, isa)
+    return CLASSES[dtype](
+        dict(_description(R, dtype)), weights, batch, inputs, *zones, storage, isa
+    )
 
 
 def run_all(native: Any, x: np.ndarray, *, prepare: bool = False) -> np.ndarray:

@@ -14,6 +14,7 @@ from carrousel.kernels.autograd.layer import LayerOptions as LayerOptions
 from carrousel.kernels.autograd.layer import LayerResult as LayerResult
 from carrousel.kernels.autograd.ops import run_forward
 from carrousel.kernels.autograd.plain import plain_layer as plain_layer
+from carrousel.kernels.autograd.stored import bfloat16_layer, fits_bfloat16
 from carrousel.kernels.autograd.vendor import vendor_fits, vendor_layer
 from carrousel.kernels.autograd.vmap import TENSORS
 from carrousel.kernels.native.sequence import is_compiled
@@ -25,7 +26,7 @@ def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) ->
     """Run a layer with the fastest implementation for these tensors.
 
     - On the CPU: the compiled kernel. ``float16`` and ``bfloat16`` are computed in ``float32`` and
-      rounded.
+      rounded; without gradients and for few sequences, ``bfloat16`` weights are read as they are.
     - On other devices: torch's own kernel, for cells that it has.
     - Otherwise the plain path: variants on other devices, forward-mode differentiation, recorded
       gates of cells from equations.
@@ -36,7 +37,10 @@ def layer(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions) ->
         options: settings of the call.
     """
     if inputs.x.dtype in _HALVES and _fits(inputs, recurrence, options, torch.float32):
-        result = _compiled(_cast(inputs, torch.float32), recurrence, options)
+        if fits_bfloat16(inputs, recurrence, options):
+            result = bfloat16_layer(inputs, recurrence, options)
+        else:
+            result = _compiled(_cast(inputs, torch.float32), recurrence, options)
         return LayerResult(*(None if r is None else r.to(inputs.x.dtype) for r in result))  # type: ignore[arg-type]
     if _fits(inputs, recurrence, options, inputs.x.dtype):
         return _compiled(inputs, recurrence, options)

@@ -40,6 +40,7 @@ _KINDS = {
     )
 }
 _DESCRIBED = len(_KINDS)
+_NORMS: int = _native.sequence_norms
 
 
 def is_compiled(recurrence: Recurrence, dtype: str) -> bool:
@@ -113,11 +114,20 @@ _WEIGHTS = (
     "fresh_s",
     "drop",
 )
+_SCALES = ("s_ih", "s_hh", "s_hr")
 _STEPS = ("flags", "keep_h", "keep_s")
 _TAPE = ("states", "gates", "extra", "marks")
 _GRADIENTS = ("x", *_WEIGHTS[:-1])
 _ABSENT = dict.fromkeys(
-    (*_WEIGHTS, *_STEPS, *_TAPE, "d_out", "d_states", *(f"d_{name}" for name in _GRADIENTS))
+    (
+        *_WEIGHTS,
+        *_SCALES,
+        *_STEPS,
+        *_TAPE,
+        "d_out",
+        "d_states",
+        *(f"d_{name}" for name in _GRADIENTS),
+    )
 )
 _SETTINGS = {
     "threads": 1,
@@ -126,6 +136,7 @@ _SETTINGS = {
     "recompute": 0,
     "window": 0,
     "samples": 0,
+    "storage": "",
     "zone_h": 0.0,
     "zone_s": 0.0,
     "instruction_set": "",
@@ -146,6 +157,10 @@ def forward(recurrence: Recurrence, dtype: str, call: Mapping[str, Any]) -> None
               ``extra [T, B, extra_width]``; or ``marks [segments, B, H + D*C]`` with ``recompute``.
             - Settings: ``threads``, ``cut``, ``reverse``, ``recompute``, ``zone_h``, ``zone_s``,
               ``window`` (steps per window; 0: chosen by the kernel), ``instruction_set``.
+            - ``storage``: type of the matrices ``w_ih``, ``w_hh`` and ``w_hr``; only for the
+              forward pass in float32. "": that of the other arrays. "bfloat16" or "float16": their
+              bits as uint16. "int8": with a scale for each row, ``s_ih [U]``, ``s_hh [U]`` and
+              ``s_hr [H]``, and factors are rounded to int8 row by row.
 
             Omitted arrays are absent; omitted settings have their defaults. See also
             ``native/sequence/run.h``.
@@ -197,6 +212,7 @@ def open_step(
     inputs: int,
     zone_h: float = 0.0,
     zone_s: float = 0.0,
+    storage: str = "",
     instruction_set: str = "",
 ) -> Stepper:
     """Create a kernel that computes one step per call; see ``native/step/step.h``.
@@ -209,6 +225,7 @@ def open_step(
         batch: ``B``.
         inputs: ``I`` of the first layer; the other layers read the output of the layer below.
         zone_h, zone_s: shares of the old value that zoneout mixes in.
+        storage: as in :func:`forward`; the matrices in ``weights`` have this type.
         instruction_set: "" for the best.
 
     Raises:
@@ -222,6 +239,7 @@ def open_step(
             inputs,
             zone_h,
             zone_s,
+            storage,
             instruction_set,
         )
     except ValueError as error:
@@ -239,6 +257,8 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
 
     >>> extra_parts(Recurrence("lstm", 4, projection=2), sources=True)
     {'output': slice(0, 4, None), 'source': slice(4, 6, None)}
+
+    The last part with layer normalisation is its means and rates: ``Norm`` in the same file.
     """
     widths = {
         "product": recurrence.n_net_inputs * recurrence.layer_norm,
@@ -247,6 +267,7 @@ def extra_parts(recurrence: Recurrence, sources: bool, norms: bool = False) -> d
         "inputs": recurrence.n_net_inputs * norms,
         "source": recurrence.n_sources * sources,
         "vectors": recurrence.units * (len(recurrence.product_rows) - 1),
+        "norms": _NORMS * recurrence.layer_norm,
     }
     parts, start = {}, 0
     for name, width in widths.items():

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
+from carrousel.errors import SettingError
 from carrousel.kernels.autograd.compiled import lent
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
+from carrousel.kernels.autograd.stored import arrays_of, check_storable, store
 from carrousel.kernels.native.sequence import is_compiled, open_step
 from carrousel.nn.weights import LayerWeights
 
@@ -41,10 +43,29 @@ class StepEngine(Protocol):
 
 
 def open_engine(
-    recurrence: Recurrence, weights: list[LayerWeights], batch: int, zones: tuple[float, float]
+    recurrence: Recurrence,
+    weights: list[LayerWeights],
+    batch: int,
+    zones: tuple[float, float],
+    storage: str | None = None,
 ) -> StepEngine:
-    """Return the fastest engine for weights that are detached and of one type and device."""
+    """Return the fastest engine for weights that are detached and of one type and device.
+
+    Raises:
+        SettingError: ``storage`` is given, and these weights cannot be stored so.
+    """
     w = weights[0].w_ih
+    if storage:
+        if w.device.type != "cpu" or w.dtype != torch.float32:
+            raise SettingError(
+                f"storage is {storage!r}, and the module is {w.dtype} on {w.device}, expected "
+                "float32 on the CPU",
+                argument="storage",
+                got=storage,
+                fix="call module.float().cpu() first",
+            )
+        check_storable(recurrence)
+        return CompiledEngine(recurrence, weights, batch, zones, storage)
     one_product = not recurrence.kind.products
     if one_product and w.device.type == "cpu" and is_compiled(recurrence, _name(w.dtype)):
         return CompiledEngine(recurrence, weights, batch, zones)
@@ -62,17 +83,19 @@ class CompiledEngine:
         weights: list[LayerWeights],
         batch: int,
         zones: tuple[float, float],
+        storage: str | None = None,
     ) -> None:
         w_ih = weights[0].w_ih
-        self.recurrence, self.dtype = recurrence, w_ih.dtype
+        self.recurrence, self.dtype, self.storage = recurrence, w_ih.dtype, storage
         self.native = open_step(
             recurrence,
             _name(w_ih.dtype),
-            [_arrays(one) for one in weights],
+            self._arrays(weights),
             batch=batch,
             inputs=w_ih.shape[1],
             zone_h=zones[0],
             zone_s=zones[1],
+            storage=storage or "",
         )
         self.input = torch.from_numpy(self.native.input)
         self.output = torch.from_numpy(self.native.output)
@@ -80,7 +103,13 @@ class CompiledEngine:
         self.shape = (len(weights), batch)
 
     def load(self, weights: list[LayerWeights]) -> None:
-        self.native.load([_arrays(one) for one in weights])
+        self.native.load(self._arrays(weights))
+
+    def _arrays(self, weights: list[LayerWeights]) -> list[dict[str, Any]]:
+        given = [one._asdict() for one in weights]
+        if self.storage:
+            given = [store(one, self.storage) for one in given]
+        return [arrays_of(one) for one in given]
 
     def reset(self, row: int | None) -> None:
         self.native.reset(row)
@@ -157,11 +186,3 @@ class PlainEngine:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _arrays(weights: LayerWeights) -> dict[str, Any]:
-    """Return weights by name, as native code takes them."""
-    return {
-        name: None if part is None else lent(part.contiguous())
-        for name, part in weights._asdict().items()
-    }

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carrousel.checks import check_int
+from carrousel.checks import check_choice, check_int
 from carrousel.errors import InputError, OptionTypeError, SettingError
+from carrousel.kernels.autograd.stored import STORAGES
 from carrousel.nn.call.inputs import State, described
 from carrousel.nn.cells import StepCell
 from carrousel.nn.recurrent import Recurrent
@@ -25,14 +26,20 @@ class Stepper:
             ``float64`` on the CPU, else a tensor.
         output: ``[B, O]``, the buffer that a step writes.
         is_compiled: whether a step is one call of compiled code.
+        storage: type in which the matrices of weights are stored; None: that of the module.
     """
 
-    def __init__(self, module: Recurrent | StepCell, batch_size: int) -> None:
+    def __init__(
+        self, module: Recurrent | StepCell, batch_size: int, storage: str | None = None
+    ) -> None:
         self._module = module
+        self.storage = storage
         self._is_stack = isinstance(module, Recurrent)
         with torch.inference_mode(False):  # inference tensors could not be written later
             weights = self._weights()
-            self._engine = open_engine(module.recurrence, weights, batch_size, module.zoneout)
+            self._engine = open_engine(
+                module.recurrence, weights, batch_size, module.zoneout, storage
+            )
         x, y = self._engine.input, self._engine.output
         self._dtype = x.dtype
         self._run = self._engine.run
@@ -160,10 +167,13 @@ class Stepper:
 
     def __repr__(self) -> str:
         how = "compiled" if self.is_compiled else "plain"
+        how += f", storage={self.storage!r}" if self.storage else ""
         return f"Stepper({self._module!r}, batch_size={len(self.output)}, {how})"
 
 
-def step(module: Recurrent | StepCell, batch_size: int = 1) -> Stepper:
+def step(
+    module: Recurrent | StepCell, batch_size: int = 1, *, storage: str | None = None
+) -> Stepper:
     """Create a stepper, which runs a module one step per call with low latency.
 
     Use it when samples arrive one at a time and each needs an output at once: audio, control
@@ -190,6 +200,13 @@ def step(module: Recurrent | StepCell, batch_size: int = 1) -> Stepper:
         module: an LSTM, GRU, RNN or one of their cells, with any options except
             ``bidirectional``. In training mode it must not have dropout or zoneout.
         batch_size: ``B``, number of sequences that advance together.
+        storage: type in which the stepper keeps the matrices of weights. A step of one sequence
+            takes about as long as reading them. None: the module's. Otherwise the module is
+            float32, as are inputs, outputs, states, sums and all other parameters. ``"bfloat16"``:
+            half the bytes; weights keep 8 significant bits. ``"float16"``: half the bytes, 11
+            significant bits, not much faster. ``"int8"``: a quarter of the bytes; each row of a
+            matrix has a scale, and inputs and hidden states are rounded to int8 as well, with a
+            scale for each sequence and step (as :func:`carrousel.nn.quantize` does).
 
     Returns:
         A stepper: ``y = stepper(x)``. It holds a copy of the current weights.
@@ -198,7 +215,8 @@ def step(module: Recurrent | StepCell, batch_size: int = 1) -> Stepper:
 
     Raises:
         OptionTypeError: the argument is not a module of this package.
-        SettingError: the module is bidirectional, or would draw random numbers.
+        SettingError: the module is bidirectional, or would draw random numbers; or ``storage`` is
+            unknown or does not fit the module.
 
     >>> from carrousel.nn import LSTM
     >>> lstm = LSTM(3, 4).eval()
@@ -219,7 +237,10 @@ def step(module: Recurrent | StepCell, batch_size: int = 1) -> Stepper:
     (1, 4)
     """
     check_deployable(module, "step")
-    return Stepper(module, check_int("batch_size", batch_size, minimum=1, maximum=2**20))
+    batch_size = check_int("batch_size", batch_size, minimum=1, maximum=2**20)
+    if storage is not None:
+        storage = check_choice("storage", storage, STORAGES)
+    return Stepper(module, batch_size, storage)
 
 
 def check_deployable(module: object, call: str) -> None:
