@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
+from torch._C._functorch import is_legacy_batchedtensor
 
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd.compiled import (
@@ -199,8 +200,7 @@ def _is_traced(x: Tensor) -> bool:
 
 def is_batched(*tensors: Tensor | None) -> bool:
     """Return whether one is batched by the vmap of ``torch.autograd`` (``is_grads_batched``)."""
-    legacy = torch._C._functorch.is_legacy_batchedtensor
-    return any(tensor is not None and legacy(tensor) for tensor in tensors)
+    return any(tensor is not None and is_legacy_batchedtensor(tensor) for tensor in tensors)
 
 
 def run_forward(*arguments: Any) -> Tape:

@@ -236,7 +236,7 @@ class _Unmasked(torch.autograd.Function):
 
 # ``Function.apply`` without its preparations for ``torch.func``, which :func:`is_eager` excludes.
 # They would take a third of the time of an operation on one step.
-_apply: Any = super(torch.autograd.Function, _Unmasked).apply
+_apply: Any = super(torch.autograd.Function, _Unmasked).apply  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _is_plain(error: Tensor | None) -> bool:
@@ -257,10 +257,11 @@ def _backward(
         for value, needed in zip(saved, needs, strict=False)
     ]
     errors = tuple(e if e is None or e.is_contiguous() else e.contiguous() for e in errors)
+    x, h0, s0, *_ = saved
+    parameters, tape = saved[3:_N_INPUTS], saved[_N_INPUTS:]
+    threads = torch.get_num_threads()
     engine.kernel.backward(
-        *(*saved[:3], saved[3:_N_INPUTS], saved[_N_INPUTS:], errors, tuple(found)),
-        *engine.settings,
-        torch.get_num_threads(),
+        x, h0, s0, parameters, tape, errors, tuple(found), *engine.settings, threads
     )
     return found
 
@@ -275,7 +276,7 @@ def _differentiable(
 
     The forward pass runs once more.
     """
-    values = saved[:_N_INPUTS]
+    values: Any = saved[:_N_INPUTS]
     twice = torch.is_grad_enabled()
     with torch.enable_grad():
         results = _general(engine, *values)

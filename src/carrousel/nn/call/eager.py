@@ -74,24 +74,26 @@ def _first_state(
     if not isinstance(given, tuple | list) or len(given) != 2:
         return None
     for state in given[: 1 + has_states]:
-        if type(state) not in ORDINARY or state.dim() != dimensions or state.is_neg():
+        if type(state) not in ORDINARY:
+            return None
+        if state.dim() != dimensions or state.is_neg():  # pyright: ignore[reportOptionalMemberAccess]
             return None
     return given[0], given[1]
 
 
-def read_parameters(module: torch.nn.Module, names: Names) -> list[Tensor | None] | None:
+def read_parameters(module: Any, names: Names) -> Sequence[Tensor | None] | None:
     """Return the parameters of these names, or None if one is not an ordinary tensor."""
     own = module._parameters
-    values = [own.get(name) for name in names]  # type: ignore[arg-type]
+    values = [own.get(name) for name in names]
     for value, name in zip(values, names, strict=True):
         if name is not None and type(value) is not Parameter:
             return _replaced_parameters(module, names)
     return values
 
 
-def _replaced_parameters(module: torch.nn.Module, names: Names) -> list[Tensor | None] | None:
+def _replaced_parameters(module: Any, names: Names) -> Sequence[Tensor | None] | None:
     """Return the parameters if properties or plain tensors have taken the place of some."""
-    values = [None if name is None else getattr(module, name, None) for name in names]
+    values: list[Any] = [None if name is None else getattr(module, name, None) for name in names]
     for value, name in zip(values, names, strict=True):
         if name is not None and (type(value) not in ORDINARY or value.is_neg()):
             return None
