@@ -168,6 +168,7 @@ void norm_inputs(const Sequence<Real>& q, Index rows, Real* values, Real* kept) 
     const Slice mine(rows, 1, i, threads);
     for (Index row = mine.from; row < mine.to; ++row) {
       Real* const keep = kept ? kept + row * extra.width : nullptr;
+      if (keep) std::fill_n(keep + extra.norms, kNorms, Real{0});
       normalise<Real>(U, q.weights.ln_ih, nullptr, values + row * U,
                       keep ? keep + extra.inputs : nullptr,
                       keep ? keep + extra.norms + Norm::inputs : nullptr);

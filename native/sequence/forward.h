@@ -28,13 +28,21 @@ struct Forward {
     return w.extra && part >= 0 ? w.extra + (t * q.batch + b) * extra.width + part : nullptr;
   }
 
+  // Where a row keeps its rates; null: not kept. norm_inputs() has set those that are not written to
+  // zero, if it runs.
+  Real* start_norms(Index t, Index b) const {
+    Real* const norms = kept(t, b, extra.norms);
+    if (norms && !q.weights.ln_ih) std::fill_n(norms, kNorms, Real{0});
+    return norms;
+  }
+
   // r [U] = LN(w_hh h) + bias, of rows b..b+rows-1. All rows first: the sums of one row hide behind
   // the rest of another.
   void norm(Index t, Index b, Index rows, Real* r) const {
     if (!R.layer_norm) return;
     for (Index i = 0; i < rows; ++i) {
       if (!is_active(t, b + i)) continue;
-      Real* const norms = kept(t, b + i, extra.norms);
+      Real* const norms = start_norms(t, b + i);
       normalise(U, q.weights.ln_hh, static_cast<const Real*>(parts.start),
                 r + i * parts.recurrent.stride(), kept(t, b + i, extra.product),
                 norms ? norms + Norm::product : nullptr);
@@ -143,7 +151,7 @@ struct Forward {
 
   // A padded step leaves zeros on the tape, because matrix products of the backward pass read them.
   void rest(Index t, Index b, Real* m) const {
-    std::fill_n(m, R.cell_output(), Real{0});
+    std::fill_n(m, R.cell_output(), Real{0}), start_norms(t, b);
     for (const auto [part, n] : {std::pair{extra.product, U}, std::pair{extra.recurrent, C},
                                  std::pair{extra.vectors, R.products * C}})
       if (Real* keep = kept(t, b, part)) std::fill_n(keep, n, Real{0});

@@ -142,7 +142,7 @@ def _all_rows(
     weights: Tensor,
     recurrence: Recurrence,
     absent: tuple[str, ...],
-    matrices: Mapping[str, tuple[float, float, float]] = MappingProxyType({}),
+    matrices: Mapping[str, tuple[float, float, float]] | None = None,
 ) -> Tensor:
     """Insert zeros for net inputs without rows, and form the matrices ``a W + b W.T + c I``."""
     if not absent and not matrices:
@@ -152,7 +152,7 @@ def _all_rows(
     rows = []
     for name in recurrence.kind.net_inputs:
         W = weights.new_zeros(C, *weights.shape[1:]) if name in absent else next(given)
-        if name in matrices:
+        if matrices and name in matrices:
             a, b, c = matrices[name]
             W = a * W + b * W.T
             if c:

@@ -18,7 +18,6 @@ from carrousel.checks import check_choice
 from carrousel.contracts import Experiment
 from carrousel.errors import UnknownNameError
 from carrousel.experiments.catalogue import EXPERIMENTS
-from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.candidates import CANDIDATES
 from carrousel.experiments.recipes.modern import MODERN
 from carrousel.experiments.recipes.principle import PRINCIPLE
@@ -100,7 +99,7 @@ def described() -> Iterator[tuple[str, str, str]]:
     """
     yield PAPER, "all", "the rows as they stand"
     for name, (rows, why) in _WHOLE.items():
-        yield name, "all" if set(LSTM_ROWS) <= set(rows) else ", ".join(rows), why
+        yield name, "all" if set(MODERN) <= set(rows) else ", ".join(rows), why
     for experiment, candidates in CANDIDATES.items():
         for name, one in candidates.items():
             yield name, experiment, one.idea
