@@ -21,6 +21,7 @@ import torch
 
 from support.nn.compatibility import parallel as in_parallel
 from support.nn.compatibility import sequences as of_sequences
+from support.nn.compatibility import tool_rows as of_tools
 from support.nn.compatibility import torch_rows as of_torch
 from support.nn.compatibility.cases import MODES, AbsentError, Case
 
@@ -55,6 +56,15 @@ FEATURES = {
     ),
     "tracer": Feature(
         "`torch.onnx.export(dynamo=False)`, the exporter of TorchScript", of_torch.traced_to_onnx
+    ),
+    "fx": Feature(
+        "`torch.fx.symbolic_trace`: a layer is one node", of_tools.traced_by_fx, ("packed",)
+    ),
+    "quantize": Feature("`quantize_dynamic` to int8", of_tools.quantised, ("packed",)),
+    "malformed": Feature(
+        "a malformed `PackedSequence` is refused",
+        of_tools.malformed_packed,
+        tuple(name for name in MODES if name != "packed"),
     ),
     "vmap": Feature("`torch.func.vmap`", of_torch.vmapped),
     "samples": Feature("gradients of each sample (`vmap` of `grad`)", of_torch.sample_gradients),
@@ -115,10 +125,17 @@ _TRACER = (
     "says so, and to use `dynamo=True`"
 )
 _OPERATORS = "this exporter cannot write such a call of PyTorch's operator; use `dynamo=True`"
+_QUANTISER = (
+    "PyTorch's quantised layers lack this; `nn.quantize` makes an int8 copy of any compiled layer"
+)
 KNOWN: dict[tuple[str, str], str] = {
     ("export", "packed"): _PACKED,
     ("onnx", "packed"): _PACKED,
-    **{("tracer", mode): _TRACER for mode in ("lengths", "variant")},
+    **{("tracer", mode): _TRACER for mode in ("lengths", "variant", "own")},
+    **{
+        ("quantize", mode): _QUANTISER
+        for mode in ("lengths", "projection", "variant", "own", "rnn")
+    },
     **{("tracer", mode): _OPERATORS for mode in ("packed", "projection")},
 }
 """Cells of ours that do not work, with the reason."""
