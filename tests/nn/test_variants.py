@@ -325,7 +325,8 @@ def test_autocast_does_not_round_the_state():
         torch.nn.init.zeros_(weight)
     with torch.no_grad():  # input gate, forget gate, cell input, output gate
         cell.bias_ih.copy_(torch.tensor([-4.6, 12.0, 5.0, 0.0]))
-    state, exact = None, 0.0
+    state: Any = None
+    exact = 0.0
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         for _ in range(2000):
             state = cell(torch.zeros(1, 1), state)

@@ -27,6 +27,11 @@ RECURRENCES = (
     Recurrence("lstm", 18, projection=3),
     Recurrence("lstm97", 6, block_size=2, gate_sources=True),
 )
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"reverse": True, "gradient": "tbptt:2"},
+    {"zone_h": 0.3},
+)
 Arrays = dict[str, Any]
 
 
@@ -54,11 +59,17 @@ class Call:
 
     def __init__(self, case: Case, instruction_set: str = "") -> None:
         self.case, self.guarded = case, Guarded("float64")
-        self.layer = _native.UnmaskedLayerDouble(
+        self.layer: Any = _native.UnmaskedLayerDouble(
             _description(case.recurrence, "float64"), instruction_set
         )
         o = case.options
-        self.settings = (o.reverse, gradient_cut(o.gradient), o.zone_h, o.zone_s, 1)
+        self.settings: tuple[Any, ...] = (
+            o.reverse,
+            gradient_cut(o.gradient),
+            o.zone_h,
+            o.zone_s,
+            1,
+        )
         self.arrays, self.tape = two_biases(case), tape_of(case, self.guarded)
         B, R = case.arrays["x"].shape[1], case.recurrence
         self.last = [self.guarded.empty(B, n) for n in (R.n_sources, R.n_states)]
@@ -107,7 +118,7 @@ def expected(case: Case) -> tuple[Arrays, Arrays]:
 def test_both_passes_match_the_reference(instruction_set: str):
     for R in RECURRENCES:
         for T, B in ((1, 1), (1, 4), (1, 7), (1, 35), (3, 2), (4, 9)):
-            for options in ({}, {"reverse": True, "gradient": "tbptt:2"}, {"zone_h": 0.3}):
+            for options in OPTIONS:
                 case = make_case(R, {"bias", "unit", "norms"}, T=T, B=B, I=19, **options)
                 with named(R, T, B, options):
                     call = Call(case, instruction_set)

@@ -312,7 +312,7 @@ def storage_resized(case: Case) -> None:
     """No call may leave a tensor of the caller in a storage that cannot be resized."""
     module, leaf = case.module(), case.leaf().requires_grad_()
     results = case.call(module, leaf)
-    sum(out.sum() for out in results).backward()
+    torch.stack([out.sum() for out in results]).sum().backward()
     with torch.no_grad():
         results += case.call(module, leaf)
     tensors = [leaf, leaf.grad, *results]
