@@ -17,6 +17,8 @@ from support.nn.compatibility.cases import MODES, Case  # noqa: E402
 TRACED = ("compile", "inductor", "export", "onnx", "tracer")
 COSTLY = ("long", "ddp", "fully_shard", "fsdp", *TRACED)
 """Slow rows, which are not run for torch here; the page shows the version of torch they ran on."""
+SOME = {"onnx": ("plain", "lengths"), "tracer": ("plain", "variant")}
+"""Rows of which only some cells are run here; ``tests/nn/onnx`` exports the other modes together."""
 
 
 @cache
@@ -41,7 +43,7 @@ def check_cell(feature: str, mode: str) -> None:
 @pytest.mark.parametrize("feature", matrix.FEATURES)
 def test_ours(feature):
     failures = []
-    for mode in MODES:
+    for mode in SOME.get(feature, MODES):
         if matrix.applies("carrousel", feature, mode):
             try:
                 with case(feature, mode):
