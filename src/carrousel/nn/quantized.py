@@ -181,8 +181,8 @@ def quantize(layer: Recurrent) -> Quantized:
             "LSTM, GRU or RNN of carrousel.nn",
             argument="layer",
             got=layer,
-            fix="quantise each layer of a model, as in model.rnn = nn.quantize(model.rnn); convert "
-            "torch's layers with nn.replace first; for cells use nn.step(cell, storage='int8')",
+            fix="quantise each layer of a model; convert torch's layers with nn.replace first; for "
+            "cells use nn.step(cell, storage='int8')",
         )
     weight = layer.all_weights[0][0]
     if weight.dtype != torch.float32 or weight.device.type != "cpu":
