@@ -137,8 +137,8 @@ _show(
 _show(
     "Multiplicative LSTM",
     "Krause, Lu, Murray & Renals 2016, Multiplicative LSTM for sequence modelling",
-    "Four net inputs read the vector `m`, which has a recurrent matrix too. No bias in `m` is in "
-    "the source.",
+    "Four net inputs read the vector `m`, which has a recurrent matrix too. The source has "
+    "no bias in `m`.",
     loops.multiplicative,
     net_inputs=("m", "i", "f", "g", "o"),
     states=("c",),
@@ -214,7 +214,7 @@ _show(
     "coRNN",
     "Rusch & Mishra 2021, Coupled oscillatory recurrent neural network",
     "A matrix for the position `h` and a second one for the velocity `z`. The net input `v` has no "
-    "weights from the input. The two constants are shared by all units and learned here.",
+    "weights from the input. All units share the two constants, which are learned here.",
     loops.oscillators,
     net_inputs=("a", "v"),
     states=("z",),

@@ -133,11 +133,37 @@ def test_wrong_layers():
         nn.quantize(layer)
 
 
+def test_cells_with_several_products_are_named_without_their_hash():
+    pytest.importorskip("sympy")
+    cell = nn.Equations(
+        "reset_first",
+        net_inputs=("r", "n"),
+        equations="n_r = W @ (sigmoid(r) * h_prev)\nh = tanh(n)",
+    )
+    layer = nn.LSTM(3, 4, cell=cell)
+    for call in (nn.quantize, lambda layer: nn.step(layer, storage="int8")):
+        with pytest.raises(SettingError, match=r"cell 'reset_first' (has several|is not compiled)"):
+            call(layer)
+
+
+def test_layers_are_neither_exported_nor_converted():
+    _, small = pair("plain")
+    x = torch.randn(T, B, I)
+    with pytest.raises(SettingError, match="cannot be exported or traced; export the float32"):
+        torch.export.export(small, (x,))
+    with pytest.raises(SettingError, match="cannot be exported or traced"):
+        torch.fx.symbolic_trace(torch.nn.Sequential(small))
+    with pytest.raises(SettingError, match=r"model\.0: .*float32 weights are lost.*skip=\['0'\]"):
+        nn.restore(torch.nn.Sequential(small))
+    with pytest.raises(SettingError, match=r"scales are torch\.float16 on cpu.*then call nn"):
+        copy.deepcopy(small).half()(x.half())
+
+
 def test_wrong_inputs():
     _, small = pair("plain")
     with pytest.raises(InputError, match="input"):
         small(torch.randn(T, B, I + 1))
-    with pytest.raises(InputError, match="float64"):
+    with pytest.raises(InputError, match=r"float64, expected torch\.float32.*input\.float\(\)"):
         small(torch.randn(T, B, I, dtype=torch.float64))
     x = torch.randn(T, B, I, requires_grad=True)
     with pytest.raises(SettingError, match=r"gradient.*no_grad"):

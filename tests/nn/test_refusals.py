@@ -69,7 +69,7 @@ SETTINGS = [
     ("LSTM", {"gradient": "tbptt"}, SettingError, "gradient is 'tbptt', expected 'bptt'"),
     ("LSTM", {"gradient": 3}, SettingError, "gradient is 3, expected 'bptt'"),
     ("LSTM", {"recompute": -1}, SettingError, "recompute is -1, expected a whole number"),
-    ("LSTM", {"recompute": "sqrt"}, UnknownNameError, "recompute 'sqrt' is unknown.*'auto'"),
+    ("LSTM", {"recompute": "sqrt"}, UnknownNameError, "'sqrt', expected 'auto' or a whole number"),
     ("LSTM", {"dtype": torch.int32}, TypeError, r"dtype is torch\.int32, expected a floating"),
     ("GRUCell", {"dtype": "float32"}, TypeError, "dtype is 'float32', expected a floating"),
     ("LSTM", {"device": "gpu"}, SettingError, "device is 'gpu', expected a torch device"),
@@ -122,6 +122,7 @@ CALLS = [
     ("LSTM", (X,), {"lengths": [4, -1]}, "lengths contains -1, expected whole numbers from 0 to 4"),
     ("LSTM", (X,), {"lengths": [4.0, 1.0]}, r"lengths has type torch\.float32, expected whole"),
     ("LSTM", (X,), {"lengths": [True, True]}, r"lengths has type torch\.bool, expected whole"),
+    ("LSTM", (X,), {"padding": "left"}, "padding is 'left', but no lengths were given; pass len"),
     ("LSTM", (X,), {"lengths": "42"}, "lengths is not a tensor, array or list of numbers"),
     (
         "LSTM",

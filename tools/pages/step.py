@@ -23,6 +23,9 @@ ONNX = (
 )
 THEIRS = (CELL, "torch.nn.LSTM", *ONNX)
 
+AIM = 10.0
+"""Times as fast as torch's cell at 128 units."""
+
 Times = Mapping[tuple[str, int, int], Mapping[str, float]]
 """Microseconds of a step by contender, inputs and units."""
 
@@ -52,6 +55,7 @@ def step_page(measured: Mapping[str, Any], calls: Mapping[str, Any] | None = Non
         by_cell=rows(OURS, lambda times, name, size: _speedup(times, name, (CELL,), size)),
         errors=rows(STORED, lambda _, name, size: f"{found[name, *size]['parity']['error']:.0e}"),
         by_onnx=rows(OURS, lambda times, name, size: _speedup(times, name, ONNX, size)),
+        reached=[(i, _reached(times, (i, h))) for i, h in sizes if h == 128],
         machine=", ".join([machine["processor"], *map(" ".join, versions.items())]),
         calls=calls_table(calls["rows"]) if calls else "",
         loop=calls["loop"] if calls else 0,
@@ -80,6 +84,11 @@ def _ratio(row: Mapping[str, Any]) -> str:
 def _time(times: Times, name: str, size: tuple[int, int]) -> str:
     us = times.get((name, *size))
     return "" if us is None else f"{us['median']:.2f} ({us['p99']:.2f})"
+
+
+def _reached(times: Times, size: tuple[int, int]) -> list[str]:
+    fast = (name for name in OURS if float(_speedup(times, name, (CELL,), size)) >= AIM)
+    return [name.removeprefix("carrousel.nn.step, ") for name in fast]
 
 
 def _speedup(times: Times, ours: str, theirs: tuple[str, ...], size: tuple[int, int]) -> str:

@@ -189,14 +189,14 @@ class Recurrence:
         blocks = self.block_size > 1 or self.gate_sources
         if self.cell != "lstm97" and (blocks or (self.g_range, self.h_range) != (2.0, 1.0)):
             raise SettingError(
-                f"cell {self.cell!r} has no block_size, g_range, h_range or gate_sources",
+                f"cell {self.cell_name!r} has no block_size, g_range, h_range or gate_sources",
                 argument="cell",
                 got=self.cell,
                 fix="these belong to {cell} 'lstm97'",
             )
         if self.projection and (not self.kind.projects or self.gate_sources):
             raise SettingError(
-                f"cell {self.cell!r} takes no projection here",
+                f"cell {self.cell_name!r} takes no projection here",
                 argument="projection",
                 got=self.projection,
                 fix="cells that do: "
@@ -206,8 +206,8 @@ class Recurrence:
             )
         if self.layer_norm and self.kind.products:
             raise SettingError(
-                f"cell {self.cell!r} has several recurrent products, which cannot be normalised as "
-                "one vector",
+                f"cell {self.cell_name!r} has several recurrent products, which cannot be "
+                "normalised as one vector",
                 argument="layer_norm",
                 got=self.layer_norm,
                 fix="set {layer_norm}=False",
@@ -217,6 +217,17 @@ class Recurrence:
             *(int(self.gate_sources), int(self.layer_norm)),
         )
         object.__setattr__(self, "key", ";".join(str(part) for part in parts))
+
+    @property
+    def cell_name(self) -> str:
+        """The name of the cell for messages: that of ``Equations``, without the hash.
+
+        >>> describe_cell("user:unit-0a1b", CellKind(("z",)))
+        >>> Recurrence("user:unit-0a1b", 3).cell_name, Recurrence("lstm", 3).cell_name
+        ('unit', 'lstm')
+        """
+        own = self.cell.startswith("user:")
+        return self.cell.removeprefix("user:").rsplit("-", 1)[0] if own else self.cell
 
     @property
     def n_blocks(self) -> int:

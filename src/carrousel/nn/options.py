@@ -186,7 +186,7 @@ def check_zoneout(value: object, recurrence: Recurrence) -> tuple[float, float]:
     if not recurrence.n_states:
         if isinstance(value, tuple | list) and zone_s > 0:
             raise SettingError(
-                f"zoneout is {value!r}, but cell {recurrence.cell!r} has no state besides h",
+                f"zoneout is {value!r}, but cell {recurrence.cell_name!r} has no state besides h",
                 argument="zoneout",
                 got=value,
                 fix="give one probability",
@@ -201,7 +201,7 @@ def check_forget_bias(value: object, recurrence: Recurrence, bias: bool) -> floa
         return None
     if not recurrence.forget_gate and recurrence.cell != "coupled":
         raise SettingError(
-            f"forget_bias is {value!r}, but cell {recurrence.cell!r} has no forget gate",
+            f"forget_bias is {value!r}, but cell {recurrence.cell_name!r} has no forget gate",
             argument="forget_bias",
             got=value,
             fix="cells that have one: " + ", ".join(FORGET_CELLS) + ", and cells from equations "
@@ -238,9 +238,13 @@ def check_gradient(value: object) -> str:
 
 def check_recompute(value: object) -> int | str:
     """Return the steps of a segment to recompute, 0 for none, or ``"auto"``."""
-    if isinstance(value, str):
-        return check_choice("recompute", value, ("auto",))
-    return check_int("recompute", value, minimum=0)
+    if isinstance(value, str) and value != "auto":
+        raise UnknownNameError(
+            argument="recompute",
+            got=value,
+            expected="'auto' or a whole number of steps, 0 for none",
+        )
+    return value if isinstance(value, str) else check_int("recompute", value, minimum=0)
 
 
 def check_initial(value: object) -> str:

@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.contracts import CELLS
-from carrousel.errors import OptionTypeError, SettingError
+from carrousel.errors import InputError, OptionTypeError, SettingError
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
 from carrousel.kernels.autograd.stored import MATRICES, check_storable, store, stored_layer
 from carrousel.nn.call.inputs import CallArguments, Padding, State, read_call
 from carrousel.nn.call.ragged import Lengths, Resets, step_flags
+from carrousel.nn.drop_in import tracers
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.weights import LayerWeights
 
@@ -60,8 +61,11 @@ class Quantized(torch.nn.Module):
 
         Raises:
             InputError: a tensor has the wrong shape, type or device.
-            SettingError: a gradient is wanted.
+            SettingError: a gradient is wanted, the call is exported or traced, or the module was
+                converted to another type or moved to another device.
         """
+        self._refuse_records(input)
+        self._check_types(input)
         call = read_call(self, input, hx, lengths, padding, resets)  # type: ignore[arg-type]
         self._refuse_gradients(call)
         x, ends = call.x.detach().float(), []
@@ -91,6 +95,31 @@ class Quantized(torch.nn.Module):
             inputs, R, options, "int8", {k: v for k, v in scales.items() if v is not None}
         )
 
+    def _refuse_records(self, input: Any) -> None:
+        compiler = torch.compiler
+        exporting = compiler.is_compiling() and compiler.is_exporting()
+        if exporting or tracers.is_recording(input):
+            raise SettingError(
+                "Quantized: layers of nn.quantize cannot be exported or traced",
+                fix="export the float32 layer, and quantise the exported model",
+            )
+
+    def _check_types(self, input: Any) -> None:
+        scale, float32 = self.weight_ih_l0, torch.float32
+        if scale.dtype != float32 or scale.device.type != "cpu":
+            raise SettingError(
+                f"Quantized: the scales are {scale.dtype} on {scale.device}, expected float32 on "
+                "the CPU",
+                fix="convert and move the model first, then call nn.quantize",
+            )
+        wrong = isinstance(input, Tensor) and input.dtype != float32
+        if wrong and not torch.is_autocast_enabled("cpu"):
+            raise InputError(
+                f"Quantized: input is of type {input.dtype}, expected torch.float32",
+                argument="input",
+                fix="convert it with input.float()",
+            )
+
     def _refuse_gradients(self, call: CallArguments) -> None:
         given = (call.x, call.h0, call.s0)
         if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given):
@@ -114,27 +143,27 @@ def quantize(layer: Recurrent) -> Quantized:
     exact integers; gates, states, biases and everything else stay float32. An input that is
     infinite or NaN makes the outputs of its sequence NaN.
 
-    *Accuracy.* Every factor is rounded by at most 1/254 of the largest number in its row. With
-    weights as initialised, outputs in (-1, 1) differ from those in float64 by 0.02 at most over
-    128 steps at 32 to 512 units (``docs/step.md`` shows the measured errors). A net that amplifies
-    small differences from step to step, as layer_norm or large weights can, amplifies these too:
-    compare with the float32 layer on your data. One large number in a row costs the accuracy of
-    the others, so scale inputs first.
+    *Accuracy.* Every factor is rounded by at most 1/254 of the largest number in its row.
+    ``docs/nn.md`` gives bounds for new nets, and ``docs/sequence.md`` measured errors and times.
+    Compare with the float32 layer on your data. Errors are large in nets that amplify small
+    differences from step to step, as layer_norm or large weights can, or that never forget, as
+    ``lstm97``. One large number in a row costs the accuracy of the others, so scale inputs first.
 
-    *Speed.* ``docs/sequence.md`` has measurements. Every call packs the weights again, so for one
-    step per call use ``nn.step(layer, storage="int8")``.
+    Every call packs the weights again, so for one step per call use
+    ``nn.step(layer, storage="int8")``.
 
     Args:
-        layer: an LSTM, GRU or RNN in float32 on the CPU, of any cell that is compiled. Dropout is
-            left out; zoneout mixes states as in evaluation.
+        layer: an LSTM, GRU or RNN in float32 on the CPU, with any options. A cell from equations
+            must have one recurrent product, and no layer_norm. Dropout is left out; zoneout mixes
+            states as in evaluation.
 
     Returns:
-        A module that is called like the layer, except ``return_states``.
+        A module that is called like the layer, but has no ``return_states``. It cannot be exported.
 
     Raises:
         OptionTypeError: the argument is not a recurrent layer of this package.
-        SettingError: the layer is not in float32 on the CPU, its cell is not compiled, or a weight
-            is not finite.
+        SettingError: the layer is not in float32 on the CPU, its cell cannot be quantised, or a
+            weight is not finite.
 
     >>> from carrousel.nn import LSTM, quantize
     >>> lstm = LSTM(8, 32)
@@ -152,7 +181,8 @@ def quantize(layer: Recurrent) -> Quantized:
             "LSTM, GRU or RNN of carrousel.nn",
             argument="layer",
             got=layer,
-            fix="quantise each layer of a model; for cells use nn.step(cell, storage='int8')",
+            fix="quantise each layer of a model; convert torch's layers with nn.replace first; for "
+            "cells use nn.step(cell, storage='int8')",
         )
     weight = layer.all_weights[0][0]
     if weight.dtype != torch.float32 or weight.device.type != "cpu":
@@ -166,7 +196,8 @@ def quantize(layer: Recurrent) -> Quantized:
     check_storable(recurrence)
     if recurrence.layer_norm and recurrence.cell not in CELLS:
         raise SettingError(
-            f"quantize: cell {recurrence.cell!r} has layer_norm, whose net inputs torch computes",
+            f"quantize: cell {recurrence.cell_name!r} has layer_norm, whose net inputs torch "
+            "computes",
             argument="layer",
             got=layer,
             fix="use a built-in cell, leave layer_norm out, or use nn.step(layer, storage='int8')",

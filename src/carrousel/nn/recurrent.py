@@ -230,8 +230,8 @@ class Recurrent(TorchLayer):
             form and order of ``hx``.
 
         Raises:
-            InputError: a tensor has the wrong shape, type or device. It is also a
-                ``RuntimeError`` and a ``ValueError``.
+            InputError: a tensor has the wrong shape, type or device, or arguments contradict each
+                other. It is also a ``RuntimeError`` and a ``ValueError``.
             OptionTypeError: ``return_states`` is neither True nor False.
         """
         if lengths is None and resets is None and return_states is False and padding == "right":

@@ -11,6 +11,7 @@ from carrousel.errors import SettingError
 from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, StepCell
 from carrousel.nn.gru import GRU
 from carrousel.nn.lstm import LSTM
+from carrousel.nn.quantized import Quantized
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.rnn import RNN
 
@@ -60,14 +61,16 @@ def restore(model: Model, *, skip: Collection[str] = ()) -> Model:
     The opposite of :func:`replace`, with the same arguments.
 
     Raises:
-        SettingError: a layer has options that torch lacks, or is of a subclass, or its weights are
-            parametrized. The message has its name; no layer is replaced.
+        SettingError: a layer has options that torch lacks, is of a subclass, is quantised, or its
+            weights are parametrized. The message has its name; no layer is replaced.
 
     >>> restore(torch.nn.ModuleDict({"rnn": GRU(3, 4)}))["rnn"].__class__
     <class 'torch.nn.modules.rnn.GRU'>
     """
 
     def convert(module: torch.nn.Module) -> torch.nn.Module | None:
+        if isinstance(module, Quantized):
+            raise SettingError(f"the layer is a {module}, whose float32 weights are lost")
         return module.to_torch() if isinstance(module, OURS) else None
 
     return _exchange(model, convert, skip)
@@ -80,7 +83,8 @@ def _exchange(
 ) -> Any:
     """Convert all modules first, so that an error leaves the model as it is."""
     if not isinstance(model, torch.nn.Module):
-        raise SettingError(argument="model", got=model, expected="a torch.nn.Module")
+        fix = "pass an instance" if isinstance(model, type) else None
+        raise SettingError(argument="model", got=model, expected="a torch.nn.Module", fix=fix)
     kept = _kept(model, (skip,) if isinstance(skip, str) else skip)
     new: dict[int, torch.nn.Module] = {}
     for name, module in model.named_modules():
@@ -90,7 +94,9 @@ def _exchange(
             made = convert(module)
         except SettingError as error:
             where = f"model.{name}" if name else "model"
-            fix = f"{error.fix}, or keep the layer with {{skip}}" if error.fix else None
+            keep = f"keep the layer with {{skip}}=[{name!r}]"
+            alone = not name or (error.fix and not error.fix.startswith("keep "))
+            fix = (f"{error.fix}, or {keep}" if name else error.fix) if alone else keep
             raise SettingError(
                 f"{where}: {error.problem or error.text(fix=False)}", argument="model", fix=fix
             ) from error

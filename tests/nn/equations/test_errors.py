@@ -32,6 +32,8 @@ ERRORS = {
     "product inside": ("c = tanh(W @ f)", "the whole right side of a line that sets", "W @ f"),
     "matrix": ("f_r = (W @ W) @ z", "expected a matrix made of W, its transpose W.T", "W @ W"),
     "matrix of a name": ("f_r = f_x @ z", "expected a matrix made of W, its transpose", "f_x"),
+    "undeclared state": ("c = f\nh = q_prev\nq = z", "is unknown; to keep 'q' for", "q_prev"),
+    "matrix without product": ("f_r = W * z", "'W' is a matrix, expected left of @, as", "W"),
     "no weights": ("f_r = I @ z", "this matrix has no W; multiply by a number without @", "I"),
     "zero matrix": ("f_r = (0 * W) @ z", "expected a number other than zero as the factor", "0"),
     "net input too early": (

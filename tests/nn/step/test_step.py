@@ -218,6 +218,8 @@ def test_wrong_inputs():
     for x in WRONG_INPUTS:
         with case(x), pytest.raises(InputError, match=r"x is .*expected a tensor \(B, I\)"):
             stepper(x)
+    with pytest.raises(InputError, match=r"and type torch\.float64.*\.to\(torch\.float32\)"):
+        stepper(torch.zeros(1, 3, dtype=torch.float64))
     outs: list[Any] = [torch.zeros(4), torch.zeros(2, 4), torch.zeros(1, 4).double()]
     for out in [*outs, np.zeros((1, 4)), 1]:
         with case(out), pytest.raises(InputError, match=r"out is .*expected a tensor \(B, O\)"):

@@ -60,6 +60,20 @@ def test_int8_is_near_the_module_and_equal_to_quantize(family):
     torch.testing.assert_close(have, nn.quantize(module)(x)[0], rtol=0, atol=5e-3)
 
 
+@pytest.mark.parametrize("units", [8, 64, 256])
+def test_new_nets_keep_the_bounds_of_the_guide(units):
+    """The largest errors of ``docs/nn.md``, over 200 steps against float64."""
+    for family, int8 in (("LSTM", 0.02), ("GRU", 0.02), ("RNN", 0.03)):
+        module = getattr(nn, family)(16, units)
+        x = torch.randn(200, 1, 16)
+        with torch.no_grad():
+            want, _ = copy.deepcopy(module).double()(x.double())
+        for storage, bound in (("bfloat16", 0.01), ("float16", 0.001), ("int8", int8)):
+            with case(family, storage):
+                error = (run(step(module, storage=storage), x) - want).abs().max()
+                assert bound / 50 < error < bound
+
+
 def test_refresh_and_state():
     module = nn.GRU(5, 16)
     stepper = step(module, storage="bfloat16")

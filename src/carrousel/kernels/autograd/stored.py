@@ -98,17 +98,17 @@ def check_storable(recurrence: Recurrence) -> None:
     """
     if not native.is_compiled(recurrence, "float32"):
         raise SettingError(
-            f"cell {recurrence.cell!r} is not compiled, so its weights cannot be stored in "
+            f"cell {recurrence.cell_name!r} is not compiled, so its weights cannot be stored in "
             "fewer bits",
             argument="storage",
             fix="install Numba: pip install 'carrousel[cells]'",
         )
     if recurrence.kind.products:
         raise SettingError(
-            f"cell {recurrence.cell!r} has several recurrent products, whose weights can only be "
-            "stored as float32",
+            f"cell {recurrence.cell_name!r} has several recurrent products, whose weights can only "
+            "be stored as float32",
             argument="storage",
-            fix="leave {storage} out",
+            fix="keep this layer in float32",
         )
 
 

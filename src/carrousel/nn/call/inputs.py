@@ -92,13 +92,19 @@ def read_call(
     """Check the arguments of a module's call and convert them to the layout of the kernels.
 
     Raises:
-        InputError: a tensor has the wrong shape, type or device, or arguments contradict each
-            other.
+        InputError: a tensor has the wrong shape, type or device, arguments contradict each other,
+            or padding is on the left and ``lengths`` is missing.
         UnknownNameError: ``padding`` is neither ``"right"`` nor ``"left"``.
     """
     who = type(module).__name__
     weight = getattr(module, "weight_ih_l0")  # noqa: B009  not declared for type checkers
     padding = check_choice("padding", padding, _PADDINGS)
+    if padding == "left" and lengths is None:
+        raise InputError(
+            f"{who}: padding is 'left', but no lengths were given",
+            argument="padding",
+            fix="pass {lengths}, or leave {padding} out",
+        )
     active = cuts = packed = None
     batched = True
     if isinstance(input, PackedSequence):

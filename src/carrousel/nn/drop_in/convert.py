@@ -123,7 +123,9 @@ def check_exact(module: torch.nn.Module, kind: type[torch.nn.Module]) -> None:
             f"the layer is a {given.__module__}.{given.__qualname__}{subclass}; expected a "
             f"{_public_name(kind)}",
             argument="layer",
-            fix="build the new layer and load the state_dict() of the old one",
+            fix="build the new layer and load the state_dict() of the old one"
+            if subclass
+            else "call the method of the class that matches the layer, or use nn.replace",
         )
 
 

@@ -52,7 +52,8 @@ class Equations:
     without ``@`` replaces the product. The layer has weights only for parts that the lines use.
 
     SymPy derives the gradient by reverse accumulation; :meth:`explain` shows it. Numba compiles
-    both passes at the first call, which takes a fraction of a second. The backward pass calls no
+    both passes at the first call, which takes a fraction of a second, or a few seconds for the
+    first cell of a process. The backward pass calls no
     ``exp``, because the forward pass stores the values of such calls. ``sin``, ``cos`` and ``erf``
     are computed number by number, all other functions on vectors. Without Numba the same equations
     run in torch.

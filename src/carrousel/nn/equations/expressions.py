@@ -188,6 +188,13 @@ class Expressions:
             raise self.fail(message, node)
         if name in CONSTANTS:
             return sympy.Float(CONSTANTS[name])
+        if name in ("W", "I"):
+            message = f"{name!r} is a matrix, expected left of @, as in `z_r = W @ h_prev`"
+            raise self.fail(message, node)
+        state = name.removesuffix("_prev")
+        if state != name and line_of_target(self.text, state):
+            message = f"{name!r} is unknown; to keep {state!r} for the next step, add it to states"
+            raise self.fail(message, node, "unknown")
         near = self.names.suggest(name, self.current)
         raise self.fail(f"{name!r} is unknown; {near}", node, "unknown")
 

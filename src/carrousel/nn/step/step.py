@@ -147,11 +147,14 @@ class Stepper:
 
     def _input_error(self, name: str, value: Any, width: str, shape: tuple[int, ...]) -> InputError:
         flat = f" or {(shape[1],)}" if shape[0] == 1 else ""
-        fix = None
+        given, fix = described(value), None
         if isinstance(value, np.ndarray):
             fix = "wrap it with torch.from_numpy, or use stepper.input, advance() and output"
+        if isinstance(value, Tensor) and value.dtype is not self._dtype:
+            given += f" and type {value.dtype}"
+            fix = f"convert it with .to({self._dtype})"
         return InputError(
-            f"{name} is {described(value)}, expected a tensor (B, {width}) of shape "
+            f"{name} is {given}, expected a tensor (B, {width}) of shape "
             f"{tuple(shape)}{flat} and type {self._dtype}",
             argument=name,
             fix=fix,
@@ -181,10 +184,9 @@ def step(
     for gradients.
 
     *Latency.* A step of one sequence reads every weight once, so beyond about 30 units the caches
-    limit its speed. With 16 inputs and 128 units (288 KB of ``float32``) it takes about three
-    microseconds. A call with tensors adds 1.5 microseconds, mostly for the copy of ``x``.
-    ``stepper.input``, ``stepper.advance()`` and ``stepper.output`` are NumPy arrays over the
-    stepper's memory and add a few tenths of a microsecond. ``stepper.prepare()`` computes the
+    limit its speed. A call with tensors adds about one microsecond, mostly for the copy of ``x``.
+    ``stepper.input`` and ``stepper.output`` are NumPy arrays over the stepper's memory, and
+    ``stepper.advance()`` runs a step from one to the other. ``stepper.prepare()`` computes the
     products with the state before the next input arrives. ``docs/step.md`` has measurements.
 
     *Threads.* A step runs on the calling thread, starts no other thread and holds the GIL.
@@ -260,6 +262,7 @@ def check_deployable(module: object, call: str) -> None:
             "LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell of carrousel.nn",
             argument="module",
             got=module,
+            fix="pass one layer of a model; convert torch's layers with carrousel.nn.replace",
         )
     if getattr(module, "bidirectional", False):
         raise SettingError(
