@@ -18,7 +18,7 @@ TRACED = ("compile", "inductor", "export", "onnx", "tracer")
 COSTLY = ("long", "ddp", "fully_shard", "fsdp", *TRACED)
 """Slow rows, which are not run for torch here; the page shows the version of torch they ran on."""
 SOME = {"onnx": ("plain", "lengths"), "tracer": ("plain", "variant")}
-"""Rows of which only some cells are run here; ``tests/nn/onnx`` exports the other modes together."""
+"""Rows of which only some cells are run here; ``tests/nn/onnx`` exports the others together."""
 
 
 @cache
