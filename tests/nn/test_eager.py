@@ -146,3 +146,31 @@ def test_inputs_that_torch_negates_later():
     close(layer(negative)[0], layer(x)[0])
     with torch.no_grad():
         close(layer(x, resets=torch.zeros(5, 2, dtype=torch.bool))[0], layer(negative)[0])
+
+
+def test_parameters_that_torch_negates_later():
+    layer, cell, x = nn.LSTM(3, 4), nn.GRUCell(3, 4), torch.randn(5, 2, 3)
+    expected = [*flat(layer(x)), cell(x[0])]
+    for module in (layer, cell):
+        for name, parameter in list(module.named_parameters()):
+            negative = torch.nn.Parameter(torch._neg_view(-parameter.detach()))
+            assert negative.is_neg()
+            setattr(module, name, negative)
+    close([*flat(layer(x)), *flat(cell(x[0]))], expected)
+
+
+def test_saved_tensors_that_hooks_return_in_another_layout():
+    """A hook may return any view with the values of the saved tensor."""
+    x = torch.randn(5, 2, 3, dtype=f64, requires_grad=True)
+    for module, given in ((nn.LSTM(3, 4, dtype=f64), x), (nn.GRUCell(3, 4, dtype=f64), x[0])):
+        expected = results(module, given, None)[-4:]
+        for unpack in (
+            lambda one: torch._neg_view(-one),
+            lambda one: torch.stack((one, one), dim=-1)[..., 0],
+        ):
+            with torch.autograd.graph.saved_tensors_hooks(lambda one: one, unpack):
+                found = flat(module(given))
+            loss = sum(
+                (f * torch.linspace(-1, 1, f.numel(), dtype=f64).view_as(f)).sum() for f in found
+            )
+            close(torch.autograd.grad(loss, list(module.parameters())), expected)
