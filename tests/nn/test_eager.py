@@ -161,16 +161,17 @@ def test_parameters_that_torch_negates_later():
 
 def test_saved_tensors_that_hooks_return_in_another_layout():
     """A hook may return any view with the values of the saved tensor."""
-    x = torch.randn(5, 2, 3, dtype=f64, requires_grad=True)
+    x = torch.randn(5, 2, 3, dtype=f64)
+    hooks = torch.autograd.graph.saved_tensors_hooks
     for module, given in ((nn.LSTM(3, 4, dtype=f64), x), (nn.GRUCell(3, 4, dtype=f64), x[0])):
-        expected = results(module, given, None)[-4:]
+        found = []
         for unpack in (
+            lambda one: one,
             lambda one: torch._neg_view(-one),
             lambda one: torch.stack((one, one), dim=-1)[..., 0],
         ):
-            with torch.autograd.graph.saved_tensors_hooks(lambda one: one, unpack):
-                found = flat(module(given))
-            loss = sum(
-                (f * torch.linspace(-1, 1, f.numel(), dtype=f64).view_as(f)).sum() for f in found
-            )
-            close(torch.autograd.grad(loss, list(module.parameters())), expected)
+            with hooks(lambda one: one, unpack):
+                loss = sum((one**2).sum() for one in flat(module(given)))
+            found.append(torch.autograd.grad(loss, list(module.parameters())))
+        close(found[1], found[0])
+        close(found[2], found[0])
