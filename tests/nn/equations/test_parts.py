@@ -239,3 +239,21 @@ def test_names_of_scalars_are_checked():
     text = PARTS["equations"] + "\nb = 1"
     with pytest.raises(SettingError, match="'b' is a scalar, which is learned"):
         Equations("parts", **{**PARTS, "equations": text.replace("    ", "")})
+
+
+def test_constants_are_not_numbers_of_values():
+    """``f_x * z_r`` multiplies by the value with the number 2, ``2 * f_x`` by the constant."""
+    cell = Equations(
+        "two", net_inputs=("z", "f"), equations="h = tanh(2 * f_x) + tanh(f_x * z_r) + z + f"
+    )
+    torch.manual_seed(0)
+    layer, x = nn.LSTM(3, 4, cell=cell, dtype=torch.float64), torch.randn(3, 2, 3).double()
+    z_w, f_w = layer.weight_hh_l0.chunk(2)
+    bias = layer.bias_ih_l0 + layer.bias_hh_l0
+    z_x, f_x = (x @ layer.weight_ih_l0.T + bias).chunk(2, -1)
+    h, outputs = x.new_zeros(2, 4), []
+    for z, f in zip(z_x, f_x, strict=True):
+        recurrent = h @ z_w.T
+        h = torch.tanh(2 * f) + torch.tanh(f * recurrent) + z + recurrent + f + h @ f_w.T
+        outputs.append(h)
+    torch.testing.assert_close(layer(x)[0], torch.stack(outputs), rtol=1e-12, atol=1e-13)
