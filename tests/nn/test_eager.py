@@ -175,3 +175,20 @@ def test_saved_tensors_that_hooks_return_in_another_layout():
             found.append(torch.autograd.grad(loss, list(module.parameters())))
         close(found[1], found[0])
         close(found[2], found[0])
+
+
+def test_zeros_that_have_no_memory():
+    """Torch represents some gradients and tangents of zero without memory."""
+    layer, x = nn.LSTM(3, 4), torch.randn(5, 2, 3, requires_grad=True)
+    none, zero = torch._efficientzerotensor((5, 2, 3)), torch.zeros(5, 2, 3)
+    state = (torch._efficientzerotensor((1, 2, 4)),) * 2
+    close(layer(none, state)[0], layer(zero)[0])
+    output = layer(x)[0]
+    close(torch.autograd.grad(output, x, torch._efficientzerotensor(output.shape))[0], zero)
+
+
+def test_tensors_with_freed_memory_are_refused():
+    layer, x = nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    x.untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match="x has no memory"):
+        layer(x)

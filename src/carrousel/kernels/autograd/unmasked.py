@@ -19,7 +19,7 @@ from torch._C._autograd import _top_saved_tensors_default_hooks as _hooks_of_sav
 from torch.autograd import forward_ad
 
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
-from carrousel.kernels.autograd.compiled import CAN_VIEW
+from carrousel.kernels.autograd.compiled import CAN_VIEW, dense
 from carrousel.kernels.autograd.dispatch import layer
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, merged_biases
 from carrousel.kernels.autograd.ops import is_batched
@@ -233,7 +233,7 @@ class _Unmasked(torch.autograd.Function):
         came, needs = (d_out, d_h, d_s), ctx.needs_input_grad[1:]
         saved = ctx.saved_tensors
         if ctx.has_hooks:  # which may return views of any layout
-            saved = tuple(one if one is None else one.resolve_neg().contiguous() for one in saved)
+            saved = tuple(one if one is None else dense(one) for one in saved)
         if torch.is_grad_enabled() or not is_eager() or not all(map(_is_plain, came)):
             return None, *_differentiable(engine, saved, came, needs)
         return None, *_backward(engine, saved, came, needs)
@@ -246,7 +246,10 @@ _apply: Any = super(torch.autograd.Function, _Unmasked).apply  # pyright: ignore
 
 def _is_plain(error: Tensor | None) -> bool:
     return error is None or (
-        type(error) in ORDINARY and not is_batched(error) and not error.is_neg()
+        type(error) in ORDINARY
+        and not is_batched(error)
+        and not error.is_neg()
+        and not error._is_zerotensor()
     )
 
 
