@@ -79,9 +79,9 @@ class StepCell(TorchCell):
         parameters = {name: getattr(self, name) for name in self._part_names}
         draw([parameters], self.recurrence, self.forget_bias)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **more: Any) -> None:
         drop_unused_rows(self.recurrence, state_dict, prefix, [""])
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
     def layer_weights(self, layer: int = 0, direction: int = 0) -> LayerWeights:
         """Return the weights in the form that kernels take; layer and direction must be 0.

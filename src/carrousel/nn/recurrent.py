@@ -155,11 +155,11 @@ class Recurrent(TorchLayer):
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
         draw(layers, self.recurrence, self.forget_bias, self._initial)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **more: Any) -> None:
         places = itertools.product(range(self.num_layers), range(self.num_directions))
         endings = [suffix(index, direction) for index, direction in places]
         drop_unused_rows(self.recurrence, state_dict, prefix, endings)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
         """Return the weights of one direction of one layer in the form that kernels take.
