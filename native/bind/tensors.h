@@ -65,10 +65,14 @@ constexpr bool is_kind(nb::dlpack::dtype t) {
   return t.lanes == 1 && t.bits == 8 * sizeof(Real) && t.code == static_cast<std::uint8_t>(code);
 }
 
-inline bool is_contiguous(const nb::dlpack::dltensor& t) {
-  if (!t.strides) return true;
+inline bool is_empty(const nb::dlpack::dltensor& t) {
   for (int i = 0; i < t.ndim; ++i)
     if (t.shape[i] == 0) return true;
+  return false;
+}
+
+inline bool is_contiguous(const nb::dlpack::dltensor& t) {
+  if (!t.strides || is_empty(t)) return true;
   Index expected = 1;
   for (int i = t.ndim - 1; i >= 0; --i) {
     if (t.shape[i] != 1 && t.strides[i] != expected) return false;
@@ -94,6 +98,8 @@ bool view_tensor(nb::handle object, nb::dlpack::dltensor& view, const char*& why
     why = "has the wrong type; convert it with .to(dtype)";
   } else if (!is_contiguous(view)) {
     why = "is not contiguous; call .contiguous()";
+  } else if (!view.data && !is_empty(view)) {
+    why = "has no memory: its storage is freed, or it is a wrapper";
   }
   return !why;
 }

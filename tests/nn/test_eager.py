@@ -148,3 +148,49 @@ def test_inputs_that_torch_negates_later():
     close(layer(negative)[0], layer(x)[0])
     with torch.no_grad():
         close(layer(x, resets=torch.zeros(5, 2, dtype=torch.bool))[0], layer(negative)[0])
+
+
+def test_parameters_that_torch_negates_later():
+    layer, cell, x = nn.LSTM(3, 4), nn.GRUCell(3, 4), torch.randn(5, 2, 3)
+    expected = [*flat(layer(x)), cell(x[0])]
+    for module in (layer, cell):
+        for name, parameter in list(module.named_parameters()):
+            negative = torch.nn.Parameter(torch._neg_view(-parameter.detach()))
+            assert negative.is_neg()
+            setattr(module, name, negative)
+    close([*flat(layer(x)), *flat(cell(x[0]))], expected)
+
+
+def test_saved_tensors_that_hooks_return_in_another_layout():
+    """A hook may return any view with the values of the saved tensor."""
+    x = torch.randn(5, 2, 3, dtype=f64)
+    hooks = torch.autograd.graph.saved_tensors_hooks
+    for module, given in ((nn.LSTM(3, 4, dtype=f64), x), (nn.GRUCell(3, 4, dtype=f64), x[0])):
+        found = []
+        for unpack in (
+            lambda one: one,
+            lambda one: torch._neg_view(-one),
+            lambda one: torch.stack((one, one), dim=-1)[..., 0],
+        ):
+            with hooks(lambda one: one, unpack):
+                loss = sum((one**2).sum() for one in flat(module(given)))
+            found.append(torch.autograd.grad(loss, list(module.parameters())))
+        close(found[1], found[0])
+        close(found[2], found[0])
+
+
+def test_zeros_that_have_no_memory():
+    """Torch represents some gradients and tangents of zero without memory."""
+    layer, x = nn.LSTM(3, 4), torch.randn(5, 2, 3, requires_grad=True)
+    none, zero = torch._efficientzerotensor((5, 2, 3)), torch.zeros(5, 2, 3)
+    state = (torch._efficientzerotensor((1, 2, 4)),) * 2
+    close(layer(none, state)[0], layer(zero)[0])
+    output = layer(x)[0]
+    close(torch.autograd.grad(output, x, torch._efficientzerotensor(output.shape))[0], zero)
+
+
+def test_tensors_with_freed_memory_are_refused():
+    layer, x = nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    x.untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match="x has no memory"):
+        layer(x)

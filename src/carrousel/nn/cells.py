@@ -29,6 +29,7 @@ from carrousel.nn.weights import (
     LayerWeights,
     assemble,
     draw,
+    drop_unused_rows,
     in_kernel_order,
     parameter_shapes,
 )
@@ -77,6 +78,10 @@ class StepCell(TorchCell):
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         parameters = {name: getattr(self, name) for name in self._part_names}
         draw([parameters], self.recurrence, self.forget_bias)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **more: Any) -> None:
+        drop_unused_rows(self.recurrence, state_dict, prefix, [""])
+        super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
     def layer_weights(self, layer: int = 0, direction: int = 0) -> LayerWeights:
         """Return the weights in the form that kernels take; layer and direction must be 0.

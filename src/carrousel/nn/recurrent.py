@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from carrousel.nn.weights import (
     LayerWeights,
     assemble,
     draw,
+    drop_unused_rows,
     in_kernel_order,
     parameter_shapes,
 )
@@ -152,6 +154,12 @@ class Recurrent(TorchLayer):
         """Draw new weights, uniform within ``1 / sqrt(hidden_size)`` as in torch."""
         layers = [dict(zip(self._part_names, part, strict=True)) for part in self.all_weights]
         draw(layers, self.recurrence, self.forget_bias, self._initial)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **more: Any) -> None:
+        places = itertools.product(range(self.num_layers), range(self.num_directions))
+        endings = [suffix(index, direction) for index, direction in places]
+        drop_unused_rows(self.recurrence, state_dict, prefix, endings)
+        super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
     def layer_weights(self, layer: int, direction: int) -> LayerWeights:
         """Return the weights of one direction of one layer in the form that kernels take.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -104,6 +104,36 @@ def parameter_shapes(
         shapes["initial_h"] = (H,)
         shapes |= {f"initial_{state}": (C,) for state in kind.states}
     return shapes
+
+
+def drop_unused_rows(
+    recurrence: Recurrence, state: MutableMapping[str, Any], prefix: str, endings: Iterable[str]
+) -> None:
+    """Remove rows that no equation uses from a state dictionary of an earlier version, in place.
+
+    Args:
+        recurrence: the equations and sizes.
+        state: tensors by name.
+        prefix: of the module, as in ``state_dict``.
+        endings: suffixes of the parameters of every direction of every layer.
+    """
+    U, C = recurrence.n_net_inputs, recurrence.units
+    parts = {
+        ("weight_ih", "bias_ih", "bias_hh"): recurrence.without_x,
+        ("weight_hh",): recurrence.without_r,
+    }
+    for names, absent in parts.items():
+        for key in (prefix + name + end for name in names for end in endings):
+            weights = state.get(key)
+            if not absent or weights is None or weights.shape[0] != U:
+                continue
+            net_inputs = zip(recurrence.kind.net_inputs, weights.split(C), strict=True)
+            kept = [rows for name, rows in net_inputs if name not in absent]
+            if kept:
+                state[key] = torch.cat(kept)
+            else:
+                del state[key]
+                state.pop(key.replace("weight_hh", "norm_hh"), None)
 
 
 def assemble(

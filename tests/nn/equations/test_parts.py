@@ -239,3 +239,42 @@ def test_names_of_scalars_are_checked():
     text = PARTS["equations"] + "\nb = 1"
     with pytest.raises(SettingError, match="'b' is a scalar, which is learned"):
         Equations("parts", **{**PARTS, "equations": text.replace("    ", "")})
+
+
+def test_constants_are_not_numbers_of_values():
+    """``f_x * z_r`` multiplies by the value with the number 2, ``2 * f_x`` by the constant."""
+    cell = Equations(
+        "two", net_inputs=("z", "f"), equations="h = tanh(2 * f_x) + tanh(f_x * z_r) + z + f"
+    )
+    torch.manual_seed(0)
+    layer, x = nn.LSTM(3, 4, cell=cell, dtype=torch.float64), torch.randn(3, 2, 3).double()
+    z_w, f_w = layer.weight_hh_l0.chunk(2)
+    bias = layer.bias_ih_l0 + layer.bias_hh_l0
+    z_x, f_x = (x @ layer.weight_ih_l0.T + bias).chunk(2, -1)
+    h, outputs = x.new_zeros(2, 4), []
+    for z, f in zip(z_x, f_x, strict=True):
+        recurrent = h @ z_w.T
+        h = torch.tanh(2 * f) + torch.tanh(f * recurrent) + z + recurrent + f + h @ f_w.T
+        outputs.append(h)
+    torch.testing.assert_close(layer(x)[0], torch.stack(outputs), rtol=1e-12, atol=1e-13)
+
+
+def test_state_dictionaries_with_rows_that_no_equation_uses():
+    """Earlier versions had a row of ``weight_ih`` and ``weight_hh`` for every net input."""
+    for equations, unused in (("h = tanh(z_x + h_prev) + f_x", "rr"), ("h = z_x + f_r * z_r", "x")):
+        cell = Equations("rows", net_inputs=("z", "f"), equations=equations)
+        for layer in (nn.LSTM(3, 4, cell=cell, num_layers=2), nn.LSTMCell(3, 4, cell=cell)):
+            state = layer.state_dict()
+            old = dict(state)
+            for end in ("_l0", "_l1") if isinstance(layer, nn.LSTM) else ("",):
+                if unused == "rr":
+                    old[f"weight_hh{end}"] = torch.randn(8, 4)
+                else:
+                    for name in ("weight_ih", "bias_ih", "bias_hh"):
+                        rows = state[name + end]
+                        old[name + end] = torch.cat((rows, torch.randn_like(rows)))
+            twin = type(layer)(3, 4, cell=cell, **({"num_layers": 2} if len(old) > 6 else {}))
+            twin = torch.nn.Sequential(twin)
+            twin.load_state_dict({f"0.{name}": one for name, one in old.items()})
+            for name, one in twin[0].state_dict().items():
+                assert torch.equal(one, state[name])

@@ -109,3 +109,23 @@ def test_wrong_storages():
         weight[0, 0] = float("nan")
     with pytest.raises(SettingError, match="infinite or NaN"):
         step(module, storage="int8")
+
+
+def negated(tensor: torch.Tensor) -> torch.Tensor:
+    """A view with the same values whose memory holds the other sign."""
+    return torch._neg_view(-tensor.detach())
+
+
+def test_tensors_that_torch_negates_later():
+    module, x = nn.LSTM(3, 8), torch.randn(T, 1, 3)
+    expected = [run(step(module), x), run(step(module, storage="int8"), x)]
+    twin = copy.deepcopy(module)
+    for name, parameter in module.named_parameters():
+        setattr(twin, name, torch.nn.Parameter(negated(parameter)))
+    stepper = step(twin)
+    state = stepper.state
+    stepper(x[1])
+    stepper.state = tuple(negated(one) for one in state)
+    assert torch.equal(run(stepper, x), expected[0])
+    assert torch.equal(run(step(twin, storage="int8"), negated(x)), expected[1])
+    assert torch.equal(nn.quantize(twin)(negated(x))[0], nn.quantize(module)(x)[0])

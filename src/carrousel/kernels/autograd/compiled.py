@@ -85,6 +85,13 @@ def lent(tensor: Tensor) -> Any:
     return tensor if CAN_VIEW else to_dlpack(tensor)
 
 
+def dense(tensor: Tensor) -> Tensor:
+    """Return a contiguous tensor whose memory holds its values: no lazy negative, no lazy zero."""
+    if tensor._is_zerotensor():
+        return tensor.clone()
+    return tensor.resolve_neg().contiguous()
+
+
 def tape_shapes(inputs: LayerInputs, call: CallSettings) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the fields of :class:`Tape`, by name."""
     steps, batch = inputs.x.shape[:2]
@@ -131,9 +138,7 @@ def backward(
         samples: number of equal parts of the batch with separate gradients of the inputs in
             :data:`BY_SAMPLE`, ``[samples, ...]``; 0: one gradient for all.
     """
-    d_out, d_h, d_s, d_states = (
-        None if e is None else e.resolve_neg().contiguous() for e in errors
-    )
+    d_out, d_h, d_s, d_states = (None if e is None else dense(e) for e in errors)
     dh = torch.zeros_like(inputs.h0) if d_h is None else d_h.clone()
     ds = torch.zeros_like(inputs.s0) if d_s is None else d_s.clone()
     grads = _empty_gradients(inputs, needs, samples)._replace(h0=dh, s0=ds)

@@ -21,6 +21,7 @@ from carrousel.kernels.autograd.compiled import (
     Gradients,
     Tape,
     backward,
+    dense,
     forward,
     tape_shapes,
 )
@@ -72,7 +73,7 @@ def _dense(inputs: LayerInputs) -> LayerInputs:
     if inputs.flags is not None and inputs.flags.dtype == torch.bool:
         inputs = inputs._replace(flags=inputs.flags.to(torch.uint8))
     return LayerInputs(
-        *(None if v is None else v.detach().resolve_neg().contiguous() for v in inputs)  # type: ignore[arg-type]
+        *(None if v is None else dense(v.detach()) for v in inputs)  # type: ignore[arg-type]
     )
 
 

@@ -86,7 +86,7 @@ def arrays_of(weights: Mapping[str, Tensor | None]) -> dict[str, Any]:
 
 
 def _array(tensor: Tensor) -> Any:
-    tensor = tensor.detach().contiguous()
+    tensor = tensor.detach().resolve_neg().contiguous()
     return lent(tensor.view(torch.uint16) if tensor.dtype in _HALVES.values() else tensor)
 
 

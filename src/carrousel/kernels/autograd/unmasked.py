@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
+from torch._C._autograd import _top_saved_tensors_default_hooks as _hooks_of_saved_tensors
 from torch.autograd import forward_ad
 
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
-from carrousel.kernels.autograd.compiled import CAN_VIEW
+from carrousel.kernels.autograd.compiled import CAN_VIEW, dense
 from carrousel.kernels.autograd.dispatch import layer
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, merged_biases
 from carrousel.kernels.autograd.ops import is_batched
@@ -220,6 +221,7 @@ class _Unmasked(torch.autograd.Function):
         results, tape = _forward(engine, x, h0, s0, parameters, keeps=True)
         ctx.set_materialize_grads(False)
         ctx.engine = engine
+        ctx.has_hooks = _hooks_of_saved_tensors(True) is not None
         ctx.save_for_backward(x, h0, s0, *parameters, results[0], *tape)
         return results
 
@@ -229,9 +231,12 @@ class _Unmasked(torch.autograd.Function):
         d_out = None if engine.step else errors[0]
         d_h, d_s = (*errors[not engine.step :], None)[:2]
         came, needs = (d_out, d_h, d_s), ctx.needs_input_grad[1:]
+        saved = ctx.saved_tensors
+        if ctx.has_hooks:  # which may return views of any layout
+            saved = tuple(one if one is None else dense(one) for one in saved)
         if torch.is_grad_enabled() or not is_eager() or not all(map(_is_plain, came)):
-            return None, *_differentiable(engine, ctx.saved_tensors, came, needs)
-        return None, *_backward(engine, ctx.saved_tensors, came, needs)
+            return None, *_differentiable(engine, saved, came, needs)
+        return None, *_backward(engine, saved, came, needs)
 
 
 # ``Function.apply`` without its preparations for ``torch.func``, which :func:`is_eager` excludes.
@@ -241,7 +246,10 @@ _apply: Any = super(torch.autograd.Function, _Unmasked).apply  # pyright: ignore
 
 def _is_plain(error: Tensor | None) -> bool:
     return error is None or (
-        type(error) in ORDINARY and not is_batched(error) and not error.is_neg()
+        type(error) in ORDINARY
+        and not is_batched(error)
+        and not error.is_neg()
+        and not error._is_zerotensor()
     )
 
 

@@ -86,7 +86,7 @@ def read_parameters(module: Any, names: Names) -> Sequence[Tensor | None] | None
     own = module._parameters
     values = [own.get(name) for name in names]
     for value, name in zip(values, names, strict=True):
-        if name is not None and type(value) is not Parameter:
+        if name is not None and (type(value) is not Parameter or value.is_neg()):
             return _replaced_parameters(module, names)
     return values
 
@@ -118,6 +118,8 @@ def _run(
         if index and module.dropout and module.training:
             x = drop_between(x, module.dropout, training=True)
         if not x.is_contiguous():
+            if x.layout is not torch.strided:
+                return None
             x = x.contiguous()
         outputs = []
         for direction in range(directions):

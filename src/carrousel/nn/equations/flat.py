@@ -57,18 +57,18 @@ class _Builder:
     def __init__(self, inputs: tuple[str, ...]) -> None:
         self.first = len(inputs)
         self.operations: list[Operation] = []
-        self.numbers: dict[Operation, int] = {}
+        self.numbers: dict[Any, int] = {}
         self.known: dict[sympy.Expr, Ref] = {
             sympy.Symbol(name): number for number, name in enumerate(inputs)
         }
 
     def add(self, op: str, *args: Ref) -> int:
         """Add an operation, or find it; return the number of its value."""
-        operation = Operation(op, args)
-        if operation not in self.numbers:
-            self.numbers[operation] = self.first + len(self.operations)
-            self.operations.append(operation)
-        return self.numbers[operation]
+        key = op, *((type(arg), arg) for arg in args)  # 1, a number of a value, equals 1.0
+        if key not in self.numbers:
+            self.numbers[key] = self.first + len(self.operations)
+            self.operations.append(Operation(op, args))
+        return self.numbers[key]
 
     def lower(self, value: sympy.Expr) -> Ref:
         """Add the operations of a polynomial and return the reference to its value."""

@@ -121,7 +121,8 @@ class CompiledEngine:
         return h, s
 
     def write(self, h: Tensor, s: Tensor) -> None:
-        self.native.write_state(lent(h.contiguous()), lent(s.contiguous()))
+        h, s = (one.resolve_neg().contiguous() for one in (h, s))
+        self.native.write_state(lent(h), lent(s))
 
 
 class PlainEngine:
