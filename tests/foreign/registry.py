@@ -1,0 +1,42 @@
+"""The packages, what each needs besides torch, and where its check is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+FOLDER = ROOT / "build" / "foreign"
+RESULTS = ROOT / "benchmarks" / "results" / "foreign.json"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package from PyPI.
+
+    Attributes:
+        requirements: what pip installs; the first has the name of the package.
+        module: module of ``foreign.packages`` with the check.
+        versions: distributions whose versions are saved, besides that of the package.
+    """
+
+    requirements: tuple[str, ...]
+    module: str
+    versions: tuple[str, ...] = field(default=())
+
+
+PACKAGES = {
+    "skorch": Package(("skorch",), "skorch"),
+    "captum": Package(("captum",), "captum"),
+    "sb3-contrib": Package(("sb3-contrib",), "sb3_contrib", ("stable-baselines3", "gymnasium")),
+    "darts": Package(("darts[torch]", "onnx", "onnxruntime", "onnxscript"), "darts", ("onnxruntime",)),
+    "torchrl": Package(("torchrl",), "torchrl", ("tensordict",)),
+    "speechbrain": Package(("speechbrain",), "speechbrain"),
+    "stanza": Package(("stanza",), "stanza"),
+    "torchinfo": Package(("torchinfo",), "torchinfo"),
+    "opacus": Package(("opacus",), "opacus"),
+    "pytorch-forecasting": Package(
+        ("pytorch-forecasting",), "pytorch_forecasting", ("lightning",)
+    ),
+}
