@@ -54,6 +54,9 @@ def environment(name: str, package: Package, ours: Path) -> Path:
         constraints = FOLDER / "constraints.txt"
         constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
         _pip(python, ["install", "--constraint", str(constraints), *wanted])
+        for pattern in package.removed:
+            for file in folder.glob(f"lib/python*/site-packages/{pattern}"):
+                file.unlink()
         stamp.write_text(text, encoding="utf-8")
     stamp, text = folder / "wheel", _digest([ours])
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +19,13 @@ class Package:
         requirements: what pip installs; the first has the name of the package.
         module: module of ``foreign.packages`` with the check.
         versions: distributions whose versions are saved, besides that of the package.
+        removed: files to delete after installing, as patterns below ``site-packages``.
     """
 
     requirements: tuple[str, ...]
     module: str
-    versions: tuple[str, ...] = field(default=())
+    versions: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 PACKAGES = {
@@ -32,7 +34,10 @@ PACKAGES = {
     "sb3-contrib": Package(("sb3-contrib",), "sb3_contrib", ("stable-baselines3", "gymnasium")),
     "darts": Package(("darts[torch]", "onnx", "onnxruntime", "onnxscript"), "darts", ("onnxruntime",)),
     "torchrl": Package(("torchrl",), "torchrl", ("tensordict",)),
-    "speechbrain": Package(("speechbrain",), "speechbrain"),
+    # The libraries of torchaudio on PyPI need CUDA; torchaudio works without them.
+    "speechbrain": Package(
+        ("speechbrain",), "speechbrain", ("torchaudio",), ("torchaudio/lib/*.so",)
+    ),
     "stanza": Package(("stanza",), "stanza"),
     "torchinfo": Package(("torchinfo",), "torchinfo"),
     "opacus": Package(("opacus",), "opacus"),
