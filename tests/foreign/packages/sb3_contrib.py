@@ -28,9 +28,8 @@ TOLERANCES = {
     "values and actions of the trained policy": 1e-3,
 }
 
-REPEATS = 9
-SETTINGS = {"steps": 2048, "n_steps": 128, "batch_size": 128, "units": 256}
-"""The defaults of RecurrentPPO, with layers of 256 units."""
+UNITS, STEPS, REPEATS = (64, 256), 1024, 7
+"""Sizes of the layers (256 is the default of RecurrentPPO), steps of the environment."""
 
 
 class Positions(gymnasium.ObservationWrapper):
@@ -80,26 +79,30 @@ def _played(model: RecurrentPPO, observations: np.ndarray) -> list[Any]:
     return played
 
 
-def speed() -> dict[str, Any]:
+def speed(units: int) -> dict[str, Any]:
     """Time ``learn`` with both libraries in alternation, in seconds of the process."""
-    torch.set_num_threads(1)
     times: dict[bool, list[float]] = {True: [], False: []}
     for repeat in range(REPEATS + 1):
         for ours in (False, True):
-            model = agent(ours, SETTINGS["units"])
+            model = agent(ours, units)
             start = time.process_time()
-            model.learn(SETTINGS["steps"])
+            model.learn(STEPS)
             if repeat:  # the first is a warm-up
                 times[ours].append(time.process_time() - start)
     ratios = [a / b for a, b in zip(times[True], times[False], strict=True)]
     return {
-        "settings": SETTINGS,
-        "repeats": REPEATS,
+        "units": units,
         "torch_s": round(statistics.median(times[False]), 3),
         "carrousel_s": round(statistics.median(times[True]), 3),
         "ratio": [round(float(q), 3) for q in np.quantile(ratios, (0.25, 0.5, 0.75))],
     }
 
 
+def main() -> None:
+    torch.set_num_threads(1)
+    rows = [speed(units) for units in UNITS]
+    print(json.dumps({"steps": STEPS, "repeats": REPEATS, "rows": rows}))
+
+
 if __name__ == "__main__":
-    print(json.dumps(speed()))
+    main()
