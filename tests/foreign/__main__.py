@@ -1,6 +1,6 @@
 """Other packages with our layers and with torch's: the same numbers after the same training.
 
-    cd tests && python -m foreign [--only NAME ...] [--no-speed] [--save FILE]
+    PYTHONPATH=tests python -m foreign [--only NAME ...] [--no-speed] [--save FILE]
 
 For each package, installs it from PyPI with torch and a wheel of this checkout into a virtual
 environment in ``build/foreign``, which is kept for the next run. There, the check of the package in
@@ -24,11 +24,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from foreign.environment import InstallError, environment, wheel
-from foreign.registry import PACKAGES, RESULTS, TESTS, Package
-
 from benchmarks.common import machine
 from benchmarks.common.results import load, save
+
+from foreign.environment import InstallError, environment, wheel
+from foreign.registry import PACKAGES, RESULTS, TESTS, Package
 
 LIMIT = 1200
 """Seconds that the check of one package may take."""
@@ -40,20 +40,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     results = load(options.save)
     outcomes: dict[str, Any] = results.get("packages", {})
-    print("building a wheel of this checkout")
+    print("building a wheel of this checkout", flush=True)
     ours = wheel()
     chosen = options.only or [*PACKAGES]
     for place, name in enumerate(chosen, 1):
         start = time.monotonic()
         print(f"[{place}/{len(chosen)}] {name}: ", end="", flush=True)
         outcomes[name] = outcome(name, PACKAGES[name], ours)
-        print(f"{line(outcomes[name])} ({time.monotonic() - start:.0f} s)")
+        print(f"{line(outcomes[name])} ({time.monotonic() - start:.0f} s)", flush=True)
+        results["packages"] = {known: outcomes[known] for known in PACKAGES if known in outcomes}
+        save(options.save, results)
     if "sb3-contrib" in chosen and not options.no_speed:
         print("learn() of RecurrentPPO: ", end="", flush=True)
-        results["learn"] = speed("sb3-contrib")
-        print(json.dumps(results["learn"]))
-    results["packages"] = {name: outcomes[name] for name in PACKAGES if name in outcomes}
-    save(options.save, results)
+        results["learn"] = speed("sb3-contrib", ours)
+        save(options.save, results)
+        print(json.dumps(results["learn"].get("rows", results["learn"])))
     return exit_code([outcomes[name]["status"] for name in chosen])
 
 
@@ -71,12 +72,12 @@ def outcome(name: str, package: Package, ours: Path) -> dict[str, Any]:
     return {"status": AGREES if found.pop("holds") else DIFFERS, "versions": versions, **found}
 
 
-def speed(name: str) -> dict[str, Any]:
+def speed(name: str, ours: Path) -> dict[str, Any]:
     """Time RecurrentPPO; returns ``reason`` alone if it fails."""
-    python = environment(name, PACKAGES[name], wheel())
     try:
+        python = environment(name, PACKAGES[name], ours)
         found = json.loads(_last_line(python, [f"foreign.packages.{PACKAGES[name].module}"]))
-    except CheckError as error:
+    except (CheckError, InstallError) as error:
         return {"reason": str(error)}
     return {"machine": machine.describe(), **found}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 
-def sequences(count: int = 64, steps: int = 12, inputs: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+def sequences(
+    count: int = 64, steps: int = 12, inputs: int = 3
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw sequences of two classes: whether the first input is above zero in most steps."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(count, steps, inputs, generator=generator)

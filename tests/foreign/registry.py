@@ -32,7 +32,9 @@ PACKAGES = {
     "skorch": Package(("skorch",), "skorch"),
     "captum": Package(("captum",), "captum"),
     "sb3-contrib": Package(("sb3-contrib",), "sb3_contrib", ("stable-baselines3", "gymnasium")),
-    "darts": Package(("darts[torch]", "onnx", "onnxruntime", "onnxscript"), "darts", ("onnxruntime",)),
+    "darts": Package(
+        ("darts[torch]", "onnx", "onnxruntime", "onnxscript"), "darts", ("onnxruntime",)
+    ),
     "torchrl": Package(("torchrl",), "torchrl", ("tensordict",)),
     # The libraries of torchaudio on PyPI need CUDA; torchaudio works without them.
     "speechbrain": Package(
@@ -41,7 +43,5 @@ PACKAGES = {
     "stanza": Package(("stanza",), "stanza"),
     "torchinfo": Package(("torchinfo",), "torchinfo"),
     "opacus": Package(("opacus",), "opacus"),
-    "pytorch-forecasting": Package(
-        ("pytorch-forecasting",), "pytorch_forecasting", ("lightning",)
-    ),
+    "pytorch-forecasting": Package(("pytorch-forecasting",), "pytorch_forecasting", ("lightning",)),
 }

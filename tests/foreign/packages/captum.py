@@ -13,22 +13,22 @@ from captum.attr import (
     NeuronGradient,
     Saliency,
 )
+
+from carrousel import nn
 from foreign.check import Outcome
 from foreign.data import Classifier, sequences, train
 
-from carrousel import nn
-
 SWAP = "`nn.replace` on the model"
 TOLERANCES = {
-    "losses of 20 steps": 1e-4,
-    "IntegratedGradients": 1e-4,
-    "Saliency": 1e-4,
-    "GradientShap": 1e-4,
-    "FeatureAblation": 1e-4,
-    "LayerActivation": 1e-4,
-    "LayerGradientXActivation": 1e-4,
-    "LayerIntegratedGradients": 1e-4,
-    "NeuronGradient": 1e-4,
+    "losses of 20 steps": 1e-5,
+    "IntegratedGradients": 1e-5,
+    "Saliency": 1e-5,
+    "GradientShap": 1e-5,
+    "FeatureAblation": 1e-5,
+    "LayerActivation": 1e-5,
+    "LayerGradientXActivation": 1e-5,
+    "LayerIntegratedGradients": 1e-5,
+    "NeuronGradient": 1e-5,
 }
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from foreign.check import Outcome
-from foreign.data import Classifier, sequences
 from opacus import PrivacyEngine
 from opacus.layers import DPGRU, DPLSTM
 
 from carrousel import nn
+from foreign.check import Outcome
+from foreign.data import Classifier, sequences
 
 SWAP = "`nn.replace` on the model, against opacus' `DPLSTM` and `DPGRU` with the same weights"
 NAMES = {
@@ -21,7 +21,7 @@ NAMES = {
     "ghost": "losses and weights of 12 clipped steps, ghost clipping",
 }
 TOLERANCES: dict[str, float] = {
-    f"{kind}: {name}": 1e-4 for kind in ("LSTM", "GRU") for name in NAMES.values()
+    f"{kind}: {name}": 1e-5 for kind in ("LSTM", "GRU") for name in NAMES.values()
 }
 
 

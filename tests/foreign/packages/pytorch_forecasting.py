@@ -11,7 +11,6 @@ import lightning.pytorch as lightning
 import numpy as np
 import pandas
 import torch
-from foreign.check import Outcome
 from pytorch_forecasting import (
     DeepAR,
     NormalDistributionLoss,
@@ -25,11 +24,12 @@ from pytorch_forecasting.models.nn import rnn
 from pytorch_forecasting.models.temporal_fusion_transformer import _tft
 
 from carrousel import nn
+from foreign.check import Outcome
 
 SWAP = "patch: its subclasses `LSTM` and `GRU` of torch's layers, with our layers as the base"
 MODELS = ("RecurrentNetwork LSTM", "RecurrentNetwork GRU", "DeepAR LSTM", "DeepAR GRU")
 TOLERANCES = {
-    f"{name}: losses of 10 steps, forecast": 1e-3
+    f"{name}: losses of 10 steps, forecast": 1e-5
     for name in (*MODELS, "TemporalFusionTransformer, encoders of 0 to 12 steps")
 }
 
@@ -74,14 +74,16 @@ def run(ours: bool) -> Outcome:
 
 
 def _made(kind: str, cell: str) -> tuple[Any, TimeSeriesDataSet]:
+    options: dict[str, Any]
     if kind == "TemporalFusionTransformer":
         data = _data(shortest=0, known=["hour"])
-        model = TemporalFusionTransformer.from_dataset(
-            data, hidden_size=8, lstm_layers=2, dropout=0.0, loss=QuantileLoss()
-        )
-        return model, data
+        # Adam would multiply differences of rounding: it divides each gradient by its magnitude,
+        # and some gradients are zero but for rounding.
+        options = {"hidden_size": 8, "lstm_layers": 2, "optimizer": "sgd"}
+        loss = QuantileLoss()
+        return TemporalFusionTransformer.from_dataset(data, loss=loss, dropout=0.0, **options), data
     data = _data(shortest=12, known=[])
-    options: dict[str, Any] = {"cell_type": cell, "hidden_size": 16, "rnn_layers": 2}
+    options = {"cell_type": cell, "hidden_size": 16, "rnn_layers": 2}
     if kind == "DeepAR":
         loss = NormalDistributionLoss()
         return DeepAR.from_dataset(data, loss=loss, dropout=0.0, **options), data

@@ -7,18 +7,18 @@ import tempfile
 from pathlib import Path
 
 import torch
-from foreign.check import Outcome
-from foreign.data import Classifier, sequences
 from skorch import NeuralNetClassifier
 
 from carrousel import nn
+from foreign.check import Outcome
+from foreign.data import Classifier, sequences
 
 SWAP = "`nn.replace` on the module that `NeuralNetClassifier` receives"
 TOLERANCES = {
-    "losses of 8 epochs": 1e-4,
-    "probabilities": 1e-4,
-    "after pickle": 1e-4,
-    "after save_params, load_params": 1e-4,
+    "losses of 8 epochs": 1e-5,
+    "probabilities": 1e-5,
+    "after pickle": 1e-5,
+    "after save_params, load_params": 1e-5,
 }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from foreign.check import Outcome
 from torchinfo import summary
 
 from carrousel import nn
+from foreign.check import Outcome
 
 SWAP = "`nn.replace` on the model"
 TOLERANCES = {"parameters": 0.0, "sizes and multiply-adds": 0.0, "text": 0.0}

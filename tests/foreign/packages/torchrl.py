@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from foreign.check import Outcome
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule, TensorDictSequential
 from torchrl.modules import GRUModule, LSTMModule, set_recurrent_mode
 
 from carrousel import nn
+from foreign.check import Outcome
 
 SWAP = (
     "`module.lstm = ...`; where a row has several episodes, a subclass that maps TorchRL's `mask` "
@@ -18,7 +18,7 @@ SWAP = (
 )
 KINDS = ("LSTM", "GRU")
 TOLERANCES = {
-    f"{kind}: {name}": 1e-4
+    f"{kind}: {name}": 1e-5
     for kind in KINDS
     for name in (
         "losses of 15 steps over rows of several episodes",
