@@ -113,7 +113,10 @@ def _wrong_weights() -> Iterator[None]:
     def change(part: torch.nn.Module, _: Any) -> None:
         if _is_layer(part) and _is_ours(part):
             for name, weight in part.named_parameters(recurse=False):
-                if name.startswith("weight_hh") and id(weight) not in done:
+                # opacus calls a layer again, with other tensors in place of its parameters.
+                if not isinstance(weight, torch.nn.Parameter) or id(weight) in done:
+                    continue
+                if name.startswith("weight_hh"):
                     done[id(weight)] = weight
                     with torch.no_grad():
                         weight.mul_(1.05)
