@@ -19,7 +19,7 @@ def foreign_page(measured: Mapping[str, Any]) -> str:
         "foreign.md",
         equal=sum(found["status"] == EQUAL for found in packages.values()),
         count=len(packages),
-        torch=", ".join(sorted({v["versions"]["torch"] for v in _checked(packages).values()})),
+        torch=", ".join(sorted(_versions_of_torch(packages))),
         packages=table(
             ["package", "version", "layers", "exchanged by", "largest difference", "result"],
             [_package(name, found) for name, found in packages.items()],
@@ -47,8 +47,10 @@ def foreign_page(measured: Mapping[str, Any]) -> str:
     )
 
 
-def _checked(packages: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: found for name, found in packages.items() if "versions" in found}
+def _versions_of_torch(packages: Mapping[str, Any]) -> set[str]:
+    """Versions without the part after the plus sign, which names the build."""
+    versions = (found["versions"]["torch"] for found in packages.values() if "versions" in found)
+    return {version.partition("+")[0] for version in versions}
 
 
 def _package(name: str, found: Mapping[str, Any]) -> list[str]:
