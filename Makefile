@@ -115,6 +115,11 @@ coverage: $(STAMPS)/dev $(STAMPS)/native ## lines and branches that the test sui
 mutants: $(STAMPS)/test $(STAMPS)/native ## break the kernels on purpose; the suite must notice
 	cd tests && ../$(BIN)/python -m mutants $(ARGS)
 
+# Downloads a few gigabytes; environments are kept in build/foreign.
+.PHONY: foreign
+foreign: $(STAMPS)/test $(STAMPS)/native ## other packages: the same results with our layers and torch's
+	PYTHONPATH=tests $(BIN)/python -m foreign $(ARGS)
+
 .PHONY: check
 check: $(STAMPS)/test $(STAMPS)/native ## style, types, and the arrows of import
 	$(BIN)/ruff check

@@ -15,6 +15,9 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from support.experiments.fake_runner import FakeRunner
 
+collect_ignore = ["foreign/packages"]
+"""These modules import packages that are installed in separate environments."""
+
 SHARE = float(os.environ.get("CARROUSEL_EXAMPLES", "1"))
 """Share of the examples of each property that are tried."""
 

@@ -5,9 +5,9 @@
 RUNS is a folder with a store of trials, ``docs/runs`` by default. That store holds a real run
 (``carrousel reproduce --all --out docs/runs``) and studies of the rows' settings, merged by
 ``tools/compact.py``. The measurements are in ``benchmarks/results``: benchmarks save theirs there,
-``python -m support.nn.compatibility`` saves the compatibility matrix, and
-``python -m tools.mechanisms`` saves why readings of rows fail or work. The page of the public
-interface comes from docstrings.
+``python -m support.nn.compatibility`` saves the compatibility matrix, ``make foreign`` saves the
+results of other packages, and ``python -m tools.mechanisms`` saves why readings of rows fail or
+work. The page of the public interface comes from docstrings.
 
 The prose of the pages is in ``tools/pages/templates``; the modules here compute figures and tables.
 """
@@ -27,6 +27,7 @@ from tools.pages.api import api_page
 from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
+from tools.pages.foreign import foreign_page
 from tools.pages.paper.page import paper_pages
 from tools.pages.reproduction.summary import reproduction_pages
 from tools.pages.rivals import rivals_page, rivals_summary
@@ -53,6 +54,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 MEASURED: Mapping[str, Callable[[Any], str]] = {
     "cells": cells_page,
     "compatibility": compatibility_page,
+    "foreign": foreign_page,
     "sequence": sequence_page,
     "speed": speed_page,
     "stream": stream_page,
