@@ -155,7 +155,7 @@ class UnmaskedCall : public Layer<Real> {
     run.states = views.take<Real>(states, "states", {T, B, R.state_width()}, written);
     run.gates = views.take<Real>(gates, "gates", {T, B, R.gates_width()}, written);
     run.extra = views.take<Real>(extra, "extra", {T, B, q.extra().width}, written);
-    if (!run.out) refuse("out is missing");
+    if (!run.out && (written || T != 1)) refuse("out is missing");
   }
 
   // States before the first step that the caller left out are zero.
@@ -259,7 +259,7 @@ class UnmaskedLayer {
     const Index rows = call.run.steps * call.q.batch;
     if (rows && R_.gates_width() && !call.run.gates)
       refuse("gates are missing; the backward pass needs them");
-    if (rows && R_.states && !call.run.states)
+    if (rows && R_.states && call.run.steps > 1 && !call.run.states)
       refuse("states are missing; the backward pass needs them");
     if (rows && call.q.extra().width && !call.run.extra)
       refuse("extra is missing; the backward pass needs it");

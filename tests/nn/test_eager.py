@@ -122,6 +122,26 @@ class First(torch.nn.Module):
         return results[0]
 
 
+def test_results_of_one_step_may_be_changed_in_place():
+    """As those of torch's cells: a mask between two steps, for example."""
+    for name in ("LSTMCell", "GRUCell", "RNNCell"):
+        found = []
+        for library in (torch.nn, nn):
+            torch.manual_seed(6)
+            cell = getattr(library, name)(3, 4, dtype=f64)
+            x, state = torch.randn(5, 2, 3, dtype=f64), None
+            for row in x:
+                state = cell(row, state)
+                for one in flat(state):
+                    if library is nn or name != "RNNCell":  # torch's RNNCell needs its result
+                        one.mul_(0.5)
+                    else:
+                        state = one * 0.5
+            loss = torch.stack([one.sum() for one in flat(state)]).sum()
+            found.append(torch.autograd.grad(loss, list(cell.parameters())))
+        close(found[1], found[0])
+
+
 def test_the_callers_storage_may_still_be_resized():
     layer, cell, x = nn.LSTM(3, 4), nn.LSTMCell(3, 4), torch.randn(5, 2, 3)
     state = tuple(torch.randn(1, 2, 4) for _ in range(2))

@@ -177,8 +177,12 @@ def _forward(
     parameters: Sequence[Tensor | None],
     keeps: bool,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
-    """Return the results, and ``states``, ``gates`` and ``extra`` if ``keeps``."""
+    """Return the results, and ``out``, ``states``, ``gates`` and ``extra`` if ``keeps``.
+
+    The backward pass of one step needs no results, which the caller may thus change in place.
+    """
     rows, kind = x.shape[:-1], engine.dtype
+    many = not engine.step and rows[0] > 1
     states = gates = extra = h = s = None
     if engine.step and h0 is not None:  # of the same shape, or the kernel refuses; a quicker way
         out = torch.empty_like(h0)
@@ -186,7 +190,7 @@ def _forward(
         out = torch.empty((*rows, engine.sources), dtype=kind)
     if keeps:
         gates = torch.empty((*rows, engine.gates), dtype=kind)
-        if engine.states:
+        if engine.states and many:
             states = torch.empty((*rows, engine.states), dtype=kind)
         if engine.extra:
             extra = torch.empty((*rows, engine.extra), dtype=kind)
@@ -194,7 +198,7 @@ def _forward(
         h = torch.empty((1, rows[1], engine.sources), dtype=kind)
         if engine.states:
             s = torch.empty((1, rows[1], engine.states), dtype=kind)
-    elif engine.states and not keeps:
+    elif engine.states:
         s = (
             torch.empty((rows[0], engine.states), dtype=kind)
             if s0 is None
@@ -203,9 +207,9 @@ def _forward(
     outs = (out, h, s, states, gates, extra)
     threads = torch.get_num_threads()
     engine.kernel.forward(x, h0, s0, tuple(parameters), *outs, *engine.settings, threads)
-    last = s if s is not None else states
     results = (out,) if h is None else (out, h)
-    return results if last is None else (*results, last), (states, gates, extra)
+    tape = (out if many else None, states, gates, extra)
+    return results if s is None else (*results, s), tape
 
 
 class _Unmasked(torch.autograd.Function):
@@ -222,7 +226,7 @@ class _Unmasked(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.engine = engine
         ctx.has_hooks = _hooks_of_saved_tensors(True) is not None
-        ctx.save_for_backward(x, h0, s0, *parameters, results[0], *tape)
+        ctx.save_for_backward(x, h0, s0, *parameters, *tape)
         return results
 
     @staticmethod
