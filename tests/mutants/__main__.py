@@ -148,7 +148,8 @@ class Workshop:
             users = {"paths": ["paths/paths.cc"], "sequence": ["sequence/sequence.cc"],
                      "stream": ["stream/stream.cc"], "chunker": ["chunker/chunker.cc"],
                      "sample": ["sample/fill.cc"],
-                     "bind": ["bind/sample.cc", "bind/strings.cc"]}  # fmt: skip
+                     "bind": ["bind/sample.cc", "bind/sequence.cc", "bind/strings.cc",
+                              "bind/unmasked.cc"]}  # fmt: skip
             headers = users.get(folder, ["lanes/lanes.cc", "paths/paths.cc"])
             for source in [changed] if changed in objects else headers:
                 objects[source] = self._object(copy, source, "mutated-")

@@ -7,7 +7,7 @@ from mutants.lists.mutant import ROOT as ROOT
 from mutants.lists.mutant import TESTS as TESTS
 from mutants.lists.mutant import Mutant as Mutant
 from mutants.lists.reference import REFERENCE, STREAM_REFERENCE
-from mutants.lists.rooms import CASCADE, CHUNKER, PRODUCTS, SAMPLE, SEQUENCE, STREAM
+from mutants.lists.rooms import CASCADE, CHUNKER, PRODUCTS, SAMPLE, SEQUENCE, STREAM, UNMASKED
 
 
 def _tests(folder: str, *names: str) -> list[str]:
@@ -29,6 +29,7 @@ NATIVE_LISTS = {
     ],
     CASCADE: _tests("kernels/native", "cascade"),
     SEQUENCE: _tests("native/sequence", "parity", "refusals", "numbers", "described"),
+    UNMASKED: _tests("native/sequence", "unmasked"),
     PRODUCTS: _tests("kernels/autograd", "described"),
     STREAM: _tests("native/stream", "parity", "state", "refusals", "hostile", "divergence"),
     CHUNKER: _tests("native/chunker", "parity", "hostile"),

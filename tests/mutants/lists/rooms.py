@@ -45,8 +45,7 @@ SEQUENCE = (
     Mutant("truncated errors go back through peepholes", "native/sequence/*.h",
            "through_peepholes = q.cut >= 0", "through_peepholes = true"),
     Mutant("error of a normalised vector along itself", "native/sequence/*.h",
-           "(load(e + u, k) - plain - (load(x + u, k) - at.mean) * slope)",
-           "(load(e + u, k) - plain)"),
+           "rate * (e - mean - unit * along)", "rate * (e - mean)"),
     Mutant("gates of the first block", "native/sequence/*.h",
            "to[u] = gate[u / size];", "to[u] = gate[0];"),
     Mutant("zoneout the wrong way round", "native/sequence/*.h",
@@ -57,12 +56,24 @@ SEQUENCE = (
            "        std::fill_n(w.d_x + row * U, U, Real{0});\n", ""),
     Mutant("a row alone forgets what it had", "native/sequence/*.h",
            "sums[0][v] += all(a[k]) * load(", "sums[0][v] = all(a[k]) * load("),
-    Mutant("errors of the last thread only", "native/bind/sequence.cc",
-           "to[i] += (slice.*part)[i];", "to[i] = (slice.*part)[i];"),
+    Mutant("errors of the last thread only", "native/bind/layer.h",
+           "(to.*part)[i] += (slice.*part)[i];", "(to.*part)[i] = (slice.*part)[i];"),
     Mutant("arrays may overlap", "native/sequence/checks.cc",
            "span.start < other->start + other->bytes", "span.start == other->start"),
     Mutant("flags may come without their sources", "native/bind/sequence.cc",
            "if (run.flags && !q.sources)", "if (run.flags && !run.flags)"),
+)  # fmt: skip
+
+UNMASKED = (
+    Mutant("the second bias is not added", "native/bind/unmasked.cc",
+           "(u < both ? bias_hh_[u] : Real{0})", "Real{0}"),
+    Mutant("the second bias of n is not learned", "native/bind/unmasked.cc",
+           "std::copy_n(shared.unit, C, bias_hh + both)",
+           "std::fill_n(bias_hh + both, C, Real{0})"),
+    Mutant("products of few rows forget where sums start", "native/sequence/unpacked.h",
+           "start ? sums[r * n + j] + start[j] : sums[r * n + j]", "sums[r * n + j]"),
+    Mutant("gradients of several steps overwrite each other", "native/bind/unmasked.cc",
+           "call.run.fresh = call.run.steps == 1", "call.run.fresh = call.run.steps >= 1"),
 )  # fmt: skip
 
 PRODUCTS = (

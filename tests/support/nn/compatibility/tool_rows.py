@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -43,7 +44,9 @@ def quantised(case: Case) -> None:
     """``quantize_dynamic`` of the layers of torch, to int8."""
     net = Head(case, f32)
     kinds = {torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN}
-    small = torch.ao.quantization.quantize_dynamic(net, kinds, dtype=torch.qint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch names another package
+        small = torch.ao.quantization.quantize_dynamic(net, kinds, dtype=torch.qint8)
     assert not list(small.layer.parameters()), "the layer is still in float"
     x = case.leaf(dtype=f32)
     torch.testing.assert_close(small(x), net(x), rtol=0, atol=0.05)
