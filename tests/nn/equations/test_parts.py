@@ -247,7 +247,8 @@ def test_constants_are_not_numbers_of_values():
         "two", net_inputs=("z", "f"), equations="h = tanh(2 * f_x) + tanh(f_x * z_r) + z + f"
     )
     torch.manual_seed(0)
-    layer, x = nn.LSTM(3, 4, cell=cell, dtype=torch.float64), torch.randn(3, 2, 3).double()
+    layer: Any = nn.LSTM(3, 4, cell=cell, dtype=torch.float64)
+    x = torch.randn(3, 2, 3).double()
     z_w, f_w = layer.weight_hh_l0.chunk(2)
     bias = layer.bias_ih_l0 + layer.bias_hh_l0
     z_x, f_x = (x @ layer.weight_ih_l0.T + bias).chunk(2, -1)
@@ -273,8 +274,8 @@ def test_state_dictionaries_with_rows_that_no_equation_uses():
                     for name in ("weight_ih", "bias_ih", "bias_hh"):
                         rows = state[name + end]
                         old[name + end] = torch.cat((rows, torch.randn_like(rows)))
-            twin = type(layer)(3, 4, cell=cell, **({"num_layers": 2} if len(old) > 6 else {}))
-            twin = torch.nn.Sequential(twin)
+            more: dict[str, Any] = {"num_layers": 2} if isinstance(layer, nn.LSTM) else {}
+            twin = torch.nn.Sequential(type(layer)(3, 4, cell=cell, **more))
             twin.load_state_dict({f"0.{name}": one for name, one in old.items()})
             for name, one in twin[0].state_dict().items():
                 assert torch.equal(one, state[name])

@@ -113,7 +113,7 @@ def test_wrong_storages():
 
 def negated(tensor: torch.Tensor) -> torch.Tensor:
     """A view with the same values whose memory holds the other sign."""
-    return torch._neg_view(-tensor.detach())
+    return torch._neg_view(-tensor.detach())  # pyright: ignore[reportPrivateImportUsage]
 
 
 def test_tensors_that_torch_negates_later():
@@ -125,7 +125,8 @@ def test_tensors_that_torch_negates_later():
     stepper = step(twin)
     state = stepper.state
     stepper(x[1])
-    stepper.state = tuple(negated(one) for one in state)
+    h, c = state
+    stepper.state = negated(h), negated(c)
     assert torch.equal(run(stepper, x), expected[0])
     assert torch.equal(run(step(twin, storage="int8"), negated(x)), expected[1])
     assert torch.equal(nn.quantize(twin)(negated(x))[0], nn.quantize(module)(x)[0])

@@ -45,7 +45,7 @@ def quantised(case: Case) -> None:
     net = Head(case, f32)
     kinds = {torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch names another package
+        warnings.simplefilter("ignore")  # torch recommends another package
         small = torch.ao.quantization.quantize_dynamic(net, kinds, dtype=torch.qint8)
     assert not list(small.layer.parameters()), "the layer is still in float"
     x = case.leaf(dtype=f32)
