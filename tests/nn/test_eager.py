@@ -142,6 +142,20 @@ def test_results_of_one_step_may_be_changed_in_place():
         close(found[1], found[0])
 
 
+def test_dropout_draws_once_where_a_later_parameter_is_not_contiguous():
+    found = []
+    for turned in (False, True):
+        torch.manual_seed(8)
+        layer: Any = nn.GRU(2, 3, num_layers=3, dropout=0.5)
+        x = torch.randn(4, 2, 2)
+        if turned:
+            weight = layer.weight_hh_l2.detach()
+            layer.weight_hh_l2 = torch.nn.Parameter(weight.T.contiguous().T)
+        torch.manual_seed(9)
+        found.append(layer(x)[0])
+    close(found[1], found[0])
+
+
 def test_the_callers_storage_may_still_be_resized():
     layer, cell, x = nn.LSTM(3, 4), nn.LSTMCell(3, 4), torch.randn(5, 2, 3)
     state = tuple(torch.randn(1, 2, 4) for _ in range(2))

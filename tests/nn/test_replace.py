@@ -102,3 +102,10 @@ def test_an_error_names_the_layer_and_leaves_the_model():
         nn.restore(mixed)
     own = OwnBase("GRU", 3, 4)
     assert nn.replace(own) is own  # neither LSTM nor GRU nor RNN
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_layers_compiled_by_torchscript_are_refused():
+    model = torch.nn.Sequential(torch.jit.script(torch.nn.LSTM(3, 4)))
+    with pytest.raises(SettingError, match=r"model\.0: the layer is a compiled LSTM"):
+        nn.replace(model)

@@ -37,8 +37,9 @@ def replace(model: Model, *, skip: Collection[str] = ()) -> Model:
         The model.
 
     Raises:
-        SettingError: a layer cannot be replaced: it is of a subclass of torch's, or its weights are
-            parametrized, pruned or normalised. The message has its name; no layer is replaced.
+        SettingError: a layer cannot be replaced: it is of a subclass of torch's, or compiled by
+            TorchScript, or its weights are parametrized, pruned or normalised. The message has its
+            name; no layer is replaced.
 
     >>> model = torch.nn.ModuleDict({"rnn": torch.nn.GRU(3, 4, batch_first=True)})
     >>> type(replace(model)["rnn"]).__module__
@@ -47,6 +48,11 @@ def replace(model: Model, *, skip: Collection[str] = ()) -> Model:
     kinds = {kind.TORCH: kind for kind in KINDS}
 
     def convert(module: torch.nn.Module) -> torch.nn.Module | None:
+        if getattr(module, "original_name", None) in {theirs.__name__ for theirs in kinds}:
+            raise SettingError(  # only modules of TorchScript have this attribute
+                f"the layer is a compiled {module.original_name}, which cannot be replaced",
+                fix="replace the layers before torch.jit.script or torch.jit.trace",
+            )
         for theirs, kind in kinds.items():
             if isinstance(module, theirs):
                 return kind.from_torch(module)

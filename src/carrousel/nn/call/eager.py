@@ -45,10 +45,16 @@ def run_eagerly(module: Layered, input: Any, hx: Any) -> Result | None:
     parameters = [read_parameters(module, names) for names in module.parameter_names]
     if first is None or None in parameters or not parameters:
         return None
+    if module.training and module.dropout and not _are_contiguous(parameters):
+        return None  # the kernel would refuse, after numbers for dropout have been drawn
     try:
         return _run(module, input, first, parameters)  # type: ignore[arg-type]
     except ValueError:
         return None
+
+
+def _are_contiguous(parameters: Sequence[Any]) -> bool:
+    return all(one is None or one.is_contiguous() for part in parameters for one in part)
 
 
 def _is_ordinary(input: Any, dimensions: int) -> bool:
