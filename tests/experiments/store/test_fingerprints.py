@@ -47,8 +47,6 @@ NOT_RUN = {
     *(f"lag/{lag}" for lag in ("100000-simple", "1000000", "1000000-forget", "1000000-simple")),
     *(f"adding/{length}" for length in ("10000-forget", "10000-simple", "100000")),
     *("adding/100000-forget", "adding/100000-simple"),
-    *(f"{row} {name}" for row in ("4-2", "4-3") for name in ("printed", "bias-all")),
-    *(f"{row} bias-gates-outputs" for row in ("4-2", "4-3")),
     *(f"{row} principle" for row in LSTM_ROWS),
     *(f"{row} robust" for row in ROBUST if row not in ("3a-1", "5-1", "5-2")),
     *(f"{row} modern" for row in LSTM_ROWS if row not in _AS_BEFORE),
