@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -156,7 +157,7 @@ def test_dropout_draws_once_where_a_later_parameter_is_not_contiguous():
     close(found[1], found[0])
 
 
-def test_the_callers_storage_may_still_be_resized():
+def test_the_callers_storage_may_still_be_resized(tmp_path):
     layer, cell, x = nn.LSTM(3, 4), nn.LSTMCell(3, 4), torch.randn(5, 2, 3)
     state = tuple(torch.randn(1, 2, 4) for _ in range(2))
     ragged = nn.LSTM(3, 4, layer_norm=True)
@@ -166,6 +167,9 @@ def test_the_callers_storage_may_still_be_resized():
     torch.stack([one.sum() for one in learned]).sum().backward()
     stepper = nn.step(layer.eval())
     stepper(torch.randn(3))
+    nn.save(layer, tmp_path / "layer.safetensors")
+    if find_spec("onnx"):
+        nn.export_onnx(layer, tmp_path / "layer.onnx")
     every = [x, *state, *quiet, *learned, x.grad]
     every += [t for m in (layer, cell, ragged) for p in m.parameters() for t in (p, p.grad)]
     for tensor in every:

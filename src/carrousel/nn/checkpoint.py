@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from carrousel.checks import check_int
@@ -122,8 +123,9 @@ def load(path: str | os.PathLike[str], *, device: Any = None) -> Any:
 
 def checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> int:
     """Return the CRC-32 of a header without its checksum, and of all weights sorted by name."""
-    bits = {name: t.contiguous().flatten().view(torch.uint8).numpy() for name, t in tensors.items()}
-    return crc32(header, bits)
+    # Tensor.numpy() would keep the storage of the caller's weights from resizing.
+    bits = {name: t.contiguous().flatten().view(torch.uint8) for name, t in tensors.items()}
+    return crc32(header, {name: np.from_dlpack(one) for name, one in bits.items()})
 
 
 def _cell_header(cell: str | CellObject) -> str | dict[str, Any]:

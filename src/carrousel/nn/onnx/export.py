@@ -168,7 +168,7 @@ def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> InitialSta
     """Return the state before the first step."""
 
     def stack(parts: list[Any], width: int) -> np.ndarray:
-        rows = [np.zeros(width) if part is None else part.detach().numpy() for part in parts]
+        rows = [np.zeros(width) if part is None else _array(part) for part in parts]
         dtype = _array(weights[0].w_ih).dtype
         whole = np.stack(rows).astype(dtype)[:, None]
         return np.repeat(whole, batch, axis=1)
@@ -180,7 +180,8 @@ def _start(R: Recurrence, weights: list[LayerWeights], batch: int) -> InitialSta
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
+    """Return the numbers of a tensor. (``Tensor.numpy()`` would keep its storage from resizing.)"""
+    return np.from_dlpack(tensor.detach().cpu())
 
 
 def _arrays(weights: LayerWeights) -> dict[str, np.ndarray]:
