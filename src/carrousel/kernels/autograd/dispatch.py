@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.functional import layer_norm, linear
 
@@ -77,7 +76,7 @@ def _compiled(inputs: LayerInputs, recurrence: Recurrence, options: LayerOptions
     inputs = _complete(inputs, recurrence)
     # Under torch.func a sample does not show whether an outer transform differentiates.
     mapped = torch._C._are_functorch_transforms_active()
-    tape = options.record or mapped or (torch.is_grad_enabled() and _learns(inputs))
+    tape = options.record or mapped or (torch.is_grad_enabled() and inputs.learns)
     tensors = inputs._asdict()
     found = run_forward(
         *(tensors[name] for name in TENSORS),
@@ -115,7 +114,3 @@ def _complete(inputs: LayerInputs, recurrence: Recurrence) -> LayerInputs:
     if kind.unit_parameters and inputs.unit is None:
         missing["unit"] = inputs.x.new_zeros(len(kind.unit_parameters), C)
     return inputs._replace(**missing)
-
-
-def _learns(inputs: LayerInputs) -> bool:
-    return any(isinstance(v, Tensor) and v.requires_grad for v in inputs)

@@ -59,6 +59,11 @@ class LayerInputs(NamedTuple):
         """Whether ``x`` contains the products with ``w_ih``."""
         return self.w_ih.numel() == 0 and self.x.shape[2] == self.w_hh.shape[0]
 
+    @property
+    def learns(self) -> bool:
+        """Whether a gradient of one of the tensors is wanted."""
+        return any(isinstance(one, Tensor) and one.requires_grad for one in self)
+
 
 def merged_biases(
     recurrence: Recurrence, bias_ih: Tensor, bias_hh: Tensor

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import forward_ad
 
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd.compiled import (
@@ -56,7 +57,8 @@ torch.library.define(
     f"({', '.join(['Tensor'] * len(DIFFERENTIABLE))})",
 )
 
-_ORDINARY = (Tensor, torch.nn.Parameter)
+ORDINARY = (Tensor, torch.nn.Parameter)
+"""Types whose memory the kernels may read; subclasses may hold something else."""
 _COUNT = len(TENSORS)
 _OTHERS = TENSORS[len(DIFFERENTIABLE) :]
 
@@ -195,7 +197,18 @@ torch.library.register_autograd(
 
 def _is_traced(x: Tensor) -> bool:
     return (
-        torch.compiler.is_compiling() or type(x) not in _ORDINARY or _len_torch_dispatch_stack() > 0
+        torch.compiler.is_compiling() or type(x) not in ORDINARY or _len_torch_dispatch_stack() > 0
+    )
+
+
+def is_eager() -> bool:
+    """Return whether operations run at once: no tracing, transform, mode or dual number."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or _len_torch_dispatch_stack()
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
     )
 
 

@@ -12,6 +12,7 @@ from carrousel.contracts import CELLS, Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.compiled import lent
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, LayerResult
+from carrousel.kernels.autograd.ops import ORDINARY, is_eager
 from carrousel.kernels.native import sequence as native
 
 MATRICES = {"w_ih": "s_ih", "w_hh": "s_hh", "w_hr": "s_hr"}
@@ -156,20 +157,14 @@ def fits_bfloat16(inputs: LayerInputs, recurrence: Recurrence, options: LayerOpt
     x = inputs.x
     return (
         x.dtype == torch.bfloat16
-        and type(x) in (Tensor, torch.nn.Parameter)
+        and type(x) in ORDINARY
         and (x.shape[1] <= 2 or x.shape[0] * x.shape[1] <= _FEW)
-        and not (torch.is_grad_enabled() and any(_learns(one) for one in inputs))
+        and not (torch.is_grad_enabled() and inputs.learns)
         and not options.record
         and not inputs.is_projected
         and not (recurrence.layer_norm and recurrence.cell not in CELLS)
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and torch._C._len_torch_dispatch_stack() == 0
+        and is_eager()
     )
-
-
-def _learns(value: Tensor | None) -> bool:
-    return value is not None and value.requires_grad
 
 
 def bfloat16_layer(

@@ -14,19 +14,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _len_torch_dispatch_stack
 from torch._C._autograd import _top_saved_tensors_default_hooks as _hooks_of_saved_tensors
-from torch.autograd import forward_ad
 
 from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.kernels.autograd.compiled import CAN_VIEW, dense
 from carrousel.kernels.autograd.dispatch import layer
 from carrousel.kernels.autograd.layer import LayerInputs, LayerOptions, merged_biases
-from carrousel.kernels.autograd.ops import is_batched
+from carrousel.kernels.autograd.ops import ORDINARY, is_batched, is_eager
 from carrousel.kernels.native import sequence as native
-
-ORDINARY = (Tensor, torch.nn.Parameter)
-"""Types whose memory the kernels may read; subclasses may hold something else."""
 
 _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 _N_INPUTS = 12
@@ -127,17 +122,6 @@ def _takes_parameters(recurrence: Recurrence) -> bool:
     return not (absent or kind.scalars or kind.matrices or projected)
 
 
-def is_eager() -> bool:
-    """Return whether operations run at once: no tracing, transform, mode or dual number."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or _len_torch_dispatch_stack()
-        or forward_ad._current_level >= 0
-        or torch._C._get_tracing_state() is not None
-    )
-
-
 def run_unmasked(
     engine: Engine,
     x: Tensor,
@@ -179,7 +163,7 @@ def _forward(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
     """Return the results, and ``out``, ``states``, ``gates`` and ``extra`` if ``keeps``.
 
-    The backward pass of one step needs no results, which the caller may thus change in place.
+    The backward pass of one step needs no results, so that the caller may change them in place.
     """
     rows, kind = x.shape[:-1], engine.dtype
     many = not engine.step and rows[0] > 1

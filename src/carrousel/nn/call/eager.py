@@ -15,7 +15,8 @@ from torch.nn import Parameter
 from torch.nn.functional import dropout as drop_between
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd.unmasked import ORDINARY, engine_of, is_eager, run_unmasked
+from carrousel.kernels.autograd.ops import ORDINARY, is_eager
+from carrousel.kernels.autograd.unmasked import engine_of, run_unmasked
 from carrousel.nn.call.inputs import State
 from carrousel.nn.call.layered import Layered
 
@@ -40,8 +41,7 @@ def run_eagerly(module: Layered, input: Any, hx: Any) -> Result | None:
         return None
     if (module.recompute and torch.is_grad_enabled()) or module.initial_state != "zero":
         return None
-    states = len(module.recurrence.kind.states)
-    first = _first_state(hx, bool(states), 3)
+    first = _first_state(hx, bool(module.recurrence.kind.states), 3)
     parameters = [read_parameters(module, names) for names in module.parameter_names]
     if first is None or None in parameters or not parameters:
         return None

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.contracts.recurrence import ACTIVE, RESET
@@ -58,8 +59,7 @@ def _has_values(tensor: Tensor) -> bool:
     """Whether the values of a tensor may be read: not in a compiled graph or under ``vmap``."""
     if torch.compiler.is_compiling() or tensor.device.type == "meta":
         return False
-    functorch: Any = vars(torch._C)["_functorch"]
-    return not functorch.is_functorch_wrapped_tensor(tensor)
+    return not is_functorch_wrapped_tensor(tensor)
 
 
 def read_resets(
