@@ -7,7 +7,7 @@
 
 #include "bind/arrays.h"
 #include "bind/sequence.h"
-#include "stream/run.h"
+#include "stream/learner.h"
 
 using namespace carrousel;
 
@@ -48,8 +48,27 @@ StreamSettings settings_of(nb::dict d) {
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
   s.largest = number("largest");
   s.symbols = flag("symbols"), s.scale_targets = flag("scale_targets");
-  s.missing = flag("missing");
+  s.missing = flag("missing"), s.by_key = flag("by_key");
   check(s);
+  return s;
+}
+
+LearnerSettings learner_settings_of(nb::dict d) {
+  LearnerSettings s{settings_of(d), false, {}, 0};
+  s.delay = check_number("delay", setting<Index>(d, "delay"), Index{1} << 20);
+  const nb::object given = d["rules"];
+  s.has_rules = !given.is_none();
+  if (!s.has_rules) return s;
+  nb::dict rules;
+  if (!nb::try_cast<nb::dict>(given, rules, false)) refuse_array("rules", "is not a dict");
+  const auto count = [&](const char* name) {
+    return check_number(name, setting<Index>(rules, name), Index{1} << 24);
+  };
+  s.rules.variables = count("variables"), s.rules.leads = count("leads");
+  s.rules.inputs = count("inputs"), s.rules.lags = count("lags");
+  s.rules.longest = count("longest");
+  s.rules.periods = setting<std::vector<Index>>(rules, "periods");
+  s.rules.levels = setting<std::vector<double>>(rules, "levels");
   return s;
 }
 
@@ -63,20 +82,28 @@ template <class Real>
 class Bound {
  public:
   Bound(nb::dict settings, nb::object scaled, const std::string& instruction_set)
-      : Bound(settings_of(settings), scaled, instruction_set) {}
+      : Bound(learner_settings_of(settings), scaled, instruction_set) {}
   Bound(const Bound&) = delete;
 
-  int peek(Index stream) { return code(stream_.peek(stream, x_.data(), outputs_.data())); }
-  int advance(Index stream) { return code(stream_.advance(stream, x_.data(), outputs_.data())); }
-  int learn(Index stream) { return code(stream_.learn(stream, target_.data())); }
-  int step(Index stream) {
-    return code(stream_.step(stream, x_.data(), target_.data(), outputs_.data()));
+  int peek(Index stream) {
+    return code(stream_.peek(stream, x_.data(), outputs_.data(), bounds_.data()));
+  }
+  int advance(Index stream) {
+    return code(stream_.advance(stream, x_.data(), outputs_.data(), bounds_.data()));
+  }
+  int learn(Index stream, double weight, Index back) {
+    return code(stream_.learn(stream, back, target_.data(), weight));
+  }
+  int step(Index stream, double weight) {
+    return code(stream_.step(stream, x_.data(), target_.data(), weight, outputs_.data(),
+                             bounds_.data()));
   }
   int reset(Index stream) { return code(stream_.reset(stream)); }
 
   // Returns the number of rows processed, and the outcome of the last.
   std::pair<Index, int> run(nb::object streams, nb::object x, nb::object targets,
-                            bool targets_first, nb::object outputs) {
+                            nb::object weights, nb::object owners, nb::object backs,
+                            bool targets_first, nb::object outputs, nb::object bounds) {
     Arrays arrays;
     Array<const std::int64_t> counted;
     if (!nb::try_cast<Array<const std::int64_t>>(streams, counted, false) || counted.ndim() != 1)
@@ -86,18 +113,26 @@ class Bound {
     const Index rows = static_cast<Index>(counted.shape(0));
     const auto* which = arrays.take<const std::int64_t>(streams, "streams", {rows}, false);
     const auto* in = arrays.take<const double>(x, "x", {rows, stream_.input_values()}, false);
-    const auto* wanted =
+    RowsOfStreams job{rows, which, in};
+    job.targets =
         arrays.given<const double>(targets, "targets", {rows, stream_.target_values()}, false);
-    auto* out = arrays.take<double>(outputs, "outputs",
-                                    {rows, stream_.settings().shape.outputs}, true);
+    job.weights = arrays.given<const double>(weights, "weights", {rows}, false);
+    job.owners = arrays.given<const std::int64_t>(owners, "owners", {rows}, false);
+    job.backs = arrays.given<const std::int64_t>(backs, "backs", {rows}, false);
+    job.targets_first = targets_first;
+    job.outputs = arrays.take<double>(outputs, "outputs", {rows, stream_.outputs()}, true);
+    job.bounds = arrays.given<double>(bounds, "bounds",
+                                      {rows, stream_.outputs(), stream_.bounds()}, true);
     arrays.check();
+    if (!job.owners != !job.backs) refuse("owners and backs must be given together");
+    if (job.owners && !targets_first) refuse("owners need targets_first");
     Outcome outcome = Outcome::done;
     // Keeps the interpreter locked, since another thread may use the same object.
-    const Index taken = stream_.run(rows, which, in, wanted, targets_first, out, outcome);
+    const Index taken = stream_.run(job, outcome);
     return {taken, code(outcome)};
   }
 
-  nb::dict parts() const {
+  nb::dict parts() {
     nb::dict found;
     for (const auto& [name, part] : stream_.parts()) {
       nb::list shape;
@@ -119,46 +154,57 @@ class Bound {
   }
 
   std::vector<int> flags() {
-    return {stream_.flags().begin(), stream_.flags().end()};
+    return {net().flags().begin(), net().flags().end()};
   }
   void set_flags(Index stream, int flags) {
     constexpr int used = Stream<Real>::kUsed, standing = Stream<Real>::kStanding;
     check_stream(stream);
     if (flags != 0 && flags != used && flags != (used | standing))
       refuse("flags is ", flags, ", expected 0, 1 or 3");
-    stream_.flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
+    net().flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
   }
-  bool finite() const { return stream_.finite(); }
+  bool finite() { return net().finite(); }
   std::size_t bytes() const { return stream_.bytes(); }
-  double rate() const { return stream_.settings().rate; }
+  double lost() const { return stream_.lost(); }
+  double rate() { return net().settings().rate; }
   void set_rate(double rate) {
     if (!(rate >= 0 && rate < 1e30))
       refuse("rate is ", rate, ", expected 0 to below 1e30");
-    stream_.set_rate(rate);
+    net().set_rate(rate);
   }
 
   using Buffer = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
   Buffer input(nb::handle self) { return buffer(self, x_); }
   Buffer target(nb::handle self) { return buffer(self, target_); }
   Buffer outputs(nb::handle self) { return buffer(self, outputs_); }
+  Buffer bounds(nb::handle self) { return buffer(self, bounds_); }
 
  private:
-  Bound(const StreamSettings& settings, nb::object scaled, const std::string& instruction_set)
-      : stream_(settings, flags_of(scaled, settings.shape.inputs),
-                kernel_named<Real>(stream_kernels(), instruction_set)),
+  Bound(const LearnerSettings& settings, nb::object scaled, const std::string& instruction_set)
+      : stream_(settings, flags_of(scaled, settings.stream.shape.inputs),
+                kernel_named<Real>(stream_kernels(), instruction_set),
+                kernels_of_rules(instruction_set)),
         x_(static_cast<std::size_t>(stream_.input_values())),
         target_(static_cast<std::size_t>(stream_.target_values())),
-        outputs_(static_cast<std::size_t>(settings.shape.outputs)) {}
+        outputs_(static_cast<std::size_t>(stream_.outputs())),
+        bounds_(static_cast<std::size_t>(stream_.outputs() * stream_.bounds())) {}
+
+  Stream<Real>& net() { return stream_.net(); }
+  static const RuleKernels& kernels_of_rules(const std::string& instruction_set) {
+    for (const RuleKernels* kernels : rule_kernels())
+      if (instruction_set.empty() || instruction_set == kernels->name) return *kernels;
+    refuse("instruction set '", instruction_set, "' is not available on this processor");
+  }
 
   static int code(Outcome outcome) { return static_cast<int>(outcome); }
   static Buffer buffer(nb::handle self, std::vector<double>& of) {
     return Buffer(of.data(), {of.size()}, self);
   }
-  void check_stream(Index stream) const {
-    if (stream < 0 || stream >= stream_.settings().streams)
-      refuse("stream is ", stream, ", expected 0..", stream_.settings().streams - 1);
+  void check_stream(Index stream) {
+    if (stream < 0 || stream >= net().settings().streams)
+      refuse("stream is ", stream, ", expected 0..", net().settings().streams - 1);
   }
-  std::vector<Index> shape(const std::string& name, Index stream) const {
+  std::vector<Index> shape(const std::string& name, Index stream) {
     const auto parts = stream_.parts();
     const auto part = parts.find(name);
     if (part == parts.end())
@@ -167,8 +213,8 @@ class Bound {
     return part->second.shape;
   }
 
-  Stream<Real> stream_;
-  std::vector<double> x_, target_, outputs_;
+  Learner<Real> stream_;
+  std::vector<double> x_, target_, outputs_, bounds_;
 };
 
 template <class Real>
@@ -179,10 +225,13 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("scaled"), nb::arg("instruction_set") = "")
       .def("peek", &S::peek, nb::arg("stream"), "Compute `outputs`, keep the state unchanged.")
       .def("advance", &S::advance, nb::arg("stream"), "Run one step from `input` to `outputs`.")
-      .def("learn", &S::learn, nb::arg("stream"), "Learn `target`, the target of the last step.")
-      .def("step", &S::step, nb::arg("stream"), "Advance, and learn unless `target` is NaN.")
+      .def("learn", &S::learn, nb::arg("stream"), nb::arg("weight"), nb::arg("back"),
+           "Learn `target`, the target of the last step, or of one `back` steps before.")
+      .def("step", &S::step, nb::arg("stream"), nb::arg("weight"),
+           "Advance, and learn unless `target` is NaN.")
       .def("run", &S::run, nb::arg("streams"), nb::arg("x"), nb::arg("targets").none(),
-           nb::arg("targets_first"), nb::arg("outputs"),
+           nb::arg("weights").none(), nb::arg("owners").none(), nb::arg("backs").none(),
+           nb::arg("targets_first"), nb::arg("outputs"), nb::arg("bounds").none(),
            "Process rows in order; return how many were processed, and an outcome.")
       .def("reset", &S::reset, nb::arg("stream"), "Reset a stream.")
       .def("parts", &S::parts, "Name of each part of the state -> (one per stream, shape).")
@@ -193,9 +242,11 @@ void bind(nb::module_& m, const char* name) {
       .def("finite", &S::finite, "Whether all weights and running gradients are finite.")
       .def_prop_rw("rate", &S::rate, &S::set_rate)
       .def_prop_ro("nbytes", &S::bytes)
+      .def_prop_ro("lost", &S::lost, "Number of targets that came too late.")
       .def_prop_ro("input", [](nb::handle self) { return nb::cast<S&>(self).input(self); })
       .def_prop_ro("target", [](nb::handle self) { return nb::cast<S&>(self).target(self); })
-      .def_prop_ro("outputs", [](nb::handle self) { return nb::cast<S&>(self).outputs(self); });
+      .def_prop_ro("outputs", [](nb::handle self) { return nb::cast<S&>(self).outputs(self); })
+      .def_prop_ro("bounds", [](nb::handle self) { return nb::cast<S&>(self).bounds(self); });
 }
 
 }  // namespace

@@ -151,6 +151,7 @@ struct ChunkerKernel;    // chunker/chunker.h
 struct SequenceKernels;  // sequence/sequence.h
 struct StepKernels;      // step/step.h
 struct StreamKernels;    // stream/stream.h
+struct RuleKernels;      // stream/least_squares.h
 struct SampleKernels;    // sample/sample.h
 struct CascadeKernels;   // cascade/cascade.h
 
@@ -167,6 +168,7 @@ struct Kernel {
   const SequenceKernels* sequences;
   const StepKernels* steps;
   const StreamKernels* streams;
+  const RuleKernels* rules;
   const ChunkerKernel* chunkers;
   const SampleKernels* samples;
   const CascadeKernels* cascades;

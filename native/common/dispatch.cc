@@ -17,6 +17,7 @@
 #include "sample/sample.h"
 #include "sequence/sequence.h"
 #include "step/step.h"
+#include "stream/least_squares.h"
 #include "stream/stream.h"
 
 namespace carrousel {
@@ -101,6 +102,11 @@ const std::vector<const StepKernels*>& step_kernels() {
 
 const std::vector<const StreamKernels*>& stream_kernels() {
   static const std::vector<const StreamKernels*> found = parts(&Kernel::streams);
+  return found;
+}
+
+const std::vector<const RuleKernels*>& rule_kernels() {
+  static const std::vector<const RuleKernels*> found = parts(&Kernel::rules);
   return found;
 }
 

@@ -8,6 +8,7 @@ extern const Part lanes, paths;
 extern const SequenceKernels sequence_kernels;
 extern const StepKernels step_kernels;
 extern const StreamKernels stream_kernels;
+extern const RuleKernels rule_kernels;
 extern const ChunkerKernel chunkers;
 extern const SampleKernels sample_kernels;
 extern const CascadeKernels cascade_kernels;
@@ -29,7 +30,7 @@ void run(const Job& job, const Lane* data, int n_lanes, void* workspace) {
 
 extern const Kernel kernel;
 const Kernel kernel = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), V, workspace_bytes, run,
-                       &sequence_kernels, &step_kernels, &stream_kernels, &chunkers,
-                       &sample_kernels, &cascade_kernels};
+                       &sequence_kernels, &step_kernels, &stream_kernels, &rule_kernels,
+                       &chunkers, &sample_kernels, &cascade_kernels};
 
 }  // namespace carrousel::CARROUSEL_ISA

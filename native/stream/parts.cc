@@ -12,12 +12,16 @@ std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
   const StreamShape& shape = settings_.shape;
   const Index U = shape.units(), C = shape.cells(), S = shape.sources(), seen = shape.seen();
   const Index O = shape.outputs;
+  const bool by_key = settings_.by_key;
   std::map<std::string, Part> found{
       {"changes", {false, {1}}}, {"hidden", {false, {U, S}}}, {"output", {false, {O, seen}}},
-      {"inputs", {false, {shape.inputs, 3}}}, {"targets", {false, {O, 3}}},
+      {"inputs", {by_key, {shape.inputs, 4}}}, {"targets", {by_key, {O, 4}}},
       {"y", {true, {U}}}, {"s", {true, {C}}}, {"h", {true, {C}}}, {"sources", {true, {S}}},
       {"out", {true, {O}}}, {"kept", {true, {C}}}, {"gain_in", {true, {C}}},
       {"gain_forget", {true, {C}}}, {"gain_cell", {true, {C}}}};
+  if (by_key)
+    found["inputs_all"] = {false, {shape.inputs, 4}}, found["targets_all"] = {false, {O, 4}};
+  if (settings_.delayed) found["front"] = {true, {U + C}};
   if (settings_.rule == Rule::truncated) found["traces"] = {true, {shape.traces(), C, S}};
   if (settings_.rule == Rule::rtrl) found["sensitivities"] = {true, {stream_rows(net_), S}};
   if (settings_.rule == Rule::uoro) {
@@ -46,6 +50,7 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
     return {output.first, shape.outputs, seen, seen_width, output.distance};
   if (name == "output_second")
     return {output.second, shape.outputs, seen, seen_width, output.distance};
+  if (name == "front") return {front_of(stream).y, 1, U + C, U + C, U + C};
   const StreamState<Real> state = state_of(stream);
   if (name == "sensitivities")
     return {state.sensitivities, stream_rows(net_), S, S_stride, S_stride};
@@ -65,15 +70,27 @@ typename Stream<Real>::Place Stream<Real>::place(const std::string& name, Index 
   return {row->second.first, 1, n, n, n};
 }
 
+// The running scales with a name, and their number; 0 if they have another name.
+template <class Real>
+std::pair<const Running*, Index> Stream<Real>::scales_named(const std::string& name,
+                                                            Index stream) const {
+  const Index I = settings_.shape.inputs, O = settings_.shape.outputs;
+  if (name == "inputs") return {scales(inputs_, stream, I), I};
+  if (name == "targets") return {scales(targets_, stream, O), O};
+  if (name == "inputs_all") return {scales(inputs_, settings_.streams, I), I};
+  if (name == "targets_all") return {scales(targets_, settings_.streams, O), O};
+  return {nullptr, 0};
+}
+
 template <class Real>
 void Stream<Real>::read(const std::string& name, Index stream, double* to) const {
   if (name == "changes") {
     *to = static_cast<double>(net_.changes);
   } else if (name == "draws") {
     std::copy(draws_.begin(), draws_.end(), to);
-  } else if (name == "inputs" || name == "targets") {
-    for (const Running& of : name == "inputs" ? inputs_ : targets_)
-      *to++ = of.seen, *to++ = of.mean, *to++ = of.variance;
+  } else if (const auto [first, n] = scales_named(name, stream); n) {
+    for (const Running* of = first; of < first + n; ++of)
+      *to++ = of->seen, *to++ = of->mean, *to++ = of->variance, *to++ = of->odd;
   } else {
     const Place from = place(name, stream);
     for (Index r = 0; r < from.rows; ++r)
@@ -88,9 +105,9 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
     net_.changes = static_cast<std::int64_t>(std::clamp(*from, 0.0, 0x1p53));
   } else if (name == "draws") {
     for (double& counted : draws_) counted = std::clamp(*from++, 0.0, 0x1p53);
-  } else if (name == "inputs" || name == "targets") {
-    for (Running& of : name == "inputs" ? inputs_ : targets_)
-      of = {from[0], from[1], from[2]}, from += 3;
+  } else if (const auto [first, n] = scales_named(name, stream); n) {
+    for (Running* of = const_cast<Running*>(first); of < first + n; ++of, from += 4)
+      *of = {from[0], from[1], from[2], from[3]};
   } else {
     const Place to = place(name, stream);
     for (Index r = 0; r < to.rows; ++r, from += to.columns) {

@@ -11,13 +11,9 @@
 namespace carrousel {
 namespace {
 
-constexpr Index kMost = Index{1} << 24;
 constexpr double kLargest = 1e30;  // of inputs and targets: finite in float32
-
-void expect_number(const char* name, double value, bool good, const char* wanted) {
-  if (std::isfinite(value) && good) return;
-  refuse(name, " is ", value, ", expected ", wanted);
-}
+constexpr double kMostOdd = 5, kConfirmed = 8;  // of running scales
+constexpr double kTrusted = 4;     // rows that a new key trusts the scale of the others for
 
 // Class or symbol x as an index below n; -1 if it is not one.
 Index whole(double x, Index n) {
@@ -27,45 +23,17 @@ Index whole(double x, Index n) {
 
 }  // namespace
 
-void check(const StreamSettings& s) {
-  const StreamShape& shape = s.shape;
-  for (const auto& [name, value] : {std::pair{"inputs", shape.inputs}, {"outputs", shape.outputs},
-                                    {"blocks", shape.blocks}, {"block_size", shape.block_size},
-                                    {"streams", s.streams}})
-    if (check_number(name, value, kMost) < 1)
-      refuse(name, " is 0, expected at least 1");
-  if (shape.cells() > 1 << 16 || shape.inputs > 1 << 20 || shape.outputs > 1 << 20)
-    refuse("the network is too large for a stream: expected at most 2^16 cells, 2^20 inputs and "
-           "2^20 outputs");
-  const double numbers = static_cast<double>(shape.traces()) * static_cast<double>(shape.cells()) *
-                         static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
-  if (numbers > 1e12)
-    refuse("traces would take terabytes; use fewer streams, cells or inputs");
-  if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
-    refuse("rule must be truncated, rtrl or uoro");
-  const std::size_t entries =
-      s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
-                                                      shape.units()) : 0;
-  if (s.reach.size() != entries)
-    refuse("reach has ", s.reach.size(), " entries, expected ", entries,
-           ": (units + cells) * units for rule rtrl, 0 for others");
-  double kept = 0;
-  for (const std::uint8_t entry : s.reach) kept += entry != 0;
-  if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
-    refuse("sensitivities would take terabytes; use fewer streams, cells or inputs");
-  expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
-  expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
-  expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
-  expect_number("second", s.second, s.second >= 0 && s.second < 1, "0 to below 1");
-  expect_number("epsilon", s.epsilon, s.epsilon >= 1e-30, "at least 1e-30");
-  expect_number("horizon", s.horizon, s.horizon >= 0, "at least 0");
-  expect_number("largest", s.largest, s.largest > 0, "a number above 0");
-  if (!(s.clip > 0)) refuse("clip is ", s.clip, ", expected a number above 0");
-}
-
 void Running::count(double x, double horizon) {
+  double d = x - mean;
+  const double most = kMostOdd * std::sqrt(variance);
+  if (variance > 0 && std::abs(d) > most) {
+    if (++odd < kConfirmed) d = std::copysign(most, d);
+    else odd = 0, seen = std::min(seen, kConfirmed);
+  } else {
+    odd = 0;
+  }
   seen += 1;
-  const double a = 1 / (horizon > 0 ? std::min(seen, horizon) : seen), d = x - mean;
+  const double a = 1 / (horizon > 0 ? std::min(seen, horizon) : seen);
   mean += a * d;
   variance = (1 - a) * (variance + a * d * d);
 }
@@ -130,38 +98,6 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   return at.size;
 }
 
-// What the weights into each unit can change, from a table [U + C, U] of ones and zeros.
-std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std::uint8_t>& table) {
-  const Index U = shape.units(), C = shape.cells(), cell = shape.first_cell(), b = shape.blocks;
-  std::vector<StreamReach> found;
-  Index row = 0;
-  for (Index unit = 0; unit < U; ++unit) {
-    StreamReach reach{row, {}, {}, {}, {}};
-    std::vector<bool> nets(static_cast<std::size_t>(U)), states(static_cast<std::size_t>(C));
-    const auto needs = [&](Index u) { nets[static_cast<std::size_t>(u)] = true; };
-    for (Index q = 0; q < U + C; ++q) {
-      const bool is_cell = q >= cell && q < cell + C, is_state = q >= U;
-      const bool matters = shape.gates_fed_back || is_cell || is_state;
-      if (!table[static_cast<std::size_t>(q * U + unit)] || !matters) continue;
-      (is_state ? reach.cells : reach.units).push_back(is_state ? q - U : q);
-      if (is_state || is_cell) states[static_cast<std::size_t>(is_state ? q - U : q - cell)] = true;
-      if (is_cell) needs(cell + C + (q - cell) / shape.block_size);
-      else if (!is_state) needs(q);
-    }
-    for (Index c = 0; c < C; ++c) {
-      if (!states[static_cast<std::size_t>(c)]) continue;
-      reach.states.push_back(c);
-      needs(c / shape.block_size), needs(cell + c);
-      if (shape.forget_gate) needs(b + c / shape.block_size);
-    }
-    for (Index u = 0; u < U; ++u)
-      if (nets[static_cast<std::size_t>(u)]) reach.nets.push_back(u);
-    row += static_cast<Index>(reach.units.size() + reach.cells.size());
-    found.push_back(std::move(reach));
-  }
-  return found;
-}
-
 }  // namespace
 
 template <class Real>
@@ -174,8 +110,10 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
     refuse("scaled has ", scaled_.size(), " entries, expected one for each of ", shape.inputs,
            " inputs");
   flags_.resize(static_cast<std::size_t>(settings.streams));
-  inputs_.resize(static_cast<std::size_t>(shape.inputs));
-  targets_.resize(static_cast<std::size_t>(shape.outputs));
+  const Index keys = settings.by_key ? settings.streams + 1 : 1;
+  inputs_.resize(static_cast<std::size_t>(keys * shape.inputs));
+  targets_.resize(static_cast<std::size_t>(keys * shape.outputs));
+  changed_.assign(flags_.size(), -1);  // unknown: the outputs are computed again
   wanted_.resize(static_cast<std::size_t>(shape.outputs));
   net_.shape = shape, net_.rule = settings.rule;
   if (settings.rule == Rule::rtrl) net_.reach = reaches(shape, settings.reach);
@@ -188,7 +126,10 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   counted.state(net_, true);
   state_numbers_ = counted.size;
   states_ = Buffer<Real>(state_numbers_ * settings.streams);  // written when a stream starts
-  bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
+  const Index front = settings.delayed ? shape.units() + shape.cells() : 0;
+  fronts_ = Buffer<Real>(front * settings.streams);
+  bytes_ = static_cast<std::size_t>(numbers + (state_numbers_ + front) * settings.streams) *
+               sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
   net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;
   net_.momentum = static_cast<Real>(settings.momentum);
@@ -205,6 +146,32 @@ StreamState<Real> Stream<Real>::state_of(Index stream) const {
   return at.state(net_, true);
 }
 
+// The state that predicts, of which only activations and cell states exist.
+template <class Real>
+StreamState<Real> Stream<Real>::front_of(Index stream) const {
+  const Index U = settings_.shape.units(), C = settings_.shape.cells();
+  StreamState<Real> found{};
+  found.y = fronts_.data() + stream * (U + C), found.s = found.y + U;
+  return found;
+}
+
+// The state of a stream before its first step.
+template <class Real>
+void Stream<Real>::begin(Index stream) {
+  if (flags_[static_cast<std::size_t>(stream)]) return;
+  const Index U = settings_.shape.units(), C = settings_.shape.cells();
+  std::fill_n(states_.data() + stream * state_numbers_, state_numbers_, Real{0});
+  if (settings_.delayed) std::fill_n(fronts_.data() + stream * (U + C), U + C, Real{0});
+  if (!settings_.by_key) return;
+  for (auto* const of : {&inputs_, &targets_}) {
+    const Index n = of == &inputs_ ? settings_.shape.inputs : settings_.shape.outputs;
+    const auto common = of->begin() + settings_.streams * n;
+    std::transform(common, common + n, of->begin() + stream * n, [](Running from) {
+      return Running{std::min(from.seen, kTrusted), from.mean, from.variance, 0};
+    });
+  }
+}
+
 template <class Real>
 bool Stream<Real>::good_input(const double* x) const {
   const Index I = settings_.shape.inputs;
@@ -217,30 +184,38 @@ bool Stream<Real>::good_input(const double* x) const {
 template <class Real>
 bool Stream<Real>::good_target(const double* target) const {
   const Index O = settings_.shape.outputs;
-  if (softmax()) return whole(target[0], O) >= 0;
-  return std::all_of(target, target + O, [](double t) { return std::abs(t) <= kLargest; });
+  if (softmax()) return std::isnan(target[0]) || whole(target[0], O) >= 0;
+  return std::none_of(target, target + O, [](double t) { return std::abs(t) > kLargest; });
 }
 
 template <class Real>
-void Stream<Real>::standardise(const double* x) {
+bool Stream<Real>::any_target(const double* target) const {
+  return !std::all_of(target, target + target_values(), [](double t) { return std::isnan(t); });
+}
+
+template <class Real>
+double Stream<Real>::standard(Index stream, Index i, double x) const {
+  if (!scaled_[static_cast<std::size_t>(i)]) return std::isnan(x) ? 0 : x;
+  const Running& of = scales(inputs_, stream, settings_.shape.inputs)[i];
+  if (!(of.variance > 0) || std::isnan(x)) return 0;
+  return std::clamp((x - of.mean) / of.deviation(), -settings_.largest, settings_.largest);
+}
+
+template <class Real>
+void Stream<Real>::standardised(Index stream, const double* x, Index n, double* to) {
+  begin(stream);
+  for (Index i = 0; i < n; ++i) to[i] = standard(stream, i, x[i]);
+}
+
+template <class Real>
+void Stream<Real>::standardise(Index stream, const double* x) {
   const Index I = settings_.shape.inputs;
   if (settings_.symbols) {
     std::fill_n(net_.x, I, Real{0});
     net_.x[whole(x[0], I)] = 1;
     return;
   }
-  for (Index i = 0; i < I; ++i) {
-    const auto n = static_cast<std::size_t>(i);
-    double z = std::isnan(x[i]) ? 0 : x[i];
-    if (scaled_[n]) {
-      const Running& of = inputs_[n];
-      const bool known = of.variance > 0 && !std::isnan(x[i]);
-      z = known ? std::clamp((x[i] - of.mean) / of.deviation(), -settings_.largest,
-                             settings_.largest)
-                : 0;
-    }
-    net_.x[i] = static_cast<Real>(z);
-  }
+  for (Index i = 0; i < I; ++i) net_.x[i] = static_cast<Real>(standard(stream, i, x[i]));
 }
 
 // Random signs of a stream's next step, a function of the seed, the stream and its step number.
@@ -256,24 +231,41 @@ void Stream<Real>::draw(Index stream) {
 }
 
 template <class Real>
-void Stream<Real>::show(double* outputs) const {
+void Stream<Real>::show(Index stream, double* outputs) const {
   for (Index k = 0; k < settings_.shape.outputs; ++k) {
     const double y = static_cast<double>(net_.next.out[k]);
-    const Running& of = targets_[static_cast<std::size_t>(k)];
+    const Running& of = scales(targets_, stream, settings_.shape.outputs)[k];
     outputs[k] = settings_.scale_targets ? of.mean + of.deviation() * y : y;
   }
+}
+
+template <class Real>
+Outcome Stream<Real>::predict(Index stream, const double* x, double* outputs,
+                              const StreamState<Real>& from) {
+  standardise(stream, x);
+  if (!kernel_.look(net_, from)) return Outcome::diverged;
+  show(stream, outputs);
+  return Outcome::done;
 }
 
 template <class Real>
 Outcome Stream<Real>::peek(Index stream, const double* x, double* outputs) {
   if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
   if (!good_input(x)) return Outcome::bad_input;
-  if (!flags_[static_cast<std::size_t>(stream)])  // the first step of the stream
-    std::fill_n(states_.data() + stream * state_numbers_, state_numbers_, Real{0});
-  standardise(x);
-  if (!kernel_.look(net_, state_of(stream))) return Outcome::diverged;
-  show(outputs);
-  return Outcome::done;
+  begin(stream);
+  return predict(stream, x, outputs, settings_.delayed ? front_of(stream) : state_of(stream));
+}
+
+// Adds a row to the running scales of inputs.
+template <class Real>
+void Stream<Real>::count(Index stream, const double* x) {
+  const Index I = settings_.shape.inputs;
+  for (Index i = 0; !settings_.symbols && i < I; ++i) {
+    if (!scaled_[static_cast<std::size_t>(i)] || std::isnan(x[i])) continue;
+    scales(inputs_, stream, I)[i].count(x[i], settings_.horizon);
+    if (settings_.by_key)
+      scales(inputs_, settings_.streams, I)[i].count(x[i], settings_.horizon);
+  }
 }
 
 template <class Real>
@@ -285,66 +277,96 @@ Outcome Stream<Real>::advance(Index stream, const double* x, double* outputs) {
   if (settings_.rule == Rule::uoro) draw(stream);
   kernel_.move(net_, state, flags & kStanding);
   flags = kUsed | kStanding;
-  for (std::size_t i = 0; !settings_.symbols && i < inputs_.size(); ++i)
-    if (scaled_[i] && !std::isnan(x[i])) inputs_[i].count(x[i], settings_.horizon);
+  changed_[static_cast<std::size_t>(stream)] = net_.changes;
+  count(stream, x);
   return Outcome::done;
 }
 
 template <class Real>
-Outcome Stream<Real>::learn(Index stream, const double* target) {
-  if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
-  if (!good_target(target)) return Outcome::bad_target;
-  std::uint8_t& flags = flags_[static_cast<std::size_t>(stream)];
-  if (!(flags & kStanding)) return Outcome::nothing_stands;
-  const std::size_t O = wanted_.size();
-  if (softmax()) {
-    std::fill(wanted_.begin(), wanted_.end(), Real{0});
-    wanted_[static_cast<std::size_t>(whole(target[0], settings_.shape.outputs))] = 1;
-  }
-  for (std::size_t k = 0; !softmax() && k < O; ++k) {
-    Running of = targets_[k];
-    if (settings_.scale_targets) of.count(target[k], settings_.horizon);
-    const double t = settings_.scale_targets ? (target[k] - of.mean) / of.deviation() : target[k];
-    wanted_[k] = static_cast<Real>(t);
+Outcome Stream<Real>::glance(Index stream, const double* x, double* outputs) {
+  const Outcome seen = peek(stream, x, outputs);
+  if (seen != Outcome::done) return seen;
+  flags_[static_cast<std::size_t>(stream)] |= kUsed;
+  const StreamState<Real> front = front_of(stream);
+  std::copy_n(net_.next.y, settings_.shape.units(), front.y);
+  std::copy_n(net_.next.s, settings_.shape.cells(), front.s);
+  count(stream, x);
+  return Outcome::done;
+}
+
+template <class Real>
+void Stream<Real>::ready(const double* x, double* to) const {
+  if (settings_.symbols) *to = *x;
+  else std::copy_n(net_.x, settings_.shape.inputs, to);
+}
+
+template <class Real>
+Outcome Stream<Real>::follow(Index stream, const double* inputs) {
+  const Index I = settings_.shape.inputs;
+  if (settings_.symbols) {
+    std::fill_n(net_.x, I, Real{0});
+    net_.x[whole(inputs[0], I)] = 1;
+  } else {
+    std::transform(inputs, inputs + I, net_.x, [](double x) { return static_cast<Real>(x); });
   }
   StreamState<Real> state = state_of(stream);
-  if (!kernel_.learn(net_, state, wanted_.data())) return Outcome::diverged;
-  for (std::size_t k = 0; settings_.scale_targets && k < O; ++k)
-    targets_[k].count(target[k], settings_.horizon);
+  if (!kernel_.look(net_, state)) return Outcome::diverged;
+  std::uint8_t& flags = flags_[static_cast<std::size_t>(stream)];
+  if (settings_.rule == Rule::uoro) draw(stream);
+  kernel_.move(net_, state, flags & kStanding);
+  flags = kUsed | kStanding;
+  changed_[static_cast<std::size_t>(stream)] = net_.changes;
+  return Outcome::done;
+}
+
+template <class Real>
+void Stream<Real>::meet(Index stream) {
+  const StreamState<Real> front = front_of(stream), state = state_of(stream);
+  std::copy_n(state.y, settings_.shape.units(), front.y);
+  std::copy_n(state.s, settings_.shape.cells(), front.s);
+}
+
+template <class Real>
+Outcome Stream<Real>::learn(Index stream, const double* target, double weight) {
+  if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
+  if (!good_target(target) || !(weight >= 0 && weight <= kLargest)) return Outcome::bad_target;
+  std::uint8_t& flags = flags_[static_cast<std::size_t>(stream)];
+  if (!(flags & kStanding)) return Outcome::nothing_stands;
+  if (!any_target(target)) return Outcome::done;
+  const Index O = settings_.shape.outputs;
+  if (softmax()) {
+    std::fill(wanted_.begin(), wanted_.end(), Real{0});
+    wanted_[static_cast<std::size_t>(whole(target[0], O))] = 1;
+  }
+  Running* const own = scales(targets_, stream, O);
+  for (Index k = 0; !softmax() && k < O; ++k) {
+    Running of = own[k];
+    double t = target[k];
+    if (settings_.scale_targets && !std::isnan(t))
+      of.count(t, settings_.horizon), t = (t - of.mean) / of.deviation();
+    wanted_[static_cast<std::size_t>(k)] = static_cast<Real>(t);
+  }
+  StreamState<Real> state = state_of(stream);
+  // Other streams have changed the weights since: each would repeat the same correction.
+  if (changed_[static_cast<std::size_t>(stream)] != net_.changes) kernel_.refresh(net_, state);
+  if (!kernel_.learn(net_, state, wanted_.data(), static_cast<Real>(weight)))
+    return Outcome::diverged;
+  for (Index k = 0; settings_.scale_targets && k < O; ++k) {
+    if (std::isnan(target[k])) continue;
+    own[k].count(target[k], settings_.horizon);
+    if (settings_.by_key)
+      scales(targets_, settings_.streams, O)[k].count(target[k], settings_.horizon);
+  }
   flags = kUsed;
   return Outcome::done;
 }
 
 template <class Real>
 Outcome Stream<Real>::step(Index stream, const double* x, const double* target, double* outputs) {
-  const bool learns = target && !std::isnan(target[0]);
+  const bool learns = target && any_target(target);
   if (learns && !good_target(target)) return Outcome::bad_target;
   const Outcome moved = advance(stream, x, outputs);
   return moved == Outcome::done && learns ? learn(stream, target) : moved;
-}
-
-template <class Real>
-Index Stream<Real>::run(Index rows, const std::int64_t* streams, const double* x,
-                        const double* targets, bool targets_first, double* outputs,
-                        Outcome& outcome) {
-  const Index I = input_values(), width = target_values(), O = settings_.shape.outputs;
-  for (Index n = 0; n < rows; ++n, x += I, outputs += O, targets += targets ? width : 0) {
-    const Index stream = streams[n];
-    if (!targets_first) {
-      outcome = step(stream, x, targets, outputs);
-    } else {
-      const bool learns = targets && !std::isnan(targets[0]);
-      if (stream < 0 || stream >= settings_.streams) outcome = Outcome::bad_stream;
-      else if (!good_input(x)) outcome = Outcome::bad_input;
-      else if (learns && !good_target(targets)) outcome = Outcome::bad_target;
-      else if (learns && flags_[static_cast<std::size_t>(stream)] & kStanding)
-        outcome = learn(stream, targets);
-      else outcome = Outcome::done;
-      if (outcome == Outcome::done) outcome = advance(stream, x, outputs);
-    }
-    if (outcome != Outcome::done) return n;
-  }
-  return rows;
 }
 
 template <class Real>

@@ -22,13 +22,20 @@ struct StreamSettings {
   Index streams;                   // B
   double rate, decay, momentum, second, epsilon, clip, horizon, largest;
   bool symbols, scale_targets, missing;
+  bool by_key;   // inputs and targets of each stream have a scale of their own
+  bool delayed;  // targets come after later rows: a second state of each stream runs ahead
 };
 
 void check(const StreamSettings& settings);  // throws std::invalid_argument
 
-// Running mean and variance of one column.
+// What the weights into each unit can change, from a table [U + C, U] of ones and zeros.
+std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std::uint8_t>& table);
+
+// Running mean and variance of one column. A value counts at most as kMostOdd deviations, so that an
+// outlier changes the variance by a bounded factor. After kConfirmed such values in a row, what
+// came before them is forgotten, and they count in full.
 struct Running {
-  double seen = 0, mean = 0, variance = 0;
+  double seen = 0, mean = 0, variance = 0, odd = 0;  // odd: values in a row that were limited
 
   void count(double x, double horizon);
   double deviation() const;
@@ -47,15 +54,29 @@ class Stream {
   // changed unless the outcome is `done`.
   Outcome peek(Index stream, const double* x, double* outputs);
   Outcome advance(Index stream, const double* x, double* outputs);
-  Outcome learn(Index stream, const double* target);
+  // A target of NaN is missing. Errors count `weight` times.
+  Outcome learn(Index stream, const double* target, double weight = 1);
   // Advances, then learns if there is a target: null or a first number of NaN mean none. If the
   // outputs are finite but the errors are not, the stream has still advanced.
   Outcome step(Index stream, const double* x, const double* target, double* outputs);
-  // Processes streams [N], x [N, input_values()], targets [N, target_values()] or null, and writes
-  // outputs [N, O], until a row is refused. Returns the number of rows processed.
-  Index run(Index rows, const std::int64_t* streams, const double* x, const double* targets,
-            bool targets_first, double* outputs, Outcome& outcome);
   Outcome reset(Index stream);
+
+  // If targets are delayed: glance() advances the state that predicts, and follow() later the state
+  // that learns, by the inputs [input_values()] that ready() wrote after the glance. meet() makes
+  // the first state the second.
+  Outcome glance(Index stream, const double* x, double* outputs);
+  void ready(const double* x, double* to) const;
+  Outcome follow(Index stream, const double* inputs);
+  void meet(Index stream);
+
+  bool good_input(const double* x) const;
+  bool good_target(const double* target) const;  // NaN is good: missing
+  bool any_target(const double* target) const;
+  // Standardises the first n inputs into `to` [n], by the scales of a stream.
+  void standardised(Index stream, const double* x, Index n, double* to);
+  bool stands(Index stream) const {
+    return flags_[static_cast<std::size_t>(stream)] & kStanding;
+  }
 
   // A part of the state, which all streams share or each stream has.
   struct Part {
@@ -76,25 +97,37 @@ class Stream {
 
  private:
   bool softmax() const { return settings_.shape.head == Head::softmax; }
-  bool good_input(const double* x) const;
-  bool good_target(const double* target) const;
-  void standardise(const double* x);
+  Outcome predict(Index stream, const double* x, double* outputs, const StreamState<Real>& from);
+  void begin(Index stream);
+  void count(Index stream, const double* x);
+  double standard(Index stream, Index i, double x) const;
+  void standardise(Index stream, const double* x);
+  const Running* scales(const std::vector<Running>& of, Index stream, Index n) const {
+    return of.data() + (settings_.by_key ? stream * n : 0);
+  }
+  Running* scales(std::vector<Running>& of, Index stream, Index n) const {
+    return of.data() + (settings_.by_key ? stream * n : 0);
+  }
+  StreamState<Real> front_of(Index stream) const;
   void draw(Index stream);
-  void show(double* outputs) const;
+  void show(Index stream, double* outputs) const;
   StreamState<Real> state_of(Index stream) const;
   struct Place { Real* at; Index rows, columns, width, stride; };  // width: with padding
   Place place(const std::string& name, Index stream) const;
+  std::pair<const Running*, Index> scales_named(const std::string& name, Index stream) const;
 
   StreamSettings settings_;
   const StreamKernel<Real>& kernel_;
   std::vector<std::uint8_t> scaled_, flags_;  // [I] [B]
-  std::vector<Running> inputs_, targets_;     // [I] [O]
+  // [I] and [O], or by key [B + 1, I] and [B + 1, O], where the last are of all streams together.
+  std::vector<Running> inputs_, targets_;
+  std::vector<std::int64_t> changed_;         // [B] changes of the weights before the last step
   std::vector<Real> wanted_;                  // [O]
   std::vector<double> draws_;                 // [B, 2] of uoro: resets, steps since the last
   StreamNet<Real> net_{};
   Index state_numbers_ = 0;
   std::size_t bytes_ = 0;
-  Buffer<Real> shared_, states_;
+  Buffer<Real> shared_, states_, fronts_;     // fronts: [B, U + C] if targets are delayed
 };
 
 }  // namespace carrousel

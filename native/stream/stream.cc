@@ -115,11 +115,12 @@ void move(StreamNet<Real>& net, StreamState<Real>& state, bool standing) {
 
 // Errors of outputs, states and output gates: equations (19), (21), (23). wanted [O].
 template <class Real>
-bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wanted) {
+bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wanted, Real weight) {
   const StreamShape& shape = net.shape;
   const Index O = shape.outputs, C = shape.cells();
   for (Index k = 0; k < O; ++k) {
-    const Real y = state.out[k], e = std::clamp(wanted[k] - y, -net.clip, net.clip);
+    const Real y = state.out[k], d = std::isnan(wanted[k]) ? Real{0} : wanted[k] - y;
+    const Real e = weight * std::clamp(d, -net.clip, net.clip);
     net.errors[k] = shape.head == Head::logistic97 ? e * y * (1 - y) : e;
   }
   if (!all_finite(O, net.errors)) return false;
@@ -145,8 +146,15 @@ bool errors(StreamNet<Real>& net, const StreamState<Real>& state, const Real* wa
 }
 
 template <class Real>
-bool learn(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted) {
-  if (!errors(net, state, wanted)) return false;
+void refresh(StreamNet<Real>& net, StreamState<Real>& state) {
+  show(net, state);
+  row_products(net.output, net.shape.outputs, net.shape.seen(), net.seen, state.out);
+  activate(net.shape, state.out);
+}
+
+template <class Real>
+bool learn(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted, Real weight) {
+  if (!errors(net, state, wanted, weight)) return false;
   show(net, state);
   ++net.changes;
   const auto passes = [&](auto how) {
@@ -167,7 +175,7 @@ bool learn(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted) {
 
 template <class Real>
 constexpr StreamKernel<Real> kernel_of() {
-  return {look<Real>, move<Real>, learn<Real>};
+  return {look<Real>, move<Real>, refresh<Real>, learn<Real>};
 }
 
 }  // namespace

@@ -112,9 +112,11 @@ struct StreamKernel {
   bool (*look)(StreamNet<Real>& net, const StreamState<Real>& state);
   // Makes net.next the state. If a step is standing, adds it to the traces first.
   void (*move)(StreamNet<Real>& net, StreamState<Real>& state, bool standing);
-  // Learns the targets `wanted` [O] of a standing step. Returns false and changes nothing if an
-  // error is not finite.
-  bool (*learn)(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted);
+  // Computes the outputs of a standing step again, by the present weights of the outputs.
+  void (*refresh)(StreamNet<Real>& net, StreamState<Real>& state);
+  // Learns the targets `wanted` [O] of a standing step, NaN where there is none. Errors count
+  // `weight` times. Returns false and changes nothing if an error is not finite.
+  bool (*learn)(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted, Real weight);
 };
 
 struct StreamKernels {

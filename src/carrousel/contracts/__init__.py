@@ -44,6 +44,7 @@ from carrousel.contracts.recurrence import describe_cell as describe_cell
 from carrousel.contracts.recurrence import gradient_cut as gradient_cut
 from carrousel.contracts.streaming import Head as Head
 from carrousel.contracts.streaming import Optimizer as Optimizer
+from carrousel.contracts.streaming import Rules as Rules
 from carrousel.contracts.streaming import Streaming as Streaming
 from carrousel.contracts.streaming import StreamKernel as StreamKernel
 from carrousel.contracts.study import Ending as Ending
@@ -96,6 +97,7 @@ __all__ = [
     "Simple",
     "StopRule",
     "StreamKernel",
+    "Rules",
     "Streaming",
     "Task",
     "Training",

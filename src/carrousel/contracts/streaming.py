@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from carrousel.checks import check_choice, check_number
+from carrousel.checks import check_choice, check_int, check_number
 from carrousel.contracts.learning import Gradient
 from carrousel.contracts.network import Network
 from carrousel.errors import SettingError
@@ -16,6 +16,93 @@ from carrousel.shapes import Floats, Ints
 
 Head = Literal["linear", "logistic", "logistic97", "softmax"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Expert rules: forecasts of a target from its past values, which a net adds to.
+
+    A target has ``variables`` numbers, and each row forecasts ``leads`` of them: output ``v leads +
+    h`` of row ``r`` is variable ``v`` of the target of row ``r + h``. The rules are the last value,
+    the mean of all values, the mean of the last 32, recursive least squares on the last values
+    (Plackett 1950), the same on last values and inputs, and for each period the value one period
+    before, and the last value plus the change one period before. They are mixed by weights that
+    are exponential in their regrets (Wintenberger 2017, "Optimal learning with Bernstein online
+    aggregation"). The net learns what the mixture leaves, and a second mixture of the two is the
+    forecast.
+
+    Args:
+        variables: numbers of a target.
+        leads: number of targets that a row forecasts, its own and those of later rows.
+        inputs: standardised inputs that least squares use: none (0), or all of a row.
+        lags: past values that least squares use.
+        longest: periods up to this many rows are looked for; 0: ``periods`` are used.
+        periods: known periods, in rows.
+        levels: probabilities of prediction intervals, which are tracked as quantiles of the errors
+            (Angelopoulos, Candes & Tibshirani 2023, "Conformal PID control").
+
+    Raises:
+        SettingError: a number is out of range, or both ``longest`` and ``periods`` are given.
+
+    >>> Rules(periods=(24, 168), longest=0).n_rules
+    8
+    """
+
+    variables: int = 1
+    leads: int = 1
+    inputs: int = 0
+    lags: int = 24
+    longest: int = 1024
+    periods: tuple[int, ...] = ()
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_int("variables", self.variables, minimum=1, maximum=2**24)
+        check_int("leads", self.leads, minimum=1, maximum=4096)
+        check_int("inputs", self.inputs, minimum=0, maximum=64)
+        check_int("lags", self.lags, minimum=2, maximum=256)
+        check_int("longest", self.longest, minimum=0, maximum=2**20)
+        if self.longest == 1 or (self.longest and self.periods):
+            expected = "0 with periods, else at least 2"
+            raise SettingError(argument="longest", got=self.longest, expected=expected)
+        if len(self.periods) > 8:
+            raise SettingError(argument="periods", got=self.periods, expected="at most 8")
+        for period in self.periods:
+            check_int("periods", period, minimum=2, maximum=2**20)
+        if len(self.levels) > 16:
+            raise SettingError(argument="levels", got=self.levels, expected="at most 16")
+        for level in self.levels:
+            if not 0 < check_number("levels", level) < 1:
+                raise SettingError(argument="levels", got=level, expected="above 0 and below 1")
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of forecasts of a row."""
+        return self.variables * self.leads
+
+    @property
+    def n_periods(self) -> int:
+        """Number of periods in use: those given, or the two best that are found."""
+        return 2 if self.longest else len(self.periods)
+
+    @property
+    def n_fits(self) -> int:
+        """Number of rules of least squares."""
+        return 2 if self.inputs else 1
+
+    @property
+    def n_rules(self) -> int:
+        """Number of rules for each output."""
+        return 3 + self.n_fits + 2 * self.n_periods
+
+    @property
+    def n_features(self) -> int:
+        """Number of inputs that the net gets from the rules."""
+        return self.variables * (self.n_rules + 1) + self.n_outputs
+
+    def n_regressors(self, fit: int) -> int:
+        """Return the number of weights of a rule of least squares."""
+        return self.lags - 1 + self.n_periods + 2 + (self.inputs if fit else 0)
 
 
 @dataclass(frozen=True)
@@ -48,6 +135,12 @@ class Streaming:
         horizon: time constant of running means and variances, in steps; 0: infinite.
         largest: standardised inputs are clipped to ``[-largest, largest]``.
         missing: whether NaN inputs are replaced by the running mean; otherwise they are refused.
+        rules: expert rules that the net adds to; None: it forecasts alone. Inputs of the network
+            are then those of a row, followed by ``rules.n_features`` features of the rules.
+        delay: how many rows of a stream may follow a row before its target comes. The rows wait in
+            memory, and a second state of each stream, which learns, follows behind.
+        by_key: whether inputs and targets of each stream are standardised by a scale of its own. A
+            stream that starts takes over that of all streams together.
         decay: the rate of update ``n`` is ``rate / sqrt(1 + n / decay)``, at least a tenth of
             ``rate``; 0 keeps it constant.
 
@@ -73,6 +166,9 @@ class Streaming:
     largest: float = 10.0
     missing: bool = False
     decay: float = 0.0
+    rules: Rules | None = None
+    delay: int = 0
+    by_key: bool = False
 
     def __post_init__(self) -> None:
         check_choice("head", self.head, get_args(Head))
@@ -93,6 +189,13 @@ class Streaming:
                 got=self.gradient,
                 fix="use 'truncated', 'rtrl', 'snap:1' or 'uoro'",
             )
+        check_int("delay", self.delay, minimum=0, maximum=2**20)
+        if self.rules is not None and (self.head != "linear" or self.symbols or self.scale_targets):
+            raise SettingError(
+                "rules need inputs that are numbers, a linear head, and {scale_targets}=False",
+                argument="rules",
+                got=self.rules,
+            )
         check_number("horizon", self.horizon, least=0.0)
         check_number("largest", self.largest, above=0.0)
         if self.scale_targets and self.head != "linear":
@@ -106,6 +209,8 @@ class Streaming:
     @property
     def n_target_values(self) -> int | None:
         """Numbers per target: 1 (the class) for softmax, None for one per output."""
+        if self.rules is not None:
+            return self.rules.variables
         return 1 if self.head == "softmax" else None
 
 
@@ -146,26 +251,45 @@ class StreamKernel(Protocol):
         """Advance a stream by one step; return the outputs."""
         ...
 
-    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
-        """Learn the target of the outputs that :meth:`advance` last returned for this stream."""
+    def learn(
+        self, stream: int, target: Annotated[Floats, "V"], weight: float = 1.0, back: int = 0
+    ) -> None:
+        """Learn a target.
+
+        Args:
+            stream: the stream.
+            target: numbers ``[O]``, the class ``[1]``, or with rules ``[variables]``; NaN where
+                there is none.
+            weight: factor of the errors.
+            back: how many rows of the stream are younger than that of the target; above 0 only
+                with ``streaming.delay``.
+        """
         ...
 
     def run(
         self,
         streams: Annotated[Ints, "N"],
         x: Annotated[Floats, "N I or N 1"],
-        targets: Annotated[Floats, "N O or N 1"] | None = None,
+        targets: Annotated[Floats, "N V"] | None = None,
         targets_first: bool = False,
+        weights: Annotated[Floats, "N"] | None = None,
+        owners: Annotated[Ints, "N"] | None = None,
+        backs: Annotated[Ints, "N"] | None = None,
+        bounds: Annotated[Floats, "N O 2 levels"] | None = None,
     ) -> Annotated[Floats, "N O"]:
         """Process ``N`` rows in order; return the outputs before each row's target is learned.
 
         Args:
             streams: the stream of each row.
             x: inputs, one row each.
-            targets: targets, one row each; a row that begins with NaN has none. None: no targets.
+            targets: targets, one row each; NaN: missing. None: no targets.
             targets_first: whether a row's target belongs to the previous outputs of its stream, and
                 is learned before the row is processed (next-symbol prediction). Without previous
                 outputs since the last reset, it is ignored.
+            weights: factor of the errors of each target; None: 1.
+            owners, backs: the stream of each target, which is learned before the row, and its
+                ``back`` as in :meth:`learn`; -1: no stream. None: targets are those of the rows.
+            bounds: receives lower and upper bounds of the intervals of ``rules.levels``.
 
         Raises:
             RowError, DivergedError: ``error.row`` is the row that failed; ``error.outputs`` are

@@ -12,7 +12,7 @@ import numpy as np
 
 from carrousel import _native
 from carrousel.checks import check_int
-from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
+from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Rules, Streaming
 from carrousel.errors import (
     CarrouselError,
     DataError,
@@ -128,28 +128,34 @@ class NativeStream:
             raise self._misfit(stream, x=x) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, None)
 
-    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
-        """Learn the target of the last outputs of a stream."""
+    def learn(
+        self, stream: int, target: Annotated[Floats, "V"], weight: float = 1.0, back: int = 0
+    ) -> None:
+        """Learn a target; see :class:`carrousel.contracts.StreamKernel`."""
         try:
             if target.shape != self._target_shape:
                 raise TypeError
             self._target[:] = target
-            code = self._net.learn(stream)
+            code = self._net.learn(stream, weight, back)
         except _MISFITS:
             raise self._misfit(stream, target=target) from None
         if code:
             self._refuse(code, stream, None, target)
 
     def step(
-        self, stream: int, x: Annotated[Floats, "I or 1"], target: Annotated[Floats, "O or 1"]
+        self,
+        stream: int,
+        x: Annotated[Floats, "I or 1"],
+        target: Annotated[Floats, "V"],
+        weight: float = 1.0,
     ) -> Annotated[Floats, "O"]:
-        """Advance, then learn unless ``target`` begins with NaN; return the outputs in between."""
+        """Advance, then learn unless ``target`` is NaN; return the outputs in between."""
         try:
             if x.shape != self._x_shape or target.shape != self._target_shape:
                 raise TypeError
             self._x[:] = x
             self._target[:] = target
-            code = self._net.step(stream)
+            code = self._net.step(stream, weight)
         except _MISFITS:
             raise self._misfit(stream, x=x, target=target) from None
         return self._y.copy() if not code else self._refuse(code, stream, x, target)
@@ -158,8 +164,12 @@ class NativeStream:
         self,
         streams: Annotated[Ints, "N"],
         x: Annotated[Floats, "N I or N 1"],
-        targets: Annotated[Floats, "N O or N 1"] | None = None,
+        targets: Annotated[Floats, "N V"] | None = None,
         targets_first: bool = False,
+        weights: Annotated[Floats, "N"] | None = None,
+        owners: Annotated[Ints, "N"] | None = None,
+        backs: Annotated[Ints, "N"] | None = None,
+        bounds: Annotated[Floats, "N O 2 levels"] | None = None,
     ) -> Annotated[Floats, "N O"]:
         """Process ``N`` rows in order; see :class:`carrousel.contracts.StreamKernel`."""
         if np.asarray(streams).dtype.kind not in "iu":
@@ -172,7 +182,9 @@ class NativeStream:
         targets = None if targets is None else numbers("run: targets", targets)
         outputs = np.empty((len(x), self.network.n_outputs))
         try:
-            n, code = self._net.run(streams, x, targets, targets_first, outputs)
+            n, code = self._net.run(
+                streams, x, targets, weights, owners, backs, targets_first, outputs, bounds
+            )
         except ValueError as refused:
             raise ShapeError(f"run: {refused}") from None
         if code:
@@ -376,4 +388,19 @@ def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> di
         "symbols": how.symbols,
         "scale_targets": how.scale_targets,
         "missing": how.missing,
+        "by_key": how.by_key,
+        "delay": how.delay,
+        "rules": None if how.rules is None else _rules(how.rules),
+    }
+
+
+def _rules(rules: Rules) -> dict[str, Any]:
+    return {
+        "variables": rules.variables,
+        "leads": rules.leads,
+        "inputs": rules.inputs,
+        "lags": rules.lags,
+        "longest": rules.longest,
+        "periods": list(rules.periods),
+        "levels": [float(level) for level in rules.levels],
     }
