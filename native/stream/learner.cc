@@ -27,8 +27,8 @@ LearnerSettings checked(LearnerSettings s) {
   check(s.rules);
   if (shape.outputs != s.rules.outputs() || shape.inputs <= s.rules.features())
     refuse("the network does not have the outputs and inputs of its rules");
-  if (s.rules.inputs && s.rules.inputs != shape.inputs - s.rules.features())
-    refuse("inputs of the rules are ", s.rules.inputs, ", expected 0 or those of a row");
+  if (s.rules.inputs > shape.inputs - s.rules.features())
+    refuse("inputs of the rules are ", s.rules.inputs, ", expected at most those of a row");
   return s;
 }
 

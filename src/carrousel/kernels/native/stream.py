@@ -22,9 +22,9 @@ from carrousel.errors import (
     ShapeError,
 )
 from carrousel.kernels.native.stream_checks import (
-    DOUBLE,
     check_network,
     checked_state,
+    is_double,
     numbers,
     precision,
 )
@@ -255,7 +255,7 @@ class NativeStream:
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if name in DOUBLE else self.dtype
+            kept = np.float64 if is_double(name) else self.dtype
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)

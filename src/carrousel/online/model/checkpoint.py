@@ -30,7 +30,7 @@ from carrousel.online.model.encoding.heads import BinaryHead, Head, MulticlassHe
 from carrousel.online.model.encoding.values import to_python
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
-from carrousel.online.model.settings import Settings
+from carrousel.online.model.settings import MOST_FITTED, Settings
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""
@@ -203,6 +203,7 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
         "settings": {name: to_json(name, value) for name, value in settings.items()},
         "kernel": engine.kernel.name,
         "seed": engine.seed,
+        "fitted": engine.fitted,
         "rows": engine.n_rows,
         "reader": _features_to_json(engine.features),
         "head": None if engine.self_supervised else _head_to_json(engine.head),
@@ -224,9 +225,10 @@ def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) 
     else:
         head = _head_from_json(stored["head"], settings)
     numbers = sum(array.size for array in arrays.values())
-    if settings.network(features, head).n_weights > numbers:  # before memory is allocated
+    fitted = check_int("fitted", stored.get("fitted", 0), minimum=0, maximum=MOST_FITTED)
+    if settings.network(features, head, fitted).n_weights > numbers:  # before memory is allocated
         raise SettingError(f"{numbers} numbers are too few for the network it describes")
-    engine = Engine(settings, features, head, stored["seed"])
+    engine = Engine(settings, features, head, stored["seed"], fitted)
     if engine.kernel.name != stored["kernel"]:
         raise SettingError(f"it is of a kernel {stored['kernel']!r}, not {engine.kernel.name!r}")
     engine.kernel.restore(arrays)
@@ -299,7 +301,7 @@ def _head_from_json(stored: Mapping[str, Any], settings: Settings) -> Head:
     if stored.keys() != {kind}:
         raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(stored)}")
     if kind == "values":
-        return RegressionHead(stored["values"])
+        return RegressionHead(stored["values"], settings.ahead)
     if kind == "labels":
         return BinaryHead(*map(from_json, stored["labels"]))
     return MulticlassHead(from_json(stored["classes"]), settings.grow or settings.classes is None)

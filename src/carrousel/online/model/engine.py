@@ -28,15 +28,24 @@ class Engine:
         settings: checked arguments.
         features, head: encoders of rows and targets.
         seed: seed of the initial weights and of later draws.
+        fitted: inputs that least squares use, if the model has grown since; None: all of a row.
     """
 
     forecasts: LastForecasts | None = None
     """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
     _has_learned = False
 
-    def __init__(self, settings: Settings, features: Features, head: Head, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        features: Features,
+        head: Head,
+        seed: int,
+        fitted: int | None = None,
+    ) -> None:
         self.settings, self.features, self.head, self.seed = settings, features, head, seed
-        self.kernel: StreamKernel = settings.open(features, head, seed)
+        self.fitted = settings.fitted_inputs(features) if fitted is None else fitted
+        self.kernel: StreamKernel = self._opened(features, head)
         self.keys = Keys(settings.streams, settings.evict_after)
         self.n_rows = 0
         self.blank = settings.streams  # a place of the kernel whose state stays initial
@@ -145,10 +154,8 @@ class Engine:
             raise features.refusal(row)
         target = x if self.self_supervised else y
         head = self.head if target is None else self.head.extended(target)
-        if features.n_columns != self.kernel.network.n_inputs or (
-            head.n_outputs != self.kernel.network.n_outputs
-        ):
-            kernel = self.settings.open(features, head, self.seed)
+        if features.n_columns != self.features.n_columns or head.n_outputs != self.head.n_outputs:
+            kernel = self._opened(features, head)
             grow_kernel(kernel, self.kernel)
             self.kernel = kernel
         self.features, self.head = features, head
@@ -169,6 +176,10 @@ class Engine:
         self.keys.evict_after = settings.evict_after
         self.settings = settings
 
+    def _opened(self, features: Features, head: Head) -> StreamKernel:
+        """Create a kernel."""
+        return self.settings.open(features, head, self.seed, self.fitted)
+
     @property
     def has_learned(self) -> bool:
         """Whether a target has been learned."""
@@ -186,7 +197,7 @@ class Engine:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.kernel = self.settings.open(self.features, self.head, self.seed)
+        self.kernel = self._opened(self.features, self.head)
         self.kernel.restore(state["kernel"])
 
     def divergence(self, error: DivergedError) -> DivergedError:

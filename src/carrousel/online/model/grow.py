@@ -11,6 +11,7 @@ from carrousel.contracts import Network, StreamKernel
 _HIDDEN = ("hidden", "hidden_first", "hidden_second")
 _PAST = ("sources", "traces", "sensitivities", "w")  # of steps when new inputs were zero
 _OUTPUT = ("output", "output_first", "output_second")
+_SCALES = ("inputs", "targets", "inputs_all", "targets_all")
 
 
 def grow_kernel(wider: StreamKernel, narrow: StreamKernel) -> None:
@@ -20,17 +21,31 @@ def grow_kernel(wider: StreamKernel, narrow: StreamKernel) -> None:
     running gradients, means, traces and pending predictions. The others keep their initial weights,
     and are zero elsewhere. While new inputs are zero, the net input of old outputs is unchanged.
     """
-    state = grow_state(narrow.state(), wider.state(), narrow.network, wider.network)
+    rules = wider.streaming.rules
+    features = rules.n_features if rules else 0  # the last inputs of both
+    state = grow_state(narrow.state(), wider.state(), narrow.network, wider.network, features)
     wider.restore(state)
     wider.rate = narrow.rate
 
 
 def grow_state(
-    old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray], narrow: Network, wide: Network
+    old: Mapping[str, np.ndarray],
+    new: Mapping[str, np.ndarray],
+    narrow: Network,
+    wide: Network,
+    features: int,
 ) -> dict[str, np.ndarray]:
-    """Return the state of a narrow kernel in the shapes of a wide one."""
+    """Return the state of a narrow kernel in the shapes of a wide one.
+
+    Args:
+        old, new: the states.
+        narrow, wide: the networks.
+        features: how many of the inputs come last in both.
+    """
     found = dict(old)
-    sources = _columns(narrow.n_inputs, wide.n_inputs, narrow.n_sources)
+    before, after = narrow.n_inputs - features, wide.n_inputs - features
+    inputs = _columns(before, after, narrow.n_inputs)
+    sources = _columns(before, after, narrow.n_sources)
     direct = narrow.n_inputs if narrow.direct else 0
     seen = _columns(direct, wide.n_inputs if direct else 0, direct + narrow.cell.n_cells + 1)
     for name in filter(new.__contains__, _HIDDEN):
@@ -39,9 +54,14 @@ def grow_state(
     for name in filter(new.__contains__, _OUTPUT):
         found[name] = new[name].copy()
         found[name][: narrow.n_outputs, seen] = old[name]
-    for name in ("inputs", "targets"):
-        found[name] = new[name].copy()
-        found[name][: len(old[name])] = old[name]
+    for name in filter(old.__contains__, _SCALES):
+        kept = inputs if name.startswith("inputs") else np.arange(narrow.n_outputs)
+        found[name] = np.zeros((*old[name].shape[:-2], *new[name].shape[-2:]))
+        found[name][..., kept, :] = old[name]
+    if "pending_inputs" in old and new["pending_inputs"].shape[-1] > 1:  # not one symbol
+        waiting = old["pending_inputs"]
+        found["pending_inputs"] = np.zeros((*waiting.shape[:-1], wide.n_inputs))
+        found["pending_inputs"][..., inputs] = waiting
     for name in filter(old.__contains__, _PAST):
         found[name] = np.zeros((*old[name].shape[:-1], wide.n_sources), old[name].dtype)
         found[name][..., sources] = old[name]

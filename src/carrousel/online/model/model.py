@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,16 @@ from carrousel.online.model.encoding.tables import InputTable, as_table
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.encoding.values import is_missing
 from carrousel.online.model.engine import Engine
-from carrousel.online.model.settings import Feedback, Missing, Task, Unseen, alphabet
+from carrousel.online.model.settings import (
+    Experts,
+    Feedback,
+    Missing,
+    Season,
+    Standardise,
+    Task,
+    Unseen,
+    alphabet,
+)
 
 
 class OnlineLSTM(Conventions, Attributes, DetailedRuns):
@@ -52,7 +61,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
             a tenth of ``learning_rate``; None: constant.
         clip: limit of errors, see above; in units of the targets without ``standardise``; None: no
             limit.
-        standardise: whether to standardise numbers.
+        standardise: whether to standardise numbers; ``"key"``: each key by scales of its own.
         horizon: number of rows that running means cover, roughly; None: all rows.
         classes: of ``"binary"`` (two, the second is positive) and ``"multiclass"``; None: classes
             are added when they first occur.
@@ -66,6 +75,17 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         streams: number of keys with a state; all share the weights. A further key replaces the
             least recently used one, whose stream then starts from scratch.
         evict_after: a key also loses its state after this many rows (of all keys) without it.
+        experts: ``"auto"``: in regression with ``standardise``, the net adds to the forecasts of
+            expert rules, which see the past targets of a key (:class:`carrousel.contracts.Rules`);
+            None: the net forecasts alone.
+        season: periods of the targets in rows that the rules use; ``"auto"``: the two best up to
+            1024 rows are looked for; None: none.
+        ahead: number of targets that each row forecasts, by one output for each (direct, not rolled
+            out): its own, and those of the next ``ahead - 1`` rows of the key.
+        delay: largest number of rows of a key that may follow a row before its target comes. Such
+            rows wait in memory, with the inputs of the net, about 8 bytes for each; a second state
+            follows behind and learns.
+        levels: probabilities of prediction intervals (:meth:`forecast`).
         random_state: a seed or generator of the initial weights; None: different each time.
 
     Settings are checked at the first row, which also determines the number of features and their
@@ -107,7 +127,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         learning_rate: float = 0.003,
         decay: float | None = 10_000,
         clip: float | None = 3.0,
-        standardise: bool = True,
+        standardise: bool | Standardise = True,
         horizon: float | None = None,
         classes: Any = None,
         symbols: Any = None,
@@ -115,6 +135,11 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         unseen: Unseen = "error",
         streams: int = 1,
         evict_after: int | None = None,
+        experts: Experts | None = "auto",
+        season: Season | Sequence[int] | int | None = "auto",
+        ahead: int = 1,
+        delay: int = 0,
+        levels: Sequence[float] = (0.8, 0.9, 0.95),
         random_state: Any = None,
     ) -> None:
         self.task = task
@@ -135,6 +160,11 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         self.unseen = unseen
         self.streams = streams
         self.evict_after = evict_after
+        self.experts = experts
+        self.season = season
+        self.ahead = ahead
+        self.delay = delay
+        self.levels = levels
         self.random_state = random_state
         self._engine: Engine | None = None
         self._declared: tuple[Hashable, ...] | None = None  # classes given to partial_fit

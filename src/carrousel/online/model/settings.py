@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 
 from carrousel.checks import check_choice, check_int, check_number
-from carrousel.contracts import Cell, Gradient, Init, Network, Streaming, StreamKernel
+from carrousel.contracts import Cell, Gradient, Init, Network, Rules, Streaming, StreamKernel
 from carrousel.contracts.initial import initial_weights
 from carrousel.contracts.streaming import Optimizer
 from carrousel.errors import DataError, SettingError, ShapeError
@@ -28,11 +28,20 @@ EPSILON = 1e-3
 """Epsilon of RMSProp and Adam. The mean square gradient of a rarely used weight, such as that of a
 rare symbol, is close to zero. Divided by its root alone, its next gradient would be a huge step."""
 
+LONGEST_SEASON = 1024
+"""Longest period, in rows, that is looked for."""
+MOST_FITTED = 64
+"""Most inputs that least squares use."""
+
 Task = Literal["regression", "binary", "multiclass", "next"]
 """What a model predicts: a number, one of two classes, one of several, the next symbol."""
 TASKS: tuple[Task, ...] = get_args(Task)
 Feedback = Literal["cells", "full"]
 """What hidden units see of the step before: the cells, or all units (a part of ``Wiring``)."""
+Standardise = Literal["key"]
+"""Besides True and False: each key has scales of its own."""
+Experts = Literal["auto"]
+Season = Literal["auto"]
 Missing = Literal["error", "mean"]
 Unseen = Literal["error", "grow"]
 
@@ -51,7 +60,7 @@ class Settings:
     learning_rate: float
     decay: float | None
     clip: float | None
-    standardise: bool
+    standardise: bool | Standardise
     horizon: float | None
     classes: Sequence[Hashable] | None
     symbols: Sequence[Hashable] | int | None
@@ -59,6 +68,11 @@ class Settings:
     unseen: Unseen
     streams: int
     evict_after: int | None
+    experts: Experts | None = None
+    season: Season | tuple[int, ...] | None = None
+    ahead: int = 1
+    delay: int = 0
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("task", self.task, TASKS)
@@ -67,10 +81,13 @@ class Settings:
         if self.cells % self.block_size:
             expected = f"a multiple of block_size, {self.block_size}"
             raise SettingError(argument="cells", got=self.cells, expected=expected)
-        for name in ("forget_gate", "standardise"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                raise SettingError(argument=name, got=value, expected="True or False")
+        if not isinstance(self.forget_gate, bool | np.bool_):
+            raise SettingError(
+                argument="forget_gate", got=self.forget_gate, expected="True or False"
+            )
+        if not isinstance(self.standardise, bool | np.bool_) and self.standardise != "key":
+            expected = "True, False or 'key'"
+            raise SettingError(argument="standardise", got=self.standardise, expected=expected)
         check_choice("wiring", self.wiring, get_args(Feedback))
         check_choice("optimizer", self.optimizer, get_args(Optimizer))
         check_number("learning_rate", self.learning_rate, least=0.0)
@@ -89,7 +106,48 @@ class Settings:
             expected = "a name such as 'rtrl'"
             raise SettingError(argument="gradient", got=self.gradient, expected=expected)
         Gradient.named(self.gradient)
+        self._check_experts()
         self._check_names()
+
+    def _check_experts(self) -> None:
+        if self.experts not in (*get_args(Experts), None):
+            raise SettingError(argument="experts", got=self.experts, expected="'auto' or None")
+        if self.season not in (*get_args(Season), None):
+            if not isinstance(self.season, tuple):
+                expected = "'auto', None, or periods in rows such as (24, 168)"
+                raise SettingError(argument="season", got=self.season, expected=expected)
+            for period in self.season:
+                check_int("season", period, minimum=2, maximum=2**20)
+        check_int("ahead", self.ahead, minimum=1, maximum=4096)
+        check_int("delay", self.delay, minimum=0, maximum=2**20)
+        if self.ahead > 1 and not self.forecasts:
+            raise SettingError(
+                f"ahead is {self.ahead}, which needs the expert rules of task 'regression'",
+                argument="ahead",
+                got=self.ahead,
+                expected="1",
+                fix="leave {experts='auto'}, and {standardise} as True or 'key'",
+            )
+        if self.forecasts:
+            self.rules(1, 1)
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether the net adds to the forecasts of expert rules."""
+        numbers = self.task == "regression" and self.symbols is None
+        return self.experts is not None and numbers and self.standardise is not False
+
+    def rules(self, n_targets: int, inputs: int) -> Rules:
+        """Describe the expert rules for targets of some numbers, and inputs for least squares."""
+        periods = self.season if isinstance(self.season, tuple) else ()
+        return Rules(
+            variables=n_targets,
+            leads=self.ahead,
+            inputs=inputs,
+            longest=LONGEST_SEASON if self.season == "auto" else 0,
+            periods=periods,
+            levels=self.levels,
+        )
 
     def _check_names(self) -> None:
         if self.classes is not None:
@@ -116,6 +174,11 @@ class Settings:
         """Check the arguments of a constructor."""
         named: dict[str, Any] = dict(given)
         named |= {n: int(v) for n, v in given.items() if isinstance(v, np.integer)}
+        if isinstance(named["season"], int):
+            named["season"] = (named["season"],)
+        for name in ("season", "levels"):
+            if isinstance(named[name], list | np.ndarray):
+                named[name] = tuple(to_python(each) for each in named[name])
         named["classes"] = alphabet("classes", named["classes"])
         if isinstance(named["symbols"], int):
             named["symbols"] = check_int("symbols", named["symbols"], minimum=1, maximum=2**24)
@@ -164,7 +227,8 @@ class Settings:
     def first_head(self, y: Any) -> Head:
         """Create the head of a new model; the shape of ``y`` is that of all targets."""
         if self.task == "regression":
-            return RegressionHead(None if y is None or np.ndim(y) == 0 else len(y))
+            single = y is None or np.ndim(y) == 0
+            return RegressionHead(None if single else len(y), self.ahead)
         if self.task == "binary":
             known = self.classes
             return BinaryHead(*((c,) for c in known)) if known else BinaryHead((), ())
@@ -172,20 +236,24 @@ class Settings:
             return MulticlassHead(self.classes or (), self.grow or self.classes is None)
         return MulticlassHead(() if self.symbols is None else self.symbols, self.grow)
 
-    def network(self, features: Features, head: Head) -> Network:
+    def fitted_inputs(self, features: Features) -> int:
+        """Return how many inputs least squares use when a model starts; growth adds none."""
+        return min(features.n_columns, MOST_FITTED) if self.forecasts else 0
+
+    def network(self, features: Features, head: Head, fitted: int) -> Network:
         """Describe the network from the columns of an encoder to the outputs of a head."""
+        rules = self.rules(head.n_targets, fitted) if self.forecasts else None
+        n_inputs = features.n_columns + (rules.n_features if rules else 0)
         blocks = self.cells // self.block_size
         cell = Cell(blocks, self.block_size, forget_gate=bool(self.forget_gate))
-        bare = Network(features.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all")
+        bare = Network(n_inputs, head.n_outputs, cell, wiring=self.wiring, bias="all")
         limit = 1 / np.sqrt(self._active_sources(bare, features))
         init = Init(
             range=float(limit),
             output_range=float(limit) / 10,
             forget_gate_bias=(1.0,) * blocks if self.forget_gate else (),
         )
-        return Network(
-            features.n_columns, head.n_outputs, cell, wiring=self.wiring, bias="all", init=init
-        )
+        return Network(n_inputs, head.n_outputs, cell, wiring=self.wiring, bias="all", init=init)
 
     @staticmethod
     def _active_sources(network: Network, features: Features) -> int:
@@ -193,8 +261,9 @@ class Settings:
         one_hot = isinstance(features, SymbolFeatures)
         return network.n_sources - (features.n_columns - 1 if one_hot else 0)
 
-    def open(self, features: Features, head: Head, seed: int) -> StreamKernel:
+    def open(self, features: Features, head: Head, seed: int, fitted: int) -> StreamKernel:
         """Create a kernel with initial weights and one more place than there are streams."""
+        rules = self.rules(head.n_targets, fitted) if self.forecasts else None
         symbols = isinstance(features, SymbolFeatures)
         streaming = Streaming(
             head=head.kind,
@@ -205,12 +274,16 @@ class Settings:
             clip=self.clip,
             gradient=self.gradient,
             symbols=symbols,
-            scale_targets=bool(self.standardise) and head.kind == "linear",
+            scale_targets=bool(self.standardise) and head.kind == "linear" and rules is None,
             horizon=float(self.horizon or 0.0),
             missing=self.missing == "mean" and not symbols,
+            rules=rules,
+            delay=self.delay,
+            by_key=self.standardise == "key",
         )
-        network = self.network(features, head)
-        scaled = features.scaled & bool(self.standardise)
+        network = self.network(features, head, fitted)
+        scaled = np.ones(network.n_inputs, bool)  # features of rules are always standardised
+        scaled[: features.n_columns] = features.scaled & bool(self.standardise)
         try:
             weights = self.weights(network, seed)
             return open_stream(network, streaming, weights, self.streams + 1, scaled, seed=seed)

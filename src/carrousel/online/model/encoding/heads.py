@@ -23,6 +23,8 @@ class Head(Protocol):
 
     kind: Kind
     n_outputs: int
+    n_targets: int
+    """Numbers of a target."""
     codes: dict[Any, Any]
     """Code of each known class in a target."""
 
@@ -61,13 +63,15 @@ class RegressionHead:
 
     Args:
         n: how many; None: one, given and returned as a number and not as an array.
+        ahead: number of targets that a row forecasts: its own, and those of later rows.
     """
 
     kind: Kind = "linear"
 
-    def __init__(self, n: int | None) -> None:
-        self.n_outputs = n or 1
-        self.n = n
+    def __init__(self, n: int | None, ahead: int = 1) -> None:
+        self.n_targets = n or 1
+        self.n_outputs = self.n_targets * ahead
+        self.n, self.ahead = n, ahead
         self.codes: dict[Any, Any] = {}
 
     def encode(self, y: Any) -> Annotated[Floats, "target"]:
@@ -107,10 +111,14 @@ class RegressionHead:
         return self
 
     def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
-        return float(outputs[0]) if self.n is None else outputs
+        found = self.predict_rows(outputs[None])[0]
+        return float(found) if found.ndim == 0 else found
 
     def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
-        return outputs[:, 0] if self.n is None else outputs
+        """Return ``[N]``, ``[N, n]``, ``[N, ahead]`` or ``[N, ahead, n]``."""
+        leads = outputs.reshape(len(outputs), self.n_targets, self.ahead).swapaxes(1, 2)
+        found = leads if self.ahead > 1 else leads[:, 0]
+        return found[..., 0] if self.n is None else found
 
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         return np.empty((len(outputs), 0))
@@ -127,7 +135,7 @@ class BinaryHead:
     """
 
     kind: Kind = "logistic"
-    n_outputs = 1
+    n_outputs = n_targets = 1
 
     def __init__(self, negative: tuple[Hashable, ...], positive: tuple[Hashable, ...]) -> None:
         self.sides = (negative, positive)
@@ -191,6 +199,7 @@ class MulticlassHead:
     """
 
     kind: Kind = "softmax"
+    n_targets = 1
 
     def __init__(self, classes: Iterable[Hashable] | int, grow: bool) -> None:
         whole = isinstance(classes, int)

@@ -64,7 +64,7 @@ class Targets:
                 return self._encode_each(head, start, stop)
             found = self._numbers[start:stop].astype(np.float64)
             found = found[:, None] if found.ndim == 1 else found
-            if found.shape[1] != head.n_outputs:
+            if found.shape[1] != head.n_targets:
                 return self._encode_each(head, start, stop)
             bad = ~(np.abs(found) <= LARGEST).all(1) & ~np.isnan(found[:, 0])
             return found[: int(bad.argmax()) if bad.any() else None]
@@ -81,7 +81,7 @@ class Targets:
         return np.array(codes, np.float64)[:, None]
 
     def _encode_each(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N target"]:
-        width = head.n_outputs if isinstance(head, RegressionHead) else 1
+        width = head.n_targets
         found, none = [], np.full(width, np.nan)
         try:
             for n in range(start, stop):
