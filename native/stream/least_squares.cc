@@ -21,23 +21,28 @@ double product(const double* a, const double* b, Index n) {
   return total(sum) + rest;
 }
 
-void learn(double* inverse, double* weights, const double* x, double error, double keep, Index n,
-           Index stride, double* gain) {
+void learn(double* inverse, double* weights, const double* x, double error, double keep,
+           double prior, Index n, Index stride, double* gain) {
   constexpr Index lanes = kLanes<double>;
   double below = keep;
   for (Index i = 0; i < n; ++i) gain[i] = product(inverse + i * stride, x, n);
   for (Index i = 0; i < n; ++i) below += gain[i] * x[i];
-  if (!(below > 0) || !std::isfinite(below)) return;
-  const double step = error / below, faded = 1 / keep;
+  if (!(below >= keep) || !std::isfinite(below)) {  // rounding has spoilt the inverse
+    for (Index i = 0; i < n; ++i) std::fill_n(inverse + i * stride, n, 0.0);
+    for (Index i = 0; i < n; ++i) inverse[i * stride + i] = prior;
+    return;
+  }
+  const double step = error / below, faded = 1 / keep, root = std::sqrt(below);
   double trace = 0;
+  for (Index i = 0; i < n; ++i) weights[i] += step * gain[i], gain[i] /= root;
   for (Index i = 0; i < n; ++i) {
-    weights[i] += step * gain[i];
     double* const row = inverse + i * stride;
-    const double part = gain[i] / below;
     Index j = 0;
+    // Products commute, so the inverse remains symmetric to the last bit. Its errors would grow
+    // without limit if it did not (Verhaegen 1989).
     for (; j + lanes <= n; j += lanes)
-      store(row + j, (load(row + j) - all(part) * load(gain + j)) * all(faded));
-    for (; j < n; ++j) row[j] = (row[j] - part * gain[j]) * faded;
+      store(row + j, (load(row + j) - all(gain[i]) * load(gain + j)) * all(faded));
+    for (; j < n; ++j) row[j] = (row[j] - gain[i] * gain[j]) * faded;
     trace += row[i];
   }
   const double most = kMostTrace * static_cast<double>(n);

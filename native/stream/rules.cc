@@ -138,8 +138,8 @@ void Rules::begin(Index stream) {
 void Rules::forecast(Index stream, Index v, Index h, double* to) {
   const double* const own = key(stream);
   const Index known = static_cast<Index>(own[key_.known + v]);
-  if (!known) {
-    std::fill_n(to, settings_.rules(), 0.0);
+  if (!known) {  // the mean of all streams is better than nothing
+    std::fill_n(to, settings_.rules(), key(settings_.streams)[key_.mean + 2 * v]);
     return;
   }
   const Index wanted = rows(stream) + h, ahead = wanted - known + 1;
@@ -191,7 +191,7 @@ void Rules::look(Index stream, const double* inputs, double* features) {
       double* const rules = now + row_.rules + k * E;
       now[row_.scale + k] = size_at(key(stream) + key_.scale)[k].unit();
       forecast(stream, v, h, rules);
-      now[row_.base + k] = 0;
+      now[row_.base + k] = rules[0];
       if (!(own[key_.known + v] > 0)) continue;
       for (Index fit = 0; fit < settings_.fitted(); ++fit) {
         regress(stream, v, now, rules, fit);
@@ -288,9 +288,12 @@ void Rules::observe(Index stream, Index row_of, const double* target) {
     past(stream, v, row_of) = y, own[key_.known + v] = static_cast<double>(row_of + 1);
     for (double* const each : {own, key(settings_.streams)})
       if (known) size_at(each + key_.change)[v].count(y - last);
-    double& mean = own[key_.mean + 2 * v];
-    double& seen = own[key_.mean + 2 * v + 1];
-    seen += 1, mean += (y - mean) / seen;
+    for (double* const each : {own, key(settings_.streams)}) {
+      double& mean = each[key_.mean + 2 * v];
+      double& seen = each[key_.mean + 2 * v + 1];
+      seen += 1, mean += (y - mean) / seen;
+    }
+    const double seen = own[key_.mean + 2 * v + 1];
     own[key_.recent + v] += (y - own[key_.recent + v]) / std::min(seen, kRecent);
     if (settings_.longest) seek(stream, v, row_of, y);
   }
@@ -321,8 +324,8 @@ void Rules::learn_output(Index stream, Index v, Index h, const double* waiting, 
     const Index n = settings_.regressors(fit);
     const double now = kernels_.product(weights(k, fit), x_.data(), n);
     const double error = std::clamp((y - rules[0]) / unit - now, -kMostError, kMostError);
-    kernels_.learn(inverse(k, fit), weights(k, fit), x_.data(), error, kKeep, n, width_,
-                   gain_.data());
+    kernels_.learn(inverse(k, fit), weights(k, fit), x_.data(), error, kKeep,
+                   kPriorVariance, n, width_, gain_.data());
   }
   const double pair[] = {base, waiting[row_.net + k]};
   for (double* const each : {key(stream), key(settings_.streams)}) {
