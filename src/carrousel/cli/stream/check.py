@@ -60,7 +60,11 @@ def _check_files(config: StreamConfig) -> None:
         return
     if not path.absolute().parent.is_dir():
         raise SettingError(f"--checkpoint {path}: folder {path.parent} does not exist")
-    for option, other in (("--out", config.out), ("SOURCE", config.source)):
+    for option, other in (
+        ("--out", config.out),
+        ("SOURCE", config.source),
+        ("--start-from", config.start_from),
+    ):
         if other is not None and same_file(Path(other), path):
             raise SettingError(f"--checkpoint and {option} are the same file {other}")
     if path.exists() and not config.resume:
@@ -72,9 +76,9 @@ def _check_files(config: StreamConfig) -> None:
 def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
     """Raise SettingError if a checkpoint was written with other options."""
     differ = [
-        f"{OPTIONS[name].flag} {_shown(saved.get(name))}, not {_shown(value)}"
+        f"{OPTIONS[name].flag} {shown(saved.get(name, OPTIONS[name].before))}, not {shown(value)}"
         for name, value in config.settings().items()
-        if saved.get(name) != value
+        if saved.get(name, OPTIONS[name].before) != value
     ]
     if differ:
         raise SettingError(
@@ -83,7 +87,11 @@ def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
         )
 
 
-def _shown(value: object) -> str:
+def shown(value: object, off: object = None) -> str:
+    """Spell the value of an option for a message; ``off`` takes the place of None."""
+    value = off if value is None else value
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.9g}"
     return "unset" if value is None else str(value)

@@ -13,13 +13,13 @@ import typer
 
 from carrousel.cli.codes import FELL_SHORT, WRONG_CALL
 from carrousel.cli.screen import console_of, put_json, say
-from carrousel.cli.stream.check import check, check_same
+from carrousel.cli.stream.check import check, check_same, shown
 from carrousel.cli.stream.config import StreamConfig
 from carrousel.cli.stream.option import flag_setting, flag_speller, with_options
-from carrousel.errors import CarrouselError, DivergedError
+from carrousel.errors import CarrouselError, DivergedError, SettingError
 
 if TYPE_CHECKING:
-    from carrousel.online import Checkpoint, Evaluation, Failure
+    from carrousel.online import Checkpoint, Evaluation, Failure, OnlineLSTM
     from carrousel.online.sinks.file import Sink
     from carrousel.online.sources.types import FileFormat
 
@@ -82,7 +82,7 @@ def _run(config: StreamConfig) -> bool:
         progress_for(config.writes_to_stdout and sys.stdout.isatty()) as progress,
     ):
         result = evaluate(
-            config.create_model if saved is None else saved.model,
+            _model(config) if saved is None else saved.model,
             rows,
             **config.columns(),
             sink=_sink(config, saved, opened),
@@ -113,8 +113,43 @@ def _saved(config: StreamConfig) -> Checkpoint | None:
         return None
     saved = read_checkpoint(config.checkpoint)
     check_same(config, saved.settings)
-    saved.model.set_params(learning_rate=config.rate)
+    _apply_changes(config, saved.model)
     return saved
+
+
+def _apply_changes(config: StreamConfig, model: OnlineLSTM) -> None:
+    """Give a model the parameters of this call, and say which were others before.
+
+    Raises:
+        SettingError: a parameter cannot change any more.
+    """
+    before = model.get_params()
+    changed = {n: v for n, v in config.changes().items() if v != before[n]}
+    model.set_params(**changed)
+    if changed:
+        flag = flag_speller(StreamConfig)
+        off = {"decay": 0}  # what None is on the command line
+        told = [
+            f"{flag(n)} {shown(before[n], off.get(n))} -> {shown(v, off.get(n))}"
+            for n, v in changed.items()
+        ]
+        say(f"Changed since {config.checkpoint} was written: {', '.join(told)}.")
+
+
+def _model(config: StreamConfig) -> OnlineLSTM | Callable[[str], OnlineLSTM]:
+    """Return the model of a new stream, or the function that creates it."""
+    from carrousel.online import OnlineLSTM
+
+    if config.start_from is None:
+        return config.create_model
+    try:
+        learned = OnlineLSTM.load(config.start_from)
+    except FileNotFoundError:
+        raise SettingError(
+            argument="start_from", got=str(config.start_from), expected="a file that exists"
+        ) from None
+    same = learned.get_params()
+    return learned.warm_start(**{n: v for n, v in config.changes().items() if v != same[n]})
 
 
 def _sink(

@@ -76,6 +76,7 @@ class StreamConfig:
         f"used one. Default: {STREAMS}.",
         "N",
         least=1,
+        resumable=True,
     )
     evict_after: int | None = option(
         None,
@@ -83,6 +84,7 @@ class StreamConfig:
         "With --key: reset a stream after N rows of other streams.",
         "N",
         least=1,
+        resumable=True,
     )
     time: str | None = option(
         None, INPUT, "Column of times, which must not decrease. It is not an input.", "COLUMN"
@@ -104,18 +106,26 @@ class StreamConfig:
         INPUT,
         "If an input is missing: error (a bad row) or mean (use the running mean).",
         choices=("error", "mean"),
+        resumable=True,
     )
     unseen: str = option(
         "grow",
         INPUT,
         "At a new category or class: grow (add an input or output) or error (a bad row).",
         choices=("grow", "error"),
+        resumable=True,
     )
     cells: int = option(32, MODEL, "Number of memory cells.", "N", least=1)
     gradient: str = option(
         "truncated", MODEL, "truncated (1997), rtrl (exact but slow), snap:1 or uoro.", "NAME"
     )
-    optimizer: str = option("rmsprop", MODEL, "rmsprop, adam or sgd.", "NAME")
+    optimizer: str = option(
+        "rmsprop",
+        MODEL,
+        "rmsprop, adam or sgd. With --resume it may change from adam to rmsprop to sgd.",
+        "NAME",
+        resumable=True,
+    )
     rate: float = option(
         0.003,
         MODEL,
@@ -132,6 +142,7 @@ class StreamConfig:
         "keeps it constant.",
         "N",
         least=0.0,
+        resumable=True,
     )
     no_forget_gate: bool = option(
         False, MODEL, "Use the cells of 1997, without forget gates.", argument="forget_gate"
@@ -145,6 +156,7 @@ class StreamConfig:
         "Compute running means over about the last N rows. Default: over all rows.",
         "N",
         least=1.0,
+        resumable=True,
     )
     seed: int = option(
         SEED, MODEL, "Seed of the initial weights.", "S", argument="random_state", least=0
@@ -187,7 +199,21 @@ class StreamConfig:
         30.0, CHECKPOINTS, "Time between two checkpoints.", "SECONDS", resumable=True, above=0.0
     )
     resume: bool = option(
-        False, CHECKPOINTS, "Resume from the checkpoint, if it exists.", resumable=True
+        False,
+        CHECKPOINTS,
+        "Resume from the checkpoint, if it exists. --rate, --decay, --horizon, --missing, "
+        "--unseen, --evict-after and --on-error may have other values than before, and --streams "
+        "a larger one; each change is reported.",
+        resumable=True,
+    )
+    start_from: Path | None = option(  # noqa: RUF009
+        None,
+        CHECKPOINTS,
+        "Begin with the weights and scales of this checkpoint or model, which is not changed. The "
+        "stream is new: no states, row 0. Options of the model that are not given are those of the "
+        "file. With --resume, only if --checkpoint does not exist yet.",
+        "FILE",
+        resumable=True,
     )
 
     @property
@@ -222,27 +248,41 @@ class StreamConfig:
         found = {name: getattr(self, name) for name in names}
         return found | {name: found[name] or () for name in ("ignore", "categories")}
 
+    def model_params(self) -> dict[str, Any]:
+        """Return the parameters of the model, except its task."""
+        return {
+            "cells": self.cells,
+            "forget_gate": not self.no_forget_gate,
+            "gradient": self.gradient,
+            "optimizer": self.optimizer,
+            "learning_rate": self.rate,
+            "decay": self.decay or None,
+            "standardise": not self.no_standardise,
+            "horizon": self.horizon,
+            "missing": self.missing,
+            "unseen": self.unseen,
+            "streams": 1 if self.key is None else self.streams or STREAMS,
+            "evict_after": self.evict_after,
+            "random_state": self.seed,
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """Return the parameters that a model from a file is given.
+
+        With ``--start-from``, these are only the options with another value than their default.
+        """
+        found = self.model_params()
+        if self.start_from is None:
+            return found
+        plain = type(self)().model_params()
+        return {n: v for n, v in found.items() if v != plain[n] or n == "streams"}
+
     def create_model(self, task: str) -> OnlineLSTM:
         """Create the model for a task."""
         from carrousel.online import OnlineLSTM
 
         create: Any = OnlineLSTM  # the values were checked when the options were parsed
-        return create(
-            task,
-            cells=self.cells,
-            forget_gate=not self.no_forget_gate,
-            gradient=self.gradient,
-            optimizer=self.optimizer,
-            learning_rate=self.rate,
-            decay=self.decay or None,
-            standardise=not self.no_standardise,
-            horizon=self.horizon,
-            missing=self.missing,
-            unseen=self.unseen,
-            streams=1 if self.key is None else self.streams or STREAMS,
-            evict_after=self.evict_after,
-            random_state=self.seed,
-        )
+        return create(task, **self.model_params())
 
 
 OPTIONS: Mapping[str, Any] = options_of(StreamConfig)

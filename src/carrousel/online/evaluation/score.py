@@ -191,8 +191,8 @@ class NumberScore:
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned; raises ShapeError if it does not fit."""
-        _check_streams(arrays["tracks"], len(self._last))
-        seen, self._sum, self._last = arrays["tracks"].tolist()
+        tracks = _of_streams(arrays["tracks"], len(self._last), (0.0, 0.0, 0.0))
+        seen, self._sum, self._last = tracks.tolist()
         self._seen = [int(each) for each in seen]
         self._moments.restore(arrays)
 
@@ -318,11 +318,11 @@ class ClassScore:
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned; raises ShapeError if it does not fit."""
-        _check_streams(arrays["tracks"], len(self._seen))
+        tracks = _of_streams(arrays["tracks"], len(self._seen), (0, -1, -1))
         self._moments.restore(arrays)
         self.classes = list(plain["classes"])
         self._codes = {label: code for code, label in enumerate(self.classes)}
-        self._seen, self._last, self._most = arrays["tracks"].tolist()
+        self._seen, self._last, self._most = tracks.tolist()
         self._counts = [{} for _ in self._seen]
         for stream, code, count in arrays["counts"].tolist():
             self._counts[stream][code] = count
@@ -351,6 +351,9 @@ def _shown(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _check_streams(tracks: np.ndarray, streams: int) -> None:
-    if tracks.shape != (3, streams):
-        raise ShapeError(f"state has {tracks.shape[-1]} streams, expected {streams}")
+def _of_streams(tracks: np.ndarray, streams: int, new: tuple[float, ...]) -> np.ndarray:
+    """Return the tracks of streams, with those of new streams added; ShapeError if too many."""
+    if tracks.shape[0] != 3 or tracks.shape[-1] > streams:
+        raise ShapeError(f"state has {tracks.shape[-1]} streams, expected at most {streams}")
+    more = np.repeat(np.array(new, tracks.dtype)[:, None], streams - tracks.shape[-1], axis=1)
+    return np.hstack([tracks, more])

@@ -274,7 +274,7 @@ class Session:
 
     def status(self) -> StreamStatus:
         """Return the progress so far."""
-        seconds = time.monotonic() - self._started
+        seconds, model = time.monotonic() - self._started, self.model
         return StreamStatus(
             counts=self._counts.copy(),
             skipped=self._skipped.copy(),
@@ -283,6 +283,9 @@ class Session:
             saved_at=self._saved_at,
             rows_here=self._rows_here,
             seconds_here=seconds,
+            streams=1 if model is None else model.streams,
+            keys=0 if model is None else model.n_keys_,
+            evicted=0 if model is None else model.n_evicted_,
         )
 
     def finish(self, failure: Failure | None) -> Failure | None:

@@ -42,6 +42,9 @@ Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
+FORMER = {"decay": None}
+"""Settings that did not exist when the first files were written, with the values that have the
+effect of the program of that time. A file without one of them is given these."""
 
 
 def save(
@@ -99,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     header, arrays = _opened(path)
     own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
-        model = {name: from_json(value) for name, value in header["model"].items()}
+        model = FORMER | {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)
     except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -210,12 +213,14 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
             "places": [[to_json("key", key), place] for key, place in engine.keys.places()],
             "seen": list(engine.keys.seen.items()),
             "free": engine.keys.free,
+            "evicted": engine.keys.evicted,
         },
     }
 
 
 def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
-    settings = Settings(**{name: from_json(value) for name, value in stored["settings"].items()})
+    given = {name: from_json(value) for name, value in stored["settings"].items()}
+    settings = Settings(**(FORMER | given))
     forecasts = arrays.pop(_FORECASTS, None)
     features = _features_from_json(stored["reader"], settings)
     if stored["head"] is None:
@@ -236,6 +241,7 @@ def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) 
         [(from_json(key), place) for key, place in keys["places"]],
         dict(keys["seen"]),
         keys["free"],
+        check_int("evicted", keys.get("evicted", 0), minimum=0),
     )
     if forecasts is not None:
         engine.forecasts = _forecasts_from_json(stored[_FORECASTS], forecasts, settings.streams)

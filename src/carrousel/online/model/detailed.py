@@ -92,20 +92,21 @@ class DetailedRuns:
 
         Args:
             values: numbers ``[B, O]``, NaN where there is none, or probabilities
-                ``[B, classes]``, 0 where there are none.
+                ``[B, classes]``, 0 where there are none. ``B`` may be less than ``streams``.
             classes: the classes.
 
         Raises:
-            ShapeError: ``values`` has another number of streams.
+            ShapeError: ``values`` has more streams than the model.
         """
         engine = self._engine
         if engine is None:
             return
         streams = engine.settings.streams
-        if len(values) != streams:
-            problem = f"values has {len(values)} rows, expected {streams}"
+        if len(values) > streams:
+            problem = f"values has {len(values)} rows, expected at most {streams}"
             raise ShapeError(problem, argument="values", got=len(values), expected=str(streams))
-        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.n_rows)
+        last = LastForecasts(values, tuple(classes), engine.n_rows)
+        engine.forecasts = last.padded(streams)
 
 
 def _detailed(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
+from carrousel.online.model.change import change
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head
 from carrousel.online.model.encoding.values import LARGEST
@@ -164,10 +164,7 @@ class Engine:
 
     def change(self, params: Mapping[str, Any]) -> None:
         """Change settings that may change while learning."""
-        settings = replace(self.settings, **params)
-        self.kernel.rate = float(settings.learning_rate)
-        self.keys.evict_after = settings.evict_after
-        self.settings = settings
+        change(self, params)
 
     @property
     def has_learned(self) -> bool:
