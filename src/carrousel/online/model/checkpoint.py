@@ -34,9 +34,9 @@ from carrousel.online.model.settings import Settings
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""
-FORMAT = 2
-"""Latest format. Files with forecasts or extra data have it, as versions that know only format 1
-expect other arrays in them; all others have format 1."""
+FORMAT = 3
+"""Latest format, of files whose targets have names. Files with forecasts or extra data have format
+2, as versions that know only format 1 expect other arrays in them; all others have format 1."""
 
 Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
@@ -66,9 +66,8 @@ def save(
         DivergedError: numbers of the model are not finite.
         UnwritableError: the file cannot be written.
     """
-    plain = extra is None and (engine is None or engine.forecasts is None)
     header = {
-        "format": 1 if plain else FORMAT,
+        "format": _format(engine, extra),
         "class": "OnlineLSTM",
         "version": version("carrousel"),
         "model": {name: to_json(name, value) for name, value in model.items()},
@@ -90,6 +89,13 @@ def save(
     header["crc32"] = checksum(header, arrays)
     whole = {n: np.ascontiguousarray(a).reshape(a.shape) for n, a in arrays.items()}
     write_whole(Path(path), safetensors.numpy.save(whole, {KEY: json.dumps(header)}))
+
+
+def _format(engine: Engine | None, extra: Extra | None) -> int:
+    """Return the lowest format that describes a model."""
+    if engine is not None and isinstance(engine.head, RegressionHead) and engine.head.names:
+        return 3
+    return 1 if extra is None and (engine is None or engine.forecasts is None) else 2
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
@@ -293,7 +299,8 @@ def _columns_of(feature: int | Mapping[str, int]) -> list[int]:
 
 def _head_to_json(head: Head) -> dict[str, Any]:
     if isinstance(head, RegressionHead):
-        return {"values": head.n}
+        names = head.names and [to_json("name of a target", name) for name in head.names]
+        return {"values": head.n, **({"names": names} if names else {})}
     if isinstance(head, BinaryHead):
         sides = head.sides if head.known else ((), ())  # sides are placeholders until then
         return {"labels": [to_json("class", side) for side in sides]}
@@ -302,10 +309,11 @@ def _head_to_json(head: Head) -> dict[str, Any]:
 
 def _head_from_json(stored: Mapping[str, Any], settings: Settings) -> Head:
     kind = {"regression": "values", "binary": "labels"}.get(settings.task, "classes")
-    if stored.keys() != {kind}:
+    if stored.keys() - {"names"} != {kind}:
         raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(stored)}")
     if kind == "values":
-        return RegressionHead(stored["values"])
+        names = stored.get("names")
+        return RegressionHead(stored["values"], names and [from_json(name) for name in names])
     if kind == "labels":
         return BinaryHead(*map(from_json, stored["labels"]))
     return MulticlassHead(from_json(stored["classes"]), settings.grow or settings.classes is None)

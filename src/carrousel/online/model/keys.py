@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from carrousel.errors import DataError
 from carrousel.online.model.encoding.values import is_missing, to_python
 
@@ -148,3 +150,32 @@ class Keys:
             raise DataError("a key has a place that was never used")
         self._place, self.seen, self.free = OrderedDict(places), dict(seen), list(free)
         self.evicted = evicted
+
+
+def listed_keys(keys: Any) -> list[Any] | None:
+    """Return keys as a list, or None.
+
+    Raises:
+        DataError: a key is not hashable, or does not equal itself.
+    """
+    if keys is None:
+        return None
+    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
+    expected = "texts, numbers, None or tuples"
+    try:
+        distinct = set(names)
+    except TypeError as error:
+        raise DataError(
+            f"keys hold a value that is not hashable, expected {expected}",
+            argument="keys",
+            expected=expected,
+        ) from error
+    unequal = [name for name in distinct if name is not None and is_missing(name)]
+    if unequal:
+        raise DataError(
+            f"keys hold {unequal[0]!r}, which does not equal itself, expected {expected}",
+            argument="keys",
+            got=unequal[0],
+            expected=expected,
+        )
+    return names

@@ -164,7 +164,7 @@ class Settings:
     def first_head(self, y: Any) -> Head:
         """Create the head of a new model; the shape of ``y`` is that of all targets."""
         if self.task == "regression":
-            return RegressionHead(None if y is None or np.ndim(y) == 0 else len(y))
+            return RegressionHead.of(y)
         if self.task == "binary":
             known = self.classes
             return BinaryHead(*((c,) for c in known)) if known else BinaryHead((), ())
