@@ -74,8 +74,8 @@ def test_the_order_of_names_is_that_of_the_first_target():
 
 
 def test_targets_one_row_late_forecast_several_columns():
-    columns = {"a": np.sin(np.arange(800) / 5), "b": np.cos(np.arange(800) / 9)}
-    found = new().run(columns, columns, late=True)
+    columns = {"a": np.sin(np.arange(3000) / 5), "b": np.cos(np.arange(3000) / 9)}
+    found = OnlineLSTM(cells=8, random_state=1).run(columns, columns, late=True)
     for name, values in columns.items():
         errors = np.abs(found[name][:-1] - values[1:])
         assert errors[-200:].mean() < errors[:200].mean() / 2, name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,17 @@ STREAMS = 1000
 """Default number of streams kept at a time."""
 
 
+def listed(given: str | Sequence[str] | None) -> list[str]:
+    """Return the names in repeated options, each of which may hold several.
+
+    >>> listed(["a, b", '"c,d"']), listed(None)
+    (['a', 'b', 'c,d'], [])
+    """
+    words = [given] if isinstance(given, str) else list(given or ())
+    rows = [next(csv.reader([word], skipinitialspace=True), []) for word in words]
+    return [name.strip() for row in rows for name in row]
+
+
 @dataclass(frozen=True)
 class StreamConfig:
     """Configuration of `carrousel stream`, one field for each option; the metadata describe it."""
@@ -30,11 +42,18 @@ class StreamConfig:
         "SOURCE",
         flag="SOURCE",
     )
-    target: str | None = option(
-        None, PREDICTION, "Predict this column from the other columns of the same row.", "COLUMN"
+    target: list[str] | None = option(  # noqa: RUF009
+        None,
+        PREDICTION,
+        "Predict this column from the other columns of the same row. Several columns of numbers: "
+        "A,B or the option again. A name with a comma is put into quotes: '\"A,B\"'.",
+        "COLUMN",
     )
-    predict_next: str | None = option(
-        None, PREDICTION, "Predict the next value of this column from all columns.", "COLUMN"
+    predict_next: list[str] | None = option(  # noqa: RUF009
+        None,
+        PREDICTION,
+        "Predict the next value of this column, or of several, from all columns.",
+        "COLUMN",
     )
     task: str = option(
         "auto",
@@ -175,8 +194,9 @@ class StreamConfig:
     anomaly: bool = option(
         False,
         OUTPUT,
-        "Add a column from 0 to 1: the rank of the row's error among the last --window rows. On a "
-        "stationary stream, 1 row in 100 exceeds 0.99.",
+        "Add columns: anomaly, the rank of the row's error among the last --window rows from 0 to "
+        "1 (on a stationary stream, 1 row in 100 exceeds 0.99); departed, the column furthest from "
+        "its forecast; expected, the forecast; deviations, the error over its usual size.",
     )
     window: int = option(
         1000, OUTPUT, "Number of last rows, for recent errors and --anomaly.", "N", least=1
@@ -229,15 +249,21 @@ class StreamConfig:
     @property
     def subject(self) -> str:
         """Name of what is predicted."""
-        return self.target or f"the next {self.predict_next}"
+        if self.target:
+            return ", ".join(listed(self.target))
+        return f"the next {', '.join(listed(self.predict_next))}"
 
     def settings(self) -> dict[str, Any]:
         """Return the options that must not change when a stream is resumed, for JSON."""
-        return {
+        found = {
             name: getattr(self, name)
             for name, each in options_of(type(self)).items()
             if not each.resumable
         }
+        for name in ("target", "predict_next"):  # one name is a text, as in earlier checkpoints
+            several = listed(found[name])
+            found[name] = several if len(several) > 1 else several[0] if several else None
+        return found
 
     def columns(self) -> dict[str, Any]:
         """Return the arguments of :func:`carrousel.online.evaluate` that are options too."""
@@ -246,6 +272,7 @@ class StreamConfig:
             *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every"),
         )
         found = {name: getattr(self, name) for name in names}
+        found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
         return found | {name: found[name] or () for name in ("ignore", "categories")}
 
     def model_params(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from carrousel.online import StreamStatus
+    from carrousel.online.evaluation.score import ErrorSummary
 
 SECONDS_BETWEEN_LINES = 10.0
 """Time between two lines without a terminal, and before the first."""
@@ -109,11 +110,23 @@ def as_json(status: StreamStatus) -> dict[str, Any]:
         "skipped": dict(status.skipped),
         "streams": {"most": status.streams, "keys": status.keys, "evicted": status.evicted},
         "scored": whole.rows,
-        "errors": whole.errors,
-        "recent": {"rows": recent.rows, "errors": recent.errors},
+        **_errors_as_json(whole, recent),
         "seconds": round(status.seconds, 3),
         "rows_per_second": round(status.rows_per_second, 1),
     }
+
+
+def _errors_as_json(whole: ErrorSummary, recent: ErrorSummary) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "errors": whole.errors,
+        "recent": {"rows": recent.rows, "errors": recent.errors},
+    }
+    if whole.targets:
+        found["targets"] = {
+            name: {"scored": each.rows, **_errors_as_json(each, recent.targets[name])}
+            for name, each in whole.targets.items()
+        }
+    return found
 
 
 def summary(status: StreamStatus, subject: str) -> RenderableType:
@@ -139,9 +152,14 @@ def summary(status: StreamStatus, subject: str) -> RenderableType:
             for measure in measures:
                 first = of if measure == measures[0] else ""
                 table.add_column(f"{first}\n{NAMES[measure]}", justify="right")
-        for rule in whole.errors:
-            shown = [_figure(each.errors[rule][m], m) for each in both for m in measures]
-            table.add_row(rule, *shown, style="bold" if rule == "model" else "")
+        sections = {name: [each.targets[name] for each in both] for name in whole.targets}
+        for name, figures in {**sections, "": both}.items():
+            if sections:
+                title = name or f"all {len(sections)}, in standard deviations of each"
+                table.add_row(title, style="underline")
+            for rule in whole.errors:
+                shown = [_figure(each.errors[rule][m], m) for each in figures for m in measures]
+                table.add_row(rule, *shown, style="bold" if rule == "model" else "")
         parts += [Text(f"Errors for {subject}, each row predicted before it is learned:"), table]
     parts.append(Text(counts_text(status)))
     if status.evicted:

@@ -204,18 +204,21 @@ class _BatchCleaner:
 
     def _targets(self, raw: Mapping[str, Column]) -> Any:
         schema = self.schema
-        if schema.target is None:
-            return None
-        if schema.target_kind == "number":
-            targets, problems = numbers(raw[schema.target])
-        else:
-            fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
-            targets, problems = labels(raw[schema.target], fixed)
-        problems = _present(problems)
-        self._note_all(schema.target, raw[schema.target], problems)
-        if self.on_error != "hold":
-            self.left_out[list(problems)] = True
-        return targets
+        columns: list[Any] = []
+        for name in schema.targets:
+            if schema.target_kind == "number":
+                column, problems = numbers(raw[name])
+            else:
+                fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
+                column, problems = labels(raw[name], fixed)
+            problems = _present(problems)
+            self._note_all(name, raw[name], problems)
+            if self.on_error != "hold":
+                self.left_out[list(problems)] = True
+            columns.append(column)
+        if len(columns) > 1:
+            return np.column_stack(columns)
+        return columns[0] if columns else None
 
     def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
         """Convert the times; leave out rows that go back in time within their key."""
@@ -322,8 +325,7 @@ class _BatchCleaner:
         counts = Counter(rows=n_read, kept=len(rows), skipped=n_read - len(rows))
         counts["held"] = self.n_held
         if targets is not None:
-            absent = np.isnan(targets).sum() if isinstance(targets, np.ndarray) else 0
-            counts["no target"] = int(absent) or sum(each is None for each in targets)
+            counts["no target"] = count_absent(targets)
         counts.update(problem.kind for _, _, problem in self.found)
         if keys is None:
             if len(rows):
@@ -335,6 +337,14 @@ class _BatchCleaner:
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
         return CleanRows(rows, lines, picked, targets, keys, row_times, problems, failure, counts)
+
+
+def count_absent(targets: np.ndarray | Sequence[Any]) -> int:
+    """Count the rows without any target."""
+    if isinstance(targets, np.ndarray):
+        absent = np.isnan(targets)
+        return int((absent.all(axis=1) if absent.ndim > 1 else absent).sum())
+    return sum(each is None for each in targets)
 
 
 def _present(problems: Problems) -> Problems:

@@ -29,9 +29,11 @@ def check_types(
         columns: names of arguments that name a column -> their values.
         sink, settings, resume: as given.
     """
-    for name, column in columns.items():
-        if not isinstance(column, str | None):
-            raise SettingError(argument=name, got=column, expected="the name of a column")
+    for name, given in columns.items():
+        several = name in ("target", "predict_next") and isinstance(given, list | tuple)
+        for column in given if several else (given,):  # type: ignore[union-attr]
+            if not isinstance(column, str | None):
+                raise SettingError(argument=name, got=given, expected="the name of a column")
     if sink is not None and not isinstance(sink, Sink) and not callable(sink):
         raise not_a_sink(sink)
     if resume is not None and not isinstance(resume, Checkpoint):

@@ -23,6 +23,7 @@ from carrousel.online.evaluation.plan import (
     EvaluationPlan,
     TaskChoice,
     names,
+    one_or_several,
 )
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.session import Session
@@ -36,8 +37,8 @@ def evaluate(
     model: OnlineLSTM | Callable[[str], OnlineLSTM],
     rows: RowSource | Iterable[Mapping[str, Any]] | Mapping[str, Column],
     *,
-    target: str | None = None,
-    predict_next: str | None = None,
+    target: str | Sequence[str] | None = None,
+    predict_next: str | Sequence[str] | None = None,
     task: TaskChoice = "auto",
     key: str | None = None,
     time: str | None = None,
@@ -65,9 +66,10 @@ def evaluate(
             called once the first rows have been read, and not called with ``resume``.
         rows: a source opened by :func:`carrousel.online.open_rows`, an iterable of dicts, or a
             mapping of column names to values.
-        target: column to predict from the other columns of its row.
-        predict_next: column whose next value is predicted, from all columns. Exactly one of the
-            two is required.
+        target: column to predict from the other columns of its row; a list of several columns of
+            numbers.
+        predict_next: column whose next value is predicted, from all columns; or several. Exactly
+            one of the two is required.
         task: for a function as ``model``: the task, or ``"auto"`` for ``"regression"`` if the first
             value of the column is a number, else ``"multiclass"``, or ``"next"`` for
             ``predict_next`` of an only column.
@@ -116,8 +118,8 @@ def evaluate(
     check_types(columns, sink=sink, settings=settings, resume=resume)
     create = creator(model)
     plan = EvaluationPlan(
-        target=target,
-        predict_next=predict_next,
+        target=one_or_several(target),
+        predict_next=one_or_several(predict_next),
         task=cast(TaskChoice, model.task) if isinstance(model, OnlineLSTM) else task,
         key=key,
         time=time,

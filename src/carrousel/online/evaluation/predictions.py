@@ -78,13 +78,15 @@ class PredictionWriter:
 
 def _formatted(name: str, values: Any, no_label: str | None) -> Any:
     if not isinstance(values, np.ndarray):
-        label = name in ("target", "prediction", "next")
+        label = name in ("target", "prediction", "next", "departed", "expected")
         return [no_label if v is None else v for v in values] if label else values
     if name == "anomaly":
         values = np.round(values, 4)
     elif name.endswith("probability"):
         values = np.round(values, 6)
-    elif name in ("prediction", "next"):
+    elif name == "deviations":
+        values = np.round(values, 2)
+    elif name == "expected" or name.startswith(("prediction", "next")):
         values = rounded(values)
     absent = np.isnan(values) if values.dtype.kind == "f" else np.zeros(0, bool)
     return [None if v != v else v for v in values.tolist()] if absent.any() else values

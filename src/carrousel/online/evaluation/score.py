@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,10 +31,12 @@ class ErrorSummary:
         rows: number of rows scored.
         errors: name of the predictor (``"model"`` first) -> name of the measure -> its value; None
             where the measure is undefined.
+        targets: where several columns are predicted, the errors of each.
     """
 
     rows: int
     errors: dict[str, dict[str, float | None]]
+    targets: dict[str, ErrorSummary] = field(default_factory=dict)
 
 
 class Moments(NamedTuple):
@@ -162,6 +164,10 @@ class NumberScore:
         seen, total, last = self._seen[stream], self._sum[stream], self._last[stream]
         self._seen[stream], self._sum[stream], self._last[stream] = seen + 1, total + y, y
         return (last, total / seen) if seen else (math.nan, math.nan)
+
+    def moments(self, recent: bool = False) -> Moments:
+        """Return moments of absolute errors and of squared errors by rule, and of targets."""
+        return self._moments.recent() if recent else self._moments.whole()
 
     def whole(self) -> ErrorSummary:
         """Return the errors over all rows."""
@@ -328,7 +334,13 @@ class ClassScore:
             self._counts[stream][code] = count
 
 
-Score = NumberScore | ClassScore
+class Score(Protocol):
+    """Errors of predictions, over all rows and over the last ones."""
+
+    def whole(self) -> ErrorSummary: ...
+    def recent(self) -> ErrorSummary: ...
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]: ...
+    def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None: ...
 
 
 def _moments(rows: np.ndarray) -> Moments:

@@ -176,13 +176,22 @@ class Session:
 
     def _scored_model(self, model: OnlineLSTM) -> ScoredModel:
         plan = self.plan
-        return ScoredModel(model, late=plan.late, window=plan.window, anomaly=plan.anomaly)
+        return ScoredModel(
+            model, late=plan.late, window=plan.window, anomaly=plan.anomaly, targets=plan.columns
+        )
 
     def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any]:
         """Return inputs, targets and keys of some rows, as a model takes them."""
         assert self._scored is not None
         columns = {name: values[start:stop] for name, values in clean.columns.items()}
-        y: Any = columns[self.plan.column] if clean.targets is None else clean.targets[start:stop]
+        wanted = self.plan.columns
+        y: Any
+        if clean.targets is not None:
+            y = clean.targets[start:stop]
+        elif len(wanted) > 1:
+            y = np.column_stack([columns[name] for name in wanted])
+        else:
+            y = columns[wanted[0]]
         x = y if self._scored.model.task == "next" else columns
         keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
         return x, y, keys
@@ -193,9 +202,7 @@ class Session:
             return
         stop = start + predictions.rows
         self._counts["rows"] += predictions.rows
-        y = predictions.columns["target"]
-        absent = np.isnan(y).sum() if isinstance(y, np.ndarray) else sum(v is None for v in y)
-        self._counts["no target"] += int(absent)
+        self._counts["no target"] += predictions.absent
         columns: dict[str, Any] = {"line": clean.lines[start:stop]}
         keys = None
         if self.plan.key is not None and clean.keys is not None:
