@@ -32,6 +32,13 @@ def _check_pairs(config: StreamConfig) -> None:
             raise SettingError(f"{option} needs {other}")
     if config.quiet and config.out is not None:
         raise SettingError(f"--quiet and --out {config.out} contradict each other; drop one")
+    if config.no_calendar and config.time is None:
+        raise SettingError("--no-calendar needs --time COLUMN")
+    if config.metrics == "-" and (config.writes_to_stdout or config.as_json):
+        raise SettingError(
+            "--metrics - writes to standard output, as predictions or --json do; name a file, or "
+            "give --quiet without --json"
+        )
     if config.as_json and config.writes_to_stdout:
         raise SettingError(
             "with --json, standard output holds JSON only; write predictions to a file with --out "
@@ -55,6 +62,12 @@ def _check_files(config: StreamConfig) -> None:
     out = config.out
     if out is not None and Path(out).exists() and same_file(Path(out), Path(config.source)):
         raise SettingError(f"--out {config.out} is the file that is read; name another")
+    for option, other in (("SOURCE", config.source), ("--out", config.out)):
+        metrics = config.metrics
+        if metrics is None or other is None or "-" in (metrics, other):
+            continue
+        if same_file(Path(metrics), Path(other)):
+            raise SettingError(f"--metrics and {option} are the same file {other}; name another")
     path = config.checkpoint
     if path is None:
         return
@@ -64,6 +77,7 @@ def _check_files(config: StreamConfig) -> None:
         ("--out", config.out),
         ("SOURCE", config.source),
         ("--start-from", config.start_from),
+        ("--metrics", config.metrics),
     ):
         if other is not None and same_file(Path(other), path):
             raise SettingError(f"--checkpoint and {option} are the same file {other}")

@@ -86,6 +86,7 @@ def _run(config: StreamConfig) -> bool:
             rows,
             **config.columns(),
             sink=_sink(config, saved, opened),
+            metrics=_metrics(config, saved, opened),
             settings=config.settings(),
             resume=saved,
             on_progress=progress.show_if_due,
@@ -167,6 +168,19 @@ def _sink(
     return opened.enter_context(sink)
 
 
+def _metrics(
+    config: StreamConfig, saved: Checkpoint | None, opened: ExitStack
+) -> Sink | Callable[[], Sink] | None:
+    """Return the file of metrics, like :func:`_sink`."""
+    from carrousel.online import open_sink
+
+    if config.metrics is None:
+        return None
+    if saved is None or saved.metrics_position is None:
+        return partial(open_sink, config.metrics, "jsonl")
+    return opened.enter_context(open_sink(config.metrics, "jsonl", start=saved.metrics_position))
+
+
 def _listed(names: str | None) -> list[str] | None:
     return [name.strip() for name in names.split(",")] if names else None
 
@@ -196,7 +210,7 @@ def _show(config: StreamConfig, result: Evaluation, reason: str | None) -> None:
         head = {"predicted": config.subject, "task": task}
         put_json({**head, **as_json(result.status), "stopped": reason})
     else:
-        output = sys.stderr if config.writes_to_stdout else sys.stdout
+        output = sys.stderr if config.out_is_stdout else sys.stdout
         console_of(output).print(summary(result.status, config.subject))
 
 

@@ -106,7 +106,18 @@ class StreamConfig:
         resumable=True,
     )
     time: str | None = option(
-        None, INPUT, "Column of times, which must not decrease. It is not an input.", "COLUMN"
+        None,
+        INPUT,
+        "Column of times (ISO 8601, or numbers), which must not decrease. Inputs are the cycles of "
+        "day, week and year, and the time since the row before of the same key.",
+        "COLUMN",
+    )
+    no_calendar: bool = option(
+        False,
+        INPUT,
+        "With --time: add no inputs from the times.",
+        argument="calendar",
+        before=False,
     )
     ignore: str | None = option(None, INPUT, "Columns to leave out.", "A,B,C")
     categories: str | None = option(
@@ -201,6 +212,16 @@ class StreamConfig:
     window: int = option(
         1000, OUTPUT, "Number of last rows, for recent errors and --anomaly.", "N", least=1
     )
+    metrics: str | None = option(
+        None,
+        OUTPUT,
+        "Write the errors so far, and of the last --window rows, to this file (-: standard output) "
+        "as JSON lines.",
+        "FILE",
+    )
+    metrics_every: int = option(
+        1000, OUTPUT, "With --metrics: number of rows between lines.", "N", resumable=True, least=1
+    )
     as_json: bool = option(
         False,
         OUTPUT,
@@ -247,6 +268,11 @@ class StreamConfig:
         return not self.quiet and self.out in (None, "-")
 
     @property
+    def out_is_stdout(self) -> bool:
+        """Whether something else than the errors at the end is written to standard output."""
+        return self.writes_to_stdout or self.metrics == "-"
+
+    @property
     def subject(self) -> str:
         """Name of what is predicted."""
         if self.target:
@@ -269,11 +295,12 @@ class StreamConfig:
         """Return the arguments of :func:`carrousel.online.evaluate` that are options too."""
         names = (
             *("target", "predict_next", "task", "key", "time", "ignore", "categories"),
-            *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every"),
+            *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every", "metrics_every"),
         )
         found = {name: getattr(self, name) for name in names}
         found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
-        return found | {name: found[name] or () for name in ("ignore", "categories")}
+        found |= {name: found[name] or () for name in ("ignore", "categories")}
+        return found | {"calendar": not self.no_calendar}
 
     def model_params(self) -> dict[str, Any]:
         """Return the parameters of the model, except its task."""

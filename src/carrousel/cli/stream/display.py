@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from carrousel.online import StreamStatus
-    from carrousel.online.evaluation.score import ErrorSummary
 
 SECONDS_BETWEEN_LINES = 10.0
 """Time between two lines without a terminal, and before the first."""
@@ -102,31 +101,18 @@ def progress_text(status: StreamStatus) -> str:
 
 def as_json(status: StreamStatus) -> dict[str, Any]:
     """Return counts, errors and speed as a value that JSON can hold."""
-    whole, recent = status.errors, status.recent_errors
+    from carrousel.online.evaluation.metrics import errors_record
+
     return {
         "rows": status.rows,
         "without_target": status.without_target,
         "held": status.held,
         "skipped": dict(status.skipped),
         "streams": {"most": status.streams, "keys": status.keys, "evicted": status.evicted},
-        "scored": whole.rows,
-        **_errors_as_json(whole, recent),
+        **errors_record(status.errors, status.recent_errors),
         "seconds": round(status.seconds, 3),
         "rows_per_second": round(status.rows_per_second, 1),
     }
-
-
-def _errors_as_json(whole: ErrorSummary, recent: ErrorSummary) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "errors": whole.errors,
-        "recent": {"rows": recent.rows, "errors": recent.errors},
-    }
-    if whole.targets:
-        found["targets"] = {
-            name: {"scored": each.rows, **_errors_as_json(each, recent.targets[name])}
-            for name, each in whole.targets.items()
-        }
-    return found
 
 
 def summary(status: StreamStatus, subject: str) -> RenderableType:

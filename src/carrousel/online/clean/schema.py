@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from carrousel.checks import suggestion
 from carrousel.errors import DataError, SettingError, UnknownNameError, escaped
+from carrousel.online.clean.calendar import calendar_names, unit_of
+from carrousel.online.clean.values import numbers as numbers_of
 from carrousel.online.clean.values import shown, spells_number
 from carrousel.online.sources.types import Batch
 
@@ -29,6 +31,9 @@ class Schema:
         key: name of the field that identifies a row's stream; None: all rows are one stream.
         time: name of the field of time, which must not decrease within a stream.
         clock: whether times are a ``"number"`` or a ``"timestamp"`` (ISO 8601).
+        calendar: seconds in the unit of the times, if they give inputs
+            (:func:`carrousel.online.clean.calendar.calendar_columns`); 0: the unit is unknown, so
+            that there are no cycles; None: they give no inputs.
 
     >>> Schema(fields=("a", "b", "c", "y"), numbers=("c", "a"), targets=("y",)).inputs
     ('a', 'c')
@@ -43,6 +48,7 @@ class Schema:
     key: str | None = None
     time: str | None = None
     clock: Clock = "number"
+    calendar: float | None = None
 
     @property
     def target(self) -> str | None:
@@ -95,6 +101,7 @@ class Schema:
                 key=written["key"],
                 time=written["time"],
                 clock=written["clock"],
+                calendar=written.get("calendar"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{written!r} is not a schema of rows") from error
@@ -110,6 +117,7 @@ class Schema:
         categories: Sequence[str] | Mapping[str, Sequence[str] | None] = (),
         ignore: Sequence[str] = (),
         inputs: Sequence[str] | None = None,
+        calendar: bool = False,
     ) -> Schema:
         """Infer the schema from the first batch.
 
@@ -125,6 +133,7 @@ class Schema:
                 gives the labels allowed; None: any label. The target may be in either.
             ignore: fields to leave out.
             inputs: the only inputs; None: all other fields.
+            calendar: whether the times give inputs.
 
         Raises:
             UnknownNameError: a name is not a field; the nearest names are suggested.
@@ -174,6 +183,13 @@ class Schema:
             if target_kind == "label" and len(targets) > 1:
                 raise not_a_number(batch, name, "target")
         text = time is not None and _first(batch, time)
+        clock: Clock = "number"
+        if isinstance(text, str) and not spells_number(text):
+            clock = "timestamp"
+        unit = None
+        if calendar and time is not None:
+            unit = 1.0 if clock == "timestamp" else unit_of(numbers_of([text])[0][0])
+            _check_calendar(batch, time, unit)
         return Schema(
             fields=batch.fields,
             numbers=tuple(name for name in free if kinds[name] == "number"),
@@ -183,7 +199,8 @@ class Schema:
             target_labels=fixed.get(targets[0]) if targets else None,
             key=key,
             time=time,
-            clock="timestamp" if isinstance(text, str) and not spells_number(text) else "number",
+            clock=clock,
+            calendar=unit,
         )
 
 
@@ -205,6 +222,16 @@ def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
                 got=name,
                 expected=f"a field of {batch.name}",
                 fix=escaped(suggestion(name, batch.fields)),
+            )
+
+
+def _check_calendar(batch: Batch, time: str, unit: float) -> None:
+    for name in calendar_names(time, bool(unit)):
+        if name in batch.fields:
+            raise SettingError(
+                f"{batch.name} has a column {name!r}, which is the name of an input from the times",
+                argument="calendar",
+                fix="rename the column, or turn {calendar} off",
             )
 
 

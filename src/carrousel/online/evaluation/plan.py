@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from carrousel.checks import check_choice, check_int, suggestion
@@ -36,6 +36,7 @@ class EvaluationPlan:
     on_error: OnError = "fail"
     anomaly: bool = False
     window: int = WINDOW
+    calendar: bool = True
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.predict_next is None):
@@ -48,6 +49,8 @@ class EvaluationPlan:
         check_choice("task", self.task, TASKS)
         check_choice("on_error", self.on_error, ON_ERROR)
         check_int("window", self.window, minimum=1)
+        if not isinstance(self.calendar, bool):
+            raise SettingError(argument="calendar", got=self.calendar, expected="True or False")
         if self.task == "next" and self.predict_next is None:
             raise SettingError("task 'next' has no target", fix="give {predict_next}, not {target}")
         if len(self.columns) > 1 and self.task not in ("auto", "regression"):
@@ -126,6 +129,7 @@ class EvaluationPlan:
             categories=categories,
             ignore=self.ignore,
             inputs=(column,) if task == "next" else None,
+            calendar=self.calendar and task != "next",
         )
         for name in self.columns if len(self.columns) > 1 and self.late else ():
             if name not in schema.numbers:
@@ -134,7 +138,7 @@ class EvaluationPlan:
             number = column in schema.numbers if self.late else schema.target_kind == "number"
             alone = self.late and schema.inputs == (column,)
             task = "regression" if number else "next" if alone else "multiclass"
-        return schema, task
+        return (replace(schema, calendar=None) if task == "next" else schema), task
 
 
 def one_or_several(given: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
