@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from carrousel.online.clean.calendar import Calendar as Calendar
     from carrousel.online.evaluation.checkpoint import Checkpoint as Checkpoint
     from carrousel.online.evaluation.checkpoint import read_checkpoint as read_checkpoint
     from carrousel.online.evaluation.evaluate import evaluate as evaluate
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from carrousel.online.sources.open import open_rows as open_rows
 
 _MODULES = {
+    "Calendar": "clean.calendar",
     "Checkpoint": "evaluation.checkpoint",
     "Evaluation": "evaluation.status",
     "Failure": "evaluation.status",
@@ -29,6 +31,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Calendar",
     "Checkpoint",
     "Evaluation",
     "Failure",

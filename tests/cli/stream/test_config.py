@@ -22,7 +22,7 @@ def test_the_command_takes_the_fields_of_the_configuration(call):
     for name, parameter in parameters.items():
         assert parameter.default == getattr(StreamConfig(), name), name
     flags = [each.flag for each in OPTIONS.values()]
-    assert len(set(flags)) == len(flags) == 36
+    assert len(set(flags)) == len(flags) == 40
     lines = call("stream", "--help").out.splitlines()
     shown = [line.split()[0] for line in lines if line.startswith(("  --", "  SOURCE"))]
     assert sorted(shown) == sorted(flags)
@@ -40,9 +40,9 @@ def test_help_is_not_cut_off(call, monkeypatch):
 
 def test_checkpoints_of_an_earlier_version_hold_the_same_settings():
     saved = read_checkpoint(SAVED).settings
-    assert list(saved) == list(StreamConfig().settings())
     config = StreamConfig(**saved)
-    assert config.settings() == saved
+    for name, value in config.settings().items():  # fewer than saved: more may change now
+        assert saved.get(name, OPTIONS[name].before) == value, name
     assert (config.predict_next, config.streams, config.anomaly) == ("level", 2, True)
 
 

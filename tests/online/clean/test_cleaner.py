@@ -286,7 +286,7 @@ def test_results_do_not_depend_on_batches(rows, on_error, cuts):
     fields = "k x z c t y"
     schema = Schema(
         fields=tuple(fields.split()), numbers=("x", "z"), categories={"c": ("u", "v")},
-        target="y", key="k", time="t",
+        targets=("y",), key="k", time="t",
     )  # fmt: skip
     cleaner, found = Cleaner(schema), []
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})

@@ -70,7 +70,8 @@ def test_the_command_resumes_them(call, tmp_path, name):
     found = call("stream", *words, "--checkpoint", f"{name}.ckpt", "--resume")
     assert (found.code, found.err) == (0, "")
     result = json.loads(found.out)
-    del result["seconds"], result["rows_per_second"]
+    for new in ("seconds", "rows_per_second", "streams"):
+        del result[new]
     assert_same(result, json.loads((DATA / f"{name}.json").read_text()))
     assert_same_predictions(out, DATA / f"{name}.csv")
 
@@ -132,3 +133,17 @@ def test_checkpoints_have_a_format_that_earlier_versions_refuse(tmp_path):
         with safe_open(path, "numpy") as file:
             found[path.name] = json.loads(file.metadata()["carrousel.online"])["format"]
     assert found == {"checkpoint": 2, "empty": 1, "plain": 1, "with-forecasts": 2}
+
+
+def test_a_checkpoint_of_the_first_version_is_resumed(call, tmp_path):
+    """It was written after 30 of the rows, before the rate decayed."""
+    out = prepared(tmp_path, "first", "rows.csv")
+    before = out.read_bytes()
+    words = ("rows.csv", *LEVEL, *COMMON, "--out", "out.csv", "--json")
+    found = call("stream", *words, "--checkpoint", "first.ckpt", "--resume")
+    assert found.code == 0
+    assert found.err == "Changed since first.ckpt was written: --decay 0 -> 10000.\n"
+    assert json.loads(found.out)["rows"] == 60
+    assert out.read_bytes().startswith(before)
+    with out.open() as file:
+        assert [int(row["line"]) for row in csv.DictReader(file)] == list(range(2, 62))

@@ -243,7 +243,7 @@ def test_memory_depends_on_streams_and_window_only():
 
 @pytest.mark.parametrize("kind", [NumberScore, ClassScore])
 def test_states_of_other_shapes_are_refused(kind):
-    with pytest.raises(ShapeError, match="state has 3 streams, expected 2"):
+    with pytest.raises(ShapeError, match="state has 3 streams, expected at most 2"):
         kind(2).restore(*kind(3).state())
     with pytest.raises(ShapeError, match=r"window of shape \(5, .*expected \(4"):
         kind(2, window=4).restore(*kind(2, window=5).state())

@@ -41,13 +41,13 @@ def test_scikit_learn_clones_the_parameters():
     assert again.get_params() == learner.get_params()
 
 
-def test_set_params_changes_learning_rate_and_evict_after_only():
+def test_set_params_checks_names_and_values():
     learner = OnlineLSTM(random_state=1)
     assert learner.set_params(cells=4, learning_rate=0.5) is learner
     learner.step([1.0], 1.0)
     assert inside(learner).kernel.network.cell.n_cells == 4
     before = knowledge(learner)
-    with pytest.raises(SettingError, match="cells cannot become 8 after the first row"):
+    with pytest.raises(SettingError, match="cells is 8, expected 4 as at the first row"):
         learner.set_params(cells=8)
     with pytest.raises(SettingError, match="learning_rate is -1"):
         learner.set_params(learning_rate=-1)

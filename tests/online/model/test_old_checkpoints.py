@@ -49,3 +49,16 @@ def test_extra_data_of_an_old_checkpoint_are_read():
     np.testing.assert_array_equal(extra[0]["errors"], [0.0, 1.0, 2.0])
     assert extra[1] == {"line": 5}
     assert read_extra(DATA / "next.safetensors") is None
+
+
+def test_a_checkpoint_of_the_first_format_continues():
+    """It was written before the rate decayed; the averages had another epsilon."""
+    stored = json.loads((DATA / "first.json").read_text(encoding="utf-8"))
+    model = OnlineLSTM.load(DATA / "first.safetensors")
+    assert model.get_params()["decay"] is None
+    assert (model.n_steps_, list(model.keys), model.n_evicted_) == (30, stored["live_keys"], 0)
+    ahead = model.predict(stored["X"], keys=stored["keys"])
+    np.testing.assert_allclose(ahead, stored["ahead"], rtol=1e-4)
+    outputs = model.run(stored["X"], stored["y"], keys=stored["keys"])
+    assert np.isfinite(outputs).all()
+    assert model.n_steps_ == 40

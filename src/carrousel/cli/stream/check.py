@@ -32,6 +32,13 @@ def _check_pairs(config: StreamConfig) -> None:
             raise SettingError(f"{option} needs {other}")
     if config.quiet and config.out is not None:
         raise SettingError(f"--quiet and --out {config.out} contradict each other; drop one")
+    if config.no_calendar and config.time is None:
+        raise SettingError("--no-calendar needs --time COLUMN")
+    if config.metrics == "-" and (config.writes_to_stdout or config.as_json):
+        raise SettingError(
+            "--metrics - writes to standard output, as predictions or --json do; name a file, or "
+            "give --quiet without --json"
+        )
     if config.as_json and config.writes_to_stdout:
         raise SettingError(
             "with --json, standard output holds JSON only; write predictions to a file with --out "
@@ -55,12 +62,23 @@ def _check_files(config: StreamConfig) -> None:
     out = config.out
     if out is not None and Path(out).exists() and same_file(Path(out), Path(config.source)):
         raise SettingError(f"--out {config.out} is the file that is read; name another")
+    for option, other in (("SOURCE", config.source), ("--out", config.out)):
+        metrics = config.metrics
+        if metrics is None or other is None or "-" in (metrics, other):
+            continue
+        if same_file(Path(metrics), Path(other)):
+            raise SettingError(f"--metrics and {option} are the same file {other}; name another")
     path = config.checkpoint
     if path is None:
         return
     if not path.absolute().parent.is_dir():
         raise SettingError(f"--checkpoint {path}: folder {path.parent} does not exist")
-    for option, other in (("--out", config.out), ("SOURCE", config.source)):
+    for option, other in (
+        ("--out", config.out),
+        ("SOURCE", config.source),
+        ("--start-from", config.start_from),
+        ("--metrics", config.metrics),
+    ):
         if other is not None and same_file(Path(other), path):
             raise SettingError(f"--checkpoint and {option} are the same file {other}")
     if path.exists() and not config.resume:
@@ -72,9 +90,9 @@ def _check_files(config: StreamConfig) -> None:
 def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
     """Raise SettingError if a checkpoint was written with other options."""
     differ = [
-        f"{OPTIONS[name].flag} {_shown(saved.get(name))}, not {_shown(value)}"
+        f"{OPTIONS[name].flag} {shown(saved.get(name, OPTIONS[name].before))}, not {shown(value)}"
         for name, value in config.settings().items()
-        if saved.get(name) != value
+        if saved.get(name, OPTIONS[name].before) != value
     ]
     if differ:
         raise SettingError(
@@ -83,7 +101,11 @@ def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
         )
 
 
-def _shown(value: object) -> str:
+def shown(value: object, off: object = None) -> str:
+    """Spell the value of an option for a message; ``off`` takes the place of None."""
+    value = off if value is None else value
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.9g}"
     return "unset" if value is None else str(value)

@@ -13,13 +13,13 @@ import typer
 
 from carrousel.cli.codes import FELL_SHORT, WRONG_CALL
 from carrousel.cli.screen import console_of, put_json, say
-from carrousel.cli.stream.check import check, check_same
+from carrousel.cli.stream.check import check, check_same, shown
 from carrousel.cli.stream.config import StreamConfig
 from carrousel.cli.stream.option import flag_setting, flag_speller, with_options
-from carrousel.errors import CarrouselError, DivergedError
+from carrousel.errors import CarrouselError, DivergedError, SettingError
 
 if TYPE_CHECKING:
-    from carrousel.online import Checkpoint, Evaluation, Failure
+    from carrousel.online import Checkpoint, Evaluation, Failure, OnlineLSTM
     from carrousel.online.sinks.file import Sink
     from carrousel.online.sources.types import FileFormat
 
@@ -82,10 +82,11 @@ def _run(config: StreamConfig) -> bool:
         progress_for(config.writes_to_stdout and sys.stdout.isatty()) as progress,
     ):
         result = evaluate(
-            config.create_model if saved is None else saved.model,
+            _model(config) if saved is None else saved.model,
             rows,
             **config.columns(),
             sink=_sink(config, saved, opened),
+            metrics=_metrics(config, saved, opened),
             settings=config.settings(),
             resume=saved,
             on_progress=progress.show_if_due,
@@ -113,8 +114,43 @@ def _saved(config: StreamConfig) -> Checkpoint | None:
         return None
     saved = read_checkpoint(config.checkpoint)
     check_same(config, saved.settings)
-    saved.model.set_params(learning_rate=config.rate)
+    _apply_changes(config, saved.model)
     return saved
+
+
+def _apply_changes(config: StreamConfig, model: OnlineLSTM) -> None:
+    """Give a model the parameters of this call, and say which were others before.
+
+    Raises:
+        SettingError: a parameter cannot change any more.
+    """
+    before = model.get_params()
+    changed = {n: v for n, v in config.changes().items() if v != before[n]}
+    model.set_params(**changed)
+    if changed:
+        flag = flag_speller(StreamConfig)
+        off = {"decay": 0}  # what None is on the command line
+        told = [
+            f"{flag(n)} {shown(before[n], off.get(n))} -> {shown(v, off.get(n))}"
+            for n, v in changed.items()
+        ]
+        say(f"Changed since {config.checkpoint} was written: {', '.join(told)}.")
+
+
+def _model(config: StreamConfig) -> OnlineLSTM | Callable[[str], OnlineLSTM]:
+    """Return the model of a new stream, or the function that creates it."""
+    from carrousel.online import OnlineLSTM
+
+    if config.start_from is None:
+        return config.create_model
+    try:
+        learned = OnlineLSTM.load(config.start_from)
+    except FileNotFoundError:
+        raise SettingError(
+            argument="start_from", got=str(config.start_from), expected="a file that exists"
+        ) from None
+    same = learned.get_params()
+    return learned.warm_start(**{n: v for n, v in config.changes().items() if v != same[n]})
 
 
 def _sink(
@@ -130,6 +166,19 @@ def _sink(
         return partial(open_sink, config.out, out_format)
     sink = open_sink(config.out, out_format, start=saved.sink_position)
     return opened.enter_context(sink)
+
+
+def _metrics(
+    config: StreamConfig, saved: Checkpoint | None, opened: ExitStack
+) -> Sink | Callable[[], Sink] | None:
+    """Return the file of metrics, like :func:`_sink`."""
+    from carrousel.online import open_sink
+
+    if config.metrics is None:
+        return None
+    if saved is None or saved.metrics_position is None:
+        return partial(open_sink, config.metrics, "jsonl")
+    return opened.enter_context(open_sink(config.metrics, "jsonl", start=saved.metrics_position))
 
 
 def _listed(names: str | None) -> list[str] | None:
@@ -161,7 +210,7 @@ def _show(config: StreamConfig, result: Evaluation, reason: str | None) -> None:
         head = {"predicted": config.subject, "task": task}
         put_json({**head, **as_json(result.status), "stopped": reason})
     else:
-        output = sys.stderr if config.writes_to_stdout else sys.stdout
+        output = sys.stderr if config.out_is_stdout else sys.stdout
         console_of(output).print(summary(result.status, config.subject))
 
 

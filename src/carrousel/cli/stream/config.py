@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,17 @@ STREAMS = 1000
 """Default number of streams kept at a time."""
 
 
+def listed(given: str | Sequence[str] | None) -> list[str]:
+    """Return the names in repeated options, each of which may hold several.
+
+    >>> listed(["a, b", '"c,d"']), listed(None)
+    (['a', 'b', 'c,d'], [])
+    """
+    words = [given] if isinstance(given, str) else list(given or ())
+    rows = [next(csv.reader([word], skipinitialspace=True), []) for word in words]
+    return [name.strip() for row in rows for name in row]
+
+
 @dataclass(frozen=True)
 class StreamConfig:
     """Configuration of `carrousel stream`, one field for each option; the metadata describe it."""
@@ -30,11 +42,18 @@ class StreamConfig:
         "SOURCE",
         flag="SOURCE",
     )
-    target: str | None = option(
-        None, PREDICTION, "Predict this column from the other columns of the same row.", "COLUMN"
+    target: list[str] | None = option(  # noqa: RUF009
+        None,
+        PREDICTION,
+        "Predict this column from the other columns of the same row. Several columns of numbers: "
+        "A,B or the option again. A name with a comma is put into quotes: '\"A,B\"'.",
+        "COLUMN",
     )
-    predict_next: str | None = option(
-        None, PREDICTION, "Predict the next value of this column from all columns.", "COLUMN"
+    predict_next: list[str] | None = option(  # noqa: RUF009
+        None,
+        PREDICTION,
+        "Predict the next value of this column, or of several, from all columns.",
+        "COLUMN",
     )
     task: str = option(
         "auto",
@@ -76,6 +95,7 @@ class StreamConfig:
         f"used one. Default: {STREAMS}.",
         "N",
         least=1,
+        resumable=True,
     )
     evict_after: int | None = option(
         None,
@@ -83,9 +103,21 @@ class StreamConfig:
         "With --key: reset a stream after N rows of other streams.",
         "N",
         least=1,
+        resumable=True,
     )
     time: str | None = option(
-        None, INPUT, "Column of times, which must not decrease. It is not an input.", "COLUMN"
+        None,
+        INPUT,
+        "Column of times (ISO 8601, or numbers), which must not decrease. Inputs are the cycles of "
+        "day, week and year, and the time since the row before of the same key.",
+        "COLUMN",
+    )
+    no_calendar: bool = option(
+        False,
+        INPUT,
+        "With --time: add no inputs from the times.",
+        argument="calendar",
+        before=False,
     )
     ignore: str | None = option(None, INPUT, "Columns to leave out.", "A,B,C")
     categories: str | None = option(
@@ -104,18 +136,26 @@ class StreamConfig:
         INPUT,
         "If an input is missing: error (a bad row) or mean (use the running mean).",
         choices=("error", "mean"),
+        resumable=True,
     )
     unseen: str = option(
         "grow",
         INPUT,
         "At a new category or class: grow (add an input or output) or error (a bad row).",
         choices=("grow", "error"),
+        resumable=True,
     )
     cells: int = option(32, MODEL, "Number of memory cells.", "N", least=1)
     gradient: str = option(
         "truncated", MODEL, "truncated (1997), rtrl (exact but slow), snap:1 or uoro.", "NAME"
     )
-    optimizer: str = option("rmsprop", MODEL, "rmsprop, adam or sgd.", "NAME")
+    optimizer: str = option(
+        "rmsprop",
+        MODEL,
+        "rmsprop, adam or sgd. With --resume it may change from adam to rmsprop to sgd.",
+        "NAME",
+        resumable=True,
+    )
     rate: float = option(
         0.003,
         MODEL,
@@ -132,6 +172,7 @@ class StreamConfig:
         "keeps it constant.",
         "N",
         least=0.0,
+        resumable=True,
     )
     no_forget_gate: bool = option(
         False, MODEL, "Use the cells of 1997, without forget gates.", argument="forget_gate"
@@ -145,6 +186,7 @@ class StreamConfig:
         "Compute running means over about the last N rows. Default: over all rows.",
         "N",
         least=1.0,
+        resumable=True,
     )
     seed: int = option(
         SEED, MODEL, "Seed of the initial weights.", "S", argument="random_state", least=0
@@ -163,11 +205,22 @@ class StreamConfig:
     anomaly: bool = option(
         False,
         OUTPUT,
-        "Add a column from 0 to 1: the rank of the row's error among the last --window rows. On a "
-        "stationary stream, 1 row in 100 exceeds 0.99.",
+        "Add columns: anomaly, the rank of the row's error among the last --window rows from 0 to "
+        "1 (on a stationary stream, 1 row in 100 exceeds 0.99); departed, the column furthest from "
+        "its forecast; expected, the forecast; deviations, the error over its usual size.",
     )
     window: int = option(
         1000, OUTPUT, "Number of last rows, for recent errors and --anomaly.", "N", least=1
+    )
+    metrics: str | None = option(
+        None,
+        OUTPUT,
+        "Write the errors so far, and of the last --window rows, to this file (-: standard output) "
+        "as JSON lines.",
+        "FILE",
+    )
+    metrics_every: int = option(
+        1000, OUTPUT, "With --metrics: number of rows between lines.", "N", resumable=True, least=1
     )
     as_json: bool = option(
         False,
@@ -187,7 +240,21 @@ class StreamConfig:
         30.0, CHECKPOINTS, "Time between two checkpoints.", "SECONDS", resumable=True, above=0.0
     )
     resume: bool = option(
-        False, CHECKPOINTS, "Resume from the checkpoint, if it exists.", resumable=True
+        False,
+        CHECKPOINTS,
+        "Resume from the checkpoint, if it exists. --rate, --decay, --horizon, --missing, "
+        "--unseen, --evict-after and --on-error may have other values than before, and --streams "
+        "a larger one; each change is reported.",
+        resumable=True,
+    )
+    start_from: Path | None = option(  # noqa: RUF009
+        None,
+        CHECKPOINTS,
+        "Begin with the weights and scales of this checkpoint or model, which is not changed. The "
+        "stream is new: no states, row 0. Options of the model that are not given are those of the "
+        "file. With --resume, only if --checkpoint does not exist yet.",
+        "FILE",
+        resumable=True,
     )
 
     @property
@@ -201,48 +268,75 @@ class StreamConfig:
         return not self.quiet and self.out in (None, "-")
 
     @property
+    def out_is_stdout(self) -> bool:
+        """Whether something else than the errors at the end is written to standard output."""
+        return self.writes_to_stdout or self.metrics == "-"
+
+    @property
     def subject(self) -> str:
         """Name of what is predicted."""
-        return self.target or f"the next {self.predict_next}"
+        if self.target:
+            return ", ".join(listed(self.target))
+        return f"the next {', '.join(listed(self.predict_next))}"
 
     def settings(self) -> dict[str, Any]:
         """Return the options that must not change when a stream is resumed, for JSON."""
-        return {
+        found = {
             name: getattr(self, name)
             for name, each in options_of(type(self)).items()
             if not each.resumable
         }
+        for name in ("target", "predict_next"):  # one name is a text, as in earlier checkpoints
+            several = listed(found[name])
+            found[name] = several if len(several) > 1 else several[0] if several else None
+        return found
 
     def columns(self) -> dict[str, Any]:
         """Return the arguments of :func:`carrousel.online.evaluate` that are options too."""
         names = (
             *("target", "predict_next", "task", "key", "time", "ignore", "categories"),
-            *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every"),
+            *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every", "metrics_every"),
         )
         found = {name: getattr(self, name) for name in names}
-        return found | {name: found[name] or () for name in ("ignore", "categories")}
+        found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
+        found |= {name: found[name] or () for name in ("ignore", "categories")}
+        return found | {"calendar": not self.no_calendar}
+
+    def model_params(self) -> dict[str, Any]:
+        """Return the parameters of the model, except its task."""
+        return {
+            "cells": self.cells,
+            "forget_gate": not self.no_forget_gate,
+            "gradient": self.gradient,
+            "optimizer": self.optimizer,
+            "learning_rate": self.rate,
+            "decay": self.decay or None,
+            "standardise": not self.no_standardise,
+            "horizon": self.horizon,
+            "missing": self.missing,
+            "unseen": self.unseen,
+            "streams": 1 if self.key is None else self.streams or STREAMS,
+            "evict_after": self.evict_after,
+            "random_state": self.seed,
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """Return the parameters that a model from a file is given.
+
+        With ``--start-from``, these are only the options with another value than their default.
+        """
+        found = self.model_params()
+        if self.start_from is None:
+            return found
+        plain = type(self)().model_params()
+        return {n: v for n, v in found.items() if v != plain[n] or n == "streams"}
 
     def create_model(self, task: str) -> OnlineLSTM:
         """Create the model for a task."""
         from carrousel.online import OnlineLSTM
 
         create: Any = OnlineLSTM  # the values were checked when the options were parsed
-        return create(
-            task,
-            cells=self.cells,
-            forget_gate=not self.no_forget_gate,
-            gradient=self.gradient,
-            optimizer=self.optimizer,
-            learning_rate=self.rate,
-            decay=self.decay or None,
-            standardise=not self.no_standardise,
-            horizon=self.horizon,
-            missing=self.missing,
-            unseen=self.unseen,
-            streams=1 if self.key is None else self.streams or STREAMS,
-            evict_after=self.evict_after,
-            random_state=self.seed,
-        )
+        return create(task, **self.model_params())
 
 
 OPTIONS: Mapping[str, Any] = options_of(StreamConfig)

@@ -86,6 +86,7 @@ def progress_text(status: StreamStatus) -> str:
     text = f"{count(status.rows, 'row')}, {number(round(status.rows_per_second))} rows/s"
     skipped = sum(status.skipped.values())
     text += f", {skipped:,} skipped" if skipped else ""
+    text += f", {count(status.evicted, 'key')} evicted" if status.evicted else ""
     recent = status.recent_errors
     if recent.rows:
         measure = next(iter(next(iter(recent.errors.values()))))
@@ -100,15 +101,15 @@ def progress_text(status: StreamStatus) -> str:
 
 def as_json(status: StreamStatus) -> dict[str, Any]:
     """Return counts, errors and speed as a value that JSON can hold."""
-    whole, recent = status.errors, status.recent_errors
+    from carrousel.online.evaluation.metrics import errors_record
+
     return {
         "rows": status.rows,
         "without_target": status.without_target,
         "held": status.held,
         "skipped": dict(status.skipped),
-        "scored": whole.rows,
-        "errors": whole.errors,
-        "recent": {"rows": recent.rows, "errors": recent.errors},
+        "streams": {"most": status.streams, "keys": status.keys, "evicted": status.evicted},
+        **errors_record(status.errors, status.recent_errors),
         "seconds": round(status.seconds, 3),
         "rows_per_second": round(status.rows_per_second, 1),
     }
@@ -137,12 +138,52 @@ def summary(status: StreamStatus, subject: str) -> RenderableType:
             for measure in measures:
                 first = of if measure == measures[0] else ""
                 table.add_column(f"{first}\n{NAMES[measure]}", justify="right")
-        for rule in whole.errors:
-            shown = [_figure(each.errors[rule][m], m) for each in both for m in measures]
-            table.add_row(rule, *shown, style="bold" if rule == "model" else "")
+        sections = {name: [each.targets[name] for each in both] for name in whole.targets}
+        for name, figures in {**sections, "": both}.items():
+            if sections:
+                title = name or f"all {len(sections)}, in standard deviations of each"
+                table.add_row(title, style="underline")
+            for rule in whole.errors:
+                shown = [_figure(each.errors[rule][m], m) for each in figures for m in measures]
+                table.add_row(rule, *shown, style="bold" if rule == "model" else "")
         parts += [Text(f"Errors for {subject}, each row predicted before it is learned:"), table]
     parts.append(Text(counts_text(status)))
+    if status.evicted:
+        parts.append(Text(evictions_text(status), style=_warning(status)))
     return Group(*parts)
+
+
+def evictions_text(status: StreamStatus) -> str:
+    """Return how often keys lost their state, and what to do if that is often.
+
+    >>> from collections import Counter
+    >>> from carrousel.online import StreamStatus
+    >>> for evicted in (1, 4000):
+    ...     counts = Counter(rows=9000)
+    ...     print(evictions_text(StreamStatus(counts, Counter(), 1.0, streams=9, evicted=evicted)))
+    A key lost its state 1 time.
+    Warning: a key lost its state 4,000 times, since only 9 streams are kept.
+    A stream without a state starts from scratch. Give --streams of at least the number of keys.
+    """
+    from carrousel.words import count
+
+    text = f"a key lost its state {count(status.evicted, 'time')}"
+    if not _many(status):
+        return f"{text.capitalize()}."
+    return (
+        f"Warning: {text}, since only {count(status.streams, 'stream')} are kept.\n"
+        "A stream without a state starts from scratch. Give --streams of at least the number of "
+        "keys."
+    )
+
+
+def _many(status: StreamStatus) -> bool:
+    """Whether keys are evicted so often that few of their rows can be predicted well."""
+    return status.evicted > status.streams
+
+
+def _warning(status: StreamStatus) -> str:
+    return "bold yellow" if _many(status) else ""
 
 
 def counts_text(status: StreamStatus) -> str:

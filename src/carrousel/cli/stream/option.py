@@ -28,6 +28,7 @@ class Option:
         flag: ``--name`` on the command line; empty: the field's name with hyphens.
         argument: name of the Python argument that receives the value; empty: the field's name.
         resumable: whether the value may change when a stream is resumed.
+        before: the value that checkpoints written before the option existed stand for.
         choices: allowed values; empty: any.
         least, above: lower bounds of a number.
     """
@@ -38,6 +39,7 @@ class Option:
     flag: str = ""
     argument: str = ""
     resumable: bool = False
+    before: Any = None
     choices: tuple[str, ...] = ()
     least: float | None = None
     above: float | None = None

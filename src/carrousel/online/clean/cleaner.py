@@ -18,11 +18,12 @@ import numpy as np
 
 from carrousel.checks import check_choice, check_int
 from carrousel.errors import DataError
+from carrousel.online.clean.calendar import calendar_columns
 from carrousel.online.clean.rows import CleanRows, RowProblem
 from carrousel.online.clean.schema import Schema
 from carrousel.online.clean.values import MISSING, Problems, labels, numbers, shown, times
 from carrousel.online.sources.types import MAX_ROWS, Batch, Column
-from carrousel.shapes import Ints
+from carrousel.shapes import Floats, Ints
 
 OnError = Literal["fail", "skip", "hold"]
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
@@ -61,6 +62,7 @@ class Cleaner:
         self._seen: dict[str | None, int] = {}  # key -> number of its last row
         self._clocks: dict[str | None, float] = {}  # key -> time of its last row
         self._held: dict[str | None, list[Any]] = {}  # key -> its last good inputs
+        self._gap = 0.0  # time between the last row and that before of its key
         self._prune_above = MAX_ROWS  # number of keys at which old ones are looked for
 
     def clean(self, batch: Batch, on_error: str = "fail") -> CleanRows:
@@ -100,6 +102,7 @@ class Cleaner:
             "seen": [self._seen[key] for key in keys],
             "clocks": [self._clocks.get(key) for key in keys],
             "held": [self._held.get(key) for key in keys],
+            "gap": self._gap,
         }
 
     @staticmethod
@@ -116,6 +119,7 @@ class Cleaner:
                 missing=state["missing"],
             )
             cleaner.counts.update(state["counts"])
+            cleaner._gap = float(state.get("gap", 0.0))
             keys = state["keys"]
             cleaner._seen = dict(zip(keys, state["seen"], strict=True))
             clocks = zip(keys, state["clocks"], strict=True)
@@ -148,6 +152,7 @@ class _BatchCleaner:
         self.left_out = np.zeros(len(batch), bool)
         self.found: list[tuple[int, int, RowProblem]] = []  # row, rank in the row, problem
         self.n_held = 0
+        self.gaps = np.full(len(batch), np.nan)  # time since the row before of the same key
 
     def clean(self) -> CleanRows:
         batch, schema = self.batch, self.schema
@@ -204,18 +209,21 @@ class _BatchCleaner:
 
     def _targets(self, raw: Mapping[str, Column]) -> Any:
         schema = self.schema
-        if schema.target is None:
-            return None
-        if schema.target_kind == "number":
-            targets, problems = numbers(raw[schema.target])
-        else:
-            fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
-            targets, problems = labels(raw[schema.target], fixed)
-        problems = _present(problems)
-        self._note_all(schema.target, raw[schema.target], problems)
-        if self.on_error != "hold":
-            self.left_out[list(problems)] = True
-        return targets
+        columns: list[Any] = []
+        for name in schema.targets:
+            if schema.target_kind == "number":
+                column, problems = numbers(raw[name])
+            else:
+                fixed = None if schema.target_labels is None else frozenset(schema.target_labels)
+                column, problems = labels(raw[name], fixed)
+            problems = _present(problems)
+            self._note_all(name, raw[name], problems)
+            if self.on_error != "hold":
+                self.left_out[list(problems)] = True
+            columns.append(column)
+        if len(columns) > 1:
+            return np.column_stack(columns)
+        return columns[0] if columns else None
 
     def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
         """Convert the times; leave out rows that go back in time within their key."""
@@ -244,6 +252,7 @@ class _BatchCleaner:
                 if self.on_error == "fail":
                     break
                 continue
+            self.gaps[row] = math.nan if before is None else values[row] - before
             last[key] = float(values[row])
         self.cleaner._clocks.update(last)
         return values
@@ -301,13 +310,24 @@ class _BatchCleaner:
             self.cleaner._held[key] = [values[place] for values in held]
             self.cleaner._seen[key] = self.first + row
 
+    def _calendar(
+        self, row_times: Annotated[Floats, "N"], gaps: Annotated[Floats, "N"]
+    ) -> dict[str, Annotated[Floats, "N"]]:
+        """Return the inputs from times; the first row of a key repeats the last gap of any key."""
+        unit, name = self.schema.calendar or 0.0, self.schema.time or ""
+        known = np.concatenate([[self.cleaner._gap], gaps])
+        last = np.maximum.accumulate(np.where(np.isnan(known), 0, np.arange(len(known))))
+        filled = known[last]
+        self.cleaner._gap = float(filled[-1])
+        return calendar_columns(name, row_times * unit, filled[1:] * (unit or 1.0), bool(unit))
+
     def _first_bad(self) -> int:
         return min((row for row, _, _ in self.found), default=len(self.batch))
 
     def _finish(
         self, columns: Mapping[str, Any], targets: Any, keys: Any, row_times: Any
     ) -> CleanRows:
-        batch, cleaner = self.batch, self.cleaner
+        batch, cleaner, schema = self.batch, self.cleaner, self.schema
         self.found.sort(key=lambda each: each[:2])
         failure = None
         if self.on_error == "fail" and self.found:
@@ -318,12 +338,13 @@ class _BatchCleaner:
         picked = {name: _picked(column, rows, whole) for name, column in columns.items()}
         targets, keys = _picked(targets, rows, whole), _picked(keys, rows, whole)
         row_times = _picked(row_times, rows, whole)
+        if schema.calendar is not None and row_times is not None:
+            picked |= self._calendar(row_times, self.gaps[rows])
         n_read = len(batch) if failure is None else self.found[0][0]
         counts = Counter(rows=n_read, kept=len(rows), skipped=n_read - len(rows))
         counts["held"] = self.n_held
         if targets is not None:
-            absent = np.isnan(targets).sum() if isinstance(targets, np.ndarray) else 0
-            counts["no target"] = int(absent) or sum(each is None for each in targets)
+            counts["no target"] = count_absent(targets)
         counts.update(problem.kind for _, _, problem in self.found)
         if keys is None:
             if len(rows):
@@ -335,6 +356,14 @@ class _BatchCleaner:
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
         return CleanRows(rows, lines, picked, targets, keys, row_times, problems, failure, counts)
+
+
+def count_absent(targets: np.ndarray | Sequence[Any]) -> int:
+    """Count the rows without any target."""
+    if isinstance(targets, np.ndarray):
+        absent = np.isnan(targets)
+        return int((absent.all(axis=1) if absent.ndim > 1 else absent).sum())
+    return sum(each is None for each in targets)
 
 
 def _present(problems: Problems) -> Problems:

@@ -59,8 +59,8 @@ class CleanRows:
         rows: their indices in the batch, ascending.
         lines: their places in the source.
         columns: input columns in the schema's order: numbers (float64) or a list of labels.
-        targets: numbers, NaN where missing; or labels, None where missing. None: the schema has no
-            target.
+        targets: numbers, NaN where missing, with a column for each target if there are several; or
+            labels, None where missing. None: the schema has no target.
         keys: the key of each row; None: all rows belong to one stream.
         times: the time of each row as a number; None: rows have no time.
         problems: all problems found, in order of place; with ``"fail"`` only the first.
@@ -72,7 +72,7 @@ class CleanRows:
     rows: Annotated[Ints, "N"]
     lines: Sequence[int]
     columns: dict[str, Annotated[Floats, "N"] | list[str]]
-    targets: Annotated[Floats, "N"] | list[str | None] | None
+    targets: Annotated[Floats, "N"] | Annotated[Floats, "N O"] | list[str | None] | None
     keys: list[str | None] | None
     times: Annotated[Floats, "N"] | None
     problems: list[RowProblem]

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from carrousel.checks import suggestion
 from carrousel.errors import DataError, SettingError, UnknownNameError, escaped
+from carrousel.online.clean.calendar import calendar_names, unit_of
+from carrousel.online.clean.values import numbers as numbers_of
 from carrousel.online.clean.values import shown, spells_number
 from carrousel.online.sources.types import Batch
 
@@ -23,26 +25,35 @@ class Schema:
         fields: names of all fields, in the source's order.
         numbers: names of the numeric inputs.
         categories: names of the categorical inputs, with the labels allowed; None: any label.
-        target: name of the target; None: rows have no target.
+        targets: names of the targets, numbers if there are several; empty: rows have no target.
         target_kind: ``"number"`` or ``"label"``.
         target_labels: labels that the target may have; None: any label.
         key: name of the field that identifies a row's stream; None: all rows are one stream.
         time: name of the field of time, which must not decrease within a stream.
         clock: whether times are a ``"number"`` or a ``"timestamp"`` (ISO 8601).
+        calendar: seconds in the unit of the times, if they give inputs
+            (:func:`carrousel.online.clean.calendar.calendar_columns`); 0: the unit is unknown, so
+            that there are no cycles; None: they give no inputs.
 
-    >>> Schema(fields=("a", "b", "c", "y"), numbers=("c", "a"), target="y").inputs
+    >>> Schema(fields=("a", "b", "c", "y"), numbers=("c", "a"), targets=("y",)).inputs
     ('a', 'c')
     """
 
     fields: tuple[str, ...]
     numbers: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     target_kind: Kind = "number"
     target_labels: tuple[str, ...] | None = None
     key: str | None = None
     time: str | None = None
     clock: Clock = "number"
+    calendar: float | None = None
+
+    @property
+    def target(self) -> str | None:
+        """Name of the first target; None: rows have no target."""
+        return self.targets[0] if self.targets else None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -52,7 +63,7 @@ class Schema:
     @property
     def ignored(self) -> tuple[str, ...]:
         """Names of the fields without a role."""
-        roles = (self.target, self.key, self.time)
+        roles = (*self.targets, self.key, self.time)
         return tuple(each for each in self.fields if not self.is_input(each) and each not in roles)
 
     def is_input(self, name: str) -> bool:
@@ -75,6 +86,8 @@ class Schema:
         """
         try:
             labels = written["target_labels"]
+            single = written.get("target")  # in checkpoints of earlier versions
+            targets = written.get("targets", () if single is None else (single,))
             return Schema(
                 fields=tuple(written["fields"]),
                 numbers=tuple(written["numbers"]),
@@ -82,12 +95,13 @@ class Schema:
                     name: None if known is None else tuple(known)
                     for name, known in written["categories"].items()
                 },
-                target=written["target"],
+                targets=tuple(targets),
                 target_kind=written["target_kind"],
                 target_labels=None if labels is None else tuple(labels),
                 key=written["key"],
                 time=written["time"],
                 clock=written["clock"],
+                calendar=written.get("calendar"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{written!r} is not a schema of rows") from error
@@ -96,13 +110,14 @@ class Schema:
     def of(
         batch: Batch,
         *,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         key: str | None = None,
         time: str | None = None,
         numbers: Sequence[str] = (),
         categories: Sequence[str] | Mapping[str, Sequence[str] | None] = (),
         ignore: Sequence[str] = (),
         inputs: Sequence[str] | None = None,
+        calendar: bool = False,
     ) -> Schema:
         """Infer the schema from the first batch.
 
@@ -112,12 +127,13 @@ class Schema:
 
         Args:
             batch: at least one row.
-            target, key, time: names of the fields that are not inputs.
+            target, key, time: names of the fields that are not inputs; several targets are numbers.
             numbers: fields that are numeric whatever their first value is.
             categories: fields that are categories, such as codes written as numbers. A mapping
                 gives the labels allowed; None: any label. The target may be in either.
             ignore: fields to leave out.
             inputs: the only inputs; None: all other fields.
+            calendar: whether the times give inputs.
 
         Raises:
             UnknownNameError: a name is not a field; the nearest names are suggested.
@@ -140,17 +156,18 @@ class Schema:
             if isinstance(categories, Mapping)
             else dict.fromkeys(categories)
         )
-        single = {"target": target, "key": key, "time": time}
+        targets = (target,) if isinstance(target, str) else tuple(target or ())
+        single = [*(("target", name) for name in targets), ("key", key), ("time", time)]
         for role, names in (
-            *((role, [name]) for role, name in single.items() if name is not None),
+            *((role, [name]) for role, name in single if name is not None),
             ("numbers", numbers),
             ("categories", list(fixed)),
             ("ignore", ignore),
             ("inputs", inputs or ()),
         ):
             _check_known(role, names, batch)
-        taken = {name: role for role, name in single.items() if name is not None}
-        if len(taken) < sum(name is not None for name in single.values()):
+        taken = {name: role for role, name in single if name is not None}
+        if len(taken) < sum(name is not None for _, name in single):
             raise SettingError(
                 f"target, key and time are {target!r}, {key!r} and {time!r}, expected three columns"
             )
@@ -161,20 +178,40 @@ class Schema:
             raise DataError(f"{batch.name}: no field of {batch.fields} remains as an input")
         kinds = {name: _kind(batch, name, numbers, fixed) for name in free}
         target_kind: Kind = "number"
-        if target is not None:
-            target_kind = _kind(batch, target, numbers, fixed)
+        for name in targets:
+            target_kind = _kind(batch, name, numbers, fixed)
+            if target_kind == "label" and len(targets) > 1:
+                raise not_a_number(batch, name, "target")
         text = time is not None and _first(batch, time)
+        clock: Clock = "number"
+        if isinstance(text, str) and not spells_number(text):
+            clock = "timestamp"
+        unit = None
+        if calendar and time is not None:
+            unit = 1.0 if clock == "timestamp" else unit_of(numbers_of([text])[0][0])
+            _check_calendar(batch, time, unit)
         return Schema(
             fields=batch.fields,
             numbers=tuple(name for name in free if kinds[name] == "number"),
             categories={name: fixed.get(name) for name in free if kinds[name] == "label"},
-            target=target,
+            targets=targets,
             target_kind=target_kind,
-            target_labels=fixed.get(target) if target is not None else None,
+            target_labels=fixed.get(targets[0]) if targets else None,
             key=key,
             time=time,
-            clock="timestamp" if isinstance(text, str) and not spells_number(text) else "number",
+            clock=clock,
+            calendar=unit,
         )
+
+
+def not_a_number(batch: Batch, name: str, argument: str) -> DataError:
+    """Return the error for one of several columns to predict that holds texts."""
+    return DataError(
+        f"{batch.name}: column {name!r} holds {shown(_first(batch, name))}, expected a number, as "
+        "several columns are predicted",
+        argument=argument,
+        fix=f"predict it alone, or leave it out of {{{argument}}}",
+    )
 
 
 def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
@@ -185,6 +222,16 @@ def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
                 got=name,
                 expected=f"a field of {batch.name}",
                 fix=escaped(suggestion(name, batch.fields)),
+            )
+
+
+def _check_calendar(batch: Batch, time: str, unit: float) -> None:
+    for name in calendar_names(time, bool(unit)):
+        if name in batch.fields:
+            raise SettingError(
+                f"{batch.name} has a column {name!r}, which is the name of an input from the times",
+                argument="calendar",
+                fix="rename the column, or turn {calendar} off",
             )
 
 

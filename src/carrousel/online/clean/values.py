@@ -216,18 +216,30 @@ def times(column: Column, *, timestamps: bool) -> tuple[Annotated[Floats, "N"], 
         return numbers(column)
     values, problems = np.full(len(column), np.nan), {}
     for row, value in enumerate(column):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except (ValueError, AttributeError):
+        seconds = seconds_of(value)
+        if seconds is None:
             if value is None or value == "" or (isinstance(value, str) and not value.strip()):
                 problems[row] = MISSING
             else:
                 problems[row] = ("not a time", f"value {shown(value)} is not an ISO 8601 time")
             continue
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        values[row] = (moment - _EPOCH).total_seconds()
+        values[row] = seconds
     return values, problems
+
+
+def seconds_of(text: Any) -> float | None:
+    """Return the seconds since 1970 of an ISO 8601 time (in UTC without a zone), or None.
+
+    >>> seconds_of("1970-01-02"), seconds_of("noon")
+    (86400.0, None)
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except (ValueError, AttributeError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH).total_seconds()
 
 
 def shown(value: Any) -> str:

@@ -3,6 +3,9 @@
 If errors are exchangeable, the rank of a new one among those before is uniform, whatever their
 distribution, with ties broken at random (Vovk, Gammerman & Shafer 2005, *Algorithmic Learning in a
 Random World*, chapter 2). So a score has the same meaning on every stream.
+
+Where several columns are predicted, the error of a row is that of the column that departs most from
+its forecast, in deviations of the column's usual errors.
 """
 
 from __future__ import annotations
@@ -17,6 +20,11 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.errors import SettingError, ShapeError
 from carrousel.shapes import Floats
+
+TO_DEVIATION = 1.4826
+"""Standard deviation of a normal variable over the median of its absolute value."""
+LEAST = 100
+"""Number of errors before the first score."""
 
 
 class Calibration:
@@ -65,12 +73,32 @@ class Calibration:
         Returns:
             Scores ``[N]``; NaN where the error is missing, or fewer than ``least`` came before it.
         """
-        scores = np.full(len(errors), np.nan)
+        return self.rank(errors)[0]
+
+    def rank(
+        self, errors: Annotated[Floats, "N"]
+    ) -> tuple[Annotated[Floats, "N"], Annotated[Floats, "N"]]:
+        """Score errors like :meth:`add`; also return the usual size of the errors before each.
+
+        The usual size is :data:`TO_DEVIATION` times the median (or the mean, if the median is 0):
+        the standard deviation, if errors are absolute values of normal ones.
+        """
+        scores, sizes = np.full((2, len(errors)), np.nan)
         kept = np.flatnonzero(~np.isnan(errors))
         chances = self._chance.random(len(kept)).tolist()
-        scores[kept] = list(map(self._score, errors[kept].tolist(), chances))
+        for row, error, chance in zip(kept.tolist(), errors[kept].tolist(), chances, strict=True):
+            sizes[row] = self._usual()
+            scores[row] = self._score(error, chance)
         self._seen += len(kept)
-        return scores
+        return scores, sizes
+
+    def _usual(self) -> float:
+        ranked = self._sorted
+        n = len(ranked)
+        if not n or n < self._least:
+            return np.nan
+        median = (ranked[n // 2] + ranked[(n - 1) // 2]) / 2
+        return TO_DEVIATION * median if median > 0 else sum(ranked) / n or np.nan
 
     def _score(self, error: float, chance: float) -> float:
         ranked = self._sorted

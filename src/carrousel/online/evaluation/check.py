@@ -19,7 +19,7 @@ from carrousel.online.sources.types import RowSource
 def check_types(
     columns: Mapping[str, object],
     *,
-    sink: object,
+    sinks: Mapping[str, object],
     settings: object,
     resume: object,
 ) -> None:
@@ -27,13 +27,17 @@ def check_types(
 
     Args:
         columns: names of arguments that name a column -> their values.
-        sink, settings, resume: as given.
+        sinks: names of arguments that are sinks -> their values.
+        settings, resume: as given.
     """
-    for name, column in columns.items():
-        if not isinstance(column, str | None):
-            raise SettingError(argument=name, got=column, expected="the name of a column")
-    if sink is not None and not isinstance(sink, Sink) and not callable(sink):
-        raise not_a_sink(sink)
+    for name, given in columns.items():
+        several = name in ("target", "predict_next") and isinstance(given, list | tuple)
+        for column in given if several else (given,):  # type: ignore[union-attr]
+            if not isinstance(column, str | None):
+                raise SettingError(argument=name, got=given, expected="the name of a column")
+    for name, sink in sinks.items():
+        if sink is not None and not isinstance(sink, Sink) and not callable(sink):
+            raise not_a_sink(sink, name)
     if resume is not None and not isinstance(resume, Checkpoint):
         raise SettingError(
             argument="resume",
@@ -52,10 +56,10 @@ def check_types(
         )
 
 
-def not_a_sink(got: object) -> SettingError:
+def not_a_sink(got: object, argument: str) -> SettingError:
     """Return the error for something else than a sink."""
     return SettingError(
-        argument="sink",
+        argument=argument,
         got=got,
         expected="a sink, or a function that opens one",
         fix="open a file by carrousel.online.open_sink",
@@ -118,7 +122,8 @@ def check_same(plan: EvaluationPlan, resume: Checkpoint) -> None:
         given = resume.settings.get(name)
         if name in ("ignore", "categories"):
             given, value = names(given), names(value)
-        if name != "task" and given != value:
+        old = name == "calendar" and name not in resume.settings  # an earlier version: none
+        if name != "task" and given != value and not old:
             raise SettingError(
                 argument=name, got=value, expected=f"{given!r}, as when the checkpoint was written"
             )

@@ -34,6 +34,7 @@ class StreamState:
         counts: rows learned, rows without a target, values held.
         skipped: number of rows left out, by reason.
         seconds: time spent.
+        metrics: position after the last record of metrics; None: none is written.
     """
 
     source: Mapping[str, Any]
@@ -43,6 +44,7 @@ class StreamState:
     counts: Counter[str]
     skipped: Counter[str]
     seconds: float
+    metrics: Any = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Checkpoint:
     def sink_position(self) -> SinkPosition | None:
         """Where to open the sink: ``open_sink(..., start=checkpoint.sink_position)``."""
         return self.state.sink
+
+    @property
+    def metrics_position(self) -> SinkPosition | None:
+        """Where to open the sink of metrics."""
+        return self.state.metrics
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from carrousel.checks import check_number
+from carrousel.checks import check_int, check_number
 from carrousel.online.clean.cleaner import OnError
 from carrousel.online.evaluation.check import (
     check_model,
@@ -17,12 +17,14 @@ from carrousel.online.evaluation.check import (
 )
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter
 from carrousel.online.evaluation.iterables import IterableRows
+from carrousel.online.evaluation.metrics import EVERY, MetricsWriter
 from carrousel.online.evaluation.plan import (
     CHECKPOINT_EVERY,
     WINDOW,
     EvaluationPlan,
     TaskChoice,
     names,
+    one_or_several,
 )
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.session import Session
@@ -36,8 +38,8 @@ def evaluate(
     model: OnlineLSTM | Callable[[str], OnlineLSTM],
     rows: RowSource | Iterable[Mapping[str, Any]] | Mapping[str, Column],
     *,
-    target: str | None = None,
-    predict_next: str | None = None,
+    target: str | Sequence[str] | None = None,
+    predict_next: str | Sequence[str] | None = None,
     task: TaskChoice = "auto",
     key: str | None = None,
     time: str | None = None,
@@ -47,11 +49,15 @@ def evaluate(
     sink: Sink | Callable[[], Sink] | None = None,
     anomaly: bool = False,
     window: int = WINDOW,
+    calendar: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     settings: Mapping[str, Any] | None = None,
     resume: Checkpoint | None = None,
     on_progress: Callable[[StreamStatus], None] | None = None,
+    metrics: Sink | Callable[[], Sink] | None = None,
+    metrics_every: int = EVERY,
+    on_metrics: Callable[[StreamStatus], None] | None = None,
     stop: Callable[[], bool] = bool,
 ) -> Evaluation:
     """Predict, score and learn a stream row by row (prequential evaluation).
@@ -65,23 +71,30 @@ def evaluate(
             called once the first rows have been read, and not called with ``resume``.
         rows: a source opened by :func:`carrousel.online.open_rows`, an iterable of dicts, or a
             mapping of column names to values.
-        target: column to predict from the other columns of its row.
-        predict_next: column whose next value is predicted, from all columns. Exactly one of the
-            two is required.
+        target: column to predict from the other columns of its row; a list of several columns of
+            numbers.
+        predict_next: column whose next value is predicted, from all columns; or several. Exactly
+            one of the two is required.
         task: for a function as ``model``: the task, or ``"auto"`` for ``"regression"`` if the first
             value of the column is a number, else ``"multiclass"``, or ``"next"`` for
             ``predict_next`` of an only column.
         key: column that identifies the stream of a row; the model needs ``streams`` above 1.
-        time: column of times, which must not decrease within a stream. It is not an input.
+        time: column of times, which must not decrease within a stream. It is not an input itself.
         ignore: columns to leave out.
         categories: columns of numbers to read as categories.
         on_error: ``"fail"`` ends before a bad row, ``"skip"`` leaves it out, ``"hold"`` replaces a
             bad value by the column's last good one of the same key.
         sink: where predictions are written: a sink of :func:`carrousel.online.open_sink`, or a
             function that opens one, called before the first row is learned. None: nowhere.
-        anomaly: add a column from 0 to 1 to the predictions: the rank of the row's error among the
-            last ones.
+        anomaly: add columns to the predictions: ``"anomaly"``, the rank of the row's error among
+            the last ones, from 0 to 1; ``"departed"``, the column that departs most from its
+            forecast; ``"expected"``, the forecast; for numbers ``"deviations"``, the error over the
+            usual size of the column's errors.
         window: number of last rows that recent errors and anomaly scores are computed from.
+        calendar: with ``time``, add inputs: the cycles of day, week and year, and the time since
+            the row before of the same key (:class:`carrousel.online.Calendar`). Not for task
+            ``"next"``. Numbers have cycles only if they are seconds (or milli-, micro-,
+            nanoseconds) since 1970.
         checkpoint: file in which the model, the errors and the positions in source and sink are
             saved, at intervals and at the end. An existing file is replaced, unless it is that of
             the source or the sink.
@@ -91,6 +104,10 @@ def evaluate(
             ``model``, and open source and sink at its positions. Iterables are given from their
             start.
         on_progress: called at least every 1000 rows, with the status so far.
+        metrics: a sink of JSON lines (or a function that opens one): a record each time that
+            ``metrics_every`` rows have been learned, with the errors so far and of the last rows.
+        metrics_every: number of rows between two records.
+        on_metrics: called with the status at each record.
         stop: asked between parts of a batch; returning True ends the evaluation.
 
     Returns:
@@ -113,11 +130,13 @@ def evaluate(
     (2000, True)
     """
     columns = {"target": target, "predict_next": predict_next, "key": key, "time": time}
-    check_types(columns, sink=sink, settings=settings, resume=resume)
+    sinks = {"sink": sink, "metrics": metrics}
+    check_types(columns, sinks=sinks, settings=settings, resume=resume)
+    check_int("metrics_every", metrics_every, minimum=1)
     create = creator(model)
     plan = EvaluationPlan(
-        target=target,
-        predict_next=predict_next,
+        target=one_or_several(target),
+        predict_next=one_or_several(predict_next),
         task=cast(TaskChoice, model.task) if isinstance(model, OnlineLSTM) else task,
         key=key,
         time=time,
@@ -126,6 +145,7 @@ def evaluate(
         on_error=on_error,
         anomaly=anomaly,
         window=window,
+        calendar=calendar,
     )
     check_model(model, task, key, resume)
     path = check_path(checkpoint, rows)
@@ -136,11 +156,12 @@ def evaluate(
     start = None if resume is None else resume.position
     source = rows if isinstance(rows, RowSource) else IterableRows(rows, start)
     writer = PredictionWriter(sink, path)
+    records = MetricsWriter(metrics, metrics_every, on_metrics, path)
     session = Session(
         plan,
         create,
         source,
-        writer,
+        (writer, records),
         CheckpointWriter(path, every, recorded),
         on_progress,
         stop,
@@ -151,4 +172,5 @@ def evaluate(
         failure = session.finish(session.run())
     finally:
         writer.close()
+        records.close()
     return Evaluation(session.model, session.status(), failure, failure is None and session.stopped)

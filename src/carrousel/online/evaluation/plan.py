@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from carrousel.checks import check_choice, check_int, suggestion
 from carrousel.errors import SettingError, UnknownNameError, escaped
 from carrousel.online.clean.cleaner import ON_ERROR, OnError
-from carrousel.online.clean.schema import Schema
+from carrousel.online.clean.schema import Schema, not_a_number
 from carrousel.online.model.settings import Task
 from carrousel.online.sources.types import Batch
 
@@ -26,8 +26,8 @@ CHECKPOINT_EVERY = 30.0
 class EvaluationPlan:
     """What to predict from which columns; see :func:`carrousel.online.evaluate`."""
 
-    target: str | None = None
-    predict_next: str | None = None
+    target: str | tuple[str, ...] | None = None
+    predict_next: str | tuple[str, ...] | None = None
     task: TaskChoice = "auto"
     key: str | None = None
     time: str | None = None
@@ -36,6 +36,7 @@ class EvaluationPlan:
     on_error: OnError = "fail"
     anomaly: bool = False
     window: int = WINDOW
+    calendar: bool = True
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.predict_next is None):
@@ -48,18 +49,27 @@ class EvaluationPlan:
         check_choice("task", self.task, TASKS)
         check_choice("on_error", self.on_error, ON_ERROR)
         check_int("window", self.window, minimum=1)
+        if not isinstance(self.calendar, bool):
+            raise SettingError(argument="calendar", got=self.calendar, expected="True or False")
         if self.task == "next" and self.predict_next is None:
             raise SettingError("task 'next' has no target", fix="give {predict_next}, not {target}")
+        if len(self.columns) > 1 and self.task not in ("auto", "regression"):
+            raise SettingError(
+                f"task {self.task!r} has one target, but {len(self.columns)} columns to predict "
+                "were given",
+                fix="give one column, or {task=regression}",
+            )
         roles: dict[str, str] = {}
         for role in ("target", "predict_next", "key", "time"):
-            column = getattr(self, role)
-            if column in roles:
-                raise SettingError(
-                    f"column {column!r} has two roles",
-                    fix=f"give {{{roles[column]}}} and {{{role}}} different columns",
-                )
-            if column is not None:
-                roles[column] = role
+            given = getattr(self, role)
+            for column in given if isinstance(given, tuple) else (given,):
+                if column in roles:
+                    raise SettingError(
+                        f"column {column!r} has two roles",
+                        fix=f"give {{{roles[column]}}} and {{{role}}} different columns",
+                    )
+                if column is not None:
+                    roles[column] = role
         for column in self.ignore:
             if column in roles:
                 raise SettingError(
@@ -68,9 +78,15 @@ class EvaluationPlan:
                 )
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are predicted; several are numbers."""
+        given = self.target if self.predict_next is None else self.predict_next
+        return given if isinstance(given, tuple) else (given or "",)
+
+    @property
     def column(self) -> str:
-        """The column that is predicted."""
-        return self.target or self.predict_next or ""
+        """The first column that is predicted."""
+        return self.columns[0]
 
     @property
     def late(self) -> bool:
@@ -81,6 +97,8 @@ class EvaluationPlan:
         """Return what must not change when an evaluation is resumed, as JSON can hold it."""
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         del found["on_error"]
+        for name in ("target", "predict_next"):
+            found[name] = list(found[name]) if isinstance(found[name], tuple) else found[name]
         return found | {name: ",".join(found[name]) or None for name in ("ignore", "categories")}
 
     def schema(self, batch: Batch) -> tuple[Schema, str]:
@@ -90,13 +108,15 @@ class EvaluationPlan:
             UnknownNameError: a column does not exist.
         """
         column, task = self.column, self.task
-        if column not in batch.fields:
-            raise UnknownNameError(
-                argument="predict_next" if self.late else "target",
-                got=column,
-                expected=f"a field of {batch.name}",
-                fix=escaped(suggestion(column, batch.fields)),
-            )
+        role = "predict_next" if self.late else "target"
+        for name in self.columns:
+            if name not in batch.fields:
+                raise UnknownNameError(
+                    argument=role,
+                    got=name,
+                    expected=f"a field of {batch.name}",
+                    fix=escaped(suggestion(name, batch.fields)),
+                )
         categories = list(self.categories)
         if task in ("binary", "multiclass", "next") and column not in categories:
             categories.append(column)
@@ -105,16 +125,32 @@ class EvaluationPlan:
             target=self.target,
             key=self.key,
             time=self.time,
-            numbers=(column,) if task == "regression" else (),
+            numbers=self.columns if task == "regression" else (),
             categories=categories,
             ignore=self.ignore,
             inputs=(column,) if task == "next" else None,
+            calendar=self.calendar and task != "next",
         )
+        for name in self.columns if len(self.columns) > 1 and self.late else ():
+            if name not in schema.numbers:
+                raise not_a_number(batch, name, role)
         if task == "auto":
             number = column in schema.numbers if self.late else schema.target_kind == "number"
             alone = self.late and schema.inputs == (column,)
             task = "regression" if number else "next" if alone else "multiclass"
-        return schema, task
+        return (replace(schema, calendar=None) if task == "next" else schema), task
+
+
+def one_or_several(given: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Return the name of a column as a text, several as a tuple.
+
+    >>> one_or_several(["a"]), one_or_several(("a", "b")), one_or_several(None)
+    ('a', ('a', 'b'), None)
+    """
+    if given is None or isinstance(given, str):
+        return given
+    found = tuple(given)
+    return found if len(found) > 1 else found[0] if found else None
 
 
 def names(listed: str | Sequence[str] | None, argument: str = "") -> tuple[str, ...]:

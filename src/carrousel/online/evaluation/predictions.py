@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.errors import SettingError
 from carrousel.online.evaluation.check import check_other_file, not_a_sink
 from carrousel.online.sinks.file import Sink, SinkPosition
 
@@ -15,17 +16,21 @@ DIGITS = 9
 """Significant digits of predictions; float32 carries no more."""
 
 
-class PredictionWriter:
-    """Writes rows of predictions.
+class LazySink:
+    """A sink that is opened when the first row is about to be learned.
 
     Args:
-        sink: an open sink, which the caller closes; or a function that opens one. None: writes
-            nothing.
+        sink: an open sink, which the caller closes; or a function that opens one. None: none.
         checkpoint: a file that the sink must not be.
 
     Raises:
-        SettingError: the sink is the file of the checkpoint.
+        SettingError: the sink is the file of the checkpoint, or has a wrong format.
     """
+
+    what = "sink"
+    """Name of the argument, for messages."""
+    formats: tuple[str, ...] = ()
+    """Formats that the sink may have; empty: any."""
 
     def __init__(
         self, sink: Sink | Callable[[], Sink] | None, checkpoint: Path | None = None
@@ -49,22 +54,20 @@ class PredictionWriter:
         if self._sink is None and self._open is not None:
             opened = self._open()
             if not isinstance(opened, Sink):
-                raise not_a_sink(opened)
+                raise not_a_sink(opened, self.what)
             self._sink, self._opened_here = opened, True
             self._check()
 
     def _check(self) -> None:
+        if self._sink is not None and self.formats and self._sink.format not in self.formats:
+            raise SettingError(
+                argument=self.what,
+                got=self._sink.name,
+                expected=f"a sink of format {' or '.join(map(repr, self.formats))}",
+                fix=f"open it by open_sink(path, {self.formats[0]!r})",
+            )
         if self._sink is not None and self._checkpoint is not None:
             check_other_file(self._checkpoint, self._sink)
-
-    def write(self, columns: Mapping[str, Any], keys: Sequence[str | None] | None) -> None:
-        """Write rows to the open sink: rounded numbers; missing values are empty."""
-        if self._sink is None:
-            return
-        # A column of only None has no type in Arrow data.
-        no_label = "" if self._sink.format == "arrow" else None
-        shown = {name: _formatted(name, values, no_label) for name, values in columns.items()}
-        self._sink.write(shown, keys if self._sink.keyed else None)
 
     def position(self) -> SinkPosition | None:
         """Return the position after the last row, all of it on disk; None: nothing is open."""
@@ -76,15 +79,30 @@ class PredictionWriter:
             self._sink.close()
 
 
+class PredictionWriter(LazySink):
+    """Writes rows of predictions."""
+
+    def write(self, columns: Mapping[str, Any], keys: Sequence[str | None] | None) -> None:
+        """Write rows to the open sink: rounded numbers; missing values are empty."""
+        if self._sink is None:
+            return
+        # A column of only None has no type in Arrow data.
+        no_label = "" if self._sink.format == "arrow" else None
+        shown = {name: _formatted(name, values, no_label) for name, values in columns.items()}
+        self._sink.write(shown, keys if self._sink.keyed else None)
+
+
 def _formatted(name: str, values: Any, no_label: str | None) -> Any:
     if not isinstance(values, np.ndarray):
-        label = name in ("target", "prediction", "next")
+        label = name in ("target", "prediction", "next", "departed", "expected")
         return [no_label if v is None else v for v in values] if label else values
     if name == "anomaly":
         values = np.round(values, 4)
     elif name.endswith("probability"):
         values = np.round(values, 6)
-    elif name in ("prediction", "next"):
+    elif name == "deviations":
+        values = np.round(values, 2)
+    elif name == "expected" or name.startswith(("prediction", "next")):
         values = rounded(values)
     absent = np.isnan(values) if values.dtype.kind == "f" else np.zeros(0, bool)
     return [None if v != v else v for v in values.tolist()] if absent.any() else values

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DivergedError, RowError
-from carrousel.online.evaluation.anomaly import Calibration
-from carrousel.online.evaluation.score import ClassScore, NumberScore, Score
+from carrousel.online.clean.cleaner import count_absent
+from carrousel.online.evaluation.departure import Departures
+from carrousel.online.evaluation.score import ClassScore, NumberScore
+from carrousel.online.evaluation.several import SeveralScores
 from carrousel.online.model.detailed import DetailedRun
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.shapes import Floats
@@ -27,11 +29,13 @@ class Predictions:
 
     Attributes:
         rows: number of rows learned.
+        absent: how many of them had no target.
         columns: name -> one value a row; None or NaN where there is none.
         error: why the next row was not learned; None: all rows were.
     """
 
     rows: int
+    absent: int
     columns: dict[str, Any]
     error: RowError | DivergedError | None
 
@@ -44,21 +48,36 @@ class ScoredModel:
         late: whether targets are one row late: the next value of a column is predicted.
         window: rows that recent errors and anomaly scores are computed from.
         anomaly: whether to compute anomaly scores.
+        targets: names of the columns that are predicted; several are numbers, and the columns of
+            their predictions end with their names.
     """
 
-    def __init__(self, model: OnlineLSTM, *, late: bool, window: int, anomaly: bool) -> None:
-        self.model, self.late = model, late
+    def __init__(
+        self,
+        model: OnlineLSTM,
+        *,
+        late: bool,
+        window: int,
+        anomaly: bool,
+        targets: tuple[str, ...] = ("target",),
+    ) -> None:
+        self.model, self.late, self.targets = model, late, targets
         self.numbers = model.task == "regression"
-        kind = NumberScore if self.numbers else ClassScore
-        self.score: Score = kind(model.streams, window)
-        least = min(100, window)
-        self.calibration = Calibration(window, least=least) if anomaly else None
+        self.score: NumberScore | SeveralScores | ClassScore
+        if len(targets) > 1:
+            self.score = SeveralScores(targets, model.streams, window)
+        else:
+            self.score = (NumberScore if self.numbers else ClassScore)(model.streams, window)
+        self.departures = Departures(targets, window, self.numbers) if anomaly else None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns that :meth:`learn` returns."""
         n = 1 if self.numbers else 2
-        ranked = ("anomaly",) if self.calibration is not None else ()
+        ranked = () if self.departures is None else self.departures.columns
+        if len(self.targets) > 1:
+            pairs = [f"{what}_{name}" for name in self.targets for what in ("target", "prediction")]
+            return (*pairs, *ranked, *(f"next_{name}" for name in self.targets if self.late))
         return ("target", *PREDICTION[:n], *ranked, *(NEXT[:n] if self.late else ()))
 
     def check(self, x: Any, y: Any, keys: Sequence[Any] | None) -> None:
@@ -68,37 +87,52 @@ class ScoredModel:
             CarrouselError: the model is set up wrongly, so that it could learn no row.
         """
         if not self.model.n_steps_:
-            targets = None if self.model.task == "next" else y
-            deepcopy(self.model).run_detailed(x, targets, keys, self.late)
+            deepcopy(self.model).run_detailed(x, self._for_model(y), keys, self.late)
 
     def learn(self, x: Any, y: Any, keys: Sequence[Any] | None) -> Predictions:
         """Predict, score and learn rows in order, up to the first that the model refuses.
 
         Args:
             x: name of a column -> its values; or symbols.
-            y: targets.
+            y: targets; numbers ``[N, O]`` if there are several.
             keys: of the streams; None: all rows belong to one.
         """
-        targets = None if self.model.task == "next" else y
-        run = self.model.run_detailed(x, targets, keys, self.late)
+        run = self.model.run_detailed(x, self._for_model(y), keys, self.late)
         rows = len(run)
         if not rows:
-            return Predictions(0, {name: [] for name in self.names}, run.error)
+            return Predictions(0, 0, {name: [] for name in self.names}, run.error)
         scored = self._score_numbers if self.numbers else self._score_classes
-        columns, errors = scored(run, y[:rows])
-        if self.calibration is not None:
-            columns["anomaly"] = self.calibration.add(errors)
-        if self.late:
+        columns, errors, forecasts = scored(run, y[:rows])
+        if self.departures is not None:
+            columns |= self.departures.add(errors.reshape(rows, -1), forecasts)
+        if self.late and len(self.targets) > 1:
+            columns |= {f"next_{name}": run.outputs[:, k] for k, name in enumerate(self.targets)}
+        elif self.late:
             columns |= zip(NEXT, self._answers(run.outputs, run.classes), strict=False)
-        return Predictions(rows, columns, run.error)
+        return Predictions(rows, count_absent(y[:rows]), columns, run.error)
 
-    def _score_numbers(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray]:
+    def _for_model(self, y: Any) -> Any:
+        """Return targets as the model accepts them."""
+        if self.model.task == "next":
+            return None
+        if len(self.targets) > 1:
+            return dict(zip(self.targets, y.T, strict=True))
+        return y
+
+    def _score_numbers(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray, Any]:
+        columns: dict[str, Any] = {}
+        if isinstance(self.score, SeveralScores):
+            errors = self.score.add(run.forecasts, y, run.streams, run.begins)
+            for k, name in enumerate(self.targets):
+                columns[f"target_{name}"] = y[:, k]
+                columns[f"prediction_{name}"] = run.forecasts[:, k]
+            return columns, errors, run.forecasts
         assert isinstance(self.score, NumberScore)
         predictions = run.forecasts[:, 0]
         errors = self.score.add(predictions, y, run.streams, run.begins)
-        return {"target": y, PREDICTION[0]: predictions}, errors
+        return {"target": y, PREDICTION[0]: predictions}, errors, run.forecasts
 
-    def _score_classes(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray]:
+    def _score_classes(self, run: DetailedRun, y: Any) -> tuple[dict[str, Any], np.ndarray, Any]:
         assert isinstance(self.score, ClassScore)
         places = {label: n for n, label in enumerate(run.classes)}
         codes = np.array([places.get(label, -1) for label in y])  # -1: the last column
@@ -106,7 +140,8 @@ class ScoredModel:
         given = padded[np.arange(len(run)), codes]
         labels, probabilities = self._answers(run.forecasts, run.classes)
         errors = self.score.add(labels, given, y, run.streams, run.begins)
-        return {"target": y, PREDICTION[0]: labels, PREDICTION[1]: probabilities}, errors
+        columns = {"target": y, PREDICTION[0]: labels, PREDICTION[1]: probabilities}
+        return columns, errors, labels
 
     def _answers(
         self, outputs: Annotated[Floats, "N classes"], classes: Sequence[Hashable]
@@ -125,10 +160,11 @@ class ScoredModel:
         """Return all but the model, as arrays and as a value that JSON can hold."""
         arrays, score = self.score.state()
         named = {f"score.{name}": array for name, array in arrays.items()}
-        if self.calibration is not None:
-            found = self.calibration.state()
+        explained = False
+        if self.departures is not None:
+            found, explained = self.departures.state(), self.departures.explained
             named |= {f"calibration.{name}": array for name, array in found.items()}
-        return named, {"score": score}
+        return named, {"score": score, "explained": explained}
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned.
@@ -141,7 +177,8 @@ class ScoredModel:
             if rest:
                 parts[part][rest] = array
         self.score.restore(parts["score"], plain["score"])
-        if self.calibration is not None:
-            self.calibration.restore(parts["calibration"])
+        if self.departures is not None:
+            self.departures.restore(parts["calibration"])
+            self.departures.explained = plain.get("explained", False)
         if self.late and "held" in arrays:
             self.model.restore_forecasts(arrays["held"], plain["classes"])

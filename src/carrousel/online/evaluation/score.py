@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,10 +31,12 @@ class ErrorSummary:
         rows: number of rows scored.
         errors: name of the predictor (``"model"`` first) -> name of the measure -> its value; None
             where the measure is undefined.
+        targets: where several columns are predicted, the errors of each.
     """
 
     rows: int
     errors: dict[str, dict[str, float | None]]
+    targets: dict[str, ErrorSummary] = field(default_factory=dict)
 
 
 class Moments(NamedTuple):
@@ -163,6 +165,10 @@ class NumberScore:
         self._seen[stream], self._sum[stream], self._last[stream] = seen + 1, total + y, y
         return (last, total / seen) if seen else (math.nan, math.nan)
 
+    def moments(self, recent: bool = False) -> Moments:
+        """Return moments of absolute errors and of squared errors by rule, and of targets."""
+        return self._moments.recent() if recent else self._moments.whole()
+
     def whole(self) -> ErrorSummary:
         """Return the errors over all rows."""
         return self._summary(self._moments.whole())
@@ -191,8 +197,8 @@ class NumberScore:
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned; raises ShapeError if it does not fit."""
-        _check_streams(arrays["tracks"], len(self._last))
-        seen, self._sum, self._last = arrays["tracks"].tolist()
+        tracks = _of_streams(arrays["tracks"], len(self._last), (0.0, 0.0, 0.0))
+        seen, self._sum, self._last = tracks.tolist()
         self._seen = [int(each) for each in seen]
         self._moments.restore(arrays)
 
@@ -318,17 +324,23 @@ class ClassScore:
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned; raises ShapeError if it does not fit."""
-        _check_streams(arrays["tracks"], len(self._seen))
+        tracks = _of_streams(arrays["tracks"], len(self._seen), (0, -1, -1))
         self._moments.restore(arrays)
         self.classes = list(plain["classes"])
         self._codes = {label: code for code, label in enumerate(self.classes)}
-        self._seen, self._last, self._most = arrays["tracks"].tolist()
+        self._seen, self._last, self._most = tracks.tolist()
         self._counts = [{} for _ in self._seen]
         for stream, code, count in arrays["counts"].tolist():
             self._counts[stream][code] = count
 
 
-Score = NumberScore | ClassScore
+class Score(Protocol):
+    """Errors of predictions, over all rows and over the last ones."""
+
+    def whole(self) -> ErrorSummary: ...
+    def recent(self) -> ErrorSummary: ...
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]: ...
+    def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None: ...
 
 
 def _moments(rows: np.ndarray) -> Moments:
@@ -351,6 +363,9 @@ def _shown(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _check_streams(tracks: np.ndarray, streams: int) -> None:
-    if tracks.shape != (3, streams):
-        raise ShapeError(f"state has {tracks.shape[-1]} streams, expected {streams}")
+def _of_streams(tracks: np.ndarray, streams: int, new: tuple[float, ...]) -> np.ndarray:
+    """Return the tracks of streams, with those of new streams added; ShapeError if too many."""
+    if tracks.shape[0] != 3 or tracks.shape[-1] > streams:
+        raise ShapeError(f"state has {tracks.shape[-1]} streams, expected at most {streams}")
+    more = np.repeat(np.array(new, tracks.dtype)[:, None], streams - tracks.shape[-1], axis=1)
+    return np.hstack([tracks, more])

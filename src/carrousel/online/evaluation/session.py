@@ -17,6 +17,7 @@ from carrousel.online.clean.cleaner import Cleaner
 from carrousel.online.clean.rows import CleanRows
 from carrousel.online.evaluation.checkpoint import Checkpoint, CheckpointWriter, StreamState
 from carrousel.online.evaluation.iterables import IterableRows
+from carrousel.online.evaluation.metrics import MetricsWriter
 from carrousel.online.evaluation.plan import EvaluationPlan
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
@@ -40,7 +41,7 @@ class Session:
         plan: what is predicted.
         create: creates the model for a task, once the first batch has been read.
         rows: the source.
-        writer: writes predictions.
+        writers: of predictions and of metrics.
         checkpoints: writes checkpoints.
         on_progress: called after each part of a batch.
         stop: returns whether to end; asked within a batch too, as rows of a large net take long.
@@ -54,13 +55,14 @@ class Session:
         plan: EvaluationPlan,
         create: Callable[[str], OnlineLSTM],
         rows: RowSource,
-        writer: PredictionWriter,
+        writers: tuple[PredictionWriter, MetricsWriter],
         checkpoints: CheckpointWriter,
         on_progress: Callable[[StreamStatus], None] | None = None,
         stop: Callable[[], bool] = bool,
     ) -> None:
         self.plan, self.rows = plan, rows
-        self._create, self._writer, self._checkpoints = create, writer, checkpoints
+        self._create, self._checkpoints = create, checkpoints
+        self._writer, self._metrics = writers
         self._on_progress, self._stop = on_progress, stop
         self.stopped = False
         self._scored: ScoredModel | None = None
@@ -82,6 +84,7 @@ class Session:
         """Continue from a checkpoint."""
         state = checkpoint.state
         self._cleaner = Cleaner.from_state(state.table)
+        self._cleaner.missing = _missing(checkpoint.model)
         self._scored = self._scored_model(checkpoint.model)
         self._scored.restore(checkpoint.arrays, checkpoint.scores)
         self._counts, self._skipped = state.counts.copy(), state.skipped.copy()
@@ -134,9 +137,10 @@ class Session:
         clean = cleaner.clean(batch, self.plan.on_error)
         self._check_labels(clean)
         done, size = int((clean.rows < self._passed).sum()), rows_at_once(scored.model, clean)
-        if done < len(clean) and not self._writer.is_open:
+        if done < len(clean) and not (self._writer.is_open and self._metrics.is_open):
             scored.check(*self._part(clean, done, done + 1))
             self._writer.open()
+            self._metrics.open()
         while done < len(clean):
             if self._within and (self._stops(rows_left=True) or self._checkpoints.due):
                 self._passed, self._within = int(clean.rows[done]), False
@@ -144,12 +148,16 @@ class Session:
                     return None
                 self._save()
             stop = min(done - done % size + size, len(clean))
+            due = self._metrics.rows_until(self._counts["rows"])
+            stop = stop if due is None else min(stop, done + due)
             self._within = True
             self._freeze()
             predictions = scored.learn(*self._part(clean, done, stop))
             self._write(batch, clean, done, predictions)
             self._rows_here += predictions.rows
             done += predictions.rows
+            if predictions.rows == due:
+                self._metrics.write(self.status())
             if predictions.error is not None:
                 failure = self._refused(predictions.error, batch, clean, done)
                 if failure is not None:
@@ -170,19 +178,27 @@ class Session:
         if self._cleaner is None or self._scored is None:
             schema, task = self.plan.schema(batch)
             self._scored = self._scored_model(self._create(task))
-            missing = "error" if task == "next" else self._scored.model.missing
-            self._cleaner = Cleaner(schema, missing=missing)
+            self._cleaner = Cleaner(schema, missing=_missing(self._scored.model))
         return self._cleaner, self._scored
 
     def _scored_model(self, model: OnlineLSTM) -> ScoredModel:
         plan = self.plan
-        return ScoredModel(model, late=plan.late, window=plan.window, anomaly=plan.anomaly)
+        return ScoredModel(
+            model, late=plan.late, window=plan.window, anomaly=plan.anomaly, targets=plan.columns
+        )
 
     def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any]:
         """Return inputs, targets and keys of some rows, as a model takes them."""
         assert self._scored is not None
         columns = {name: values[start:stop] for name, values in clean.columns.items()}
-        y: Any = columns[self.plan.column] if clean.targets is None else clean.targets[start:stop]
+        wanted = self.plan.columns
+        y: Any
+        if clean.targets is not None:
+            y = clean.targets[start:stop]
+        elif len(wanted) > 1:
+            y = np.column_stack([columns[name] for name in wanted])
+        else:
+            y = columns[wanted[0]]
         x = y if self._scored.model.task == "next" else columns
         keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
         return x, y, keys
@@ -193,9 +209,7 @@ class Session:
             return
         stop = start + predictions.rows
         self._counts["rows"] += predictions.rows
-        y = predictions.columns["target"]
-        absent = np.isnan(y).sum() if isinstance(y, np.ndarray) else sum(v is None for v in y)
-        self._counts["no target"] += int(absent)
+        self._counts["no target"] += predictions.absent
         columns: dict[str, Any] = {"line": clean.lines[start:stop]}
         keys = None
         if self.plan.key is not None and clean.keys is not None:
@@ -274,7 +288,7 @@ class Session:
 
     def status(self) -> StreamStatus:
         """Return the progress so far."""
-        seconds = time.monotonic() - self._started
+        seconds, model = time.monotonic() - self._started, self.model
         return StreamStatus(
             counts=self._counts.copy(),
             skipped=self._skipped.copy(),
@@ -283,6 +297,9 @@ class Session:
             saved_at=self._saved_at,
             rows_here=self._rows_here,
             seconds_here=seconds,
+            streams=1 if model is None else model.streams,
+            keys=0 if model is None else model.n_keys_,
+            evicted=0 if model is None else model.n_evicted_,
         )
 
     def finish(self, failure: Failure | None) -> Failure | None:
@@ -307,6 +324,7 @@ class Session:
             passed=self._passed,
             table=self._cleaner.state() if self._before is None else self._before,
             sink=self._writer.position(),
+            metrics=self._metrics.position(),
             counts=self._counts,
             skipped=self._skipped,
             seconds=self._seconds_before + time.monotonic() - self._started,
@@ -314,6 +332,11 @@ class Session:
         self._checkpoints.write(self._scored, state)
         self.rows.commit(Position.of(self._source))
         self._saved_at = time.monotonic()
+
+
+def _missing(model: OnlineLSTM) -> str:
+    """Return how the cleaner handles missing inputs; symbols are never missing."""
+    return "error" if model.task == "next" else model.missing
 
 
 def rows_at_once(model: OnlineLSTM, clean: CleanRows) -> int:

@@ -27,6 +27,9 @@ class StreamStatus:
         saved_at: ``time.monotonic()`` of this call's last checkpoint; None: there is none.
         rows_here: rows learned in this call.
         seconds_here: time spent in this call.
+        streams: number of streams that the model can hold.
+        keys: number of keys that have a state.
+        evicted: number of times that a key lost its state to another one, or by ``evict_after``.
     """
 
     counts: Counter[str]
@@ -36,6 +39,9 @@ class StreamStatus:
     saved_at: float | None = None
     rows_here: int = 0
     seconds_here: float = 0.0
+    streams: int = 1
+    keys: int = 0
+    evicted: int = 0
 
     @property
     def rows(self) -> int:

@@ -23,6 +23,17 @@ class Attributes:
         return () if engine is None else engine.keys.live(engine.n_rows)
 
     @property
+    def n_keys_(self) -> int:
+        """Number of keys that have a state."""
+        engine = self._engine
+        return 0 if engine is None else engine.keys.count(engine.n_rows)
+
+    @property
+    def n_evicted_(self) -> int:
+        """Number of times that a key lost its state, to another key or by ``evict_after``."""
+        return 0 if self._engine is None else self._engine.keys.evicted
+
+    @property
     def nbytes(self) -> int:
         """Bytes of weights, running means, states and traces; constant over time."""
         return 0 if self._engine is None else self._engine.nbytes

@@ -77,6 +77,7 @@ def run(
     outputs: RunOutputs,
     learn: bool = True,
     late: bool = False,
+    weights: Annotated[Floats, "N"] | None = None,
 ) -> None:
     """Advance through all rows of a table and learn their targets.
 
@@ -86,12 +87,13 @@ def run(
         outputs: receives the outputs, also those before an error.
         learn: whether task ``"next"`` learns.
         late: whether a row's target belongs to the prediction at the row before of its stream.
+        weights: of the targets; a target of weight 0 is none.
 
     Raises:
         RowError, DivergedError: rows before ``error.row`` have been learned.
-        ShapeError: numbers of rows, targets and keys differ.
+        ShapeError: numbers of rows, targets, keys and weights differ.
     """
-    for name, given in (("y", targets), ("keys", keys)):
+    for name, given in (("y", targets), ("keys", keys), ("weights", weights)):
         if given is not None and len(given) != len(table):
             expected = f"{len(table)}, one for each row"
             problem = f"{name} has {len(given)} entries, expected {expected}"
@@ -108,7 +110,8 @@ def run(
             x = x if y is None else x[: len(y)]
         if len(x):
             names = None if keys is None else keys[at : at + len(x)]
-            _run_rows(engine, head, x, y, names, at, outputs, late)
+            parts = None if weights is None else weights[at : at + len(x)]
+            _run_rows(engine, head, x, y, names, at, outputs, late, parts)
             at, head = at + len(x), engine.head
             size = min(2 * size, _MOST) if size > 1 else _FEWEST
             continue
@@ -137,9 +140,12 @@ def _run_rows(
     at: int,
     outputs: RunOutputs,
     late: bool,
+    weights: Annotated[Floats, "N"] | None,
 ) -> None:
     """Run encoded rows, with a call of the kernel up to each that starts a stream."""
     done = 0
+    if weights is not None and y is not None:
+        y = np.where(weights[:, None] > 0, y, np.nan)
     while done < len(x):
         key = None if keys is None else keys[done]
         begins = engine.keys.find(key, engine.n_rows) is None
@@ -153,7 +159,8 @@ def _run_rows(
         stop = done + len(places)
         part = None if y is None else y[done:stop]
         try:
-            found = engine.kernel.run(places, x[done:stop], part, late)
+            weighted = () if weights is None else (weights[done:stop],)
+            found = engine.kernel.run(places, x[done:stop], part, late, *weighted)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
                 outputs.add(head, error.outputs, places, begins)

@@ -34,14 +34,17 @@ from carrousel.online.model.settings import MOST_FITTED, Settings
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""
-FORMAT = 2
-"""Latest format. Files with forecasts or extra data have it, as versions that know only format 1
-expect other arrays in them; all others have format 1."""
+FORMAT = 3
+"""Latest format, of files whose targets have names. Files with forecasts or extra data have format
+2, as versions that know only format 1 expect other arrays in them; all others have format 1."""
 
 Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
+FORMER = {"decay": None}
+"""Settings that did not exist when the first files were written, with the values that have the
+effect of the program of that time. A file without one of them is given these."""
 
 
 def save(
@@ -63,9 +66,8 @@ def save(
         DivergedError: numbers of the model are not finite.
         UnwritableError: the file cannot be written.
     """
-    plain = extra is None and (engine is None or engine.forecasts is None)
     header = {
-        "format": 1 if plain else FORMAT,
+        "format": _format(engine, extra),
         "class": "OnlineLSTM",
         "version": version("carrousel"),
         "model": {name: to_json(name, value) for name, value in model.items()},
@@ -89,6 +91,13 @@ def save(
     write_whole(Path(path), safetensors.numpy.save(whole, {KEY: json.dumps(header)}))
 
 
+def _format(engine: Engine | None, extra: Extra | None) -> int:
+    """Return the lowest format that describes a model."""
+    if engine is not None and isinstance(engine.head, RegressionHead) and engine.head.names:
+        return 3
+    return 1 if extra is None and (engine is None or engine.forecasts is None) else 2
+
+
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     """Read the parameters and the state of a model that :func:`save` wrote.
 
@@ -99,7 +108,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     header, arrays = _opened(path)
     own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
-        model = {name: from_json(value) for name, value in header["model"].items()}
+        model = FORMER | {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)
     except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -211,12 +220,14 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
             "places": [[to_json("key", key), place] for key, place in engine.keys.places()],
             "seen": list(engine.keys.seen.items()),
             "free": engine.keys.free,
+            "evicted": engine.keys.evicted,
         },
     }
 
 
 def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
-    settings = Settings(**{name: from_json(value) for name, value in stored["settings"].items()})
+    given = {name: from_json(value) for name, value in stored["settings"].items()}
+    settings = Settings(**(FORMER | given))
     forecasts = arrays.pop(_FORECASTS, None)
     features = _features_from_json(stored["reader"], settings)
     if stored["head"] is None:
@@ -238,6 +249,7 @@ def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) 
         [(from_json(key), place) for key, place in keys["places"]],
         dict(keys["seen"]),
         keys["free"],
+        check_int("evicted", keys.get("evicted", 0), minimum=0),
     )
     if forecasts is not None:
         engine.forecasts = _forecasts_from_json(stored[_FORECASTS], forecasts, settings.streams)
@@ -289,7 +301,8 @@ def _columns_of(feature: int | Mapping[str, int]) -> list[int]:
 
 def _head_to_json(head: Head) -> dict[str, Any]:
     if isinstance(head, RegressionHead):
-        return {"values": head.n}
+        names = head.names and [to_json("name of a target", name) for name in head.names]
+        return {"values": head.n, **({"names": names} if names else {})}
     if isinstance(head, BinaryHead):
         sides = head.sides if head.known else ((), ())  # sides are placeholders until then
         return {"labels": [to_json("class", side) for side in sides]}
@@ -298,10 +311,12 @@ def _head_to_json(head: Head) -> dict[str, Any]:
 
 def _head_from_json(stored: Mapping[str, Any], settings: Settings) -> Head:
     kind = {"regression": "values", "binary": "labels"}.get(settings.task, "classes")
-    if stored.keys() != {kind}:
+    if stored.keys() - {"names"} != {kind}:
         raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(stored)}")
     if kind == "values":
-        return RegressionHead(stored["values"], settings.ahead)
+        names = stored.get("names")
+        found = names and [from_json(name) for name in names]
+        return RegressionHead(stored["values"], found, settings.ahead)
     if kind == "labels":
         return BinaryHead(*map(from_json, stored["labels"]))
     return MulticlassHead(from_json(stored["classes"]), settings.grow or settings.classes is None)

@@ -17,12 +17,11 @@ import numpy as np
 from carrousel.checks import check_int, suggestion
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.online.model import checkpoint
+from carrousel.online.model.change import CHANGEABLE, refusal, restarted
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.settings import Settings
 
 Model = TypeVar("Model", bound="Conventions")
-CHANGEABLE = ("learning_rate", "evict_after")
-"""Parameters that may change after the first row."""
 
 
 @cache
@@ -49,11 +48,29 @@ class Conventions:
     def set_params(self: Model, **params: Any) -> Model:
         """Change parameters (scikit-learn).
 
+        After the first row, ``learning_rate``, ``decay``, ``clip``, ``horizon``, ``missing``,
+        ``unseen`` and ``evict_after`` may change. ``streams`` may become larger, and ``optimizer``
+        one whose averages the present one keeps (``"adam"`` -> ``"rmsprop"`` -> ``"sgd"``).
+
         Raises:
             UnknownNameError: a parameter does not exist.
-            SettingError: the model has seen a row, and the parameter is neither ``learning_rate``
-                nor ``evict_after``.
+            SettingError: the model has seen a row, and the parameter cannot change any more.
+
+        >>> from carrousel import OnlineLSTM
+        >>> model = OnlineLSTM(cells=4, random_state=1).partial_fit([[1.0], [2.0]], [3.0, 4.0])
+        >>> model.set_params(horizon=500, streams=10).streams
+        10
         """
+        self._check_names(params)
+        if self._engine is not None:
+            for name in [n for n in params if n not in CHANGEABLE]:
+                raise refusal(name, params[name], getattr(self, name))
+            self._engine.change(params)
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def _check_names(self, params: Mapping[str, Any]) -> None:
         known = defaults(type(self))
         for name, value in params.items():
             if name not in known:
@@ -63,19 +80,34 @@ class Conventions:
                     got=value,
                     fix=suggestion(name, known),
                 )
-            if self._engine is not None and name not in CHANGEABLE:
-                raise SettingError(
-                    f"{name} cannot become {value!r} after the first row; only "
-                    f"{' and '.join(CHANGEABLE)} can change then",
-                    argument=name,
-                    got=value,
-                    fix="create a new model",
-                )
+
+    def warm_start(self: Model, **params: Any) -> Model:
+        """Return a model for a new stream that begins with what this one has learned.
+
+        It has the weights, the optimiser's averages and number of updates, the scales, and the
+        names of features and classes. It has no states, no keys and no rows. This model is
+        unchanged.
+
+        Args:
+            **params: parameters to change, those that :meth:`set_params` can change; ``streams``
+                may also become smaller.
+
+        Raises:
+            UnknownNameError: a parameter does not exist.
+            SettingError: a parameter cannot change.
+
+        >>> from carrousel import OnlineLSTM
+        >>> model = OnlineLSTM(cells=4, random_state=1).partial_fit([[1.0], [2.0]], [3.0, 4.0])
+        >>> other = model.warm_start(learning_rate=0.01)
+        >>> other.n_steps_, other.predict_one([1.0]) == OnlineLSTM(cells=4).predict_one([1.0])
+        (0, False)
+        """
+        self._check_names(params)
+        other = self.clone(params)
+        other._declared, other._entropy, other._drawn = self._declared, self._entropy, self._drawn
         if self._engine is not None:
-            self._engine.change(params)
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
+            other._engine = restarted(self._engine, params)
+        return other
 
     def __repr__(self) -> str:
         given = self.get_params()
@@ -136,7 +168,7 @@ class Conventions:
         if engine is not None and self._settings() != engine.settings:
             raise SettingError(
                 "parameters were assigned after the first row",
-                fix=f"change {' or '.join(CHANGEABLE)} by set_params, or create a new model",
+                fix=f"change {', '.join(CHANGEABLE)} by set_params, or create a new model",
             )
         if isinstance(self.random_state, np.random.Generator | np.random.RandomState):
             params["random_state"] = self._seed()

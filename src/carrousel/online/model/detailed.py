@@ -77,12 +77,14 @@ class DetailedRuns:
         """
         late = late or self.task == "next"
         numbers, before = self.task == "regression", self._engine
-        learned = numbers and before is not None and before.has_learned
+        learned = _learned(before) if numbers and before is not None else None
         try:
             engine, outputs, error = self._run_rows(X, y, keys, True, late)
         except (RowError, DivergedError) as refused:
             return DetailedRun.of_no_rows(refused)
-        targets = Targets(y) if numbers and y is not None and not learned else None
+        if learned is None:
+            learned = np.zeros(engine.head.n_outputs, bool)
+        targets = Targets(y) if numbers and y is not None and not learned.all() else None
         return _detailed(engine, outputs, targets, learned, late, error)
 
     def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
@@ -92,27 +94,28 @@ class DetailedRuns:
 
         Args:
             values: numbers ``[B, O]``, NaN where there is none, or probabilities
-                ``[B, classes]``, 0 where there are none.
+                ``[B, classes]``, 0 where there are none. ``B`` may be less than ``streams``.
             classes: the classes.
 
         Raises:
-            ShapeError: ``values`` has another number of streams.
+            ShapeError: ``values`` has more streams than the model.
         """
         engine = self._engine
         if engine is None:
             return
         streams = engine.settings.streams
-        if len(values) != streams:
-            problem = f"values has {len(values)} rows, expected {streams}"
+        if len(values) > streams:
+            problem = f"values has {len(values)} rows, expected at most {streams}"
             raise ShapeError(problem, argument="values", got=len(values), expected=str(streams))
-        engine.forecasts = LastForecasts(values.copy(), tuple(classes), engine.n_rows)
+        last = LastForecasts(values, tuple(classes), engine.n_rows)
+        engine.forecasts = last.padded(streams)
 
 
 def _detailed(
     engine: Engine,
     run: RunOutputs,
     targets: Targets | None,
-    learned: bool,
+    learned: Annotated[Bools, "O"],
     late: bool,
     error: RowError | DivergedError | None,
 ) -> DetailedRun:
@@ -122,7 +125,7 @@ def _detailed(
         engine: after the run.
         run: the outputs.
         targets: numbers that were given as targets.
-        learned: whether a target had been learned before the run.
+        learned: which outputs had learned a target before the run.
         late: whether targets are one row late.
         error: why the run ended early.
     """
@@ -133,8 +136,9 @@ def _detailed(
     if head.kind == "linear":
         classes, none = (), np.nan
         outputs = run.predictions().reshape(len(streams), -1)
-        if not learned:
-            outputs[: _unscaled(targets, begins, late)] = none
+        if not learned.all():
+            for k, rows in enumerate(_unscaled(engine, targets, begins, late)):
+                outputs[: 0 if learned[k] else rows, k] = none
     else:
         unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
         classes, none = () if unknown else head.classes, 0.0
@@ -150,9 +154,29 @@ def _detailed(
     return DetailedRun(outputs, forecasts, classes, streams, begins, error)
 
 
-def _unscaled(targets: Targets | None, begins: Annotated[Bools, "N"], late: bool) -> int:
-    """Count the rows whose outputs were made before any target had been learned."""
-    for row, first in enumerate(begins.tolist()):
-        if targets is not None and targets.row(row) is not None and not (late and first):
-            return row if late else row + 1
-    return len(begins)
+def _learned(engine: Engine) -> Annotated[Bools, "O"]:
+    """Return which outputs have learned a target."""
+    outputs = engine.head.n_outputs
+    if not engine.has_learned:
+        return np.zeros(outputs, bool)
+    if outputs == 1 or not engine.kernel.streaming.scale_targets:
+        return np.ones(outputs, bool)
+    if engine.n_outputs_learned < outputs:
+        counts = engine.kernel.state()["targets"][:, 0]
+        engine.n_outputs_learned = int((counts > 0).sum())
+        return counts > 0
+    return np.ones(outputs, bool)
+
+
+def _unscaled(
+    engine: Engine, targets: Targets | None, begins: Annotated[Bools, "N"], late: bool
+) -> list[int]:
+    """Count the rows whose outputs were made before a target of theirs had been learned."""
+    n, outputs = len(begins), engine.head.n_outputs
+    if targets is None:
+        return [n] * outputs
+    given = ~np.isnan(targets.encode(engine.head, 0, n))
+    if late:
+        given &= ~begins[:, None]
+    first = [int(column.argmax()) if column.any() else n for column in given.T]
+    return first if late else [min(row + 1, n) for row in first]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
+from carrousel.online.model.change import change
 from carrousel.online.model.encoding.features import Features, NamedFeatures
-from carrousel.online.model.encoding.heads import Head
+from carrousel.online.model.encoding.heads import Head, blank
 from carrousel.online.model.encoding.values import LARGEST
 from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.grow import grow_kernel
@@ -34,6 +34,8 @@ class Engine:
     forecasts: LastForecasts | None = None
     """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
     _has_learned = False
+    n_outputs_learned = 0
+    """Outputs that are known to have learned a target, where there are several."""
 
     def __init__(
         self,
@@ -74,9 +76,14 @@ class Engine:
         return cls(settings, features, settings.first_head(y), seed)
 
     def step(
-        self, x: Any, y: Any, key: Any, learn: bool = True
+        self, x: Any, y: Any, key: Any, learn: bool = True, weight: float = 1.0
     ) -> tuple[Head, Annotated[Floats, "O"]]:
         """Advance by one row.
+
+        Args:
+            x, y, key: see ``OnlineLSTM.step``.
+            learn: whether task ``"next"`` learns.
+            weight: of the target, above 0.
 
         Returns:
             The outputs before the target was learned, and the head that decodes them. A new class
@@ -88,19 +95,23 @@ class Engine:
         if row is None or (target is None and y is not None):
             self.keys.find(key, self.n_rows)  # a bad key must not grow the model
             self.extend(x, y)
-            latest, outputs = self.step(x, y, key, learn)
+            latest, outputs = self.step(x, y, key, learn, weight)
             return latest if self.self_supervised else head, outputs
         place = self._place_of(key, row)
-        kernel = self.kernel
+        kernel, weighted = self.kernel, () if weight == 1.0 else (weight,)
         try:
             if self.self_supervised:
                 outputs = kernel.run(
-                    np.array((place,)), row[None], row[None] if learn else None, True
+                    np.array((place,)),
+                    row[None],
+                    row[None] if learn else None,
+                    True,
+                    *map(np.atleast_1d, weighted),
                 )[0]
             else:
                 outputs = kernel.advance(place, row)
-                if target is not None:
-                    kernel.learn(place, target)
+                if target is not None and not blank(target):
+                    kernel.learn(place, target, *weighted)
         except DataError as error:
             raise self.features.refusal(row) from error
         except DivergedError as error:
@@ -171,10 +182,7 @@ class Engine:
 
     def change(self, params: Mapping[str, Any]) -> None:
         """Change settings that may change while learning."""
-        settings = replace(self.settings, **params)
-        self.kernel.rate = float(settings.learning_rate)
-        self.keys.evict_after = settings.evict_after
-        self.settings = settings
+        change(self, params)
 
     def _opened(self, features: Features, head: Head) -> StreamKernel:
         """Create a kernel."""

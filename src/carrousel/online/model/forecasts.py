@@ -61,6 +61,12 @@ class LastForecasts:
         self.values[streams[order[last]]] = outputs[order[last]]
         return before
 
+    def padded(self, streams: int) -> LastForecasts:
+        """Return the forecasts of more streams; the further ones have none."""
+        values = np.full((streams, self.values.shape[1]), 0.0 if self.classes else np.nan)
+        values[: len(self.values)] = self.values
+        return LastForecasts(values, self.classes, self.made_at)
+
     def _align(self, classes: Sequence[Hashable], width: int, none: float) -> None:
         """Give the values a column for each class."""
         if tuple(classes) == self.classes and width == self.values.shape[1]:

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from carrousel.errors import DataError
 from carrousel.online.model.encoding.values import is_missing, to_python
 
@@ -25,8 +27,8 @@ class Keys:
     >>> keys = Keys(2, None)
     >>> [keys.take(key, now) for now, key in enumerate("abcb")]
     [(0, False), (1, False), (0, True), (1, False)]
-    >>> keys.live(4)
-    ('c', 'b')
+    >>> keys.live(4), keys.evicted
+    (('c', 'b'), 1)
     """
 
     def __init__(self, n: int, evict_after: int | None) -> None:
@@ -34,6 +36,7 @@ class Keys:
         self._place: OrderedDict[Any, int] = OrderedDict()  # least recently used first
         self.seen: dict[int, int] = {}  # place -> time of its last row, for all places ever used
         self.free = list(range(n - 1, -1, -1))
+        self.evicted = 0  # keys that have lost their state to another key, or by evict_after
 
     def find(self, key: Any, now: int) -> int | None:
         """Return the place of a live key, or None if its stream would start from scratch.
@@ -77,6 +80,7 @@ class Keys:
         place = self.find(key, now)
         if place is None:
             place = self._place.pop(key, None)
+            self.evicted += place is not None or not self.free
             if place is None:
                 place = self.free.pop() if self.free else self._place.popitem(last=False)[1]
             self._place[to_python(key)] = place
@@ -109,17 +113,32 @@ class Keys:
         """Return the keys that keep their state, least recently used first."""
         return tuple(k for k, place in self._place.items() if not self._expired(place, now))
 
+    def count(self, now: int) -> int:
+        """Return the number of live keys."""
+        if self.evict_after is None:
+            return len(self._place)
+        return sum(not self._expired(place, now) for place in self._place.values())
+
     def _expired(self, place: int, now: int) -> bool:
         return self.evict_after is not None and now - self.seen[place] > self.evict_after
+
+    def widen(self, n: int) -> None:
+        """Add places, so that there are ``n``."""
+        self.free[:0] = range(n - 1, self.n - 1, -1)
+        self.n = n
 
     def places(self) -> list[tuple[Any, int]]:
         """Return keys and their places, expired ones too, least recently used first."""
         return list(self._place.items())
 
     def restore(
-        self, places: Sequence[tuple[Any, int]], seen: dict[int, int], free: list[int]
+        self,
+        places: Sequence[tuple[Any, int]],
+        seen: dict[int, int],
+        free: list[int],
+        evicted: int = 0,
     ) -> None:
-        """Restore :meth:`places`, :attr:`seen` and :attr:`free` of another object.
+        """Restore :meth:`places` and the attributes of another object.
 
         Raises:
             DataError: they contradict each other.
@@ -130,3 +149,33 @@ class Keys:
         if not {place for _, place in places} <= seen.keys() <= set(range(self.n)):
             raise DataError("a key has a place that was never used")
         self._place, self.seen, self.free = OrderedDict(places), dict(seen), list(free)
+        self.evicted = evicted
+
+
+def listed_keys(keys: Any) -> list[Any] | None:
+    """Return keys as a list, or None.
+
+    Raises:
+        DataError: a key is not hashable, or does not equal itself.
+    """
+    if keys is None:
+        return None
+    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
+    expected = "texts, numbers, None or tuples"
+    try:
+        distinct = set(names)
+    except TypeError as error:
+        raise DataError(
+            f"keys hold a value that is not hashable, expected {expected}",
+            argument="keys",
+            expected=expected,
+        ) from error
+    unequal = [name for name in distinct if name is not None and is_missing(name)]
+    if unequal:
+        raise DataError(
+            f"keys hold {unequal[0]!r}, which does not equal itself, expected {expected}",
+            argument="keys",
+            got=unequal[0],
+            expected=expected,
+        )
+    return names

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.checks import check_number
 from carrousel.contracts import Optimizer
 from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import RunOutputs, run
 from carrousel.online.model.conventions import Conventions
 from carrousel.online.model.detailed import DetailedRuns
-from carrousel.online.model.encoding.heads import Head
+from carrousel.online.model.encoding.heads import by_class, by_name
 from carrousel.online.model.encoding.tables import InputTable, as_table
 from carrousel.online.model.encoding.targets import Targets
-from carrousel.online.model.encoding.values import is_missing
 from carrousel.online.model.engine import Engine
+from carrousel.online.model.keys import listed_keys
+from carrousel.online.model.minibatch import MiniBatches, target_weights
 from carrousel.online.model.settings import (
     Experts,
     Feedback,
@@ -31,7 +33,7 @@ from carrousel.online.model.settings import (
 )
 
 
-class OnlineLSTM(Conventions, Attributes, DetailedRuns):
+class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
     """Long short-term memory for endless streams, which predicts and learns row by row.
 
     The network learns at every row that has a target, by gradients that are carried forward through
@@ -46,7 +48,8 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
     the optimiser. Errors of probabilities never exceed 1, so the default affects only regression.
 
     Args:
-        task: ``"regression"``: targets are numbers or vectors of numbers, with squared error.
+        task: ``"regression"``: targets are numbers, vectors of numbers, or mappings from names to
+            numbers, with squared error; entries that are None or NaN are not learned.
             ``"binary"``: two labels of any kind, with a logistic output: the probability of True,
             of 1, or else of the second label that occurs. ``"multiclass"``: classes, with softmax.
             ``"next"``: rows are symbols, and each is the target of the row before, with softmax.
@@ -173,7 +176,9 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
 
     # --- row by row -------------------------------------------------------------------------
 
-    def step(self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False) -> Any:
+    def step(
+        self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False, w: float = 1.0
+    ) -> Any:
         """Advance by a row, return the prediction, then learn the target if one is given.
 
         Args:
@@ -182,9 +187,10 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
             y: the target; None: there is none, or it is unknown.
             key: the stream of the row, where there are several; any hashable value.
             proba: return probabilities like :meth:`predict_proba_one`.
+            w: weight of the target, which multiplies its error; 0: the target is not learned.
 
         Returns:
-            A number, numbers ``[O]``, or a class; None while no class is known.
+            A number, numbers ``[O]``, numbers by name, or a class; None while no class is known.
 
         >>> model = OnlineLSTM("next", symbols="ab", cells=4, random_state=1)
         >>> for symbol in "ab" * 300:
@@ -197,13 +203,15 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
             self._check_call(y, proba)
         if engine is None:
             engine = self._start(x, y)
-        head, outputs = engine.step(x, y, key)
+        if w != 1.0:
+            w = check_number("w", w, least=0.0)
+        head, outputs = engine.step(x, y if w else None, key, bool(w), w or 1.0)
         self._engine = engine
-        return _by_class(head, outputs) if proba else head.predict(outputs)
+        return by_class(head, outputs) if proba else head.predict(outputs)
 
-    def learn_one(self, x: Any, y: Any = None, key: Hashable = None) -> None:
+    def learn_one(self, x: Any, y: Any = None, key: Hashable = None, w: float = 1.0) -> None:
         """Advance by a row and learn its target if it has one: :meth:`step` without a result."""
-        self.step(x, y, key)
+        self.step(x, y, key, w=w)
 
     def predict_one(self, x: Any, key: Hashable = None) -> Any:
         """Return the prediction of :meth:`step` at a row, without changing the model.
@@ -229,7 +237,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         """
         self._check_call(None, proba=True)
         engine = self._engine or self._start(x, None)
-        return _by_class(*engine.peek(x, key))
+        return by_class(*engine.peek(x, key))
 
     def _check_call(self, y: Any, proba: bool) -> None:
         if self.task == "next" and y is not None:
@@ -251,8 +259,14 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
     # --- many rows --------------------------------------------------------------------------
 
     def run(
-        self, X: Any, y: Any = None, keys: Any = None, proba: bool = False, late: bool = False
-    ) -> np.ndarray:
+        self,
+        X: Any,
+        y: Any = None,
+        keys: Any = None,
+        proba: bool = False,
+        late: bool = False,
+        weights: Any = None,
+    ) -> Any:
         """Advance through many rows; return predictions, each made before its target was learned.
 
         The result is that of a :meth:`step` for each row, to the last bit, but consecutive rows
@@ -261,15 +275,18 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         Args:
             X: ``N`` rows: an array ``[N, I]``, a list of rows, a mapping from names to columns, a
                 data frame, or a sequence of symbols.
-            y: targets; None or NaN where there is none.
+            y: targets; None or NaN where there is none. Targets with names are mappings, a mapping
+                from names to columns, or a data frame.
             keys: the stream of each row; None: all belong to one.
             proba: return probabilities instead.
             late: a row's target belongs to the prediction at the row before of the same stream,
                 and is learned before the row is used. ``run(X, X[column], late=True)`` forecasts
                 the next value of a column.
+            weights: of the targets, ``[N]`` numbers of at least 0, see :meth:`step`; None: 1.
 
         Returns:
-            ``[N]`` predictions, or ``[N, O]`` where targets are vectors. With ``proba``,
+            ``[N]`` predictions; ``[N, O]`` where targets are vectors; where they have names, a dict
+            with the predictions ``[N]`` of each name, which a data frame accepts. With ``proba``,
             probabilities ``[N, classes]`` in the order of :attr:`classes_`, 0 for a class unknown
             at a row.
 
@@ -284,30 +301,36 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         >>> bool(np.mean(np.abs(predictions[-200:] - y[-200:])) < np.abs(y - y.mean()).mean() / 2)
         True
         """
-        return self._run(X, y, keys, proba, late=late)
+        return self._run(X, y, keys, proba, late=late, weights=weights)
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, keys: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        keys: Any = None,
+        sample_weight: Any = None,
     ) -> OnlineLSTM:
         """Learn many rows in order (scikit-learn): :meth:`run` without a result.
 
         Args:
             X, y, keys: see :meth:`run`.
             classes: all classes, in the first call; later None, or some of the same.
+            sample_weight: ``weights`` of :meth:`run`.
         """
         before = self._declared
         if classes is not None:
             self._declare(classes)
         try:
-            self._run(X, y, keys, False)
+            self._run(X, y, keys, False, weights=sample_weight)
         except BaseException:
             if self._engine is None:
                 self._declared = before
             raise
         return self
 
-    def predict(self, X: Any, keys: Any = None) -> np.ndarray:
-        """Return predictions for the next rows, without changing the model.
+    def predict(self, X: Any, keys: Any = None) -> Any:
+        """Return predictions (see :meth:`run`) for the next rows, without changing the model.
 
         A copy of the model advances through the rows without learning.
         """
@@ -318,24 +341,32 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
         return self._run(X, None, keys, True, learn=False)
 
     def _run(
-        self, X: Any, y: Any, keys: Any, proba: bool, learn: bool = True, late: bool = False
-    ) -> np.ndarray:
+        self,
+        X: Any,
+        y: Any,
+        keys: Any,
+        proba: bool,
+        learn: bool = True,
+        late: bool = False,
+        weights: Any = None,
+    ) -> Any:
         self._check_call(y, proba)
-        engine, outputs, error = self._run_rows(X, y, keys, learn, late)
-        found = outputs.probabilities(engine.head) if proba else outputs.predictions()
+        engine, outputs, error = self._run_rows(X, y, keys, learn, late, weights)
+        head = engine.head
+        found = outputs.probabilities(head) if proba else by_name(head, outputs.predictions())
         if error is not None:
             error.outputs = found
             raise error
         return found
 
     def _run_rows(
-        self, X: Any, y: Any, keys: Any, learn: bool, late: bool
+        self, X: Any, y: Any, keys: Any, learn: bool, late: bool, weights: Any = None
     ) -> tuple[Engine, RunOutputs, RowError | DivergedError | None]:
         """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
         targets = None if y is None else Targets(y)
-        names = _listed(keys)
+        names, factors = listed_keys(keys), target_weights(weights)
         engine = self._engine
         if engine is None:
             engine = self._start_with(table, targets)
@@ -343,7 +374,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
             engine = engine.copy()
         outputs = RunOutputs()
         try:
-            run(engine, table, targets, names, outputs, learn, late)
+            run(engine, table, targets, names, outputs, learn, late, factors)
         except (RowError, DivergedError) as error:
             return engine, outputs, error
         finally:
@@ -394,36 +425,3 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns):
                 expected=f"some of {known!r}, the classes of the first call",
                 fix="give all {classes} in the first call",
             )
-
-
-def _by_class(head: Head, outputs: np.ndarray) -> dict[Hashable, float]:
-    return dict(zip(head.classes, head.probabilities(outputs[None])[0].tolist(), strict=True))
-
-
-def _listed(keys: Any) -> list[Any] | None:
-    """Return keys as a list, or None.
-
-    Raises:
-        DataError: a key is not hashable, or does not equal itself.
-    """
-    if keys is None:
-        return None
-    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
-    expected = "texts, numbers, None or tuples"
-    try:
-        distinct = set(names)
-    except TypeError as error:
-        raise DataError(
-            f"keys hold a value that is not hashable, expected {expected}",
-            argument="keys",
-            expected=expected,
-        ) from error
-    unequal = [name for name in distinct if name is not None and is_missing(name)]
-    if unequal:
-        raise DataError(
-            f"keys hold {unequal[0]!r}, which does not equal itself, expected {expected}",
-            argument="keys",
-            got=unequal[0],
-            expected=expected,
-        )
-    return names

@@ -227,8 +227,7 @@ class Settings:
     def first_head(self, y: Any) -> Head:
         """Create the head of a new model; the shape of ``y`` is that of all targets."""
         if self.task == "regression":
-            single = y is None or np.ndim(y) == 0
-            return RegressionHead(None if single else len(y), self.ahead)
+            return RegressionHead.of(y, self.ahead)
         if self.task == "binary":
             known = self.classes
             return BinaryHead(*((c,) for c in known)) if known else BinaryHead((), ())

@@ -5,7 +5,7 @@ Like encoders of rows, heads never change: :meth:`Head.extended` returns one wit
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,22 +59,46 @@ class Head(Protocol):
 
 
 class RegressionHead:
-    """Targets are numbers, one or several.
+    """Targets are numbers: one, a vector, or several by name.
+
+    Entries of vectors and mappings that are None or NaN, and names that are left out, are NaN in
+    the encoded target: these outputs have no target in this row.
 
     Args:
         n: how many; None: one, given and returned as a number and not as an array.
+        names: of the targets, given and returned as a mapping; None: they have no names.
         ahead: number of targets that a row forecasts: its own, and those of later rows.
+
+    >>> head = RegressionHead.of({"heat": 3.0, "wind": None})
+    >>> head.encode({"wind": 2}).tolist(), head.predict(np.array([1.0, 2.0]))
+    ([nan, 2.0], {'heat': 1.0, 'wind': 2.0})
     """
 
     kind: Kind = "linear"
 
-    def __init__(self, n: int | None, ahead: int = 1) -> None:
+    def __init__(
+        self, n: int | None, names: Sequence[Hashable] | None = None, ahead: int = 1
+    ) -> None:
         self.n_targets = n or 1
         self.n_outputs = self.n_targets * ahead
-        self.n, self.ahead = n, ahead
+        self.n, self.names = n, None if names is None else tuple(names)
+        self.ahead = ahead
         self.codes: dict[Any, Any] = {}
 
+    @classmethod
+    def of(cls, y: Any, ahead: int = 1) -> RegressionHead:
+        """Create the head for a first target, which determines the shape of all."""
+        if isinstance(y, Mapping):
+            if not y:
+                expected = "at least one name"
+                problem = f"target y is an empty mapping, expected {expected}"
+                raise DataError(problem, argument="y", got=y, expected=expected)
+            return cls(len(y), [to_python(name) for name in y], ahead)
+        return cls(None if y is None or np.ndim(y) == 0 else len(y), None, ahead)
+
     def encode(self, y: Any) -> Annotated[Floats, "target"]:
+        if self.names is not None:
+            return self._encode_named(y, self.names)
         if self.n is None:
             if type(y) is not float or not -LARGEST <= y <= LARGEST:
                 y = _target_number(self._single(y), "target y")
@@ -87,9 +111,35 @@ class RegressionHead:
                 got=shape,
                 expected=f"({self.n},)",
             )
-        return np.array([_target_number(value, f"target y[{i}]") for i, value in enumerate(y)])
+        return np.array([_entry(value, f"target y[{i}]") for i, value in enumerate(y)])
+
+    def _encode_named(self, y: Any, names: tuple[Hashable, ...]) -> Annotated[Floats, "target"]:
+        expected = f"a mapping with names among {listed(names)}"
+        if not isinstance(y, Mapping):
+            problem = f"target y is {y!r}, expected {expected}, like the first target"
+            raise DataError(problem, argument="y", got=y, expected=expected)
+        if not y.keys() <= set(names):
+            name = next(name for name in y if name not in names)
+            raise DataError(
+                f"target y has the name {name!r}, expected {expected}",
+                argument="y",
+                got=name,
+                expected=expected,
+                fix="create a new model, and give all names in the first target, None where there "
+                "is no value",
+            )
+        return np.array([_entry(y.get(name), f"target {name!r}") for name in names])
 
     def _single(self, y: Any) -> Any:
+        if isinstance(y, Mapping):
+            expected = "one number like the first target"
+            raise ShapeError(
+                f"target y is a {type(y).__name__}, expected {expected}",
+                argument="y",
+                got=y,
+                expected=expected,
+                fix="create a new model, and give all names in the first target",
+            )
         if isinstance(y, np.ndarray | Sequence) and not isinstance(y, str):
             if np.shape(y) not in ((), (1,)):
                 raise ShapeError(
@@ -112,6 +162,8 @@ class RegressionHead:
 
     def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
         found = self.predict_rows(outputs[None])[0]
+        if self.names is not None:
+            return dict(zip(self.names, found.T.tolist(), strict=True))
         return float(found) if found.ndim == 0 else found
 
     def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
@@ -250,6 +302,28 @@ class MulticlassHead:
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         mass = outputs[:, : len(self.known)].astype(np.float64)
         return mass / mass.sum(axis=1, keepdims=True) if len(self.known) else mass
+
+
+def by_name(head: Head, predictions: np.ndarray) -> Any:
+    """Return predictions of rows: a mapping of columns where targets have names."""
+    if isinstance(head, RegressionHead) and head.names is not None:
+        columns = predictions.reshape(len(predictions), head.n_outputs).T
+        return dict(zip(head.names, columns, strict=True))
+    return predictions
+
+
+def by_class(head: Head, outputs: Annotated[Floats, "O"]) -> dict[Hashable, float]:
+    """Return the probability of each class."""
+    return dict(zip(head.classes, head.probabilities(outputs[None])[0].tolist(), strict=True))
+
+
+def blank(target: Annotated[Floats, "target"]) -> bool:
+    """Return whether an encoded target has no entry that can be learned."""
+    return target[0] != target[0] and bool(np.isnan(target).all())
+
+
+def _entry(value: Any, what: str) -> float:
+    return number_of(value, what, missing=True, argument="y")
 
 
 def _target_number(value: Any, what: str) -> float:

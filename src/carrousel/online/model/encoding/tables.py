@@ -220,11 +220,9 @@ def as_table(X: Any, symbols: bool) -> InputTable:
             return SymbolSequence(np.asarray(X))
         shape = f"a {type(X).__name__} of shape {np.shape(X)}"
         raise _not_rows(shape, X, "a sequence of symbols")
-    if hasattr(X, "columns") and not isinstance(X, Mapping):
-        names = getattr(X, "column_names", X.columns)  # Arrow's columns are not names
-        return _columns({name: X[name] for name in names})
-    if isinstance(X, Mapping):
-        return _columns(X)
+    if isinstance(X, Mapping) or is_frame(X):
+        columns = named_columns(X, "X")
+        return ColumnTable(columns, len(next(iter(columns.values()))))
     if isinstance(X, str):
         raise DataError("X is a text, expected rows", argument="X", got=X, fix=_SYMBOLS)
     if isinstance(X, np.ndarray):
@@ -260,7 +258,24 @@ def _of_array(values: np.ndarray) -> InputTable:
     return NumberMatrix(values) if values.dtype.kind in "fiub" else RowList(list(values))
 
 
-def _columns(given: Mapping[Any, Any]) -> ColumnTable:
+def is_frame(given: Any) -> bool:
+    """Return whether an object is a data frame (pandas, polars, Arrow)."""
+    return hasattr(given, "columns") and not isinstance(given, Mapping)
+
+
+def named_columns(given: Any, argument: str) -> dict[Any, np.ndarray | list[Any]]:
+    """Return the columns of a mapping or a data frame, equally long.
+
+    Args:
+        given: name -> values, or a data frame.
+        argument: its name, for messages.
+
+    Returns:
+        Numbers as arrays, NaN where missing; other columns as lists, None where missing.
+    """
+    if is_frame(given):
+        names = getattr(given, "column_names", given.columns)  # Arrow's columns are not names
+        given = {name: given[name] for name in names}
     columns: dict[Any, Any] = {}
     for name, values in given.items():
         array = _column(values)
@@ -278,7 +293,8 @@ def _columns(given: Mapping[Any, Any]) -> ColumnTable:
             )
         columns[name] = array
     if not columns:
-        raise DataError("X has no columns, expected at least one feature", argument="X")
+        what = "at least one feature" if argument == "X" else "at least one target"
+        raise DataError(f"{argument} has no columns, expected {what}", argument=argument)
     first, *others = columns
     for name in others:
         if len(columns[name]) != len(columns[first]):
@@ -289,7 +305,7 @@ def _columns(given: Mapping[Any, Any]) -> ColumnTable:
                 got=len(columns[name]),
                 expected=str(len(columns[first])),
             )
-    return ColumnTable(columns, len(columns[first]))
+    return columns
 
 
 def _column(values: Any) -> np.ndarray | list[Any]:
