@@ -98,6 +98,9 @@ class Bound {
     return code(stream_.step(stream, x_.data(), target_.data(), weight, outputs_.data(),
                              bounds_.data()));
   }
+  int recall(Index stream) {
+    return code(stream_.recall(stream, outputs_.data(), bounds_.data()));
+  }
   int reset(Index stream) { return code(stream_.reset(stream)); }
 
   // Returns the number of rows processed, and the outcome of the last.
@@ -233,6 +236,7 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("weights").none(), nb::arg("owners").none(), nb::arg("backs").none(),
            nb::arg("targets_first"), nb::arg("outputs"), nb::arg("bounds").none(),
            "Process rows in order; return how many were processed, and an outcome.")
+      .def("recall", &S::recall, nb::arg("stream"), "Write `outputs` and `bounds` of the last step.")
       .def("reset", &S::reset, nb::arg("stream"), "Reset a stream.")
       .def("parts", &S::parts, "Name of each part of the state -> (one per stream, shape).")
       .def("read", &S::read, nb::arg("name"), nb::arg("stream"), nb::arg("to"))

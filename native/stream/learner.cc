@@ -211,6 +211,15 @@ Outcome Learner<Real>::step(Index stream, const double* x, const double* target,
 }
 
 template <class Real>
+Outcome Learner<Real>::recall(Index stream, double* outputs, double* bounds) {
+  if (stream < 0 || stream >= settings_.stream.streams) return Outcome::bad_stream;
+  if (!rules_ || rules_->rows(stream) == 0) return Outcome::nothing_stands;
+  rules_->recall(stream, outputs);
+  rules_->bounds(bounds);
+  return Outcome::done;
+}
+
+template <class Real>
 Index Learner<Real>::run(const RowsOfStreams& rows, Outcome& outcome) {
   const Index I = input_values(), width = values_;
   const Index B = settings_.stream.streams;

@@ -50,6 +50,8 @@ class Learner {
   Outcome learn(Index stream, Index back, const double* target, double weight);
   Outcome step(Index stream, const double* x, const double* target, double weight,
                double* outputs, double* bounds);
+  // The outputs of the latest row of a stream again; with rules only.
+  Outcome recall(Index stream, double* outputs, double* bounds);
   // Returns the number of rows processed.
   Index run(const RowsOfStreams& rows, Outcome& outcome);
   Outcome reset(Index stream);

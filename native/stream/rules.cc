@@ -254,6 +254,12 @@ void Rules::keep(Index stream) {
   }
 }
 
+void Rules::recall(Index stream, double* forecasts) {
+  const double* const latest = row(stream, rows(stream) - 1);
+  std::copy_n(latest, row_.size, now_.data());
+  std::copy_n(latest + row_.mixed, settings_.outputs(), forecasts);
+}
+
 // --- targets ---------------------------------------------------------------------------------
 
 void Rules::observe(Index stream, Index row_of, const double* target) {

@@ -54,6 +54,8 @@ class Rules {
   void bounds(double* bounds) const;
   // Makes the row of look() and combine() the latest of the stream.
   void keep(Index stream);
+  // Writes the forecasts [O] of the latest row of a stream, for bounds() to follow.
+  void recall(Index stream, double* forecasts);
   // Adds the targets [V] of row `row` to the history of a stream. NaN: there is none.
   void observe(Index stream, Index row, const double* target);
   // Learns the targets [O] of row `row`, NaN where there is none. Writes what the net should have

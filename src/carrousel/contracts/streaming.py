@@ -297,6 +297,15 @@ class StreamKernel(Protocol):
         """
         ...
 
+    def recall(
+        self, stream: int
+    ) -> tuple[Annotated[Floats, "O"], Annotated[Floats, "O 2 levels"]] | None:
+        """Return the outputs of a stream's last step and the bounds of its intervals again.
+
+        None: the stream has had no step, or there are no rules.
+        """
+        ...
+
     def reset(self, stream: int) -> None:
         """Reset the state and traces of a stream; weights stay."""
         ...

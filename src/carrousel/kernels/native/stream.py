@@ -183,7 +183,15 @@ class NativeStream:
         outputs = np.empty((len(x), self.network.n_outputs))
         try:
             n, code = self._net.run(
-                streams, x, targets, weights, owners, backs, targets_first, outputs, bounds
+                streams,
+                x,
+                targets,
+                weights,
+                owners,
+                backs,
+                targets_first,
+                outputs,
+                None if bounds is None else bounds.reshape(*outputs.shape, -1),
             )
         except ValueError as refused:
             raise ShapeError(f"run: {refused}") from None
@@ -196,6 +204,19 @@ class NativeStream:
             except (DataError, SettingError) as error:
                 raise error.recast(RowError, row=n, outputs=outputs[:n]) from None
         return outputs
+
+    def recall(
+        self, stream: int
+    ) -> tuple[Annotated[Floats, "O"], Annotated[Floats, "O 2 levels"]] | None:
+        """Return the last outputs of a stream and their bounds; see ``StreamKernel``."""
+        try:
+            code = self._net.recall(stream)
+        except _MISFITS:
+            raise self._misfit(stream) from None
+        if code == _NO_STEP:
+            return None
+        bounds = self._net.bounds.copy().reshape(len(self._y), 2, -1)
+        return (self._y.copy(), bounds) if not code else self._refuse(code, stream, None, None)
 
     def reset(self, stream: int) -> None:
         """Reset the state of a stream."""

@@ -12,22 +12,39 @@ from carrousel.online.model.encoding.heads import Head
 from carrousel.online.model.encoding.tables import InputTable
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
-from carrousel.shapes import Floats
+from carrousel.shapes import Floats, Ints
 
 _MOST = 65536  # rows that are encoded at once
 _FEWEST = 1024  # the same after a row with something new; doubles from there
 
 
 class RunOutputs:
-    """Outputs of a kernel for consecutive rows, each part with the head that was in use."""
+    """Outputs of a kernel for consecutive rows, each part with the head that was in use.
 
-    def __init__(self) -> None:
+    Args:
+        bounds: whether bounds of prediction intervals are wanted.
+    """
+
+    def __init__(self, bounds: bool = False) -> None:
+        self._wanted = bounds
         self._parts: list[tuple[Head, Annotated[Floats, "rows O"]]] = []
+        self._bounds: list[Annotated[Floats, "rows O 2 levels"]] = []
         self._streams: list[np.ndarray] = []
         self._begins: list[np.ndarray] = []
 
+    def room(self, engine: Engine, rows: int) -> Annotated[Floats, "rows O 2 levels"] | None:
+        """Return an array for the bounds of some rows, or None if they are not wanted."""
+        if not self._wanted or not engine.settings.forecasts:
+            return None
+        return np.empty((rows, engine.head.n_outputs, 2, len(engine.settings.levels)))
+
     def add(
-        self, head: Head, outputs: Annotated[Floats, "rows O"], streams: np.ndarray, begins: bool
+        self,
+        head: Head,
+        outputs: Annotated[Floats, "rows O"],
+        streams: np.ndarray,
+        begins: bool,
+        bounds: Annotated[Floats, "N O 2 levels"] | None = None,
     ) -> None:
         """Add the outputs of some rows.
 
@@ -36,7 +53,10 @@ class RunOutputs:
             outputs: one row each.
             streams: the place of each row's stream; may be longer than ``outputs``.
             begins: whether the first row is the first of its stream.
+            bounds: lower and upper bounds of intervals; may be longer than ``outputs``.
         """
+        if bounds is not None:
+            self._bounds.append(bounds[: len(outputs)])
         self._parts.append((head, outputs))
         self._streams.append(streams[: len(outputs)])
         self._begins.append(np.arange(len(outputs)) < begins)
@@ -46,6 +66,14 @@ class RunOutputs:
         if not self._streams:
             return np.zeros(0, np.intp), np.zeros(0, bool)
         return np.concatenate(self._streams), np.concatenate(self._begins)
+
+    def bounds(self) -> Annotated[Floats, "N O 2 levels"] | None:
+        """Return lower and upper bounds of all intervals; None if there are none."""
+        return np.concatenate(self._bounds) if self._bounds else None
+
+    def raw(self) -> Annotated[Floats, "N O"]:
+        """Return the outputs of all rows; all parts must have the same number."""
+        return np.concatenate([outputs for _, outputs in self._parts])
 
     def predictions(self) -> np.ndarray:
         """Return a prediction for each row; of dtype object if types differ."""
@@ -151,28 +179,58 @@ def _run_rows(
         begins = engine.keys.find(key, engine.n_rows) is None
         place, used = engine.keys.take(key, engine.n_rows)
         if used:
-            engine.kernel.reset(place)
+            engine.renew(place)
         if keys is None:
             places = np.full(len(x), place)
         else:
             places = np.array(engine.keys.find_all(keys, done, engine.n_rows))
         stop = done + len(places)
         part = None if y is None else y[done:stop]
+        weighted = None if weights is None else weights[done:stop]
+        bounds = outputs.room(engine, len(places))
         try:
-            weighted = () if weights is None else (weights[done:stop],)
-            found = engine.kernel.run(places, x[done:stop], part, late, *weighted)
+            if engine.settings.delay:
+                found = _run_delayed(engine, places, x[done:stop], part, late, weighted, bounds)
+            else:
+                part_of = x[done:stop]
+                found = engine.kernel.run(places, part_of, part, late, weighted, bounds=bounds)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
-                outputs.add(head, error.outputs, places, begins)
+                outputs.add(head, error.outputs, places, begins, bounds)
             refused = done + (error.row or 0)
             _count(engine, keys, done, refused)
             error.row = at + refused
             if isinstance(error, DivergedError):
                 raise engine.divergence(error) from None
             raise engine.features.refusal(x[refused]).recast(RowError, row=error.row) from error
-        outputs.add(head, found, places, begins)
+        outputs.add(head, found, places, begins, bounds)
         _count(engine, keys, done, stop)
         done = stop
+
+
+def _run_delayed(
+    engine: Engine,
+    places: Annotated[Ints, "N"],
+    x: Annotated[Floats, "N columns"],
+    y: Annotated[Floats, "N target"] | None,
+    late: bool,
+    weights: Annotated[Floats, "N"] | None,
+    bounds: Annotated[Floats, "N O 2 levels"] | None,
+) -> Annotated[Floats, "N O"]:
+    """Run rows whose targets come ``delay`` rows later."""
+    queue, now, n = engine.late, engine.n_rows, len(places)
+    before = queue.rows.copy()
+    rows = queue.count(places)
+    if y is not None:  # the target of a late row belongs to the row before, and is due one earlier
+        due = now + engine.settings.delay + (not late)
+        queue.add(due, places, rows - late, y, None if weights is None else weights.tolist())
+    targets, factors, owners, of = queue.taken(now, now + n, engine.head.n_targets)
+    backs = np.zeros(n, np.int64)
+    for place in np.unique(owners[owners >= 0]).tolist():
+        mine = owners == place
+        begun = before[place] + np.cumsum(places == place) - (places == place)
+        backs[mine] = (begun - 1)[mine] - of[mine]
+    return engine.kernel.run(places, x, targets, True, factors, owners, backs, bounds)
 
 
 def _count(engine: Engine, keys: Sequence[Any] | None, start: int, stop: int) -> None:

@@ -36,6 +36,9 @@ _REASONS = {
     "gradient": "streams store what it needs of their past in another form",
     "standardise": _UNITS,
     **dict.fromkeys(("classes", "symbols"), _NAMES),
+    **dict.fromkeys(("experts", "season", "ahead"), "the rules are inputs of the network"),
+    "delay": "rows wait for their targets in memory of this size",
+    "levels": "their quantiles have been tracked since the first row",
     "random_state": "the initial weights have been drawn",
 }
 _AVERAGES = {"sgd": 0, "rmsprop": 1, "adam": 2}  # running averages of gradients that each needs
@@ -71,10 +74,11 @@ def change(engine: Engine, params: Mapping[str, Any]) -> None:
         engine.kernel.rate = float(settings.learning_rate)
     else:
         features, head = _encoders(engine, settings)
-        kernel = settings.open(features, head, engine.seed)
+        kernel = settings.open(features, head, engine.seed, engine.fitted)
         kernel.restore(_widened(engine.kernel.state(), engine.blank + 1, settings.streams + 1))
         engine.kernel, engine.features, engine.head = kernel, features, head
         engine.keys.widen(settings.streams)
+        engine.late.widen(settings.streams)
         engine.blank = settings.streams
         if engine.forecasts is not None:
             engine.forecasts = engine.forecasts.padded(settings.streams)
@@ -98,7 +102,7 @@ def restarted(engine: Engine, params: Mapping[str, Any]) -> Engine:
     for place in range(engine.settings.streams):
         old.kernel.reset(place)
     state = _widened(old.kernel.state(), engine.blank + 1, settings.streams + 1)
-    new = type(engine)(settings, features, head, engine.seed)
+    new = type(engine)(settings, features, head, engine.seed, engine.fitted)
     new.kernel.restore(state)
     return new
 

@@ -20,6 +20,7 @@ import safetensors.numpy
 from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, CheckpointError, DivergedError, SettingError
 from carrousel.files import checksum, read_whole, write_whole
+from carrousel.online.model.delays import RememberedRow
 from carrousel.online.model.encoding.features import (
     Features,
     NamedFeatures,
@@ -189,6 +190,19 @@ def to_json(what: str, value: Any) -> Any:
     )
 
 
+def _row_to_json(x: Any) -> Any:
+    """Convert a remembered row."""
+    if isinstance(x, Mapping):
+        return {"mapping": [[to_json("x", name), to_json("x", v)] for name, v in x.items()]}
+    return to_json("x", x)
+
+
+def _row_from_json(x: Any) -> Any:
+    if isinstance(x, dict) and "mapping" in x:
+        return {from_json(name): from_json(value) for name, value in x["mapping"]}
+    return from_json(x)
+
+
 def from_json(value: Any) -> Any:
     """Restore a value that :func:`to_json` converted."""
     if isinstance(value, dict):
@@ -213,6 +227,10 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
         "kernel": engine.kernel.name,
         "seed": engine.seed,
         "fitted": engine.fitted,
+        "late": engine.late.state(),
+        "remembered": [
+            [_row_to_json(row.x), row.place, row.begun, row.row] for row in engine.remembered
+        ],
         "rows": engine.n_rows,
         "reader": _features_to_json(engine.features),
         "head": None if engine.self_supervised else _head_to_json(engine.head),
@@ -243,6 +261,11 @@ def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) 
     if engine.kernel.name != stored["kernel"]:
         raise SettingError(f"it is of a kernel {stored['kernel']!r}, not {engine.kernel.name!r}")
     engine.kernel.restore(arrays)
+    if "late" in stored:
+        engine.late.restore(stored["late"])
+        engine.remembered.extend(
+            RememberedRow(_row_from_json(x), *numbers) for x, *numbers in stored["remembered"]
+        )
     engine.n_rows = check_int("rows", stored["rows"], minimum=0)
     keys = stored["keys"]
     engine.keys.restore(

@@ -33,6 +33,29 @@ class LateTarget:
     weight: float
 
 
+@dataclass(frozen=True, eq=False)
+class RememberedRow:
+    """A row that was predicted, and whose target will come with the same row.
+
+    Args:
+        x: the row.
+        place, begun, row: as in :class:`LateTarget`.
+    """
+
+    x: Any
+    place: int
+    begun: int
+    row: int
+
+    def is_of(self, x: Any) -> bool:
+        """Return whether this is the row ``x``."""
+        if x is self.x:
+            return True
+        if isinstance(x, np.ndarray) or isinstance(self.x, np.ndarray):
+            return np.array_equal(x, self.x)
+        return type(x) is type(self.x) and bool(x == self.x)
+
+
 class LateTargets:
     """Targets on their way, in the order in which they are learned, and counts of rows by place.
 
@@ -44,6 +67,11 @@ class LateTargets:
         self.waiting: deque[LateTarget] = deque()
         self.rows = np.zeros(places, np.int64)  # since the last reset
         self.begun = np.zeros(places, np.int64)  # resets
+
+    def widen(self, places: int) -> None:
+        """Add places."""
+        more = (0, places - len(self.rows))
+        self.rows, self.begun = np.pad(self.rows, more), np.pad(self.begun, more)
 
     def reset(self, place: int) -> None:
         """Begin a new stream at a place."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.contracts import StreamKernel
-from carrousel.errors import DataError, DivergedError
+from carrousel.errors import DataError, DivergedError, SettingError
 from carrousel.online.model.change import change
+from carrousel.online.model.delays import LateTargets, RememberedRow
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head, blank
 from carrousel.online.model.encoding.values import LARGEST
@@ -50,6 +52,8 @@ class Engine:
         self.kernel: StreamKernel = self._opened(features, head)
         self.keys = Keys(settings.streams, settings.evict_after)
         self.n_rows = 0
+        self.late = LateTargets(settings.streams)
+        self.remembered: deque[RememberedRow] = deque()  # rows of predict_one, with ``delay``
         self.blank = settings.streams  # a place of the kernel whose state stays initial
         self.self_supervised = settings.task == "next"
 
@@ -99,6 +103,8 @@ class Engine:
             return latest if self.self_supervised else head, outputs
         place = self._place_of(key, row)
         kernel, weighted = self.kernel, () if weight == 1.0 else (weight,)
+        if self.late.waiting:
+            self.learn_due()
         try:
             if self.self_supervised:
                 outputs = kernel.run(
@@ -117,8 +123,70 @@ class Engine:
         except DivergedError as error:
             raise self.divergence(error) from None
         self.keys.used(key, place, self.n_rows)
+        if self.settings.delay:
+            self.late.rows[place] += 1
         self.n_rows += 1
         return head, outputs
+
+    def learn_due(self) -> None:
+        """Learn the targets that are due before the next row."""
+        late = self.late
+        while late.waiting and late.waiting[0].due <= self.n_rows:
+            due = late.waiting.popleft()
+            if due.begun == late.begun[due.place]:
+                back = int(late.rows[due.place]) - 1 - due.row
+                self.kernel.learn(due.place, np.array(due.target), due.weight, back)
+
+    def learn_late(self, y: Any, back: int, key: Any, weight: float) -> None:
+        """Learn the target of a row that ``back`` rows of its key have followed.
+
+        Raises:
+            DataError, ShapeError: the target is bad, or the row no longer waits.
+        """
+        place = self.keys.find(key, self.n_rows)
+        if place is None or not 0 <= back < self.late.rows[place]:
+            rows = 0 if place is None else int(self.late.rows[place])
+            raise DataError(
+                argument="back", got=back, expected=f"below {rows}, the rows of key {key!r} so far"
+            )
+        target = self.head.encode(y)
+        if target is None:
+            self.head = self.head.extended(y)
+            self._adopt(self.features, self.head)
+            target = self.head.encode(y)
+        try:
+            self.kernel.learn(place, target, weight, back)
+        except DivergedError as error:
+            raise self.divergence(error) from None
+        except SettingError as error:
+            raise DataError(
+                f"the row {back} rows before the last of key {key!r} has its target already",
+                argument="back",
+                got=back,
+            ) from error
+
+    def remember(self, x: Any, key: Any) -> tuple[Head, Annotated[Floats, "O"]]:
+        """Advance by a row whose target will come late, and remember it."""
+        found = self.step(x, None, key, learn=False)
+        place = self.keys.find(key, self.n_rows)
+        assert place is not None
+        row, begun = int(self.late.rows[place]) - 1, int(self.late.begun[place])
+        self.remembered.append(RememberedRow(copy.copy(x), place, begun, row))
+        while len(self.remembered) > (self.settings.delay + 1) * self.settings.streams:
+            self.remembered.popleft()
+        return found
+
+    def recollect(self, x: Any, key: Any) -> int | None:
+        """Return how many rows of a key are younger than the oldest remembered equal to ``x``.
+
+        The row is forgotten. None: there is no such row.
+        """
+        place = self.keys.find(key, self.n_rows)
+        for n, each in enumerate(self.remembered):
+            if each.place == place and each.begun == self.late.begun[place] and each.is_of(x):
+                del self.remembered[n]
+                return int(self.late.rows[place]) - 1 - each.row
+        return None
 
     def peek(self, x: Any, key: Any) -> tuple[Head, Annotated[Floats, "O"]]:
         """Return the outputs at a row and the head that decodes them; changes nothing."""
@@ -142,8 +210,13 @@ class Engine:
             raise self.features.refusal(row)
         place, used = self.keys.take(key, self.n_rows)
         if used:
-            self.kernel.reset(place)
+            self.renew(place)
         return place
+
+    def renew(self, place: int) -> None:
+        """Begin a new stream at a place that another has used."""
+        self.kernel.reset(place)
+        self.late.reset(place)
 
     def accepts(self, row: Annotated[Floats, "... columns"]) -> bool:
         """Return whether the kernel accepts these inputs."""
@@ -165,7 +238,12 @@ class Engine:
             raise features.refusal(row)
         target = x if self.self_supervised else y
         head = self.head if target is None else self.head.extended(target)
-        if features.n_columns != self.features.n_columns or head.n_outputs != self.head.n_outputs:
+        self._adopt(features, head)
+
+    def _adopt(self, features: Features, head: Head) -> None:
+        """Use other encoders, with a kernel of their size."""
+        network = self.kernel.network
+        if self.settings.network(features, head, self.fitted) != network:
             kernel = self._opened(features, head)
             grow_kernel(kernel, self.kernel)
             self.kernel = kernel

@@ -19,6 +19,7 @@ from carrousel.online.model.encoding.heads import by_class, by_name
 from carrousel.online.model.encoding.tables import InputTable, as_table
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
+from carrousel.online.model.horizons import Horizons
 from carrousel.online.model.keys import listed_keys
 from carrousel.online.model.minibatch import MiniBatches, target_weights
 from carrousel.online.model.settings import (
@@ -33,7 +34,7 @@ from carrousel.online.model.settings import (
 )
 
 
-class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
+class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
     """Long short-term memory for endless streams, which predicts and learns row by row.
 
     The network learns at every row that has a target, by gradients that are carried forward through
@@ -210,11 +211,25 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
         return by_class(head, outputs) if proba else head.predict(outputs)
 
     def learn_one(self, x: Any, y: Any = None, key: Hashable = None, w: float = 1.0) -> None:
-        """Advance by a row and learn its target if it has one: :meth:`step` without a result."""
+        """Advance by a row and learn its target if it has one: :meth:`step` without a result.
+
+        With ``delay``, a row that :meth:`predict_one` has seen is not run again: its target is
+        learned.
+        """
+        engine = self._engine
+        if engine is not None and engine.remembered:
+            back = engine.recollect(x, key)
+            if back is not None:
+                if y is not None and w:
+                    engine.learn_late(y, back, key, check_number("w", w, least=0.0))
+                return
         self.step(x, y, key, w=w)
 
     def predict_one(self, x: Any, key: Hashable = None) -> Any:
         """Return the prediction of :meth:`step` at a row, without changing the model.
+
+        With ``delay``, the model advances and remembers the row, and learns its target when
+        :meth:`learn_one` is called with an equal row.
 
         Before the first row, it is the prediction of the initial network, or None where classes
         are still unknown.
@@ -225,7 +240,11 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
         True
         """
         engine = self._engine or self._start(x, None)
-        head, outputs = engine.peek(x, key)
+        if engine.settings.delay:
+            head, outputs = engine.remember(x, key)
+            self._engine = engine
+        else:
+            head, outputs = engine.peek(x, key)
         return head.predict(outputs)
 
     def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
@@ -237,6 +256,10 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
         """
         self._check_call(None, proba=True)
         engine = self._engine or self._start(x, None)
+        if engine.settings.delay:
+            found = engine.remember(x, key)
+            self._engine = engine
+            return by_class(*found)
         return by_class(*engine.peek(x, key))
 
     def _check_call(self, y: Any, proba: bool) -> None:
@@ -284,8 +307,11 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
                 the next value of a column.
             weights: of the targets, ``[N]`` numbers of at least 0, see :meth:`step`; None: 1.
 
+        With ``delay``, targets are learned that many rows of all keys later.
+
         Returns:
-            ``[N]`` predictions; ``[N, O]`` where targets are vectors; where they have names, a dict
+            ``[N]`` predictions; ``[N, ahead]`` if the model forecasts several rows; with another
+            axis ``[..., n]`` where targets are vectors; where they have names, a dict
             with the predictions ``[N]`` of each name, which a data frame accepts. With ``proba``,
             probabilities ``[N, classes]`` in the order of :attr:`classes_`, 0 for a class unknown
             at a row.
@@ -329,13 +355,6 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
             raise
         return self
 
-    def predict(self, X: Any, keys: Any = None) -> Any:
-        """Return predictions (see :meth:`run`) for the next rows, without changing the model.
-
-        A copy of the model advances through the rows without learning.
-        """
-        return self._run(X, None, keys, False, learn=False)
-
     def predict_proba(self, X: Any, keys: Any = None) -> np.ndarray:
         """Return probabilities ``[N, classes]`` for the next rows; see :meth:`predict`."""
         return self._run(X, None, keys, True, learn=False)
@@ -360,7 +379,14 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
         return found
 
     def _run_rows(
-        self, X: Any, y: Any, keys: Any, learn: bool, late: bool, weights: Any = None
+        self,
+        X: Any,
+        y: Any,
+        keys: Any,
+        learn: bool,
+        late: bool,
+        weights: Any = None,
+        bounds: bool = False,
     ) -> tuple[Engine, RunOutputs, RowError | DivergedError | None]:
         """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
@@ -372,7 +398,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches):
             engine = self._start_with(table, targets)
         elif not learn:
             engine = engine.copy()
-        outputs = RunOutputs()
+        outputs = RunOutputs(bounds)
         try:
             run(engine, table, targets, names, outputs, learn, late, factors)
         except (RowError, DivergedError) as error:

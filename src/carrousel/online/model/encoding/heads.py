@@ -168,9 +168,13 @@ class RegressionHead:
 
     def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         """Return ``[N]``, ``[N, n]``, ``[N, ahead]`` or ``[N, ahead, n]``."""
-        leads = outputs.reshape(len(outputs), self.n_targets, self.ahead).swapaxes(1, 2)
+        leads = self.leads(outputs)
         found = leads if self.ahead > 1 else leads[:, 0]
         return found[..., 0] if self.n is None else found
+
+    def leads(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N ahead n"]:
+        """Return outputs by lead and target."""
+        return outputs.reshape(len(outputs), self.n_targets, self.ahead).swapaxes(1, 2)
 
     def probabilities(self, outputs: Annotated[Floats, "N O"]) -> Annotated[Floats, "N classes"]:
         return np.empty((len(outputs), 0))
@@ -307,8 +311,7 @@ class MulticlassHead:
 def by_name(head: Head, predictions: np.ndarray) -> Any:
     """Return predictions of rows: a mapping of columns where targets have names."""
     if isinstance(head, RegressionHead) and head.names is not None:
-        columns = predictions.reshape(len(predictions), head.n_outputs).T
-        return dict(zip(head.names, columns, strict=True))
+        return {name: predictions[..., k] for k, name in enumerate(head.names)}
     return predictions
 
 
