@@ -319,6 +319,16 @@ class StreamKernel(Protocol):
         ...
 
     @property
+    def rule_errors(self) -> Annotated[Floats, "O 2"]:
+        """Sum of absolute errors and number of targets of each output; with rules only."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Number of targets that came after their row had been dropped."""
+        ...
+
+    @property
     def nbytes(self) -> int:
         """Bytes of weights, running means, states and traces."""
         ...

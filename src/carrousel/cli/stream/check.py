@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from carrousel.cli.stream.config import OPTIONS, StreamConfig
+from carrousel.cli.stream.option import KEPT
 from carrousel.errors import SettingError
 from carrousel.files import same_file
 
@@ -26,6 +27,7 @@ def _check_pairs(config: StreamConfig) -> None:
         ("--idle", config.idle, "--follow", config.follow),
         ("--streams", config.streams, "--key COLUMN", config.key),
         ("--evict-after", config.evict_after, "--key COLUMN", config.key),
+        ("--scale-by-key", config.scale_by_key or None, "--key COLUMN", config.key),
         ("--resume", config.resume or None, "--checkpoint FILE", config.checkpoint),
     ):
         if value is not None and not there:
@@ -89,10 +91,11 @@ def _check_files(config: StreamConfig) -> None:
 
 def check_same(config: StreamConfig, saved: Mapping[str, Any]) -> None:
     """Raise SettingError if a checkpoint was written with other options."""
+    before = {name: saved.get(name, OPTIONS[name].before) for name in config.settings()}
     differ = [
-        f"{OPTIONS[name].flag} {shown(saved.get(name, OPTIONS[name].before))}, not {shown(value)}"
+        f"{OPTIONS[name].flag} {shown(before[name])}, not {shown(value)}"
         for name, value in config.settings().items()
-        if saved.get(name, OPTIONS[name].before) != value
+        if before[name] not in (value, KEPT)
     ]
     if differ:
         raise SettingError(

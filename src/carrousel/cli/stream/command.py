@@ -114,18 +114,25 @@ def _saved(config: StreamConfig) -> Checkpoint | None:
         return None
     saved = read_checkpoint(config.checkpoint)
     check_same(config, saved.settings)
-    _apply_changes(config, saved.model)
+    _apply_changes(config, saved.model, "no_experts" in saved.settings)
     return saved
 
 
-def _apply_changes(config: StreamConfig, model: OnlineLSTM) -> None:
+def _apply_changes(config: StreamConfig, model: OnlineLSTM, with_experts: bool) -> None:
     """Give a model the parameters of this call, and say which were others before.
+
+    Args:
+        config: of this call.
+        model: from the checkpoint.
+        with_experts: whether the checkpoint knows the options of expert rules; else its model goes
+            on without them.
 
     Raises:
         SettingError: a parameter cannot change any more.
     """
     before = model.get_params()
-    changed = {n: v for n, v in config.changes().items() if v != before[n]}
+    kept = () if with_experts else ("experts", "season", "ahead", "delay", "levels")
+    changed = {n: v for n, v in config.changes().items() if v != before[n] and n not in kept}
     model.set_params(**changed)
     if changed:
         flag = flag_speller(StreamConfig)

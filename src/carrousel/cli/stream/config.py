@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carrousel.cli.options import SEED
-from carrousel.cli.stream.option import option, options_of
+from carrousel.cli.stream.option import KEPT, option, options_of
+from carrousel.errors import SettingError
 
 if TYPE_CHECKING:
     from carrousel.online import OnlineLSTM
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 PREDICTION, INPUT, MODEL = "Prediction", "Input", "Model"
 OUTPUT, CHECKPOINTS = "Output", "Checkpoints"
 STREAMS = 1000
+LEVELS = (0.8, 0.9, 0.95)
 """Default number of streams kept at a time."""
 
 
@@ -63,6 +65,32 @@ class StreamConfig:
         "column is the only input.",
         "NAME",
         choices=("auto", "regression", "binary", "multiclass", "next"),
+    )
+    ahead: int = option(
+        1,
+        PREDICTION,
+        "Numbers: predict N values instead of one: the next N with --predict-next, else the row's "
+        "own and those of the next rows. Each has an output of its own (direct, not rolled out).",
+        "N",
+        least=1,
+        before=KEPT,
+    )
+    level: float | None = option(
+        None,
+        PREDICTION,
+        "Numbers: add prediction intervals that contain the target with this probability: columns "
+        "lower and upper, with --predict-next also next_lower and next_upper.",
+        "P",
+        above=0.0,
+    )
+    delay: int = option(
+        0,
+        PREDICTION,
+        "The target of a row becomes known N rows after it. It is learned then, with the state of "
+        "its own row; the last N rows wait in memory.",
+        "N",
+        least=0,
+        before=KEPT,
     )
     format: str | None = option(
         None, INPUT, "csv, jsonl or arrow. Default: from the file name, else csv.", "NAME"
@@ -178,7 +206,28 @@ class StreamConfig:
         False, MODEL, "Use the cells of 1997, without forget gates.", argument="forget_gate"
     )
     no_standardise: bool = option(
-        False, MODEL, "Do not standardise numbers.", argument="standardise"
+        False,
+        MODEL,
+        "Do not standardise numbers. This turns expert rules off.",
+        argument="standardise",
+    )
+    scale_by_key: bool = option(
+        False, MODEL, "With --key: standardise each key by scales of its own.", before=KEPT
+    )
+    season: str = option(
+        "auto",
+        MODEL,
+        "Periods of the target in rows, such as 24,168; auto looks for two up to 1024 rows; none.",
+        "P,Q",
+        before=KEPT,
+    )
+    no_experts: bool = option(
+        False,
+        MODEL,
+        "Let the net forecast alone, without the expert rules: last value, means, least squares on "
+        "the last values and the inputs, values one period before.",
+        argument="experts",
+        before=KEPT,
     )
     horizon: float | None = option(
         None,
@@ -263,6 +312,24 @@ class StreamConfig:
         return "\t" if self.delimiter == r"\t" else self.delimiter
 
     @property
+    def periods(self) -> str | tuple[int, ...] | None:
+        """The parameter ``season`` of the model.
+
+        Raises:
+            SettingError: it is neither a word nor whole numbers.
+        """
+        if self.season in ("auto", "none"):
+            return "auto" if self.season == "auto" else None
+        try:
+            return tuple(int(word) for word in listed(self.season))
+        except ValueError:
+            raise SettingError(
+                argument="season",
+                got=self.season,
+                expected="auto, none, or numbers of rows such as 24,168",
+            ) from None
+
+    @property
     def writes_to_stdout(self) -> bool:
         """Whether predictions are written to standard output."""
         return not self.quiet and self.out in (None, "-")
@@ -300,7 +367,7 @@ class StreamConfig:
         found = {name: getattr(self, name) for name in names}
         found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
         found |= {name: found[name] or () for name in ("ignore", "categories")}
-        return found | {"calendar": not self.no_calendar}
+        return found | {"calendar": not self.no_calendar, "level": self.level}
 
     def model_params(self) -> dict[str, Any]:
         """Return the parameters of the model, except its task."""
@@ -311,7 +378,12 @@ class StreamConfig:
             "optimizer": self.optimizer,
             "learning_rate": self.rate,
             "decay": self.decay or None,
-            "standardise": not self.no_standardise,
+            "standardise": "key" if self.scale_by_key else not self.no_standardise,
+            "experts": None if self.no_experts else "auto",
+            "season": self.periods,
+            "ahead": self.ahead,
+            "delay": self.delay,
+            "levels": LEVELS if self.level is None else (self.level,),
             "horizon": self.horizon,
             "missing": self.missing,
             "unseen": self.unseen,

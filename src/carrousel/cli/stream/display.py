@@ -110,6 +110,9 @@ def as_json(status: StreamStatus) -> dict[str, Any]:
         "skipped": dict(status.skipped),
         "streams": {"most": status.streams, "keys": status.keys, "evicted": status.evicted},
         **errors_record(status.errors, status.recent_errors),
+        **({} if status.interval is None else {"interval": status.interval}),
+        **({"lead_mae": list(status.lead_errors)} if status.lead_errors else {}),
+        **({"targets_too_late": status.lost} if status.lost else {}),
         "seconds": round(status.seconds, 3),
         "rows_per_second": round(status.rows_per_second, 1),
     }
@@ -147,10 +150,43 @@ def summary(status: StreamStatus, subject: str) -> RenderableType:
                 shown = [_figure(each.errors[rule][m], m) for each in figures for m in measures]
                 table.add_row(rule, *shown, style="bold" if rule == "model" else "")
         parts += [Text(f"Errors for {subject}, each row predicted before it is learned:"), table]
+    parts += [Text(line) for line in forecast_texts(status)]
     parts.append(Text(counts_text(status)))
     if status.evicted:
         parts.append(Text(evictions_text(status), style=_warning(status)))
     return Group(*parts)
+
+
+def forecast_texts(status: StreamStatus) -> list[str]:
+    """Return lines on prediction intervals, on leads, and on targets that came too late.
+
+    >>> from collections import Counter
+    >>> from carrousel.online import StreamStatus
+    >>> interval = {"level": 0.9, "coverage": 0.894, "width": 2.5, "targets": 500}
+    >>> status = StreamStatus(Counter(rows=500), Counter(), 1.0, interval=interval, lost=2)
+    >>> print("\n".join(forecast_texts(status)))
+    Intervals of 90 %: 89.4 % of 500 targets within, mean width 2.5.
+    Warning: 2 targets came after their row had been dropped, and were not learned.
+    """
+    from carrousel.words import count
+
+    found = []
+    interval = status.interval
+    if interval is not None and interval["targets"]:
+        found.append(
+            f"Intervals of {100 * interval['level']:g} %: {100 * interval['coverage']:.1f} % of "
+            f"{count(interval['targets'], 'target')} within, mean width {interval['width']:.4g}."
+        )
+    if status.lead_errors:
+        shown = ", ".join("-" if e is None else f"{e:.4g}" for e in status.lead_errors[:12])
+        more = ", ..." if len(status.lead_errors) > 12 else ""
+        found.append(f"MAE by lead, from the nearest: {shown}{more}.")
+    if status.lost:
+        found.append(
+            f"Warning: {count(status.lost, 'target')} came after their row had been dropped, and "
+            "were not learned."
+        )
+    return found
 
 
 def evictions_text(status: StreamStatus) -> str:

@@ -17,6 +17,10 @@ import typer
 from carrousel.checks import check_choice, check_int, check_number
 
 
+KEPT = object()
+"""What checkpoints written before an option existed stand for, where their model says it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Option:
     """Description of an option.
@@ -28,7 +32,7 @@ class Option:
         flag: ``--name`` on the command line; empty: the field's name with hyphens.
         argument: name of the Python argument that receives the value; empty: the field's name.
         resumable: whether the value may change when a stream is resumed.
-        before: the value that checkpoints written before the option existed stand for.
+        before: the value that checkpoints written before the option existed stand for, or KEPT.
         choices: allowed values; empty: any.
         least, above: lower bounds of a number.
     """

@@ -256,6 +256,16 @@ class NativeStream:
         return self._net.finite()
 
     @property
+    def rule_errors(self) -> Annotated[Floats, "O 2"]:
+        """Sum of absolute errors and number of targets of each output; with rules only."""
+        return self._read("rules_errors", 0)
+
+    @property
+    def lost(self) -> int:
+        """Number of targets that came after their row had been dropped."""
+        return int(self._net.lost)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of weights, running means, states and traces, including those of unused streams."""
         return self._net.nbytes

@@ -50,6 +50,7 @@ def evaluate(
     anomaly: bool = False,
     window: int = WINDOW,
     calendar: bool = True,
+    level: float | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     settings: Mapping[str, Any] | None = None,
@@ -95,6 +96,10 @@ def evaluate(
             the row before of the same key (:class:`carrousel.online.Calendar`). Not for task
             ``"next"``. Numbers have cycles only if they are seconds (or milli-, micro-,
             nanoseconds) since 1970.
+        level: probability of prediction intervals, one of the model's ``levels``: adds their bounds
+            to the predictions, as columns ``"lower"`` and ``"upper"``, and the share of targets
+            within them to the status. With ``ahead`` of the model above 1, further columns are
+            ``"next_2"`` (or ``"prediction_2"``), ... and their bounds.
         checkpoint: file in which the model, the errors and the positions in source and sink are
             saved, at intervals and at the end. An existing file is replaced, unless it is that of
             the source or the sink.
@@ -146,6 +151,7 @@ def evaluate(
         anomaly=anomaly,
         window=window,
         calendar=calendar,
+        level=level,
     )
     check_model(model, task, key, resume)
     path = check_path(checkpoint, rows)

@@ -64,6 +64,7 @@ def record(status: StreamStatus) -> dict[str, Any]:
         "without_target": status.without_target,
         "skipped": sum(status.skipped.values()),
         "evicted": status.evicted,
+        **({} if status.interval is None else {"interval": status.interval}),
         **errors_record(status.errors, status.recent_errors),
     }
 

@@ -37,6 +37,7 @@ class EvaluationPlan:
     anomaly: bool = False
     window: int = WINDOW
     calendar: bool = True
+    level: float | None = None
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.predict_next is None):

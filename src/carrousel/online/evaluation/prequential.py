@@ -11,10 +11,12 @@ import numpy as np
 
 from carrousel.errors import DivergedError, RowError
 from carrousel.online.clean.cleaner import count_absent
+from carrousel.online.evaluation.coverage import Coverage
 from carrousel.online.evaluation.departure import Departures
 from carrousel.online.evaluation.score import ClassScore, NumberScore
 from carrousel.online.evaluation.several import SeveralScores
 from carrousel.online.model.detailed import DetailedRun
+from carrousel.online.model.horizons import check_level
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.shapes import Floats
 
@@ -50,6 +52,7 @@ class ScoredModel:
         anomaly: whether to compute anomaly scores.
         targets: names of the columns that are predicted; several are numbers, and the columns of
             their predictions end with their names.
+        level: of prediction intervals, one of those of the model; None: none are wanted.
     """
 
     def __init__(
@@ -60,7 +63,10 @@ class ScoredModel:
         window: int,
         anomaly: bool,
         targets: tuple[str, ...] = ("target",),
+        level: float | None = None,
     ) -> None:
+        check_level(model, level)
+        self.coverage = None if level is None else Coverage(level)
         self.model, self.late, self.targets = model, late, targets
         self.numbers = model.task == "regression"
         self.score: NumberScore | SeveralScores | ClassScore
@@ -77,8 +83,54 @@ class ScoredModel:
         ranked = () if self.departures is None else self.departures.columns
         if len(self.targets) > 1:
             pairs = [f"{what}_{name}" for name in self.targets for what in ("target", "prediction")]
-            return (*pairs, *ranked, *(f"next_{name}" for name in self.targets if self.late))
-        return ("target", *PREDICTION[:n], *ranked, *(NEXT[:n] if self.late else ()))
+            later = [f"next_{name}" for name in self.targets] if self.late else []
+            return (*pairs, *self._interval_names(), *ranked, *later, *self._lead_names())
+        later = NEXT[:n] if self.late else ()
+        return (
+            *("target", *PREDICTION[:n], *self._interval_names()),
+            *(*ranked, *later, *self._lead_names()),
+        )
+
+    def _interval_names(self) -> tuple[str, ...]:
+        """Names of the bounds around the predictions of a row's own target."""
+        if self.coverage is None:
+            return ()
+        return tuple(f"{side}{end}" for end in self._ends() for side in ("lower", "upper"))
+
+    def _lead_names(self) -> tuple[str, ...]:
+        """Names of the predictions further ahead, and of the bounds around all later ones."""
+        found, ahead = [], self.model.ahead if self.numbers else 1
+        stem = "next" if self.late else "prediction"
+        for lead in range(1 + (not self.late), ahead + 1):
+            for end in self._ends():
+                name = f"{stem}_{lead}{end}" if lead > 1 else f"{stem}{end}"
+                found += [name] if lead > 1 else []
+                found += [f"{name}_lower", f"{name}_upper"] if self.coverage else []
+        return tuple(found)
+
+    def _ends(self) -> tuple[str, ...]:
+        """What the names of columns end with, for each target."""
+        return tuple(f"_{name}" for name in self.targets) if len(self.targets) > 1 else ("",)
+
+    def _intervals(self, run: DetailedRun, y: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the bounds around the predictions of the rows' own targets, and count them."""
+        if self.coverage is None or run.own_bounds is None:
+            return {}
+        lower, upper = run.own_bounds
+        self.coverage.add(np.asarray(y, np.float64).reshape(lower.shape), lower, upper)
+        sides = [side[:, k] for k in range(len(self.targets)) for side in (lower, upper)]
+        return dict(zip(self._interval_names(), sides, strict=True))
+
+    def _further(self, run: DetailedRun) -> dict[str, np.ndarray]:
+        """Return the predictions further ahead, and the bounds around all later ones."""
+        leads = run.outputs[:, None] if run.leads is None else run.leads
+        found = []
+        for lead in range(int(not self.late), leads.shape[1]):
+            for k in range(len(self.targets)):
+                found += [leads[:, lead, k]] if lead else []
+                if run.lower is not None and run.upper is not None:
+                    found += [run.lower[:, lead, k], run.upper[:, lead, k]]
+        return dict(zip(self._lead_names(), found, strict=True))
 
     def check(self, x: Any, y: Any, keys: Sequence[Any] | None) -> None:
         """Try a first row on a copy of a model that has not seen one.
@@ -97,18 +149,23 @@ class ScoredModel:
             y: targets; numbers ``[N, O]`` if there are several.
             keys: of the streams; None: all rows belong to one.
         """
-        run = self.model.run_detailed(x, self._for_model(y), keys, self.late)
+        level = None if self.coverage is None else self.coverage.level
+        run = self.model.run_detailed(x, self._for_model(y), keys, self.late, level=level)
         rows = len(run)
         if not rows:
             return Predictions(0, 0, {name: [] for name in self.names}, run.error)
         scored = self._score_numbers if self.numbers else self._score_classes
         columns, errors, forecasts = scored(run, y[:rows])
+        if self.numbers:
+            columns |= self._intervals(run, y[:rows])
         if self.departures is not None:
             columns |= self.departures.add(errors.reshape(rows, -1), forecasts)
         if self.late and len(self.targets) > 1:
             columns |= {f"next_{name}": run.outputs[:, k] for k, name in enumerate(self.targets)}
         elif self.late:
             columns |= zip(NEXT, self._answers(run.outputs, run.classes), strict=False)
+        if self.numbers:
+            columns |= self._further(run)
         return Predictions(rows, count_absent(y[:rows]), columns, run.error)
 
     def _for_model(self, y: Any) -> Any:
@@ -160,6 +217,8 @@ class ScoredModel:
         """Return all but the model, as arrays and as a value that JSON can hold."""
         arrays, score = self.score.state()
         named = {f"score.{name}": array for name, array in arrays.items()}
+        if self.coverage is not None:
+            named |= {f"coverage.{name}": each for name, each in self.coverage.state().items()}
         explained = False
         if self.departures is not None:
             found, explained = self.departures.state(), self.departures.explained
@@ -171,12 +230,14 @@ class ScoredModel:
 
         Earlier versions kept the last forecasts here; they go to the model.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {"score": {}, "calibration": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"score": {}, "calibration": {}, "coverage": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             if rest:
                 parts[part][rest] = array
         self.score.restore(parts["score"], plain["score"])
+        if self.coverage is not None:
+            self.coverage.restore(parts["coverage"])
         if self.departures is not None:
             self.departures.restore(parts["calibration"])
             self.departures.explained = plain.get("explained", False)

@@ -184,7 +184,12 @@ class Session:
     def _scored_model(self, model: OnlineLSTM) -> ScoredModel:
         plan = self.plan
         return ScoredModel(
-            model, late=plan.late, window=plan.window, anomaly=plan.anomaly, targets=plan.columns
+            model,
+            late=plan.late,
+            window=plan.window,
+            anomaly=plan.anomaly,
+            targets=plan.columns,
+            level=plan.level,
         )
 
     def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any]:
@@ -289,6 +294,7 @@ class Session:
     def status(self) -> StreamStatus:
         """Return the progress so far."""
         seconds, model = time.monotonic() - self._started, self.model
+        scored = self._scored
         return StreamStatus(
             counts=self._counts.copy(),
             skipped=self._skipped.copy(),
@@ -300,6 +306,9 @@ class Session:
             streams=1 if model is None else model.streams,
             keys=0 if model is None else model.n_keys_,
             evicted=0 if model is None else model.n_evicted_,
+            interval=None if scored is None or not scored.coverage else scored.coverage.summary(),
+            lead_errors=() if model is None else model.lead_errors(),
+            lost=0 if model is None else model.n_lost_,
         )
 
     def finish(self, failure: Failure | None) -> Failure | None:

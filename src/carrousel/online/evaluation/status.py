@@ -30,6 +30,10 @@ class StreamStatus:
         streams: number of streams that the model can hold.
         keys: number of keys that have a state.
         evicted: number of times that a key lost its state to another one, or by ``evict_after``.
+        interval: ``level``, ``coverage``, mean ``width`` and number of ``targets`` of the
+            prediction intervals; None: none were wanted.
+        lead_errors: mean absolute error of each lead, if the model forecasts several rows.
+        lost: targets that came after their row had been dropped.
     """
 
     counts: Counter[str]
@@ -42,6 +46,9 @@ class StreamStatus:
     streams: int = 1
     keys: int = 0
     evicted: int = 0
+    interval: dict[str, Any] | None = None
+    lead_errors: tuple[float | None, ...] = ()
+    lost: int = 0
 
     @property
     def rows(self) -> int:

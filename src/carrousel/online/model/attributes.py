@@ -44,6 +44,23 @@ class Attributes:
         return 0 if self._engine is None else self._engine.n_rows
 
     @property
+    def n_lost_(self) -> int:
+        """Number of targets that came more than ``delay`` rows late and were not learned."""
+        return 0 if self._engine is None else self._engine.kernel.lost
+
+    def lead_errors(self) -> tuple[float | None, ...]:
+        """Return the mean absolute error of each lead so far, over all targets.
+
+        Empty unless ``ahead`` is above 1; None: no forecast of that lead has met its target.
+        """
+        engine = self._engine
+        if engine is None or engine.settings.ahead == 1:
+            return ()
+        sums, counts = engine.kernel.rule_errors.T.reshape(2, -1, engine.settings.ahead)
+        totals = zip(sums.sum(0).tolist(), counts.sum(0).tolist(), strict=True)
+        return tuple(total / n if n else None for total, n in totals)
+
+    @property
     def n_features_in_(self) -> int:
         """Number of features of a row."""
         return self._started("n_features_in_").features.n_features

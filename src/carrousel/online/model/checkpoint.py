@@ -21,6 +21,7 @@ from carrousel.checks import check_int
 from carrousel.errors import CarrouselError, CheckpointError, DivergedError, SettingError
 from carrousel.files import checksum, read_whole, write_whole
 from carrousel.online.model.delays import RememberedRow
+from carrousel.online.model.earlier import upgraded
 from carrousel.online.model.encoding.features import (
     Features,
     NamedFeatures,
@@ -35,9 +36,8 @@ from carrousel.online.model.settings import MOST_FITTED, Settings
 
 KEY = "carrousel.online"
 """Key of the header in the metadata of a file."""
-FORMAT = 3
-"""Latest format, of files whose targets have names. Files with forecasts or extra data have format
-2, as versions that know only format 1 expect other arrays in them; all others have format 1."""
+FORMAT = 4
+"""The format that is written; ``earlier.py`` reads those before."""
 
 Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
@@ -68,7 +68,7 @@ def save(
         UnwritableError: the file cannot be written.
     """
     header = {
-        "format": _format(engine, extra),
+        "format": FORMAT,
         "class": "OnlineLSTM",
         "version": version("carrousel"),
         "model": {name: to_json(name, value) for name, value in model.items()},
@@ -92,13 +92,6 @@ def save(
     write_whole(Path(path), safetensors.numpy.save(whole, {KEY: json.dumps(header)}))
 
 
-def _format(engine: Engine | None, extra: Extra | None) -> int:
-    """Return the lowest format that describes a model."""
-    if engine is not None and isinstance(engine.head, RegressionHead) and engine.head.names:
-        return 3
-    return 1 if extra is None and (engine is None or engine.forecasts is None) else 2
-
-
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     """Read the parameters and the state of a model that :func:`save` wrote.
 
@@ -109,6 +102,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     header, arrays = _opened(path)
     own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
+        upgraded(header, own)
         model = FORMER | {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)

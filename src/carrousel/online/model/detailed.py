@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.errors import DivergedError, RowError, ShapeError
 from carrousel.online.model.batch import RunOutputs
-from carrousel.online.model.encoding.heads import BinaryHead
+from carrousel.online.model.encoding.heads import BinaryHead, RegressionHead
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
@@ -31,6 +31,11 @@ class DetailedRun:
         streams: the place of each row's stream, from 0.
         begins: whether a row is the first of its stream.
         error: why the row after these was not learned; None: all rows were.
+        leads: numbers ``[N, ahead, O]``: predictions of the target of ``outputs`` and of those of
+            the next rows of the stream; None: ``ahead`` is 1.
+        lower, upper: bounds of intervals around ``leads`` (or ``outputs``), ``[N, ahead, O]``;
+            None: no level was given.
+        own_bounds: bounds ``[2, N, O]`` of ``forecasts``.
     """
 
     outputs: Annotated[Floats, "N classes"]
@@ -39,6 +44,10 @@ class DetailedRun:
     streams: Annotated[Ints, "N"]
     begins: Annotated[Bools, "N"]
     error: RowError | DivergedError | None
+    leads: Annotated[Floats, "N ahead O"] | None = None
+    lower: Annotated[Floats, "N ahead O"] | None = None
+    upper: Annotated[Floats, "N ahead O"] | None = None
+    own_bounds: Annotated[Floats, "2 N O"] | None = None
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -58,12 +67,19 @@ class DetailedRuns:
     _run_rows: Callable[..., tuple[Engine, RunOutputs, RowError | DivergedError | None]]
 
     def run_detailed(
-        self, X: Any, y: Any = None, keys: Any = None, late: bool = False
+        self,
+        X: Any,
+        y: Any = None,
+        keys: Any = None,
+        late: bool = False,
+        *,
+        level: float | None = None,
     ) -> DetailedRun:
         """Run many rows like :meth:`run`; return everything that is needed to score them.
 
         Args:
             X, y, keys, late: see :meth:`run`; ``late`` is implied by task ``"next"``.
+            level: one of ``levels``: bounds of this interval are returned too.
 
         Returns:
             Predictions, the stream of each row, and the error that ended the run early, which is
@@ -79,13 +95,15 @@ class DetailedRuns:
         numbers, before = self.task == "regression", self._engine
         learned = _learned(before) if numbers and before is not None else None
         try:
-            engine, outputs, error = self._run_rows(X, y, keys, True, late)
+            engine, outputs, error = self._run_rows(
+                X, y, keys, True, late, bounds=level is not None
+            )
         except (RowError, DivergedError) as refused:
             return DetailedRun.of_no_rows(refused)
         if learned is None:
-            learned = np.zeros(engine.head.n_outputs, bool)
+            learned = np.zeros(engine.head.n_targets, bool)
         targets = Targets(y) if numbers and y is not None and not learned.all() else None
-        return _detailed(engine, outputs, targets, learned, late, error)
+        return _detailed(engine, outputs, targets, learned, late, error, level)
 
     def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
         """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
@@ -118,6 +136,7 @@ def _detailed(
     learned: Annotated[Bools, "O"],
     late: bool,
     error: RowError | DivergedError | None,
+    level: float | None,
 ) -> DetailedRun:
     """Combine the outputs of a run.
 
@@ -128,17 +147,22 @@ def _detailed(
         learned: which outputs had learned a target before the run.
         late: whether targets are one row late.
         error: why the run ended early.
+        level: of the intervals.
     """
     streams, begins = run.streams()
     if not len(streams):
         return DetailedRun.of_no_rows(error)
     head = engine.head
     if head.kind == "linear":
+        assert isinstance(head, RegressionHead)
         classes, none = (), np.nan
-        outputs = run.predictions().reshape(len(streams), -1)
+        leads, *sides = _leads(engine, head, run, level)
         if not learned.all():
             for k, rows in enumerate(_unscaled(engine, targets, begins, late)):
-                outputs[: 0 if learned[k] else rows, k] = none
+                for each in (leads, *sides):
+                    each[: 0 if learned[k] else rows, :, k] = none
+        n = head.n_targets
+        outputs = np.hstack([each[:, 0] for each in (leads, *sides)])
     else:
         unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
         classes, none = () if unknown else head.classes, 0.0
@@ -151,12 +175,35 @@ def _detailed(
             last = LastForecasts(np.full((engine.settings.streams, width), none), classes, 0)
         forecasts = last.shift(outputs, classes, streams, begins, none)
         last.made_at, engine.forecasts = engine.n_rows, last
-    return DetailedRun(outputs, forecasts, classes, streams, begins, error)
+    found = DetailedRun(outputs, forecasts, classes, streams, begins, error)
+    if head.kind != "linear":
+        return found
+    own = np.stack([forecasts[:, n : 2 * n], forecasts[:, 2 * n :]]) if sides else None
+    return replace(
+        found,
+        outputs=outputs[:, :n],
+        forecasts=forecasts[:, :n],
+        leads=leads if engine.settings.ahead > 1 else None,
+        lower=sides[0] if sides else None,
+        upper=sides[1] if sides else None,
+        own_bounds=own,
+    )
+
+
+def _leads(
+    engine: Engine, head: RegressionHead, run: RunOutputs, level: float | None
+) -> list[Annotated[Floats, "N ahead O"]]:
+    """Return predictions by lead and target, and with a level their lower and upper bounds."""
+    found, bounds = [head.leads(run.raw()).copy()], run.bounds()
+    if level is not None and bounds is not None:
+        which = engine.settings.levels.index(level)
+        found += [head.leads(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1)]
+    return found
 
 
 def _learned(engine: Engine) -> Annotated[Bools, "O"]:
     """Return which outputs have learned a target."""
-    outputs = engine.head.n_outputs
+    outputs = engine.head.n_targets
     if not engine.has_learned:
         return np.zeros(outputs, bool)
     if outputs == 1 or not engine.kernel.streaming.scale_targets:
@@ -172,7 +219,7 @@ def _unscaled(
     engine: Engine, targets: Targets | None, begins: Annotated[Bools, "N"], late: bool
 ) -> list[int]:
     """Count the rows whose outputs were made before a target of theirs had been learned."""
-    n, outputs = len(begins), engine.head.n_outputs
+    n, outputs = len(begins), engine.head.n_targets
     if targets is None:
         return [n] * outputs
     given = ~np.isnan(targets.encode(engine.head, 0, n))

@@ -115,6 +115,12 @@ class Horizons:
         return _formed(engine, outputs.raw(), outputs.bounds(), h, which, engine.settings)
 
 
+def check_level(model: Any, level: float | None) -> None:
+    """Raise SettingError unless a model tracks intervals of this level."""
+    if level is not None:
+        _asked(model._settings(), None, level)
+
+
 def _asked(
     settings: Settings, horizon: int | None, level: float | None
 ) -> tuple[int | None, int | None]:
