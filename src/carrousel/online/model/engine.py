@@ -10,7 +10,6 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError
-from carrousel.online.model.change import change
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head, blank
 from carrousel.online.model.encoding.values import LARGEST
@@ -172,10 +171,6 @@ class Engine:
     def copy(self) -> Engine:
         """Return an independent copy."""
         return copy.deepcopy(self)
-
-    def change(self, params: Mapping[str, Any]) -> None:
-        """Change settings that may change while learning."""
-        change(self, params)
 
     @property
     def has_learned(self) -> bool:

@@ -61,8 +61,8 @@ class MiniBatches:
         return _frame_like(X, dict(zip(classes, found.T, strict=True)), found)
 
 
-def target_weights(weights: Any) -> Annotated[Floats, "N"] | None:
-    """Return the weights of targets as an array.
+def target_weights(weights: Any, rows: int) -> Annotated[Floats, "N"] | None:
+    """Return the weights of the targets of some rows as an array.
 
     Raises:
         ShapeError: it is not one number for each row.
@@ -78,6 +78,10 @@ def target_weights(weights: Any) -> Annotated[Floats, "N"] | None:
         found, good = np.empty(0), False
     if not good:
         raise ShapeError(argument="weights", got=weights, expected=expected)
+    if len(found) != rows:
+        expected = f"{rows}, one for each row"
+        problem = f"weights has {len(found)} entries, expected {expected}"
+        raise ShapeError(problem, argument="weights", got=len(found), expected=expected)
     found = found.astype(np.float64)
     bad = ~(np.isfinite(found) & (found >= 0))
     if bad.any():
