@@ -69,8 +69,8 @@ def test_values_out_of_range_name_their_option(call, tmp_path):
     ("made", "other", "result"),
     [
         (("--delimiter", ";"), ("--delimiter", "|"), "written with --delimiter ;, not |"),
-        (("--horizon", 20), ("--horizon", 30), "written with --horizon 20.0, not 30.0"),
-        (("--horizon", 20), (), "written with --horizon 20.0, not unset"),
+        (("--window", 20), ("--window", 30), "written with --window 20, not 30"),
+        (("--seed", 20), (), "written with --seed 20, not 1997"),
     ],
 )
 def test_a_checkpoint_cannot_be_resumed_with_others(call, tmp_path, made, other, result):

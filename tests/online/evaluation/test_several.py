@@ -117,14 +117,15 @@ def test_an_evaluation_of_several_columns_is_resumed(tmp_path, monkeypatch):
 
 
 def test_wrong_columns_are_refused():
-    for how, error, why in (
+    wrong: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
         ({"target": ["heat", "site"]}, DataError, "column 'site' holds 'a', expected a number"),
         ({"predict_next": ["heat", "site"]}, DataError, "several columns are predicted"),
         ({"target": ["heat", "wnd"]}, UnknownNameError, "target is 'wnd', expected a field"),
         ({"target": ["heat", "heat"]}, SettingError, "column 'heat' has two roles"),
         ({"target": BOTH, "key": "wind"}, SettingError, "different columns"),
         ({"target": ["heat", 3]}, SettingError, "expected the name of a column"),
-    ):
+    )
+    for how, error, why in wrong:
         with case(how), pytest.raises(error, match=why):
             evaluate(lambda task: model(streams=2), COLUMNS, **how)
     with pytest.raises(SettingError, match="task 'binary' has one target, but 2 columns"):
@@ -133,12 +134,15 @@ def test_wrong_columns_are_refused():
 
 @needs_missing_entries
 def test_rows_may_lack_some_targets():
-    gaps = {**COLUMNS, "wind": np.where(T % 3 == 0, np.nan, COLUMNS["wind"])}
+    def gappy(name: str) -> list[float | None]:
+        return [None if n % 3 == 0 else value for n, value in enumerate(COLUMNS[name].tolist())]
+
+    gaps = {**COLUMNS, "wind": gappy("wind")}
     found = evaluate(model(), gaps, target=BOTH, ignore="site")
     rows = {name: each.rows for name, each in found.status.errors.targets.items()}
     assert rows["heat"] > rows["wind"] > N / 2
     assert found.status.without_target == 0
-    blank = {**gaps, "heat": np.where(T % 3 == 0, np.nan, COLUMNS["heat"])}
+    blank = {**gaps, "heat": gappy("heat")}
     assert evaluate(model(), blank, target=BOTH, ignore="site").status.without_target == 134
 
 

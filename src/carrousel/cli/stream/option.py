@@ -16,7 +16,6 @@ import typer
 
 from carrousel.checks import check_choice, check_int, check_number
 
-
 KEPT = object()
 """What checkpoints written before an option existed stand for, where their model says it."""
 

@@ -203,7 +203,7 @@ class Session:
         elif len(wanted) > 1:
             y = np.column_stack([columns[name] for name in wanted])
         else:
-            y = columns[wanted[0]]
+            y = columns[self.plan.column]
         x = y if self._scored.model.task == "next" else columns
         keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
         return x, y, keys

@@ -74,8 +74,8 @@ class SeveralScores:
             squared = [each.mean[n + k] / each.variance[-1] for each in varied]
             share = float(np.mean(squared)) if varied else np.nan
             errors[rule] = {
-                "mae": _finite(np.mean(absolute) if varied else np.nan),
-                "rmse": _finite(np.sqrt(share)),
+                "mae": _finite(float(np.mean(absolute)) if varied else np.nan),
+                "rmse": _finite(float(np.sqrt(share))),
                 "r2": _finite(1 - share),
             }
         return ErrorSummary(rows, errors, targets)

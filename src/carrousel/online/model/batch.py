@@ -115,13 +115,13 @@ def run(
         outputs: receives the outputs, also those before an error.
         learn: whether task ``"next"`` learns.
         late: whether a row's target belongs to the prediction at the row before of its stream.
-        weights: of the targets; a target of weight 0 is none.
+        weights: of the targets, ``[N]``; targets of weight 0 are absent already.
 
     Raises:
         RowError, DivergedError: rows before ``error.row`` have been learned.
-        ShapeError: numbers of rows, targets, keys and weights differ.
+        ShapeError: numbers of rows, targets and keys differ.
     """
-    for name, given in (("y", targets), ("keys", keys), ("weights", weights)):
+    for name, given in (("y", targets), ("keys", keys)):
         if given is not None and len(given) != len(table):
             expected = f"{len(table)}, one for each row"
             problem = f"{name} has {len(given)} entries, expected {expected}"
@@ -172,7 +172,7 @@ def _run_rows(
 ) -> None:
     """Run encoded rows, with a call of the kernel up to each that starts a stream."""
     done = 0
-    if weights is not None and y is not None:
+    if weights is not None and y is not None and engine.self_supervised:
         y = np.where(weights[:, None] > 0, y, np.nan)
     while done < len(x):
         key = None if keys is None else keys[done]

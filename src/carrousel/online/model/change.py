@@ -47,12 +47,11 @@ _AVERAGES = {"sgd": 0, "rmsprop": 1, "adam": 2}  # running averages of gradients
 def refusal(name: str, value: Any, present: Any) -> SettingError:
     """Return the error for a parameter that cannot change after the first row."""
     reason = _REASONS.get(name, "the state of the model depends on it")
-    changeable = ", ".join(f"{{{each}}}" for each in CHANGEABLE)
     return SettingError(
         argument=name,
         got=value,
         expected=f"{present!r} as at the first row: {reason}",
-        fix=f"create a new model for other values; {changeable} may change",
+        fix="create a new model for other values",
     )
 
 

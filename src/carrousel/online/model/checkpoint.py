@@ -43,7 +43,7 @@ Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
-FORMER = {"decay": None}
+FORMER: dict[str, Any] = {"decay": None}
 """Settings that did not exist when the first files were written, with the values that have the
 effect of the program of that time. A file without one of them is given these."""
 

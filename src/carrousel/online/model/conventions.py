@@ -17,7 +17,7 @@ import numpy as np
 from carrousel.checks import check_int, suggestion
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 from carrousel.online.model import checkpoint
-from carrousel.online.model.change import CHANGEABLE, refusal, restarted
+from carrousel.online.model.change import CHANGEABLE, change, refusal, restarted
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.settings import Settings
 
@@ -65,7 +65,7 @@ class Conventions:
         if self._engine is not None:
             for name in [n for n in params if n not in CHANGEABLE]:
                 raise refusal(name, params[name], getattr(self, name))
-            self._engine.change(params)
+            change(self._engine, params)
         for name, value in params.items():
             setattr(self, name, value)
         return self

@@ -11,7 +11,6 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError, SettingError
-from carrousel.online.model.change import change
 from carrousel.online.model.delays import LateTargets, RememberedRow
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head, blank
@@ -257,10 +256,6 @@ class Engine:
     def copy(self) -> Engine:
         """Return an independent copy."""
         return copy.deepcopy(self)
-
-    def change(self, params: Mapping[str, Any]) -> None:
-        """Change settings that may change while learning."""
-        change(self, params)
 
     def _opened(self, features: Features, head: Head) -> StreamKernel:
         """Create a kernel."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from carrousel.errors import DataError, RowError, ShapeError
 from carrousel.online.model.encoding.tables import is_frame
+from carrousel.online.model.engine import Engine
 from carrousel.shapes import Floats
 
 
@@ -23,7 +24,7 @@ class MiniBatches:
     partial_fit: Callable[..., Any]
     predict: Callable[..., Any]
     predict_proba: Callable[..., Any]
-    classes_: np.ndarray
+    _engine: Engine | None
     _check_call: Callable[..., None]
 
     def learn_many(self, X: Any, y: Any = None, w: Any = 1.0, *, keys: Any = None) -> None:
@@ -57,12 +58,13 @@ class MiniBatches:
         """Return the probability of each class for the next rows: a column for each class."""
         self._check_call(None, proba=True)
         found = self.predict_proba(X, keys=keys)
-        classes = self.classes_.tolist() if found.shape[1] else []
+        engine = self._engine  # None: no row has been learned
+        classes = range(found.shape[1]) if engine is None else engine.head.classes
         return _frame_like(X, dict(zip(classes, found.T, strict=True)), found)
 
 
-def target_weights(weights: Any) -> Annotated[Floats, "N"] | None:
-    """Return the weights of targets as an array.
+def target_weights(weights: Any, rows: int) -> Annotated[Floats, "N"] | None:
+    """Return the weights of the targets of some rows as an array.
 
     Raises:
         ShapeError: it is not one number for each row.
@@ -78,6 +80,10 @@ def target_weights(weights: Any) -> Annotated[Floats, "N"] | None:
         found, good = np.empty(0), False
     if not good:
         raise ShapeError(argument="weights", got=weights, expected=expected)
+    if len(found) != rows:
+        expected = f"{rows}, one for each row"
+        problem = f"weights has {len(found)} entries, expected {expected}"
+        raise ShapeError(problem, argument="weights", got=len(found), expected=expected)
     found = found.astype(np.float64)
     bad = ~(np.isfinite(found) & (found >= 0))
     if bad.any():

@@ -391,8 +391,8 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
         table = as_table(X, settings.task == "next" or settings.symbols is not None)
-        targets = None if y is None else Targets(y)
-        names, factors = listed_keys(keys), target_weights(weights)
+        names, factors = listed_keys(keys), target_weights(weights, len(table))
+        targets = None if y is None else Targets(y, None if factors is None else factors == 0)
         engine = self._engine
         if engine is None:
             engine = self._start_with(table, targets)

@@ -11,7 +11,7 @@ from carrousel.errors import DataError, ShapeError
 from carrousel.online.model.encoding.heads import Head, RegressionHead
 from carrousel.online.model.encoding.tables import ColumnTable, is_frame, named_columns
 from carrousel.online.model.encoding.values import LARGEST, is_missing
-from carrousel.shapes import Floats
+from carrousel.shapes import Bools, Floats
 
 
 class Targets:
@@ -19,6 +19,10 @@ class Targets:
 
     None, NaN, and vectors and mappings without a value mean that a row has no target. Where only
     some entries are None or NaN, the others are targets.
+
+    Args:
+        y: the targets.
+        absent: rows whose targets are left out; None: none are.
 
     >>> from carrousel.online.model.encoding.heads import MulticlassHead
     >>> Targets(["a", None, "b"]).encode(MulticlassHead("ab", grow=False), 0, 3).ravel().tolist()
@@ -28,7 +32,8 @@ class Targets:
     [[1.0, 2.0], [nan, 3.0]]
     """
 
-    def __init__(self, y: Any) -> None:
+    def __init__(self, y: Any, absent: Annotated[Bools, "N"] | None = None) -> None:
+        self._absent = absent
         self._columns: dict[Any, Any] | None = None
         self._labels: list[Any] | None = None
         if isinstance(y, Mapping) or is_frame(y):
@@ -58,6 +63,8 @@ class Targets:
     def row(self, n: int) -> Any:
         """Return the target of a row, or None."""
         y = self._values[n]
+        if self._absent is not None and self._absent[n : n + 1].any():
+            return None
         if isinstance(y, Mapping):
             return None if all(map(is_missing, y.values())) else y
         if is_missing(y) or (_is_vector(y) and all(map(is_missing, y))):
@@ -69,8 +76,9 @@ class Targets:
         found = next((y for y in map(self.row, range(len(self))) if y is not None), None)
         if not isinstance(found, Mapping):
             return found
-        rows = [y for y in self._values if isinstance(y, Mapping)]
-        names: dict[Hashable, None] = dict.fromkeys(name for row in rows for name in row)
+        names: dict[Hashable, None] = dict.fromkeys(self._columns or ())
+        for row in self._values if self._columns is None else ():
+            names |= dict.fromkeys(row if isinstance(row, Mapping) else ())
         return names | dict(found)
 
     def encode(self, head: Head, start: int, stop: int) -> Annotated[Floats, "N target"]:
@@ -82,12 +90,16 @@ class Targets:
             numbers = self._as_numbers(head, start, stop)
             if numbers is None:
                 return self._encode_each(head, start, stop)
+            if self._absent is not None:
+                numbers = np.where(self._absent[start:stop, None], np.nan, numbers)
             bad = ~((np.abs(numbers) <= LARGEST) | np.isnan(numbers)).all(1)
             return numbers[: int(bad.argmax()) if bad.any() else None]
         if self._labels is None:
             array = isinstance(self._values, np.ndarray)
             values = self._values.tolist() if array else self._values
             self._labels = [None if is_missing(value) else value for value in values]
+            for row in () if self._absent is None else np.flatnonzero(self._absent).tolist():
+                self._labels[row] = None
         known = {**head.codes, None: np.nan}
         try:
             codes = [known.get(label, -1.0) for label in self._labels[start:stop]]
