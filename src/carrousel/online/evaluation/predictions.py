@@ -102,7 +102,7 @@ def _formatted(name: str, values: Any, no_label: str | None) -> Any:
         values = np.round(values, 6)
     elif name == "deviations":
         values = np.round(values, 2)
-    elif name == "expected" or name.startswith(("prediction", "next")):
+    elif name == "expected" or name.startswith(("prediction", "next", "lower", "upper")):
         values = rounded(values)
     absent = np.isnan(values) if values.dtype.kind == "f" else np.zeros(0, bool)
     return [None if v != v else v for v in values.tolist()] if absent.any() else values

@@ -161,10 +161,12 @@ class RegressionHead:
         return self
 
     def predict(self, outputs: Annotated[Floats, "O"]) -> Any:
+        if self.n is None and self.ahead == 1:
+            return float(outputs[0])
         found = self.predict_rows(outputs[None])[0]
         if self.names is not None:
             return dict(zip(self.names, found.T.tolist(), strict=True))
-        return float(found) if found.ndim == 0 else found
+        return found
 
     def predict_rows(self, outputs: Annotated[Floats, "N O"]) -> np.ndarray:
         """Return ``[N]``, ``[N, n]``, ``[N, ahead]`` or ``[N, ahead, n]``."""
