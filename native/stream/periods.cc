@@ -58,7 +58,7 @@ void Rules::choose(Index v) {
 // The weights of least squares for a slot start afresh, as another period is in it.
 void Rules::forget_period(Index v, Index slot) {
   for (Index h = 0; h < settings_.leads; ++h)
-    for (Index fit = 0; fit < settings_.fitted(); ++fit) {
+    for (Index fit = 0; fit < std::min<Index>(settings_.fitted(), 2); ++fit) {
       const Index k = v * settings_.leads + h, i = settings_.lags - 1 + slot;
       weights(k, fit)[i] = 0;
       double* const P = inverse(k, fit);

@@ -71,7 +71,7 @@ Rules::Rules(const RuleSettings& settings, const RuleKernels& kernels)
   Index longest = settings.longest;
   for (const Index period : settings.periods) longest = std::max(longest, period);
   span_ = longest + settings.lags + settings.leads + Q + 2;
-  width_ = (settings.regressors(settings.fitted() - 1) + 7) / 8 * 8;
+  width_ = (settings.regressors(settings.inputs ? 1 : 0) + 7) / 8 * 8;
   keys_.resize(size_of((B + 1) * key_.size)), history_.resize(size_of(B * V * span_));
   rows_.resize(size_of(B * Q * row_.size)), now_.resize(size_of(row_.size));
   fits_.resize(size_of(O * settings.fitted() * (1 + width_) * width_));
@@ -160,14 +160,19 @@ void Rules::forecast(Index stream, Index v, Index h, double* to) {
 }
 
 // Writes the regressors of least squares for a waiting row to x_: differences from the last value,
-// in mean absolute changes.
-void Rules::regress(Index stream, Index v, const double* waiting, const double* rules, Index fit) {
+// in mean absolute changes. Returns the value that least squares forecast differences from.
+double Rules::regress(Index stream, Index v, const double* waiting, const double* rules, Index fit) {
   const Index known = static_cast<Index>(waiting[row_.known + v]);
   const double last = rules[0], unit = waiting[row_.unit + v];
   const auto relative = [&](double x) {
     return std::clamp((x - last) / unit, -kMostRegressor, kMostRegressor);
   };
   double* to = x_.data();
+  if (fit == 2) {
+    *to++ = 1;
+    std::copy_n(waiting + row_.inputs, settings_.inputs, to);
+    return rules[1];
+  }
   const Index kept = std::min(settings_.lags - 1, known - 1);
   for (Index j = 1; j <= kept; ++j) *to++ = relative(past(stream, v, known - 1 - j));
   to = std::fill_n(to, settings_.lags - 1 - std::max<Index>(kept, 0), 0.0);
@@ -175,6 +180,7 @@ void Rules::regress(Index stream, Index v, const double* waiting, const double* 
     *to++ = relative(rules[3 + settings_.fitted() + 2 * slot]);
   *to++ = relative(waiting[row_.mean + v]), *to++ = 1;
   if (fit) std::copy_n(waiting + row_.inputs, settings_.inputs, to);
+  return last;
 }
 
 void Rules::look(Index stream, const double* inputs, double* features) {
@@ -194,10 +200,10 @@ void Rules::look(Index stream, const double* inputs, double* features) {
       now[row_.base + k] = rules[0];
       if (!(own[key_.known + v] > 0)) continue;
       for (Index fit = 0; fit < settings_.fitted(); ++fit) {
-        regress(stream, v, now, rules, fit);
+        const double from = regress(stream, v, now, rules, fit);
         const double change =
             kernels_.product(weights(k, fit), x_.data(), settings_.regressors(fit));
-        rules[3 + fit] = rules[0] + now[row_.unit + v] * change;
+        rules[3 + fit] = from + now[row_.unit + v] * change;
       }
       mixture_weights(regrets_at(key(stream) + key_.regrets) + k * E, E, mixing_.data());
       now[row_.base + k] = kernels_.product(mixing_.data(), rules, E);
@@ -326,10 +332,10 @@ void Rules::learn_output(Index stream, Index v, Index h, const double* waiting, 
   const double unit = waiting[row_.unit + v], base = waiting[row_.base + k];
   const double scale = waiting[row_.scale + k], mixed = waiting[row_.mixed + k];
   for (Index fit = 0; fit < settings_.fitted(); ++fit) {
-    regress(stream, v, waiting, rules, fit);
+    const double from = regress(stream, v, waiting, rules, fit);
     const Index n = settings_.regressors(fit);
     const double now = kernels_.product(weights(k, fit), x_.data(), n);
-    const double error = std::clamp((y - rules[0]) / unit - now, -kMostError, kMostError);
+    const double error = std::clamp((y - from) / unit - now, -kMostError, kMostError);
     kernels_.learn(inverse(k, fit), weights(k, fit), x_.data(), error, kKeep,
                    kPriorVariance, n, width_, gain_.data());
   }

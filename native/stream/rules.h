@@ -6,8 +6,8 @@
 // scales of all streams together, with little confidence.
 //
 // The rules: the last value; the mean of all values; the mean of the recent ones; least squares on
-// lags; least squares on lags and inputs (if there are inputs); and for each period the value one
-// period before, and the last value plus the change one period before.
+// lags; if there are inputs, least squares on lags and inputs, and on inputs alone; and for each
+// period the value one period before, and the last value plus the change one period before.
 #pragma once
 
 #include <map>
@@ -32,10 +32,12 @@ struct RuleSettings {
 
   Index outputs() const { return variables * leads; }
   Index slots() const { return longest ? 2 : static_cast<Index>(periods.size()); }
-  Index fitted() const { return 1 + (inputs > 0); }  // rules of least squares
+  Index fitted() const { return inputs ? 3 : 1; }  // rules of least squares
   Index rules() const { return 3 + fitted() + 2 * slots(); }
   Index features() const { return variables * (rules() + 1) + outputs(); }
-  Index regressors(Index fit) const { return lags - 1 + slots() + 2 + (fit ? inputs : 0); }
+  Index regressors(Index fit) const {
+    return fit == 2 ? 1 + inputs : lags - 1 + slots() + 2 + (fit ? inputs : 0);
+  }
   Index bounds() const { return 2 * static_cast<Index>(levels.size()); }
 };
 
@@ -98,7 +100,7 @@ class Rules {
   double past_or(Index stream, Index v, Index row, double instead);
   void begin(Index stream);
   void forecast(Index stream, Index v, Index h, double* to);
-  void regress(Index stream, Index v, const double* waiting, const double* rules, Index fit);
+  double regress(Index stream, Index v, const double* waiting, const double* rules, Index fit);
   void seek(Index stream, Index v, Index row, double y);
   void choose(Index v);
   void forget_period(Index v, Index slot);

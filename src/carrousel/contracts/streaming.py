@@ -25,8 +25,8 @@ class Rules:
     A target has ``variables`` numbers, and each row forecasts ``leads`` of them: output ``v leads +
     h`` of row ``r`` is variable ``v`` of the target of row ``r + h``. The rules are the last value,
     the mean of all values, the mean of the last 32, recursive least squares on the last values
-    (Plackett 1950), the same on last values and inputs, and for each period the value one period
-    before, and the last value plus the change one period before. They are mixed by weights that
+    (Plackett 1950), the same on last values and inputs and on inputs alone, and for each period the
+    value one period before, and the last value plus the change one period before. They are mixed by weights that
     are exponential in their regrets (Wintenberger 2017, "Optimal learning with Bernstein online
     aggregation"). The net learns what the mixture leaves, and a second mixture of the two is the
     forecast.
@@ -88,7 +88,7 @@ class Rules:
     @property
     def n_fits(self) -> int:
         """Number of rules of least squares."""
-        return 2 if self.inputs else 1
+        return 3 if self.inputs else 1
 
     @property
     def n_rules(self) -> int:
@@ -102,6 +102,8 @@ class Rules:
 
     def n_regressors(self, fit: int) -> int:
         """Return the number of weights of a rule of least squares."""
+        if fit == 2:
+            return 1 + self.inputs
         return self.lags - 1 + self.n_periods + 2 + (self.inputs if fit else 0)
 
 
