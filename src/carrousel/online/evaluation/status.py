@@ -10,6 +10,7 @@ from typing import Any
 
 from carrousel.errors import CarrouselError
 from carrousel.online.evaluation.score import ErrorSummary, Score
+from carrousel.online.evaluation.unusual import UnusualRow
 from carrousel.online.model.model import OnlineLSTM
 
 
@@ -30,6 +31,7 @@ class StreamStatus:
         streams: number of streams that the model can hold.
         keys: number of keys that have a state.
         evicted: number of times that a key lost its state to another one, or by ``evict_after``.
+        unusual: with ``anomaly``, the rows with the largest deviations, largest first.
     """
 
     counts: Counter[str]
@@ -42,6 +44,7 @@ class StreamStatus:
     streams: int = 1
     keys: int = 0
     evicted: int = 0
+    unusual: tuple[UnusualRow, ...] = ()
 
     @property
     def rows(self) -> int:
