@@ -163,9 +163,9 @@ def unusual_text(row: UnusualRow) -> str:
 
     >>> from carrousel.online.evaluation.unusual import UnusualRow
     >>> unusual_text(UnusualRow(2002, "c", "wind", 30.0, 2.88647, 90.93))
-    '  line 2,002, c: wind is 30, expected 2.886 (90.9 deviations)'
+    '  line 2002, c: wind is 30, expected 2.886 (90.9 deviations)'
     """
-    where = f"line {row.line:,}" + ("" if row.key is None else f", {row.key}")
+    where = f"line {row.line}" + ("" if row.key is None else f", {row.key}")
     value, expected = (_figure(each, "mae") for each in (row.value, row.expected))
     size = f"{row.deviations:,.1f} deviations"
     return f"  {where}: {row.column} is {value}, expected {expected} ({size})"
