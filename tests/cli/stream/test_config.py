@@ -47,7 +47,7 @@ def test_checkpoints_of_an_earlier_version_hold_the_same_settings():
 
 
 def test_defaults_and_choices_are_those_of_python():
-    config = StreamConfig(target="y")
+    config = StreamConfig(target=["y"])
     assert OPTIONS["task"].choices == TASKS
     assert OPTIONS["on_error"].choices == ON_ERROR
     python = inspect.signature(evaluate).parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_the_cleaner_adds_the_columns_of_the_helper():
     expected = Calendar("at").many(times, keys)
     assert list(clean.columns) == ["x", *expected]
     for name, values in expected.items():
-        np.testing.assert_allclose(clean.columns[name], values, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(np.asarray(clean.columns[name]), values, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "hold"])
@@ -134,7 +134,8 @@ def test_numbers_have_cycles_if_they_are_dates():
         for f in (1, 1000)
     )
     for name in seconds.columns:
-        np.testing.assert_allclose(seconds.columns[name], milli.columns[name], atol=1e-9)
+        one, other = (np.asarray(each.columns[name]) for each in (seconds, milli))
+        np.testing.assert_allclose(one, other, atol=1e-9)
 
 
 def test_a_column_of_the_same_name_is_refused():
@@ -148,7 +149,7 @@ def test_a_column_of_the_same_name_is_refused():
 def test_symbols_have_no_inputs_from_times():
     columns = {"at": range(30), "letter": list("abc" * 10)}
     found = evaluate(
-        lambda task: OnlineLSTM(task, cells=2, unseen="grow", random_state=1),
+        lambda task: OnlineLSTM(cast(Any, task), cells=2, unseen="grow", random_state=1),
         columns,
         predict_next="letter",
         time="at",

@@ -111,6 +111,8 @@ def test_an_evaluation_of_several_columns_is_resumed(tmp_path, monkeypatch):
     ):
         last = evaluate(saved.model, rows, **how, sink=sink, resume=saved)
     assert last.status.errors == whole.status.errors
+    assert last.status.unusual == whole.status.unusual
+    assert len(last.status.unusual) == 5
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     with pytest.raises(SettingError, match=r"expected \['heat', 'wind'\], as when"):
         evaluate(saved.model, COLUMNS, predict_next="heat", key="site", window=99, resume=saved)
@@ -154,12 +156,21 @@ def test_the_column_with_a_spike_is_named(tmp_path):
         spiked = {**COLUMNS, name: COLUMNS[name].copy()}
         spiked[name][300] += size
         with open_sink(tmp_path / "out.jsonl") as sink:
-            evaluate(model(), spiked, predict_next=BOTH, ignore="site", anomaly=True, sink=sink)
+            how: dict[str, Any] = {"predict_next": BOTH, "ignore": "site", "anomaly": True}
+            status = evaluate(model(), spiked, **how, sink=sink).status
         rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         row = rows[300]
         assert (row["departed"], row["anomaly"] > 0.99) == (name, True)
         assert row["expected"] == row[f"prediction_{name}"]
         assert row["deviations"] > 20
+        most = status.unusual[0]
+        assert (most.line, most.column, most.value) == (301, name, spiked[name][300])
+        assert (most.expected, most.deviations) == pytest.approx(
+            (row["expected"], row["deviations"]), rel=1e-3
+        )
+        every = sorted((each["deviations"] or 0 for each in rows), reverse=True)
+        found = [each.deviations for each in status.unusual]
+        assert found == pytest.approx(every[: len(found)], abs=0.006)
         assert rows[5]["departed"] is rows[5]["expected"] is rows[5]["deviations"] is None
 
 

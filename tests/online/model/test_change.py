@@ -113,6 +113,8 @@ def test_a_warm_start_changes_only_what_may_change():
     old, _, _ = learned("numbers/regression")
     with pytest.raises(SettingError, match="cells is 8, expected 4"):
         old.warm_start(cells=8)
+    with pytest.raises(SettingError, match="the initial weights have been drawn"):
+        old.warm_start(random_state=5)
     with pytest.raises(UnknownNameError, match="parameter 'stream' is unknown"):
         old.warm_start(stream=8)
     assert model("numbers/regression").warm_start(cells=8).cells == 8  # nothing was learned

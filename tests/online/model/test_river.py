@@ -26,7 +26,7 @@ from support.online.cases import case  # noqa: E402
 from support.online.models import inside  # noqa: E402
 
 TASKS = ("regression", "binary", "multiclass")
-CHECKED = {"missing": "mean", "unseen": "grow", "cells": 3}
+CHECKED = {"missing": "mean", "unseen": "grow", "cells": 3, "random_state": 1}
 
 
 def estimator(task: Any, **given: Any) -> Any:

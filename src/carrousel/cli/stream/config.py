@@ -292,8 +292,8 @@ class StreamConfig:
         False,
         CHECKPOINTS,
         "Resume from the checkpoint, if it exists. --rate, --decay, --horizon, --missing, "
-        "--unseen, --evict-after and --on-error may have other values than before, and --streams "
-        "a larger one; each change is reported.",
+        "--unseen and --evict-after may have other values than before, and --streams a larger one; "
+        "each change is reported. --on-error may change too.",
         resumable=True,
     )
     start_from: Path | None = option(  # noqa: RUF009

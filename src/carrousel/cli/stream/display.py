@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from carrousel.online import StreamStatus
+    from carrousel.online.evaluation.unusual import UnusualRow
 
 SECONDS_BETWEEN_LINES = 10.0
 """Time between two lines without a terminal, and before the first."""
@@ -113,6 +115,7 @@ def as_json(status: StreamStatus) -> dict[str, Any]:
         **({} if status.interval is None else {"interval": status.interval}),
         **({"lead_mae": list(status.lead_errors)} if status.lead_errors else {}),
         **({"targets_too_late": status.lost} if status.lost else {}),
+        **({"unusual": list(map(asdict, status.unusual))} if status.unusual else {}),
         "seconds": round(status.seconds, 3),
         "rows_per_second": round(status.rows_per_second, 1),
     }
@@ -151,6 +154,8 @@ def summary(status: StreamStatus, subject: str) -> RenderableType:
                 table.add_row(rule, *shown, style="bold" if rule == "model" else "")
         parts += [Text(f"Errors for {subject}, each row predicted before it is learned:"), table]
     parts += [Text(line) for line in forecast_texts(status)]
+    if status.unusual:
+        parts += [Text("Most unusual rows:"), *(Text(unusual_text(r)) for r in status.unusual)]
     parts.append(Text(counts_text(status)))
     if status.evicted:
         parts.append(Text(evictions_text(status), style=_warning(status)))
@@ -187,6 +192,19 @@ def forecast_texts(status: StreamStatus) -> list[str]:
             "were not learned."
         )
     return found
+
+
+def unusual_text(row: UnusualRow) -> str:
+    """Return one line about an unusual row.
+
+    >>> from carrousel.online.evaluation.unusual import UnusualRow
+    >>> unusual_text(UnusualRow(2002, "c", "wind", 30.0, 2.88647, 90.93))
+    '  line 2002, c: wind is 30, expected 2.886 (90.9 deviations)'
+    """
+    where = f"line {row.line}" + ("" if row.key is None else f", {row.key}")
+    value, expected = (_figure(each, "mae") for each in (row.value, row.expected))
+    size = f"{row.deviations:,.1f} deviations"
+    return f"  {where}: {row.column} is {value}, expected {expected} ({size})"
 
 
 def evictions_text(status: StreamStatus) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class StreamState:
         skipped: number of rows left out, by reason.
         seconds: time spent.
         metrics: position after the last record of metrics; None: none is written.
+        unusual: the most unusual rows.
     """
 
     source: Mapping[str, Any]
@@ -45,6 +46,7 @@ class StreamState:
     skipped: Counter[str]
     seconds: float
     metrics: Any = None
+    unusual: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from carrousel.online.evaluation.plan import EvaluationPlan
 from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
 from carrousel.online.evaluation.status import Failure, StreamStatus
+from carrousel.online.evaluation.unusual import MostUnusual
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sources.types import Batch, Position, RowSource
 
@@ -71,6 +72,7 @@ class Session:
         self._skipped: Counter[str] = Counter()
         self._first_skipped: RowError | None = None
         self._first_refused: RowError | None = None  # by the model
+        self._unusual = MostUnusual()
         self._labels: dict[str, set[Any]] = {}
         self._reported: weakref.ref[StreamStatus] | None = None
         self._saved_at: float | None = None
@@ -89,7 +91,7 @@ class Session:
         self._scored.restore(checkpoint.arrays, checkpoint.scores)
         self._counts, self._skipped = state.counts.copy(), state.skipped.copy()
         self._seconds_before, self._passed = state.seconds, state.passed
-        self._source = state.source
+        self._source, self._unusual = state.source, MostUnusual(state.unusual)
 
     @property
     def model(self) -> OnlineLSTM | None:
@@ -222,6 +224,7 @@ class Session:
         if self.plan.time is not None:
             raw = batch.columns[batch.fields.index(self.plan.time)]
             columns["time"] = [raw[row] for row in clean.rows[start:stop].tolist()]
+        self._unusual.add(columns["line"], keys, predictions.columns)
         self._writer.write({**columns, **predictions.columns}, keys)
 
     # --- problems ---------------------------------------------------------------------------
@@ -309,6 +312,7 @@ class Session:
             interval=None if scored is None or not scored.coverage else scored.coverage.summary(),
             lead_errors=() if model is None else model.lead_errors(),
             lost=0 if model is None else model.n_lost_,
+            unusual=self._unusual.rows,
         )
 
     def finish(self, failure: Failure | None) -> Failure | None:
@@ -334,6 +338,7 @@ class Session:
             table=self._cleaner.state() if self._before is None else self._before,
             sink=self._writer.position(),
             metrics=self._metrics.position(),
+            unusual=self._unusual.state(),
             counts=self._counts,
             skipped=self._skipped,
             seconds=self._seconds_before + time.monotonic() - self._started,

@@ -10,6 +10,7 @@ from typing import Any
 
 from carrousel.errors import CarrouselError
 from carrousel.online.evaluation.score import ErrorSummary, Score
+from carrousel.online.evaluation.unusual import UnusualRow
 from carrousel.online.model.model import OnlineLSTM
 
 
@@ -34,6 +35,7 @@ class StreamStatus:
             prediction intervals; None: none were wanted.
         lead_errors: mean absolute error of each lead, if the model forecasts several rows.
         lost: targets that came after their row had been dropped.
+        unusual: with ``anomaly``, the rows with the largest deviations, largest first.
     """
 
     counts: Counter[str]
@@ -49,6 +51,7 @@ class StreamStatus:
     interval: dict[str, Any] | None = None
     lead_errors: tuple[float | None, ...] = ()
     lost: int = 0
+    unusual: tuple[UnusualRow, ...] = ()
 
     @property
     def rows(self) -> int:

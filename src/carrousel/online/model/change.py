@@ -109,8 +109,8 @@ def restarted(engine: Engine, params: Mapping[str, Any]) -> Engine:
 def _changed(settings: Settings, params: Mapping[str, Any]) -> Settings:
     """Return settings with changes that keep what has been learned."""
     for name, value in params.items():
-        if name not in CHANGEABLE and name != "random_state":
-            raise refusal(name, value, getattr(settings, name))
+        if name not in CHANGEABLE:
+            raise refusal(name, value, getattr(settings, name, "the same"))
     found = replace(settings, **params)
     if _AVERAGES[found.optimizer] > _AVERAGES[settings.optimizer]:
         kept = [each for each, n in _AVERAGES.items() if n <= _AVERAGES[settings.optimizer]]

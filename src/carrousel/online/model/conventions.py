@@ -211,7 +211,8 @@ class Conventions:
         river = sys.modules.get("river.base")
         if river is None or self.task not in ("regression", "binary", "multiclass"):
             raise AttributeError("_last_step")
-        return _kind_of(river.Regressor if self.task == "regression" else river.Classifier)
+        number = self.task == "regression"
+        return _kind_of(river.MiniBatchRegressor if number else river.MiniBatchClassifier)
 
     @property
     def _supervised(self) -> bool:

@@ -101,7 +101,7 @@ class Engine:
             latest, outputs = self.step(x, y, key, learn, weight)
             return latest if self.self_supervised else head, outputs
         place = self._place_of(key, row)
-        kernel, weighted = self.kernel, () if weight == 1.0 else (weight,)
+        kernel = self.kernel
         if self.late.waiting:
             self.learn_due()
         try:
@@ -111,12 +111,16 @@ class Engine:
                     row[None],
                     row[None] if learn else None,
                     True,
-                    *map(np.atleast_1d, weighted),
+                    *(() if weight == 1.0 else (np.array((weight,)),)),
                 )[0]
             else:
                 outputs = kernel.advance(place, row)
-                if target is not None and not blank(target):
-                    kernel.learn(place, target, *weighted)
+                if target is None or (len(target) > 1 and blank(target)):
+                    pass
+                elif weight == 1.0:
+                    kernel.learn(place, target)
+                else:
+                    kernel.learn(place, target, weight)
         except DataError as error:
             raise self.features.refusal(row) from error
         except DivergedError as error:

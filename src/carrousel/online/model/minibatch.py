@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.errors import DataError, RowError, ShapeError
-from carrousel.online.model.encoding.tables import is_frame
-from carrousel.online.model.engine import Engine
+from carrousel.online.model.encoding.heads import as_array
+from carrousel.online.model.encoding.tables import as_table, is_frame
+from carrousel.online.model.keys import listed_keys
 from carrousel.shapes import Floats
 
 
@@ -22,10 +23,10 @@ class MiniBatches:
     """
 
     partial_fit: Callable[..., Any]
-    predict: Callable[..., Any]
-    predict_proba: Callable[..., Any]
-    _engine: Engine | None
-    _check_call: Callable[..., None]
+    predict_one: Callable[..., Any]
+    predict_proba_one: Callable[..., Any]
+    task: str
+    symbols: Any
 
     def learn_many(self, X: Any, y: Any = None, w: Any = 1.0, *, keys: Any = None) -> None:
         """Learn many rows in order (river).
@@ -44,23 +45,36 @@ class MiniBatches:
         self.partial_fit(X, y, keys=keys, sample_weight=None if _ones(w) else weights)
 
     def predict_many(self, X: Any, *, keys: Any = None) -> Any:
-        """Return predictions for the next rows, without changing the model (river).
+        """Return the prediction of :meth:`OnlineLSTM.predict_one` at each row (river).
 
-        A copy of the model advances through the rows without learning.
+        Each row is predicted as if it were the next one. :meth:`OnlineLSTM.predict` predicts
+        consecutive rows.
         """
-        found = self.predict(X, keys=keys)
-        if isinstance(found, dict) or found.ndim == 2:
-            named = found if isinstance(found, dict) else dict(enumerate(found.T))
-            return _frame_like(X, named, found)
-        return _series_like(X, found)
+        found = [self.predict_one(x, key) for x, key in self._each(X, keys)]
+        if found and isinstance(found[0], Mapping):
+            columns = {name: np.array([row[name] for row in found]) for name in found[0]}
+            return _frame_like(X, columns, columns)
+        if found and isinstance(found[0], np.ndarray):
+            matrix = np.stack(found)
+            return _frame_like(X, dict(enumerate(matrix.T)), matrix)
+        return _series_like(X, as_array(found) if found else np.empty(0))
 
     def predict_proba_many(self, X: Any, *, keys: Any = None) -> Any:
-        """Return the probability of each class for the next rows: a column for each class."""
-        self._check_call(None, proba=True)
-        found = self.predict_proba(X, keys=keys)
-        engine = self._engine  # None: no row has been learned
-        classes = range(found.shape[1]) if engine is None else engine.head.classes
-        return _frame_like(X, dict(zip(classes, found.T, strict=True)), found)
+        """Return the probability of each class at each row, a column for each class (river)."""
+        found = [self.predict_proba_one(x, key) for x, key in self._each(X, keys)]
+        names = list(found[0]) if found else []
+        matrix = np.array([[row[name] for name in names] for row in found]).reshape(len(found), -1)
+        return _frame_like(X, dict(zip(names, matrix.T, strict=True)), matrix)
+
+    def _each(self, X: Any, keys: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield each row of a table with its key."""
+        table = as_table(X, self.task == "next" or self.symbols is not None)
+        names = [None] * len(table) if keys is None else listed_keys(keys) or []
+        if len(names) != len(table):
+            expected = f"{len(table)}, one for each row"
+            problem = f"keys has {len(names)} entries, expected {expected}"
+            raise ShapeError(problem, argument="keys", got=len(names), expected=expected)
+        yield from zip(map(table.row, range(len(table))), names, strict=True)
 
 
 def target_weights(weights: Any, rows: int) -> Annotated[Floats, "N"] | None:

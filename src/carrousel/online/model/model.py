@@ -204,9 +204,11 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
             self._check_call(y, proba)
         if engine is None:
             engine = self._start(x, y)
-        if w != 1.0:
+        if w == 1.0:
+            head, outputs = engine.step(x, y, key)
+        else:  # a target of weight 0 is none
             w = check_number("w", w, least=0.0)
-        head, outputs = engine.step(x, y if w else None, key, bool(w), w or 1.0)
+            head, outputs = engine.step(x, y if w else None, key, bool(w), w or 1.0)
         self._engine = engine
         return by_class(head, outputs) if proba else head.predict(outputs)
 
