@@ -122,7 +122,7 @@ class Bound {
     job.targets_first = targets_first;
     job.outputs = arrays.take<double>(outputs, "outputs", {rows, stream_.outputs()}, true);
     job.bounds = arrays.given<double>(bounds, "bounds",
-                                      {rows, stream_.outputs(), stream_.bounds()}, true);
+                                      {rows, stream_.outputs(), 2, stream_.bounds() / 2}, true);
     arrays.check();
     if (!job.owners != !job.backs) refuse("owners and backs must be given together");
     if (job.owners && !targets_first) refuse("owners need targets_first");
