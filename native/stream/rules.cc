@@ -200,7 +200,10 @@ void Rules::look(Index stream, const double* inputs, double* features) {
         rules[3 + fit] = rules[0] + now[row_.unit + v] * change;
       }
       mixture_weights(regrets_at(key(stream) + key_.regrets) + k * E, E, mixing_.data());
-      now[row_.base + k] = kernels_.product(mixing_.data(), rules, E);
+      // Relative to the last value: equal forecasts have exactly this mixture.
+      double& base = now[row_.base + k] = 0;
+      for (Index i = 1; i < E; ++i) base += mixing_[size_of(i)] * (rules[i] - rules[0]);
+      base += rules[0];
     }
   }
   for (Index v = 0; v < V; ++v) {
@@ -225,7 +228,7 @@ void Rules::combine(Index stream, const double* net, double* forecasts) {
     const double full = base + now[row_.scale + k] * std::clamp(net[k], -kMostNet, kMostNet);
     mixture_weights(regrets + 2 * k, 2, mixing_.data());
     now[row_.net + k] = full;
-    now[row_.mixed + k] = forecasts[k] = mixing_[0] * base + mixing_[1] * full;
+    now[row_.mixed + k] = forecasts[k] = base + mixing_[1] * (full - base);
   }
 }
 

@@ -147,7 +147,8 @@ class ExpertRules:
                 for fit, least_squares in enumerate(self.fits[k]):
                     x = self._regressors(key, v, now, now.rules[k], fit)
                     now.rules[k, 3 + fit] += now.unit[v] * least_squares.forecast(x)
-                now.base[k] = key.of.regrets[k].weights() @ now.rules[k]
+                last = now.rules[k, 0]  # equal forecasts have exactly this mixture
+                now.base[k] = last + key.of.regrets[k].weights() @ (now.rules[k] - last)
         return np.concatenate([self._features(key, v) for v in range(how.variables)])
 
     def _begin(self, stream: int) -> None:
@@ -206,7 +207,7 @@ class ExpertRules:
         assert now is not None
         now.full = now.base + now.scale * np.clip(net, -MOST_NET, MOST_NET)
         for k, regrets in enumerate(self._keys[stream].of.final_regrets):
-            now.mixed[k] = regrets.weights() @ (now.base[k], now.full[k])
+            now.mixed[k] = now.base[k] + regrets.weights()[1] * (now.full[k] - now.base[k])
         return now.mixed.copy()
 
     def bounds(self) -> Annotated[Floats, "O 2 levels"]:
