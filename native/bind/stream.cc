@@ -161,7 +161,7 @@ class Bound {
     check_stream(stream);
     if (flags != 0 && flags != used && flags != (used | standing))
       refuse("flags is ", flags, ", expected 0, 1 or 3");
-    net().flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
+    stream_.set_flags(stream, static_cast<std::uint8_t>(flags));
   }
   bool finite() { return net().finite(); }
   std::size_t bytes() const { return stream_.bytes(); }

@@ -22,9 +22,9 @@ from carrousel.errors import (
     ShapeError,
 )
 from carrousel.kernels.native.stream_checks import (
-    DOUBLE,
     check_network,
     checked_state,
+    is_double,
     numbers,
     precision,
 )
@@ -243,8 +243,11 @@ class NativeStream:
         """Return copies of weights, running quantities and states, by name.
 
         Shared parts: ``hidden [U, S]`` and ``output [O, sources]`` weights, their running gradients
-        ``*_first`` and ``*_second``, ``inputs [I, 3]`` and ``targets [O, 3]`` (count, mean,
-        variance), ``changes [1]``.
+        ``*_first`` and ``*_second``, ``inputs [I, 4]`` and ``targets [O, 4]`` (count, mean,
+        variance, number of limited values in a row), ``changes [1]``. By key, ``inputs`` and
+        ``targets`` are parts of the streams, and ``inputs_all`` and ``targets_all`` are shared.
+        The parts ``rules_*`` are those of the expert rules, and ``pending_*`` those of rows that
+        wait for targets.
 
         Parts of the ``B`` streams that have started, whose numbers are ``streams [B]``: ``flags
         [B]``; ``y``, ``s``, ``h``, ``sources`` and ``out`` of the last step; its factors that have
@@ -255,7 +258,7 @@ class NativeStream:
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if name in DOUBLE else self.dtype
+            kept = np.float64 if is_double(name) else self.dtype
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)
