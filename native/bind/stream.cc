@@ -125,7 +125,7 @@ class Bound {
     job.targets_first = targets_first;
     job.outputs = arrays.take<double>(outputs, "outputs", {rows, stream_.outputs()}, true);
     job.bounds = arrays.given<double>(bounds, "bounds",
-                                      {rows, stream_.outputs(), stream_.bounds()}, true);
+                                      {rows, stream_.outputs(), 2, stream_.bounds() / 2}, true);
     arrays.check();
     if (!job.owners != !job.backs) refuse("owners and backs must be given together");
     if (job.owners && !targets_first) refuse("owners need targets_first");
@@ -164,7 +164,7 @@ class Bound {
     check_stream(stream);
     if (flags != 0 && flags != used && flags != (used | standing))
       refuse("flags is ", flags, ", expected 0, 1 or 3");
-    net().flags()[static_cast<std::size_t>(stream)] = static_cast<std::uint8_t>(flags);
+    stream_.set_flags(stream, static_cast<std::uint8_t>(flags));
   }
   bool finite() { return net().finite(); }
   std::size_t bytes() const { return stream_.bytes(); }

@@ -12,6 +12,7 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kUnknown = 0, kKnown = 1, kAbsent = 2;  // states of a target
 constexpr double kLargest = 1e30;
+constexpr double kMostRows = 0x1p50;  // counts stay whole numbers
 
 LearnerSettings checked(LearnerSettings s) {
   const StreamShape& shape = s.stream.shape;
@@ -90,7 +91,7 @@ Outcome Learner<Real>::peek(Index stream, const double* x, double* outputs, doub
   if (outcome == Outcome::done)
     outcome = net_.peek(stream, row_.data(), rules_ ? raw_.data() : outputs);
   if (outcome != Outcome::done || !rules_) return outcome;
-  rules_->combine(stream, raw_.data(), outputs);
+  if (!rules_->combine(stream, raw_.data(), outputs)) return Outcome::diverged;
   if (bounds) rules_->bounds(bounds);
   return outcome;
 }
@@ -111,7 +112,7 @@ Outcome Learner<Real>::advance(Index stream, const double* x, double* outputs, d
   outcome = queued() ? net_.glance(stream, row_.data(), to) : net_.advance(stream, row_.data(), to);
   if (outcome != Outcome::done) return outcome;
   if (rules_) {
-    rules_->combine(stream, raw_.data(), outputs);
+    if (!rules_->combine(stream, raw_.data(), outputs)) return Outcome::diverged;
     if (bounds) rules_->bounds(bounds);
     rules_->keep(stream);
   }
@@ -169,6 +170,7 @@ Outcome Learner<Real>::learn(Index stream, Index back, const double* target, dou
   }
   const Index begun = static_cast<Index>(count(stream, 0)), row = begun - 1 - back;
   if (back < 0 || row < 0) return Outcome::nothing_stands;
+  if (rules_ && begun != rules_->rows(stream)) return Outcome::nothing_stands;  // a damaged state
   if (row < static_cast<Index>(count(stream, 1))) {
     lost_ += any_target(target);
     return Outcome::done;
@@ -193,9 +195,9 @@ Outcome Learner<Real>::learn(Index stream, Index back, const double* target, dou
 // Learns the target of the last row by rules and net.
 template <class Real>
 Outcome Learner<Real>::learn_now(Index stream, const double* target, double weight) {
-  if (!net_.stands(stream)) return Outcome::nothing_stands;
-  if (!any_target(target)) return Outcome::done;
   const Index row = rules_->rows(stream) - 1;
+  if (!net_.stands(stream) || row < 0) return Outcome::nothing_stands;
+  if (!any_target(target)) return Outcome::done;
   rules_->settle(stream, row, target, wanted_.data());
   rules_->observe(stream, row, target);
   return net_.learn(stream, wanted_.data(), weight);
@@ -319,6 +321,48 @@ void Learner<Real>::write(const std::string& name, Index stream, const double* f
   if (found == all.end()) return net_.write(name, stream, from);
   const Rules::Block& block = found->second;
   std::copy_n(from, numbers_of(block.shape), block.at + stream * block.stride);
+  if (rules_) rules_->repair(name, stream);
+  if (queued()) repair(name, stream);
+}
+
+template <class Real>
+void Learner<Real>::repair(const std::string& block, Index stream) {
+  const Index Q = settings_.pending(), I = static_cast<Index>(row_.size());
+  const auto limit = [&](std::vector<double>& of, Index n, auto&& good) {
+    for (double* x = &at(of, stream * n); n-- > 0; ++x) *x = good(*x);
+  };
+  const auto number = [](double x) {
+    return std::isnan(x) ? 0.0 : std::clamp(x, -kLargest, kLargest);
+  };
+  if (block == "pending_counts") {
+    double &begun = count(stream, 0), &learned = count(stream, 1);
+    for (double* const each : {&begun, &learned})
+      *each = *each > 0 ? std::floor(std::min(*each, kMostRows)) : 0.0;
+    learned = std::clamp(learned, std::max(begun - static_cast<double>(Q), 0.0), begun);
+  }
+  if (block == "pending_flags")
+    limit(flags_, Q * values_, [](double x) { return x == kKnown || x == kAbsent ? x : kUnknown; });
+  if (block == "pending_targets")
+    limit(targets_, Q * values_, [&](double x) {
+      const double one[] = {number(x)};
+      return settings_.stream.shape.head != Head::softmax || net_.good_target(one) ? one[0] : 0.0;
+    });
+  if (block == "pending_weights")
+    limit(weights_, Q, [&](double x) { return std::max(number(x), 0.0); });
+  if (block == "pending_inputs")
+    limit(inputs_, Q * I, [&](double x) {
+      const double one[] = {number(x)};
+      return !settings_.stream.symbols || net_.good_input(one) ? one[0] : 0.0;
+    });
+  if (block == "pending_lost") lost_ = lost_ > 0 ? std::min(lost_, kMostRows) : 0;
+}
+
+template <class Real>
+void Learner<Real>::set_flags(Index stream, std::uint8_t flags) {
+  net_.flags()[static_cast<std::size_t>(stream)] = flags;
+  if (flags) return;
+  if (rules_) rules_->reset(stream);
+  if (queued()) count(stream, 0) = count(stream, 1) = 0;
 }
 
 template class Learner<float>;

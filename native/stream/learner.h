@@ -59,7 +59,9 @@ class Learner {
   using Part = typename Stream<Real>::Part;
   std::map<std::string, Part> parts();
   void read(const std::string& name, Index stream, double* to);
+  // Impossible numbers, such as negative counts, are replaced by possible ones.
   void write(const std::string& name, Index stream, const double* from);
+  void set_flags(Index stream, std::uint8_t flags);  // 0: the stream is unused
 
   std::size_t bytes() const;
   double lost() const { return lost_; }
@@ -79,6 +81,7 @@ class Learner {
     return &at(flags_, (stream * settings_.pending() + row % settings_.pending()) * values_);
   }
   std::map<std::string, Rules::Block> blocks();
+  void repair(const std::string& block, Index stream);
 
   LearnerSettings settings_;
   Stream<Real> net_;

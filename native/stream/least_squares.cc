@@ -9,7 +9,7 @@
 namespace carrousel::CARROUSEL_ISA {
 namespace {
 
-constexpr double kMostTrace = 1e4;  // of the inverse, for each weight: bounds the gain
+constexpr double kMostVariance = 1e4;  // of one weight: bounds the gain
 
 double product(const double* a, const double* b, Index n) {
   constexpr Index lanes = kLanes<double>;
@@ -21,34 +21,38 @@ double product(const double* a, const double* b, Index n) {
   return total(sum) + rest;
 }
 
+// Scales row and column i of the inverse so that its diagonal entry is at most kMostVariance. Only a
+// weight whose regressor has long been zero is concerned; the others go on forgetting.
+void limit(double* inverse, Index i, Index n, Index stride) {
+  const double variance = inverse[i * stride + i];
+  if (!(variance > kMostVariance)) return;
+  const double factor = std::sqrt(kMostVariance / variance);
+  for (Index j = 0; j < n; ++j) inverse[i * stride + j] *= factor, inverse[j * stride + i] *= factor;
+}
+
 void learn(double* inverse, double* weights, const double* x, double error, double keep,
            double prior, Index n, Index stride, double* gain) {
   constexpr Index lanes = kLanes<double>;
   double below = keep;
   for (Index i = 0; i < n; ++i) gain[i] = product(inverse + i * stride, x, n);
+  std::fill(gain + n, gain + stride, 0.0);
   for (Index i = 0; i < n; ++i) below += gain[i] * x[i];
   if (!(below >= keep) || !std::isfinite(below)) {  // rounding has spoilt the inverse
     for (Index i = 0; i < n; ++i) std::fill_n(inverse + i * stride, n, 0.0);
     for (Index i = 0; i < n; ++i) inverse[i * stride + i] = prior;
     return;
   }
-  const double step = error / below, faded = 1 / keep, root = std::sqrt(below);
-  double trace = 0;
-  for (Index i = 0; i < n; ++i) weights[i] += step * gain[i], gain[i] /= root;
+  const double step = error / below, over = 1 / below, faded = 1 / keep;
   for (Index i = 0; i < n; ++i) {
+    weights[i] += step * gain[i];
+    // Entries (i, j) and (j, i) must round alike: a difference would grow by `faded` at each step
+    // (Verhaegen 1989). So products commute, and padding is computed too instead of a scalar rest.
     double* const row = inverse + i * stride;
-    Index j = 0;
-    // Products commute, so the inverse remains symmetric to the last bit. Its errors would grow
-    // without limit if it did not (Verhaegen 1989).
-    for (; j + lanes <= n; j += lanes)
-      store(row + j, (load(row + j) - all(gain[i]) * load(gain + j)) * all(faded));
-    for (; j < n; ++j) row[j] = (row[j] - gain[i] * gain[j]) * faded;
-    trace += row[i];
+    for (Index j = 0; j < n; j += lanes)
+      store(row + j,
+            (load(row + j) - all(gain[i]) * load(gain + j) * all(over)) * all(faded));
   }
-  const double most = kMostTrace * static_cast<double>(n);
-  if (!(trace > most)) return;
-  for (Index i = 0; i < n; ++i)
-    for (Index j = 0; j < n; ++j) inverse[i * stride + j] *= most / trace;
+  for (Index i = 0; i < n; ++i) limit(inverse, i, n, stride);
 }
 
 void distances(const double* past, double y, double unit, double most, double fade, Index n,

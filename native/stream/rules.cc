@@ -206,7 +206,10 @@ void Rules::look(Index stream, const double* inputs, double* features) {
         rules[3 + fit] = from + now[row_.unit + v] * change;
       }
       mixture_weights(regrets_at(key(stream) + key_.regrets) + k * E, E, mixing_.data());
-      now[row_.base + k] = kernels_.product(mixing_.data(), rules, E);
+      // Relative to the last value: equal forecasts have exactly this mixture.
+      double& base = now[row_.base + k] = 0;
+      for (Index i = 1; i < E; ++i) base += mixing_[size_of(i)] * (rules[i] - rules[0]);
+      base += rules[0];
     }
   }
   for (Index v = 0; v < V; ++v) {
@@ -223,7 +226,7 @@ void Rules::look(Index stream, const double* inputs, double* features) {
   }
 }
 
-void Rules::combine(Index stream, const double* net, double* forecasts) {
+bool Rules::combine(Index stream, const double* net, double* forecasts) {
   double* const now = now_.data();
   Regret* const regrets = regrets_at(key(stream) + key_.final_regrets);
   for (Index k = 0; k < settings_.outputs(); ++k) {
@@ -231,8 +234,10 @@ void Rules::combine(Index stream, const double* net, double* forecasts) {
     const double full = base + now[row_.scale + k] * std::clamp(net[k], -kMostNet, kMostNet);
     mixture_weights(regrets + 2 * k, 2, mixing_.data());
     now[row_.net + k] = full;
-    now[row_.mixed + k] = forecasts[k] = mixing_[0] * base + mixing_[1] * full;
+    now[row_.mixed + k] = forecasts[k] = base + mixing_[1] * (full - base);
   }
+  return std::all_of(forecasts, forecasts + settings_.outputs(),
+                     [](double forecast) { return std::isfinite(forecast); });
 }
 
 void Rules::bounds(double* bounds) const {
@@ -355,27 +360,6 @@ void Rules::learn_output(Index stream, Index v, Index h, const double* waiting, 
     double& high = at(quantiles_, (2 * k + 1) * levels + i);
     low -= pace * ((u < low) - missed), high += pace * ((u > high) - missed);
   }
-}
-
-void Rules::reset(Index stream) { std::fill_n(key(stream), key_.size, 0.0); }
-
-std::map<std::string, Rules::Block> Rules::blocks() {
-  const Index V = settings_.variables, O = settings_.outputs(), B = settings_.streams;
-  const Index Q = settings_.pending, levels = static_cast<Index>(settings_.levels.size());
-  const auto whole = [](std::vector<double>& of, std::vector<Index> shape) {
-    return Block{of.data(), std::move(shape), false, 0};
-  };
-  std::map<std::string, Block> found{
-      {"rules_all", {key(B), {key_.size}, false, 0}},
-      {"rules_key", {keys_.data(), {key_.size}, true, key_.size}},
-      {"rules_history", {history_.data(), {V, span_}, true, V * span_}},
-      {"rules_rows", {rows_.data(), {Q, row_.size}, true, Q * row_.size}},
-      {"rules_fits", whole(fits_, {O, settings_.fitted(), 1 + width_, width_})},
-      {"rules_errors", whole(errors_, {O, 2})}};
-  if (settings_.slots()) found["rules_periods"] = whole(periods_, {V, settings_.slots()});
-  if (settings_.longest) found["rules_distances"] = whole(distances_, {V, 2, settings_.longest});
-  if (levels) found["rules_quantiles"] = whole(quantiles_, {O, 2, levels});
-  return found;
 }
 
 }  // namespace carrousel

@@ -50,8 +50,9 @@ class Rules {
   // Computes the forecasts of the next row of a stream, from standardised inputs [inputs], and
   // writes features [features()] for the net. Nothing that is kept changes.
   void look(Index stream, const double* inputs, double* features);
-  // Adds the outputs of the net [O] to the forecasts of look(); writes forecasts [O].
-  void combine(Index stream, const double* net, double* forecasts);
+  // Adds the outputs of the net [O] to the forecasts of look(); writes forecasts [O]. Returns whether
+  // these are finite.
+  bool combine(Index stream, const double* net, double* forecasts);
   // Bounds [O, 2, levels] of intervals around the forecasts of combine(): lower, then upper.
   void bounds(double* bounds) const;
   // Makes the row of look() and combine() the latest of the stream.
@@ -64,6 +65,9 @@ class Rules {
   // returned to `wanted` [O].
   void settle(Index stream, Index row, const double* targets, double* wanted);
   void reset(Index stream);
+  // Makes numbers of a block of the state that was written from outside possible: counts whole and in
+  // order, sizes at least 0, periods that exist. All other numbers may be any.
+  void repair(const std::string& block, Index stream);
   Index rows(Index stream) const { return static_cast<Index>(key(stream)[0]); }
 
   const RuleSettings& settings() const { return settings_; }
@@ -105,6 +109,7 @@ class Rules {
   void choose(Index v);
   void forget_period(Index v, Index slot);
   void learn_output(Index stream, Index v, Index h, const double* waiting, double y);
+  void repair_key(Index stream);
   double* inverse(Index k, Index fit);
   double* weights(Index k, Index fit);
 

@@ -304,6 +304,7 @@ template <class Real>
 Outcome Stream<Real>::follow(Index stream, const double* inputs) {
   const Index I = settings_.shape.inputs;
   if (settings_.symbols) {
+    if (!good_input(inputs)) return Outcome::bad_input;
     std::fill_n(net_.x, I, Real{0});
     net_.x[whole(inputs[0], I)] = 1;
   } else {

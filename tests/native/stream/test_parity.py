@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
 from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.running import RunningScale
 from support.case import case as named
 from support.kernels.stream_cases import (
     EPSILON,
@@ -58,23 +59,31 @@ def compare(case: StreamCase, native: NativeStream, reference: ReferenceStream) 
     network, state = case.network, native.state()
     close(native.weights, reference.weights, "weights")
     close(flat(network, state), reference.weights, "weights of the state")
-    for which, theirs in (("_first", reference._first), ("_second", reference._second)):
+    for which, theirs in (("_first", reference.net.first), ("_second", reference.net.second)):
         if f"hidden{which}" in state:
             close(flat(network, state, which), theirs, which)
-    assert state["changes"][0] == reference.changes
-    for name, scale in (("inputs", reference.inputs), ("targets", reference.targets)):
-        theirs = np.stack([scale.seen, scale.mean, scale.variance], axis=1)
-        close(state[name], theirs, name)
+    assert state["changes"][0] == reference.net.changes
+    for name, scales in (("inputs", reference.inputs), ("targets", reference.net.targets)):
+        if case.streaming.by_key:
+            close(state[f"{name}_all"], numbers_of(scales.all), name)
+            for place, stream in enumerate(state["streams"].tolist()):
+                close(state[name][place], numbers_of(scales.of(stream)), name)
+        else:
+            close(state[name], numbers_of(scales.all), name)
     for place, stream in enumerate(state["streams"]):
-        rule: Any = reference._streams[stream].rule
+        rule: Any = reference.net.states[stream].rule
         layer = rule.state
         close(state["s"][place], layer.s, "s")
         close(state["y"][place], layer.y, "y")
-        assert (reference._streams[stream].pending is not None) == (state["flags"][place] == 3)
+        assert reference.net.stands(stream) == (state["flags"][place] == 3)
         if case.streaming.gradient == "truncated":
             traces = moved_on(state, place)
             theirs = [layer.ds_cell, layer.ds_in, layer.ds_forget][: len(traces)]
             close(traces, np.stack(theirs), "traces")
+
+
+def numbers_of(scale: RunningScale) -> np.ndarray:
+    return np.stack([scale.seen, scale.mean, scale.variance, scale.odd], axis=1)
 
 
 def moved_on(state: dict[str, np.ndarray], place: int) -> np.ndarray:

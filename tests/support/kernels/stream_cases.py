@@ -100,6 +100,7 @@ def drawn_rows(
     elif streaming.head == "softmax":
         targets = rng.integers(0, outputs, (n, 1)).astype(float)
     targets[rng.random(n) > learned] = np.nan
+    targets[rng.random(targets.shape) < 0.1] = np.nan  # of single outputs
     return Rows(rng.integers(0, n_streams, n), x, targets)
 
 
@@ -157,6 +158,8 @@ def streamings(
         horizon=draw(st.sampled_from([0.0, 1.0, 3.5, 12.0])),
         largest=draw(st.sampled_from([0.7, 10.0])),
         missing=not symbols and draw(st.booleans()),
+        by_key=draw(st.booleans()),
+        delay=draw(st.sampled_from([0, 0, 3])),
     )
 
 

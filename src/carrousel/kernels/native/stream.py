@@ -12,7 +12,7 @@ import numpy as np
 
 from carrousel import _native
 from carrousel.checks import check_int
-from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Rules, Streaming
+from carrousel.contracts import Network, Streaming
 from carrousel.errors import (
     CarrouselError,
     DataError,
@@ -28,17 +28,14 @@ from carrousel.kernels.native.stream_checks import (
     numbers,
     precision,
 )
+from carrousel.kernels.native.stream_settings import stream_settings
 from carrousel.kernels.reference.layers import Weights
-from carrousel.kernels.reference.paths import reachable
 from carrousel.shapes import Floats, Ints
 
-_HEADS = ("linear", "logistic", "logistic97", "softmax")
-_OPTIMIZERS = ("sgd", "rmsprop", "adam")
 _DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NO_STEP, _DIVERGED = range(6)
 _FINITE = "finite numbers, of at most 1e30"
 _FLAGS = "flags"
 _MISFITS = (AttributeError, TypeError, ValueError)
-_RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
 
 
 class NativeStream:
@@ -95,7 +92,7 @@ class NativeStream:
         flags = np.ascontiguousarray(scaled, np.uint8)
         try:
             self._net = make(
-                _settings(network, streaming, n_streams, seed), flags, instruction_set or ""
+                stream_settings(network, streaming, n_streams, seed), flags, instruction_set or ""
             )
         except ValueError as refused:
             raise SettingError(str(refused)) from None
@@ -274,8 +271,11 @@ class NativeStream:
         """Return copies of weights, running quantities and states, by name.
 
         Shared parts: ``hidden [U, S]`` and ``output [O, sources]`` weights, their running gradients
-        ``*_first`` and ``*_second``, ``inputs [I, 3]`` and ``targets [O, 3]`` (count, mean,
-        variance), ``changes [1]``.
+        ``*_first`` and ``*_second``, ``inputs [I, 4]`` and ``targets [O, 4]`` (count, mean,
+        variance, number of limited values in a row), ``changes [1]``. By key, ``inputs`` and
+        ``targets`` are parts of the streams, and ``inputs_all`` and ``targets_all`` are shared.
+        The parts ``rules_*`` are those of the expert rules, and ``pending_*`` those of rows that
+        wait for targets.
 
         Parts of the ``B`` streams that have started, whose numbers are ``streams [B]``: ``flags
         [B]``; ``y``, ``s``, ``h``, ``sources`` and ``out`` of the last step; its factors that have
@@ -376,62 +376,3 @@ class NativeStream:
             "outputs or errors are no longer finite: the weights have diverged",
             fix="continue from an earlier state, with a smaller {rate}",
         )
-
-
-def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
-    """Return which sensitivities are kept, uint8 ``[U + C, U]``; None if there are none."""
-    units = network.cell.n_units
-    if gradient.kind == "rtrl":
-        return np.ones((units + network.cell.n_states, units), np.uint8)
-    if gradient.kind == "snap":
-        return reachable(network, gradient.depth or 1).astype(np.uint8)
-    return None
-
-
-def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> dict[str, Any]:
-    cell, gradient = network.cell, Gradient.named(how.gradient)
-    assert isinstance(cell, Cell)
-    squashes = list(SQUASHES)
-    return {
-        "rule": _RULES[gradient.kind],
-        "reach": _reach(network, gradient),
-        "seed": check_int("seed", seed, minimum=0, maximum=2**64 - 1),
-        "inputs": network.n_inputs,
-        "outputs": network.n_outputs,
-        "blocks": cell.blocks,
-        "block_size": cell.block_size,
-        "forget_gate": cell.forget_gate,
-        "gates_fed_back": network.wiring == "full",
-        "direct": network.direct,
-        "g": squashes.index(cell.g),
-        "h": squashes.index(cell.h),
-        "head": _HEADS.index(how.head),
-        "optimizer": _OPTIMIZERS.index(how.optimizer),
-        "streams": n_streams,
-        "rate": float(how.rate),
-        "decay": float(how.decay),
-        "momentum": float(how.momentum),
-        "second": float(how.second),
-        "epsilon": float(how.epsilon),
-        "clip": float("inf") if how.clip is None else float(how.clip),
-        "horizon": float(how.horizon),
-        "largest": float(how.largest),
-        "symbols": how.symbols,
-        "scale_targets": how.scale_targets,
-        "missing": how.missing,
-        "by_key": how.by_key,
-        "delay": how.delay,
-        "rules": None if how.rules is None else _rules(how.rules),
-    }
-
-
-def _rules(rules: Rules) -> dict[str, Any]:
-    return {
-        "variables": rules.variables,
-        "leads": rules.leads,
-        "inputs": rules.inputs,
-        "lags": rules.lags,
-        "longest": rules.longest,
-        "periods": list(rules.periods),
-        "levels": [float(level) for level in rules.levels],
-    }

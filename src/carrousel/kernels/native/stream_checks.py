@@ -11,8 +11,13 @@ from carrousel.contracts import Cell, Network
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError
 from carrousel.shapes import Floats
 
-DOUBLE = ("inputs", "targets", "changes", "draws")
-"""Parts of a state that are float64 at any precision of the kernel."""
+_SCALES = ("inputs", "targets", "inputs_all", "targets_all")
+_COUNTS = ("changes", "draws", "pending_counts", "pending_lost")
+
+
+def is_double(name: str) -> bool:
+    """Return whether a part of a state is float64 at any precision of the kernel."""
+    return name in (*_SCALES, *_COUNTS) or name.startswith(("rules_", "pending_"))
 
 
 def is_double(name: str) -> bool:
@@ -115,11 +120,15 @@ def checked_state(
                 argument="state",
                 fix="use a state from before the divergence",
             )
-        counts = part[:, ::2] if name in ("inputs", "targets") else part
-        if (name in DOUBLE or name.endswith("_second")) and (counts < 0).any():
-            raise ShapeError(
-                f"state: {name} holds numbers below 0, expected none", argument="state"
-            )
-        if name in ("changes", "draws") and (part != np.floor(part)).any():
-            raise ShapeError(f"state: {name} is {part}, expected whole numbers", argument="state")
+        _check_numbers(name, part)
     return parts
+
+
+def _check_numbers(name: str, part: Annotated[Floats, "..."]) -> None:
+    """Raise ShapeError for impossible numbers; the compiled kernel corrects those of rules."""
+    positive = name in (*_SCALES, *_COUNTS) or name.endswith("_second")
+    counts = np.delete(part, 1, axis=-1) if name in _SCALES else part  # all but the mean
+    if positive and (counts < 0).any():
+        raise ShapeError(f"state: {name} holds numbers below 0, expected none", argument="state")
+    if name in _COUNTS and (part != np.floor(part)).any():
+        raise ShapeError(f"state: {name} is {part}, expected whole numbers", argument="state")

@@ -1,7 +1,7 @@
 """Reference of learning on endless streams, in NumPy.
 
-Hidden layers and gradients are those of the reference kernel for lanes. This file adds running
-means and variances, the kinds of outputs, and the update rules.
+The network is in ``stream_net.py``, the expert rules in ``rules.py``. This file checks arguments,
+standardises inputs, and keeps rows that wait for their targets.
 """
 
 from __future__ import annotations
@@ -13,63 +13,33 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.checks import check_int
-from carrousel.contracts import Gradient, Network, Streaming, Training
+from carrousel.contracts import Network, Streaming
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
-from carrousel.kernels.reference.lanes import Rule, rule_for
-from carrousel.kernels.reference.layers import Weights, logistic
-from carrousel.kernels.signs import Signs, seeds_of_stream
+from carrousel.kernels.reference.rules import ExpertRules
+from carrousel.kernels.reference.running import Scales
+from carrousel.kernels.reference.stream_net import StreamNet
 from carrousel.shapes import Floats, Ints
 
 _LARGEST = 1e30
-"""Largest input or target; larger numbers might be infinite in float32."""
-
-
-class RunningScale:
-    """Running mean and variance of each column, with time constant ``horizon`` (0: infinite).
-
-    At the ``n``-th value ``x``, with ``a = 1 / min(n, horizon)`` and ``d = x - mean``, ``mean +=
-    a d`` and ``variance = (1 - a) (variance + a d^2)``. Without a horizon these are the mean and
-    variance of all ``n`` values (Welford 1962).
-    """
-
-    def __init__(self, columns: int, horizon: float) -> None:
-        self.seen, self.mean, self.variance = np.zeros((3, columns))
-        self._horizon = horizon or np.inf
-
-    def count(self, x: Annotated[Floats, "I"]) -> None:
-        """Update with one row; a NaN is skipped."""
-        there = ~np.isnan(x)
-        self.seen[there] += 1
-        a = 1 / np.minimum(self.seen[there], self._horizon)
-        d = x[there] - self.mean[there]
-        self.mean[there] += a * d
-        self.variance[there] = (1 - a) * (self.variance[there] + a * d * d)
-
-    @property
-    def deviation(self) -> Annotated[Floats, "I"]:
-        """Standard deviation; 1 for columns that have not varied."""
-        return np.where(self.variance > 0, np.sqrt(self.variance), 1.0)
-
-    def standardised(self, x: Annotated[Floats, "I"], largest: float) -> Annotated[Floats, "I"]:
-        """Return ``(x - mean) / deviation``, clipped; 0 for constant columns and for NaN."""
-        z = np.clip((x - self.mean) / self.deviation, -largest, largest)
-        return np.where((self.variance > 0) & ~np.isnan(x), z, 0.0)
+"""Largest input, target or weight; larger numbers might be infinite in float32."""
 
 
 @dataclass
-class _PendingStep:
-    """The last step of a stream, whose target may still be learned."""
+class _Row:
+    """A row that waits for its target."""
 
-    seen: Annotated[Floats, "sources"]
-    y: Annotated[Floats, "O"]
+    z: Annotated[Floats, "I"]  # inputs of the network
+    target: Annotated[Floats, "V"] | None = None  # None: unknown
+    weight: float = 1.0
 
 
 @dataclass
 class _Stream:
-    """State of one stream."""
+    """Rows of one stream."""
 
-    rule: Rule
-    pending: _PendingStep | None = field(default=None)
+    begun: int = 0
+    learned: int = 0  # if targets are delayed: rows that no longer wait
+    waiting: dict[int, _Row] = field(default_factory=dict)
 
 
 class ReferenceStream:
@@ -107,106 +77,199 @@ class ReferenceStream:
         dtype: type[np.floating] = np.float64,
     ) -> None:
         self.network, self.streaming, self.n_streams = network, streaming, n_streams
-        self.rate = streaming.rate
-        self.weights = np.array(weights, dtype)
-        self._first, self._second = np.zeros((2, len(self.weights)), dtype)
-        self.changes = 0
+        self.net = StreamNet(network, streaming, weights, n_streams, seed, dtype)
         self._scaled = np.zeros(network.n_inputs, bool) if scaled is None else np.asarray(scaled)
-        self.inputs = RunningScale(network.n_inputs, streaming.horizon)
-        self.targets = RunningScale(network.n_outputs, streaming.horizon)
-        gradient, training = Gradient.named(streaming.gradient), Training(rate=0.0)
-        self._streams = [
-            _Stream(rule_for(network, training, gradient, dtype, Signs(seeds_of_stream(seed, b))))
-            for b in range(n_streams)
-        ]
-        self._dtype = dtype
-        for b in range(n_streams):
-            self.reset(b)
+        self.inputs = Scales(network.n_inputs, streaming.horizon, streaming.by_key)
+        how = streaming.rules
+        self._leads = how.leads if how else 1
+        self._pending = streaming.delay + self._leads
+        self.rules = ExpertRules(how, self._pending) if how else None
+        self._streams = [_Stream() for _ in range(n_streams)]
+        self.lost = 0
+        """Number of targets that came after their rows no longer waited."""
+
+    @property
+    def rate(self) -> float:
+        """Learning rate; may be changed between steps."""
+        return self.net.rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self.net.rate = rate
+
+    @property
+    def weights(self) -> Annotated[Floats, "W"]:
+        """The weights, in the order of ``network.layout``."""
+        return self.net.weights
+
+    @property
+    def _queued(self) -> bool:
+        return self._pending > 1
 
     def reset(self, stream: int) -> None:
         """Reset the state of a stream."""
-        here = self._stream(stream)
-        here.rule.begin()
-        here.pending = None
+        self._stream(stream)
+        self._streams[stream] = _Stream()
+        self.net.reset(stream)
+        if self.rules:
+            self.rules.reset(stream)
+
+    # --- rows -------------------------------------------------------------------------------
 
     def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
-        """Not implemented; advance a copy instead."""
-        raise NotImplementedError("the reference cannot peek; advance a copy.deepcopy of it")
+        """Not implemented; the reference changes its state in place."""
+        raise NotImplementedError("the reference cannot peek; use the compiled kernel")
 
     def advance(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
         """Advance a stream by one step; return the outputs."""
-        here, values = self._stream(stream), self._inputs(x)
-        w = Weights.unpack(self.network, self.weights)
-        read = here.rule.advance(w, values.astype(self._dtype))
-        direct = values if self.network.direct else values[:0]
-        seen = np.concatenate([direct, read, np.ones(1)]).astype(self._dtype)
-        y = self._activations(w.output @ seen)
-        if not np.isfinite(y).all():
-            raise DivergedError(
-                f"outputs are {y}, no longer finite", fix="continue with a smaller {rate}"
-            )
-        here.pending = _PendingStep(seen, y)
-        if not self.streaming.symbols:
-            self.inputs.count(np.where(self._scaled, x, np.nan))
-        if not self.streaming.scale_targets:
-            return y.astype(np.float64)
-        return self.targets.mean + self.targets.deviation * y
-
-    def learn(self, stream: int, target: Annotated[Floats, "O or 1"]) -> None:
-        """Learn the target of the last outputs of a stream."""
         here = self._stream(stream)
-        self._check_target(target)
-        pending, here.pending = here.pending, None
-        if pending is None:
-            raise SettingError(
-                f"stream {stream} has no step to learn from",
-                argument="stream",
-                got=stream,
-                fix="advance it first",
-            )
-        clip = self.streaming.clip or np.inf
-        wanted = self._wanted(target).astype(self._dtype)
-        error = np.clip(wanted - pending.y, -clip, clip)
-        if self.streaming.head == "logistic97":
-            error = error * pending.y * (1 - pending.y)  # (19)
-        w = Weights.unpack(self.network, self.weights)
-        here.rule.meet(w.read(self.network).T @ error)
-        hidden = here.rule.due(w, last=False)
-        assert hidden is not None
-        gradient = np.zeros_like(self.weights)
-        Weights(hidden, np.outer(error, pending.seen)).add_to(self.network, gradient, 1.0)
-        if not np.isfinite(gradient).all():
-            raise DivergedError(
-                "the gradient is no longer finite", fix="continue with a smaller {rate}"
-            )
-        self._change(gradient)
+        self._check_inputs(x)
+        if self._queued and here.begun - here.learned >= self._pending:
+            self._process(stream)  # its targets are overdue
+        if not here.begun:
+            self.inputs.begin(stream)
+            self.net.targets.begin(stream)
+        row = x
+        if self.rules:
+            ready = self._standardised(stream, np.append(x, np.zeros(self.rules.how.n_features)))
+            row = np.concatenate([x, self.rules.look(stream, ready)])
+        z = self._standardised(stream, row)
+        y = self.net.glance(stream, z) if self._queued else self.net.advance(stream, z)
+        if not self.streaming.symbols:
+            self.inputs.count(stream, np.where(self._scaled, row, np.nan))
+        if self.rules:
+            y = self.rules.combine(stream, y)
+            self.rules.keep(stream)
+        if self._queued:
+            here.waiting[here.begun] = _Row(z)
+        here.begun += 1
+        return y
+
+    def bounds(self) -> Annotated[Floats, "O 2 levels"]:
+        """Return the bounds of the intervals around the last outputs of :meth:`advance`."""
+        assert self.rules is not None
+        return self.rules.bounds()
+
+    def _standardised(self, stream: int, x: Annotated[Floats, "I"]) -> Annotated[Floats, "I"]:
+        if self.streaming.symbols:
+            return _one_hot("x", x, self.network.n_inputs)
+        z = self.inputs.of(stream).standardised(x, self.streaming.largest)
+        return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
+
+    # --- targets ----------------------------------------------------------------------------
+
+    def learn(
+        self, stream: int, target: Annotated[Floats, "V"], weight: float = 1.0, back: int = 0
+    ) -> None:
+        """Learn a target; see :class:`carrousel.contracts.StreamKernel`."""
+        here = self._stream(stream)
+        self._check_target(target, weight)
+        row = here.begun - 1 - back
+        if not self._queued:
+            if back or not self.net.stands(stream):
+                raise self._no_step(stream)
+            if not np.isnan(target).all():
+                self._learn_now(stream, row, target, weight)
+            return
+        if back < 0 or row < 0:
+            raise self._no_step(stream)
+        if row < here.learned:
+            self.lost += not np.isnan(target).all()
+            return
+        if here.waiting[row].target is not None:
+            raise self._no_step(stream)
+        here.waiting[row].target, here.waiting[row].weight = np.array(target), weight
+        if self.rules:
+            self.rules.observe(stream, row, target)
+        while self._complete(here):
+            self._process(stream)
+
+    def _learn_now(
+        self, stream: int, row: int, target: Annotated[Floats, "V"], weight: float
+    ) -> None:
+        if not self.rules:
+            self.net.learn(stream, self._coded(target), weight)
+            return
+        wanted = self.rules.settle(stream, row, target)
+        self.rules.observe(stream, row, target)
+        self.net.learn(stream, wanted, weight)
+
+    def _complete(self, here: _Stream) -> bool:
+        """Return whether the oldest waiting row has all its targets: of all leads."""
+        rows = range(here.learned, here.learned + self._leads)
+        return rows.stop <= here.begun and all(here.waiting[r].target is not None for r in rows)
+
+    def _process(self, stream: int) -> None:
+        """Learn the oldest waiting row, with the targets that are known."""
+        here = self._streams[stream]
+        first = here.learned
+        unknown = np.full(self._n_values, np.nan)
+        due = []
+        for row in range(first, first + self._leads):
+            waiting = here.waiting.get(row)
+            there = waiting is not None and waiting.target is not None
+            due.append(waiting.target if there else unknown)
+        targets = np.stack(due, axis=1).ravel()  # by variable, then lead
+        row = here.waiting.pop(first)
+        self.net.follow(stream, row.z)
+        wanted = self.rules.settle(stream, first, targets) if self.rules else targets
+        here.learned += 1
+        try:
+            if not np.isnan(wanted).all():
+                self.net.learn(stream, wanted if self.rules else self._coded(wanted), row.weight)
+        finally:
+            if first + 1 == here.begun:
+                self.net.meet(stream)
+
+    def _coded(self, target: Annotated[Floats, "V"]) -> Annotated[Floats, "O"]:
+        if self.streaming.head == "softmax":
+            return _one_hot("target", target, self.network.n_outputs)
+        return target
+
+    # --- many rows --------------------------------------------------------------------------
 
     def run(
         self,
         streams: Annotated[Ints, "N"],
         x: Annotated[Floats, "N I or N 1"],
-        targets: Annotated[Floats, "N O or N 1"] | None = None,
+        targets: Annotated[Floats, "N V"] | None = None,
         targets_first: bool = False,
+        weights: Annotated[Floats, "N"] | None = None,
+        owners: Annotated[Ints, "N"] | None = None,
+        backs: Annotated[Ints, "N"] | None = None,
+        bounds: Annotated[Floats, "N O 2 levels"] | None = None,
     ) -> Annotated[Floats, "N O"]:
         """Process rows in order; see :class:`carrousel.contracts.StreamKernel`."""
         outputs = np.zeros((len(x), self.network.n_outputs))
         for n, stream in enumerate(streams.tolist()):
-            target = None if targets is None or np.isnan(targets[n, 0]) else targets[n]
+            target = None if targets is None or np.isnan(targets[n]).all() else targets[n]
+            weight = 1.0 if weights is None else float(weights[n])
+            owner = stream if owners is None else int(owners[n])
+            back = 0 if backs is None else int(backs[n])
             try:
-                pending = self._stream(stream).pending
-                self._inputs(x[n])  # raises before anything changes
+                self._stream(stream)
+                self._check_inputs(x[n])  # raises before anything changes
                 if target is not None:
-                    self._check_target(target)
-                if target is not None and targets_first and pending:
-                    self.learn(stream, target)
+                    self._check_target(target, weight)
+                if target is not None and targets_first and self._has_row(owner, back):
+                    self.learn(owner, target, weight, back)
                 outputs[n] = self.advance(stream, x[n])
+                if bounds is not None:
+                    bounds[n] = self.bounds()
                 if target is not None and not targets_first:
-                    self.learn(stream, target)
+                    self.learn(stream, target, weight)
             except DivergedError as error:
                 raise error.recast(DivergedError, row=n, outputs=outputs[:n]) from None
             except (DataError, SettingError) as error:
                 raise error.recast(RowError, row=n, outputs=outputs[:n]) from None
         return outputs
+
+    def _has_row(self, owner: int, back: int) -> bool:
+        if owner < 0:
+            return False
+        return self._streams[owner].begun > back if self._queued else self.net.stands(owner)
+
+    # --- state and checks -------------------------------------------------------------------
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights alone; the reference is not meant to be resumed."""
@@ -221,60 +284,38 @@ class ReferenceStream:
         """Bytes of weights and their running gradients."""
         return self.weights.nbytes * 3
 
+    @property
+    def _n_values(self) -> int:
+        return self.streaming.n_target_values or self.network.n_outputs
+
     def _stream(self, stream: int) -> _Stream:
         return self._streams[check_int("stream", stream, minimum=0, maximum=self.n_streams - 1)]
 
-    def _inputs(self, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "I"]:
+    def _no_step(self, stream: int) -> SettingError:
+        return SettingError(
+            f"stream {stream} has no step to learn from",
+            argument="stream",
+            got=stream,
+            fix="advance it first",
+        )
+
+    def _check_inputs(self, x: Annotated[Floats, "I or 1"]) -> None:
         if self.streaming.symbols:
-            return _one_hot("x", x, self.network.n_inputs)
-        _check_shape("x", x, self.network.n_inputs)
+            _one_hot("x", x, self.network.n_inputs)
+            return
+        of_rules = self.streaming.rules.n_features if self.streaming.rules else 0
+        _check_shape("x", x, self.network.n_inputs - of_rules)
         if (np.abs(x) > _LARGEST).any() or (np.isnan(x).any() and not self.streaming.missing):
             raise DataError(argument="x", got=x.tolist(), expected="finite numbers")
-        z = self.inputs.standardised(x, self.streaming.largest)
-        return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
 
-    def _activations(self, net: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
-        if self.streaming.head == "linear":
-            return net
-        if self.streaming.head == "softmax":
-            e = np.exp(net - net.max())
-            return e / e.sum()
-        return logistic(net)
-
-    def _check_target(self, target: Annotated[Floats, "O or 1"]) -> None:
-        if self.streaming.head == "softmax":
+    def _check_target(self, target: Annotated[Floats, "V"], weight: float) -> None:
+        _check_shape("target", target, self._n_values)
+        if not 0 <= weight <= _LARGEST:
+            raise DataError(argument="weight", got=weight, expected="0 to 1e30")
+        if self.streaming.head == "softmax" and not np.isnan(target[0]):
             _one_hot("target", target, self.network.n_outputs)
-            return
-        _check_shape("target", target, self.network.n_outputs)
-        if not (np.abs(target) <= _LARGEST).all():
+        elif (np.abs(target) > _LARGEST).any():
             raise DataError(argument="target", got=target.tolist(), expected="finite numbers")
-
-    def _wanted(self, target: Annotated[Floats, "O or 1"]) -> Annotated[Floats, "O"]:
-        if self.streaming.head == "softmax":
-            return _one_hot("target", target, self.network.n_outputs)
-        if not self.streaming.scale_targets:
-            return target
-        self.targets.count(target)  # first, so that there is a mean from the first target on
-        return (target - self.targets.mean) / self.targets.deviation
-
-    def _change(self, d: Annotated[Floats, "W"]) -> None:
-        """Apply the update rule to minus a gradient."""
-        how = self.streaming
-        rate = self.rate
-        if how.decay:
-            rate *= max(0.1, 1 / np.sqrt(1 + self.changes / how.decay))
-        self.changes += 1
-        if how.optimizer == "sgd":
-            self.weights += rate * d
-            return
-        self._second = how.second * self._second + (1 - how.second) * d * d
-        if how.optimizer == "rmsprop":
-            self.weights += rate * d / (np.sqrt(self._second) + how.epsilon)
-            return
-        self._first = how.momentum * self._first + (1 - how.momentum) * d
-        first = self._first / (1 - how.momentum**self.changes)
-        second = self._second / (1 - how.second**self.changes)
-        self.weights += rate * first / (np.sqrt(second) + how.epsilon)
 
 
 def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:
