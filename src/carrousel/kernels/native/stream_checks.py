@@ -20,11 +20,6 @@ def is_double(name: str) -> bool:
     return name in (*_SCALES, *_COUNTS) or name.startswith(("rules_", "pending_"))
 
 
-def is_double(name: str) -> bool:
-    """Return whether a part of a state is float64 at any precision of the kernel."""
-    return name in DOUBLE or name.startswith(("rules_", "pending_")) or name.endswith("_all")
-
-
 def check_network(network: Network) -> None:
     """Raise :class:`SettingError` for networks that the compiled kernel does not support."""
     cell = network.cell
