@@ -117,10 +117,20 @@ struct StreamKernel {
   bool (*learn)(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted);
 };
 
+// Squared distances to [rows] of x [inputs] from the rows of a table [inputs, stride], whose rows
+// are its columns. Arrays start on cache lines; up to `stride`, `to` is overwritten.
+struct Distances {
+  static constexpr Index kAtOnce = 32;  // divides stride
+  Index rows, stride, inputs;
+  const float *table, *x;
+  float* to;
+};
+
 struct StreamKernels {
   const char* name;
   StreamKernel<float> single;
   StreamKernel<double> twofold;
+  void (*distances)(const Distances&);
 };
 
 const std::vector<const StreamKernels*>& stream_kernels();
