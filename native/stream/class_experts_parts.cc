@@ -83,17 +83,17 @@ void ClassExperts::write(const std::string& name, Index stream, const double* fr
   const Index size = size_of(of), O = settings_.classes;
   if (auto* all = numbers(name)) {
     const auto to = all->begin() + (of.of_stream ? stream * size : 0);
-    const bool last = name == "class_last", share = name == "context_shares";
-    const bool logits = name == "context_trusts", free = name.starts_with("expert_");
+    const bool counts = name.starts_with("class_") || name == "context_singles";
+    const bool last = name == "class_last";
     for (Index i = 0; i < size; ++i) {
       const double x = std::isfinite(from[i]) ? from[i] : 0;
-      if (free) to[i] = x;
-      else if (last) to[i] = std::floor(std::clamp(x, -1.0, static_cast<double>(O - 1)));
-      else if (share) to[i] = std::clamp(x, 1e-9, 1.0);
-      else to[i] = std::clamp(x, logits && i % 2 == 0 ? -20.0 : 0.0, kMostCount);
+      to[i] = last ? std::floor(std::clamp(x, -1.0, static_cast<double>(O - 1)))
+                   : std::clamp(x, counts ? 0 : -kMostCount, kMostCount);
     }
-    if (free && of.of_stream) mixture_.bound(stream);
-    else if (free) mixture_.bound();
+    if (name == "context_shares") bound_shares(contexts_->shares);
+    else if (name == "context_trusts") contexts_->bound_trusts();
+    else if (name.starts_with("expert_") && of.of_stream) mixture_.bound(stream);
+    else if (name.starts_with("expert_")) mixture_.bound();
   } else if (name == "context_history") {
     contexts_->write_history(stream, from);
   } else if (name == "context_places") {

@@ -239,6 +239,11 @@ void Contexts::write_history(Index stream, const double* from) {
         static_cast<std::int32_t>(std::clamp(from[n], -1.0, 1e9));
 }
 
+void Contexts::bound_trusts() {
+  for (std::size_t i = 0; i < trusts.size(); ++i)
+    trusts[i] = i % 2 ? std::max(trusts[i], 0.0) : std::clamp(trusts[i], -kMostTrust, kMostTrust);
+}
+
 void Contexts::read_places(double* to) const {
   for (const Place& place : table_) {
     *to++ = place.check, *to++ = place.used;

@@ -54,6 +54,7 @@ class Contexts {
   void read_places(double* to) const;
   void write_places(const double* from);
   std::vector<double> shares, singles, trusts;
+  void bound_trusts();  // after they were written
   Index places() const { return static_cast<Index>(table_.size()); }
 
  private:

@@ -16,6 +16,13 @@ constexpr double kMostSteps = 1e15;
 
 }  // namespace
 
+void bound_shares(std::vector<double>& shares) {
+  double sum = 0;
+  for (double& share : shares) sum += share = std::clamp(share, 1e-9, 1.0);
+  if (std::abs(sum - 1) < 1e-9) return;  // so that a good state continues to the last bit
+  for (double& share : shares) share /= sum;
+}
+
 Mixture::Mixture(Index experts, Index outputs, Index streams, Index sets, double rate, double least)
     : experts_(experts), outputs_(outputs), sets_(sets), rate_(rate), least_(least) {
   const double numbers = static_cast<double>(streams) * static_cast<double>(experts + 1) *
@@ -103,9 +110,7 @@ std::size_t Mixture::bytes() const {
 }
 
 void Mixture::bound() {
-  double sum = 0;
-  for (double& w : weights) sum += w = std::clamp(w, 1e-9, 1.0);
-  for (double& w : weights) w /= sum;
+  bound_shares(weights);
   for (std::size_t i = 0; i < exponents.size(); ++i) {
     const bool counts = (i + 1) % weights.size() == 0;
     exponents[i] = std::clamp(exponents[i], 0.0, counts ? kMostSteps : kMostExponent);

@@ -16,6 +16,9 @@
 
 namespace carrousel {
 
+// Makes numbers of a file positive shares of 1, unless they are.
+void bound_shares(std::vector<double>& shares);
+
 class Mixture {
  public:
   // `rate` falls to `least` with the number of steps: rate / sqrt(1 + n / 100).
