@@ -20,16 +20,10 @@ ClassExpertSettings settings_of(nb::dict d) {
           count("rows"), count("neighbours"), setting<bool>(d, "last")};
 }
 
-void (*distances_of(const std::string& instruction_set))(const Distances&) {
-  for (const StreamKernels* kernels : stream_kernels())
-    if (instruction_set.empty() || instruction_set == kernels->name) return kernels->distances;
-  refuse("instruction set '", instruction_set, "' is not available on this processor");
-}
-
 class Bound {
  public:
   Bound(nb::dict settings, const std::string& instruction_set)
-      : experts_(settings_of(settings), distances_of(instruction_set)) {}
+      : experts_(settings_of(settings), kernels_named(stream_kernels(), instruction_set).distances) {}
   Bound(const Bound&) = delete;
 
   void look(Index stream, Index symbol, nb::object x, nb::object net, nb::object mixed) {

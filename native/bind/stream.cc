@@ -48,7 +48,7 @@ StreamSettings settings_of(nb::dict d) {
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
   s.largest = number("largest");
   s.symbols = flag("symbols"), s.scale_targets = flag("scale_targets");
-  s.missing = flag("missing");
+  s.missing = flag("missing"), s.experts = flag("experts");
   check(s);
   return s;
 }
@@ -145,7 +145,8 @@ class Bound {
  private:
   Bound(const StreamSettings& settings, nb::object scaled, const std::string& instruction_set)
       : stream_(settings, flags_of(scaled, settings.shape.inputs),
-                kernel_named<Real>(stream_kernels(), instruction_set)),
+                kernel_named<Real>(stream_kernels(), instruction_set),
+                kernels_named(stream_kernels(), instruction_set).distances),
         x_(static_cast<std::size_t>(stream_.input_values())),
         target_(static_cast<std::size_t>(stream_.target_values())),
         outputs_(static_cast<std::size_t>(settings.shape.outputs)) {}

@@ -28,14 +28,12 @@ const ClassExpertSettings& checked(const ClassExpertSettings& s) {
   if (s.streams < 1 || s.streams > Index{1} << 24)
     refuse("streams is ", s.streams, ", expected 1 to 2^24");
   if (s.order < 0 || s.rows < 0) refuse("order and rows must be at least 0");
-  if (s.last && s.classes > 4096)
-    refuse("counts of classes after another are for at most 4096 classes");
   return s;
 }
 
 }  // namespace
 
-ClassExperts::ClassExperts(const ClassExpertSettings& s, void (*distances)(const Distances&))
+ClassExperts::ClassExperts(const ClassExpertSettings& s, DistanceKernel* distances)
     : settings_(checked(s)), experts_(count_of(s)),
       contexts_(s.order ? std::make_unique<Contexts>(s.classes, s.streams, s.order, s.places)
                         : nullptr),
@@ -45,7 +43,7 @@ ClassExperts::ClassExperts(const ClassExpertSettings& s, void (*distances)(const
       mixture_(experts_, s.classes, s.streams, contexts_ ? contexts_->classes() : 1,
                s.order ? 0.02 : 0.1, s.order ? 0.003 : 0.02),
       counts_(static_cast<std::size_t>(s.classes)),
-      after_(s.last ? counts_.size() * counts_.size() : 0),
+      after_(s.last ? static_cast<std::size_t>(followed() * followed()) : 0),
       last_(s.last ? static_cast<std::size_t>(s.streams) : 0, -1.0), prior_(counts_.size()) {}
 
 void ClassExperts::frequencies(double* to) const {
@@ -55,15 +53,14 @@ void ClassExperts::frequencies(double* to) const {
 }
 
 void ClassExperts::followers(Index stream, double* to) const {
-  const Index O = settings_.classes;
+  const Index R = followed();
   const auto last = static_cast<Index>(last_[static_cast<std::size_t>(stream)]);
-  if (last < 0) {
-    std::copy(prior_.begin(), prior_.end(), to);
-    return;
-  }
-  const double* const row = after_.data() + last * O;
-  const double sum = total(row, O) + kPrior;
-  for (Index k = 0; k < O; ++k) to[k] = (row[k] + kPrior * prior_[static_cast<std::size_t>(k)]) / sum;
+  std::copy(prior_.begin(), prior_.end(), to);
+  if (last < 0 || last >= R) return;
+  const double* const row = after_.data() + last * R;
+  const double sum = total(row, R) + kPrior;
+  for (Index k = 0; k < settings_.classes; ++k)
+    to[k] = ((k < R ? row[k] : 0) + kPrior * to[k]) / sum;
 }
 
 void ClassExperts::votes(const double* x, double* to) {
@@ -100,17 +97,17 @@ void ClassExperts::keep(Index stream) {
 
 void ClassExperts::learn(Index stream, Index target, double weight) {
   if (!(weight > 0)) return;
-  const auto O = static_cast<std::size_t>(settings_.classes), k = static_cast<std::size_t>(target);
+  const Index R = followed();
   mixture_.learn(stream, target, weight);
-  const auto count = [&](double* counts) {
-    for (std::size_t i = 0; i < O; ++i) counts[i] *= 1 - kForget;
-    counts[k] = std::min(counts[k] + weight, kMostCount);
+  const auto count = [&](double* counts, Index n) {
+    for (Index k = 0; k < n; ++k) counts[k] *= 1 - kForget;
+    counts[target] = std::min(counts[target] + weight, kMostCount);
   };
-  if (!contexts_ || settings_.last || neighbours_) count(counts_.data());
+  if (!contexts_ || settings_.last || neighbours_) count(counts_.data(), settings_.classes);
   if (contexts_) contexts_->learn(stream, target);
   if (settings_.last) {
     double& last = last_[static_cast<std::size_t>(stream)];
-    if (last >= 0) count(after_.data() + static_cast<std::size_t>(last) * O);
+    if (last >= 0 && last < R && target < R) count(after_.data() + static_cast<Index>(last) * R, R);
     last = static_cast<double>(target);
   }
   const auto label = static_cast<double>(target);

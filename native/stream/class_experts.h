@@ -2,12 +2,14 @@
 //
 // The experts, in this order: the network. With contexts: counts in contexts of recent symbols, by
 // `novel` and by `all` (contexts.h); otherwise the frequencies of classes. With `last`: the classes
-// that followed the last class of the stream. With rows: the nearest labelled rows.
+// that followed the last class of the stream, counted for the first 512 classes. With rows: the
+// nearest labelled rows.
 //
 // A step consists of look(), keep() and, if there is a target, learn(), like one of the network.
 // look() alone changes nothing that a later look, keep or learn depends on, but the row to keep.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,13 +24,13 @@ struct ClassExpertSettings {
   Index classes, inputs, streams;  // O I B
   Index order, places;             // of contexts; order 0: there are none
   Index rows, neighbours;          // rows 0: there are none
-  bool last;                       // takes O^2 numbers
+  bool last;
 };
 
 class ClassExperts {
  public:
   // Throws std::invalid_argument if a setting is out of range.
-  ClassExperts(const ClassExpertSettings& settings, void (*distances)(const Distances&));
+  ClassExperts(const ClassExpertSettings& settings, DistanceKernel* distances);
 
   // Mixes the network's probabilities net [O] with those of the experts into mixed [O]; the two may
   // be the same array. symbol: of the row, if there are contexts; x [I]: standardised, if there are
@@ -60,12 +62,15 @@ class ClassExperts {
   std::vector<double>* numbers(const std::string& name);
 
   ClassExpertSettings settings_;
+  static constexpr Index kMostFollowed = 512;
+  Index followed() const { return std::min(settings_.classes, kMostFollowed); }  // R
+
   Index experts_, symbol_ = 0;
   std::unique_ptr<Contexts> contexts_;
   std::unique_ptr<Neighbours> neighbours_;
   Mixture mixture_;
   std::vector<double> counts_;              // [O] of classes
-  std::vector<double> after_, last_;        // [O, O] of classes after another; [B] last, or -1
+  std::vector<double> after_, last_;        // [R, R] of classes after another; [B] last, or -1
   std::vector<double> prior_;               // [O] frequencies in the last look
 };
 

@@ -34,7 +34,7 @@ std::vector<ClassExperts::Part> ClassExperts::parts() const {
         {"context_trusts", false, {2, order, Contexts::kDistinct, Contexts::kSums, 2}});
   }
   if (settings_.last) {
-    found.push_back({"class_followers", false, {O, O}});
+    found.push_back({"class_followers", false, {followed(), followed()}});
     found.push_back({"class_last", true, {1}});
   }
   if (neighbours_) {

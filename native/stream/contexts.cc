@@ -24,8 +24,8 @@ double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 Contexts::Contexts(Index symbols, Index streams, Index order, Index places)
     : symbols_(symbols), order_(order) {
-  if (symbols < 1 || symbols > kMostSymbols)
-    refuse("contexts count ", symbols, " symbols, expected 1 to 65536");
+  if (symbols < 1 || symbols > Index{1} << 20)
+    refuse("contexts of ", symbols, " symbols, expected 1 to 2^20");
   if (streams < 1 || streams > Index{1} << 24)
     refuse("contexts of ", streams, " streams, expected 1 to 2^24");
   if (order < 1 || order > kLongest) refuse("order is ", order, ", expected 1 to 8");
@@ -188,7 +188,7 @@ void Contexts::learn(Index stream, Index target) {
   single[1] += 1, single[0] += longest < 2;
   if (single[1] > kMostSingles)
     for (double& counted : singles) counted /= 2;
-  for (Index n = 1; n <= orders; ++n)
+  for (Index n = 1; n <= orders && target < kMostSymbols; ++n)
     count(hashes[static_cast<std::size_t>(n - 1)], static_cast<std::uint16_t>(target),
           n >= longest - 1);
 }

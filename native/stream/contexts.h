@@ -26,7 +26,7 @@ class Contexts {
   static constexpr Index kLongest = 8;       // largest order
   static constexpr Index kPairs = 7;         // symbols of one place of the table
   static constexpr Index kChain = 12;        // places of one context
-  static constexpr Index kMostSymbols = 1 << 16;
+  static constexpr Index kMostSymbols = 1 << 16;  // those after these are counted without context
   static constexpr Index kSums = 8, kDistinct = 8;  // classes of contexts that share a trust
 
   // Contexts of up to `order` symbols in `places` places, a power of two. Throws

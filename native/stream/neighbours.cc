@@ -19,7 +19,7 @@ float bounded(double x) {
 }  // namespace
 
 Neighbours::Neighbours(Index inputs, Index values, Index streams, Index rows, Index k,
-                       void (*distances)(const Distances&))
+                       DistanceKernel* distances)
     : inputs_(inputs), values_(values), rows_(rows), k_(k),
       stride_((rows + Distances::kAtOnce - 1) / Distances::kAtOnce * Distances::kAtOnce),
       distances_(distances) {

@@ -18,7 +18,7 @@ class Neighbours {
  public:
   // Rows of `inputs` numbers with `values` targets each. Throws std::invalid_argument.
   Neighbours(Index inputs, Index values, Index streams, Index rows, Index k,
-             void (*distances)(const Distances&));
+             DistanceKernel* distances);
 
   struct Near { Index row; double weight; };
   // The nearest rows to x [inputs], nearest first; at most k. Valid until the next call.
@@ -44,7 +44,7 @@ class Neighbours {
   Index filled() const;
 
   Index inputs_, values_, rows_, k_, stride_;
-  void (*distances_)(const Distances&);
+  DistanceKernel* distances_;
   Buffer<float> table_, apart_, x_;   // [inputs, stride] [stride] [inputs]
   std::vector<float> pending_;        // [B, inputs]
   std::vector<double> targets_;       // [rows, values]

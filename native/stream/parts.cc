@@ -28,7 +28,19 @@ std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
     found["hidden_second"] = found["hidden"], found["output_second"] = found["output"];
   if (net_.hidden.first)
     found["hidden_first"] = found["hidden"], found["output_first"] = found["output"];
+  if (experts_)
+    for (const ClassExperts::Part& part : experts_->parts())
+      found[part.name] = {part.of_stream, part.shape};
   return found;
+}
+
+// Whether a part is one of the experts.
+template <class Real>
+bool Stream<Real>::of_experts(const std::string& name) const {
+  if (!experts_) return false;
+  for (const ClassExperts::Part& part : experts_->parts())
+    if (name == part.name) return true;
+  return false;
 }
 
 template <class Real>
@@ -74,6 +86,8 @@ void Stream<Real>::read(const std::string& name, Index stream, double* to) const
   } else if (name == "inputs" || name == "targets") {
     for (const Running& of : name == "inputs" ? inputs_ : targets_)
       *to++ = of.seen, *to++ = of.mean, *to++ = of.variance;
+  } else if (of_experts(name)) {
+    experts_->read(name, stream, to);
   } else {
     const Place from = place(name, stream);
     for (Index r = 0; r < from.rows; ++r)
@@ -91,6 +105,8 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
   } else if (name == "inputs" || name == "targets") {
     for (Running& of : name == "inputs" ? inputs_ : targets_)
       of = {from[0], from[1], from[2]}, from += 3;
+  } else if (of_experts(name)) {
+    experts_->write(name, stream, from);
   } else {
     const Place to = place(name, stream);
     for (Index r = 0; r < to.rows; ++r, from += to.columns) {

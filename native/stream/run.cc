@@ -53,6 +53,8 @@ void check(const StreamSettings& s) {
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
     refuse("sensitivities would take terabytes; use fewer streams, cells or inputs");
+  if (s.experts && (shape.head == Head::linear || (shape.head != Head::softmax && shape.outputs > 1)))
+    refuse("experts are for classes, expected a softmax head, or a logistic one with 1 output");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");
@@ -162,11 +164,17 @@ std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std
   return found;
 }
 
+ClassExpertSettings experts_of(const StreamSettings& s) {
+  const Index I = s.shape.inputs, O = std::max(s.shape.outputs, Index{2});
+  if (s.symbols) return {O, I, s.streams, 6, Index{1} << 16, 0, 0, false};
+  return {O, I, s.streams, 0, 0, I > 4096 ? 64 : 1024, 16, true};
+}
+
 }  // namespace
 
 template <class Real>
 Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-                     const StreamKernel<Real>& kernel)
+                     const StreamKernel<Real>& kernel, DistanceKernel* distances)
     : settings_(settings), kernel_(kernel), scaled_(scaled.begin(), scaled.end()) {
   check(settings);
   const StreamShape& shape = settings.shape;
@@ -190,6 +198,10 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   states_ = Buffer<Real>(state_numbers_ * settings.streams);  // written when a stream starts
   bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
+  if (settings.experts) {
+    experts_.emplace(experts_of(settings), distances), bytes_ += experts_->bytes();
+    z_.resize(static_cast<std::size_t>(shape.inputs));
+  }
   net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;
   net_.momentum = static_cast<Real>(settings.momentum);
   net_.second = static_cast<Real>(settings.second);
@@ -264,15 +276,30 @@ void Stream<Real>::show(double* outputs) const {
   }
 }
 
+// Replaces probabilities of the network by those of its mixture with the experts.
+template <class Real>
+void Stream<Real>::mix(Index stream, const double* x, double* outputs) {
+  if (!experts_) return;
+  std::copy_n(net_.x, settings_.symbols ? 0 : settings_.shape.inputs, z_.begin());
+  const Index symbol = settings_.symbols ? whole(x[0], settings_.shape.inputs) : 0;
+  double both[2] = {1 - outputs[0], outputs[0]};
+  double* const p = softmax() ? outputs : both;
+  experts_->look(stream, symbol, z_.data(), p, p);
+  if (!softmax()) outputs[0] = both[1];
+}
+
 template <class Real>
 Outcome Stream<Real>::peek(Index stream, const double* x, double* outputs) {
   if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
   if (!good_input(x)) return Outcome::bad_input;
-  if (!flags_[static_cast<std::size_t>(stream)])  // the first step of the stream
+  if (!flags_[static_cast<std::size_t>(stream)]) {  // the first step of the stream
     std::fill_n(states_.data() + stream * state_numbers_, state_numbers_, Real{0});
+    if (experts_) experts_->reset(stream);
+  }
   standardise(x);
   if (!kernel_.look(net_, state_of(stream))) return Outcome::diverged;
   show(outputs);
+  mix(stream, x, outputs);
   return Outcome::done;
 }
 
@@ -284,6 +311,7 @@ Outcome Stream<Real>::advance(Index stream, const double* x, double* outputs) {
   StreamState<Real> state = state_of(stream);
   if (settings_.rule == Rule::uoro) draw(stream);
   kernel_.move(net_, state, flags & kStanding);
+  if (experts_) experts_->keep(stream);
   flags = kUsed | kStanding;
   for (std::size_t i = 0; !settings_.symbols && i < inputs_.size(); ++i)
     if (scaled_[i] && !std::isnan(x[i])) inputs_[i].count(x[i], settings_.horizon);
@@ -311,6 +339,8 @@ Outcome Stream<Real>::learn(Index stream, const double* target) {
   if (!kernel_.learn(net_, state, wanted_.data())) return Outcome::diverged;
   for (std::size_t k = 0; settings_.scale_targets && k < O; ++k)
     targets_[k].count(target[k], settings_.horizon);
+  if (experts_)
+    experts_->learn(stream, softmax() ? whole(target[0], settings_.shape.outputs) : target[0] > 0.5);
   flags = kUsed;
   return Outcome::done;
 }

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sequence/run.h"
+#include "stream/class_experts.h"
 #include "stream/stream.h"
 
 namespace carrousel {
@@ -22,6 +24,7 @@ struct StreamSettings {
   Index streams;                   // B
   double rate, decay, momentum, second, epsilon, clip, horizon, largest;
   bool symbols, scale_targets, missing;
+  bool experts;  // mix the probabilities with those of ClassExperts
 };
 
 void check(const StreamSettings& settings);  // throws std::invalid_argument
@@ -38,7 +41,7 @@ template <class Real>
 class Stream {
  public:
   Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-         const StreamKernel<Real>& kernel);
+         const StreamKernel<Real>& kernel, DistanceKernel* distances);
 
   Index input_values() const { return settings_.symbols ? 1 : settings_.shape.inputs; }
   Index target_values() const { return softmax() ? 1 : settings_.shape.outputs; }
@@ -81,15 +84,19 @@ class Stream {
   void standardise(const double* x);
   void draw(Index stream);
   void show(double* outputs) const;
+  void mix(Index stream, const double* x, double* outputs);
   StreamState<Real> state_of(Index stream) const;
   struct Place { Real* at; Index rows, columns, width, stride; };  // width: with padding
   Place place(const std::string& name, Index stream) const;
+  bool of_experts(const std::string& name) const;
 
   StreamSettings settings_;
   const StreamKernel<Real>& kernel_;
   std::vector<std::uint8_t> scaled_, flags_;  // [I] [B]
   std::vector<Running> inputs_, targets_;     // [I] [O]
   std::vector<Real> wanted_;                  // [O]
+  std::optional<ClassExperts> experts_;
+  std::vector<double> z_;                     // [I] inputs for the experts
   std::vector<double> draws_;                 // [B, 2] of uoro: resets, steps since the last
   StreamNet<Real> net_{};
   Index state_numbers_ = 0;

@@ -126,11 +126,13 @@ struct Distances {
   float* to;
 };
 
+using DistanceKernel = void(const Distances&);
+
 struct StreamKernels {
   const char* name;
   StreamKernel<float> single;
   StreamKernel<double> twofold;
-  void (*distances)(const Distances&);
+  DistanceKernel* distances;
 };
 
 const std::vector<const StreamKernels*>& stream_kernels();

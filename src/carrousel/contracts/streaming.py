@@ -50,6 +50,9 @@ class Streaming:
         missing: whether NaN inputs are replaced by the running mean; otherwise they are refused.
         decay: the rate of update ``n`` is ``rate / sqrt(1 + n / decay)``, at least a tenth of
             ``rate``; 0 keeps it constant.
+        experts: whether probabilities are mixed with those of simple rules: counts in contexts of
+            recent symbols, frequencies and successions of classes, and the nearest labelled rows.
+            For a softmax head, or a logistic one with one output.
 
     Raises:
         SettingError: a number is out of range, or two settings contradict each other.
@@ -73,6 +76,7 @@ class Streaming:
     largest: float = 10.0
     missing: bool = False
     decay: float = 0.0
+    experts: bool = False
 
     def __post_init__(self) -> None:
         check_choice("head", self.head, get_args(Head))
@@ -95,6 +99,13 @@ class Streaming:
             )
         check_number("horizon", self.horizon, least=0.0)
         check_number("largest", self.largest, above=0.0)
+        if self.experts and self.head == "linear":
+            raise SettingError(
+                "experts is True, but head 'linear' has no probabilities to mix",
+                argument="experts",
+                got=True,
+                fix="set {experts}=False or {head}='softmax'",
+            )
         if self.scale_targets and self.head != "linear":
             raise SettingError(
                 f"scale_targets is True, but head {self.head!r} has targets of 0..1",

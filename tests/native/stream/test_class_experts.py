@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from carrousel import _native
-from carrousel.kernels import instruction_sets
+from carrousel.contracts import Cell, Network, Streaming
+from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
 from carrousel.kernels.reference.class_experts import ReferenceClassExperts
 from support.case import case as named
 
@@ -230,3 +232,51 @@ def test_wrong_calls_are_refused():
     for name, call in calls.items():
         with named(name), pytest.raises(ValueError, match=r"expected|overlap|stream|part|shape"):
             call()
+
+
+STREAMS: dict[str, tuple[Streaming, int]] = {
+    "symbols": (Streaming("softmax", "sgd", 0.1, symbols=True, experts=True), 5),
+    "classes": (Streaming("softmax", "sgd", 0.1, experts=True), 5),
+    "binary": (Streaming("logistic", "sgd", 0.1, experts=True), 1),
+}
+
+
+def test_streams_mix_like_the_reference():
+    rng = np.random.default_rng(3)
+    for name, (how, outputs) in STREAMS.items():
+        network = Network(5, outputs, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+        weights = rng.normal(0, 0.3, network.n_weights)
+        n = 150
+        targets = rng.integers(2 if outputs == 1 else 5, size=(n, 1)).astype(float)
+        x = np.roll(targets, 1, 0) if how.symbols else rng.normal(size=(n, 5)) + targets
+        streams = rng.integers(2, size=n)
+        options: dict[str, Any] = {"n_streams": 2, "dtype": np.float64}
+        reference = ReferenceStream(network, how, weights, **options)
+        wanted = reference.run(streams, x, targets)
+        plain = ReferenceStream(network, replace(how, experts=False), weights, **options)
+        with named(name):
+            assert np.abs(plain.run(streams, x, targets) - wanted).max() > 0.1
+            for isa in instruction_sets():
+                native = NativeStream(network, how, weights, instruction_set=isa, **options)
+                ours = native.run(streams, x, targets)
+                np.testing.assert_allclose(ours, wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_streams_continue_from_their_state():
+    rng = np.random.default_rng(4)
+    for name, (how, outputs) in STREAMS.items():
+        network = Network(5, outputs, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
+        targets = rng.integers(2, size=(200, 1)).astype(float)
+        x = np.roll(targets, 1, 0) if how.symbols else rng.normal(size=(200, 5))
+        streams = rng.integers(3, size=200)
+        weights = rng.normal(0, 0.3, network.n_weights)
+        whole, other = (NativeStream(network, how, weights, n_streams=3) for _ in range(2))
+        whole.run(streams[:100], x[:100], targets[:100])
+        other.run(streams[50:], x[50:], targets[50:])  # replaced by what follows
+        other.restore(whole.state())
+        with named(name):
+            np.testing.assert_array_equal(
+                other.run(streams[100:], x[100:], targets[100:]),
+                whole.run(streams[100:], x[100:], targets[100:]),
+            )
+            assert whole.peek(0, x[0]).sum() > 0

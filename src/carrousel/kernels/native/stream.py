@@ -22,9 +22,9 @@ from carrousel.errors import (
     ShapeError,
 )
 from carrousel.kernels.native.stream_checks import (
-    DOUBLE,
     check_network,
     checked_state,
+    is_double,
     numbers,
     precision,
 )
@@ -238,12 +238,14 @@ class NativeStream:
         [B]``; ``y``, ``s``, ``h``, ``sources`` and ``out`` of the last step; its factors that have
         not entered the traces yet (``kept``, ``gain_*``); ``traces [B, 2 or 3, C, S]`` of cells,
         input gates and forget gates.
+
+        With ``streaming.experts``, the parts of ``native/stream/class_experts_parts.cc``.
         """
         flags = np.array(self._net.flags(), np.uint8)
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if name in DOUBLE else self.dtype
+            kept = np.float64 if is_double(name) else self.dtype
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)
@@ -376,4 +378,5 @@ def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> di
         "symbols": how.symbols,
         "scale_targets": how.scale_targets,
         "missing": how.missing,
+        "experts": how.experts,
     }

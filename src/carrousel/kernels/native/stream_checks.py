@@ -15,6 +15,15 @@ DOUBLE = ("inputs", "targets", "changes", "draws")
 """Parts of a state that are float64 at any precision of the kernel."""
 
 
+EXPERTS = ("expert_", "class_", "context_", "neighbour_")
+"""First words of the names of parts of experts, which are float64 too."""
+
+
+def is_double(name: str) -> bool:
+    """Return whether a part of a state is float64 at any precision of the kernel."""
+    return name in DOUBLE or name.startswith(EXPERTS)
+
+
 def check_network(network: Network) -> None:
     """Raise :class:`SettingError` for networks that the compiled kernel does not support."""
     cell = network.cell
@@ -103,7 +112,7 @@ def checked_state(
                 f"state: {name} has shape {part.shape}, expected {wanted}", argument="state"
             )
         with np.errstate(over="ignore"):
-            kept = part if name in DOUBLE else part.astype(dtype)
+            kept = part if is_double(name) else part.astype(dtype)
         if not np.isfinite(kept).all():
             raise ShapeError(
                 f"state: {name} is not finite",

@@ -11,7 +11,7 @@ from carrousel.kernels.reference.contexts import ReferenceContexts
 from carrousel.shapes import Floats
 
 _FORGET, _UNSEEN, _PRIOR, _VOTE = 1e-3, 0.5, 2.0, 1.0
-_OFFSET = 0.1
+_OFFSET, _MOST_FOLLOWED = 0.1, 512
 _SHARE, _LEAST, _TINY, _MOST_EXPONENT = 5e-4, 1e-6, 1e-300, 2.0
 
 
@@ -110,7 +110,8 @@ class ReferenceClassExperts:
         self.weights = np.full(n_experts + 1, 1 / (n_experts + 1))
         self.exponents, self.steps = np.full((sets, n_experts), 1 / n_experts), np.zeros(sets)
         self.counts = np.zeros(classes)
-        self.after = np.zeros((classes, classes)) if last else None
+        followed = min(classes, _MOST_FOLLOWED)
+        self.after = np.zeros((followed, followed)) if last else None
         self.last: list[int | None] = [None] * streams
         self._first_rate, self._least_rate = (0.02, 0.003) if order else (0.1, 0.02)
         self._kept: list[_Kept | None] = [None] * streams
@@ -133,8 +134,9 @@ class ReferenceClassExperts:
         else:
             experts.append(prior)
         if self.after is not None:
-            last = self.last[stream]
-            row = np.zeros(self.classes) if last is None else self.after[last]
+            last, row = self.last[stream], np.zeros(self.classes)
+            if last is not None and last < len(self.after):
+                row[: len(self.after)] = self.after[last]
             experts.append((row + _PRIOR * prior) / (row.sum() + _PRIOR))
         if self.neighbours:
             assert x is not None
@@ -178,7 +180,7 @@ class ReferenceClassExperts:
             self.contexts.learn(stream, target)
         if self.after is not None:
             last = self.last[stream]
-            if last is not None:
+            if last is not None and max(last, target) < len(self.after):
                 _count(self.after[last], target, weight)
             self.last[stream] = target
         if self.neighbours:

@@ -15,6 +15,7 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts import Gradient, Network, Streaming, Training
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
+from carrousel.kernels.reference.class_experts import ReferenceClassExperts
 from carrousel.kernels.reference.lanes import Rule, rule_for
 from carrousel.kernels.reference.layers import Weights, logistic
 from carrousel.kernels.signs import Signs, seeds_of_stream
@@ -119,6 +120,7 @@ class ReferenceStream:
             _Stream(rule_for(network, training, gradient, dtype, Signs(seeds_of_stream(seed, b))))
             for b in range(n_streams)
         ]
+        self._experts = _experts(network, streaming, n_streams) if streaming.experts else None
         self._dtype = dtype
         for b in range(n_streams):
             self.reset(b)
@@ -128,6 +130,8 @@ class ReferenceStream:
         here = self._stream(stream)
         here.rule.begin()
         here.pending = None
+        if self._experts:
+            self._experts.reset(stream)
 
     def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
         """Not implemented; advance a copy instead."""
@@ -148,6 +152,8 @@ class ReferenceStream:
         here.pending = _PendingStep(seen, y)
         if not self.streaming.symbols:
             self.inputs.count(np.where(self._scaled, x, np.nan))
+        if self._experts:
+            return self._mixed(stream, x, values, y.astype(np.float64))
         if not self.streaming.scale_targets:
             return y.astype(np.float64)
         return self.targets.mean + self.targets.deviation * y
@@ -180,6 +186,9 @@ class ReferenceStream:
                 "the gradient is no longer finite", fix="continue with a smaller {rate}"
             )
         self._change(gradient)
+        if self._experts:
+            softmax = self.streaming.head == "softmax"
+            self._experts.learn(stream, int(target[0] if softmax else target[0] > 0.5))
 
     def run(
         self,
@@ -233,6 +242,18 @@ class ReferenceStream:
         z = self.inputs.standardised(x, self.streaming.largest)
         return np.where(self._scaled, z, np.nan_to_num(x, nan=0.0))
 
+    def _mixed(
+        self, stream: int, x: np.ndarray, values: Annotated[Floats, "I"], y: Annotated[Floats, "O"]
+    ) -> Annotated[Floats, "O"]:
+        """Mix probabilities with those of the experts, and advance these."""
+        assert self._experts is not None
+        symbol = int(x[0]) if self.streaming.symbols else 0
+        softmax = self.streaming.head == "softmax"
+        net = y if softmax else np.array([1 - y[0], y[0]])
+        mixed = self._experts.look(stream, symbol, values, net)
+        self._experts.keep(stream)
+        return mixed if softmax else mixed[1:]
+
     def _activations(self, net: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
         if self.streaming.head == "linear":
             return net
@@ -275,6 +296,22 @@ class ReferenceStream:
         first = self._first / (1 - how.momentum**self.changes)
         second = self._second / (1 - how.second**self.changes)
         self.weights += rate * first / (np.sqrt(second) + how.epsilon)
+
+
+def _experts(network: Network, how: Streaming, n_streams: int) -> ReferenceClassExperts:
+    classes = max(network.n_outputs, 2)
+    if how.head != "softmax" and network.n_outputs > 1:
+        raise SettingError(
+            "experts are for classes, expected a softmax head, or a logistic one with 1 output",
+            argument="experts",
+            got=True,
+        )
+    if how.symbols:
+        return ReferenceClassExperts(classes, network.n_inputs, n_streams, order=6, places=2**16)
+    rows = 64 if network.n_inputs > 4096 else 1024
+    return ReferenceClassExperts(
+        classes, network.n_inputs, n_streams, rows=rows, neighbours=16, last=True
+    )
 
 
 def _check_shape(name: str, values: np.ndarray, wanted: int) -> None:
