@@ -23,7 +23,7 @@ ClassExpertSettings settings_of(nb::dict d) {
 class Bound {
  public:
   Bound(nb::dict settings, const std::string& instruction_set)
-      : experts_(settings_of(settings), kernels_named(stream_kernels(), instruction_set).distances) {}
+      : experts_(settings_of(settings), kernels_named(stream_kernels(), instruction_set)) {}
   Bound(const Bound&) = delete;
 
   void look(Index stream, Index symbol, nb::object x, nb::object net, nb::object mixed) {

@@ -146,7 +146,7 @@ class Bound {
   Bound(const StreamSettings& settings, nb::object scaled, const std::string& instruction_set)
       : stream_(settings, flags_of(scaled, settings.shape.inputs),
                 kernel_named<Real>(stream_kernels(), instruction_set),
-                kernels_named(stream_kernels(), instruction_set).distances),
+                kernels_named(stream_kernels(), instruction_set)),
         x_(static_cast<std::size_t>(stream_.input_values())),
         target_(static_cast<std::size_t>(stream_.target_values())),
         outputs_(static_cast<std::size_t>(settings.shape.outputs)) {}

@@ -33,15 +33,16 @@ const ClassExpertSettings& checked(const ClassExpertSettings& s) {
 
 }  // namespace
 
-ClassExperts::ClassExperts(const ClassExpertSettings& s, DistanceKernel* distances)
+ClassExperts::ClassExperts(const ClassExpertSettings& s, const StreamKernels& kernels)
     : settings_(checked(s)), experts_(count_of(s)),
       contexts_(s.order ? std::make_unique<Contexts>(s.classes, s.streams, s.order, s.places)
                         : nullptr),
       neighbours_(s.rows ? std::make_unique<Neighbours>(s.inputs, 1, s.streams, s.rows,
-                                                        s.neighbours, distances)
+                                                        s.neighbours, kernels.distances)
                          : nullptr),
       mixture_(experts_, s.classes, s.streams, contexts_ ? contexts_->classes() : 1,
-               s.order ? 0.02 : 0.1, s.order ? 0.003 : 0.02),
+               s.order ? 0.02 : 0.1, s.order ? 0.003 : 0.02,
+               kernels.product),
       counts_(static_cast<std::size_t>(s.classes)),
       after_(s.last ? static_cast<std::size_t>(followed() * followed()) : 0),
       last_(s.last ? static_cast<std::size_t>(s.streams) : 0, -1.0), prior_(counts_.size()) {}

@@ -30,7 +30,7 @@ struct ClassExpertSettings {
 class ClassExperts {
  public:
   // Throws std::invalid_argument if a setting is out of range.
-  ClassExperts(const ClassExpertSettings& settings, DistanceKernel* distances);
+  ClassExperts(const ClassExpertSettings& settings, const StreamKernels& kernels);
 
   // Mixes the network's probabilities net [O] with those of the experts into mixed [O]; the two may
   // be the same array. symbol: of the row, if there are contexts; x [I]: standardised, if there are

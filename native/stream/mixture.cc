@@ -23,8 +23,10 @@ void bound_shares(std::vector<double>& shares) {
   for (double& share : shares) share /= sum;
 }
 
-Mixture::Mixture(Index experts, Index outputs, Index streams, Index sets, double rate, double least)
-    : experts_(experts), outputs_(outputs), sets_(sets), rate_(rate), least_(least) {
+Mixture::Mixture(Index experts, Index outputs, Index streams, Index sets, double rate, double least,
+                 ProductKernel* product)
+    : experts_(experts), outputs_(outputs), sets_(sets), rate_(rate), least_(least),
+      product_(product) {
   const double numbers = static_cast<double>(streams) * static_cast<double>(experts + 1) *
                          static_cast<double>(outputs + 1);
   if (numbers > 1e10)
@@ -42,23 +44,8 @@ Mixture::Mixture(Index experts, Index outputs, Index streams, Index sets, double
 }
 
 void Mixture::look(Index set, double* mixed) {
-  const double* const w = exponents.data() + set * (experts_ + 1);
-  double* const product = expert(experts_);
-  std::fill(next_means_.begin(), next_means_.end(), 0.0);
-  double sum = 0;
-  double logs[8];
-  for (Index k = 0; k < outputs_; ++k) {
-    double power = 0;
-    for (Index e = 0; e < experts_; ++e) {
-      logs[e] = std::log(std::max(expert(e)[k], kLeast));
-      power += w[e] * logs[e];
-    }
-    product[k] = std::exp(power), sum += product[k];
-    for (Index e = 0; e < experts_; ++e)
-      next_means_[static_cast<std::size_t>(e)] += product[k] * logs[e];
-  }
-  for (Index k = 0; k < outputs_; ++k) product[k] /= sum;
-  for (double& mean : next_means_) mean /= sum;
+  product_({experts_, outputs_, expert(0), exponents.data() + set * (experts_ + 1), kLeast,
+            expert(experts_), next_means_.data()});
   next_means_.back() = static_cast<double>(set);
   std::fill_n(mixed, outputs_, 0.0);
   for (Index e = 0; e <= experts_; ++e)

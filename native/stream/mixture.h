@@ -12,7 +12,7 @@
 
 #include <vector>
 
-#include "common/carrousel.h"
+#include "stream/stream.h"
 
 namespace carrousel {
 
@@ -22,7 +22,8 @@ void bound_shares(std::vector<double>& shares);
 class Mixture {
  public:
   // `rate` falls to `least` with the number of steps: rate / sqrt(1 + n / 100).
-  Mixture(Index experts, Index outputs, Index streams, Index sets, double rate, double least);
+  Mixture(Index experts, Index outputs, Index streams, Index sets, double rate, double least,
+          ProductKernel* product);
 
   // Probabilities [O] of an expert for the next look(), to be written by the caller.
   double* expert(Index e) { return next_.data() + e * outputs_; }
@@ -45,6 +46,7 @@ class Mixture {
  private:
   Index experts_, outputs_, sets_, set_ = 0;
   double rate_, least_;
+  ProductKernel* product_;
   std::vector<double> next_, next_means_;
 };
 

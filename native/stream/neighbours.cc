@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "common/refuse.h"
 
@@ -50,19 +51,32 @@ const std::vector<Neighbours::Near>& Neighbours::look(const double* x) {
   near_.clear();
   if (!rows) return near_;
   distances_({rows, stride_, inputs_, table_.data(), x_.data(), apart_.data()});
-  const float* const apart = apart_.data();
-  for (Index row = 0; row < rows; ++row) {
-    const bool full = static_cast<Index>(near_.size()) == k_;
-    if (full && static_cast<double>(apart[row]) >= near_.back().weight) continue;
-    const Near found{row, static_cast<double>(apart[row])};  // its squared distance for now
-    const auto nearer = [](const Near& a, const Near& b) { return a.weight < b.weight; };
-    near_.insert(std::upper_bound(near_.begin(), near_.end(), found, nearer), found);
-    if (full) near_.pop_back();
-  }
+  select(rows);
   const double farthest = near_.back().weight;
   for (Near& near : near_)
     near.weight = 1 / (kOffset + (farthest > 0 ? std::sqrt(near.weight / farthest) : 0));
   return near_;
+}
+
+// Lists the k rows of the smallest distances, with squared distances for weights.
+void Neighbours::select(Index rows) {
+  constexpr Index block = Distances::kAtOnce;
+  const float* const apart = apart_.data();
+  const auto k = static_cast<std::size_t>(k_);
+  float farthest = std::numeric_limits<float>::infinity();  // once there are k
+  std::fill_n(apart_.data() + rows, stride_ - rows, farthest);
+  for (Index first = 0; first < rows; first += block) {
+    int nearer = 0;
+    for (Index row = first; row < first + block; ++row) nearer |= apart[row] < farthest;
+    for (Index row = first; nearer && row < std::min(first + block, rows); ++row) {
+      if (!(apart[row] < farthest)) continue;
+      if (near_.size() == k) near_.pop_back();
+      near_.push_back({row, static_cast<double>(apart[row])});
+      for (std::size_t i = near_.size() - 1; i && near_[i].weight < near_[i - 1].weight; --i)
+        std::swap(near_[i], near_[i - 1]);
+      if (near_.size() == k) farthest = static_cast<float>(near_.back().weight);
+    }
+  }
 }
 
 void Neighbours::keep(Index stream) {

@@ -42,6 +42,7 @@ class Neighbours {
  private:
   float& at(Index row, Index input) const { return table_.data()[input * stride_ + row]; }
   Index filled() const;
+  void select(Index rows);
 
   Index inputs_, values_, rows_, k_, stride_;
   DistanceKernel* distances_;

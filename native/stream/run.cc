@@ -174,7 +174,7 @@ ClassExpertSettings experts_of(const StreamSettings& s) {
 
 template <class Real>
 Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-                     const StreamKernel<Real>& kernel, DistanceKernel* distances)
+                     const StreamKernel<Real>& kernel, const StreamKernels& kernels)
     : settings_(settings), kernel_(kernel), scaled_(scaled.begin(), scaled.end()) {
   check(settings);
   const StreamShape& shape = settings.shape;
@@ -199,7 +199,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   bytes_ = static_cast<std::size_t>(numbers + state_numbers_ * settings.streams) * sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
   if (settings.experts) {
-    experts_.emplace(experts_of(settings), distances), bytes_ += experts_->bytes();
+    experts_.emplace(experts_of(settings), kernels), bytes_ += experts_->bytes();
     z_.resize(static_cast<std::size_t>(shape.inputs));
   }
   net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;

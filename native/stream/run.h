@@ -41,7 +41,7 @@ template <class Real>
 class Stream {
  public:
   Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-         const StreamKernel<Real>& kernel, DistanceKernel* distances);
+         const StreamKernel<Real>& kernel, const StreamKernels& kernels);
 
   Index input_values() const { return settings_.symbols ? 1 : settings_.shape.inputs; }
   Index target_values() const { return softmax() ? 1 : settings_.shape.outputs; }

@@ -128,11 +128,25 @@ struct Distances {
 
 using DistanceKernel = void(const Distances&);
 
+// The normalised product of the probabilities of E experts, each to the power of its exponent.
+// Probabilities below `least` count as `least`.
+struct Product {
+  static constexpr Index kMostExperts = 8;
+  Index experts, outputs;   // E O
+  const double* p;          // [E, O]
+  const double* exponents;  // [E], 0 to 2
+  double least;             // at least 1e-9
+  double* product;          // [O]: written
+  double* means;            // [E]: written; of log p under the product
+};
+using ProductKernel = void(const Product&);
+
 struct StreamKernels {
   const char* name;
   StreamKernel<float> single;
   StreamKernel<double> twofold;
   DistanceKernel* distances;
+  ProductKernel* product;
 };
 
 const std::vector<const StreamKernels*>& stream_kernels();
