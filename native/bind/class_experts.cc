@@ -96,9 +96,50 @@ class Bound {
   Index looked_ = -1;
 };
 
+class BoundNeighbours {
+ public:
+  BoundNeighbours(Index inputs, Index values, Index streams, Index rows, Index k,
+                  const std::string& instruction_set)
+      : inputs_(inputs), values_(values), streams_(streams),
+        neighbours_(inputs, values, streams, rows, k,
+                    kernels_named(stream_kernels(), instruction_set).distances) {}
+
+  double mean(nb::object x, nb::object to) {
+    Arrays arrays;
+    const auto* in = arrays.take<const double>(x, "x", {inputs_}, false);
+    auto* out = arrays.take<double>(to, "to", {values_}, true);
+    arrays.check();
+    return neighbours_.mean(in, out);
+  }
+  void keep(Index stream) { neighbours_.keep(checked(stream)); }
+  void learn(Index stream, nb::object target) {
+    Arrays arrays;
+    const auto* wanted = arrays.take<const double>(target, "target", {values_}, false);
+    neighbours_.learn(checked(stream), wanted);
+  }
+
+ private:
+  Index checked(Index stream) const {
+    if (stream < 0 || stream >= streams_)
+      refuse("stream is ", stream, ", expected 0..", streams_ - 1);
+    return stream;
+  }
+
+  Index inputs_, values_, streams_;
+  Neighbours neighbours_;
+};
+
 }  // namespace
 
 void bind_class_experts(nb::module_& m) {
+  nb::class_<BoundNeighbours>(m, "Neighbours", "The nearest of recent rows.")
+      .def(nb::init<Index, Index, Index, Index, Index, const std::string&>(), nb::arg("inputs"),
+           nb::arg("values"), nb::arg("streams"), nb::arg("rows"), nb::arg("k"),
+           nb::arg("instruction_set") = "")
+      .def("mean", &BoundNeighbours::mean, nb::arg("x"), nb::arg("to"),
+           "Write the mean of the nearest targets, return the sum of weights.")
+      .def("keep", &BoundNeighbours::keep, nb::arg("stream"), "Keep the row of the last mean.")
+      .def("learn", &BoundNeighbours::learn, nb::arg("stream"), nb::arg("target"));
   nb::class_<Bound>(m, "ClassExperts", "Experts for classes and symbols, mixed with a network.")
       .def(nb::init<nb::dict, const std::string&>(), nb::arg("settings"),
            nb::arg("instruction_set") = "")

@@ -79,6 +79,16 @@ void Neighbours::select(Index rows) {
   }
 }
 
+double Neighbours::mean(const double* x, double* to) {
+  double sum = 0;
+  std::fill_n(to, values_, 0.0);
+  for (const auto& [row, weight] : look(x)) {
+    sum += weight;
+    for (Index v = 0; v < values_; ++v) to[v] += weight / sum * (target(row)[v] - to[v]);
+  }
+  return sum;
+}
+
 void Neighbours::keep(Index stream) {
   std::copy_n(x_.data(), inputs_, pending_.begin() + stream * inputs_);
 }

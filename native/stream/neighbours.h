@@ -23,6 +23,9 @@ class Neighbours {
   struct Near { Index row; double weight; };
   // The nearest rows to x [inputs], nearest first; at most k. Valid until the next call.
   const std::vector<Near>& look(const double* x);
+  // Writes the weighted mean of the targets of the rows nearest to x, or zeros if there are none, to
+  // `to` [values]. Returns the sum of their weights.
+  double mean(const double* x, double* to);
   const double* target(Index row) const { return targets_.data() + row * values_; }  // [values]
   // Makes the x of the last look the row whose target a stream learns next.
   void keep(Index stream);

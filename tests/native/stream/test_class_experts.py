@@ -12,7 +12,8 @@ import pytest
 from carrousel import _native
 from carrousel.contracts import Cell, Network, Streaming
 from carrousel.kernels import NativeStream, ReferenceStream, instruction_sets
-from carrousel.kernels.reference.class_experts import ReferenceClassExperts
+from carrousel.kernels.reference.class_experts import ReferenceClassExperts, ReferenceNeighbours
+from carrousel.online.model.grow import grow_kernel
 from support.case import case as named
 
 pytestmark = pytest.mark.native
@@ -280,3 +281,53 @@ def test_streams_continue_from_their_state():
                 whole.run(streams[100:], x[100:], targets[100:]),
             )
             assert whole.peek(0, x[0]).sum() > 0
+
+
+def test_means_of_neighbours_match_the_reference():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(120, 4)).round(1)
+    targets = np.stack([x.sum(1), x[:, 0] ** 2], 1)
+    for rows, k in ((1, 1), (32, 7), (50, 50), (200, 16)):
+        for isa in instruction_sets():
+            native = _native.Neighbours(4, 2, 2, rows, k, isa)
+            reference, mean = ReferenceNeighbours(4, rows, k), np.empty(2)
+            for n, (z, target) in enumerate(zip(x, targets, strict=True)):
+                near, weights = reference.look(z)
+                wanted = weights @ near / weights.sum() if n else np.zeros(2)
+                with named(rows, k, isa, n):
+                    assert native.mean(z, mean) == pytest.approx(weights.sum(), rel=1e-12)
+                    np.testing.assert_allclose(mean, wanted, rtol=1e-12, atol=1e-12)
+                native.keep(n % 2)
+                native.learn(n % 2, target)
+                reference.learn(z, target)
+
+
+def test_grown_streams_keep_their_experts():
+    """A new symbol takes little from the old ones; new inputs that are zero take nothing."""
+    rng = np.random.default_rng(6)
+    for name, (how, outputs) in STREAMS.items():
+        cell, grown = Cell(2, 1, forget_gate=True), outputs + 2 * how.symbols
+        narrow, wide = (
+            Network(i, o, cell, wiring="cells", bias="all") for i, o in ((5, outputs), (7, grown))
+        )
+        targets = rng.integers(2, size=(200, 1)).astype(float)
+        x = np.roll(targets, 1, 0) if how.symbols else rng.normal(size=(200, 5))
+        old = NativeStream(narrow, how, np.full(narrow.n_weights, 0.1), n_streams=2)
+        old.run(np.zeros(200, int), x, targets)
+        new = NativeStream(wide, how, np.zeros(wide.n_weights), n_streams=2)
+        grow_kernel(new, old)
+        row = x[0] if how.symbols else np.append(x[0], (0, 0))
+        before, after = old.peek(0, x[0]), new.peek(0, row)
+        with named(name):
+            atol = 0.05 if how.symbols else 1e-6  # two more outputs of the network; float32
+            np.testing.assert_allclose(after[:outputs], before, atol=atol)
+            new.advance(0, row)
+            new.learn(0, np.zeros(1))
+
+
+def test_many_classes_match_the_reference():
+    """Classes after the first 512 are not counted as following one another."""
+    settings = settings_of({"last": True, "rows": 20, "neighbours": 3}, classes=600)
+    data = rows(settings, 200, seed=10)
+    wanted = run(ReferenceClassExperts(**settings), data)
+    np.testing.assert_allclose(run(Native(settings), data), wanted, rtol=1e-9, atol=1e-12)
