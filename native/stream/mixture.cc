@@ -11,7 +11,7 @@ namespace {
 constexpr double kShare = 5e-4;       // of the weights that is redistributed
 constexpr double kLeast = 1e-6;       // smaller probabilities count as this in the product
 constexpr double kTiny = 1e-300;      // and as this in weights
-constexpr double kMostExponent = 2;
+constexpr double kLeastExponent = -1, kMostExponent = 2;
 constexpr double kMostSteps = 1e15;
 
 }  // namespace
@@ -73,7 +73,7 @@ void Mixture::learn(Index stream, Index target, double weight) {
   const double rate = weight * std::max(least_, rate_ / std::sqrt(1 + w[experts_]++ / 100));
   for (Index e = 0; e < experts_; ++e) {
     const double slope = std::log(std::max(p[e * outputs_], kLeast)) - mean[e];
-    w[e] = std::clamp(w[e] + rate * slope, 0.0, kMostExponent);
+    w[e] = std::clamp(w[e] + rate * slope, kLeastExponent, kMostExponent);
   }
 }
 
@@ -100,7 +100,8 @@ void Mixture::bound() {
   bound_shares(weights);
   for (std::size_t i = 0; i < exponents.size(); ++i) {
     const bool counts = (i + 1) % weights.size() == 0;
-    exponents[i] = std::clamp(exponents[i], 0.0, counts ? kMostSteps : kMostExponent);
+    exponents[i] = counts ? std::clamp(exponents[i], 0.0, kMostSteps)
+                          : std::clamp(exponents[i], kLeastExponent, kMostExponent);
   }
 }
 

@@ -4,7 +4,7 @@
 //   g(k) = prod_e p_e(k)^w_e / sum_j prod_e p_e(j)^w_e
 // The exponents follow the gradient of the log loss (Mattern 2012, "Mixing strategies in data
 // compression"), one set of them for each class of contexts:
-//   w_e += rate (log p_e(target) - sum_k g(k) log p_e(k)), within 0..2
+//   w_e += rate (log p_e(target) - sum_k g(k) log p_e(k)), within -1..2
 // The result is sum_e W_e p_e over all E + 1, whose weights follow Bayes' rule, and a fixed share
 // of which is redistributed at each step (Herbster & Warmuth 1998). Its log loss exceeds that of
 // any of them by at most log(E + 1) and the share for each step.

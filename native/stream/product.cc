@@ -29,7 +29,7 @@ inline dvec log_of(dvec x) {
   return whole * 0.69314718055994531 + 2.0 * (s + s * s * s * series);
 }
 
-// exp(x) for x in [-700, 1]: 2^n exp(r) with |r| <= ln(2) / 2, by Taylor's series.
+// exp(x) for |x| < 700: 2^n exp(r) with |r| <= ln(2) / 2, by Taylor's series.
 inline dvec exp_of(dvec x) {
   constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52: the sum has no fraction bits left
   const dvec sum = x * 1.4426950408889634 + magic, n = sum - magic;

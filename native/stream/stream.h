@@ -134,7 +134,7 @@ struct Product {
   static constexpr Index kMostExperts = 8;
   Index experts, outputs;   // E O
   const double* p;          // [E, O]
-  const double* exponents;  // [E], 0 to 2
+  const double* exponents;  // [E], -1 to 2
   double least;             // at least 1e-9
   double* product;          // [O]: written
   double* means;            // [E]: written; of log p under the product

@@ -12,7 +12,8 @@ from carrousel.shapes import Floats
 
 _FORGET, _UNSEEN, _PRIOR, _VOTE = 1e-3, 0.5, 2.0, 1.0
 _OFFSET, _MOST_FOLLOWED = 0.1, 512
-_SHARE, _LEAST, _TINY, _MOST_EXPONENT = 5e-4, 1e-6, 1e-300, 2.0
+_SHARE, _LEAST, _TINY = 5e-4, 1e-6, 1e-300
+_LEAST_EXPONENT, _MOST_EXPONENT = -1.0, 2.0
 
 
 class ReferenceNeighbours:
@@ -172,7 +173,7 @@ class ReferenceClassExperts:
         rate = max(self._least_rate, self._first_rate / np.sqrt(1 + self.steps[set_] / 100))
         slope = np.log(np.maximum(kept.p[:-1, target], _LEAST)) - kept.means
         moved = self.exponents[set_] + weight * rate * slope
-        self.exponents[set_] = np.clip(moved, 0, _MOST_EXPONENT)
+        self.exponents[set_] = np.clip(moved, _LEAST_EXPONENT, _MOST_EXPONENT)
         self.steps[set_] += 1
         if not self.contexts or self.after is not None or self.neighbours:
             _count(self.counts, target, weight)
