@@ -49,7 +49,7 @@ class ClassExperts {
   struct Part { const char* name; bool of_stream; std::vector<Index> shape; };
   std::vector<Part> parts() const;
   void read(const std::string& name, Index stream, double* to) const;
-  void write(const std::string& name, Index stream, const double* from);
+  void write(const std::string& name, Index stream, const double* source);
   std::size_t bytes() const;
   const ClassExpertSettings& settings() const { return settings_; }
   Index experts() const { return experts_; }

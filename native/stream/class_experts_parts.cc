@@ -78,18 +78,20 @@ void ClassExperts::read(const std::string& name, Index stream, double* to) const
 }
 
 // Numbers out of range are bounded: files may be damaged.
-void ClassExperts::write(const std::string& name, Index stream, const double* from) {
+void ClassExperts::write(const std::string& name, Index stream, const double* source) {
   const Part of = part(name);
   const Index size = size_of(of), O = settings_.classes;
+  std::vector<double> finite(source, source + size);
+  for (double& x : finite)
+    if (!std::isfinite(x)) x = 0;
+  const double* const from = finite.data();
   if (auto* all = numbers(name)) {
     const auto to = all->begin() + (of.of_stream ? stream * size : 0);
     const bool counts = name.starts_with("class_") || name == "context_singles";
     const bool last = name == "class_last";
-    for (Index i = 0; i < size; ++i) {
-      const double x = std::isfinite(from[i]) ? from[i] : 0;
-      to[i] = last ? std::floor(std::clamp(x, -1.0, static_cast<double>(O - 1)))
-                   : std::clamp(x, counts ? 0 : -kMostCount, kMostCount);
-    }
+    for (Index i = 0; i < size; ++i)
+      to[i] = last ? std::floor(std::clamp(from[i], -1.0, static_cast<double>(O - 1)))
+                   : std::clamp(from[i], counts ? 0 : -kMostCount, kMostCount);
     if (name == "context_shares") bound_shares(contexts_->shares);
     else if (name == "context_trusts") contexts_->bound_trusts();
     else if (name.starts_with("expert_") && of.of_stream) mixture_.bound(stream);

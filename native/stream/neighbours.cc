@@ -130,10 +130,9 @@ void Neighbours::read_rows(double* to) const {
 void Neighbours::write_rows(const double* from, Index classes) {
   for (Index row = 0; row < rows_; ++row) {
     for (Index v = 0; v < values_; ++v) {
-      const double target = std::isfinite(*from) ? *from : 0;
+      const double target = *from++;
       targets_[static_cast<std::size_t>(row * values_ + v)] =
           classes ? std::floor(std::clamp(target, 0.0, static_cast<double>(classes - 1))) : target;
-      ++from;
     }
     for (Index i = 0; i < inputs_; ++i) at(row, i) = bounded(*from++);
   }
