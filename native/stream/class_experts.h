@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "stream/contexts.h"
-#include "stream/mixture.h"
+#include "stream/class_mixture.h"
 #include "stream/neighbours.h"
 
 namespace carrousel {

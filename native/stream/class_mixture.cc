@@ -1,4 +1,4 @@
-#include "stream/mixture.h"
+#include "stream/class_mixture.h"
 
 #include <algorithm>
 #include <cmath>
