@@ -65,15 +65,19 @@ class Arrays {
   std::vector<nb::ndarray<>> held_;
 };
 
-// The kernel of one precision and instruction set; an empty name selects the fastest.
+// The kernels of one instruction set; an empty name selects the fastest.
+template <class Kernels>
+const Kernels& kernels_named(const std::vector<const Kernels*>& all, const std::string& name) {
+  for (const auto* kernels : all)
+    if (name.empty() || name == kernels->name) return *kernels;
+  refuse("instruction set '", name, "' is not available on this processor");
+}
+
+// The kernel of one precision.
 template <class Real, class Kernels>
 const auto& kernel_named(const std::vector<const Kernels*>& all, const std::string& name) {
-  for (const auto* kernels : all)
-    if (name.empty() || name == kernels->name) {
-      if constexpr (std::is_same_v<Real, float>) return kernels->single;
-      else return kernels->twofold;
-    }
-  refuse("instruction set '", name, "' is not available on this processor");
+  if constexpr (std::is_same_v<Real, float>) return kernels_named(all, name).single;
+  else return kernels_named(all, name).twofold;
 }
 
 inline Storage storage_named(const std::string& name) {

@@ -305,4 +305,5 @@ NB_MODULE(_native, m) {
   bind_streams(m);
   bind_samples(m);
   bind_cascades(m);
+  bind_class_experts(m);
 }

@@ -10,3 +10,4 @@ void bind_steps(nanobind::module_& m);
 void bind_streams(nanobind::module_& m);
 void bind_samples(nanobind::module_& m);
 void bind_cascades(nanobind::module_& m);
+void bind_class_experts(nanobind::module_& m);

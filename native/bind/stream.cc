@@ -48,7 +48,7 @@ StreamSettings settings_of(nb::dict d) {
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");
   s.largest = number("largest");
   s.symbols = flag("symbols"), s.scale_targets = flag("scale_targets");
-  s.missing = flag("missing"), s.by_key = flag("by_key");
+  s.missing = flag("missing"), s.by_key = flag("by_key"), s.experts = flag("experts");
   check(s);
   return s;
 }
@@ -186,18 +186,14 @@ class Bound {
   Bound(const LearnerSettings& settings, nb::object scaled, const std::string& instruction_set)
       : stream_(settings, flags_of(scaled, settings.stream.shape.inputs),
                 kernel_named<Real>(stream_kernels(), instruction_set),
-                kernels_of_rules(instruction_set)),
+                kernels_named(stream_kernels(), instruction_set),
+                kernels_named(rule_kernels(), instruction_set)),
         x_(static_cast<std::size_t>(stream_.input_values())),
         target_(static_cast<std::size_t>(stream_.target_values())),
         outputs_(static_cast<std::size_t>(stream_.outputs())),
         bounds_(static_cast<std::size_t>(stream_.outputs() * stream_.bounds())) {}
 
   Stream<Real>& net() { return stream_.net(); }
-  static const RuleKernels& kernels_of_rules(const std::string& instruction_set) {
-    for (const RuleKernels* kernels : rule_kernels())
-      if (instruction_set.empty() || instruction_set == kernels->name) return *kernels;
-    refuse("instruction set '", instruction_set, "' is not available on this processor");
-  }
 
   static int code(Outcome outcome) { return static_cast<int>(outcome); }
   static Buffer buffer(nb::handle self, std::vector<double>& of) {

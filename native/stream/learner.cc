@@ -21,6 +21,7 @@ LearnerSettings checked(LearnerSettings s) {
   const double waiting = static_cast<double>(s.pending()) * static_cast<double>(s.stream.streams) *
                          static_cast<double>(shape.inputs + 2 * shape.outputs);
   if (waiting > 1e11) refuse("rows that wait for targets would take hundreds of gigabytes");
+  if (s.stream.experts && s.stream.delayed) refuse("experts need targets that are not delayed");
   if (!s.has_rules) return s;
   if (s.stream.symbols || shape.head != Head::linear || s.stream.scale_targets)
     refuse("rules need inputs that are numbers, linear outputs, and scale_targets false");
@@ -37,8 +38,9 @@ LearnerSettings checked(LearnerSettings s) {
 
 template <class Real>
 Learner<Real>::Learner(LearnerSettings settings, const std::vector<bool>& scaled,
-                       const StreamKernel<Real>& kernel, const RuleKernels& rules)
-    : settings_(checked(std::move(settings))), net_(settings_.stream, scaled, kernel) {
+                       const StreamKernel<Real>& kernel, const StreamKernels& kernels,
+                       const RuleKernels& rules)
+    : settings_(checked(std::move(settings))), net_(settings_.stream, scaled, kernel, kernels) {
   if (settings_.has_rules) rules_ = std::make_unique<Rules>(settings_.rules, rules);
   values_ = settings_.stream.shape.head == Head::softmax ? 1
             : rules_ ? settings_.rules.variables : settings_.stream.shape.outputs;

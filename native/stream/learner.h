@@ -35,7 +35,8 @@ template <class Real>
 class Learner {
  public:
   Learner(LearnerSettings settings, const std::vector<bool>& scaled,
-          const StreamKernel<Real>& kernel, const RuleKernels& rules);
+          const StreamKernel<Real>& kernel, const StreamKernels& kernels,
+          const RuleKernels& rules);
 
   Index input_values() const;
   Index target_values() const;

@@ -32,7 +32,19 @@ std::map<std::string, typename Stream<Real>::Part> Stream<Real>::parts() const {
     found["hidden_second"] = found["hidden"], found["output_second"] = found["output"];
   if (net_.hidden.first)
     found["hidden_first"] = found["hidden"], found["output_first"] = found["output"];
+  if (experts_)
+    for (const ClassExperts::Part& part : experts_->parts())
+      found[part.name] = {part.of_stream, part.shape};
   return found;
+}
+
+// Whether a part is one of the experts.
+template <class Real>
+bool Stream<Real>::of_experts(const std::string& name) const {
+  if (!experts_) return false;
+  for (const ClassExperts::Part& part : experts_->parts())
+    if (name == part.name) return true;
+  return false;
 }
 
 template <class Real>
@@ -91,6 +103,8 @@ void Stream<Real>::read(const std::string& name, Index stream, double* to) const
   } else if (const auto [first, n] = scales_named(name, stream); n) {
     for (const Running* of = first; of < first + n; ++of)
       *to++ = of->seen, *to++ = of->mean, *to++ = of->variance, *to++ = of->odd;
+  } else if (of_experts(name)) {
+    experts_->read(name, stream, to);
   } else {
     const Place from = place(name, stream);
     for (Index r = 0; r < from.rows; ++r)
@@ -108,6 +122,8 @@ void Stream<Real>::write(const std::string& name, Index stream, const double* fr
   } else if (const auto [first, n] = scales_named(name, stream); n) {
     for (Running* of = const_cast<Running*>(first); of < first + n; ++of, from += 4)
       *of = {from[0], from[1], from[2], from[3]};
+  } else if (of_experts(name)) {
+    experts_->write(name, stream, from);
   } else {
     const Place to = place(name, stream);
     for (Index r = 0; r < to.rows; ++r, from += to.columns) {

@@ -44,6 +44,8 @@ void check(const StreamSettings& s) {
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
     refuse("sensitivities would take terabytes; use fewer streams, cells or inputs");
+  if (s.experts && (shape.head == Head::linear || (shape.head != Head::softmax && shape.outputs > 1)))
+    refuse("experts are for classes, expected a softmax head, or a logistic one with 1 output");
   expect_number("rate", s.rate, s.rate >= 0 && s.rate < 1e30, "0 to below 1e30");
   expect_number("decay", s.decay, s.decay >= 0, "a finite number of at least 0");
   expect_number("momentum", s.momentum, s.momentum >= 0 && s.momentum < 1, "0 to below 1");

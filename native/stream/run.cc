@@ -98,11 +98,17 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   return at.size;
 }
 
+ClassExpertSettings experts_of(const StreamSettings& s) {
+  const Index I = s.shape.inputs, O = std::max(s.shape.outputs, Index{2});
+  if (s.symbols) return {O, I, s.streams, 6, Index{1} << 16, 0, 0, false};
+  return {O, I, s.streams, 0, 0, I > 4096 ? 64 : 1024, 16, true};
+}
+
 }  // namespace
 
 template <class Real>
 Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-                     const StreamKernel<Real>& kernel)
+                     const StreamKernel<Real>& kernel, const StreamKernels& kernels)
     : settings_(settings), kernel_(kernel), scaled_(scaled.begin(), scaled.end()) {
   check(settings);
   const StreamShape& shape = settings.shape;
@@ -131,6 +137,10 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   bytes_ = static_cast<std::size_t>(numbers + (state_numbers_ + front) * settings.streams) *
                sizeof(Real) +
            (inputs_.size() + targets_.size()) * sizeof(Running) + flags_.size();
+  if (settings.experts) {
+    experts_.emplace(experts_of(settings), kernels), bytes_ += experts_->bytes();
+    z_.resize(static_cast<std::size_t>(shape.inputs));
+  }
   net_.rate = static_cast<Real>(settings.rate), net_.decay = settings.decay;
   net_.momentum = static_cast<Real>(settings.momentum);
   net_.second = static_cast<Real>(settings.second);
@@ -162,6 +172,7 @@ void Stream<Real>::begin(Index stream) {
   const Index U = settings_.shape.units(), C = settings_.shape.cells();
   std::fill_n(states_.data() + stream * state_numbers_, state_numbers_, Real{0});
   if (settings_.delayed) std::fill_n(fronts_.data() + stream * (U + C), U + C, Real{0});
+  if (experts_) experts_->reset(stream);
   if (!settings_.by_key) return;
   for (auto* const of : {&inputs_, &targets_}) {
     const Index n = of == &inputs_ ? settings_.shape.inputs : settings_.shape.outputs;
@@ -239,12 +250,25 @@ void Stream<Real>::show(Index stream, double* outputs) const {
   }
 }
 
+// Replaces probabilities of the network by those of its mixture with the experts.
+template <class Real>
+void Stream<Real>::mix(Index stream, const double* x, double* outputs) {
+  if (!experts_) return;
+  std::copy_n(net_.x, settings_.symbols ? 0 : settings_.shape.inputs, z_.begin());
+  const Index symbol = settings_.symbols ? whole(x[0], settings_.shape.inputs) : 0;
+  double both[2] = {1 - outputs[0], outputs[0]};
+  double* const p = softmax() ? outputs : both;
+  experts_->look(stream, symbol, z_.data(), p, p);
+  if (!softmax()) outputs[0] = both[1];
+}
+
 template <class Real>
 Outcome Stream<Real>::predict(Index stream, const double* x, double* outputs,
                               const StreamState<Real>& from) {
   standardise(stream, x);
   if (!kernel_.look(net_, from)) return Outcome::diverged;
   show(stream, outputs);
+  mix(stream, x, outputs);
   return Outcome::done;
 }
 
@@ -276,6 +300,7 @@ Outcome Stream<Real>::advance(Index stream, const double* x, double* outputs) {
   StreamState<Real> state = state_of(stream);
   if (settings_.rule == Rule::uoro) draw(stream);
   kernel_.move(net_, state, flags & kStanding);
+  if (experts_) experts_->keep(stream);
   flags = kUsed | kStanding;
   changed_[static_cast<std::size_t>(stream)] = net_.changes;
   count(stream, x);
@@ -358,6 +383,7 @@ Outcome Stream<Real>::learn(Index stream, const double* target, double weight) {
     if (settings_.by_key)
       scales(targets_, settings_.streams, O)[k].count(target[k], settings_.horizon);
   }
+  if (experts_) experts_->learn(stream, softmax() ? whole(target[0], O) : target[0] > 0.5, weight);
   flags = kUsed;
   return Outcome::done;
 }

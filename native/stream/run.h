@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sequence/run.h"
+#include "stream/class_experts.h"
 #include "stream/stream.h"
 
 namespace carrousel {
@@ -23,6 +25,7 @@ struct StreamSettings {
   double rate, decay, momentum, second, epsilon, clip, horizon, largest;
   bool symbols, scale_targets, missing;
   bool by_key;   // inputs and targets of each stream have a scale of their own
+  bool experts;  // mix the probabilities with those of ClassExperts
   bool delayed;  // targets come after later rows: a second state of each stream runs ahead
 };
 
@@ -45,7 +48,7 @@ template <class Real>
 class Stream {
  public:
   Stream(const StreamSettings& settings, const std::vector<bool>& scaled,
-         const StreamKernel<Real>& kernel);
+         const StreamKernel<Real>& kernel, const StreamKernels& kernels);
 
   Index input_values() const { return settings_.symbols ? 1 : settings_.shape.inputs; }
   Index target_values() const { return softmax() ? 1 : settings_.shape.outputs; }
@@ -109,6 +112,8 @@ class Stream {
     return of.data() + (settings_.by_key ? stream * n : 0);
   }
   StreamState<Real> front_of(Index stream) const;
+  void mix(Index stream, const double* x, double* outputs);
+  bool of_experts(const std::string& name) const;
   void draw(Index stream);
   void show(Index stream, double* outputs) const;
   StreamState<Real> state_of(Index stream) const;
@@ -123,6 +128,8 @@ class Stream {
   std::vector<Running> inputs_, targets_;
   std::vector<std::int64_t> changed_;         // [B] changes of the weights before the last step
   std::vector<Real> wanted_;                  // [O]
+  std::optional<ClassExperts> experts_;
+  std::vector<double> z_;                     // [I] inputs for the experts
   std::vector<double> draws_;                 // [B, 2] of uoro: resets, steps since the last
   StreamNet<Real> net_{};
   Index state_numbers_ = 0;

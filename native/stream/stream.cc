@@ -180,11 +180,14 @@ constexpr StreamKernel<Real> kernel_of() {
 
 }  // namespace
 
+void distances(const Distances& d);  // distances.cc
+void product(const Product& of);     // product.cc
+
 #define CARROUSEL_STRINGIFY_(x) #x
 #define CARROUSEL_STRINGIFY(x) CARROUSEL_STRINGIFY_(x)
 
 extern const StreamKernels stream_kernels;
 const StreamKernels stream_kernels = {CARROUSEL_STRINGIFY(CARROUSEL_ISA), kernel_of<float>(),
-                                      kernel_of<double>()};
+                                      kernel_of<double>(), distances, product};
 
 }  // namespace carrousel::CARROUSEL_ISA

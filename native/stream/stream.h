@@ -119,10 +119,36 @@ struct StreamKernel {
   bool (*learn)(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted, Real weight);
 };
 
+// Squared distances to [rows] of x [inputs] from the rows of a table [inputs, stride], whose rows
+// are its columns. Arrays start on cache lines; up to `stride`, `to` is overwritten.
+struct Distances {
+  static constexpr Index kAtOnce = 32;  // divides stride
+  Index rows, stride, inputs;
+  const float *table, *x;
+  float* to;
+};
+
+using DistanceKernel = void(const Distances&);
+
+// The normalised product of the probabilities of E experts, each to the power of its exponent.
+// Probabilities below `least` count as `least`.
+struct Product {
+  static constexpr Index kMostExperts = 8;
+  Index experts, outputs;   // E O
+  const double* p;          // [E, O]
+  const double* exponents;  // [E], -1 to 2
+  double least;             // at least 1e-9
+  double* product;          // [O]: written
+  double* means;            // [E]: written; of log p under the product
+};
+using ProductKernel = void(const Product&);
+
 struct StreamKernels {
   const char* name;
   StreamKernel<float> single;
   StreamKernel<double> twofold;
+  DistanceKernel* distances;
+  ProductKernel* product;
 };
 
 const std::vector<const StreamKernels*>& stream_kernels();

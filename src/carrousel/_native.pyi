@@ -348,3 +348,49 @@ def distinct_sequences(inputs: object, offsets: object, targets: object, target_
     """
     Write to `which` the place of each sequence among the distinct ones, longest first; return these and how often each occurs.
     """
+
+class Neighbours:
+    """The nearest of recent rows."""
+
+    def __init__(self, inputs: int, values: int, streams: int, rows: int, k: int, instruction_set: str = '') -> None: ...
+
+    def mean(self, x: object, to: object) -> float:
+        """Write the mean of the nearest targets, return the sum of weights."""
+
+    def keep(self, stream: int) -> None:
+        """Keep the row of the last mean."""
+
+    def learn(self, stream: int, target: object) -> None: ...
+
+class ClassExperts:
+    """Experts for classes and symbols, mixed with a network."""
+
+    def __init__(self, settings: dict, instruction_set: str = '') -> None: ...
+
+    def look(self, stream: int, symbol: int, x: object | None, net: object, mixed: object) -> None:
+        """Write mixed probabilities, change nothing."""
+
+    def keep(self, stream: int) -> None:
+        """Advance by the step of the last look."""
+
+    def learn(self, stream: int, target: int, weight: float = 1.0) -> None:
+        """Learn the class of the kept step."""
+
+    def reset(self, stream: int) -> None:
+        """Reset a stream."""
+
+    def copy(self, source: int, to: int) -> None:
+        """Copy the state of a stream."""
+
+    def parts(self) -> dict:
+        """Name of each part of the state -> (one per stream, shape)."""
+
+    def read(self, name: str, stream: int, to: object) -> None: ...
+
+    def write(self, name: str, stream: int, source: object) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def experts(self) -> int: ...

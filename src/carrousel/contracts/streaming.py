@@ -137,6 +137,9 @@ class Streaming:
         horizon: time constant of running means and variances, in steps; 0: infinite.
         largest: standardised inputs are clipped to ``[-largest, largest]``.
         missing: whether NaN inputs are replaced by the running mean; otherwise they are refused.
+        experts: whether probabilities are mixed with those of simple rules: counts in contexts of
+            recent symbols, frequencies and successions of classes, and the nearest labelled rows.
+            For a softmax head, or a logistic one with one output; not with ``delay``.
         rules: expert rules that the net adds to; None: it forecasts alone. Inputs of the network
             are then those of a row, followed by ``rules.n_features`` features of the rules.
         delay: how many rows of a stream may follow a row before its target comes. The rows wait in
@@ -168,6 +171,7 @@ class Streaming:
     largest: float = 10.0
     missing: bool = False
     decay: float = 0.0
+    experts: bool = False
     rules: Rules | None = None
     delay: int = 0
     by_key: bool = False
@@ -190,6 +194,14 @@ class Streaming:
                 argument="gradient",
                 got=self.gradient,
                 fix="use 'truncated', 'rtrl', 'snap:1' or 'uoro'",
+            )
+        if self.experts and (self.head == "linear" or self.delay):
+            raise SettingError(
+                f"experts is True, but head is {self.head!r} and delay {self.delay}, expected "
+                "probabilities and no delay",
+                argument="experts",
+                got=True,
+                fix="set {experts}=False",
             )
         check_int("delay", self.delay, minimum=0, maximum=2**20)
         if self.rules is not None and (self.head != "linear" or self.symbols or self.scale_targets):

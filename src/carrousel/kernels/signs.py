@@ -10,7 +10,7 @@ import numpy as np
 from carrousel.contracts import Gradient
 from carrousel.sequences import Sequences
 
-_GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ALL = 2**64 - 1
 
 
@@ -37,12 +37,13 @@ class Signs:
         """Draw ``n`` times from two values, like :meth:`numpy.random.Generator.choice`."""
         bits = 0
         for word in range((n + 63) // 64):
-            self._state = (self._state + _GOLDEN) & _ALL
-            bits |= _mixed(self._state) << (64 * word)
+            self._state = (self._state + GOLDEN) & _ALL
+            bits |= mixed(self._state) << (64 * word)
         return np.asarray(values)[[bits >> i & 1 for i in range(n)]]
 
 
-def _mixed(z: int) -> int:
+def mixed(z: int) -> int:
+    """Return the 64-bit hash of a 64-bit number, the finaliser of SplitMix64."""
     z = (z ^ z >> 30) * _FIRST & _ALL
     z = (z ^ z >> 27) * _SECOND & _ALL
     return z ^ z >> 31
@@ -75,4 +76,4 @@ def seeds_of_stream(seed: int, stream: int) -> Iterable[int]:
     3
     """
     start = (seed + _FIRST * stream) & _ALL
-    return (_mixed((start + _GOLDEN * begun) & _ALL) for begun in itertools.count())
+    return (mixed((start + GOLDEN * begun) & _ALL) for begun in itertools.count())

@@ -24,8 +24,8 @@ from carrousel.errors import (
 from carrousel.kernels.native.stream_checks import (
     check_network,
     checked_state,
-    is_double,
     numbers,
+    part_type,
     precision,
 )
 from carrousel.kernels.native.stream_settings import stream_settings
@@ -286,7 +286,7 @@ class NativeStream:
         begun = np.flatnonzero(flags)
         found = {"streams": begun, _FLAGS: flags[begun]}
         for name, (of_stream, shape) in self._parts.items():
-            kept = np.float64 if is_double(name) else self.dtype
+            kept = part_type(name, self.dtype)
             found[name] = np.empty((len(begun), *shape) if of_stream else shape, kept)
             if not of_stream:
                 found[name][...] = self._read(name, 0)

@@ -15,9 +15,16 @@ _SCALES = ("inputs", "targets", "inputs_all", "targets_all")
 _COUNTS = ("changes", "draws", "pending_counts", "pending_lost")
 
 
-def is_double(name: str) -> bool:
-    """Return whether a part of a state is float64 at any precision of the kernel."""
-    return name in (*_SCALES, *_COUNTS) or name.startswith(("rules_", "pending_"))
+EXPERTS = ("expert_", "class_", "context_", "neighbour_")
+"""First words of the names of parts of experts for classes."""
+
+
+def part_type(name: str, dtype: type[np.floating]) -> type[np.number]:
+    """Return the data type of a part of the state of a kernel of this precision."""
+    if name == "context_places":
+        return np.uint16
+    double = name in (*_SCALES, *_COUNTS) or name.startswith(("rules_", "pending_", *EXPERTS))
+    return np.float64 if double else dtype
 
 
 def check_network(network: Network) -> None:
@@ -108,7 +115,7 @@ def checked_state(
                 f"state: {name} has shape {part.shape}, expected {wanted}", argument="state"
             )
         with np.errstate(over="ignore"):
-            kept = part if is_double(name) else part.astype(dtype)
+            kept = part.astype(dtype) if part_type(name, dtype) is dtype else part
         if not np.isfinite(kept).all():
             raise ShapeError(
                 f"state: {name} is not finite",

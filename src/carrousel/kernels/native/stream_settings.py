@@ -58,6 +58,7 @@ def stream_settings(network: Network, how: Streaming, n_streams: int, seed: int)
         "scale_targets": how.scale_targets,
         "missing": how.missing,
         "by_key": how.by_key,
+        "experts": how.experts,
         "delay": how.delay,
         "rules": None if how.rules is None else _rules(how.rules),
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from carrousel.contracts import Network, StreamKernel
+from carrousel.kernels.native.stream_checks import EXPERTS
 
 _HIDDEN = ("hidden", "hidden_first", "hidden_second")
 _PAST = ("sources", "traces", "sensitivities", "w")  # of steps when new inputs were zero
@@ -65,6 +66,11 @@ def grow_state(
     for name in filter(old.__contains__, _PAST):
         found[name] = np.zeros((*old[name].shape[:-1], wide.n_sources), old[name].dtype)
         found[name][..., sources] = old[name]
+    for name in (name for name in old if name.startswith(EXPERTS)):
+        fresh = new[name] if len(new[name]) else np.zeros((len(old[name]), *new[name].shape[1:]))
+        kept = tuple(map(slice, np.minimum(old[name].shape, fresh.shape)))
+        found[name] = fresh.copy()
+        found[name][kept] = old[name][kept]
     found["out"] = np.zeros((len(old["out"]), wide.n_outputs), old["out"].dtype)
     found["out"][:, : narrow.n_outputs] = old["out"]
     return found

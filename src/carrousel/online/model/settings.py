@@ -276,6 +276,7 @@ class Settings:
             scale_targets=bool(self.standardise) and head.kind == "linear" and rules is None,
             horizon=float(self.horizon or 0.0),
             missing=self.missing == "mean" and not symbols,
+            experts=self.experts is not None and head.kind != "linear" and not self.delay,
             rules=rules,
             delay=self.delay,
             by_key=self.standardise == "key",
