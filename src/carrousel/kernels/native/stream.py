@@ -188,7 +188,7 @@ class NativeStream:
                 backs,
                 targets_first,
                 outputs,
-                None if bounds is None else bounds.reshape(*outputs.shape, -1),
+                bounds,
             )
         except ValueError as refused:
             raise ShapeError(f"run: {refused}") from None
