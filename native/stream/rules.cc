@@ -14,7 +14,7 @@ constexpr double kRecent = 32;        // rows of the recent mean
 constexpr double kTrusted = 2;        // rows that a new stream trusts the scales of the others for
 constexpr double kOdd = 20;           // mean absolute errors beyond which a value must be confirmed
 constexpr double kSettled = 20;       // rows before that applies
-constexpr double kPace = 0.02;        // of quantiles, in mean absolute errors
+constexpr double kPace = 0.04;        // of quantiles, in mean absolute errors
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 double& at(std::vector<double>& of, Index i) { return of[static_cast<std::size_t>(i)]; }
@@ -353,7 +353,7 @@ void Rules::learn_output(Index stream, Index v, Index h, const double* waiting, 
   const double u = (y - mixed) / scale;
   const Index levels = static_cast<Index>(settings_.levels.size());
   at(errors_, 2 * k) += std::abs(y - mixed);
-  const double n = at(errors_, 2 * k + 1) += 1, pace = std::max(kPace, std::pow(n, -0.6));
+  const double n = at(errors_, 2 * k + 1) += 1, pace = std::max(kPace, 1 / std::sqrt(n));
   for (Index i = 0; i < levels; ++i) {  // quantile tracking (Angelopoulos et al. 2023)
     const double missed = (1 - settings_.levels[size_of(i)]) / 2;
     double& low = at(quantiles_, (2 * k) * levels + i);
