@@ -14,6 +14,8 @@ constexpr double kUnknown = 0, kKnown = 1, kAbsent = 2;  // states of a target
 constexpr double kLargest = 1e30;
 constexpr double kMostRows = 0x1p50;  // counts stay whole numbers
 
+bool good_weight(double weight) { return weight >= 0 && weight <= kLargest; }
+
 LearnerSettings checked(LearnerSettings s) {
   const StreamShape& shape = s.stream.shape;
   s.stream.delayed = s.pending() > 1;
@@ -165,7 +167,7 @@ Outcome Learner<Real>::process(Index stream) {
 template <class Real>
 Outcome Learner<Real>::learn(Index stream, Index back, const double* target, double weight) {
   if (stream < 0 || stream >= settings_.stream.streams) return Outcome::bad_stream;
-  if (!good_target(target) || !(weight >= 0 && weight <= kLargest)) return Outcome::bad_target;
+  if (!good_target(target) || !good_weight(weight)) return Outcome::bad_target;
   if (!queued()) {
     if (back != 0) return Outcome::nothing_stands;
     return rules_ ? learn_now(stream, target, weight) : net_.learn(stream, target, weight);
@@ -209,7 +211,7 @@ template <class Real>
 Outcome Learner<Real>::step(Index stream, const double* x, const double* target, double weight,
                             double* outputs, double* bounds) {
   const bool learns = target && any_target(target);
-  if (learns && !good_target(target)) return Outcome::bad_target;
+  if (learns && !(good_target(target) && good_weight(weight))) return Outcome::bad_target;
   const Outcome moved = advance(stream, x, outputs, bounds);
   return moved == Outcome::done && learns ? learn(stream, 0, target, weight) : moved;
 }
@@ -248,7 +250,8 @@ Index Learner<Real>::run(const RowsOfStreams& rows, Outcome& outcome) {
       if (stream < 0 || stream >= B || owner >= B) outcome = Outcome::bad_stream;
       else if (std::copy_n(x, I, row_.data()); !net_.good_input(row_.data()))
         outcome = Outcome::bad_input;
-      else if (learns && !good_target(target)) outcome = Outcome::bad_target;
+      else if (learns && !(good_target(target) && good_weight(weight)))
+        outcome = Outcome::bad_target;
       else if (learns && begun()) outcome = learn(owner, back, target, weight);
       if (outcome == Outcome::done) outcome = advance(stream, x, out, bounds_of);
     }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kKeep = 0.9995;      // forgetting of least squares
 constexpr double kMostRegressor = 30, kMostFeature = 30, kMostNet = 10, kMostError = 5;
+constexpr double kMostWanted = 1e6;   // of the net, in mean absolute errors
 constexpr double kRecent = 32;        // rows of the recent mean
 constexpr double kTrusted = 2;        // rows that a new stream trusts the scales of the others for
 constexpr double kOdd = 20;           // mean absolute errors beyond which a value must be confirmed
@@ -326,7 +327,8 @@ void Rules::settle(Index stream, Index row_of, const double* targets, double* wa
       if (targets[k] != targets[k]) continue;
       const bool known = waiting[row_.known + v] > 0;
       const double base = known ? waiting[row_.base + k] : targets[k];
-      wanted[k] = (targets[k] - base) / waiting[row_.scale + k];
+      wanted[k] = std::clamp((targets[k] - base) / waiting[row_.scale + k], -kMostWanted,
+                             kMostWanted);
       if (known) learn_output(stream, v, h, waiting, targets[k]);
     }
 }

@@ -1,4 +1,4 @@
-"""Reference for streams against automatic differentiation, and running means against samples."""
+"""Reference for streams against automatic differentiation."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from carrousel.contracts import SQUASHES, Cell, Network, Streaming
 from carrousel.kernels import ReferenceStream
-from carrousel.kernels.reference.stream import RunningScale
 from support.case import each
+from support.kernels.scales import without_outliers
 from support.kernels.stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
 
 torch = pytest.importorskip("torch")
-pd = pytest.importorskip("pandas")
 
 QUIET, LEARNED = 3, 9  # steps without a target, so that states and traces are not zero; with one
 
@@ -161,7 +157,9 @@ def learning(network: Network, how: Streaming, seed: int = 0, scaled: bool = Fal
     goals = rng.uniform(0, 1, case.rows.targets.shape)
     if how.head == "softmax":
         goals = rng.integers(0, network.n_outputs, goals.shape).astype(float)
-    return replace(case, rows=replace(case.rows, targets=goals))
+    else:
+        goals[QUIET:] = without_outliers(goals[QUIET:])
+    return replace(case, rows=replace(case.rows, x=without_outliers(case.rows.x), targets=goals))
 
 
 def rate_of(how: str) -> float:
@@ -249,67 +247,6 @@ def test_uoro_is_unbiased():
     assert np.abs(z).max() < 4.2  # 12 entries, each beyond it once in 37,000 times
     again = change(ReferenceStream(network, how, weights, seed=3))
     np.testing.assert_array_equal(again, found[3])
-
-
-# --- running means and variances -----------------------------------------------------------------
-
-values = st.floats(-100, 100).map(lambda x: round(x, 3))
-samples = arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=values)
-
-
-def counted(x: np.ndarray, horizon: float) -> RunningScale:
-    scale = RunningScale(x.shape[1], horizon)
-    for row in x:
-        scale.count(row)
-    return scale
-
-
-@settings(max_examples=40)
-@given(samples, st.integers(0, 2**16))
-def test_without_a_horizon_it_is_mean_and_variance(x, seed):
-    gone = np.random.default_rng(seed).random(x.shape) < 0.3
-    gone[0] = False
-    x = np.where(gone, np.nan, x)
-    scale = counted(x, 0.0)
-    np.testing.assert_array_equal(scale.seen, (~gone).sum(axis=0))
-    np.testing.assert_allclose(scale.mean, np.nanmean(x, axis=0), rtol=1e-11, atol=1e-11)
-    # Squares of 100, a hundred roundings.
-    np.testing.assert_allclose(scale.variance, np.nanvar(x, axis=0), rtol=1e-9, atol=1e-9)
-
-
-@settings(max_examples=30)
-@given(st.sampled_from([1.0, 2.0, 5.0, 7.5]), st.integers(0, 2**16))
-def test_with_a_horizon_it_is_an_exponential_average(horizon, seed):
-    """As in pandas, after enough steps for the start to vanish."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(3, 2, (400, 2))  # (1 - 1 / 7.5) ** 300 is 1e-19
-    x[rng.random(x.shape) < 0.1] = np.nan
-    faded = pd.DataFrame(x).ewm(alpha=1 / horizon, adjust=False, ignore_na=True)
-    scale = counted(x, horizon)
-    np.testing.assert_allclose(scale.mean, faded.mean().iloc[-1], rtol=1e-10)
-    wanted = faded.var(bias=True).iloc[-1]
-    np.testing.assert_allclose(scale.variance, wanted, rtol=1e-9, atol=1e-12)
-
-
-@settings(max_examples=40)
-@given(samples, st.integers(1, 50))
-def test_up_to_the_horizon_it_is_the_plain_mean(x, longer):
-    scale, plain = counted(x, len(x) + longer), counted(x, 0.0)
-    np.testing.assert_array_equal(scale.mean, plain.mean)
-    np.testing.assert_array_equal(scale.variance, plain.variance)
-
-
-@settings(max_examples=40)
-@given(samples, values)
-def test_standardised_values(x, new):
-    scale, row = counted(x, 0.0), np.full(3, new)
-    z = scale.standardised(row, 2.0)
-    assert (np.abs(z) <= 2.0).all()
-    np.testing.assert_array_equal(z[scale.variance == 0], 0.0)
-    np.testing.assert_array_equal(scale.standardised(np.full(3, np.nan), 2.0), 0.0)
-    wide = scale.standardised(row, 1e9)
-    there = scale.variance > 0
-    np.testing.assert_allclose((scale.mean + wide * scale.deviation)[there], new, atol=1e-9)
 
 
 def test_decay_equals_setting_the_rate():

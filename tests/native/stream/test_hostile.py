@@ -11,7 +11,7 @@ import pytest
 
 from carrousel import _native
 from carrousel.contracts import Cell, Network, Streaming
-from carrousel.kernels.native.stream import _settings
+from carrousel.kernels.native.stream_settings import stream_settings
 from support.case import case
 from support.kernels.spoilt import REFUSALS, SPOILT, is_still_good
 from support.kernels.stream_cases import GRADIENTS
@@ -25,7 +25,7 @@ every_class = pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
 
 
 def described(how: Streaming | None = None) -> dict[str, Any]:
-    return dict(_settings(NETWORK, how or Streaming(), B, 0))
+    return dict(stream_settings(NETWORK, how or Streaming(), B, 0))
 
 
 def scaled() -> np.ndarray:
@@ -43,6 +43,10 @@ def rows(n: int = 4) -> dict[str, Any]:
         "streams": rng.integers(0, B, n),
         "x": rng.normal(size=(n, INPUTS)),
         "targets": rng.normal(size=(n, OUTPUTS)),
+        "weights": None,
+        "owners": None,
+        "backs": None,
+        "bounds": None,
         "targets_first": False,
         "outputs": np.zeros((n, OUTPUTS)),
     }
@@ -65,7 +69,7 @@ WRONG = [-1, 2**31, 2**40, 2**63, 2**64, -(2**70), "1", None, [1], np.nan, np.in
 def test_values_of_settings(kind, name):
     for value in WRONG:
         settings = described() | {name: value}
-        if name == "reach" and value is None:
+        if name in ("reach", "rules") and value is None:
             continue
         with case(value):
             if (name, value) in (
@@ -222,8 +226,9 @@ def test_buffers_of_the_object_may_be_rows():
 def test_unknown_streams(kind):
     net = opened(kind)
     for stream in (-1, B, 2**40, -(2**62)):
-        for call in (net.peek, net.advance, net.learn, net.step, net.reset):
+        for call in (net.peek, net.advance, net.reset):
             assert call(stream) == 1, (stream, call)
+        assert net.learn(stream, 1.0, 0) == net.step(stream, 1.0) == 1, stream
         assert net.run(**rows() | {"streams": np.full(4, stream)}) == (0, 1), stream
         for name in net.parts():
             with case(stream, name), pytest.raises(REFUSALS):
@@ -235,9 +240,12 @@ def test_unknown_streams(kind):
 def test_streams_of_a_wrong_type():
     net = opened()
     for stream in (2**63, -(2**70), 1.0, 1.5, "0", None, [0]):
-        for call in (net.peek, net.advance, net.learn, net.step, net.reset):
+        for call in (net.peek, net.advance, net.reset):
             with case(stream, call), pytest.raises(REFUSALS):
                 call(stream)
+        for call, rest in ((net.learn, (1.0, 0)), (net.step, (1.0,))):
+            with case(stream, call), pytest.raises(REFUSALS):
+                call(stream, *rest)
 
 
 # --- parts ---------------------------------------------------------------------------------------
@@ -299,14 +307,14 @@ def test_flags():
             net.set_flags(0, flags)
     for flags, learned in ((1, 4), (3, 0)):  # a stream without rows so far
         net.set_flags(1, flags)
-        assert net.learn(1) in (learned, 5)
+        assert net.learn(1, 1.0, 0) in (learned, 5)
         assert net.peek(1) in (0, 5)
 
 
 def test_buffers_outlive_the_object():
     net = opened()
     views = [net.input, net.target, net.outputs]
-    net.step(0)
+    net.step(0, 1.0)
     kept = views[2].copy()
     del net
     gc.collect()

@@ -23,7 +23,7 @@ from carrousel.errors import (
 )
 from carrousel.kernels import NativeStream
 from support.case import case as named
-from support.kernels.stream_cases import GRADIENTS, StreamCase, assert_same_state, case_of
+from support.kernels.stream_cases import GRADIENTS, HEADS, StreamCase, assert_same_state, case_of
 
 pytestmark = pytest.mark.native
 
@@ -119,14 +119,13 @@ def test_learn_and_reset_of_unknown_streams():
 )
 def test_targets_that_are_not_finite(head, scaled):
     kernel = moved(Streaming(head, scale_targets=scaled))
-    for value, place in itertools.product((np.nan, np.inf, -np.inf, 1e200), range(OUTPUTS)):
+    for value, place in itertools.product((np.inf, -np.inf, 1e200), range(OUTPUTS)):
         target = TARGET.copy()
         target[place] = value
         said = r"target is \[.*expected finite"
         with named(value, place):
             refuses(kernel, partial(kernel.learn, 0, target), DataError, said)
-            if place or not np.isnan(value):  # a NaN in the first place: no target
-                refuses(kernel, partial(kernel.step, 0, X, target), DataError, said)
+            refuses(kernel, partial(kernel.step, 0, X, target), DataError, said)
 
 
 def test_unknown_classes():
@@ -138,10 +137,22 @@ def test_unknown_classes():
             refuses(kernel, partial(kernel.step, 0, X, target), DataError, said)
 
 
-def test_missing_classes():
-    kernel, none = moved(Streaming("softmax")), np.array([np.nan])
-    refuses(kernel, lambda: kernel.learn(0, none), DataError, "expected a class")
+@pytest.mark.parametrize("head", HEADS)
+def test_missing_targets_change_nothing(head):
+    kernel = moved(Streaming(head))
+    none = np.full(1 if head == "softmax" else OUTPUTS, np.nan)
+    before = kernel.state()
+    kernel.learn(0, none)
+    assert_same_state(kernel.state(), before)
     kernel.step(0, X, none)
+
+
+def test_weights_of_targets_that_are_not_positive():
+    kernel = moved()
+    for weight in (-1.0, np.nan, np.inf, 1e31):
+        said = r"weight is .*, expected 0 to 1e30"
+        refuses(kernel, partial(kernel.learn, 0, TARGET, weight), DataError, said)
+        refuses(kernel, partial(kernel.step, 0, X, TARGET, weight), DataError, said)
 
 
 def test_a_step_is_learned_at_most_once():

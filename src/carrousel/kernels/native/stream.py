@@ -137,7 +137,7 @@ class NativeStream:
         except _MISFITS:
             raise self._misfit(stream, target=target) from None
         if code:
-            self._refuse(code, stream, None, target)
+            self._refuse(code, stream, None, target, weight)
 
     def step(
         self,
@@ -155,7 +155,7 @@ class NativeStream:
             code = self._net.step(stream, weight)
         except _MISFITS:
             raise self._misfit(stream, x=x, target=target) from None
-        return self._y.copy() if not code else self._refuse(code, stream, x, target)
+        return self._y.copy() if not code else self._refuse(code, stream, x, target, weight)
 
     def run(
         self,
@@ -195,7 +195,8 @@ class NativeStream:
         if code:
             wanted = None if targets is None else targets[n]
             try:
-                self._refuse(code, int(streams[n]), x[n], wanted)
+                weight = 1.0 if weights is None else float(weights[n])
+                self._refuse(code, int(streams[n]), x[n], wanted, weight)
             except DivergedError as error:
                 raise error.recast(DivergedError, row=n, outputs=outputs[:n]) from None
             except (DataError, SettingError) as error:
@@ -351,7 +352,7 @@ class NativeStream:
     def _wrong_stream(self, stream: Any) -> SettingError:
         return SettingError(argument="stream", got=stream, expected=f"0..{self.n_streams - 1}")
 
-    def _refuse(self, code: int, stream: int, x: Any, target: Any) -> Any:
+    def _refuse(self, code: int, stream: int, x: Any, target: Any, weight: float = 1.0) -> Any:
         """Raise the error of a code that the compiled kernel returned."""
         if code == _BAD_STREAM:
             raise self._wrong_stream(stream)
@@ -360,6 +361,8 @@ class NativeStream:
             expected = f"a symbol, a whole number 0..{self.network.n_inputs - 1}"
             raise DataError(argument="x", got=x.tolist(), expected=expected if symbols else _FINITE)
         if code == _BAD_TARGET:
+            if not 0 <= weight <= 1e30:
+                raise DataError(argument="weight", got=weight, expected="0 to 1e30")
             classes = self.streaming.head == "softmax"
             expected = f"a class, a whole number 0..{self.network.n_outputs - 1}"
             raise DataError(

@@ -26,7 +26,7 @@ class LeastSquares:
 
         sum_t KEEP^(n - t) (y(t) - w' x(t))^2 + KEEP^n |w|^2 / PRIOR_VARIANCE
 
-    ``inverse`` is the inverse of the matrix of this quadratic form, divided by ``KEEP``.
+    and ``inverse`` is the inverse of the matrix of this quadratic form.
 
     >>> fit = LeastSquares(1)
     >>> for _ in range(100):

@@ -19,6 +19,8 @@ from carrousel.kernels.reference.periods import PERIOD_EVERY, PeriodSearch
 from carrousel.shapes import Floats
 
 MOST_REGRESSOR, MOST_FEATURE, MOST_NET, MOST_ERROR = 30.0, 30.0, 10.0, 5.0
+MOST_WANTED = 1e6
+"""Largest target of the net, in mean absolute errors."""
 RECENT = 32
 """Rows of the recent mean."""
 TRUSTED = 2
@@ -298,7 +300,8 @@ class ExpertRules:
             if np.isnan(y):
                 continue
             known = waiting.known[v] > 0
-            wanted[k] = (y - waiting.base[k]) / waiting.scale[k] if known else 0.0
+            lacking = (y - waiting.base[k]) / waiting.scale[k] if known else 0.0
+            wanted[k] = np.clip(lacking, -MOST_WANTED, MOST_WANTED)
             if known:
                 self._learn(self._keys[stream], v, k, waiting, y)
         return wanted
