@@ -43,6 +43,15 @@ StreamSettings settings_of(nb::dict d) {
     const auto* const given = arrays.take<const std::uint8_t>(reach, "reach", {rows, U}, false);
     s.reach.assign(given, given + rows * U);
   }
+  const nb::object paths = d["paths"];
+  if (!paths.is_none()) {
+    Arrays arrays;
+    const Index most = Index{1} << 17;
+    const Index U = std::min(shape.units(), most), fed = std::min(shape.fed_back(), most);
+    const auto* const given = arrays.take<const std::uint8_t>(paths, "paths", {U, fed}, false);
+    s.paths.assign(given, given + U * fed);
+  }
+  s.bound = number("bound");
   s.rate = number("rate"), s.decay = number("decay");
   s.momentum = number("momentum"), s.second = number("second");
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");

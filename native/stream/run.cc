@@ -25,6 +25,16 @@ Index whole(double x, Index n) {
   return static_cast<Index>(x);
 }
 
+void check_paths(const StreamSettings& s) {
+  const Index entries = s.shape.units() * s.shape.fed_back();
+  if (!s.paths.empty() && static_cast<Index>(s.paths.size()) != entries)
+    refuse("paths has ", s.paths.size(), " entries, expected ", entries,
+           ": units * units fed back for sparse rtrl");
+  if (!s.paths.empty() && std::count(s.reach.begin(), s.reach.end(), 0) + (s.rule != Rule::rtrl))
+    refuse("paths are given, expected rule rtrl with all sensitivities");
+  expect_number("bound", s.bound, s.bound > 0, "a finite number above 0");
+}
+
 }  // namespace
 
 void check(const StreamSettings& s) {
@@ -41,14 +51,14 @@ void check(const StreamSettings& s) {
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
   if (numbers > 1e12)
     refuse("traces would take terabytes; use fewer streams, cells or inputs");
-  if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
-    refuse("rule must be truncated, rtrl or uoro");
+  if (s.rule == Rule::snap) refuse("rule is snap, expected rtrl with a reach");
   const std::size_t entries =
       s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
                                                       shape.units()) : 0;
   if (s.reach.size() != entries)
     refuse("reach has ", s.reach.size(), " entries, expected ", entries,
            ": (units + cells) * units for rule rtrl, 0 for others");
+  check_paths(s);
   double kept = 0;
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)
@@ -123,7 +133,7 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   net.seen = at.take(seen_stride), net.back = at.take(seen_stride);
   net.errors = at.take(shape.outputs), net.e_s = at.take(shape.cells());
   net.e_out = at.take(shape.blocks), net.next = at.state(net, false);
-  if (net.rule == Rule::truncated) return at.size;
+  if (net.rule == Rule::truncated || net.rule == kImmediate) return at.size;
   const Index U = shape.units(), C = shape.cells();
   net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
   net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S_stride));
@@ -162,6 +172,16 @@ std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std
   return found;
 }
 
+// For each unit, the units among those fed back from which a table [U, fed_back] has a path.
+std::vector<std::vector<Index>> paths_of(const StreamShape& shape,
+                                         const std::vector<std::uint8_t>& table) {
+  std::vector<std::vector<Index>> found(table.empty() ? 0 : static_cast<std::size_t>(shape.units()));
+  for (std::size_t i = 0; i < table.size(); ++i)
+    if (const Index at = static_cast<Index>(i), fed = shape.fed_back(); table[i])
+      found[static_cast<std::size_t>(at / fed)].push_back(at % fed);
+  return found;
+}
+
 }  // namespace
 
 template <class Real>
@@ -179,6 +199,7 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   wanted_.resize(static_cast<std::size_t>(shape.outputs));
   net_.shape = shape, net_.rule = settings.rule;
   if (settings.rule == Rule::rtrl) net_.reach = reaches(shape, settings.reach);
+  net_.paths = paths_of(shape, settings.paths), net_.bound = static_cast<Real>(settings.bound);
   if (settings.rule == Rule::uoro) draws_.resize(2 * flags_.size());
   const Index numbers = lay_out<Real>(net_, nullptr);
   shared_ = Buffer<Real>(numbers);

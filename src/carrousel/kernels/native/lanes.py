@@ -28,7 +28,7 @@ from carrousel.contracts import (
 )
 from carrousel.contracts.units import HIDDEN
 from carrousel.errors import DataError, SettingError, ShapeError
-from carrousel.kernels.reference.paths import reachable
+from carrousel.kernels.reference.paths import reachable, recurrent_paths
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
@@ -227,6 +227,7 @@ class NativeKernel:
                 gradient=gradient.kind,
                 depth=(gradient.depth or 0) if gradient.kind == "bptt" else 0,
                 stride=gradient.stride,
+                paths=_paths(network, gradient),
                 weights=weights,
                 gradients=gradients,
                 rates=np.ascontiguousarray(rates, np.float32),
@@ -312,9 +313,15 @@ def _factors(network: Network, training: Training) -> np.ndarray | None:
 def _compiled(network: Network, gradient: Gradient) -> Gradient | None:
     """Return the gradient whose kernel computes this one, or None.
 
+    The immediate derivative is ``bptt:1``. ``sparse:k`` with all connections is ``rtrl``.
+
     In two steps, a weight of a recurrent layer influences all units, and ``snap:2`` is ``rtrl``. In
     a layer that is not recurrent it influences no more than in one, and ``snap:2`` is ``snap:1``.
     """
+    if gradient.kind == "immediate":
+        return Gradient("bptt", 1)
+    if gradient.kind == "sparse" and (gradient.depth or 1) >= len(network.fed_back):
+        return Gradient("rtrl")
     if gradient.kind != "snap" or gradient.depth == 1:
         return gradient
     reached, once = reachable(network, gradient.depth or 1), reachable(network, 1)
@@ -334,6 +341,14 @@ def _found(network: Network, gradient: Gradient) -> Gradient:
             fix="use the ReferenceKernel, 'snap:1' or 'rtrl'",
         )
     return found
+
+
+def _paths(network: Network, gradient: Gradient) -> np.ndarray | None:
+    """Return the paths of sparse RTRL, float32 ``[fed back, U]`` of ones and zeros, or None."""
+    if gradient.kind != "sparse":
+        return None
+    kept = recurrent_paths(network, gradient.depth or 1)[:, list(network.fed_back)]
+    return np.ascontiguousarray(kept.T, np.float32)
 
 
 def _check_wiring(network: Network) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from carrousel import _native
 from carrousel.checks import check_int
 from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
+from carrousel.contracts.streaming import LARGEST_SENSITIVITY
 from carrousel.errors import (
     CarrouselError,
     DataError,
@@ -29,7 +30,7 @@ from carrousel.kernels.native.stream_checks import (
     precision,
 )
 from carrousel.kernels.reference.layers import Weights
-from carrousel.kernels.reference.paths import reachable
+from carrousel.kernels.reference.paths import reachable, recurrent_paths
 from carrousel.shapes import Floats, Ints
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")
@@ -38,7 +39,7 @@ _DONE, _BAD_STREAM, _BAD_INPUT, _BAD_TARGET, _NO_STEP, _DIVERGED = range(6)
 _FINITE = "finite numbers, of at most 1e30"
 _FLAGS = "flags"
 _MISFITS = (AttributeError, TypeError, ValueError)
-_RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
+_RULES = {"truncated": 0, "immediate": 1, "rtrl": 2, "sparse": 2, "snap": 2, "uoro": 4}
 
 
 class NativeStream:
@@ -50,7 +51,7 @@ class NativeStream:
         weights: initial weights ``[W]``, in the order of ``network.layout``.
         n_streams: number of streams that share the weights.
         scaled: bool ``[I]``, which inputs are standardised; None: none.
-        seed: seed of the random signs of ``"uoro"``.
+        seed: seed of the random signs of ``"uoro"`` and of the connections of ``"sparse:k"``.
         dtype: ``np.float32`` or ``np.float64``.
         instruction_set: one of :func:`carrousel.kernels.instruction_sets`; None: the best.
 
@@ -338,21 +339,31 @@ class NativeStream:
 def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
     """Return which sensitivities are kept, uint8 ``[U + C, U]``; None if there are none."""
     units = network.cell.n_units
-    if gradient.kind == "rtrl":
+    if gradient.kind in ("rtrl", "sparse"):
         return np.ones((units + network.cell.n_states, units), np.uint8)
     if gradient.kind == "snap":
         return reachable(network, gradient.depth or 1).astype(np.uint8)
     return None
 
 
+def _paths(network: Network, gradient: Gradient, seed: int) -> np.ndarray | None:
+    """Return the paths of sparse RTRL, uint8 ``[U, fed back]``; None of other gradients."""
+    if gradient.kind != "sparse":
+        return None
+    kept = recurrent_paths(network, gradient.depth or 1, seed)[:, list(network.fed_back)]
+    return np.ascontiguousarray(kept, np.uint8)
+
+
 def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> dict[str, Any]:
     cell, gradient = network.cell, Gradient.named(how.gradient)
     assert isinstance(cell, Cell)
-    squashes = list(SQUASHES)
+    squashes, seed = list(SQUASHES), check_int("seed", seed, minimum=0, maximum=2**64 - 1)
     return {
         "rule": _RULES[gradient.kind],
         "reach": _reach(network, gradient),
-        "seed": check_int("seed", seed, minimum=0, maximum=2**64 - 1),
+        "paths": _paths(network, gradient, seed),
+        "bound": LARGEST_SENSITIVITY,
+        "seed": seed,
         "inputs": network.n_inputs,
         "outputs": network.n_outputs,
         "blocks": cell.blocks,

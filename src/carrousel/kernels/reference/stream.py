@@ -14,6 +14,7 @@ import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.contracts import Gradient, Network, Streaming, Training
+from carrousel.contracts.streaming import LARGEST_SENSITIVITY
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
 from carrousel.kernels.reference.lanes import Rule, rule_for
 from carrousel.kernels.reference.layers import Weights, logistic
@@ -81,7 +82,7 @@ class ReferenceStream:
         weights: initial weights ``[W]``, in the order of ``network.layout``.
         n_streams: number of streams that share the weights.
         scaled: bool ``[I]``, which inputs are standardised; None: none.
-        seed: seed of the random signs of ``"uoro"``.
+        seed: seed of the random signs of ``"uoro"`` and of the connections of ``"sparse:k"``.
         dtype: data type of weights and states.
 
     >>> from carrousel.contracts import Cell
@@ -115,8 +116,9 @@ class ReferenceStream:
         self.inputs = RunningScale(network.n_inputs, streaming.horizon)
         self.targets = RunningScale(network.n_outputs, streaming.horizon)
         gradient, training = Gradient.named(streaming.gradient), Training(rate=0.0)
+        shared = (network, training, gradient, dtype)
         self._streams = [
-            _Stream(rule_for(network, training, gradient, dtype, Signs(seeds_of_stream(seed, b))))
+            _Stream(rule_for(*shared, Signs(seeds_of_stream(seed, b)), seed, LARGEST_SENSITIVITY))
             for b in range(n_streams)
         ]
         self._dtype = dtype
