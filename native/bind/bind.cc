@@ -246,7 +246,7 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   if (paths.has_value() != (gradient == "sparse"))
     refuse("paths are expected for gradient sparse, and for no other");
   if (paths) {
-    expect(*paths, job.shape.count(job.shape.fed_back), "paths");
+    expect(*paths, job.shape.units(), "paths");
     expect_width(*paths, job.shape.units(), "paths");
     job.paths = paths->data();
   }

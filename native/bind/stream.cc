@@ -44,12 +44,12 @@ StreamSettings settings_of(nb::dict d) {
     s.reach.assign(given, given + rows * U);
   }
   const nb::object paths = d["paths"];
+  const Index blocks = shape.blocks, each = count("n_paths");
+  if (paths.is_none() && each) refuse("paths is None, expected ", each, " for each block");
   if (!paths.is_none()) {
     Arrays arrays;
-    const Index most = Index{1} << 17;
-    const Index U = std::min(shape.units(), most), fed = std::min(shape.fed_back(), most);
-    const auto* const given = arrays.take<const std::uint8_t>(paths, "paths", {U, fed}, false);
-    s.paths.assign(given, given + U * fed);
+    const auto* const given = arrays.take<const Index>(paths, "paths", {blocks, each}, false);
+    s.paths.assign(given, given + blocks * each);
   }
   s.bound = number("bound");
   s.rate = number("rate"), s.decay = number("decay");

@@ -23,9 +23,10 @@ struct Chunked {
     x.symbols[slot] = symbol;
     if (!x.keeps_weights) return;
     const vec* const weights = GoingBack::recurrent(p);
-    const Index count = p.n_fed * p.U;
-    vec* const kept = x.kept_w + slot * count;
-    for (Index i = 0; i < count; ++i) kept[i] = x.paths ? x.paths[i] * weights[i] : weights[i];
+    vec* const kept = x.kept_w + slot * p.n_fed * p.U;
+    for (Index m = 0, i = 0; m < p.n_fed; ++m)
+      for (Index u = 0; u < p.U; ++u, ++i)
+        kept[i] = x.paths ? x.paths[p.fed[m] * p.U + u] * weights[i] : weights[i];
   }
 
   // Adds the gradient of the error p.back at the last of `steps` steps to weights or gradients.

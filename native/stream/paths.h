@@ -7,6 +7,7 @@
 
 #include "sequence/cells.h"
 #include "stream/pass.h"
+#include "stream/sparse.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -55,33 +56,9 @@ void carry_nets(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
     }
 }
 
-// The same for one net input, along its paths alone. All sensitivities are kept.
-template <Index vectors, class Real>
-void carry_along_paths(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m,
-                       Index to) {
-  constexpr Index lanes = kLanes<Real>;
-  const StreamShape& shape = net.shape;
-  const Index stride = stream_stride<Real>(shape.sources());
-  const Real* const rows =
-      state.sensitivities + net.reach[static_cast<std::size_t>(unit)].row * stride + m;
-  const Real* const weights = net.hidden.weights + to * net.hidden.distance + shape.inputs;
-  Vec<Real> sums[vectors] = {};
-  for (const Index from : net.paths[static_cast<std::size_t>(to)])
-    for (Index v = 0; v < vectors; ++v)
-      sums[v] += weights[from] * load(rows + from * stride + v * lanes);
-  for (Index v = 0; v < vectors; ++v) {
-    if (to == unit) sums[v] += load(state.sources + m + v * lanes);
-    store(net.tangents + to * kTile<Real> + v * lanes, sums[v]);
-  }
-}
-
 template <Index vectors, class Real>
 void carry_tile(StreamNet<Real>& net, const StreamState<Real>& state, Index unit, Index m) {
   const std::vector<Index>& nets = net.reach[static_cast<std::size_t>(unit)].nets;
-  if (!net.paths.empty()) {
-    for (const Index to : nets) carry_along_paths<vectors>(net, state, unit, m, to);
-    return;
-  }
   constexpr std::size_t together = 4;
   std::size_t i = 0;
   for (; i + together <= nets.size(); i += together)
@@ -89,11 +66,10 @@ void carry_tile(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
   for (; i < nets.size(); ++i) carry_nets<1, vectors>(net, state, unit, m, nets.data() + i);
 }
 
-// Sensitivities of the states and activations of one reach, from those of their net inputs. Adds
-// their squares to `squares`.
+// Sensitivities of the states and activations of one reach, from those of their net inputs. Returns
+// their squares.
 template <class Real>
-void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Index m,
-                Vec<Real>& squares) {
+Vec<Real> carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Index m) {
   constexpr Index lanes = kLanes<Real>;
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources()), b = shape.blocks;
@@ -104,6 +80,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
   Real* const state_rows = rows + static_cast<Index>(reach.units.size()) * stride;
   const auto by_net = [&](Index u, Index at) { return load(net.tangents + u * kTile<Real> + at); };
   std::size_t kept = 0;  // among reach.cells
+  Vec<Real> squares{};
   for (const Index c : reach.states) {
     const bool has_row = kept < reach.cells.size() && reach.cells[kept] == c;
     Real* const row = state_rows + static_cast<Index>(kept) * stride;
@@ -130,6 +107,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
       store(rows + static_cast<Index>(i) * stride + at, dy), squares += dy * dy;
     }
   }
+  return squares;
 }
 
 // The factor that shrinks sensitivities of this sum of squares to their largest size; 0 if the sum
@@ -153,13 +131,21 @@ template <class Real>
 void carry_sensitivities(StreamNet<Real>& net, StreamState<Real>& state) {
   Vec<Real> squares{};
   step_slopes(net, state);
+  const bool along_paths = !net.paths.empty();
+  if (along_paths) path_factors(net, state);
   const Index width = stream_width<Real>(net.shape.sources());
   for (Index unit = 0; unit < net.shape.units(); ++unit)
     for (Index m = 0; m < width; m += kTile<Real>) {
       constexpr Index vectors = kTile<Real> / kLanes<Real>;
-      if (width - m >= kTile<Real>) carry_tile<vectors>(net, state, unit, m);
-      else carry_tile<vectors / 2>(net, state, unit, m);  // the last cache line
-      carry_rows(net, state, unit, m, squares);
+      const bool whole = width - m >= kTile<Real>;  // or the last cache line
+      if (along_paths) {
+        if (whole) squares += carry_along_paths<vectors>(net, state, unit, m);
+        else squares += carry_along_paths<vectors / 2>(net, state, unit, m);
+        continue;
+      }
+      if (whole) carry_tile<vectors>(net, state, unit, m);
+      else carry_tile<vectors / 2>(net, state, unit, m);
+      squares += carry_rows(net, state, unit, m);
     }
   scale(stream_rows(net) * stream_stride<Real>(net.shape.sources()),
         shrinkage(net, total(squares)), state.sensitivities);

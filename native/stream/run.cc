@@ -26,13 +26,14 @@ Index whole(double x, Index n) {
 }
 
 void check_paths(const StreamSettings& s) {
-  const Index entries = s.shape.units() * s.shape.fed_back();
-  if (!s.paths.empty() && static_cast<Index>(s.paths.size()) != entries)
-    refuse("paths has ", s.paths.size(), " entries, expected ", entries,
-           ": units * units fed back for sparse rtrl");
+  expect_number("bound", s.bound, s.bound > 0, "a finite number above 0");
+  for (const Index from : s.paths)
+    if (from < 0 || from >= s.shape.fed_back())
+      refuse("paths contain ", from, ", expected units fed back, 0..", s.shape.fed_back() - 1);
+  if (static_cast<Index>(s.paths.size()) % s.shape.blocks)
+    refuse("paths has ", s.paths.size(), " entries, expected as many for each block");
   if (!s.paths.empty() && std::count(s.reach.begin(), s.reach.end(), 0) + (s.rule != Rule::rtrl))
     refuse("paths are given, expected rule rtrl with all sensitivities");
-  expect_number("bound", s.bound, s.bound > 0, "a finite number above 0");
 }
 
 }  // namespace
@@ -136,6 +137,7 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   if (net.rule == Rule::truncated || net.rule == kImmediate) return at.size;
   const Index U = shape.units(), C = shape.cells();
   net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
+  net.path_factors = at.take((C + U) * net.n_paths);
   net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S_stride));
   return at.size;
 }
@@ -172,16 +174,6 @@ std::vector<StreamReach> reaches(const StreamShape& shape, const std::vector<std
   return found;
 }
 
-// For each unit, the units among those fed back from which a table [U, fed_back] has a path.
-std::vector<std::vector<Index>> paths_of(const StreamShape& shape,
-                                         const std::vector<std::uint8_t>& table) {
-  std::vector<std::vector<Index>> found(table.empty() ? 0 : static_cast<std::size_t>(shape.units()));
-  for (std::size_t i = 0; i < table.size(); ++i)
-    if (const Index at = static_cast<Index>(i), fed = shape.fed_back(); table[i])
-      found[static_cast<std::size_t>(at / fed)].push_back(at % fed);
-  return found;
-}
-
 }  // namespace
 
 template <class Real>
@@ -199,7 +191,8 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   wanted_.resize(static_cast<std::size_t>(shape.outputs));
   net_.shape = shape, net_.rule = settings.rule;
   if (settings.rule == Rule::rtrl) net_.reach = reaches(shape, settings.reach);
-  net_.paths = paths_of(shape, settings.paths), net_.bound = static_cast<Real>(settings.bound);
+  net_.paths = settings.paths, net_.bound = static_cast<Real>(settings.bound);
+  net_.n_paths = static_cast<Index>(settings.paths.size()) / shape.blocks;
   if (settings.rule == Rule::uoro) draws_.resize(2 * flags_.size());
   const Index numbers = lay_out<Real>(net_, nullptr);
   shared_ = Buffer<Real>(numbers);

@@ -18,7 +18,7 @@ struct StreamSettings {
   StreamShape shape;
   Rule rule;                       // truncated, immediate, rtrl (with `reach`: snap) or uoro
   std::vector<std::uint8_t> reach; // [U + C, U] of rtrl: 1 for sensitivities that are kept
-  std::vector<std::uint8_t> paths; // [U, fed_back] of sparse: 1 for paths; else empty
+  std::vector<Index> paths;        // [blocks, n_paths] of sparse, see StreamNet; else empty
   double bound;                    // largest size of sensitivities
   std::uint64_t seed;              // of uoro's random signs
   Index streams;                   // B

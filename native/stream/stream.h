@@ -86,9 +86,9 @@ struct StreamNet {
   StreamShape shape;
   Rule rule;
   std::vector<StreamReach> reach;  // [U], of rtrl, sparse and snap
-  // Of sparse: for each net input, the units among those fed back through which it receives
-  // sensitivities.
-  std::vector<std::vector<Index>> paths;
+  // Of sparse: the units, among those fed back, from which each block receives sensitivities.
+  std::vector<Index> paths;  // [blocks, n_paths]
+  Index n_paths;
   Real bound;  // largest size of sensitivities: of shrink() in kernels/reference/paths.py
   Real rate, momentum, second, epsilon, clip;  // clip: infinite if errors are not clipped
   StreamRows<Real> hidden, output;             // [U, S] [O, seen]
@@ -102,6 +102,7 @@ struct StreamNet {
   // Not of truncated and immediate:
   Real *through, *slopes;         // [C] dy/ds; [U] dy/dnet of gates, and of cells by output gates
   Real *tangents, *moved, *signs; // [U, kTile] [C, kTile] [U + C]
+  Real* path_factors;             // [C + U, n_paths] of sparse
 };
 
 // Rows of all sensitivities.

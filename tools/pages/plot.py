@@ -1,10 +1,10 @@
-"""Learning curves as SVG pictures."""
+"""Learning curves and labelled points as SVG pictures."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -79,6 +79,54 @@ def curves_svg(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
+
+
+class Point(NamedTuple):
+    """A point with a vertical interval."""
+
+    label: str
+    x: float
+    y: float
+    half: float
+
+
+def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, level: float) -> str:
+    """Draw labelled points in panels, two in a row, over a logarithmic axis.
+
+    Args:
+        panels: points by the title of their panel; equal labels have equal colours.
+        across, up: labels of the axes.
+        level: height of a horizontal line.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
+        ) from error
+    text, labels = io.StringIO(), list(dict.fromkeys(p.label for ps in panels.values() for p in ps))
+    with rc_context(cast(Any, _SETTINGS)):
+        figure = Figure(figsize=(7.2, 5.6), layout="constrained")
+        drawn = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flat
+        for axes, (title, points) in zip(drawn, panels.items(), strict=False):
+            axes.axhline(level, color=_FAINT, lw=1.2)
+            for point in points:
+                colour = COLOURS[labels.index(point.label) % len(COLOURS)]
+                axes.errorbar(point.x, point.y, point.half, fmt="o", color=colour, capsize=3)
+                axes.annotate(point.label, (point.x, point.y), (5, 4), fontsize=8,
+                              textcoords="offset points", color=colour)  # fmt: skip
+            axes.set_xscale("log")
+            axes.margins(x=0.25, y=0.15)
+            axes.set_title(title, fontsize=10, loc="left")
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.supxlabel(across, fontsize=10)
+        figure.supylabel(up, fontsize=10)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
 

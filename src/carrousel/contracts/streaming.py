@@ -17,7 +17,7 @@ from carrousel.shapes import Floats, Ints
 Head = Literal["linear", "logistic", "logistic97", "softmax"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
 
-LARGEST_SENSITIVITY = 100.0
+LARGEST_SENSITIVITY = 30.0
 """Largest root-mean-square norm, over weights, of the sensitivities ``dq/dw`` of a stream (rtrl,
 sparse, snap, uoro). ``docs/gradients.md`` has the reason, and sizes on real streams."""
 

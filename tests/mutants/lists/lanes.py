@@ -64,7 +64,7 @@ LANES = (
            "x.keeps_weights ? x.kept_w + at * square : GoingBack::recurrent(p)",
            "false ? x.kept_w + at * square : GoingBack::recurrent(p)"),
     Mutant("sparse sensitivities take all paths", "native/paths/*.h",
-           "x.paths ? x.paths[i] * weights[i] : weights[i]", "weights[i]"),
+           "x.paths ? x.paths[p.fed[m] * p.U + u] * weights[i] : weights[i]", "weights[i]"),
     Mutant("weights of symbols wait for the end of a sequence", "native/paths/*.h",
            "if (!p.accumulate) apply(p.symbol_w", "if (false) apply(p.symbol_w"),
     Mutant("an error stays a step before the start of a chunk", "native/paths/*.h",

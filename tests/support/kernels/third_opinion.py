@@ -3,8 +3,8 @@
 If step ``tau`` has its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` has a
 derivative for each copy, called a share. Every gradient of the package is a sum of shares: all of
 them (BPTT and RTRL), those at most ``h`` steps old (BPTT of bounded depth; immediate for one step),
-or those that remain if recurrent activations are constants: all of them (truncated), or those that a
-unit receives by some connections (sparse). In online learning the copies differ, and the sums
+or those that remain if recurrent activations are constants: all of them (truncated), or those that
+a unit receives by some connections (sparse). In online learning the copies differ, and the sums
 are the same.
 """
 

@@ -344,11 +344,10 @@ def _found(network: Network, gradient: Gradient) -> Gradient:
 
 
 def _paths(network: Network, gradient: Gradient) -> np.ndarray | None:
-    """Return the paths of sparse RTRL, float32 ``[fed back, U]`` of ones and zeros, or None."""
+    """Return the paths of sparse RTRL, float32 ``[U, U]`` from and to a unit, or None."""
     if gradient.kind != "sparse":
         return None
-    kept = recurrent_paths(network, gradient.depth or 1)[:, list(network.fed_back)]
-    return np.ascontiguousarray(kept.T, np.float32)
+    return np.ascontiguousarray(recurrent_paths(network, gradient.depth or 1).T, np.float32)
 
 
 def _check_wiring(network: Network) -> None:

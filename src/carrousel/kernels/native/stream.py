@@ -347,21 +347,29 @@ def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
 
 
 def _paths(network: Network, gradient: Gradient, seed: int) -> np.ndarray | None:
-    """Return the paths of sparse RTRL, uint8 ``[U, fed back]``; None of other gradients."""
+    """Return the paths of sparse RTRL; None of other gradients.
+
+    They are int64 ``[blocks, k]``: the units from which a block receives, as positions among those
+    fed back.
+    """
     if gradient.kind != "sparse":
         return None
-    kept = recurrent_paths(network, gradient.depth or 1, seed)[:, list(network.fed_back)]
-    return np.ascontiguousarray(kept, np.uint8)
+    assert isinstance(network.cell, Cell)
+    cells = list(network.cell.read_units)[:: network.cell.block_size]  # the first of each block
+    kept = recurrent_paths(network, gradient.depth or 1, seed)[np.ix_(cells, network.fed_back)]
+    return np.ascontiguousarray(np.nonzero(kept)[1].reshape(len(cells), -1), np.int64)
 
 
 def _settings(network: Network, how: Streaming, n_streams: int, seed: int) -> dict[str, Any]:
     cell, gradient = network.cell, Gradient.named(how.gradient)
     assert isinstance(cell, Cell)
     squashes, seed = list(SQUASHES), check_int("seed", seed, minimum=0, maximum=2**64 - 1)
+    paths = _paths(network, gradient, seed)
     return {
         "rule": _RULES[gradient.kind],
         "reach": _reach(network, gradient),
-        "paths": _paths(network, gradient, seed),
+        "paths": paths,
+        "n_paths": 0 if paths is None else paths.shape[1],
         "bound": LARGEST_SENSITIVITY,
         "seed": seed,
         "inputs": network.n_inputs,

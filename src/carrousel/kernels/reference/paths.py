@@ -17,7 +17,7 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.contracts import Gradient, Network, Training
+from carrousel.contracts import Cell, Gradient, Network, Training
 from carrousel.kernels.reference.layers import HiddenStep, Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.shapes import Floats
@@ -39,7 +39,7 @@ class LayerState:
 
     def step(self, w: Weights, x: Annotated[Floats, "I"]) -> HiddenStep:
         """Advance the layer by one step."""
-        now = forward(self.network, w, self.y, self.s, x)
+        self.last = now = forward(self.network, w, self.y, self.s, x)
         self.y, self.s = now.y, now.s
         return now
 
@@ -133,7 +133,7 @@ class Sensitivities:
             self._mask = reachable(network, gradient.depth or 1)[:, :, None]
         cell = network.cell
         used = {*network.fed_back, *cell.read_units}
-        self._used = [*sorted(used), *range(cell.n_units, self.state.n)]
+        self.used = [*sorted(used), *range(cell.n_units, self.state.n)]
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
@@ -144,17 +144,18 @@ class Sensitivities:
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """Process a step; return the activations that outputs read, ``[C]``."""
         now = self.state.step(w, x)
-        before, self.p = self.p, now.by_net[:, :, None] * now.sources
+        before, p = self.p, now.by_net[:, :, None] * now.sources
         if before is not None and self._kind != "immediate":
             recurrent = w.recurrent(self.state.network)
             if self._paths is not None:
                 recurrent = recurrent * self._paths
-            self.p += np.einsum("pq,qlm->plm", now.jacobian(recurrent), before)
+            p += np.einsum("pq,qlm->plm", now.jacobian(recurrent), before)
         if self._mask is not None:
-            self.p *= self._mask
-        if self._bound < np.inf:
-            squares = float((self.p[self._used] ** 2).sum())
-            self.p *= shrink(squares, w.hidden.size, self._bound)
+            p *= self._mask
+        if self._bound < np.inf and self._kind != "immediate":
+            squares = float((p[self.used] ** 2).sum())
+            p *= shrink(squares, w.hidden.size, self._bound)
+        self.p = p
         return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
@@ -273,26 +274,31 @@ def shrink(squares: float, weights: int, bound: float) -> float:
 def recurrent_paths(network: Network, k: int, seed: int = 0) -> np.ndarray:
     """Return the recurrent connections along which ``sparse:k`` moves sensitivities.
 
-    Each unit keeps ``k`` of its connections from units that are fed back, drawn without
-    replacement; all if there are no more than ``k``. Those of ``k`` are among those of ``k + 1``.
+    Each memory block, or simple unit, keeps its connections from ``k`` of the units that are fed
+    back, drawn without replacement; all if there are no more than ``k``. The units drawn for ``k``
+    are among those drawn for ``k + 1``.
 
     Returns:
         bool ``[U, U]``: receiving unit, sending unit.
 
     Shalev-Merin 2026, "Massive redundancy in gradient transport enables sparse online learning"
     (arXiv 2603.15195), moves sensitivities along a random ``k`` of ``n`` recurrent paths. Which
-    paths hardly matters there; so they are drawn once. Its abstract leaves open whether units share
-    their paths; here each has its own, and the inner path of a cell through its forget gate, which
-    costs no more, is always kept.
+    paths hardly matters there; so they are drawn once. Its abstract leaves open what a path of a
+    layer of memory cells is. Here all gates and cells of a block receive from the same units, and
+    the inner path of a cell through its forget gate, which costs no more, is always kept.
 
     >>> from carrousel.contracts import Simple
     >>> recurrent_paths(Network(1, 1, Simple(5)), 2).sum(axis=1).tolist()
     [2, 2, 2, 2, 2]
     """
-    units, fed = network.cell.n_units, list(network.fed_back)
-    order = np.random.default_rng(seed).random((units, len(fed))).argsort(axis=1)
-    kept = np.zeros((units, units), bool)
-    kept[:, fed] = order.argsort(axis=1) < k
+    cell, fed = network.cell, list(network.fed_back)
+    blocks = cell.blocks if isinstance(cell, Cell) else cell.units
+    ranks = np.random.default_rng(seed).random((blocks, len(fed))).argsort(axis=1).argsort(axis=1)
+    kept = np.zeros((cell.n_units, cell.n_units), bool)
+    for group in cell.groups.values():
+        units = np.array(group)
+        owners = np.arange(len(units)) * blocks // len(units)
+        kept[np.ix_(units, np.array(fed, int))] = ranks[owners] < k
     return kept
 
 

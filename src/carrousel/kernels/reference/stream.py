@@ -84,6 +84,7 @@ class ReferenceStream:
         scaled: bool ``[I]``, which inputs are standardised; None: none.
         seed: seed of the random signs of ``"uoro"`` and of the connections of ``"sparse:k"``.
         dtype: data type of weights and states.
+        bound: largest size of sensitivities, see :func:`carrousel.kernels.reference.paths.shrink`.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
@@ -106,6 +107,7 @@ class ReferenceStream:
         scaled: np.ndarray | None = None,
         seed: int = 0,
         dtype: type[np.floating] = np.float64,
+        bound: float = LARGEST_SENSITIVITY,
     ) -> None:
         self.network, self.streaming, self.n_streams = network, streaming, n_streams
         self.rate = streaming.rate
@@ -118,7 +120,7 @@ class ReferenceStream:
         gradient, training = Gradient.named(streaming.gradient), Training(rate=0.0)
         shared = (network, training, gradient, dtype)
         self._streams = [
-            _Stream(rule_for(*shared, Signs(seeds_of_stream(seed, b)), seed, LARGEST_SENSITIVITY))
+            _Stream(rule_for(*shared, Signs(seeds_of_stream(seed, b)), seed, bound))
             for b in range(n_streams)
         ]
         self._dtype = dtype
@@ -130,6 +132,10 @@ class ReferenceStream:
         here = self._stream(stream)
         here.rule.begin()
         here.pending = None
+
+    def rule(self, stream: int) -> Rule:
+        """Return the gradient algorithm of a stream, to look into it."""
+        return self._stream(stream).rule
 
     def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
         """Not implemented; advance a copy instead."""
