@@ -149,6 +149,23 @@ def test_patterns_of_a_wrong_type_shape_or_layout(gradient):
             _native.StreamFloat(settings | {"reach": spoilt}, scaled(), "")
 
 
+def test_paths_of_a_wrong_type_shape_or_content():
+    settings = described(Streaming(gradient="sparse:2"))
+    paths = settings["paths"]
+    for how, spoil in SPOILT.items():
+        spoilt = spoil(paths)
+        if is_still_good(spoilt, paths):
+            continue
+        with case(how), pytest.raises(REFUSALS):
+            _native.StreamFloat(settings | {"paths": spoilt}, scaled(), "")
+    for wrong in (-1, 2**40, len(paths) * 10**6):
+        with case(wrong), pytest.raises(REFUSALS, match="paths contain"):
+            _native.StreamFloat(settings | {"paths": np.full_like(paths, wrong)}, scaled(), "")
+    for other in ({"n_paths": 1}, {"reach": 0 * settings["reach"]}, {"paths": None}, {"rule": 0}):
+        with case(other), pytest.raises(REFUSALS):
+            _native.StreamFloat(settings | other, scaled(), "")
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_any_pattern_of_sensitivities_runs(seed):
     """Patterns that no network has: empty, states without units, any byte for true."""
