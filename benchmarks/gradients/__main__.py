@@ -2,9 +2,9 @@
 
     python -m benchmarks.gradients [PART...] [--again] [--quick] [--save FILE]
 
-PART is ``cost``, ``explosion`` or ``errors``; all by default. Each unit of work is saved to
-``benchmarks/results/stream_gradients.json`` as soon as it has ended, and is not run again without
-``--again``. ``--quick`` runs a few short units, to check that they run, and saves only with
+PART is ``cost``, ``explosion``, ``errors`` or ``sizes``; all by default. Each unit of work is saved
+to ``benchmarks/results/stream_gradients.json`` as soon as it has ended, and is not run again
+without ``--again``. ``--quick`` runs a few short units, to check that they run, and saves only with
 ``--save``. ``python -m tools.pages`` makes ``docs/gradients.md`` from the saved results.
 
 The net is ``carrousel.OnlineLSTM`` with its defaults, and without expert rules. Each row is
@@ -35,6 +35,7 @@ PARTS: dict[str, Callable[[bool], Iterator[Unit]]] = {
     "cost": cost.units,
     "explosion": explosion.units,
     "errors": learning.units,
+    "sizes": learning.sizes,
 }
 
 

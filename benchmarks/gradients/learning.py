@@ -27,6 +27,9 @@ TASKS = {
 }
 FEWER = {("rtrl", 32): 3, ("rtrl", 64): 2, ("sparse:4", 64): 4}
 """Seeds of gradients that are expensive at a size."""
+SIZED = ("electricity", "solar power", "airport temperature", "copy, lag 2", "product, lag 1")
+CHEAP = ("truncated", "immediate", "snap:1")
+"""Tasks and gradients of larger nets with the rows of 16 cells."""
 TOO_SLOW = {("rtrl", 128), ("sparse:4", 128)}
 RATES = (0.001, 0.01)
 """Further learning rates, with 16 cells."""
@@ -55,6 +58,16 @@ def units(quick: bool) -> Iterator[tuple[tuple[str, ...], Callable[[], Any]]]:
                 place = (f"16 at {rate}", name, gradient)
                 n = (ROWS if name in REAL else LAG_ROWS)[16]
                 yield place, partial(figures, name, 16, gradient, n, 5, rate)
+
+
+def sizes(quick: bool) -> Iterator[tuple[tuple[str, ...], Callable[[], Any]]]:
+    """Yield units with the rows of 16 cells: larger nets that cost as much as an exact gradient."""
+    for cells in () if quick else SIZES[1:]:
+        for name in SIZED:
+            for gradient in GRADIENTS[:-1] if cells == 32 else CHEAP:
+                n = (ROWS if name in REAL else LAG_ROWS)[16]
+                place = (str(cells), name, gradient)
+                yield place, partial(figures, name, cells, gradient, n, 5)
 
 
 def figures(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import t
@@ -26,7 +26,7 @@ def gradients_page(measured: Mapping[str, Any]) -> dict[str, str]:
     errors, cost = measured["errors"], measured["cost"]
     sizes = sorted(int(name) for name in errors if name.isdecimal())
     tables = {n: errors_table(errors[str(n)]) for n in sizes}
-    small = errors[str(sizes[0])]
+    small, nets = errors[str(sizes[0])], nets_of(measured)
     page = render(
         "gradients.md",
         bound=f"{LARGEST_SENSITIVITY:g}",
@@ -34,13 +34,14 @@ def gradients_page(measured: Mapping[str, Any]) -> dict[str, str]:
         tables=tables,
         relative=relative_table(errors, sizes),
         rates=rates_table(errors),
+        sizes=sizes_table(nets),
         explosion=explosion_table(measured["explosion"]),
         exploded=exploded(measured["explosion"]),
         verdict=verdict(small, cost),
         versions=", ".join(f"{k} {v}" for k, v in measured["machine"]["versions"].items()),
         processor=measured["machine"]["processor"],
     )
-    return {"gradients.md": page, "gradients.svg": picture(errors, cost, sizes)}
+    return {"gradients.md": page, "gradients.svg": picture(nets)}
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -178,21 +179,73 @@ def size(n: float) -> str:
     return f"{n} B"
 
 
-def picture(
-    errors: Mapping[str, Tasks], cost: Mapping[str, Mapping[str, Figures]], sizes: Sequence[int]
-) -> str:
-    """Draw the error, in percent of that of the truncated gradient, by cost."""
-    panels: dict[str, list[Point]] = {}
-    for lag, title in ((False, "real streams"), (True, "lag tasks")):
-        for n in sizes[:2]:
-            points = panels.setdefault(f"{title}, {n} cells", [])
-            for name, found in cost[str(n)].items():
-                mean, half = relative(errors[str(n)], name, lag)
-                if not np.isnan(mean):
-                    height = 100 * np.exp(mean)
-                    points.append(Point(name, found["ns"], height, height * half))
+# --- larger nets --------------------------------------------------------------------------------
+
+
+class Net(NamedTuple):
+    """A net: its cells, gradient, microseconds per step, and errors relative to the smallest's."""
+
+    cells: int
+    gradient: str
+    us: float
+    real: tuple[float, float]
+    lag: tuple[float, float]
+
+
+def nets_of(measured: Mapping[str, Any]) -> list[Net]:
+    """Nets of all sizes that learned the same rows, by gradient and size.
+
+    Errors are means and halves of 95 % intervals of ``log(error / error of truncated, 16 cells)``.
+    """
+    small, larger = measured["errors"]["16"], measured["sizes"]
+    tasks = [name for name in small if all(name in found for found in larger.values())]
+    sizes = {"16": {name: small[name] for name in tasks}, **larger}
+    found = []
+    for gradient in next(iter(small.values())):
+        for cells, here in sizes.items():
+            if not all(gradient in here[name] for name in tasks):
+                continue
+            ratios = [
+                ratio([here[n][gradient]["errors"] for n in tasks if is_lag(n) == lag],
+                      [small[n]["truncated"]["errors"] for n in tasks if is_lag(n) == lag])
+                for lag in (False, True)
+            ]  # fmt: skip
+            us = measured["cost"][cells][gradient]["us"]
+            found.append(Net(int(cells), gradient, us, *ratios))
+    return found
+
+
+def ratio(
+    errors: Sequence[Sequence[float]], base: Sequence[Sequence[float]]
+) -> tuple[float, float]:
+    """Mean and half its 95 % interval of the log ratio of errors, over the seeds of both."""
+    seeds = min(len(one) for one in (*errors, *base))
+    cut = [np.array([one[:seeds] for one in side], float) for side in (errors, base)]
+    return interval(np.log(cut[0] / cut[1]).mean(axis=0).tolist())
+
+
+def sizes_table(nets: Sequence[Net]) -> str:
+    """Nets by their time per step."""
+    rows = [
+        [f"{net.us:.3g}", net.gradient, str(net.cells), percent(*net.real), percent(*net.lag)]
+        for net in sorted(nets, key=lambda net: net.us)
+    ]
+    return table(["us per step", "gradient", "cells", "real streams, %", "lag tasks, %"], rows,
+                 "rlrrr")  # fmt: skip
+
+
+def picture(nets: Sequence[Net]) -> str:
+    """Draw errors, in percent of that of 16 cells with the truncated gradient, by time per step."""
+    panels: dict[str, list[Point]] = {"real streams": [], "lag tasks": []}
+    for net in nets:
+        for (mean, half), points in zip((net.real, net.lag), panels.values(), strict=True):
+            height = 100 * np.exp(mean)
+            points.append(Point(net.gradient, net.us, height, height * half))
     return points_svg(
-        panels, across="ns per weight and step", up="error, % of truncated's", level=100.0
+        panels,
+        across="microseconds per step; nets of 16 cells and more from left to right",
+        up="error, % of truncated, 16 cells",
+        level=100.0,
     )
 
 

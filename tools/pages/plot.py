@@ -93,10 +93,10 @@ class Point(NamedTuple):
 
 
 def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, level: float) -> str:
-    """Draw labelled points in panels, two in a row, over a logarithmic axis.
+    """Draw points in panels over a logarithmic axis, with lines between those of one label.
 
     Args:
-        panels: points by the title of their panel; equal labels have equal colours.
+        panels: points by the title of their panel.
         across, up: labels of the axes.
         level: height of a horizontal line.
 
@@ -112,19 +112,21 @@ def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, l
         ) from error
     text, labels = io.StringIO(), list(dict.fromkeys(p.label for ps in panels.values() for p in ps))
     with rc_context(cast(Any, _SETTINGS)):
-        figure = Figure(figsize=(7.2, 5.6), layout="constrained")
-        drawn = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flat
-        for axes, (title, points) in zip(drawn, panels.items(), strict=False):
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        drawn = list(figure.subplots(1, len(panels), squeeze=False).flat)
+        for axes, (title, points) in zip(drawn, panels.items(), strict=True):
             axes.axhline(level, color=_FAINT, lw=1.2)
-            for point in points:
-                colour = COLOURS[labels.index(point.label) % len(COLOURS)]
-                axes.errorbar(point.x, point.y, point.half, fmt="o", color=colour, capsize=3)
-                axes.annotate(point.label, (point.x, point.y), (5, 4), fontsize=8,
-                              textcoords="offset points", color=colour)  # fmt: skip
+            for place, label in enumerate(labels):
+                found = [point for point in points if point.label == label]
+                x, y, half = ([getattr(p, name) for p in found] for name in ("x", "y", "half"))
+                style = cast(Any, STYLES[place % len(STYLES)])
+                axes.errorbar(x, y, half, marker="o", ms=4, lw=1.2, capsize=2, linestyle=style,
+                              color=COLOURS[place % len(COLOURS)], label=label)  # fmt: skip
             axes.set_xscale("log")
-            axes.margins(x=0.25, y=0.15)
             axes.set_title(title, fontsize=10, loc="left")
             axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(*drawn[0].get_legend_handles_labels(), ncols=3, frameon=False,
+                               loc="outside lower center", fontsize=9)  # fmt: skip
         figure.supxlabel(across, fontsize=10)
         figure.supylabel(up, fontsize=10)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
