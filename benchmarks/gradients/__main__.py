@@ -51,11 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such part: {', '.join(wrong)}; there are {', '.join(PARTS)}")
     machine.one_thread_each()
     path = Path(options.save) if options.save else None if options.quick else SAVED
-    found = (load(path) if path else {}) | {"machine": machine.describe()}
+    found: dict[str, Any] = (load(path) if path else {}) | {"machine": machine.describe()}
     for part in options.parts or PARTS:
         for place, work in PARTS[part](options.quick):
             *above, last = (part, *place)
-            at = found
+            at: dict[str, Any] = found
             for name in above:
                 at = at.setdefault(name, {})
             if last in at and not options.again:

@@ -35,6 +35,7 @@ def gradients_page(measured: Mapping[str, Any]) -> dict[str, str]:
         relative=relative_table(errors, sizes),
         rates=rates_table(errors),
         sizes=sizes_table(nets),
+        memory=size(cost["32"]["rtrl"]["bytes"]),
         explosion=explosion_table(measured["explosion"]),
         exploded=exploded(measured["explosion"]),
         verdict=verdict(small, cost),
