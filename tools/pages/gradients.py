@@ -58,11 +58,11 @@ def interval(values: Sequence[float | None], unit: float = 1.0) -> tuple[float, 
 
 
 def shown(values: Sequence[float | None]) -> str:
-    """Format a mean, and half of its interval, with three digits."""
+    """Format a mean, and half of its interval, with four digits."""
     mean, half = interval(values)
     if np.isnan(mean):
         return "diverged"
-    digits = max(0, 2 - int(np.floor(np.log10(abs(mean)))))
+    digits = max(0, 3 - int(np.floor(np.log10(abs(mean)))))
     return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if half else "")
 
 
@@ -93,23 +93,16 @@ def relative(tasks: Tasks, gradient: str, lag: bool, skill: float = 0.95) -> tup
 
     Lag tasks that no gradient learns (all errors above ``skill`` times the baseline) are left out.
     """
-    logs = []
+    errors, base, complete = [], [], max(len(found) for found in tasks.values())
     for task, found in tasks.items():
-        if is_lag(task) != lag or gradient not in found:
+        if is_lag(task) != lag or gradient not in found or len(found) < complete:
             continue
         means = {n: interval(f["errors"])[0] for n, f in found.items()}
         if lag and min(means.values()) > skill * found[gradient]["baseline"]:
             continue
-        seeds = len(found[gradient]["errors"])
-        base = np.array(found["truncated"]["errors"][:seeds], float)
-        logs.append(np.log(np.array(found[gradient]["errors"], float) / base))
-    if not logs:
-        return np.nan, np.nan
-    by_seed = np.mean(logs, axis=0)  # seeds are common to all tasks
-    if len(by_seed) < 2:
-        return float(by_seed.mean()), 0.0
-    half = t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / np.sqrt(len(by_seed))
-    return float(by_seed.mean()), float(half)
+        errors.append(found[gradient]["errors"])
+        base.append(found["truncated"]["errors"])
+    return ratio(errors, base) if errors else (np.nan, np.nan)
 
 
 def relative_table(errors: Mapping[str, Tasks], sizes: Sequence[int]) -> str:
@@ -300,7 +293,8 @@ def verdict(tasks: Tasks, cost: Mapping[str, Mapping[str, Figures]]) -> list[str
             word = "no different" if equal else "better" if mean < 0 else "worse"
             parts.append(f"{word} on {kind} ({percent(mean, half)} %)")
         times = smallest[name]["ns"] / smallest["truncated"]["ns"]
-        lines.append(f"`{name}` is {' and '.join(parts)}, at {times:.2g} times the time of a step.")
+        cost_text = f"{times:.{times < 10:d}f} times the time of a step"
+        lines.append(f"`{name}` is {' and '.join(parts)}, at {cost_text}.")
     return lines
 
 
