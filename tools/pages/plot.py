@@ -126,7 +126,7 @@ def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, l
             axes.set_title(title, fontsize=10, loc="left")
             axes.spines[["top", "right"]].set_visible(False)
         figure.legend(*drawn[0].get_legend_handles_labels(), ncols=3, frameon=False,
-                               loc="outside lower center", fontsize=9)  # fmt: skip
+                               loc="outside upper center", fontsize=9)  # fmt: skip
         figure.supxlabel(across, fontsize=10)
         figure.supylabel(up, fontsize=10)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
