@@ -186,16 +186,16 @@ const carrousel::Kernel& kernel_named(const std::string& name) {
 carrousel::Rule rule_of(const std::string& gradient) {
   if (gradient == "truncated") return carrousel::Rule::truncated;
   if (gradient == "bptt") return carrousel::Rule::bptt;
-  if (gradient == "rtrl") return carrousel::Rule::rtrl;
+  if (gradient == "rtrl" || gradient == "sparse") return carrousel::Rule::rtrl;
   if (gradient == "snap") return carrousel::Rule::snap;  // of depth 1
   if (gradient == "uoro") return carrousel::Rule::uoro;
-  refuse("gradient is '", gradient, "', expected truncated, bptt, rtrl, snap or uoro");
+  refuse("gradient is '", gradient, "', expected truncated, bptt, rtrl, sparse, snap or uoro");
 }
 
 void run(nb::dict description, const std::string& update, bool output_derivative,
          float derivative_floor, float derivative_offset, float error_tolerance,
          std::optional<Floats> factors, float initial_activation, bool learn, const std::string& gradient, Index depth,
-         Index stride, Array<float, 2> weights, std::optional<Array<float, 2>> gradients,
+         Index stride, std::optional<Table> paths, Array<float, 2> weights, std::optional<Array<float, 2>> gradients,
          Floats rates, Positions cells_from, nb::list data, int threads,
          const std::string& instruction_set) {
   carrousel::Job job{};
@@ -242,6 +242,13 @@ void run(nb::dict description, const std::string& update, bool output_derivative
   if (gradients) {
     expect(*gradients, lanes, "gradients");
     expect_width(*gradients, carrousel::weight_count(job.shape), "gradients");
+  }
+  if (paths.has_value() != (gradient == "sparse"))
+    refuse("paths are expected for gradient sparse, and for no other");
+  if (paths) {
+    expect(*paths, job.shape.units(), "paths");
+    expect_width(*paths, job.shape.units(), "paths");
+    job.paths = paths->data();
   }
   if (factors) {
     expect(*factors, carrousel::weight_count(job.shape), "factors");
@@ -293,7 +300,7 @@ NB_MODULE(_native, m) {
   m.def("run_lanes", &run, nb::arg("shape"), nb::arg("update"), nb::arg("output_derivative"),
         nb::arg("derivative_floor"), nb::arg("derivative_offset"), nb::arg("error_tolerance"),
         nb::arg("factors").noconvert().none(), nb::arg("initial_activation"), nb::arg("learn"),
-        nb::arg("gradient"), nb::arg("depth"), nb::arg("stride"), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
+        nb::arg("gradient"), nb::arg("depth"), nb::arg("stride"), nb::arg("paths").noconvert().none(), nb::arg("weights").noconvert(), nb::arg("gradients").noconvert().none(),
         nb::arg("rates"), nb::arg("cells_from"), nb::arg("data"), nb::arg("threads"),
         nb::arg("instruction_set") = "",
         "Learn or predict with many lanes, or compute their gradients; carrousel/kernels/native/lanes.py "

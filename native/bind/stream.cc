@@ -43,6 +43,15 @@ StreamSettings settings_of(nb::dict d) {
     const auto* const given = arrays.take<const std::uint8_t>(reach, "reach", {rows, U}, false);
     s.reach.assign(given, given + rows * U);
   }
+  const nb::object paths = d["paths"];
+  const Index blocks = shape.blocks, each = count("n_paths");
+  if (paths.is_none() && each) refuse("paths is None, expected ", each, " for each block");
+  if (!paths.is_none()) {
+    Arrays arrays;
+    const auto* const given = arrays.take<const Index>(paths, "paths", {blocks, each}, false);
+    s.paths.assign(given, given + blocks * each);
+  }
+  s.bound = number("bound");
   s.rate = number("rate"), s.decay = number("decay");
   s.momentum = number("momentum"), s.second = number("second");
   s.epsilon = number("epsilon"), s.clip = number("clip"), s.horizon = number("horizon");

@@ -139,6 +139,8 @@ struct Job {
   Index longest;                    // steps of the longest sequence; run_lanes() sets it
   // Write the summed gradient of a lane's sequences instead of applying it; needs learn and epoch.
   bool gradient;
+  const float* paths;               // [U, U] of rtrl, from and to a unit: 1 for recurrent weights
+                                    // along which sensitivities move, else 0; null: all
   const float* factors;             // [W]: of the learning rate of each weight; null: all are 1
 
   // Whether paths.cc runs the job. lanes.cc runs the truncated gradient of 1997 alone.

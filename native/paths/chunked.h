@@ -3,8 +3,9 @@
 // gradient of real-time recurrent learning at about 1/U of its cost.
 //
 // Sensitivities P [n, S, U] are those at the start of a chunk. A tape holds the steps since then,
-// with the weights that each step used. An error goes back over the tape to the start, and there
-// meets P. At the end of a chunk, row q of P becomes what an error of 1 at state q meets.
+// with the weights that each step used. (In sparse real-time recurrent learning, these are zero
+// except along its paths.) An error goes back over the tape to the start, and there meets P. At the
+// end of a chunk, row q of P becomes what an error of 1 at state q meets.
 //
 // Chunks are counted from the end of the round, where the sequences of all lanes end, so their
 // limits do not depend on other lanes.
@@ -20,11 +21,12 @@ struct Chunked {
   // Stores what a later pass over step `slot` needs besides its sources and factors.
   static void keep(const Plan& p, const PathPlan& x, Index slot, ivec symbol) {
     x.symbols[slot] = symbol;
-    if (p.accumulate) return;  // weights are constant during a sequence
+    if (!x.keeps_weights) return;
     const vec* const weights = GoingBack::recurrent(p);
-    const Index count = p.n_fed * p.U;
-    vec* const kept = x.kept_w + slot * count;
-    for (Index i = 0; i < count; ++i) kept[i] = weights[i];
+    vec* const kept = x.kept_w + slot * p.n_fed * p.U;
+    for (Index m = 0, i = 0; m < p.n_fed; ++m)
+      for (Index u = 0; u < p.U; ++u, ++i)
+        kept[i] = x.paths ? x.paths[p.fed[m] * p.U + u] * weights[i] : weights[i];
   }
 
   // Adds the gradient of the error p.back at the last of `steps` steps to weights or gradients.
@@ -90,7 +92,7 @@ struct Chunked {
     for (Index at = steps - 1; at >= !carried; --at)
       GoingBack::through_step<Rows>(
           p, Factors(p, x.factors + at * count),
-          p.accumulate ? GoingBack::recurrent(p) : x.kept_w + at * square, e_y, e_s,
+          x.keeps_weights ? x.kept_w + at * square : GoingBack::recurrent(p), e_y, e_s,
           x.spread + at * p.U, x.n, apart);
     for (int r = 0; !carried && r < Rows; ++r)
       GoingBack::by_net(p, Factors(p, x.factors), e_y + r * x.n, e_s + r * x.n,

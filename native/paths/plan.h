@@ -34,6 +34,8 @@ struct PathPlan {
   Index S, n, inputs;    // inputs: sources that are symbols with gathered weights
   Index kept;            // numbers in p for each hidden weight
   bool chunked;          // sensitivities move by chunks of steps
+  const float* paths;    // of Job
+  bool keeps_weights;    // of chunked.h: as they change, or because only some are paths
 
   vec *sources;          // [slots + 1, Plan::n_sources] the tape; Plan::sources points into it
   vec *factors;          // [slots, Factors::count]
@@ -69,6 +71,7 @@ struct PathPlan {
     const Index whole = round_up(longest, kChunk);
     n = plan.U + (s.memory() ? plan.C : 0);
     chunked = way == Way::forward && n > 1;
+    paths = job.paths, keeps_weights = chunked && (!plan.accumulate || paths);
     slots = chunked            ? (whole < kLong ? whole : kLong)
             : way != Way::back ? kChunk
             : sliding < whole  ? sliding
@@ -92,7 +95,7 @@ struct PathPlan {
     trace = carver.take<vec>(way == Way::traces ? S : 0, 3, plan.C);
     start = carver.take<vec>(plan.U);
     p_after = carver.take<vec>(chunked ? S : 0, plan.U, n);
-    kept_w = carver.take<vec>(chunked && !plan.accumulate ? slots : 0, plan.n_fed, plan.U);
+    kept_w = carver.take<vec>(keeps_weights ? slots : 0, plan.n_fed, plan.U);
     symbols = carver.take<ivec>(chunked ? slots : 0);
     bytes = carver.used();
   }

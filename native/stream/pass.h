@@ -91,6 +91,26 @@ void hidden_pass(StreamNet<Real>& net, StreamState<Real>& state) {
     else block_pass<How, false>(change, net, state, block);
 }
 
+// Changes hidden weights by the derivative through the last step alone.
+template <class How, class Real>
+void immediate_pass(StreamNet<Real>& net, const StreamState<Real>& state) {
+  const StreamShape& shape = net.shape;
+  const Index b = shape.blocks, C = shape.cells(), cell = shape.first_cell();
+  Real* const by_net = net.net;  // [U] errors of net inputs
+  std::fill_n(by_net, shape.units(), Real{0});
+  for (Index c = 0; c < C; ++c) {
+    const Index block = c / shape.block_size;
+    by_net[block] += net.e_s[c] * state.gain_in[c];
+    if (shape.forget_gate) by_net[b + block] += net.e_s[c] * state.gain_forget[c];
+    by_net[cell + c] = net.e_s[c] * state.gain_cell[c];
+  }
+  std::copy_n(net.e_out, b, by_net + cell + C);
+  const typename How::template Change<Real> change(net);
+  for (Index u = 0; u < shape.units(); ++u)
+    for (Index m = 0; m < stream_width<Real>(shape.sources()); m += kLanes<Real>)
+      change(net.hidden, u * net.hidden.distance + m, by_net[u] * load(state.sources + m));
+}
+
 // Changes the weights into outputs by errors and sources of outputs, equation (22).
 template <class How, class Real>
 void output_pass(StreamNet<Real>& net) {

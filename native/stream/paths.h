@@ -1,12 +1,13 @@
-// Gradients that are not truncated, computed forward in time: real-time recurrent learning, its
-// sparse approximation (see StreamReach), and its unbiased estimate of rank one. The equations are
-// in kernels/reference/paths.py.
+// Gradients that are not truncated, computed forward in time: real-time recurrent learning, the same
+// along some recurrent paths or with some sensitivities (see StreamReach), and its unbiased estimate
+// of rank one. The equations are in kernels/reference/paths.py.
 #pragma once
 
 #include <algorithm>
 
 #include "sequence/cells.h"
 #include "stream/pass.h"
+#include "stream/sparse.h"
 
 namespace carrousel::CARROUSEL_ISA {
 namespace {
@@ -65,9 +66,10 @@ void carry_tile(StreamNet<Real>& net, const StreamState<Real>& state, Index unit
   for (; i < nets.size(); ++i) carry_nets<1, vectors>(net, state, unit, m, nets.data() + i);
 }
 
-// Sensitivities of the states and activations of one reach, from those of their net inputs.
+// Sensitivities of the states and activations of one reach, from those of their net inputs. Returns
+// their squares.
 template <class Real>
-void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Index m) {
+Vec<Real> carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Index m) {
   constexpr Index lanes = kLanes<Real>;
   const StreamShape& shape = net.shape;
   const Index stride = stream_stride<Real>(shape.sources()), b = shape.blocks;
@@ -78,6 +80,7 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
   Real* const state_rows = rows + static_cast<Index>(reach.units.size()) * stride;
   const auto by_net = [&](Index u, Index at) { return load(net.tangents + u * kTile<Real> + at); };
   std::size_t kept = 0;  // among reach.cells
+  Vec<Real> squares{};
   for (const Index c : reach.states) {
     const bool has_row = kept < reach.cells.size() && reach.cells[kept] == c;
     Real* const row = state_rows + static_cast<Index>(kept) * stride;
@@ -86,7 +89,10 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
       Vec<Real> ds = state.gain_in[c] * by_net(block, at) +
                      state.gain_cell[c] * by_net(cell + c, at);
       if (shape.forget_gate) ds += state.gain_forget[c] * by_net(b + block, at);
-      if (has_row) ds += state.kept[c] * load(row + at), store(row + at, ds);
+      if (has_row) {
+        ds += state.kept[c] * load(row + at);
+        store(row + at, ds), squares += ds * ds;
+      }
       store(net.moved + c * kTile<Real> + at, ds);
     }
     kept += has_row;
@@ -98,23 +104,51 @@ void carry_rows(StreamNet<Real>& net, StreamState<Real>& state, Index unit, Inde
       const Index gate = is_cell ? cell + C + c / shape.block_size : u;
       Vec<Real> dy = net.slopes[u] * by_net(gate, at);
       if (is_cell) dy += net.through[c] * load(net.moved + c * kTile<Real> + at);
-      store(rows + static_cast<Index>(i) * stride + at, dy);
+      store(rows + static_cast<Index>(i) * stride + at, dy), squares += dy * dy;
     }
   }
+  return squares;
+}
+
+// The factor that shrinks sensitivities of this sum of squares to their largest size; 0 if the sum
+// has overflowed.
+template <class Real>
+Real shrinkage(const StreamNet<Real>& net, Real squares) {
+  if (!std::isfinite(squares)) return 0;
+  const auto weights = static_cast<Real>(net.shape.units() * net.shape.sources());
+  const Real most = net.bound * std::sqrt(weights), size = std::sqrt(squares);
+  return size <= most ? Real{1} : most / size;
+}
+
+template <class Real>
+void scale(Index n, Real factor, Real* x) {
+  if (factor == 1) return;
+  for (Index i = 0; i < n; ++i) x[i] = factor > 0 ? factor * x[i] : Real{0};
 }
 
 // Adds the last step to the sensitivities.
 template <class Real>
 void carry_sensitivities(StreamNet<Real>& net, StreamState<Real>& state) {
+  Vec<Real> squares{};
   step_slopes(net, state);
+  const bool along_paths = !net.paths.empty();
+  if (along_paths) path_factors(net, state);
   const Index width = stream_width<Real>(net.shape.sources());
   for (Index unit = 0; unit < net.shape.units(); ++unit)
     for (Index m = 0; m < width; m += kTile<Real>) {
       constexpr Index vectors = kTile<Real> / kLanes<Real>;
-      if (width - m >= kTile<Real>) carry_tile<vectors>(net, state, unit, m);
-      else carry_tile<vectors / 2>(net, state, unit, m);  // the last cache line
-      carry_rows(net, state, unit, m);
+      const bool whole = width - m >= kTile<Real>;  // or the last cache line
+      if (along_paths) {
+        if (whole) squares += carry_along_paths<vectors>(net, state, unit, m);
+        else squares += carry_along_paths<vectors / 2>(net, state, unit, m);
+        continue;
+      }
+      if (whole) carry_tile<vectors>(net, state, unit, m);
+      else carry_tile<vectors / 2>(net, state, unit, m);
+      squares += carry_rows(net, state, unit, m);
     }
+  scale(stream_rows(net) * stream_stride<Real>(net.shape.sources()),
+        shrinkage(net, total(squares)), state.sensitivities);
 }
 
 // Changes hidden weights by the errors at cells, back [C].
@@ -208,6 +242,10 @@ void carry_rank_one(StreamNet<Real>& net, StreamState<Real>& state) {
       Real* const w = state.w + u * stride + m;
       store(w, load(w) / r0 + net.tangents[u] / r1 * load(state.sources + m));
     }
+  Real squares = 0;
+  for (Index u = 0; u < U; ++u) squares += norm_squared(width, state.w + u * stride);
+  const Real both = std::sqrt(shrinkage(net, squares * norm_squared(n, state.q)));
+  scale(n, both, state.q), scale(U * stride, both, state.w);
 }
 
 template <class How, class Real>

@@ -1,4 +1,5 @@
 // Checks of a stream's settings, and what its weights can change.
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -14,6 +15,17 @@ constexpr Index kMost = Index{1} << 24;
 void expect_number(const char* name, double value, bool good, const char* wanted) {
   if (std::isfinite(value) && good) return;
   refuse(name, " is ", value, ", expected ", wanted);
+}
+
+void check_paths(const StreamSettings& s) {
+  expect_number("bound", s.bound, s.bound > 0, "a finite number above 0");
+  for (const Index from : s.paths)
+    if (from < 0 || from >= s.shape.fed_back())
+      refuse("paths contain ", from, ", expected units fed back, 0..", s.shape.fed_back() - 1);
+  if (static_cast<Index>(s.paths.size()) % s.shape.blocks)
+    refuse("paths has ", s.paths.size(), " entries, expected as many for each block");
+  if (!s.paths.empty() && std::count(s.reach.begin(), s.reach.end(), 0) + (s.rule != Rule::rtrl))
+    refuse("paths are given, expected rule rtrl with all sensitivities");
 }
 
 }  // namespace
@@ -32,14 +44,14 @@ void check(const StreamSettings& s) {
                          static_cast<double>(shape.sources()) * static_cast<double>(s.streams);
   if (numbers > 1e12)
     refuse("traces would take terabytes; use fewer streams, cells or inputs");
-  if (s.rule != Rule::truncated && s.rule != Rule::rtrl && s.rule != Rule::uoro)
-    refuse("rule must be truncated, rtrl or uoro");
+  if (s.rule == Rule::snap) refuse("rule is snap, expected rtrl with a reach");
   const std::size_t entries =
       s.rule == Rule::rtrl ? static_cast<std::size_t>((shape.units() + shape.cells()) *
                                                       shape.units()) : 0;
   if (s.reach.size() != entries)
     refuse("reach has ", s.reach.size(), " entries, expected ", entries,
            ": (units + cells) * units for rule rtrl, 0 for others");
+  check_paths(s);
   double kept = 0;
   for (const std::uint8_t entry : s.reach) kept += entry != 0;
   if (kept * static_cast<double>(shape.sources() + 64) * static_cast<double>(s.streams) > 1e12)

@@ -91,9 +91,10 @@ Index lay_out(StreamNet<Real>& net, Real* memory) {
   net.seen = at.take(seen_stride), net.back = at.take(seen_stride);
   net.errors = at.take(shape.outputs), net.e_s = at.take(shape.cells());
   net.e_out = at.take(shape.blocks), net.next = at.state(net, false);
-  if (net.rule == Rule::truncated) return at.size;
+  if (net.rule == Rule::truncated || net.rule == kImmediate) return at.size;
   const Index U = shape.units(), C = shape.cells();
   net.through = at.take(C), net.slopes = at.take(U), net.signs = at.take(U + C);
+  net.path_factors = at.take((C + U) * net.n_paths);
   net.tangents = at.take(U * kTile<Real>), net.moved = at.take(std::max(C * kTile<Real>, S_stride));
   return at.size;
 }
@@ -123,6 +124,8 @@ Stream<Real>::Stream(const StreamSettings& settings, const std::vector<bool>& sc
   wanted_.resize(static_cast<std::size_t>(shape.outputs));
   net_.shape = shape, net_.rule = settings.rule;
   if (settings.rule == Rule::rtrl) net_.reach = reaches(shape, settings.reach);
+  net_.paths = settings.paths, net_.bound = static_cast<Real>(settings.bound);
+  net_.n_paths = static_cast<Index>(settings.paths.size()) / shape.blocks;
   if (settings.rule == Rule::uoro) draws_.resize(2 * flags_.size());
   const Index numbers = lay_out<Real>(net_, nullptr);
   shared_ = Buffer<Real>(numbers);

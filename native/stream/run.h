@@ -18,8 +18,10 @@ enum class Outcome : int { done, bad_stream, bad_input, bad_target, nothing_stan
 
 struct StreamSettings {
   StreamShape shape;
-  Rule rule;                       // truncated, rtrl (with a sparse `reach`: snap) or uoro
+  Rule rule;                       // truncated, immediate, rtrl (with `reach`: snap) or uoro
   std::vector<std::uint8_t> reach; // [U + C, U] of rtrl: 1 for sensitivities that are kept
+  std::vector<Index> paths;        // [blocks, n_paths] of sparse, see StreamNet; else empty
+  double bound;                    // largest size of sensitivities
   std::uint64_t seed;              // of uoro's random signs
   Index streams;                   // B
   double rate, decay, momentum, second, epsilon, clip, horizon, largest;

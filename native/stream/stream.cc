@@ -110,7 +110,7 @@ void move(StreamNet<Real>& net, StreamState<Real>& state, bool standing) {
   std::copy_n(next.gain_in, C, state.gain_in), std::copy_n(next.gain_cell, C, state.gain_cell);
   std::copy_n(next.gain_forget, C, state.gain_forget);
   if (net.rule == Rule::uoro) carry_rank_one(net, state);
-  else if (net.rule != Rule::truncated) carry_sensitivities(net, state);
+  else if (net.rule == Rule::rtrl) carry_sensitivities(net, state);
 }
 
 // Errors of outputs, states and output gates: equations (19), (21), (23). wanted [O].
@@ -162,6 +162,7 @@ bool learn(StreamNet<Real>& net, StreamState<Real>& state, const Real* wanted, R
     const Real* const back = net.back + net.shape.inputs * net.shape.direct;
     output_pass<How>(net);
     if (net.rule == Rule::truncated) hidden_pass<How>(net, state);
+    else if (net.rule == kImmediate) immediate_pass<How>(net, state);
     else if (net.rule == Rule::uoro) rank_one_pass<How>(net, state, back);
     else sensitivity_pass<How>(net, state, back);
   };

@@ -35,6 +35,9 @@ struct StreamShape {
 template <class Real> constexpr Index kLine = 64 / static_cast<Index>(sizeof(Real));
 template <class Real> constexpr Index kTile = 2 * kLine<Real>;  // sensitivities computed together
 
+// The immediate derivative is back-propagation through time of depth 1.
+constexpr Rule kImmediate = Rule::bptt;
+
 // The width of a row of n numbers, padded to whole cache lines.
 template <class Real>
 constexpr Index stream_width(Index n) {
@@ -59,7 +62,7 @@ struct StreamState {
   Real* kept;                              // [C] factor of the old state: forget gates, or 1
   Real *gain_in, *gain_forget, *gain_cell; // [C] factors of sources in the traces
   Real* traces;         // [traces(), C, S]: cells, input gates, forget gates; truncated only
-  Real* sensitivities;  // [stream_rows(), S]; rtrl and snap only
+  Real* sensitivities;  // [stream_rows(), S]; rtrl, sparse and snap only
   Real *q, *w;          // [U + C] [U, S]; uoro only: their outer product estimates sensitivities
 };
 
@@ -82,7 +85,11 @@ template <class Real>
 struct StreamNet {
   StreamShape shape;
   Rule rule;
-  std::vector<StreamReach> reach;  // [U], of rtrl and snap
+  std::vector<StreamReach> reach;  // [U], of rtrl, sparse and snap
+  // Of sparse: the units, among those fed back, from which each block receives sensitivities.
+  std::vector<Index> paths;  // [blocks, n_paths]
+  Index n_paths;
+  Real bound;  // largest size of sensitivities: of shrink() in kernels/reference/paths.py
   Real rate, momentum, second, epsilon, clip;  // clip: infinite if errors are not clipped
   StreamRows<Real> hidden, output;             // [U, S] [O, seen]
   double decay;                                // of the rate, in changes; 0: the rate is constant
@@ -92,9 +99,10 @@ struct StreamNet {
   Real *net, *gates;                           // [U] net inputs, [3 C] gates of each cell
   Real *seen, *errors, *back;                  // [seen] [O] [seen]: sources and errors of outputs
   Real *e_s, *e_out;                           // [C] [blocks] errors of states and output gates
-  // Not of truncated:
+  // Not of truncated and immediate:
   Real *through, *slopes;         // [C] dy/ds; [U] dy/dnet of gates, and of cells by output gates
   Real *tangents, *moved, *signs; // [U, kTile] [C, kTile] [U + C]
+  Real* path_factors;             // [C + U, n_paths] of sparse
 };
 
 // Rows of all sensitivities.

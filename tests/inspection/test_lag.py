@@ -24,7 +24,17 @@ NETWORKS = {
     "tanh": Network(2, 1, Simple(3, "tanh"), bias="all"),
     "united": Network(2, 1, Simple(3), wiring="united", bias="all"),
 }
-GRADIENTS = ("truncated", "bptt", "bptt:3", "rtrl", "snap:1", "snap:2", "uoro")
+GRADIENTS = (
+    "truncated",
+    "immediate",
+    "bptt",
+    "bptt:3",
+    "rtrl",
+    "sparse:1",
+    "snap:1",
+    "snap:2",
+    "uoro",
+)
 
 
 def drawn(network: Network, seed: int, steps: int) -> tuple[np.ndarray, Sequences]:

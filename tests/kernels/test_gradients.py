@@ -16,6 +16,7 @@ from carrousel.contracts import Cell, Gradient, Network, Simple, Training
 from carrousel.errors import SettingError
 from carrousel.kernels.reference.lanes import rule_for
 from carrousel.kernels.reference.layers import Weights, forward
+from carrousel.kernels.reference.paths import recurrent_paths
 from carrousel.kernels.reference.truncated import advance, begin
 from support.case import each
 from support.drawn import seeds
@@ -89,6 +90,41 @@ def test_truncated_is_bptt_without_the_cut_paths(case):
         assert_every_part_close(case, follow(case, "bptt:1"), theirs)
 
 
+@settings(max_examples=40)
+@given(cases())
+def test_the_immediate_derivative_is_one_step_of_bptt(case):
+    """Errors inside cells do not pass the forget gate either."""
+    theirs = expected(case, Gradient("immediate"))
+    assert_every_part_close(case, follow(case, "immediate"), theirs)
+    assert_every_part_close(case, follow(case, "bptt:1"), theirs)
+
+
+@settings(max_examples=40)
+@given(cases(), st.integers(1, 3))
+def test_sparse_rtrl_is_bptt_with_other_recurrent_activations_constant(case, k):
+    theirs = expected(case, Gradient("sparse", k))
+    assert_every_part_close(case, follow(case, f"sparse:{k}"), theirs)
+
+
+@settings(max_examples=20)
+@given(cases())
+def test_sparse_rtrl_with_all_connections_is_rtrl(case):
+    ours = follow(case, f"sparse:{case.network.cell.n_units}")
+    np.testing.assert_array_equal(ours, follow(case, "rtrl"))
+
+
+@settings(max_examples=20)
+@given(cases(), st.integers(1, 12), st.integers(0, 2**64 - 1))
+def test_recurrent_paths(case, k, seed):
+    """As many for each unit, of those fed back; more connections include the fewer."""
+    network = case.network
+    kept, more = (recurrent_paths(network, k + extra, seed) for extra in (0, 1))
+    fed = len(network.fed_back)
+    np.testing.assert_array_equal(kept.sum(axis=1), min(k, fed))
+    np.testing.assert_array_equal(kept & ~more, False)
+    assert set(np.flatnonzero(more.any(axis=0))) <= set(network.fed_back)
+
+
 @settings(max_examples=20)
 @given(cases())
 def test_truncation_is_exact_if_only_cell_states_recur(case):
@@ -159,7 +195,7 @@ def test_a_closed_forget_gate_erases_state_and_traces():
     last = Case(case.network, case.training, case.flat, case.inputs[-1:], {0: case.goals[3]},
                 case.start)  # fmt: skip
     only = Case(case.network, case.training, case.flat, case.inputs, {3: case.goals[3]}, case.start)
-    for gradient in ("truncated", "bptt", "rtrl", "snap:1"):
+    for gradient in ("truncated", "immediate", "bptt", "rtrl", "sparse:1", "snap:1"):
         close(follow(only, gradient), follow(last, gradient), err_msg=gradient)
 
 

@@ -21,7 +21,7 @@ KERNELS: list[Kernel] = [ReferenceKernel(), ReferenceKernel(np.float32), NativeK
 kernels = pytest.mark.parametrize(
     "kernel", KERNELS, ids=lambda kernel: f"{kernel.name}-{kernel.dtype.__name__}"
 )
-FOLLOWED = ["truncated", "bptt", "rtrl", "bptt:2", "bptt:3:2"]
+FOLLOWED = ["truncated", "immediate", "bptt", "rtrl", "sparse:1", "bptt:2", "bptt:3:2"]
 """Gradients that every kernel supports."""
 
 ALL = [*FOLLOWED, "snap:1", "uoro"]

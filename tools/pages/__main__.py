@@ -28,6 +28,7 @@ from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.foreign import foreign_page
+from tools.pages.gradients import gradients_page
 from tools.pages.paper.page import paper_pages
 from tools.pages.reproduction.summary import reproduction_pages
 from tools.pages.rivals import rivals_page, rivals_summary
@@ -90,6 +91,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             else {}
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
+        **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
     }
     return {
         README: readme(report, results.get("speed")),

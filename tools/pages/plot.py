@@ -1,10 +1,10 @@
-"""Learning curves as SVG pictures."""
+"""Learning curves and labelled points as SVG pictures."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -79,6 +79,56 @@ def curves_svg(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
+
+
+class Point(NamedTuple):
+    """A point with a vertical interval."""
+
+    label: str
+    x: float
+    y: float
+    half: float
+
+
+def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, level: float) -> str:
+    """Draw points in panels over a logarithmic axis, with lines between those of one label.
+
+    Args:
+        panels: points by the title of their panel.
+        across, up: labels of the axes.
+        level: height of a horizontal line.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
+        ) from error
+    text, labels = io.StringIO(), list(dict.fromkeys(p.label for ps in panels.values() for p in ps))
+    with rc_context(cast(Any, _SETTINGS)):
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        drawn = list(figure.subplots(1, len(panels), squeeze=False).flat)
+        for axes, (title, points) in zip(drawn, panels.items(), strict=True):
+            axes.axhline(level, color=_FAINT, lw=1.2)
+            for place, label in enumerate(labels):
+                found = [point for point in points if point.label == label]
+                x, y, half = ([getattr(p, name) for p in found] for name in ("x", "y", "half"))
+                style = cast(Any, STYLES[place % len(STYLES)])
+                axes.errorbar(x, y, half, marker="o", ms=4, lw=1.2, capsize=2, linestyle=style,
+                              color=COLOURS[place % len(COLOURS)], label=label)  # fmt: skip
+            axes.set_xscale("log")
+            axes.set_title(title, fontsize=10, loc="left")
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(*drawn[0].get_legend_handles_labels(), ncols=3, frameon=False,
+                               loc="outside upper center", fontsize=9)  # fmt: skip
+        figure.supxlabel(across, fontsize=10)
+        figure.supylabel(up, fontsize=10)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
 

@@ -97,10 +97,12 @@ class Training:
             )
 
 
-Kind = Literal["truncated", "bptt", "rtrl", "snap", "uoro"]
+Kind = Literal["truncated", "immediate", "bptt", "rtrl", "sparse", "snap", "uoro"]
 
-_KINDS: tuple[Kind, ...] = ("truncated", "bptt", "rtrl", "snap", "uoro")
-_FORMS = (*_KINDS[:3], "bptt:h", "bptt:h:k", "snap:n", "uoro")
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_FORMS = (*_KINDS[:4], "bptt:h", "bptt:h:k", "sparse:k", "snap:n", "uoro")
+_NUMBERED = {"snap": "snap:1", "sparse": "sparse:4"}
+"""Kinds that need a number, and an example of each."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,18 @@ class Gradient:
 
             ``"truncated"``: that of 1997. An error inside a cell flows back over any number of
             steps. An error at the net input of a gate, cell or simple unit flows no further back.
+            ``"immediate"``: the derivative through the present step alone, which is ``bptt:1``. An
+            error inside a cell is cut as well: it does not pass the forget gate to earlier steps.
             ``"bptt"``: exact, backwards over stored activations.
             ``"rtrl"``: exact while weights are constant, forwards by sensitivities.
+            ``"sparse"``: RTRL along ``depth`` of the recurrent connections of each unit, drawn once
+            (see ``carrousel.kernels.reference.paths.recurrent_paths``), and along the inner path of
+            each cell. With all connections it is RTRL.
             ``"snap"``: RTRL with only those sensitivities that a weight can influence within
             ``depth`` steps.
             ``"uoro"``: RTRL with an unbiased rank-one estimate of the sensitivities.
-        depth: number of steps that ``"bptt"`` goes back (None: to the first step), or the ``n`` of
-            ``"snap"``.
+        depth: number of steps that ``"bptt"`` goes back (None: to the first step), the ``k`` of
+            ``"sparse"``, or the ``n`` of ``"snap"``.
         stride: number of steps between two backward passes of ``"bptt"`` with a depth.
 
     Raises:
@@ -128,7 +135,8 @@ class Gradient:
         UnknownNameError: ``kind`` is none of these.
 
     Sources: Hochreiter & Schmidhuber 1997, appendix A.1; Williams & Zipser 1989; Williams & Peng
-    1990; Menick et al. 2021 (SnAp); Tallec & Ollivier 2018 (UORO).
+    1990; Menick et al. 2021 (SnAp); Tallec & Ollivier 2018 (UORO); Shalev-Merin 2026,
+    arXiv 2603.28750 (immediate derivatives) and arXiv 2603.15195 (sparse RTRL).
 
     >>> Gradient.named("bptt:20:5")
     Gradient(kind='bptt', depth=20, stride=5)
@@ -142,13 +150,16 @@ class Gradient:
 
     def __post_init__(self) -> None:
         check_choice("gradient", self.kind, _KINDS)
-        if self.kind == "snap" and self.depth is None:
+        if self.kind in _NUMBERED and self.depth is None:
             raise SettingError(
-                "gradient 'snap' needs a depth", argument="gradient", got="snap", fix="use 'snap:1'"
+                f"gradient {self.kind!r} needs a number",
+                argument="gradient",
+                got=self.kind,
+                fix=f"use {_NUMBERED[self.kind]!r}",
             )
-        if self.kind not in ("snap", "bptt") and self.depth is not None:
+        if self.kind not in (*_NUMBERED, "bptt") and self.depth is not None:
             raise SettingError(
-                f"gradient {self.kind!r} has no depth",
+                f"gradient {self.kind!r} has no number",
                 argument="gradient",
                 got=self.kind,
                 fix="leave the number out",
@@ -170,7 +181,10 @@ class Gradient:
 
     @staticmethod
     def named(name: str) -> Gradient:
-        """Parse ``truncated``, ``bptt``, ``bptt:h``, ``bptt:h:k``, ``rtrl``, ``snap:n``, ``uoro``.
+        """Parse a name.
+
+        Names are ``truncated``, ``immediate``, ``bptt``, ``bptt:h``, ``bptt:h:k``, ``rtrl``,
+        ``sparse:k``, ``snap:n`` and ``uoro``.
 
         Raises:
             UnknownNameError: the name is none of these.

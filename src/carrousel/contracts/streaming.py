@@ -17,6 +17,10 @@ from carrousel.shapes import Floats, Ints
 Head = Literal["linear", "logistic", "logistic97", "softmax"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
 
+LARGEST_SENSITIVITY = 30.0
+"""Largest root-mean-square norm, over weights, of the sensitivities ``dq/dw`` of a stream (rtrl,
+sparse, snap, uoro). ``docs/gradients.md`` has the reason, and sizes on real streams."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -130,7 +134,8 @@ class Streaming:
         momentum, second, epsilon: as above.
         clip: errors ``t - y`` are clipped to ``[-clip, clip]`` (Huber 1964, for linear heads);
             None: no clipping.
-        gradient: ``"truncated"`` (1997), ``"rtrl"``, ``"snap:n"`` or ``"uoro"``.
+        gradient: ``"truncated"`` (1997), ``"immediate"``, ``"rtrl"``, ``"sparse:k"``, ``"snap:n"``
+            or ``"uoro"``.
         symbols: whether an input is one number, the index of a one-hot vector of size ``I``.
         scale_targets: whether linear outputs are learned standardised, by the running mean and
             deviation of the targets. Outputs are returned in the targets' units.
@@ -193,7 +198,7 @@ class Streaming:
                 "store",
                 argument="gradient",
                 got=self.gradient,
-                fix="use 'truncated', 'rtrl', 'snap:1' or 'uoro'",
+                fix="use 'truncated', 'immediate', 'rtrl', 'sparse:4', 'snap:1' or 'uoro'",
             )
         if self.experts and (self.head == "linear" or self.delay):
             raise SettingError(

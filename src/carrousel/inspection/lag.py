@@ -17,7 +17,7 @@ import numpy as np
 from carrousel.contracts import Gradient, Network
 from carrousel.errors import DataError, SettingError
 from carrousel.kernels.reference.layers import HiddenStep, Weights, forward, logistic
-from carrousel.kernels.reference.paths import rank_one, reachable
+from carrousel.kernels.reference.paths import rank_one, reachable, recurrent_paths
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
@@ -145,18 +145,23 @@ def _forward(
 
 
 def _backward_errors(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
-    """Errors of BPTT, of RTRL (the same) and of the truncated gradient.
+    """Errors of BPTT, of RTRL (the same), and of gradients with fewer paths or steps.
 
-    The latter has no recurrent paths; for simple units this is one step. Beyond a bounded depth
-    errors are zero.
+    The truncated gradient has no recurrent paths; for simple units this is one step. Sparse RTRL
+    has some. Beyond a bounded depth, which is 1 for the immediate derivative, errors are zero.
     """
-    cut, e = gradient.kind == "truncated", run.error
+    recurrent, e = run.recurrent, run.error
+    if gradient.kind == "truncated":
+        recurrent = np.zeros_like(recurrent)
+    elif gradient.kind == "sparse":
+        recurrent = recurrent * recurrent_paths(run.network, gradient.depth or 1)
+    depth = {"immediate": 1, "bptt": gradient.depth}.get(gradient.kind)
     shares: dict[int, np.ndarray] = {}
     for lag, step in enumerate(reversed(run.steps)):
         shares[lag] = step.by_net.T @ e
-        if gradient.depth is not None and lag >= gradient.depth:
+        if depth is not None and lag >= depth:
             shares[lag] = np.zeros_like(shares[lag])
-        e = step.jacobian(np.zeros_like(run.recurrent) if cut else run.recurrent).T @ e
+        e = step.jacobian(recurrent).T @ e
     return shares
 
 

@@ -14,8 +14,10 @@ def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
 
     ==========  =============================================================================
     truncated   ``2 C S``, ``3 C S`` with forget gates: O(W)
+    immediate   0
     bptt        ``T (I + 2 U + 6 C)``, with T at most the depth: O(T)
     rtrl        ``(U + C) U S``: O(U W)
+    sparse:k    as rtrl
     snap:n      ``S`` per pair of a unit and an activation or state that its weights can influence
                 within n steps: O(W) for n = 1
     uoro        ``U + C + U S``: O(W)
@@ -34,6 +36,8 @@ def gradient_numbers(network: Network, gradient: Gradient, longest: int) -> int:
     units, states = cell.n_units, cell.n_states
     if gradient.kind == "truncated":
         return _traces_of_a_cell(network) * cell.n_cells * sources
+    if gradient.kind == "immediate":
+        return 0
     if gradient.kind == "bptt":
         steps = longest if gradient.depth is None else min(longest, gradient.depth)
         return steps * (network.n_inputs + 2 * units + 6 * cell.n_cells)

@@ -22,6 +22,7 @@ from carrousel.learners.guess.learner import GuessTraining
 
 LEARNERS: Mapping[str, LearnerFactory] = {
     "truncated": partial(GradientLearner, gradient="truncated"),
+    "immediate": partial(GradientLearner, gradient="immediate"),
     "bptt": partial(GradientLearner, gradient="bptt"),
     "rtrl": partial(GradientLearner, gradient="rtrl"),
     "snap:1": partial(GradientLearner, gradient="snap:1"),
@@ -32,7 +33,8 @@ LEARNERS: Mapping[str, LearnerFactory] = {
     "compressor": CompressorLearner,
     "guess": GuessLearner,
 }
-"""Gradients and rival algorithms by name; ``bptt:h``, ``bptt:h:k`` and ``snap:n`` are names too.
+"""Gradients and rival algorithms by name; ``bptt:h``, ``bptt:h:k``, ``sparse:k`` and ``snap:n`` are
+names too.
 
 The update rule is not part of the name: a row with ``training=Batches(...)`` states rule and
 gradient there.
@@ -59,7 +61,7 @@ def learner_named(name: str) -> LearnerFactory:
     try:
         return partial(GradientLearner, gradient=Gradient.named(name))
     except UnknownNameError:
-        names = [*LEARNERS, "bptt:h", "bptt:h:k", "snap:n"]
+        names = [*LEARNERS, "bptt:h", "bptt:h:k", "sparse:k", "snap:n"]
         raise UnknownNameError(f"learner {name!r} is unknown; {suggestion(name, names)}") from None
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from carrousel.contracts import Cell, Gradient, Network, RateFactors, Simple, Training
 from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, UnknownNameError
 from carrousel.kernels import NativeKernel, instruction_set, instruction_sets
-from carrousel.kernels.native import lanes
+from carrousel.kernels.native import lane_gradients
 from carrousel.sequences import Sequences
 from support.case import each
 from support.drawn import Kind, drawn_data, drawn_weights
@@ -204,11 +204,11 @@ def test_partial_reach_within_some_steps(monkeypatch):
         reached[:steps] = 1
         return reached.astype(bool)
 
-    monkeypatch.setattr(lanes, "reachable", chain)
-    lanes._compiled.cache_clear()
+    monkeypatch.setattr(lane_gradients, "reachable", chain)
+    lane_gradients.compiled.cache_clear()
     match = "'snap:2' has no native lanes for this wiring.*; use the ReferenceKernel"
     refused(SettingError, match, predict=False, gradient=Gradient("snap", 2))
-    lanes._compiled.cache_clear()
+    lane_gradients.compiled.cache_clear()
 
 
 def test_unbounded_back_propagation_at_each_step():

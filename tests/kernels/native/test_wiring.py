@@ -55,7 +55,9 @@ def compare(
         ) == 3  # fmt: skip
 
 
-@pytest.mark.parametrize("gradient", ["truncated", "bptt:4:2", "rtrl", "snap:1", "uoro"])
+@pytest.mark.parametrize(
+    "gradient", ["truncated", "immediate", "bptt:4:2", "rtrl", "sparse:2", "snap:1", "uoro"]
+)
 @pytest.mark.parametrize("cell", [Cell(2, 2), Cell(2, 1, forget_gate=True)])
 def test_every_wiring_learns_as_the_reference(cell, gradient):
     """Feeds and settings of training are all combined; their layouts take turns."""

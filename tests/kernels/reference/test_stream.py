@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carrousel.contracts import SQUASHES, Cell, Network, Streaming
+from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Streaming
 from carrousel.kernels import ReferenceStream
+from carrousel.kernels.reference.paths import recurrent_paths
 from support.case import each
 from support.kernels.scales import without_outliers
 from support.kernels.stream_cases import HEADS, OPTIMIZERS, WIRINGS, StreamCase, case_of
@@ -26,7 +27,8 @@ class Autograd:
     """A stream in which every step has a separate copy of the current weights.
 
     The update of a step is the sum of the derivatives of its loss by all copies so far. With
-    constant recurrent activations this is the truncated gradient, otherwise that of RTRL.
+    constant recurrent activations this is the truncated gradient, with constant states as well the
+    immediate derivative, otherwise that of RTRL. Sparse RTRL has some constant connections.
     """
 
     def __init__(self, case: StreamCase) -> None:
@@ -61,10 +63,18 @@ class Autograd:
         parts = {k: copy[p.start : p.stop].reshape(p.shape) for k, p in self.network.layout.items()}
         seen = torch.tensor(self.standardised(x))
         self.met.append(x)
-        before = self.y.detach() if self.how.gradient == "truncated" else self.y
-        fed = before[list(self.network.fed_back)]
+        gradient, fed_back = Gradient.named(self.how.gradient), list(self.network.fed_back)
+        cut = self.y.detach()
+        before = cut if gradient.kind in ("truncated", "immediate") else self.y
+        if gradient.kind == "immediate":
+            self.s = self.s.detach()
         net = parts["hidden_inputs"] @ seen + parts["hidden_bias"]
-        cells = self._layer(net + parts["hidden_recurrent"] @ fed)
+        recurrent = parts["hidden_recurrent"]
+        if gradient.kind == "sparse":
+            open_to = recurrent_paths(self.network, gradient.depth or 1)[:, fed_back]
+            net = net + (recurrent * torch.tensor(~open_to)) @ cut[fed_back]
+            recurrent = recurrent * torch.tensor(open_to)
+        cells = self._layer(net + recurrent @ before[fed_back])
         self.net = parts["output_cells"] @ cells + parts["output_bias"]
         if self.network.direct:
             self.net = self.net + parts["output_inputs"] @ seen
@@ -185,25 +195,26 @@ def test_steps_agree_with_autograd(head, optimizer, clip, forget, wiring):
 @pytest.mark.parametrize("head", HEADS)
 @each("optimizer", OPTIMIZERS)
 @each("forget", [True, False])
-def test_rtrl_steps_agree_with_autograd(head, optimizer, forget):
-    for wiring in WIRINGS:
+def test_other_gradients_agree_with_autograd(head, optimizer, forget):
+    for wiring, gradient in itertools.product(WIRINGS, ("rtrl", "immediate", "sparse:1")):
         network = Network(2, 2, Cell(2, 1, forget_gate=forget), wiring=wiring, bias="all")
-        how = Streaming(head, optimizer, rate_of(optimizer), epsilon=1e-3, gradient="rtrl")
+        how = Streaming(head, optimizer, rate_of(optimizer), epsilon=1e-3, gradient=gradient)
         case = learning(network, how, HEADS.index(head))
         assert_agrees(case)
 
 
-def test_the_two_gradients_differ():
+def test_the_gradients_differ():
     """Otherwise the tests above would be the same."""
     network = Network(2, 2, Cell(2, 1, forget_gate=True), wiring="cells", bias="all")
     case = learning(network, Streaming(optimizer="sgd", rate=0.3))
     kernels = [
         replace(case, streaming=replace(case.streaming, gradient=name)).reference()
-        for name in ("truncated", "rtrl")
+        for name in ("truncated", "rtrl", "immediate", "sparse:1")
     ]
     for kernel in kernels:
         case.run(kernel)
-    assert np.abs(kernels[0].weights - kernels[1].weights).max() > 1e-4
+    for one, other in itertools.combinations(kernels, 2):
+        assert np.abs(one.weights - other.weights).max() > 1e-4
 
 
 @each("g", SQUASHES)

@@ -31,7 +31,9 @@ NATIVE_LISTS = {
     SEQUENCE: _tests("native/sequence", "parity", "refusals", "numbers", "described"),
     UNMASKED: _tests("native/sequence", "unmasked"),
     PRODUCTS: _tests("kernels/autograd", "described"),
-    STREAM: _tests("native/stream", "parity", "state", "refusals", "hostile", "divergence"),
+    STREAM: _tests(
+        "native/stream", "bound", "parity", "state", "refusals", "hostile", "divergence"
+    ),
     CHUNKER: _tests("native/chunker", "parity", "hostile"),
     SAMPLE: [*_tests("native/sample", "drawn", "refusals"), *_tests("tasks", "reber")],
 }

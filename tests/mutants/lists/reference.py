@@ -86,9 +86,13 @@ REFERENCE = (
                'self.s = getattr(self, "s", np.zeros(cell.n_states, self._dtype))'),
     # forwards
     _reference("sensitivities through the Jacobian's transpose", '"pq,qlm->plm"', '"qp,qlm->plm"'),
-    _reference("sensitivities of the first step only", "self.p) + immediate", "self.p)"),
-    _reference("sensitivities are not restricted", "self.p = self.p * self._mask[:, :, None]",
+    _reference("sensitivities of the first step only", 'p += np.einsum("pq,qlm->plm", now',
+               'p = np.einsum("pq,qlm->plm", now'),
+    _reference("sensitivities are not restricted", "p *= self._mask", "pass"),
+    _reference("sparse sensitivities take all paths", "recurrent = recurrent * self._paths",
                "pass"),
+    _reference("the immediate derivative has sensitivities", ' and self._kind != "immediate":\n'
+               "            recurrent", ":\n            recurrent"),
     _reference("reach off by one", "range(steps - 1)", "range(steps)"),
     _reference("reach is looked for in saturation", "0.5 / sources", "0.5"),
     _reference("state is not balanced, weights are", "r0 * carried", "carried"),

@@ -162,7 +162,7 @@ def test_native_and_reference_gradients_agree(inputs):
     The sums are of float32 and of at most 80 terms: five digits of the largest.
     """
     layers = (Cell(2, 2), Cell(1, 3, forget_gate=True), Simple(4), Simple(4, f="tanh"))
-    names = ("truncated", "bptt", "bptt:3", "bptt:3:2", "rtrl", "snap:1", "uoro")
+    names = ("truncated", "bptt", "bptt:3", "bptt:3:2", "rtrl", "sparse:1", "snap:1", "uoro")
     kind = Kind(symbolic=inputs > 3, classes=inputs > 3, when="all")
     for layer in layers:
         for wiring in ("full", "layered") if isinstance(layer, Cell) else ("direct", "united"):

@@ -69,7 +69,7 @@ WRONG = [-1, 2**31, 2**40, 2**63, 2**64, -(2**70), "1", None, [1], np.nan, np.in
 def test_values_of_settings(kind, name):
     for value in WRONG:
         settings = described() | {name: value}
-        if name in ("reach", "rules") and value is None:
+        if name in ("reach", "paths", "rules") and value is None:
             continue
         with case(value):
             if (name, value) in (
@@ -151,6 +151,23 @@ def test_patterns_of_a_wrong_type_shape_or_layout(gradient):
             continue
         with case(how), pytest.raises(REFUSALS):
             _native.StreamFloat(settings | {"reach": spoilt}, scaled(), "")
+
+
+def test_paths_of_a_wrong_type_shape_or_content():
+    settings = described(Streaming(gradient="sparse:2"))
+    paths = settings["paths"]
+    for how, spoil in SPOILT.items():
+        spoilt = spoil(paths)
+        if is_still_good(spoilt, paths):
+            continue
+        with case(how), pytest.raises(REFUSALS):
+            _native.StreamFloat(settings | {"paths": spoilt}, scaled(), "")
+    for wrong in (-1, 2**40, len(paths) * 10**6):
+        with case(wrong), pytest.raises(REFUSALS, match="paths contain"):
+            _native.StreamFloat(settings | {"paths": np.full_like(paths, wrong)}, scaled(), "")
+    for other in ({"n_paths": 1}, {"reach": 0 * settings["reach"]}, {"paths": None}, {"rule": 0}):
+        with case(other), pytest.raises(REFUSALS):
+            _native.StreamFloat(settings | other, scaled(), "")
 
 
 @pytest.mark.parametrize("seed", range(6))

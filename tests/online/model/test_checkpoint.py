@@ -28,7 +28,9 @@ def variants(data) -> dict:
     drawn = data.draw
     streams = drawn(st.integers(1, 3))
     return {
-        "gradient": drawn(st.sampled_from(("truncated", "rtrl", "snap:1", "uoro"))),
+        "gradient": drawn(
+            st.sampled_from(("truncated", "immediate", "rtrl", "sparse:2", "snap:1", "uoro"))
+        ),
         "optimizer": drawn(st.sampled_from(("sgd", "rmsprop", "adam"))),
         "wiring": drawn(st.sampled_from(("cells", "full"))),
         "block_size": drawn(st.sampled_from((1, 2))),

@@ -17,7 +17,7 @@ HEADS: tuple[Head, ...] = get_args(Head)
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 WIRINGS: tuple[Wiring, ...] = ("cells", "full")
 
-CERTAIN = ("truncated", "rtrl", "snap:1", "snap:2")
+CERTAIN = ("truncated", "immediate", "rtrl", "sparse:2", "snap:1", "snap:2")
 GRADIENTS = (*CERTAIN, "uoro")  # uoro draws signs by the number of the stream
 
 RATES: dict[Optimizer, float] = {"sgd": 0.1, "rmsprop": 0.01, "adam": 0.02}

@@ -2,8 +2,9 @@
 
 If step ``tau`` has its own copy ``w(tau)`` of the weights, the loss ``E(t)`` of step ``t`` has a
 derivative for each copy, called a share. Every gradient of the package is a sum of shares: all of
-them (BPTT and RTRL), those at most ``h`` steps old (BPTT of bounded depth), or those that remain if
-recurrent activations are constants (truncated). In online learning the copies differ, and the sums
+them (BPTT and RTRL), those at most ``h`` steps old (BPTT of bounded depth; immediate for one step),
+or those that remain if recurrent activations are constants: all of them (truncated), or those that
+a unit receives by some connections (sparse). In online learning the copies differ, and the sums
 are the same.
 """
 
@@ -29,6 +30,7 @@ from carrousel.contracts import (
 )
 from carrousel.kernels.reference.lanes import output_error, rule_for
 from carrousel.kernels.reference.layers import Weights
+from carrousel.kernels.reference.paths import recurrent_paths
 from carrousel.sequences import Sequences
 from support.drawn import BIASES, BOUNDED, UNGATED, networks, seeds
 from support.kernels.second_opinion import (
@@ -153,18 +155,24 @@ def play(
     inputs: np.ndarray,
     start: Start,
     held: np.ndarray | None = None,
+    paths: np.ndarray | None = None,
 ) -> list[SimpleNamespace]:
     """Process ``inputs [T, I]`` with weights ``[T, ..., W]``, one set per step.
 
-    ``held [T, U]`` are constant recurrent activations; None: those of the network.
+    ``held [T, U]`` are constant recurrent activations; None: those of the network. Connections
+    ``paths [U, U]`` transmit those of the network in any case.
     """
     y, s, tape = start.y, start.s, []
     for t, (flat, x) in enumerate(zip(weights, inputs, strict=True)):
         parts = parts_of(network, flat)
         net = parts["hidden_inputs"] @ x
         if "hidden_recurrent" in parts:
-            before = (y if held is None else held[t])[..., list(network.fed_back)]
-            fed = np.einsum("...um,...m->...u", parts["hidden_recurrent"], before)
+            recurrent, fed_back = parts["hidden_recurrent"], list(network.fed_back)
+            before = (y if held is None else held[t])[..., fed_back]
+            fed = np.einsum("...um,...m->...u", recurrent, before)
+            if paths is not None and held is not None:
+                varying = recurrent * paths[np.ix_(network.receivers, fed_back)]
+                fed = fed + np.einsum("...um,...m->...u", varying, y[..., fed_back] - before)
             net = spread(net, list(network.receivers), fed)
         if network.biased_units:
             net = spread(net, list(network.biased_units), parts["hidden_bias"])
@@ -215,28 +223,41 @@ def losses(training: Training, tape: list[SimpleNamespace], goals: Goals) -> np.
 # --- gradients -----------------------------------------------------------------------------------
 
 
-def shares(case: Case, copies: np.ndarray, *, truncate: bool = False) -> np.ndarray:
+def shares(case: Case, copies: np.ndarray, *, paths: np.ndarray | None = None) -> np.ndarray:
     """Return minus the derivative of the loss of step ``t`` by the weights of step ``tau``.
+
+    ``paths [U, U]``: recurrent connections by which errors flow; None: all.
 
     The result is ``[T, T, W]``, for the first ``T`` steps of the case, one per row of ``copies``.
     It is a complex-step difference, which has no cancellation.
     """
     steps, n_weights = copies.shape
     inputs, e, held = case.inputs[:steps], 1e-40, None
-    if truncate:
+    if paths is not None:
         tape = play(case.network, copies, inputs, case.start)
         held = np.array([case.start.y, *[step.y for step in tape[:-1]]])
     shaken = np.empty((steps, steps, n_weights, n_weights), complex)
     shaken[:] = copies[:, None, None]
     for tau in range(steps):
         shaken[tau, tau] += 1j * e * np.eye(n_weights)
-    tape = play(case.network, shaken, inputs, case.start, held)
+    tape = play(case.network, shaken, inputs, case.start, held, paths)
     return -np.imag(np.broadcast_to(losses(case.training, tape, case.goals), shaken.shape[:3])) / e
 
 
-def summed(case: Case, depth: int | None = None, stride: int = 1, truncate: bool = False):
+def open_paths(network: Network, gradient: Gradient) -> np.ndarray | None:
+    """Return the recurrent connections by which errors flow; None: all."""
+    if gradient.kind == "truncated":
+        return np.zeros((network.cell.n_units,) * 2)
+    if gradient.kind == "sparse":
+        return recurrent_paths(network, gradient.depth or 1)
+    return None
+
+
+def summed(
+    case: Case, depth: int | None = None, stride: int = 1, paths: np.ndarray | None = None
+) -> np.ndarray:
     """Return minus the gradient ``[W]`` of BPTT with a depth and stride."""
-    found = shares(case, case.copies, truncate=truncate)
+    found = shares(case, case.copies, paths=paths)
     total = np.zeros(case.network.n_weights)
     for t in range(case.steps):
         sent = min(-(-(t + 1) // stride) * stride, case.steps) - 1  # the step of the backward pass
@@ -246,21 +267,23 @@ def summed(case: Case, depth: int | None = None, stride: int = 1, truncate: bool
 
 def expected(case: Case, gradient: Gradient) -> np.ndarray:
     """Return minus a gradient ``[W]`` that is not an estimate or approximation."""
-    if gradient.kind == "truncated":
-        return summed(case, truncate=True)
-    assert gradient.kind in ("bptt", "rtrl")
-    return summed(case, gradient.depth, gradient.stride)
+    if gradient.kind in ("truncated", "sparse"):
+        return summed(case, paths=open_paths(case.network, gradient))
+    assert gradient.kind in ("bptt", "rtrl", "immediate")
+    depth = 1 if gradient.kind == "immediate" else gradient.depth
+    return summed(case, depth, gradient.stride)
 
 
 def online(case: Case, rate: float, gradient: Gradient) -> np.ndarray:
     """Return the weights ``[W]`` after a sequence, if they change once a gradient is known."""
     flat, copies, waiting = case.flat.copy(), np.zeros((0, len(case.flat))), 0
-    depth = gradient.depth or case.steps
+    depth = (gradient.depth if gradient.kind == "bptt" else None) or case.steps
+    depth = 1 if gradient.kind == "immediate" else depth
     for t in range(case.steps):
         copies, waiting = np.vstack([copies, flat]), waiting + 1
         if waiting < gradient.stride and t < case.steps - 1:
             continue
-        found = shares(case, copies, truncate=gradient.kind == "truncated")
+        found = shares(case, copies, paths=open_paths(case.network, gradient))
         flat += rate * found[t + 1 - waiting :, max(t - depth + 1, 0) :].sum(axis=(0, 1))
         waiting = 0
     return flat

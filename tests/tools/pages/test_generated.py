@@ -53,8 +53,8 @@ def test_the_folder_of_generated_pages_holds_nothing_else(documents):
 
 def test_every_measurement_is_shown_and_every_template_is_used(documents):
     shown = {path.stem for path in documents}
-    # parts of docs/reproduction, docs/rivals.md and docs/step.md
-    parts = {"calls", "far", "gradients", "mechanisms"}
+    # parts of docs/reproduction, docs/rivals.md, docs/step.md and docs/gradients.md
+    parts = {"calls", "far", "gradients", "mechanisms", "stream_gradients"}
     assert {path.stem for path in pages.RESULTS.glob("*.json")} <= shown | parts
     one = {"experiment"}  # of docs/reproduction/experiment-*.md
     templates = {path.name.partition(".")[0] for path in TEMPLATES.rglob("*.jinja")}

@@ -175,7 +175,10 @@ class StreamConfig:
     )
     cells: int = option(32, MODEL, "Number of memory cells.", "N", least=1)
     gradient: str = option(
-        "truncated", MODEL, "truncated (1997), rtrl (exact but slow), snap:1 or uoro.", "NAME"
+        "truncated",
+        MODEL,
+        "truncated (1997), immediate, rtrl (exact but slow), sparse:4, snap:1 or uoro.",
+        "NAME",
     )
     optimizer: str = option(
         "rmsprop",

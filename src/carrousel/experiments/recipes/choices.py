@@ -22,18 +22,26 @@ _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "network.feedback_into": _UNITS,
         "network.cell.g": tuple(SQUASHES),
         "network.cell.h": tuple(SQUASHES),
-        "training.gradient": ("truncated", "bptt", "rtrl", "snap:1", "uoro"),
+        "training.gradient": (
+            "truncated",
+            "immediate",
+            "bptt",
+            "rtrl",
+            "sparse:4",
+            "snap:1",
+            "uoro",
+        ),
     }
 )
 """Values of settings that are strings, but no literals."""
 
 _OTHERS: Mapping[str, str] = MappingProxyType(
     {
-        "learner": "or bptt:h, bptt:h:k, snap:n",
+        "learner": "or bptt:h, bptt:h:k, sparse:k, snap:n",
         "network.bias": "or several, joined by +",
         "network.feedback": "or several, joined by +",
         "network.feedback_into": "or several, joined by +",
-        "training.gradient": "or bptt:h, bptt:h:k, snap:n",
+        "training.gradient": "or bptt:h, bptt:h:k, sparse:k, snap:n",
     }
 )
 """Descriptions of further values of these settings."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from carrousel.contracts import (
 )
 from carrousel.contracts.units import HIDDEN
 from carrousel.errors import DataError, SettingError, ShapeError
-from carrousel.kernels.reference.paths import reachable
+from carrousel.kernels.native.lane_gradients import compiled, lane_paths, resolved
 from carrousel.kernels.signs import draw_seeds
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
@@ -88,7 +87,7 @@ class NativeKernel:
 
         All are, except ``snap:n`` where a weight influences some but not all units within n steps.
         """
-        return _compiled(network, gradient) is not None
+        return compiled(network, gradient) is not None
 
     def learn(
         self,
@@ -208,7 +207,7 @@ class NativeKernel:
     ) -> None:
         parts = [part for part in data if part is not None]
         _check_wiring(network)
-        gradient = _found(network, gradient)
+        gradient = resolved(network, gradient)
         _check_arrays(network, weights, rates, cells_from, data)
         if not parts:
             return
@@ -227,6 +226,7 @@ class NativeKernel:
                 gradient=gradient.kind,
                 depth=(gradient.depth or 0) if gradient.kind == "bptt" else 0,
                 stride=gradient.stride,
+                paths=lane_paths(network, gradient),
                 weights=weights,
                 gradients=gradients,
                 rates=np.ascontiguousarray(rates, np.float32),
@@ -306,34 +306,6 @@ def _factors(network: Network, training: Training) -> np.ndarray | None:
         return None
     with np.errstate(over="ignore"):  # the extension refuses an infinite factor
         return training.factors.by_weight(network).astype(np.float32)
-
-
-@lru_cache
-def _compiled(network: Network, gradient: Gradient) -> Gradient | None:
-    """Return the gradient whose kernel computes this one, or None.
-
-    In two steps, a weight of a recurrent layer influences all units, and ``snap:2`` is ``rtrl``. In
-    a layer that is not recurrent it influences no more than in one, and ``snap:2`` is ``snap:1``.
-    """
-    if gradient.kind != "snap" or gradient.depth == 1:
-        return gradient
-    reached, once = reachable(network, gradient.depth or 1), reachable(network, 1)
-    if reached.all():
-        return Gradient("rtrl")
-    return Gradient("snap", 1) if np.array_equal(reached, once) else None
-
-
-def _found(network: Network, gradient: Gradient) -> Gradient:
-    found = _compiled(network, gradient)
-    if found is None:
-        raise SettingError(
-            f"gradient {gradient.name!r} has no native lanes for this wiring, in which a weight "
-            f"influences some but not all units within {gradient.depth} steps",
-            argument="gradient",
-            got=gradient.name,
-            fix="use the ReferenceKernel, 'snap:1' or 'rtrl'",
-        )
-    return found
 
 
 def _check_wiring(network: Network) -> None:

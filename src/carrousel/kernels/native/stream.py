@@ -47,7 +47,7 @@ class NativeStream:
         weights: initial weights ``[W]``, in the order of ``network.layout``.
         n_streams: number of streams that share the weights.
         scaled: bool ``[I]``, which inputs are standardised; None: none.
-        seed: seed of the random signs of ``"uoro"``.
+        seed: seed of the random signs of ``"uoro"`` and of the connections of ``"sparse:k"``.
         dtype: ``np.float32`` or ``np.float64``.
         instruction_set: one of :func:`carrousel.kernels.instruction_sets`; None: the best.
 

@@ -8,32 +8,51 @@ import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.contracts import SQUASHES, Cell, Gradient, Network, Rules, Streaming
-from carrousel.kernels.reference.paths import reachable
+from carrousel.contracts.streaming import LARGEST_SENSITIVITY
+from carrousel.kernels.reference.paths import reachable, recurrent_paths
 
 _HEADS = ("linear", "logistic", "logistic97", "softmax")
 _OPTIMIZERS = ("sgd", "rmsprop", "adam")
-_RULES = {"truncated": 0, "rtrl": 2, "snap": 2, "uoro": 4}
+_RULES = {"truncated": 0, "immediate": 1, "rtrl": 2, "sparse": 2, "snap": 2, "uoro": 4}
 
 
 def _reach(network: Network, gradient: Gradient) -> np.ndarray | None:
     """Return which sensitivities are kept, uint8 ``[U + C, U]``; None if there are none."""
     units = network.cell.n_units
-    if gradient.kind == "rtrl":
+    if gradient.kind in ("rtrl", "sparse"):
         return np.ones((units + network.cell.n_states, units), np.uint8)
     if gradient.kind == "snap":
         return reachable(network, gradient.depth or 1).astype(np.uint8)
     return None
 
 
+def _paths(network: Network, gradient: Gradient, seed: int) -> np.ndarray | None:
+    """Return the paths of sparse RTRL; None of other gradients.
+
+    They are int64 ``[blocks, k]``: the units from which a block receives, as positions among those
+    fed back.
+    """
+    if gradient.kind != "sparse":
+        return None
+    assert isinstance(network.cell, Cell)
+    cells = list(network.cell.read_units)[:: network.cell.block_size]  # the first of each block
+    kept = recurrent_paths(network, gradient.depth or 1, seed)[np.ix_(cells, network.fed_back)]
+    return np.ascontiguousarray(np.nonzero(kept)[1].reshape(len(cells), -1), np.int64)
+
+
 def stream_settings(network: Network, how: Streaming, n_streams: int, seed: int) -> dict[str, Any]:
     """Return the settings of a compiled kernel for streams, by their names in C++."""
     cell, gradient = network.cell, Gradient.named(how.gradient)
     assert isinstance(cell, Cell)
-    squashes = list(SQUASHES)
+    squashes, seed = list(SQUASHES), check_int("seed", seed, minimum=0, maximum=2**64 - 1)
+    paths = _paths(network, gradient, seed)
     return {
         "rule": _RULES[gradient.kind],
         "reach": _reach(network, gradient),
-        "seed": check_int("seed", seed, minimum=0, maximum=2**64 - 1),
+        "paths": paths,
+        "n_paths": 0 if paths is None else paths.shape[1],
+        "bound": LARGEST_SENSITIVITY,
+        "seed": seed,
         "inputs": network.n_inputs,
         "outputs": network.n_outputs,
         "blocks": cell.blocks,

@@ -54,8 +54,16 @@ def rule_for(
     gradient: Gradient,
     dtype: type[np.floating],
     rng: np.random.Generator | Signs | None = None,
+    seed: int = 0,
+    bound: float = np.inf,
 ) -> Rule:
     """Return the algorithm of a gradient; for simple units, truncated is BPTT(1) (11), (20).
+
+    Args:
+        network, training, gradient, dtype: of the algorithm.
+        rng: source of random signs.
+        seed: seed of the connections of sparse RTRL.
+        bound: largest size of sensitivities, see :func:`carrousel.kernels.reference.paths.shrink`.
 
     Raises:
         SettingError: the wiring is ``"sparse"``.
@@ -73,8 +81,8 @@ def rule_for(
     if gradient.kind == "bptt":
         return BackPropagation(network, training, dtype, gradient)
     if gradient.kind == "uoro":
-        return RankOne(network, training, dtype, rng or np.random.default_rng(0))
-    return Sensitivities(network, training, dtype, gradient)
+        return RankOne(network, training, dtype, rng or np.random.default_rng(0), bound)
+    return Sensitivities(network, training, dtype, gradient, seed, bound)
 
 
 class ReferenceKernel:

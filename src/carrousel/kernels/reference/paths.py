@@ -1,4 +1,4 @@
-"""Reference of the untruncated gradients in NumPy: BPTT, RTRL, SnAp and UORO.
+"""Reference of the other gradients in NumPy: BPTT, RTRL, sparse RTRL, SnAp and UORO.
 
 The full state ``q`` of the hidden layer has its activations and its cell states, sizes
 ``[state]`` below. Its differential is
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.contracts import Gradient, Network, Training
+from carrousel.contracts import Cell, Gradient, Network, Training
 from carrousel.kernels.reference.layers import HiddenStep, Weights, forward
 from carrousel.kernels.signs import Signs
 from carrousel.shapes import Floats
@@ -39,7 +39,7 @@ class LayerState:
 
     def step(self, w: Weights, x: Annotated[Floats, "I"]) -> HiddenStep:
         """Advance the layer by one step."""
-        now = forward(self.network, w, self.y, self.s, x)
+        self.last = now = forward(self.network, w, self.y, self.s, x)
         self.y, self.s = now.y, now.s
         return now
 
@@ -100,17 +100,40 @@ class BackPropagation:
 
 
 class Sensitivities:
-    """RTRL: moves sensitivities ``P = dq/dw [state, U, S]`` forward; SnAp keeps a part of them.
+    """RTRL: moves sensitivities ``P = dq/dw [state, U, S]`` forward; others keep a part of it.
 
     SnAp-n (Menick et al. 2021) keeps the entries of units and states that a weight can influence
     within ``n`` steps, and sets the others to zero after each step. For large ``n`` it is RTRL.
+
+    Sparse RTRL keeps some recurrent connections in ``D``: see :func:`recurrent_paths`. The
+    immediate derivative has ``D = 0``, so ``P(t) = I(t)``.
+
+    Args:
+        network, training, dtype: the network and its data type.
+        gradient: ``"rtrl"``, ``"sparse"``, ``"snap"`` or ``"immediate"``.
+        seed: seed of the connections of ``"sparse"``.
+        bound: largest size of ``P``; see :func:`shrink`.
     """
 
     def __init__(
-        self, network: Network, training: Training, dtype: type[np.floating], gradient: Gradient
+        self,
+        network: Network,
+        training: Training,
+        dtype: type[np.floating],
+        gradient: Gradient,
+        seed: int = 0,
+        bound: float = np.inf,
     ) -> None:
-        self.state, self._depth = LayerState(network, training, dtype), gradient.depth
-        self._mask: np.ndarray | None = None
+        self.state, self._kind = LayerState(network, training, dtype), gradient.kind
+        self._bound = bound
+        self._paths = self._mask = None
+        if gradient.kind == "sparse":
+            self._paths = recurrent_paths(network, gradient.depth or 1, seed)
+        elif gradient.kind == "snap":
+            self._mask = reachable(network, gradient.depth or 1)[:, :, None]
+        cell = network.cell
+        used = {*network.fed_back, *cell.read_units}
+        self.used = [*sorted(used), *range(cell.n_units, self.state.n)]
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
@@ -121,16 +144,18 @@ class Sensitivities:
     def advance(self, w: Weights, x: Annotated[Floats, "I"]) -> np.ndarray:
         """Process a step; return the activations that outputs read, ``[C]``."""
         now = self.state.step(w, x)
-        immediate = now.by_net[:, :, None] * now.sources
-        if self.p is None:
-            self.p = immediate
-        else:
+        before, p = self.p, now.by_net[:, :, None] * now.sources
+        if before is not None and self._kind != "immediate":
             recurrent = w.recurrent(self.state.network)
-            self.p = np.einsum("pq,qlm->plm", now.jacobian(recurrent), self.p) + immediate
-        if self._depth is not None:
-            if self._mask is None:
-                self._mask = reachable(self.state.network, self._depth)
-            self.p = self.p * self._mask[:, :, None]
+            if self._paths is not None:
+                recurrent = recurrent * self._paths
+            p += np.einsum("pq,qlm->plm", now.jacobian(recurrent), before)
+        if self._mask is not None:
+            p *= self._mask
+        if self._bound < np.inf and self._kind != "immediate":
+            squares = float((p[self.used] ** 2).sum())
+            p *= shrink(squares, w.hidden.size, self._bound)
+        self.p = p
         return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
@@ -160,8 +185,10 @@ class RankOne:
         training: Training,
         dtype: type[np.floating],
         rng: np.random.Generator | Signs,
+        bound: float = np.inf,
     ) -> None:
         self.state, self._rng = LayerState(network, training, dtype), rng
+        self._bound = bound
         self._ready: np.ndarray | None = None
 
     def begin(self) -> None:
@@ -178,6 +205,10 @@ class RankOne:
         signs = self._rng.choice(np.array([-1.0, 1.0], now.y.dtype), self.state.n)
         jacobian = now.jacobian(w.recurrent(self.state.network))
         self._q, self._w, _, _ = rank_one(now, jacobian, self._q, self._w, signs)
+        if self._bound < np.inf:
+            squares = float((self._q**2).sum()) * float((self._w**2).sum())
+            both = shrink(squares, self._w.size, self._bound) ** 0.5
+            self._q, self._w = self._q * both, self._w * both
         return self.state.y[self.state.read]
 
     def meet(self, back: Annotated[Floats, "C"]) -> None:
@@ -216,6 +247,59 @@ def balance(weights: np.ndarray, state: np.ndarray) -> np.floating | float:
     """Return the root of the ratio of two norms; 1 if one of them is zero."""
     above, below = np.linalg.norm(weights), np.linalg.norm(state)
     return np.sqrt(above / below) if above > 0 and below > 0 else 1.0
+
+
+def shrink(squares: float, weights: int, bound: float) -> float:
+    """Return the factor that shrinks sensitivities to a largest size; 1 if they are below it.
+
+    The size is the root of the mean, over weights, of the squared norm of a weight's sensitivities.
+    Sensitivities grow exponentially while the Jacobian of the layer expands their direction, as in
+    a chaotic layer, and then have no information about their stream. All are shrunk by the same
+    factor, so that their direction is kept.
+
+    Args:
+        squares: sum of the squares of all sensitivities, of cell states and of units that are fed
+            back or read by outputs.
+        weights: number of weights.
+        bound: largest size.
+
+    >>> shrink(16.0, 1, 8.0), shrink(16.0, 1, 2.0)
+    (1.0, 0.5)
+    """
+    most = bound * weights**0.5
+    size = squares**0.5
+    return 1.0 if size <= most else most / size
+
+
+def recurrent_paths(network: Network, k: int, seed: int = 0) -> np.ndarray:
+    """Return the recurrent connections along which ``sparse:k`` moves sensitivities.
+
+    Each memory block, or simple unit, keeps its connections from ``k`` of the units that are fed
+    back, drawn without replacement; all if there are no more than ``k``. The units drawn for ``k``
+    are among those drawn for ``k + 1``.
+
+    Returns:
+        bool ``[U, U]``: receiving unit, sending unit.
+
+    Shalev-Merin 2026, "Massive redundancy in gradient transport enables sparse online learning"
+    (arXiv 2603.15195), moves sensitivities along a random ``k`` of ``n`` recurrent paths. Which
+    paths hardly matters there; so they are drawn once. Its abstract leaves open what a path of a
+    layer of memory cells is. Here all gates and cells of a block receive from the same units, and
+    the inner path of a cell through its forget gate, which costs no more, is always kept.
+
+    >>> from carrousel.contracts import Simple
+    >>> recurrent_paths(Network(1, 1, Simple(5)), 2).sum(axis=1).tolist()
+    [2, 2, 2, 2, 2]
+    """
+    cell, fed = network.cell, list(network.fed_back)
+    blocks = cell.blocks if isinstance(cell, Cell) else cell.units
+    ranks = np.random.default_rng(seed).random((blocks, len(fed))).argsort(axis=1).argsort(axis=1)
+    kept = np.zeros((cell.n_units, cell.n_units), bool)
+    for group in cell.groups.values():
+        units = np.array(group)
+        owners = np.arange(len(units)) * blocks // len(units)
+        kept[np.ix_(units, np.array(fed, int))] = ranks[owners] < k
+    return kept
 
 
 def reachable(network: Network, steps: int) -> np.ndarray:

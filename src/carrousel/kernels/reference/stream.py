@@ -14,7 +14,9 @@ import numpy as np
 
 from carrousel.checks import check_int
 from carrousel.contracts import Network, Streaming
+from carrousel.contracts.streaming import LARGEST_SENSITIVITY
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
+from carrousel.kernels.reference.lanes import Rule
 from carrousel.kernels.reference.rules import ExpertRules
 from carrousel.kernels.reference.running import Scales
 from carrousel.kernels.reference.stream_net import StreamNet
@@ -51,8 +53,9 @@ class ReferenceStream:
         weights: initial weights ``[W]``, in the order of ``network.layout``.
         n_streams: number of streams that share the weights.
         scaled: bool ``[I]``, which inputs are standardised; None: none.
-        seed: seed of the random signs of ``"uoro"``.
+        seed: seed of the random signs of ``"uoro"`` and of the connections of ``"sparse:k"``.
         dtype: data type of weights and states.
+        bound: largest size of sensitivities, see :func:`carrousel.kernels.reference.paths.shrink`.
 
     >>> from carrousel.contracts import Cell
     >>> net = Network(1, 1, Cell(1, 1, forget_gate=True), wiring="cells", bias="all")
@@ -75,9 +78,10 @@ class ReferenceStream:
         scaled: np.ndarray | None = None,
         seed: int = 0,
         dtype: type[np.floating] = np.float64,
+        bound: float = LARGEST_SENSITIVITY,
     ) -> None:
         self.network, self.streaming, self.n_streams = network, streaming, n_streams
-        self.net = StreamNet(network, streaming, weights, n_streams, seed, dtype)
+        self.net = StreamNet(network, streaming, weights, n_streams, seed, dtype, bound)
         self._scaled = np.zeros(network.n_inputs, bool) if scaled is None else np.asarray(scaled)
         self.inputs = Scales(network.n_inputs, streaming.horizon, streaming.by_key)
         how = streaming.rules
@@ -115,6 +119,11 @@ class ReferenceStream:
             self.rules.reset(stream)
 
     # --- rows -------------------------------------------------------------------------------
+
+    def rule(self, stream: int) -> Rule:
+        """Return the gradient algorithm of a stream, to look into it."""
+        self._stream(stream)
+        return self.net.states[stream].rule
 
     def peek(self, stream: int, x: Annotated[Floats, "I or 1"]) -> Annotated[Floats, "O"]:
         """Not implemented; the reference changes its state in place."""

@@ -39,8 +39,9 @@ class StreamNet:
         streaming: settings of learning.
         weights: initial weights ``[W]``, in the order of ``network.layout``.
         n_streams: number of streams.
-        seed: seed of the random signs of ``"uoro"``.
+        seed: seed of the random signs of ``"uoro"``, and of the paths of ``"sparse:k"``.
         dtype: data type of weights and states.
+        bound: of the root mean square of sensitivities.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class StreamNet:
         n_streams: int,
         seed: int,
         dtype: type[np.floating],
+        bound: float,
     ) -> None:
         self.network, self.streaming, self._dtype = network, streaming, dtype
         self.rate = streaming.rate
@@ -59,8 +61,9 @@ class StreamNet:
         self.changes = 0
         self.targets = Scales(network.n_outputs, streaming.horizon, streaming.by_key)
         gradient, training = Gradient.named(streaming.gradient), Training(rate=0.0)
+        shared = (network, training, gradient, dtype)
         self.states = [
-            _State(rule_for(network, training, gradient, dtype, Signs(seeds_of_stream(seed, b))))
+            _State(rule_for(*shared, Signs(seeds_of_stream(seed, b)), seed, bound))
             for b in range(n_streams)
         ]
         for b in range(n_streams):

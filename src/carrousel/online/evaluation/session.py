@@ -360,6 +360,6 @@ def rows_at_once(model: OnlineLSTM, clean: CleanRows) -> int:
     """
     units = 4 * model.cells
     products = units * (model.cells + len(clean.columns) + 1)
-    if model.gradient not in ("truncated", "snap:1", "uoro"):
+    if model.gradient not in ("truncated", "immediate", "snap:1", "uoro"):
         products *= units
     return max(1, min(ROWS_AT_ONCE, int(PRODUCTS_AT_ONCE / products)))

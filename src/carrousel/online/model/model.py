@@ -57,8 +57,8 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         cells, block_size: number of memory cells, and how many share the gates of a block.
         forget_gate: whether blocks have a forget gate; its bias starts at 1, which remembers.
         wiring: ``"cells"``, or ``"full"``: hidden units also receive the gates (1997).
-        gradient: ``"truncated"`` (1997), ``"snap:1"``, ``"uoro"``, or ``"rtrl"``, which is exact
-            and needs as many operations per weight as there are units.
+        gradient: ``"truncated"`` (1997), ``"immediate"``, ``"snap:1"``, ``"uoro"``, ``"sparse:k"``,
+            or ``"rtrl"``, which is exact but slow; ``docs/gradients.md`` compares them.
         optimizer: ``"rmsprop"``, ``"adam"`` or ``"sgd"``.
         learning_rate: initial rate of the optimiser.
         decay: after ``n`` targets the rate is ``learning_rate / sqrt(1 + n / decay)``, but at least
