@@ -29,6 +29,7 @@ from tools.pages.compatibility import compatibility_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.foreign import foreign_page
 from tools.pages.paper.page import paper_pages
+from tools.pages.real_streams import real_streams_page
 from tools.pages.reproduction.summary import reproduction_pages
 from tools.pages.rivals import rivals_page, rivals_summary
 from tools.pages.sequence import sequence_page
@@ -90,6 +91,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             else {}
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
+        **(real_streams_page(results["real_streams"]) if "real_streams" in results else {}),
     }
     return {
         README: readme(report, results.get("speed")),

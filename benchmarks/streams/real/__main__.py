@@ -2,10 +2,10 @@
 
     python -m benchmarks.streams.real [--only STREAM] [--contender NAME] [--again NAME]
 
-Each figure (a stream, a contender, a seed) is saved as soon as it has been computed, to
-the file of ``--json``, by default ``benchmarks/results/real_streams.json``. Saved figures are not computed again, unless
-``--again`` names their contender or the rows have changed. Several processes may work on the same
-file. ``python -m tools.pages`` makes ``docs/real_streams.md`` from it.
+Each figure (a stream, a contender, a seed) is saved as soon as it has been computed, by default to
+``benchmarks/results/real_streams.json``. Saved figures are not computed again, unless ``--again``
+names their contender or the rows have changed. Several processes may work on the same file.
+``python -m tools.pages`` makes ``docs/real_streams.md`` from it.
 
 ``--made-up`` runs the streams of ``benchmarks.streams.made_up`` instead, on which the defaults of
 ``OnlineLSTM`` are chosen, and saves to the file of ``--json`` only. ``--set cells=16`` adds a

@@ -73,8 +73,9 @@ def features(stream: Stream, lags: int = LAGS, columns: bool = True) -> Features
     texts: dict[str, np.ndarray] = {}
     before = _shifted if stream.forecast else _same
     if columns:
+        target = stream.target
         for name, column in stream.columns.items():
-            if column is stream.y:
+            if name == target:
                 continue
             if column.dtype == object:
                 texts[name] = before(stream, column.astype(str), "")

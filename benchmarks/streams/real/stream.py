@@ -70,6 +70,14 @@ class Stream:
         return self.task in ("forecast", "next")
 
     @property
+    def target(self) -> str | None:
+        """The name of the column that is forecast; None for other tasks."""
+        if self.task != "forecast":
+            return None
+        numbers = {name: part for name, part in self.columns.items() if part.dtype == self.y.dtype}
+        return next(n for n, part in numbers.items() if np.array_equal(part, self.y, True))
+
+    @property
     def places(self) -> list[np.ndarray]:
         """The row numbers of each series, in order."""
         if self.keys is None:
