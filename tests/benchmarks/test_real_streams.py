@@ -301,6 +301,26 @@ def test_saved_figures_are_kept_until_they_are_asked_for_again(tmp_path, capsys)
     assert list(json.loads(path.read_text("utf-8"))["streams"]["walk"]["rows"]) == ["running mean"]
 
 
+def test_saved_figures_are_compared_with_the_defaults(tmp_path, capsys):
+    def errors(**rows):
+        return {"rows": {name: {"0": {"error": error}} for name, error in rows.items()}}
+
+    path = tmp_path / "saved.json"
+    streams = {
+        "a": errors(OnlineLSTM=2.0, other=1.0),
+        "b": errors(OnlineLSTM=1.0, other=8.0, last=3.0),
+        "c": errors(last=1.0),
+    }
+    path.write_text(json.dumps({"streams": streams}), "utf-8")
+    assert real.main(["--json", str(path), "--compare"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["mean", "n", "a", "b"]
+    assert ["2", "2", "0.5", "8", "other"] in lines
+    assert ["3", "1", "3", "last"] in lines
+    assert real.main(["--json", str(path), "--compare", "--prefix", "ot"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_an_unknown_stream_is_refused(capsys):
     assert real.main(["--only", "walks", "--made-up"]) == 2
     assert "there are season, walk" in capsys.readouterr().err

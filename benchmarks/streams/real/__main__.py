@@ -9,7 +9,8 @@ names their contender or the rows have changed. Several processes may work on th
 
 ``--made-up`` runs the streams of ``benchmarks.streams.made_up`` instead, on which the defaults of
 ``OnlineLSTM`` are chosen, and saves to the file of ``--json`` only. ``--set cells=16`` adds a
-contender with other settings.
+contender with other settings. ``--compare`` prints the errors of a file divided by those of the
+defaults, with their geometric mean over the streams.
 
 The data are files of packages, which are downloaded when they are first needed; see
 ``benchmarks/streams/real/packages.py``. deep-river needs an environment with another version of
@@ -34,7 +35,7 @@ from benchmarks.common import machine
 from benchmarks.common.results import RESULTS, load, update
 from benchmarks.streams import made_up
 from benchmarks.streams.data import fingerprint
-from benchmarks.streams.real import ours
+from benchmarks.streams.real import compare, ours
 from benchmarks.streams.real.lineup import Contender, contenders
 from benchmarks.streams.real.loaders.catalogue import CHOSEN_ON, STREAMS
 from benchmarks.streams.real.stream import MEASURES, START, Stream, scores
@@ -54,8 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
     if wrong:
         print(f"no stream {wrong[0]!r}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    machine.one_thread_each()
     path = Path(options.json) if options.json else (None if options.made_up else SAVED)
+    if options.compare:
+        print(compare.table(load(path or SAVED), options.prefix))
+        return 0
+    machine.one_thread_each()
     for name in options.only or known:
         stream = known[name]()
         if options.rows:
@@ -157,6 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, help="number of seeds (default: by contender)")
     add("--rows", type=int, help="only the first rows of each stream, to check that it runs")
     add("--made-up", action="store_true", help="the streams on which defaults are chosen")
+    add("--compare", action="store_true", help="show saved figures as ratios, and compute nothing")
+    add("--prefix", default="", help="with --compare: only contenders that start with this")
     add("--json", metavar="FILE", help=f"default: benchmarks/results/{SAVED.name}")
     return parser
 
