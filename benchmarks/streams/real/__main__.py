@@ -138,8 +138,14 @@ def keep(
             mine["rows"] = {}
         mine.update(facts)
         mine["rows"].setdefault(row, {})[str(seed)] = figures
+        saved["streams"] = dict(sorted(saved["streams"].items(), key=lambda one: _place(one[0])))
 
     update(path, change)
+
+
+def _place(name: str) -> int:
+    """Return the place of a stream on the page."""
+    return [*STREAMS, *made_up.STREAMS].index(name)
 
 
 def _setting(text: str) -> tuple[str, Any]:
