@@ -321,6 +321,9 @@ def test_saved_figures_are_compared_with_the_defaults(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_an_unknown_stream_is_refused(capsys):
+def test_unknown_names_are_refused(capsys):
     assert real.main(["--only", "walks", "--made-up"]) == 2
     assert "there are season, walk" in capsys.readouterr().err
+    command = ["--only", "walk", "--made-up", "--rows", "200"]
+    assert real.main([*command, "--contender", "last values"]) == 2
+    assert "no contender 'last values'; there are OnlineLSTM, " in capsys.readouterr().err

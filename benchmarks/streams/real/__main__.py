@@ -60,21 +60,30 @@ def main(arguments: list[str] | None = None) -> int:
         print(compare.table(load(path or SAVED), options.prefix))
         return 0
     machine.one_thread_each()
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            print(f"without {PACKAGES[package]}, which is not installed", file=sys.stderr)
+    found: set[str] = set()
     for name in options.only or known:
         stream = known[name]()
         if options.rows:
             stream = stream.at(slice(0, options.rows))
-        _run(stream, options, path)
-    return 0
+        found |= _run(stream, options, path)
+    wrong = [name for name in options.contender + options.again if name not in found]
+    if wrong:
+        print(f"no contender {wrong[0]!r}; there are {', '.join(sorted(found))}", file=sys.stderr)
+    return 2 if wrong else 0
 
 
-def _run(stream: Stream, options: argparse.Namespace, path: Path | None) -> None:
-    """Compute and save the figures of one stream that are missing."""
-    facts = described(stream)
-    saved = load(path).get("streams", {}).get(stream.name, {}) if path else {}
-    held = saved.get("rows", {}) if saved.get("fingerprint") == facts["fingerprint"] else {}
-    for name, seed, contender in _units(stream, options):
-        if str(seed) in held.get(name, {}) and name not in options.again:
+def _run(stream: Stream, options: argparse.Namespace, path: Path | None) -> set[str]:
+    """Compute and save the figures of one stream that are missing; return all contenders."""
+    facts, lineup = described(stream), contenders(stream)
+    if options.set:
+        label = "OnlineLSTM, " + ", ".join(f"{name}={value}" for name, value in options.set)
+        made = ours.with_settings(dict(options.set))
+        lineup[label] = Contender(made, ours.SEEDS, "carrousel")
+    for name, seed, contender in _units(lineup, options):
+        if name not in options.again and path and str(seed) in _held(path, facts).get(name, {}):
             continue
         began = time.process_time()
         figures = scores(stream, contender.predict(stream, seed))
@@ -83,14 +92,19 @@ def _run(stream: Stream, options: argparse.Namespace, path: Path | None) -> None
         print(f"{stream.name}: {name}, seed {seed}: {shown}", flush=True)
         if path:
             keep(path, facts, name, seed, figures, contender.package)
+    return set(lineup)
 
 
-def _units(stream: Stream, options: argparse.Namespace) -> Iterator[tuple[str, int, Contender]]:
-    lineup = contenders(stream)
-    if options.set:
-        label = "OnlineLSTM, " + ", ".join(f"{name}={value}" for name, value in options.set)
-        made = ours.with_settings(dict(options.set))
-        lineup[label] = Contender(made, ours.SEEDS, "carrousel")
+def _held(path: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the saved figures of a stream with the same rows."""
+    saved = load(path).get("streams", {}).get(facts["name"], {})
+    return saved["rows"] if saved.get("fingerprint") == facts["fingerprint"] else {}
+
+
+def _units(
+    lineup: Mapping[str, Contender], options: argparse.Namespace
+) -> Iterator[tuple[str, int, Contender]]:
+    """Yield the contenders that are asked for and installed, with each of their seeds."""
     wanted = options.contender + options.again
     for name, one in lineup.items():
         if (wanted and name not in wanted) or (one.package and find_spec(one.package) is None):
