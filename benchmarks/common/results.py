@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,13 @@ def load(path: Path) -> dict[str, Any]:
 def save(path: str | Path, results: Any) -> None:
     """Write results as JSON; the file is replaced atomically."""
     write_whole(Path(path), (json.dumps(results, indent=1) + "\n").encode())
+
+
+def update(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change saved results; several processes may do so at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        saved = load(path)
+        change(saved)
+        save(path, saved)

@@ -20,7 +20,6 @@ installs,
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.common import machine
-from benchmarks.common.results import RESULTS, load, save
+from benchmarks.common.results import RESULTS, load, update
 
 SAVED = RESULTS / "streams.json"
 PACKAGES = {
@@ -75,14 +74,14 @@ def held(path: Path, part: str) -> dict[str, Any]:
 
 def keep(path: Path, part: str, row: str, column: str, figures: Any) -> None:
     """Save figures to a file that other processes may be writing to as well."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        saved = load(path)
+
+    def change(saved: dict[str, Any]) -> None:
         mine = saved.setdefault(part, {"rows": {}})
         mine["packages"] = {name: version(name) for name in PACKAGES[part]}
         mine["machine"] = machine.describe()
         mine["rows"].setdefault(row, {})[column] = figures
-        save(path, saved)
+
+    update(path, change)
 
 
 def text(quick: bool, seeds: int | None) -> Iterator[Unit]:

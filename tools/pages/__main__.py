@@ -30,6 +30,7 @@ from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.foreign import foreign_page
 from tools.pages.gradients import gradients_page
 from tools.pages.paper.page import paper_pages
+from tools.pages.real_streams import real_streams_page
 from tools.pages.reproduction.summary import reproduction_pages
 from tools.pages.rivals import rivals_page, rivals_summary
 from tools.pages.sequence import sequence_page
@@ -92,6 +93,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
+        **(real_streams_page(results["real_streams"]) if "real_streams" in results else {}),
     }
     return {
         README: readme(report, results.get("speed")),

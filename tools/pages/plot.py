@@ -1,10 +1,11 @@
-"""Learning curves and labelled points as SVG pictures."""
+"""Learning curves, labelled points and bars as SVG pictures."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -49,17 +50,7 @@ def curves_svg(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
-        ) from error
-    text = io.StringIO()
-    with rc_context(cast(Any, _SETTINGS)):
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-        axes = figure.add_subplot()
+    with _figure(4.4) as (figure, axes):
         for place, curve in enumerate(curves):
             colour = COLOURS[place % len(COLOURS)]
             middle = np.median(curve.y, axis=0)
@@ -79,7 +70,49 @@ def curves_svg(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        return _svg(figure)
+
+
+def bars_svg(title: str, labels: Sequence[str], values: Sequence[float], *, across: str) -> str:
+    """Draw a horizontal bar for each label, from the top; bars below and above 0 differ in colour.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    with _figure(1.4 + 0.24 * len(labels)) as (figure, axes):
+        colours = [COLOURS[0] if value < 0 else COLOURS[1] for value in values]
+        places = range(len(labels))
+        axes.barh(places, values, color=colours, height=0.7)
+        axes.set_yticks(places, labels, fontsize=9)
+        axes.invert_yaxis()
+        axes.axvline(0, color=_INK, lw=0.8)
+        axes.set_title(title, fontsize=11, loc="left")
+        axes.set_xlabel(across)
+        axes.grid(axis="x", color=_FAINT, lw=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        return _svg(figure)
+
+
+@contextmanager
+def _figure(height: float) -> Iterator[tuple[Any, Any]]:
+    """Make a figure of this height in inches with one pair of axes, in the style of the pages."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
+        ) from error
+    with rc_context(cast(Any, _SETTINGS)):
+        figure = Figure(figsize=(7.2, height), layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+def _svg(figure: Any) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
 
 
