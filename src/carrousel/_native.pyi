@@ -149,13 +149,15 @@ class StreamFloat:
     def advance(self, stream: int) -> int:
         """Run one step from `input` to `outputs`."""
 
-    def learn(self, stream: int) -> int:
-        """Learn `target`, the target of the last step."""
+    def learn(self, stream: int, weight: float, back: int) -> int:
+        """
+        Learn `target`, the target of the last step, or of one `back` steps before.
+        """
 
-    def step(self, stream: int) -> int:
+    def step(self, stream: int, weight: float) -> int:
         """Advance, and learn unless `target` is NaN."""
 
-    def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
+    def run(self, streams: object, x: object, targets: object | None, weights: object | None, owners: object | None, backs: object | None, targets_first: bool, outputs: object, bounds: object | None) -> tuple[int, int]:
         """Process rows in order; return how many were processed, and an outcome."""
 
     def reset(self, stream: int) -> int:
@@ -186,6 +188,10 @@ class StreamFloat:
     def nbytes(self) -> int: ...
 
     @property
+    def lost(self) -> float:
+        """Number of targets that came too late."""
+
+    @property
     def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
 
     @property
@@ -193,6 +199,9 @@ class StreamFloat:
 
     @property
     def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def bounds(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
 
 class StreamDouble:
     """A network that learns at every step of one or many streams."""
@@ -205,13 +214,15 @@ class StreamDouble:
     def advance(self, stream: int) -> int:
         """Run one step from `input` to `outputs`."""
 
-    def learn(self, stream: int) -> int:
-        """Learn `target`, the target of the last step."""
+    def learn(self, stream: int, weight: float, back: int) -> int:
+        """
+        Learn `target`, the target of the last step, or of one `back` steps before.
+        """
 
-    def step(self, stream: int) -> int:
+    def step(self, stream: int, weight: float) -> int:
         """Advance, and learn unless `target` is NaN."""
 
-    def run(self, streams: object, x: object, targets: object | None, targets_first: bool, outputs: object) -> tuple[int, int]:
+    def run(self, streams: object, x: object, targets: object | None, weights: object | None, owners: object | None, backs: object | None, targets_first: bool, outputs: object, bounds: object | None) -> tuple[int, int]:
         """Process rows in order; return how many were processed, and an outcome."""
 
     def reset(self, stream: int) -> int:
@@ -242,6 +253,10 @@ class StreamDouble:
     def nbytes(self) -> int: ...
 
     @property
+    def lost(self) -> float:
+        """Number of targets that came too late."""
+
+    @property
     def input(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
 
     @property
@@ -249,6 +264,9 @@ class StreamDouble:
 
     @property
     def outputs(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    @property
+    def bounds(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
 
 panel_words: int = 128
 
