@@ -7,7 +7,16 @@ from mutants.lists.mutant import ROOT as ROOT
 from mutants.lists.mutant import TESTS as TESTS
 from mutants.lists.mutant import Mutant as Mutant
 from mutants.lists.reference import REFERENCE, STREAM_REFERENCE
-from mutants.lists.rooms import CASCADE, CHUNKER, PRODUCTS, SAMPLE, SEQUENCE, STREAM, UNMASKED
+from mutants.lists.rooms import (
+    CASCADE,
+    CHUNKER,
+    PRODUCTS,
+    RULES,
+    SAMPLE,
+    SEQUENCE,
+    STREAM,
+    UNMASKED,
+)
 
 
 def _tests(folder: str, *names: str) -> list[str]:
@@ -20,7 +29,7 @@ REFERENCE_LISTS = {
         *_tests("learners/gradient", "truncated"),
         *_tests("kernels", "gradients_learn", "gradients", "gradients_forward"),
     ],
-    STREAM_REFERENCE: _tests("kernels/reference", "stream"),
+    STREAM_REFERENCE: _tests("kernels/reference", "stream", "running", "least_squares", "mixture"),
 }
 NATIVE_LISTS = {
     LANES: [
@@ -32,8 +41,17 @@ NATIVE_LISTS = {
     UNMASKED: _tests("native/sequence", "unmasked"),
     PRODUCTS: _tests("kernels/autograd", "described"),
     STREAM: _tests(
-        "native/stream", "bound", "parity", "state", "refusals", "hostile", "divergence"
+        "native/stream",
+        "bound",
+        "parity",
+        "state",
+        "refusals",
+        "hostile",
+        "divergence",
+        "delays",
+        "rules_state",
     ),
+    RULES: _tests("native/stream", "rules", "behaviour", "rules_state"),
     CHUNKER: _tests("native/chunker", "parity", "hostile"),
     SAMPLE: [*_tests("native/sample", "drawn", "refusals"), *_tests("tasks", "reber")],
 }

@@ -8,7 +8,7 @@ import pytest
 from carrousel.contracts import Cell, Network, Streaming
 from carrousel.contracts.streaming import LARGEST_SENSITIVITY
 from carrousel.kernels import NativeStream, ReferenceStream
-from carrousel.kernels.native import stream as native
+from carrousel.kernels.native import stream_settings as native
 from support.case import each
 from support.kernels.stream_cases import WIRINGS, StreamCase, case_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_constant_delay_equals_none(gradient, head):
         for delay in (1, 4, 30):
             how = Streaming(head, "rmsprop", 0.02, epsilon=EPSILON, gradient=gradient)
             prompt = opened(how, dtype)
-            late = opened(Streaming(**how.__dict__ | {"delay": delay}), dtype)
+            late = opened(replace(how, delay=delay), dtype)
             for row in range(n):
                 late.advance(0, x[row])
                 if row >= delay:
@@ -69,7 +70,7 @@ def test_a_constant_delay_equals_none(gradient, head):
 def test_with_targets_at_once_outputs_are_those_without_a_queue():
     x, targets = rows("linear", 60)
     how = Streaming(rate=0.02, epsilon=EPSILON)
-    late, prompt = opened(Streaming(**how.__dict__ | {"delay": 5})), opened(how)
+    late, prompt = opened(replace(how, delay=5)), opened(how)
     for row in range(60):
         y = prompt.step(0, x[row], targets[row])
         np.testing.assert_array_equal(late.step(0, x[row], targets[row]), y)

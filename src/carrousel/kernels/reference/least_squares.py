@@ -46,7 +46,8 @@ class LeastSquares:
         """Learn a row, whose value was ``forecast(x) + error``."""
         gain = self.inverse @ x
         below = KEEP + x @ gain
-        if not (below >= KEEP and np.isfinite(below)):
+        if not (below >= KEEP and np.isfinite(below)):  # rounding has spoilt the inverse
+            self.inverse = PRIOR_VARIANCE * np.eye(len(x))
             return
         self.weights = self.weights + gain * (error / below)
         self.inverse = (self.inverse - np.outer(gain, gain) / below) / KEEP  # symmetric

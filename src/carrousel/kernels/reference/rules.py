@@ -21,6 +21,8 @@ from carrousel.shapes import Floats
 MOST_REGRESSOR, MOST_FEATURE, MOST_NET, MOST_ERROR = 30.0, 30.0, 10.0, 5.0
 MOST_WANTED = 1e6
 """Largest target of the net, in mean absolute errors."""
+INPUTS_ALONE = 2
+"""The rule of least squares that sees no past values."""
 RECENT = 32
 """Rows of the recent mean."""
 TRUSTED = 2
@@ -29,7 +31,7 @@ ODD = 20.0
 """Mean absolute errors beyond which a value must be confirmed by the next one."""
 SETTLED = 20
 """Rows before that applies."""
-PACE, PACE_POWER = 0.02, -0.6
+PACE, PACE_POWER = 0.04, -0.5
 """Steps of quantiles, in mean absolute errors: ``max(PACE, n ** PACE_POWER)``."""
 
 
@@ -51,9 +53,11 @@ class _Variable:
 
 
 class _Errors:
-    """Sizes of changes and errors, and regrets, of one stream or of all together."""
+    """Means, sizes of changes and errors, and regrets, of one stream or of all together."""
 
     def __init__(self, how: Rules) -> None:
+        self.means = [0.0] * how.variables
+        self.seen = [0] * how.variables
         self.changes = [Size() for _ in range(how.variables)]
         self.errors = [Size() for _ in range(how.n_outputs)]
         self.regrets = [Regrets(how.n_rules) for _ in range(how.n_outputs)]
@@ -144,11 +148,12 @@ class ExpertRules:
             mixed=np.zeros(how.n_outputs),
         )
         for v, h, k in self._outputs():
+            now.rules[k] = now.base[k] = self._all.means[v]  # without a past: better than nothing
             if now.known[v]:
                 now.rules[k] = self._forecasts(key, v, h)
                 for fit, least_squares in enumerate(self.fits[k]):
-                    x = self._regressors(key, v, now, now.rules[k], fit)
-                    now.rules[k, 3 + fit] += now.unit[v] * least_squares.forecast(x)
+                    x, origin = self._regressors(key, v, now, now.rules[k], fit)
+                    now.rules[k, 3 + fit] = origin + now.unit[v] * least_squares.forecast(x)
                 last = now.rules[k, 0]  # equal forecasts have exactly this mixture
                 now.base[k] = last + key.of.regrets[k].weights() @ (now.rules[k] - last)
         return np.concatenate([self._features(key, v) for v in range(how.variables)])
@@ -180,22 +185,30 @@ class ExpertRules:
             seasonal.append(last if then is None or before is None else last + then - before)
         return np.array([last, past.mean, past.recent, *[last] * self.how.n_fits, *seasonal])
 
-    def _regressors(self, key: _Key, v: int, row: _Row, rules: np.ndarray, fit: int) -> np.ndarray:
-        """Return the regressors of least squares: differences from the last value, in changes."""
+    def _regressors(
+        self, key: _Key, v: int, row: _Row, rules: np.ndarray, fit: int
+    ) -> tuple[np.ndarray, float]:
+        """Return the regressors of least squares, and the value that they add to.
+
+        They are differences from the last value, in changes; or the inputs alone, which add to the
+        mean.
+        """
         how, last = self.how, rules[0]
+        if fit == INPUTS_ALONE:
+            return np.concatenate([np.ones(1), row.inputs]), rules[1]
         at = row.known[v] - 1
         lags = key.variables[v].past[max(0, at - how.lags + 1) : at][::-1]
         lags = lags + [last] * (how.lags - 1 - len(lags))
         found = np.array([*lags, *rules[3 + how.n_fits :: 2], row.mean[v]])
         relative = np.clip((found - last) / row.unit[v], -MOST_REGRESSOR, MOST_REGRESSOR)
-        return np.concatenate([relative, np.ones(1), row.inputs if fit else ()])
+        return np.concatenate([relative, np.ones(1), row.inputs if fit else ()]), last
 
     def _features(self, key: _Key, v: int) -> np.ndarray:
         """Return the last value, and differences of the other forecasts from it, in errors."""
         now, leads = self._now, self.how.leads
         assert now is not None
         if not now.known[v]:
-            return np.zeros(1 + self.how.n_rules + leads)
+            return np.concatenate([[self._all.means[v]], np.zeros(self.how.n_rules + leads)])
         k = v * leads
         rules = now.rules[k]
         before = key.variables[v].at(now.known[v] - 2, self._span)
@@ -256,6 +269,8 @@ class ExpertRules:
                 errors.changes[v].count(y - last)
         variable.seen += 1
         variable.mean += (y - variable.mean) / variable.seen
+        self._all.seen[v] += 1
+        self._all.means[v] += (y - self._all.means[v]) / self._all.seen[v]
         variable.recent += (y - variable.recent) / min(variable.seen, RECENT)
         if self.how.longest:
             self._search(key, v, y)
@@ -286,7 +301,7 @@ class ExpertRules:
             return
         for slot in search.choose():  # another period is in the slot: its weights start afresh
             for k in range(v * self.how.leads, (v + 1) * self.how.leads):
-                for fit in self.fits[k]:
+                for fit in self.fits[k][:INPUTS_ALONE]:
                     fit.forget(self.how.lags - 1 + slot)
 
     def settle(
@@ -309,8 +324,8 @@ class ExpertRules:
     def _learn(self, key: _Key, v: int, k: int, row: _Row, y: float) -> None:
         rules, base, scale = row.rules[k], row.base[k], row.scale[k]
         for fit, least_squares in enumerate(self.fits[k]):
-            x = self._regressors(key, v, row, rules, fit)
-            error = (y - rules[0]) / row.unit[v] - least_squares.forecast(x)
+            x, origin = self._regressors(key, v, row, rules, fit)
+            error = (y - origin) / row.unit[v] - least_squares.forecast(x)
             least_squares.learn(x, float(np.clip(error, -MOST_ERROR, MOST_ERROR)))
         pair, mixed = np.array([base, row.full[k]]), row.mixed[k]
         for errors in (key.of, self._all):

@@ -213,11 +213,8 @@ class ReferenceStream:
         here = self._streams[stream]
         first = here.learned
         unknown = np.full(self._n_values, np.nan)
-        due = []
-        for row in range(first, first + self._leads):
-            waiting = here.waiting.get(row)
-            there = waiting is not None and waiting.target is not None
-            due.append(waiting.target if there else unknown)
+        waiting = [here.waiting.get(first + lead) for lead in range(self._leads)]
+        due = [row.target if row and row.target is not None else unknown for row in waiting]
         targets = np.stack(due, axis=1).ravel()  # by variable, then lead
         row = here.waiting.pop(first)
         self.net.follow(stream, row.z)

@@ -6,7 +6,7 @@ Hidden layers and gradients are those of the reference kernel for lanes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class StreamNet:
 
     def meet(self, stream: int) -> None:
         """Make the state that learns the one that predicts."""
-        rule = self.states[stream].rule
+        rule: Any = self.states[stream].rule
         self.states[stream].front = rule.state.y.copy(), rule.state.s.copy()
 
     def _sources(self, z: np.ndarray, read: np.ndarray) -> np.ndarray:
