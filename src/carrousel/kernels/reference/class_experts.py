@@ -7,6 +7,8 @@ from typing import Annotated
 
 import numpy as np
 
+from carrousel.contracts import Network, Streaming
+from carrousel.errors import SettingError
 from carrousel.kernels.reference.contexts import ReferenceContexts
 from carrousel.shapes import Floats
 
@@ -118,6 +120,20 @@ class ReferenceClassExperts:
         self._kept: list[_Kept | None] = [None] * streams
         self._next: tuple[_Kept, int] | None = None
 
+    def mixed(
+        self,
+        stream: int,
+        symbol: int,
+        x: Annotated[Floats, "I"],
+        net: Annotated[Floats, "O"],
+    ) -> Annotated[Floats, "O"]:
+        """Mix the outputs of a network, softmax or one logistic, and keep the row."""
+        single = len(net) == 1
+        both = np.array([1 - net[0], net[0]]) if single else net
+        found = self.look(stream, symbol, x, both)
+        self.keep(stream)
+        return found[1:] if single else found
+
     def look(
         self,
         stream: int,
@@ -198,3 +214,24 @@ class ReferenceClassExperts:
 def _count(counts: Annotated[Floats, "O"], target: int, weight: float) -> None:
     counts *= 1 - _FORGET
     counts[target] += weight
+
+
+def class_experts(network: Network, how: Streaming, n_streams: int) -> ReferenceClassExperts:
+    """Create the experts of a kernel for streams.
+
+    Raises:
+        SettingError: the network has several outputs, which are not probabilities of classes.
+    """
+    classes = max(network.n_outputs, 2)
+    if how.head != "softmax" and network.n_outputs > 1:
+        raise SettingError(
+            "experts are for classes, expected a softmax head, or a logistic one with 1 output",
+            argument="experts",
+            got=True,
+        )
+    if how.symbols:
+        return ReferenceClassExperts(classes, network.n_inputs, n_streams, order=6, places=2**16)
+    rows = 64 if network.n_inputs > 4096 else 1024
+    return ReferenceClassExperts(
+        classes, network.n_inputs, n_streams, rows=rows, neighbours=16, last=True
+    )

@@ -16,6 +16,7 @@ from carrousel.checks import check_int
 from carrousel.contracts import Network, Streaming
 from carrousel.contracts.streaming import LARGEST_SENSITIVITY
 from carrousel.errors import DataError, DivergedError, RowError, SettingError, ShapeError
+from carrousel.kernels.reference.class_experts import class_experts
 from carrousel.kernels.reference.lanes import Rule
 from carrousel.kernels.reference.rules import ExpertRules
 from carrousel.kernels.reference.running import Scales
@@ -88,6 +89,7 @@ class ReferenceStream:
         self._leads = how.leads if how else 1
         self._pending = streaming.delay + self._leads
         self.rules = ExpertRules(how, self._pending) if how else None
+        self.experts = class_experts(network, streaming, n_streams) if streaming.experts else None
         self._streams = [_Stream() for _ in range(n_streams)]
         self.lost = 0
         """Number of targets that came after their rows no longer waited."""
@@ -117,6 +119,8 @@ class ReferenceStream:
         self.net.reset(stream)
         if self.rules:
             self.rules.reset(stream)
+        if self.experts:
+            self.experts.reset(stream)
 
     # --- rows -------------------------------------------------------------------------------
 
@@ -149,6 +153,8 @@ class ReferenceStream:
         if self.rules:
             y = self.rules.combine(stream, y)
             self.rules.keep(stream)
+        if self.experts:
+            y = self.experts.mixed(stream, int(x[0]) if self.streaming.symbols else 0, z, y)
         if self._queued:
             here.waiting[here.begun] = _Row(z)
         here.begun += 1
@@ -198,6 +204,10 @@ class ReferenceStream:
     ) -> None:
         if not self.rules:
             self.net.learn(stream, self._coded(target), weight)
+            if self.experts:
+                softmax = self.streaming.head == "softmax"
+                label = int(target[0] if softmax else target[0] > 0.5)
+                self.experts.learn(stream, label, weight)
             return
         wanted = self.rules.settle(stream, row, target)
         self.rules.observe(stream, row, target)
