@@ -48,7 +48,7 @@ void check(const RuleSettings& s) {
   Index longest = s.longest;
   for (const Index period : s.periods) longest = std::max(longest, period);
   const double per_stream =
-      wide(s.variables) * wide(longest + s.lags + s.leads + s.pending) +
+      wide(s.variables) * wide(longest + s.lags + s.leads + 2 * s.pending) +
       wide(s.pending) * (wide(s.outputs()) * wide(s.rules() + 8) + wide(s.inputs));
   const double width = wide(s.regressors(1) + s.inputs);
   if (per_stream * wide(s.streams) > 1e11 || wide(s.outputs()) * width * width > 1e9)
@@ -71,7 +71,8 @@ Rules::Rules(const RuleSettings& settings, const RuleKernels& kernels)
   row_.inputs = take(settings.inputs), row_.size = next;
   Index longest = settings.longest;
   for (const Index period : settings.periods) longest = std::max(longest, period);
-  span_ = longest + settings.lags + settings.leads + Q + 2;
+  // A row may wait for Q rows, and the values before it may be unknown for as long.
+  span_ = longest + settings.lags + settings.leads + 2 * Q + 2;
   width_ = (settings.regressors(settings.inputs ? 1 : 0) + 7) / 8 * 8;
   keys_.resize(size_of((B + 1) * key_.size)), history_.resize(size_of(B * V * span_));
   rows_.resize(size_of(B * Q * row_.size)), now_.resize(size_of(row_.size));

@@ -102,7 +102,7 @@ class ExpertRules:
     def __init__(self, how: Rules, pending: int) -> None:
         self.how, self._pending = how, pending
         longest = max((how.longest, *how.periods))
-        self._span = longest + how.lags + how.leads + pending + 2
+        self._span = longest + how.lags + how.leads + 2 * pending + 2
         self._all = _Errors(how)
         self._keys: dict[int, _Key] = {}
         self.fits = [
