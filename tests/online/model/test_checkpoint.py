@@ -248,7 +248,7 @@ def engine(name, value):
 
 
 CHANGES = {
-    "newer": (lambda h, a: h.__setitem__("format", 4), "format 4, expected 3; update carrousel"),
+    "newer": (lambda h, a: h.__setitem__("format", FORMAT + 1), "format 5, expected 4; update carrousel"),
     "another array": (lambda h, a: a.pop("hidden"), "contradicts itself"),
     "shape": (lambda h, a: a.__setitem__("y", a["y"][:, 1:].copy()), "contradicts itself: .*shape"),
     "not finite": (lambda h, a: a["output"].fill(np.nan), "contradicts itself: .*not finite"),

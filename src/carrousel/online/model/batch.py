@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from carrousel.online.model.encoding.heads import Head
 from carrousel.online.model.encoding.tables import InputTable
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
-from carrousel.shapes import Floats, Ints
+from carrousel.shapes import Bools, Floats, Ints
 
 _MOST = 65536  # rows that are encoded at once
 _FEWEST = 1024  # the same after a row with something new; doubles from there
@@ -23,10 +24,12 @@ class RunOutputs:
 
     Args:
         bounds: whether bounds of prediction intervals are wanted.
+        taught: whether :meth:`first_taught` is wanted.
     """
 
-    def __init__(self, bounds: bool = False) -> None:
-        self._wanted = bounds
+    def __init__(self, bounds: bool = False, taught: bool = False) -> None:
+        self._wanted, self._counts_taught = bounds, taught
+        self._taught: list[Annotated[Bools, "rows V"]] = []
         self._parts: list[tuple[Head, Annotated[Floats, "rows O"]]] = []
         self._bounds: list[Annotated[Floats, "rows O 2 levels"]] = []
         self._streams: list[np.ndarray] = []
@@ -45,6 +48,7 @@ class RunOutputs:
         streams: np.ndarray,
         begins: bool,
         bounds: Annotated[Floats, "N O 2 levels"] | None = None,
+        taught: Annotated[Bools, "N V"] | None = None,
     ) -> None:
         """Add the outputs of some rows.
 
@@ -54,7 +58,12 @@ class RunOutputs:
             streams: the place of each row's stream; may be longer than ``outputs``.
             begins: whether the first row is the first of its stream.
             bounds: lower and upper bounds of intervals; may be longer than ``outputs``.
+            taught: whether a value of each target was learned at the row.
         """
+        if self._counts_taught:
+            width = head.n_targets
+            none = np.zeros((len(outputs), width), bool)
+            self._taught.append(none if taught is None else taught[: len(outputs)])
         if bounds is not None:
             self._bounds.append(bounds[: len(outputs)])
         self._parts.append((head, outputs))
@@ -66,6 +75,14 @@ class RunOutputs:
         if not self._streams:
             return np.zeros(0, np.intp), np.zeros(0, bool)
         return np.concatenate(self._streams), np.concatenate(self._begins)
+
+    def first_taught(self) -> Annotated[Ints, "V"]:
+        """Return for each target the first row at which one of its values was learned.
+
+        It is the number of rows if there is none.
+        """
+        taught = np.concatenate(self._taught)
+        return np.where(taught.any(0), taught.argmax(0), len(taught))
 
     def bounds(self) -> Annotated[Floats, "N O 2 levels"] | None:
         """Return lower and upper bounds of all intervals; None if there are none."""
@@ -188,36 +205,60 @@ def _run_rows(
         part = None if y is None else y[done:stop]
         weighted = None if weights is None else weights[done:stop]
         bounds = outputs.room(engine, len(places))
+        taught = None
         try:
             if engine.settings.delay:
-                found = _run_delayed(engine, places, x[done:stop], part, late, weighted, bounds)
+                due = _due(engine, places, part, late, weighted)
+                taught = ~np.isnan(due.targets) & (due.owners >= 0)[:, None]
+                found = engine.kernel.run(
+                    places, x[done:stop], due.targets, True, due.weights, due.owners, due.backs, bounds
+                )
             else:
+                taught = None if part is None else _taught(part, late, begins)
                 part_of = x[done:stop]
                 found = engine.kernel.run(places, part_of, part, late, weighted, bounds=bounds)
         except (RowError, DivergedError) as error:
             if error.outputs is not None:
-                outputs.add(head, error.outputs, places, begins, bounds)
+                outputs.add(head, error.outputs, places, begins, bounds, taught)
             refused = done + (error.row or 0)
             _count(engine, keys, done, refused)
             error.row = at + refused
             if isinstance(error, DivergedError):
                 raise engine.divergence(error) from None
             raise engine.features.refusal(x[refused]).recast(RowError, row=error.row) from error
-        outputs.add(head, found, places, begins, bounds)
+        outputs.add(head, found, places, begins, bounds, taught)
         _count(engine, keys, done, stop)
         done = stop
 
 
-def _run_delayed(
+def _taught(
+    y: Annotated[Floats, "N V"], late: bool, begins: bool
+) -> Annotated[Bools, "N V"]:
+    """Return which values of targets are learned at each row."""
+    given = ~np.isnan(y)
+    if late and begins:
+        given[0] = False  # it belongs to no row
+    return given
+
+
+@dataclass(frozen=True, eq=False)
+class _Due:
+    """Targets that are learned before each of ``N`` rows."""
+
+    targets: Annotated[Floats, "N V"]
+    weights: Annotated[Floats, "N"]
+    owners: Annotated[Ints, "N"]
+    backs: Annotated[Ints, "N"]
+
+
+def _due(
     engine: Engine,
     places: Annotated[Ints, "N"],
-    x: Annotated[Floats, "N columns"],
-    y: Annotated[Floats, "N target"] | None,
+    y: Annotated[Floats, "N V"] | None,
     late: bool,
     weights: Annotated[Floats, "N"] | None,
-    bounds: Annotated[Floats, "N O 2 levels"] | None,
-) -> Annotated[Floats, "N O"]:
-    """Run rows whose targets come ``delay`` rows later."""
+) -> _Due:
+    """Queue the targets of rows, which come ``delay`` rows later; return those that are due."""
     queue, now, n = engine.late, engine.n_rows, len(places)
     before = queue.rows.copy()
     rows = queue.count(places)
@@ -230,7 +271,7 @@ def _run_delayed(
         mine = owners == place
         begun = before[place] + np.cumsum(places == place) - (places == place)
         backs[mine] = (begun - 1)[mine] - of[mine]
-    return engine.kernel.run(places, x, targets, True, factors, owners, backs, bounds)
+    return _Due(targets, factors, owners, backs)
 
 
 def _count(engine: Engine, keys: Sequence[Any] | None, start: int, stop: int) -> None:

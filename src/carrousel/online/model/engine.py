@@ -19,7 +19,7 @@ from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.grow import grow_kernel
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.settings import Settings
-from carrousel.shapes import Floats
+from carrousel.shapes import Bools, Floats
 
 
 class Engine:
@@ -34,9 +34,7 @@ class Engine:
 
     forecasts: LastForecasts | None = None
     """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
-    _has_learned = False
-    n_outputs_learned = 0
-    """Outputs that are known to have learned a target, where there are several."""
+    _all_learned = False
 
     def __init__(
         self,
@@ -265,12 +263,15 @@ class Engine:
         """Create a kernel."""
         return self.settings.open(features, head, self.seed, self.fitted)
 
-    @property
-    def has_learned(self) -> bool:
-        """Whether a target has been learned."""
-        if not self._has_learned:
-            self._has_learned = bool(self.kernel.state()["changes"][0] > 0)
-        return self._has_learned
+    def learned(self) -> Annotated[Bools, "V"]:
+        """Return which numbers of a target have had a value, so that their forecasts have a scale."""
+        if self._all_learned:
+            return np.ones(self.head.n_targets, bool)
+        counts = self.kernel.n_observed
+        if counts is None:
+            counts = np.full(self.head.n_targets, self.kernel.n_updates)
+        self._all_learned = bool((counts > 0).all())
+        return counts > 0
 
     @property
     def nbytes(self) -> int:

@@ -389,6 +389,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         late: bool,
         weights: Any = None,
         bounds: bool = False,
+        taught: bool = False,
     ) -> tuple[Engine, RunOutputs, RowError | DivergedError | None]:
         """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
@@ -400,7 +401,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
             engine = self._start_with(table, targets)
         elif not learn:
             engine = engine.copy()
-        outputs = RunOutputs(bounds)
+        outputs = RunOutputs(bounds, taught)
         try:
             run(engine, table, targets, names, outputs, learn, late, factors)
         except (RowError, DivergedError) as error:
