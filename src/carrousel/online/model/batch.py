@@ -92,11 +92,14 @@ class RunOutputs:
         """Return the outputs of all rows; all parts must have the same number."""
         return np.concatenate([outputs for _, outputs in self._parts])
 
-    def predictions(self) -> np.ndarray:
-        """Return a prediction for each row; of dtype object if types differ."""
+    def predictions(self, latest: Head) -> np.ndarray:
+        """Return a prediction for each row; of dtype object if types differ.
+
+        If there are no rows, the result has the shape of the latest head's predictions.
+        """
         found = [head.predict_rows(outputs) for head, outputs in self._parts]
         if not found:
-            return np.empty(0)
+            return latest.predict_rows(np.empty((0, latest.n_outputs)))
         kinds = {"number" if array.dtype.kind in "fiub" else array.dtype.kind for array in found}
         return np.concatenate(found if len(kinds) == 1 else [a.astype(object) for a in found])
 
@@ -211,7 +214,14 @@ def _run_rows(
                 due = _due(engine, places, part, late, weighted)
                 taught = ~np.isnan(due.targets) & (due.owners >= 0)[:, None]
                 found = engine.kernel.run(
-                    places, x[done:stop], due.targets, True, due.weights, due.owners, due.backs, bounds
+                    places,
+                    x[done:stop],
+                    due.targets,
+                    True,
+                    due.weights,
+                    due.owners,
+                    due.backs,
+                    bounds,
                 )
             else:
                 taught = None if part is None else _taught(part, late, begins)
@@ -231,9 +241,7 @@ def _run_rows(
         done = stop
 
 
-def _taught(
-    y: Annotated[Floats, "N V"], late: bool, begins: bool
-) -> Annotated[Bools, "N V"]:
+def _taught(y: Annotated[Floats, "N V"], late: bool, begins: bool) -> Annotated[Bools, "N V"]:
     """Return which values of targets are learned at each row."""
     given = ~np.isnan(y)
     if late and begins:

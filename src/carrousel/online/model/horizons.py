@@ -107,10 +107,10 @@ class Horizons:
             X, None, keys, False, False, bounds=level is not None
         )
         if error is not None:
-            error.outputs = by_name(engine.head, outputs.predictions())
+            error.outputs = by_name(engine.head, outputs.predictions(engine.head))
             raise error
         if horizon is None and level is None:
-            return by_name(engine.head, outputs.predictions())
+            return by_name(engine.head, outputs.predictions(engine.head))
         h, which = _asked(engine.settings, horizon, level)
         return _formed(engine, outputs.raw(), outputs.bounds(), h, which, engine.settings)
 

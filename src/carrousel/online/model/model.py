@@ -374,7 +374,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         self._check_call(y, proba)
         engine, outputs, error = self._run_rows(X, y, keys, learn, late, weights)
         head = engine.head
-        found = outputs.probabilities(head) if proba else by_name(head, outputs.predictions())
+        found = outputs.probabilities(head) if proba else by_name(head, outputs.predictions(head))
         if error is not None:
             error.outputs = found
             raise error
