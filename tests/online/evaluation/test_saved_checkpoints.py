@@ -1,9 +1,9 @@
 """Checkpoints of an earlier version are resumed from the same state, without expert rules.
 
 The checkpoints in ``data`` were written before the model stored its last forecasts. The other files
-there are the predictions and errors of that version after resuming. The first prediction after a
-resume is that of the earlier version. Later ones differ a little: values far from the mean change the
-scales less, and keys that share weights learn from present outputs.
+there are the predictions and errors of that version after resuming. The first predictions after a
+resume are those of the earlier version. Later ones differ a little: values far from the mean change
+the scales less, and keys that share weights learn from present outputs.
 """
 
 from __future__ import annotations

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 PREDICTION, INPUT, MODEL = "Prediction", "Input", "Model"
 OUTPUT, CHECKPOINTS = "Output", "Checkpoints"
 STREAMS = 1000
-LEVELS = (0.8, 0.9, 0.95)
 """Default number of streams kept at a time."""
+LEVELS = (0.8, 0.9, 0.95)
+"""Levels of the intervals that are tracked without ``--level``, as in Python."""
+MOST_WAITING, MOST_WAITING_BY_KEY = 1000, 100
+"""With ``--label-time`` alone: rows of a stream that wait for their targets."""
 
 
 def listed(given: str | Sequence[str] | None) -> list[str]:
@@ -91,6 +94,15 @@ class StreamConfig:
         "N",
         least=0,
         before=KEPT,
+    )
+    label_time: str | None = option(
+        None,
+        PREDICTION,
+        "With --target and --time: column of the time at which the target becomes known. It is "
+        "learned before the first later row whose time has reached it. --delay is then the largest "
+        "number of rows of a key that wait; a later target is not learned, and counted. Default: "
+        f"{MOST_WAITING}, or {MOST_WAITING_BY_KEY} with --key.",
+        "COLUMN",
     )
     format: str | None = option(
         None, INPUT, "csv, jsonl or arrow. Default: from the file name, else csv.", "NAME"
@@ -330,6 +342,13 @@ class StreamConfig:
             ) from None
 
     @property
+    def most_waiting(self) -> int:
+        """The parameter ``delay`` of the model."""
+        if self.delay or self.label_time is None:
+            return self.delay
+        return MOST_WAITING if self.key is None else MOST_WAITING_BY_KEY
+
+    @property
     def writes_to_stdout(self) -> bool:
         """Whether predictions are written to standard output."""
         return not self.quiet and self.out in (None, "-")
@@ -367,7 +386,11 @@ class StreamConfig:
         found = {name: getattr(self, name) for name in names}
         found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
         found |= {name: found[name] or () for name in ("ignore", "categories")}
-        return found | {"calendar": not self.no_calendar, "level": self.level}
+        return found | {
+            "calendar": not self.no_calendar,
+            "level": self.level,
+            "label_time": self.label_time,
+        }
 
     def model_params(self) -> dict[str, Any]:
         """Return the parameters of the model, except its task."""
@@ -382,7 +405,7 @@ class StreamConfig:
             "experts": None if self.no_experts else "auto",
             "season": self.periods,
             "ahead": self.ahead,
-            "delay": self.delay,
+            "delay": self.most_waiting,
             "levels": LEVELS if self.level is None else (self.level,),
             "horizon": self.horizon,
             "missing": self.missing,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DataError, DivergedError, RowError, ShapeError
+from carrousel.online.model.delays import LabelTimes, LateTarget
 from carrousel.online.model.encoding.heads import Head
 from carrousel.online.model.encoding.tables import InputTable
 from carrousel.online.model.encoding.targets import Targets
@@ -126,6 +127,7 @@ def run(
     learn: bool = True,
     late: bool = False,
     weights: Annotated[Floats, "N"] | None = None,
+    label_times: LabelTimes | None = None,
 ) -> None:
     """Advance through all rows of a table and learn their targets.
 
@@ -136,6 +138,7 @@ def run(
         learn: whether task ``"next"`` learns.
         late: whether a row's target belongs to the prediction at the row before of its stream.
         weights: of the targets, ``[N]``; targets of weight 0 are absent already.
+        label_times: when targets are learned, instead of ``delay`` rows later.
 
     Raises:
         RowError, DivergedError: rows before ``error.row`` have been learned.
@@ -159,7 +162,8 @@ def run(
         if len(x):
             names = None if keys is None else keys[at : at + len(x)]
             parts = None if weights is None else weights[at : at + len(x)]
-            _run_rows(engine, head, x, y, names, at, outputs, late, parts)
+            clock = label_times and label_times.part(at, at + len(x))
+            _run_rows(engine, head, x, y, names, at, outputs, late, parts, clock)
             at, head = at + len(x), engine.head
             size = min(2 * size, _MOST) if size > 1 else _FEWEST
             continue
@@ -189,6 +193,7 @@ def _run_rows(
     outputs: RunOutputs,
     late: bool,
     weights: Annotated[Floats, "N"] | None,
+    clock: LabelTimes | None,
 ) -> None:
     """Run encoded rows, with a call of the kernel up to each that starts a stream."""
     done = 0
@@ -210,7 +215,12 @@ def _run_rows(
         bounds = outputs.room(engine, len(places))
         taught = None
         try:
-            if engine.settings.delay:
+            if clock is not None:
+                clock_of = clock.part(done, stop)
+                found, taught = _run_timed(
+                    engine, places, x[done:stop], part, clock_of, weighted, bounds
+                )
+            elif engine.settings.delay:
                 due = _due(engine, places, part, late, weighted)
                 taught = ~np.isnan(due.targets) & (due.owners >= 0)[:, None]
                 found = engine.kernel.run(
@@ -243,7 +253,7 @@ def _run_rows(
 
 def _taught(y: Annotated[Floats, "N V"], late: bool, begins: bool) -> Annotated[Bools, "N V"]:
     """Return which values of targets are learned at each row."""
-    given = ~np.isnan(y)
+    given = np.logical_not(np.isnan(y))
     if late and begins:
         given[0] = False  # it belongs to no row
     return given
@@ -280,6 +290,59 @@ def _due(
         begun = before[place] + np.cumsum(places == place) - (places == place)
         backs[mine] = (begun - 1)[mine] - of[mine]
     return _Due(targets, factors, owners, backs)
+
+
+def _run_timed(
+    engine: Engine,
+    places: Annotated[Ints, "N"],
+    x: Annotated[Floats, "N columns"],
+    y: Annotated[Floats, "N target"] | None,
+    clock: LabelTimes,
+    weights: Annotated[Floats, "N"] | None,
+    bounds: Annotated[Floats, "N O 2 levels"] | None,
+) -> tuple[Annotated[Floats, "N O"], Annotated[Bools, "N V"]]:
+    """Run rows whose targets become known at label times.
+
+    Returns:
+        Outputs, and which values of targets were learned before those of each row.
+
+    Raises:
+        RowError, DivergedError: at ``error.row``; ``error.outputs`` are those of the rows before.
+    """
+    queue, kernel, n = engine.late, engine.kernel, len(places)
+    outputs = np.empty((n, kernel.network.n_outputs))
+    taught = np.zeros((n, engine.head.n_targets), bool)
+    there = np.zeros(n, bool) if y is None else ~np.isnan(y).all(1)
+    start = 0
+
+    def advance(stop: int) -> None:
+        part = None if bounds is None else bounds[start:stop]
+        try:
+            outputs[start:stop] = kernel.run(places[start:stop], x[start:stop], bounds=part)
+        except (RowError, DivergedError) as error:
+            done = start + (error.row or 0)
+            error.row, error.outputs = done, outputs[:done]
+            raise
+
+    for row, time in enumerate(clock.times.tolist()):
+        arrived = queue.due_at(time)
+        if arrived:
+            advance(row)
+            start = row
+        for late in arrived:
+            taught[row] |= ~np.isnan(late.target)
+            try:
+                engine.learn_arrived(late, int(queue.rows[late.place]))
+            except DivergedError as error:
+                raise error.recast(DivergedError, row=row, outputs=outputs[:row]) from None
+        place = int(places[row])
+        if there[row] and y is not None:
+            weight = 1.0 if weights is None else float(weights[row])
+            own = (int(queue.begun[place]), int(queue.rows[place]), tuple(y[row].tolist()), weight)
+            queue.add_timed(LateTarget(float(clock.label_times[row]), place, *own))
+        queue.rows[place] += 1
+    advance(n)
+    return outputs, taught
 
 
 def _count(engine: Engine, keys: Sequence[Any] | None, start: int, stop: int) -> None:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import DivergedError, RowError, ShapeError
+from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
 from carrousel.online.model.batch import RunOutputs
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.encoding.heads import BinaryHead, RegressionHead
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.settings import Settings
 from carrousel.shapes import Bools, Floats, Ints
 
 
@@ -63,6 +65,7 @@ class DetailedRuns:
 
     task: str
     _engine: Engine | None
+    _settings: Callable[[], Settings]
     _run_rows: Callable[..., tuple[Engine, RunOutputs, RowError | DivergedError | None]]
 
     def run_detailed(
@@ -73,12 +76,15 @@ class DetailedRuns:
         late: bool = False,
         *,
         level: float | None = None,
+        label_times: LabelTimes | None = None,
     ) -> DetailedRun:
         """Run many rows like :meth:`run`; return everything that is needed to score them.
 
         Args:
             X, y, keys, late: see :meth:`run`; ``late`` is implied by task ``"next"``.
             level: one of ``levels``: bounds of this interval are returned too.
+            label_times: when each target is learned, instead of at its row; needs ``delay``, the
+                most rows of a key that wait.
 
         Returns:
             Predictions, the stream of each row, and the error that ended the run early, which is
@@ -90,13 +96,21 @@ class DetailedRuns:
         >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
         (True, [True, False, False])
         """
+        if label_times is not None and not self._settings().delay:
+            raise SettingError(
+                "targets have label times, but the model keeps no rows that wait for them",
+                argument="delay",
+                got=0,
+                expected="at least 1",
+                fix="create the model with {delay}, the most rows of a key that wait",
+            )
         late = late or self.task == "next"
         numbers, before = self.task == "regression", self._engine
         learned = before.learned() if numbers and before is not None else None
         taught = numbers and (learned is None or not learned.all())
         try:
             engine, outputs, error = self._run_rows(
-                X, y, keys, True, late, bounds=level is not None, taught=taught
+                X, y, keys, True, late, None, level is not None, taught, label_times
             )
         except (RowError, DivergedError) as refused:
             return DetailedRun.of_no_rows(refused)
@@ -150,8 +164,8 @@ def _detailed(
     if not len(streams):
         return DetailedRun.of_no_rows(error)
     head = engine.head
-    if head.kind == "linear":
-        assert isinstance(head, RegressionHead)
+    n, leads, sides = head.n_targets, None, []
+    if isinstance(head, RegressionHead):
         classes, none = (), np.nan
         leads, *sides = _leads(engine, head, run, level)
         if not learned.all():
@@ -159,7 +173,6 @@ def _detailed(
             for k, rows in enumerate((run.first_taught() + own).tolist()):
                 for each in (leads, *sides):
                     each[: 0 if learned[k] else rows, :, k] = none
-        n = head.n_targets
         outputs = np.hstack([each[:, 0] for each in (leads, *sides)])
     else:
         unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
@@ -174,7 +187,7 @@ def _detailed(
         forecasts = last.shift(outputs, classes, streams, begins, none)
         last.made_at, engine.forecasts = engine.n_rows, last
     found = DetailedRun(outputs, forecasts, classes, streams, begins, error)
-    if head.kind != "linear":
+    if leads is None:
         return found
     own = np.stack([forecasts[:, n : 2 * n], forecasts[:, 2 * n :]]) if sides else None
     return replace(

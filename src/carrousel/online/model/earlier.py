@@ -16,8 +16,8 @@ FORMER: dict[str, Any] = {
     "delay": 0,
     "levels": {"tuple": []},
 }
-"""Parameters that earlier files may lack, as JSON holds them: the values that have the effect of the
-program of that time. The rate did not decay at first."""
+"""Parameters that earlier files may lack, as JSON holds them, with the values that have the effect
+of the program of that time. The rate did not decay at first."""
 
 
 def upgraded(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError, SettingError
-from carrousel.online.model.delays import LateTargets, RememberedRow
+from carrousel.online.model.delays import LateTarget, LateTargets, RememberedRow
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head, blank
 from carrousel.online.model.encoding.values import LARGEST
@@ -134,16 +134,34 @@ class Engine:
         late = self.late
         while late.waiting and late.waiting[0].due <= self.n_rows:
             due = late.waiting.popleft()
-            if due.begun == late.begun[due.place]:
-                back = int(late.rows[due.place]) - 1 - due.row
-                self.kernel.learn(due.place, np.array(due.target), due.weight, back)
+            if late.belongs(due):
+                self.learn_arrived(due, int(late.rows[due.place]))
+
+    def learn_arrived(self, late: LateTarget, rows: int) -> None:
+        """Learn a target whose stream has had some rows.
+
+        Raises:
+            DivergedError: errors are not finite.
+        """
+        target = np.array(late.target)
+        self.kernel.learn(late.place, target, late.weight, rows - 1 - late.row)
 
     def learn_late(self, y: Any, back: int, key: Any, weight: float) -> None:
         """Learn the target of a row that ``back`` rows of its key have followed.
 
         Raises:
-            DataError, ShapeError: the target is bad, or the row no longer waits.
+            SettingError: targets of this model are never late.
+            DataError, ShapeError: the target is bad, the key has no such row, or the row has its
+                target already.
         """
+        if not self.settings.delay:
+            raise SettingError(
+                "this model keeps no rows that wait for their targets",
+                argument="delay",
+                got=0,
+                expected="at least 1",
+                fix="create the model with {delay}, the most rows that may follow before a target",
+            )
         place = self.keys.find(key, self.n_rows)
         if place is None or not 0 <= back < self.late.rows[place]:
             rows = 0 if place is None else int(self.late.rows[place])
@@ -155,6 +173,7 @@ class Engine:
             self.head = self.head.extended(y)
             self._adopt(self.features, self.head)
             target = self.head.encode(y)
+        assert target is not None
         try:
             self.kernel.learn(place, target, weight, back)
         except DivergedError as error:
@@ -264,7 +283,7 @@ class Engine:
         return self.settings.open(features, head, self.seed, self.fitted)
 
     def learned(self) -> Annotated[Bools, "V"]:
-        """Return which numbers of a target have had a value, so that their forecasts have a scale."""
+        """Return which numbers of a target have had a value; forecasts of others have no scale."""
         if self._all_learned:
             return np.ones(self.head.n_targets, bool)
         counts = self.kernel.n_observed

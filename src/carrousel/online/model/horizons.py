@@ -165,14 +165,15 @@ def _formed(
 
     if which is None or bounds is None:
         return form(outputs)
-    sides = (form(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1))
-    return Interval(form(outputs), *sides, settings.levels[which])
+    lower, upper = (form(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1))
+    return Interval(form(outputs), lower, upper, settings.levels[which])
 
 
 def _first(found: Any) -> Any:
     """Return the first row of forecasts."""
     if isinstance(found, Interval):
-        return Interval(*map(_first, (found.forecast, found.lower, found.upper)), found.level)
+        forecast, lower, upper = map(_first, (found.forecast, found.lower, found.upper))
+        return Interval(forecast, lower, upper, found.level)
     if isinstance(found, dict):
         return {name: values[0] for name, values in found.items()}
     return found[0]
