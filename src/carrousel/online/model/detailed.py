@@ -14,6 +14,7 @@ from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.encoding.heads import BinaryHead, RegressionHead
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.horizons import check_level
 from carrousel.online.model.settings import Settings
 from carrousel.shapes import Bools, Floats, Ints
 
@@ -104,6 +105,7 @@ class DetailedRuns:
                 expected="at least 1",
                 fix="create the model with {delay}, the most rows of a key that wait",
             )
+        check_level(self, level)
         late = late or self.task == "next"
         numbers, before = self.task == "regression", self._engine
         learned = before.learned() if numbers and before is not None else None

@@ -130,7 +130,7 @@ def _asked(
             "this model forecasts without expert rules, so it tracks no intervals",
             argument="experts",
             got=settings.experts,
-            fix="set {experts='auto'} with task 'regression'",
+            fix="use {task=regression}, and do not turn the rules off by {experts} or {standardise}",
         )
     if horizon is not None:
         horizon = check_int("horizon", horizon, minimum=1, maximum=settings.ahead)
@@ -139,7 +139,7 @@ def _asked(
     if level not in settings.levels:
         expected = f"one of {list(settings.levels)}"
         raise SettingError(
-            argument="level", got=level, expected=expected, fix=f"set {{levels=({level},)}}"
+            argument="level", got=level, expected=expected, fix=f"add {level} to {{levels}}"
         )
     return horizon, settings.levels.index(level)
 
