@@ -32,7 +32,7 @@ def everything(model: OnlineLSTM) -> Any:
     return knowledge(model), engine.late.state(), len(engine.remembered)
 
 
-# --- what is learned --------------------------------------------------------------------------------
+# --- what is learned ----------
 
 
 def test_late_targets_teach_what_targets_in_time_teach():
@@ -70,7 +70,7 @@ def test_every_target_is_learned_once():
         assert model.n_lost_ == 0
 
 
-# --- the same in other calls ------------------------------------------------------------------------
+# --- the same in other calls ----------
 
 
 def drawn_keys(n: int, seed: int = 2) -> list[str]:
@@ -189,7 +189,7 @@ def test_several_targets_may_become_known_at_once(tmp_path):
     assert inside(whole).kernel.n_observed.tolist() == [N - 10]
 
 
-# --- what is lost, and what it costs ----------------------------------------------------------------
+# --- what is lost, and what it costs ----------
 
 
 def test_targets_that_come_too_late_are_counted():

@@ -22,7 +22,7 @@ def forecast_errors(y: np.ndarray, keys: Any = None, **settings: Any) -> np.ndar
     return np.abs(found - y)
 
 
-# --- faults that earlier versions had -----------------------------------------------------------------
+# --- faults that earlier versions had ----------
 
 
 def waves(keys: int, rows: int, level: bool = False) -> tuple[np.ndarray, list[int], np.ndarray]:
@@ -74,7 +74,7 @@ def test_keys_at_different_levels_are_forecast_as_at_one():
         assert errors[second].mean() < 0.8 * change[second].mean(), standardise
 
 
-# --- rules --------------------------------------------------------------------------------------------
+# --- rules ----------
 
 
 def draw_streams(n: int) -> dict[str, np.ndarray]:
@@ -106,7 +106,10 @@ def rule_errors(y: np.ndarray) -> dict[str, np.ndarray]:
     for i in range(3, n):
         fit[i] = lags[i] @ weights
         gain = inverse @ lags[i] / (1 + lags[i] @ inverse @ lags[i])
-        weights, inverse = weights + gain * (y[i] - fit[i]), inverse - np.outer(gain, lags[i] @ inverse)
+        weights, inverse = (
+            weights + gain * (y[i] - fit[i]),
+            inverse - np.outer(gain, lags[i] @ inverse),
+        )
     found["least squares"] = fit
     return {name: np.abs(each - y) for name, each in found.items()}
 
@@ -171,7 +174,7 @@ def test_without_rules_the_net_alone_forecasts():
             assert inside(model).kernel.network.n_inputs == 1
 
 
-# --- keys, growth -------------------------------------------------------------------------------------
+# --- keys, growth ----------
 
 
 def test_a_new_key_starts_from_what_all_keys_taught():

@@ -25,7 +25,7 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=n)
 
 
-# --- what a lead is -----------------------------------------------------------------------------------
+# --- what a lead is ----------
 
 
 def test_leads_line_up_with_targets():
@@ -117,7 +117,7 @@ def test_errors_of_leads_are_those_of_the_forecasts():
     assert list(model.lead_errors()) == sorted(model.lead_errors())  # further is harder
 
 
-# --- intervals ----------------------------------------------------------------------------------------
+# --- intervals ----------
 
 
 def draw_streams(n: int) -> dict[str, np.ndarray]:
@@ -178,7 +178,7 @@ def test_intervals_are_pooled_over_keys_but_scaled_by_key():
     assert 50 < widths[1::2].mean() / widths[::2].mean() < 200
 
 
-# --- refusals -----------------------------------------------------------------------------------------
+# --- refusals ----------
 
 
 def test_refusals_name_what_was_given_what_is_expected_and_the_fix():

@@ -70,6 +70,7 @@ class StreamConfig(StreamParams):
         "lower and upper, with --predict-next also next_lower and next_upper.",
         "P",
         above=0.0,
+        below=1.0,
     )
     delay: int = option(
         0,

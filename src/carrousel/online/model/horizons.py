@@ -130,7 +130,8 @@ def _asked(
             "this model forecasts without expert rules, so it tracks no intervals",
             argument="experts",
             got=settings.experts,
-            fix="use {task=regression}, and do not turn the rules off by {experts} or {standardise}",
+            fix="use {task=regression}, and do not turn the rules off by {experts} or "
+            "{standardise}",
         )
     if horizon is not None:
         horizon = check_int("horizon", horizon, minimum=1, maximum=settings.ahead)
