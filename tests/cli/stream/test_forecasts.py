@@ -1,4 +1,4 @@
-"""`carrousel stream` with several rows ahead, intervals, late targets, seasons and scales by key."""
+"""`carrousel stream`: several rows ahead, intervals, late targets, seasons, scales by key."""
 
 from __future__ import annotations
 
@@ -194,9 +194,9 @@ def test_an_old_checkpoint_continues_without_rules(call, tmp_path):
         "--key",
         "pump",
     )
-    how = ("--window", 20, "--cells", 2, "--rate", 0.05, "--on-error", "skip", "--quiet")
+    how = ("--streams", 2, "--window", 20, "--cells", 2, "--rate", 0.05, "--on-error", "skip")
     (tmp_path / "out.csv").write_bytes((KEPT / "level.csv").read_bytes())
-    out = (*words, *how[:-1], "--out", "out.csv", "--json", "--checkpoint", "c", "--resume")
+    out = (*words, *how, "--out", "out.csv", "--json", "--checkpoint", "c", "--resume")
     found = call("stream", "rows.csv", *out)
     assert (found.code, found.err) == (0, "")
     params = read_checkpoint(tmp_path / "c").model.get_params()
@@ -260,7 +260,7 @@ WRONG = {
         "at",
         "--label-time",
         "nothing",
-    ): "--label-time is 'nothing', expected a fi",
+    ): "--label-time is 'nothing', expected a",
     (*NEXT, "--ahead", 0): "--ahead is 0, expected a whole number of at least 1",
     (*NEXT, "--level", 1.5): "--level is 1.5, expected a number below 1",
     (*NEXT, "--delay", -1): "--delay is -1, expected a whole number of at least 0",

@@ -132,7 +132,7 @@ def test_a_jump_far_beyond_the_usual_errors_is_believed_at_its_second_row():
 
 
 def test_the_net_still_learns_what_rules_cannot():
-    """The next value is the product of the signs of the last two inputs: no rule is linear in it."""
+    """The target is the product of this input and the one before: no rule is linear in them."""
     rng = np.random.default_rng(0)
     x = rng.choice([-1.0, 1.0], 20_000)
     y = x * np.roll(x, 1)
@@ -178,7 +178,7 @@ def test_without_rules_the_net_alone_forecasts():
 
 
 def test_a_new_key_starts_from_what_all_keys_taught():
-    """Its first forecasts are better than those of a model that starts, since weights are shared."""
+    """Its forecasts are better than those of a model that starts, since weights are shared."""
     y, names, _ = waves(20, 200)
     model = new(streams=21)
     model.run(y[:, None], y, names, late=True)

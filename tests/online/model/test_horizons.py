@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_intervals_nest_and_contain_the_forecast():
     model = new(levels=(0.5, 0.8, 0.95), ahead=2)
     model.run(y[:, None], y, late=True)
     wider = [model.forecast(level=level) for level in (0.5, 0.8, 0.95)]
-    for inner, outer in zip(wider, wider[1:], strict=False):
+    for inner, outer in itertools.pairwise(wider):
         assert (outer.lower < inner.lower).all()
         assert (inner.upper < outer.upper).all()
     assert (wider[0].lower < wider[0].forecast).all()

@@ -312,7 +312,7 @@ def _run_timed(
     queue, kernel, n = engine.late, engine.kernel, len(places)
     outputs = np.empty((n, kernel.network.n_outputs))
     taught = np.zeros((n, engine.head.n_targets), bool)
-    there = np.zeros(n, bool) if y is None else ~np.isnan(y).all(1)
+    there = np.zeros(n, bool) if y is None else np.logical_not(np.isnan(y).all(1))
     start = 0
 
     def advance(stop: int) -> None:
