@@ -26,10 +26,10 @@ class Rules:
     h`` of row ``r`` is variable ``v`` of the target of row ``r + h``. The rules are the last value,
     the mean of all values, the mean of the last 32, recursive least squares on the last values
     (Plackett 1950), the same on last values and inputs and on inputs alone, and for each period the
-    value one period before, and the last value plus the change one period before. They are mixed by weights that
-    are exponential in their regrets (Wintenberger 2017, "Optimal learning with Bernstein online
-    aggregation"). The net learns what the mixture leaves, and a second mixture of the two is the
-    forecast.
+    value one period before, and the last value plus the change one period before. They are mixed by
+    weights that are exponential in their regrets (Wintenberger 2017, "Optimal learning with
+    Bernstein online aggregation"). The net learns what the mixture leaves, and a second mixture of
+    the two is the forecast.
 
     Args:
         variables: numbers of a target.

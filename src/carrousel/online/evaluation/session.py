@@ -316,6 +316,7 @@ class Session:
             interval=None if scored is None or not scored.coverage else scored.coverage.summary(),
             lead_errors=() if model is None else model.lead_errors(),
             lost=0 if model is None else model.n_lost_,
+            delay=0 if model is None else model.delay,
             unusual=self._unusual.rows,
         )
 

@@ -218,7 +218,7 @@ class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches,
                 ``error.outputs`` holds the results for them.
 
         >>> import numpy as np
-        >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+        >>> X = np.random.default_rng(0).normal(size=(3000, 2))
         >>> y = 100 + 5 * np.roll(X[:, 0], 1)  # the input of the step before
         >>> predictions = OnlineLSTM(cells=8, random_state=1).run(X, y)
         >>> bool(np.mean(np.abs(predictions[-200:] - y[-200:])) < np.abs(y - y.mean()).mean() / 2)
