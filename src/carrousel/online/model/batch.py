@@ -29,7 +29,7 @@ class RunOutputs:
     """
 
     def __init__(self, bounds: bool = False, taught: bool = False) -> None:
-        self._wanted, self._counts_taught = bounds, taught
+        self._wanted, self.counts_taught = bounds, taught
         self._taught: list[Annotated[Bools, "rows V"]] = []
         self._parts: list[tuple[Head, Annotated[Floats, "rows O"]]] = []
         self._bounds: list[Annotated[Floats, "rows O 2 levels"]] = []
@@ -61,7 +61,7 @@ class RunOutputs:
             bounds: lower and upper bounds of intervals; may be longer than ``outputs``.
             taught: whether a value of each target was learned at the row.
         """
-        if self._counts_taught:
+        if self.counts_taught:
             width = head.n_targets
             none = np.zeros((len(outputs), width), bool)
             self._taught.append(none if taught is None else taught[: len(outputs)])
@@ -234,7 +234,8 @@ def _run_rows(
                     bounds,
                 )
             else:
-                taught = None if part is None else _taught(part, late, begins)
+                if part is not None and outputs.counts_taught:
+                    taught = _taught(part, late, begins)
                 part_of = x[done:stop]
                 found = engine.kernel.run(places, part_of, part, late, weighted, bounds=bounds)
         except (RowError, DivergedError) as error:
@@ -267,6 +268,17 @@ class _Due:
     weights: Annotated[Floats, "N"]
     owners: Annotated[Ints, "N"]
     backs: Annotated[Ints, "N"]
+
+    @classmethod
+    def none(cls, n: int, width: int) -> _Due:
+        """Return no targets for ``n`` rows."""
+        blank, nobody = np.full((n, width), np.nan), np.full(n, -1, np.int64)
+        return cls(blank, np.ones(n), nobody, np.zeros(n, np.int64))
+
+    def put(self, row: int, late: LateTarget, back: int) -> None:
+        """Set the target that is learned before a row."""
+        self.targets[row], self.weights[row] = late.target, late.weight
+        self.owners[row], self.backs[row] = late.place, back
 
 
 def _due(
@@ -309,32 +321,38 @@ def _run_timed(
     Raises:
         RowError, DivergedError: at ``error.row``; ``error.outputs`` are those of the rows before.
     """
-    queue, kernel, n = engine.late, engine.kernel, len(places)
-    outputs = np.empty((n, kernel.network.n_outputs))
-    taught = np.zeros((n, engine.head.n_targets), bool)
+    queue, n = engine.late, len(places)
+    outputs = np.empty((n, engine.kernel.network.n_outputs))
+    due = _Due.none(n, engine.head.n_targets)
+    taught = np.zeros(due.targets.shape, bool)
     there = np.zeros(n, bool) if y is None else np.logical_not(np.isnan(y).all(1))
     start = 0
 
     def advance(stop: int) -> None:
-        part = None if bounds is None else bounds[start:stop]
+        rows = slice(start, stop)
+        how = (due.targets[rows], True, due.weights[rows], due.owners[rows], due.backs[rows])
+        part = None if bounds is None else bounds[rows]
         try:
-            outputs[start:stop] = kernel.run(places[start:stop], x[start:stop], bounds=part)
+            outputs[rows] = engine.kernel.run(places[rows], x[rows], *how, part)
         except (RowError, DivergedError) as error:
-            done = start + (error.row or 0)
-            error.row, error.outputs = done, outputs[:done]
+            error.row = start + (error.row or 0)
+            error.outputs = outputs[: error.row]
             raise
 
     for row, time in enumerate(clock.times.tolist()):
         arrived = queue.due_at(time)
-        if arrived:
+        if len(arrived) > 1:  # a call of the kernel learns one before each row
             advance(row)
             start = row
-        for late in arrived:
-            taught[row] |= ~np.isnan(late.target)
+        for late in arrived[:-1]:
             try:
-                engine.learn_arrived(late, int(queue.rows[late.place]))
+                engine.learn_arrived(late)
             except DivergedError as error:
                 raise error.recast(DivergedError, row=row, outputs=outputs[:row]) from None
+        for late in arrived[-1:]:
+            due.put(row, late, queue.back(late))
+        for late in arrived:
+            taught[row] |= ~np.isnan(late.target)
         place = int(places[row])
         if there[row] and y is not None:
             weight = 1.0 if weights is None else float(weights[row])

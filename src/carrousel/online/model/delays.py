@@ -145,6 +145,10 @@ class LateTargets:
                 found.append(late)
         return found
 
+    def back(self, late: LateTarget) -> int:
+        """Return how many rows of its stream have followed the row of a target."""
+        return int(self.rows[late.place]) - 1 - late.row
+
     def belongs(self, late: LateTarget) -> bool:
         """Return whether the stream of a target still has its state; count the target if not."""
         kept = late.begun == self.begun[late.place]

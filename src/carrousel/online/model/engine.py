@@ -135,16 +135,15 @@ class Engine:
         while late.waiting and late.waiting[0].due <= self.n_rows:
             due = late.waiting.popleft()
             if late.belongs(due):
-                self.learn_arrived(due, int(late.rows[due.place]))
+                self.learn_arrived(due)
 
-    def learn_arrived(self, late: LateTarget, rows: int) -> None:
-        """Learn a target whose stream has had some rows.
+    def learn_arrived(self, late: LateTarget) -> None:
+        """Learn a target that has waited.
 
         Raises:
             DivergedError: errors are not finite.
         """
-        target = np.array(late.target)
-        self.kernel.learn(late.place, target, late.weight, rows - 1 - late.row)
+        self.kernel.learn(late.place, np.array(late.target), late.weight, self.late.back(late))
 
     def learn_late(self, y: Any, back: int, key: Any, weight: float) -> None:
         """Learn the target of a row that ``back`` rows of its key have followed.
