@@ -93,7 +93,8 @@ class Horizons:
     ) -> Any:
         """Return predictions (see :meth:`run`) for the next rows, without changing the model.
 
-        A copy of the model advances through the rows without learning.
+        A copy of the model advances through the rows, which it does not learn. With ``delay``, it
+        learns the targets that are on their way when they are due.
 
         Args:
             X: rows; None: :meth:`forecast` of the key ``keys``.
