@@ -109,6 +109,22 @@ def test_parts_of_a_stream_give_the_same_as_one_run(tmp_path):
                 assert everything(parts) == everything(whole)
 
 
+def test_more_room_keeps_the_targets_on_their_way():
+    X, numbers = echo(60)
+    keys = drawn_keys(60)
+    for given in ({}, {"experts": None}, {"standardise": "key"}, {"task": "multiclass"}):
+        y: Any = [["u", "v", "w"][n // 20] for n in range(60)] if "task" in given else numbers
+        wide, widened = new(delay=4, streams=9, **given), new(delay=4, streams=5, **given)
+        for model in (wide, widened):
+            model.run(X[:30], y[:30], keys[:30])
+            model.set_params(streams=9, horizon=50)
+        found = [model.run(X[30:], y[30:], keys[30:]) for model in (wide, widened)]
+        with case(given):
+            np.testing.assert_array_equal(*found)
+            assert widened.n_lost_ == 0
+            assert widened.warm_start().n_lost_ == 0
+
+
 def test_predicting_and_learning_in_turns_is_resumed(tmp_path):
     """With ``delay``, ``predict_one`` advances, and ``learn_one`` finds the row again."""
     X, y = echo(60)
