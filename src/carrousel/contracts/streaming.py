@@ -343,6 +343,19 @@ class StreamKernel(Protocol):
         ...
 
     @property
+    def n_observed(self) -> Annotated[Floats, "V"] | None:
+        """Number of values of each target so far, known to the rules or to the scales of targets.
+
+        None: neither rules nor scales count them.
+        """
+        ...
+
+    @property
+    def n_updates(self) -> int:
+        """Number of changes of the weights."""
+        ...
+
+    @property
     def lost(self) -> int:
         """Number of targets that came after their row had been dropped."""
         ...

@@ -43,9 +43,6 @@ Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
-FORMER: dict[str, Any] = {"decay": None}
-"""Settings that did not exist when the first files were written, with the values that have the
-effect of the program of that time. A file without one of them is given these."""
 
 
 def save(
@@ -103,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
         upgraded(header, own)
-        model = FORMER | {name: from_json(value) for name, value in header["model"].items()}
+        model = {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)
     except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -238,8 +235,7 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
 
 
 def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
-    given = {name: from_json(value) for name, value in stored["settings"].items()}
-    settings = Settings(**(FORMER | given))
+    settings = Settings(**{name: from_json(v) for name, v in stored["settings"].items()})
     forecasts = arrays.pop(_FORECASTS, None)
     features = _features_from_json(stored["reader"], settings)
     if stored["head"] is None:

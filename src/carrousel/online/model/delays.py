@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from carrousel.errors import DataError
 from carrousel.shapes import Floats, Ints
 
 
@@ -17,7 +19,7 @@ class LateTarget:
     """A target that has not been learned.
 
     Args:
-        due: the row of the model before which it is learned.
+        due: the row of the model before which it is learned; or, with label times, the time.
         place: the place of its stream.
         begun: how often that place had been reset; the target is lost if it has been since.
         row: the row of the stream that it belongs to.
@@ -25,7 +27,7 @@ class LateTarget:
         weight: factor of its errors.
     """
 
-    due: int
+    due: float
     place: int
     begun: int
     row: int
@@ -56,6 +58,21 @@ class RememberedRow:
         return type(x) is type(self.x) and bool(x == self.x)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelTimes:
+    """Times of ``N`` rows, and the times at which their targets become known.
+
+    A target is learned before the first later row whose time has reached its label time.
+    """
+
+    times: Annotated[Floats, "N"]
+    label_times: Annotated[Floats, "N"]
+
+    def part(self, start: int, stop: int) -> LabelTimes:
+        """Return the times of some rows."""
+        return LabelTimes(self.times[start:stop], self.label_times[start:stop])
+
+
 class LateTargets:
     """Targets on their way, in the order in which they are learned, and counts of rows by place.
 
@@ -65,6 +82,9 @@ class LateTargets:
 
     def __init__(self, places: int) -> None:
         self.waiting: deque[LateTarget] = deque()
+        self.timed: list[tuple[float, int, LateTarget]] = []  # a heap, by time and order
+        self.n_timed = 0  # targets with label times so far
+        self.lost = 0  # targets whose stream had been reset, or had lost its place
         self.rows = np.zeros(places, np.int64)  # since the last reset
         self.begun = np.zeros(places, np.int64)  # resets
 
@@ -111,6 +131,30 @@ class LateTargets:
                 LateTarget(due + n, place, begun, int(rows[n]), tuple(values[n]), weight)
             )
 
+    def add_timed(self, late: LateTarget) -> None:
+        """Add a target whose ``due`` is a label time."""
+        heapq.heappush(self.timed, (late.due, self.n_timed, late))
+        self.n_timed += 1
+
+    def due_at(self, time: float) -> list[LateTarget]:
+        """Remove the targets whose label time has come, but return only those not lost."""
+        found = []
+        while self.timed and self.timed[0][0] <= time:
+            late = heapq.heappop(self.timed)[2]
+            if self.belongs(late):
+                found.append(late)
+        return found
+
+    def back(self, late: LateTarget) -> int:
+        """Return how many rows of its stream have followed the row of a target."""
+        return int(self.rows[late.place]) - 1 - late.row
+
+    def belongs(self, late: LateTarget) -> bool:
+        """Return whether the stream of a target still has its state; count the target if not."""
+        kept = late.begun == self.begun[late.place]
+        self.lost += not kept
+        return bool(kept)
+
     def taken(
         self, start: int, stop: int, width: int
     ) -> tuple[
@@ -129,8 +173,8 @@ class LateTargets:
         owners, rows = np.full(n, -1, np.int64), np.zeros(n, np.int64)
         while self.waiting and self.waiting[0].due < stop:
             late = self.waiting.popleft()
-            if late.begun == self.begun[late.place]:
-                at = late.due - start
+            if self.belongs(late):
+                at = int(late.due) - start
                 targets[at], weights[at] = late.target, late.weight
                 owners[at], rows[at] = late.place, late.row
         return targets, weights, owners, rows
@@ -139,14 +183,27 @@ class LateTargets:
         """Return values for JSON."""
         return {
             "waiting": [list(vars(late).values()) for late in self.waiting],
+            "timed": [[order, *vars(late).values()] for _, order, late in sorted(self.timed)],
+            "n_timed": self.n_timed,
+            "lost": self.lost,
             "rows": self.rows.tolist(),
             "begun": self.begun.tolist(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state` returned."""
-        self.waiting = deque(
-            LateTarget(due, place, begun, row, tuple(target), weight)
-            for due, place, begun, row, target, weight in state["waiting"]
-        )
+        """Restore what :meth:`state` returned.
+
+        Raises:
+            DataError: a target belongs to a place that does not exist.
+        """
+        self.waiting = deque(self._restored(each) for each in state["waiting"])
+        timed = [(order, self._restored(each)) for order, *each in state["timed"]]
+        self.timed = [(late.due, order, late) for order, late in timed]  # sorted: a heap
+        self.n_timed, self.lost = int(state["n_timed"]), int(state["lost"])
         self.rows[:], self.begun[:] = state["rows"], state["begun"]
+
+    def _restored(self, stored: Sequence[Any]) -> LateTarget:
+        due, place, begun, row, target, weight = stored
+        if not 0 <= place < len(self.rows):
+            raise DataError(f"a target waits for place {place} of {len(self.rows)}")
+        return LateTarget(due, place, begun, row, tuple(map(float, target)), weight)
