@@ -106,7 +106,7 @@ class Rules:
 
     @property
     def n_seen(self) -> int:
-        """Inputs that least squares use: of the row and, unless they are many, of the row before."""
+        """Inputs that least squares use: of the row and, unless they are many, the one before."""
         return self.inputs if self.inputs > 32 else 2 * self.inputs
 
     def n_regressors(self, fit: int) -> int:

@@ -59,7 +59,9 @@ def test_forecasts_are_those_of_the_last_row():
     model = new(ahead=AHEAD, streams=2)
     for key, part in (("a", y[:200]), ("b", y[200:])):
         found = model.run_detailed(part[:, None], part, [key] * 200, late=True, level=0.9)
-        assert found.leads is not None and found.lower is not None and found.upper is not None
+        assert found.leads is not None
+        assert found.lower is not None
+        assert found.upper is not None
         before = knowledge(model)
         ahead = model.forecast(key, level=0.9)
         np.testing.assert_array_equal(ahead.forecast, found.leads[-1, :, 0])
