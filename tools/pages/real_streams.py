@@ -67,7 +67,8 @@ class Judged(NamedTuple):
     @property
     def measure(self) -> str:
         """The measure that the stream is judged by."""
-        return OWN.get(self.facts["measure"], self.facts["measure"])
+        saved: str = self.facts["measure"]
+        return OWN.get(saved, saved)
 
     def own(self, errors: list[float]) -> list[float]:
         """Turn errors into the measure that the stream is judged by."""
