@@ -14,7 +14,7 @@ from carrousel.experiments.report.markdown import escaped, table
 OFF = 0.02
 """Coverage this far from the level is marked."""
 REGRET_PICTURE = "real_streams-regret.svg"
-SHOWN = ("electricity", "beijing")
+SHOWN = ("electricity", "marks")
 """Streams whose running regret is drawn."""
 RULES = ("last", "mean", "recent mean", "lags", "lags and inputs", "inputs")
 SEASONS = ("season 1", "change 1", "season 2", "change 2")
@@ -102,6 +102,7 @@ def regret_svg(measured: Saved) -> str | None:
         curves,
         across="rows scored",
         up="% (below 0: smaller error)",
+        log_across=True,
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.streams.real.stream import START, Stream
 
 TASKS = ("forecast",)
-POINTS = 100
-"""Points of a curve of regret."""
+POINTS, FIRST = 100, 30
+"""Points of a curve of regret, and the number of rows at the first."""
 
 
 def regret(stream: Stream, seed: int = 0) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def regret(stream: Stream, seed: int = 0) -> dict[str, Any]:
     means = dict(zip(names, errors.mean(0).tolist(), strict=True))
     rules = {name: means.pop(name) for name in names[3:]}
     best = min(rules, key=rules.__getitem__)
-    at = np.unique(np.linspace(1, len(errors), POINTS).astype(int))
+    at = np.unique(np.geomspace(min(FIRST, len(errors)), len(errors), POINTS).round().astype(int))
     sums = np.cumsum(errors, 0)[at - 1]
     running = {"mixed": sums[:, 2].tolist(), "best": sums[:, names.index(best)].tolist()}
     return {**means, "rules": rules, "running": {"rows": at.tolist(), **running}}
