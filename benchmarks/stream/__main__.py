@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"I={inputs} C={cells}", file=sys.stderr)
             rows += measure(inputs, cells, repeats, seconds)
         part = {"rows": rows, "repeats": repeats, "seconds": seconds}
-    part["machine"] = machine.describe() | {"packages": _packages()}
+    if not options.soak:  # a soak runs alone, and says where
+        part["machine"] = machine.describe() | {"packages": _packages()}
     path = options.save or (None if options.quick else SAVED)
     if path:
         keep(Path(path), part)

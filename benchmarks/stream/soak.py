@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.common import machine
 
 INPUTS, CELLS = 16, 32
 CHUNK = 100_000
@@ -22,8 +23,11 @@ def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
 
     Returns:
         Rows of the number of steps so far, nanoseconds of a step since the previous row (time on
-        the core, without drawing data), MiB of resident memory, the largest absolute weight, and
-        the error relative to the deviation of the targets.
+        the core, without drawing data), MiB of resident memory, bytes of the model's state, the
+        largest absolute weight, and the error relative to the deviation of the targets.
+
+    Raises:
+        FloatingPointError: a prediction is not finite.
     """
     from carrousel import OnlineLSTM
 
@@ -42,6 +46,8 @@ def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
         began = time.process_time()
         predicted = np.asarray(model.run(x, t)).ravel()
         took += time.process_time() - began
+        if not np.isfinite(predicted).all():
+            raise FloatingPointError(f"a prediction of the rows {done} to {done + n} is not finite")
         square, spread = square + float(((predicted - t) ** 2).sum()), spread + n * float(t.var())
         done += n
         if done * points // steps > len(rows) or done == steps:
@@ -50,13 +56,17 @@ def soak(steps: int, points: int = POINTS) -> dict[str, Any]:
                     "steps": done,
                     "ns": 1e9 * took / (done - mark),
                     "mib": resident(),
+                    "nbytes": model.nbytes,
                     "largest_weight": largest_weight(model),
                     "relative_error": float(np.sqrt(square / spread)),
                 }
             )
             took, square, spread, mark = 0.0, 0.0, 0.0, done
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"inputs": INPUTS, "cells": CELLS, "steps": steps, "rows": rows, "peak_mib": peak}
+    return {
+        **{"inputs": INPUTS, "cells": CELLS, "steps": steps, "rows": rows, "peak_mib": peak},
+        "machine": machine.describe(),
+    }
 
 
 def largest_weight(model: Any) -> float:

@@ -93,7 +93,11 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
-        **(real_streams_page(results["real_streams"]) if "real_streams" in results else {}),
+        **(
+            real_streams_page(results["real_streams"], results.get("made_up_streams"))
+            if "real_streams" in results
+            else {}
+        ),
     }
     return {
         README: readme(report, results.get("speed")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from carrousel.errors import MissingExtraError
-from carrousel.experiments.study.survival_plot import COLOURS, STYLES
+from carrousel.experiments.study.survival_plot import COLOURS, STYLES, compact_svg
 
 _INK, _FAINT = "#333333", "#e3e3e3"
 _SETTINGS: dict[str, Any] = {
@@ -113,7 +112,7 @@ def _figure(height: float) -> Iterator[tuple[Any, Any]]:
 def _svg(figure: Any) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
+    return compact_svg(text.getvalue())
 
 
 class Point(NamedTuple):
@@ -163,9 +162,4 @@ def points_svg(panels: Mapping[str, Sequence[Point]], *, across: str, up: str, l
         figure.supxlabel(across, fontsize=10)
         figure.supylabel(up, fontsize=10)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
-
-
-def _shortened(path: re.Match[str]) -> str:
-    """Round a path to a tenth of a point, which halves the size of the file."""
-    return re.sub(r" ?\nL ", "L", re.sub(r"(\.\d)\d+", r"\1", path.group()))
+    return compact_svg(text.getvalue())

@@ -136,17 +136,26 @@ def _soak(measured: Row) -> dict[str, str]:
             f"{row['steps']:,}",
             f"{row['ns']:.0f}",
             f"{row['mib']:.1f}",
+            f"{row['nbytes']:,}",
             f"{row['largest_weight']:.2f}",
             f"{row['relative_error']:.3f}",
         ]
         for row in shown
     ]
-    heads = ["steps", "ns a step", "MiB", "largest weight", "error / deviation"]
+    heads = [
+        "steps",
+        "ns a step",
+        "MiB",
+        "bytes of the model",
+        "largest weight",
+        "error / deviation",
+    ]
     most = max(measured["peak_mib"], *(row["mib"] for row in rows))
     return {
         **{name: f"{measured[name]:,}" for name in ("steps", "inputs", "cells")},
         **{"first": f"{rows[0]['mib']:.1f}", "last": f"{rows[-1]['mib']:.1f}"},
         "most": f"{most:.1f}",
+        "processor": measured["machine"]["processor"],
         "table": table(heads, cells, "r"),
     }
 

@@ -1,14 +1,19 @@
 """Benchmark of real streams: OnlineLSTM by its defaults beside naive rules and river's models.
 
     python -m benchmarks.streams.real [--only STREAM] [--contender NAME] [--again NAME]
+    python -m benchmarks.streams.real --part PART [--only STREAM]
 
 Each figure (a stream, a contender, a seed) is saved as soon as it has been computed, by default to
 ``benchmarks/results/real_streams.json``. Saved figures are not computed again, unless ``--again``
 names their contender or the rows have changed. Several processes may work on the same file.
 ``python -m tools.pages`` makes ``docs/real_streams.md`` from it.
 
+``--part`` computes, again, ``intervals``, ``regret``, ``leads`` or ``many_keys``; see the modules
+of these names. They are saved to the same file.
+
 ``--made-up`` runs the streams of ``benchmarks.streams.made_up`` instead, on which the defaults of
-``OnlineLSTM`` are chosen, and saves to the file of ``--json`` only. ``--set cells=16`` adds a
+``OnlineLSTM`` are chosen, and saves to the file of ``--json`` only (that of the page is
+``benchmarks/results/made_up_streams.json``). ``--set cells=16`` adds a
 contender with other settings. ``--compare`` prints the errors of a file divided by those of the
 defaults, with their geometric mean over the streams.
 
@@ -35,7 +40,7 @@ from benchmarks.common import machine
 from benchmarks.common.results import RESULTS, load, update
 from benchmarks.streams import made_up
 from benchmarks.streams.data import fingerprint
-from benchmarks.streams.real import compare, ours
+from benchmarks.streams.real import compare, ours, parts
 from benchmarks.streams.real.lineup import Contender, contenders
 from benchmarks.streams.real.loaders.catalogue import CHOSEN_ON, STREAMS
 from benchmarks.streams.real.stream import MEASURES, START, Stream, scores
@@ -60,6 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(compare.table(load(path or SAVED), options.prefix))
         return 0
     machine.one_thread_each()
+    if options.part:
+        parts.run(options.part, options.only, path or SAVED)
+        return 0
     for package in PACKAGES:
         if find_spec(package) is None:
             print(f"without {PACKAGES[package]}, which is not installed", file=sys.stderr)
@@ -183,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--made-up", action="store_true", help="the streams on which defaults are chosen")
     add("--compare", action="store_true", help="show saved figures as ratios, and compute nothing")
     add("--prefix", default="", help="with --compare: only contenders that start with this")
+    add("--part", choices=list(parts.PARTS), help="further figures of OnlineLSTM")
     add("--json", metavar="FILE", help=f"default: benchmarks/results/{SAVED.name}")
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,22 @@ def survival_svg(
     with _figure(title, lines, paper=paper, log=log) as figure:
         # without date and version, equal plots are equal files
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return re.sub(r' d="[^"]*"', _shortened, text.getvalue())
+    return compact_svg(text.getvalue())
+
+
+def compact_svg(text: str) -> str:
+    """Shorten the paths of a picture by matplotlib, and name its clip paths after their text.
+
+    Their names are hashes of coordinates to the last bit, which depends on the processor.
+
+    >>> box = '<clipPath id="p01234567ab"><rect x="1.25"/></clipPath>'
+    >>> compact_svg(f'<path clip-path="url(#p01234567ab)" d="M 1.25"/>{box}')[:41]
+    '<path clip-path="url(#clip-486dcd94)" d="'
+    """
+    text = re.sub(r' d="[^"]*"', _shortened, text)
+    for name, inside in re.findall(r'<clipPath id="(p[0-9a-f]{10})">(.*?)</clipPath>', text, re.S):
+        text = text.replace(name, f"clip-{zlib.crc32(inside.strip().encode()):08x}")
+    return text
 
 
 def _shortened(path: re.Match[str]) -> str:
