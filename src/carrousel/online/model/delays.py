@@ -9,7 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from carrousel.checks import check_int, check_number
+from carrousel.errors import SettingError
 from carrousel.shapes import Floats, Ints
+
+_MOST = 2**50
+"""Most rows that a file may count."""
 
 
 @dataclass(frozen=True)
@@ -143,10 +148,36 @@ class LateTargets:
             "begun": self.begun.tolist(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state` returned."""
-        self.waiting = deque(
-            LateTarget(due, place, begun, row, tuple(target), weight)
-            for due, place, begun, row, target, weight in state["waiting"]
-        )
-        self.rows[:], self.begun[:] = state["rows"], state["begun"]
+    def restore(self, state: dict[str, Any], width: int) -> None:
+        """Restore what :meth:`state` returned, with targets of ``width`` numbers.
+
+        Raises:
+            SettingError, TypeError, ValueError: that is not possible.
+        """
+        for name, counts in (("rows", self.rows), ("begun", self.begun)):
+            if len(state[name]) != len(counts):
+                expected = f"{len(counts)} numbers, one for each place"
+                raise SettingError(argument=name, got=len(state[name]), expected=expected)
+            counts[:] = [check_int(name, n, minimum=0, maximum=_MOST) for n in state[name]]
+        self.waiting = deque()
+        for due, place, begun, row, target, weight in state["waiting"]:
+            check_int("due", due, minimum=0, maximum=_MOST)
+            self.check_row(place, begun, row)
+            numbers = tuple(_target_number(value) for value in target)
+            if len(numbers) != width:
+                expected = f"{width} numbers"
+                raise SettingError(argument="target", got=len(numbers), expected=expected)
+            factor = check_number("weight", weight, least=0.0)
+            self.waiting.append(LateTarget(due, place, begun, row, numbers, factor))
+
+    def check_row(self, place: Any, begun: Any, row: Any) -> None:
+        """Raise SettingError unless these numbers, of a file, can be those of a row that waits."""
+        check_int("place", place, minimum=0, maximum=len(self.rows) - 1)
+        check_int("begun", begun, minimum=0, maximum=int(self.begun[place]))
+        last = _MOST if begun < self.begun[place] else int(self.rows[place]) - 1
+        check_int("row", row, minimum=0, maximum=max(last, 0))
+
+
+def _target_number(value: Any) -> float:
+    """Return a number of a target, NaN where there is none."""
+    return value if isinstance(value, float) and value != value else check_number("target", value)

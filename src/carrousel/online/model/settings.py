@@ -85,7 +85,7 @@ class Settings:
             raise SettingError(
                 argument="forget_gate", got=self.forget_gate, expected="True or False"
             )
-        if not isinstance(self.standardise, bool | np.bool_) and self.standardise != "key":
+        if not isinstance(self.standardise, bool | np.bool_) and not _is(self.standardise, "key"):
             expected = "True, False or 'key'"
             raise SettingError(argument="standardise", got=self.standardise, expected=expected)
         check_choice("wiring", self.wiring, get_args(Feedback))
@@ -110,14 +110,20 @@ class Settings:
         self._check_names()
 
     def _check_experts(self) -> None:
-        if self.experts not in (*get_args(Experts), None):
+        if self.experts is not None and not _is(self.experts, "auto"):
             raise SettingError(argument="experts", got=self.experts, expected="'auto' or None")
-        if self.season not in (*get_args(Season), None):
+        if self.season is not None and not _is(self.season, "auto"):
             if not isinstance(self.season, tuple):
                 expected = "'auto', None, or periods in rows such as (24, 168)"
                 raise SettingError(argument="season", got=self.season, expected=expected)
             for period in self.season:
                 check_int("season", period, minimum=2, maximum=2**20)
+        expected = "a list of numbers above 0 and below 1, such as (0.8, 0.95)"
+        if not isinstance(self.levels, tuple):
+            raise SettingError(argument="levels", got=self.levels, expected=expected)
+        for level in self.levels:
+            if not 0 < check_number("levels", level) < 1:
+                raise SettingError(argument="levels", got=level, expected=expected)
         check_int("ahead", self.ahead, minimum=1, maximum=4096)
         check_int("delay", self.delay, minimum=0, maximum=2**20)
         if self.ahead > 1 and not self.forecasts:
@@ -177,7 +183,7 @@ class Settings:
         if isinstance(named["season"], int):
             named["season"] = (named["season"],)
         for name in ("season", "levels"):
-            if isinstance(named[name], list | np.ndarray):
+            if isinstance(named[name], list | np.ndarray) and np.ndim(named[name]) == 1:
                 named[name] = tuple(to_python(each) for each in named[name])
         named["classes"] = alphabet("classes", named["classes"])
         if isinstance(named["symbols"], int):
@@ -298,6 +304,11 @@ class Settings:
     def weights(network: Network, seed: int) -> Annotated[Floats, "W"]:
         """Draw the initial weights of a network."""
         return initial_weights(network, np.random.default_rng(seed))
+
+
+def _is(value: Any, text: str) -> bool:
+    """Return whether a value, which may be an array, is this text."""
+    return isinstance(value, str) and value == text
 
 
 def alphabet(name: str, given: Any) -> tuple[Hashable, ...] | None:
