@@ -49,8 +49,8 @@ void check(const RuleSettings& s) {
   for (const Index period : s.periods) longest = std::max(longest, period);
   const double per_stream =
       wide(s.variables) * wide(longest + s.lags + s.leads + 2 * s.pending) +
-      wide(s.pending) * (wide(s.outputs()) * wide(s.rules() + 8) + wide(s.inputs));
-  const double width = wide(s.regressors(1) + s.inputs);
+      wide(s.pending) * (wide(s.outputs()) * wide(s.rules() + 8) + wide(s.seen()));
+  const double width = wide(s.regressors(1));
   if (per_stream * wide(s.streams) > 1e11 || wide(s.outputs()) * width * width > 1e9)
     refuse("rules would take hundreds of gigabytes; use fewer streams, targets, leads or periods");
 }
@@ -63,12 +63,13 @@ Rules::Rules(const RuleSettings& settings, const RuleKernels& kernels)
   Index next = 1;  // the first number is that of rows
   const auto take = [&](Index n) { return next += n, next - n; };
   key_.known = take(V), key_.change = take(2 * V), key_.mean = take(2 * V);
-  key_.recent = take(V), key_.odd = take(V), key_.raw = take(V), key_.scale = take(2 * O);
+  key_.recent = take(V), key_.odd = take(V), key_.raw = take(V), key_.before = take(settings.inputs);
+  key_.scale = take(2 * O);
   key_.regrets = take(3 * O * E), key_.final_regrets = take(3 * O * 2);
   key_.size = next, next = 0;
   row_.known = take(V), row_.mean = take(V), row_.unit = take(V), row_.scale = take(O);
   row_.base = take(O), row_.net = take(O), row_.mixed = take(O), row_.rules = take(O * E);
-  row_.inputs = take(settings.inputs), row_.size = next;
+  row_.inputs = take(settings.seen()), row_.size = next;
   Index longest = settings.longest;
   for (const Index period : settings.periods) longest = std::max(longest, period);
   // A row may wait for Q rows, and the values before it may be unknown for as long.
@@ -172,7 +173,7 @@ double Rules::regress(Index stream, Index v, const double* waiting, const double
   double* to = x_.data();
   if (fit == 2) {
     *to++ = 1;
-    std::copy_n(waiting + row_.inputs, settings_.inputs, to);
+    std::copy_n(waiting + row_.inputs, settings_.seen(), to);
     return rules[1];
   }
   const Index kept = std::min(settings_.lags - 1, known - 1);
@@ -181,7 +182,7 @@ double Rules::regress(Index stream, Index v, const double* waiting, const double
   for (Index slot = 0; slot < settings_.slots(); ++slot)
     *to++ = relative(rules[3 + settings_.fitted() + 2 * slot]);
   *to++ = relative(waiting[row_.mean + v]), *to++ = 1;
-  if (fit) std::copy_n(waiting + row_.inputs, settings_.inputs, to);
+  if (fit) std::copy_n(waiting + row_.inputs, settings_.seen(), to);
   return last;
 }
 
@@ -190,7 +191,9 @@ void Rules::look(Index stream, const double* inputs, double* features) {
   const double* const own = key(stream);
   const Index V = settings_.variables, H = settings_.leads, E = settings_.rules();
   double* const now = now_.data();
-  std::copy_n(inputs, settings_.inputs, now + row_.inputs);
+  const Index I = settings_.inputs;
+  std::copy_n(inputs, I, now + row_.inputs);
+  if (settings_.seen() > I) std::copy_n(own + key_.before, I, now + row_.inputs + I);
   for (Index v = 0; v < V; ++v) {
     now[row_.known + v] = own[key_.known + v], now[row_.mean + v] = own[key_.mean + 2 * v];
     now[row_.unit + v] = size_at(key(stream) + key_.change)[v].unit();
@@ -255,6 +258,7 @@ void Rules::keep(Index stream) {
   double* const own = key(stream);
   const Index latest = rows(stream), H = settings_.leads;
   std::copy(now_.begin(), now_.end(), row(stream, latest));
+  std::copy_n(now_.data() + row_.inputs, settings_.inputs, own + key_.before);
   own[0] += 1;
   // Values that are overdue, as their rows no longer wait, count as unchanged.
   const Index due = latest + 1 - settings_.pending + H - 1;

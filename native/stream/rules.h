@@ -36,8 +36,10 @@ struct RuleSettings {
   Index rules() const { return 3 + fitted() + 2 * slots(); }
   Index features() const { return variables * (rules() + 1) + outputs(); }
   Index regressors(Index fit) const {
-    return fit == 2 ? 1 + inputs : lags - 1 + slots() + 2 + (fit ? inputs : 0);
+    return fit == 2 ? 1 + seen() : lags - 1 + slots() + 2 + (fit ? seen() : 0);
   }
+  // Inputs that least squares use: those of the row and, unless they are many, of the row before.
+  Index seen() const { return inputs > 32 ? inputs : 2 * inputs; }
   Index bounds() const { return 2 * static_cast<Index>(levels.size()); }
 };
 
@@ -85,7 +87,7 @@ class Rules {
  private:
   // Numbers of a stream, from its first: see the constructor.
   struct Layout {
-    Index known, change, mean, recent, odd, raw, scale, regrets, final_regrets, size;
+    Index known, change, mean, recent, odd, raw, before, scale, regrets, final_regrets, size;
   };
   // Numbers of a row that waits for its targets.
   struct Waiting {

@@ -259,10 +259,12 @@ void Stream<Real>::mix(Index stream, const double* x, double* outputs) {
   if (!experts_) return;
   std::copy_n(net_.x, settings_.symbols ? 0 : settings_.shape.inputs, z_.begin());
   const Index symbol = settings_.symbols ? whole(x[0], settings_.shape.inputs) : 0;
-  double both[2] = {1 - outputs[0], outputs[0]};
-  double* const p = softmax() ? outputs : both;
+  // Experts know two classes at least: those of a logistic output, or a class and one to come.
+  const bool single = settings_.shape.outputs == 1;
+  double both[2] = {softmax() ? outputs[0] : 1 - outputs[0], softmax() ? 0 : outputs[0]};
+  double* const p = single ? both : outputs;
   experts_->look(stream, symbol, z_.data(), p, p);
-  if (!softmax()) outputs[0] = both[1];
+  if (single) outputs[0] = both[softmax() ? 0 : 1];
 }
 
 template <class Real>

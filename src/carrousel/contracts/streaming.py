@@ -29,11 +29,11 @@ class Rules:
     A target has ``variables`` numbers, and each row forecasts ``leads`` of them: output ``v leads +
     h`` of row ``r`` is variable ``v`` of the target of row ``r + h``. The rules are the last value,
     the mean of all values, the mean of the last 32, recursive least squares on the last values
-    (Plackett 1950), the same on last values and inputs and on inputs alone, and for each period the
-    value one period before, and the last value plus the change one period before. They are mixed by weights that
-    are exponential in their regrets (Wintenberger 2017, "Optimal learning with Bernstein online
-    aggregation"). The net learns what the mixture leaves, and a second mixture of the two is the
-    forecast.
+    (Plackett 1950), the same on last values and inputs and on inputs alone (those of the row and of
+    the row before), and for each period the value one period before, and the last value plus the
+    change one period before. They are mixed by weights that are exponential in their regrets
+    (Wintenberger 2017, "Optimal learning with Bernstein online aggregation"). The net learns what
+    the mixture leaves, and a second mixture of the two is the forecast.
 
     Args:
         variables: numbers of a target.
@@ -104,11 +104,15 @@ class Rules:
         """Number of inputs that the net gets from the rules."""
         return self.variables * (self.n_rules + 1) + self.n_outputs
 
+    @property
+    def n_seen(self) -> int:
+        """Inputs that least squares use: of the row and, unless they are many, the one before."""
+        return self.inputs if self.inputs > 32 else 2 * self.inputs
+
     def n_regressors(self, fit: int) -> int:
         """Return the number of weights of a rule of least squares."""
-        if fit == 2:
-            return 1 + self.inputs
-        return self.lags - 1 + self.n_periods + 2 + (self.inputs if fit else 0)
+        seen = self.n_seen
+        return 1 + seen if fit == 2 else self.lags - 1 + self.n_periods + 2 + (seen if fit else 0)
 
 
 @dataclass(frozen=True)
@@ -340,6 +344,19 @@ class StreamKernel(Protocol):
     @property
     def rule_errors(self) -> Annotated[Floats, "O 2"]:
         """Sum of absolute errors and number of targets of each output; with rules only."""
+        ...
+
+    @property
+    def n_observed(self) -> Annotated[Floats, "V"] | None:
+        """Number of values of each target so far, known to the rules or to the scales of targets.
+
+        None: neither rules nor scales count them.
+        """
+        ...
+
+    @property
+    def n_updates(self) -> int:
+        """Number of changes of the weights."""
         ...
 
     @property

@@ -71,9 +71,9 @@ def test_other_changes_are_refused(call, folder):
 
 
 def test_a_stream_starts_from_another_model(call, folder):
-    assert call("stream", *WORDS, "--checkpoint", "old").code == 0
-    before = (folder / "old").read_bytes()
     words = ("rows.csv", "--predict-next", "level", "--ignore", "colour", "--quiet", "--json")
+    assert call("stream", *words, "--cells", 4, "--checkpoint", "old").code == 0
+    before = (folder / "old").read_bytes()
     cold = json.loads(call("stream", *words, "--cells", 4).out)
     warm = json.loads(call("stream", *words, "--start-from", "old", *SAVE).out)  # of 4 cells
     assert warm["rows"] == 600

@@ -253,10 +253,10 @@ def test_a_model_that_diverged_replaces_no_checkpoint(call, folder, monkeypatch)
     (folder / "rows.csv").write_text(text)
     run = OnlineLSTM.run_detailed
 
-    def diverging(self: OnlineLSTM, X: Any, y: Any, keys: Any, late: bool) -> Any:
+    def diverging(self: OnlineLSTM, X: Any, y: Any, keys: Any, late: bool, **how: Any) -> Any:
         first = {name: values[:7] for name, values in X.items()}
         error = DivergedError("outputs are no longer finite", fix="and so on", row=7)
-        return replace(run(self, first, y[:7], keys, late), error=error)
+        return replace(run(self, first, y[:7], keys, late, **how), error=error)
 
     monkeypatch.setattr(OnlineLSTM, "run_detailed", diverging)
     found = call("stream", *words, "--resume")

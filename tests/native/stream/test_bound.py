@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,8 @@ def chaotic(gradient: str, n: int = 150) -> StreamCase:
 
 def size_of(kernel: ReferenceStream) -> float:
     """Return the root mean square, over weights, of the norm of a weight's sensitivities."""
-    rule, weights = kernel.rule(0), kernel.network.cell.n_units * kernel.network.n_sources
+    rule: Any = kernel.rule(0)
+    weights = kernel.network.cell.n_units * kernel.network.n_sources
     if hasattr(rule, "p"):
         return float(np.sqrt((rule.p[rule.used] ** 2).sum() / weights))
     return float(np.linalg.norm(rule._q) * np.linalg.norm(rule._w) / np.sqrt(weights))

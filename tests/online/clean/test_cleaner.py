@@ -152,7 +152,7 @@ INVALID: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
         "expected a field of rows.csv; did you mean 'price'",
     ),
     ({"ignore": ["nota"]}, UnknownNameError, "ignore is 'nota', expected a field of rows.csv"),
-    ({"target": "x", "key": "x"}, SettingError, "expected three columns"),
+    ({"target": "x", "key": "x"}, SettingError, "expected different columns"),
     ({"target": "x", "ignore": ["x"]}, SettingError, "'x' is the target"),
     ({"numbers": ["x"], "categories": ["x"]}, SettingError, "in numbers and in categories"),
     ({"ignore": ["x", "price", "tags"]}, DataError, "remains as an input"),

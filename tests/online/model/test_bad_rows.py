@@ -325,7 +325,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "unseen 'ignore' is unknown": {"unseen": "ignore"},
     "streams is 0": {"streams": 0},
     "evict_after is 0": {"evict_after": 0},
-    "standardise is 'yes', expected True or False": {"standardise": "yes"},
+    "standardise is 'yes', expected True, False or 'key'": {"standardise": "yes"},
     "classes are given, but task 'regression' has none": {"classes": "ab"},
     "classes is .*, expected two classes for task 'binary'": {"task": "binary", "classes": "abc"},
     "at least one, and each once": {"task": "multiclass", "classes": ["a", "a"]},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from carrousel import OnlineLSTM
 from carrousel.errors import CheckpointError, DivergedError, SettingError, UnwritableError
 from carrousel.files import checksum
-from carrousel.online.model.checkpoint import KEY, from_json, to_json
+from carrousel.online.model.checkpoint import FORMAT, KEY, from_json, to_json
 from support.online.cases import case
 from support.online.models import KINDS, each, inside, knowledge, model, rows_of, stream
 
@@ -250,7 +250,10 @@ def engine(name, value):
 
 
 CHANGES = {
-    "newer": (lambda h, a: h.__setitem__("format", 4), "format 4, expected 3; update carrousel"),
+    "newer": (
+        lambda h, a: h.__setitem__("format", FORMAT + 1),
+        "format 5, expected 4; update carrousel",
+    ),
     "another array": (lambda h, a: a.pop("hidden"), "contradicts itself"),
     "shape": (lambda h, a: a.__setitem__("y", a["y"][:, 1:].copy()), "contradicts itself: .*shape"),
     "not finite": (lambda h, a: a["output"].fill(np.nan), "contradicts itself: .*not finite"),
@@ -324,8 +327,8 @@ def test_damaged_targets_on_their_way_are_refused(tmp_path):
             engine, late = header["engine"], header["engine"]["late"]
             of = engine if path[0] == "remembered" else late
             *outer, last = (each for each in path if each is not None)
-            for each in outer:
-                of = of[each]
+            for one in outer:
+                of = of[one]
             of[last] = value
 
         (tmp_path / "bad").write_bytes(changed(good, change))

@@ -86,7 +86,7 @@ def test_growth_keeps_weights_gradients_and_means():
 def test_growth_by_nothing_keeps_the_state():
     narrow, same = kernel(2, 2), kernel(2, 2)
     taught(narrow, np.random.default_rng(2))
-    found = grow_state(narrow.state(), same.state(), narrow.network, same.network)
+    found = grow_state(narrow.state(), same.state(), narrow.network, same.network, 0)
     for name, array in narrow.state().items():
         np.testing.assert_array_equal(found[name], array)
 
@@ -122,7 +122,7 @@ def test_new_features_categories_and_classes_are_added_in_any_row(task):
         assert steps.step(x, t) == expected
     assert knowledge(whole) == knowledge(steps) == knowledge(ahead)
     assert sorted(whole.feature_names_in_) == ["a", "b", "late", "word"]
-    assert inside(whole).kernel.network.n_inputs == 3 + 3
+    assert inside(whole).features.n_columns == 3 + 3
     if task == "multiclass":
         assert whole.classes_.tolist() == list(dict.fromkeys(labels))
 
@@ -138,7 +138,7 @@ def test_the_order_of_features_in_a_row_does_not_matter():
 
 def test_new_symbols_are_added():
     text = "abracadabra" * 120
-    grown = OnlineLSTM("next", unseen="grow", cells=5, random_state=1)
+    grown = OnlineLSTM("next", unseen="grow", cells=8, random_state=1)
     outputs = grown.run(text, proba=True)
     assert outputs.shape == (1320, 5)
     assert grown.classes_.tolist() == list("abrcd")

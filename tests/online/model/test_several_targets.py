@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_missing_entries_teach_their_output_nothing():
     for each, y in zip(models, (gaps, columns, short, vectors), strict=True):
         each.run(X, y)
         state = inside(each).kernel.state()
-        np.testing.assert_array_equal(state["targets"][:, 0], [N, 1, N])
+        np.testing.assert_array_equal(inside(each).kernel.n_observed, [N, 1, N])
         np.testing.assert_array_equal(state["hidden"], inside(models[0]).kernel.state()["hidden"])
     stepped = new()
     for x, y in zip(X, gaps, strict=True):
@@ -161,15 +162,21 @@ def test_missing_entries_teach_their_output_nothing():
 
 @needs_missing_entries
 def test_predictions_of_a_target_start_with_its_first_value():
+    """With a delay, it is known that many rows later; keys share what they know."""
     first = {"heat": 0, "wind": 10, "rain": 25}
     y = {name: np.where(np.arange(N) < first[name], np.nan, Y[name]) for name in Y}
-    for late in (False, True):
+    for late, delay, experts, keys in itertools.product(
+        (False, True), (0, 4), ("auto", None), (None, ["a", "b"] * (N // 2))
+    ):
         for parts in ([N], [5, 12, N]):
-            model, found, start = new(), [], 0
+            model, found, start = new(delay=delay, experts=experts, streams=2), [], 0
             for stop in parts:
                 part = {name: values[start:stop] for name, values in y.items()}
-                found.append(model.run_detailed(X[start:stop], part, None, late).outputs)
+                part_keys = keys and keys[start:stop]
+                found.append(model.run_detailed(X[start:stop], part, part_keys, late).outputs)
                 start = stop
             absent = np.isnan(np.concatenate(found)).sum(0)
-            wanted = [max(n, 1) if late else n + 1 for n in first.values()]
-            assert absent.tolist() == wanted, (late, parts)
+            least = 1 if keys is None else 2  # a first row has no row before for its target
+            wanted = [(max(n, least) if late else n + 1) + delay for n in first.values()]
+            with case(late, delay, experts, keys is None, parts):
+                assert absent.tolist() == wanted

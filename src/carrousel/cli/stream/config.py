@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from carrousel.cli.options import SEED
 from carrousel.cli.stream.option import KEPT, option, options_of
-from carrousel.errors import SettingError
-
-if TYPE_CHECKING:
-    from carrousel.online import OnlineLSTM
+from carrousel.cli.stream.params import (
+    MOST_WAITING,
+    MOST_WAITING_BY_KEY,
+    STREAMS,
+    StreamParams,
+    listed,
+)
 
 PREDICTION, INPUT, MODEL = "Prediction", "Input", "Model"
 OUTPUT, CHECKPOINTS = "Output", "Checkpoints"
-STREAMS = 1000
-LEVELS = (0.8, 0.9, 0.95)
-"""Default number of streams kept at a time."""
-
-
-def listed(given: str | Sequence[str] | None) -> list[str]:
-    """Return the names in repeated options, each of which may hold several.
-
-    >>> listed(["a, b", '"c,d"']), listed(None)
-    (['a', 'b', 'c,d'], [])
-    """
-    words = [given] if isinstance(given, str) else list(given or ())
-    rows = [next(csv.reader([word], skipinitialspace=True), []) for word in words]
-    return [name.strip() for row in rows for name in row]
 
 
 @dataclass(frozen=True)
-class StreamConfig:
+class StreamConfig(StreamParams):
     """Configuration of `carrousel stream`, one field for each option; the metadata describe it."""
 
     source: str = option(
@@ -82,6 +70,7 @@ class StreamConfig:
         "lower and upper, with --predict-next also next_lower and next_upper.",
         "P",
         above=0.0,
+        below=1.0,
     )
     delay: int = option(
         0,
@@ -91,6 +80,15 @@ class StreamConfig:
         "N",
         least=0,
         before=KEPT,
+    )
+    label_time: str | None = option(
+        None,
+        PREDICTION,
+        "With --target and --time: column of the time at which the target becomes known. It is "
+        "learned before the first later row whose time has reached it. --delay is then the largest "
+        "number of rows of a key that wait; a later target is not learned, and counted. Default: "
+        f"{MOST_WAITING}, or {MOST_WAITING_BY_KEY} with --key.",
+        "COLUMN",
     )
     format: str | None = option(
         None, INPUT, "csv, jsonl or arrow. Default: from the file name, else csv.", "NAME"
@@ -315,24 +313,6 @@ class StreamConfig:
         return "\t" if self.delimiter == r"\t" else self.delimiter
 
     @property
-    def periods(self) -> str | tuple[int, ...] | None:
-        """The parameter ``season`` of the model.
-
-        Raises:
-            SettingError: it is neither a word nor whole numbers.
-        """
-        if self.season in ("auto", "none"):
-            return "auto" if self.season == "auto" else None
-        try:
-            return tuple(int(word) for word in listed(self.season))
-        except ValueError:
-            raise SettingError(
-                argument="season",
-                got=self.season,
-                expected="auto, none, or numbers of rows such as 24,168",
-            ) from None
-
-    @property
     def writes_to_stdout(self) -> bool:
         """Whether predictions are written to standard output."""
         return not self.quiet and self.out in (None, "-")
@@ -360,58 +340,6 @@ class StreamConfig:
             several = listed(found[name])
             found[name] = several if len(several) > 1 else several[0] if several else None
         return found
-
-    def columns(self) -> dict[str, Any]:
-        """Return the arguments of :func:`carrousel.online.evaluate` that are options too."""
-        names = (
-            *("target", "predict_next", "task", "key", "time", "ignore", "categories"),
-            *("on_error", "anomaly", "window", "checkpoint", "checkpoint_every", "metrics_every"),
-        )
-        found = {name: getattr(self, name) for name in names}
-        found |= {name: listed(found[name]) or None for name in ("target", "predict_next")}
-        found |= {name: found[name] or () for name in ("ignore", "categories")}
-        return found | {"calendar": not self.no_calendar, "level": self.level}
-
-    def model_params(self) -> dict[str, Any]:
-        """Return the parameters of the model, except its task."""
-        return {
-            "cells": self.cells,
-            "forget_gate": not self.no_forget_gate,
-            "gradient": self.gradient,
-            "optimizer": self.optimizer,
-            "learning_rate": self.rate,
-            "decay": self.decay or None,
-            "standardise": "key" if self.scale_by_key else not self.no_standardise,
-            "experts": None if self.no_experts else "auto",
-            "season": self.periods,
-            "ahead": self.ahead,
-            "delay": self.delay,
-            "levels": LEVELS if self.level is None else (self.level,),
-            "horizon": self.horizon,
-            "missing": self.missing,
-            "unseen": self.unseen,
-            "streams": 1 if self.key is None else self.streams or STREAMS,
-            "evict_after": self.evict_after,
-            "random_state": self.seed,
-        }
-
-    def changes(self) -> dict[str, Any]:
-        """Return the parameters that a model from a file is given.
-
-        With ``--start-from``, these are only the options with another value than their default.
-        """
-        found = self.model_params()
-        if self.start_from is None:
-            return found
-        plain = type(self)().model_params()
-        return {n: v for n, v in found.items() if v != plain[n] or n == "streams"}
-
-    def create_model(self, task: str) -> OnlineLSTM:
-        """Create the model for a task."""
-        from carrousel.online import OnlineLSTM
-
-        create: Any = OnlineLSTM  # the values were checked when the options were parsed
-        return create(task, **self.model_params())
 
 
 OPTIONS: Mapping[str, Any] = options_of(StreamConfig)

@@ -169,9 +169,11 @@ def forecast_texts(status: StreamStatus) -> list[str]:
     >>> from carrousel.online import StreamStatus
     >>> interval = {"level": 0.9, "coverage": 0.894, "width": 2.5, "targets": 500}
     >>> status = StreamStatus(Counter(rows=500), Counter(), 1.0, interval=interval, lost=2)
-    >>> print("\n".join(forecast_texts(status)))
+    >>> for line in forecast_texts(status):
+    ...     print(line)
     Intervals of 90 %: 89.4 % of 500 targets within, mean width 2.5.
-    Warning: 2 targets came after their row had been dropped, and were not learned.
+    Warning: 2 targets came after their row had been dropped, and were not learned. A larger
+    --delay keeps rows for longer.
     """
     from carrousel.words import count
 
@@ -189,8 +191,10 @@ def forecast_texts(status: StreamStatus) -> list[str]:
     if status.lost:
         found.append(
             f"Warning: {count(status.lost, 'target')} came after their row had been dropped, and "
-            "were not learned."
+            "were not learned. A larger\n--delay keeps rows for longer."
         )
+    if status.delay:
+        found.append("The other rules know each target at its row, before the model does.")
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from carrousel.checks import check_choice, check_int, check_number
+from carrousel.errors import SettingError
 
 KEPT = object()
 """What checkpoints written before an option existed stand for, where their model says it."""
@@ -33,7 +34,7 @@ class Option:
         resumable: whether the value may change when a stream is resumed.
         before: the value that checkpoints written before the option existed stand for, or KEPT.
         choices: allowed values; empty: any.
-        least, above: lower bounds of a number.
+        least, above, below: bounds of a number.
     """
 
     group: str
@@ -46,6 +47,7 @@ class Option:
     choices: tuple[str, ...] = ()
     least: float | None = None
     above: float | None = None
+    below: float | None = None
 
     def check(self, value: Any) -> None:
         """Raise SettingError or UnknownNameError if a value is not allowed."""
@@ -57,6 +59,10 @@ class Option:
             check_int(self.flag, value, minimum=int(self.least))
         elif isinstance(value, float) and not (self.least is None and self.above is None):
             check_number(self.flag, value, least=self.least, above=self.above)
+            if self.below is not None and value >= self.below:
+                raise SettingError(
+                    argument=self.flag, got=value, expected=f"a number below {self.below:g}"
+                )
 
 
 def option(default: Any, group: str, help: str, metavar: str | None = None, **more: Any) -> Any:

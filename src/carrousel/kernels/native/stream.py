@@ -259,6 +259,22 @@ class NativeStream:
         return self._read("rules_errors", 0)
 
     @property
+    def n_observed(self) -> Annotated[Floats, "V"] | None:
+        """Number of values of each target so far; see ``StreamKernel``."""
+        rules = self.streaming.rules
+        if rules is not None:  # rows [1], then by variable: known, changes [2], mean and its count
+            n = rules.variables
+            return self._read("rules_all", 0)[2 + 3 * n : 2 + 5 * n : 2]
+        if not self.streaming.scale_targets:
+            return None
+        return self._read("targets_all" if self.streaming.by_key else "targets", 0)[:, 0]
+
+    @property
+    def n_updates(self) -> int:
+        """Number of changes of the weights."""
+        return int(self._read("changes", 0)[0])
+
+    @property
     def lost(self) -> int:
         """Number of targets that came after their row had been dropped."""
         return int(self._net.lost)

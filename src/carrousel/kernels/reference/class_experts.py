@@ -126,13 +126,24 @@ class ReferenceClassExperts:
         symbol: int,
         x: Annotated[Floats, "I"],
         net: Annotated[Floats, "O"],
+        softmax: bool,
     ) -> Annotated[Floats, "O"]:
-        """Mix the outputs of a network, softmax or one logistic, and keep the row."""
-        single = len(net) == 1
-        both = np.array([1 - net[0], net[0]]) if single else net
+        """Mix the outputs of a network, and keep the row.
+
+        Args:
+            stream, symbol, x: see :meth:`look`.
+            net: outputs; one of softmax is a class, and another one may come.
+            softmax: whether they are of softmax; else one is the probability of the second class.
+        """
+        if len(net) > 1:
+            both = net
+        else:
+            both = np.array([net[0], 0.0]) if softmax else np.array([1 - net[0], net[0]])
         found = self.look(stream, symbol, x, both)
         self.keep(stream)
-        return found[1:] if single else found
+        if len(net) > 1:
+            return found
+        return found[:1] if softmax else found[1:]
 
     def look(
         self,

@@ -74,7 +74,7 @@ class _Row:
     scale: np.ndarray  # [O] mean absolute errors
     rules: np.ndarray  # [O, E]
     base: np.ndarray  # [O] mixture of the rules
-    inputs: np.ndarray  # [I]
+    inputs: np.ndarray  # [I] or [2 I], with those of the row before
     full: np.ndarray  # [O] mixture plus what the net adds
     mixed: np.ndarray  # [O] mixture of the two
 
@@ -85,6 +85,7 @@ class _Key:
 
     of: _Errors
     variables: list[_Variable]
+    before: np.ndarray  # [I] inputs of the latest row
     rows: list[_Row] = field(default_factory=list)
 
 
@@ -143,7 +144,7 @@ class ExpertRules:
             scale=np.array([size.unit for size in key.of.errors]),
             rules=np.zeros(shape),
             base=np.zeros(how.n_outputs),
-            inputs=np.array(inputs[: how.inputs]),
+            inputs=np.concatenate([inputs[: how.inputs], key.before])[: how.n_seen],
             full=np.zeros(how.n_outputs),
             mixed=np.zeros(how.n_outputs),
         )
@@ -163,7 +164,8 @@ class ExpertRules:
         of = copy.deepcopy(self._all)
         for size in (*of.changes, *of.errors):
             size.seen = min(size.seen, TRUSTED)
-        self._keys[stream] = _Key(of, [_Variable() for _ in range(self.how.variables)])
+        variables = [_Variable() for _ in range(self.how.variables)]
+        self._keys[stream] = _Key(of, variables, np.zeros(self.how.inputs))
 
     def _outputs(self) -> list[tuple[int, int, int]]:
         """Return variable, lead and place of each output."""
@@ -239,6 +241,7 @@ class ExpertRules:
         key = self._keys[stream]
         assert self._now is not None
         key.rows.append(self._now)
+        key.before = self._now.inputs[: self.how.inputs]
         due = len(key.rows) - self._pending + self.how.leads - 1
         for variable in key.variables:
             past = variable.past

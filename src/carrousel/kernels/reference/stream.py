@@ -154,7 +154,8 @@ class ReferenceStream:
             y = self.rules.combine(stream, y)
             self.rules.keep(stream)
         if self.experts:
-            y = self.experts.mixed(stream, int(x[0]) if self.streaming.symbols else 0, z, y)
+            symbol = int(x[0]) if self.streaming.symbols else 0
+            y = self.experts.mixed(stream, symbol, z, y, self.streaming.head == "softmax")
         if self._queued:
             here.waiting[here.begun] = _Row(z)
         here.begun += 1

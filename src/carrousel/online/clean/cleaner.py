@@ -19,7 +19,7 @@ import numpy as np
 from carrousel.checks import check_choice, check_int
 from carrousel.errors import DataError
 from carrousel.online.clean.calendar import calendar_columns
-from carrousel.online.clean.rows import CleanRows, RowProblem
+from carrousel.online.clean.rows import CleanRows, RowProblem, count_absent, is_absent
 from carrousel.online.clean.schema import Schema
 from carrousel.online.clean.values import MISSING, Problems, labels, numbers, shown, times
 from carrousel.online.sources.types import MAX_ROWS, Batch, Column
@@ -152,6 +152,7 @@ class _BatchCleaner:
         self.left_out = np.zeros(len(batch), bool)
         self.found: list[tuple[int, int, RowProblem]] = []  # row, rank in the row, problem
         self.n_held = 0
+        self.label_times: Any = None
         self.gaps = np.full(len(batch), np.nan)  # time since the row before of the same key
 
     def clean(self) -> CleanRows:
@@ -179,6 +180,7 @@ class _BatchCleaner:
                 self.left_out[list(each)] = True
         if self.on_error == "fail":
             self.left_out[self._first_bad() :] = True
+        self.label_times = self._label_times(raw, targets)
         row_times = self._times(raw, keys)
         if self.on_error == "fail":
             self.left_out[self._first_bad() :] = True
@@ -224,6 +226,24 @@ class _BatchCleaner:
         if len(columns) > 1:
             return np.column_stack(columns)
         return columns[0] if columns else None
+
+    def _label_times(self, raw: Mapping[str, Column], targets: Any) -> Any:
+        """Convert the times at which targets become known; a target without one is bad."""
+        name = self.schema.label_time
+        if name is None:
+            return None
+        values, problems = times(raw[name], timestamps=self.schema.clock == "timestamp")
+        problems = {row: why for row, why in problems.items() if not is_absent(targets, row)}
+        self._note_all(name, raw[name], problems)
+        bad = list(problems)
+        if self.on_error != "hold":
+            self.left_out[bad] = True
+        elif isinstance(targets, list):
+            for row in bad:
+                targets[row] = None
+        else:
+            targets[bad] = np.nan
+        return values
 
     def _times(self, raw: Mapping[str, Column], keys: Sequence[str | None] | None) -> Any:
         """Convert the times; leave out rows that go back in time within their key."""
@@ -338,6 +358,7 @@ class _BatchCleaner:
         picked = {name: _picked(column, rows, whole) for name, column in columns.items()}
         targets, keys = _picked(targets, rows, whole), _picked(keys, rows, whole)
         row_times = _picked(row_times, rows, whole)
+        label_times = _picked(self.label_times, rows, whole)
         if schema.calendar is not None and row_times is not None:
             picked |= self._calendar(row_times, self.gaps[rows])
         n_read = len(batch) if failure is None else self.found[0][0]
@@ -355,15 +376,9 @@ class _BatchCleaner:
         cleaner._prune()
         lines = batch.lines if whole else [batch.lines[row] for row in kept]
         problems = [problem for _, _, problem in self.found]
-        return CleanRows(rows, lines, picked, targets, keys, row_times, problems, failure, counts)
-
-
-def count_absent(targets: np.ndarray | Sequence[Any]) -> int:
-    """Count the rows without any target."""
-    if isinstance(targets, np.ndarray):
-        absent = np.isnan(targets)
-        return int((absent.all(axis=1) if absent.ndim > 1 else absent).sum())
-    return sum(each is None for each in targets)
+        return CleanRows(
+            *(rows, lines, picked, targets, keys, row_times, problems, failure, counts, label_times)
+        )
 
 
 def _present(problems: Problems) -> Problems:

@@ -63,6 +63,7 @@ class CleanRows:
             labels, None where missing. None: the schema has no target.
         keys: the key of each row; None: all rows belong to one stream.
         times: the time of each row as a number; None: rows have no time.
+        label_times: the time at which each target becomes known; None: the schema has none.
         problems: all problems found, in order of place; with ``"fail"`` only the first.
         failure: the problem that ends the stream (only with ``"fail"``).
         counts: counts for this batch: ``"rows"`` read, ``"kept"``, ``"skipped"``, values
@@ -78,6 +79,7 @@ class CleanRows:
     problems: list[RowProblem]
     failure: RowProblem | None
     counts: Counter[str]
+    label_times: Annotated[Floats, "N"] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -92,3 +94,18 @@ class CleanRows:
         """Return the inputs row by row."""
         plain = [c if isinstance(c, list) else c.tolist() for c in self.columns.values()]
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*plain, strict=True)]
+
+
+def count_absent(targets: np.ndarray | Sequence[Any]) -> int:
+    """Count the rows without any target."""
+    if isinstance(targets, np.ndarray):
+        absent = np.isnan(targets)
+        return int((absent.all(axis=1) if absent.ndim > 1 else absent).sum())
+    return sum(each is None for each in targets)
+
+
+def is_absent(targets: Any, row: int) -> bool:
+    """Return whether a row has no target."""
+    if isinstance(targets, np.ndarray):
+        return bool(np.isnan(targets[row]).all())
+    return targets[row] is None

@@ -31,6 +31,8 @@ class Schema:
         key: name of the field that identifies a row's stream; None: all rows are one stream.
         time: name of the field of time, which must not decrease within a stream.
         clock: whether times are a ``"number"`` or a ``"timestamp"`` (ISO 8601).
+        label_time: name of the field with the time at which a row's target becomes known, of the
+            same kind as ``time``.
         calendar: seconds in the unit of the times, if they give inputs
             (:func:`carrousel.online.clean.calendar.calendar_columns`); 0: the unit is unknown, so
             that there are no cycles; None: they give no inputs.
@@ -49,6 +51,7 @@ class Schema:
     time: str | None = None
     clock: Clock = "number"
     calendar: float | None = None
+    label_time: str | None = None
 
     @property
     def target(self) -> str | None:
@@ -63,7 +66,7 @@ class Schema:
     @property
     def ignored(self) -> tuple[str, ...]:
         """Names of the fields without a role."""
-        roles = (*self.targets, self.key, self.time)
+        roles = (*self.targets, self.key, self.time, self.label_time)
         return tuple(each for each in self.fields if not self.is_input(each) and each not in roles)
 
     def is_input(self, name: str) -> bool:
@@ -102,6 +105,7 @@ class Schema:
                 time=written["time"],
                 clock=written["clock"],
                 calendar=written.get("calendar"),
+                label_time=written.get("label_time"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{written!r} is not a schema of rows") from error
@@ -113,6 +117,7 @@ class Schema:
         target: str | Sequence[str] | None = None,
         key: str | None = None,
         time: str | None = None,
+        label_time: str | None = None,
         numbers: Sequence[str] = (),
         categories: Sequence[str] | Mapping[str, Sequence[str] | None] = (),
         ignore: Sequence[str] = (),
@@ -127,7 +132,8 @@ class Schema:
 
         Args:
             batch: at least one row.
-            target, key, time: names of the fields that are not inputs; several targets are numbers.
+            target, key, time, label_time: names of the fields that are not inputs; several targets
+                are numbers.
             numbers: fields that are numeric whatever their first value is.
             categories: fields that are categories, such as codes written as numbers. A mapping
                 gives the labels allowed; None: any label. The target may be in either.
@@ -158,6 +164,7 @@ class Schema:
         )
         targets = (target,) if isinstance(target, str) else tuple(target or ())
         single = [*(("target", name) for name in targets), ("key", key), ("time", time)]
+        single.append(("label_time", label_time))
         for role, names in (
             *((role, [name]) for role, name in single if name is not None),
             ("numbers", numbers),
@@ -169,7 +176,8 @@ class Schema:
         taken = {name: role for role, name in single if name is not None}
         if len(taken) < sum(name is not None for _, name in single):
             raise SettingError(
-                f"target, key and time are {target!r}, {key!r} and {time!r}, expected three columns"
+                f"target, key, time and label_time are {target!r}, {key!r}, {time!r} and "
+                f"{label_time!r}, expected different columns"
             )
         _check_apart(taken, numbers, fixed, ignore, inputs)
         free = [name for name in batch.fields if name not in taken and name not in ignore]
@@ -201,6 +209,7 @@ class Schema:
             time=time,
             clock=clock,
             calendar=unit,
+            label_time=label_time,
         )
 
 

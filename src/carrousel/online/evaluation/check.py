@@ -90,10 +90,20 @@ def check_model(
     task: str,
     key: str | None,
     resume: Checkpoint | None,
+    label_time: str | None,
 ) -> None:
-    """Raise SettingError where a model contradicts the task, the key or the checkpoint."""
+    """Raise SettingError where a model contradicts the columns, the task or the checkpoint."""
     if not isinstance(model, OnlineLSTM):
         return
+    if label_time is not None and not model.delay:
+        raise SettingError(
+            f"targets become known at the times of column {label_time!r}, but the model keeps no "
+            "rows that wait for them",
+            argument="delay",
+            got=0,
+            expected="at least 1",
+            fix="create the model with {delay}, the most rows of a key that wait",
+        )
     if task not in ("auto", model.task):
         raise SettingError(
             argument="task", got=task, expected=f"{model.task!r}, the task of the model"

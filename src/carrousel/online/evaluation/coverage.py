@@ -35,7 +35,9 @@ class Coverage:
         """Add targets with their intervals; NaN where there is none."""
         there = ~np.isnan(targets + lower + upper)
         inside = there & (lower <= targets) & (targets <= upper)
-        self._sums += there.sum(), inside.sum(), (upper - lower)[there].sum()
+        self._sums[:2] += there.sum(), inside.sum()
+        # One after another, so that the sum is the same however rows are divided into parts.
+        self._sums[2] = np.cumsum(np.append(self._sums[2], (upper - lower)[there]))[-1]
 
     def summary(self) -> dict[str, Any]:
         """Return level, coverage, mean width and number of targets; None where undefined."""

@@ -51,6 +51,7 @@ def evaluate(
     window: int = WINDOW,
     calendar: bool = True,
     level: float | None = None,
+    label_time: str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     settings: Mapping[str, Any] | None = None,
@@ -100,6 +101,10 @@ def evaluate(
             to the predictions, as columns ``"lower"`` and ``"upper"``, and the share of targets
             within them to the status. With ``ahead`` of the model above 1, further columns are
             ``"next_2"`` (or ``"prediction_2"``), ... and their bounds.
+        label_time: column of the time at which a row's target becomes known, in the unit of
+            ``time``: it is learned before the first later row whose time has reached it. The model
+            needs ``delay``, the most rows of a key that wait for their targets; a target that comes
+            later is not learned, and counted (``status.lost``). Scores count it at its own row.
         checkpoint: file in which the model, the errors and the positions in source and sink are
             saved, at intervals and at the end. An existing file is replaced, unless it is that of
             the source or the sink.
@@ -135,6 +140,7 @@ def evaluate(
     (2000, True)
     """
     columns = {"target": target, "predict_next": predict_next, "key": key, "time": time}
+    columns["label_time"] = label_time
     sinks = {"sink": sink, "metrics": metrics}
     check_types(columns, sinks=sinks, settings=settings, resume=resume)
     check_int("metrics_every", metrics_every, minimum=1)
@@ -152,8 +158,9 @@ def evaluate(
         window=window,
         calendar=calendar,
         level=level,
+        label_time=label_time,
     )
-    check_model(model, task, key, resume)
+    check_model(model, task, key, resume, label_time)
     path = check_path(checkpoint, rows)
     every = check_number("checkpoint_every", checkpoint_every, above=0.0)
     recorded = {**plan.recorded(), **(settings or {})}

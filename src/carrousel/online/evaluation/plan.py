@@ -38,6 +38,7 @@ class EvaluationPlan:
     window: int = WINDOW
     calendar: bool = True
     level: float | None = None
+    label_time: str | None = None
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.predict_next is None):
@@ -60,8 +61,15 @@ class EvaluationPlan:
                 "were given",
                 fix="give one column, or {task=regression}",
             )
+        if self.label_time is not None and (self.target is None or self.time is None):
+            raise SettingError(
+                "targets become known at label times, which are compared with the times of rows",
+                argument="label_time",
+                got=self.label_time,
+                fix="give {target} and {time} too",
+            )
         roles: dict[str, str] = {}
-        for role in ("target", "predict_next", "key", "time"):
+        for role in ("target", "predict_next", "key", "time", "label_time"):
             given = getattr(self, role)
             for column in given if isinstance(given, tuple) else (given,):
                 if column in roles:
@@ -126,6 +134,7 @@ class EvaluationPlan:
             target=self.target,
             key=self.key,
             time=self.time,
+            label_time=self.label_time,
             numbers=self.columns if task == "regression" else (),
             categories=categories,
             ignore=self.ignore,

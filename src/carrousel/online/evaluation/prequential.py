@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.errors import DivergedError, RowError
-from carrousel.online.clean.cleaner import count_absent
+from carrousel.online.clean.rows import count_absent
 from carrousel.online.evaluation.coverage import Coverage
 from carrousel.online.evaluation.departure import Departures
 from carrousel.online.evaluation.score import ClassScore, NumberScore
 from carrousel.online.evaluation.several import SeveralScores
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.detailed import DetailedRun
 from carrousel.online.model.horizons import check_level
 from carrousel.online.model.model import OnlineLSTM
@@ -132,25 +133,32 @@ class ScoredModel:
                     found += [run.lower[:, lead, k], run.upper[:, lead, k]]
         return dict(zip(self._lead_names(), found, strict=True))
 
-    def check(self, x: Any, y: Any, keys: Sequence[Any] | None) -> None:
+    def check(
+        self, x: Any, y: Any, keys: Sequence[Any] | None, label_times: LabelTimes | None = None
+    ) -> None:
         """Try a first row on a copy of a model that has not seen one.
 
         Raises:
             CarrouselError: the model is set up wrongly, so that it could learn no row.
         """
         if not self.model.n_steps_:
-            deepcopy(self.model).run_detailed(x, self._for_model(y), keys, self.late)
+            copied = deepcopy(self.model)
+            copied.run_detailed(x, self._for_model(y), keys, self.late, label_times=label_times)
 
-    def learn(self, x: Any, y: Any, keys: Sequence[Any] | None) -> Predictions:
+    def learn(
+        self, x: Any, y: Any, keys: Sequence[Any] | None, label_times: LabelTimes | None = None
+    ) -> Predictions:
         """Predict, score and learn rows in order, up to the first that the model refuses.
 
         Args:
             x: name of a column -> its values; or symbols.
             y: targets; numbers ``[N, O]`` if there are several.
             keys: of the streams; None: all rows belong to one.
+            label_times: when the targets become known; None: by the ``delay`` of the model.
         """
         level = None if self.coverage is None else self.coverage.level
-        run = self.model.run_detailed(x, self._for_model(y), keys, self.late, level=level)
+        how = {"level": level, "label_times": label_times}
+        run = self.model.run_detailed(x, self._for_model(y), keys, self.late, **how)
         rows = len(run)
         if not rows:
             return Predictions(0, 0, {name: [] for name in self.names}, run.error)

@@ -23,6 +23,7 @@ from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
 from carrousel.online.evaluation.status import Failure, StreamStatus
 from carrousel.online.evaluation.unusual import MostUnusual
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sources.types import Batch, Position, RowSource
 
@@ -194,8 +195,8 @@ class Session:
             level=plan.level,
         )
 
-    def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any]:
-        """Return inputs, targets and keys of some rows, as a model takes them."""
+    def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any, Any]:
+        """Return inputs, targets, keys and label times of some rows, as a model takes them."""
         assert self._scored is not None
         columns = {name: values[start:stop] for name, values in clean.columns.items()}
         wanted = self.plan.columns
@@ -208,7 +209,10 @@ class Session:
             y = columns[self.plan.column]
         x = y if self._scored.model.task == "next" else columns
         keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
-        return x, y, keys
+        label_times = None
+        if clean.times is not None and clean.label_times is not None:
+            label_times = LabelTimes(clean.times[start:stop], clean.label_times[start:stop])
+        return x, y, keys, label_times
 
     def _write(self, batch: Batch, clean: CleanRows, start: int, predictions: Predictions) -> None:
         """Count rows and write their predictions."""
@@ -312,6 +316,7 @@ class Session:
             interval=None if scored is None or not scored.coverage else scored.coverage.summary(),
             lead_errors=() if model is None else model.lead_errors(),
             lost=0 if model is None else model.n_lost_,
+            delay=0 if model is None else model.delay,
             unusual=self._unusual.rows,
         )
 

@@ -34,7 +34,9 @@ class StreamStatus:
         interval: ``level``, ``coverage``, mean ``width`` and number of ``targets`` of the
             prediction intervals; None: none were wanted.
         lead_errors: mean absolute error of each lead, if the model forecasts several rows.
-        lost: targets that came after their row had been dropped.
+        lost: late targets that were not learned: their row had been dropped.
+        delay: rows that may follow a row before the model learns its target. Naive rules know each
+            target at its own row.
         unusual: with ``anomaly``, the rows with the largest deviations, largest first.
     """
 
@@ -51,6 +53,7 @@ class StreamStatus:
     interval: dict[str, Any] | None = None
     lead_errors: tuple[float | None, ...] = ()
     lost: int = 0
+    delay: int = 0
     unusual: tuple[UnusualRow, ...] = ()
 
     @property

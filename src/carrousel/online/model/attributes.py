@@ -45,8 +45,12 @@ class Attributes:
 
     @property
     def n_lost_(self) -> int:
-        """Number of targets that came more than ``delay`` rows late and were not learned."""
-        return 0 if self._engine is None else self._engine.kernel.lost
+        """Number of late targets that were not learned.
+
+        They came more than ``delay`` rows late, or their key had lost its state.
+        """
+        engine = self._engine
+        return 0 if engine is None else engine.kernel.lost + engine.late.lost
 
     def lead_errors(self) -> tuple[float | None, ...]:
         """Return the mean absolute error of each lead so far, over all targets.

@@ -43,15 +43,11 @@ Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
+_MOST_NAMES, _MOST_ROWS = 2**24, 2**50  # in a file
 _CONTRADICTIONS = (
     *(CarrouselError, LookupError, TypeError, ValueError, AttributeError),
     *(OverflowError, RecursionError, AssertionError),
 )
-_MOST_NAMES = 2**24
-_MOST_ROWS = 2**50
-FORMER: dict[str, Any] = {"decay": None}
-"""Settings that did not exist when the first files were written, with the values that have the
-effect of the program of that time. A file without one of them is given these."""
 
 
 def save(
@@ -109,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
     own = {name: array for name, array in arrays.items() if not name.startswith(_EXTRA)}
     try:
         upgraded(header, own)
-        model = FORMER | {name: from_json(value) for name, value in header["model"].items()}
+        model = {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)
     except _CONTRADICTIONS as error:
@@ -247,8 +243,7 @@ def _engine_to_json(engine: Engine) -> dict[str, Any]:
 
 
 def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Engine:
-    given = {name: from_json(value) for name, value in stored["settings"].items()}
-    settings = Settings(**(FORMER | given))
+    settings = Settings(**{name: from_json(v) for name, v in stored["settings"].items()})
     forecasts = arrays.pop(_FORECASTS, None)
     features = _features_from_json(stored["reader"], settings)
     if stored["head"] is None:

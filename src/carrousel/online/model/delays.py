@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class LateTarget:
     """A target that has not been learned.
 
     Args:
-        due: the row of the model before which it is learned.
+        due: the row of the model before which it is learned; or, with label times, the time.
         place: the place of its stream.
         begun: how often that place had been reset; the target is lost if it has been since.
         row: the row of the stream that it belongs to.
@@ -30,7 +31,7 @@ class LateTarget:
         weight: factor of its errors.
     """
 
-    due: int
+    due: float
     place: int
     begun: int
     row: int
@@ -61,6 +62,21 @@ class RememberedRow:
         return type(x) is type(self.x) and bool(x == self.x)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelTimes:
+    """Times of ``N`` rows, and the times at which their targets become known.
+
+    A target is learned before the first later row whose time has reached its label time.
+    """
+
+    times: Annotated[Floats, "N"]
+    label_times: Annotated[Floats, "N"]
+
+    def part(self, start: int, stop: int) -> LabelTimes:
+        """Return the times of some rows."""
+        return LabelTimes(self.times[start:stop], self.label_times[start:stop])
+
+
 class LateTargets:
     """Targets on their way, in the order in which they are learned, and counts of rows by place.
 
@@ -70,6 +86,9 @@ class LateTargets:
 
     def __init__(self, places: int) -> None:
         self.waiting: deque[LateTarget] = deque()
+        self.timed: list[tuple[float, int, LateTarget]] = []  # a heap, by time and order
+        self.n_timed = 0  # targets with label times so far
+        self.lost = 0  # targets whose stream had been reset, or had lost its place
         self.rows = np.zeros(places, np.int64)  # since the last reset
         self.begun = np.zeros(places, np.int64)  # resets
 
@@ -116,6 +135,30 @@ class LateTargets:
                 LateTarget(due + n, place, begun, int(rows[n]), tuple(values[n]), weight)
             )
 
+    def add_timed(self, late: LateTarget) -> None:
+        """Add a target whose ``due`` is a label time."""
+        heapq.heappush(self.timed, (late.due, self.n_timed, late))
+        self.n_timed += 1
+
+    def due_at(self, time: float) -> list[LateTarget]:
+        """Remove the targets whose label time has come, but return only those not lost."""
+        found = []
+        while self.timed and self.timed[0][0] <= time:
+            late = heapq.heappop(self.timed)[2]
+            if self.belongs(late):
+                found.append(late)
+        return found
+
+    def back(self, late: LateTarget) -> int:
+        """Return how many rows of its stream have followed the row of a target."""
+        return int(self.rows[late.place]) - 1 - late.row
+
+    def belongs(self, late: LateTarget) -> bool:
+        """Return whether the stream of a target still has its state; count the target if not."""
+        kept = late.begun == self.begun[late.place]
+        self.lost += not kept
+        return bool(kept)
+
     def taken(
         self, start: int, stop: int, width: int
     ) -> tuple[
@@ -134,8 +177,8 @@ class LateTargets:
         owners, rows = np.full(n, -1, np.int64), np.zeros(n, np.int64)
         while self.waiting and self.waiting[0].due < stop:
             late = self.waiting.popleft()
-            if late.begun == self.begun[late.place]:
-                at = late.due - start
+            if self.belongs(late):
+                at = int(late.due) - start
                 targets[at], weights[at] = late.target, late.weight
                 owners[at], rows[at] = late.place, late.row
         return targets, weights, owners, rows
@@ -144,6 +187,9 @@ class LateTargets:
         """Return values for JSON."""
         return {
             "waiting": [list(vars(late).values()) for late in self.waiting],
+            "timed": [[order, *vars(late).values()] for _, order, late in sorted(self.timed)],
+            "n_timed": self.n_timed,
+            "lost": self.lost,
             "rows": self.rows.tolist(),
             "begun": self.begun.tolist(),
         }
@@ -152,23 +198,31 @@ class LateTargets:
         """Restore what :meth:`state` returned, with targets of ``width`` numbers.
 
         Raises:
-            SettingError, TypeError, ValueError: that is not possible.
+            SettingError, LookupError, TypeError, ValueError: that is not possible.
         """
         for name, counts in (("rows", self.rows), ("begun", self.begun)):
             if len(state[name]) != len(counts):
                 expected = f"{len(counts)} numbers, one for each place"
                 raise SettingError(argument=name, got=len(state[name]), expected=expected)
-            counts[:] = [check_int(name, n, minimum=0, maximum=_MOST) for n in state[name]]
-        self.waiting = deque()
-        for due, place, begun, row, target, weight in state["waiting"]:
-            check_int("due", due, minimum=0, maximum=_MOST)
-            self.check_row(place, begun, row)
-            numbers = tuple(_target_number(value) for value in target)
-            if len(numbers) != width:
-                expected = f"{width} numbers"
-                raise SettingError(argument="target", got=len(numbers), expected=expected)
-            factor = check_number("weight", weight, least=0.0)
-            self.waiting.append(LateTarget(due, place, begun, row, numbers, factor))
+            counts[:] = [_count(name, n) for n in state[name]]
+        self.n_timed, self.lost = _count("n_timed", state["n_timed"]), _count("lost", state["lost"])
+        self.waiting = deque(self._restored(each, width) for each in state["waiting"])
+        for late in self.waiting:
+            _count("due", late.due)
+        timed = [(_count("order", n), self._restored(each, width)) for n, *each in state["timed"]]
+        if len({order for order, _ in timed}) < len(timed):
+            raise SettingError(argument="order", got="one twice", expected="each number once")
+        self.timed = sorted((late.due, order, late) for order, late in timed)  # a heap
+
+    def _restored(self, stored: Sequence[Any], width: int) -> LateTarget:
+        due, place, begun, row, target, weight = stored
+        check_number("due", due)
+        self.check_row(place, begun, row)
+        numbers = tuple(_target_number(value) for value in target)
+        if len(numbers) != width:
+            raise SettingError(argument="target", got=len(numbers), expected=f"{width} numbers")
+        weight = check_number("weight", weight, least=0.0)
+        return LateTarget(due, place, begun, row, numbers, weight)
 
     def check_row(self, place: Any, begun: Any, row: Any) -> None:
         """Raise SettingError unless these numbers, of a file, can be those of a row that waits."""
@@ -176,6 +230,11 @@ class LateTargets:
         check_int("begun", begun, minimum=0, maximum=int(self.begun[place]))
         last = _MOST if begun < self.begun[place] else int(self.rows[place]) - 1
         check_int("row", row, minimum=0, maximum=max(last, 0))
+
+
+def _count(name: str, value: Any) -> int:
+    """Return a count of rows of a file."""
+    return check_int(name, value, minimum=0, maximum=_MOST)
 
 
 def _target_number(value: Any) -> float:

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import DivergedError, RowError, ShapeError
+from carrousel.errors import DivergedError, RowError, SettingError, ShapeError
 from carrousel.online.model.batch import RunOutputs
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.encoding.heads import BinaryHead, RegressionHead
-from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
 from carrousel.online.model.forecasts import LastForecasts
+from carrousel.online.model.horizons import check_level
+from carrousel.online.model.settings import Settings
 from carrousel.shapes import Bools, Floats, Ints
 
 
@@ -64,6 +66,7 @@ class DetailedRuns:
 
     task: str
     _engine: Engine | None
+    _settings: Callable[[], Settings]
     _run_rows: Callable[..., tuple[Engine, RunOutputs, RowError | DivergedError | None]]
 
     def run_detailed(
@@ -74,12 +77,15 @@ class DetailedRuns:
         late: bool = False,
         *,
         level: float | None = None,
+        label_times: LabelTimes | None = None,
     ) -> DetailedRun:
         """Run many rows like :meth:`run`; return everything that is needed to score them.
 
         Args:
             X, y, keys, late: see :meth:`run`; ``late`` is implied by task ``"next"``.
             level: one of ``levels``: bounds of this interval are returned too.
+            label_times: when each target is learned, instead of at its row; needs ``delay``, the
+                most rows of a key that wait.
 
         Returns:
             Predictions, the stream of each row, and the error that ended the run early, which is
@@ -91,19 +97,28 @@ class DetailedRuns:
         >>> bool((found.forecasts[1:] == found.outputs[:-1])[1:].all()), found.begins.tolist()
         (True, [True, False, False])
         """
+        if label_times is not None and not self._settings().delay:
+            raise SettingError(
+                "targets have label times, but the model keeps no rows that wait for them",
+                argument="delay",
+                got=0,
+                expected="at least 1",
+                fix="create the model with {delay}, the most rows of a key that wait",
+            )
+        check_level(self, level)
         late = late or self.task == "next"
         numbers, before = self.task == "regression", self._engine
-        learned = _learned(before) if numbers and before is not None else None
+        learned = before.learned() if numbers and before is not None else None
+        taught = numbers and (learned is None or not learned.all())
         try:
             engine, outputs, error = self._run_rows(
-                X, y, keys, True, late, bounds=level is not None
+                X, y, keys, True, late, None, level is not None, taught, label_times
             )
         except (RowError, DivergedError) as refused:
             return DetailedRun.of_no_rows(refused)
         if learned is None:
             learned = np.zeros(engine.head.n_targets, bool)
-        targets = Targets(y) if numbers and y is not None and not learned.all() else None
-        return _detailed(engine, outputs, targets, learned, late, error, level)
+        return _detailed(engine, outputs, learned, late, error, level)
 
     def restore_forecasts(self, values: np.ndarray, classes: Sequence[Hashable]) -> None:
         """Set the last forecast of each stream, as ``run_detailed`` with ``late`` leaves it.
@@ -132,8 +147,7 @@ class DetailedRuns:
 def _detailed(
     engine: Engine,
     run: RunOutputs,
-    targets: Targets | None,
-    learned: Annotated[Bools, "O"],
+    learned: Annotated[Bools, "V"],
     late: bool,
     error: RowError | DivergedError | None,
     level: float | None,
@@ -143,8 +157,7 @@ def _detailed(
     Args:
         engine: after the run.
         run: the outputs.
-        targets: numbers that were given as targets.
-        learned: which outputs had learned a target before the run.
+        learned: which numbers of targets had learned a target before the run.
         late: whether targets are one row late.
         error: why the run ended early.
         level: of the intervals.
@@ -153,15 +166,15 @@ def _detailed(
     if not len(streams):
         return DetailedRun.of_no_rows(error)
     head = engine.head
-    if head.kind == "linear":
-        assert isinstance(head, RegressionHead)
+    n, leads, sides = head.n_targets, None, []
+    if isinstance(head, RegressionHead):
         classes, none = (), np.nan
         leads, *sides = _leads(engine, head, run, level)
         if not learned.all():
-            for k, rows in enumerate(_unscaled(engine, targets, begins, late)):
+            own = not late and not engine.settings.delay  # targets are learned after the outputs
+            for k, rows in enumerate((run.first_taught() + own).tolist()):
                 for each in (leads, *sides):
                     each[: 0 if learned[k] else rows, :, k] = none
-        n = head.n_targets
         outputs = np.hstack([each[:, 0] for each in (leads, *sides)])
     else:
         unknown = isinstance(head, BinaryHead) and not head.known  # its classes are placeholders
@@ -176,7 +189,7 @@ def _detailed(
         forecasts = last.shift(outputs, classes, streams, begins, none)
         last.made_at, engine.forecasts = engine.n_rows, last
     found = DetailedRun(outputs, forecasts, classes, streams, begins, error)
-    if head.kind != "linear":
+    if leads is None:
         return found
     own = np.stack([forecasts[:, n : 2 * n], forecasts[:, 2 * n :]]) if sides else None
     return replace(
@@ -199,31 +212,3 @@ def _leads(
         which = engine.settings.levels.index(level)
         found += [head.leads(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1)]
     return found
-
-
-def _learned(engine: Engine) -> Annotated[Bools, "O"]:
-    """Return which outputs have learned a target."""
-    outputs = engine.head.n_targets
-    if not engine.has_learned:
-        return np.zeros(outputs, bool)
-    if outputs == 1 or not engine.kernel.streaming.scale_targets:
-        return np.ones(outputs, bool)
-    if engine.n_outputs_learned < outputs:
-        counts = engine.kernel.state()["targets"][:, 0]
-        engine.n_outputs_learned = int((counts > 0).sum())
-        return counts > 0
-    return np.ones(outputs, bool)
-
-
-def _unscaled(
-    engine: Engine, targets: Targets | None, begins: Annotated[Bools, "N"], late: bool
-) -> list[int]:
-    """Count the rows whose outputs were made before a target of theirs had been learned."""
-    n, outputs = len(begins), engine.head.n_targets
-    if targets is None:
-        return [n] * outputs
-    given = ~np.isnan(targets.encode(engine.head, 0, n))
-    if late:
-        given &= ~begins[:, None]
-    first = [int(column.argmax()) if column.any() else n for column in given.T]
-    return first if late else [min(row + 1, n) for row in first]

@@ -11,7 +11,7 @@ import numpy as np
 
 from carrousel.contracts import StreamKernel
 from carrousel.errors import DataError, DivergedError, SettingError
-from carrousel.online.model.delays import LateTargets, RememberedRow
+from carrousel.online.model.delays import LateTarget, LateTargets, RememberedRow
 from carrousel.online.model.encoding.features import Features, NamedFeatures
 from carrousel.online.model.encoding.heads import Head, blank
 from carrousel.online.model.encoding.values import LARGEST
@@ -19,7 +19,7 @@ from carrousel.online.model.forecasts import LastForecasts
 from carrousel.online.model.grow import grow_kernel
 from carrousel.online.model.keys import Keys
 from carrousel.online.model.settings import Settings
-from carrousel.shapes import Floats
+from carrousel.shapes import Bools, Floats
 
 
 class Engine:
@@ -34,9 +34,7 @@ class Engine:
 
     forecasts: LastForecasts | None = None
     """The last forecast of each stream, kept by ``OnlineLSTM.run_detailed`` with ``late``."""
-    _has_learned = False
-    n_outputs_learned = 0
-    """Outputs that are known to have learned a target, where there are several."""
+    _all_learned = False
 
     def __init__(
         self,
@@ -136,16 +134,33 @@ class Engine:
         late = self.late
         while late.waiting and late.waiting[0].due <= self.n_rows:
             due = late.waiting.popleft()
-            if due.begun == late.begun[due.place]:
-                back = int(late.rows[due.place]) - 1 - due.row
-                self.kernel.learn(due.place, np.array(due.target), due.weight, back)
+            if late.belongs(due):
+                self.learn_arrived(due)
+
+    def learn_arrived(self, late: LateTarget) -> None:
+        """Learn a target that has waited.
+
+        Raises:
+            DivergedError: errors are not finite.
+        """
+        self.kernel.learn(late.place, np.array(late.target), late.weight, self.late.back(late))
 
     def learn_late(self, y: Any, back: int, key: Any, weight: float) -> None:
         """Learn the target of a row that ``back`` rows of its key have followed.
 
         Raises:
-            DataError, ShapeError: the target is bad, or the row no longer waits.
+            SettingError: targets of this model are never late.
+            DataError, ShapeError: the target is bad, the key has no such row, or the row has its
+                target already.
         """
+        if not self.settings.delay:
+            raise SettingError(
+                "this model keeps no rows that wait for their targets",
+                argument="delay",
+                got=0,
+                expected="at least 1",
+                fix="create the model with {delay}, the most rows that may follow before a target",
+            )
         place = self.keys.find(key, self.n_rows)
         if place is None or not 0 <= back < self.late.rows[place]:
             rows = 0 if place is None else int(self.late.rows[place])
@@ -157,6 +172,7 @@ class Engine:
             self.head = self.head.extended(y)
             self._adopt(self.features, self.head)
             target = self.head.encode(y)
+        assert target is not None
         try:
             self.kernel.learn(place, target, weight, back)
         except DivergedError as error:
@@ -266,12 +282,15 @@ class Engine:
         """Create a kernel."""
         return self.settings.open(features, head, self.seed, self.fitted)
 
-    @property
-    def has_learned(self) -> bool:
-        """Whether a target has been learned."""
-        if not self._has_learned:
-            self._has_learned = bool(self.kernel.state()["changes"][0] > 0)
-        return self._has_learned
+    def learned(self) -> Annotated[Bools, "V"]:
+        """Return which numbers of a target have had a value; forecasts of others have no scale."""
+        if self._all_learned:
+            return np.ones(self.head.n_targets, bool)
+        counts = self.kernel.n_observed
+        if counts is None:
+            counts = np.full(self.head.n_targets, self.kernel.n_updates)
+        self._all_learned = bool((counts > 0).all())
+        return counts > 0
 
     @property
     def nbytes(self) -> int:

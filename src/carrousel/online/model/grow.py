@@ -47,8 +47,9 @@ def grow_state(
     before, after = narrow.n_inputs - features, wide.n_inputs - features
     inputs = _columns(before, after, narrow.n_inputs)
     sources = _columns(before, after, narrow.n_sources)
-    direct = narrow.n_inputs if narrow.direct else 0
-    seen = _columns(direct, wide.n_inputs if direct else 0, direct + narrow.cell.n_cells + 1)
+    seen = np.arange(narrow.cell.n_cells + 1)  # by outputs
+    if narrow.direct:
+        seen = _columns(before, after, narrow.n_inputs + len(seen))
     for name in filter(new.__contains__, _HIDDEN):
         found[name] = new[name].copy()
         found[name][:, sources] = old[name]

@@ -93,7 +93,8 @@ class Horizons:
     ) -> Any:
         """Return predictions (see :meth:`run`) for the next rows, without changing the model.
 
-        A copy of the model advances through the rows without learning.
+        A copy of the model advances through the rows, which it does not learn. With ``delay``, it
+        learns the targets that are on their way when they are due.
 
         Args:
             X: rows; None: :meth:`forecast` of the key ``keys``.
@@ -107,10 +108,10 @@ class Horizons:
             X, None, keys, False, False, bounds=level is not None
         )
         if error is not None:
-            error.outputs = by_name(engine.head, outputs.predictions())
+            error.outputs = by_name(engine.head, outputs.predictions(engine.head))
             raise error
         if horizon is None and level is None:
-            return by_name(engine.head, outputs.predictions())
+            return by_name(engine.head, outputs.predictions(engine.head))
         h, which = _asked(engine.settings, horizon, level)
         return _formed(engine, outputs.raw(), outputs.bounds(), h, which, engine.settings)
 
@@ -130,7 +131,8 @@ def _asked(
             "this model forecasts without expert rules, so it tracks no intervals",
             argument="experts",
             got=settings.experts,
-            fix="set {experts='auto'} with task 'regression'",
+            fix="use {task=regression}, and do not turn the rules off by {experts} or "
+            "{standardise}",
         )
     if horizon is not None:
         horizon = check_int("horizon", horizon, minimum=1, maximum=settings.ahead)
@@ -139,7 +141,7 @@ def _asked(
     if level not in settings.levels:
         expected = f"one of {list(settings.levels)}"
         raise SettingError(
-            argument="level", got=level, expected=expected, fix=f"set {{levels=({level},)}}"
+            argument="level", got=level, expected=expected, fix=f"add {level} to {{levels}}"
         )
     return horizon, settings.levels.index(level)
 
@@ -165,14 +167,15 @@ def _formed(
 
     if which is None or bounds is None:
         return form(outputs)
-    sides = (form(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1))
-    return Interval(form(outputs), *sides, settings.levels[which])
+    lower, upper = (form(np.ascontiguousarray(bounds[:, :, side, which])) for side in (0, 1))
+    return Interval(form(outputs), lower, upper, settings.levels[which])
 
 
 def _first(found: Any) -> Any:
     """Return the first row of forecasts."""
     if isinstance(found, Interval):
-        return Interval(*map(_first, (found.forecast, found.lower, found.upper)), found.level)
+        forecast, lower, upper = map(_first, (found.forecast, found.lower, found.upper))
+        return Interval(forecast, lower, upper, found.level)
     if isinstance(found, dict):
         return {name: values[0] for name, values in found.items()}
     return found[0]

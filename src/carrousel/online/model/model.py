@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from carrousel.checks import check_number
 from carrousel.contracts import Optimizer
 from carrousel.errors import DataError, DivergedError, RowError, SettingError
 from carrousel.online.model.attributes import Attributes
 from carrousel.online.model.batch import RunOutputs, run
 from carrousel.online.model.conventions import Conventions
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.detailed import DetailedRuns
-from carrousel.online.model.encoding.heads import by_class, by_name
+from carrousel.online.model.encoding.heads import by_name
 from carrousel.online.model.encoding.tables import InputTable, as_table
 from carrousel.online.model.encoding.targets import Targets
 from carrousel.online.model.engine import Engine
@@ -32,9 +32,10 @@ from carrousel.online.model.settings import (
     Unseen,
     alphabet,
 )
+from carrousel.online.model.single_rows import SingleRows
 
 
-class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
+class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
     """Long short-term memory for endless streams, which predicts and learns row by row.
 
     The network learns at every row that has a target, by gradients that are carried forward through
@@ -175,119 +176,6 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         self._entropy = secrets.randbits(63)  # the seed where random_state is None
         self._drawn: tuple[Any, int] | None = None  # a generator and the seed drawn from it, once
 
-    # --- row by row -------------------------------------------------------------------------
-
-    def step(
-        self, x: Any, y: Any = None, key: Hashable = None, *, proba: bool = False, w: float = 1.0
-    ) -> Any:
-        """Advance by a row, return the prediction, then learn the target if one is given.
-
-        Args:
-            x: the row. With task ``"next"``, a symbol: it is learned as the target of the
-                prediction before, then the symbol after it is predicted.
-            y: the target; None: there is none, or it is unknown.
-            key: the stream of the row, where there are several; any hashable value.
-            proba: return probabilities like :meth:`predict_proba_one`.
-            w: weight of the target, which multiplies its error; 0: the target is not learned.
-
-        Returns:
-            A number, numbers ``[O]``, numbers by name, or a class; None while no class is known.
-
-        >>> model = OnlineLSTM("next", symbols="ab", cells=4, random_state=1)
-        >>> for symbol in "ab" * 300:
-        ...     expected = model.step(symbol)
-        >>> expected, model.step("a")
-        ('a', 'b')
-        """
-        engine = self._engine
-        if proba or engine is None or engine.self_supervised:
-            self._check_call(y, proba)
-        if engine is None:
-            engine = self._start(x, y)
-        if w == 1.0:
-            head, outputs = engine.step(x, y, key)
-        else:  # a target of weight 0 is none
-            w = check_number("w", w, least=0.0)
-            head, outputs = engine.step(x, y if w else None, key, bool(w), w or 1.0)
-        self._engine = engine
-        return by_class(head, outputs) if proba else head.predict(outputs)
-
-    def learn_one(self, x: Any, y: Any = None, key: Hashable = None, w: float = 1.0) -> None:
-        """Advance by a row and learn its target if it has one: :meth:`step` without a result.
-
-        With ``delay``, a row that :meth:`predict_one` has seen is not run again: its target is
-        learned.
-        """
-        engine = self._engine
-        if engine is not None and engine.remembered:
-            found = engine.recollect(x, key)
-            if found is not None:
-                at, back = found
-                try:
-                    if y is not None and w:
-                        engine.learn_late(y, back, key, check_number("w", w, least=0.0))
-                except DataError as error:
-                    if error.argument == "back":  # it has a target already
-                        del engine.remembered[at]
-                    raise
-                del engine.remembered[at]
-                return
-        self.step(x, y, key, w=w)
-
-    def predict_one(self, x: Any, key: Hashable = None) -> Any:
-        """Return the prediction of :meth:`step` at a row, without changing the model.
-
-        With ``delay``, the model advances and remembers the row, and learns its target when
-        :meth:`learn_one` is called with an equal row.
-
-        Before the first row, it is the prediction of the initial network, or None where classes
-        are still unknown.
-
-        >>> model = OnlineLSTM(cells=4, random_state=1)
-        >>> model.learn_one({"a": 1.0}, 5.0)
-        >>> model.predict_one({"a": 1.0}) == model.predict_one({"a": 1.0}) == model.step({"a": 1.0})
-        True
-        """
-        engine = self._engine or self._start(x, None)
-        if engine.settings.delay:
-            head, outputs = engine.remember(x, key)
-            self._engine = engine
-        else:
-            head, outputs = engine.peek(x, key)
-        return head.predict(outputs)
-
-    def predict_proba_one(self, x: Any, key: Hashable = None) -> dict[Hashable, float]:
-        """Return the probability of each class at a row, without changing the model.
-
-        >>> model = OnlineLSTM("binary", cells=4, random_state=1)
-        >>> sum(model.predict_proba_one([0.5]).values())
-        1.0
-        """
-        self._check_call(None, proba=True)
-        engine = self._engine or self._start(x, None)
-        if engine.settings.delay:
-            found = engine.remember(x, key)
-            self._engine = engine
-            return by_class(*found)
-        return by_class(*engine.peek(x, key))
-
-    def _check_call(self, y: Any, proba: bool) -> None:
-        if self.task == "next" and y is not None:
-            raise SettingError(
-                "y is given, but task 'next' learns each symbol as the target of the one before",
-                argument="y",
-                got=y,
-                fix="leave out {y}",
-            )
-        if self.task == "regression" and proba:
-            raise SettingError(
-                "task is 'regression', which has no probabilities",
-                argument="task",
-                got=self.task,
-                expected="'binary' or 'multiclass'",
-                fix="set {task=binary} or {task=multiclass}",
-            )
-
     # --- many rows --------------------------------------------------------------------------
 
     def run(
@@ -330,7 +218,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
                 ``error.outputs`` holds the results for them.
 
         >>> import numpy as np
-        >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+        >>> X = np.random.default_rng(0).normal(size=(3000, 2))
         >>> y = 100 + 5 * np.roll(X[:, 0], 1)  # the input of the step before
         >>> predictions = OnlineLSTM(cells=8, random_state=1).run(X, y)
         >>> bool(np.mean(np.abs(predictions[-200:] - y[-200:])) < np.abs(y - y.mean()).mean() / 2)
@@ -381,7 +269,7 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         self._check_call(y, proba)
         engine, outputs, error = self._run_rows(X, y, keys, learn, late, weights)
         head = engine.head
-        found = outputs.probabilities(head) if proba else by_name(head, outputs.predictions())
+        found = outputs.probabilities(head) if proba else by_name(head, outputs.predictions(head))
         if error is not None:
             error.outputs = found
             raise error
@@ -396,6 +284,8 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
         late: bool,
         weights: Any = None,
         bounds: bool = False,
+        taught: bool = False,
+        label_times: LabelTimes | None = None,
     ) -> tuple[Engine, RunOutputs, RowError | DivergedError | None]:
         """Run rows; return the engine, its outputs, and the error that ended the run, if any."""
         settings = self._settings() if self._engine is None else self._engine.settings
@@ -407,9 +297,9 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
             engine = self._start_with(table, targets)
         elif not learn:
             engine = engine.copy()
-        outputs = RunOutputs(bounds)
+        outputs = RunOutputs(bounds, taught)
         try:
-            run(engine, table, targets, names, outputs, learn, late, factors)
+            run(engine, table, targets, names, outputs, learn, late, factors, label_times)
         except (RowError, DivergedError) as error:
             return engine, outputs, error
         finally:
@@ -440,10 +330,6 @@ class OnlineLSTM(Conventions, Attributes, DetailedRuns, MiniBatches, Horizons):
             places = self._engine.keys.places()
             for one in [k for k, _ in places] if key is None else (key,):
                 self._engine.reset(one)
-
-    def _start(self, x: Any, y: Any) -> Engine:
-        """Create the engine for the first row."""
-        return Engine.start(self._settings(), x, y, self._seed())
 
     def _declare(self, classes: Any) -> None:
         """Store the classes of the first ``partial_fit``, or check those of a later one."""

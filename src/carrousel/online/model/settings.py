@@ -132,7 +132,8 @@ class Settings:
                 argument="ahead",
                 got=self.ahead,
                 expected="1",
-                fix="leave {experts='auto'}, and {standardise} as True or 'key'",
+                fix="use {task=regression}, and do not turn the rules off by {experts} or "
+                "{standardise}",
             )
         if self.forecasts:
             self.rules(1, 1)
