@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carrousel import OnlineLSTM
-from carrousel.errors import CarrouselError
+from carrousel.errors import CarrouselError, SettingError
 from support.online.cases import case
 
 NEVER: list[Any] = ["", "1", b"1", 1.5, np.nan, {}, {"a": 1}, object(), 1j, OnlineLSTM, iter([24])]
@@ -48,6 +48,23 @@ def test_numbers_of_numpy_and_lists_in_any_order_are_accepted():
         np.testing.assert_array_equal(first, other)
     model = OnlineLSTM(cells=2, season=(24, 24, 2), levels=(0.9, 0.5, 0.9), random_state=1)
     assert np.isfinite(model.run(y[:, None], y)).all()
+
+
+def test_sizes_beyond_any_machine_are_refused_at_once():
+    """The message has the size, and names an argument."""
+    for sizes, n in (
+        ({"ahead": 4096, "streams": 2**20}, 1),
+        ({"delay": 2**20, "streams": 2**20}, 1),
+        ({"season": 2**20, "streams": 2**20}, 1),
+        ({"ahead": 4096, "delay": 2**20}, 1),
+        ({"delay": 2**20}, 10_000),
+        ({"delay": 2**20, "streams": 2**20, "task": "binary"}, None),
+    ):
+        model = OnlineLSTM(cells=2, **sizes)
+        with case(sizes), pytest.raises(SettingError, match=r"would take [0-9,]+ GB") as caught:
+            model.step([1.0], 1.0 if n == 1 else np.ones(n) if n else True)
+        assert caught.value.argument in sizes
+        assert caught.value.fix
 
 
 def test_a_model_with_one_class_or_one_symbol_learns():

@@ -30,6 +30,8 @@ rare symbol, is close to zero. Divided by its root alone, its next gradient woul
 
 LONGEST_SEASON = 1024
 """Longest period, in rows, that is looked for."""
+LARGEST_STATE = 2**35
+"""Most bytes of past values and waiting rows of all streams together."""
 MOST_FITTED = 64
 """Most inputs that least squares use."""
 
@@ -289,6 +291,7 @@ class Settings:
             by_key=self.standardise == "key",
         )
         network = self.network(features, head, fitted)
+        self._check_memory(1 if symbols else network.n_inputs, head.n_targets, rules)
         scaled = np.ones(network.n_inputs, bool)  # features of rules are always standardised
         scaled[: features.n_columns] = features.scaled & bool(self.standardise)
         try:
@@ -300,6 +303,31 @@ class Settings:
                 f"streams, their traces ({self.gradient})",
                 fix="set fewer {cells} or {streams}, or {gradient=truncated}",
             ) from error
+
+    def _check_memory(self, n_inputs: int, n_targets: int, rules: Rules | None) -> None:
+        """Refuse histories and waiting rows of all streams that are beyond any machine."""
+        waiting, each, shared = self.delay + self.ahead, 0, 0
+        if waiting > 1:
+            each += waiting * (n_inputs + 2 * n_targets)
+        if rules is not None:
+            longest = max((rules.longest, *rules.periods))
+            each += n_targets * (longest + 2 * waiting)
+            each += waiting * rules.n_outputs * (rules.n_rules + 5)
+            shared = rules.n_outputs * rules.n_fits * rules.n_regressors(1) ** 2
+        size = 8 * (each * (self.streams + 1) + shared)
+        if size <= LARGEST_STATE:
+            return
+        sizes = {"streams": self.streams, "delay": self.delay, "ahead": self.ahead}
+        most = max(sizes, key=lambda name: sizes[name])
+        raise SettingError(
+            f"{most} is {sizes[most]:,}: past values and waiting rows of {self.streams:,} streams "
+            f"and {n_targets:,} targets would take {size / 1e9:,.0f} GB, expected at most "
+            f"{LARGEST_STATE / 1e9:.0f}",
+            argument=most,
+            got=sizes[most],
+            expected=f"states of at most {LARGEST_STATE / 1e9:.0f} GB",
+            fix="set fewer {streams}, {delay} or {ahead}, or shorter periods in {season}",
+        )
 
     @staticmethod
     def weights(network: Network, seed: int) -> Annotated[Floats, "W"]:
