@@ -236,7 +236,11 @@ bool Rules::combine(Index stream, const double* net, double* forecasts) {
   Regret* const regrets = regrets_at(key(stream) + key_.final_regrets);
   for (Index k = 0; k < settings_.outputs(); ++k) {
     const double base = now[row_.base + k];
-    const double full = base + now[row_.scale + k] * std::clamp(net[k], -kMostNet, kMostNet);
+    // Without an error of the rules there is no scale on which the net could add: a constant series
+    // and the first rows are forecast by the rules alone.
+    const bool adds = size_at(key(stream) + key_.scale)[k].mean > 0;
+    const double added = now[row_.scale + k] * std::clamp(net[k], -kMostNet, kMostNet);
+    const double full = base + (adds ? added : 0 * added);
     mixture_weights(regrets + 2 * k, 2, mixing_.data());
     now[row_.net + k] = full;
     now[row_.mixed + k] = forecasts[k] = base + mixing_[1] * (full - base);

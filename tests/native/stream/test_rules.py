@@ -80,6 +80,28 @@ def test_a_period_is_found_and_used():
     assert 6 in native.state()["rules_periods"]
 
 
+def test_constant_series_are_forecast_exactly():
+    """The net has no scale to add on, so it adds nothing: not even at the first rows."""
+    rules = Rules(inputs=1, longest=8)
+    network = Network(
+        1 + rules.n_features, 1, Cell(2, 1, forget_gate=True), wiring="cells", bias="all"
+    )
+    weights = np.random.default_rng(0).normal(size=network.n_weights)
+    scaled = np.ones(network.n_inputs, bool)
+    kinds, values = (NativeStream, ReferenceStream), (0.0, 1e-6, 1 / 3, -1e30)
+    for kind, value in itertools.product(kinds, values):
+        kernel = kind(network, Streaming(rules=rules, rate=0.01), weights, scaled=scaled)
+        found = []
+        for _ in range(60):
+            found.append(kernel.advance(0, np.ones(1))[0])
+            kernel.learn(0, np.array([value]))
+        with named(f"{kind.__name__} {value}"):
+            assert found == [0.0] + [value] * 59
+        kernel.advance(0, np.ones(1))
+        kernel.learn(0, np.array([value + 1 + abs(value)]))
+        assert kernel.advance(0, np.ones(1)) != value
+
+
 @pytest.mark.parametrize("leads", [1, 3])
 def test_single_precision_is_near(leads):
     """Rules are computed in double at any precision; only what the net adds is rounded."""
@@ -145,8 +167,9 @@ def test_run_with_owners_and_bounds(levels, delay):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
     outputs, bounds, _ = results[0]
     if levels:
-        assert (bounds[:, :, 0] <= outputs[..., None]).all()
-        assert (bounds[:, :, 1] >= outputs[..., None]).all()
+        # Quantiles of errors: while forecasts are biased, a forecast may lie outside its interval.
+        assert (bounds[:, :, 0] <= outputs[..., None]).mean() > 0.9
+        assert (bounds[:, :, 1] >= outputs[..., None]).mean() > 0.9
 
 
 @pytest.mark.parametrize("head", HEADS)

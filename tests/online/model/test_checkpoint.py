@@ -285,6 +285,8 @@ CHANGES = {
     "streams": (lambda h, a: a["streams"].fill(77), "contradicts itself"),
     "no engine": (lambda h, a: h.pop("engine"), "contradicts itself"),
     "rows": (engine("rows", "many"), "contradicts itself"),
+    "many classes": (engine("head", {"classes": 2**63}), "contradicts itself: names"),
+    "a long range": (engine("head", {"classes": {"range": [0, 2**40, 1]}}), "more than"),
     "seed": (engine("seed", -4), "contradicts itself"),
 }
 
@@ -297,6 +299,54 @@ def test_files_that_contradict_themselves_are_refused(tmp_path):
             with pytest.raises(CheckpointError, match=message) as caught:
                 OnlineLSTM.load(tmp_path / "bad")
             assert caught.value.reason == ("newer" if name == "newer" else "damaged")
+
+
+WAITING = {"due": 0, "place": 1, "begun": 2, "row": 3, "target": 4, "weight": 5}
+
+
+def test_damaged_targets_on_their_way_are_refused(tmp_path):
+    """So are counts of rows and rows that were remembered, which have no other checks."""
+    learner = OnlineLSTM(cells=2, streams=2, delay=3, random_state=1)
+    learner.run(np.ones((6, 1)), np.arange(6.0), keys=list("ababab"))
+    learner.predict_one([1.0], "a")
+    learner.save(tmp_path / "good")
+    good = (tmp_path / "good").read_bytes()
+    spoilt = [-1, 2**70, 0.5, "1", None, [], {"a": 1}]
+    wrong = [
+        *(("waiting", 0, at, value) for at in (0, 1, 2, 3) for value in spoilt),
+        *(("waiting", 0, WAITING["weight"], value) for value in (-1, "1", None, [1])),
+        *(("waiting", 0, WAITING["target"], value) for value in ([], [1.0, 2.0], ["1"], 5)),
+        *(("waiting", 0, WAITING["place"], value) for value in (2, 2**31)),
+        *((name, 0, None, value) for name in ("rows", "begun") for value in spoilt),
+        *((name, None, None, value) for name in ("rows", "begun") for value in ([], [1], 1, 2**70)),
+        *(("remembered", 0, at, value) for at in (1, 2, 3) for value in spoilt),
+    ]
+    for name, first, second, value in wrong:
+
+        def change(header, arrays, path=(name, first, second), value=value):
+            engine, late = header["engine"], header["engine"]["late"]
+            of = engine if path[0] == "remembered" else late
+            *outer, last = (each for each in path if each is not None)
+            for one in outer:
+                of = of[one]
+            of[last] = value
+
+        (tmp_path / "bad").write_bytes(changed(good, change))
+        with case(f"{name} {first} {second} {value}"), pytest.raises(CheckpointError):
+            OnlineLSTM.load(tmp_path / "bad")
+
+
+def test_names_of_targets_are_as_many_as_targets(tmp_path):
+    learner = OnlineLSTM(cells=2, random_state=1)
+    learner.step([1.0], {"u": 1.0, "v": 2.0})
+    learner.save(tmp_path / "good")
+    for names in (["u"], ["u", "u"], {"mapping": 1}, [1, 2, 3]):
+        change = changed(
+            (tmp_path / "good").read_bytes(), engine("head", {"values": 2, "names": names})
+        )
+        (tmp_path / "bad").write_bytes(change)
+        with case(names), pytest.raises(CheckpointError):
+            OnlineLSTM.load(tmp_path / "bad")
 
 
 def test_a_header_that_is_changed_without_its_checksum_is_refused(tmp_path):

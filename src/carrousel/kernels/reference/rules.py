@@ -222,7 +222,9 @@ class ExpertRules:
         """Return the forecasts: mixtures of the base with and without what the net adds."""
         now = self._now
         assert now is not None
-        now.full = now.base + now.scale * np.clip(net, -MOST_NET, MOST_NET)
+        errors = self._keys[stream].of.errors
+        scale = now.scale * [error.mean > 0 for error in errors]  # 0 before the first error
+        now.full = now.base + scale * np.clip(net, -MOST_NET, MOST_NET)
         for k, regrets in enumerate(self._keys[stream].of.final_regrets):
             now.mixed[k] = now.base[k] + regrets.weights()[1] * (now.full[k] - now.base[k])
         return now.mixed.copy()

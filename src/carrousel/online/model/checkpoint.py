@@ -43,6 +43,11 @@ Extra = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """Data of other programs in a model's file: arrays by name, and values for JSON."""
 _EXTRA = "beside."  # prefix of the names of extra arrays
 _FORECASTS = "forecasts"
+_MOST_NAMES, _MOST_ROWS = 2**24, 2**50  # in a file
+_CONTRADICTIONS = (
+    *(CarrouselError, LookupError, TypeError, ValueError, AttributeError),
+    *(OverflowError, RecursionError, AssertionError),
+)
 
 
 def save(
@@ -103,7 +108,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Engine | None]:
         model = {name: from_json(value) for name, value in header["model"].items()}
         engine = header["engine"]
         return model, None if engine is None else _engine_from_json(engine, own)
-    except (CarrouselError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except _CONTRADICTIONS as error:
         raise contradiction(path, str(error)) from error
     except MemoryError as error:
         raise CheckpointError(f"{path} describes a model that memory does not hold") from error
@@ -199,7 +204,10 @@ def from_json(value: Any) -> Any:
     if isinstance(value, dict):
         ((kind, parts),) = value.items()
         if kind == "range":
-            return range(*parts)
+            found = range(*parts)
+            if len(found) > _MOST_NAMES:
+                raise ValueError(f"{found} has more than {_MOST_NAMES} numbers")
+            return found
         return {"tuple": tuple, "list": list}[kind](map(from_json, parts))
     return value
 
@@ -252,11 +260,11 @@ def _engine_from_json(stored: Mapping[str, Any], arrays: dict[str, np.ndarray]) 
         raise SettingError(f"it is of a kernel {stored['kernel']!r}, not {engine.kernel.name!r}")
     engine.kernel.restore(arrays)
     if "late" in stored:
-        engine.late.restore(stored["late"])
-        engine.remembered.extend(
-            RememberedRow(_row_from_json(x), *numbers) for x, *numbers in stored["remembered"]
-        )
-    engine.n_rows = check_int("rows", stored["rows"], minimum=0)
+        engine.late.restore(stored["late"], head.n_targets)
+        for x, place, begun, row in stored["remembered"]:
+            engine.late.check_row(place, begun, row)
+            engine.remembered.append(RememberedRow(_row_from_json(x), place, begun, row))
+    engine.n_rows = check_int("rows", stored["rows"], minimum=0, maximum=_MOST_ROWS)
     keys = stored["keys"]
     engine.keys.restore(
         [(from_json(key), place) for key, place in keys["places"]],
@@ -295,9 +303,10 @@ def _features_to_json(features: Features) -> dict[str, Any]:
 def _features_from_json(stored: Mapping[str, Any], settings: Settings) -> Features:
     missing = settings.missing == "mean"
     if "numbers" in stored:
-        return VectorFeatures(stored["numbers"], missing)
+        n = check_int("numbers", stored["numbers"], minimum=1, maximum=_MOST_NAMES)
+        return VectorFeatures(n, missing)
     if "symbols" in stored:
-        return SymbolFeatures(from_json(stored["symbols"]), settings.grow)
+        return SymbolFeatures(_names(stored["symbols"]), settings.grow)
     columns = {
         from_json(name): c if isinstance(c, int) else dict(c) for name, c in stored["features"]
     }
@@ -327,9 +336,21 @@ def _head_from_json(stored: Mapping[str, Any], settings: Settings) -> Head:
     if stored.keys() - {"names"} != {kind}:
         raise SettingError(f"task {settings.task!r} has {kind}, not {', '.join(stored)}")
     if kind == "values":
-        names = stored.get("names")
+        n, names = stored["values"], stored.get("names")
+        if n is not None:
+            check_int("values", n, minimum=1, maximum=_MOST_NAMES)
         found = names and [from_json(name) for name in names]
-        return RegressionHead(stored["values"], found, settings.ahead)
+        if found and len(set(found)) != n:
+            raise SettingError(f"{n} targets have the names {found}")
+        return RegressionHead(n, found, settings.ahead)
     if kind == "labels":
         return BinaryHead(*map(from_json, stored["labels"]))
-    return MulticlassHead(from_json(stored["classes"]), settings.grow or settings.classes is None)
+    return MulticlassHead(_names(stored["classes"]), settings.grow or settings.classes is None)
+
+
+def _names(stored: Any) -> Any:
+    """Return classes or symbols, or their number."""
+    found = from_json(stored)
+    if isinstance(found, int):
+        check_int("names", found, minimum=0, maximum=_MOST_NAMES)
+    return found

@@ -10,8 +10,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import DataError
+from carrousel.checks import check_int, check_number
+from carrousel.errors import SettingError
 from carrousel.shapes import Floats, Ints
+
+_MOST = 2**50
+"""Most rows that a file may count."""
 
 
 @dataclass(frozen=True)
@@ -190,20 +194,49 @@ class LateTargets:
             "begun": self.begun.tolist(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state` returned.
+    def restore(self, state: dict[str, Any], width: int) -> None:
+        """Restore what :meth:`state` returned, with targets of ``width`` numbers.
 
         Raises:
-            DataError: a target belongs to a place that does not exist.
+            SettingError, LookupError, TypeError, ValueError: that is not possible.
         """
-        self.waiting = deque(self._restored(each) for each in state["waiting"])
-        timed = [(order, self._restored(each)) for order, *each in state["timed"]]
-        self.timed = [(late.due, order, late) for order, late in timed]  # sorted: a heap
-        self.n_timed, self.lost = int(state["n_timed"]), int(state["lost"])
-        self.rows[:], self.begun[:] = state["rows"], state["begun"]
+        for name, counts in (("rows", self.rows), ("begun", self.begun)):
+            if len(state[name]) != len(counts):
+                expected = f"{len(counts)} numbers, one for each place"
+                raise SettingError(argument=name, got=len(state[name]), expected=expected)
+            counts[:] = [_count(name, n) for n in state[name]]
+        self.n_timed, self.lost = _count("n_timed", state["n_timed"]), _count("lost", state["lost"])
+        self.waiting = deque(self._restored(each, width) for each in state["waiting"])
+        for late in self.waiting:
+            _count("due", late.due)
+        timed = [(_count("order", n), self._restored(each, width)) for n, *each in state["timed"]]
+        if len({order for order, _ in timed}) < len(timed):
+            raise SettingError(argument="order", got="one twice", expected="each number once")
+        self.timed = sorted((late.due, order, late) for order, late in timed)  # a heap
 
-    def _restored(self, stored: Sequence[Any]) -> LateTarget:
+    def _restored(self, stored: Sequence[Any], width: int) -> LateTarget:
         due, place, begun, row, target, weight = stored
-        if not 0 <= place < len(self.rows):
-            raise DataError(f"a target waits for place {place} of {len(self.rows)}")
-        return LateTarget(due, place, begun, row, tuple(map(float, target)), weight)
+        check_number("due", due)
+        self.check_row(place, begun, row)
+        numbers = tuple(_target_number(value) for value in target)
+        if len(numbers) != width:
+            raise SettingError(argument="target", got=len(numbers), expected=f"{width} numbers")
+        weight = check_number("weight", weight, least=0.0)
+        return LateTarget(due, place, begun, row, numbers, weight)
+
+    def check_row(self, place: Any, begun: Any, row: Any) -> None:
+        """Raise SettingError unless these numbers, of a file, can be those of a row that waits."""
+        check_int("place", place, minimum=0, maximum=len(self.rows) - 1)
+        check_int("begun", begun, minimum=0, maximum=int(self.begun[place]))
+        last = _MOST if begun < self.begun[place] else int(self.rows[place]) - 1
+        check_int("row", row, minimum=0, maximum=max(last, 0))
+
+
+def _count(name: str, value: Any) -> int:
+    """Return a count of rows of a file."""
+    return check_int(name, value, minimum=0, maximum=_MOST)
+
+
+def _target_number(value: Any) -> float:
+    """Return a number of a target, NaN where there is none."""
+    return value if isinstance(value, float) and value != value else check_number("target", value)

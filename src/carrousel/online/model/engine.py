@@ -195,16 +195,17 @@ class Engine:
             self.remembered.popleft()
         return found
 
-    def recollect(self, x: Any, key: Any) -> int | None:
-        """Return how many rows of a key are younger than the oldest remembered equal to ``x``.
+    def recollect(self, x: Any, key: Any) -> tuple[int, int] | None:
+        """Find the oldest remembered row of a key that is equal to ``x``.
 
-        The row is forgotten. None: there is no such row.
+        Returns:
+            Its position among remembered rows, and how many rows of the key are younger. None:
+            there is no such row.
         """
         place = self.keys.find(key, self.n_rows)
         for n, each in enumerate(self.remembered):
             if each.place == place and each.begun == self.late.begun[place] and each.is_of(x):
-                del self.remembered[n]
-                return int(self.late.rows[place]) - 1 - each.row
+                return n, int(self.late.rows[place]) - 1 - each.row
         return None
 
     def peek(self, x: Any, key: Any) -> tuple[Head, Annotated[Floats, "O"]]:

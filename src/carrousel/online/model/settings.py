@@ -30,6 +30,8 @@ rare symbol, is close to zero. Divided by its root alone, its next gradient woul
 
 LONGEST_SEASON = 1024
 """Longest period, in rows, that is looked for."""
+LARGEST_STATE = 2**35
+"""Most bytes of past values and waiting rows of all streams together."""
 MOST_FITTED = 64
 """Most inputs that least squares use."""
 
@@ -85,7 +87,7 @@ class Settings:
             raise SettingError(
                 argument="forget_gate", got=self.forget_gate, expected="True or False"
             )
-        if not isinstance(self.standardise, bool | np.bool_) and self.standardise != "key":
+        if not isinstance(self.standardise, bool | np.bool_) and not _is(self.standardise, "key"):
             expected = "True, False or 'key'"
             raise SettingError(argument="standardise", got=self.standardise, expected=expected)
         check_choice("wiring", self.wiring, get_args(Feedback))
@@ -110,14 +112,20 @@ class Settings:
         self._check_names()
 
     def _check_experts(self) -> None:
-        if self.experts not in (*get_args(Experts), None):
+        if self.experts is not None and not _is(self.experts, "auto"):
             raise SettingError(argument="experts", got=self.experts, expected="'auto' or None")
-        if self.season not in (*get_args(Season), None):
+        if self.season is not None and not _is(self.season, "auto"):
             if not isinstance(self.season, tuple):
                 expected = "'auto', None, or periods in rows such as (24, 168)"
                 raise SettingError(argument="season", got=self.season, expected=expected)
             for period in self.season:
                 check_int("season", period, minimum=2, maximum=2**20)
+        expected = "a list of numbers above 0 and below 1, such as (0.8, 0.95)"
+        if not isinstance(self.levels, tuple):
+            raise SettingError(argument="levels", got=self.levels, expected=expected)
+        for level in self.levels:
+            if not 0 < check_number("levels", level) < 1:
+                raise SettingError(argument="levels", got=level, expected=expected)
         check_int("ahead", self.ahead, minimum=1, maximum=4096)
         check_int("delay", self.delay, minimum=0, maximum=2**20)
         if self.ahead > 1 and not self.forecasts:
@@ -178,7 +186,7 @@ class Settings:
         if isinstance(named["season"], int):
             named["season"] = (named["season"],)
         for name in ("season", "levels"):
-            if isinstance(named[name], list | np.ndarray):
+            if isinstance(named[name], list | np.ndarray) and np.ndim(named[name]) == 1:
                 named[name] = tuple(to_python(each) for each in named[name])
         named["classes"] = alphabet("classes", named["classes"])
         if isinstance(named["symbols"], int):
@@ -283,6 +291,7 @@ class Settings:
             by_key=self.standardise == "key",
         )
         network = self.network(features, head, fitted)
+        self._check_memory(1 if symbols else network.n_inputs, head.n_targets, rules)
         scaled = np.ones(network.n_inputs, bool)  # features of rules are always standardised
         scaled[: features.n_columns] = features.scaled & bool(self.standardise)
         try:
@@ -295,10 +304,40 @@ class Settings:
                 fix="set fewer {cells} or {streams}, or {gradient=truncated}",
             ) from error
 
+    def _check_memory(self, n_inputs: int, n_targets: int, rules: Rules | None) -> None:
+        """Refuse histories and waiting rows of all streams that are beyond any machine."""
+        waiting, each, shared = self.delay + self.ahead, 0, 0
+        if waiting > 1:
+            each += waiting * (n_inputs + 2 * n_targets)
+        if rules is not None:
+            longest = max((rules.longest, *rules.periods))
+            each += n_targets * (longest + 2 * waiting)
+            each += waiting * rules.n_outputs * (rules.n_rules + 5)
+            shared = rules.n_outputs * rules.n_fits * rules.n_regressors(1) ** 2
+        size = 8 * (each * (self.streams + 1) + shared)
+        if size <= LARGEST_STATE:
+            return
+        sizes = {"streams": self.streams, "delay": self.delay, "ahead": self.ahead}
+        most = max(sizes, key=lambda name: sizes[name])
+        raise SettingError(
+            f"{most} is {sizes[most]:,}: past values and waiting rows of {self.streams:,} streams "
+            f"and {n_targets:,} targets would take {size / 1e9:,.0f} GB, expected at most "
+            f"{LARGEST_STATE / 1e9:.0f}",
+            argument=most,
+            got=sizes[most],
+            expected=f"states of at most {LARGEST_STATE / 1e9:.0f} GB",
+            fix="set fewer {streams}, {delay} or {ahead}, or shorter periods in {season}",
+        )
+
     @staticmethod
     def weights(network: Network, seed: int) -> Annotated[Floats, "W"]:
         """Draw the initial weights of a network."""
         return initial_weights(network, np.random.default_rng(seed))
+
+
+def _is(value: Any, text: str) -> bool:
+    """Return whether a value, which may be an array, is this text."""
+    return isinstance(value, str) and value == text
 
 
 def alphabet(name: str, given: Any) -> tuple[Hashable, ...] | None:

@@ -64,10 +64,17 @@ class SingleRows:
         """
         engine = self._engine
         if engine is not None and engine.remembered:
-            back = engine.recollect(x, key)
-            if back is not None:
-                if y is not None and w:
-                    engine.learn_late(y, back, key, check_number("w", w, least=0.0))
+            found = engine.recollect(x, key)
+            if found is not None:
+                at, back = found
+                try:
+                    if y is not None and w:
+                        engine.learn_late(y, back, key, check_number("w", w, least=0.0))
+                except DataError as error:
+                    if error.argument == "back":  # the row has a target already
+                        del engine.remembered[at]
+                    raise
+                del engine.remembered[at]
                 return
         self.step(x, y, key, w=w)
 
