@@ -159,15 +159,6 @@ StreamState<Real> Stream<Real>::state_of(Index stream) const {
   return at.state(net_, true);
 }
 
-// The state that predicts, of which only activations and cell states exist.
-template <class Real>
-StreamState<Real> Stream<Real>::front_of(Index stream) const {
-  const Index U = settings_.shape.units(), C = settings_.shape.cells();
-  StreamState<Real> found{};
-  found.y = fronts_.data() + stream * (U + C), found.s = found.y + U;
-  return found;
-}
-
 // The state of a stream before its first step.
 template <class Real>
 void Stream<Real>::begin(Index stream) {
@@ -313,51 +304,6 @@ Outcome Stream<Real>::advance(Index stream, const double* x, double* outputs) {
 }
 
 template <class Real>
-Outcome Stream<Real>::glance(Index stream, const double* x, double* outputs) {
-  const Outcome seen = peek(stream, x, outputs);
-  if (seen != Outcome::done) return seen;
-  flags_[static_cast<std::size_t>(stream)] |= kUsed;
-  const StreamState<Real> front = front_of(stream);
-  std::copy_n(net_.next.y, settings_.shape.units(), front.y);
-  std::copy_n(net_.next.s, settings_.shape.cells(), front.s);
-  count(stream, x);
-  return Outcome::done;
-}
-
-template <class Real>
-void Stream<Real>::ready(const double* x, double* to) const {
-  if (settings_.symbols) *to = *x;
-  else std::copy_n(net_.x, settings_.shape.inputs, to);
-}
-
-template <class Real>
-Outcome Stream<Real>::follow(Index stream, const double* inputs) {
-  const Index I = settings_.shape.inputs;
-  if (settings_.symbols) {
-    if (!good_input(inputs)) return Outcome::bad_input;
-    std::fill_n(net_.x, I, Real{0});
-    net_.x[whole(inputs[0], I)] = 1;
-  } else {
-    std::transform(inputs, inputs + I, net_.x, [](double x) { return static_cast<Real>(x); });
-  }
-  StreamState<Real> state = state_of(stream);
-  if (!kernel_.look(net_, state)) return Outcome::diverged;
-  std::uint8_t& flags = flags_[static_cast<std::size_t>(stream)];
-  if (settings_.rule == Rule::uoro) draw(stream);
-  kernel_.move(net_, state, flags & kStanding);
-  flags = kUsed | kStanding;
-  changed_[static_cast<std::size_t>(stream)] = net_.changes;
-  return Outcome::done;
-}
-
-template <class Real>
-void Stream<Real>::meet(Index stream) {
-  const StreamState<Real> front = front_of(stream), state = state_of(stream);
-  std::copy_n(state.y, settings_.shape.units(), front.y);
-  std::copy_n(state.s, settings_.shape.cells(), front.s);
-}
-
-template <class Real>
 Outcome Stream<Real>::learn(Index stream, const double* target, double weight) {
   if (stream < 0 || stream >= settings_.streams) return Outcome::bad_stream;
   if (!good_target(target) || !(weight >= 0 && weight <= kLargest)) return Outcome::bad_target;
@@ -391,14 +337,6 @@ Outcome Stream<Real>::learn(Index stream, const double* target, double weight) {
   if (experts_) experts_->learn(stream, softmax() ? whole(target[0], O) : target[0] > 0.5, weight);
   flags = kUsed;
   return Outcome::done;
-}
-
-template <class Real>
-Outcome Stream<Real>::step(Index stream, const double* x, const double* target, double* outputs) {
-  const bool learns = target && any_target(target);
-  if (learns && !good_target(target)) return Outcome::bad_target;
-  const Outcome moved = advance(stream, x, outputs);
-  return moved == Outcome::done && learns ? learn(stream, target) : moved;
 }
 
 template <class Real>

@@ -61,9 +61,6 @@ class Stream {
   Outcome advance(Index stream, const double* x, double* outputs);
   // A target of NaN is missing. Errors count `weight` times.
   Outcome learn(Index stream, const double* target, double weight = 1);
-  // Advances, then learns if there is a target: null or a first number of NaN mean none. If the
-  // outputs are finite but the errors are not, the stream has still advanced.
-  Outcome step(Index stream, const double* x, const double* target, double* outputs);
   Outcome reset(Index stream);
 
   // If targets are delayed: glance() advances the state that predicts, and follow() later the state

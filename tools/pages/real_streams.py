@@ -120,7 +120,6 @@ def real_streams_page(
         parts=parts(measured, made_up),
         regret_picture=REGRET_PICTURE,
         picture=PICTURE,
-        chosen=[one.facts["title"] for one in streams if one.facts["chose_settings"]],
         details=[_details(one) for one in streams],
         deep=any(one.named(f.name) for one in streams for f in one.contenders if DEEP in f.name),
         versions=", ".join(map(" ".join, (shown | measured.get("packages", {})).items())),

@@ -42,7 +42,7 @@ from benchmarks.streams import made_up
 from benchmarks.streams.data import fingerprint
 from benchmarks.streams.real import compare, ours, parts
 from benchmarks.streams.real.lineup import Contender, contenders
-from benchmarks.streams.real.loaders.catalogue import CHOSEN_ON, STREAMS
+from benchmarks.streams.real.loaders.catalogue import STREAMS
 from benchmarks.streams.real.stream import MEASURES, START, Stream, scores
 
 SAVED = RESULTS / "real_streams.json"
@@ -136,7 +136,6 @@ def described(stream: Stream) -> dict[str, Any]:
         "keys": None if stream.keys is None else len(stream.places),
         "time": stream.time is not None,
         "needs": sorted(stream.needs),
-        "chose_settings": stream.name in CHOSEN_ON,
         "fingerprint": fingerprint(*parts, np.asarray(stream.y, str)),
     }
 

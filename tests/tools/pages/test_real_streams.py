@@ -36,7 +36,6 @@ def stream(task: str = "forecast", **errors: list[float]) -> dict[str, Any]:
         "keys": None,
         "time": True,
         "needs": ["missing"],
-        "chose_settings": False,
         "rows": rows,
     }
 
@@ -104,10 +103,6 @@ def test_a_stream_without_figures_of_ours_is_not_counted():
     text = page(one=stream(last=[1.0]), two=stream(ours=[2.0], last=[1.0]))
     assert "of 1 streams" in re.sub(r"\s+", " ", text)
 
-
-def test_streams_that_chose_settings_are_named():
-    chosen = {**stream(ours=[1.0], last=[2.0]), "chose_settings": True}
-    assert "except on a | b" in page(one=chosen)
 
 
 def test_tables_of_further_figures_come_from_their_parts():

@@ -18,5 +18,3 @@ STREAMS: Mapping[str, Callable[[], Stream]] = {
     )
 }
 """Functions that read the streams, by name, in the order of the page."""
-CHOSEN_ON: tuple[str, ...] = ()
-"""Streams on which a setting of ``OnlineLSTM`` has been chosen: none."""
