@@ -52,14 +52,15 @@ def test_numbers_of_numpy_and_lists_in_any_order_are_accepted():
 
 def test_sizes_beyond_any_machine_are_refused_at_once():
     """The message has the size, and names an argument."""
-    for sizes, n in (
+    refused: tuple[tuple[dict[str, Any], int | None], ...] = (
         ({"ahead": 4096, "streams": 2**20}, 1),
         ({"delay": 2**20, "streams": 2**20}, 1),
         ({"season": 2**20, "streams": 2**20}, 1),
         ({"ahead": 4096, "delay": 2**20}, 1),
         ({"delay": 2**20}, 10_000),
         ({"delay": 2**20, "streams": 2**20, "task": "binary"}, None),
-    ):
+    )
+    for sizes, n in refused:
         model = OnlineLSTM(cells=2, **sizes)
         with case(sizes), pytest.raises(SettingError, match=r"would take [0-9,]+ GB") as caught:
             model.step([1.0], 1.0 if n == 1 else np.ones(n) if n else True)

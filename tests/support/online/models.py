@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,12 @@ def rows_of(X: Any, start: int, stop: int | None = None) -> Any:
     if isinstance(X, dict):
         return {name: column[start:stop] for name, column in X.items()}
     return X[start:stop]
+
+
+def saved_in(folder: Path) -> bytes:
+    """Save a small model with categories, classes and two keys as ``good``; return the file."""
+    learner = OnlineLSTM("multiclass", cells=2, streams=2, unseen="grow", random_state=1)
+    rows = [{"a": 1.0, "c": "x"}, {"a": 2.0, "c": "y"}]
+    learner.run(rows, ["u", "v"], keys=["k", None])
+    learner.save(folder / "good")
+    return (folder / "good").read_bytes()

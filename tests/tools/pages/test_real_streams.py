@@ -104,7 +104,6 @@ def test_a_stream_without_figures_of_ours_is_not_counted():
     assert "of 1 streams" in re.sub(r"\s+", " ", text)
 
 
-
 def test_tables_of_further_figures_come_from_their_parts():
     running = {"rows": [1, 2], "mixed": [1.0, 2.5], "best": [2.0, 3.0]}
     mixtures = {"base": 3.5, "full": 4.0, "mixed": 3.0}
