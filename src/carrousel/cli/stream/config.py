@@ -218,7 +218,8 @@ class StreamConfig(StreamParams):
     season: str = option(
         "auto",
         MODEL,
-        "Numbers: periods of the target in rows, such as 24,168; auto looks for two up to 1024 rows; none.",
+        "Numbers: periods of the target in rows, such as 24,168; auto looks for two up to 1024 "
+        "rows; none.",
         "P,Q",
         before=KEPT,
     )

@@ -40,8 +40,8 @@ class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches,
 
     The network learns at every row that has a target, by gradients that are carried forward through
     time. It stores states, one trace for each weight, running means, and a fixed amount of the past
-    for expert rules. Time and memory of a step do not depend on the number of rows. Forget gates let cells discard old
-    contents, so a stream needs no ends at which to reset them.
+    for expert rules. Time and memory of a step do not depend on the number of rows. Forget gates
+    let cells discard old contents, so a stream needs no ends at which to reset them.
 
     Numeric inputs and targets are standardised by their running means and variances. Texts are
     encoded one-hot. The error ``e = y - prediction`` is measured in running standard deviations of
@@ -87,8 +87,8 @@ class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches,
             predicts alone.
         season: numbers: periods in rows that the rules use, such as ``(24, 168)``; ``"auto"``: the
             two best up to 1024 rows are looked for; None: none.
-        ahead: numbers: number of targets that each row forecasts, by one output for each (direct, not rolled
-            out): its own, and those of the next ``ahead - 1`` rows of the key.
+        ahead: numbers: how many targets each row forecasts, by one output for each (direct, not
+            rolled out): its own, and those of the next ``ahead - 1`` rows of the key.
         delay: largest number of rows of a key that may follow a row before its target comes. Such
             rows wait in memory, with the inputs of the net, about 8 bytes for each; a second state
             follows behind and learns.
