@@ -225,6 +225,14 @@ Outcome Learner<Real>::recall(Index stream, double* outputs, double* bounds) {
   return Outcome::done;
 }
 
+// A target that comes with the first row of a stream, before it: the rules know it from then on.
+template <class Real>
+void Learner<Real>::start(Index stream, const double* target) {
+  if (!rules_ || rules_->rows(stream)) return;
+  rules_->start(stream, target);
+  if (queued()) count(stream, 0) = count(stream, 1) = 1;
+}
+
 template <class Real>
 Index Learner<Real>::run(const RowsOfStreams& rows, Outcome& outcome) {
   const Index I = input_values(), width = values_;
@@ -253,6 +261,7 @@ Index Learner<Real>::run(const RowsOfStreams& rows, Outcome& outcome) {
       else if (learns && !(good_target(target) && good_weight(weight)))
         outcome = Outcome::bad_target;
       else if (learns && begun()) outcome = learn(owner, back, target, weight);
+      else if (learns && !rows.owners) start(stream, target);
       if (outcome == Outcome::done) outcome = advance(stream, x, out, bounds_of);
     }
     if (outcome != Outcome::done) return n;

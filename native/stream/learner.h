@@ -69,6 +69,7 @@ class Learner {
   Stream<Real>& net() { return net_; }
 
  private:
+  void start(Index stream, const double* target);
   bool queued() const { return settings_.pending() > 1; }
   bool good_target(const double* target) const;
   bool any_target(const double* target) const;

@@ -12,7 +12,7 @@ constexpr double kKeep = 0.9995;      // forgetting of least squares
 constexpr double kMostRegressor = 30, kMostFeature = 30, kMostNet = 10, kMostError = 5;
 constexpr double kMostWanted = 1e6;   // of the net, in mean absolute errors
 constexpr double kRecent = 32;        // rows of the recent mean
-constexpr double kTrusted = 2;        // rows that a new stream trusts the scales of the others for
+constexpr double kTrusted = 0;        // rows that a new stream trusts the sizes of the others for
 constexpr double kOdd = 20;           // mean absolute errors beyond which a value must be confirmed
 constexpr double kSettled = 20;       // rows before that applies
 constexpr double kPace = 0.04;        // of quantiles, in mean absolute errors
@@ -196,7 +196,8 @@ void Rules::look(Index stream, const double* inputs, double* features) {
   if (settings_.seen() > I) std::copy_n(own + key_.before, I, now + row_.inputs + I);
   for (Index v = 0; v < V; ++v) {
     now[row_.known + v] = own[key_.known + v], now[row_.mean + v] = own[key_.mean + 2 * v];
-    now[row_.unit + v] = size_at(key(stream) + key_.change)[v].unit();
+    const Size& changes = size_at(key(stream) + key_.change)[v];
+    now[row_.unit + v] = changes.unit();
     for (Index h = 0; h < H; ++h) {
       const Index k = v * H + h;
       double* const rules = now + row_.rules + k * E;
@@ -206,9 +207,10 @@ void Rules::look(Index stream, const double* inputs, double* features) {
       if (!(own[key_.known + v] > 0)) continue;
       for (Index fit = 0; fit < settings_.fitted(); ++fit) {
         const double from = regress(stream, v, now, rules, fit);
-        const double change =
-            kernels_.product(weights(k, fit), x_.data(), settings_.regressors(fit));
-        rules[3 + fit] = from + now[row_.unit + v] * change;
+        // A stream's own first change tells its unit; that of other streams may be far too large.
+        const double own_unit = changes.seen > 0 ? changes.unit() : 0;
+        rules[3 + fit] = from + own_unit * kernels_.product(weights(k, fit), x_.data(),
+                                                            settings_.regressors(fit));
       }
       mixture_weights(regrets_at(key(stream) + key_.regrets) + k * E, E, mixing_.data());
       // Relative to the last value: equal forecasts have exactly this mixture.
@@ -237,8 +239,9 @@ bool Rules::combine(Index stream, const double* net, double* forecasts) {
   for (Index k = 0; k < settings_.outputs(); ++k) {
     const double base = now[row_.base + k];
     // Without an error of the rules there is no scale on which the net could add: a constant series
-    // and the first rows are forecast by the rules alone.
-    const bool adds = size_at(key(stream) + key_.scale)[k].mean > 0;
+    // and the first rows of a stream are forecast by the rules alone.
+    const Size& errors = size_at(key(stream) + key_.scale)[k];
+    const bool adds = errors.mean > 0 && errors.seen > 0;
     const double added = now[row_.scale + k] * std::clamp(net[k], -kMostNet, kMostNet);
     const double full = base + (adds ? added : 0 * added);
     mixture_weights(regrets + 2 * k, 2, mixing_.data());
@@ -282,6 +285,13 @@ void Rules::recall(Index stream, double* forecasts) {
 }
 
 // --- targets ---------------------------------------------------------------------------------
+
+void Rules::start(Index stream, const double* target) {
+  if (rows(stream)) return;
+  begin(stream);
+  key(stream)[0] = 1;  // as if they were those of a row before the first
+  observe(stream, 0, target);
+}
 
 void Rules::observe(Index stream, Index row_of, const double* target) {
   double* const own = key(stream);

@@ -61,6 +61,8 @@ class Rules {
   void keep(Index stream);
   // Writes the forecasts [O] of the latest row of a stream, for bounds() to follow.
   void recall(Index stream, double* forecasts);
+  // Begins a stream with targets [V] that belong to no row of it: those before its first.
+  void start(Index stream, const double* target);
   // Adds the targets [V] of row `row` to the history of a stream. NaN: there is none.
   void observe(Index stream, Index row, const double* target);
   // Learns the targets [O] of row `row`, NaN where there is none. Writes what the net should have

@@ -44,6 +44,16 @@ def test_a_bad_row_stops_the_stream_and_can_be_skipped(call, folder):
     assert json.loads(whole.out)["errors"] == result["errors"]
 
 
+def test_a_missing_input_names_the_running_mean_as_a_remedy(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text('level\n1\n2\n""\n3\n')
+    words = ("gaps.csv", "--predict-next", "level", *SMALL, "--quiet")
+    found = call("stream", *words)
+    assert found.code == 1
+    assert "--missing mean replaces missing inputs" in found.err
+    assert call("stream", *words, "--missing", "mean").code == 0
+
+
 def test_a_bad_value_can_be_replaced_by_the_last_good_one(call, folder):
     words = ("bad.csv", "--predict-next", "level", *SMALL, "--on-error", "hold")
     found = call("stream", *words, "--out", "out.csv", "--json")

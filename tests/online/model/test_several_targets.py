@@ -100,6 +100,7 @@ def test_wrong_names_and_forms_are_refused():
         ([1.0, 2.0, 3.0], DataError, "expected a mapping with names among 'heat', 'wind', 'rain'"),
         ({"heat": "warm", "wind": 1.0, "rain": 0.0}, DataError, "target 'heat' is 'warm'"),
         (1.0, DataError, "target y is 1.0, expected a mapping"),
+        (np.float64(3.5), DataError, "target y is 3.5, expected a mapping"),
     ):
         with case(y):
             with pytest.raises(error, match=why):

@@ -223,6 +223,8 @@ def _show(config: StreamConfig, result: Evaluation, reason: str | None) -> None:
 
 def _show_how_to_resume(config: StreamConfig, reason: str, failure: Failure | None) -> None:
     """Say why a stream ended early and how to resume it."""
+    from carrousel.online.clean.values import MISSING
+
     say(reason)
     if failure is not None and failure.fatal:
         return
@@ -231,6 +233,8 @@ def _show_how_to_resume(config: StreamConfig, reason: str, failure: Failure | No
         say("The model has diverged. A lower --rate may help.")
     elif remedy:
         say("Use --on-error skip to leave such rows out, or hold to repeat the last good value.")
+        if failure is not None and MISSING[1] in str(failure.error) and config.missing == "error":
+            say("--missing mean replaces missing inputs by their running means.")
     if config.checkpoint is None:
         say("Nothing was saved; with --checkpoint FILE a stream can be resumed.")
     elif config.checkpoint.exists():

@@ -209,7 +209,7 @@ class StreamConfig(StreamParams):
     no_standardise: bool = option(
         False,
         MODEL,
-        "Do not standardise numbers. This turns expert rules off.",
+        "Do not standardise numbers. This turns the expert rules of numbers off.",
         argument="standardise",
     )
     scale_by_key: bool = option(
@@ -218,15 +218,17 @@ class StreamConfig(StreamParams):
     season: str = option(
         "auto",
         MODEL,
-        "Periods of the target in rows, such as 24,168; auto looks for two up to 1024 rows; none.",
+        "Numbers: periods of the target in rows, such as 24,168; auto looks for two up to 1024 "
+        "rows; none.",
         "P,Q",
         before=KEPT,
     )
     no_experts: bool = option(
         False,
         MODEL,
-        "Let the net forecast alone, without the expert rules: last value, means, least squares on "
-        "the last values and the inputs, values one period before.",
+        "Let the net predict alone, without the expert rules. Numbers: last value, means, least "
+        "squares on the last values and the inputs, values one period before. Classes: "
+        "frequencies, nearest rows. Symbols: counts after the last symbols.",
         argument="experts",
         before=KEPT,
     )

@@ -25,7 +25,7 @@ INPUTS_ALONE = 2
 """The rule of least squares that sees no past values."""
 RECENT = 32
 """Rows of the recent mean."""
-TRUSTED = 2
+TRUSTED = 0
 """Rows that a new stream trusts the sizes of all streams for."""
 ODD = 20.0
 """Mean absolute errors beyond which a value must be confirmed by the next one."""
@@ -154,7 +154,8 @@ class ExpertRules:
                 now.rules[k] = self._forecasts(key, v, h)
                 for fit, least_squares in enumerate(self.fits[k]):
                     x, origin = self._regressors(key, v, now, now.rules[k], fit)
-                    now.rules[k, 3 + fit] = origin + now.unit[v] * least_squares.forecast(x)
+                    unit = now.unit[v] if key.of.changes[v].seen else 0.0  # that of the stream
+                    now.rules[k, 3 + fit] = origin + unit * least_squares.forecast(x)
                 last = now.rules[k, 0]  # equal forecasts have exactly this mixture
                 now.base[k] = last + key.of.regrets[k].weights() @ (now.rules[k] - last)
         return np.concatenate([self._features(key, v) for v in range(how.variables)])
@@ -223,7 +224,8 @@ class ExpertRules:
         now = self._now
         assert now is not None
         errors = self._keys[stream].of.errors
-        scale = now.scale * [error.mean > 0 for error in errors]  # 0 before the first error
+        # 0 before the stream's own first error
+        scale = now.scale * [error.mean > 0 and error.seen > 0 for error in errors]
         now.full = now.base + scale * np.clip(net, -MOST_NET, MOST_NET)
         for k, regrets in enumerate(self._keys[stream].of.final_regrets):
             now.mixed[k] = now.base[k] + regrets.weights()[1] * (now.full[k] - now.base[k])
@@ -250,6 +252,16 @@ class ExpertRules:
             past.extend([past[-1]] * (due - len(past)) if past else ())
 
     # --- targets ----------------------------------------------------------------------------
+
+    def start(self, stream: int, target: Annotated[Floats, "V"]) -> None:
+        """Begin a stream with targets that belong to no row of it: those before its first."""
+        if self.rows(stream):
+            return
+        self._begin(stream)
+        key = self._keys[stream]
+        n = self.how.variables
+        key.rows.append(_Row([0] * n, [], [], *[np.zeros(0)] * 6))  # as if of a row before
+        self.observe(stream, 0, target)
 
     def observe(self, stream: int, row: int, target: Annotated[Floats, "V"]) -> None:
         """Add the targets of a row to the history of a stream; NaN: there is none."""

@@ -41,6 +41,7 @@ class _Stream:
     """Rows of one stream."""
 
     begun: int = 0
+    scaled: bool = False  # whether the stream has scales
     learned: int = 0  # if targets are delayed: rows that no longer wait
     waiting: dict[int, _Row] = field(default_factory=dict)
 
@@ -139,9 +140,10 @@ class ReferenceStream:
         self._check_inputs(x)
         if self._queued and here.begun - here.learned >= self._pending:
             self._process(stream)  # its targets are overdue
-        if not here.begun:
+        if not here.scaled:
             self.inputs.begin(stream)
             self.net.targets.begin(stream)
+            here.scaled = True
         row = x
         if self.rules:
             ready = self._standardised(stream, np.append(x, np.zeros(self.rules.how.n_features)))
@@ -270,6 +272,8 @@ class ReferenceStream:
                     self._check_target(target, weight)
                 if target is not None and targets_first and self._has_row(owner, back):
                     self.learn(owner, target, weight, back)
+                elif target is not None and targets_first and owners is None:
+                    self._start(stream, target)
                 outputs[n] = self.advance(stream, x[n])
                 if bounds is not None:
                     bounds[n] = self.bounds()
@@ -280,6 +284,13 @@ class ReferenceStream:
             except (DataError, SettingError) as error:
                 raise error.recast(RowError, row=n, outputs=outputs[:n]) from None
         return outputs
+
+    def _start(self, stream: int, target: Annotated[Floats, "V"]) -> None:
+        """Begin a stream with a target that comes with its first row, before it."""
+        here = self._streams[stream]
+        if self.rules and not here.begun:
+            self.rules.start(stream, target)
+            here.begun = here.learned = 1
 
     def _has_row(self, owner: int, back: int) -> bool:
         if owner < 0:

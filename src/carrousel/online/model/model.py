@@ -39,9 +39,9 @@ class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches,
     """Long short-term memory for endless streams, which predicts and learns row by row.
 
     The network learns at every row that has a target, by gradients that are carried forward through
-    time. It stores states, one trace for each weight, and running means, but no past rows. Time and
-    memory of a step do not depend on the number of rows. Forget gates let cells discard old
-    contents, so a stream needs no ends at which to reset them.
+    time. It stores states, one trace for each weight, running means, and a fixed amount of the past
+    for expert rules. Time and memory of a step do not depend on the number of rows. Forget gates
+    let cells discard old contents, so a stream needs no ends at which to reset them.
 
     Numeric inputs and targets are standardised by their running means and variances. Texts are
     encoded one-hot. The error ``e = y - prediction`` is measured in running standard deviations of
@@ -81,16 +81,18 @@ class OnlineLSTM(SingleRows, Conventions, Attributes, DetailedRuns, MiniBatches,
             least recently used one, whose stream then starts from scratch.
         evict_after: a key also loses its state after this many rows (of all keys) without it.
         experts: ``"auto"``: in regression with ``standardise``, the net adds to the forecasts of
-            expert rules, which see the past targets of a key (:class:`carrousel.contracts.Rules`);
-            None: the net forecasts alone.
-        season: periods of the targets in rows that the rules use; ``"auto"``: the two best up to
-            1024 rows are looked for; None: none.
-        ahead: number of targets that each row forecasts, by one output for each (direct, not rolled
-            out): its own, and those of the next ``ahead - 1`` rows of the key.
+            expert rules, which see the past targets of a key (:class:`carrousel.contracts.Rules`).
+            In other tasks, unless there is a ``delay``, probabilities are mixed with those of
+            counts in contexts of symbols, or of frequencies and nearest rows. None: the net
+            predicts alone.
+        season: numbers: periods in rows that the rules use, such as ``(24, 168)``; ``"auto"``: the
+            two best up to 1024 rows are looked for; None: none.
+        ahead: numbers: how many targets each row forecasts, by one output for each (direct, not
+            rolled out): its own, and those of the next ``ahead - 1`` rows of the key.
         delay: largest number of rows of a key that may follow a row before its target comes. Such
             rows wait in memory, with the inputs of the net, about 8 bytes for each; a second state
             follows behind and learns.
-        levels: probabilities of prediction intervals (:meth:`forecast`).
+        levels: numbers: probabilities of prediction intervals (:meth:`forecast`).
         random_state: a seed or generator of the initial weights; None: different each time.
 
     Settings are checked at the first row, which also determines the number of features and their

@@ -116,7 +116,7 @@ class RegressionHead:
     def _encode_named(self, y: Any, names: tuple[Hashable, ...]) -> Annotated[Floats, "target"]:
         expected = f"a mapping with names among {listed(names)}"
         if not isinstance(y, Mapping):
-            problem = f"target y is {y!r}, expected {expected}, like the first target"
+            problem = f"target y is {to_python(y)!r}, expected {expected}, like the first target"
             raise DataError(problem, argument="y", got=y, expected=expected)
         if not y.keys() <= set(names):
             name = next(name for name in y if name not in names)
