@@ -88,16 +88,17 @@ def test_partial_fit_declares_classes_in_its_first_call():
 def test_random_state_is_a_seed_or_a_generator():
     X, y = stream("numbers/regression", np.random.default_rng(0), 10)
     for state in (None, 0, np.int64(5), np.random.default_rng(3)):
-        learner = OnlineLSTM(cells=3, random_state=state)
+        learner = OnlineLSTM(cells=3, experts=None, random_state=state)  # rules draw nothing
         twin = copy.deepcopy(learner)
         with case(state):
             ahead = learner.predict_one(X[0])
             np.testing.assert_array_equal(learner.run(X, y), twin.run(X, y))
-            seeded = OnlineLSTM(cells=3, random_state=learner._seed())
+            seeded = OnlineLSTM(cells=3, experts=None, random_state=learner._seed())
             assert ahead == seeded.predict_one(X[0])
     legacy = [OnlineLSTM(cells=3, random_state=np.random.RandomState(2)) for _ in range(2)]
     assert legacy[0].predict_one(X[0]) == legacy[1].predict_one(X[0])
-    assert OnlineLSTM().predict_one(X[0]) != OnlineLSTM().predict_one(X[0])
+    first, second = (OnlineLSTM(experts=None) for _ in range(2))
+    assert first.predict_one(X[0]) != second.predict_one(X[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -211,7 +211,7 @@ def test_refusals_name_what_was_given_what_is_expected_and_the_fix():
         ({"ahead": 2, "standardise": False}, "ahead is 2, which needs the expert rules"),
         ({"ahead": 0}, "ahead is 0, expected a whole number"),
         ({"delay": -1}, "delay is -1"),
-        ({"levels": (1.0,)}, "levels is 1.0, expected above 0 and below 1"),
+        ({"levels": (1.0,)}, "levels is 1.0, expected a list of numbers above 0 and below 1"),
         ({"levels": (0.5,) * 17}, "levels is .*, expected at most 16"),
         ({"season": 1}, "season is 1, expected a whole number"),
         ({"season": "daily"}, "season is 'daily', expected 'auto', None, or periods"),

@@ -19,7 +19,7 @@ def test_a_late_target_belongs_to_the_row_before():
     """The result is that of targets moved up by one row, where the last row has none."""
     y = sine(400)
     x = np.column_stack([y, np.roll(y, 3)])
-    late, moved = (OnlineLSTM(cells=4, random_state=1) for _ in range(2))
+    late, moved = (OnlineLSTM(cells=4, experts=None, random_state=1) for _ in range(2))
     found = late.run(x, y, late=True)
     expected = moved.run(x, np.append(y[1:], np.nan))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)  # float32 in another order
@@ -29,12 +29,23 @@ def test_a_late_target_belongs_to_the_row_before():
 
 def test_late_targets_belong_to_their_streams():
     y = sine(300)
-    model = OnlineLSTM(cells=4, streams=2, random_state=1)
+    model = OnlineLSTM(cells=4, streams=2, experts=None, random_state=1)
     both = model.run(np.repeat(y, 2)[:, None], np.repeat(y, 2), ["a", "b"] * 300, late=True)
     assert np.abs(both[400:-2] - np.repeat(y, 2)[402:]).mean() < 0.2
     again = model.run(y[:1, None], np.array([1e6]), ["c"], late=True)  # first row: nothing to learn
     assert np.isfinite(again).all()
     assert abs(model.run(y[1:2, None], None, ["c"])[0]) < 10
+
+
+def test_the_first_value_of_a_stream_is_known_to_its_rules():
+    """It belongs to no prediction, but is the last value for the next ones."""
+    for delay in (0, 3):
+        model = OnlineLSTM(cells=4, streams=3, delay=delay, random_state=1)
+        levels = np.array([1.0, 1000.0, -50.0])
+        found = model.run(levels[:, None], levels, ["a", "b", "c"], late=True)
+        if not delay:
+            np.testing.assert_array_equal(found, levels)
+        assert model.n_steps_ == 3
 
 
 def test_late_targets_in_pieces_match_those_of_a_whole_run():
