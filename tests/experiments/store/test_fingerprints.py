@@ -20,7 +20,6 @@ import pytest
 from carrousel import contracts, tasks
 from carrousel.contracts import Experiment, Published, Training
 from carrousel.experiments import stopping
-from carrousel.experiments.paper.lstm import LSTM_ROWS
 from carrousel.experiments.recipes.catalogue import EVERYTHING
 from carrousel.experiments.recipes.vary import levels_from, paths_of, varied
 from carrousel.experiments.store.settings import (
@@ -40,16 +39,12 @@ from support.paths import ROOT
 STORE = ROOT / "docs" / "runs" / FILE_NAME
 ORPHANED = {"1/rcc": "Phase"}
 """Names in the store whose settings cannot be built any more, and the class that is gone."""
-_LONG = (*(f"2c-{row}" for row in range(1, 10)), "3a-3", "3b-3", "4-2", "4-3")
-_AS_BEFORE = ("3a-1", "3a-2", "3a-3", "3b-1", "3b-2", "3c-1")
-"""Rows whose readings did not change since trials of the modern recipe were stored."""
+_LONG = tuple(f"2c-{row}" for row in range(1, 10))
 NOT_RUN = {
     *(f"lag/{lag}" for lag in ("100000-simple", "1000000", "1000000-forget", "1000000-simple")),
     *(f"adding/{length}" for length in ("10000-forget", "10000-simple", "100000")),
     *("adding/100000-forget", "adding/100000-simple"),
-    *(f"{row} principle" for row in (*_LONG, "5-1", "5-2", "6b")),
-    "3a-3 robust",
-    *(f"{row} modern" for row in LSTM_ROWS if row not in _AS_BEFORE),
+    *(f"{row} {recipe}" for row in _LONG for recipe in ("principle", "modern")),
 }
 """Registered experiments of which the store holds nothing."""
 LEAST_POINTS = 4
