@@ -59,11 +59,11 @@ def test_rules_are_those_of_the_run_of_all_rows(name):
     names, forecasts = regret.forecasts_of(stream, 0)
     by_name = dict(zip(names, forecasts.T, strict=True))
     np.testing.assert_array_equal(by_name["mixed"], ours.defaults(stream, 0))
-    for rows in stream.places:  # the first value of a series is an input, and no target
-        y = stream.y[rows[1:]]
-        np.testing.assert_allclose(by_name["last"][rows[2:]], y[:-1], err_msg=name)
+    for rows in stream.places:
+        y = stream.y[rows]
+        np.testing.assert_allclose(by_name["last"][rows[1:]], y[:-1], err_msg=name)
         means = np.cumsum(y)[:-1] / np.arange(1, len(y))
-        np.testing.assert_allclose(by_name["mean"][rows[2:]], means, err_msg=name)
+        np.testing.assert_allclose(by_name["mean"][rows[1:]], means, err_msg=name)
 
 
 def test_regret_is_that_of_the_best_rule_in_the_end():

@@ -54,3 +54,13 @@ def gradients(
     states = [] if hx is None else [h for h in flat(hx) if h.requires_grad]
     leaves = [x, *states, *module.parameters()]
     return *outputs, *torch.autograd.grad(loss, leaves)
+
+
+def torch_runs_in_bfloat16() -> bool:
+    """Return whether torch's own LSTM runs under autocast on this processor."""
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.nn.LSTM(3, 4)(torch.randn(2, 1, 3))
+    except RuntimeError:
+        return False
+    return True
