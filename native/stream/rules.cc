@@ -12,7 +12,6 @@ constexpr double kKeep = 0.9995;      // forgetting of least squares
 constexpr double kMostRegressor = 30, kMostFeature = 30, kMostNet = 10, kMostError = 5;
 constexpr double kMostWanted = 1e6;   // of the net, in mean absolute errors
 constexpr double kRecent = 32;        // rows of the recent mean
-constexpr double kTrusted = 0;        // rows that a new stream trusts the sizes of the others for
 constexpr double kOdd = 20;           // mean absolute errors beyond which a value must be confirmed
 constexpr double kSettled = 20;       // rows before that applies
 constexpr double kPace = 0.04;        // of quantiles, in mean absolute errors
@@ -126,14 +125,9 @@ void Rules::begin(Index stream) {
   std::copy_n(common, key_.size, own);
   std::fill_n(own, key_.change, 0.0);
   std::fill_n(own + key_.mean, key_.scale - key_.mean, 0.0);
-  for (Index v = 0; v < settings_.variables; ++v) {
-    double& seen = own[key_.change + 2 * v + 1];
-    seen = std::min(seen, kTrusted);
-  }
-  for (Index k = 0; k < settings_.outputs(); ++k) {
-    double& seen = own[key_.scale + 2 * k + 1];
-    seen = std::min(seen, kTrusted);
-  }
+  // Its own first change and error replace the sizes of the others.
+  for (Index v = 0; v < settings_.variables; ++v) size_at(own + key_.change)[v].seen = 0;
+  for (Index k = 0; k < settings_.outputs(); ++k) size_at(own + key_.scale)[k].seen = 0;
 }
 
 // Writes the forecasts [E] of the rules for lead h of variable v to `to`, but not those of least
@@ -323,9 +317,8 @@ void Rules::observe(Index stream, Index row_of, const double* target) {
       odd = 0;
     }
     past(stream, v, row_of) = y, own[key_.known + v] = static_cast<double>(row_of + 1);
-    for (double* const each : {own, key(settings_.streams)})
-      if (known) size_at(each + key_.change)[v].count(y - last);
     for (double* const each : {own, key(settings_.streams)}) {
+      if (known) size_at(each + key_.change)[v].count(y - last);
       double& mean = each[key_.mean + 2 * v];
       double& seen = each[key_.mean + 2 * v + 1];
       seen += 1, mean += (y - mean) / seen;

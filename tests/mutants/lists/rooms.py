@@ -188,7 +188,7 @@ RULES = (
     Mutant("overdue values are not filled in", "native/stream/rules.cc",
            "past(stream, v, to) = past(stream, v, to - 1);", "past(stream, v, to) = 0;"),
     Mutant("new streams trust the sizes of others too long", "native/stream/rules.cc",
-           "double& seen = own[key_.scale + 2 * k + 1];\n    seen = std::min(seen, kTrusted);", ""),
+           "size_at(own + key_.scale)[k].seen = 0;", ";"),
     Mutant("quantiles move the wrong way", "native/stream/rules.cc",
            "low -= pace * ((u < low) - missed)", "low += pace * ((u < low) - missed)"),
     Mutant("a new period keeps the weights of the old", "native/stream/periods.cc",

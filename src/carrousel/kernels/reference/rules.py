@@ -25,8 +25,6 @@ INPUTS_ALONE = 2
 """The rule of least squares that sees no past values."""
 RECENT = 32
 """Rows of the recent mean."""
-TRUSTED = 0
-"""Rows that a new stream trusts the sizes of all streams for."""
 ODD = 20.0
 """Mean absolute errors beyond which a value must be confirmed by the next one."""
 SETTLED = 20
@@ -164,7 +162,7 @@ class ExpertRules:
         """Start a stream, which takes over the sizes and regrets of all streams together."""
         of = copy.deepcopy(self._all)
         for size in (*of.changes, *of.errors):
-            size.seen = min(size.seen, TRUSTED)
+            size.seen = 0.0  # the stream's own first change and error replace them
         variables = [_Variable() for _ in range(self.how.variables)]
         self._keys[stream] = _Key(of, variables, np.zeros(self.how.inputs))
 

@@ -172,7 +172,7 @@ class Schema:
             ("ignore", ignore),
             ("inputs", inputs or ()),
         ):
-            _check_known(role, names, batch)
+            check_known(role, names, batch)
         taken = {name: role for role, name in single if name is not None}
         if len(taken) < sum(name is not None for _, name in single):
             raise SettingError(
@@ -223,7 +223,8 @@ def not_a_number(batch: Batch, name: str, argument: str) -> DataError:
     )
 
 
-def _check_known(role: str, names: Sequence[str], batch: Batch) -> None:
+def check_known(role: str, names: Sequence[str], batch: Batch) -> None:
+    """Raise UnknownNameError if a column of a role does not exist."""
     for name in names:
         if name not in batch.fields:
             raise UnknownNameError(

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from carrousel.checks import check_choice, check_int, suggestion
-from carrousel.errors import SettingError, UnknownNameError, escaped
+from carrousel.checks import check_choice, check_int
+from carrousel.errors import SettingError
 from carrousel.online.clean.cleaner import ON_ERROR, OnError
-from carrousel.online.clean.schema import Schema, not_a_number
+from carrousel.online.clean.schema import Schema, check_known, not_a_number
 from carrousel.online.model.settings import Task
 from carrousel.online.sources.types import Batch
 
@@ -118,14 +118,7 @@ class EvaluationPlan:
         """
         column, task = self.column, self.task
         role = "predict_next" if self.late else "target"
-        for name in self.columns:
-            if name not in batch.fields:
-                raise UnknownNameError(
-                    argument=role,
-                    got=name,
-                    expected=f"a field of {batch.name}",
-                    fix=escaped(suggestion(name, batch.fields)),
-                )
+        check_known(role, self.columns, batch)
         categories = list(self.categories)
         if task in ("binary", "multiclass", "next") and column not in categories:
             categories.append(column)

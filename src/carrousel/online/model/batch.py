@@ -272,8 +272,8 @@ class _Due:
     @classmethod
     def none(cls, n: int, width: int) -> _Due:
         """Return no targets for ``n`` rows."""
-        blank, nobody = np.full((n, width), np.nan), np.full(n, -1, np.int64)
-        return cls(blank, np.ones(n), nobody, np.zeros(n, np.int64))
+        blank, no_owner = np.full((n, width), np.nan), np.full(n, -1, np.int64)
+        return cls(blank, np.ones(n), no_owner, np.zeros(n, np.int64))
 
     def put(self, row: int, late: LateTarget, back: int) -> None:
         """Set the target that is learned before a row."""
