@@ -1,0 +1,128 @@
+"""Series: a ragged batch of measured series, with gaps, times and names."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+
+from carrousel.arrays import runs
+from carrousel.errors import DataError, ShapeError
+from carrousel.shapes import Array, Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """``N`` series of unequal length as they were measured, concatenated along time.
+
+    :class:`carrousel.Sequences` holds what kernels consume: finite numbers. A ``Series`` holds what
+    users have: gaps, irregular times, names. :class:`carrousel.estimators.net.features.Features`
+    converts one into the other.
+
+    Args:
+        values: ``[steps, I]``, float32 or float64, NaN where a value is missing; or symbols
+            ``[steps]`` (int32), -1 where a symbol is missing or unknown.
+        offsets: ``[N+1]`` (int64). Series ``n`` occupies steps ``offsets[n]`` to
+            ``offsets[n + 1] - 1``. No series is empty.
+        channels: names of the ``I`` channels, or the name of the symbol column.
+        named: whether the caller gave the names. Names made up here are never compared.
+        times: ``[steps]`` (float64), strictly increasing within a series, in the unit of the
+            caller; None: steps are one unit apart.
+        ids: a name for each series, used in messages and results; None: positions.
+        symbols: the alphabet, in the order of the symbols' numbers; None for values.
+
+    >>> two = Series.of([[[1.0], [2.0]], [[3.0]]])
+    >>> len(two), two.lengths.tolist(), two.n_channels, two.channels
+    (2, [2, 1], 1, ('x0',))
+    """
+
+    values: Annotated[Array, "steps I"] | Annotated[Array, "steps"]
+    offsets: Annotated[Ints, "N+1"]
+    channels: tuple[str, ...]
+    named: bool = False
+    times: Annotated[Floats, "steps"] | None = None
+    ids: tuple[Hashable, ...] | None = None
+    symbols: tuple[Hashable, ...] | None = None
+
+    @staticmethod
+    def of(arrays: Sequence[object], **fields: object) -> Series:
+        """Join arrays ``[T, I]``, one per series, without any check but their width.
+
+        Raises:
+            ShapeError: arrays differ in width.
+        """
+        rows = [np.asarray(each) for each in arrays]
+        if len({row.shape[1:] for row in rows}) > 1:
+            widths = sorted({row.shape[1:] for row in rows})
+            raise ShapeError(f"series differ in channels: {widths}", argument="X")
+        values = np.concatenate(rows) if rows else np.zeros((0, 1))
+        if values.dtype != np.float32:
+            values = values.astype(np.float64)
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        names = tuple(f"x{n}" for n in range(values.shape[1]))
+        return Series(values, offsets, **({"channels": names} | fields))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_channels(self) -> int:
+        """``I``, channels of a step; 1 for symbols."""
+        return self.values.shape[1] if self.values.ndim == 2 else 1
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all series together."""
+        return len(self.values)
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether values are symbols."""
+        return self.values.ndim == 1
+
+    @cached_property
+    def lengths(self) -> Annotated[Ints, "N"]:
+        """Steps of each series, ``[N]``."""
+        return np.diff(self.offsets)
+
+    def name(self, n: int) -> str:
+        """Return what a message calls series ``n``."""
+        return f"series {n}" if self.ids is None else f"series {self.ids[n]!r}"
+
+    def __getitem__(self, n: int) -> Series:
+        """Return series ``n`` alone, as views."""
+        n = range(len(self))[n]
+        low, high = int(self.offsets[n]), int(self.offsets[n + 1])
+        return replace(
+            self,
+            values=self.values[low:high],
+            offsets=np.array([0, high - low], np.int64),
+            times=None if self.times is None else self.times[low:high],
+            ids=None if self.ids is None else self.ids[n : n + 1],
+        )
+
+    def __iter__(self) -> Iterator[Series]:
+        return (self[n] for n in range(len(self)))
+
+    def take(self, indices: Annotated[Ints, "indices"]) -> Series:
+        """Return copies of the series at ``indices``, in that order; repeats are allowed.
+
+        Raises:
+            DataError: an index is negative or not below ``len(self)``.
+        """
+        indices = np.asarray(indices, np.int64)
+        if len(indices) and not (0 <= indices.min() and indices.max() < len(self)):
+            raise DataError(f"indices must lie in 0..{len(self) - 1}", argument="indices")
+        lengths = self.lengths[indices]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        steps = runs(self.offsets[indices], lengths, offsets)
+        return replace(
+            self,
+            values=self.values[steps],
+            offsets=offsets,
+            times=None if self.times is None else self.times[steps],
+            ids=None if self.ids is None else tuple(self.ids[n] for n in indices),
+        )

@@ -1,0 +1,3 @@
+"""Nets of estimators: features, module, objectives, and the loop that trains them."""
+
+from __future__ import annotations

@@ -1,0 +1,118 @@
+"""Objectives: what outputs mean, and the loss of a series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Goal(Protocol):
+    """What the outputs of a net mean.
+
+    Attributes:
+        n_outputs: ``O``.
+        per_step: whether targets are given for each step rather than for each series.
+    """
+
+    @property
+    def n_outputs(self) -> int: ...
+    @property
+    def per_step(self) -> bool: ...
+
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
+        """Return the loss of each series, ``[B]``.
+
+        Args:
+            outputs: ``[T, B, O]``.
+            targets: ``[B, ...]``, or ``[T, B, ...]`` if ``per_step``.
+            lengths: ``[B]``.
+        """
+        ...
+
+
+def over_steps(losses: Tensor, lengths: Tensor, *, end: float = 0.5) -> Annotated[Tensor, "B"]:
+    """Average the losses ``[T, B]`` of every step of a series: later steps count more.
+
+    The step after a share ``q`` of a series has weight ``q``, and the last step has ``end`` of the
+    whole.
+    """
+    T = len(losses)
+    share = torch.arange(1, T + 1, dtype=losses.dtype)[:, None] / lengths
+    share = torch.where(share <= 1.0 + 1e-6, share, torch.zeros(()))
+    every = (losses * share).sum(0) / share.sum(0)
+    last = losses.gather(0, (lengths - 1)[None])[0]
+    return (1.0 - end) * every + end * last
+
+
+@dataclass(frozen=True)
+class ClassGoal:
+    """One of ``n_classes`` classes for a series; outputs are logits, targets int64 ``[B]``."""
+
+    n_classes: int
+    per_step: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_classes
+
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
+        T, B, O = outputs.shape
+        losses = functional.cross_entropy(
+            outputs.reshape(-1, O), targets.expand(T, B).reshape(-1), reduction="none"
+        )
+        return over_steps(losses.view(T, B), lengths)
+
+
+@dataclass(frozen=True)
+class ValueGoal:
+    """``n_targets`` standardised values for a series; targets float32 ``[B, n_targets]``."""
+
+    n_targets: int
+    per_step: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_targets
+
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
+        return over_steps((outputs - targets).square().mean(-1), lengths)
+
+
+@dataclass(frozen=True)
+class TagGoal:
+    """A class at every step; targets int64 ``[T, B]``, -1 where a step has none."""
+
+    n_classes: int
+    per_step: bool = True
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_classes
+
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
+        T, B, O = outputs.shape
+        losses = functional.cross_entropy(
+            outputs.reshape(-1, O), targets.reshape(-1), reduction="none", ignore_index=-1
+        ).view(T, B)
+        return losses.sum(0) / (targets >= 0).sum(0).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class StepValueGoal:
+    """``n_targets`` standardised values at every step; targets ``[T, B, n_targets]``, NaN: none."""
+
+    n_targets: int
+    per_step: bool = True
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_targets
+
+    def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
+        known = torch.isfinite(targets)
+        errors = torch.where(known, outputs - torch.nan_to_num(targets), torch.zeros(()))
+        return errors.square().sum((0, 2)) / known.sum((0, 2)).clamp(min=1)

@@ -1,0 +1,93 @@
+"""The module of an estimator: causal convolution, LSTM, running means, and a read-out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from carrousel.nn import LSTM
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """Sizes of a net.
+
+    Args:
+        n_inputs: ``F``, inputs of a step (ignored for symbols).
+        n_outputs: ``O``, outputs of a step.
+        hidden_size: ``C``, memory cells of a layer.
+        num_layers: layers of LSTM.
+        window: steps that the causal convolution before the LSTM sees; 1: none.
+        filters: channels of the convolution.
+        bidirectional: whether a second LSTM reads from the end. Outputs then need whole series.
+        dropout: probability of zeroing an input of the read-out, while training.
+        n_symbols: size of the alphabet; 0 for values.
+    """
+
+    n_inputs: int
+    n_outputs: int
+    hidden_size: int = 64
+    num_layers: int = 1
+    window: int = 8
+    filters: int = 32
+    bidirectional: bool = False
+    dropout: float = 0.2
+    n_symbols: int = 0
+
+
+class AnytimeNet(nn.Module):
+    """Maps a series to an output at every step, from the steps so far.
+
+    A causal convolution of the last ``window`` steps feeds an LSTM. The read-out sees the hidden
+    state, and the mean over the steps so far of the hidden state and of the convolution. Means are
+    running sums, so a step costs the same at any time and needs no memory of earlier ones.
+
+    >>> net = AnytimeNet(NetConfig(2, 3))
+    >>> net(torch.zeros(7, 4, 2), torch.tensor([7, 3, 1, 7])).shape
+    torch.Size([7, 4, 3])
+    """
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        width = c.n_inputs
+        self.embedding = nn.Embedding(c.n_symbols + 1, 16) if c.n_symbols else None
+        if c.n_symbols:
+            width = 16
+        self.convolution = nn.Linear(width * c.window, c.filters) if c.window > 1 else None
+        self.norm = nn.LayerNorm(c.filters) if c.window > 1 else None
+        inner = c.filters if c.window > 1 else width
+        self.lstm = LSTM(
+            inner,
+            c.hidden_size,
+            num_layers=c.num_layers,
+            bidirectional=c.bidirectional,
+            forget_bias=1.0,
+        )
+        states = c.hidden_size * (2 if c.bidirectional else 1)
+        self.dropout = nn.Dropout(c.dropout)
+        self.readout = nn.Linear(2 * states + inner, c.n_outputs)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Annotated[Tensor, "T B O"]:
+        """Return the output of every step; those after the end of a series are meaningless.
+
+        Args:
+            x: ``[T, B, F]``, or ``[T, B]`` (int64) for symbols.
+            lengths: ``[B]`` (int64).
+        """
+        if self.embedding is not None:
+            x = self.embedding(x)
+        T = len(x)
+        if self.convolution is not None and self.norm is not None:
+            k = self.config.window
+            padded = functional.pad(x, (0, 0, 0, 0, k - 1, 0))
+            x = self.convolution(torch.cat([padded[j : j + T] for j in range(k)], -1))
+            x = torch.relu(self.norm(x))
+        h, _ = self.lstm(x, lengths=lengths)
+        steps = torch.arange(1, T + 1, dtype=x.dtype)[:, None, None]
+        means = torch.cat([h, x], -1).cumsum(0) / steps
+        return self.readout(self.dropout(torch.cat([h, means], -1)))
