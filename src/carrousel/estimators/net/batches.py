@@ -1,4 +1,4 @@
-"""Batches: random order, series of like length together, random gaps and cuts."""
+"""Batches: random order, series of like length together, targets with padding."""
 
 from __future__ import annotations
 
@@ -11,23 +11,9 @@ import torch
 from torch import Tensor
 
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.net.augment import RandomChanges
 from carrousel.estimators.net.features import Features
-from carrousel.shapes import Array, Bools, Floats, Ints
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of training series.
-
-    Args:
-        gaps: largest share of values removed at random; half of the series lose some. 0: none.
-        noise: standard deviation of independent noise, in units of the standardised channels.
-        offset: standard deviation of an offset of each channel and series.
-    """
-
-    gaps: float = 0.6
-    noise: float = 0.0
-    offset: float = 0.0
+from carrousel.shapes import Array, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +46,14 @@ def make_batch(
     features: Features,
     indices: Annotated[Ints, "B"],
     per_step: bool,
-    augmentation: Augmentation | None = None,
-    rng: np.random.Generator | None = None,
+    changes: RandomChanges | None = None,
 ) -> Batch:
-    """Return series ``indices`` as one batch, with random changes if ``augmentation`` is given."""
-    keep = None
-    if augmentation and rng and augmentation.gaps and not series.symbolic:
-        keep = random_gaps(series, indices, augmentation.gaps, rng)
-    inputs, lengths = features.batch(series, indices, keep)
-    if augmentation and rng and not series.symbolic:
-        _disturb(inputs[..., : series.n_channels], augmentation, rng)
+    """Return series ``indices`` as one batch, with random changes if ``changes`` are given."""
+    if changes is None or series.symbolic:
+        inputs, lengths = features.batch(series, indices)
+    else:
+        changed, keep = changes.draw(series, indices, warped=not per_step)
+        inputs, lengths = features.batch(changed, np.arange(len(indices)), keep)
     goal = padded(targets, series, indices) if per_step else targets[indices]
     return Batch(
         torch.from_numpy(inputs),
@@ -77,22 +61,6 @@ def make_batch(
         torch.from_numpy(goal),
         torch.from_numpy(weights[indices].astype(np.float32)),
     )
-
-
-def random_gaps(
-    series: Series, indices: Annotated[Ints, "B"], most: float, rng: np.random.Generator
-) -> Annotated[Bools, "T B I"]:
-    """Return which values to keep: half of the series lose a share of up to ``most``."""
-    B, T = len(indices), int(series.lengths[indices].max())
-    share = rng.uniform(0.0, most, B) * (rng.random(B) < 0.5)
-    return rng.random((T, B, series.n_channels)) >= share[:, None]
-
-
-def _disturb(values: np.ndarray, how: Augmentation, rng: np.random.Generator) -> None:
-    if how.offset:
-        values += rng.normal(0.0, how.offset, (1, *values.shape[1:])).astype(np.float32)
-    if how.noise:
-        values += rng.standard_normal(values.shape, np.float32) * np.float32(how.noise)
 
 
 def padded(targets: Array, series: Series, indices: Annotated[Ints, "B"]) -> Array:
