@@ -19,6 +19,7 @@ MAX_LINES = 400
 RANKS = (
     ("errors", "shapes"),
     ("arrays", "checks", "files", "words"),
+    ("columns",),
     ("frames",),
     ("sequences",),
     ("contracts",),
