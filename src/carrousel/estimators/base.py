@@ -21,11 +21,11 @@ from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import first_steps, read_groups, read_inputs, read_weights
 from carrousel.estimators.fitting.members import train_members
-from carrousel.estimators.net.batches import Augmentation
+from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
-from carrousel.estimators.net.net import NetConfig
+from carrousel.estimators.net.net import NetConfig, usual_dilation
 from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
 from carrousel.shapes import Array, Floats, Ints
 
@@ -67,6 +67,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     dropout: float
     gaps: float
     noise: float
+    warp: float
     validation_fraction: float
     warm_start: bool
     n_jobs: int | None
@@ -125,8 +126,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             examples,
             targets.goal,
             features,
-            self._sizes(features, targets.goal),
-            self._training(len(examples.series), again),
+            self._sizes(features, targets.goal, examples.series.lengths),
+            self._training(examples.series.lengths, again),
             members=self.members,
             fraction=self.validation_fraction,
             rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
@@ -142,29 +143,30 @@ class SequenceEstimator(BaseEstimator, ABC):
         self._finish(examples)
         return self
 
-    def _sizes(self, features: Features, goal: Goal) -> NetConfig:
+    def _sizes(self, features: Features, goal: Goal, lengths: Annotated[Ints, "N"]) -> NetConfig:
         return NetConfig(
             features.n_inputs,
             goal.n_outputs,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             window=self.window,
+            dilation=usual_dilation(lengths, self.window),
             bidirectional=bool(self.bidirectional),
             dropout=self.dropout,
             n_symbols=features.n_symbols,
         )
 
-    def _training(self, n: int, again: bool) -> TrainConfig:
+    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
         """Return the settings of training; a model that continues needs a tenth of the updates."""
         steps = self.max_steps
         if steps is None and again:
-            steps = max(1, default_steps(n, self.batch_size) // 10)
+            steps = max(1, default_steps(lengths, self.batch_size) // 10)
         return TrainConfig(
             steps=steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.gaps, self.noise),
+            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
             seconds=None if self.max_seconds is None else self.max_seconds / self.members,
         )
 
@@ -177,7 +179,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, above=0.0)
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("weight_decay", "noise"):
+        for name in ("weight_decay", "noise", "warp"):
             check_number(name, getattr(self, name), least=0.0)
         for name in ("dropout", "gaps", "validation_fraction"):
             if not check_number(name, getattr(self, name), least=0.0) < 1.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -39,26 +40,35 @@ class RandomChanges:
     """Draws random changes in units of the training series."""
 
     def __init__(
-        self, how: Augmentation, series: Series, learned: Annotated[Ints, "learned"], seed: int
+        self,
+        how: Augmentation,
+        take: Callable[[Annotated[Ints, "indices"]], Series],
+        learned: Annotated[Ints, "learned"],
+        seed: int,
     ) -> None:
-        """Compute statistics of the series that are learned; ``seed`` is of the random changes."""
-        self.how, self._rng = how, np.random.default_rng(seed)
-        self._roughness = self._spread = np.zeros(series.n_channels)
-        if not series.symbolic:
-            sample = learned[:: max(1, len(learned) // _SAMPLE)]
-            self._roughness, self._spread = _statistics(series.take(sample))
-
-    def draw(
-        self, series: Series, indices: Annotated[Ints, "B"], *, warped: bool
-    ) -> tuple[Series, Annotated[Bools, "T B I"] | None]:
-        """Return changed copies of some series, and which values to keep (None: all).
+        """Compute statistics of a sample of the series that are learned.
 
         Args:
-            series: the training series.
-            indices: which of them.
+            how: sizes of the changes.
+            take: returns series by their positions.
+            learned: positions of the series that are learned.
+            seed: of the random changes.
+        """
+        self.how, self._rng = how, np.random.default_rng(seed)
+        sample = take(learned[:: -(-len(learned) // _SAMPLE)])
+        if not sample.symbolic:
+            self._roughness, self._spread = _statistics(sample)
+
+    def draw(
+        self, some: Series, *, warped: bool
+    ) -> tuple[Series, Annotated[Bools, "T B I"] | None]:
+        """Return changed copies of series of values, and which of them to keep (None: all).
+
+        Args:
+            some: the series of a batch.
             warped: whether time may be warped; not if each step has a target.
         """
-        rng, how, some = self._rng, self.how, series.take(indices)
+        rng, how = self._rng, self.how
         values, lengths = some.values.astype(np.float64), some.lengths
         if warped and how.warp:
             values = _warped(values, some, how.warp, rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +14,15 @@ from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.augment import RandomChanges
 from carrousel.estimators.net.features import Features
 from carrousel.shapes import Array, Floats, Ints
+
+
+class Source(Protocol):
+    """Series in memory or in files: :class:`Series` or ``TableDataset``."""
+
+    @property
+    def lengths(self) -> Annotated[Ints, "N"]: ...
+    def __len__(self) -> int: ...
+    def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,7 @@ def orders(
 
 
 def make_batch(
-    series: Series,
+    source: Source,
     targets: Array,
     weights: Annotated[Floats, "N"],
     features: Features,
@@ -49,12 +58,11 @@ def make_batch(
     changes: RandomChanges | None = None,
 ) -> Batch:
     """Return series ``indices`` as one batch, with random changes if ``changes`` are given."""
-    if changes is None or series.symbolic:
-        inputs, lengths = features.batch(series, indices)
-    else:
-        changed, keep = changes.draw(series, indices, warped=not per_step)
-        inputs, lengths = features.batch(changed, np.arange(len(indices)), keep)
-    goal = padded(targets, series, indices) if per_step else targets[indices]
+    some, keep = source.take(indices), None
+    if changes is not None and not some.symbolic:
+        some, keep = changes.draw(some, warped=not per_step)
+    inputs, lengths = features.batch(some, np.arange(len(indices)), keep)
+    goal = padded(targets, source.lengths, indices) if per_step else targets[indices]
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(lengths),
@@ -63,13 +71,13 @@ def make_batch(
     )
 
 
-def padded(targets: Array, series: Series, indices: Annotated[Ints, "B"]) -> Array:
+def padded(targets: Array, lengths: Annotated[Ints, "N"], indices: Annotated[Ints, "B"]) -> Array:
     """Return targets of every step ``[T, B, ...]``; padding is -1 (classes) or NaN (values)."""
-    lengths = series.lengths[indices]
+    starts, some = np.cumsum(lengths) - lengths, lengths[indices]
     none = -1 if np.issubdtype(targets.dtype, np.integer) else np.nan
-    out = np.full((int(lengths.max()), len(indices), *targets.shape[1:]), none, targets.dtype)
+    out = np.full((int(some.max()), len(indices), *targets.shape[1:]), none, targets.dtype)
     for column, n in enumerate(indices):
-        out[: lengths[column], column] = targets[series.offsets[n] : series.offsets[n + 1]]
+        out[: some[column], column] = targets[starts[n] : starts[n] + some[column]]
     return out
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from carrousel.nn import LSTM
+from carrousel.shapes import Ints
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class NetConfig:
         hidden_size: ``C``, memory cells of a layer.
         num_layers: layers of LSTM.
         window: taps of the causal convolution before the LSTM; 1: no convolution.
-        dilation: steps between two taps. The convolution sees ``(window - 1) * dilation + 1`` steps.
+        dilation: steps between two taps, which span ``(window - 1) * dilation + 1`` steps.
         filters: channels of the convolution.
         bidirectional: whether a second LSTM reads from the end. Outputs then need whole series.
         dropout: probability of zeroing an input of the read-out, while training.
@@ -39,6 +41,15 @@ class NetConfig:
     bidirectional: bool = False
     dropout: float = 0.2
     n_symbols: int = 0
+
+
+def usual_dilation(lengths: Annotated[Ints, "N"], window: int) -> int:
+    """Return the dilation with which a convolution spans a quarter of a usual series.
+
+    >>> usual_dilation(np.array([16, 40, 40]), 8), usual_dilation(np.array([250]), 8)
+    (1, 8)
+    """
+    return max(1, round(float(np.median(lengths)) / (4 * window)))
 
 
 class AnytimeNet(nn.Module):
