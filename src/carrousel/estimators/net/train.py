@@ -84,8 +84,8 @@ def train_net(
 ) -> Member:
     """Train one net; Ctrl-C keeps the best weights so far.
 
-    At the end, the last weights are kept, unless held-out series were significantly better
-    predicted before: by more than one standard error of the difference. All weights are rounded to
+    At the end, the last weights are kept, unless at least 20 held-out series were better predicted
+    before, by more than one standard error of the difference. All weights are rounded to
     half precision, so that a file of half the size holds them exactly.
 
     Args:
@@ -241,13 +241,18 @@ class _Checkpoint:
     state: dict[str, Any]
 
     def beats(self, losses: Annotated[Floats, "held"], errors: float) -> bool:
-        """Return whether other losses are larger by more than some standard errors."""
+        """Return whether other losses are larger by more than some standard errors.
+
+        The losses of few series are no evidence.
+        """
         gain = losses - self.losses
-        spread = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return bool(gain.mean() > errors * spread)
+        if len(gain) < _EVIDENCE:
+            return False
+        return bool(gain.mean() > errors * gain.std(ddof=1) / math.sqrt(len(gain)))
 
 
 _CHECKS = 40  # evaluations of held-out series during a training of all steps
+_EVIDENCE = 20  # held-out series below which weights and time of stopping are not chosen
 _CLEARLY = 2.0  # standard errors by which old weights must be better to stop training
 _LEAST, _MOST, _EPOCHS = 600, 6000, 60
 _WORK = 8_000_000  # steps of series that are learned at most, those of one epoch repeated
