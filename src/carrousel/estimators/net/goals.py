@@ -60,9 +60,9 @@ class ClassGoal:
         return self.n_classes
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
-        T, B, O = outputs.shape
+        T, B, n = outputs.shape
         losses = functional.cross_entropy(
-            outputs.reshape(-1, O), targets.expand(T, B).reshape(-1), reduction="none"
+            outputs.reshape(-1, n), targets.expand(T, B).reshape(-1), reduction="none"
         )
         return over_steps(losses.view(T, B), lengths)
 
@@ -84,19 +84,24 @@ class ValueGoal:
 
 @dataclass(frozen=True)
 class TagGoal:
-    """A class at every step; targets int64 ``[T, B]``, -1 where a step has none."""
+    """A class at every step; targets int64 ``[T, B]``, -1 where a step has none.
+
+    ``weights`` has a factor for the losses of each class; None: 1.
+    """
 
     n_classes: int
     per_step: bool = True
+    weights: tuple[float, ...] | None = None
 
     @property
     def n_outputs(self) -> int:
         return self.n_classes
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
-        T, B, O = outputs.shape
+        T, B, n = outputs.shape
+        weight = None if self.weights is None else outputs.new_tensor(self.weights)
         losses = functional.cross_entropy(
-            outputs.reshape(-1, O), targets.reshape(-1), reduction="none", ignore_index=-1
+            outputs.reshape(-1, n), targets.reshape(-1), weight, reduction="none", ignore_index=-1
         ).view(T, B)
         return losses.sum(0) / (targets >= 0).sum(0).clamp(min=1)
 
