@@ -76,8 +76,8 @@ class Live {
     for (auto& net : nets_) net.run(inputs_.data(), symbol);
     float* to = raw_.data();
     for (const auto& net : nets_) to = std::copy_n(net.outputs.data(), n_outputs_, to);
-    if (temperature_ > 0) mean_softmax(nets_, n_outputs_, temperature_, answer_.data(), room_.data());
-    else mean();
+    if (temperature_ == 0) return mean();
+    mean_softmax(nets_, n_outputs_, temperature_, answer_.data(), room_.data());
   }
 
   nb::ndarray<nb::numpy, float, nb::ndim<2>> outputs(nb::handle self) {
@@ -144,13 +144,18 @@ class Live {
       return check_number(name, setting<Index>(d, name), kMostWidth);
     };
     net.width = number("width"), net.window = number("window");
+    net.dilation = number("dilation");
     const Index outputs = number("outputs");
     if (!net.width || !outputs || (!nets_.empty() && outputs != n_outputs_))
       refuse("width is ", net.width, " and outputs ", outputs, ", expected at least 1, and as many "
              "outputs in each net");
     n_outputs_ = outputs;
-    if (!net.window && net.width != net.inner)
-      refuse("width is ", net.width, ", but the LSTM has ", net.inner, " inputs and no window");
+    const Index filters = net.inner - net.width;
+    if (net.window ? filters < 1 : filters != 0)
+      refuse("width is ", net.width, " and window ", net.window, ", but the LSTM has ", net.inner,
+             " inputs");
+    if (!net.dilation || net.dilation > kMostWidth / std::max(net.window, Index{1}))
+      refuse("dilation is ", net.dilation, ", expected at least 1 and a window below 2^20 steps");
     if (!symbols_ && net.width != features_.inputs())
       refuse("width is ", net.width, ", but there are ", features_.inputs(), " inputs");
     const auto part = [&](const char* name, Index n, Index padded) {
@@ -169,10 +174,10 @@ class Live {
       net.embedding.assign(from, from + (symbols_ + 1) * net.width);
     }
     if (net.window) {
-      net.filters = matrix_of("filters", net.inner, net.window * net.width);
-      net.bias = part("bias", net.inner, net.filters.padded());
-      net.gain = part("gain", net.inner, net.filters.padded());
-      net.shift = part("shift", net.inner, net.filters.padded());
+      net.filters = matrix_of("filters", filters, net.window * net.width);
+      net.bias = part("bias", filters, net.filters.padded());
+      net.gain = part("gain", filters, net.filters.padded());
+      net.shift = part("shift", filters, net.filters.padded());
       net.epsilon = setting<double>(d, "epsilon");
     }
     net.readout = matrix_of("readout", outputs, 2 * net.states + net.inner);

@@ -103,8 +103,9 @@ template void LiveFeatures::row(const double*, const double*, float*);
 template void LiveFeatures::row(const float*, const double*, float*);
 
 void LiveNet::prepare() {
-  ring_.resize(static_cast<std::size_t>(2 * window * width));
-  inner_.resize(bias.size());
+  ring_.resize(static_cast<std::size_t>(span() * width));
+  taps_.resize(static_cast<std::size_t>(window * width));
+  filtered_.resize(bias.size());
   joint_.resize(static_cast<std::size_t>(2 * states + inner));
   sums_.resize(static_cast<std::size_t>(states + inner));
   outputs.resize(readout_bias.size());
@@ -117,27 +118,32 @@ void LiveNet::reset() {
   at_ = rows_ = 0;
 }
 
-const float* LiveNet::convolved(const float* x) {
+void LiveNet::convolve(const float* x) {
   std::copy_n(x, width, ring_.data() + at_ * width);
-  std::copy_n(x, width, ring_.data() + (at_ + window) * width);
-  float* const y = inner_.data();
-  filters.product(ring_.data() + (at_ + 1) * width, bias.data(), y);
-  at_ = at_ + 1 < window ? at_ + 1 : 0;
+  at_ = at_ + 1 < span() ? at_ + 1 : 0;  // now the oldest row, which is the first tap
+  Index row = at_;
+  for (Index tap = 0; tap < window; ++tap) {
+    std::copy_n(ring_.data() + row * width, width, taps_.data() + tap * width);
+    row += dilation;
+    if (row >= span()) row -= span();
+  }
+  float* const y = filtered_.data();
+  filters.product(taps_.data(), bias.data(), y);
+  const Index n = filter_count();
   double squares = 0;
-  for (Index i = 0; i < inner; ++i) squares += static_cast<double>(y[i]) * y[i];
-  const float size =
-      static_cast<float>(1 / std::sqrt(squares / static_cast<double>(inner) + epsilon));
-  for (Index i = 0; i < inner; ++i) {
+  for (Index i = 0; i < n; ++i) squares += static_cast<double>(y[i]) * y[i];
+  const float size = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(n) + epsilon));
+  for (Index i = 0; i < n; ++i) {
     const auto k = static_cast<std::size_t>(i);
     y[i] = std::max(y[i] * size * gain[k] + shift[k], 0.0f);
   }
-  return y;
 }
 
 void LiveNet::run(const float* inputs, Index symbol) {
-  const float* x = embedding.empty() ? inputs : embedding.data() + symbol * width;
-  if (window) x = convolved(x);
-  std::copy_n(x, inner, step->in);
+  const float* const given = embedding.empty() ? inputs : embedding.data() + symbol * width;
+  if (window) convolve(given);
+  float* const x = step->in;
+  std::copy_n(given, width, std::copy_n(filtered_.data(), filter_count(), x));
   kernel->run(*step);
   const float* const h = step->out;
   const double share = 1.0 / static_cast<double>(++rows_);

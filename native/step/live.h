@@ -55,13 +55,14 @@ class LiveNet {
   StepNet<float>* step = nullptr;  // of one sequence; the owner keeps it
   const StepKernel<float>* kernel = nullptr;
   Index width = 0;               // F, or the width of the embedding
-  Index states = 0, inner = 0;   // S; inputs of the LSTM
-  Index window = 0;              // steps of the convolution; 0: none
+  Index states = 0, inner = 0;   // S; inputs of the LSTM: the convolution, then `width` inputs
+  Index window = 0;              // taps of the convolution; 0: none
+  Index dilation = 1;            // steps between two taps
   std::vector<float> embedding;  // [symbols + 1, width], or empty
-  // The convolution [inner, window * width], oldest step first. Its weights and bias are centred
-  // over `inner`, so the norm need not subtract a mean.
+  // The convolution [inner - width, window * width], oldest tap first. Its weights and bias are
+  // centred over filters, so the norm need not subtract a mean.
   Columns filters;
-  std::vector<float> bias, gain, shift;  // [inner padded]
+  std::vector<float> bias, gain, shift;  // [filters padded]
   double epsilon = 0;
   Columns readout;                  // [O, 2 S + inner]: h, mean of h, mean of inner
   std::vector<float> readout_bias;  // [O padded]
@@ -73,9 +74,12 @@ class LiveNet {
   void run(const float* inputs, Index symbol);
 
  private:
-  const float* convolved(const float* x);
-  std::vector<float> ring_;   // [2 window, width], in which each row is written twice
-  std::vector<float> inner_;  // [inner padded]
+  Index filter_count() const { return window ? inner - width : 0; }
+  Index span() const { return window ? (window - 1) * dilation + 1 : 0; }
+  void convolve(const float* x);  // to filtered_
+  std::vector<float> ring_;      // [span, width], the last inputs
+  std::vector<float> taps_;      // [window * width]
+  std::vector<float> filtered_;  // [filters padded]
   std::vector<float> joint_;  // [2 S + inner]
   std::vector<double> sums_;  // [S + inner]
   Index at_ = 0, rows_ = 0;

@@ -22,6 +22,7 @@ SHAPES = (
     {"window": 1},
     {"window": 2, "hidden_size": 5, "filters": 3},
     {"num_layers": 2, "hidden_size": 7},
+    {"window": 4, "dilation": 3, "hidden_size": 16},
     {"window": 60},  # longer than any series
 )
 

@@ -26,26 +26,27 @@ def make_features(rng, n=3, *, timed=False, symbols=0):
     }
 
 
-def make_net(rng, features, *, window=4, inner=9, H=6, outputs=5, layers=1, isa=""):
+def make_net(rng, features, *, window=4, dilation=1, filters=9, H=6, outputs=5, layers=1, isa=""):
     """The arguments of a net, for the kernel and, with a step in float64, for the reference."""
     symbols = features["symbols"]
     width = 7 if symbols else 2 * features["channels"] + features["timed"]
-    inner = inner if window else width
+    inner = filters + width if window else width
 
     def draw(*shape):
         return (rng.normal(size=shape) / np.sqrt(shape[-1])).astype(np.float32)
 
-    filters, bias = draw(inner, max(window, 1) * width), draw(inner)
+    weights_of_filters, bias = draw(filters, max(window, 1) * width), draw(filters)
     arrays = {
         "readout": draw(outputs, 2 * H + inner),
         "readout_bias": draw(outputs),
         "embedding": draw(symbols + 1, width),
-        "filters": filters - filters.mean(axis=0),
+        "filters": weights_of_filters - weights_of_filters.mean(axis=0),
         "bias": bias - bias.mean(),
-        "gain": 1 + draw(inner),
-        "shift": draw(inner),
+        "gain": 1 + draw(filters),
+        "shift": draw(filters),
     }
-    numbers = {"width": width, "window": window, "outputs": outputs, "epsilon": 1e-5}
+    numbers = {"width": width, "window": window, "dilation": dilation}
+    numbers |= {"outputs": outputs, "epsilon": 1e-5}
     none = dict.fromkeys(("unit", "w_hr", "ln_ih", "ln_hh", "ln_c", "fresh_h", "fresh_s"))
     weights = [
         {"w_ih": draw(4 * H, H if k else inner), "w_hh": draw(4 * H, H), "bias": draw(4 * H)}
@@ -82,9 +83,9 @@ def rows_of(rng, features, T=40):
 CASES = (
     ({}, {}),
     ({"timed": True}, {"window": 0}),
-    ({"timed": True}, {"window": 2, "inner": 33, "outputs": 17}),
-    ({"n": 1}, {"window": 11, "inner": 16, "H": 16, "outputs": 1}),
-    ({"n": 5}, {"inner": 20, "outputs": 12, "layers": 3}),
+    ({"timed": True}, {"window": 2, "dilation": 5, "filters": 33, "outputs": 17}),
+    ({"n": 1}, {"window": 11, "filters": 16, "H": 16, "outputs": 1}),
+    ({"n": 5}, {"dilation": 3, "filters": 20, "outputs": 12, "layers": 3}),
     ({"symbols": 4}, {}),
     ({"symbols": 1}, {"window": 0, "outputs": 2}),
 )
@@ -173,8 +174,10 @@ def test_wrong_descriptions_are_refused():
         ("features", "mean", np.zeros(2), "mean"),
         ("features", "unit", 0.0, "unit is 0"),
         ("features", "channels", -1, "channels is -1"),
-        ("net", "width", 5, "width is 5"),
-        ("net", "window", 0, "no window"),
+        ("net", "width", 5, "there are 6 inputs"),
+        ("net", "window", 0, "but the LSTM has 15 inputs"),
+        ("net", "dilation", 0, "dilation is 0"),
+        ("net", "dilation", 2**19, "dilation is 524288"),
         ("net", "window", 3, "filters"),
         ("net", "window", 2**40, "window"),
         ("net", "outputs", 0, "outputs 0"),

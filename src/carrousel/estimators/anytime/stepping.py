@@ -86,6 +86,7 @@ def _net(net: AnytimeNet) -> dict[str, Any]:
         "step": step(net.lstm.eval()).kernel,
         "width": net.config.n_inputs,
         "window": 0,
+        "dilation": net.config.dilation,
         "outputs": net.readout.out_features,
         "readout": _array(net.readout.weight),
         "readout_bias": _array(net.readout.bias),

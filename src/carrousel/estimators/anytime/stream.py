@@ -148,7 +148,8 @@ def _check_against_batch(ensemble: Ensemble, live: LiveSeries) -> None:
         SettingError: it does not.
     """
     rng, f = np.random.default_rng(0), ensemble.features
-    T = 2 * max(member.net.config.window for member in ensemble.members) + 3
+    configs = [member.net.config for member in ensemble.members]
+    T = 3 + max(c.window * (c.dilation + 1) for c in configs)  # longer than any convolution
     if f.n_symbols:
         values = rng.integers(-1, f.n_symbols, T).astype(np.int32)
         symbols = tuple(range(f.n_symbols))

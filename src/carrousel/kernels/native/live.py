@@ -20,12 +20,13 @@ def open_live(
         features: ``symbols`` (size of the alphabet, 0 for values), ``channels``, ``mean`` and
             ``scale`` (float64 ``[channels]``), ``timed``, ``unit``.
         nets: for each net ``step`` (a step kernel of one sequence in float32, which the net alone
-            uses), ``width`` (of its inputs, or of its embedding), ``window`` (0: no convolution),
-            ``outputs``; and in float32 ``embedding`` ``[symbols + 1, width]`` (for symbols),
-            ``filters`` ``[inner, window * width]``, ``bias``, ``gain``, ``shift`` ``[inner]`` and
-            the number ``epsilon`` (with a window), ``readout`` ``[outputs, 2 * states + inner]``,
-            ``readout_bias`` ``[outputs]``. Filters and bias are centred over ``inner``. All are
-            copied.
+            uses), ``width`` (of its inputs, or of its embedding), ``window`` (taps; 0: no
+            convolution), ``dilation``, ``outputs``. In float32 ``readout`` ``[outputs, 2 * states +
+            inner]`` and ``readout_bias`` ``[outputs]``; for symbols ``embedding`` ``[symbols + 1,
+            width]``; with a window ``filters`` ``[filters, window * width]``, ``bias``, ``gain``,
+            ``shift`` ``[filters]`` and the number ``epsilon``. The ``inner`` inputs of the step are
+            the filters, then the inputs of the net. Weights and bias of the filters are centred
+            over the filters. All are copied.
         temperature: of the softmax whose mean is the answer; 0: the mean of the outputs.
 
     Raises:

@@ -51,7 +51,7 @@ class LiveFeatures:
 
 
 class LiveNet:
-    """One net: convolution of the last steps, norm, LSTM, running means, read-out."""
+    """One net: dilated convolution of the last steps, norm, LSTM, running means, read-out."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.w = given
@@ -59,7 +59,8 @@ class LiveNet:
 
     def reset(self) -> None:
         self.w["step"].reset(None)
-        self.past = np.zeros((self.w["window"], self.w["width"]))
+        span = (self.w["window"] - 1) * self.w["dilation"] + 1
+        self.past = np.zeros((max(span, 1), self.w["width"]))
         self.sums: np.ndarray | float = 0.0
         self.rows = 0
 
@@ -67,9 +68,11 @@ class LiveNet:
         w, step = self.w, self.w["step"]
         if w["window"]:
             self.past = np.concatenate([self.past[1:], x[None]])
-            y = w["filters"] @ self.past.ravel() + w["bias"]  # centred: its mean is 0
+            y = (
+                w["filters"] @ self.past[:: w["dilation"]].ravel() + w["bias"]
+            )  # centred: its mean is 0
             y = y / np.sqrt((y**2).mean() + w["epsilon"]) * w["gain"] + w["shift"]
-            x = np.maximum(y, 0.0)
+            x = np.concatenate([np.maximum(y, 0.0), x])
         step.input[:] = x
         step.run()
         h = np.array(step.output[0], np.float64)
