@@ -309,6 +309,7 @@ NB_MODULE(_native, m) {
   bind_sequences(m);
   bind_unmasked(m);
   bind_steps(m);
+  bind_live(m);
   bind_streams(m);
   bind_samples(m);
   bind_cascades(m);

@@ -138,6 +138,27 @@ class StepDouble:
     def output(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
         """Outputs [B, O] of the last step; the next step overwrites them."""
 
+class Live:
+    """Nets of an ensemble that read one series row by row."""
+
+    def __init__(self, features: dict, nets: list, temperature: float) -> None: ...
+
+    def push(self, row: object | None, time: object | None) -> None:
+        """Read one row."""
+
+    def reset(self) -> None:
+        """Begin a new series."""
+
+    @property
+    def outputs(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+        """Outputs [nets, O] after the last row; the next row overwrites them."""
+
+    @property
+    def answer(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """
+        Mean over nets of the outputs [O], or of their softmax if temperature > 0.
+        """
+
 class StreamFloat:
     """A network that learns at every step of one or many streams."""
 

@@ -16,7 +16,7 @@ from support.ensembles import make_ensemble, make_series, make_symbols
 SHAPES = (
     {},
     {"window": 1, "hidden_size": 5},
-    {"num_layers": 2, "hidden_size": 7},
+    {"num_layers": 2, "hidden_size": 7, "dilation": 3},
     {"bidirectional": True, "hidden_size": 6},
 )
 

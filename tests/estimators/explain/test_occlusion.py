@@ -16,12 +16,14 @@ from support.ensembles import make_ensemble, make_series, make_symbols
 def silence(ensemble, channels):
     """Set the weights of the inputs of some channels to zero."""
     n = len(ensemble.features.mean)
+    columns = [*channels, *(np.array(channels) + n)]
     with torch.no_grad():
         for member in ensemble.members:
-            w = member.net.convolution.weight
-            w.view(len(w), member.net.config.window, -1)[
-                ..., [*channels, *(np.array(channels) + n)]
-            ] = 0.0
+            net, c = member.net, member.net.config
+            net.convolution.weight.view(c.filters, c.window, -1)[..., columns] = 0.0
+            direct = [c.filters + k for k in columns]
+            net.lstm.weight_ih_l0[:, direct] = 0.0
+            net.readout.weight[:, [2 * c.hidden_size + k for k in direct]] = 0.0
 
 
 def targets_of(goal, series, rng):

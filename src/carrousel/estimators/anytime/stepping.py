@@ -1,22 +1,24 @@
-"""One step of an any-time net and of its features, in constant memory.
+"""From the parts of an any-time net to the compiled live step, which computes one row.
 
-Everything here repeats, for one row, what :class:`carrousel.estimators.net.net.AnytimeNet` and
-:class:`carrousel.estimators.net.features.Features` compute for whole batches.
-:func:`check_structure` refuses a net with parts that are unknown here.
+The equations of a step are in ``native/step/live.cc``. They repeat those of
+:class:`carrousel.estimators.net.net.AnytimeNet` and
+:class:`carrousel.estimators.net.features.Features` for one row. :func:`check_structure` refuses a
+net with parts that are unknown there.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.errors import SettingError
+from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.net import AnytimeNet
+from carrousel.kernels.native.live import Live, open_live
 from carrousel.nn import LSTM, step
-from carrousel.shapes import Array, Floats
 
 PARTS: dict[str, type[nn.Module]] = {
     "embedding": nn.Embedding,
@@ -26,11 +28,11 @@ PARTS: dict[str, type[nn.Module]] = {
     "dropout": nn.Dropout,
     "readout": nn.Linear,
 }
-"""The parts of a net that :class:`NetStep` computes."""
+"""The parts of a net that a live step computes."""
 
 
 def check_structure(net: AnytimeNet) -> None:
-    """Check that a net consists of the parts that :class:`NetStep` computes.
+    """Check that a net consists of the parts that a live step computes.
 
     Raises:
         SettingError: the net reads series from their end, or has other parts.
@@ -53,196 +55,60 @@ def check_structure(net: AnytimeNet) -> None:
         )
 
 
-class NetStep:
-    """One step of a net: from the inputs of a row to the outputs.
-
-    The last ``window`` inputs are in a ring of twice that length, in which each row is written
-    twice. They are then contiguous at any time. Means are sums (float64) over the number of steps.
+def open_ensemble(ensemble: Ensemble, temperature: float) -> Live:
+    """Return the live step of an ensemble. Weights are copied.
 
     Args:
-        net: a trained net. Its weights are copied.
+        ensemble: its nets read forwards.
+        temperature: of the softmax whose mean is the answer; 0: the mean of the outputs.
 
-    Attributes:
-        outputs: ``[O]`` (float32), which the next step overwrites.
+    Raises:
+        SettingError: a net has parts that a live step does not compute.
     """
+    nets = [_net(member.net) for member in ensemble.members]
+    return open_live(_features(ensemble.features), nets, temperature=temperature)
 
-    def __init__(self, net: AnytimeNet) -> None:
-        check_structure(net)
-        c = net.config
-        self._embedding = None if net.embedding is None else _array(net.embedding.weight)
-        width = c.n_inputs if self._embedding is None else self._embedding.shape[1]
-        self._has_window = net.convolution is not None and net.norm is not None
-        if net.convolution is not None and net.norm is not None:
-            self._load_window(net.convolution, net.norm, c.window, width)
-        self._stepper = step(net.lstm.eval())
-        self._x, self._h = self._stepper.input[0], self._stepper.output[0]
-        self._advance = self._stepper.advance
-        states, inner = len(self._h), len(self._x)
-        self._sums = np.zeros(states + inner)
-        self._sum_h, self._sum_x = self._sums[:states], self._sums[states:]
-        self._read = np.zeros(2 * states + inner, np.float32)  # h, mean of h, mean of x
-        self._read_h, self._means = self._read[:states], self._read[states:]
-        self._w, self._b = _array(net.readout.weight), _array(net.readout.bias)
-        self.outputs = np.zeros(len(self._b), np.float32)
-        self.n_steps = 0
 
-    def _load_window(self, convolution: nn.Linear, norm: nn.LayerNorm, k: int, width: int) -> None:
-        w, b = _array(convolution.weight, np.float64), _array(convolution.bias, np.float64)
+def _features(features: Features) -> dict[str, Any]:
+    return {
+        "symbols": features.n_symbols,
+        "channels": len(features.mean),
+        "mean": np.array(features.mean, np.float64),
+        "scale": np.array(features.scale, np.float64),
+        "timed": bool(features.timed),
+        "unit": float(features.unit),
+    }
+
+
+def _net(net: AnytimeNet) -> dict[str, Any]:
+    check_structure(net)
+    given: dict[str, Any] = {
+        "step": step(net.lstm.eval()).kernel,
+        "width": net.config.n_inputs,
+        "window": 0,
+        "dilation": net.config.dilation,
+        "outputs": net.readout.out_features,
+        "readout": _array(net.readout.weight),
+        "readout_bias": _array(net.readout.bias),
+    }
+    if net.embedding is not None:
+        given |= {
+            "embedding": _array(net.embedding.weight),
+            "width": net.embedding.embedding_dim,
+        }
+    if net.convolution is not None and net.norm is not None:
+        w = _array(net.convolution.weight, np.float64)
+        b = _array(net.convolution.bias, np.float64)
         # The norm subtracts the mean over filters, which is linear: it is folded into the weights.
-        self._window_w = np.ascontiguousarray(w - w.mean(axis=0), np.float32)
-        self._window_b = np.asarray(b - b.mean(), np.float32)
-        self._gain, self._shift, self._eps = _array(norm.weight), _array(norm.bias), norm.eps
-        self._n_filters = len(b)
-        ring = np.zeros((2 * k, width), np.float32)
-        self._rows = [ring[n] for n in range(2 * k)]
-        self._windows = [ring[n + 1 : n + 1 + k].reshape(-1) for n in range(k)]
-        self._ring, self._k, self._at = ring, k, 0
-
-    def reset(self) -> None:
-        """Begin a new series."""
-        self._stepper.reset()
-        self._sums[:] = 0.0
-        self.n_steps = 0
-        if self._has_window:
-            self._ring[:] = 0.0
-
-    def run(self, inputs: Annotated[Array, "F"]) -> Annotated[Floats, "O"]:
-        """Run one step.
-
-        Args:
-            inputs: of the net, as :class:`Features` makes them; for symbols, one number.
-        """
-        if self._embedding is not None:
-            inputs = self._embedding[int(inputs[0])]
-        x = self._x
-        if self._has_window:
-            at = self._at
-            self._rows[at][:] = inputs
-            self._rows[at + self._k][:] = inputs
-            np.dot(self._window_w, self._windows[at], out=x)
-            x += self._window_b
-            x *= (float(x.dot(x)) / self._n_filters + self._eps) ** -0.5
-            x *= self._gain
-            x += self._shift
-            np.maximum(x, 0.0, out=x)
-            self._at = at + 1 if at + 1 < self._k else 0
-        else:
-            x[:] = inputs
-        self._advance()
-        self.n_steps += 1
-        self._sum_h += self._h
-        self._sum_x += x
-        self._read_h[:] = self._h
-        np.multiply(self._sums, 1.0 / self.n_steps, out=self._means, casting="same_kind")
-        np.dot(self._w, self._read, out=self.outputs)
-        self.outputs += self._b
-        return self.outputs
-
-
-class FeatureStep:
-    """Inputs of a net from one row at a time, with gaps and irregular times.
-
-    Args:
-        features: fitted features.
-
-    Attributes:
-        inputs: ``[F]`` (float32), which the next row overwrites; for symbols ``[1]`` (int64).
-    """
-
-    def __init__(self, features: Features) -> None:
-        self._features = f = features
-        n = 1 if f.n_symbols else len(f.mean)
-        self.inputs = np.zeros(f.n_inputs, np.int64 if f.n_symbols else np.float32)
-        self._values, self._ages = self.inputs[:n], self.inputs[n : 2 * n]
-        self._z, self._carried, self._seen_at = np.zeros(n), np.zeros(n), np.zeros(n)
-        self._mean, self._scale = np.asarray(f.mean), np.asarray(f.scale)
-        self._shape = (n,)
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin a new series."""
-        self._carried[:] = 0.0
-        self._seen_at[:] = -1.0
-        self._start: float | None = None
-        self._time, self._since = 0.0, -1.0
-
-    def run(self, row: Any, time: float | None = None) -> Annotated[Array, "F"]:
-        """Convert one row.
-
-        Args:
-            row: ``[I]``, NaN where a value is missing; the number of a symbol, -1: missing.
-            time: of the row, larger than the one before; None: one unit later.
-
-        Raises:
-            ShapeError: the row has more or fewer values than the series of training.
-            DataError: a value is infinite, a symbol has no number, or time does not increase.
-        """
-        f = self._features
-        if f.n_symbols:
-            return self._symbol(row)
-        row = np.asarray(row, np.float64)
-        if row.shape != self._shape and not (row.ndim == 0 and self._shape == (1,)):
-            raise ShapeError(
-                f"row has shape {row.shape}, expected {self._shape}: one value for each channel",
-                argument="row",
-            )
-        z = self._z
-        np.subtract(row, self._mean, out=z)
-        z /= self._scale
-        size = float(z.dot(z))
-        if not size < np.inf and np.isinf(row).any():
-            raise DataError(
-                f"row has an infinite value in channel {int(np.isinf(row).argmax())}",
-                argument="row",
-                fix="pass NaN for a missing value",
-            )
-        since = self._clock(time)
-        if size == size:
-            self._carried[:] = z
-            self._seen_at.fill(since)
-            self._values[:] = z
-            self._ages.fill(0.0)
-        else:
-            seen = z == z
-            np.copyto(self._carried, z, where=seen)
-            self._seen_at[seen] = since
-            self._values[:] = self._carried
-            self._ages[:] = np.log1p(since - self._seen_at)
-        return self.inputs
-
-    def _clock(self, time: float | None) -> float:
-        """Return usual steps since the first row; write the input of irregular times."""
-        before = self._since
-        if time is not None and not np.isfinite(time):
-            raise DataError(argument="time", got=time, expected="a finite number")
-        if time is None or not self._features.timed:
-            self._since = before + 1.0 if self._start is not None else 0.0
-            self._start = 0.0 if self._start is None else self._start
-        elif self._start is None:
-            self._start, self._since = float(time), 0.0
-            self._time = self._start
-        else:
-            time = float(time)
-            if not time > self._time:
-                raise DataError(
-                    f"time is {time!r} after {self._time!r}, expected a larger number",
-                    argument="time",
-                )
-            self._time, self._since = time, (time - self._start) / self._features.unit
-        if self._features.timed:
-            self.inputs[-1] = 0.0 if before < 0.0 else np.log1p(max(self._since - before, 0.0))
-        return self._since
-
-    def _symbol(self, number: Any) -> Annotated[Array, "1"]:
-        n = int(number)
-        if not -1 <= n < self._features.n_symbols:
-            raise DataError(
-                f"the number of a symbol is {n}, expected -1 (missing) to "
-                f"{self._features.n_symbols - 1}",
-                argument="row",
-            )
-        self.inputs[0] = n + 1
-        return self.inputs
+        given |= {
+            "window": net.config.window,
+            "filters": (w - w.mean(axis=0)).astype(np.float32),
+            "bias": (b - b.mean()).astype(np.float32),
+            "gain": _array(net.norm.weight),
+            "shift": _array(net.norm.bias),
+            "epsilon": float(net.norm.eps),
+        }
+    return given
 
 
 def _array(tensor: Tensor, dtype: Any = np.float32) -> np.ndarray:

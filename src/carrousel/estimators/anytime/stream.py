@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from carrousel.errors import SettingError
-from carrousel.estimators.anytime.calibrate import probabilities
+from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.anytime.early import StopRule
-from carrousel.estimators.anytime.stepping import FeatureStep, NetStep
+from carrousel.estimators.anytime.stepping import open_ensemble
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.goals import ClassGoal, TagGoal
@@ -33,6 +32,7 @@ class LiveSeries:
         rule: when to decide for a class; only for goals of a class for each series.
 
     Attributes:
+        n_steps: rows since the series began.
         decision: a :class:`carrousel.estimators.anytime.early.Watch`, whose ``label`` is the class
             decided for, or None until then; None without a rule.
 
@@ -67,30 +67,26 @@ class LiveSeries:
                 argument="rule",
                 fix="leave {rule} and {answer} out, or fit a classifier",
             )
-        self._features = FeatureStep(ensemble.features)
-        self._nets = [NetStep(member.net) for member in ensemble.members]
-        n_symbols = ensemble.features.n_symbols
+        self._n_symbols = n_symbols = ensemble.features.n_symbols
         if symbols is not None and len(symbols) != n_symbols:
             raise SettingError(
                 f"symbols has {len(symbols)} entries, but training had {n_symbols} symbols",
                 argument="symbols",
             )
         self._numbers = None if symbols is None else {s: n for n, s in enumerate(symbols)}
-        self._outputs = np.zeros((len(self._nets), ensemble.goal.n_outputs), np.float32)
-        self._answer = answer or _answer_of(ensemble)
+        of_classes = isinstance(ensemble.goal, ClassGoal | TagGoal)
+        self._live = open_ensemble(ensemble, ensemble.temperature if of_classes else 0.0)
+        self._push, self._answer = self._live.push, answer
+        self._outputs, self._default = self._live.outputs, self._live.answer
+        self._channels = len(ensemble.features.mean)
+        self.n_steps = 0
         self.decision = None if rule is None else rule.watch()
         _check_against_batch(ensemble, self)
 
-    @property
-    def n_steps(self) -> int:
-        """Rows since the series began."""
-        return self._nets[0].n_steps
-
     def reset(self) -> None:
         """Begin a new series."""
-        self._features.reset()
-        for net in self._nets:
-            net.reset()
+        self._live.reset()
+        self.n_steps = 0
         if self.decision is not None:
             self.decision.reset()
 
@@ -110,7 +106,8 @@ class LiveSeries:
             ShapeError: the row has more or fewer values than the series of training.
             DataError: a value is infinite, or time does not increase. The series is unchanged.
         """
-        answer = self._answer(self.outputs(row, time))
+        outputs = self.outputs(row, time)
+        answer = self._default.copy() if self._answer is None else self._answer(outputs)
         if self.decision is not None:
             self.decision.push(answer)
         return answer
@@ -119,17 +116,29 @@ class LiveSeries:
         """Take the next row and return raw outputs in a buffer that the next row overwrites."""
         if self._numbers is not None:
             row = self._numbers.get(row, -1)
-        inputs = self._features.run(row, time)
-        for out, net in zip(self._outputs, self._nets, strict=True):
-            out[:] = net.run(inputs)
+        try:
+            self._push(row, time)
+        except ValueError:  # a list, whole numbers, or a wrong row: convert it, or explain
+            self._push_converted(row, time)
+        self.n_steps += 1
         return self._outputs
 
-
-def _answer_of(ensemble: Ensemble) -> Callable[[Annotated[Floats, "members O"]], Any]:
-    if isinstance(ensemble.goal, ClassGoal | TagGoal):
-        temperature = ensemble.temperature
-        return lambda outputs: probabilities(outputs, temperature)
-    return lambda outputs: outputs.mean(axis=0)
+    def _push_converted(self, row: Any, time: float | None) -> None:
+        if self._n_symbols == 0:
+            row = np.array(row, np.float64)
+            if row.ndim == 0 and self._channels == 1:
+                row = row.reshape(1)
+            if row.shape != (self._channels,):
+                raise ShapeError(
+                    f"row has shape {row.shape}, expected ({self._channels},): one value for each "
+                    "channel",
+                    argument="row",
+                )
+        try:
+            self._push(row, time)
+        except ValueError as error:
+            argument = "time" if str(error).startswith("time") else "row"
+            raise DataError(str(error), argument=argument) from None
 
 
 def _check_against_batch(ensemble: Ensemble, live: LiveSeries) -> None:
@@ -139,7 +148,8 @@ def _check_against_batch(ensemble: Ensemble, live: LiveSeries) -> None:
         SettingError: it does not.
     """
     rng, f = np.random.default_rng(0), ensemble.features
-    T = 2 * max(member.net.config.window for member in ensemble.members) + 3
+    configs = [member.net.config for member in ensemble.members]
+    T = 3 + max(c.window * (c.dilation + 1) for c in configs)  # longer than any convolution
     if f.n_symbols:
         values = rng.integers(-1, f.n_symbols, T).astype(np.int32)
         symbols = tuple(range(f.n_symbols))

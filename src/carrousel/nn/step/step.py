@@ -14,7 +14,7 @@ from carrousel.kernels.autograd.stored import STORAGES
 from carrousel.nn.call.inputs import State, described
 from carrousel.nn.cells import StepCell
 from carrousel.nn.recurrent import Recurrent
-from carrousel.nn.step.engines import open_engine
+from carrousel.nn.step.engines import CompiledEngine, open_engine
 from carrousel.nn.weights import LayerWeights
 
 
@@ -107,6 +107,17 @@ class Stepper:
     def refresh(self) -> None:
         """Copy the module's weights again after they have changed; keep the state."""
         self._engine.load(self._weights())
+
+    @property
+    def kernel(self) -> Any:
+        """The compiled step, whose memory this stepper shares.
+
+        Raises:
+            SettingError: the step is not compiled.
+        """
+        if not isinstance(self._engine, CompiledEngine):
+            raise SettingError("the step of this module is not compiled", argument="module")
+        return self._engine.native
 
     @property
     def state(self) -> State:
