@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from carrousel import DataError, LSTMClassifier, SettingError, ShapeError
+from carrousel.estimators.data.schema import SymbolWarning
 from carrousel.estimators.fitting.parts import held_out_parts
 
 SMALL = {"hidden_size": 4, "members": 2, "max_steps": 8, "random_state": 0}
@@ -103,21 +104,29 @@ def test_training_ends_after_a_time(data):
     assert [member.stopped for member in model.ensemble_.members] == ["seconds", "seconds"]
 
 
-def test_gaps_times_and_symbols():
+def test_the_alphabet_is_that_of_training():
     words = ["abab", "bbb", "aaab", "ba"] * 5
     model = LSTMClassifier(**SMALL).fit(words, [word[0] for word in words])
-    known = model.predict_proba(["ab", "?b"])
-    assert known.shape == (2, 2)
     assert model.schema_.symbols == ("a", "b")
+    with pytest.warns(SymbolWarning, match="'?'"):
+        assert model.predict_proba(["ab", "?b"]).shape == (2, 2)
+    both = model.predict_proba(["bb", "ab"])
+    np.testing.assert_array_equal(model.predict_proba(["bb"]), both[:1])
 
 
-@pytest.mark.filterwarnings("ignore:X holds:UserWarning")
-def test_an_alphabet_is_that_of_training():
-    words = ["abab", "bbb", "aaab", "ba"] * 5
-    model = LSTMClassifier(**SMALL).fit(words, [word[0] for word in words])
-    np.testing.assert_array_equal(
-        model.predict_proba(["bb"]), model.predict_proba(["bb", "ab"])[:1]
-    )
+def test_early_decisions_cost_fewer_steps(data):
+    X, y = data
+    steps = []
+    for cost in (1e-6, 10.0):
+        model = LSTMClassifier(**SMALL, early=cost).fit(X, y)
+        labels, used = model.predict_early(X)
+        for n in (0, 7):
+            assert labels[n] == model.predict([X[n]], at=int(used[n]))[0]
+        steps.append(used.sum())
+    assert steps[1] < steps[0]
+    assert steps[1] == len(X)  # a step costs more than any error, so the first decides
+    with pytest.raises(SettingError, match="early"):
+        LSTMClassifier(**SMALL).fit(X, y).predict_early(X)
 
 
 def test_errors_name_what_is_wrong(data, model):

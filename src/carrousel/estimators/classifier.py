@@ -8,15 +8,17 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 
+from carrousel.checks import check_number
 from carrousel.errors import SettingError
-from carrousel.estimators.anytime.calibrate import calibrate, probabilities
+from carrousel.estimators.anytime.calibrate import calibrate, held_out, probabilities
+from carrousel.estimators.anytime.early import StopRule, choose_rule
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_labels, check_two_classes
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
-from carrousel.shapes import Array, Floats
+from carrousel.shapes import Array, Floats, Ints
 
 
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):
@@ -49,7 +51,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         class_weight: None; ``"balanced"``: weights that make up for unequal numbers; or a mapping
             from labels to weights, 1 where left out.
         calibrate: whether probabilities are calibrated by a temperature.
-        early: reserved for the rule of early decisions.
+        early: cost of waiting for a step, when a wrong label costs 1; above 0. ``fit`` then chooses
+            the rule of :meth:`predict_early` by held-out predictions. None: no rule.
         warm_start: whether ``fit`` continues from the weights of the last fit.
         n_jobs: members that are trained at once, through joblib.
         random_state: seed; None: another result each time.
@@ -59,6 +62,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         classes_: ``[K]``, labels, sorted.
         ensemble_: the trained nets.
         schema_: channels, symbols and times of the training series.
+        stop_rule_: the rule of early decisions, if ``early`` is set.
         history_: losses after each epoch of each member.
         n_features_in_: columns of a table, or channels of anything else.
         n_iter_: updates of the member that was trained longest.
@@ -73,7 +77,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     classes_: Annotated[Array, "K"]
     _declared: Annotated[Array, "K"] | None = None  # classes given to partial_fit
-    _saved = ("classes_",)
+    stop_rule_: StopRule
+    _saved = ("classes_", "stop_rule_")
 
     def __init__(
         self,
@@ -94,7 +99,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         validation_fraction: float = 0.15,
         class_weight: ClassWeight = None,
         calibrate: bool = True,
-        early: Any = None,
+        early: float | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -179,6 +184,27 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _finish(self, examples: Examples) -> None:
         if self.calibrate:
             calibrate(self.ensemble_, examples.series, examples.targets)
+        if self.early is not None:
+            held = held_out(self.ensemble_, examples.series)
+            self.stop_rule_ = choose_rule(
+                held.probabilities(self.ensemble_.temperature),
+                examples.targets[held.indices],
+                step_cost=self.early,
+                weights=examples.weights[held.indices],
+            )
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.early is None:
+            return
+        check_number("early", self.early, above=0.0)
+        if self.validation_fraction == 0:
+            raise SettingError(
+                "early is set, but no series are held out by which to choose a rule",
+                argument="early",
+                got=self.early,
+                fix="set {validation_fraction=0.15}",
+            )
 
     def predict_proba(self, X: Any, at: At = "end") -> Any:
         """Return the probability of each class, the mean over the members of the ensemble.
@@ -214,6 +240,32 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         if isinstance(found, list):
             return [self.classes_[each.argmax(1)] for each in found]
         return self.classes_[found.argmax(1)]
+
+    def predict_early(self, X: Any) -> tuple[Annotated[Array, "N"], Annotated[Ints, "N"]]:
+        """Return the label decided for as early as the costs allow, and the steps it took.
+
+        Args:
+            X: series with the channels of training.
+
+        Returns:
+            Labels ``[N]``, and the steps of each series that were used, ``[N]``.
+
+        Raises:
+            SettingError: ``early`` was None in ``fit``.
+            ShapeError: channels differ from those of training.
+            NotFittedError: the model is not fitted.
+        """
+        every = self.predict_proba(X, at="every step")
+        if not hasattr(self, "stop_rule_"):
+            raise SettingError(
+                "early is None, so fit chose no rule of early decisions",
+                argument="early",
+                got=None,
+                fix="set {early=0.01}, the cost of a step, and call fit",
+            )
+        steps = self.stop_rule_.all_steps(every)
+        best = [p[n - 1].argmax() for p, n in zip(every, steps, strict=True)]
+        return self.classes_[best], steps
 
     def decision_function(self, X: Any) -> Annotated[Floats, "N"] | Annotated[Floats, "N K"]:
         """Return log probabilities ``[N, K]``; for two classes their difference ``[N]``."""

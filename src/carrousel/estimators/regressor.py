@@ -102,8 +102,8 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         flat = np.asarray(y).ndim == 1
         if again and (table.shape[1] != len(self.target_mean_) or self._flat != flat):
             raise ShapeError(
-                f"y has shape {np.asarray(y).shape}, but the model was fitted to {len(self.target_mean_)} "
-                "targets",
+                f"y has shape {np.asarray(y).shape}, but the model was fitted to "
+                f"{len(self.target_mean_)} targets",
                 argument="y",
             )
         self._flat = flat
