@@ -6,22 +6,79 @@ from typing import Annotated, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
 
-from carrousel.errors import DataError
-from carrousel.estimators.anytime.calibrate import calibrate, probabilities
+from carrousel.checks import check_number
+from carrousel.errors import SettingError
+from carrousel.estimators.anytime.calibrate import calibrate, held_out, probabilities
+from carrousel.estimators.anytime.early import StopRule, choose_rule
 from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.data.checks import check_labels, check_two_classes
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.labels import ClassWeight, encode, read_labels, weights_of_classes
+from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
-from carrousel.shapes import Array, Floats
+from carrousel.shapes import Array, Floats, Ints
 
 
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):
-    """Classifies sequences of unequal length, with gaps, at their end or at every step."""
+    """Classifies sequences of unequal length, with gaps, at their end or at every step.
+
+    An ensemble of small nets: a causal convolution, an LSTM, and running means of their outputs.
+    Each net learns to answer at every step, with random gaps in its training series, and holds out
+    another part of them. The part judges its training and calibrates its probabilities. Equal
+    series with equal labels count as one of their total weight, so that none is learned and held
+    out, and a fit depends neither on the order of the series nor on repetitions.
+
+    Args:
+        hidden_size: memory cells of a layer.
+        num_layers: layers of LSTM.
+        window: steps that the convolution sees; 1: no convolution.
+        bidirectional: whether a second LSTM reads from the end. Probabilities at a step then need
+            the whole series.
+        members: nets of the ensemble.
+        max_steps: updates of each net's weights; None: by the number of series.
+        max_seconds: time for the training of all members; None: no limit. It is divided among
+            them.
+        learning_rate: the largest rate; it rises at first and decays to zero.
+        batch_size: series of an update.
+        weight_decay: of AdamW.
+        dropout: share of the read-out's inputs that are zeroed in training.
+        gaps: largest share of values removed at random in training; 0: none.
+        noise: standard deviation of noise added in training, in standard deviations of a channel.
+        validation_fraction: share of the series that each member holds out; 0: none, and then
+            nothing is calibrated.
+        class_weight: None; ``"balanced"``: weights that make up for unequal numbers; or a mapping
+            from labels to weights, 1 where left out.
+        calibrate: whether probabilities are calibrated by a temperature.
+        early: cost of waiting for a step, when a wrong label costs 1; above 0. ``fit`` then chooses
+            the rule of :meth:`predict_early` by held-out predictions. None: no rule.
+        warm_start: whether ``fit`` continues from the weights of the last fit.
+        n_jobs: members that are trained at once, through joblib.
+        random_state: seed; None: another result each time.
+        verbose: 1 shows a progress bar with loss and time left.
+
+    Attributes:
+        classes_: ``[K]``, labels, sorted.
+        ensemble_: the trained nets.
+        schema_: channels, symbols and times of the training series.
+        stop_rule_: the rule of early decisions, if ``early`` is set.
+        history_: losses after each epoch of each member.
+        n_features_in_: columns of a table, or channels of anything else.
+        n_iter_: updates of the member that was trained longest.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(T, 1)) for T in rng.integers(3, 9, size=60)]
+    >>> y = ["up" if x.mean() > 0 else "down" for x in X]
+    >>> model = LSTMClassifier(hidden_size=8, members=1, max_steps=60, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.8, model.predict_proba(X, at="every step")[0].shape == (len(X[0]), 2)
+    (True, True)
+    """
 
     classes_: Annotated[Array, "K"]
-    _saved = ("classes_",)
+    _declared: Annotated[Array, "K"] | None = None  # classes given to partial_fit
+    stop_rule_: StopRule
+    _saved = ("classes_", "stop_rule_")
 
     def __init__(
         self,
@@ -43,7 +100,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         validation_fraction: float = 0.15,
         class_weight: ClassWeight = None,
         calibrate: bool = True,
-        early: Any = None,
+        early: float | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -52,7 +109,26 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMClassifier:
-        """Train on labelled series."""
+        """Train on labelled series.
+
+        Args:
+            X: ``N`` series, of at least one step each: a list of arrays ``[T_n, I]`` or ``[T_n]``,
+                an array ``[N, T, I]``, a table ``[N, T]`` whose rows are series of one channel,
+                texts or lists of symbols, or anything else that
+                :func:`carrousel.estimators.data.containers.read_series` reads. NaN and None are
+                missing values.
+            y: ``[N]``, labels: texts, whole numbers or truth values.
+            sample_weight: ``[N]``, weights of the losses, at least 0; None: 1.
+            groups: ``[N]``, what must not be divided between learned and held-out series, such as
+                persons.
+
+        Raises:
+            DataError: labels are missing or all equal, a value is infinite, or there are fewer than
+                two series.
+            ShapeError: series differ in channels, or lengths of the arguments differ.
+            SettingError: a parameter is out of range.
+        """
+        self._declared = None
         self._fit(X, y, sample_weight, groups, again=self.warm_start and hasattr(self, "ensemble_"))
         return self
 
@@ -64,23 +140,44 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         sample_weight: Any = None,
         groups: Any = None,
     ) -> LSTMClassifier:
-        """Continue to train on further series."""
+        """Continue to train on further series; the first call is a :meth:`fit`.
+
+        A further call makes a tenth of the updates of a fit, or ``max_steps``. Scales, alphabet and
+        classes stay those of the first call.
+
+        Args:
+            X, y, sample_weight, groups: as in :meth:`fit`.
+            classes: all labels that can occur, for the first call; None: those in ``y``.
+
+        Raises:
+            DataError: a label is not among the classes; or as in :meth:`fit`.
+        """
         again = hasattr(self, "ensemble_")
-        if not again and classes is not None:
-            self.classes_ = encode(read_labels(classes, len(classes)))[0]
+        if classes is not None:
+            self._declare(np.unique(classes), again)
         self._fit(X, y, sample_weight, groups, again=again)
         return self
+
+    def _declare(self, classes: Annotated[Array, "K"], again: bool) -> None:
+        if again and classes.tolist() != self.classes_.tolist():
+            raise SettingError(
+                f"classes are {classes.tolist()}, but the model has {self.classes_.tolist()}",
+                argument="classes",
+                got=classes.tolist(),
+                fix="give the same {classes} in each call, or call fit",
+            )
+        self._declared = classes
 
     def _read_targets(
         self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
-        labels = read_labels(y, len(series))
-        classes, codes = encode(labels, self.classes_ if again else None)
+        if np.asarray(y).shape[1:] == (1,):
+            column_or_1d(y, warn=True)
+        labels = check_labels(y, series, one_class=True)
+        classes, codes = encode(labels, self.classes_ if again else self._declared)
         present = np.unique(codes[weights > 0])
-        if len(present) < 2 and not again:
-            raise DataError(
-                f"y has one class, {classes[present[0]]!r}, expected at least two", argument="y"
-            )
+        if len(present) < 2 and not again and self._declared is None:
+            check_two_classes(classes[present].tolist())
         self.classes_ = classes
         factors = weights_of_classes(self.class_weight, classes, codes, weights)
         return Targets(codes, codes, weights * factors[codes], ClassGoal(len(classes)))
@@ -88,19 +185,88 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _finish(self, examples: Examples) -> None:
         if self.calibrate:
             calibrate(self.ensemble_, examples.series, examples.targets)
+        if self.early is not None:
+            held = held_out(self.ensemble_, examples.series)
+            self.stop_rule_ = choose_rule(
+                held.probabilities(self.ensemble_.temperature),
+                examples.targets[held.indices],
+                step_cost=self.early,
+                weights=examples.weights[held.indices],
+            )
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.early is None:
+            return
+        check_number("early", self.early, above=0.0)
+        if self.validation_fraction == 0:
+            raise SettingError(
+                "early is set, but no series are held out by which to choose a rule",
+                argument="early",
+                got=self.early,
+                fix="set {validation_fraction=0.15}",
+            )
 
     def predict_proba(self, X: Any, at: At = "end") -> Any:
-        """Return the probability of each class."""
+        """Return the probability of each class, the mean over the members of the ensemble.
+
+        Args:
+            X: series with the channels of training.
+            at: ``"end"``; ``"every step"``; a whole number, steps of each series that are used; or
+                a float up to 1.0, the share of the steps of each series that is used.
+
+        Returns:
+            float64 ``[N, K]``, columns in the order of ``classes_``. For ``"every step"``, a list
+            of ``N`` arrays ``[T_n, K]``: row ``t`` depends on the first ``t + 1`` steps alone,
+            unless the model is bidirectional.
+
+        Raises:
+            ShapeError: channels differ from those of training.
+            SettingError: ``at`` is none of these.
+            NotFittedError: the model is not fitted.
+        """
         series, outputs = self._outputs(X, at)
         found = probabilities(outputs, self.ensemble_.temperature)
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
 
     def predict(self, X: Any, at: At = "end") -> Any:
-        """Return the most probable class."""
+        """Return the most probable class.
+
+        Arguments and exceptions are those of :meth:`predict_proba`.
+
+        Returns:
+            Labels ``[N]``; for ``"every step"``, a list of ``N`` arrays ``[T_n]``.
+        """
         found = self.predict_proba(X, at)
         if isinstance(found, list):
             return [self.classes_[each.argmax(1)] for each in found]
         return self.classes_[found.argmax(1)]
+
+    def predict_early(self, X: Any) -> tuple[Annotated[Array, "N"], Annotated[Ints, "N"]]:
+        """Return the label decided for as early as the costs allow, and the steps it took.
+
+        Args:
+            X: series with the channels of training.
+
+        Returns:
+            Labels ``[N]``, and the steps of each series that were used, ``[N]``.
+
+        Raises:
+            SettingError: ``early`` was None in ``fit``.
+            ShapeError: channels differ from those of training.
+            NotFittedError: the model is not fitted.
+        """
+        every = self.predict_proba(X, at="every step")
+        if not hasattr(self, "stop_rule_"):
+            raise SettingError(
+                "early is None, so fit chose no rule of early decisions",
+                argument="early",
+                got=None,
+                fix="set {early=0.01}, the cost of a step, and call fit",
+            )
+        steps = self.stop_rule_.all_steps(every)
+        best = [p[n - 1].argmax() for p, n in zip(every, steps, strict=True)]
+        return self.classes_[best], steps
 
     def decision_function(self, X: Any) -> Annotated[Floats, "N"] | Annotated[Floats, "N K"]:
         """Return log probabilities ``[N, K]``; for two classes their difference ``[N]``."""

@@ -16,6 +16,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from carrousel.errors import CarrouselError, CheckpointError, SettingError
+from carrousel.estimators.anytime.early import StopRule
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
@@ -31,7 +32,7 @@ FORMAT = 1
 """The format that is written, and the latest that is read."""
 PARTS = {
     part.__name__: part
-    for part in (ClassGoal, ValueGoal, TagGoal, StepValueGoal, Features, NetConfig, Epoch)
+    for part in (ClassGoal, ValueGoal, TagGoal, StepValueGoal, Features, NetConfig, Epoch, StopRule)
 }
 """Dataclasses that a header may contain."""
 _COMMON = ("n_features_in_", "n_iter_", "_from_table")
