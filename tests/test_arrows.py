@@ -18,7 +18,7 @@ MAX_LINES = 400
 # A module imports from the ranks before its own. Names are first components below `carrousel`.
 RANKS = (
     ("errors", "shapes"),
-    ("arrays", "checks", "files", "words"),
+    ("arrays", "checks", "files", "page", "words"),
     ("sequences",),
     ("contracts",),
     ("kernels", "tasks"),
@@ -106,7 +106,7 @@ ROOMS = {
         *("cli.codes", "cli.options", "cli.running", "cli.screen"),
         "cli.selection",
     ),
-    "cli.stream": ("cli.codes", "cli.options", "cli.screen"),
+    "cli.stream": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
 }
 
 # Everything from outside the standard library, and the modules that may import it.
@@ -120,8 +120,8 @@ OUTSIDE = {
     "typer": ("cli*",),
     "rich": ("cli*", "experiments.report.*", "experiments.study.*"),
     "scipy": ("experiments.judge.*",),
-    "jinja2": ("experiments.report.*",),
-    "plotly": ("experiments.report.*",),
+    "jinja2": ("page.*",),
+    "plotly": ("page.*",),
     "aeon": ("tasks.vowels",),
     "torch": ("kernels.autograd.*", "nn*"),
     "safetensors": ("nn*", "online*"),

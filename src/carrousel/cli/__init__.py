@@ -17,11 +17,11 @@ from typer.main import get_command
 
 from carrousel.cli.catalogue import list_, show
 from carrousel.cli.codes import DONE, WRONG_CALL
+from carrousel.cli.flags.grouped_help import GroupedCommand
 from carrousel.cli.report import report
 from carrousel.cli.reproduce import reproduce
 from carrousel.cli.screen import say
 from carrousel.cli.stream.command import EXAMPLES, stream
-from carrousel.cli.stream.grouped_help import GroupedCommand
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
 
