@@ -19,6 +19,7 @@ MAX_LINES = 400
 RANKS = (
     ("errors", "shapes"),
     ("arrays", "checks", "files", "page", "words"),
+    ("frames",),
     ("sequences",),
     ("contracts",),
     ("kernels", "tasks"),
@@ -130,6 +131,7 @@ OUTSIDE = {
     "llvmlite": ("nn.equations.*",),
     "sklearn": ("estimators*",),
     "river": ("online*",),
+    "narwhals": ("frames",),
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
     "matplotlib": ("inspection*", "experiments.study.survival_plot"),
