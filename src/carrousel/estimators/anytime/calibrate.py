@@ -220,14 +220,14 @@ def calibrate(ensemble: Ensemble, series: Series, labels: Annotated[Ints, "N or 
 
 
 class ReliabilityRow(NamedTuple):
-    """Predictions whose confidence lies in one interval: their number, mean confidence, accuracy.
+    """Predictions whose confidence lies in one interval.
 
-    ``confidence`` and ``accuracy`` are NaN if there are none.
+    ``number`` counts them. Their mean ``confidence`` and ``accuracy`` are NaN if there are none.
     """
 
     low: float
     high: float
-    count: int
+    number: int
     confidence: float
     accuracy: float
 
@@ -247,7 +247,7 @@ def reliability_table(
         DataError: a label is not a class.
 
     >>> rows = reliability_table(np.array([[0.9, 0.1], [0.7, 0.3]]), np.array([0, 1]), bins=2)
-    >>> rows[1].count, round(rows[1].confidence, 2), rows[1].accuracy
+    >>> rows[1].number, round(rows[1].confidence, 2), rows[1].accuracy
     (2, 0.8, 0.5)
     """
     bins = check_int("bins", bins, minimum=1)
@@ -283,9 +283,9 @@ def calibration_error(
     >>> round(calibration_error(np.array([[0.9, 0.1], [0.7, 0.3]]), np.array([0, 1]), bins=2), 2)
     0.3
     """
-    rows = [row for row in reliability_table(p, labels, bins) if row.count]
-    total = sum(row.count for row in rows)
-    gaps = [row.count * abs(row.accuracy - row.confidence) for row in rows]
+    rows = [row for row in reliability_table(p, labels, bins) if row.number]
+    total = sum(row.number for row in rows)
+    gaps = [row.number * abs(row.accuracy - row.confidence) for row in rows]
     return sum(gaps) / total if total else float("nan")
 
 
