@@ -30,7 +30,13 @@ def lead_section(found: Forecasts) -> Section:
     leads = list(range(1, len(errors) + 1))
     data = {
         "lines": [
-            {"name": "last value", "x": leads, "y": plain(naive), "dash": "dash", "colour": "--paper"},
+            {
+                "name": "last value",
+                "x": leads,
+                "y": plain(naive),
+                "dash": "dash",
+                "colour": "--paper",
+            },
             {"name": "this model", "x": leads, "y": plain(errors), "colour": "--ours"},
         ],
         "x": {"title": "steps ahead"},

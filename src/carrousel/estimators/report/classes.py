@@ -220,6 +220,11 @@ def class_counts(found: ClassPredictions) -> Figure:
     counts = np.bincount(truth, minlength=len(found.classes))[:MOST_CHANNELS]
     what = "steps" if found.per_step else "series"
     names = [name_of(each) for each in found.classes[:MOST_CHANNELS]]
-    data = {"names": names, "values": counts.tolist(), "x": {"title": "class"}, "y": {"title": what}}
+    data = {
+        "names": names,
+        "values": counts.tolist(),
+        "x": {"title": "class"},
+        "y": {"title": what},
+    }
     listed = ", ".join(f"{n} {figure_of(c)}" for n, c in zip(names, counts, strict=True))
     return Figure("bars", data, f"Number of {what} by class: {listed}.")

@@ -45,7 +45,13 @@ def _residuals(found: ValuePredictions, k: int) -> Section | None:
     of = known if not found.per_step else owners(found.series)[known]
     scatter = {
         "lines": [
-            {"name": "equal", "x": [low, high], "y": [low, high], "dash": "dash", "colour": "--paper"},
+            {
+                "name": "equal",
+                "x": [low, high],
+                "y": [low, high],
+                "dash": "dash",
+                "colour": "--paper",
+            },
             {
                 "name": "this model",
                 "x": plain(truth[some]),
