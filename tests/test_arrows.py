@@ -18,10 +18,12 @@ MAX_LINES = 400
 # A module imports from the ranks before its own. Names are first components below `carrousel`.
 RANKS = (
     ("errors", "shapes"),
-    ("arrays", "checks", "files", "page", "words"),
+    ("arrays", "checks", "files", "words"),
+    ("columns",),
     ("frames",),
     ("sequences",),
     ("contracts",),
+    ("page",),
     ("kernels", "tasks"),
     ("learners", "nn", "inspection"),
     ("experiments", "online", "estimators"),

@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.checks import suggestion
-from carrousel.errors import DataError, MissingExtraError, ShapeError, UnknownNameError
+from carrousel.columns import as_array, as_labels, as_objects, as_times, check_ascending, is_missing
+from carrousel.errors import (
+    DataError,
+    MissingExtraError,
+    SettingError,
+    ShapeError,
+    UnknownNameError,
+)
 from carrousel.shapes import Array, Floats, Ints
 
 
@@ -71,26 +78,30 @@ def as_frame(frame: Any, argument: str = "frame") -> Any:
 def read_long(
     frame: Any,
     *,
-    id: str,
+    id: str | None,
     time: str | None = None,
     columns: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
     argument: str = "frame",
 ) -> LongTable:
     """Group the rows of a data frame by series and sort each series by time.
 
-    Rows of a series need not be adjacent. Without a time column they keep their order.
+    Rows of a series need not be adjacent. Without a time column they keep their order. If the cells
+    of the first of ``columns`` are lists, a row is a whole series (see :func:`_read_records`).
 
     Args:
         frame: a pandas, polars or Arrow table with one row per step.
         id: name of the column that says to which series a row belongs.
         time: name of the column of times: numbers, dates or durations. Dates and durations are
             converted to seconds.
-        columns: names of the columns to read; None: all but ``id`` and ``time``.
+        columns: names of the columns to read as floats or text; None: all others.
+        labels: names of columns to read as they are: whole numbers stay whole numbers.
 
     Raises:
         UnknownNameError: there is no such column.
         DataError: there are no rows; an id or a time is missing; two rows of a series have the
             same time.
+        SettingError: ``id`` is None, but a row is a step.
 
     >>> import pyarrow
     >>> rows = pyarrow.table({"who": ["a", "b", "a"], "t": [2, 1, 1], "x": [0.5, None, 0.25]})
@@ -99,24 +110,145 @@ def read_long(
     (('a', 'b'), [0, 2, 3], [0.25, 0.5, nan])
     """
     data = as_frame(frame, argument)
-    check_columns([id, *([] if time is None else [time]), *(columns or ())], data.columns, argument)
+    special = [name for name in (id, time) if name is not None]
+    check_columns([*special, *(columns or ()), *labels], data.columns, argument)
     if not len(data):
         raise DataError(f"{argument} has no rows", argument=argument, fix="pass at least one row")
     if columns is None:
-        columns = [name for name in data.columns if name not in (id, time)]
+        columns = [name for name in data.columns if name not in (*special, *labels)]
+    if columns and _holds_lists(data[columns[0]]):
+        return _read_records(data, id, time, columns, labels, argument)
+    if id is None:
+        raise SettingError(
+            "id is not given, but a row is a step",
+            argument="id",
+            fix="set {id} to the column that names the series",
+        )
     ids, codes = _series_of(as_objects(data[id]), id)
     times = None if time is None else as_times(as_array(data[time]), column=time)
-    keys = (codes,) if times is None else (times, codes)
-    order = np.lexsort(keys)  # stable: without times, rows keep their order
-    in_order = bool((order[1:] > order[:-1]).all())
+    order = np.lexsort((codes,) if times is None else (times, codes))  # stable
     offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
     if times is not None:
         times = times[order]
         check_ascending(times, offsets, ids, column=time)
     read = {name: as_array(data[name]) for name in columns}
-    if not in_order:
+    read |= {name: as_labels(data[name]) for name in labels}
+    if (order[1:] < order[:-1]).any():
         read = {name: values[order] for name, values in read.items()}
     return LongTable(ids, offsets, times, read)
+
+
+def _holds_lists(column: Any) -> bool:
+    if str(column.dtype).startswith(("List", "Array")):
+        return True
+    if str(column.dtype) != "Object":
+        return False
+    first = next((cell for cell in column.to_list() if not is_missing(cell)), None)
+    return isinstance(first, list | tuple | np.ndarray)
+
+
+def _read_records(
+    data: Any,
+    id: str | None,
+    time: str | None,
+    columns: Sequence[str],
+    labels: Sequence[str],
+    argument: str,
+) -> LongTable:
+    """Read a table with one row per series, whose cells are lists with one entry per step.
+
+    Columns of labels hold one label or a list of them. A single label is repeated for all steps.
+    """
+    ids = tuple(range(len(data)) if id is None else as_objects(data[id]).tolist())
+    cells = {name: as_objects(data[name]) for name in (*columns, *([time] if time else []))}
+    lengths = np.array([np.size(cell) for cell in cells[columns[0]]], np.int64)
+    joined = {}
+    for name, lists in cells.items():
+        sizes = [-1 if np.isscalar(cell) or cell is None else len(cell) for cell in lists]
+        for n in np.flatnonzero(np.array(sizes) != lengths):
+            raise ShapeError(
+                f"series {ids[n]!r} has {lengths[n]} steps in {columns[0]!r}, but {name!r} is not "
+                "a list of as many entries",
+                argument=argument,
+                column=name,
+            )
+        joined[name] = _plain([value for cell in lists for value in cell])
+    for n in np.flatnonzero(lengths == 0):
+        raise DataError(f"series {ids[n]!r} is empty", argument=argument, fix="drop it")
+    for name in labels:
+        values = as_objects(data[name])
+        if _holds_lists(data[name]):
+            joined[name] = _plain([value for cell in values for value in cell])
+        else:
+            joined[name] = np.repeat(as_labels(data[name]), lengths)
+        if len(joined[name]) != lengths.sum():
+            raise ShapeError(f"{argument}: labels and steps differ in number", column=name)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    times = None if time is None else as_times(joined.pop(time), column=time)
+    if times is not None:
+        check_ascending(times, offsets, ids, column=time)
+    return LongTable(ids, offsets, times, joined)
+
+
+def _plain(cells: list[Any]) -> Array:
+    """Return numbers as an array of their type (missing: NaN), anything else as objects."""
+    cells = [None if is_missing(cell) else cell for cell in cells]
+    if all(cell is None or isinstance(cell, int | float | np.number) for cell in cells):
+        return np.array(cells, np.float64) if None in cells else np.array(cells)
+    out = np.empty(len(cells), object)
+    out[:] = cells
+    return out
+
+
+def read_units(
+    frame: Any,
+    *,
+    id: str,
+    time: str | None,
+    inputs: str | Sequence[str],
+    target: str | Sequence[str],
+) -> dict[str, Array]:
+    """Read inputs, offsets, targets and target steps of :class:`carrousel.Sequences`."""
+    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
+    targets = [target] if isinstance(target, str) else list(target)
+    long = read_long(frame, id=id, time=time, columns=(), labels=[*inputs, *targets])
+    x = _as_units([long.columns[name] for name in inputs], inputs)
+    goal = _as_units([long.columns[name] for name in targets], targets, missing=True)
+    present = goal >= 0 if goal.ndim == 1 else ~np.isnan(goal).any(axis=1)
+    steps = np.flatnonzero(present).astype(np.int64)
+    return {"inputs": x, "offsets": long.offsets, "targets": goal[steps], "target_steps": steps}
+
+
+def _as_units(columns: Sequence[Array], names: Sequence[str], missing: bool = False) -> Array:
+    """Return float32 ``[steps, I]``, or int32 ``[steps]`` for one column of text or numbers."""
+    if len(columns) == 1 and columns[0].dtype.kind in "iub":
+        numbers = columns[0].astype(np.int64)
+        for row in np.flatnonzero((numbers < 0) | (numbers > np.iinfo(np.int32).max)):
+            raise DataError(
+                f"the symbol {numbers[row]} is outside 0..{np.iinfo(np.int32).max}",
+                column=names[0],
+                fix="convert the column to float if its numbers are values",
+            )
+        return numbers.astype(np.int32)
+    if len(columns) == 1 and columns[0].dtype.kind == "O":
+        cells = columns[0].tolist()
+        known = sorted({str(cell) for cell in cells if cell is not None})
+        number: dict[Any, int] = {cell: k for k, cell in enumerate(known)}
+        if None in cells and not missing:
+            raise DataError(
+                "a symbol is missing", row=cells.index(None), column=names[0], fix="drop the step"
+            )
+        return np.array([-1 if c is None else number[str(c)] for c in cells], np.int32)
+    for values, name in zip(columns, names, strict=True):
+        if values.dtype.kind not in "fiub":
+            raise ShapeError(
+                "text or dates stand beside other columns, expected numbers",
+                column=name,
+                fix="choose one column of text, or columns of numbers",
+            )
+    if not columns:
+        raise ShapeError("no columns are named", argument="inputs", fix="name at least one")
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def check_columns(wanted: Sequence[str], present: Sequence[str], argument: str) -> None:
@@ -148,119 +280,3 @@ def _series_of(ids: np.ndarray, column: str) -> tuple[tuple[Hashable, ...], Ints
     of_runs = [number.setdefault(each, len(number)) for each in ids[starts].tolist()]
     lengths = np.diff(np.append(starts, len(ids)))
     return tuple(number), np.repeat(np.array(of_runs, np.int64), lengths)
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell is None, NaN, NaT or pandas' NA.
-
-    >>> [is_missing(value) for value in (None, float("nan"), 0.0, "")]
-    [True, True, False, False]
-    """
-    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
-        return True
-    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(
-        value != value
-    )
-
-
-def as_objects(column: Any) -> Array:
-    """Return the cells of a narwhals column as Python objects, ``[rows]``."""
-    cells = column.to_list()
-    out = np.empty(len(cells), object)
-    out[:] = cells  # not np.array(cells), which would join cells that are lists
-    return out
-
-
-def as_array(column: Any) -> Array:
-    """Return a narwhals column as floats (NaN: missing), dates, or objects (None: missing)."""
-    kind = column.dtype
-    if kind.is_numeric() or str(kind) == "Boolean":
-        import narwhals as nw
-
-        wide = kind if kind == nw.Float32 else nw.Float64
-        values = column.cast(wide).to_numpy()
-        return values if values.dtype.kind == "f" else np.array(column.to_list(), np.float64)
-    if str(kind).startswith(("Datetime", "Date", "Duration")):
-        values = np.asarray(column.to_numpy())
-        if values.dtype.kind in "mM":
-            return values
-    cells = as_objects(column)
-    cells[[is_missing(each) for each in cells]] = None
-    return cells
-
-
-def as_times(values: Array, *, column: str | None = None, where: str = "") -> Floats:
-    """Return times as float64; dates count as seconds since 1970 and durations as seconds.
-
-    Raises:
-        DataError: a time is missing, infinite, or neither a number nor a date.
-
-    >>> as_times(np.array(["1970-01-01", "1970-01-02"], "datetime64[D]")).tolist()
-    [0.0, 86400.0]
-    """
-    values = np.asarray(values)
-    if values.dtype.kind == "O":
-        missing = np.array([is_missing(each) for each in values.ravel()], bool)
-        times = np.zeros(values.shape) if missing.any() else _from_objects(values, column, where)
-    elif values.dtype.kind in "mM":
-        missing = np.isnat(values)
-        kind = "timedelta64" if values.dtype.kind == "m" else "datetime64"
-        times = values.astype(f"{kind}[us]").astype(np.int64) / 1e6
-    elif values.dtype.kind in "fiub":
-        times = values.astype(np.float64)
-        missing = ~np.isfinite(times)
-    else:
-        return _from_objects(values.astype(object), column, where)
-    if missing.any():
-        raise DataError(
-            f"{where}a time is missing or infinite",
-            row=int(np.argmax(missing)),
-            column=column,
-            fix="drop the step, or fill in its time",
-        )
-    return times
-
-
-def _from_objects(values: Array, column: str | None, where: str) -> Floats:
-    """Convert objects (numbers, dates, pandas' timestamps) to times."""
-    first = values.ravel()[0] if values.size else 0.0
-    try:
-        if isinstance(first, int | float | np.number) and not isinstance(first, bool):
-            return as_times(values.astype(np.float64), column=column, where=where)
-        if not isinstance(first, str):
-            kind = "timedelta64[us]" if hasattr(first, "days") else "datetime64[us]"
-            return as_times(values.astype(kind), column=column, where=where)
-    except (TypeError, ValueError):
-        pass
-    raise DataError(
-        f"{where}times contain {first!r:.40}, expected numbers, dates or durations",
-        column=column,
-        fix="convert the column, for example by pandas.to_datetime",
-    )
-
-
-def check_ascending(
-    times: Floats,
-    offsets: Annotated[Ints, "N+1"],
-    ids: Sequence[Hashable] | None,
-    column: str | None = None,
-) -> None:
-    """Raise :class:`DataError` unless times increase strictly within each series."""
-    if len(times) < 2:
-        return
-    bad = times[1:] <= times[:-1]
-    inner = np.asarray(offsets[1:-1]) - 1
-    bad[inner[(0 <= inner) & (inner < len(bad))]] = False
-    if not bad.any():
-        return
-    at = int(np.argmax(bad))
-    n = int(np.searchsorted(offsets, at, side="right")) - 1
-    name = f"series {n}" if ids is None else f"series {ids[n]!r}"
-    same = times[at] == times[at + 1]
-    problem = "two steps have the time" if same else "times do not increase: after"
-    raise DataError(
-        f"{name}: {problem} {times[at]:.15g}" + ("" if same else f" comes {times[at + 1]:.15g}"),
-        argument="times",
-        column=column,
-        fix="average or drop the repeated steps" if same else "sort the steps by time",
-    )

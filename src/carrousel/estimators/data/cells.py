@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+from carrousel.columns import is_missing
 from carrousel.errors import DataError, DataTypeError, ShapeError
-from carrousel.frames import is_frame, is_missing
+from carrousel.frames import is_frame
 from carrousel.shapes import Array, Floats, Ints
 
 

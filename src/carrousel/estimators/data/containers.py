@@ -26,11 +26,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from carrousel.checks import check_choice
+from carrousel.columns import as_times, check_ascending
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.data.cells import as_floats, encode_symbols, has_text
 from carrousel.estimators.data.layouts import is_pandas, read_frame, read_indexed
 from carrousel.estimators.data.series import Series
-from carrousel.frames import as_times, check_ascending, is_frame
+from carrousel.frames import is_frame
 from carrousel.sequences import Sequences
 from carrousel.shapes import Array, Floats
 

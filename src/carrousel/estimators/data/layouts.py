@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from carrousel.columns import as_array, as_times, check_ascending
 from carrousel.errors import DataError, DataTypeError, ShapeError
 from carrousel.estimators.data.cells import as_floats, encode_symbols, has_text
 from carrousel.estimators.data.series import Series
-from carrousel.frames import LongTable, as_array, as_frame, as_times, check_ascending, read_long
+from carrousel.frames import LongTable, as_frame, read_long
 from carrousel.shapes import Array, Floats
 
 _LIKELY_IDS = {"id", "series", "series_id", "case", "case_id", "time", "timestamp"}
