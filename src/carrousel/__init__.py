@@ -1,6 +1,8 @@
 """Long short-term memory: the system of 1997, its rivals and experiments, and its uses today.
 
 =========================  ====================================================================
+:class:`LSTMClassifier`    classifies sequences with gaps, at their end or at every step; also
+                           :class:`LSTMRegressor`, :class:`LSTMTagger` (scikit-learn estimators)
 :class:`OnlineLSTM`        learns an endless stream, one row at a time, in constant memory
 :mod:`carrousel.nn`        torch modules: LSTM, GRU and RNN with variants (extra ``torch``)
 :mod:`carrousel.online`    sources of rows, evaluation and checkpoints for streams
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from carrousel.errors import StoreError as StoreError
     from carrousel.errors import UnknownNameError as UnknownNameError
     from carrousel.errors import UnwritableError as UnwritableError
+    from carrousel.estimators.classifier import LSTMClassifier as LSTMClassifier
     from carrousel.online import OnlineLSTM as OnlineLSTM
     from carrousel.sequences import Sequences as Sequences
 
@@ -66,6 +69,7 @@ __all__ = [
     "DivergedError",
     "Gradient",
     "InputError",
+    "LSTMClassifier",
     "MissingExtraError",
     "Network",
     "OnlineLSTM",
@@ -90,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "LSTMClassifier": "carrousel.estimators.classifier",
     "Sequences": "carrousel.sequences",
     "OnlineLSTM": "carrousel.online.model.model",
     **dict.fromkeys(("Cell", "Gradient", "Network", "Simple", "Training"), "carrousel.contracts"),
@@ -100,18 +105,17 @@ _PACKAGES = ("experiments", "inspection", "learners", "nn", "online", "tasks")
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'carrousel' has no attribute {name!r}")
-    if name in _PACKAGES:
-        try:
-            return importlib.import_module(f"carrousel.{name}")
-        except ImportError as error:  # hasattr() and help() expect an AttributeError
-            raise AttributeError(str(error)) from error
     if name == "__version__":
         from importlib.metadata import version
 
         value: Any = version("carrousel")
     else:
-        home = importlib.import_module(_HOMES.get(name, "carrousel.errors"))
-        value = getattr(home, name)
+        home = f"carrousel.{name}" if name in _PACKAGES else _HOMES.get(name, "carrousel.errors")
+        try:
+            module = importlib.import_module(home)
+        except ImportError as error:  # hasattr() and help() expect an AttributeError
+            raise AttributeError(str(error)) from error
+        value = module if name in _PACKAGES else getattr(module, name)
     globals()[name] = value
     return value
 

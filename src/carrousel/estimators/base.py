@@ -1,0 +1,214 @@
+"""Base class of the estimators: settings, training of an ensemble, outputs, files."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from carrousel.checks import check_choice, check_int, check_number
+from carrousel.errors import DataError, SettingError
+from carrousel.estimators import saving
+from carrousel.estimators.data.schema import Schema
+from carrousel.estimators.data.series import Series
+from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.inputs import first_steps, read_groups, read_inputs, read_weights
+from carrousel.estimators.fitting.members import train_members
+from carrousel.estimators.net.batches import Augmentation
+from carrousel.estimators.net.ensemble import Ensemble
+from carrousel.estimators.net.features import Features
+from carrousel.estimators.net.goals import Goal
+from carrousel.estimators.net.net import NetConfig
+from carrousel.estimators.net.train import Epoch, TrainConfig
+from carrousel.shapes import Array, Floats, Ints
+
+Model = TypeVar("Model", bound="SequenceEstimator")
+At = Literal["end", "every step"] | float
+"""When to answer: at the end, at every step, after a number of steps, or after a share of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Targets as the nets learn them.
+
+    Args:
+        values: ``[N, ...]``, or ``[steps, ...]`` if ``goal.per_step``.
+        strata: ``[N]``, classes of which held-out parts have their share.
+        weights: ``[N]``, weights of the series.
+        goal: the objective.
+    """
+
+    values: Array
+    strata: Annotated[Ints, "N"]
+    weights: Annotated[Floats, "N"]
+    goal: Goal
+
+
+class SequenceEstimator(BaseEstimator, ABC):
+    """Settings and training that the estimators have in common."""
+
+    hidden_size: int
+    num_layers: int
+    window: int
+    bidirectional: bool | Literal["auto"]
+    members: int
+    max_steps: int | None
+    max_seconds: float | None
+    learning_rate: float
+    batch_size: int
+    weight_decay: float
+    dropout: float
+    gaps: float
+    noise: float
+    validation_fraction: float
+    warm_start: bool
+    n_jobs: int | None
+    random_state: Any
+    verbose: int
+
+    ensemble_: Ensemble
+    schema_: Schema
+    history_: list[Epoch]
+    n_features_in_: int
+    n_iter_: int
+    _from_table: bool
+    _saved: tuple[str, ...] = ()
+    """Fitted attributes of the class that belong into a file."""
+
+    @abstractmethod
+    def _read_targets(
+        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+    ) -> Targets:
+        """Check ``y``, set attributes about it unless ``again``, and return what nets learn."""
+
+    def _finish(self, examples: Examples) -> None:
+        """Fit what follows the nets, such as a temperature, to held-out examples."""
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, again: bool = False
+    ) -> SequenceEstimator:
+        """Train an ensemble; ``again``: from the weights of the present one."""
+        self._check_settings()
+        series = read_inputs(self, X, reset=not again)
+        if again:
+            self.schema_.check(series)
+        weights = read_weights(sample_weight, len(series))
+        targets = self._read_targets(y, series, weights, again=again)
+        examples = Examples(
+            series,
+            targets.values,
+            targets.weights,
+            targets.strata,
+            read_groups(groups, len(series)),
+            targets.goal.per_step,
+        ).distinct()
+        if len(series) < 2 and not again:
+            raise DataError("X has 1 sample, expected at least 2 series", argument="X")
+        features = self.ensemble_.features if again else Features.fit(examples.series)
+        members = train_members(
+            examples,
+            targets.goal,
+            features,
+            self._sizes(features, targets.goal),
+            self._training(len(examples.series), again),
+            members=self.members,
+            fraction=self.validation_fraction,
+            rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
+            n_jobs=self.n_jobs,
+            start=[member.net for member in self.ensemble_.members] if again else None,
+            verbose=self.verbose,
+        )
+        self.ensemble_ = Ensemble(features, targets.goal, members)
+        if not again:
+            self.schema_ = Schema.of(series)
+        self.history_ = [epoch for member in members for epoch in member.history]
+        self.n_iter_ = max((epoch.step for epoch in self.history_), default=0)
+        self._finish(examples)
+        return self
+
+    def _sizes(self, features: Features, goal: Goal) -> NetConfig:
+        return NetConfig(
+            features.n_inputs,
+            goal.n_outputs,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            window=self.window,
+            bidirectional=bool(self.bidirectional),
+            dropout=self.dropout,
+            n_symbols=features.n_symbols,
+        )
+
+    def _training(self, n: int, again: bool) -> TrainConfig:
+        return TrainConfig(
+            steps=self.max_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(self.gaps, self.noise),
+        )
+
+    def _check_settings(self) -> None:
+        """Raise an error that names the setting which is out of range."""
+        for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
+            check_int(name, getattr(self, name), minimum=1)
+        if self.max_steps is not None:
+            check_int("max_steps", self.max_steps, minimum=1)
+        if self.max_seconds is not None:
+            check_number("max_seconds", self.max_seconds, above=0.0)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        for name in ("weight_decay", "noise"):
+            check_number(name, getattr(self, name), least=0.0)
+        for name in ("dropout", "gaps", "validation_fraction"):
+            if not check_number(name, getattr(self, name), least=0.0) < 1.0:
+                raise SettingError(
+                    argument=name,
+                    got=getattr(self, name),
+                    expected="a share of at least 0, below 1",
+                )
+
+    def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:
+        """Return the series that were read, and the outputs of every member (float64)."""
+        check_is_fitted(self, "ensemble_")
+        series = read_inputs(self, X, reset=False)
+        self.schema_.check(series)
+        if isinstance(at, str):
+            check_choice("at", at, ("end", "every step"))
+            return series, self.ensemble_.outputs(series, at).astype(np.float64)
+        return series, self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one file in the safetensors format, without pickle.
+
+        Weights are stored in half precision if that changes none of them. A ``random_state`` that
+        is not a number is stored as None.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            UnwritableError: the folder does not exist or is full.
+        """
+        check_is_fitted(self, "ensemble_")
+        saving.save(path, self, self._saved)
+
+    @classmethod
+    def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
+        """Read a model that :meth:`save` wrote. No code in the file is executed.
+
+        Raises:
+            CheckpointError: the file is of another kind, damaged, or of a newer version.
+            FileNotFoundError: the file does not exist.
+        """
+        return saving.load(path, cls)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,131 @@
+"""LSTMClassifier: classes of sequences, with an answer at every step."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+
+from carrousel.errors import DataError
+from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.data.series import Series
+from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.temperature import fitted_temperature, held_out_outputs
+from carrousel.estimators.labels import ClassWeight, encode, read_labels, weights_of_classes
+from carrousel.estimators.net.goals import ClassGoal
+from carrousel.shapes import Array, Floats
+
+
+class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+    """Classifies sequences of unequal length, with gaps, at their end or at every step."""
+
+    classes_: Annotated[Array, "K"]
+    _saved = ("classes_",)
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        window: int = 8,
+        bidirectional: bool = False,
+        members: int = 3,
+        max_steps: int | None = None,
+        max_seconds: float | None = None,
+        learning_rate: float = 3e-3,
+        batch_size: int = 32,
+        weight_decay: float = 1e-2,
+        dropout: float = 0.2,
+        gaps: float = 0.6,
+        noise: float = 0.0,
+        validation_fraction: float = 0.15,
+        class_weight: ClassWeight = None,
+        calibrate: bool = True,
+        early: Any = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.window = window
+        self.bidirectional = bidirectional
+        self.members = members
+        self.max_steps = max_steps
+        self.max_seconds = max_seconds
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.gaps = gaps
+        self.noise = noise
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.calibrate = calibrate
+        self.early = early
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMClassifier:
+        """Train on labelled series."""
+        self._fit(X, y, sample_weight, groups, again=self.warm_start and hasattr(self, "ensemble_"))
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> LSTMClassifier:
+        """Continue to train on further series."""
+        again = hasattr(self, "ensemble_")
+        if not again and classes is not None:
+            self.classes_ = encode(read_labels(classes, len(classes)))[0]
+        self._fit(X, y, sample_weight, groups, again=again)
+        return self
+
+    def _read_targets(
+        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+    ) -> Targets:
+        labels = read_labels(y, len(series))
+        classes, codes = encode(labels, self.classes_ if again else None)
+        present = np.unique(codes[weights > 0])
+        if len(present) < 2 and not again:
+            raise DataError(
+                f"y has one class, {classes[present[0]]!r}, expected at least two", argument="y"
+            )
+        self.classes_ = classes
+        factors = weights_of_classes(self.class_weight, classes, codes, weights)
+        return Targets(codes, codes, weights * factors[codes], ClassGoal(len(classes)))
+
+    def _finish(self, examples: Examples) -> None:
+        if self.calibrate:
+            logits, which = held_out_outputs(self.ensemble_, examples)
+            self.ensemble_.temperature = fitted_temperature(
+                logits, examples.targets[which], examples.weights[which]
+            )
+
+    def predict_proba(self, X: Any, at: At = "end") -> Any:
+        """Return the probability of each class."""
+        series, outputs = self._outputs(X, at)
+        found = softmax(outputs / self.ensemble_.temperature, axis=-1).mean(1)
+        return np.split(found, series.offsets[1:-1]) if at == "every step" else found
+
+    def predict(self, X: Any, at: At = "end") -> Any:
+        """Return the most probable class."""
+        found = self.predict_proba(X, at)
+        if isinstance(found, list):
+            return [self.classes_[each.argmax(1)] for each in found]
+        return self.classes_[found.argmax(1)]
+
+    def decision_function(self, X: Any) -> Annotated[Floats, "N"] | Annotated[Floats, "N K"]:
+        """Return logarithms of probabilities ``[N, K]``; for two classes their difference ``[N]``."""
+        logs = np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+        return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs

@@ -1,0 +1,3 @@
+"""Fitting of estimators: distinct examples, held-out parts, members, progress."""
+
+from __future__ import annotations

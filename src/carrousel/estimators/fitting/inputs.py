@@ -1,0 +1,148 @@
+"""Inputs of an estimator: tables as scikit-learn validates them, and everything else as series."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from carrousel.arrays import runs
+from carrousel.checks import check_int
+from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.estimators.data.containers import read_series
+from carrousel.estimators.data.series import Series
+from carrousel.shapes import Array, Floats, Ints
+
+_TABLE = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+
+
+def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
+    """Read ``X``; a table follows scikit-learn's rules about names and numbers of columns.
+
+    Sets ``n_features_in_`` (columns of a table, channels of anything else) and, for a data frame
+    with names, ``feature_names_in_``.
+
+    Args:
+        estimator: the estimator whose attributes are set or compared.
+        X: a table (a row is a series of one channel), or what ``read_series`` reads.
+        reset: True in ``fit``: sets the attributes. False: compares ``X`` with them.
+
+    Raises:
+        ShapeError, DataError: ``X`` is not what ``fit`` saw. scikit-learn's own ValueError or
+            TypeError for tables.
+    """
+    if not is_table(X):
+        series = read_series(X)
+        if reset:
+            estimator.__dict__.pop("feature_names_in_", None)
+            estimator.n_features_in_ = series.n_channels
+            estimator._from_table = False
+        return series
+    if reset:
+        estimator._from_table = True
+    if estimator._from_table:
+        return read_series(np.asarray(validate_data(estimator, X, reset=reset, **_TABLE)))
+    return read_series(check_array(X, input_name="X", estimator=estimator, **_TABLE))
+
+
+def is_table(X: Any) -> bool:
+    """Return whether ``X`` is a table of numbers whose rows are series of one channel.
+
+    >>> is_table(np.zeros((3, 5))), is_table(np.zeros((3, 5, 2))), is_table([[1.0], [2.0, 3.0]])
+    (True, False, False)
+    """
+    if isinstance(X, Series | list | tuple):
+        return False
+    if hasattr(X, "columns"):  # data frames
+        index, first = getattr(X, "index", None), X.iloc[0, 0] if _has_cells(X) else 0.0
+        return getattr(index, "nlevels", 1) == 1 and np.ndim(first) == 0
+    if hasattr(X, "ndim") and not hasattr(X, "toarray"):
+        strings = getattr(X, "dtype", None) is not None and X.dtype.kind in "US"
+        nested = X.ndim == 1 and X.dtype == object and len(X) > 0 and np.ndim(X[0]) > 0
+        return X.ndim <= 2 and not strings and not nested
+    return True  # sparse matrices, scalars, objects with __array__: scikit-learn explains
+
+
+def _has_cells(frame: Any) -> bool:
+    return hasattr(frame, "iloc") and frame.shape[0] > 0 and frame.shape[1] > 0
+
+
+def read_weights(sample_weight: Any, n: int) -> Floats:
+    """Return weights ``[n]`` (float64), ones if none are given.
+
+    Raises:
+        ShapeError: their number is not ``n``.
+        DataError: one is negative or not finite, or all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(n)
+    weights = np.array(sample_weight, np.float64)
+    if weights.shape != (n,):
+        raise ShapeError(
+            argument="sample_weight", got=weights.shape, expected=f"a weight for each of {n} series"
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        wrong = int(np.flatnonzero(~(weights >= 0) | np.isinf(weights))[0])
+        raise DataError(
+            f"sample_weight of series {wrong} is {weights[wrong]}, expected a finite number of at "
+            "least 0",
+            argument="sample_weight",
+        )
+    if not weights.any():
+        raise DataError(
+            "sample_weight is zero for all series",
+            argument="sample_weight",
+            fix="give at least two series a weight above 0",
+        )
+    return weights
+
+
+def read_groups(groups: Any, n: int) -> Ints | None:
+    """Return groups ``[n]`` as numbers, or None.
+
+    Raises:
+        ShapeError: their number is not ``n``.
+    """
+    if groups is None:
+        return None
+    names: list[Hashable] = list(groups)
+    if len(names) != n:
+        raise ShapeError(
+            argument="groups", got=f"{len(names)} names", expected=f"a group for each of {n} series"
+        )
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def first_steps(series: Series, at: float) -> Series:
+    """Return the first steps of each series.
+
+    Args:
+        series: the series.
+        at: a whole number: steps, or all steps of a shorter series. A float from 0 to 1: the
+            share of the steps of each series, at least one step.
+
+    Raises:
+        SettingError: ``at`` is neither.
+
+    >>> first_steps(Series.of([[[1.0], [2.0], [3.0]], [[4.0]]]), 2).lengths.tolist()
+    [2, 1]
+    >>> first_steps(Series.of([[[1.0], [2.0], [3.0]], [[4.0]]]), 0.25).lengths.tolist()
+    [1, 1]
+    """
+    if isinstance(at, float | np.floating):
+        if not 0.0 < at <= 1.0:
+            raise SettingError(
+                argument="at", got=at, expected="a share of each series, above 0.0, at most 1.0"
+            )
+        lengths = np.maximum(np.ceil(series.lengths * at - 1e-9), 1).astype(np.int64)
+    else:
+        lengths = np.minimum(series.lengths, check_int("at", at, minimum=1))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    steps: Array = runs(series.offsets[:-1], lengths, offsets)
+    times = None if series.times is None else series.times[steps]
+    return replace(series, values=series.values[steps], offsets=offsets, times=times)

@@ -1,0 +1,81 @@
+"""Members of an ensemble: trained one after the other, or at once by joblib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import joblib
+import numpy as np
+
+from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.parts import held_out_parts
+from carrousel.estimators.fitting.progress import Progress
+from carrousel.estimators.net.features import Features
+from carrousel.estimators.net.goals import Goal
+from carrousel.estimators.net.net import AnytimeNet, NetConfig
+from carrousel.estimators.net.train import Member, TrainConfig, train_net
+
+
+def train_members(
+    examples: Examples,
+    goal: Goal,
+    features: Features,
+    sizes: NetConfig,
+    config: TrainConfig,
+    *,
+    members: int,
+    fraction: float,
+    rng: np.random.Generator,
+    n_jobs: int | None = None,
+    start: Sequence[AnytimeNet] | None = None,
+    verbose: int = 0,
+) -> list[Member]:
+    """Train the nets of an ensemble, each on another part of the examples.
+
+    Ctrl-C ends the training of the member that is trained, and of those after it. The members
+    trained so far, this one included, are returned.
+
+    Args:
+        examples: distinct examples.
+        goal: the objective.
+        features: inputs of the nets.
+        sizes: sizes of each net.
+        config: settings of the training loop.
+        members: number of nets.
+        fraction: share of the examples that each net holds out.
+        rng: source of the held-out parts and of the nets' seeds.
+        n_jobs: nets that are trained at once, as in joblib, whose backend is used.
+        start: nets to continue from, one for each member.
+        verbose: 1 shows progress.
+    """
+    parts = held_out_parts(
+        examples.strata, examples.groups, fraction=fraction, members=members, rng=rng
+    )
+    weights = examples.weights / examples.weights.mean()
+    common = (examples.series, examples.targets, weights, goal, features, sizes, config)
+    seeds = rng.integers(2**31, size=members)
+    found: list[Member] = []
+    with Progress(members, shown=bool(verbose)) as progress:
+
+        def one(m: int, on_epoch: Progress | None = None) -> Member:
+            return train_net(
+                *common,
+                seed=int(seeds[m]),
+                held=parts[m],
+                member=m,
+                start=None if start is None else start[m],
+                on_epoch=on_epoch,
+            )
+
+        if joblib.effective_n_jobs(n_jobs) == 1 or members == 1:
+            for m in range(members):
+                found.append(one(m, progress))
+                if found[-1].stopped == "interrupted":
+                    break
+            return found
+        tasks = (joblib.delayed(one)(m) for m in range(members))
+        results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+        for member in results:
+            found.append(member)
+            progress(member.history[-1])
+    return found

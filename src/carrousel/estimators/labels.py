@@ -1,0 +1,135 @@
+"""Labels: classes as numbers, and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite
+
+from carrousel.checks import suggestion
+from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.shapes import Array, Floats, Ints
+
+ClassWeight = Mapping[Any, float] | Literal["balanced"] | None
+
+
+def read_labels(y: Any, n: int) -> Annotated[Array, "N"]:
+    """Return one label for each series.
+
+    Raises:
+        DataError: ``y`` is None, or a label is missing.
+        ShapeError: their number is not ``n``.
+        ValueError: labels are not classes (scikit-learn's own).
+    """
+    if y is None:
+        raise DataError(
+            "this estimator requires y to be passed, but the target y is None", argument="y"
+        )
+    labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    missing = [k for k, label in enumerate(labels) if label is None or label != label]
+    if missing:
+        raise DataError(
+            f"y has no label for series {missing[0]}",
+            argument="y",
+            fix="leave out series without a label",
+        )
+    check_classification_targets(labels)
+    if len(labels) != n:
+        raise ShapeError(f"X has {n} series, but y has {len(labels)} labels", argument="y")
+    return labels
+
+
+def encode(labels: Array, classes: Array | None = None) -> tuple[Array, Ints]:
+    """Return the classes, sorted, and the number of each label's class.
+
+    Args:
+        labels: ``[N]``.
+        classes: known classes, which the labels must be among; None: the labels that occur.
+
+    Raises:
+        DataError: a label is not among the known classes, or labels cannot be compared.
+
+    >>> classes, codes = encode(np.array(["b", "a", "b"]))
+    >>> classes.tolist(), codes.tolist()
+    (['a', 'b'], [1, 0, 1])
+    """
+    try:
+        found, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        kinds = " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+        raise DataError(
+            f"y mixes labels of types {kinds}", argument="y", fix="convert all labels to one type"
+        ) from error
+    if classes is None:
+        return found, codes.astype(np.int64)
+    known = {label: number for number, label in enumerate(classes.tolist())}
+    new = [label for label in found.tolist() if label not in known]
+    if new:
+        raise DataError(
+            f"y contains the label {new[0]!r}, which is not among the classes",
+            argument="y",
+            fix=f"{suggestion(str(new[0]), map(str, known))} New classes need a new fit",
+        )
+    numbers = np.array([known[label] for label in found.tolist()], np.int64)
+    return classes, numbers[codes]
+
+
+def weights_of_classes(
+    class_weight: ClassWeight,
+    classes: Annotated[Array, "K"],
+    codes: Annotated[Ints, "N"],
+    weights: Annotated[Floats, "N"],
+) -> Annotated[Floats, "K"]:
+    """Return the factor by which examples of each class count more.
+
+    Args:
+        class_weight: None: 1. ``"balanced"``: the total weight of the examples over that of a
+            class and the number of classes. A mapping: weights by label, 1 for labels left out.
+        classes: ``[K]``, labels.
+        codes: ``[N]``, numbers of the examples' classes.
+        weights: ``[N]``, weights of the examples.
+
+    Raises:
+        SettingError: ``class_weight`` is none of these, names an unknown label, or a weight is
+            negative or not finite.
+
+    >>> weights_of_classes("balanced", np.array(["a", "b"]), np.array([0, 0, 0, 1]), np.ones(4))
+    array([0.66666667, 2.        ])
+    """
+    factors = np.ones(len(classes))
+    if class_weight is None:
+        return factors
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        totals = np.bincount(codes, weights, minlength=len(classes))
+        present = totals > 0
+        factors[present] = totals.sum() / (present.sum() * totals[present])
+        return factors
+    if not isinstance(class_weight, Mapping):
+        raise SettingError(
+            argument="class_weight",
+            got=class_weight,
+            expected="None, 'balanced' or a mapping from labels to weights",
+        )
+    known = {label: number for number, label in enumerate(classes.tolist())}
+    for label, weight in class_weight.items():
+        if label not in known:
+            raise SettingError(
+                f"class_weight names {label!r}, which is not among the classes",
+                argument="class_weight",
+                got=class_weight,
+                fix=suggestion(str(label), map(str, known)),
+            )
+        if not (np.isfinite(weight) and weight >= 0):
+            raise SettingError(
+                f"class_weight of {label!r} is {weight!r}, expected a finite number of at least 0",
+                argument="class_weight",
+                got=class_weight,
+            )
+        factors[known[label]] = weight
+    return factors
