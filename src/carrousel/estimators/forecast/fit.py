@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
 from carrousel.errors import DataError
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.members import train_members
 from carrousel.estimators.forecast.conformal import stretches
 from carrousel.estimators.forecast.inputs import Layout, prepare, truths
-from carrousel.estimators.forecast.lessons import Lessons, last_steps, lessons, warmed_up
+from carrousel.estimators.forecast.lessons import last_steps, lessons, warmed_up
 from carrousel.estimators.forecast.model import ForecastModel, scaled_forecasts
 from carrousel.estimators.forecast.simple import names
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.quantiles import QuantileGoal
-from carrousel.estimators.net.train import Epoch, Member, TrainConfig, train_net
-from carrousel.shapes import Bools, Floats
+from carrousel.estimators.net.train import Member, TrainConfig
+from carrousel.shapes import Floats
 
 MANY = 20
 """From so many series on, whole series are held out; of fewer, the last steps of each."""
@@ -36,6 +36,8 @@ class Settings:
         fraction: share of the series, or of the last steps, that is held out; 0: none.
         net: sizes of a net; inputs and outputs are set by the data.
         training: settings of the training loop.
+        n_jobs: nets that are trained at once.
+        verbose: 1 shows progress.
     """
 
     quantiles: tuple[float, ...]
@@ -43,25 +45,29 @@ class Settings:
     fraction: float
     net: NetConfig
     training: TrainConfig
+    n_jobs: int | None = None
+    verbose: int = 0
 
 
 def fit_model(
-    series: Series,
-    layout: Layout,
-    settings: Settings,
-    weights: Annotated[Floats, "N"],
-    rng: np.random.Generator,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    users: Examples, layout: Layout, settings: Settings, rng: np.random.Generator
 ) -> ForecastModel:
     """Train an ensemble and correct its quantiles on what it did not learn.
 
     At least :data:`MANY` series: each member holds out another part of them. Fewer: the last steps
     of each series are held out to find the number of updates and to correct the quantiles, and
-    then the members learn everything for that number of updates.
+    then new nets learn everything for that number of updates.
+
+    Args:
+        users: distinct series; their targets are not used.
+        layout: roles of the channels.
+        settings: quantiles, nets and training.
+        rng: source of held-out parts and of the nets' seeds.
 
     Raises:
         DataError: no step of any series is followed by a value to forecast.
     """
+    series = users.series
     prepared = prepare(series, layout)
     truth = warmed_up(truths(series, prepared, layout), series, layout.season)
     if not np.isfinite(truth).any():
@@ -71,26 +77,21 @@ def fit_model(
             argument="X",
             fix="pass longer series",
         )
-    whole = lessons(prepared, truth, weights)
-    seeds, n = rng.integers(2**31, size=(2, settings.members)), len(series)
-    by_series = n >= MANY and n * settings.fraction >= 1
-    if by_series:
-        part = rng.permutation(n) % max(2, round(1 / settings.fraction))
-        parts = part.max() + 1
-        held = [part[whole.owner] == m % parts for m in range(settings.members)]
-        examples = whole
+    whole = lessons(prepared, truth, users)
+    if len(np.unique(whole.groups)) >= MANY:
+        training = _Training.of(whole, layout, settings)
+        members = training.run(whole, settings.training, rng)
+        factors = training.correction(whole, members)
     else:
-        examples, judging = last_steps(prepared, truth, weights, settings.fraction)
-        held = [judging] * settings.members
-    training = _Training.of(examples.take(np.flatnonzero(~held[0])), layout, settings, on_epoch)
-    members = [training.member(examples, m, int(seeds[0, m]), h) for m, h in enumerate(held)]
-    factors = _correction(examples, training, members, settings.quantiles)
-    if not by_series and held[0].any():
-        training = _Training.of(whole, layout, settings, on_epoch)
-        members = [
-            training.member(whole, m, int(seeds[1, m]), None, steps=_best(member))
-            for m, member in enumerate(members)
-        ]
+        examples, judging = last_steps(prepared, truth, users, settings.fraction)
+        training = _Training.of(examples.take(np.flatnonzero(~judging)), layout, settings)
+        members = training.run(examples, settings.training, rng, judging)
+        factors = training.correction(examples, members)
+        if judging.any():
+            steps = int(np.median([_best(member) for member in members]))
+            training = _Training.of(whole, layout, settings)
+            config = replace(settings.training, steps=steps)
+            members = training.run(whole, config, rng, np.zeros(len(whole.series), bool))
     return ForecastModel(layout, Ensemble(training.features, training.goal, members), factors)
 
 
@@ -101,16 +102,10 @@ class _Training:
     features: Features
     goal: QuantileGoal
     net: NetConfig
-    config: TrainConfig
-    on_epoch: Callable[[Epoch], None] | None
+    settings: Settings
 
     @staticmethod
-    def of(
-        learned: Lessons,
-        layout: Layout,
-        settings: Settings,
-        on_epoch: Callable[[Epoch], None] | None,
-    ) -> _Training:
+    def of(learned: Examples, layout: Layout, settings: Settings) -> _Training:
         features = Features.fit(learned.series)
         error = np.abs(learned.targets[..., 0] - learned.targets[..., 1:].mean(-1))
         known = np.isfinite(error)
@@ -124,50 +119,45 @@ class _Training:
             tuple(np.maximum(units, 1e-3).ravel().tolist()),
         )
         net = replace(settings.net, n_inputs=features.n_inputs, n_outputs=goal.n_outputs)
-        return _Training(features, goal, net, settings.training, on_epoch)
+        return _Training(features, goal, net, settings)
 
-    def member(
+    def run(
         self,
-        examples: Lessons,
-        m: int,
-        seed: int,
-        held: Annotated[Bools, "segments"] | None,
-        steps: int | None = None,
-    ) -> Member:
-        """Train member ``m``."""
-        config = self.config if steps is None else replace(self.config, steps=steps)
-        return train_net(
-            *(examples.series, examples.targets, examples.weights),
-            *(self.goal, self.features, self.net, config),
-            seed=seed,
-            held=held,
-            member=m,
-            on_epoch=self.on_epoch,
+        examples: Examples,
+        config: TrainConfig,
+        rng: np.random.Generator,
+        held: np.ndarray | None = None,
+    ) -> list[Member]:
+        """Train the members; all hold out ``held``, or each a part of its own."""
+        s = self.settings
+        return train_members(
+            *(examples, self.goal, self.features, self.net, config),
+            members=s.members,
+            fraction=s.fraction,
+            rng=rng,
+            n_jobs=s.n_jobs,
+            verbose=s.verbose,
+            parts=None if held is None else [held] * s.members,
         )
+
+    def correction(
+        self, examples: Examples, members: list[Member]
+    ) -> Annotated[Floats, "quantiles"]:
+        """Compute the stretches; a series is forecast by the members that hold it out."""
+        held = np.array([member.held for member in members])
+        judging = np.flatnonzero(held.any(axis=0))
+        if not len(judging):
+            return np.ones(len(self.goal.quantiles))
+        some = examples.take(judging)
+        ensemble = Ensemble(self.features, self.goal, members)
+        outputs = ensemble.outputs(some.series, "every step")
+        scaled = scaled_forecasts(self.goal, outputs, some.targets[..., 1:])
+        share = held[:, judging].T / held[:, judging].sum(axis=0)[:, None]  # [segments, members]
+        share = np.repeat(share, some.series.lengths, axis=0)[:, :, None, None, None]
+        return stretches((scaled * share).sum(axis=1), some.targets[..., 0], self.goal.quantiles)
 
 
 def _best(member: Member) -> int:
     """Return the number of updates after which the held-out loss was least."""
     judged = [epoch for epoch in member.history if epoch.held is not None]
     return min(judged, key=lambda epoch: epoch.held or 0.0).step if judged else 1
-
-
-def _correction(
-    examples: Lessons,
-    training: _Training,
-    members: list[Member],
-    quantiles: tuple[float, ...],
-) -> Annotated[Floats, "quantiles"]:
-    """Compute the stretches of quantiles, each series forecast by the members that hold it out."""
-    judging = np.flatnonzero(np.any([member.held for member in members], axis=0))
-    if not len(judging):
-        return np.ones(len(quantiles))
-    some = examples.take(judging)
-    outputs = Ensemble(training.features, training.goal, members).outputs(
-        some.series, "every step"
-    )
-    scaled = scaled_forecasts(training.goal, outputs, some.targets[..., 1:])
-    weight = np.array([member.held[judging] for member in members], float).T  # [segments, members]
-    weight = np.repeat(weight / weight.sum(1, keepdims=True), some.series.lengths, axis=0)
-    mean = (scaled * weight[:, :, None, None, None]).sum(axis=1)
-    return stretches(mean, some.targets[..., 0], quantiles)

@@ -3,76 +3,62 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.forecast.inputs import Prepared, Segments
 from carrousel.shapes import Bools, Floats, Ints
-
-
-@dataclass(frozen=True, eq=False)
-class Lessons:
-    """Segments to learn or to judge by, with their targets.
-
-    Args:
-        series: segments of derived series.
-        targets: float32 ``[steps, horizon, J, 1 + K]``, as in :class:`QuantileGoal`.
-        weights: ``[segments]``.
-        owner: ``[segments]``, index of the user's series.
-    """
-
-    series: Series
-    targets: Annotated[Floats, "steps horizon J 1+K"]
-    weights: Annotated[Floats, "segments"]
-    owner: Annotated[Ints, "segments"]
-
-    def take(self, indices: Annotated[Ints, "indices"]) -> Lessons:
-        """Return the segments at ``indices``, in that order."""
-        of = Series(self.targets, self.series.offsets, self.series.channels)
-        return Lessons(
-            self.series.take(indices),
-            of.take(indices).values,
-            self.weights[indices],
-            self.owner[indices],
-        )
-
-    def __add__(self, other: Lessons) -> Lessons:
-        both, shift = (self.series, other.series), self.series.n_steps
-        times = [each.times for each in both if each.times is not None]
-        series = replace(
-            self.series,
-            values=np.concatenate([each.values for each in both]),
-            offsets=np.concatenate([self.series.offsets, other.series.offsets[1:] + shift]),
-            times=np.concatenate(times) if times else None,
-        )
-        return Lessons(
-            series,
-            np.concatenate([self.targets, other.targets]),
-            np.concatenate([self.weights, other.weights]),
-            np.concatenate([self.owner, other.owner]),
-        )
 
 
 def lessons(
     prepared: Prepared,
     truth: Annotated[Floats, "steps horizon J"],
-    weights: Annotated[Floats, "N"],
+    users: Examples,
     until: Annotated[Ints, "N"] | None = None,
-) -> Lessons:
+) -> Examples:
     """Return segments of the series, or of their first ``until`` steps, with their targets.
 
-    Segments without a true value are left out.
+    Targets are float32 ``[steps, horizon, J, 1 + K]``, as in :class:`QuantileGoal`. Segments without
+    a true value are left out. Those of one series, or group of series, are a group.
+
+    Args:
+        prepared: the series of ``users`` as nets see them.
+        truth: values of the next steps.
+        users: the user's series, with weights and groups.
+        until: steps of each series.
     """
     pieces = Segments.of(prepared.series, until=until)
     cut, at = pieces.cut(prepared.series)
     targets = np.concatenate([truth[at][..., None], prepared.simple[at]], -1).astype(np.float32)
     targets[at < np.repeat(pieces.answers, cut.lengths), ..., 0] = np.nan
-    every = Lessons(cut, targets, weights[pieces.owner], pieces.owner)
+    owner = pieces.owner
+    groups = owner if users.groups is None else users.groups[owner]
+    every = Examples(cut, targets, users.weights[owner], 0 * owner, groups, per_step=True)
     useful = np.isfinite(targets[..., 0]).any(axis=(1, 2))
     return every.take(np.flatnonzero(np.logical_or.reduceat(useful, cut.offsets[:-1])))
+
+
+def joined(one: Examples, two: Examples) -> Examples:
+    """Return two sets of examples as one."""
+    both = (one.series, two.series)
+    times = [each.times for each in both if each.times is not None]
+    series = replace(
+        one.series,
+        values=np.concatenate([each.values for each in both]),
+        offsets=np.concatenate([both[0].offsets, both[1].offsets[1:] + both[0].n_steps]),
+        times=np.concatenate(times) if times else None,
+    )
+    return Examples(
+        series,
+        np.concatenate([one.targets, two.targets]),
+        np.concatenate([one.weights, two.weights]),
+        np.concatenate([one.strata, two.strata]),
+        per_step=True,
+    )
 
 
 def warmed_up(
@@ -92,9 +78,9 @@ def warmed_up(
 def last_steps(
     prepared: Prepared,
     truth: Annotated[Floats, "steps horizon J"],
-    weights: Annotated[Floats, "N"],
+    users: Examples,
     fraction: float,
-) -> tuple[Lessons, Annotated[Bools, "segments"]]:
+) -> tuple[Examples, Annotated[Bools, "segments"]]:
     """Return lessons of the first steps of each series, then of the last, and which are the last.
 
     The last ``fraction`` of the steps, and at least ``horizon``, are held out; of a short series, a
@@ -111,9 +97,8 @@ def last_steps(
     first = np.where((due < end[:, None])[..., None], truth, np.nan)
     last = np.where((local >= end - 1)[:, None, None], truth, np.nan)
     if not np.isfinite(first).any() or not np.isfinite(last).any():
-        found = lessons(prepared, truth, weights)
-        return found, np.zeros(len(found.owner), bool)
-    learned, judging = lessons(prepared, first, weights, until), lessons(prepared, last, weights)
-    return learned + judging, np.arange(len(learned.owner) + len(judging.owner)) >= len(
-        learned.owner
-    )
+        found = lessons(prepared, truth, users)
+        return found, np.zeros(len(found.series), bool)
+    learned, judging = lessons(prepared, first, users, until), lessons(prepared, last, users)
+    both = joined(learned, judging)
+    return both, np.arange(len(both.series)) >= len(learned.series)

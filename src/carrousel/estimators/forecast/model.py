@@ -11,6 +11,7 @@ import torch
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.forecast.conformal import stretched
 from carrousel.estimators.forecast.inputs import Layout, Prepared, Segments, prepare
+from carrousel.estimators.forecast.simple import names
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.quantiles import QuantileGoal
 from carrousel.shapes import Array, Floats, Ints
@@ -64,6 +65,25 @@ class ForecastModel:
         scaled = scaled_forecasts(self.goal, outputs[rows], prepared.simple[steps]).mean(axis=1)
         corrected = stretched(scaled, self.factors, self.goal.median)
         return in_units(corrected, prepared, steps)
+
+    def skill(
+        self,
+        series: Series,
+        truth: Annotated[Floats, "N horizon J"],
+        future: list[Annotated[Floats, "horizon known"]] | None = None,
+    ) -> float:
+        """Return 1 less the ratio of absolute errors: of the medians, and of the naive forecast.
+
+        Errors are in units of the running scale of each series. A perfect naive forecast gives 1
+        if the medians are perfect too, else 0.
+        """
+        naive = names(self.layout.season).index("last" if self.layout.season is None else "seasonal")
+        prepared, end = prepare(series, self.layout, future), series.offsets[1:] - 1
+        scale = prepared.scale[end, None]
+        found = self.quantiles(series, future)[..., self.goal.median]
+        simple = prepared.last[end, None] + scale * prepared.simple[end, ..., naive]
+        ours, theirs = (np.nansum(np.abs(truth - each) / scale) for each in (found, simple))
+        return float(1.0 - ours / theirs) if theirs > 0.0 else float(ours == 0.0)
 
 
 def scaled_forecasts(
