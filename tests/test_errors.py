@@ -28,6 +28,7 @@ BUILT_IN = {
 }
 SPECIAL_CASES = {
     "RowError": DataError,
+    "DataTypeError": DataError,
     "InputError": errors.ShapeError,
     "OptionTypeError": SettingError,
     "OptionNameError": errors.UnknownNameError,

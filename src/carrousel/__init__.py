@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from carrousel.errors import ClusterError as ClusterError
     from carrousel.errors import ClusterFailedError as ClusterFailedError
     from carrousel.errors import DataError as DataError
+    from carrousel.errors import DataTypeError as DataTypeError
     from carrousel.errors import DivergedError as DivergedError
     from carrousel.errors import InputError as InputError
     from carrousel.errors import MissingExtraError as MissingExtraError
@@ -66,6 +67,7 @@ __all__ = [
     "ClusterError",
     "ClusterFailedError",
     "DataError",
+    "DataTypeError",
     "DivergedError",
     "Gradient",
     "InputError",

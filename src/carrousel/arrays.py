@@ -5,7 +5,7 @@ Below, a unit is what one step has: a vector of values, or one symbol or class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 
@@ -53,6 +53,45 @@ def check_positions(name: str, positions: np.ndarray) -> None:
     if not isinstance(positions, np.ndarray) or positions.ndim != 1 or positions.dtype != np.int64:
         got = getattr(positions, "dtype", type(positions).__name__)
         raise ShapeError(f"{name} must be a one-dimensional int64 array, got {got}", argument=name)
+
+
+def check_ragged(offsets: np.ndarray, steps: np.ndarray, n_steps: int, n_targets: int) -> None:
+    """Check where sequences and targets lie: offsets ``[N+1]``, target steps ``[M]``.
+
+    Raises:
+        ShapeError: an array has another type, or there is not one position for each target.
+        DataError: a sequence is empty, or positions are unordered or out of range.
+    """
+    check_positions("offsets", offsets)
+    check_positions("target_steps", steps)
+    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != n_steps:
+        raise DataError(
+            f"offsets must run from 0 to the number of steps, {n_steps}; "
+            f"got {offsets[:1].tolist()} to {offsets[-1:].tolist()}",
+            argument="offsets",
+        )
+    empty = offsets[1:] <= offsets[:-1]  # comparing cannot wrap around, a difference can
+    if empty.any():
+        first = int(np.argmax(empty))
+        raise DataError(
+            f"sequence {first} is empty",
+            argument="inputs",
+            fix="drop it, or give it at least one step",
+        )
+    if len(steps) != n_targets:
+        raise ShapeError(
+            f"target_steps has {len(steps)} entries for {n_targets} targets",
+            argument="target_steps",
+            fix="give one position for each target",
+        )
+    if len(steps) and (steps[0] < 0 or steps[-1] >= n_steps):
+        raise DataError(f"target_steps must lie in 0..{n_steps - 1}", argument="target_steps")
+    if (steps[1:] <= steps[:-1]).any():
+        raise DataError(
+            "target_steps must ascend",
+            argument="target_steps",
+            fix="sort the targets by step, with at most one target per step",
+        )
 
 
 _WRAP = {
@@ -154,3 +193,38 @@ def dense(units: np.ndarray, width: int) -> np.ndarray:
 def runs(starts: np.ndarray, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Concatenate the ranges ``starts[n] .. starts[n] + lengths[n] - 1``."""
     return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+
+
+def join_lists(
+    inputs: Sequence[object], targets: Sequence[object]
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]:
+    """Convert the entries of all sequences.
+
+    Returns:
+        inputs and targets of each sequence as arrays; offsets ``[N+1]``; target steps ``[M]``.
+
+    Raises:
+        ShapeError: the lists differ in length, or a sequence has more targets than steps.
+    """
+    check_list("inputs", inputs)
+    check_list("targets", targets)
+    if len(inputs) != len(targets):
+        raise ShapeError(
+            f"{len(inputs)} input sequences but {len(targets)} target sequences",
+            argument="targets",
+            fix="give one entry of {targets} for each sequence, [] for none",
+        )
+    rows = [as_units("inputs", n, each) for n, each in enumerate(inputs)]
+    goals = [as_units("targets", n, each) for n, each in enumerate(targets)]
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    counts = np.array([len(goal) for goal in goals], dtype=np.int64)
+    for n in np.flatnonzero(counts > lengths):
+        raise ShapeError(
+            f"sequence {n} has {lengths[n]} steps but {counts[n]} targets",
+            argument="targets",
+            fix="give at most one target per step",
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    steps = [np.arange(end - k, end) for end, k in zip(offsets[1:], counts, strict=True)]
+    joined = np.concatenate(steps) if steps else np.zeros(0)
+    return rows, goals, offsets, joined.astype(np.int64)

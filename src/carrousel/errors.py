@@ -192,6 +192,10 @@ class DataError(CarrouselError, ValueError):
     """Data contain what no network can learn: NaN, an empty sequence, an unknown symbol."""
 
 
+class DataTypeError(DataError, TypeError):
+    """A cell of data is no number; a TypeError too, as scikit-learn raises."""
+
+
 class _OutputsError(CarrouselError):
     """An exception that ends a call after some rows have been learned."""
 

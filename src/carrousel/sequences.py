@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.arrays import (
-    as_units,
-    check_list,
-    check_positions,
+    check_ragged,
     check_units,
     check_values,
     dense,
+    join_lists,
     join_units,
     runs,
 )
 from carrousel.checks import check_int
 from carrousel.errors import DataError, ShapeError
+from carrousel.frames import read_units
 from carrousel.shapes import Array, Bools, Floats, Ints
 
 
@@ -85,39 +85,7 @@ class Sequences:
     def __post_init__(self) -> None:
         check_units("inputs", self.inputs, "n_inputs", self.n_inputs)
         check_units("targets", self.targets, "n_outputs", self.n_outputs)
-        check_positions("offsets", self.offsets)
-        check_positions("target_steps", self.target_steps)
-        offsets, steps = self.offsets, self.target_steps
-        if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(self.inputs):
-            raise DataError(
-                f"offsets must run from 0 to the number of steps, {len(self.inputs)}; "
-                f"got {offsets[:1].tolist()} to {offsets[-1:].tolist()}",
-                argument="offsets",
-            )
-        empty = offsets[1:] <= offsets[:-1]  # comparing cannot wrap around, a difference can
-        if empty.any():
-            first = int(np.argmax(empty))
-            raise DataError(
-                f"sequence {first} is empty",
-                argument="inputs",
-                fix="drop it, or give it at least one step",
-            )
-        if len(steps) != len(self.targets):
-            raise ShapeError(
-                f"target_steps has {len(steps)} entries for {len(self.targets)} targets",
-                argument="target_steps",
-                fix="give one position for each target",
-            )
-        if len(steps) and (steps[0] < 0 or steps[-1] >= len(self.inputs)):
-            raise DataError(
-                f"target_steps must lie in 0..{len(self.inputs) - 1}", argument="target_steps"
-            )
-        if (steps[1:] <= steps[:-1]).any():
-            raise DataError(
-                "target_steps must ascend",
-                argument="target_steps",
-                fix="sort the targets by step, with at most one target per step",
-            )
+        check_ragged(self.offsets, self.target_steps, len(self.inputs), len(self.targets))
 
     @staticmethod
     def from_lists(
@@ -163,35 +131,49 @@ class Sequences:
         >>> Sequences.from_lists(rows, classes).targets.tolist()
         [1, 0]
         """
-        check_list("inputs", inputs)
-        check_list("targets", targets)
-        if len(inputs) != len(targets):
-            raise ShapeError(
-                f"{len(inputs)} input sequences but {len(targets)} target sequences",
-                argument="targets",
-                fix="give one entry of {targets} for each sequence, [] for none",
-            )
-        rows = [as_units("inputs", n, each) for n, each in enumerate(inputs)]
-        goals = [as_units("targets", n, each) for n, each in enumerate(targets)]
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        counts = np.array([len(goal) for goal in goals], dtype=np.int64)
-        for n in np.flatnonzero(counts > lengths):
-            raise ShapeError(
-                f"sequence {n} has {lengths[n]} steps but {counts[n]} targets",
-                argument="targets",
-                fix="give at most one target per step",
-            )
-        ends = np.cumsum(lengths)
-        steps = [np.arange(end - k, end) for end, k in zip(ends, counts, strict=True)]
+        rows, goals, offsets, steps = join_lists(inputs, targets)
         joined, goal = join_units("inputs", rows, n_inputs), join_units("targets", goals, n_outputs)
         data = Sequences(
             inputs=joined,
             n_inputs=_width("n_inputs", joined, n_inputs),
-            offsets=np.concatenate([[0], ends]).astype(np.int64),
+            offsets=offsets,
             targets=goal,
             n_outputs=_width("n_outputs", goal, n_outputs),
-            target_steps=np.concatenate(steps).astype(np.int64) if steps else np.zeros(0, np.int64),
+            target_steps=steps,
         )
+        data.check_contents()
+        return data
+
+    @staticmethod
+    def from_frame(
+        frame: Any,
+        *,
+        id: str,
+        inputs: str | Sequence[str],
+        target: str | Sequence[str],
+        time: str | None = None,
+    ) -> Sequences:
+        """Read a data frame (pandas, polars, Arrow) with one row per step.
+
+        Args:
+            frame: the rows; those of a sequence need not be adjacent.
+            id: the column that names the sequence of a row.
+            inputs: columns of values, or one column of text or whole numbers: symbols.
+            target: columns of values, or one column of text or whole numbers: classes. A row
+                whose target is missing has none.
+            time: the column to sort a sequence by; None keeps the order of the rows.
+
+        Text is numbered in sorted order. Raises UnknownNameError, DataError and ShapeError.
+
+        >>> import pyarrow
+        >>> rows = {"who": [1, 1, 2], "x": [0.5, 0.25, 1.0], "is": ["a", None, "b"]}
+        >>> data = Sequences.from_frame(pyarrow.table(rows), id="who", inputs="x", target="is")
+        >>> data.lengths.tolist(), data.targets.tolist(), data.target_steps.tolist()
+        ([2, 1], [0, 1], [0, 2])
+        """
+        fields = read_units(frame, id=id, time=time, inputs=inputs, target=target)
+        widths = {f"n_{name}": _width(name, fields[name], None) for name in ("inputs", "targets")}
+        data = Sequences(**fields, n_inputs=widths["n_inputs"], n_outputs=widths["n_targets"])
         data.check_contents()
         return data
 

@@ -169,7 +169,7 @@ class SequenceEstimator(BaseEstimator, ABC):
                 raise SettingError(
                     argument=name,
                     got=getattr(self, name),
-                    expected="a share of at least 0, below 1",
+                    expected="a share from 0, below 1",
                 )
 
     def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:

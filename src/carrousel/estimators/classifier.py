@@ -126,6 +126,6 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         return self.classes_[found.argmax(1)]
 
     def decision_function(self, X: Any) -> Annotated[Floats, "N"] | Annotated[Floats, "N K"]:
-        """Return logarithms of probabilities ``[N, K]``; for two classes their difference ``[N]``."""
+        """Return log probabilities ``[N, K]``; for two classes their difference ``[N]``."""
         logs = np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
         return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -45,18 +46,33 @@ def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
     if reset:
         estimator._from_table = True
     if estimator._from_table:
-        return read_series(np.asarray(validate_data(estimator, X, reset=reset, **_TABLE)))
+        try:
+            table = validate_data(estimator, X, reset=reset, **_TABLE)
+        except ValueError as error:
+            if reset or "features" not in str(error):
+                raise
+            raise ShapeError(
+                str(error).rstrip("."),
+                argument="X",
+                fix="pass a list of arrays to predict series of other lengths",
+            ) from error
+        return read_series(np.asarray(table))
     return read_series(check_array(X, input_name="X", estimator=estimator, **_TABLE))
 
 
 def is_table(X: Any) -> bool:
     """Return whether ``X`` is a table of numbers whose rows are series of one channel.
 
-    >>> is_table(np.zeros((3, 5))), is_table(np.zeros((3, 5, 2))), is_table([[1.0], [2.0, 3.0]])
-    (True, False, False)
+    >>> is_table(np.zeros((3, 5))), is_table([[1.0, 2.0], [3.0, 4.0]])
+    (True, True)
+    >>> is_table(np.zeros((3, 5, 2))), is_table([[1.0], [2.0, 3.0]]), is_table([np.zeros(5)] * 3)
+    (False, False, False)
     """
-    if isinstance(X, Series | list | tuple):
+    if isinstance(X, Series):
         return False
+    if isinstance(X, list | tuple):  # plain numbers in rows of one length, as scikit-learn reads
+        rows = all(isinstance(row, list | tuple) and len(row) == len(X[0]) for row in X)
+        return rows and all(isinstance(row[0], Real) for row in X if row)
     if hasattr(X, "columns"):  # data frames
         index, first = getattr(X, "index", None), X.iloc[0, 0] if _has_cells(X) else 0.0
         return getattr(index, "nlevels", 1) == 1 and np.ndim(first) == 0

@@ -16,7 +16,7 @@ from carrousel.shapes import Floats, Ints
 def held_out_outputs(
     ensemble: Ensemble, examples: Examples
 ) -> tuple[Annotated[Floats, "held O"], Annotated[Ints, "held"]]:
-    """Return each member's outputs at the end of the series that it holds out, and their indices."""
+    """Return each member's outputs at the end of the series it holds out, and their indices."""
     outputs, indices = [np.zeros((0, ensemble.goal.n_outputs))], [np.zeros(0, np.int64)]
     for member in ensemble.members:
         which = np.flatnonzero(member.held)
