@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 
 from carrousel.errors import DataError
+from carrousel.estimators.anytime.calibrate import calibrate, probabilities
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.fitting.temperature import fitted_temperature, held_out_outputs
 from carrousel.estimators.labels import ClassWeight, encode, read_labels, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Floats
@@ -107,15 +106,12 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def _finish(self, examples: Examples) -> None:
         if self.calibrate:
-            logits, which = held_out_outputs(self.ensemble_, examples)
-            self.ensemble_.temperature = fitted_temperature(
-                logits, examples.targets[which], examples.weights[which]
-            )
+            calibrate(self.ensemble_, examples.series, examples.targets)
 
     def predict_proba(self, X: Any, at: At = "end") -> Any:
         """Return the probability of each class."""
         series, outputs = self._outputs(X, at)
-        found = softmax(outputs / self.ensemble_.temperature, axis=-1).mean(1)
+        found = probabilities(outputs, self.ensemble_.temperature)
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
 
     def predict(self, X: Any, at: At = "end") -> Any:
