@@ -26,7 +26,7 @@ from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.train import Epoch, TrainConfig
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 Model = TypeVar("Model", bound="SequenceEstimator")
 At = Literal["end", "every step"] | float
@@ -77,6 +77,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     history_: list[Epoch]
     n_features_in_: int
     n_iter_: int
+    held_out_: Annotated[Bools, "N members"]
     _from_table: bool
     _saved: tuple[str, ...] = ()
     """Fitted attributes of the class that belong into a file."""
@@ -129,6 +130,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             self.schema_ = Schema.of(series)
         self.history_ = [epoch for member in members for epoch in member.history]
         self.n_iter_ = max((epoch.step for epoch in self.history_), default=0)
+        held = np.stack([member.held for member in members], axis=1)
+        self.held_out_ = examples.held_out(held, len(series))
         self._finish(examples)
         return self
 
