@@ -99,13 +99,7 @@ def load(path: str | os.PathLike[str], kind: type[Model]) -> Model:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
         FileNotFoundError: the file does not exist.
     """
-    header, data = read_whole(
-        path,
-        KEY,
-        FORMAT,
-        writer=f"{kind.__name__}.save",
-        instead="OnlineLSTM.load and carrousel.nn.load read files of their own",
-    )
+    header, data = _read(path, f"{kind.__name__}.save")
     try:
         arrays = safetensors.numpy.load(data)
     except Exception as error:  # safetensors raises exceptions of several classes
@@ -122,6 +116,26 @@ def load(path: str | os.PathLike[str], kind: type[Model]) -> Model:
         return _restored(header, arrays, kind)
     except _CONTRADICTIONS as error:
         raise CheckpointError(f"{path} contradicts itself: {error}", reason="damaged") from error
+
+
+def class_in(path: str | os.PathLike[str]) -> str:
+    """Return the name of the class of the model in a file.
+
+    Raises:
+        CheckpointError, FileNotFoundError: as :func:`load`.
+    """
+    header, _ = _read(path, "an estimator's save")
+    return str(header.get("class"))
+
+
+def _read(path: str | os.PathLike[str], writer: str) -> tuple[dict[str, Any], bytes]:
+    return read_whole(
+        path,
+        KEY,
+        FORMAT,
+        writer=writer,
+        instead="OnlineLSTM.load and carrousel.nn.load read files of their own",
+    )
 
 
 def _restored(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: Any) -> Any:

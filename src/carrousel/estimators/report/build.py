@@ -50,22 +50,24 @@ class Setting:
     footer: str = ""
 
 
-def build(found: Evaluated, ensemble: Ensemble, setting: Setting) -> Report:
+def build(
+    found: Evaluated | None, series: Series, ensemble: Ensemble, setting: Setting
+) -> Report:
     """Return the report on predictions of a model.
 
     Args:
-        found: predictions next to the truth.
-        ensemble: the model that made them.
-        setting: where they come from.
+        found: predictions next to the truth; None: there are no series that it has not learned.
+        series: the series that are described.
+        ensemble: the model.
+        setting: where the predictions come from.
     """
-    figures = measures(found)
-    series = found.series
+    figures = {} if found is None else measures(found)
     speeds = {"in batches": microseconds_per_step(ensemble, series, time.process_time)}
     if setting.microseconds_live is not None:
         speeds["as it arrives"] = setting.microseconds_live
     histories = [member.history for member in ensemble.members]
     sections: list[Section | None] = [
-        *_on_predictions(found),
+        *(() if found is None else _on_predictions(found)),
         learning_section(histories),
         _data(found, series),
         model_section(ensemble, setting.seconds, setting.kilobytes, speeds),
@@ -79,8 +81,10 @@ def build(found: Evaluated, ensemble: Ensemble, setting: Setting) -> Report:
     return Report(
         setting.title,
         setting.subject,
-        tuple((shown(name, value), LABELS[name]) for name, value in figures.items())
-        + ((number(len(series)), "series"),),
+        (
+            *((shown(name, value), LABELS[name]) for name, value in figures.items()),
+            (number(len(series)), "series"),
+        ),
         tuple(section for section in sections if section is not None),
         notes,
         setting.footer,
@@ -117,7 +121,7 @@ def _on_predictions(found: Evaluated) -> Sequence[Section | None]:
     )
 
 
-def _data(found: Evaluated, series: Series) -> Section:
+def _data(found: Evaluated | None, series: Series) -> Section:
     if isinstance(found, ClassPredictions):
         return data_section(series, classes.class_counts(found))
     return data_section(series)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from carrousel.estimators.anytime.calibrate import calibration_error, reliability_table
+from carrousel.estimators.anytime.early import StopRule, early_curve
 from carrousel.estimators.report.measures import SHARES, by_class, confusion, judged, over_shares
 from carrousel.estimators.report.parts import (
     MOST_CHANNELS,
@@ -25,6 +28,8 @@ MOST_IN_MATRIX = 30
 """Classes of a confusion matrix with names and counts; a larger one shows colours alone."""
 HARDEST = 12
 SPARK_POINTS = 60
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+"""Confidence at which early decisions are shown."""
 
 
 def confusion_section(found: ClassPredictions) -> Section:
@@ -120,24 +125,50 @@ def calibration_section(found: ClassPredictions) -> Section | None:
 
 
 def anytime_section(found: ClassPredictions) -> Section:
-    """Return the accuracy after a share of each series."""
+    """Return the accuracy after a share of each series, and that of decisions by confidence."""
     curve = over_shares(found)
-    line = {"name": "accuracy", "x": list(SHARES), "y": plain(curve), "colour": "--ours"}
-    data = {
-        "lines": [line],
-        "x": {"title": "share of the series read", "percent": True, "range": [0, 1.02]},
+    data: dict[str, Any] = {
+        "lines": [
+            {
+                **{"name": "all stop after the same share", "colour": "--ours"},
+                **{"x": list(SHARES), "y": plain(curve)},
+            }
+        ],
+        "x": {"title": "mean share of a series read", "percent": True, "range": [0, 1.02]},
         "y": {"title": "accuracy", "percent": True, "range": [0, 1.05]},
     }
-    text = "Accuracy of the answer after a share of each series, from its first steps to its end."
     shown = [n for n, share in enumerate(SHARES) if share in (0.1, 0.25, 0.5, 0.75, 1.0)]
     heads = ("", *(share_of(SHARES[n]) for n in shown))
-    row = ("accuracy", *(share_of(curve[n]) for n in shown))
+    tables = [Table(heads, (("accuracy", *(share_of(curve[n]) for n in shown)),))]
+    text = "Accuracy of the answer after a share of each series, from its first steps to its end."
+    known = found.take(found.truth >= 0)
+    if len(known.series):
+        points = early_curve([StopRule(level) for level in LEVELS], known.by_series, known.truth)
+        data["lines"].append(
+            {
+                **{"name": "each stops when confident", "colour": "--good"},
+                **{"mode": "lines+markers", "x": plain([p.share for p in points])},
+                **{"y": plain([p.accuracy for p in points])},
+                "text": [f"confidence {share_of(p.rule.level)}" for p in points],
+            }
+        )
+        rows = tuple(
+            (
+                share_of(point.rule.level),
+                share_of(point.share),
+                figure_of(point.steps),
+                share_of(point.accuracy),
+            )
+            for point in points
+        )
+        heads = ("stop at confidence", "share read", "steps read", "accuracy")
+        tables.append(Table(heads, rows, 0))
+        text += (
+            " The points are decisions at the first step whose most probable class reaches a fixed "
+            "probability, or at the end."
+        )
     return Section(
-        "anytime",
-        "Answers over time",
-        text,
-        (Figure("lines", data, text),),
-        (Table(heads, (row,)),),
+        "anytime", "Answers over time", text, (Figure("lines", data, text),), tuple(tables)
     )
 
 

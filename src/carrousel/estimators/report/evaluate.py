@@ -19,6 +19,7 @@ from carrousel.estimators.report.predictions import (
     ValuePredictions,
     owners,
 )
+from carrousel.estimators.forecast.reading import split
 from carrousel.shapes import Array, Bools, Floats, Ints
 
 
@@ -33,10 +34,10 @@ def evaluate(model: Any, series: Series, y: Any, targets: Sequence[str] = ()) ->
         targets: names of the targets.
 
     Raises:
-        DataError: no label is a class of the model, or series are too short to forecast.
+        DataError: no label is a class of the model, or a series is too short to forecast.
     """
     if task_of(model) == "forecast":
-        return _forecasts(model, *_cut(series, int(model.horizon)))
+        return _forecasts(model, series)
     return _with_truth(model, series, y, _outputs(model, series), targets)
 
 
@@ -46,7 +47,7 @@ def evaluate_held_out(
     """Return predictions for training series, each by the members that have not learned it.
 
     Args:
-        model: as ``fit`` left it.
+        model: as ``fit`` left it, not a forecaster, whose members learn the ends of all series.
         series: the series of training.
         y: as in training.
         held: which member held out which series. Series that all members learned are left out.
@@ -62,16 +63,6 @@ def evaluate_held_out(
             fix="hold some out by {validation_fraction}, or score the model with other data",
         )
     some, held = series.take(chosen), held[chosen]
-    if task_of(model) == "forecast":
-        cut, truth, after, long = _cut(some, int(model.horizon))
-        held = held[long]
-        total: Any = 0.0
-        for alone, mine in _members(model, held):
-            shown = np.zeros((len(cut), *_quantiles(alone, cut, after).shape[1:]))
-            shown[mine] = _quantiles(alone, cut.take(np.flatnonzero(mine)), after[mine])
-            total = total + shown
-        quantiles = total / held.sum(axis=1)[:, None, None, None]
-        return Forecasts(cut, truth, quantiles, _levels(model), _targets(model, cut))
     outputs: Any = 0.0
     of = owners(some)
     for alone, mine in _members(model, held):
@@ -148,56 +139,18 @@ def _chosen(y: Any, chosen: Ints) -> Any:
 # --- forecasts ---------------------------------------------------------------------------------
 
 
-def _cut(series: Series, horizon: int) -> tuple[Series, Array, Array, Array]:
-    """Cut off the last steps of the series that are longer than a horizon.
-
-    Returns:
-        The steps before, the values cut off ``[n, horizon, I]`` (twice: as truth and as what may
-        be known ahead), and which series were long enough.
-    """
-    long = np.flatnonzero(series.lengths > horizon)
-    if not len(long):
-        raise DataError(
-            f"no series has more steps than the {horizon} that are forecast",
-            fix="give longer series",
-        )
-    whole = series.take(long)
-    offsets = np.concatenate([[0], np.cumsum(whole.lengths - horizon)]).astype(np.int64)
-    before = np.ones(whole.n_steps, bool)
-    for end in whole.offsets[1:]:
-        before[end - horizon : end] = False
-    after = whole.values[~before].reshape(len(long), horizon, -1).astype(np.float64)
-    times = None if whole.times is None else whole.times[before]
-    cut = replace(whole, values=whole.values[before], offsets=offsets, times=times)
-    return cut, after, after, long
-
-
-def _levels(model: Any) -> tuple[float, ...]:
-    return tuple(map(float, model.quantiles))
-
-
-def _targets(model: Any, series: Series) -> tuple[str, ...]:
-    """Return the names of the channels that a model forecasts."""
-    given = model.target
-    if given is None:
-        return series.channels
-    listed = [given] if isinstance(given, str | int) else list(given)
-    return tuple(series.channels[each] if isinstance(each, int) else each for each in listed)
-
-
-def _quantiles(model: Any, series: Series, after: Array) -> Annotated[Floats, "N horizon Q O"]:
-    known = list(model.known)
-    future = None
-    if known:
-        columns = [each if isinstance(each, int) else series.channels.index(each) for each in known]
-        future = after[:, :, columns]
-    found = np.asarray(model.predict_quantiles(series, future=future), np.float64)
-    return found.reshape(*found.shape[:3], -1)
-
-
-def _forecasts(model: Any, cut: Series, truth: Array, after: Array, long: Array) -> Forecasts:
-    names = _targets(model, cut)
-    columns = [cut.channels.index(name) for name in names]
+def _forecasts(model: Any, series: Series) -> Forecasts:
+    """Forecast the last steps of all series from the steps before."""
+    layout = model.layout_
+    before, ends = split(series, layout)
+    truth = np.stack(ends).astype(np.float64)
+    future = list(truth[:, :, list(layout.known)]) if layout.known else None
+    found = np.asarray(model.predict_quantiles(before, future=future), np.float64)
+    targets = list(layout.targets)
     return Forecasts(
-        cut, truth[:, :, columns], _quantiles(model, cut, after), _levels(model), names
+        before,
+        truth[:, :, targets],
+        found.reshape(*found.shape[:3], len(targets)),
+        tuple(map(float, model.quantiles)),
+        tuple(series.channels[k] for k in targets),
     )

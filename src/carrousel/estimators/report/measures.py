@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.estimators.anytime.calibrate import calibration_error
+from carrousel.estimators.anytime.early import accuracy_by_share
 from carrousel.estimators.report.predictions import (
     ClassPredictions,
     Evaluated,
@@ -79,17 +80,15 @@ def over_shares(found: ClassPredictions | ValuePredictions) -> Annotated[Floats,
 
     Values of several targets are averaged in units of each target's standard deviation.
     """
-    curve = []
-    for share in SHARES:
-        answers = found.outputs[steps_at(found.series, share)]
-        if isinstance(found, ClassPredictions):
-            known = found.truth >= 0
-            right = answers.argmax(axis=1)[known] == found.truth[known]
-            curve.append(right.mean() if len(right) else np.nan)
-        else:
-            errors = np.abs(answers - found.truth)
-            curve.append(_mean(errors / units(found.truth)))
-    return np.asarray(curve)
+    if isinstance(found, ClassPredictions):
+        known = found.take(found.truth >= 0)
+        n = len(known.series)
+        if not n:
+            return np.full(len(SHARES), np.nan)
+        return accuracy_by_share(known.by_series, known.truth, SHARES) * n / (n + found.unknown)
+    scale = units(found.truth)
+    answers = (found.outputs[steps_at(found.series, share)] for share in SHARES)
+    return np.asarray([_mean(np.abs(each - found.truth) / scale) for each in answers])
 
 
 def units(truth: Annotated[Floats, "M O"]) -> Annotated[Floats, "O"]:

@@ -55,13 +55,19 @@ def learning_section(histories: Sequence[Sequence[Epoch]]) -> Section | None:
     data = {
         "lines": lines,
         "x": {"title": "updates"},
-        "y": {"title": "loss", "log": all(y > 0 for line in lines for y in line["y"] if y)},
+        "y": {"title": "loss", "log": _wide([y for line in lines for y in line["y"]])},
     }
     text = (
         "Mean loss of the series of an epoch, with the random gaps of training, and of the series "
         "held out, without them. The weights with the smallest held-out loss are kept."
     )
     return Section("learning", "Learning curves", text, (Figure("lines", data, text),))
+
+
+def _wide(losses: Sequence[float | None]) -> bool:
+    """Whether losses are positive and differ so much that a logarithmic axis shows them better."""
+    known = [loss for loss in losses if loss is not None]
+    return bool(known) and min(known) > 0 and max(known) > 20 * min(known)
 
 
 def n_weights(ensemble: Ensemble) -> int:

@@ -38,6 +38,11 @@ class ClassPredictions:
         """Probabilities that count: at the last step of each series, or at every step."""
         return self.outputs if self.per_step else self.outputs[self.series.offsets[1:] - 1]
 
+    @property
+    def by_series(self) -> list[Annotated[Floats, "T K"]]:
+        """Probabilities at every step of each series."""
+        return np.split(self.outputs, self.series.offsets[1:-1])
+
     def take(self, chosen: Annotated[Bools, "N"]) -> ClassPredictions:
         """Return the predictions for some series."""
         series, steps = _taken(self.series, chosen)

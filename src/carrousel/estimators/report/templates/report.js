@@ -45,7 +45,7 @@
     const traces = [...(data.band ? band(data.band) : []), ...data.lines.map((each) => trace(each, data.x, data.y))];
     return Plotly.react(element, traces, layout({
       xaxis: axis(data.x), yaxis: axis(data.y), showlegend: data.lines.length > 1,
-      legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0},
+      legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal"},
       ...(data.title ? {title: {text: literal(data.title), font: {size: 14}, x: 0.02, y: 0.98, yanchor: "top"}, margin: {l: 50, r: 10, t: 70, b: 45}} : {}),
     }), config);
   }
@@ -62,7 +62,8 @@
 
   function matrix(element, data) {
     const names = data.names.map(literal), n = names.length;
-    element.style.height = `${Math.min(46, Math.max(20, 9 + 2.1 * n))}rem`;
+    element.style.height = `${Math.min(46, Math.max(22, 10 + 2.1 * n))}rem`;
+    element.style.maxWidth = `${Math.max(44, 12 + 3.5 * n)}rem`;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const trace = {
       type: "heatmap", x: [...names.keys()], y: [...names.keys()], z: data.shares, zmin: 0, zmax: 1,
@@ -76,7 +77,8 @@
       x: j, y: i, text: count.toLocaleString("en"), showarrow: false,
       font: {size: n > 15 ? 10 : 13, color: (data.shares[i][j] ?? 0) > 0.55 ? "#ffffff" : css("--ink")},
     } : null)).filter(Boolean) : [];
-    const ticks = {tickvals: data.text ? [...names.keys()] : [], ticktext: names, showgrid: false};
+    const short = names.map((_, k) => literal(data.names[k].length > 18 ? `${data.names[k].slice(0, 17)}…` : data.names[k]));
+    const ticks = {tickvals: data.text ? [...names.keys()] : [], ticktext: short, showgrid: false};
     return Plotly.react(element, [trace], layout({
       xaxis: {...ticks, title: {text: "predicted class", standoff: 8}},
       yaxis: {...ticks, title: {text: "true class", standoff: 8}, autorange: "reversed"},
