@@ -1,0 +1,255 @@
+"""Tables larger than memory: Parquet and Arrow files, read series by series.
+
+One pass over the rows copies the values to a temporary file from which any series is read by its
+position. Memory holds the lengths and targets of all series and one block of rows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from carrousel.checks import check_int
+from carrousel.errors import DataError, SettingError, ShapeError, StoreError
+from carrousel.estimators.data.files import import_arrow
+from carrousel.estimators.data.scan import Copy, Scan, remove
+from carrousel.estimators.data.series import Series
+from carrousel.frames import check_columns
+from carrousel.shapes import Array, Floats, Ints
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "ipc",
+    ".feather": "ipc",
+    ".ipc": "ipc",
+    ".csv": "csv",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Statistics of all values of a data set.
+
+    Args:
+        mean, scale: ``[I]``, mean and standard deviation of the values present.
+        timed: whether steps have times.
+        unit: median time between two steps of a series, of an even sample.
+        gaps: whether values are missing.
+    """
+
+    mean: Annotated[Floats, "I"]
+    scale: Annotated[Floats, "I"]
+    timed: bool
+    unit: float
+    gaps: bool
+
+
+class TableDataset:
+    """Series in Parquet, Arrow or CSV files that need not fit into memory.
+
+    Rows of a series must be adjacent and, with a time column, sorted by time. A series may continue
+    in the next file. The copy on disk takes 4 or 8 bytes a value; it is removed by :meth:`close`,
+    at the end of a ``with`` block, or when the object is deleted.
+
+    Args:
+        paths: a file, a folder (its files in the order of their names), or a list of files.
+        id: the column that names the series of a row.
+        time: the column of times.
+        target: the column of labels or targets, constant within a series.
+        channels: the columns that are measured; None: all others.
+        folder: where the copy is placed; None: the folder for temporary files.
+        block: rows that are read at once.
+
+    Attributes:
+        channels: names of the channels.
+        lengths: ``[N]``, steps of each series.
+        statistics: mean, scale and others, of all series.
+
+    Raises:
+        StoreError: a file does not exist, or cannot be read or copied.
+        UnknownNameError: there is no such column.
+        DataError: the rows of a series are not adjacent or its times do not increase; an id, a
+            time or all targets of a series are missing; a target changes within a series; a value
+            is infinite.
+        MissingExtraError: pyarrow is not installed.
+
+    >>> import pyarrow, pyarrow.parquet
+    >>> rows = pyarrow.table({"who": [1, 1, 2], "x": [0.5, 0.25, 1.0], "ill": ["no", "no", "yes"]})
+    >>> with tempfile.TemporaryDirectory() as files:
+    ...     pyarrow.parquet.write_table(rows, f"{files}/rows.parquet")
+    ...     with TableDataset(f"{files}/rows.parquet", id="who", target="ill") as data:
+    ...         one = data.take(np.array([1]))
+    ...         len(data), data.lengths.tolist(), one.values.tolist(), data.targets([1]).tolist()
+    (2, [2, 1], [[1.0]], ['yes'])
+    """
+
+    def __init__(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        id: str,
+        time: str | None = None,
+        target: str | None = None,
+        channels: Sequence[str] | None = None,
+        folder: str | Path | None = None,
+        block: int = 1 << 16,
+    ) -> None:
+        check_int("block", block, minimum=1)
+        data = _open(paths)
+        special = [name for name in (id, time, target) if name is not None]
+        check_columns([*special, *(channels or ())], data.schema.names, "the data set")
+        if channels is None:
+            channels = [name for name in data.schema.names if name not in special]
+        self.channels = tuple(channels)
+        wide = _dtype(data.schema, self.channels)
+        self._place = tempfile.mkdtemp(prefix="carrousel-", dir=folder)
+        self._copy = Copy(self._place)
+        self._finalizer = weakref.finalize(self, remove, self._copy, self._place)
+        try:
+            scan = Scan(self.channels, wide, id, time, target, self._copy)
+            # Small readahead: blocks that wait in memory would count as memory of ours.
+            for batch in data.to_batches(
+                columns=[*special, *self.channels],
+                batch_size=block,
+                batch_readahead=1,
+                fragment_readahead=1,
+            ):
+                if len(batch):
+                    scan.add(batch)
+            self.offsets: Annotated[Ints, "N+1"] = scan.offsets()
+            self._targets = None if target is None else scan.targets()
+        except OSError as error:
+            self.close()
+            raise StoreError(f"the data set cannot be read or copied: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+        self._wide, self._timed = wide, time is not None
+        self.lengths: Annotated[Ints, "N"] = np.diff(self.offsets)
+        self.statistics = Statistics(
+            scan.running.mean,
+            _without_zeros(scan.running.scale, scan.running.mean),
+            self._timed,
+            scan.median.value,
+            scan.running.gaps,
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_channels(self) -> int:
+        """``I``, channels of a step."""
+        return len(self.channels)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all series together."""
+        return int(self.offsets[-1])
+
+    def take(self, indices: Sequence[int] | Annotated[Ints, "indices"]) -> Series:
+        """Read the series at ``indices``, in that order; repeats are allowed.
+
+        Raises:
+            DataError: an index is negative or not below ``len(self)``.
+            StoreError: the data set is closed, or its copy cannot be read.
+        """
+        indices = self._checked(indices)
+        lengths = self.lengths[indices]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        values = np.empty((int(offsets[-1]), self.n_channels), self._wide)
+        times = np.empty(len(values)) if self._timed else None
+        for k in np.argsort(indices, kind="stable"):  # in the order of the file
+            low, high, start = offsets[k], offsets[k + 1], int(self.offsets[indices[k]])
+            self._copy.read("values", values[low:high], start * values.itemsize * self.n_channels)
+            if times is not None:
+                self._copy.read("times", times[low:high], start * times.itemsize)
+        ids = tuple(indices.tolist())
+        return Series(values, offsets, self.channels, named=True, times=times, ids=ids)
+
+    def targets(self, indices: Sequence[int] | Annotated[Ints, "indices"] | None = None) -> Array:
+        """Return the targets of the series at ``indices``, or of all.
+
+        Raises:
+            SettingError: no target column was named.
+            DataError: an index is out of range.
+        """
+        if self._targets is None:
+            raise SettingError(
+                "the data set was opened without a target",
+                argument="target",
+                fix="set {target} to the name of a column",
+            )
+        return self._targets if indices is None else self._targets[self._checked(indices)]
+
+    def _checked(self, indices: Sequence[int] | Annotated[Ints, "indices"]) -> Ints:
+        indices = np.asarray(indices, np.int64)
+        if len(indices) and not (0 <= indices.min() and indices.max() < len(self)):
+            raise DataError(f"indices must lie in 0..{len(self) - 1}", argument="indices")
+        return indices
+
+    def close(self) -> None:
+        """Remove the copy on disk. Closing twice is a no-op."""
+        self._finalizer()
+
+    def __enter__(self) -> TableDataset:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open(paths: str | Path | Sequence[str | Path]) -> Any:
+    """Return a ``pyarrow.dataset`` of the files in order."""
+    arrow = import_arrow("pyarrow.dataset")
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    files: list[Path] = []
+    for path in map(Path, listed):
+        inside = sorted(each for each in path.rglob("*") if each.suffix in FORMATS)
+        files += inside if path.is_dir() else [path]
+    formats = {FORMATS.get(path.suffix.lower()) for path in files}
+    if len(formats) != 1 or None in formats:
+        found = sorted({path.suffix for path in files})
+        raise SettingError(
+            f"paths lead to files with the suffixes {found}, expected files of one format",
+            argument="paths",
+            fix="pass files with one of the suffixes " + ", ".join(FORMATS),
+        )
+    try:
+        (kind,) = formats
+        form = arrow.ParquetFileFormat(pre_buffer=False) if kind == "parquet" else kind
+        return arrow.dataset([str(path) for path in files], format=form)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise StoreError(f"the files cannot be opened: {error}", argument="paths") from error
+
+
+def _dtype(schema: Any, channels: Sequence[str]) -> Any:
+    """Return float32 if all channels are at most that precise, else float64."""
+    types = import_arrow("pyarrow.types")
+    if not channels:
+        raise ShapeError("the data set has no channels beside its id, time and target")
+    for name in channels:
+        kind = schema.field(name).type
+        if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
+            raise ShapeError(
+                f"the channel has type {kind}, expected numbers",
+                column=name,
+                fix="choose columns of numbers with {channels}",
+            )
+    narrow = all(
+        types.is_float32(schema.field(name).type) or types.is_float16(schema.field(name).type)
+        for name in channels
+    )
+    return np.float32 if narrow else np.float64
+
+
+def _without_zeros(scale: Floats, mean: Floats) -> Floats:
+    """Replace the scale of constant channels by 1."""
+    return np.where(scale <= 1e-12 * np.maximum(np.abs(mean), 1e-300), 1.0, scale)
