@@ -50,9 +50,7 @@ class Setting:
     footer: str = ""
 
 
-def build(
-    found: Evaluated | None, series: Series, ensemble: Ensemble, setting: Setting
-) -> Report:
+def build(found: Evaluated | None, series: Series, ensemble: Ensemble, setting: Setting) -> Report:
     """Return the report on predictions of a model.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 from carrousel.errors import DataError
 from carrousel.estimators.catalogue import task_of
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.forecast.reading import split
 from carrousel.estimators.report.predictions import (
     ClassPredictions,
     Evaluated,
@@ -19,7 +20,6 @@ from carrousel.estimators.report.predictions import (
     ValuePredictions,
     owners,
 )
-from carrousel.estimators.forecast.reading import split
 from carrousel.shapes import Array, Bools, Floats, Ints
 
 
