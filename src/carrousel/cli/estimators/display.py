@@ -50,7 +50,7 @@ def write_report(
     from carrousel.estimators.report.build import build
     from carrousel.estimators.report.html import html
 
-    write_text(path, html(build(found, series, model.ensemble_, setting)))
+    write_text(path, html(build(found, series, model, setting)))
     say(f"written: {path}")
 
 

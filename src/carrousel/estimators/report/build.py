@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
+from carrousel.estimators.catalogue import task_of
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.report import ahead, classes, values
 from carrousel.estimators.report.data import data_section
 from carrousel.estimators.report.measures import LABELS, measures
 from carrousel.estimators.report.model import (
     learning_section,
-    microseconds_per_step,
+    microseconds_live,
+    microseconds_whole,
     model_section,
 )
 from carrousel.estimators.report.parts import Report, Section, figure_of, share_of
 from carrousel.estimators.report.predictions import ClassPredictions, Evaluated, ValuePredictions
 from carrousel.words import count, number
-
-if TYPE_CHECKING:
-    from carrousel.estimators.net.ensemble import Ensemble
 
 SHARES_OF_ONE = ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "coverage")
 """Measures that are shown in percent."""
@@ -37,7 +36,6 @@ class Setting:
         notes: warnings, as sentences.
         seconds: of training; None: unknown.
         kilobytes: of the model's file; None: not saved.
-        microseconds_live: of a step that arrives alone; None: not measured.
         footer: provenance.
     """
 
@@ -46,23 +44,23 @@ class Setting:
     notes: tuple[str, ...] = ()
     seconds: float | None = None
     kilobytes: float | None = None
-    microseconds_live: float | None = None
     footer: str = ""
 
 
-def build(found: Evaluated | None, series: Series, ensemble: Ensemble, setting: Setting) -> Report:
+def build(found: Evaluated | None, series: Series, model: Any, setting: Setting) -> Report:
     """Return the report on predictions of a model.
 
     Args:
         found: predictions next to the truth; None: there are no series that it has not learned.
         series: the series that are described.
-        ensemble: the model.
+        model: the fitted estimator.
         setting: where the predictions come from.
     """
     figures = {} if found is None else measures(found)
-    speeds = {"in batches": microseconds_per_step(ensemble, series, time.process_time)}
-    if setting.microseconds_live is not None:
-        speeds["as it arrives"] = setting.microseconds_live
+    ensemble = model.ensemble_
+    speeds = {"whole series": microseconds_whole(model, series, time.process_time)}
+    live = microseconds_live(ensemble, series, time.process_time) if _steps_alone(model) else None
+    speeds |= {} if live is None else {"as it arrives": live}
     histories = [member.history for member in ensemble.members]
     sections: list[Section | None] = [
         *(() if found is None else _on_predictions(found)),
@@ -96,6 +94,11 @@ def shown(name: str, value: float | None) -> str:
     ('98.8 %', '1.235')
     """
     return share_of(value) if name in SHARES_OF_ONE else figure_of(value)
+
+
+def _steps_alone(model: Any) -> bool:
+    """Whether a model may read series step by step; a forecaster prepares its inputs itself."""
+    return task_of(model) != "forecast"
 
 
 def _on_predictions(found: Evaluated) -> Sequence[Section | None]:

@@ -88,13 +88,13 @@ def calibration_section(found: ClassPredictions) -> Section | None:
     answers, truth = judged(found)
     if not len(truth):
         return None
-    rows = [row for row in reliability_table(answers, truth) if row.count]
+    rows = [row for row in reliability_table(answers, truth) if row.number]
     points = {
         "name": "this model",
         "x": plain([row.confidence for row in rows]),
         "y": plain([row.accuracy for row in rows]),
         "mode": "lines+markers",
-        "sizes": [row.count for row in rows],
+        "sizes": [row.number for row in rows],
         "colour": "--ours",
     }
     ideal = {"name": "perfect calibration", "x": [0, 1], "y": [0, 1], "dash": "dash"}
@@ -114,7 +114,7 @@ def calibration_section(found: ClassPredictions) -> Section | None:
         tuple(
             (
                 f"{100 * row.low:.0f} to {100 * row.high:.0f} %",
-                number(row.count),
+                number(row.number),
                 share_of(row.confidence),
                 share_of(row.accuracy),
             )

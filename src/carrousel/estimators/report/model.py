@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carrousel.errors import SettingError
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.report.parts import Figure, Section, Table, plain, spread
 from carrousel.words import count, duration, number
@@ -19,6 +20,8 @@ POINTS = 200
 """Points of a learning curve at most."""
 STEPS_TIMED = 20_000
 """Steps that are read to measure the speed, at most, unless one series is longer."""
+STEPS_PUSHED = 500
+"""Steps that are pushed one by one to measure the speed."""
 
 
 def learning_section(histories: Sequence[Sequence[Epoch]]) -> Section | None:
@@ -75,20 +78,41 @@ def n_weights(ensemble: Ensemble) -> int:
     return sum(w.numel() for member in ensemble.members for w in member.net.parameters())
 
 
-def microseconds_per_step(ensemble: Ensemble, series: Series, clock: Any) -> float:
-    """Return the time of a step when whole series are predicted in batches, in microseconds.
+def microseconds_whole(model: Any, series: Series, clock: Callable[[], float]) -> float:
+    """Return the time of a step when whole series are predicted together, in microseconds.
 
     Args:
-        ensemble: the model; all its members count.
+        model: the fitted estimator; all its nets count.
         series: some of them are predicted.
-        clock: a function that returns seconds.
+        clock: returns seconds.
     """
     fits = int(np.searchsorted(np.cumsum(series.lengths), STEPS_TIMED, side="right"))
     some = series.take(np.arange(max(1, min(fits, len(series)))))
-    ensemble.outputs(some.take(np.arange(1)))  # buffers are allocated
+    model.predict(some.take(np.arange(1)))  # buffers are allocated
     began = clock()
-    ensemble.outputs(some)
+    model.predict(some)
     return 1e6 * (clock() - began) / some.n_steps
+
+
+def microseconds_live(
+    ensemble: Ensemble, series: Series, clock: Callable[[], float]
+) -> float | None:
+    """Return the time of a step that arrives alone, in microseconds; None for both directions."""
+    from carrousel.estimators.anytime.stream import LiveSeries
+
+    try:
+        live = LiveSeries(ensemble)
+    except SettingError:  # the nets need whole series
+        return None
+    rows = series.values[: series.offsets[1]]
+    live.push(rows[0])
+    pushed, began = 0, clock()
+    while pushed < STEPS_PUSHED:
+        live.reset()
+        for row in rows[: STEPS_PUSHED - pushed]:
+            live.push(row)
+            pushed += 1
+    return 1e6 * (clock() - began) / pushed
 
 
 def model_section(
