@@ -48,27 +48,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.window = window
-        self.bidirectional = bidirectional
-        self.members = members
-        self.max_steps = max_steps
-        self.max_seconds = max_seconds
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.gaps = gaps
-        self.noise = noise
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.calibrate = calibrate
-        self.early = early
-        self.warm_start = warm_start
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMClassifier:
         """Train on labelled series."""

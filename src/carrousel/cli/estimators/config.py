@@ -153,7 +153,7 @@ class PredictConfig(_Applied):
     confidence: float | None = option(
         None,
         OUTPUT,
-        "With --at early: stop at this probability. Default: the rule in the model, else 0.9.",
+        "With --at early: stop at this probability; default: 0.9.",
         "P",
         above=0.0,
     )

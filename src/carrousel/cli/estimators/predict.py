@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Rows = dict[str, Any]
 """Column -> values, one for each row of the output."""
 CONFIDENCE = 0.9
-"""Probability at which early answers stop without a rule in the model."""
+"""Probability at which early answers stop by default."""
 
 
 @with_options(PredictConfig)
@@ -94,9 +94,7 @@ def _early(model: Any, series: Series, confidence: float | None) -> Rows:
     """Return the answer of each series at the step where it stops."""
     from carrousel.estimators.anytime.early import StopRule
 
-    rule = getattr(model, "stop_rule_", None)
-    if confidence is not None or rule is None:
-        rule = StopRule(confidence or CONFIDENCE)
+    rule = StopRule(confidence or CONFIDENCE)
     every = model.predict_proba(series, at="every step")
     steps = rule.all_steps(every)
     p = np.stack([each[n - 1] for each, n in zip(every, steps, strict=True)])

@@ -6,9 +6,10 @@ position. Memory holds the lengths and targets of all series and one block of ro
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,21 +17,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.checks import check_int
-from carrousel.errors import DataError, SettingError, ShapeError, StoreError
+from carrousel.errors import CarrouselError, DataError, SettingError, ShapeError, StoreError
 from carrousel.estimators.data.files import import_arrow
 from carrousel.estimators.data.scan import Copy, Scan, remove
 from carrousel.estimators.data.series import Series
 from carrousel.frames import check_columns
 from carrousel.shapes import Array, Floats, Ints
-
-FORMATS = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "ipc",
-    ".feather": "ipc",
-    ".ipc": "ipc",
-    ".csv": "csv",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,32 +94,25 @@ class TableDataset:
         block: int = 1 << 16,
     ) -> None:
         check_int("block", block, minimum=1)
-        data = _open(paths)
+        files = _files_of(paths)
         special = [name for name in (id, time, target) if name is not None]
-        check_columns([*special, *(channels or ())], data.schema.names, "the data set")
+        with _reading(files[0]):
+            schema = _schema(files[0])
+        check_columns([*special, *(channels or ())], schema.names, files[0].name)
         if channels is None:
-            channels = [name for name in data.schema.names if name not in special]
+            channels = [name for name in schema.names if name not in special]
         self.channels = tuple(channels)
-        wide = _dtype(data.schema, self.channels)
-        self._place = tempfile.mkdtemp(prefix="carrousel-", dir=folder)
-        self._copy = Copy(self._place)
-        self._finalizer = weakref.finalize(self, remove, self._copy, self._place)
+        wide = _dtype(schema, self.channels)
+        place = tempfile.mkdtemp(prefix="carrousel-", dir=folder)
+        self._copy = Copy(place)
+        self._finalizer = weakref.finalize(self, remove, self._copy, place)
+        scan = Scan(self.channels, wide, id, time, target, self._copy)
         try:
-            scan = Scan(self.channels, wide, id, time, target, self._copy)
-            # Small readahead: blocks that wait in memory would count as memory of ours.
-            for batch in data.to_batches(
-                columns=[*special, *self.channels],
-                batch_size=block,
-                batch_readahead=1,
-                fragment_readahead=1,
-            ):
-                if len(batch):
-                    scan.add(batch)
+            for path in files:
+                with _reading(path):
+                    self._scan_file(scan, path, [*special, *self.channels], block)
             self.offsets: Annotated[Ints, "N+1"] = scan.offsets()
             self._targets = None if target is None else scan.targets()
-        except OSError as error:
-            self.close()
-            raise StoreError(f"the data set cannot be read or copied: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -140,6 +125,13 @@ class TableDataset:
             scan.median.value,
             scan.running.gaps,
         )
+
+    def _scan_file(self, scan: Scan, path: Path, columns: list[str], block: int) -> None:
+        blocks = READERS[path.suffix.lower()](path, columns, block)
+        check_columns(columns, next(blocks).schema.names, path.name)
+        for rows in blocks:
+            if len(rows):
+                scan.add(rows)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -206,28 +198,80 @@ class TableDataset:
         self.close()
 
 
-def _open(paths: str | Path | Sequence[str | Path]) -> Any:
-    """Return a ``pyarrow.dataset`` of the files in order."""
-    arrow = import_arrow("pyarrow.dataset")
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise exceptions of ours, with the name of the file, instead of pyarrow's."""
+    try:
+        yield
+    except CarrouselError as error:
+        error.source = error.source or path.name
+        raise
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read or copied: {error}", got=str(path)) from error
+    except ValueError as error:  # pyarrow's errors are ValueErrors
+        raise DataError(f"the contents cannot be read: {error}", source=path.name) from error
+
+
+def _files_of(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return the files in order; those of a folder in the order of their names."""
     listed = [paths] if isinstance(paths, str | Path) else list(paths)
     files: list[Path] = []
     for path in map(Path, listed):
-        inside = sorted(each for each in path.rglob("*") if each.suffix in FORMATS)
+        inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in READERS)
         files += inside if path.is_dir() else [path]
-    formats = {FORMATS.get(path.suffix.lower()) for path in files}
-    if len(formats) != 1 or None in formats:
-        found = sorted({path.suffix for path in files})
+    suffixes = sorted({path.suffix.lower() for path in files})
+    if not files or not set(suffixes) <= set(READERS):
         raise SettingError(
-            f"paths lead to files with the suffixes {found}, expected files of one format",
+            f"paths lead to files with the suffixes {suffixes}",
             argument="paths",
-            fix="pass files with one of the suffixes " + ", ".join(FORMATS),
+            fix="pass files with the suffixes " + ", ".join(READERS),
         )
+    return files
+
+
+# pyarrow.dataset would read ahead: blocks that wait would be memory that grows with the data.
+
+
+def _parquet_blocks(path: Path, columns: Sequence[str] | None, block: int) -> Iterator[Any]:
+    """Yield the rows of a Parquet file in blocks; first an empty block with the schema."""
+    parquet = import_arrow("pyarrow.parquet")
+    with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        yield file.schema_arrow.empty_table()
+        yield from file.iter_batches(block, columns=columns, use_threads=False)
+
+
+def _arrow_blocks(path: Path, columns: Sequence[str] | None, block: int) -> Iterator[Any]:
+    pa = import_arrow("pyarrow")
+    ipc = import_arrow("pyarrow.ipc")
+    with pa.OSFile(str(path)) as file, ipc.open_file(file) as reader:
+        yield reader.schema.empty_table()
+        for k in range(reader.num_record_batches):
+            batch = reader.get_batch(k).select(columns)
+            yield from (batch.slice(first, block) for first in range(0, len(batch), block))
+
+
+def _csv_blocks(path: Path, columns: Sequence[str] | None, block: int) -> Iterator[Any]:
+    csv = import_arrow("pyarrow.csv")
+    options = csv.ReadOptions(block_size=max(1 << 16, 32 * block), use_threads=False)
+    with csv.open_csv(path, read_options=options) as reader:
+        yield reader.schema.empty_table()
+        yield from (batch.select(columns) for batch in reader)
+
+
+READERS: dict[str, Callable[[Path, Sequence[str] | None, int], Iterator[Any]]] = {
+    **dict.fromkeys((".parquet", ".pq"), _parquet_blocks),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), _arrow_blocks),
+    ".csv": _csv_blocks,
+}
+"""Functions that yield the schema and the blocks of a file, by suffix."""
+
+
+def _schema(path: Path) -> Any:
+    blocks = READERS[path.suffix.lower()](path, None, 1)
     try:
-        (kind,) = formats
-        form = arrow.ParquetFileFormat(pre_buffer=False) if kind == "parquet" else kind
-        return arrow.dataset([str(path) for path in files], format=form)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise StoreError(f"the files cannot be opened: {error}", argument="paths") from error
+        return next(blocks).schema
+    finally:
+        blocks.close()  # type: ignore[attr-defined]
 
 
 def _dtype(schema: Any, channels: Sequence[str]) -> Any:
