@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from carrousel import LSTMForecaster
+from carrousel.estimators.forecaster import LSTMForecaster
 
 LEVELS = (0.1, 0.5, 0.9)
 Arrays = list[np.ndarray]
@@ -31,13 +31,22 @@ Arrays = list[np.ndarray]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Series ``[T]`` with the length of a forecast, of a season, and of the test part."""
+    """Series ``[T]`` with the length of a forecast, of a season, and of the test part.
+
+    ``others`` are what methods learn instead of the first parts of ``series``.
+    """
 
     name: str
     series: Arrays
     horizon: int
     season: int | None
     test: int
+    others: Arrays | None = None
+
+    @property
+    def learned(self) -> Arrays:
+        """The series that methods learn."""
+        return [x[: -self.test] for x in self.series] if self.others is None else self.others
 
 
 def data_sets() -> list[DataSet]:
@@ -56,11 +65,11 @@ def data_sets() -> list[DataSet]:
         for line in lines
         if line.startswith("T") and ":" in line
     ]
-    days = []
+    days: dict[str, Arrays] = {}
     for part in ("TRAIN", "TEST"):
         text = (folder / f"ItalyPowerDemand/ItalyPowerDemand_{part}.ts").read_text()
         rows = text.lower().split("@data", 1)[1].split()
-        days += [np.array(row.split(":")[0].split(","), float) for row in rows]
+        days[part] = [np.array(row.split(":")[0].split(","), float) for row in rows]
     return [
         DataSet("Airline", column("Airline/Airline.csv"), 12, 12, 36),
         DataSet("ShampooSales", column("ShampooSales/ShampooSales.csv"), 6, None, 9),
@@ -68,7 +77,7 @@ def data_sets() -> list[DataSet]:
         DataSet("Lynx", column("Lynx/Lynx.csv"), 10, None, 30),
         DataSet("solar", column("solar/solar.csv"), 48, 48, 96),
         DataSet("m1_yearly", yearly, 6, None, 6),
-        DataSet("ItalyPower", days, 6, None, 6),
+        DataSet("ItalyPower", days["TEST"], 6, None, 6, days["TRAIN"]),
     ]
 
 
@@ -158,7 +167,7 @@ class Ours:
 def measure(data: DataSet, method: Naive | Boosting | Ours) -> dict[str, object]:
     """Fit one method, forecast from every step of the test part, and compare."""
     began = time.process_time()
-    method.fit([x[: -data.test] for x in data.series], data.horizon, data.season)
+    method.fit(data.learned, data.horizon, data.season)
     fitted = time.process_time()
     pasts, truths, units = [], [], []
     m = data.season or 1
@@ -184,9 +193,16 @@ def measure(data: DataSet, method: Naive | Boosting | Ours) -> dict[str, object]
 
 
 def developed(data: DataSet) -> DataSet:
-    """Return the training part alone, with a test part of its own at its end."""
-    series = [x[: -data.test] for x in data.series]
-    return DataSet(data.name, series, data.horizon, data.season, data.test)
+    """Return the training part alone, with a test part of its own."""
+    series = data.learned
+    if data.others is not None:
+        third = len(series) // 3
+        return DataSet(
+            data.name, series[:third], data.horizon, data.season, data.test, series[third:]
+        )
+    series = [x for x in series if len(x) >= 2 * data.horizon]
+    test = max(data.horizon, min(len(x) for x in series) // 4)
+    return DataSet(data.name, series, data.horizon, data.season, test)
 
 
 METHODS: dict[str, Callable[..., Naive | Boosting | Ours]] = {

@@ -17,10 +17,12 @@ from sklearn.base import BaseEstimator
 
 from carrousel.errors import CarrouselError, CheckpointError, SettingError
 from carrousel.estimators.data.schema import Schema
+from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import ClassGoal, StepValueGoal, TagGoal, ValueGoal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
+from carrousel.estimators.net.quantiles import QuantileGoal
 from carrousel.estimators.net.train import Epoch, Member
 from carrousel.files import checksum, read_whole, write_whole
 
@@ -31,7 +33,10 @@ FORMAT = 1
 """The format that is written, and the latest that is read."""
 PARTS = {
     part.__name__: part
-    for part in (ClassGoal, ValueGoal, TagGoal, StepValueGoal, Features, NetConfig, Epoch)
+    for part in (
+        *(ClassGoal, ValueGoal, TagGoal, StepValueGoal, QuantileGoal),
+        *(Features, Layout, NetConfig, Epoch),
+    )
 }
 """Dataclasses that a header may contain."""
 _COMMON = ("n_features_in_", "n_iter_", "_from_table")

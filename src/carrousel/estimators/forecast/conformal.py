@@ -30,8 +30,8 @@ def stretches(
 
     >>> rng = np.random.default_rng(0)
     >>> wide = np.tile([-2.0, 0.0, 2.0], (10_000, 1, 1, 1))
-    >>> stretches(wide, rng.uniform(-1.0, 1.0, (10_000, 1, 1)), (0.25, 0.5, 0.75)).round(1).tolist()
-    [0.2, 1.0, 0.2]
+    >>> stretches(wide, rng.uniform(-2.0, 2.0, (10_000, 1, 1)), (0.25, 0.5, 0.75)).round(1).tolist()
+    [0.5, 1.0, 0.5]
     """
     median = forecasts[..., quantiles.index(0.5)]
     known = np.isfinite(truths)
@@ -43,7 +43,9 @@ def stretches(
     for k, level in enumerate(quantiles):
         if level == 0.5:
             continue
-        ratios = error / (forecasts[..., k] - median)[known]
+        distance = (forecasts[..., k] - median)[known]
+        tiny = np.finfo(np.float64).tiny
+        ratios = error / np.where(distance == 0.0, np.copysign(tiny, level - 0.5), distance)
         outer = max(level, 1.0 - level)  # a ratio is large on the side of the quantile
         wanted = min(1.0, outer * (1.0 + 1.0 / count))
         found[k] = max(0.0, float(np.quantile(ratios, wanted, method="higher")))
