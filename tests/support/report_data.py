@@ -15,7 +15,7 @@ CLASSES = ("walk", HOSTILE, "sit & stay")
 
 
 def write_series(path: Path, n: int = 24, seed: int = 0) -> Path:
-    """Write ``n`` short series: columns who, t, x, y, label, size (of a series), phase (of a step)."""
+    """Write ``n`` short series, with a label and a size each, and a phase for each step."""
     rng = np.random.default_rng(seed)
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
