@@ -233,7 +233,7 @@ def check_groups(groups: Any, series: Series, name: str = "groups") -> Array | N
     _refuse_missing(given, series, name, "group")
     if len(set(given.tolist())) < 2:
         raise DataError(
-            f"all series are in the group {given[0]!r:.40}, so that none can be held out",
+            f"all series are in the group {given.tolist()[0]!r:.40}, so that none can be held out",
             argument=name,
             fix="leave {groups} out",
         )

@@ -190,8 +190,9 @@ def _read_json(path: Path) -> Any:
                 raise DataError(
                     "a record is not an object of names and values", source=path.name, line=line
                 )
-            for name in record.keys() - columns.keys():
-                columns[name] = [None] * rows
+            for name in record:
+                if name not in columns:
+                    columns[name] = [None] * rows
             for name, cells in columns.items():
                 cells.append(record.get(name))
             rows += 1
@@ -217,8 +218,11 @@ def _as_table(columns: dict[str, Any], name: str) -> Any:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with path.open("rb") as raw:
+        found = np.load(raw, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("it holds one array, expected an archive of several")
+        return {name: found[name] for name in found.files}
 
 
 def _arrays(

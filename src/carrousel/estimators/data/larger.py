@@ -44,7 +44,7 @@ class Statistics:
 
 
 class TableDataset:
-    """Series in Parquet, Arrow or CSV files that need not fit into memory.
+    """Series in Parquet or Arrow files that need not fit into memory.
 
     Rows of a series must be adjacent and, with a time column, sorted by time. A series may continue
     in the next file. The copy on disk takes 4 or 8 bytes a value; it is removed by :meth:`close`,
@@ -250,18 +250,9 @@ def _arrow_blocks(path: Path, columns: Sequence[str] | None, block: int) -> Iter
             yield from (batch.slice(first, block) for first in range(0, len(batch), block))
 
 
-def _csv_blocks(path: Path, columns: Sequence[str] | None, block: int) -> Iterator[Any]:
-    csv = import_arrow("pyarrow.csv")
-    options = csv.ReadOptions(block_size=max(1 << 16, 32 * block), use_threads=False)
-    with csv.open_csv(path, read_options=options) as reader:
-        yield reader.schema.empty_table()
-        yield from (batch.select(columns) for batch in reader)
-
-
 READERS: dict[str, Callable[[Path, Sequence[str] | None, int], Iterator[Any]]] = {
     **dict.fromkeys((".parquet", ".pq"), _parquet_blocks),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), _arrow_blocks),
-    ".csv": _csv_blocks,
 }
 """Functions that yield the schema and the blocks of a file, by suffix."""
 
@@ -281,7 +272,8 @@ def _dtype(schema: Any, channels: Sequence[str]) -> Any:
         raise ShapeError("the data set has no channels beside its id, time and target")
     for name in channels:
         kind = schema.field(name).type
-        if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
+        accepted = (types.is_floating, types.is_integer, types.is_boolean, types.is_null)
+        if not any(accept(kind) for accept in accepted):
             raise ShapeError(
                 f"the channel has type {kind}, expected numbers",
                 column=name,
