@@ -99,6 +99,7 @@ ROOMS = {
     ),
     "estimators.net": ("estimators.data",),
     "estimators.anytime": ("estimators.data", "estimators.net"),
+    "estimators.explain": ("estimators.data", "estimators.net"),
     "cli.running": ("cli.options", "cli.screen"),
     "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),
     "cli.report": ("cli.screen",),

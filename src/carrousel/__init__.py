@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from carrousel.errors import UnknownNameError as UnknownNameError
     from carrousel.errors import UnwritableError as UnwritableError
     from carrousel.estimators.classifier import LSTMClassifier as LSTMClassifier
+    from carrousel.estimators.regressor import LSTMRegressor as LSTMRegressor
+    from carrousel.estimators.tagger import LSTMTagger as LSTMTagger
     from carrousel.online import OnlineLSTM as OnlineLSTM
     from carrousel.sequences import Sequences as Sequences
 
@@ -72,6 +74,8 @@ __all__ = [
     "Gradient",
     "InputError",
     "LSTMClassifier",
+    "LSTMRegressor",
+    "LSTMTagger",
     "MissingExtraError",
     "Network",
     "OnlineLSTM",
@@ -97,6 +101,8 @@ __all__ = [
 
 _HOMES = {
     "LSTMClassifier": "carrousel.estimators.classifier",
+    "LSTMRegressor": "carrousel.estimators.regressor",
+    "LSTMTagger": "carrousel.estimators.tagger",
     "Sequences": "carrousel.sequences",
     "OnlineLSTM": "carrousel.online.model.model",
     **dict.fromkeys(("Cell", "Gradient", "Network", "Simple", "Training"), "carrousel.contracts"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -25,7 +26,7 @@ from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import NetConfig
-from carrousel.estimators.net.train import Epoch, TrainConfig
+from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
 from carrousel.shapes import Array, Floats, Ints
 
 Model = TypeVar("Model", bound="SequenceEstimator")
@@ -35,7 +36,7 @@ At = Literal["end", "every step"] | float
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Targets as the nets learn them.
+    """Targets as they were read.
 
     Args:
         values: ``[N, ...]``, or ``[steps, ...]`` if ``goal.per_step``.
@@ -81,11 +82,19 @@ class SequenceEstimator(BaseEstimator, ABC):
     _saved: tuple[str, ...] = ()
     """Fitted attributes of the class that belong into a file."""
 
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        """Set the parameters of the constructor, as they were given, as attributes."""
+        vars(self).update({name: value for name, value in given.items() if name != "self"})
+
     @abstractmethod
     def _read_targets(
         self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
-        """Check ``y``, set attributes about it unless ``again``, and return what nets learn."""
+        """Check ``y``, set attributes about it unless ``again``, and return it as numbers."""
+
+    def _prepared(self, examples: Examples, *, again: bool) -> Examples:
+        """Return examples as nets learn them; sets scales of targets unless ``again``."""
+        return examples
 
     def _finish(self, examples: Examples) -> None:
         """Fit what follows the nets, such as a temperature, to held-out examples."""
@@ -108,6 +117,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             read_groups(groups, len(series)),
             targets.goal.per_step,
         ).distinct()
+        examples = self._prepared(examples, again=again)
         if len(series) < 2 and not again:
             raise DataError("X has 1 sample, expected at least 2 series", argument="X")
         features = self.ensemble_.features if again else Features.fit(examples.series)
@@ -145,12 +155,17 @@ class SequenceEstimator(BaseEstimator, ABC):
         )
 
     def _training(self, n: int, again: bool) -> TrainConfig:
+        """Return the settings of training; a model that continues needs a tenth of the updates."""
+        steps = self.max_steps
+        if steps is None and again:
+            steps = max(1, default_steps(n, self.batch_size) // 10)
         return TrainConfig(
-            steps=self.max_steps,
+            steps=steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             augmentation=Augmentation(self.gaps, self.noise),
+            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
         )
 
     def _check_settings(self) -> None:

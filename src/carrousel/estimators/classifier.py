@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 
 from carrousel.errors import DataError
+from carrousel.estimators.anytime.calibrate import calibrate, probabilities
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.fitting.temperature import fitted_temperature, held_out_outputs
 from carrousel.estimators.labels import ClassWeight, encode, read_labels, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Floats
@@ -49,27 +48,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.window = window
-        self.bidirectional = bidirectional
-        self.members = members
-        self.max_steps = max_steps
-        self.max_seconds = max_seconds
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.gaps = gaps
-        self.noise = noise
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.calibrate = calibrate
-        self.early = early
-        self.warm_start = warm_start
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMClassifier:
         """Train on labelled series."""
@@ -107,15 +86,12 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def _finish(self, examples: Examples) -> None:
         if self.calibrate:
-            logits, which = held_out_outputs(self.ensemble_, examples)
-            self.ensemble_.temperature = fitted_temperature(
-                logits, examples.targets[which], examples.weights[which]
-            )
+            calibrate(self.ensemble_, examples.series, examples.targets)
 
     def predict_proba(self, X: Any, at: At = "end") -> Any:
         """Return the probability of each class."""
         series, outputs = self._outputs(X, at)
-        found = softmax(outputs / self.ensemble_.temperature, axis=-1).mean(1)
+        found = probabilities(outputs, self.ensemble_.temperature)
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
 
     def predict(self, X: Any, at: At = "end") -> Any:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import assert_all_finite
 
 from carrousel.checks import suggestion
 from carrousel.errors import DataError, SettingError, ShapeError
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 ClassWeight = Mapping[Any, float] | Literal["balanced"] | None
 
@@ -43,6 +43,42 @@ def read_labels(y: Any, n: int) -> Annotated[Array, "N"]:
     if len(labels) != n:
         raise ShapeError(f"X has {n} series, but y has {len(labels)} labels", argument="y")
     return labels
+
+
+def known_labels(
+    steps: Annotated[Array, "steps"],
+) -> tuple[Annotated[Array, "steps"], Annotated[Bools, "steps"]]:
+    """Return labels of steps, and which of them are labels: not None, NaN, nor -1 among integers.
+
+    Labels in an array of objects, or of floats that are whole numbers, become an array of their
+    common type.
+
+    Raises:
+        ShapeError: a step has several labels.
+
+    >>> labels, known = known_labels(np.array(["a", None, "b"], object))
+    >>> labels[known].tolist(), known.tolist()
+    (['a', 'b'], [True, False, True])
+    """
+    if steps.ndim != 1:
+        raise ShapeError(
+            f"y has {steps.shape[1:]} labels for each step, expected one",
+            argument="y",
+            fix="set {task=values} for values",
+        )
+    if steps.dtype == object:
+        known = np.array([each is not None and each == each for each in steps], bool)
+        plain = np.array(steps[known].tolist())
+        if len(plain) and plain.dtype.kind in "iufb":
+            found = np.full(len(steps), -1, plain.dtype)
+            found[known] = plain
+            return found, known & (found != -1)
+        return steps, known
+    if steps.dtype.kind == "f":
+        return steps, np.isfinite(steps)
+    if steps.dtype.kind == "i":
+        return steps, steps != -1
+    return steps, np.ones(len(steps), bool)
 
 
 def encode(labels: Array, classes: Array | None = None) -> tuple[Array, Ints]:

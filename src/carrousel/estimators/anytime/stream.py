@@ -9,6 +9,7 @@ import numpy as np
 
 from carrousel.errors import SettingError
 from carrousel.estimators.anytime.calibrate import probabilities
+from carrousel.estimators.anytime.early import StopRule
 from carrousel.estimators.anytime.stepping import FeatureStep, NetStep
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
@@ -29,6 +30,11 @@ class LiveSeries:
             numbers of symbols.
         answer: converts outputs ``[members, O]`` to what :meth:`push` returns. None: class
             probabilities ``[K]`` for goals of classes, else the mean over members ``[O]``.
+        rule: when to decide for a class; only for goals of a class for each series.
+
+    Attributes:
+        decision: a :class:`carrousel.estimators.anytime.early.Watch`, whose ``label`` is the class
+            decided for, or None until then; None without a rule.
 
     Raises:
         SettingError: the nets are bidirectional, or a live step does not compute all their parts.
@@ -53,7 +59,14 @@ class LiveSeries:
         *,
         symbols: Sequence[Hashable] | None = None,
         answer: Callable[[Annotated[Floats, "members O"]], Any] | None = None,
+        rule: StopRule | None = None,
     ) -> None:
+        if rule is not None and (answer or not isinstance(ensemble.goal, ClassGoal)):
+            raise SettingError(
+                "a rule needs class probabilities of whole series",
+                argument="rule",
+                fix="leave {rule} and {answer} out, or fit a classifier",
+            )
         self._features = FeatureStep(ensemble.features)
         self._nets = [NetStep(member.net) for member in ensemble.members]
         n_symbols = ensemble.features.n_symbols
@@ -65,6 +78,7 @@ class LiveSeries:
         self._numbers = None if symbols is None else {s: n for n, s in enumerate(symbols)}
         self._outputs = np.zeros((len(self._nets), ensemble.goal.n_outputs), np.float32)
         self._answer = answer or _answer_of(ensemble)
+        self.decision = None if rule is None else rule.watch()
         _check_against_batch(ensemble, self)
 
     @property
@@ -77,6 +91,8 @@ class LiveSeries:
         self._features.reset()
         for net in self._nets:
             net.reset()
+        if self.decision is not None:
+            self.decision.reset()
 
     def push(self, row: Any, time: float | None = None) -> Any:
         """Take the next row and return the prediction from the rows so far.
@@ -94,7 +110,10 @@ class LiveSeries:
             ShapeError: the row has more or fewer values than the series of training.
             DataError: a value is infinite, or time does not increase. The series is unchanged.
         """
-        return self._answer(self.outputs(row, time))
+        answer = self._answer(self.outputs(row, time))
+        if self.decision is not None:
+            self.decision.push(answer)
+        return answer
 
     def outputs(self, row: Any, time: float | None = None) -> Annotated[Floats, "members O"]:
         """Take the next row and return raw outputs in a buffer that the next row overwrites."""

@@ -48,8 +48,8 @@ class Ensemble:
         shape = (series.n_steps if every else len(series), len(self.members), self.goal.n_outputs)
         out = np.empty(shape, np.float32)
         for some in in_order(series.lengths, 256):
-            if len(some) == 1:  # products with one row round differently from those with more
-                some = np.repeat(some, 2)
+            # Products of few or odd rows round differently; a series must not depend on others.
+            some = np.concatenate([some, np.repeat(some[-1:], -len(some) % 4)])
             inputs, lengths = self.features.batch(series, some)
             x, n = torch.from_numpy(inputs), torch.from_numpy(lengths)
             for m, member in enumerate(self.members):

@@ -84,10 +84,14 @@ class ValueGoal:
 
 @dataclass(frozen=True)
 class TagGoal:
-    """A class at every step; targets int64 ``[T, B]``, -1 where a step has none."""
+    """A class at every step; targets int64 ``[T, B]``, -1 where a step has none.
+
+    ``weights`` has a factor for the losses of each class; None: 1.
+    """
 
     n_classes: int
     per_step: bool = True
+    weights: tuple[float, ...] | None = None
 
     @property
     def n_outputs(self) -> int:
@@ -95,8 +99,9 @@ class TagGoal:
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
         T, B, O = outputs.shape
+        weight = None if self.weights is None else outputs.new_tensor(self.weights)
         losses = functional.cross_entropy(
-            outputs.reshape(-1, O), targets.reshape(-1), reduction="none", ignore_index=-1
+            outputs.reshape(-1, O), targets.reshape(-1), weight, reduction="none", ignore_index=-1
         ).view(T, B)
         return losses.sum(0) / (targets >= 0).sum(0).clamp(min=1)
 

@@ -32,6 +32,7 @@ class TrainConfig:
         clip: largest norm of a gradient.
         patience: share of the steps without a better held-out loss after which training stops.
         augmentation: random changes of training series.
+        seconds: time after which training stops; None: no limit.
     """
 
     steps: int | None = None
@@ -41,6 +42,7 @@ class TrainConfig:
     clip: float = 1.0
     patience: float = 0.4
     augmentation: Augmentation = field(default_factory=Augmentation)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Member:
     net: AnytimeNet
     history: list[Epoch]
     held: Annotated[Bools, "N"]
-    stopped: str = "steps"  # "steps", "patience" or "interrupted"
+    stopped: str = "steps"  # "steps", "seconds", "patience" or "interrupted"
 
 
 def train_net(
@@ -116,7 +118,7 @@ def train_net(
         check_every = max(1, steps // 40 // rounds)
         try:
             epoch = 0
-            while done < steps:
+            while done < steps and stopped == "steps":
                 total, count = 0.0, 0.0
                 for some in orders(series.lengths[learned], config.batch_size, rng):
                     if done == steps:
@@ -143,9 +145,13 @@ def train_net(
                     schedule.step()
                     done += 1
                     total, count = total + loss.item() * len(some), count + len(some)
+                    if config.seconds and time.monotonic() - began > config.seconds:
+                        stopped = "seconds"
+                        break
                 epoch += 1
                 judged = None
-                if held.any() and (epoch % check_every == 0 or done >= steps):
+                last = done >= steps or stopped == "seconds"
+                if held.any() and (epoch % check_every == 0 or last):
                     judged = held_loss(net, series, targets, weights, goal, features, held)
                     if judged < best[0]:
                         best = (judged, done, copy.deepcopy(net.state_dict()))

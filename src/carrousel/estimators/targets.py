@@ -1,0 +1,111 @@
+"""Targets: values of series or of steps, standardised for training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from carrousel.errors import DataError, ShapeError
+from carrousel.estimators.data.series import Series
+from carrousel.shapes import Array, Floats, Ints
+
+_STRATA = 10
+"""Quantiles of the first target of which each held-out part has its share, at most."""
+
+
+def read_values(y: Any, n: int) -> Annotated[Array, "N"] | Annotated[Array, "N K"]:
+    """Return the targets (float64) of each series.
+
+    Raises:
+        DataError: ``y`` is None.
+        ShapeError: their number is not ``n``.
+        ValueError: they are no numbers, missing or infinite (scikit-learn's own).
+    """
+    if y is None:
+        raise DataError(
+            "this estimator requires y to be passed, but the target y is None", argument="y"
+        )
+    values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if len(values) != n:
+        raise ShapeError(f"X has {n} series, but y has {len(values)} targets", argument="y")
+    return values
+
+
+def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:
+    """Return the targets of every step of all series, one after another.
+
+    Args:
+        y: one array per series, with an entry for each of its steps.
+        series: the series.
+
+    Raises:
+        DataError: ``y`` is None.
+        ShapeError: there is no entry for a series or a step; the message names the series.
+
+    >>> join_steps([["a", "b"], ["c"]], Series.of([[[1.0], [2.0]], [[3.0]]])).tolist()
+    ['a', 'b', 'c']
+    """
+    if y is None:
+        raise DataError(
+            "this estimator requires y to be passed, but the target y is None", argument="y"
+        )
+    if len(y) != len(series):
+        raise ShapeError(
+            f"X has {len(series)} series, but y has {len(y)} arrays",
+            argument="y",
+            fix="pass one array of labels or values for each series",
+        )
+    rows = [np.asarray(each, object if _has_none(each) else None) for each in y]
+    for n, (row, length) in enumerate(zip(rows, series.lengths, strict=True)):
+        if row.ndim == 0 or len(row) != length:
+            raise ShapeError(
+                f"{series.name(n)} has {length} steps, but its y has shape {row.shape}",
+                argument="y",
+                fix="give one label or value for each step",
+            )
+    if len({row.shape[1:] for row in rows}) > 1:
+        raise ShapeError(
+            f"y has different numbers of targets: {sorted({row.shape[1:] for row in rows})}",
+            argument="y",
+        )
+    if any(row.dtype == object for row in rows):
+        rows = [row.astype(object) for row in rows]
+    return np.concatenate(rows)
+
+
+def _has_none(row: Any) -> bool:
+    return isinstance(row, list | tuple) and any(each is None for each in row)
+
+
+def scales(
+    values: Annotated[Floats, "rows K"], weights: Annotated[Floats, "rows"]
+) -> tuple[Annotated[Floats, "K"], Annotated[Floats, "K"]]:
+    """Return the weighted mean and standard deviation of each column; constant columns get 1.
+
+    Args:
+        values: NaN where there is no value.
+        weights: of the rows, at least 0.
+
+    >>> mean, scale = scales(np.array([[1.0, 5.0], [3.0, np.nan]]), np.ones(2))
+    >>> mean.tolist(), scale.tolist()
+    ([2.0, 5.0], [1.0, 1.0])
+    """
+    known = np.isfinite(values)
+    share = weights[:, None] * known
+    share = share / np.maximum(share.sum(0), np.finfo(np.float64).tiny)
+    mean = (np.where(known, values, 0.0) * share).sum(0)
+    spread = np.sqrt((np.where(known, values - mean, 0.0) ** 2 * share).sum(0))
+    return mean, np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+
+
+def quantiles(values: Annotated[Floats, "N"]) -> Annotated[Ints, "N"]:
+    """Return the quantile of each value, from 0: at most ten quantiles, of at least ten values.
+
+    >>> quantiles(np.arange(20.0)).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    """
+    number = min(_STRATA, max(1, len(values) // 10))
+    cuts = np.quantile(values, np.arange(1, number) / number)
+    return np.searchsorted(cuts, values, side="right")
