@@ -82,7 +82,7 @@ def data_sets() -> list[DataSet]:
 
 
 class Naive:
-    """The last season, or the last value; quantiles of errors in the training part by step ahead."""
+    """The last season, or the last value, with the quantiles of its errors in the training part."""
 
     def fit(self, series: Arrays, horizon: int, season: int | None) -> None:
         self.horizon, self.season = horizon, season

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from carrousel.checks import check_choice
 from carrousel.errors import ShapeError
-from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.base import At, NetEstimator
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
@@ -25,7 +25,7 @@ from carrousel.estimators.net.quantiles import check_quantiles
 from carrousel.shapes import Floats
 
 
-class LSTMForecaster(SequenceEstimator):
+class LSTMForecaster(NetEstimator):
     """Forecasts the next steps of series, with quantiles that do not cross.
 
     One model learns from all series, and forecasts these and others. It needs no common level or
@@ -88,27 +88,7 @@ class LSTMForecaster(SequenceEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        self.horizon = horizon
-        self.target = target
-        self.known = known
-        self.quantiles = quantiles
-        self.season = season
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.window = window
-        self.members = members
-        self.max_steps = max_steps
-        self.max_seconds = max_seconds
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.gaps = gaps
-        self.noise = noise
-        self.validation_fraction = validation_fraction
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self._keep(locals())
 
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None
@@ -141,7 +121,9 @@ class LSTMForecaster(SequenceEstimator):
                 tuple(sorted({*quantiles, 0.5})),
                 self.members,
                 self.validation_fraction,
-                NetConfig(1, 1, self.hidden_size, self.num_layers, self.window, dropout=self.dropout),
+                NetConfig(
+                    1, 1, self.hidden_size, self.num_layers, self.window, dropout=self.dropout
+                ),
                 self._training(len(users.series), False),
                 self.n_jobs,
                 self.verbose,
@@ -220,11 +202,6 @@ class LSTMForecaster(SequenceEstimator):
         found = found[..., wanted].swapaxes(2, 3)
         found = found[..., 0] if len(model.layout.targets) == 1 else found
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
-
-    def _read_targets(
-        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
-    ) -> Targets:
-        raise NotImplementedError
 
     def _model(self) -> ForecastModel:
         check_is_fitted(self, "ensemble_")

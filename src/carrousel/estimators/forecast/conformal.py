@@ -19,8 +19,8 @@ def stretches(
     With factor ``c``, a quantile becomes ``median + c * (quantile - median)``, and the share of
     held-out values below it is its probability. The factor is an order statistic of the ratios
     ``(truth - median) / (quantile - median)``, as in split conformal prediction (Romano, Patterson
-    and Candès, "Conformalized quantile regression", NeurIPS 2019), where the errors are differences.
-    Ratios suit all steps ahead at once. Values of one forecast depend on each other and count as
+    and Candès, "Conformalized quantile regression", NeurIPS 2019), which uses differences. Ratios
+    suit all steps ahead at once. Values of one forecast depend on each other and count as
     one: the probability is moved away from the median by a factor of ``1 + 1 / forecasts``.
 
     Args:

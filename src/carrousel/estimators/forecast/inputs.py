@@ -174,7 +174,7 @@ class Segments:
     def of(
         series: Series, *, until: Annotated[Ints, "N"] | None = None, only_last: bool = False
     ) -> Segments:
-        """Cut series, or their first ``until`` steps; ``only_last`` keeps each one's last segment."""
+        """Cut series, or their first ``until`` steps; ``only_last``: only each last segment."""
         rows, half = [], LONGEST // 2
         ends = series.offsets[1:] if until is None else series.offsets[:-1] + until
         for n, (low, high) in enumerate(zip(series.offsets[:-1], ends, strict=True)):

@@ -22,8 +22,8 @@ def lessons(
 ) -> Examples:
     """Return segments of the series, or of their first ``until`` steps, with their targets.
 
-    Targets are float32 ``[steps, horizon, J, 1 + K]``, as in :class:`QuantileGoal`. Segments without
-    a true value are left out. Those of one series, or group of series, are a group.
+    Targets are float32 ``[steps, horizon, J, 1 + K]``, as in :class:`QuantileGoal`. Segments
+    without a true value are left out. Those of one series, or group of series, are a group.
 
     Args:
         prepared: the series of ``users`` as nets see them.

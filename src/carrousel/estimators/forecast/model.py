@@ -77,7 +77,9 @@ class ForecastModel:
         Errors are in units of the running scale of each series. A perfect naive forecast gives 1
         if the medians are perfect too, else 0.
         """
-        naive = names(self.layout.season).index("last" if self.layout.season is None else "seasonal")
+        naive = names(self.layout.season).index(
+            "last" if self.layout.season is None else "seasonal"
+        )
         prepared, end = prepare(series, self.layout, future), series.offsets[1:] - 1
         scale = prepared.scale[end, None]
         found = self.quantiles(series, future)[..., self.goal.median]

@@ -138,9 +138,7 @@ def read_future(
     return found
 
 
-def split(
-    series: Series, layout: Layout
-) -> tuple[Series, list[Annotated[Floats, "horizon I"]]]:
+def split(series: Series, layout: Layout) -> tuple[Series, list[Annotated[Floats, "horizon I"]]]:
     """Return the series without their last ``horizon`` steps, and those steps.
 
     Raises:

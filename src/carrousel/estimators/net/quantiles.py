@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -120,6 +121,6 @@ def check_quantiles(quantiles: object) -> tuple[float, ...]:
     if not isinstance(quantiles, list | tuple) or not quantiles:
         raise SettingError(argument="quantiles", got=quantiles, expected=wanted)
     found = tuple(check_number("quantiles", each, above=0.0) for each in quantiles)
-    if found[-1] >= 1.0 or any(b <= a for a, b in zip(found, found[1:], strict=False)):
+    if found[-1] >= 1.0 or any(b <= a for a, b in itertools.pairwise(found)):
         raise SettingError(argument="quantiles", got=quantiles, expected=wanted)
     return found
