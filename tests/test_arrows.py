@@ -101,6 +101,14 @@ ROOMS = {
     "estimators.net": ("estimators.data",),
     "estimators.anytime": ("estimators.data", "estimators.net"),
     "estimators.explain": ("estimators.data", "estimators.net"),
+    "estimators.catalogue": (
+        *("estimators.classifier", "estimators.forecaster", "estimators.regressor"),
+        *("estimators.saving", "estimators.tagger"),
+    ),
+    "estimators.report": (
+        *("estimators.anytime", "estimators.catalogue", "estimators.data"),
+        *("estimators.forecast", "estimators.net"),
+    ),
     "cli.running": ("cli.options", "cli.screen"),
     "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),
     "cli.report": ("cli.screen",),
@@ -112,6 +120,7 @@ ROOMS = {
         *("cli.codes", "cli.options", "cli.running", "cli.screen"),
         "cli.selection",
     ),
+    "cli.estimators": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
     "cli.stream": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
 }
 
