@@ -55,6 +55,6 @@ def opened(page: str, folder: Path) -> tuple[str, list[str]]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=400,  # the machine may be busy
     )
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -131,7 +131,10 @@ def test_a_target_of_whole_numbers_may_be_classes_or_values(call, data):
     [
         ("fit data.csv --out m.safetensors", "the column to predict is not named"),
         ("fit data.csv --target label --horizon 2 --out m", "--horizon needs --task forecast"),
-        ("fit data.csv --target label --task clas --out m", "'clas' is unknown; did you mean 'class'"),
+        (
+            "fit data.csv --target label --task clas --out m",
+            "'clas' is unknown; did you mean 'class'",
+        ),
         ("fit data.csv --target label --members 0 --out m", "--members is 0"),
         ("fit data.csv --target label --out data.csv", "are the same file"),
         ("fit data.csv --target label --out no/m", "folder no does not exist"),

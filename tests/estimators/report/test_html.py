@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from support.report_data import CLASSES, HOSTILE
 pytest.importorskip("jinja2", reason="needs the extra 'report'")
 pytest.importorskip("plotly", reason="needs the extra 'report'")
 
-SMALL = {"hidden_size": 4, "members": 2, "max_steps": 3, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 4, "members": 2, "max_steps": 3, "random_state": 0}
 SETTING = Setting(HOSTILE, HOSTILE, (HOSTILE,), 1.5, 20.0, footer=HOSTILE)
 
 
@@ -109,7 +110,7 @@ def test_held_out_predictions_are_those_of_the_members_that_have_not_learned(ser
     labels = np.array([CLASSES[n % 3] for n in range(30)], object)
     model = LSTMClassifier(**{**SMALL, "members": 3}).fit(series, labels)
     held = model.held_out_
-    found = evaluate_held_out(model, series, labels, held, ())
+    found: Any = evaluate_held_out(model, series, labels, held, ())
     chosen = np.flatnonzero(held.any(axis=1))
     assert found.series.ids == tuple(series.ids[n] for n in chosen)
     members = model.ensemble_.members

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_measures_of_classes_are_those_of_scikit_learn(per_step):
         known = found.truth >= 0
         p, truth = found.answers[known], found.truth[known]
         predicted = p.argmax(axis=1)
-        got = measures(found)
+        got: Any = measures(found)
         expected = {
             "accuracy": metrics.accuracy_score(truth, predicted),
             "balanced_accuracy": metrics.balanced_accuracy_score(truth, predicted),
@@ -77,7 +78,7 @@ def test_measures_of_values_are_those_of_scikit_learn():
     found = values()
     known = np.isfinite(found.truth).all(axis=1)
     y, answer = found.truth[known], found.answers[known]
-    got = measures(found)
+    got: Any = measures(found)
     np.testing.assert_allclose(got["r2"], metrics.r2_score(y, answer), rtol=1e-12)
     np.testing.assert_allclose(got["mae"], metrics.mean_absolute_error(y, answer), rtol=1e-12)
     expected = np.sqrt(metrics.mean_squared_error(y, answer))
@@ -113,7 +114,8 @@ def test_the_quantile_loss_is_that_of_scikit_learn():
         metrics.mean_pinball_loss(found.truth[known], found.quantiles[:, :, k][known], alpha=level)
         for k, level in enumerate(found.levels)
     ]
-    np.testing.assert_allclose(measures(found)["pinball"], np.mean(losses), rtol=1e-12)
+    got: Any = measures(found)
+    np.testing.assert_allclose(got["pinball"], np.mean(losses), rtol=1e-12)
 
 
 def test_the_last_value_has_the_ratio_1_and_the_truth_0():

@@ -67,7 +67,9 @@ def read_model(path: Path) -> tuple[Any, Columns]:
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist") from None
     stored = model.ensemble_.details.get("columns", {})
-    names = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+    names: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()
+    }
     return model, Columns(**names)
 
 

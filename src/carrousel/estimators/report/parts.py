@@ -111,8 +111,8 @@ def name_of(value: object) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def figure_of(value: float | None) -> str:
-    """Return a number with four significant digits.
+def figure_of(value: Any) -> str:
+    """Return a number, or None, with four significant digits.
 
     >>> figure_of(0.98765), figure_of(12345.6), figure_of(None), figure_of(2.0)
     ('0.9877', '12,346', '–', '2')
@@ -122,8 +122,8 @@ def figure_of(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def share_of(value: float | None) -> str:
-    """Return a share of 0 to 1 in percent.
+def share_of(value: Any) -> str:
+    """Return a share of 0 to 1, or None, in percent.
 
     >>> share_of(0.98765), share_of(1.0), share_of(None)
     ('98.8 %', '100 %', '–')
