@@ -23,6 +23,7 @@ RANKS = (
     ("frames",),
     ("sequences",),
     ("contracts",),
+    ("page",),
     ("kernels", "tasks"),
     ("learners", "nn", "inspection"),
     ("experiments", "online", "estimators"),
@@ -119,6 +120,14 @@ ROOMS = {
     ),
     "estimators.anytime": ("estimators.data", "estimators.net"),
     "estimators.explain": ("estimators.data", "estimators.net"),
+    "estimators.catalogue": (
+        *("estimators.classifier", "estimators.forecaster", "estimators.regressor"),
+        *("estimators.saving", "estimators.tagger"),
+    ),
+    "estimators.report": (
+        *("estimators.anytime", "estimators.catalogue", "estimators.data"),
+        *("estimators.forecast", "estimators.net"),
+    ),
     "cli.running": ("cli.options", "cli.screen"),
     "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),
     "cli.report": ("cli.screen",),
@@ -130,7 +139,8 @@ ROOMS = {
         *("cli.codes", "cli.options", "cli.running", "cli.screen"),
         "cli.selection",
     ),
-    "cli.stream": ("cli.codes", "cli.options", "cli.screen"),
+    "cli.estimators": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
+    "cli.stream": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
 }
 
 # Everything from outside the standard library, and the modules that may import it.
@@ -147,8 +157,8 @@ OUTSIDE = {
     "typer": ("cli*",),
     "rich": ("cli*", "estimators.fitting.progress", "experiments.report.*", "experiments.study.*"),
     "scipy": ("experiments.judge.*",),
-    "jinja2": ("experiments.report.*",),
-    "plotly": ("experiments.report.*",),
+    "jinja2": ("experiments.report.*", "page.*",),
+    "plotly": ("experiments.report.*", "page.*",),
     "aeon": ("estimators.data.files", "tasks.vowels",),
     "torch": ("estimators*", "inspection*", "kernels.autograd.*", "nn*",),
     "safetensors": ("estimators.saving", "nn*", "online*",),

@@ -111,3 +111,12 @@ def listed(names: Sequence[str]) -> str:
     """
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def printable(text: str) -> str:
+    """A text from data, its characters that a terminal or reader would act upon as escapes.
+
+    >>> printable("red\x1b[31m, \u202eright to left"), printable("Zürich")
+    ('red\\x1b[31m, \\u202eright to left', 'Zürich')
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,5 @@
-"""Command line: ``carrousel list | show | reproduce | study | report | stream``.
+"""Command line: ``carrousel list | show | reproduce | study | report | stream | fit | predict |
+score``.
 
 ``codes.py`` lists the exit codes. An unsolved trial is a result rather than a failure of a command.
 Results go to standard output, everything else to standard error. With ``--json`` standard output
@@ -17,17 +18,22 @@ from typer.main import get_command
 
 from carrousel.cli.catalogue import list_, show
 from carrousel.cli.codes import DONE, WRONG_CALL
+from carrousel.cli.estimators.fit import EXAMPLES as FIT_EXAMPLES
+from carrousel.cli.estimators.fit import fit
+from carrousel.cli.estimators.predict import predict
+from carrousel.cli.estimators.score import score
+from carrousel.cli.flags.grouped_help import GroupedCommand
 from carrousel.cli.report import report
 from carrousel.cli.reproduce import reproduce
 from carrousel.cli.screen import say
 from carrousel.cli.stream.command import EXAMPLES, stream
-from carrousel.cli.stream.grouped_help import GroupedCommand
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
 
 app = typer.Typer(
     name="carrousel",
-    help="Long short-term memory: reproduce the experiments of 1997; learn from endless streams.",
+    help="Long short-term memory: reproduce the experiments of 1997; learn from endless streams; "
+    "classify, tag and forecast series.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -92,3 +98,6 @@ app.command()(reproduce)
 app.command()(study)
 app.command()(report)
 app.command(cls=GroupedCommand, epilog=EXAMPLES)(stream)
+app.command(cls=GroupedCommand, epilog=FIT_EXAMPLES)(fit)
+app.command(cls=GroupedCommand)(predict)
+app.command(cls=GroupedCommand)(score)

@@ -45,8 +45,14 @@ def put_json(value: Any) -> None:
 
 
 def say(message: str, *, command: str = "") -> None:
-    """Write a message to standard error, followed by a command on a line that is never wrapped."""
+    """Write a message to standard error, followed by a command on a line that is never wrapped.
+
+    Characters that a terminal would act upon are written as escapes, since data may contain them.
+    """
+    from carrousel.words import printable
+
     console = console_of(sys.stderr)
+    message, command = ("\n".join(map(printable, text.split("\n"))) for text in (message, command))
     console.print(message, markup=False, soft_wrap=not console.is_terminal)
     if command:
         console.print(f"  {command}", markup=False, soft_wrap=True)

@@ -29,9 +29,9 @@ from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import NetConfig, usual_dilation
 from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
-Model = TypeVar("Model", bound="SequenceEstimator")
+Model = TypeVar("Model", bound="NetEstimator")
 At = Literal["end", "every step"] | float
 """When to answer: at the end, at every step, after a number of steps, or after a share of them."""
 
@@ -53,8 +53,8 @@ class Targets:
     goal: Goal
 
 
-class SequenceEstimator(BaseEstimator, ABC):
-    """Settings and training that the estimators have in common."""
+class NetEstimator(BaseEstimator):
+    """Settings, their checks, and files: what all estimators have in common."""
 
     hidden_size: int
     num_layers: int
@@ -81,6 +81,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     history_: list[Epoch]
     n_features_in_: int
     n_iter_: int
+    held_out_: Annotated[Bools, "N members"]
     _from_table: bool
     _saved: tuple[str, ...] = ()
     """Fitted attributes of the class that belong into a file."""
@@ -88,6 +89,74 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _keep(self, given: Mapping[str, Any]) -> None:
         """Set the parameters of the constructor, as they were given, as attributes."""
         vars(self).update({name: value for name, value in given.items() if name != "self"})
+
+    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
+        """Return the settings of training; a model that continues needs a tenth of the updates."""
+        steps = self.max_steps
+        if steps is None and again:
+            steps = max(1, default_steps(lengths, self.batch_size) // 10)
+        return TrainConfig(
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
+            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
+        )
+
+    def _check_settings(self) -> None:
+        """Raise an error that names the setting which is out of range."""
+        for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
+            check_int(name, getattr(self, name), minimum=1)
+        if self.max_steps is not None:
+            check_int("max_steps", self.max_steps, minimum=1)
+        if self.max_seconds is not None:
+            check_number("max_seconds", self.max_seconds, above=0.0)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        for name in ("weight_decay", "noise", "warp"):
+            check_number(name, getattr(self, name), least=0.0)
+        for name in ("dropout", "gaps", "validation_fraction"):
+            if not check_number(name, getattr(self, name), least=0.0) < 1.0:
+                raise SettingError(
+                    argument=name,
+                    got=getattr(self, name),
+                    expected="a share from 0, below 1",
+                )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one file in the safetensors format, without pickle.
+
+        Weights are stored in half precision if that changes none of them. A ``random_state`` that
+        is not a number is stored as None.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            UnwritableError: the folder does not exist or is full.
+        """
+        check_is_fitted(self, "ensemble_")
+        saving.save(path, self, self._saved)
+
+    @classmethod
+    def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
+        """Read a model that :meth:`save` wrote. No code in the file is executed.
+
+        Raises:
+            CheckpointError: the file is of another kind, damaged, or of a newer version.
+            FileNotFoundError: the file does not exist.
+        """
+        return saving.load(path, cls)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+
+class SequenceEstimator(NetEstimator, ABC):
+    """Estimators that learn a target ``y`` of each series, or of each step."""
 
     @abstractmethod
     def _read_targets(
@@ -144,6 +213,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             self.schema_ = Schema.of(series)
         self.history_ = [epoch for member in members for epoch in member.history]
         self.n_iter_ = max((epoch.step for epoch in self.history_), default=0)
+        held = np.stack([member.held for member in members], axis=1)
+        self.held_out_ = examples.held_out(held, len(series))
         self._finish(examples)
         return self
 
@@ -160,39 +231,6 @@ class SequenceEstimator(BaseEstimator, ABC):
             n_symbols=features.n_symbols,
         )
 
-    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
-        """Return the settings of training; a model that continues needs a tenth of the updates."""
-        steps = self.max_steps
-        if steps is None and again:
-            steps = max(1, default_steps(lengths, self.batch_size) // 10)
-        return TrainConfig(
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
-            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
-        )
-
-    def _check_settings(self) -> None:
-        """Raise an error that names the setting which is out of range."""
-        for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
-            check_int(name, getattr(self, name), minimum=1)
-        if self.max_steps is not None:
-            check_int("max_steps", self.max_steps, minimum=1)
-        if self.max_seconds is not None:
-            check_number("max_seconds", self.max_seconds, above=0.0)
-        check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("weight_decay", "noise", "warp"):
-            check_number(name, getattr(self, name), least=0.0)
-        for name in ("dropout", "gaps", "validation_fraction"):
-            if not check_number(name, getattr(self, name), least=0.0) < 1.0:
-                raise SettingError(
-                    argument=name,
-                    got=getattr(self, name),
-                    expected="a share from 0, below 1",
-                )
-
     def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:
         """Return the series that were read, and the outputs of every member (float64)."""
         check_is_fitted(self, "ensemble_")
@@ -203,34 +241,3 @@ class SequenceEstimator(BaseEstimator, ABC):
             check_choice("at", at, ("end", "every step"))
             return series, self.ensemble_.outputs(series, at).astype(np.float64)
         return series, self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one file in the safetensors format, without pickle.
-
-        Weights are stored in half precision if that changes none of them. A ``random_state`` that
-        is not a number is stored as None.
-
-        Raises:
-            NotFittedError: the model is not fitted.
-            UnwritableError: the folder does not exist or is full.
-        """
-        check_is_fitted(self, "ensemble_")
-        saving.save(path, self, self._saved)
-
-    @classmethod
-    def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
-        """Read a model that :meth:`save` wrote. No code in the file is executed.
-
-        Raises:
-            CheckpointError: the file is of another kind, damaged, or of a newer version.
-            FileNotFoundError: the file does not exist.
-        """
-        return saving.load(path, cls)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.target_tags.required = True
-        return tags

@@ -18,10 +18,12 @@ from sklearn.base import BaseEstimator
 from carrousel.errors import CarrouselError, CheckpointError, SettingError
 from carrousel.estimators.anytime.early import StopRule
 from carrousel.estimators.data.schema import Schema
+from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import ClassGoal, StepValueGoal, TagGoal, ValueGoal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
+from carrousel.estimators.net.quantiles import QuantileGoal
 from carrousel.estimators.net.train import Epoch, Member
 from carrousel.files import checksum, read_whole, write_whole
 
@@ -32,7 +34,10 @@ FORMAT = 1
 """The format that is written, and the latest that is read."""
 PARTS = {
     part.__name__: part
-    for part in (ClassGoal, ValueGoal, TagGoal, StepValueGoal, Features, NetConfig, Epoch, StopRule)
+    for part in (
+        *(ClassGoal, ValueGoal, TagGoal, StepValueGoal, QuantileGoal),
+        *(Features, Layout, NetConfig, Epoch, StopRule),
+    )
 }
 """Dataclasses that a header may contain."""
 _COMMON = ("n_features_in_", "n_iter_", "_from_table")
@@ -100,13 +105,7 @@ def load(path: str | os.PathLike[str], kind: type[Model]) -> Model:
         CheckpointError: the file is of another kind, damaged, or of a newer version.
         FileNotFoundError: the file does not exist.
     """
-    header, data = read_whole(
-        path,
-        KEY,
-        FORMAT,
-        writer=f"{kind.__name__}.save",
-        instead="OnlineLSTM.load and carrousel.nn.load read files of their own",
-    )
+    header, data = _read(path, f"{kind.__name__}.save")
     try:
         arrays = safetensors.numpy.load(data)
     except Exception as error:  # safetensors raises exceptions of several classes
@@ -123,6 +122,26 @@ def load(path: str | os.PathLike[str], kind: type[Model]) -> Model:
         return _restored(header, arrays, kind)
     except _CONTRADICTIONS as error:
         raise CheckpointError(f"{path} contradicts itself: {error}", reason="damaged") from error
+
+
+def class_in(path: str | os.PathLike[str]) -> str:
+    """Return the name of the class of the model in a file.
+
+    Raises:
+        CheckpointError, FileNotFoundError: as :func:`load`.
+    """
+    header, _ = _read(path, "an estimator's save")
+    return str(header.get("class"))
+
+
+def _read(path: str | os.PathLike[str], writer: str) -> tuple[dict[str, Any], bytes]:
+    return read_whole(
+        path,
+        KEY,
+        FORMAT,
+        writer=writer,
+        instead="OnlineLSTM.load and carrousel.nn.load read files of their own",
+    )
 
 
 def _restored(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: Any) -> Any:

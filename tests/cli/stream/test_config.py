@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from carrousel.cli.flags.option import KEPT, flag_setting, flag_speller
 from carrousel.cli.stream.command import stream
 from carrousel.cli.stream.config import OPTIONS, StreamConfig
-from carrousel.cli.stream.option import KEPT, flag_setting, flag_speller
 from carrousel.online import OnlineLSTM, evaluate, read_checkpoint
 from carrousel.online.clean.cleaner import ON_ERROR
 from carrousel.online.evaluation.plan import TASKS

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from carrousel.cli.flags.option import KEPT
 from carrousel.cli.stream.config import OPTIONS, StreamConfig
-from carrousel.cli.stream.option import KEPT
 from carrousel.errors import SettingError
 from carrousel.files import same_file
 

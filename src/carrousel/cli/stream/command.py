@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from carrousel.cli.codes import FELL_SHORT, WRONG_CALL
+from carrousel.cli.flags.option import flag_setting, flag_speller, with_options
 from carrousel.cli.screen import console_of, put_json, say
 from carrousel.cli.stream.check import check, check_same, shown
 from carrousel.cli.stream.config import StreamConfig
-from carrousel.cli.stream.option import flag_setting, flag_speller, with_options
 from carrousel.errors import CarrouselError, DivergedError, SettingError
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carrousel.cli.flags.option import KEPT, listed, option, options_of
 from carrousel.cli.options import SEED
-from carrousel.cli.stream.option import KEPT, option, options_of
 from carrousel.cli.stream.params import (
     MOST_WAITING,
     MOST_WAITING_BY_KEY,
     STREAMS,
     StreamParams,
-    listed,
 )
 
 PREDICTION, INPUT, MODEL = "Prediction", "Input", "Model"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from carrousel.cli.flags.option import listed
 from carrousel.errors import SettingError
 
 if TYPE_CHECKING:
@@ -17,17 +16,6 @@ LEVELS = (0.8, 0.9, 0.95)
 """Levels of the intervals that are tracked without ``--level``, as in Python."""
 MOST_WAITING, MOST_WAITING_BY_KEY = 1000, 100
 """With ``--label-time`` alone: rows of a stream that wait for their targets."""
-
-
-def listed(given: str | Sequence[str] | None) -> list[str]:
-    """Return the names in repeated options, each of which may hold several.
-
-    >>> listed(["a, b", '"c,d"']), listed(None)
-    (['a', 'b', 'c,d'], [])
-    """
-    words = [given] if isinstance(given, str) else list(given or ())
-    rows = [next(csv.reader([word], skipinitialspace=True), []) for word in words]
-    return [name.strip() for row in rows for name in row]
 
 
 class StreamParams:

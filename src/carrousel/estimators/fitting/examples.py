@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
 from carrousel.estimators.data.series import Series
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,7 @@ class Examples:
         strata: ``[N]``, classes of which each held-out part has its share.
         groups: ``[N]``, series of one group are learned or held out together; None: each alone.
         per_step: whether targets are given for each step.
+        same: which of the original examples each one stands for; empty if none were merged.
     """
 
     series: Series
@@ -31,6 +32,7 @@ class Examples:
     strata: Annotated[Ints, "N"]
     groups: Annotated[Ints, "N"] | None = None
     per_step: bool = False
+    same: tuple[tuple[int, ...], ...] = ()
 
     def take(self, indices: Annotated[Ints, "indices"]) -> Examples:
         """Return the examples at ``indices``, in that order."""
@@ -61,7 +63,21 @@ class Examples:
         ordered = [found[key] for key in sorted(found)]
         kept = self.take(np.array([same[0] for same in ordered], np.int64))
         kept.weights[:] = [self.weights[same].sum() for same in ordered]
-        return kept
+        return replace(kept, same=tuple(map(tuple, ordered)))
+
+    def held_out(
+        self, held: Annotated[Bools, "n members"], n_series: int
+    ) -> Annotated[Bools, "N members"]:
+        """Return which member did not learn which original example.
+
+        Args:
+            held: for each of these examples.
+            n_series: ``N``, original examples. Nobody learned those of weight 0.
+        """
+        found = np.ones((n_series, held.shape[1]), bool)
+        for row, same in zip(held, self.same, strict=True):
+            found[list(same)] = row
+        return found
 
     def _digest(self, n: int) -> bytes:
         low, high = self.series.offsets[n], self.series.offsets[n + 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
 from carrousel.estimators.net.train import Member, TrainConfig, train_net
+from carrousel.shapes import Bools
 
 _DILATIONS = (1.0, 0.5, 2.0)  # nets that see different spans of time err differently
 
@@ -32,6 +34,7 @@ def train_members(
     n_jobs: int | None = None,
     start: Sequence[AnytimeNet] | None = None,
     verbose: int = 0,
+    parts: Sequence[Annotated[Bools, "N"]] | None = None,
 ) -> list[Member]:
     """Train the nets of an ensemble, each on another part of the examples.
 
@@ -51,10 +54,12 @@ def train_members(
         n_jobs: nets that are trained at once, as in joblib, whose backend is used.
         start: nets to continue from, one for each member.
         verbose: 1 shows progress.
+        parts: examples that each net holds out; None: drawn by ``rng``.
     """
-    parts = held_out_parts(
-        examples.strata, examples.groups, fraction=fraction, members=members, rng=rng
-    )
+    if parts is None:
+        parts = held_out_parts(
+            examples.strata, examples.groups, fraction=fraction, members=members, rng=rng
+        )
     weights = examples.weights / examples.weights.mean()
     common = (examples.series, examples.targets, weights, goal, features)
     seeds = rng.integers(2**31, size=members)

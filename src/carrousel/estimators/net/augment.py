@@ -12,12 +12,16 @@ from carrousel.estimators.data.series import Series
 from carrousel.shapes import Bools, Floats, Ints
 
 _KNOTS = 8  # stretches of a series whose speed changes independently
+_FULL = 300  # series up to which changes have full size
 _SAMPLE = 2000  # series that statistics are computed from
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Sizes of the random changes; all of them relate to the data and are the same for all data.
+    """Sizes of the random changes, which relate to the data and are the same for all data.
+
+    Many series need less of it: beyond 300 series, all but the gaps shrink with the square root of
+    the number of series.
 
     Args:
         gaps: largest share of values removed at random; half of the series lose some. 0: none.
@@ -54,7 +58,9 @@ class RandomChanges:
             learned: positions of the series that are learned.
             seed: of the random changes.
         """
-        self.how, self._rng = how, np.random.default_rng(seed)
+        share = min(1.0, (_FULL / max(len(learned), 1)) ** 0.5)
+        self.how = Augmentation(how.gaps, how.warp * share, how.noise * share, how.offset * share)
+        self._rng = np.random.default_rng(seed)
         sample = take(learned[:: -(-len(learned) // _SAMPLE)])
         if not sample.symbolic:
             self._roughness, self._spread = _statistics(sample)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,11 @@ import numpy as np
 
 from carrousel import words
 from carrousel.contracts import Trial
-from carrousel.errors import MissingExtraError
 from carrousel.experiments.report import labels
 from carrousel.experiments.report.collect import LEGEND, SOURCE, Entry, Report
 from carrousel.experiments.report.show import facts
 from carrousel.experiments.report.table import COLUMNS, TEXT_COLUMNS, footnotes, provenance
+from carrousel.page.render import json_for_script, render
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIAN_POINTS = 200
@@ -28,23 +27,8 @@ def html(report: Report) -> str:
     Raises:
         MissingExtraError: jinja2 or plotly is not installed.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the HTML report needs {error.name}",
-            fix="install it with: pip install 'carrousel[report]'",
-        ) from error
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    read = {name: (TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js")}
-    return environment.get_template("report.html").render(
+    return render(
+        TEMPLATES,
         columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
         endings={"solved": "solved", "budget": "unsolved", "diverged": "diverged"},
@@ -52,13 +36,10 @@ def html(report: Report) -> str:
         facts=facts,
         footnotes=footnotes(report),
         legend=LEGEND,
-        overview=_json_for_script(overview(report.entries)),
-        curves={entry.experiment.name: _json_for_script(curves(entry)) for entry in report.entries},
-        plotly=get_plotlyjs(),
+        overview=json_for_script(overview(report.entries)),
+        curves={entry.experiment.name: json_for_script(curves(entry)) for entry in report.entries},
         provenance=provenance(report.entries),
-        script=read["report.js"],
         source=SOURCE,
-        style=read["report.css"],
         labels=labels,
         words=words,
     )
@@ -135,8 +116,3 @@ def median_curve(trials: Sequence[Trial]) -> dict[str, list[Any]]:
 def _positive(value: float) -> float | None:
     """Four digits of a number; None if a logarithmic axis cannot show it."""
     return float(f"{value:.4g}") if math.isfinite(value) and value > 0 else None
-
-
-def _json_for_script(value: object) -> str:
-    """JSON that cannot end the script element that contains it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -6,10 +6,11 @@ checks of values and the settings in a checkpoint are derived from these fields.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import inspect
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -66,7 +67,10 @@ class Option:
 
 
 def option(default: Any, group: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    """Create a dataclass field with a default for an option; see :class:`Option`."""
+    """Create a dataclass field with a default for an option; see :class:`Option`.
+
+    The default ``dataclasses.MISSING`` makes the option, or the argument, required.
+    """
     return dataclasses.field(
         default=default, metadata={"option": Option(group, help, metavar, **more)}
     )
@@ -87,7 +91,8 @@ def options_of(config: type) -> dict[str, Option]:
 def with_options(config: type) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
     """Decorate a command that takes a config, so that typer sees an option for each field."""
     options, hints = options_of(config), get_type_hints(config)
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    required = {dataclasses.MISSING: inspect.Parameter.empty}
+    defaults = {f.name: required.get(f.default, f.default) for f in dataclasses.fields(config)}
     annotations = {
         name: Annotated[hints[name], _typer_info(each)] for name, each in options.items()
     }
@@ -131,3 +136,14 @@ def flag_setting(flag: str, value: Any) -> str:
     "--ignore 'my column'"
     """
     return f"{flag} {shlex.quote(str(value))}"
+
+
+def listed(given: str | Sequence[str] | None) -> list[str]:
+    """Return the names in repeated options, each of which may hold several.
+
+    >>> listed(["a, b", '"c,d"']), listed(None)
+    (['a', 'b', 'c,d'], [])
+    """
+    words = [given] if isinstance(given, str) else list(given or ())
+    rows = [next(csv.reader([word], skipinitialspace=True), []) for word in words]
+    return [name.strip() for row in rows for name in row]

@@ -1,0 +1,3 @@
+"""Options of commands, described as fields of dataclasses, and their help."""
+
+from __future__ import annotations

@@ -1,0 +1,224 @@
+"""LSTMForecaster: the next steps of series, with quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from carrousel.checks import check_choice
+from carrousel.errors import ShapeError
+from carrousel.estimators.base import At, NetEstimator
+from carrousel.estimators.data.schema import Schema
+from carrousel.estimators.data.series import Series
+from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.inputs import first_steps, read_groups, read_inputs, read_weights
+from carrousel.estimators.forecast.fit import Settings, fit_model
+from carrousel.estimators.forecast.inputs import Layout
+from carrousel.estimators.forecast.model import ForecastModel
+from carrousel.estimators.forecast.reading import Channel, read_future, read_layout, split
+from carrousel.estimators.net.net import NetConfig
+from carrousel.estimators.net.quantiles import check_quantiles
+from carrousel.shapes import Floats
+
+
+class LSTMForecaster(NetEstimator):
+    """Forecasts the next steps of series, with quantiles that do not cross.
+
+    One model learns from all series, and forecasts these and others. It needs no common level or
+    scale: it sees each series relative to its last value, in units of its mean absolute change so
+    far. At each step, a net mixes simple forecasts (last value, drift, smoothing, the last season
+    with and without growth), and learns weights, corrections and quantiles for all steps ahead.
+
+    Quantiles are corrected on values that the nets did not learn: on other series if there are at
+    least 20, else on the last steps of each (`validation_fraction`, at least `horizon`), which the
+    nets learn afterwards.
+
+    Args:
+        horizon: steps ahead.
+        target: channels to forecast, by name or position; None: all that are not in `known`.
+            Other channels are inputs.
+        known: channels whose future values are known, such as holidays; their future is an input.
+        quantiles: probabilities, increasing.
+        season: steps after which a pattern repeats, such as 12 for months; None: no season.
+
+    The other arguments are as in :class:`LSTMClassifier`.
+
+    Attributes:
+        layout_: roles of the channels.
+        stretches_: ``[quantiles, 0.5 included]``, the correction: factors of the distances between
+            quantiles and median.
+        ensemble_: the nets.
+
+    >>> waves = np.sin(np.arange(60) / 3.0 + np.arange(4)[:, None])
+    >>> model = LSTMForecaster(horizon=5, members=1, max_steps=5, random_state=0).fit(waves)
+    >>> model.predict(waves).shape, model.predict_quantiles(waves).shape
+    ((4, 5), (4, 5, 3))
+    """
+
+    layout_: Layout
+    stretches_: Annotated[Floats, "quantiles"]
+    _saved = ("layout_", "stretches_")
+
+    def __init__(
+        self,
+        *,
+        horizon: int = 1,
+        target: Channel | Sequence[Channel] | None = None,
+        known: Channel | Sequence[Channel] = (),
+        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        season: int | None = None,
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        window: int = 8,
+        members: int = 3,
+        max_steps: int | None = None,
+        max_seconds: float | None = None,
+        learning_rate: float = 3e-3,
+        batch_size: int = 32,
+        weight_decay: float = 1e-2,
+        dropout: float = 0.2,
+        gaps: float = 0.0,
+        noise: float = 0.0,
+        validation_fraction: float = 0.15,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self._keep(locals())
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> LSTMForecaster:
+        """Learn to forecast each step of the series from the steps before it.
+
+        Args:
+            X: ``N`` series, as in :class:`LSTMClassifier`. They may differ in length.
+            y: ignored; what follows each step in ``X`` is the target.
+            sample_weight: ``[N]``, weights of the series.
+            groups: ``[N]``, series of one group are held out together.
+
+        Raises:
+            DataError: no target value follows any step.
+            SettingError: a setting is out of range.
+        """
+        self._check_settings()
+        quantiles = check_quantiles(self.quantiles)
+        series = self._read(X, reset=True)
+        layout = read_layout(
+            series, horizon=self.horizon, target=self.target, known=self.known, season=self.season
+        )
+        none = np.zeros(len(series), np.int64)
+        weights, groups = read_weights(sample_weight, len(series)), read_groups(groups, len(series))
+        users = Examples(series, none, weights, none, groups).distinct()
+        model = fit_model(
+            users,
+            layout,
+            Settings(
+                tuple(sorted({*quantiles, 0.5})),
+                self.members,
+                self.validation_fraction,
+                NetConfig(
+                    1, 1, self.hidden_size, self.num_layers, self.window, dropout=self.dropout
+                ),
+                self._training(len(users.series), False),
+                self.n_jobs,
+                self.verbose,
+            ),
+            np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
+        )
+        self.layout_, self.ensemble_, self.stretches_ = layout, model.ensemble, model.factors
+        self.schema_ = Schema.of(series)
+        self.history_ = [each for member in self.ensemble_.members for each in member.history]
+        self.n_iter_ = max(epoch.step for epoch in self.history_)
+        return self
+
+    def predict(self, X: Any, future: Any = None, at: At = "end") -> Any:
+        """Return the medians of the next steps.
+
+        Args:
+            X: ``N`` series of any length and level, with the channels of those in ``fit``.
+            future: ``[N, horizon, known]``, values of the known channels after the end of each
+                series.
+            at: ``"end"``, ``"every step"``, or the number or share of the steps to use.
+
+        Returns:
+            ``[N, horizon]``, or ``[N, horizon, targets]`` if there are several. At every step: a
+            list of one such array per series, its first axis the steps. NaN where a target has not
+            been seen yet.
+        """
+        found = self._forecast(X, future, at, (0.5,))
+        return [each[:, :, 0] for each in found] if isinstance(found, list) else found[:, :, 0]
+
+    def predict_quantiles(self, X: Any, future: Any = None, at: At = "end") -> Any:
+        """Return the quantiles of the next steps, which increase with the probability.
+
+        Returns:
+            ``[N, horizon, quantiles]``, or ``[N, horizon, quantiles, targets]``; at every step a
+            list, as in :meth:`predict`.
+        """
+        return self._forecast(X, future, at, self.quantiles)
+
+    def score(self, X: Any, y: Any = None, future: Any = None) -> float:
+        """Return the skill of the medians: 1 is perfect, 0 as good as the naive forecast.
+
+        The skill is 1 less the ratio of two sums of absolute errors, in units of the scale of each
+        series: those of the medians, and those of the last season (without a season, of the last
+        value).
+
+        Args:
+            X: the series.
+            y: true values, of the shape that :meth:`predict` returns, NaN where missing. None: the
+                last ``horizon`` steps of ``X`` are cut off and forecast.
+            future: as in :meth:`predict`, together with ``y``.
+        """
+        check_is_fitted(self, "ensemble_")
+        series, layout = self._read(X, reset=False), self.layout_
+        J = len(layout.targets)
+        if y is None:
+            series, ends = split(series, layout)
+            truth = np.array([end[:, list(layout.targets)] for end in ends])
+            future = [end[:, list(layout.known)] for end in ends] if layout.known else None
+        else:
+            truth = np.asarray(y, np.float64)
+            truth = truth.reshape(-1, layout.horizon, J) if truth.size else truth
+            if truth.shape != (len(series), layout.horizon, J):
+                raise ShapeError(
+                    argument="y", got=np.shape(y), expected="the shape of what predict returns"
+                )
+        return self._model().skill(series, truth, read_future(future, series, layout))
+
+    def _forecast(self, X: Any, future: Any, at: At, quantiles: Sequence[float]) -> Any:
+        model, series = self._model(), self._read(X, reset=False)
+        if isinstance(at, str):
+            check_choice("at", at, ("end", "every step"))
+        else:
+            series, at = first_steps(series, at), "end"
+        found = model.quantiles(series, read_future(future, series, model.layout), at)
+        wanted = [model.goal.quantiles.index(each) for each in quantiles]
+        found = found[..., wanted].swapaxes(2, 3)
+        found = found[..., 0] if len(model.layout.targets) == 1 else found
+        return np.split(found, series.offsets[1:-1]) if at == "every step" else found
+
+    def _model(self) -> ForecastModel:
+        check_is_fitted(self, "ensemble_")
+        return ForecastModel(self.layout_, self.ensemble_, self.stretches_)
+
+    def _read(self, X: Any, *, reset: bool) -> Series:
+        """Read series; a table may have another number of columns than in ``fit``.
+
+        Columns are steps, and a series grows after the fit.
+        """
+        series = read_inputs(self, X, reset=reset)
+        self._from_table = False
+        if not reset:
+            self.schema_.check(series)
+        return series
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags

@@ -1,0 +1,59 @@
+"""Rendering of a page from templates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from carrousel.errors import MissingExtraError
+
+SHARED = Path(__file__).parent / "templates"
+
+
+def render(folder: Path, **values: Any) -> str:
+    """Return the page made from ``report.html``, ``report.css`` and ``report.js`` of a folder.
+
+    The template extends ``page.html``, the frame of every page. Values are escaped, except those
+    that a template marks as safe. The page contains plotly.js, so that it loads nothing.
+
+    Args:
+        folder: contains the three files.
+        values: variables of the template.
+
+    Raises:
+        MissingExtraError: jinja2 or plotly is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the HTML report needs {error.name}",
+            fix="install it with: pip install 'carrousel[report]'",
+        ) from error
+    environment = Environment(
+        loader=FileSystemLoader([folder, SHARED]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (
+        "\n".join(
+            file.read_text("utf-8") for file in (SHARED / f"page.{end}", folder / f"report.{end}")
+        )
+        for end in ("css", "js")
+    )
+    return environment.get_template("report.html").render(
+        plotly=get_plotlyjs(), style=style, script=script, **values
+    )
+
+
+def json_for_script(value: object) -> str:
+    r"""Return JSON that cannot end the script element that contains it.
+
+    >>> json_for_script({"name": "</script>"})
+    '{"name":"\\u003c/script>"}'
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
