@@ -47,7 +47,7 @@ def templates(source: str) -> np.ndarray:
 def generated() -> tuple[np.ndarray, np.ndarray]:
     """Return all series ``[5000, 40]`` in the package's order, and their digits."""
     outlines = templates(file_of("mnist1d", "mnist1d/data.py").read_text(encoding="utf-8"))
-    rng = np.random.RandomState(SEED)  # noqa: NPY002  the package draws from the old generator
+    rng = np.random.RandomState(SEED)
     made = np.array([_sample(x, rng) for x in outlines for _ in range(SAMPLES // 10)])
     y = np.repeat(np.arange(10), SAMPLES // 10)
     order = rng.permutation(SAMPLES)
