@@ -1,15 +1,17 @@
 """aeon's classifiers by random convolutions, and three ways to make one answer early.
 
-They take series of one length without gaps. Missing values are interpolated, channels standardised;
-series are padded with zeros to the longest of the training set, and longer test series are cut to
-it. In a cross-validation within the training sets of JapaneseVowels and the digits, this padding
-was better than that of raw series with zeros (97.8 and 97.5 %, against 97.8 and 96.6 %) and with
-their last values (96.7 and 96.1 %).
+They take series of one length without gaps. Missing values are interpolated; series are padded with
+zeros to the longest of the training set, and longer test series are cut to it. Channels are
+standardised before whole series are padded, and not before prefixes are: so it was better in a
+cross-validation within the training sets of JapaneseVowels and the digits. Accuracy in percent at
+25, 50 and 100 %, a model for each: 83.0, 92.2, 97.8 and 74.0, 92.1, 97.5 standardised; 84.8, 93.7,
+97.8 and 76.0, 91.9, 96.6 raw. Padding with the last value was worse than both on average.
 """
 
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ def minirocket(seed: int) -> Any:
     """Return aeon's classifier by its defaults."""
     from aeon.classification.convolution_based import MiniRocketClassifier
 
+    _quiet()
     return MiniRocketClassifier(random_state=seed)
 
 
@@ -34,18 +37,31 @@ def multirocket_hydra(seed: int) -> Any:
     """Return aeon's classifier by its defaults."""
     from aeon.classification.convolution_based import MultiRocketHydraClassifier
 
+    _quiet()
     return MultiRocketHydraClassifier(random_state=seed)
 
 
-class Whole:
-    """A classifier of series of one length, fitted to whole series."""
+def _quiet() -> None:
+    """Silence the warning that a padded series is nearly constant."""
+    warnings.filterwarnings("ignore", message="Data seen by instance of", category=UserWarning)
 
-    def __init__(self, seed: int, make: Make) -> None:
-        self.seed, self.model = seed, make(seed)
+
+class Whole:
+    """A classifier of series of one length, fitted to whole series.
+
+    Args:
+        seed: of the classifier.
+        make: returns the classifier of a seed.
+        raw: whether channels stay as they are.
+    """
+
+    def __init__(self, seed: int, make: Make, raw: bool = False) -> None:
+        self.seed, self.model, self.raw = seed, make(seed), raw
 
     def fit(self, series: Sequence[np.ndarray], y: np.ndarray) -> None:
         self.length = max(SHORTEST, *(len(one) for one in series))
-        self.mean, self.scale = means(series)
+        self.mean, scale = means(series)
+        self.centre, self.unit = (0.0, 1.0) if self.raw else (self.mean, scale)
         self.model.fit(self._inputs(series), y)
 
     def predict(self, series: Sequence[np.ndarray], share: float = 1.0) -> np.ndarray:
@@ -56,7 +72,7 @@ class Whole:
         return len(pickle.dumps(self.model))
 
     def _inputs(self, series: Sequence[np.ndarray]) -> np.ndarray:
-        rows = [(filled(one, self.mean) - self.mean) / self.scale for one in series]
+        rows = [(filled(one, self.mean) - self.centre) / self.unit for one in series]
         return padded(rows, self.length)
 
 
@@ -64,7 +80,7 @@ class OnePerCut:
     """A model for each share of a series; it must know the share, which a live series lacks."""
 
     def __init__(self, seed: int, make: Make) -> None:
-        self.models = {share: Whole(seed, make) for share in CUTS}
+        self.models = {share: Whole(seed, make, raw=True) for share in CUTS}
 
     def fit(self, series: Sequence[np.ndarray], y: np.ndarray) -> None:
         for share, model in self.models.items():
@@ -87,7 +103,7 @@ class OnPrefixes(Whole):
     """
 
     def __init__(self, seed: int, make: Make, gaps: float = 0.0) -> None:
-        super().__init__(seed, make)
+        super().__init__(seed, make, raw=True)
         self.gaps = gaps
 
     def fit(self, series: Sequence[np.ndarray], y: np.ndarray) -> None:
