@@ -12,7 +12,7 @@ from benchmarks.estimators.contenders.lineup import Classifier
 from benchmarks.estimators.sets.problem import Split
 
 SECONDS = 0.5
-"""Processor time for which one answer is repeated."""
+"""Processor time for which an answer is repeated."""
 
 
 def figures(make: Callable[[int], Classifier], data: Split, seed: int) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def figures(make: Callable[[int], Classifier], data: Split, seed: int) -> dict[s
     Returns:
         ``cuts`` and ``gaps``: shares of correct classes, by percent seen and by percent missing;
         ``fit_seconds`` and the following are of the processor; ``step_us``: microseconds per step
-        when all test series are predicted together; ``answer_us``: microseconds for the class of
-        one series of median length, alone; ``kilobytes`` of the model; ``steps`` of that series.
+        when all test series are predicted together; ``answer_us``: microseconds for the next
+        class of a live series of median length; ``steps`` of that series; ``kilobytes``.
     """
     warm(make, data)
     model = make(seed)
@@ -41,17 +41,17 @@ def figures(make: Callable[[int], Classifier], data: Split, seed: int) -> dict[s
         right = np.mean(model.predict(with_gaps(data.tested, share, rng)) == data.wanted)
         found["gaps"][str(round(100 * share))] = float(right)
     one = sorted(data.tested, key=len)[len(data.tested) // 2]
-    found["answer_us"], found["steps"] = answer_time(model, one), len(one)
+    found["answer_us"], found["steps"] = answer_time(model.next_answer(one)), len(one)
     found["kilobytes"] = model.nbytes() / 1000
     return found
 
 
-def answer_time(model: Classifier, series: np.ndarray) -> float:
-    """Return microseconds of the processor for one series alone, the mean after a first call."""
-    model.predict([series])
+def answer_time(answer: Callable[[], object]) -> float:
+    """Return microseconds of the processor of a call, the mean after a first one."""
+    answer()
     began, calls = time.process_time(), 0
     while calls < 3 or time.process_time() - began < SECONDS:
-        model.predict([series])
+        answer()
         calls += 1
     return 1e6 * (time.process_time() - began) / calls
 

@@ -26,6 +26,13 @@ class Classifier(Protocol):
         """Return the class of each series, of which the first ``share`` is given."""
         ...
 
+    def next_answer(self, series: np.ndarray) -> Callable[[], object]:
+        """Return a function that computes the class of a live series after each next step.
+
+        What has no state to continue from predicts the whole series again.
+        """
+        ...
+
     def nbytes(self) -> int:
         """Size of what must be kept to predict."""
         ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ class Ours:
 
     def predict(self, series: Sequence[np.ndarray], share: float = 1.0) -> np.ndarray:
         return np.asarray(self.model.predict(list(series)))
+
+    def next_answer(self, series: np.ndarray) -> Callable[[], object]:
+        from carrousel.estimators.anytime.stream import LiveSeries
+
+        live, rows = LiveSeries(self.model.ensemble_), cycle(series)
+        return lambda: live.push(next(rows)).argmax()
 
     def nbytes(self) -> int:
         """Bytes of the saved file."""

@@ -67,6 +67,9 @@ class Whole:
     def predict(self, series: Sequence[np.ndarray], share: float = 1.0) -> np.ndarray:
         return self.model.predict(self._inputs(series))
 
+    def next_answer(self, series: np.ndarray) -> Callable[[], object]:
+        return lambda: self.predict([series])  # there is no state to continue from
+
     def nbytes(self) -> int:
         """Bytes of the pickled model."""
         return len(pickle.dumps(self.model))
@@ -88,6 +91,9 @@ class OnePerCut:
 
     def predict(self, series: Sequence[np.ndarray], share: float = 1.0) -> np.ndarray:
         return self.models[share].predict(series)
+
+    def next_answer(self, series: np.ndarray) -> Callable[[], object]:
+        return self.models[1.0].next_answer(series)
 
     def nbytes(self) -> int:
         """Bytes of all models."""
