@@ -2,7 +2,7 @@
 
 The package makes the data from ten templates. Its module imports a plotting library and a client
 of the web. Therefore the templates are read from its source, and this module repeats the published
-steps with the same random numbers. A test compares the result with a fingerprint of the package's.
+steps with the same random numbers. A test compares the result with figures of the package's.
 """
 
 from __future__ import annotations
