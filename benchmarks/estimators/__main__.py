@@ -12,7 +12,7 @@ data sets comes first, then the second. Several processes may work on the same f
 
 The data are files of packages, which are downloaded when they are first needed; see
 ``benchmarks/streams/real/packages.py``. Contenders whose package is not installed are skipped.
-InceptionTime needs TensorFlow: ``pip install aeon==1.6.0 tensorflow-cpu``.
+InceptionTime needs TensorFlow, in the environment that ``benchmarks/README.md`` describes.
 """
 
 from __future__ import annotations
