@@ -285,6 +285,8 @@ def test_the_page_shows_what_is_higher_and_what_is_missing(small, tmp_path):
     assert "- nearest on small: 1 of 2 seeds" in page
     assert found[pages.PICTURE].lstrip().startswith("<?xml")
     del rows[bench.OURS]
+    measured["sets"]["other"] = measured["sets"]["small"] | {"rows": {}}
+    assert [*pages.estimators_page(measured)] == ["estimators_results.md"]  # no curve is complete
     assert "has not been measured yet" in pages.estimators_page(measured)["estimators_results.md"]
 
 

@@ -41,6 +41,7 @@ def estimators_page(measured: Mapping[str, Any]) -> dict[str, str]:
         *(Condition(f"{gap} % of the values missing", _reader("gaps", gap)) for gap in GAPS),
     ]
     whole, machine = conditions[CUTS.index("100")], measured["machine"]
+    picture = _picture(results)
     page = render(
         "estimators_results.md",
         sets=len(results.sets),
@@ -52,11 +53,11 @@ def estimators_page(measured: Mapping[str, Any]) -> dict[str, str]:
         verdicts=_verdicts(results, conditions),
         costs={title: _cost_table(results, name) for name, title in COSTS.items()},
         incomplete=_incomplete(results),
-        picture=PICTURE,
+        picture=PICTURE if picture else None,
         versions=", ".join(f"{k} {v}" for k, v in measured["packages"].items()),
         processor=machine["processor"],
     )
-    return {"estimators_results.md": page, PICTURE: _picture(results)}
+    return {"estimators_results.md": page} | ({PICTURE: picture} if picture else {})
 
 
 def _reader(part: str, percent: str) -> Read:
@@ -180,8 +181,11 @@ def _incomplete(results: Results) -> list[str]:
     ]
 
 
-def _picture(results: Results) -> str:
-    """Draw the mean accuracy over the data sets by the share of steps seen, for complete ones."""
+def _picture(results: Results) -> str | None:
+    """Draw mean accuracy by the share of steps seen, for contenders with figures on all data sets.
+
+    None if there is none.
+    """
     curves = []
     for name in results.names:
         means = [
@@ -191,6 +195,8 @@ def _picture(results: Results) -> str:
         if all(one for row in means for one in row):
             y = np.mean([[one[0] for one in row if one] for row in means], axis=0)
             curves.append(Curve(name, np.array(CUTS, float), y[None]))
+    if not curves:
+        return None
     return curves_svg(
         "Accuracy by the share of the series that was seen",
         curves,
