@@ -16,10 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.errors import DataError, SettingError
 from carrousel.estimators import saving
+from carrousel.estimators.data.checks import check_groups, check_series, check_weights
+from carrousel.estimators.data.containers import read_series
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
-from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.fitting.inputs import first_steps, read_groups, read_inputs, read_weights
+from carrousel.estimators.fitting.examples import Examples, numbered
+from carrousel.estimators.fitting.inputs import first_steps, read_inputs
 from carrousel.estimators.fitting.members import train_members
 from carrousel.estimators.net.batches import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
@@ -175,14 +177,16 @@ class SequenceEstimator(NetEstimator, ABC):
         series = read_inputs(self, X, reset=not again)
         if again:
             self.schema_.check(series)
-        weights = read_weights(sample_weight, len(series))
+            series = read_series(series, symbols=self.schema_.symbols)
+        check_series(series)
+        weights = check_weights(sample_weight, series)
         targets = self._read_targets(y, series, weights, again=again)
         examples = Examples(
             series,
             targets.values,
             targets.weights,
             targets.strata,
-            read_groups(groups, len(series)),
+            numbered(check_groups(groups, series)),
             targets.goal.per_step,
         ).distinct()
         examples = self._prepared(examples, again=again)
@@ -227,6 +231,7 @@ class SequenceEstimator(NetEstimator, ABC):
         check_is_fitted(self, "ensemble_")
         series = read_inputs(self, X, reset=False)
         self.schema_.check(series)
+        series = read_series(series, symbols=self.schema_.symbols)
         if isinstance(at, str):
             check_choice("at", at, ("end", "every step"))
             return series, self.ensemble_.outputs(series, at).astype(np.float64)

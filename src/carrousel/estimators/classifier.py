@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
 
-from carrousel.errors import DataError
 from carrousel.estimators.anytime.calibrate import calibrate, probabilities
 from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.data.checks import check_labels, check_two_classes
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.labels import ClassWeight, encode, read_labels, weights_of_classes
+from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Floats
 
@@ -66,20 +67,20 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """Continue to train on further series."""
         again = hasattr(self, "ensemble_")
         if not again and classes is not None:
-            self.classes_ = encode(read_labels(classes, len(classes)))[0]
+            self.classes_ = np.unique(classes)
         self._fit(X, y, sample_weight, groups, again=again)
         return self
 
     def _read_targets(
         self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
-        labels = read_labels(y, len(series))
+        if np.asarray(y).shape[1:] == (1,):
+            column_or_1d(y, warn=True)
+        labels = check_labels(y, series, one_class=True)
         classes, codes = encode(labels, self.classes_ if again else None)
         present = np.unique(codes[weights > 0])
         if len(present) < 2 and not again:
-            raise DataError(
-                f"y has one class, {classes[present[0]]!r}, expected at least two", argument="y"
-            )
+            check_two_classes(classes[present].tolist())
         self.classes_ = classes
         factors = weights_of_classes(self.class_weight, classes, codes, weights)
         return Targets(codes, codes, weights * factors[codes], ClassGoal(len(classes)))

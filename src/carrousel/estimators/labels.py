@@ -6,43 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite
 
 from carrousel.checks import suggestion
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.shapes import Array, Bools, Floats, Ints
 
 ClassWeight = Mapping[Any, float] | Literal["balanced"] | None
-
-
-def read_labels(y: Any, n: int) -> Annotated[Array, "N"]:
-    """Return one label for each series.
-
-    Raises:
-        DataError: ``y`` is None, or a label is missing.
-        ShapeError: their number is not ``n``.
-        ValueError: labels are not classes (scikit-learn's own).
-    """
-    if y is None:
-        raise DataError(
-            "this estimator requires y to be passed, but the target y is None", argument="y"
-        )
-    labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    missing = [k for k, label in enumerate(labels) if label is None or label != label]
-    if missing:
-        raise DataError(
-            f"y has no label for series {missing[0]}",
-            argument="y",
-            fix="leave out series without a label",
-        )
-    check_classification_targets(labels)
-    if len(labels) != n:
-        raise ShapeError(f"X has {n} series, but y has {len(labels)} labels", argument="y")
-    return labels
 
 
 def known_labels(

@@ -10,10 +10,11 @@ from sklearn.base import RegressorMixin
 
 from carrousel.errors import ShapeError
 from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.data.checks import check_targets
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.net.goals import ValueGoal
-from carrousel.estimators.targets import quantiles, read_values, scales
+from carrousel.estimators.targets import quantiles, scales
 from carrousel.shapes import Floats
 
 
@@ -97,15 +98,15 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     def _read_targets(
         self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
-        values = read_values(y, len(series))
-        table = values.reshape(len(values), -1)
-        if again and (table.shape[1] != len(self.target_mean_) or self._flat != (values.ndim == 1)):
+        table = check_targets(y, series)
+        flat = np.asarray(y).ndim == 1
+        if again and (table.shape[1] != len(self.target_mean_) or self._flat != flat):
             raise ShapeError(
-                f"y has shape {values.shape}, but the model was fitted to {len(self.target_mean_)} "
+                f"y has shape {np.asarray(y).shape}, but the model was fitted to {len(self.target_mean_)} "
                 "targets",
                 argument="y",
             )
-        self._flat = values.ndim == 1
+        self._flat = flat
         return Targets(table, np.zeros(len(table), np.int64), weights, ValueGoal(table.shape[1]))
 
     def _prepared(self, examples: Examples, *, again: bool) -> Examples:

@@ -14,9 +14,10 @@ from carrousel.checks import check_choice
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.anytime.calibrate import probabilities
 from carrousel.estimators.base import SequenceEstimator, Targets
+from carrousel.estimators.data.checks import check_two_classes, check_weights
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.fitting.inputs import read_inputs, read_weights
+from carrousel.estimators.fitting.inputs import read_inputs
 from carrousel.estimators.labels import ClassWeight, encode, known_labels, weights_of_classes
 from carrousel.estimators.net.goals import StepValueGoal, TagGoal
 from carrousel.estimators.targets import join_steps, scales
@@ -140,8 +141,6 @@ class LSTMTagger(SequenceEstimator):
             ensure_all_finite="allow-nan",
             input_name="y",
         )
-        if np.isnan(table).all():
-            raise DataError("no step in y has a value", argument="y")
         if again and table.shape[1] != len(self.target_mean_):
             raise ShapeError(
                 f"y has {table.shape[1]} values for each step, but the model was fitted to "
@@ -167,9 +166,9 @@ class LSTMTagger(SequenceEstimator):
         labels, known = known_labels(steps)
         if not known.any():
             raise DataError("no step in y has a label", argument="y")
+        if not again:
+            check_two_classes(labels[known].tolist())
         classes, found = encode(labels[known], self.classes_ if again else None)
-        if len(classes) < 2:
-            raise DataError(f"y has one class, {classes[0]!r}, expected at least two", argument="y")
         self.classes_ = classes
         codes = np.full(len(labels), -1)
         codes[known] = found
@@ -233,7 +232,7 @@ class LSTMTagger(SequenceEstimator):
         check_is_fitted(self, "ensemble_")
         series = read_inputs(self, X, reset=False)
         steps, found = join_steps(y, series), np.concatenate(self.predict(X))
-        weights = np.repeat(read_weights(sample_weight, len(series)), series.lengths)
+        weights = np.repeat(check_weights(sample_weight, series), series.lengths)
         if self.task == "labels":
             steps, known = known_labels(steps)
         else:

@@ -5,32 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from sklearn.utils import check_array
 
-from carrousel.errors import DataError, ShapeError
+from carrousel.errors import ShapeError
+from carrousel.estimators.data.checks import check_step_targets
 from carrousel.estimators.data.series import Series
 from carrousel.shapes import Array, Floats, Ints
 
 _STRATA = 10
 """Quantiles of the first target of which each held-out part has its share, at most."""
-
-
-def read_values(y: Any, n: int) -> Annotated[Array, "N"] | Annotated[Array, "N K"]:
-    """Return the targets (float64) of each series.
-
-    Raises:
-        DataError: ``y`` is None.
-        ShapeError: their number is not ``n``.
-        ValueError: they are no numbers, missing or infinite (scikit-learn's own).
-    """
-    if y is None:
-        raise DataError(
-            "this estimator requires y to be passed, but the target y is None", argument="y"
-        )
-    values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    if len(values) != n:
-        raise ShapeError(f"X has {n} series, but y has {len(values)} targets", argument="y")
-    return values
 
 
 def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:
@@ -41,42 +23,19 @@ def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:
         series: the series.
 
     Raises:
-        DataError: ``y`` is None.
-        ShapeError: there is no entry for a series or a step; the message names the series.
+        DataError: no step has a target.
+        ShapeError: there is no entry for a series or a step, or arrays differ in their columns.
 
     >>> join_steps([["a", "b"], ["c"]], Series.of([[[1.0], [2.0]], [[3.0]]])).tolist()
     ['a', 'b', 'c']
     """
-    if y is None:
-        raise DataError(
-            "this estimator requires y to be passed, but the target y is None", argument="y"
-        )
-    if len(y) != len(series):
-        raise ShapeError(
-            f"X has {len(series)} series, but y has {len(y)} arrays",
-            argument="y",
-            fix="pass one array of labels or values for each series",
-        )
-    rows = [np.asarray(each, object if _has_none(each) else None) for each in y]
-    for n, (row, length) in enumerate(zip(rows, series.lengths, strict=True)):
-        if row.ndim == 0 or len(row) != length:
-            raise ShapeError(
-                f"{series.name(n)} has {length} steps, but its y has shape {row.shape}",
-                argument="y",
-                fix="give one label or value for each step",
-            )
-    if len({row.shape[1:] for row in rows}) > 1:
-        raise ShapeError(
-            f"y has different numbers of targets: {sorted({row.shape[1:] for row in rows})}",
-            argument="y",
-        )
+    rows = check_step_targets(y, series)
+    shapes = sorted({row.shape[1:] for row in rows})
+    if len(shapes) > 1:
+        raise ShapeError(f"arrays of y differ in their columns: {shapes}", argument="y")
     if any(row.dtype == object for row in rows):
         rows = [row.astype(object) for row in rows]
     return np.concatenate(rows)
-
-
-def _has_none(row: Any) -> bool:
-    return isinstance(row, list | tuple) and any(each is None for each in row)
 
 
 def scales(

@@ -68,8 +68,10 @@ def _warn_of_constants(series: Series, missing: Annotated[Bools, "steps I"], nam
             )
 
 
-def check_labels(y: Any, series: Series, name: str = "y") -> Array:
+def check_labels(y: Any, series: Series, name: str = "y", *, one_class: bool = False) -> Array:
     """Check one label for each series; return them as an array ``[N]``.
+
+    All series may have the same label if ``one_class`` is set.
 
     Raises:
         ShapeError: ``y`` is not one-dimensional or has another length than there are series.
@@ -92,7 +94,8 @@ def check_labels(y: Any, series: Series, name: str = "y") -> Array:
             argument=name,
             fix="use a regressor for values, or convert labels to text",
         )
-    check_two_classes(labels.tolist(), name)
+    if not one_class:
+        check_two_classes(labels.tolist(), name)
     return labels
 
 
@@ -214,7 +217,7 @@ def check_weights(
             fix="give finite weights of at least 0",
         )
     if not given.any():
-        raise DataError(f"every weight of {name} is 0", argument=name)
+        raise DataError(f"every weight of {name} is zero", argument=name)
     return given
 
 

@@ -73,3 +73,15 @@ class Examples:
         if self.groups is not None:
             digest.update(self.groups[n].tobytes())
         return digest.digest()
+
+
+def numbered(names: Annotated[Array, "N"] | None) -> Annotated[Ints, "N"] | None:
+    """Return the names of groups as numbers, from 0.
+
+    >>> numbered(np.array(["b", "a", "b"])).tolist()
+    [0, 1, 0]
+    """
+    if names is None:
+        return None
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names.tolist()))}
+    return np.array([numbers[name] for name in names.tolist()], np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -13,10 +12,10 @@ from sklearn.utils.validation import check_array, validate_data
 
 from carrousel.arrays import runs
 from carrousel.checks import check_int
-from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.errors import SettingError, ShapeError
 from carrousel.estimators.data.containers import read_series
 from carrousel.estimators.data.series import Series
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array
 
 _TABLE = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
@@ -33,11 +32,15 @@ def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
         reset: True in ``fit``: sets the attributes. False: compares ``X`` with them.
 
     Raises:
-        ShapeError, DataError: ``X`` is not what ``fit`` saw. scikit-learn's own ValueError or
-            TypeError for tables.
+        ShapeError, DataError, DataTypeError: ``X`` is not what ``fit`` saw.
+        ValueError, TypeError: a table is not valid (scikit-learn's own).
+
+    Warns:
+        SymbolWarning: ``X`` holds symbols that ``fit`` did not see.
     """
     if not is_table(X):
-        series = read_series(X)
+        symbols = None if reset else estimator.schema_.symbols
+        series = read_series(X, symbols=None if symbols is None else True)
         if reset:
             estimator.__dict__.pop("feature_names_in_", None)
             estimator.n_features_in_ = series.n_channels
@@ -85,53 +88,6 @@ def is_table(X: Any) -> bool:
 
 def _has_cells(frame: Any) -> bool:
     return hasattr(frame, "iloc") and frame.shape[0] > 0 and frame.shape[1] > 0
-
-
-def read_weights(sample_weight: Any, n: int) -> Floats:
-    """Return weights ``[n]`` (float64), ones if none are given.
-
-    Raises:
-        ShapeError: their number is not ``n``.
-        DataError: one is negative or not finite, or all are zero.
-    """
-    if sample_weight is None:
-        return np.ones(n)
-    weights = np.array(sample_weight, np.float64)
-    if weights.shape != (n,):
-        raise ShapeError(
-            argument="sample_weight", got=weights.shape, expected=f"a weight for each of {n} series"
-        )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        wrong = int(np.flatnonzero(~(weights >= 0) | np.isinf(weights))[0])
-        raise DataError(
-            f"sample_weight of series {wrong} is {weights[wrong]}, expected a finite number of at "
-            "least 0",
-            argument="sample_weight",
-        )
-    if not weights.any():
-        raise DataError(
-            "sample_weight is zero for all series",
-            argument="sample_weight",
-            fix="give at least two series a weight above 0",
-        )
-    return weights
-
-
-def read_groups(groups: Any, n: int) -> Ints | None:
-    """Return groups ``[n]`` as numbers, or None.
-
-    Raises:
-        ShapeError: their number is not ``n``.
-    """
-    if groups is None:
-        return None
-    names: list[Hashable] = list(groups)
-    if len(names) != n:
-        raise ShapeError(
-            argument="groups", got=f"{len(names)} names", expected=f"a group for each of {n} series"
-        )
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
 
 
 def first_steps(series: Series, at: float) -> Series:
