@@ -100,6 +100,11 @@ ROOMS = {
     "estimators.net": ("estimators.data",),
     "estimators.anytime": ("estimators.data", "estimators.net"),
     "estimators.explain": ("estimators.data", "estimators.net"),
+    "estimators.forecast": ("estimators.data", "estimators.fitting", "estimators.net"),
+    "estimators.forecaster": (
+        *("estimators.base", "estimators.data", "estimators.fitting", "estimators.forecast"),
+        "estimators.net",
+    ),
     "cli.running": ("cli.options", "cli.screen"),
     "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),
     "cli.report": ("cli.screen",),

@@ -23,11 +23,11 @@ from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
 from carrousel.estimators.fitting.members import train_members
-from carrousel.estimators.net.batches import Augmentation
+from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
-from carrousel.estimators.net.net import NetConfig
+from carrousel.estimators.net.net import NetConfig, usual_dilation
 from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
 from carrousel.shapes import Array, Floats, Ints
 
@@ -69,6 +69,7 @@ class NetEstimator(BaseEstimator):
     dropout: float
     gaps: float
     noise: float
+    warp: float
     validation_fraction: float
     warm_start: bool
     n_jobs: int | None
@@ -88,20 +89,6 @@ class NetEstimator(BaseEstimator):
         """Set the parameters of the constructor, as they were given, as attributes."""
         vars(self).update({name: value for name, value in given.items() if name != "self"})
 
-    def _training(self, n: int, again: bool) -> TrainConfig:
-        """Return the settings of training; a model that continues needs a tenth of the updates."""
-        steps = self.max_steps
-        if steps is None and again:
-            steps = max(1, default_steps(n, self.batch_size) // 10)
-        return TrainConfig(
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.gaps, self.noise),
-            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
-        )
-
     def _check_settings(self) -> None:
         """Raise an error that names the setting which is out of range."""
         for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
@@ -111,7 +98,7 @@ class NetEstimator(BaseEstimator):
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, above=0.0)
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("weight_decay", "noise"):
+        for name in {"weight_decay", "noise", "warp"} & self.get_params(deep=False).keys():
             check_number(name, getattr(self, name), least=0.0)
         for name in ("dropout", "gaps", "validation_fraction"):
             if not check_number(name, getattr(self, name), least=0.0) < 1.0:
@@ -197,8 +184,8 @@ class SequenceEstimator(NetEstimator, ABC):
             examples,
             targets.goal,
             features,
-            self._sizes(features, targets.goal),
-            self._training(len(examples.series), again),
+            self._sizes(features, targets.goal, examples.series.lengths),
+            self._training(examples.series.lengths, again),
             members=self.members,
             fraction=self.validation_fraction,
             rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
@@ -214,16 +201,31 @@ class SequenceEstimator(NetEstimator, ABC):
         self._finish(examples)
         return self
 
-    def _sizes(self, features: Features, goal: Goal) -> NetConfig:
+    def _sizes(self, features: Features, goal: Goal, lengths: Annotated[Ints, "N"]) -> NetConfig:
         return NetConfig(
             features.n_inputs,
             goal.n_outputs,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             window=self.window,
+            dilation=usual_dilation(lengths, self.window),
             bidirectional=bool(self.bidirectional),
             dropout=self.dropout,
             n_symbols=features.n_symbols,
+        )
+
+    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
+        """Return the settings of training; a model that continues needs a tenth of the updates."""
+        steps = self.max_steps
+        if steps is None and again:
+            steps = max(1, default_steps(lengths, self.batch_size) // 10)
+        return TrainConfig(
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
+            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
         )
 
     def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import joblib
@@ -16,6 +17,8 @@ from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
 from carrousel.estimators.net.train import Member, TrainConfig, train_net
 from carrousel.shapes import Bools
+
+_DILATIONS = (1.0, 0.5, 2.0)  # nets that see different spans of time err differently
 
 
 def train_members(
@@ -42,7 +45,8 @@ def train_members(
         examples: distinct examples.
         goal: the objective.
         features: inputs of the nets.
-        sizes: sizes of each net.
+        sizes: sizes of each net. Dilations differ: every third net has the given one, the next
+            half of it, the one after twice as much.
         config: settings of the training loop.
         members: number of nets.
         fraction: share of the examples that each net holds out.
@@ -57,7 +61,7 @@ def train_members(
             examples.strata, examples.groups, fraction=fraction, members=members, rng=rng
         )
     weights = examples.weights / examples.weights.mean()
-    common = (examples.series, examples.targets, weights, goal, features, sizes, config)
+    common = (examples.series, examples.targets, weights, goal, features)
     seeds = rng.integers(2**31, size=members)
     found: list[Member] = []
     with Progress(members, shown=bool(verbose)) as progress:
@@ -65,6 +69,8 @@ def train_members(
         def one(m: int, on_epoch: Progress | None = None) -> Member:
             return train_net(
                 *common,
+                replace(sizes, dilation=max(1, int(sizes.dilation * _DILATIONS[m % 3]))),
+                config,
                 seed=int(seeds[m]),
                 held=parts[m],
                 member=m,

@@ -1,33 +1,28 @@
-"""Batches: random order, series of like length together, random gaps and cuts."""
+"""Batches: random order, series of like length together, targets with padding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.net.augment import RandomChanges
 from carrousel.estimators.net.features import Features
-from carrousel.shapes import Array, Bools, Floats, Ints
+from carrousel.shapes import Array, Floats, Ints
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of training series.
+class Source(Protocol):
+    """Series in memory or in files: :class:`Series` or ``TableDataset``."""
 
-    Args:
-        gaps: largest share of values removed at random; half of the series lose some. 0: none.
-        noise: standard deviation of independent noise, in units of the standardised channels.
-        offset: standard deviation of an offset of each channel and series.
-    """
-
-    gaps: float = 0.6
-    noise: float = 0.0
-    offset: float = 0.0
+    @property
+    def lengths(self) -> Annotated[Ints, "N"]: ...
+    def __len__(self) -> int: ...
+    def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +49,20 @@ def orders(
 
 
 def make_batch(
-    series: Series,
+    source: Source,
     targets: Array,
     weights: Annotated[Floats, "N"],
     features: Features,
     indices: Annotated[Ints, "B"],
     per_step: bool,
-    augmentation: Augmentation | None = None,
-    rng: np.random.Generator | None = None,
+    changes: RandomChanges | None = None,
 ) -> Batch:
-    """Return series ``indices`` as one batch, with random changes if ``augmentation`` is given."""
-    keep = None
-    if augmentation and rng and augmentation.gaps and not series.symbolic:
-        keep = random_gaps(series, indices, augmentation.gaps, rng)
-    inputs, lengths = features.batch(series, indices, keep)
-    if augmentation and rng and not series.symbolic:
-        _disturb(inputs[..., : series.n_channels], augmentation, rng)
-    goal = padded(targets, series, indices) if per_step else targets[indices]
+    """Return series ``indices`` as one batch, with random changes if ``changes`` are given."""
+    some, keep = source.take(indices), None
+    if changes is not None and not some.symbolic:
+        some, keep = changes.draw(some, warped=not per_step)
+    inputs, lengths = features.batch(some, np.arange(len(indices)), keep)
+    goal = padded(targets, source.lengths, indices) if per_step else targets[indices]
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(lengths),
@@ -79,29 +71,13 @@ def make_batch(
     )
 
 
-def random_gaps(
-    series: Series, indices: Annotated[Ints, "B"], most: float, rng: np.random.Generator
-) -> Annotated[Bools, "T B I"]:
-    """Return which values to keep: half of the series lose a share of up to ``most``."""
-    B, T = len(indices), int(series.lengths[indices].max())
-    share = rng.uniform(0.0, most, B) * (rng.random(B) < 0.5)
-    return rng.random((T, B, series.n_channels)) >= share[:, None]
-
-
-def _disturb(values: np.ndarray, how: Augmentation, rng: np.random.Generator) -> None:
-    if how.offset:
-        values += rng.normal(0.0, how.offset, (1, *values.shape[1:])).astype(np.float32)
-    if how.noise:
-        values += rng.standard_normal(values.shape, np.float32) * np.float32(how.noise)
-
-
-def padded(targets: Array, series: Series, indices: Annotated[Ints, "B"]) -> Array:
+def padded(targets: Array, lengths: Annotated[Ints, "N"], indices: Annotated[Ints, "B"]) -> Array:
     """Return targets of every step ``[T, B, ...]``; padding is -1 (classes) or NaN (values)."""
-    lengths = series.lengths[indices]
+    starts, some = np.cumsum(lengths) - lengths, lengths[indices]
     none = -1 if np.issubdtype(targets.dtype, np.integer) else np.nan
-    out = np.full((int(lengths.max()), len(indices), *targets.shape[1:]), none, targets.dtype)
+    out = np.full((int(some.max()), len(indices), *targets.shape[1:]), none, targets.dtype)
     for column, n in enumerate(indices):
-        out[: lengths[column], column] = targets[series.offsets[n] : series.offsets[n + 1]]
+        out[: some[column], column] = targets[starts[n] : starts[n] + some[column]]
     return out
 
 

@@ -85,8 +85,8 @@ class Features:
             since = (series.times[steps] - series.times[starts]) / self.unit
         seen = np.isfinite(z) if keep is None else np.isfinite(z) & keep
         inputs = np.empty((*steps.shape, self.n_inputs), np.float32)
-        I = z.shape[2]
-        inputs[..., :I], inputs[..., I : 2 * I] = filled(
+        width = z.shape[2]
+        inputs[..., :width], inputs[..., width : 2 * width] = filled(
             z, seen, np.broadcast_to(since, steps.shape)
         )
         if self.timed:

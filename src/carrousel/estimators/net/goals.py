@@ -60,9 +60,9 @@ class ClassGoal:
         return self.n_classes
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
-        T, B, O = outputs.shape
+        T, B, n = outputs.shape
         losses = functional.cross_entropy(
-            outputs.reshape(-1, O), targets.expand(T, B).reshape(-1), reduction="none"
+            outputs.reshape(-1, n), targets.expand(T, B).reshape(-1), reduction="none"
         )
         return over_steps(losses.view(T, B), lengths)
 
@@ -98,10 +98,10 @@ class TagGoal:
         return self.n_classes
 
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
-        T, B, O = outputs.shape
+        T, B, n = outputs.shape
         weight = None if self.weights is None else outputs.new_tensor(self.weights)
         losses = functional.cross_entropy(
-            outputs.reshape(-1, O), targets.reshape(-1), weight, reduction="none", ignore_index=-1
+            outputs.reshape(-1, n), targets.reshape(-1), weight, reduction="none", ignore_index=-1
         ).view(T, B)
         return losses.sum(0) / (targets >= 0).sum(0).clamp(min=1)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from carrousel.nn import LSTM
+from carrousel.shapes import Ints
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class NetConfig:
         n_outputs: ``O``, outputs of a step.
         hidden_size: ``C``, memory cells of a layer.
         num_layers: layers of LSTM.
-        window: steps that the causal convolution before the LSTM sees; 1: none.
+        window: taps of the causal convolution before the LSTM; 1: no convolution.
+        dilation: steps between two taps, which span ``(window - 1) * dilation + 1`` steps.
         filters: channels of the convolution.
         bidirectional: whether a second LSTM reads from the end. Outputs then need whole series.
         dropout: probability of zeroing an input of the read-out, while training.
@@ -33,18 +36,33 @@ class NetConfig:
     hidden_size: int = 64
     num_layers: int = 1
     window: int = 8
+    dilation: int = 1
     filters: int = 32
     bidirectional: bool = False
     dropout: float = 0.2
     n_symbols: int = 0
 
 
+def usual_dilation(lengths: Annotated[Ints, "N"], window: int) -> int:
+    """Return the dilation with which a convolution spans a quarter of a usual series.
+
+    >>> usual_dilation(np.array([16, 40, 40]), 8), usual_dilation(np.array([250]), 8)
+    (1, 8)
+    """
+    return max(1, round(float(np.median(lengths)) / (4 * window)))
+
+
 class AnytimeNet(nn.Module):
     """Maps a series to an output at every step, from the steps so far.
 
-    A causal convolution of the last ``window`` steps feeds an LSTM. The read-out sees the hidden
-    state, and the mean over the steps so far of the hidden state and of the convolution. Means are
-    running sums, so a step costs the same at any time and needs no memory of earlier ones.
+    A causal convolution over recent steps and the inputs of the step feed an LSTM. The read-out
+    sees the hidden state, and the means over the steps so far of the hidden state and of the
+    convolution. Means are running sums, so a step costs the same at any time, and only the steps
+    within the convolution are kept.
+
+    The means of a convolution are those of a fully convolutional network with global pooling,
+    which is added to the LSTM as in Karim et al. 2018 ("LSTM fully convolutional networks"), but
+    causal.
 
     >>> net = AnytimeNet(NetConfig(2, 3))
     >>> net(torch.zeros(7, 4, 2), torch.tensor([7, 3, 1, 7])).shape
@@ -58,9 +76,12 @@ class AnytimeNet(nn.Module):
         self.embedding = nn.Embedding(c.n_symbols + 1, 16) if c.n_symbols else None
         if c.n_symbols:
             width = 16
-        self.convolution = nn.Linear(width * c.window, c.filters) if c.window > 1 else None
-        self.norm = nn.LayerNorm(c.filters) if c.window > 1 else None
-        inner = c.filters if c.window > 1 else width
+        inner = width
+        self.convolution = self.norm = None
+        if c.window > 1:
+            self.convolution = nn.Linear(width * c.window, c.filters)
+            self.norm = nn.LayerNorm(c.filters)
+            inner += c.filters
         self.lstm = LSTM(
             inner,
             c.hidden_size,
@@ -83,10 +104,10 @@ class AnytimeNet(nn.Module):
             x = self.embedding(x)
         T = len(x)
         if self.convolution is not None and self.norm is not None:
-            k = self.config.window
-            padded = functional.pad(x, (0, 0, 0, 0, k - 1, 0))
-            x = self.convolution(torch.cat([padded[j : j + T] for j in range(k)], -1))
-            x = torch.relu(self.norm(x))
+            k, d = self.config.window, self.config.dilation
+            padded = functional.pad(x, (0, 0, 0, 0, (k - 1) * d, 0))
+            taps = torch.cat([padded[j * d : j * d + T] for j in range(k)], -1)
+            x = torch.cat([torch.relu(self.norm(self.convolution(taps))), x], -1)
         h, _ = self.lstm(x, lengths=lengths)
         steps = torch.arange(1, T + 1, dtype=x.dtype)[:, None, None]
         means = torch.cat([h, x], -1).cumsum(0) / steps

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
-from carrousel.estimators.data.series import Series
-from carrousel.estimators.net.batches import Augmentation, in_order, make_batch, orders
+from carrousel.estimators.net.augment import Augmentation, RandomChanges
+from carrousel.estimators.net.batches import Batch, Source, in_order, make_batch, orders
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
-from carrousel.shapes import Array, Bools, Floats
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Member:
 
 
 def train_net(
-    series: Series,
+    source: Source,
     targets: Array,
     weights: Annotated[Floats, "N"],
     goal: Goal,
@@ -84,8 +84,12 @@ def train_net(
 ) -> Member:
     """Train one net; Ctrl-C keeps the best weights so far.
 
+    At the end, the last weights are kept, unless held-out series were significantly better
+    predicted before: by more than one standard error of the difference. All weights are rounded to
+    half precision, so that a file of half the size holds them exactly.
+
     Args:
-        series: training series, those held out included.
+        source: training series, those held out included.
         targets: ``[N, ...]``, or ``[steps, ...]`` if ``goal.per_step``.
         weights: ``[N]``, weights of the losses.
         goal: the objective.
@@ -98,98 +102,184 @@ def train_net(
         start: net whose weights to start from; None: random weights.
         on_epoch: called after each epoch.
     """
-    rng, began = np.random.default_rng(seed), time.monotonic()
-    held = np.zeros(len(series), bool) if held is None else held
-    learned = np.flatnonzero(~held)
+    held = np.zeros(len(source), bool) if held is None else held
+    data = _Data(source, targets, weights, goal, features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = copy.deepcopy(start) if start is not None else AnytimeNet(sizes)
-        rounds = math.ceil(len(learned) / config.batch_size)
-        steps = config.steps or default_steps(len(learned), config.batch_size)
-        optimiser = torch.optim.AdamW(
+        loop = _Loop(net, data, config, held, np.random.default_rng(seed), member)
+        try:
+            loop.run(on_epoch)
+        except KeyboardInterrupt:
+            loop.stopped = "interrupted"
+        loop.choose_weights()
+    round_to_half(net)
+    return Member(net.eval(), loop.history, held, loop.stopped)
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Series, their targets and weights, and how nets see them."""
+
+    source: Source
+    targets: Array
+    weights: Annotated[Floats, "N"]
+    goal: Goal
+    features: Features
+
+    def batch(self, indices: Annotated[Ints, "B"], changes: RandomChanges | None = None) -> Batch:
+        return make_batch(
+            self.source,
+            self.targets,
+            self.weights,
+            self.features,
+            indices,
+            self.goal.per_step,
+            changes,
+        )
+
+
+class _Loop:
+    """State of the training of one net."""
+
+    def __init__(
+        self,
+        net: AnytimeNet,
+        data: _Data,
+        config: TrainConfig,
+        held: Annotated[Bools, "N"],
+        rng: np.random.Generator,
+        member: int,
+    ) -> None:
+        self.net, self.data, self.config, self.rng, self.member = net, data, config, rng, member
+        self.learned, self.held = np.flatnonzero(~held), np.flatnonzero(held)
+        lengths = data.source.lengths[self.learned]
+        self.steps = config.steps or default_steps(lengths, config.batch_size)
+        self.changes = RandomChanges(
+            config.augmentation, data.source.take, self.learned, int(rng.integers(2**31))
+        )
+        self.optimiser = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, total_steps=steps + 1, pct_start=0.1
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, config.learning_rate, total_steps=self.steps + 1, pct_start=0.1
         )
-        best: tuple[float, int, dict[str, Any] | None] = (math.inf, 0, None)
-        history: list[Epoch] = []
-        done, stopped = 0, "steps"
-        check_every = max(1, steps // 40 // rounds)
-        try:
-            epoch = 0
-            while done < steps and stopped == "steps":
-                total, count = 0.0, 0.0
-                for some in orders(series.lengths[learned], config.batch_size, rng):
-                    if done == steps:
-                        break
-                    batch = make_batch(
-                        series,
-                        targets,
-                        weights,
-                        features,
-                        learned[some],
-                        goal.per_step,
-                        config.augmentation,
-                        rng,
-                    )
-                    net.train()
-                    losses = goal.loss(
-                        net(batch.inputs, batch.lengths), batch.targets, batch.lengths
-                    )
-                    loss = (losses * batch.weights).mean()
-                    optimiser.zero_grad()
-                    loss.backward()
-                    torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip)
-                    optimiser.step()
-                    schedule.step()
-                    done += 1
-                    total, count = total + loss.item() * len(some), count + len(some)
-                    if config.seconds and time.monotonic() - began > config.seconds:
-                        stopped = "seconds"
-                        break
-                epoch += 1
-                judged = None
-                last = done >= steps or stopped == "seconds"
-                if held.any() and (epoch % check_every == 0 or last):
-                    judged = held_loss(net, series, targets, weights, goal, features, held)
-                    if judged < best[0]:
-                        best = (judged, done, copy.deepcopy(net.state_dict()))
-                history.append(
-                    Epoch(member, done, steps, total / count, judged, time.monotonic() - began)
-                )
-                if on_epoch:
-                    on_epoch(history[-1])
-                if judged is not None and done - best[1] > config.patience * steps:
-                    stopped = "patience"
-                    break
-        except KeyboardInterrupt:
-            stopped = "interrupted"
-        if best[2] is not None:
-            net.load_state_dict(best[2])
-    return Member(net.eval(), history, held, stopped)
+        self.history: list[Epoch] = []
+        self.done, self.stopped, self.began = 0, "", time.monotonic()
+        self.best: _Checkpoint | None = None
+        self.last: Annotated[Floats, "held"] | None = None
+
+    def run(self, on_epoch: Callable[[Epoch], None] | None) -> None:
+        """Train until all steps are done, time is over, or held-out series stop improving."""
+        rounds = math.ceil(len(self.learned) / self.config.batch_size)
+        check_every, epoch = max(1, self.steps // _CHECKS // rounds), 0
+        while not self.stopped:
+            loss, epoch = self._epoch(), epoch + 1
+            judged = None
+            if len(self.held) and (epoch % check_every == 0 or self.stopped):
+                judged = self._judge()
+            seconds = time.monotonic() - self.began
+            self.history.append(Epoch(self.member, self.done, self.steps, loss, judged, seconds))
+            if on_epoch:
+                on_epoch(self.history[-1])
+
+    def _epoch(self) -> float:
+        """Learn every series once, or fewer if training ends; return the mean loss."""
+        net, goal, losses = self.net, self.data.goal, []
+        net.train()
+        for some in orders(
+            self.data.source.lengths[self.learned], self.config.batch_size, self.rng
+        ):
+            batch = self.data.batch(self.learned[some], self.changes)
+            each = goal.loss(net(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+            loss = (each * batch.weights).mean()
+            self.optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), self.config.clip)
+            self.optimiser.step()
+            self.schedule.step()
+            losses.append(loss.item())
+            self.done += 1
+            limit = self.config.seconds
+            if limit and time.monotonic() - self.began > limit:
+                self.stopped = "seconds"
+            if self.done == self.steps:
+                self.stopped = "steps"
+            if self.stopped:
+                break
+        return float(np.mean(losses))
+
+    def _judge(self) -> float:
+        """Return the mean loss of held-out series; remember the best, stop if it is long ago."""
+        losses = held_losses(self.net, self.data, self.held)
+        weights = self.data.weights[self.held]
+        mean = float(np.average(losses, weights=weights)) if weights.any() else 0.0
+        self.last = losses
+        if self.best is None or mean < self.best.mean:
+            state = copy.deepcopy(self.net.state_dict())
+            self.best = _Checkpoint(mean, losses, self.done, state)
+        waited = self.done - self.best.step
+        if waited > self.config.patience * self.steps and self.best.beats(losses, _CLEARLY):
+            self.stopped = self.stopped or "patience"
+        return mean
+
+    def choose_weights(self) -> None:
+        """Return to the best weights if they are better than the last by more than chance."""
+        if self.best is None or self.last is None:
+            return
+        if self.stopped == "interrupted" or self.best.beats(self.last, 1.0):
+            self.net.load_state_dict(self.best.state)
 
 
-def default_steps(n: int, batch_size: int) -> int:
-    """Return the number of updates for ``n`` series: at least 600, at most 6,000, or 60 epochs."""
-    return int(min(6000, max(600, 60 * math.ceil(n / batch_size))))
+@dataclass(frozen=True, eq=False)
+class _Checkpoint:
+    """Weights at some step, and the losses of held-out series then."""
+
+    mean: float
+    losses: Annotated[Floats, "held"]
+    step: int
+    state: dict[str, Any]
+
+    def beats(self, losses: Annotated[Floats, "held"], errors: float) -> bool:
+        """Return whether other losses are larger by more than some standard errors."""
+        gain = losses - self.losses
+        spread = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return bool(gain.mean() > errors * spread)
+
+
+_CHECKS = 40  # evaluations of held-out series during a training of all steps
+_CLEARLY = 2.0  # standard errors by which old weights must be better to stop training
+_LEAST, _MOST, _EPOCHS = 600, 6000, 60
+_WORK = 8_000_000  # steps of series that are learned at most, those of one epoch repeated
+
+
+def default_steps(lengths: Annotated[Ints, "N"], batch_size: int) -> int:
+    """Return the number of updates: 60 epochs, at least 600, at most 6,000 or 8 M steps of series.
+
+    >>> default_steps(np.full(270, 16), 32), default_steps(np.full(4000, 40), 32)
+    (600, 6000)
+    """
+    epochs = _EPOCHS * math.ceil(len(lengths) / batch_size)
+    work = int(_WORK / (min(batch_size, len(lengths)) * float(np.mean(lengths))))
+    return max(min(epochs, _MOST, work), min(_LEAST, max(work, 1)))
 
 
 @torch.no_grad()
-def held_loss(
-    net: AnytimeNet,
-    series: Series,
-    targets: Array,
-    weights: Annotated[Floats, "N"],
-    goal: Goal,
-    features: Features,
-    held: Annotated[Bools, "N"],
-) -> float:
-    """Return the weighted mean loss of the series in ``held``, without augmentation."""
+def round_to_half(net: AnytimeNet) -> None:
+    """Round weights to the nearest numbers of half precision, in place."""
+    for weight in net.parameters():
+        weight.copy_(weight.clamp(-65504.0, 65504.0).half().float())
+
+
+@torch.no_grad()
+def held_losses(
+    net: AnytimeNet, data: _Data, held: Annotated[Ints, "held"]
+) -> Annotated[Floats, "held"]:
+    """Return the losses of some series, without random changes."""
     net.eval()
-    which, total = np.flatnonzero(held), 0.0
-    for some in in_order(series.lengths[which], 256):
-        batch = make_batch(series, targets, weights, features, which[some], goal.per_step)
-        losses = goal.loss(net(batch.inputs, batch.lengths), batch.targets, batch.lengths)
-        total += float((losses * batch.weights).sum())
-    return total / max(float(weights[which].sum()), 1e-12)
+    found = np.empty(len(held))
+    for some in in_order(data.source.lengths[held], 256):
+        batch = data.batch(held[some])
+        losses = data.goal.loss(net(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        found[some] = losses.numpy()
+    return found
