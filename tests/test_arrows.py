@@ -120,13 +120,7 @@ ROOMS = {
     ),
     "estimators.anytime": ("estimators.data", "estimators.net"),
     "estimators.explain": ("estimators.data", "estimators.net"),
-    "estimators.catalogue": (
-        *("estimators.classifier", "estimators.forecaster", "estimators.regressor"),
-        *("estimators.saving", "estimators.tagger"),
-    ),
-    "estimators.report": (
-        *("estimators.anytime", "estimators.catalogue", "estimators.data"),
-        *("estimators.forecast", "estimators.net"),
+    "estimators.forecast": ("estimators.data", "estimators.fitting", "estimators.net",),
     ),
     "cli.running": ("cli.options", "cli.screen"),
     "cli.catalogue": ("cli.options", "cli.screen", "cli.selection"),

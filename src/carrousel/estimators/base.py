@@ -90,20 +90,6 @@ class NetEstimator(BaseEstimator):
         """Set the parameters of the constructor, as they were given, as attributes."""
         vars(self).update({name: value for name, value in given.items() if name != "self"})
 
-    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
-        """Return the settings of training; a model that continues needs a tenth of the updates."""
-        steps = self.max_steps
-        if steps is None and again:
-            steps = max(1, default_steps(lengths, self.batch_size) // 10)
-        return TrainConfig(
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
-            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
-        )
-
     def _check_settings(self) -> None:
         """Raise an error that names the setting which is out of range."""
         for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
@@ -113,7 +99,7 @@ class NetEstimator(BaseEstimator):
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, above=0.0)
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("weight_decay", "noise", "warp"):
+        for name in {"weight_decay", "noise", "warp"} & self.get_params(deep=False).keys():
             check_number(name, getattr(self, name), least=0.0)
         for name in ("dropout", "gaps", "validation_fraction"):
             if not check_number(name, getattr(self, name), least=0.0) < 1.0:
@@ -229,6 +215,20 @@ class SequenceEstimator(NetEstimator, ABC):
             bidirectional=bool(self.bidirectional),
             dropout=self.dropout,
             n_symbols=features.n_symbols,
+        )
+
+    def _training(self, lengths: Annotated[Ints, "N"], again: bool) -> TrainConfig:
+        """Return the settings of training; a model that continues needs a tenth of the updates."""
+        steps = self.max_steps
+        if steps is None and again:
+            steps = max(1, default_steps(lengths, self.batch_size) // 10)
+        return TrainConfig(
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
+            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
         )
 
     def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:

@@ -12,16 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 from carrousel.checks import check_choice
 from carrousel.errors import ShapeError
 from carrousel.estimators.base import At, NetEstimator
+from carrousel.estimators.data.checks import check_groups, check_series, check_weights
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
-from carrousel.estimators.fitting.examples import Examples
-from carrousel.estimators.fitting.inputs import first_steps, read_groups, read_inputs, read_weights
+from carrousel.estimators.fitting.examples import Examples, numbered
+from carrousel.estimators.fitting.inputs import first_steps, read_inputs
 from carrousel.estimators.forecast.fit import Settings, fit_model
 from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.forecast.model import ForecastModel
 from carrousel.estimators.forecast.reading import Channel, read_future, read_layout, split
+from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.quantiles import check_quantiles
+from carrousel.estimators.net.train import TrainConfig
 from carrousel.shapes import Floats
 
 
@@ -108,12 +111,14 @@ class LSTMForecaster(NetEstimator):
         self._check_settings()
         quantiles = check_quantiles(self.quantiles)
         series = self._read(X, reset=True)
+        check_series(series)
         layout = read_layout(
             series, horizon=self.horizon, target=self.target, known=self.known, season=self.season
         )
         none = np.zeros(len(series), np.int64)
-        weights, groups = read_weights(sample_weight, len(series)), read_groups(groups, len(series))
-        users = Examples(series, none, weights, none, groups).distinct()
+        weights = check_weights(sample_weight, series)
+        parts = numbered(check_groups(groups, series))
+        users = Examples(series, none, weights, none, parts).distinct()
         model = fit_model(
             users,
             layout,
@@ -124,7 +129,14 @@ class LSTMForecaster(NetEstimator):
                 NetConfig(
                     1, 1, self.hidden_size, self.num_layers, self.window, dropout=self.dropout
                 ),
-                self._training(len(users.series), False),
+                TrainConfig(
+                    steps=self.max_steps,
+                    batch_size=self.batch_size,
+                    learning_rate=self.learning_rate,
+                    weight_decay=self.weight_decay,
+                    augmentation=Augmentation(self.gaps, 0.0, self.noise, 0.0),
+                    seconds=None if self.max_seconds is None else self.max_seconds / self.members,
+                ),
                 self.n_jobs,
                 self.verbose,
             ),

@@ -55,8 +55,8 @@ def fit_model(
     """Train an ensemble and correct its quantiles on what it did not learn.
 
     At least :data:`MANY` series: each member holds out another part of them. Fewer: the last steps
-    of each series are held out to find the number of updates and to correct the quantiles, and
-    then new nets learn everything for that number of updates.
+    of each series are held out to find the number of updates. New nets, trained for that number,
+    correct the quantiles on the last steps, and further ones learn everything.
 
     Args:
         users: distinct series; their targets are not used.
@@ -86,11 +86,12 @@ def fit_model(
         examples, judging = last_steps(prepared, truth, users, settings.fraction)
         training = _Training.of(examples.take(np.flatnonzero(~judging)), layout, settings)
         members = training.run(examples, settings.training, rng, judging)
-        factors = training.correction(examples, members)
+        factors = np.ones(len(settings.quantiles))
         if judging.any():
             steps = int(np.median([_best(member) for member in members]))
-            training = _Training.of(whole, layout, settings)
             config = replace(settings.training, steps=steps)
+            factors = training.correction(examples, training.run(examples, config, rng, judging))
+            training = _Training.of(whole, layout, settings)
             members = training.run(whole, config, rng, np.zeros(len(whole.series), bool))
     return ForecastModel(layout, Ensemble(training.features, training.goal, members), factors)
 
