@@ -196,11 +196,14 @@ class LSTMForecaster(NetEstimator):
             future = [end[:, list(layout.known)] for end in ends] if layout.known else None
         else:
             truth = np.asarray(y, np.float64)
-            truth = truth.reshape(-1, layout.horizon, J) if truth.size else truth
-            if truth.shape != (len(series), layout.horizon, J):
+            wanted = (len(series), layout.horizon) + ((J,) if J > 1 else ())
+            if truth.shape != wanted:
                 raise ShapeError(
-                    argument="y", got=np.shape(y), expected="the shape of what predict returns"
+                    argument="y",
+                    got=truth.shape,
+                    expected=f"values of the shape of what predict returns, {wanted}",
                 )
+            truth = truth.reshape(len(series), layout.horizon, J)
         return self._model().skill(series, truth, read_future(future, series, layout))
 
     def _forecast(self, X: Any, future: Any, at: At, quantiles: Sequence[float]) -> Any:
