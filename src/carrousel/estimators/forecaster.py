@@ -196,8 +196,8 @@ class LSTMForecaster(NetEstimator):
             future = [end[:, list(layout.known)] for end in ends] if layout.known else None
         else:
             truth = np.asarray(y, np.float64)
-            wanted = (len(series), layout.horizon) + ((J,) if J > 1 else ())
-            if truth.shape != wanted:
+            wanted = (len(series), layout.horizon, *((J,) if J > 1 else ()))
+            if truth.shape[:1] != wanted[:1] or truth.size != np.prod(wanted):  # [N] for one step
                 raise ShapeError(
                     argument="y",
                     got=truth.shape,
