@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from carrousel.errors import SettingError
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
-from carrousel.estimators.net.net import AnytimeNet
+from carrousel.estimators.net.net import AnytimeNet, SeededDropout
 from carrousel.kernels.native.live import Live, open_live
 from carrousel.nn import LSTM, step
 
@@ -25,7 +25,7 @@ PARTS: dict[str, type[nn.Module]] = {
     "convolution": nn.Linear,
     "norm": nn.LayerNorm,
     "lstm": LSTM,
-    "dropout": nn.Dropout,
+    "dropout": SeededDropout,
     "readout": nn.Linear,
 }
 """The parts of a net that a live step computes."""

@@ -15,6 +15,11 @@ from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.train import Member
 from carrousel.shapes import Floats
 
+# Matrix products treat the rows of an incomplete tile in another order of additions. With whole
+# tiles, the outputs of a series do not depend on the other series of a call.
+_TILE = 24
+_BATCH = 10 * _TILE
+
 
 @dataclass(eq=False)
 class Ensemble:
@@ -47,9 +52,8 @@ class Ensemble:
         every = at == "every step"
         shape = (series.n_steps if every else len(series), len(self.members), self.goal.n_outputs)
         out = np.empty(shape, np.float32)
-        for some in in_order(series.lengths, 256):
-            # Products of few or odd rows round differently; a series must not depend on others.
-            some = np.concatenate([some, np.repeat(some[-1:], -len(some) % 4)])
+        for some in in_order(series.lengths, _BATCH):
+            some = np.concatenate([some, np.repeat(some[-1:], -len(some) % _TILE)])
             inputs, lengths = self.features.batch(series, some)
             x, n = torch.from_numpy(inputs), torch.from_numpy(lengths)
             for m, member in enumerate(self.members):

@@ -52,6 +52,28 @@ def usual_dilation(lengths: Annotated[Ints, "N"], window: int) -> int:
     return max(1, round(float(np.median(lengths)) / (4 * window)))
 
 
+class SeededDropout(nn.Module):
+    """Dropout whose random numbers come from a generator of its own, so that threads do not mix.
+
+    Args:
+        probability: of zeroing a component, while training; the others grow in proportion.
+
+    Attributes:
+        generator: source of the random numbers; None: torch's global one.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.probability:
+            return x
+        keep = 1.0 - self.probability
+        return x * torch.empty_like(x).bernoulli_(keep, generator=self.generator) / keep
+
+
 class AnytimeNet(nn.Module):
     """Maps a series to an output at every step, from the steps so far.
 
@@ -90,7 +112,7 @@ class AnytimeNet(nn.Module):
             forget_bias=1.0,
         )
         states = c.hidden_size * (2 if c.bidirectional else 1)
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = SeededDropout(c.dropout)
         self.readout = nn.Linear(2 * states + inner, c.n_outputs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Annotated[Tensor, "T B O"]:
@@ -111,4 +133,10 @@ class AnytimeNet(nn.Module):
         h, _ = self.lstm(x, lengths=lengths)
         steps = torch.arange(1, T + 1, dtype=x.dtype)[:, None, None]
         means = torch.cat([h, x], -1).cumsum(0) / steps
-        return self.readout(self.dropout(torch.cat([h, means], -1)))
+        joint = self.dropout(torch.cat([h, means], -1))
+        if self.training:
+            return self.readout(joint)
+        # Products with few columns add in an order that depends on the row. In double precision
+        # this does not show, so an output does not depend on the other series of a batch.
+        weight, bias = self.readout.weight.double(), self.readout.bias.double()
+        return functional.linear(joint.double(), weight, bias).to(joint.dtype)

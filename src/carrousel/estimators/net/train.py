@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,17 +105,24 @@ def train_net(
     """
     held = np.zeros(len(source), bool) if held is None else held
     data = _Data(source, targets, weights, goal, features)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = copy.deepcopy(start) if start is not None else AnytimeNet(sizes)
-        loop = _Loop(net, data, config, held, np.random.default_rng(seed), member)
-        try:
-            loop.run(on_epoch)
-        except KeyboardInterrupt:
-            loop.stopped = "interrupted"
-        loop.choose_weights()
+    net = copy.deepcopy(start) if start is not None else _new_net(sizes, seed)
+    net.dropout.generator = torch.Generator().manual_seed(seed)
+    loop = _Loop(net, data, config, held, np.random.default_rng(seed), member)
+    try:
+        loop.run(on_epoch)
+    except KeyboardInterrupt:
+        loop.stopped = "interrupted"
+    loop.choose_weights()
+    net.dropout.generator = None
     round_to_half(net)
     return Member(net.eval(), loop.history, held, loop.stopped)
+
+
+def _new_net(sizes: NetConfig, seed: int) -> AnytimeNet:
+    """Return a net with random weights; torch's global random numbers are left as they were."""
+    with _GLOBAL_NUMBERS, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AnytimeNet(sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +259,7 @@ class _Checkpoint:
         return bool(gain.mean() > errors * gain.std(ddof=1) / math.sqrt(len(gain)))
 
 
+_GLOBAL_NUMBERS = threading.Lock()  # modules draw their first weights from torch's global source
 _CHECKS = 40  # evaluations of held-out series during a training of all steps
 _EVIDENCE = 20  # held-out series below which weights and time of stopping are not chosen
 _CLEARLY = 2.0  # standard errors by which old weights must be better to stop training
