@@ -264,14 +264,14 @@ _CHECKS = 40  # evaluations of held-out series during a training of all steps
 _EVIDENCE = 20  # held-out series below which weights and time of stopping are not chosen
 _CLEARLY = 2.0  # standard errors by which old weights must be better to stop training
 _LEAST, _MOST, _EPOCHS = 600, 6000, 60
-_WORK = 8_000_000  # steps of series that are learned at most, those of one epoch repeated
+_WORK = 6_000_000  # steps of series that are learned at most, those of one epoch repeated
 
 
 def default_steps(lengths: Annotated[Ints, "N"], batch_size: int) -> int:
-    """Return the number of updates: 60 epochs, at least 600, at most 6,000 or 8 M steps of series.
+    """Return the number of updates: 60 epochs, at least 600, at most 6,000 or 6 M steps of series.
 
     >>> default_steps(np.full(270, 16), 32), default_steps(np.full(4000, 40), 32)
-    (600, 6000)
+    (600, 4687)
     """
     epochs = _EPOCHS * math.ceil(len(lengths) / batch_size)
     work = int(_WORK / (min(batch_size, len(lengths)) * float(np.mean(lengths))))
