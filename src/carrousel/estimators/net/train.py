@@ -48,7 +48,11 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Progress of training: losses are per series; ``held`` is None without held-out series."""
+    """Progress of training, recorded after one or more epochs, about 40 times.
+
+    ``loss`` is the mean over the updates since the record before. ``held`` is the loss of held-out
+    series, or None without any.
+    """
 
     member: int
     step: int
@@ -101,7 +105,7 @@ def train_net(
         held: ``[N]``, series that are not learned but judge the net after each epoch.
         member: number of the net in its ensemble.
         start: net whose weights to start from; None: random weights.
-        on_epoch: called after each epoch.
+        on_epoch: called with each record of progress.
     """
     held = np.zeros(len(source), bool) if held is None else held
     data = _Data(source, targets, weights, goal, features)
@@ -181,18 +185,20 @@ class _Loop:
         """Train until all steps are done, time is over, or held-out series stop improving."""
         rounds = math.ceil(len(self.learned) / self.config.batch_size)
         check_every, epoch = max(1, self.steps // _CHECKS // rounds), 0
+        losses: list[float] = []
         while not self.stopped:
-            loss, epoch = self._epoch(), epoch + 1
-            judged = None
-            if len(self.held) and (epoch % check_every == 0 or self.stopped):
-                judged = self._judge()
-            seconds = time.monotonic() - self.began
+            losses, epoch = losses + self._epoch(), epoch + 1
+            if epoch % check_every and not self.stopped:
+                continue
+            judged = self._judge() if len(self.held) else None
+            loss, seconds = float(np.mean(losses)), time.monotonic() - self.began
             self.history.append(Epoch(self.member, self.done, self.steps, loss, judged, seconds))
+            losses = []
             if on_epoch:
                 on_epoch(self.history[-1])
 
-    def _epoch(self) -> float:
-        """Learn every series once, or fewer if training ends; return the mean loss."""
+    def _epoch(self) -> list[float]:
+        """Learn every series once, or fewer if training ends; return the loss of each update."""
         net, goal, losses = self.net, self.data.goal, []
         net.train()
         for some in orders(
@@ -215,7 +221,7 @@ class _Loop:
                 self.stopped = "steps"
             if self.stopped:
                 break
-        return float(np.mean(losses))
+        return losses
 
     def _judge(self) -> float:
         """Return the mean loss of held-out series; remember the best, stop if it is long ago."""
