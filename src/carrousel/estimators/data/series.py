@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 
 from carrousel.arrays import runs
 from carrousel.errors import DataError, ShapeError
 from carrousel.shapes import Array, Floats, Ints
+
+
+class Source(Protocol):
+    """Series in memory (:class:`Series`), or read when they are taken (``TableDataset``)."""
+
+    @property
+    def offsets(self) -> Annotated[Ints, "N+1"]: ...
+    @property
+    def lengths(self) -> Annotated[Ints, "N"]: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def n_steps(self) -> int: ...
+    def __len__(self) -> int: ...
+    def name(self, n: int, /) -> str: ...
+    def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
 
 
 @dataclass(frozen=True, eq=False)
