@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class Source(Protocol):
     def __len__(self) -> int: ...
     def name(self, n: int, /) -> str: ...
     def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
+
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +102,13 @@ class Series:
         """Whether values are symbols."""
         return self.values.ndim == 1
 
-    @cached_property
+    @property
     def lengths(self) -> Annotated[Ints, "N"]:
         """Steps of each series, ``[N]``."""
+        return self._lengths
+
+    @cached_property
+    def _lengths(self) -> Annotated[Ints, "N"]:
         return np.diff(self.offsets)
 
     def name(self, n: int) -> str:

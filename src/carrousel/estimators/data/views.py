@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -35,20 +33,13 @@ def blocks(
         first = last
 
 
-@dataclass(frozen=True, eq=False)
 class Selection:
     """Some series of a data set, in a given order, read when they are taken."""
 
-    source: Source
-    indices: Annotated[Ints, "N"]
-
-    @cached_property
-    def lengths(self) -> Annotated[Ints, "N"]:
-        return self.source.lengths[self.indices]
-
-    @cached_property
-    def offsets(self) -> Annotated[Ints, "N+1"]:
-        return np.append(0, np.cumsum(self.lengths)).astype(np.int64)
+    def __init__(self, source: Source, indices: Annotated[Ints, "N"]) -> None:
+        self.source, self.indices = source, indices
+        self.lengths: Annotated[Ints, "N"] = source.lengths[indices]
+        self.offsets: Annotated[Ints, "N+1"] = np.append(0, np.cumsum(self.lengths))
 
     @property
     def channels(self) -> tuple[str, ...]:

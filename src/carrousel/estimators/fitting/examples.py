@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic
 
 import numpy as np
 
-from carrousel.estimators.data.series import Series, Source
+from carrousel.estimators.data.series import AnySource, Series
 from carrousel.estimators.data.views import blocks, select
 from carrousel.shapes import Array, Bools, Floats, Ints
-
-AnySource = TypeVar("AnySource", bound=Source)
 
 
 @dataclass(frozen=True, eq=False)
