@@ -74,6 +74,7 @@ def test_a_fit_from_disk_equals_the_fit_in_memory(both, monkeypatch):
         ):
             np.testing.assert_array_equal(mine, other)
         np.testing.assert_array_equal(two.held_out_, one.held_out_)
+        np.testing.assert_array_equal(two.feature_importances_, one.feature_importances_)
         assert two.schema_ == one.schema_
         assert two.n_features_in_ == one.n_features_in_
         assert two.ensemble_.temperature == one.ensemble_.temperature
@@ -131,5 +132,5 @@ def test_bad_data_sets(tmp_path):
         constant = pa.array(cells, pa.float64())
         with pytest.warns(ConstantChannelWarning, match=f"'c' of X is {state}"):
             model.fit(opened({"c": constant}, target="y"))
-    with pytest.raises(DataTypeError, match="LSTMForecaster does not read"):
+    with pytest.raises(DataTypeError, match="LSTMForecaster needs series in memory"):
         LSTMForecaster(horizon=1).fit(opened({}, channels=["x"]))

@@ -95,21 +95,27 @@ ROOMS = {
         *("estimators.anytime", "estimators.data", "estimators.forecast", "estimators.net"),
     ),
     "estimators.base": (
+        *("estimators.anytime", "estimators.explain"),
         *("estimators.data", "estimators.fitting", "estimators.net", "estimators.saving"),
+        "estimators.targets",
     ),
     "estimators.classifier": (
+        "estimators.documented",
         *("estimators.anytime", "estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.labels", "estimators.net"),
     ),
     "estimators.forecaster": (
+        "estimators.documented",
         *("estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.forecast", "estimators.net"),
     ),
     "estimators.regressor": (
+        "estimators.documented",
         *("estimators.base", "estimators.data", "estimators.fitting", "estimators.net"),
         *("estimators.targets",),
     ),
     "estimators.tagger": (
+        "estimators.documented",
         *("estimators.anytime", "estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.labels", "estimators.net", "estimators.targets"),
     ),
@@ -119,6 +125,7 @@ ROOMS = {
     ),
     "estimators.report": (
         *("estimators.anytime", "estimators.catalogue", "estimators.data"),
+        "estimators.fitting",
         *("estimators.forecast", "estimators.net"),
     ),
     "cli.running": ("cli.options", "cli.screen"),

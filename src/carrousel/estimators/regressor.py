@@ -12,20 +12,27 @@ from carrousel.errors import ShapeError
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_targets
 from carrousel.estimators.data.series import Source
+from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.net.goals import ValueGoal
-from carrousel.estimators.targets import quantiles, scales
+from carrousel.estimators.targets import Units, quantiles, scales
 from carrousel.shapes import Floats
 
 
+@documented
 class LSTMRegressor(RegressorMixin, SequenceEstimator):
     """Predicts one or several values for sequences of unequal length, at their end or at any step.
 
-    Parameters, attributes about training, and the reading of ``X`` are those of
-    :class:`carrousel.LSTMClassifier`.
+    The nets are those of :class:`carrousel.LSTMClassifier`. They learn the mean of standardised
+    targets by squared errors at every step, the later steps more.
 
     Attributes:
         target_mean_, target_scale_: ``[K]``, by which the targets are standardised for training.
+
+    Raises:
+        SettingError: in ``fit``, if a parameter is out of range.
+
+    Source: as :class:`carrousel.LSTMClassifier`.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(T, 1)) for T in rng.integers(3, 9, size=60)]
@@ -121,6 +128,9 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         scaled = ((table - self.target_mean_) / self.target_scale_).astype(np.float32)
         return replace(examples, targets=scaled, strata=quantiles(table[:, 0]))
 
+    def _units(self) -> Units:
+        return Units(self.target_mean_, self.target_scale_, self._flat)
+
     def predict(self, X: Any, at: At = "end") -> Any:
         """Return values at the end of each series, or earlier.
 
@@ -138,8 +148,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             NotFittedError: the model is not fitted.
         """
         series, outputs = self._outputs(X, at)
-        found = outputs.mean(1) * self.target_scale_ + self.target_mean_
-        found = found[:, 0] if self._flat else found
+        found = self._units().values(outputs)
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
 
     def __sklearn_tags__(self) -> Any:

@@ -16,32 +16,39 @@ from carrousel.estimators.anytime.calibrate import probabilities
 from carrousel.estimators.base import SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_two_classes, check_weights
 from carrousel.estimators.data.series import Source
+from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import read_inputs
 from carrousel.estimators.labels import ClassWeight, encode, known_labels, weights_of_classes
 from carrousel.estimators.net.goals import StepValueGoal, TagGoal
-from carrousel.estimators.targets import join_steps, scales
+from carrousel.estimators.targets import Units, join_steps, scales
 from carrousel.shapes import Array, Floats
 
 Task = Literal["labels", "values"]
 TASKS = ("labels", "values")
 
 
+@documented
 class LSTMTagger(SequenceEstimator):
     """Labels every step of sequences of unequal length, or predicts values for every step.
 
-    The other parameters, the attributes about training, and the reading of ``X`` are those of
-    :class:`carrousel.LSTMClassifier`.
+    The nets are those of :class:`carrousel.LSTMClassifier`, with a loss at each step that has a
+    target. Probabilities of labels are not calibrated.
 
     Args:
         task: ``"labels"``, or ``"values"``: ``y`` holds numbers.
         bidirectional: whether a second LSTM reads from the end. ``"auto"``: yes. False: the label
-            of a step depends on the steps up to it alone, so it is known while a series arrives.
-        class_weight: None, ``"balanced"``, or a mapping from labels to weights.
+            of a step depends on the steps up to it alone, so it is known while a series arrives
+            (:meth:`stream`).
 
     Attributes:
         classes_: ``[K]``, labels (``task="labels"``).
         target_mean_, target_scale_: ``[K]``, by which values are standardised (``"values"``).
+
+    Raises:
+        SettingError: in ``fit``, if a parameter is out of range, or values have a class weight.
+
+    Source: as :class:`carrousel.LSTMClassifier`.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(T, 1)) for T in rng.integers(3, 9, size=60)]
@@ -148,7 +155,8 @@ class LSTMTagger(SequenceEstimator):
                 f"{len(self.target_mean_)}",
                 argument="y",
             )
-        self._flat = steps.ndim == 1
+        if not again:
+            self._flat = steps.ndim == 1
         strata = np.zeros(len(series), np.int64)
         return Targets(table, strata, weights, StepValueGoal(table.shape[1]))
 
@@ -212,11 +220,16 @@ class LSTMTagger(SequenceEstimator):
             ShapeError: channels differ from those of training.
             NotFittedError: the model is not fitted.
         """
-        if self.task == "labels":
+        units = self._units()
+        if units is None:
             return [self.classes_[each.argmax(1)] for each in self.predict_proba(X)]
         series, outputs = self._outputs(X, "every step")
-        found = outputs.mean(1) * self.target_scale_ + self.target_mean_
-        return np.split(found[:, 0] if self._flat else found, series.offsets[1:-1])
+        return np.split(units.values(outputs), series.offsets[1:-1])
+
+    def _units(self) -> Units | None:
+        if self.task == "labels":
+            return None
+        return Units(self.target_mean_, self.target_scale_, self._flat)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of labelled steps whose label is right, or R squared of values.

@@ -46,6 +46,10 @@ class Selection:
         return self.source.channels
 
     @property
+    def n_channels(self) -> int:
+        return len(self.channels)
+
+    @property
     def n_steps(self) -> int:
         return int(self.offsets[-1])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -52,6 +52,17 @@ class Explanation:
     channels: Annotated[Floats, "T I"]
     names: tuple[str, ...]
 
+    def scaled(self, scale: Annotated[Floats, "O"], shift: Annotated[Floats, "O"]) -> Explanation:
+        """Return the explanation of ``scale * outputs + shift``, such as values in their units."""
+        return replace(
+            self,
+            outputs=self.outputs * scale + shift,
+            base=self.base * scale + shift,
+            carrousel=self.carrousel * scale,
+            direct=self.direct * scale,
+            channels=self.channels * scale[self.output],
+        )
+
     def toward(
         self, output: int | None = None, against: int | None = None
     ) -> Annotated[Floats, "T"]:
@@ -71,14 +82,14 @@ class Explanation:
 
 
 def explain(
-    ensemble: Ensemble, series: Series, *, at: int = -1, output: int | None = None
+    ensemble: Ensemble, series: Series, *, step: int = -1, output: int | None = None
 ) -> Explanation:
     """Explain the outputs for one series after one of its steps.
 
     Args:
         ensemble: trained nets.
         series: one series.
-        at: index of a step; negative: from the end.
+        step: index of a step; negative: from the end.
         output: output whose dependence on channels is computed; None: the largest.
 
     Raises:
@@ -106,12 +117,12 @@ def explain(
             argument="series",
             fix="call explain for each of them: series[n]",
         )
-    step = _index("at", at, series.n_steps)
+    at = _index("step", step, series.n_steps)
     inputs, _ = ensemble.features.batch(series, np.array([0]))
     runs = [_Run.of(member.net, inputs) for member in ensemble.members]
-    outputs = np.mean([run.outputs[step].detach().numpy() for run in runs], axis=0)
+    outputs = np.mean([run.outputs[at].detach().numpy() for run in runs], axis=0)
     which = int(outputs.argmax()) if output is None else _index("output", output, len(outputs))
-    parts = [run.shares(step) for run in runs]
+    parts = [run.shares(at) for run in runs]
     base, carrousel, direct, kept = (np.mean(each, axis=0) for each in zip(*parts, strict=True))
     total = base + (carrousel + direct).sum(axis=0)
     if not np.allclose(total, outputs, rtol=1e-6, atol=1e-6):
@@ -120,11 +131,9 @@ def explain(
             "explanation does not know",
             argument="ensemble",
         )
-    slopes = np.mean([run.slopes(step, which) for run in runs], axis=0)
+    slopes = np.mean([run.slopes(at, which) for run in runs], axis=0)
     channels = _by_channel(slopes, ensemble.features)
-    return Explanation(
-        step, outputs, base, carrousel, direct, kept, which, channels, series.channels
-    )
+    return Explanation(at, outputs, base, carrousel, direct, kept, which, channels, series.channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,16 +36,19 @@ def read_source(estimator: Any, X: Any, *, fitted: bool) -> Series | TableDatase
         ShapeError, DataError, DataTypeError, ValueError, TypeError: as :func:`read_inputs`.
     """
     if not isinstance(X, TableDataset):
-        series = read_inputs(estimator, X, reset=not fitted)
-        if not fitted:
-            return series
-        estimator.schema_.check(series)
-        return read_series(series, symbols=estimator.schema_.symbols)
+        return read_again(estimator, X) if fitted else read_inputs(estimator, X, reset=True)
     if fitted:
         estimator.schema_.check(X.take([0]))
     else:
         _set_channels(estimator, X.n_channels)
     return X
+
+
+def read_again(estimator: Any, X: Any) -> Series:
+    """Read series with the channels and the alphabet of training; exceptions as in read_inputs."""
+    series = read_inputs(estimator, X, reset=False)
+    estimator.schema_.check(series)
+    return read_series(series, symbols=estimator.schema_.symbols)
 
 
 def check_source(source: Series | TableDataset) -> None:
@@ -93,7 +96,7 @@ def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
     """
     if isinstance(X, TableDataset):
         raise DataTypeError(
-            f"X is a TableDataset, which {type(estimator).__name__} does not read",
+            f"X is a TableDataset, but {type(estimator).__name__} needs series in memory here",
             argument="X",
             fix="pass series in memory, such as {X.take(range(1000))}",
         )
