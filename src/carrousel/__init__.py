@@ -3,6 +3,7 @@
 =========================  ====================================================================
 :class:`LSTMClassifier`    classifies sequences with gaps, at their end or at every step; also
                            :class:`LSTMRegressor`, :class:`LSTMTagger` (scikit-learn estimators)
+:class:`LSTMForecaster`    forecasts the next steps of many series, with quantiles
 :class:`OnlineLSTM`        learns an endless stream, one row at a time, in constant memory
 :mod:`carrousel.nn`        torch modules: LSTM, GRU and RNN with variants (extra ``torch``)
 :mod:`carrousel.online`    sources of rows, evaluation and checkpoints for streams
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from carrousel.errors import UnknownNameError as UnknownNameError
     from carrousel.errors import UnwritableError as UnwritableError
     from carrousel.estimators.classifier import LSTMClassifier as LSTMClassifier
+    from carrousel.estimators.forecaster import LSTMForecaster as LSTMForecaster
     from carrousel.estimators.regressor import LSTMRegressor as LSTMRegressor
     from carrousel.estimators.tagger import LSTMTagger as LSTMTagger
     from carrousel.online import OnlineLSTM as OnlineLSTM
@@ -74,6 +76,7 @@ __all__ = [
     "Gradient",
     "InputError",
     "LSTMClassifier",
+    "LSTMForecaster",
     "LSTMRegressor",
     "LSTMTagger",
     "MissingExtraError",
@@ -101,6 +104,7 @@ __all__ = [
 
 _HOMES = {
     "LSTMClassifier": "carrousel.estimators.classifier",
+    "LSTMForecaster": "carrousel.estimators.forecaster",
     "LSTMRegressor": "carrousel.estimators.regressor",
     "LSTMTagger": "carrousel.estimators.tagger",
     "Sequences": "carrousel.sequences",

@@ -95,7 +95,9 @@ ROOMS = {
         *("estimators.anytime", "estimators.data", "estimators.forecast", "estimators.net"),
     ),
     "estimators.base": (
+        *("estimators.anytime", "estimators.explain"),
         *("estimators.data", "estimators.fitting", "estimators.net", "estimators.saving"),
+        "estimators.targets",
     ),
     "estimators.classifier": (
         *("estimators.anytime", "estimators.base", "estimators.data", "estimators.fitting"),
@@ -119,6 +121,7 @@ ROOMS = {
     ),
     "estimators.report": (
         *("estimators.anytime", "estimators.catalogue", "estimators.data"),
+        "estimators.fitting",
         *("estimators.forecast", "estimators.net"),
     ),
     "cli.running": ("cli.options", "cli.screen"),

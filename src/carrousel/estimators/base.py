@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,22 +16,32 @@ from sklearn.utils.validation import check_is_fitted
 from carrousel.checks import check_choice, check_int, check_number
 from carrousel.errors import DataError, SettingError
 from carrousel.estimators import saving
+from carrousel.estimators.anytime.stream import LiveSeries
 from carrousel.estimators.data.checks import check_groups, check_series, check_weights
 from carrousel.estimators.data.containers import read_series
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.explain.explain import Explanation, explain
+from carrousel.estimators.explain.occlusion import Importances, feature_importances
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
-from carrousel.estimators.fitting.members import train_members
+from carrousel.estimators.fitting.members import seconds_of_member, train_members
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import NetConfig, usual_dilation
 from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
+from carrousel.estimators.targets import Units
 from carrousel.shapes import Array, Bools, Floats, Ints
 
 Model = TypeVar("Model", bound="NetEstimator")
+_STEPS_JUDGED = 2**18
+_LEAST_JUDGED = 24
+"""Held-out steps, and at least so many series, by which channels are judged at the end of a fit.
+
+The time for them is a small part of that of the training.
+"""
 At = Literal["end", "every step"] | float
 """When to answer: at the end, at every step, after a number of steps, or after a share of them."""
 
@@ -82,6 +92,7 @@ class NetEstimator(BaseEstimator):
     n_features_in_: int
     n_iter_: int
     held_out_: Annotated[Bools, "N members"]
+    feature_importances_: Annotated[Floats, "I"]
     _from_table: bool
     _saved: tuple[str, ...] = ()
     """Fitted attributes of the class that belong into a file."""
@@ -144,6 +155,8 @@ class NetEstimator(BaseEstimator):
 class SequenceEstimator(NetEstimator, ABC):
     """Estimators that learn a target ``y`` of each series, or of each step."""
 
+    classes_: Annotated[Array, "K"]
+
     @abstractmethod
     def _read_targets(
         self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
@@ -202,6 +215,7 @@ class SequenceEstimator(NetEstimator, ABC):
         held = np.stack([member.held for member in members], axis=1)
         self.held_out_ = examples.held_out(held, len(series))
         self._finish(examples)
+        self._judge_channels(examples)
         return self
 
     def _sizes(self, features: Features, goal: Goal, lengths: Annotated[Ints, "N"]) -> NetConfig:
@@ -228,16 +242,133 @@ class SequenceEstimator(NetEstimator, ABC):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
-            seconds=None if self.max_seconds is None else self.max_seconds / self.members,
+            seconds=seconds_of_member(self.max_seconds, self.members, self.n_jobs),
         )
 
-    def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:
-        """Return the series that were read, and the outputs of every member (float64)."""
+    def _read_new(self, X: Any) -> Series:
+        """Read series that the fitted model is applied to, with the alphabet of training."""
         check_is_fitted(self, "ensemble_")
         series = read_inputs(self, X, reset=False)
         self.schema_.check(series)
-        series = read_series(series, symbols=self.schema_.symbols)
+        return read_series(series, symbols=self.schema_.symbols)
+
+    def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:
+        """Return the series that were read, and the outputs of every member (float64)."""
+        series = self._read_new(X)
         if isinstance(at, str):
             check_choice("at", at, ("end", "every step"))
             return series, self.ensemble_.outputs(series, at).astype(np.float64)
         return series, self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
+
+    def _units(self) -> Units | None:
+        """Return the units of the targets; None if outputs are logits of classes."""
+        return None
+
+    def stream(self) -> LiveSeries:
+        """Return predictions for one series that arrives row by row, in constant memory.
+
+        Its ``push(row)`` returns what :meth:`predict_proba` returns for the rows so far, or the
+        values of :meth:`predict`, up to the rounding of float32. For classes, its ``label`` is the
+        most probable one. With a stop rule (``early``), its ``decision.label`` is the one decided
+        for, or None until then: a series may end before it. Further fits do not change it.
+
+        Raises:
+            SettingError: the model is bidirectional, so that it needs the end of a series first.
+            NotFittedError: the model is not fitted.
+        """
+        check_is_fitted(self, "ensemble_")
+        units = self._units()
+        if units is not None:
+            return LiveSeries(self.ensemble_, symbols=self.schema_.symbols, answer=units.values)
+        return LiveSeries(
+            self.ensemble_,
+            symbols=self.schema_.symbols,
+            labels=self.classes_,
+            rule=getattr(self, "stop_rule_", None),
+        )
+
+    def explain(self, x: Any, *, step: int = -1, output: Any = None) -> Explanation:
+        """Return which steps and channels of one series an answer depends on.
+
+        Args:
+            x: one series with the channels of training: an array ``[T, I]`` or ``[T]``, a text, or
+                anything else that is an entry of the list ``X`` of :meth:`fit`.
+            step: index of the step whose answer is explained; negative: from the end.
+            output: a label, or the position of a target. None: the most probable label, or the
+                first target.
+
+        Returns:
+            Shares of the steps, which add up exactly: to logits (mean over members, before
+            calibration) in the order of ``classes_``, or to values in the units of ``y``.
+
+        Raises:
+            SettingError: there is no such step, label or target.
+            DataError: ``x`` holds several series.
+            ShapeError: channels differ from those of training.
+            NotFittedError: the model is not fitted.
+        """
+        series = self._read_new(x if isinstance(x, Series) else [x])
+        units = self._units()
+        if units is not None:
+            found = explain(self.ensemble_, series, at=step, output=0 if output is None else output)
+            return found.scaled(units.scale, units.mean)
+        classes = self.classes_.tolist()
+        if output is not None and output not in classes:
+            raise SettingError(argument="output", got=output, expected=f"one of {classes}")
+        number = None if output is None else classes.index(output)
+        return explain(self.ensemble_, series, at=step, output=number)
+
+    def importances(
+        self, X: Any, y: Any, sample_weight: Any = None, *, lags: Sequence[int] | None = None
+    ) -> Importances:
+        """Return how much worse predictions become when a channel is hidden, as a whole and by lag.
+
+        Args:
+            X, y, sample_weight: as in :meth:`fit`; series that were not learned, if possible.
+            lags: limits of bands of lags, increasing, from 0 (the last step). None: 0, 1, 2, 4, 8,
+                ... up to the longest series; none for a tagger. Empty: none.
+
+        Returns:
+            Increases of the mean loss of the members: cross-entropy in nats before calibration, or
+            the squared error of standardised targets.
+
+        Raises:
+            DataError: a label is not among the classes, or no target counts.
+            ShapeError: channels differ from those of training, or lengths differ.
+            SettingError: ``lags`` do not increase, or are given to a tagger.
+            NotFittedError: the model is not fitted.
+
+        Source: Breiman 2001 for the idea; Zeiler & Fergus 2014 for occlusion.
+        """
+        series = self._read_new(X)
+        weights = check_weights(sample_weight, series)
+        given = self._read_targets(y, series, weights, again=True)
+        examples = self._prepared(
+            Examples(series, given.values, given.weights, given.strata, None, given.goal.per_step),
+            again=True,
+        )
+        return feature_importances(
+            self.ensemble_, series, examples.targets, weights=examples.weights, lags=lags
+        )
+
+    def _judge_channels(self, examples: Examples) -> None:
+        """Set ``feature_importances_`` by some held-out series, if any has a target."""
+        vars(self).pop("feature_importances_", None)
+        held = np.stack([member.held for member in self.ensemble_.members], axis=1)
+        chosen = np.flatnonzero(held.any(axis=1))
+        if not len(chosen):
+            return
+        steps = examples.series.lengths[chosen].mean() * (1 + examples.series.n_channels)
+        chosen = chosen[: max(_LEAST_JUDGED, int(_STEPS_JUDGED / steps))]  # their order is random
+        some = examples.take(chosen)
+        try:
+            self.feature_importances_ = feature_importances(
+                self.ensemble_,
+                some.series,
+                some.targets,
+                weights=some.weights,
+                used=held[chosen],
+                lags=(),
+            ).whole
+        except DataError:  # none of them has a target that counts
+            return

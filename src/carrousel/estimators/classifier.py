@@ -185,6 +185,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _finish(self, examples: Examples) -> None:
         if self.calibrate:
             calibrate(self.ensemble_, examples.series, examples.targets)
+        vars(self).pop("stop_rule_", None)
         if self.early is not None:
             held = held_out(self.ensemble_, examples.series)
             self.stop_rule_ = choose_rule(

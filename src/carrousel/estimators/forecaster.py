@@ -17,6 +17,7 @@ from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
+from carrousel.estimators.fitting.members import seconds_of_member
 from carrousel.estimators.forecast.fit import Settings, fit_model
 from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.forecast.model import ForecastModel
@@ -135,7 +136,7 @@ class LSTMForecaster(NetEstimator):
                     learning_rate=self.learning_rate,
                     weight_decay=self.weight_decay,
                     augmentation=Augmentation(self.gaps, 0.0, self.noise, 0.0),
-                    seconds=None if self.max_seconds is None else self.max_seconds / self.members,
+                    seconds=seconds_of_member(self.max_seconds, self.members, self.n_jobs),
                 ),
                 self.n_jobs,
                 self.verbose,

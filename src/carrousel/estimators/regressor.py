@@ -14,7 +14,7 @@ from carrousel.estimators.data.checks import check_targets
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.net.goals import ValueGoal
-from carrousel.estimators.targets import quantiles, scales
+from carrousel.estimators.targets import Units, quantiles, scales
 from carrousel.shapes import Floats
 
 
@@ -117,6 +117,9 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         scaled = ((table - self.target_mean_) / self.target_scale_).astype(np.float32)
         return replace(examples, targets=scaled, strata=quantiles(table[:, 0]))
 
+    def _units(self) -> Units:
+        return Units(self.target_mean_, self.target_scale_, self._flat)
+
     def predict(self, X: Any, at: At = "end") -> Any:
         """Return values at the end of each series, or earlier.
 
@@ -134,8 +137,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             NotFittedError: the model is not fitted.
         """
         series, outputs = self._outputs(X, at)
-        found = outputs.mean(1) * self.target_scale_ + self.target_mean_
-        found = found[:, 0] if self._flat else found
+        found = self._units().values(outputs)
         return np.split(found, series.offsets[1:-1]) if at == "every step" else found
 
     def __sklearn_tags__(self) -> Any:

@@ -40,7 +40,7 @@ PARTS = {
     )
 }
 """Dataclasses that a header may contain."""
-_COMMON = ("n_features_in_", "n_iter_", "_from_table")
+_COMMON = ("n_features_in_", "n_iter_", "_from_table", "feature_importances_")
 _CONTRADICTIONS = (CarrouselError, LookupError, TypeError, ValueError, AttributeError, RuntimeError)
 
 

@@ -20,7 +20,7 @@ from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import read_inputs
 from carrousel.estimators.labels import ClassWeight, encode, known_labels, weights_of_classes
 from carrousel.estimators.net.goals import StepValueGoal, TagGoal
-from carrousel.estimators.targets import join_steps, scales
+from carrousel.estimators.targets import Units, join_steps, scales
 from carrousel.shapes import Array, Floats
 
 Task = Literal["labels", "values"]
@@ -148,7 +148,8 @@ class LSTMTagger(SequenceEstimator):
                 f"{len(self.target_mean_)}",
                 argument="y",
             )
-        self._flat = steps.ndim == 1
+        if not again:
+            self._flat = steps.ndim == 1
         strata = np.zeros(len(series), np.int64)
         return Targets(table, strata, weights, StepValueGoal(table.shape[1]))
 
@@ -212,11 +213,16 @@ class LSTMTagger(SequenceEstimator):
             ShapeError: channels differ from those of training.
             NotFittedError: the model is not fitted.
         """
-        if self.task == "labels":
+        units = self._units()
+        if units is None:
             return [self.classes_[each.argmax(1)] for each in self.predict_proba(X)]
         series, outputs = self._outputs(X, "every step")
-        found = outputs.mean(1) * self.target_scale_ + self.target_mean_
-        return np.split(found[:, 0] if self._flat else found, series.offsets[1:-1])
+        return np.split(units.values(outputs), series.offsets[1:-1])
+
+    def _units(self) -> Units | None:
+        if self.task == "labels":
+            return None
+        return Units(self.target_mean_, self.target_scale_, self._flat)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of labelled steps whose label is right, or R squared of values.

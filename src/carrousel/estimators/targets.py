@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,6 +14,30 @@ from carrousel.shapes import Array, Floats, Ints
 
 _STRATA = 10
 """Quantiles of the first target of which each held-out part has its share, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Units of targets, to which the standardised outputs of nets are converted.
+
+    Args:
+        mean, scale: ``[K]``, by which the targets were standardised.
+        flat: whether there is one target, without an axis of its own.
+
+    >>> Units(np.array([5.0]), np.array([2.0]), flat=True).values(np.array([[[0.0], [1.0]]]))
+    array([6.])
+    """
+
+    mean: Annotated[Floats, "K"]
+    scale: Annotated[Floats, "K"]
+    flat: bool
+
+    def values(
+        self, outputs: Annotated[Floats, "... members K"]
+    ) -> Annotated[Floats, "..."] | Annotated[Floats, "... K"]:
+        """Return the mean over members, in units (float64)."""
+        found = outputs.astype(np.float64).mean(axis=-2) * self.scale + self.mean
+        return found[..., 0] if self.flat else found
 
 
 def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:

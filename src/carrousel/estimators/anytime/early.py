@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from carrousel.checks import check_number
 from carrousel.errors import DataError, ShapeError
-from carrousel.shapes import Bools, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 NEVER = 2**62
 """A step that no series reaches."""
@@ -53,16 +53,20 @@ class StopRule:
         table = _Table.of(probabilities)
         return table.stops(table.qualified(self.level, self.agreement), self.earliest, self.latest)
 
-    def watch(self) -> Watch:
+    def watch(self, labels: Annotated[Array, "K"] | None = None) -> Watch:
         """Return an observer of one series that arrives step by step."""
-        return Watch(self)
+        return Watch(self, labels)
 
 
 class Watch:
     """Observes one series and decides once, by a rule.
 
+    Args:
+        rule: when to decide.
+        labels: ``[K]``, labels of the classes; None: their numbers.
+
     Attributes:
-        label: the class decided for; None until then.
+        label: label of the class decided for; None until then.
         n_steps: steps seen until the decision.
 
     >>> watch = StopRule(0.8).watch()
@@ -72,13 +76,13 @@ class Watch:
     (0, 2)
     """
 
-    def __init__(self, rule: StopRule) -> None:
-        self.rule = rule
+    def __init__(self, rule: StopRule, labels: Annotated[Array, "K"] | None = None) -> None:
+        self.rule, self._labels = rule, labels
         self.reset()
 
     def reset(self) -> None:
         """Begin a new series."""
-        self.label: int | None = None
+        self.label: Any = None
         self.n_steps = 0
         self._candidate, self._agreed = -1, 0
 
@@ -93,7 +97,7 @@ class Watch:
         rule, n = self.rule, self.n_steps
         certain = p[best] >= rule.level and self._agreed >= rule.agreement
         if n >= rule.latest or (certain and n >= rule.earliest):
-            self.label = best
+            self.label = best if self._labels is None else self._labels[best]
         return self.label is not None
 
 

@@ -13,7 +13,7 @@ from carrousel.estimators.anytime.stepping import open_ensemble
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.goals import ClassGoal, TagGoal
-from carrousel.shapes import Floats
+from carrousel.shapes import Array, Floats
 
 
 class LiveSeries:
@@ -30,11 +30,13 @@ class LiveSeries:
         answer: converts outputs ``[members, O]`` to what :meth:`push` returns. None: class
             probabilities ``[K]`` for goals of classes, else the mean over members ``[O]``.
         rule: when to decide for a class; only for goals of a class for each series.
+        labels: ``[K]``, labels of the classes; only for goals of classes, without ``answer``.
 
     Attributes:
         n_steps: rows since the series began.
         decision: a :class:`carrousel.estimators.anytime.early.Watch`, whose ``label`` is the class
-            decided for, or None until then; None without a rule.
+            decided for (its label, or its number without ``labels``), or None until then; None
+            without a rule.
 
     Raises:
         SettingError: the nets are bidirectional, or a live step does not compute all their parts.
@@ -60,12 +62,20 @@ class LiveSeries:
         symbols: Sequence[Hashable] | None = None,
         answer: Callable[[Annotated[Floats, "members O"]], Any] | None = None,
         rule: StopRule | None = None,
+        labels: Annotated[Array, "K"] | None = None,
     ) -> None:
         if rule is not None and (answer or not isinstance(ensemble.goal, ClassGoal)):
             raise SettingError(
                 "a rule needs class probabilities of whole series",
                 argument="rule",
                 fix="leave {rule} and {answer} out, or fit a classifier",
+            )
+        of_classes = isinstance(ensemble.goal, ClassGoal | TagGoal)
+        if labels is not None and (answer or not of_classes):
+            raise SettingError(
+                "labels need class probabilities",
+                argument="labels",
+                fix="leave {labels} out, or {answer}",
             )
         self._n_symbols = n_symbols = ensemble.features.n_symbols
         if symbols is not None and len(symbols) != n_symbols:
@@ -74,14 +84,20 @@ class LiveSeries:
                 argument="symbols",
             )
         self._numbers = None if symbols is None else {s: n for n, s in enumerate(symbols)}
-        of_classes = isinstance(ensemble.goal, ClassGoal | TagGoal)
         self._live = open_ensemble(ensemble, ensemble.temperature if of_classes else 0.0)
-        self._push, self._answer = self._live.push, answer
+        self._push, self._answer, self._labels = self._live.push, answer, labels
         self._outputs, self._default = self._live.outputs, self._live.answer
         self._channels = len(ensemble.features.mean)
         self.n_steps = 0
-        self.decision = None if rule is None else rule.watch()
+        self.decision = None if rule is None else rule.watch(labels)
         _check_against_batch(ensemble, self)
+
+    @property
+    def label(self) -> Any:
+        """The most probable class after the last row; None before the first, or without labels."""
+        if self._labels is None or self.n_steps == 0:
+            return None
+        return self._labels[int(self._default.argmax())]
 
     def reset(self) -> None:
         """Begin a new series."""

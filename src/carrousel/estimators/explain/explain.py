@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -51,6 +51,17 @@ class Explanation:
     output: int
     channels: Annotated[Floats, "T I"]
     names: tuple[str, ...]
+
+    def scaled(self, scale: Annotated[Floats, "O"], shift: Annotated[Floats, "O"]) -> Explanation:
+        """Return the explanation of ``scale * outputs + shift``, such as values in their units."""
+        return replace(
+            self,
+            outputs=self.outputs * scale + shift,
+            base=self.base * scale + shift,
+            carrousel=self.carrousel * scale,
+            direct=self.direct * scale,
+            channels=self.channels * scale[self.output],
+        )
 
     def toward(
         self, output: int | None = None, against: int | None = None

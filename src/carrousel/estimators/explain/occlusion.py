@@ -62,7 +62,7 @@ def feature_importances(
         weights: of the series; None: 1.
         used: members to count for each series, for example those that held it out. None: all.
         lags: limits of bands, increasing, from 0. None: 0, 1, 2, 4, 8, ... up to the longest
-            series; none if targets are given for each step.
+            series; none if targets are given for each step. Empty: no bands.
         loss: of each row. None: the mean over members of the goal's loss.
 
     Raises:
@@ -164,7 +164,7 @@ def _counts(
 
 def _limits(series: Series, lags: Sequence[int] | None, per_step: bool) -> list[int]:
     if per_step:
-        if lags is not None:
+        if lags is not None and len(lags):
             raise SettingError(
                 "lags are counted from the end of a series, but targets are given for each step",
                 argument="lags",
@@ -177,6 +177,8 @@ def _limits(series: Series, lags: Sequence[int] | None, per_step: bool) -> list[
             limits.append(min(2 * limits[-1], longest))
         return limits
     limits = [int(lag) for lag in lags]
+    if not limits:
+        return []
     if len(limits) < 2 or limits[0] < 0 or not all(np.diff(limits) > 0):
         raise SettingError(
             argument="lags", got=list(lags), expected="at least two increasing numbers from 0"

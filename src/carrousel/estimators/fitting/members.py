@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -19,6 +20,19 @@ from carrousel.estimators.net.train import Member, TrainConfig, train_net
 from carrousel.shapes import Bools
 
 _DILATIONS = (1.0, 0.5, 2.0)  # nets that see different spans of time err differently
+
+
+def seconds_of_member(max_seconds: float | None, members: int, n_jobs: int | None) -> float | None:
+    """Return the time of one member, so that all of them take ``max_seconds`` of wall time.
+
+    Members that are trained at once share their time.
+
+    >>> [seconds_of_member(60.0, members=3, n_jobs=jobs) for jobs in (1, 2, 8)]
+    [20.0, 30.0, 60.0]
+    """
+    if max_seconds is None:
+        return None
+    return max_seconds / math.ceil(members / joblib.effective_n_jobs(n_jobs))
 
 
 def train_members(
