@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -55,6 +56,6 @@ def test_commands_run(call):
         assert program == "carrousel", command
         found = call(*words, *(QUICK if words[0] == "fit" else ()))
         assert found.code == 0, f"{command}: {found.err}"
-        for flag, file in zip(words, words[1:], strict=False):
+        for flag, file in itertools.pairwise(words):
             if flag in ("--out", "--report"):
                 assert Path(file).stat().st_size > 0, command
