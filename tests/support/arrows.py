@@ -100,18 +100,22 @@ ROOMS = {
         "estimators.targets",
     ),
     "estimators.classifier": (
+        "estimators.documented",
         *("estimators.anytime", "estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.labels", "estimators.net"),
     ),
     "estimators.forecaster": (
+        "estimators.documented",
         *("estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.forecast", "estimators.net"),
     ),
     "estimators.regressor": (
+        "estimators.documented",
         *("estimators.base", "estimators.data", "estimators.fitting", "estimators.net"),
         *("estimators.targets",),
     ),
     "estimators.tagger": (
+        "estimators.documented",
         *("estimators.anytime", "estimators.base", "estimators.data", "estimators.fitting"),
         *("estimators.labels", "estimators.net", "estimators.targets"),
     ),

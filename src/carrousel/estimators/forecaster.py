@@ -15,6 +15,7 @@ from carrousel.estimators.base import At, NetEstimator
 from carrousel.estimators.data.checks import check_groups, check_series, check_weights
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
 from carrousel.estimators.fitting.members import seconds_of_member
@@ -29,6 +30,7 @@ from carrousel.estimators.net.train import TrainConfig
 from carrousel.shapes import Floats
 
 
+@documented
 class LSTMForecaster(NetEstimator):
     """Forecasts the next steps of series, with quantiles that do not cross.
 
@@ -49,13 +51,17 @@ class LSTMForecaster(NetEstimator):
         quantiles: probabilities, increasing.
         season: steps after which a pattern repeats, such as 12 for months; None: no season.
 
-    The other arguments are as in :class:`LSTMClassifier`.
-
     Attributes:
         layout_: roles of the channels.
         stretches_: ``[quantiles, 0.5 included]``, the correction: factors of the distances between
             quantiles and median.
-        ensemble_: the nets.
+
+    Raises:
+        SettingError: in ``fit``, if a parameter is out of range, or a channel is unknown or has two
+            roles.
+
+    Source: the nets are those of :class:`carrousel.LSTMClassifier`. For nets that correct simple
+    forecasts compare Smyl 2020, and for the correction Romano, Patterson & Candès 2019.
 
     >>> waves = np.sin(np.arange(60) / 3.0 + np.arange(4)[:, None])
     >>> model = LSTMForecaster(horizon=5, members=1, max_steps=5, random_state=0).fit(waves)

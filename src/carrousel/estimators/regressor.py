@@ -12,20 +12,27 @@ from carrousel.errors import ShapeError
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_targets
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.net.goals import ValueGoal
 from carrousel.estimators.targets import Units, quantiles, scales
 from carrousel.shapes import Floats
 
 
+@documented
 class LSTMRegressor(RegressorMixin, SequenceEstimator):
     """Predicts one or several values for sequences of unequal length, at their end or at any step.
 
-    Parameters, attributes about training, and the reading of ``X`` are those of
-    :class:`carrousel.LSTMClassifier`.
+    The nets are those of :class:`carrousel.LSTMClassifier`. They learn the mean of standardised
+    targets by squared errors at every step, the later steps more.
 
     Attributes:
         target_mean_, target_scale_: ``[K]``, by which the targets are standardised for training.
+
+    Raises:
+        SettingError: in ``fit``, if a parameter is out of range.
+
+    Source: as :class:`carrousel.LSTMClassifier`.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(T, 1)) for T in rng.integers(3, 9, size=60)]

@@ -16,6 +16,7 @@ from carrousel.estimators.anytime.calibrate import probabilities
 from carrousel.estimators.base import SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_two_classes, check_weights
 from carrousel.estimators.data.series import Series
+from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import read_inputs
 from carrousel.estimators.labels import ClassWeight, encode, known_labels, weights_of_classes
@@ -27,21 +28,27 @@ Task = Literal["labels", "values"]
 TASKS = ("labels", "values")
 
 
+@documented
 class LSTMTagger(SequenceEstimator):
     """Labels every step of sequences of unequal length, or predicts values for every step.
 
-    The other parameters, the attributes about training, and the reading of ``X`` are those of
-    :class:`carrousel.LSTMClassifier`.
+    The nets are those of :class:`carrousel.LSTMClassifier`, with a loss at each step that has a
+    target. Probabilities of labels are not calibrated.
 
     Args:
         task: ``"labels"``, or ``"values"``: ``y`` holds numbers.
         bidirectional: whether a second LSTM reads from the end. ``"auto"``: yes. False: the label
-            of a step depends on the steps up to it alone, so it is known while a series arrives.
-        class_weight: None, ``"balanced"``, or a mapping from labels to weights.
+            of a step depends on the steps up to it alone, so it is known while a series arrives
+            (:meth:`stream`).
 
     Attributes:
         classes_: ``[K]``, labels (``task="labels"``).
         target_mean_, target_scale_: ``[K]``, by which values are standardised (``"values"``).
+
+    Raises:
+        SettingError: in ``fit``, if a parameter is out of range, or values have a class weight.
+
+    Source: as :class:`carrousel.LSTMClassifier`.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(T, 1)) for T in rng.integers(3, 9, size=60)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from carrousel.errors import DataError, SettingError
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.explain.explain import explain
 from carrousel.estimators.net.goals import TagGoal
+from carrousel.estimators.net.net import SeededDropout
 from support.ensembles import make_ensemble, make_series, make_symbols
 
 SHAPES = (
@@ -37,7 +37,7 @@ def test_shares_of_steps_add_up_to_the_outputs():
             expected = ensemble.outputs(series, "every step").mean(axis=1)
             for n, one in enumerate(series):
                 for at in {0, one.n_steps // 2, -1}:
-                    found = explain(ensemble, one, at=at)
+                    found = explain(ensemble, one, step=at)
                     total = found.base + (found.carrousel + found.direct).sum(axis=0)
                     mine = expected[series.offsets[n] :][found.at]
                     np.testing.assert_allclose(total, found.outputs, rtol=1e-9, atol=1e-9)
@@ -47,7 +47,7 @@ def test_shares_of_steps_add_up_to_the_outputs():
 
 def test_later_steps_have_no_share():
     series = cases()[0][0]
-    found = explain(make_ensemble(series), series, at=6)
+    found = explain(make_ensemble(series), series, step=6)
     for shares in (found.carrousel, found.direct, found.channels):
         assert not shares[7:].any()
         assert shares[:7].any(axis=1).all()
@@ -109,8 +109,8 @@ def test_wrong_arguments_are_refused():
     ensemble = make_ensemble(series)
     with pytest.raises(DataError, match="3 series, expected one"):
         explain(ensemble, series)
-    with pytest.raises(SettingError, match="at is 17"):
-        explain(ensemble, series[0], at=17)
+    with pytest.raises(SettingError, match="step is 17"):
+        explain(ensemble, series[0], step=17)
     with pytest.raises(SettingError, match="output is 3"):
         explain(ensemble, series[0], output=3)
 
@@ -119,14 +119,11 @@ def test_nets_whose_outputs_are_not_explained_are_refused():
     series = cases()[0]
     ensemble = make_ensemble(series)
 
-    class Scaled(nn.Linear):
+    class Doubled(SeededDropout):
         def forward(self, x):
             return 2.0 * super().forward(x)
 
-    old = ensemble.members[0].net.readout
-    new = Scaled(old.in_features, old.out_features)
-    new.load_state_dict(old.state_dict())
-    ensemble.members[0].net.readout = new
+    ensemble.members[0].net.dropout = Doubled(0.0).eval()
     with pytest.raises(SettingError, match="do not add up"):
         explain(ensemble, series[0])
 

@@ -98,6 +98,14 @@ class FitConfig(_Checked):
     known: list[str] | None = option(
         None, TASK, "Forecasts: columns whose future is known, as A,B.", "COLUMNS"
     )
+    early: float | None = option(
+        None,
+        TASK,
+        "Classes of series: cost of waiting for a step, when a wrong label costs 1. The rule for "
+        "predict --at early is chosen by it.",
+        "COST",
+        above=0.0,
+    )
     members: int | None = option(None, MODEL, "Number of nets.", "N", least=1)
     hidden_size: int | None = option(None, MODEL, "Memory cells of a layer.", "N", least=1)
     num_layers: int | None = option(None, MODEL, "Layers of LSTM.", "N", flag="--layers", least=1)
@@ -146,14 +154,14 @@ class PredictConfig(_Applied):
     at: str = option(
         "end",
         OUTPUT,
-        "When to answer: at the end of a series, at every step, or early: at the first step where "
-        "the model is sure.",
+        "When to answer: at the end of a series, at every step, or early: by the model's rule (fit "
+        "--early), or at the first step where it is sure.",
         choices=("end", "every", "early"),
     )
     confidence: float | None = option(
         None,
         OUTPUT,
-        "With --at early: stop at this probability; default: 0.9.",
+        "With --at early: stop at this probability; default: by the model's rule, else 0.9.",
         "P",
         above=0.0,
     )

@@ -134,6 +134,10 @@ def _model(config: FitConfig, task: str, table: Table) -> Any:
         np.concatenate([np.asarray(y).ravel() for y in table.y or ()])
     ):
         settings["task"] = "values"
+    if config.early is not None:
+        if task != "class":
+            raise SettingError(f"--early is for classes of series, not for a model of {task}")
+        settings["early"] = config.early
     return estimator_class(task)(**settings)
 
 

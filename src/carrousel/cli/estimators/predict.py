@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 Rows = dict[str, Any]
 """Column -> values, one for each row of the output."""
 CONFIDENCE = 0.9
-"""Probability at which early answers stop by default."""
+"""Probability at which early answers stop if the model has no rule of its own."""
 
 
 @with_options(PredictConfig)
 def predict(config: PredictConfig) -> None:
     """Predict the series in a file with a saved model.
 
-    One row for each series, for each step with --at every, or for each step ahead of a forecast.
+    One row for each series, for each step with --at every, or for each step ahead of a forecast. A
+    forecast with known columns (fit --known) needs their future: rows after the last target.
     """
     config.check()
     model, stored = read_model(config.model)
@@ -95,6 +96,8 @@ def _early(model: Any, series: Series, confidence: float | None) -> Rows:
     from carrousel.estimators.anytime.early import StopRule
 
     rule = StopRule(confidence or CONFIDENCE)
+    if confidence is None:
+        rule = getattr(model, "stop_rule_", rule)
     every = model.predict_proba(series, at="every step")
     steps = rule.all_steps(every)
     p = np.stack([each[n - 1] for each, n in zip(every, steps, strict=True)])
@@ -104,12 +107,12 @@ def _early(model: Any, series: Series, confidence: float | None) -> Rows:
 
 def _forecasts(model: Any, series: Series) -> Rows:
     """Return the quantiles of each step ahead."""
+    from carrousel.estimators.forecast.reading import split_future
+
+    future = None
     if model.layout_.known:
-        raise SettingError(
-            "the model needs the future of known columns, which this command does not read",
-            fix="use LSTMForecaster.load and predict(X, future=...) in Python",
-        )
-    found = np.asarray(model.predict_quantiles(series))
+        series, future = split_future(series, model.layout_)
+    found = np.asarray(model.predict_quantiles(series, future))
     N, horizon, Q = found.shape[:3]
     found = found.reshape(N * horizon, Q, -1)
     names = [series.channels[k] for k in model.layout_.targets]

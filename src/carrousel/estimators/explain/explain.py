@@ -82,14 +82,14 @@ class Explanation:
 
 
 def explain(
-    ensemble: Ensemble, series: Series, *, at: int = -1, output: int | None = None
+    ensemble: Ensemble, series: Series, *, step: int = -1, output: int | None = None
 ) -> Explanation:
     """Explain the outputs for one series after one of its steps.
 
     Args:
         ensemble: trained nets.
         series: one series.
-        at: index of a step; negative: from the end.
+        step: index of a step; negative: from the end.
         output: output whose dependence on channels is computed; None: the largest.
 
     Raises:
@@ -117,12 +117,12 @@ def explain(
             argument="series",
             fix="call explain for each of them: series[n]",
         )
-    step = _index("at", at, series.n_steps)
+    at = _index("step", step, series.n_steps)
     inputs, _ = ensemble.features.batch(series, np.array([0]))
     runs = [_Run.of(member.net, inputs) for member in ensemble.members]
-    outputs = np.mean([run.outputs[step].detach().numpy() for run in runs], axis=0)
+    outputs = np.mean([run.outputs[at].detach().numpy() for run in runs], axis=0)
     which = int(outputs.argmax()) if output is None else _index("output", output, len(outputs))
-    parts = [run.shares(step) for run in runs]
+    parts = [run.shares(at) for run in runs]
     base, carrousel, direct, kept = (np.mean(each, axis=0) for each in zip(*parts, strict=True))
     total = base + (carrousel + direct).sum(axis=0)
     if not np.allclose(total, outputs, rtol=1e-6, atol=1e-6):
@@ -131,11 +131,9 @@ def explain(
             "explanation does not know",
             argument="ensemble",
         )
-    slopes = np.mean([run.slopes(step, which) for run in runs], axis=0)
+    slopes = np.mean([run.slopes(at, which) for run in runs], axis=0)
     channels = _by_channel(slopes, ensemble.features)
-    return Explanation(
-        step, outputs, base, carrousel, direct, kept, which, channels, series.channels
-    )
+    return Explanation(at, outputs, base, carrousel, direct, kept, which, channels, series.channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from carrousel.checks import check_int, suggestion
 from carrousel.errors import DataError, SettingError, ShapeError, escaped
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.forecast.inputs import Layout
-from carrousel.shapes import Floats
+from carrousel.shapes import Floats, Ints
 
 Channel = str | int
 """A channel by its name, or by its position from 0."""
@@ -153,10 +154,48 @@ def split(series: Series, layout: Layout) -> tuple[Series, list[Annotated[Floats
             fix="pass longer series, or the true values as {y}",
         )
     ends = [series.values[end - h : end] for end in series.offsets[1:]]
-    keep = np.ones(series.n_steps, bool)
-    for end in series.offsets[1:]:
-        keep[end - h : end] = False
-    offsets = np.concatenate([[0], np.cumsum(series.lengths - h)]).astype(np.int64)
-    times = None if series.times is None else series.times[keep]
-    fields = {"channels": series.channels, "named": series.named, "ids": series.ids}
-    return Series(series.values[keep], offsets, times=times, **fields), ends
+    return _shortened(series, series.lengths - h), ends
+
+
+def split_future(
+    series: Series, layout: Layout
+) -> tuple[Series, list[Annotated[Floats, "horizon known"]]]:
+    """Return the series up to the last step with a target, and the known channels after it.
+
+    Raises:
+        DataError: a series has no target, or fewer than ``horizon`` steps after the last one.
+
+    >>> given = Series.of([[[5.0, 0.0], [7.0, 0.0], [np.nan, 1.0]]])
+    >>> before, future = split_future(given, Layout(1, targets=(0,), known=(1,)))
+    >>> before.lengths.tolist(), future[0].tolist()
+    ([2], [[1.0]])
+    """
+    h, counts, future = layout.horizon, [], []
+    names = ", ".join(series.channels[n] for n in layout.targets)
+    for n, one in enumerate(series):
+        there = np.flatnonzero(np.isfinite(one.values[:, list(layout.targets)]).any(axis=1))
+        if not len(there):
+            raise DataError(f"{series.name(n)} has no value of {names}", argument="X")
+        count = int(there[-1]) + 1
+        if one.n_steps - count < h:
+            raise DataError(
+                f"{series.name(n)} has {one.n_steps - count} steps after the last value of "
+                f"{names}, expected {h} with the future of the known channels",
+                argument="X",
+                fix=f"append steps in which {names} is missing",
+            )
+        counts.append(count)
+        future.append(one.values[count : count + h, list(layout.known)])
+    return _shortened(series, np.array(counts)), future
+
+
+def _shortened(series: Series, counts: Annotated[Ints, "N"]) -> Series:
+    """Return the first ``counts`` steps of each series."""
+    local = np.arange(series.n_steps) - np.repeat(series.offsets[:-1], series.lengths)
+    keep = local < np.repeat(counts, series.lengths)
+    return replace(
+        series,
+        values=series.values[keep],
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        times=None if series.times is None else series.times[keep],
+    )
