@@ -50,7 +50,7 @@ def test_commands_run(call):
     """In their order, since later ones read what earlier ones wrote; fits are short."""
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
-    assert len(commands) >= 6
+    assert len(commands) >= 8
     for command in commands:
         program, *words = shlex.split(command)
         assert program == "carrousel", command
