@@ -104,6 +104,13 @@ def test_training_ends_after_a_time(data):
     assert [member.stopped for member in model.ensemble_.members] == ["seconds", "seconds"]
 
 
+def test_members_at_once_share_their_time(data):
+    model = LSTMClassifier(**{**SMALL, "max_seconds": 8.0})
+    for members, jobs, seconds in ((4, 1, 2.0), (4, 2, 4.0), (3, 2, 4.0), (2, 8, 8.0)):
+        model.set_params(members=members, n_jobs=jobs)
+        assert model._training(np.full(30, 5), again=False).seconds == seconds
+
+
 def test_the_alphabet_is_that_of_training():
     words = ["abab", "bbb", "aaab", "ba"] * 5
     model = LSTMClassifier(**SMALL).fit(words, [word[0] for word in words])

@@ -310,13 +310,15 @@ class SequenceEstimator(NetEstimator, ABC):
         series = self._read_new(x if isinstance(x, Series) else [x])
         units = self._units()
         if units is not None:
-            found = explain(self.ensemble_, series, at=step, output=0 if output is None else output)
+            found = explain(
+                self.ensemble_, series, step=step, output=0 if output is None else output
+            )
             return found.scaled(units.scale, units.mean)
         classes = self.classes_.tolist()
         if output is not None and output not in classes:
             raise SettingError(argument="output", got=output, expected=f"one of {classes}")
         number = None if output is None else classes.index(output)
-        return explain(self.ensemble_, series, at=step, output=number)
+        return explain(self.ensemble_, series, step=step, output=number)
 
     def importances(
         self, X: Any, y: Any, sample_weight: Any = None, *, lags: Sequence[int] | None = None

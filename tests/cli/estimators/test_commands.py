@@ -93,6 +93,46 @@ def test_early_answers_wait_for_the_confidence(call, data):
     assert all(a <= b for a, b in zip(steps(0.34), steps(0.36), strict=True))
 
 
+def test_early_answers_follow_the_rule_of_the_model(call, data):
+    words = (*COLUMNS, "--target", "label", "--channels", "x,y")
+    found = call("fit", data, *words, *SMALL, "--early", 10, "--out", "m.safetensors")
+    assert found.code == 0, found.err
+    early = ("predict", "m.safetensors", data, "--at", "early", "--json")
+    rows = json.loads(call(*early).out)
+    assert {row["steps"] for row in rows} == {1}  # a step costs more than any error
+    rows = json.loads(call(*early, "--confidence", 1.1).out)
+    assert [row["steps"] for row in rows] == [row["of"] for row in rows]
+
+
+def test_a_forecast_reads_the_future_of_known_columns(call, data, tmp_path):
+    words = ("--task", "forecast", "--target", "y", "--known", "x", "--channels", "x")
+    found = call("fit", data, *COLUMNS, *words, "--horizon", 2, *SMALL, "--out", "m.safetensors")
+    assert found.code == 0, found.err
+    found = call("predict", "m.safetensors", data)
+    assert found.code == 2
+    assert "has 0 steps after the last value of y, expected 2" in found.err
+    rows = rows_of(data.read_text(encoding="utf-8"))
+    last = {row["who"]: n for n, row in enumerate(rows)}
+    for n in last.values():
+        for row in rows[n - 1 : n + 1]:
+            row["y"] = ""
+    with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    found = call("predict", "m.safetensors", "new.csv", "--json")
+    assert found.code == 0, found.err
+    direct = json.loads(found.out)
+    from carrousel.estimators.data.files import read_file
+    from carrousel.estimators.forecast.reading import split
+
+    model = load_model("m.safetensors")
+    series = read_file(data, id="who", time="t", channels=list(model.schema_.channels)).series
+    before, ends = split(series, model.layout_)
+    expected = model.predict(before, future=[end[:, list(model.layout_.known)] for end in ends])
+    np.testing.assert_allclose([row["y q0.5"] for row in direct], expected.ravel(), rtol=1e-5)
+
+
 def test_a_report_is_written_and_text_from_the_data_is_escaped(call, data):
     words = (*COLUMNS, "--target", "label", "--channels", "x,y", "--report", "fit.html")
     found = call("fit", data, *words, *SMALL, "--out", "m.safetensors")
@@ -136,6 +176,10 @@ def test_a_target_of_whole_numbers_may_be_classes_or_values(call, data):
             "'clas' is unknown; did you mean 'class'",
         ),
         ("fit data.csv --target label --members 0 --out m", "--members is 0"),
+        (
+            "fit data.csv --target size --id who --channels x --early 0.1 --out m",
+            "--early is for classes of series, not for a model of value",
+        ),
         ("fit data.csv --target label --out data.csv", "are the same file"),
         ("fit data.csv --target label --out no/m", "folder no does not exist"),
         (
