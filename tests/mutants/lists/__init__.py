@@ -10,6 +10,7 @@ from mutants.lists.reference import REFERENCE, STREAM_REFERENCE
 from mutants.lists.rooms import (
     CASCADE,
     CHUNKER,
+    LIVE,
     PRODUCTS,
     RULES,
     SAMPLE,
@@ -53,5 +54,6 @@ NATIVE_LISTS = {
     ),
     RULES: _tests("native/stream", "rules", "behaviour", "rules_state"),
     CHUNKER: _tests("native/chunker", "parity", "hostile"),
+    LIVE: _tests("native/step", "live"),
     SAMPLE: [*_tests("native/sample", "drawn", "refusals"), *_tests("tasks", "reber")],
 }

@@ -261,3 +261,26 @@ SAMPLE = (
     Mutant("sequences may be too short", "native/bind/sample.h",
            "offsets[i + 1] - offsets[i] < least)", "offsets[i + 1] - offsets[i] < 1)"),
 )  # fmt: skip
+
+LIVE = (
+    Mutant("the convolution sees the oldest row last", "native/step/live.cc",
+           "Index row = at_;", "Index row = at_ ? at_ - 1 : span() - 1;"),
+    Mutant("taps are adjacent rows", "native/step/live.cc",
+           "row += dilation;", "row += 1;"),
+    Mutant("the inputs do not reach the LSTM", "native/step/live.cc",
+           "std::copy_n(given, width, std::copy_n(filtered_.data(), filter_count(), x));",
+           "std::copy_n(filtered_.data(), filter_count(), x);"),
+    Mutant("means are over one row too many", "native/step/live.cc",
+           "static_cast<double>(++rows_)", "static_cast<double>(++rows_ + 1)"),
+    Mutant("sums are kept at a reset", "native/step/live.cc",
+           "  std::fill(sums_.begin(), sums_.end(), 0.0);\n", ""),
+    Mutant("a gap is the mean", "native/step/live.cc",
+           "into[i] = static_cast<float>(carried_[k]);",
+           "into[i] = static_cast<float>(std::isnan(z_[k]) ? 0.0 : z_[k]);"),
+    Mutant("age of gaps in rows", "native/step/live.cc",
+           "return (*time - start_) / unit;", "return since_ + 1;"),
+    Mutant("time may stand still", "native/step/live.cc",
+           "if (!(*time > time_))", "if (!(*time >= time_))"),
+    Mutant("logits are not divided", "native/step/live.cc",
+           "std::exp((z[i] - largest) / temperature)", "std::exp(z[i] - largest)"),
+)  # fmt: skip

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_SMOOTHING = 0.1
+
 
 class Goal(Protocol):
     """What the outputs of a net mean.
@@ -50,7 +52,10 @@ def over_steps(losses: Tensor, lengths: Tensor, *, end: float = 0.5) -> Annotate
 
 @dataclass(frozen=True)
 class ClassGoal:
-    """One of ``n_classes`` classes for a series; outputs are logits, targets int64 ``[B]``."""
+    """One of ``n_classes`` classes for a series; outputs are logits, targets int64 ``[B]``.
+
+    A tenth of the target is spread over all classes (label smoothing, Szegedy et al. 2016).
+    """
 
     n_classes: int
     per_step: bool = False
@@ -62,7 +67,10 @@ class ClassGoal:
     def loss(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> Annotated[Tensor, "B"]:
         T, B, n = outputs.shape
         losses = functional.cross_entropy(
-            outputs.reshape(-1, n), targets.expand(T, B).reshape(-1), reduction="none"
+            outputs.reshape(-1, n),
+            targets.expand(T, B).reshape(-1),
+            reduction="none",
+            label_smoothing=_SMOOTHING,
         )
         return over_steps(losses.view(T, B), lengths)
 

@@ -48,7 +48,11 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Progress of training: losses are per series; ``held`` is None without held-out series."""
+    """Progress of training, recorded after one or more epochs, about 40 times.
+
+    ``loss`` is the mean over the updates since the record before. ``held`` is the loss of held-out
+    series, or None without any.
+    """
 
     member: int
     step: int
@@ -101,7 +105,7 @@ def train_net(
         held: ``[N]``, series that are not learned but judge the net after each epoch.
         member: number of the net in its ensemble.
         start: net whose weights to start from; None: random weights.
-        on_epoch: called after each epoch.
+        on_epoch: called with each record of progress.
     """
     held = np.zeros(len(source), bool) if held is None else held
     data = _Data(source, targets, weights, goal, features)
@@ -181,18 +185,20 @@ class _Loop:
         """Train until all steps are done, time is over, or held-out series stop improving."""
         rounds = math.ceil(len(self.learned) / self.config.batch_size)
         check_every, epoch = max(1, self.steps // _CHECKS // rounds), 0
+        losses: list[float] = []
         while not self.stopped:
-            loss, epoch = self._epoch(), epoch + 1
-            judged = None
-            if len(self.held) and (epoch % check_every == 0 or self.stopped):
-                judged = self._judge()
-            seconds = time.monotonic() - self.began
+            losses, epoch = losses + self._epoch(), epoch + 1
+            if epoch % check_every and not self.stopped:
+                continue
+            judged = self._judge() if len(self.held) else None
+            loss, seconds = float(np.mean(losses)), time.monotonic() - self.began
             self.history.append(Epoch(self.member, self.done, self.steps, loss, judged, seconds))
+            losses = []
             if on_epoch:
                 on_epoch(self.history[-1])
 
-    def _epoch(self) -> float:
-        """Learn every series once, or fewer if training ends; return the mean loss."""
+    def _epoch(self) -> list[float]:
+        """Learn every series once, or fewer if training ends; return the loss of each update."""
         net, goal, losses = self.net, self.data.goal, []
         net.train()
         for some in orders(
@@ -215,7 +221,7 @@ class _Loop:
                 self.stopped = "steps"
             if self.stopped:
                 break
-        return float(np.mean(losses))
+        return losses
 
     def _judge(self) -> float:
         """Return the mean loss of held-out series; remember the best, stop if it is long ago."""
@@ -264,14 +270,14 @@ _CHECKS = 40  # evaluations of held-out series during a training of all steps
 _EVIDENCE = 20  # held-out series below which weights and time of stopping are not chosen
 _CLEARLY = 2.0  # standard errors by which old weights must be better to stop training
 _LEAST, _MOST, _EPOCHS = 600, 6000, 60
-_WORK = 8_000_000  # steps of series that are learned at most, those of one epoch repeated
+_WORK = 6_000_000  # steps of series that are learned at most, those of one epoch repeated
 
 
 def default_steps(lengths: Annotated[Ints, "N"], batch_size: int) -> int:
-    """Return the number of updates: 60 epochs, at least 600, at most 6,000 or 8 M steps of series.
+    """Return the number of updates: 60 epochs, at least 600, at most 6,000 or 6 M steps of series.
 
     >>> default_steps(np.full(270, 16), 32), default_steps(np.full(4000, 40), 32)
-    (600, 6000)
+    (600, 4687)
     """
     epochs = _EPOCHS * math.ceil(len(lengths) / batch_size)
     work = int(_WORK / (min(batch_size, len(lengths)) * float(np.mean(lengths))))
