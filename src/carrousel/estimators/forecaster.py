@@ -17,10 +17,11 @@ from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
-from carrousel.estimators.forecast.fit import Settings, fit_model
+from carrousel.estimators.forecast.fit import fit_model
 from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.forecast.model import ForecastModel
 from carrousel.estimators.forecast.reading import Channel, read_future, read_layout, split
+from carrousel.estimators.forecast.training import Settings
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.quantiles import check_quantiles
