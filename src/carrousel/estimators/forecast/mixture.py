@@ -12,7 +12,7 @@ import torch
 from carrousel.estimators.net.quantiles import QuantileGoal
 from carrousel.shapes import Array, Floats
 
-_PRIOR = 0.1  # pull of the logits towards equal weights, in forecasts that do not overlap
+_PRIOR = 0.02  # pull of the logits towards equal weights, in forecasts that do not overlap
 
 
 def mixture_outputs(
