@@ -7,7 +7,8 @@ processor time for fit and forecasts.
 
 The last steps of each series are the test part, forecast from every step there without a new fit.
 ``--development`` cuts the test part off and does the same with what is left. All settings and
-defaults were chosen that way.
+defaults were chosen that way. ``--save benchmarks/results/forecasts.json`` keeps the figures of
+``docs/forecasts.md``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from benchmarks.common import machine
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from carrousel.estimators.forecaster import LSTMForecaster
@@ -183,6 +185,11 @@ def measure(data: DataSet, method: Naive | Boosting | Ours) -> dict[str, object]
     levels = np.array(LEVELS)
     return {
         "set": data.name,
+        "series": len(data.learned),
+        "steps": int(np.median([len(x) for x in data.learned])),
+        "horizon": data.horizon,
+        "season": data.season,
+        "forecasts": len(truth),
         "method": type(method).__name__,
         "pinball": float(np.maximum(levels * error, (levels - 1) * error).mean()),
         "mase": float(np.abs(error[..., 1]).mean()),
@@ -237,7 +244,8 @@ def main() -> None:
                 flush=True,
             )
     if args.save:
-        args.save.write_text(json.dumps(rows, indent=1) + "\n")
+        found = {"rows": rows, "machine": machine.describe()}
+        args.save.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

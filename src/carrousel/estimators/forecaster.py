@@ -19,10 +19,11 @@ from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import first_steps, read_inputs
 from carrousel.estimators.fitting.members import seconds_of_member
-from carrousel.estimators.forecast.fit import Settings, fit_model
+from carrousel.estimators.forecast.fit import fit_model
 from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.forecast.model import ForecastModel
 from carrousel.estimators.forecast.reading import Channel, read_future, read_layout, split
+from carrousel.estimators.forecast.training import Settings
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.quantiles import check_quantiles
@@ -40,8 +41,11 @@ class LSTMForecaster(NetEstimator):
     with and without growth), and learns weights, corrections and quantiles for all steps ahead.
 
     Quantiles are corrected on values that the nets did not learn: on other series if there are at
-    least 20, else on the last steps of each (`validation_fraction`, at least `horizon`), which the
-    nets learn afterwards.
+    least 20. Fewer series are soon learned by heart. Then the nets compete with one mixture of
+    simple forecasts for all steps ahead, in forecasts from later steps of each series, and get a
+    share only if they are better by more than chance. The same forecasts correct the quantiles. A
+    `validation_fraction` of 0 turns both off; other values have no meaning for fewer than 20
+    series.
 
     Args:
         horizon: steps ahead.

@@ -36,6 +36,19 @@ def test_few_values_widen_the_quantiles():
     assert (truth <= fresh[..., 3]).all()  # 0.9 * (1 + 1 / 8) > 1: the largest error
 
 
+def test_errors_of_one_sign_widen_both_sides():
+    """The factors are those of errors whose signs are drawn by chance, whatever the signs were."""
+    rng = np.random.default_rng(4)
+    middle = rng.normal(size=(50, 3, 1, 1))
+    made, levels = middle + np.array([-1.0, 0.0, 2.0]), (0.1, 0.5, 0.9)
+    error = np.abs(rng.normal(size=(50, 3, 1)))
+    above = stretches(made, middle[..., 0] + error, levels, balanced=True)
+    below = stretches(made, middle[..., 0] - error, levels, balanced=True)
+    np.testing.assert_allclose(above, below, rtol=1e-12)
+    np.testing.assert_allclose(above[0], 2.0 * above[2], rtol=1e-12)
+    assert abs((error <= above[0]).mean() - 0.8) < 0.01
+
+
 def test_missing_values_do_not_count():
     rng = np.random.default_rng(2)
     made = forecasts(rng, 50)

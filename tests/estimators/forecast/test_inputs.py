@@ -9,7 +9,7 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.forecast.inputs import LONGEST, Layout, Segments, prepare, truths
-from carrousel.estimators.forecast.lessons import last_steps, lessons, warmed_up
+from carrousel.estimators.forecast.lessons import rolled, warmed_up
 from carrousel.estimators.forecast.reading import read_future, read_layout, split
 
 LAYOUT = Layout(horizon=3, targets=(0, 2), known=(1,), others=(3,), season=4)
@@ -77,27 +77,40 @@ def test_segments_answer_every_step_once_with_half_a_segment_of_past():
         np.testing.assert_array_equal(last.starts, [pieces.starts[-2], T])
 
 
-def test_last_steps_are_held_out():
-    """A learned target is due before the held-out part, and a judged one lies in it."""
+def test_origins_come_after_everything_that_is_learned():
+    """In every fold, a learned target is due before the first origin, and each origin is judged."""
     series = random_series((40, 60), gaps=0.0)
     prepared, none = prepare(series, LAYOUT), np.zeros(2, np.int64)
     truth = warmed_up(truths(series, prepared, LAYOUT), series, LAYOUT.season)
     users = Examples(series, none, np.ones(2), none)
-    found, judging = last_steps(prepared, truth, users, 0.2)
-    assert judging.tolist() == [False, False, True, True]
-    for n, end in ((0, 32), (1, 48)):
+    judged_steps = np.zeros(series.n_steps, int)
+    for fold in range(4):
+        pair = rolled(prepared, truth, users, fold, 4)
+        assert pair is not None
+        found, judging = pair
+        assert judging.tolist() == [False, False, True, True]
+        for n, T in ((0, 40), (1, 60)):
+            low, begin = series.offsets[n], T // 2 + (T - T // 2) * fold // 4
+            learned = found.take(np.array([n])).targets[..., 0]
+            judged = found.take(np.array([n + 2])).targets[..., 0]
+            assert len(learned) == begin
+            for t in range(begin):
+                for h in range(3):
+                    assert np.isnan(learned[t, h]).all() == (t < 4 or t + h + 1 >= begin)
+            assert np.isnan(judged[: begin - 1]).all()
+            np.testing.assert_allclose(judged[begin - 1], truth[low + begin - 1], rtol=1e-6)
+            judged_steps[low : low + T] += np.isfinite(judged).any(axis=(1, 2))
+    for n, T in ((0, 40), (1, 60)):
         low = series.offsets[n]
-        learned = found.take(np.array([n])).targets[..., 0]
-        judged = found.take(np.array([n + 2])).targets[..., 0]
-        assert len(learned) == end
-        for t in range(end):
-            for h in range(3):
-                assert np.isnan(learned[t, h]).all() == (t < 4 or t + h + 1 >= end)
-        assert np.isnan(judged[: end - 1]).all()
-        np.testing.assert_allclose(judged[end - 1], truth[low + end - 1], rtol=1e-6)
-    whole, judging = last_steps(prepared, truth, users, 0.0)
-    assert not judging.any()
-    np.testing.assert_array_equal(whole.targets, lessons(prepared, truth, users).targets)
+        assert judged_steps[low : low + T].tolist() == [0] * (T // 2 - 1) + [1] * (T // 2) + [0]
+
+
+def test_nothing_to_judge():
+    series = random_series((3,), gaps=0.0)
+    prepared, none = prepare(series, LAYOUT), np.zeros(1, np.int64)
+    truth = truths(series, prepared, LAYOUT)
+    users = Examples(series, none, np.ones(1), none)
+    assert rolled(prepared, truth, users, 0, 4) is None
 
 
 def test_roles_of_channels():

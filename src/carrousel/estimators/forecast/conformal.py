@@ -13,6 +13,7 @@ def stretches(
     forecasts: Annotated[Floats, "rows horizon J quantiles"],
     truths: Annotated[Floats, "rows horizon J"],
     quantiles: tuple[float, ...],
+    balanced: bool = False,
 ) -> Annotated[Floats, "quantiles"]:
     """Return a factor for the distance between each quantile and the median.
 
@@ -27,6 +28,8 @@ def stretches(
         forecasts: forecasts that hold out ``truths``.
         truths: true values, NaN where there is none.
         quantiles: probabilities, with 0.5.
+        balanced: whether errors of both signs count for both sides, without that move. So
+            few forecasts, whose errors tend to have one sign, give intervals of both sides.
 
     >>> rng = np.random.default_rng(0)
     >>> wide = np.tile([-2.0, 0.0, 2.0], (10_000, 1, 1, 1))
@@ -46,8 +49,9 @@ def stretches(
         distance = (forecasts[..., k] - median)[known]
         tiny = np.finfo(np.float64).tiny
         ratios = error / np.where(distance == 0.0, np.copysign(tiny, level - 0.5), distance)
+        ratios = np.abs(ratios) if balanced else ratios
         outer = max(level, 1.0 - level)  # a ratio is large on the side of the quantile
-        wanted = min(1.0, outer * (1.0 + 1.0 / count))
+        wanted = 2.0 * outer - 1.0 if balanced else min(1.0, outer * (1.0 + 1.0 / count))
         found[k] = max(0.0, float(np.quantile(ratios, wanted, method="higher")))
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Annotated
 
@@ -75,30 +74,31 @@ def warmed_up(
     return truth
 
 
-def last_steps(
+def rolled(
     prepared: Prepared,
     truth: Annotated[Floats, "steps horizon J"],
     users: Examples,
-    fraction: float,
-) -> tuple[Examples, Annotated[Bools, "segments"]]:
-    """Return lessons of the first steps of each series, then of the last, and which are the last.
+    fold: int,
+    folds: int,
+) -> tuple[Examples, Annotated[Bools, "segments"]] | None:
+    """Return lessons before the origins of a fold, then those of its origins, and which these are.
 
-    The last ``fraction`` of the steps, and at least ``horizon``, are held out; of a short series, a
-    quarter. No target of a held-out step is learned.
+    The second half of each series is divided into ``folds`` stretches of origins, steps from which
+    forecasts are made and judged. No value after the first origin of the fold is learned. None if
+    nothing can be learned, or judged.
     """
-    series, horizon = prepared.series, truth.shape[1]
-    lengths = series.lengths
-    wanted = np.maximum(horizon, [math.ceil(fraction * steps) for steps in lengths])
-    count = np.where(lengths >= 3 * wanted, wanted, lengths // 4) if fraction else 0 * lengths
-    until = lengths - count
-    local = np.arange(series.n_steps) - np.repeat(series.offsets[:-1], lengths)
-    end = np.repeat(until, lengths)
+    lengths = prepared.series.lengths
+    horizon, half = truth.shape[1], lengths // 2
+    begin, end = (half + (lengths - half) * n // folds for n in (fold, fold + 1))
+    local = np.arange(len(truth)) - np.repeat(prepared.series.offsets[:-1], lengths)
+    begins, ends = np.repeat(begin, lengths), np.repeat(end, lengths)
     due = local[:, None] + np.arange(1, horizon + 1)
-    first = np.where((due < end[:, None])[..., None], truth, np.nan)
-    last = np.where((local >= end - 1)[:, None, None], truth, np.nan)
+    first = np.where((due < begins[:, None])[..., None], truth, np.nan)
+    origins = (local >= begins - 1) & (local < ends - 1)
+    last = np.where(origins[:, None, None], truth, np.nan)
     if not np.isfinite(first).any() or not np.isfinite(last).any():
-        found = lessons(prepared, truth, users)
-        return found, np.zeros(len(found.series), bool)
-    learned, judging = lessons(prepared, first, users, until), lessons(prepared, last, users)
-    both = joined(learned, judging)
+        return None
+    learned = lessons(prepared, first, users, np.maximum(begin, 1))
+    judged = lessons(prepared, last, users)
+    both = joined(learned, judged)
     return both, np.arange(len(both.series)) >= len(learned.series)
