@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from carrousel.arrays import runs
@@ -17,10 +16,10 @@ from carrousel.estimators.data.containers import read_series
 from carrousel.estimators.data.series import Series
 from carrousel.shapes import Array
 
-_TABLE = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+_TABLE: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
 
-def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
+def read_inputs(estimator: Any, X: Any, *, reset: bool) -> Series:
     """Read ``X``; a table follows scikit-learn's rules about names and numbers of columns.
 
     Sets ``n_features_in_`` (columns of a table, channels of anything else) and, for a data frame
