@@ -57,7 +57,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     (True, True)
     """
 
-    classes_: Annotated[Array, "K"]
+    class_weight: ClassWeight
+    calibrate: bool
+    early: float | None
     _declared: Annotated[Array, "K"] | None = None  # classes given to partial_fit
     stop_rule_: StopRule
     _saved = ("classes_", "stop_rule_")

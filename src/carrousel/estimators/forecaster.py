@@ -73,6 +73,11 @@ class LSTMForecaster(NetEstimator):
     ((4, 5), (4, 5, 3))
     """
 
+    horizon: int
+    target: Channel | Sequence[Channel] | None
+    known: Channel | Sequence[Channel]
+    quantiles: Sequence[float]
+    season: int | None
     layout_: Layout
     stretches_: Annotated[Floats, "quantiles"]
     _saved = ("layout_", "stretches_")

@@ -26,6 +26,7 @@ from carrousel.shapes import Array, Floats
 
 Task = Literal["labels", "values"]
 TASKS = ("labels", "values")
+_TABLE: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
 
 @documented
@@ -58,7 +59,8 @@ class LSTMTagger(SequenceEstimator):
     (['high', 'low'], True, True)
     """
 
-    classes_: Annotated[Array, "K"]
+    task: Task
+    class_weight: ClassWeight
     target_mean_: Annotated[Floats, "K"]
     target_scale_: Annotated[Floats, "K"]
     _flat: bool
@@ -145,8 +147,7 @@ class LSTMTagger(SequenceEstimator):
     ) -> Targets:
         table = check_array(
             steps.reshape(len(steps), -1),
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
+            **_TABLE,
             input_name="y",
         )
         if again and table.shape[1] != len(self.target_mean_):

@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from carrousel.arrays import runs
@@ -21,7 +20,7 @@ from carrousel.estimators.data.series import Series, Source
 from carrousel.estimators.net.features import Features
 from carrousel.shapes import Array
 
-_TABLE = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+_TABLE: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
 
 def read_source(estimator: Any, X: Any, *, fitted: bool) -> Series | TableDataset:
@@ -76,7 +75,7 @@ def features_of(given: Series | TableDataset, distinct: Source) -> Features:
     return Features.fit(distinct)  # type: ignore[arg-type]
 
 
-def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
+def read_inputs(estimator: Any, X: Any, *, reset: bool) -> Series:
     """Read ``X``; a table follows scikit-learn's rules about names and numbers of columns.
 
     Sets ``n_features_in_`` (columns of a table, channels of anything else) and, for a data frame

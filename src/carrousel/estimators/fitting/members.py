@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import joblib
 import numpy as np
@@ -33,7 +33,12 @@ def seconds_of_member(max_seconds: float | None, members: int, n_jobs: int | Non
     """
     if max_seconds is None:
         return None
-    return max_seconds / math.ceil(members / joblib.effective_n_jobs(n_jobs))
+    return max_seconds / math.ceil(members / _at_once(n_jobs))
+
+
+def _at_once(n_jobs: int | None) -> int:
+    jobs: Any = n_jobs  # the types of joblib lack None, its default
+    return int(joblib.effective_n_jobs(jobs))
 
 
 def train_members(
@@ -93,7 +98,7 @@ def train_members(
                 on_epoch=on_epoch,
             )
 
-        if joblib.effective_n_jobs(n_jobs) == 1 or members == 1:
+        if _at_once(n_jobs) == 1 or members == 1:
             for m in range(members):
                 found.append(one(m, progress))
                 if found[-1].stopped == "interrupted":
@@ -102,7 +107,9 @@ def train_members(
         tasks = (joblib.delayed(one)(m) for m in range(members))
         # A data set on disk has open files, which other processes cannot read.
         shared = None if isinstance(examples.series, Series) else "sharedmem"
-        results = joblib.Parallel(n_jobs=n_jobs, require=shared, return_as="generator")(tasks)
+        results: Iterable[Any] = joblib.Parallel(
+            n_jobs=n_jobs, require=shared, return_as="generator"
+        )(tasks)
         for member in results:
             found.append(member)
             progress(member.history[-1])
