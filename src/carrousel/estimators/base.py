@@ -17,15 +17,24 @@ from carrousel.checks import check_choice, check_int, check_number
 from carrousel.errors import DataError, SettingError
 from carrousel.estimators import saving
 from carrousel.estimators.anytime.stream import LiveSeries
-from carrousel.estimators.data.checks import check_groups, check_series, check_weights
-from carrousel.estimators.data.containers import read_series
+from carrousel.estimators.data.checks import check_groups, check_weights
+from carrousel.estimators.data.larger import TableDataset
 from carrousel.estimators.data.schema import Schema
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Series, Source
+from carrousel.estimators.data.views import blocks
 from carrousel.estimators.explain.explain import Explanation, explain
 from carrousel.estimators.explain.occlusion import Importances, feature_importances
 from carrousel.estimators.fitting.examples import Examples, numbered
-from carrousel.estimators.fitting.inputs import first_steps, read_inputs
+from carrousel.estimators.fitting.inputs import (
+    check_source,
+    features_of,
+    first_steps,
+    read_again,
+    read_source,
+    schema_of,
+)
 from carrousel.estimators.fitting.members import seconds_of_member, train_members
+from carrousel.estimators.fitting.parts import bounded_fraction
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
@@ -159,7 +168,7 @@ class SequenceEstimator(NetEstimator, ABC):
 
     @abstractmethod
     def _read_targets(
-        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+        self, y: Any, series: Source, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
         """Check ``y``, set attributes about it unless ``again``, and return it as numbers."""
 
@@ -175,11 +184,11 @@ class SequenceEstimator(NetEstimator, ABC):
     ) -> SequenceEstimator:
         """Train an ensemble; ``again``: from the weights of the present one."""
         self._check_settings()
-        series = read_inputs(self, X, reset=not again)
-        if again:
-            self.schema_.check(series)
-            series = read_series(series, symbols=self.schema_.symbols)
-        check_series(series)
+        series = read_source(self, X, fitted=again)
+        check_source(series)
+        if isinstance(series, TableDataset):
+            y = series.targets() if y is None else y
+            groups = series.groups if groups is None else groups
         weights = check_weights(sample_weight, series)
         targets = self._read_targets(y, series, weights, again=again)
         examples = Examples(
@@ -193,7 +202,7 @@ class SequenceEstimator(NetEstimator, ABC):
         examples = self._prepared(examples, again=again)
         if len(series) < 2 and not again:
             raise DataError("X has 1 sample, expected at least 2 series", argument="X")
-        features = self.ensemble_.features if again else Features.fit(examples.series)
+        features = self.ensemble_.features if again else features_of(series, examples.series)
         members = train_members(
             examples,
             targets.goal,
@@ -201,7 +210,7 @@ class SequenceEstimator(NetEstimator, ABC):
             self._sizes(features, targets.goal, examples.series.lengths),
             self._training(examples.series.lengths, again),
             members=self.members,
-            fraction=self.validation_fraction,
+            fraction=bounded_fraction(self.validation_fraction, examples.series.lengths),
             rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
             n_jobs=self.n_jobs,
             start=[member.net for member in self.ensemble_.members] if again else None,
@@ -209,11 +218,11 @@ class SequenceEstimator(NetEstimator, ABC):
         )
         self.ensemble_ = Ensemble(features, targets.goal, members)
         if not again:
-            self.schema_ = Schema.of(series)
+            self.schema_ = schema_of(series)
         self.history_ = [epoch for member in members for epoch in member.history]
         self.n_iter_ = max((epoch.step for epoch in self.history_), default=0)
         held = np.stack([member.held for member in members], axis=1)
-        self.held_out_ = examples.held_out(held, len(series))
+        self.held_out_ = examples.held_out(held)
         self._finish(examples)
         self._judge_channels(examples)
         return self
@@ -248,17 +257,25 @@ class SequenceEstimator(NetEstimator, ABC):
     def _read_new(self, X: Any) -> Series:
         """Read series that the fitted model is applied to, with the alphabet of training."""
         check_is_fitted(self, "ensemble_")
-        series = read_inputs(self, X, reset=False)
-        self.schema_.check(series)
-        return read_series(series, symbols=self.schema_.symbols)
+        return read_again(self, X)
 
-    def _outputs(self, X: Any, at: At) -> tuple[Series, Annotated[Floats, "N members O"]]:
+    def _outputs(self, X: Any, at: At) -> tuple[Source, Annotated[Floats, "N members O"]]:
         """Return the series that were read, and the outputs of every member (float64)."""
-        series = self._read_new(X)
+        check_is_fitted(self, "ensemble_")
         if isinstance(at, str):
             check_choice("at", at, ("end", "every step"))
-            return series, self.ensemble_.outputs(series, at).astype(np.float64)
-        return series, self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
+        series = read_source(self, X, fitted=True)
+        if isinstance(series, TableDataset):
+            parts = (series.take(some) for some in blocks(series.lengths))
+        else:
+            parts = (series,)
+        found = [self._outputs_of(part, at) for part in parts]
+        return series, found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _outputs_of(self, series: Series, at: At) -> Annotated[Floats, "N members O"]:
+        if at == "end" or at == "every step":
+            return self.ensemble_.outputs(series, at).astype(np.float64)
+        return self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
 
     def _units(self) -> Units | None:
         """Return the units of the targets; None if outputs are logits of classes."""
@@ -362,11 +379,11 @@ class SequenceEstimator(NetEstimator, ABC):
             return
         steps = examples.series.lengths[chosen].mean() * (1 + examples.series.n_channels)
         chosen = chosen[: max(_LEAST_JUDGED, int(_STEPS_JUDGED / steps))]  # their order is random
-        some = examples.take(chosen)
+        some, series = examples.take(chosen), examples.series.take(chosen)
         try:
             self.feature_importances_ = feature_importances(
                 self.ensemble_,
-                some.series,
+                series,
                 some.targets,
                 weights=some.weights,
                 used=held[chosen],

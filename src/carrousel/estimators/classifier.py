@@ -14,7 +14,7 @@ from carrousel.estimators.anytime.calibrate import calibrate, held_out, probabil
 from carrousel.estimators.anytime.early import StopRule, choose_rule
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_labels, check_two_classes
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
@@ -90,7 +90,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     ) -> None:
         self._keep(locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMClassifier:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> LSTMClassifier:
         """Train on labelled series.
 
         Args:
@@ -98,11 +100,13 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 an array ``[N, T, I]``, a table ``[N, T]`` whose rows are series of one channel,
                 texts or lists of symbols, or anything else that
                 :func:`carrousel.estimators.data.containers.read_series` reads. NaN and None are
-                missing values.
-            y: ``[N]``, labels: texts, whole numbers or truth values.
+                missing values. A ``TableDataset`` is read from disk batch by batch; scales are
+                those of all its rows, repeated series included.
+            y: ``[N]``, labels: texts, whole numbers or truth values. None: the target column of a
+                ``TableDataset``.
             sample_weight: ``[N]``, weights of the losses, at least 0; None: 1.
             groups: ``[N]``, what must not be divided between learned and held-out series, such as
-                persons.
+                persons. None: the column of a ``TableDataset``, or none.
 
         Raises:
             DataError: labels are missing or all equal, a value is infinite, or there are fewer than
@@ -151,7 +155,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         self._declared = classes
 
     def _read_targets(
-        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+        self, y: Any, series: Source, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
         if np.asarray(y).shape[1:] == (1,):
             column_or_1d(y, warn=True)

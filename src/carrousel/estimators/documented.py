@@ -35,8 +35,9 @@ PARAMETERS: Mapping[str, str] = {
     "change of a channel from step to step; 0: none.",
     "warp": "standard deviation of the logarithm of random speeds at which training series are "
     "read; 0: none.",
-    "validation_fraction": "share of the series that each member holds out, from 0, below 1. These "
-    "end its training in time and calibrate it. 0: none, and then nothing is calibrated.",
+    "validation_fraction": "share of the series that each member holds out, from 0, below 1; at "
+    "most 5,000 series, and beyond 1,000 series at most 200,000 steps. These end its training in "
+    "time and calibrate it. 0: none, and then nothing is calibrated.",
     "class_weight": 'None: 1; ``"balanced"``: weights that make up for unequal numbers; or a '
     "mapping from labels to weights, 1 where left out.",
     "warm_start": "whether ``fit`` continues from the weights of the last fit.",

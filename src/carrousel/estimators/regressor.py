@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 from carrousel.errors import ShapeError
 from carrousel.estimators.base import At, SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_targets
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.net.goals import ValueGoal
@@ -74,14 +74,18 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     ) -> None:
         self._keep(locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LSTMRegressor:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> LSTMRegressor:
         """Train on series with known targets.
 
         Args:
-            X: ``N`` series, of at least one step each.
-            y: ``[N]``, or ``[N, K]`` for ``K`` targets.
+            X: ``N`` series, of at least one step each, or a ``TableDataset``.
+            y: ``[N]``, or ``[N, K]`` for ``K`` targets. None: the target column of a
+                ``TableDataset``.
             sample_weight: ``[N]``, weights of the squared errors, at least 0; None: 1.
             groups: ``[N]``, what must not be divided between learned and held-out series.
+                None: the column of a ``TableDataset``, or none.
 
         Raises:
             DataError: a target is missing or infinite, or there are fewer than two series.
@@ -104,7 +108,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         return self
 
     def _read_targets(
-        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+        self, y: Any, series: Source, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
         table = check_targets(y, series)
         flat = np.asarray(y).ndim == 1

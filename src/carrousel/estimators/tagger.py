@@ -15,7 +15,7 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.anytime.calibrate import probabilities
 from carrousel.estimators.base import SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_two_classes, check_weights
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import read_inputs
@@ -133,7 +133,7 @@ class LSTMTagger(SequenceEstimator):
             )
 
     def _read_targets(
-        self, y: Any, series: Series, weights: Annotated[Floats, "N"], *, again: bool
+        self, y: Any, series: Source, weights: Annotated[Floats, "N"], *, again: bool
     ) -> Targets:
         steps = join_steps(y, series)
         if self.task == "values":
@@ -141,7 +141,7 @@ class LSTMTagger(SequenceEstimator):
         return self._labels(steps, series, weights, again)
 
     def _values(
-        self, steps: Array, series: Series, weights: Annotated[Floats, "N"], again: bool
+        self, steps: Array, series: Source, weights: Annotated[Floats, "N"], again: bool
     ) -> Targets:
         table = check_array(
             steps.reshape(len(steps), -1),
@@ -170,7 +170,7 @@ class LSTMTagger(SequenceEstimator):
         return replace(examples, targets=scaled.astype(np.float32))
 
     def _labels(
-        self, steps: Array, series: Series, weights: Annotated[Floats, "N"], again: bool
+        self, steps: Array, series: Source, weights: Annotated[Floats, "N"], again: bool
     ) -> Targets:
         labels, known = known_labels(steps)
         if not known.any():

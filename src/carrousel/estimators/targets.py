@@ -9,7 +9,7 @@ import numpy as np
 
 from carrousel.errors import ShapeError
 from carrousel.estimators.data.checks import check_step_targets
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.shapes import Array, Floats, Ints
 
 _STRATA = 10
@@ -40,7 +40,7 @@ class Units:
         return found[..., 0] if self.flat else found
 
 
-def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:
+def join_steps(y: Any, series: Source) -> Annotated[Array, "steps ..."]:
     """Return the targets of every step of all series, one after another.
 
     Args:
@@ -51,6 +51,7 @@ def join_steps(y: Any, series: Series) -> Annotated[Array, "steps ..."]:
         DataError: no step has a target.
         ShapeError: there is no entry for a series or a step, or arrays differ in their columns.
 
+    >>> from carrousel.estimators.data.series import Series
     >>> join_steps([["a", "b"], ["c"]], Series.of([[[1.0], [2.0]], [[3.0]]])).tolist()
     ['a', 'b', 'c']
     """

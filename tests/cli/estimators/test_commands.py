@@ -236,3 +236,45 @@ def test_help_groups_options(call):
     assert found.code == 0
     for heading in ("Data:", "Task:", "Model:", "Output:", "Examples:"):
         assert heading in found.out
+
+
+def test_a_fit_from_disk_is_the_fit_in_memory(call, data, tmp_path, monkeypatch):
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = pyarrow.csv.read_csv(data)
+    (tmp_path / "folder").mkdir()
+    pyarrow.parquet.write_table(
+        table.sort_by([("who", "ascending"), ("t", "ascending")]), "a.parquet"
+    )
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table("a.parquet"), "folder/a.parquet")
+    words = (*COLUMNS, "--target", "label", "--channels", "x,y", *SMALL)
+    figures = {}
+    for name, path, read in (
+        ("memory", "a.parquet", "memory"),
+        ("auto", "a.parquet", "auto"),
+        ("disk", "a.parquet", "disk"),
+        ("folder", "folder", "auto"),
+        ("large", "a.parquet", "auto"),
+    ):
+        if name == "large":
+            monkeypatch.setattr("carrousel.cli.estimators.reading.LARGE", 10)
+        found = call("fit", path, *words, "--read", read, "--out", f"{name}.safetensors", "--json")
+        assert found.code == 0, found.err
+        assert ("is read from disk" in found.err) == (name in ("disk", "folder", "large"))
+        figures[name] = json.loads(found.out)
+    assert figures["auto"]["held_out"] == figures["memory"]["held_out"]
+    for name in ("disk", "folder", "large"):
+        assert figures[name]["series"] == 24
+        for measure, value in figures["memory"]["held_out"].items():
+            assert figures[name]["held_out"][measure] == pytest.approx(value, rel=1e-4)
+    for extra, message in (
+        (("--task", "tags", "--target", "phase"), "--task class or value"),
+        (("--target", "size", "--target", "x"), "needs --id and one --target"),
+        (("--target", "phase", "--channels", "x,y"), "changes within a series"),
+    ):
+        found = call(
+            *("fit", "a.parquet", *COLUMNS, *extra, "--read", "disk", "--out", "b.safetensors")
+        )
+        assert found.code != 0
+        assert message in " ".join(found.err.split())

@@ -84,6 +84,14 @@ class FitConfig(_Checked):
     channels: list[str] | None = option(
         None, DATA, "Columns that are measured, as A,B; default: all others.", "COLUMNS"
     )
+    read: str = option(
+        "auto",
+        DATA,
+        "memory: read DATA at once. disk: copy its values to a temporary file and read them batch "
+        "by batch, for Parquet or Arrow files larger than memory, or a folder of them; rows of a "
+        "series must be adjacent and in order. auto: disk for a folder, or above 500 MB.",
+        choices=("auto", "memory", "disk"),
+    )
     task: str | None = option(
         None,
         TASK,

@@ -9,6 +9,7 @@ from carrousel.cli.screen import put, say, write_text
 from carrousel.words import count
 
 if TYPE_CHECKING:
+    from carrousel.estimators.data.larger import TableDataset
     from carrousel.estimators.data.series import Series
     from carrousel.estimators.report.build import Setting
     from carrousel.estimators.report.predictions import Evaluated
@@ -29,7 +30,7 @@ def put_measures(figures: dict[str, float | None]) -> None:
     put(table)
 
 
-def contents(series: Series) -> str:
+def contents(series: Series | TableDataset) -> str:
     """Return the size of the data in words.
 
     >>> import numpy as np

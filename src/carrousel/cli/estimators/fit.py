@@ -14,7 +14,9 @@ from carrousel.cli.estimators.config import FitConfig
 from carrousel.cli.estimators.display import contents, footer, put_measures, write_report
 from carrousel.cli.estimators.reading import (
     check_report_extra,
+    large,
     read_data,
+    read_larger,
     store_columns,
     warnings_as_messages,
 )
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 30
 """Different whole numbers of a target that are classes at most, unless --task says so."""
+SHOWN = 10_000
+"""Series that a report describes at most if none were held out."""
 
 EXAMPLES = """Examples:
 
@@ -58,7 +62,7 @@ def fit(config: FitConfig) -> None:
     _check_task(config)
     check_report_extra(config.report)
     with warnings_as_messages():
-        table = read_data(config.data, config.columns, forecast=config.task == "forecast")
+        table = _read(config)
         task = config.task or _task_by(table)
         model = _model(config, task, table)
         say(f"{contents(table.series)}. Task: {_described(config, task, table)}.")
@@ -75,6 +79,20 @@ def fit(config: FitConfig) -> None:
     if any(member.stopped == "interrupted" for member in model.ensemble_.members):
         say("Stopped early. The model has the best weights until then.")
         raise typer.Exit(FELL_SHORT)
+
+
+def _read(config: FitConfig) -> Table[Any]:
+    """Read the file at once, or copy it to a temporary file to read batches from."""
+    series_have_one = config.task in (None, "class", "value")
+    if config.read == "disk" and not series_have_one:
+        raise SettingError(
+            f"--read disk is for --task class or value, not for {config.task}",
+            fix="read the file at once with --read memory",
+        )
+    if config.read == "disk" or (config.read == "auto" and series_have_one and large(config.data)):
+        say(f"{config.data.name} is read from disk; --read memory reads it at once.")
+        return read_larger(config.data, config.columns)
+    return read_data(config.data, config.columns, forecast=config.task == "forecast")
 
 
 def _check_task(config: FitConfig) -> None:
@@ -207,7 +225,8 @@ def _show(
         config.out.stat().st_size / 1000,
         footer=footer(),
     )
-    described = table.series if found is None else found.series
+    rows = np.arange(min(SHOWN, len(table.series)))
+    described = table.series.take(rows) if found is None else found.series
     write_report(config.report, found, described, model, setting)
     if config.report is None and sys.stderr.isatty():
         say("Show learning curves, confusion and calibration: add --report report.html")

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from carrousel.cli.estimators.config import Columns
 from carrousel.cli.screen import say
-from carrousel.errors import CarrouselError, DataError, MissingExtraError, StoreError
+from carrousel.errors import CarrouselError, DataError, MissingExtraError, SettingError, StoreError
 
 if TYPE_CHECKING:
+    from carrousel.estimators.data.larger import TableDataset
+    from carrousel.estimators.data.series import Series
     from carrousel.estimators.data.table import Table
 
+LARGE = 500_000_000
+"""Bytes of a file above which it is read from disk by default."""
 
-def read_data(path: Path, columns: Columns, *, forecast: bool = False) -> Table:
+
+def read_data(path: Path, columns: Columns, *, forecast: bool = False) -> Table[Series]:
     """Read series, with targets and groups if their columns are named.
 
     Args:
@@ -51,6 +56,41 @@ def read_data(path: Path, columns: Columns, *, forecast: bool = False) -> Table:
         if isinstance(error, CarrouselError):
             raise
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def large(path: Path) -> bool:
+    """Whether a file or folder is read from disk unless the user chooses."""
+    from carrousel.estimators.data.larger import READERS
+
+    if path.is_dir():
+        return True
+    return path.suffix.lower() in READERS and path.is_file() and path.stat().st_size > LARGE
+
+
+def read_larger(path: Path, columns: Columns) -> Table[TableDataset]:
+    """Copy values to a temporary file from which batches are read.
+
+    Raises:
+        SettingError: ``columns`` has no id, or other than one target.
+        StoreError, CarrouselError: as :func:`read_data`.
+    """
+    from carrousel.estimators.data.larger import TableDataset
+    from carrousel.estimators.data.table import Table
+
+    if columns.id is None or len(columns.target) != 1:
+        raise SettingError(
+            f"{path.name} is read from disk, which needs --id and one --target",
+            fix="name both columns, or read the file at once with --read memory",
+        )
+    data = TableDataset(
+        path,
+        id=columns.id,
+        time=columns.time,
+        target=columns.target[0],
+        groups=columns.groups,
+        channels=columns.channels or None,
+    )
+    return Table(data, data.targets(), data.groups)
 
 
 def read_model(path: Path) -> tuple[Any, Columns]:

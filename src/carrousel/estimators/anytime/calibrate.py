@@ -10,7 +10,7 @@ import numpy as np
 
 from carrousel.checks import check_int, check_number
 from carrousel.errors import DataError, ShapeError
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.shapes import Bools, Floats, Ints
 
@@ -78,7 +78,7 @@ class HeldOut:
         return np.split(every, self.offsets[1:-1]) if len(self) else []
 
 
-def held_out(ensemble: Ensemble, series: Series) -> HeldOut:
+def held_out(ensemble: Ensemble, series: Source) -> HeldOut:
     """Compute the outputs of every member on the series that it held out.
 
     Args:
@@ -195,7 +195,7 @@ def _smallest(function: Callable[[float], float], low: float, high: float) -> fl
     return (low + high) / 2.0
 
 
-def calibrate(ensemble: Ensemble, series: Series, labels: Annotated[Ints, "N or steps"]) -> float:
+def calibrate(ensemble: Ensemble, series: Source, labels: Annotated[Ints, "N or steps"]) -> float:
     """Set ``ensemble.temperature`` by predictions of members on series that they held out.
 
     Args:

@@ -11,7 +11,8 @@ import numpy as np
 from carrousel.columns import check_ascending, is_missing
 from carrousel.errors import DataError, DataTypeError, ShapeError
 from carrousel.estimators.data.containers import check_values
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.larger import TableDataset
+from carrousel.estimators.data.series import Series, Source
 from carrousel.shapes import Array, Bools, Floats
 
 
@@ -53,22 +54,42 @@ infinity is not allowed; replace it by NaN if it is missing
         _warn_of_constants(series, missing, name)
 
 
+def check_data_set(data: TableDataset, name: str = "X") -> None:
+    """Check what opening a data set leaves to training.
+
+    Raises:
+        DataError: all values are missing.
+
+    Warns:
+        ConstantChannelWarning: a channel is constant or always missing.
+    """
+    found = data.statistics
+    if not found.counts.any():
+        raise DataError(f"every value of {name} is missing", argument=name)
+    for k in np.flatnonzero(found.constant):
+        state = f"always {found.mean[k]:.6g}" if found.counts[k] else "always missing"
+        _warn_of_constant(data.channels[k], state, name)
+
+
 def _warn_of_constants(series: Series, missing: Annotated[Bools, "steps I"], name: str) -> None:
     low = np.where(missing, np.inf, series.values).min(axis=0)
     high = np.where(missing, -np.inf, series.values).max(axis=0)
     for k, channel in enumerate(series.channels):
-        if low[k] < high[k]:
+        if low[k] < high[k] or series.n_steps < 2:
             continue
-        state = "is always missing" if low[k] > high[k] else f"is always {low[k]:.6g}"
-        if series.n_steps > 1:
-            warnings.warn(
-                f"channel {channel!r} of {name} {state}; the model cannot learn from it",
-                ConstantChannelWarning,
-                stacklevel=4,
-            )
+        state = "always missing" if low[k] > high[k] else f"always {low[k]:.6g}"
+        _warn_of_constant(channel, state, name)
 
 
-def check_labels(y: Any, series: Series, name: str = "y", *, one_class: bool = False) -> Array:
+def _warn_of_constant(channel: str, state: str, name: str) -> None:
+    warnings.warn(
+        f"channel {channel!r} of {name} is {state}; the model cannot learn from it",
+        ConstantChannelWarning,
+        stacklevel=5,
+    )
+
+
+def check_labels(y: Any, series: Source, name: str = "y", *, one_class: bool = False) -> Array:
     """Check one label for each series; return them as an array ``[N]``.
 
     All series may have the same label if ``one_class`` is set.
@@ -115,7 +136,7 @@ def check_two_classes(labels: Iterable[Hashable], name: str = "y") -> None:
         )
 
 
-def check_targets(y: Any, series: Series, name: str = "y") -> Annotated[Floats, "N targets"]:
+def check_targets(y: Any, series: Source, name: str = "y") -> Annotated[Floats, "N targets"]:
     """Check one number, or several, for each series; return float64 ``[N, targets]``.
 
     Raises:
@@ -147,7 +168,7 @@ def check_targets(y: Any, series: Series, name: str = "y") -> Annotated[Floats, 
     return targets.reshape(len(targets), -1)
 
 
-def check_step_targets(y: Any, series: Series, name: str = "y") -> list[Array]:
+def check_step_targets(y: Any, series: Source, name: str = "y") -> list[Array]:
     """Check labels or values for each step; return an array for each series.
 
     A missing label (None, NaN) is allowed: the step has none.
@@ -186,7 +207,7 @@ def check_step_targets(y: Any, series: Series, name: str = "y") -> list[Array]:
 
 
 def check_weights(
-    weights: Any, series: Series, name: str = "sample_weight"
+    weights: Any, series: Source, name: str = "sample_weight"
 ) -> Annotated[Floats, "N"]:
     """Check one weight for each series; return float64 ``[N]``, ones if None.
 
@@ -221,7 +242,7 @@ def check_weights(
     return given
 
 
-def check_groups(groups: Any, series: Series, name: str = "groups") -> Array | None:
+def check_groups(groups: Any, series: Source, name: str = "groups") -> Array | None:
     """Check one group for each series; return them as an array ``[N]``.
 
     Raises:
@@ -277,7 +298,7 @@ def _plain(given: Any) -> Array:
     return np.asarray(given)
 
 
-def _one_per_series(given: Any, series: Series, name: str) -> Array:
+def _one_per_series(given: Any, series: Source, name: str) -> Array:
     if given is None:
         raise ShapeError(
             f"{name} is None, expected one entry for each series. The estimator requires {name} "
@@ -301,7 +322,7 @@ def _one_per_series(given: Any, series: Series, name: str) -> Array:
     return array
 
 
-def _refuse_missing(given: Array, series: Series, name: str, noun: str) -> None:
+def _refuse_missing(given: Array, series: Source, name: str, noun: str) -> None:
     """Raise :class:`DataError` if an entry is missing; the message names its series."""
     if given.dtype.kind not in "fOMm":
         return

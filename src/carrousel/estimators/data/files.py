@@ -36,6 +36,7 @@ from carrousel.errors import (
     UnknownNameError,
 )
 from carrousel.estimators.data.containers import read_series
+from carrousel.estimators.data.series import Series
 from carrousel.estimators.data.table import Table, read_table
 
 PICKLES = (".pkl", ".pickle", ".joblib")
@@ -50,7 +51,7 @@ def read_file(
     channels: Sequence[str] | None = None,
     groups: str | None = None,
     per_step: bool | None = None,
-) -> Table:
+) -> Table[Series]:
     """Read series, targets and groups from a file; its suffix decides on the format.
 
     The names are those of columns, as in :func:`~carrousel.estimators.data.table.read_table`. A
@@ -230,7 +231,7 @@ def _arrays(
     target: str | Sequence[str] | None,
     names: dict[str, Any],
     source: str,
-) -> Table:
+) -> Table[Series]:
     """Read arrays by name: ``X`` holds the series."""
     _no_columns(names, ("time", "channels"), "an npz file without id")
     for name in ("X", target, names["groups"]):
@@ -252,7 +253,7 @@ def _arrays(
     return Table(series, y, groups)
 
 
-def _read_ts(path: Path, names: dict[str, Any]) -> Table:
+def _read_ts(path: Path, names: dict[str, Any]) -> Table[Series]:
     """Read aeon's format; a missing value is written as ``?``."""
     _no_columns(names, ("id", "time", "channels", "groups"), "a .ts file")
     try:

@@ -22,7 +22,7 @@ from carrousel.estimators.data.files import import_arrow
 from carrousel.estimators.data.scan import Copy, Scan, remove
 from carrousel.estimators.data.series import Series
 from carrousel.frames import check_columns
-from carrousel.shapes import Array, Floats, Ints
+from carrousel.shapes import Array, Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,8 @@ class Statistics:
         timed: whether steps have times.
         unit: median time between two steps of a series, of an even sample.
         gaps: whether values are missing.
+        counts: ``[I]``, number of values present.
+        constant: ``[I]``, whether a channel never changes.
     """
 
     mean: Annotated[Floats, "I"]
@@ -41,6 +43,22 @@ class Statistics:
     timed: bool
     unit: float
     gaps: bool
+    counts: Annotated[Ints, "I"]
+    constant: Annotated[Bools, "I"]
+
+    @staticmethod
+    def of(scan: Scan) -> Statistics:
+        running = scan.running
+        constant = running.scale <= 1e-12 * np.maximum(np.abs(running.mean), 1e-300)
+        return Statistics(
+            running.mean,
+            np.where(constant, 1.0, running.scale),
+            scan.time is not None,
+            scan.median.value,
+            running.gaps,
+            running.counts,
+            constant,
+        )
 
 
 class TableDataset:
@@ -55,6 +73,7 @@ class TableDataset:
         id: the column that names the series of a row.
         time: the column of times.
         target: the column of labels or targets, constant within a series.
+        groups: the column of groups, such as persons, constant within a series.
         channels: the columns that are measured; None: all others.
         folder: where the copy is placed; None: the folder for temporary files.
         block: rows that are read at once.
@@ -62,14 +81,16 @@ class TableDataset:
     Attributes:
         channels: names of the channels.
         lengths: ``[N]``, steps of each series.
+        groups: ``[N]``, the group of each series; None if no column was named.
         statistics: mean, scale and others, of all series.
 
     Raises:
         StoreError: a file does not exist, or cannot be read or copied.
         UnknownNameError: there is no such column.
         DataError: the rows of a series are not adjacent or its times do not increase; an id, a
-            time or all targets of a series are missing; a target changes within a series; a value
-            is infinite.
+            time, or all targets or groups of a series are missing; a target or a group changes
+            within a series; a value is infinite.
+        SettingError: one column is named for two purposes.
         MissingExtraError: pyarrow is not installed.
 
     >>> import pyarrow, pyarrow.parquet
@@ -89,42 +110,40 @@ class TableDataset:
         id: str,
         time: str | None = None,
         target: str | None = None,
+        groups: str | None = None,
         channels: Sequence[str] | None = None,
         folder: str | Path | None = None,
         block: int = 1 << 16,
     ) -> None:
         check_int("block", block, minimum=1)
         files = _files_of(paths)
-        special = [name for name in (id, time, target) if name is not None]
+        special = [name for name in (id, time, target, groups) if name is not None]
+        _check_purposes([*special, *(channels or ())])
         with _reading(files[0]):
             schema = _schema(files[0])
         check_columns([*special, *(channels or ())], schema.names, files[0].name)
         if channels is None:
             channels = [name for name in schema.names if name not in special]
-        self.channels = tuple(channels)
+        self.channels: tuple[str, ...] = tuple(channels)
         wide = _dtype(schema, self.channels)
         place = tempfile.mkdtemp(prefix="carrousel-", dir=folder)
         self._copy = Copy(place)
         self._finalizer = weakref.finalize(self, remove, self._copy, place)
-        scan = Scan(self.channels, wide, id, time, target, self._copy)
+        constant = [name for name in (target, groups) if name is not None]
+        scan = Scan(self.channels, wide, id, time, constant, self._copy)
         try:
             for path in files:
                 with _reading(path):
                     self._scan_file(scan, path, [*special, *self.channels], block)
             self.offsets: Annotated[Ints, "N+1"] = scan.offsets()
-            self._targets = None if target is None else scan.targets()
+            self._targets = None if target is None else scan.constant[target].values("target")
+            self.groups = None if groups is None else scan.constant[groups].values("group")
         except BaseException:
             self.close()
             raise
         self._wide, self._timed = wide, time is not None
         self.lengths: Annotated[Ints, "N"] = np.diff(self.offsets)
-        self.statistics = Statistics(
-            scan.running.mean,
-            _without_zeros(scan.running.scale, scan.running.mean),
-            self._timed,
-            scan.median.value,
-            scan.running.gaps,
-        )
+        self.statistics = Statistics.of(scan)
 
     def _scan_file(self, scan: Scan, path: Path, columns: list[str], block: int) -> None:
         blocks = READERS[path.suffix.lower()](path, columns, block)
@@ -158,13 +177,26 @@ class TableDataset:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         values = np.empty((int(offsets[-1]), self.n_channels), self._wide)
         times = np.empty(len(values)) if self._timed else None
-        for k in np.argsort(indices, kind="stable"):  # in the order of the file
-            low, high, start = offsets[k], offsets[k + 1], int(self.offsets[indices[k]])
+        for low, high, start in self._pieces(indices, offsets):
             self._copy.read("values", values[low:high], start * values.itemsize * self.n_channels)
             if times is not None:
                 self._copy.read("times", times[low:high], start * times.itemsize)
         ids = tuple(indices.tolist())
         return Series(values, offsets, self.channels, named=True, times=times, ids=ids)
+
+    def _pieces(
+        self, indices: Annotated[Ints, "indices"], offsets: Annotated[Ints, "indices+1"]
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield the steps of the result to fill, and the step of the copy where these begin."""
+        if len(indices) and (np.diff(indices) == 1).all():
+            yield 0, int(offsets[-1]), int(self.offsets[indices[0]])
+            return
+        for k in np.argsort(indices, kind="stable"):  # in the order of the file
+            yield int(offsets[k]), int(offsets[k + 1]), int(self.offsets[indices[k]])
+
+    def name(self, n: int) -> str:
+        """Return what a message calls series ``n``."""
+        return f"series {n}"
 
     def targets(self, indices: Sequence[int] | Annotated[Ints, "indices"] | None = None) -> Array:
         """Return the targets of the series at ``indices``, or of all.
@@ -286,6 +318,11 @@ def _dtype(schema: Any, channels: Sequence[str]) -> Any:
     return np.float32 if narrow else np.float64
 
 
-def _without_zeros(scale: Floats, mean: Floats) -> Floats:
-    """Replace the scale of constant channels by 1."""
-    return np.where(scale <= 1e-12 * np.maximum(np.abs(mean), 1e-300), 1.0, scale)
+def _check_purposes(columns: Sequence[str]) -> None:
+    for name in columns:
+        if columns.count(name) > 1:
+            raise SettingError(
+                f"the column {name!r} is named for two purposes",
+                column=name,
+                fix="name it once among {id}, {time}, {target}, {groups} and {channels}",
+            )

@@ -47,7 +47,7 @@ class Running:
         squares = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0, dtype=np.float64)
         total = np.maximum(self.counts + counts, 1)
         apart = np.where(counts > 0, mean - self.mean, 0.0)
-        self.mean = self.mean + apart * counts / total
+        self.mean = self.mean + apart * (counts / total)  # exact for the first block
         self.squares = self.squares + squares + apart**2 * self.counts * counts / total
         self.counts = self.counts + counts
         self.steps += len(values)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ class Copy:
 
     def __init__(self, folder: str) -> None:
         self._open: dict[str, Any] = {}
+        self._lock = threading.Lock()  # a file has one position for all threads
         for name in ("values", "times"):
             self._open[name] = open(os.path.join(folder, name), "w+b", buffering=0)  # noqa: SIM115
 
@@ -33,13 +36,14 @@ class Copy:
         file = self._open[name]
         if file.closed:
             raise StoreError("the data set is closed", fix="open it again")
-        file.seek(start)
         view = memoryview(out).cast("B")
-        while len(view):
-            count = file.readinto(view)
-            if not count:
-                raise StoreError("the copy of the data set is shorter than expected")
-            view = view[count:]
+        with self._lock:
+            file.seek(start)
+            while len(view):
+                count = file.readinto(view)
+                if not count:
+                    raise StoreError("the copy of the data set is shorter than expected")
+                view = view[count:]
 
     def close(self) -> None:
         for file in self._open.values():
@@ -51,8 +55,79 @@ def remove(copy: Copy, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+class PerSeries:
+    """A column that has one value in each series, such as targets or groups."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._found: list[Floats] = []
+        self._names: dict[Any, int] = {}
+        self._last = np.nan  # of the series that the block before ended with
+
+    def add(self, column: Any, new: Annotated[Bools, "rows"], row: int) -> None:
+        """Find the value of each series in a block that begins with row ``row``.
+
+        Args:
+            column: an Arrow column.
+            new: which rows begin a series.
+            row: number of the first row, for messages.
+
+        Raises:
+            DataError: a value changes within a series.
+        """
+        cells = self._numbers(_plain(column))
+        local = np.cumsum(new)  # 0: the series that the block before ended with
+        found = np.full(int(local[-1]) + 1, np.nan)
+        known = np.flatnonzero(~np.isnan(cells))[::-1]
+        found[local[known]] = cells[known]  # the first in each series is written last
+        if not np.isnan(self._last):
+            found[0] = self._last
+        changes = cells[known] != found[local[known]]
+        if changes.any():
+            raise DataError(
+                f"{self.column!r} changes within a series, expected one value for the whole series",
+                row=row + int(known[changes].min()),
+                column=self.column,
+                fix="correct the column; series with a label for each step must fit into memory",
+            )
+        self._found.append(found[:-1])
+        self._last = found[-1]
+
+    def _numbers(self, column: Any) -> Annotated[Floats, "rows"]:
+        """Return floats as float64 (NaN: missing); other values as numbers of their own."""
+        if import_arrow("pyarrow.types").is_floating(column.type):
+            return column.to_numpy(zero_copy_only=False).astype(np.float64)
+        coded = column.dictionary_encode()
+        number = [
+            self._names.setdefault(name, len(self._names)) for name in coded.dictionary.to_pylist()
+        ]
+        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.float64)  # null: NaN
+        table = np.array([*number, np.nan])
+        return table[np.where(np.isnan(codes), len(number), codes).astype(np.int64)]
+
+    def values(self, noun: str) -> Annotated[Array, "N"]:
+        """Return the value of each series.
+
+        Raises:
+            DataError: a series has none; the message calls it by ``noun``.
+        """
+        found = np.append(np.concatenate(self._found)[1:], self._last)
+        missing = np.flatnonzero(np.isnan(found))
+        if len(missing):
+            raise DataError(
+                f"series {missing[0]} has no {noun}",
+                column=self.column,
+                fix=f"drop series without a {noun}",
+            )
+        if not self._names:
+            return found
+        names = list(self._names)
+        plain = np.array(names) if not isinstance(names[0], str) else np.array(names, object)
+        return plain[found.astype(np.int64)]
+
+
 class Scan:
-    """One pass over the rows: index, statistics, targets and the copy."""
+    """One pass over the rows: index, statistics, targets, groups and the copy."""
 
     def __init__(
         self,
@@ -60,20 +135,18 @@ class Scan:
         wide: Any,
         id: str,
         time: str | None,
-        target: str | None,
+        constant: Sequence[str],
         copy: Copy,
     ) -> None:
         self.channels, self.wide, self.copy = channels, wide, copy
-        self.id, self.time, self.target = id, time, target
+        self.id, self.time = id, time
+        self.constant = {name: PerSeries(name) for name in constant}
         self.running, self.median = Running.of(len(channels)), RunningMedian()
         self.rows = 0
         self.starts: list[Ints] = []
         self.hashes: list[Ints] = []
-        self.labels: list[Array] = []
-        self.classes: dict[Any, int] = {}
         self.last_id: Any = None
         self.last_time = -np.inf
-        self.last_target = np.nan
 
     def add(self, batch: Any) -> None:
         """Read one block of rows."""
@@ -93,8 +166,8 @@ class Scan:
         self.copy.append("values", values)
         if self.time is not None:
             self._add_times(batch.column(self.time), new)
-        if self.target is not None:
-            self._add_targets(batch.column(self.target), new)
+        for name, constant in self.constant.items():
+            constant.add(batch.column(name), new, self.rows)
         self.rows += len(batch)
 
     def _index(self, batch: Any) -> Annotated[Bools, "rows"]:
@@ -138,39 +211,6 @@ class Scan:
         self.last_time = times[-1]
         self.copy.append("times", times)
 
-    def _add_targets(self, column: Any, new: Annotated[Bools, "rows"]) -> None:
-        """Find the one target of each series; those of the last series may still be missing."""
-        cells = self._numbers(_plain(column))
-        local = np.cumsum(new)  # 0: the series that the block before ended with
-        found = np.full(int(local[-1]) + 1, np.nan)
-        known = np.flatnonzero(~np.isnan(cells))[::-1]
-        found[local[known]] = cells[known]  # the first in each series is written last
-        if not np.isnan(self.last_target):
-            found[0] = self.last_target
-        changes = cells[known] != found[local[known]]
-        if changes.any():
-            row = int(known[changes].min())
-            raise DataError(
-                "the target changes within a series, expected one for the whole series",
-                row=self.rows + row,
-                column=self.target,
-            )
-        self.labels.append(found[:-1])
-        self.last_target = found[-1]
-
-    def _numbers(self, column: Any) -> Annotated[Floats, "rows"]:
-        """Return targets as float64 (NaN: missing); those that are not floats as class numbers."""
-        if import_arrow("pyarrow.types").is_floating(column.type):
-            return column.to_numpy(zero_copy_only=False).astype(np.float64)
-        coded = column.dictionary_encode()
-        number = [
-            self.classes.setdefault(label, len(self.classes))
-            for label in coded.dictionary.to_pylist()
-        ]
-        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.float64)  # null: NaN
-        table = np.array([*number, np.nan])
-        return table[np.where(np.isnan(codes), len(number), codes).astype(np.int64)]
-
     def offsets(self) -> Annotated[Ints, "N+1"]:
         """Return where each series begins, after a check that no id occurs twice."""
         if not self.rows:
@@ -187,22 +227,6 @@ class Scan:
                 fix="sort the rows by series",
             )
         return np.append(np.concatenate(self.starts), self.rows).astype(np.int64)
-
-    def targets(self) -> Annotated[Array, "N"]:
-        """Return the target of each series."""
-        found = np.append(np.concatenate(self.labels)[1:], self.last_target)
-        missing = np.flatnonzero(np.isnan(found))
-        if len(missing):
-            raise DataError(
-                f"series {missing[0]} has no target",
-                column=self.target,
-                fix="drop series without a target",
-            )
-        if not self.classes:
-            return found
-        labels = list(self.classes)
-        plain = np.array(labels) if not isinstance(labels[0], str) else np.array(labels, object)
-        return plain[found.astype(np.int64)]
 
 
 def _plain(column: Any) -> Any:

@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 import numpy as np
 
 from carrousel.arrays import runs
 from carrousel.errors import DataError, ShapeError
 from carrousel.shapes import Array, Floats, Ints
+
+
+class Source(Protocol):
+    """Series in memory (:class:`Series`), or read when they are taken (``TableDataset``)."""
+
+    @property
+    def offsets(self) -> Annotated[Ints, "N+1"]: ...
+    @property
+    def lengths(self) -> Annotated[Ints, "N"]: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def n_channels(self) -> int: ...
+    @property
+    def n_steps(self) -> int: ...
+    def __len__(self) -> int: ...
+    def name(self, n: int, /) -> str: ...
+    def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
+
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +104,13 @@ class Series:
         """Whether values are symbols."""
         return self.values.ndim == 1
 
-    @cached_property
+    @property
     def lengths(self) -> Annotated[Ints, "N"]:
         """Steps of each series, ``[N]``."""
+        return self._lengths
+
+    @cached_property
+    def _lengths(self) -> Annotated[Ints, "N"]:
         return np.diff(self.offsets)
 
     def name(self, n: int) -> str:

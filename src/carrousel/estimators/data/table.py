@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic
 
 import numpy as np
 
@@ -12,17 +12,17 @@ from carrousel.columns import is_missing
 from carrousel.errors import DataError, SettingError
 from carrousel.estimators.data.containers import check_values
 from carrousel.estimators.data.layouts import series_of
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import AnySource, Series
 from carrousel.frames import as_frame, read_long
 from carrousel.shapes import Array, Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Generic[AnySource]):
     """What a data frame holds for an estimator.
 
     Args:
-        series: ``N`` series.
+        series: ``N`` series, in memory or on disk.
         y: targets or labels. One per series: ``[N]`` or, for several target columns,
             ``[N, targets]``. One per step: a list of ``N`` arrays ``[T_n]`` or
             ``[T_n, targets]``. None if no target was named.
@@ -30,7 +30,7 @@ class Table:
         per_step: whether ``y`` has an entry for each step.
     """
 
-    series: Series
+    series: AnySource
     y: Array | list[Array] | None = None
     groups: Array | None = None
     per_step: bool = False
@@ -46,7 +46,7 @@ def read_table(
     groups: str | None = None,
     per_step: bool | None = None,
     source: str | None = None,
-) -> Table:
+) -> Table[Series]:
     """Read a data frame (pandas, polars, Arrow): a row is a step, or a series with lists as cells.
 
     Args:

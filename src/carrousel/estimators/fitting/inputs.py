@@ -12,12 +12,68 @@ from sklearn.utils.validation import check_array, validate_data
 
 from carrousel.arrays import runs
 from carrousel.checks import check_int
-from carrousel.errors import SettingError, ShapeError
+from carrousel.errors import DataTypeError, SettingError, ShapeError
+from carrousel.estimators.data.checks import check_data_set, check_series
 from carrousel.estimators.data.containers import read_series
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.larger import TableDataset
+from carrousel.estimators.data.schema import Schema
+from carrousel.estimators.data.series import Series, Source
+from carrousel.estimators.net.features import Features
 from carrousel.shapes import Array
 
 _TABLE = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+
+
+def read_source(estimator: Any, X: Any, *, fitted: bool) -> Series | TableDataset:
+    """Read ``X`` as :func:`read_inputs` does; a ``TableDataset`` is returned as it is.
+
+    Args:
+        estimator: the estimator, whose attributes about ``X`` are set unless ``fitted``.
+        X: series, or a ``TableDataset``.
+        fitted: whether ``X`` must have the channels of training.
+
+    Raises:
+        ShapeError, DataError, DataTypeError, ValueError, TypeError: as :func:`read_inputs`.
+    """
+    if not isinstance(X, TableDataset):
+        return read_again(estimator, X) if fitted else read_inputs(estimator, X, reset=True)
+    if fitted:
+        estimator.schema_.check(X.take([0]))
+    else:
+        _set_channels(estimator, X.n_channels)
+    return X
+
+
+def read_again(estimator: Any, X: Any) -> Series:
+    """Read series with the channels and the alphabet of training; exceptions as in read_inputs."""
+    series = read_inputs(estimator, X, reset=False)
+    estimator.schema_.check(series)
+    return read_series(series, symbols=estimator.schema_.symbols)
+
+
+def check_source(source: Series | TableDataset) -> None:
+    """Check series to learn from; errors and warnings are those of :func:`check_series`."""
+    if isinstance(source, TableDataset):
+        check_data_set(source)
+    else:
+        check_series(source)
+
+
+def schema_of(source: Series | TableDataset) -> Schema:
+    """Describe series of training."""
+    if isinstance(source, Series):
+        return Schema.of(source)
+    return replace(Schema.of(source.take([0])), gaps=source.statistics.gaps)
+
+
+def features_of(given: Series | TableDataset, distinct: Source) -> Features:
+    """Return features fitted to the distinct series of training.
+
+    For a data set, they are those of all its rows, which were computed when it was opened.
+    """
+    if isinstance(given, TableDataset):
+        return Features.of(given.statistics)
+    return Features.fit(distinct)  # type: ignore[arg-type]
 
 
 def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
@@ -38,13 +94,17 @@ def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
     Warns:
         SymbolWarning: ``X`` holds symbols that ``fit`` did not see.
     """
+    if isinstance(X, TableDataset):
+        raise DataTypeError(
+            f"X is a TableDataset, but {type(estimator).__name__} needs series in memory here",
+            argument="X",
+            fix="pass series in memory, such as {X.take(range(1000))}",
+        )
     if not is_table(X):
         symbols = None if reset else estimator.schema_.symbols
         series = read_series(X, symbols=None if symbols is None else True)
         if reset:
-            estimator.__dict__.pop("feature_names_in_", None)
-            estimator.n_features_in_ = series.n_channels
-            estimator._from_table = False
+            _set_channels(estimator, series.n_channels)
         return series
     if reset:
         estimator._from_table = True
@@ -61,6 +121,12 @@ def read_inputs(estimator: BaseEstimator, X: Any, *, reset: bool) -> Series:
             ) from error
         return read_series(np.asarray(table))
     return read_series(check_array(X, input_name="X", estimator=estimator, **_TABLE))
+
+
+def _set_channels(estimator: Any, channels: int) -> None:
+    estimator.__dict__.pop("feature_names_in_", None)
+    estimator.n_features_in_ = channels
+    estimator._from_table = False
 
 
 def is_table(X: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated
 import joblib
 import numpy as np
 
+from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.parts import held_out_parts
 from carrousel.estimators.fitting.progress import Progress
@@ -99,7 +100,9 @@ def train_members(
                     break
             return found
         tasks = (joblib.delayed(one)(m) for m in range(members))
-        results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+        # A data set on disk has open files, which other processes cannot read.
+        shared = None if isinstance(examples.series, Series) else "sharedmem"
+        results = joblib.Parallel(n_jobs=n_jobs, require=shared, return_as="generator")(tasks)
         for member in results:
             found.append(member)
             progress(member.history[-1])

@@ -49,6 +49,19 @@ def held_out_parts(
     return [part == m % n_parts for m in range(members)]
 
 
+def bounded_fraction(fraction: float, lengths: Annotated[Ints, "N"]) -> float:
+    """Return a share of the series to hold out that is enough to judge a net.
+
+    It is ``fraction``, but at most 5,000 series, and beyond 1,000 series at most 200,000 steps. So
+    time and memory of judging and calibration do not grow with the number of series.
+
+    >>> bounded_fraction(0.15, np.full(1_000, 20)), bounded_fraction(0.15, np.full(100_000, 20))
+    (0.15, 0.05)
+    """
+    enough = max(1_000, min(5_000, 200_000 / max(float(np.mean(lengths)), 1.0)))
+    return min(fraction, enough / len(lengths))
+
+
 def _deal(
     strata: Annotated[Ints, "N"], n_parts: int, rng: np.random.Generator
 ) -> Annotated[Ints, "N"]:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from carrousel.estimators.data.series import Series
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.net.augment import RandomChanges
 from carrousel.estimators.net.features import Features
 from carrousel.shapes import Array, Floats, Ints
-
-
-class Source(Protocol):
-    """Series in memory or in files: :class:`Series` or ``TableDataset``."""
-
-    @property
-    def lengths(self) -> Annotated[Ints, "N"]: ...
-    def __len__(self) -> int: ...
-    def take(self, indices: Annotated[Ints, "indices"], /) -> Series: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
+from carrousel.estimators.data.larger import Statistics
 from carrousel.estimators.data.series import Series
 from carrousel.shapes import Array, Bools, Floats, Ints
 
@@ -52,6 +53,11 @@ class Features:
             steps = np.diff(series.times, prepend=0.0)[inner]
             unit = float(np.median(steps)) if len(steps) else 1.0
         return Features(mean, scale, series.times is not None, unit)
+
+    @staticmethod
+    def of(statistics: Statistics) -> Features:
+        """Use the statistics of a data set."""
+        return Features(statistics.mean, statistics.scale, statistics.timed, statistics.unit)
 
     @property
     def n_inputs(self) -> int:

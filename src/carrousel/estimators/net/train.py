@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
+from carrousel.estimators.data.series import Source
 from carrousel.estimators.net.augment import Augmentation, RandomChanges
-from carrousel.estimators.net.batches import Batch, Source, in_order, make_batch, orders
+from carrousel.estimators.net.batches import Batch, in_order, make_batch, orders
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
