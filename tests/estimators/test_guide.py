@@ -6,6 +6,7 @@ import doctest
 import itertools
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def files(tmp_path) -> None:
     write(tmp_path / "load.csv", "meter,at,load", waves)
 
 
-def write(path: Path, names: str, rows: list[tuple[object, ...]]) -> None:
+def write(path: Path, names: str, rows: Sequence[tuple[object, ...]]) -> None:
     lines = [names, *(",".join(map(str, row)) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
