@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from carrousel import DataError, LSTMClassifier, SettingError, ShapeError
 from carrousel.estimators.data.schema import SymbolWarning
 from carrousel.estimators.fitting.parts import held_out_parts
 
-SMALL = {"hidden_size": 8, "members": 2, "max_steps": 8, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 8, "members": 2, "max_steps": 8, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +126,13 @@ def test_the_alphabet_is_that_of_training():
 def test_early_decisions_cost_fewer_steps(data):
     X = [np.concatenate([np.zeros((4, 2)), x]) for x in data[0]]  # nothing to see at first
     y, steps = data[1], list[int]()
-    quick = {"max_steps": 100, "learning_rate": 0.03, "gaps": 0.0, "noise": 0.0, "warp": 0.0}
+    quick: dict[str, Any] = {
+        "max_steps": 100,
+        "learning_rate": 0.03,
+        "gaps": 0.0,
+        "noise": 0.0,
+        "warp": 0.0,
+    }
     for cost in (1e-6, 10.0):
         model = LSTMClassifier(**{**SMALL, **quick, "dropout": 0.0, "early": cost}).fit(X, y)
         labels, used = model.predict_early(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from sklearn.utils import estimator_checks
 
 from carrousel import LSTMClassifier, LSTMRegressor, LSTMTagger
 
-SMALL = {"hidden_size": 4, "members": 1, "max_steps": 5, "random_state": 0}
-LEARNS = {
+SMALL: dict[str, Any] = {"hidden_size": 4, "members": 1, "max_steps": 5, "random_state": 0}
+LEARNS: dict[str, Any] = {
     **{"hidden_size": 8, "members": 1, "learning_rate": 2e-2, "gaps": 0.0, "dropout": 0.0},
     "random_state": 0,
 }
@@ -90,7 +91,7 @@ def test_members_train_in_processes_as_they_do_here():
     X, y = some_series()
     model = LSTMClassifier(**{**SMALL, "members": 2})
     one = model.fit(X, y).predict_proba(X)
-    two = clone(model).set_params(n_jobs=2).fit(X, y).predict_proba(X)
+    two = clone(model).set_params(n_jobs=2).fit(X, y).predict_proba(X)  # pyright: ignore[reportAttributeAccessIssue]
     np.testing.assert_allclose(one, two, atol=1e-5)  # float32 sums in another order
 
 
@@ -101,7 +102,11 @@ def test_cross_validation_by_groups_and_routed_metadata():
         model = LSTMClassifier(**SMALL).set_fit_request(groups=True, sample_weight=True)
         params = {"groups": groups, "sample_weight": np.ones(len(X))}
         scores = cross_val_score(
-            model.set_score_request(sample_weight=True), X, y, cv=GroupKFold(2), params=params
+            model.set_score_request(sample_weight=True),  # pyright: ignore[reportOptionalMemberAccess]
+            X,
+            y,
+            cv=GroupKFold(2),
+            params=params,  # pyright: ignore[reportAttributeAccessIssue]
         )
     assert scores.shape == (2,)
     assert np.isfinite(scores).all()

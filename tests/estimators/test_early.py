@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from carrousel import LSTMClassifier, SettingError
 
-QUICK = {
+QUICK: dict[str, Any] = {
     **{"hidden_size": 8, "members": 2, "max_steps": 100, "learning_rate": 0.03, "gaps": 0.0},
     **{"noise": 0.0, "warp": 0.0, "dropout": 0.0, "random_state": 0},
 }
@@ -78,7 +80,7 @@ def test_streams_of_symbols_take_symbols(data):
     live = model.stream()
     for symbol in "abab":
         p = live.push(symbol)
-    np.testing.assert_allclose(p, model.predict_proba(["abab"])[0], atol=1e-5)
+    np.testing.assert_allclose(p, model.predict_proba(["abab"])[0], atol=1e-5)  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def test_files_keep_the_rule(data, model, tmp_path):
@@ -90,7 +92,7 @@ def test_files_keep_the_rule(data, model, tmp_path):
 
 
 def test_a_new_fit_without_a_cost_has_no_rule(data, model):
-    other = clone(model).fit(*data).set_params(early=None).fit(*data)
+    other = clone(model).fit(*data).set_params(early=None).fit(*data)  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(SettingError, match="early is None"):
         other.predict_early(data[0])
     for bad in ({"early": 0.0}, {"early": 0.1, "validation_fraction": 0.0}):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -12,7 +14,13 @@ from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.forecast.inputs import LONGEST
 from carrousel.estimators.forecaster import LSTMForecaster
 
-SMALL = {"hidden_size": 8, "members": 2, "max_steps": 20, "window": 4, "random_state": 0}
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "members": 2,
+    "max_steps": 20,
+    "window": 4,
+    "random_state": 0,
+}
 
 
 def walks(lengths=(30, 41, 25), channels=1, seed=0):
@@ -76,7 +84,13 @@ def test_known_future_is_used():
     """The target repeats the known channel two steps later, and nothing else predicts it."""
     rng = np.random.default_rng(0)
     X = [np.column_stack([x, x]) for x in rng.normal(size=(60, 24))]
-    settings = {**SMALL, "hidden_size": 16, "members": 1, "max_steps": 250, "window": 1}
+    settings: dict[str, Any] = {
+        **SMALL,
+        "hidden_size": 16,
+        "members": 1,
+        "max_steps": 250,
+        "window": 1,
+    }
     known = LSTMForecaster(horizon=1, target=0, known=1, **settings).fit(X)
     blind = LSTMForecaster(horizon=1, target=0, **settings).fit(X)
     fresh = [np.column_stack([x, x]) for x in rng.normal(size=(40, 24))]
@@ -118,7 +132,7 @@ def test_held_out_series_correct_the_quantiles():
     assert all(0 < member.held.sum() < 24 for member in one.ensemble_.members)
     assert (one.stretches_[[0, 2]] != 1.0).all()
     assert one.stretches_[1] == 1.0
-    again = clone(one).fit(X[::-1])
+    again = clone(one).fit(X[::-1])  # pyright: ignore[reportAttributeAccessIssue]
     np.testing.assert_array_equal(again.predict(X), one.predict(X))
     none = LSTMForecaster(horizon=2, validation_fraction=0.0, **SMALL).fit(X)
     assert (none.stretches_ == 1.0).all()
@@ -138,7 +152,7 @@ def test_bad_input_is_named(model):
         ({"members": 0}, "members is 0"),
     ):
         with pytest.raises(SettingError, match=message):
-            LSTMForecaster(**settings).fit(walks())
+            LSTMForecaster(**settings).fit(walks())  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match="no value to forecast follows any step"):
         LSTMForecaster().fit([[1.0], [2.0]])
     with pytest.raises(ShapeError):

@@ -17,7 +17,7 @@ from carrousel.estimators.data.table import read_table
 from carrousel.estimators.forecaster import LSTMForecaster
 from support.case import case
 
-NAMES = {"id": "id", "time": "t", "target": "y", "groups": "who"}
+NAMES: dict[str, Any] = {"id": "id", "time": "t", "target": "y", "groups": "who"}
 SMALL: dict[str, Any] = {"hidden_size": 8, "members": 2, "max_steps": 12, "random_state": 0}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 from carrousel import CheckpointError, LSTMClassifier, LSTMRegressor, LSTMTagger
 
-SMALL = {"hidden_size": 4, "members": 2, "max_steps": 4, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 4, "members": 2, "max_steps": 4, "random_state": 0}
 
 
 def fitted():
@@ -50,7 +51,7 @@ def test_half_precision_is_used_where_it_is_exact(tmp_path):
     n = sum(w.numel() for m in model.ensemble_.members for w in m.net.parameters())
     assert sizes[0] - sizes[1] > n  # nearly 2 bytes for each weight
     again = LSTMClassifier.load(tmp_path / "half")
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from carrousel import DataError, LSTMTagger, SettingError, ShapeError
 
-SMALL = {"hidden_size": 8, "members": 2, "max_steps": 60, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 8, "members": 2, "max_steps": 60, "random_state": 0}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ def frame_kinds() -> dict[str, Frame]:
     """Functions that create a data frame from columns, by the name of its package."""
     kinds: dict[str, Frame] = {"pandas": pd.DataFrame, "pyarrow": pa.table}
     try:
-        import polars
+        import polars  # pyright: ignore[reportMissingImports]
     except ImportError:
         return kinds
     return kinds | {"polars": polars.DataFrame, "lazy polars": polars.LazyFrame}

@@ -273,9 +273,11 @@ class SequenceEstimator(NetEstimator, ABC):
         return series, found[0] if len(found) == 1 else np.concatenate(found)
 
     def _outputs_of(self, series: Series, at: At) -> Annotated[Floats, "N members O"]:
-        if at == "end" or at == "every step":
-            return self.ensemble_.outputs(series, at).astype(np.float64)
-        return self.ensemble_.outputs(first_steps(series, at)).astype(np.float64)
+        if at == "every step":
+            return self.ensemble_.outputs(series, "every step").astype(np.float64)
+        if not isinstance(at, str):
+            series = first_steps(series, at)
+        return self.ensemble_.outputs(series).astype(np.float64)
 
     def _units(self) -> Units | None:
         """Return the units of the targets; None if outputs are logits of classes."""

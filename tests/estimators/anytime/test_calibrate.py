@@ -94,7 +94,7 @@ def test_step_weights_are_those_of_the_loss():
     lengths = torch.tensor([1, 4, 7])
     losses = torch.ones(7, 3, requires_grad=True)
     over_steps(losses, lengths).sum().backward()
-    expected = torch.cat([losses.grad[:n, b] for b, n in enumerate(lengths)]).numpy()
+    expected = torch.cat([losses.grad[:n, b] for b, n in enumerate(lengths)]).numpy()  # pyright: ignore[reportOptionalSubscript]
     np.testing.assert_allclose(step_weights(lengths.numpy()), expected, rtol=1e-6)
     assert step_weights(np.zeros(0, np.int64)).shape == (0,)
 
@@ -133,7 +133,7 @@ def test_held_out_predictions_are_by_members_that_did_not_learn_the_series():
     expected = probabilities(every[low:high, 1:], 1.5)
     np.testing.assert_allclose(found.probabilities(1.5)[2], expected, rtol=1e-5)
     with pytest.raises(ShapeError, match="trained on 5"):
-        held_out(ensemble, series.take([0, 1]))
+        held_out(ensemble, series.take([0, 1]))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("goal", [ClassGoal(3), TagGoal(3)])

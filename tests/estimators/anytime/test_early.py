@@ -116,7 +116,7 @@ def test_the_curve_is_in_order_and_covers_whole_series():
     assert (np.diff([point.share for point in points]) >= 0).all()
     whole = early_curve([StopRule(2.0)], p, labels)[0]
     right = np.mean([one[-1].argmax() == k for one, k in zip(p, labels, strict=True)])
-    np.testing.assert_allclose((whole.accuracy, whole.share), (right, 1.0))
+    np.testing.assert_allclose((whole.accuracy, whole.share), (right, 1.0))  # pyright: ignore[reportArgumentType, reportCallIssue]
     np.testing.assert_allclose(whole.steps, lengths.mean())
 
 
@@ -140,9 +140,9 @@ def test_a_live_series_decides_as_its_rule():
         live.reset()
         for row in one.values:
             live.push(row)
-        assert live.decision.n_steps == n
+        assert live.decision.n_steps == n  # pyright: ignore[reportOptionalMemberAccess]
         if n < len(mine):
-            assert live.decision.label == mine[n - 1].argmax()
+            assert live.decision.label == mine[n - 1].argmax()  # pyright: ignore[reportOptionalMemberAccess]
     for goal in (TagGoal(3), ValueGoal(1)):
         with pytest.raises(SettingError, match="rule needs class probabilities"):
             LiveSeries(make_ensemble(series, goal), rule=rule)
@@ -158,6 +158,6 @@ def test_wrong_arguments_are_refused():
         (DataError, (p, labels, -np.ones(5))),
     ):
         with pytest.raises(error):
-            choose_rule(*given[:2], step_cost=0.1, weights=given[2] if given[2:] else None)
+            choose_rule(*given[:2], step_cost=0.1, weights=given[2] if given[2:] else None)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
     with pytest.raises(SettingError, match="step_cost"):
         choose_rule(p, labels, step_cost=-1.0)

@@ -65,7 +65,7 @@ def test_live_equals_batch(gaps, timed):
     series = make_series(rng, gaps=0.2, timed=timed)
     tested = make_series(rng, lengths=(30, 1, 17), gaps=gaps, timed=timed)
     for sizes in SHAPES:
-        ensemble = make_ensemble(series, **sizes)
+        ensemble = make_ensemble(series, **sizes)  # pyright: ignore[reportArgumentType]
         found = pushed(LiveSeries(ensemble), tested)
         assert_equal_up_to_rounding(ensemble, found, tested)
 
@@ -73,7 +73,7 @@ def test_live_equals_batch(gaps, timed):
 def test_live_equals_batch_for_symbols():
     series = make_symbols(np.random.default_rng(0))
     for sizes in SHAPES:
-        ensemble = make_ensemble(series, **sizes)
+        ensemble = make_ensemble(series, **sizes)  # pyright: ignore[reportArgumentType]
         for given in (None, series.symbols):
             found = pushed(LiveSeries(ensemble, symbols=given), series, given)
             assert_equal_up_to_rounding(ensemble, found, series)
@@ -174,15 +174,15 @@ def test_wrong_rows_are_refused_and_change_nothing():
         (ShapeError, good[1:2], None),
         (ShapeError, 1.0, None),
         (DataError, np.array([1.0, np.inf, np.nan]), None),
-        (DataError, good[1], times[1]),
+        (DataError, good[1], times[1]),  # pyright: ignore[reportOptionalSubscript]
         (DataError, good[1], np.nan),
     )
-    live.push(good[1], times[1])
-    other.push(good[1], times[1])
+    live.push(good[1], times[1])  # pyright: ignore[reportOptionalSubscript]
+    other.push(good[1], times[1])  # pyright: ignore[reportOptionalSubscript]
     for error, row, time in wrong:
         with pytest.raises(error, match=r"row|time"):
             live.push(row, time)
-    np.testing.assert_array_equal(live.push(good[2], times[2]), other.push(good[2], times[2]))
+    np.testing.assert_array_equal(live.push(good[2], times[2]), other.push(good[2], times[2]))  # pyright: ignore[reportOptionalSubscript]
 
 
 def test_wrong_symbols_are_refused():
@@ -207,7 +207,7 @@ def test_nets_with_other_parts_are_refused():
     with pytest.raises(SettingError, match="second"):
         LiveSeries(added)
     replaced = make_ensemble(series)
-    replaced.members[1].net.norm = nn.RMSNorm(32)
+    replaced.members[1].net.norm = nn.RMSNorm(32)  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(SettingError, match="norm"):
         LiveSeries(replaced)
     owned = make_ensemble(series)

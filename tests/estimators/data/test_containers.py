@@ -53,7 +53,12 @@ def frames(rows: list[np.ndarray]) -> list[pd.DataFrame]:
     return [pd.DataFrame(row, columns=[f"c{k}" for k in range(row.shape[1])]) for row in rows]
 
 
-LAYOUTS = {"lists": as_lists, "masked": masked, "nested": nested, "indexed": multiindex}
+LAYOUTS: dict[str, Any] = {
+    "lists": as_lists,
+    "masked": masked,
+    "nested": nested,
+    "indexed": multiindex,
+}
 LAYOUTS |= {"frames": frames, "itself": Series.of}
 
 
@@ -151,7 +156,7 @@ def test_times_are_given_beside_arrays():
     series = read_series([[1.0, 2.0], [3.0]], times=[[0.0, 2.5], [9.0]])
     np.testing.assert_array_equal(series.times, [0.0, 2.5, 9.0])
     days = read_series([[1.0, 2.0]], times=[pd.to_datetime(["2020-01-01", "2020-01-03"])])
-    assert np.diff(days.times) == 2 * 86400
+    assert np.diff(days.times) == 2 * 86400  # pyright: ignore[reportArgumentType]
     for times, problem in (
         ([[0.0, 1.0]], "1 entries for 2 series"),
         ([[0.0], [1.0]], "series 0 has 2 steps"),
@@ -226,7 +231,7 @@ def test_the_other_layout_is_offered():
 def test_columns_belong_to_frames():
     for setting in ({"id": "a"}, {"time": "a"}, {"channels": ["a"]}):
         with pytest.raises(SettingError, match="names a column"):
-            read_series([[1.0]], **setting)
+            read_series([[1.0]], **setting)  # pyright: ignore[reportArgumentType]
     frame = pd.DataFrame({"a": [1.0]})
     with pytest.raises(ShapeError, match="which needs id"):
         read_series(frame, time="a")

@@ -62,7 +62,7 @@ WRITERS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "b.jsonl.gz": write_json,
     "a.npz": write_npz,
 }
-NAMES = {"id": "id", "time": "t", "target": "label", "groups": "group"}
+NAMES: dict[str, Any] = {"id": "id", "time": "t", "target": "label", "groups": "group"}
 
 
 @settings(max_examples=5)
@@ -130,7 +130,7 @@ def test_pickles_are_not_opened(tmp_path):
         read_file(tmp_path / "a.npz")
 
 
-DAMAGED = {
+DAMAGED: dict[str, Any] = {
     "a.csv": b"id,x\n1\n",
     "b.csv": b"",
     "a.parquet": b"PAR1",

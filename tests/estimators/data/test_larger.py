@@ -23,8 +23,8 @@ from carrousel.estimators.net.features import Features
 from support.case import case
 from support.frames import long_columns, ragged
 
-NAMES = {"id": "id", "time": "t", "target": "label"}
-WRITERS = {
+NAMES: dict[str, Any] = {"id": "id", "time": "t", "target": "label"}
+WRITERS: dict[str, Any] = {
     ".parquet": lambda table, path: pyarrow.parquet.write_table(table, path, row_group_size=3),
     ".arrow": lambda table, path: pyarrow.feather.write_feather(table, path, chunksize=3),
 }
@@ -96,7 +96,7 @@ def test_targets_of_any_kind(tmp_path):
                 assert data.targets().tolist() == expected
 
 
-BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+BAD: dict[str, tuple[dict[str, Any], Any, str]] = {
     "apart": ({"id": [1, 2, 1]}, DataError, "series 0 and series 2 have the same id"),
     "no id": ({"id": [1, None, 2]}, DataError, "row 1, column 'id'"),
     "no time": ({"t": [0.0, None, 1.0]}, DataError, "row 1, column 't'"),

@@ -24,7 +24,7 @@ ROWS: dict[str, list[Any]] = {
     "state": ["up", "down", None, "up"],
     "ward": [1, 2, 1, 2],
 }
-NAMES = {"id": "who", "time": "t", "channels": ["x"]}
+NAMES: dict[str, Any] = {"id": "who", "time": "t", "channels": ["x"]}
 
 
 @pytest.mark.parametrize("kind", FRAMES)
@@ -92,7 +92,7 @@ def test_errors_name_the_column():
         ({"channels": []}, ShapeError, "no channels"),
     ):
         with case(settings), pytest.raises(kind, match=message):
-            read_table(frame, **(NAMES | settings))
+            read_table(frame, **(NAMES | settings))  # pyright: ignore[reportArgumentType]
 
 
 def test_ids_and_times_must_be_present():

@@ -33,7 +33,7 @@ def cases():
 def test_shares_of_steps_add_up_to_the_outputs():
     for series in cases():
         for sizes in SHAPES:
-            ensemble = make_ensemble(series, TagGoal(4), **sizes)
+            ensemble = make_ensemble(series, TagGoal(4), **sizes)  # pyright: ignore[reportArgumentType]
             expected = ensemble.outputs(series, "every step").mean(axis=1)
             for n, one in enumerate(series):
                 for at in {0, one.n_steps // 2, -1}:

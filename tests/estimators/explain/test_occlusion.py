@@ -109,7 +109,7 @@ def test_wrong_arguments_are_refused():
         (SettingError, {"lags": [-1, 3]}),
     ):
         with pytest.raises(error):
-            feature_importances(ensemble, series, **({"targets": labels} | given))
+            feature_importances(ensemble, series, **({"targets": labels} | given))  # pyright: ignore[reportArgumentType]
     tags = make_ensemble(series, TagGoal(3))
     with pytest.raises(SettingError, match="each step"):
         feature_importances(tags, series, np.zeros(9, np.int64), lags=[0, 1])

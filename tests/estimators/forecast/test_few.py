@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -82,7 +84,7 @@ def test_noise_around_a_season_is_covered():
     """One short series of a season and noise: medians beat the last season, intervals cover."""
     rng = np.random.default_rng(5)
     x = 10.0 * np.sin(np.arange(120) * np.pi / 6.0) + rng.normal(size=120)
-    settings = {"hidden_size": 8, "members": 1, "max_steps": 20, "random_state": 0}
+    settings: dict[str, Any] = {"hidden_size": 8, "members": 1, "max_steps": 20, "random_state": 0}
     model = LSTMForecaster(horizon=6, season=12, **settings).fit([x[:84]])
     pasts = [x[:t] for t in range(84, 115)]
     truth = np.array([x[t : t + 6] for t in range(84, 115)])

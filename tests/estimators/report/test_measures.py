@@ -26,7 +26,7 @@ def test_measures_of_classes_are_those_of_scikit_learn(per_step):
         expected = {
             "accuracy": metrics.accuracy_score(truth, predicted),
             "balanced_accuracy": metrics.balanced_accuracy_score(truth, predicted),
-            "macro_f1": metrics.f1_score(truth, predicted, average="macro", zero_division=0),
+            "macro_f1": metrics.f1_score(truth, predicted, average="macro", zero_division=0),  # pyright: ignore[reportArgumentType]
             "log_loss": metrics.log_loss(truth, p, labels=[0, 1, 2]),
         }
         for name, value in expected.items():
@@ -38,7 +38,7 @@ def test_measures_of_classes_are_those_of_scikit_learn(per_step):
 def test_labels_that_the_model_does_not_have_are_errors_at_any_time():
     found = class_predictions()
     more = replace(found, unknown=int((found.truth >= 0).sum()))
-    assert measures(more)["accuracy"] == pytest.approx(measures(found)["accuracy"] / 2)
+    assert measures(more)["accuracy"] == pytest.approx(measures(found)["accuracy"] / 2)  # pyright: ignore[reportOptionalOperand]
     np.testing.assert_allclose(over_shares(more), over_shares(found) / 2)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from carrousel import LSTMClassifier, LSTMForecaster, LSTMRegressor, LSTMTagger, ShapeError
 from carrousel.estimators.report.write import write_report
 
-SMALL = {"hidden_size": 4, "members": 1, "max_steps": 4, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 4, "members": 1, "max_steps": 4, "random_state": 0}
 
 
 def test_reports_of_all_estimators(tmp_path):

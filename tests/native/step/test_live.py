@@ -97,7 +97,7 @@ def test_rows_agree_with_the_reference(isa):
     rng = np.random.default_rng(0)
     for given, sizes in CASES:
         for temperature in (0.0, 0.7):
-            features = make_features(rng, **given)
+            features = make_features(rng, **given)  # pyright: ignore[reportArgumentType]
             nets = [make_net(rng, features, isa=isa, **sizes) for _ in range(3)]
             ours = open_live(features, [net[0] for net in nets], temperature=temperature)
             reference = Live(features, [net[1] for net in nets], temperature=temperature)
@@ -182,8 +182,8 @@ def test_wrong_descriptions_are_refused():
         ("net", "window", 2**40, "window"),
         ("net", "outputs", 0, "outputs 0"),
         ("net", "outputs", 4, "readout"),
-        ("net", "readout", net["readout"].astype(np.float64), "readout"),
-        ("net", "gain", net["gain"][:-1], "gain"),
+        ("net", "readout", net["readout"].astype(np.float64), "readout"),  # pyright: ignore[reportAttributeAccessIssue]
+        ("net", "gain", net["gain"][:-1], "gain"),  # pyright: ignore[reportIndexIssue]
     ):
         changed = {"features": features, "net": net}
         changed[where] = changed[where] | {name: value}

@@ -262,7 +262,8 @@ def _read_ts(path: Path, names: dict[str, Any]) -> Table[Series]:
         raise MissingExtraError(
             ".ts files need aeon, which is not installed", fix="pip install 'carrousel[data]'"
         ) from error
-    X, y, header = load_from_ts_file(str(path), return_meta_data=True)
+    loaded: Any = load_from_ts_file(str(path), return_meta_data=True)
+    X, y, header = loaded
     series = read_series(X, name=path.name, layout="channels first")
     labelled = header["classlabel"] or header["targetlabel"]
     return Table(series, np.asarray(y) if labelled else None)

@@ -27,7 +27,7 @@ class Copy:
             self._open[name] = open(os.path.join(folder, name), "w+b", buffering=0)  # noqa: SIM115
 
     def append(self, name: str, array: Array) -> None:
-        view = memoryview(np.ascontiguousarray(array)).cast("B")
+        view = np.ascontiguousarray(array).data.cast("B")
         while len(view):  # a write may be short
             view = view[self._open[name].write(view) :]
 
@@ -36,7 +36,7 @@ class Copy:
         file = self._open[name]
         if file.closed:
             raise StoreError("the data set is closed", fix="open it again")
-        view = memoryview(out).cast("B")
+        view = out.data.cast("B")
         with self._lock:
             file.seek(start)
             while len(view):

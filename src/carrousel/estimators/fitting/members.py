@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import joblib
 import numpy as np
@@ -107,9 +107,8 @@ def train_members(
         tasks = (joblib.delayed(one)(m) for m in range(members))
         # A data set on disk has open files, which other processes cannot read.
         shared = None if isinstance(examples.series, Series) else "sharedmem"
-        results: Iterable[Any] = joblib.Parallel(
-            n_jobs=n_jobs, require=shared, return_as="generator"
-        )(tasks)
+        parallel = joblib.Parallel(n_jobs=n_jobs, require=shared, return_as="generator")
+        results = cast("Iterable[Member]", parallel(tasks))
         for member in results:
             found.append(member)
             progress(member.history[-1])

@@ -45,7 +45,8 @@ def fit_model(
             fix="pass longer series",
         )
     whole = lessons(prepared, truth, users)
-    if len(np.unique(whole.groups)) < MANY:
+    groups = np.arange(len(whole.weights)) if whole.groups is None else whole.groups
+    if len(np.unique(groups)) < MANY:
         return fit_few(prepared, truth, users, layout, settings, rng)
     training = Training.of(whole, layout, settings)
     members = training.run(whole, settings.training, rng)

@@ -36,17 +36,18 @@ class LiveFeatures:
     def row(self, values: Annotated[Floats, "I"], time: float | None) -> Annotated[Floats, "F"]:
         before = self.since
         if before is None:
-            self.since, self.start = 0.0, 0.0 if time is None else time
+            now, self.start = 0.0, 0.0 if time is None else time
         elif time is None or not self.timed:
-            self.since = before + 1.0
+            now = before + 1.0
         else:
-            self.since = (time - (self.start or 0.0)) / self.unit
+            now = (time - (self.start or 0.0)) / self.unit
+        self.since = now
         z = (np.asarray(values, np.float64) - self.mean) / self.scale
         seen = np.isfinite(z)
         self.carried = np.where(seen, z, self.carried)
-        self.seen_at = np.where(seen, self.since, self.seen_at)
-        gone = 0.0 if before is None else max(self.since - before, 0.0)
-        ages = np.log1p(self.since - self.seen_at)
+        self.seen_at = np.where(seen, now, self.seen_at)
+        gone = 0.0 if before is None else max(now - before, 0.0)
+        ages = np.log1p(now - self.seen_at)
         return np.concatenate([self.carried, ages, [math.log1p(gone)] if self.timed else []])
 
 
