@@ -7,7 +7,8 @@ processor time for fit and forecasts.
 
 The last steps of each series are the test part, forecast from every step there without a new fit.
 ``--development`` cuts the test part off and does the same with what is left. All settings and
-defaults were chosen that way. ``--save FILE`` keeps the figures.
+defaults were chosen that way. ``--save benchmarks/results/forecasts.json`` keeps the figures of
+``docs/forecasts.md``.
 """
 
 from __future__ import annotations

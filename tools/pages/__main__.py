@@ -28,6 +28,7 @@ from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
 from tools.pages.estimators import estimators_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
+from tools.pages.forecasts import forecasts_page
 from tools.pages.foreign import foreign_page
 from tools.pages.gradients import gradients_page
 from tools.pages.paper.page import paper_pages
@@ -57,6 +58,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 MEASURED: Mapping[str, Callable[[Any], str]] = {
     "cells": cells_page,
     "compatibility": compatibility_page,
+    "forecasts": forecasts_page,
     "foreign": foreign_page,
     "sequence": sequence_page,
     "speed": speed_page,
