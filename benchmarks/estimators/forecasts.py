@@ -243,9 +243,9 @@ def main() -> None:
                 f"{row['coverage']:7.2f}{row['fit_s']:8.1f}{row['forecast_s']:7.2f}",
                 flush=True,
             )
-    if args.save:
-        found = {"rows": rows, "machine": machine.describe()}
-        args.save.write_text(json.dumps(found, indent=1) + "\n")
+            if args.save:  # after every row, so that an interrupted run keeps what it has
+                found = {"rows": rows, "machine": machine.describe()}
+                args.save.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
