@@ -13,6 +13,7 @@ import torch
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
+from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Bools, Floats
 
 Loss = Callable[[Annotated[Floats, "rows members O"], Array], Annotated[Floats, "rows"]]
@@ -117,6 +118,8 @@ def _member_losses(
 ) -> Annotated[Floats, "rows"]:
     """Return the mean over members of the goal's loss; each row is a series of one step."""
     goal, rows = ensemble.goal, len(outputs)
+    if isinstance(goal, ClassGoal):
+        goal = replace(goal, smoothing=0.0)  # smoothing is for training
     given = torch.from_numpy(np.ascontiguousarray(targets))
     given = given[None] if goal.per_step else given
     ones = torch.ones(rows, dtype=torch.int64)

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_SMOOTHING = 0.1
-
 
 class Goal(Protocol):
     """What the outputs of a net mean.
@@ -54,11 +52,13 @@ def over_steps(losses: Tensor, lengths: Tensor, *, end: float = 0.5) -> Annotate
 class ClassGoal:
     """One of ``n_classes`` classes for a series; outputs are logits, targets int64 ``[B]``.
 
-    A tenth of the target is spread over all classes (label smoothing, Szegedy et al. 2016).
+    In training, a share ``smoothing`` of the target is spread over all classes (Szegedy et al.
+    2016, "Rethinking the inception architecture").
     """
 
     n_classes: int
     per_step: bool = False
+    smoothing: float = 0.1
 
     @property
     def n_outputs(self) -> int:
@@ -70,7 +70,7 @@ class ClassGoal:
             outputs.reshape(-1, n),
             targets.expand(T, B).reshape(-1),
             reduction="none",
-            label_smoothing=_SMOOTHING,
+            label_smoothing=self.smoothing,
         )
         return over_steps(losses.view(T, B), lengths)
 
