@@ -279,15 +279,19 @@ def test_the_page_shows_what_is_higher_and_what_is_missing(small, tmp_path):
     rows = measured["sets"]["small"]["rows"]
     del rows["nearest"]["1"]
     rows["nearest"]["0"]["cuts"]["25"] = -1.0  # below any accuracy
-    found = pages.estimators_page(measured)
+    found = pages.estimators_page(measured, ())
     page = found["estimators_results.md"]
     assert "| 25 % of the steps | 1 | 0 | 0 |" in page
     assert "- nearest on small: 1 of 2 seeds" in page
     assert found[pages.PICTURE].lstrip().startswith("<?xml")
     del rows[bench.OURS]
     measured["sets"]["other"] = measured["sets"]["small"] | {"rows": {}}
-    assert [*pages.estimators_page(measured)] == ["estimators_results.md"]  # no curve is complete
-    assert "has not been measured yet" in pages.estimators_page(measured)["estimators_results.md"]
+    assert [*pages.estimators_page(measured, ())] == [
+        "estimators_results.md"
+    ]  # no curve is complete
+    assert (
+        "has not been measured yet" in pages.estimators_page(measured, ())["estimators_results.md"]
+    )
 
 
 def test_verdicts_need_a_difference_outside_its_interval():

@@ -95,7 +95,11 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             else {}
         ),
         **(streams_page(results["streams"]) if "streams" in results else {}),
-        **(estimators_page(results["estimators"]) if "estimators" in results else {}),
+        **(
+            estimators_page(results["estimators"], results.get("larger", ()))
+            if "estimators" in results
+            else {}
+        ),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
         **(
             real_streams_page(results["real_streams"], results.get("made_up_streams"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -33,7 +33,9 @@ class Condition(NamedTuple):
     read: Read
 
 
-def estimators_page(measured: Mapping[str, Any]) -> dict[str, str]:
+def estimators_page(
+    measured: Mapping[str, Any], larger: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """Write the page and its picture, by file name, from results of ``benchmarks/estimators``."""
     results = Results(measured["sets"])
     conditions = [
@@ -46,6 +48,7 @@ def estimators_page(measured: Mapping[str, Any]) -> dict[str, str]:
         "estimators_results.md",
         sets=len(results.sets),
         data=_data(results),
+        larger=_larger_table(larger) if larger else None,
         ours=OURS if OURS in results.names else None,
         whole=accuracy_table(results, whole),
         cuts={c.title: accuracy_table(results, c) for c in conditions[: len(CUTS) - 1]},
@@ -203,3 +206,14 @@ def _picture(results: Results) -> str | None:
         across="steps seen, percent",
         up=f"mean accuracy on {len(results.sets)} data sets, percent",
     )
+
+
+def _larger_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of peak memory, one row for each number of series."""
+    head = ["series", "file, MB", "before", "opened", "fitted", "predicted", "seconds of fit"]
+    keys = ("file_mb", "before_mb", "opened_mb", "fitted_mb", "predicted_mb")
+    body = [
+        [f"{row['series']:,}", *(f"{row[key]:.0f}" for key in keys), f"{row['fit_s']:.1f}"]
+        for row in rows
+    ]
+    return table(head, body)

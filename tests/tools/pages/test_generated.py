@@ -56,7 +56,7 @@ def test_every_measurement_is_shown_and_every_template_is_used(documents):
     # parts of docs/reproduction, docs/rivals.md, docs/step.md, docs/gradients.md and
     # docs/real_streams.md; docs/estimators_results.md
     parts = {"calls", "far", "gradients", "made_up_streams", "mechanisms", "stream_gradients"}
-    parts |= {"estimators"}
+    parts |= {"estimators", "larger"}
     assert {path.stem for path in pages.RESULTS.glob("*.json")} <= shown | parts
     one = {"experiment"}  # of docs/reproduction/experiment-*.md
     templates = {path.name.partition(".")[0] for path in TEMPLATES.rglob("*.jinja")}
