@@ -4,6 +4,7 @@
 :class:`LSTMClassifier`    classifies sequences with gaps, at their end or at every step; also
                            :class:`LSTMRegressor`, :class:`LSTMTagger` (scikit-learn estimators)
 :class:`LSTMForecaster`    forecasts the next steps of many series, with quantiles
+:mod:`carrousel.estimators`  readers of tables and files, live series and reports for them
 :class:`OnlineLSTM`        learns an endless stream, one row at a time, in constant memory
 :mod:`carrousel.nn`        torch modules: LSTM, GRU and RNN with variants (extra ``torch``)
 :mod:`carrousel.online`    sources of rows, evaluation and checkpoints for streams
@@ -27,6 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from carrousel import estimators as estimators
     from carrousel import experiments as experiments
     from carrousel import inspection as inspection
     from carrousel import learners as learners
@@ -94,6 +96,7 @@ __all__ = [
     "UnknownNameError",
     "UnwritableError",
     "__version__",
+    "estimators",
     "experiments",
     "inspection",
     "learners",
@@ -111,7 +114,7 @@ _HOMES = {
     "OnlineLSTM": "carrousel.online.model.model",
     **dict.fromkeys(("Cell", "Gradient", "Network", "Simple", "Training"), "carrousel.contracts"),
 }
-_PACKAGES = ("experiments", "inspection", "learners", "nn", "online", "tasks")
+_PACKAGES = ("estimators", "experiments", "inspection", "learners", "nn", "online", "tasks")
 
 
 def __getattr__(name: str) -> Any:

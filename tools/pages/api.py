@@ -11,7 +11,7 @@ from tools.pages.render import render
 import carrousel
 
 GROUPS = {
-    "Estimators": ("LSTMClassifier", "LSTMRegressor", "LSTMTagger", "LSTMForecaster"),
+    "Estimators": ("LSTMClassifier", "LSTMRegressor", "LSTMTagger", "LSTMForecaster", "estimators"),
     "Streams": ("OnlineLSTM", "online"),
     "PyTorch modules": ("nn",),
     "Data and networks": ("Sequences", "Network", "Cell", "Simple", "Training", "Gradient"),
