@@ -210,8 +210,9 @@ def check_widths(rows: Sequence[Floats], name: str, layout: Layout = "time first
             raise ShapeError(
                 f"series {n} has {row.shape[1]} channels, but series 0 has {rows[0].shape[1]}",
                 argument=name,
-                fix=f"set {{layout={other}}} if an array's first axis is "
-                f"{'its channels' if layout == 'time first' else 'time'}"
+                fix=f"if an array's first axis is "
+                f"{'its channels' if layout == 'time first' else 'time'}, set {{layout={other}}} "
+                "of carrousel.estimators.data.containers.read_series"
                 if turned
                 else "give every series the same channels, with NaN where nothing was measured",
             )
