@@ -13,7 +13,7 @@ from support.case import case
 
 def test_a_long_table_is_sent_to_read_table() -> None:
     steps = pd.DataFrame({"person": ["a", "a", "b"], "level": [1.0, 2.0, 3.0]})
-    with pytest.raises(DataTypeError, match="if its rows are steps, .*read_table"):
+    with pytest.raises(DataTypeError, match=r"if its rows are steps, .*read_table"):
         LSTMClassifier().fit(steps, [0, 0, 1])
 
 
