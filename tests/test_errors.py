@@ -108,3 +108,15 @@ def test_values_that_cannot_be_pickled_are_replaced_by_their_text():
     for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
         assert str(again) == str(error)
         assert repr(again.got) == repr(error.got)
+
+
+def test_a_fix_quotes_texts_only():
+    for value, spelled in {
+        "0.15": "0.15",
+        "None": "None",
+        "(1, 2)": "(1, 2)",
+        "a b": "'a b'",
+    }.items():
+        with case(value):
+            error = CarrouselError("wrong", fix=f"set {{early={value}}}")
+            assert str(error) == f"wrong; set early={spelled}"

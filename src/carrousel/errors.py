@@ -7,6 +7,7 @@ writes ``--learning-rate`` where Python writes ``learning_rate``. No caller has 
 
 from __future__ import annotations
 
+import ast
 import pickle
 import re
 from collections.abc import Callable
@@ -79,7 +80,7 @@ class CarrouselError(Exception):
         self,
         *,
         argument: Callable[[str], str] = str,
-        setting: Callable[[str, str], str] = "{}={!r}".format,
+        setting: Callable[[str, str], str] | None = None,
         place: bool = True,
         fix: bool = True,
     ) -> str:
@@ -87,13 +88,14 @@ class CarrouselError(Exception):
 
         Args:
             argument: spells the name of an argument, for example as an option of a command.
-            setting: joins the spelled name of an argument and the value to give it.
+            setting: joins the spelled name of an argument and the value to give it; None: as in
+                Python, with quotes around texts.
             place: whether to begin with source, line, row and column.
             fix: whether to end with the remedy.
         """
         body = self.problem or self._mismatch(argument)
         if fix and self.fix is not None:
-            body += "; " + _spelled(self.fix, argument, setting)
+            body += "; " + _spelled(self.fix, argument, setting or _assignment)
         where = self._place() if place else ""
         return f"{where}: {body}" if where else body
 
@@ -139,6 +141,15 @@ def escaped(text: str) -> str:
 
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:=((?:[^{}]|\{\{|\}\})*))?\}")
+
+
+def _assignment(name: str, value: str) -> str:
+    """Return what a Python caller writes: ``early=0.01``, but ``unseen='grow'``."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return f"{name}={value!r}"
+    return f"{name}={value}"
 
 
 def _spelled(text: str, argument: Callable[[str], str], setting: Callable[[str, str], str]) -> str:

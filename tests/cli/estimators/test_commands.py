@@ -278,3 +278,6 @@ def test_a_fit_from_disk_is_the_fit_in_memory(call, data, tmp_path, monkeypatch)
         )
         assert found.code != 0
         assert message in " ".join(found.err.split())
+    found = call("fit", data, *words, "--read", "disk", "--out", "b.safetensors")
+    assert found.code != 0
+    assert "needs a Parquet or Arrow file" in " ".join(found.err.split())

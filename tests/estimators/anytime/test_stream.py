@@ -88,6 +88,21 @@ def test_times_that_training_had_may_be_left_out():
     assert_equal_up_to_rounding(ensemble, found, untimed)
 
 
+def test_times_may_be_dates():
+    series = make_series(np.random.default_rng(0), timed=True)
+    live = LiveSeries(make_ensemble(series))
+    stamp = np.datetime64("2026-01-01T00:00:01")
+    seconds = float(stamp.astype(np.int64))
+    expected = live.push(series.values[0], seconds)
+    for time in (stamp, stamp.astype(object)):
+        live.reset()
+        np.testing.assert_array_equal(live.push(series.values[0], time), expected)
+    for wrong in ("noon", np.datetime64("NaT")):
+        with pytest.raises(DataError, match=r"^time is .*, expected a number, date or duration"):
+            live.push(series.values[0], wrong)
+    assert live.n_steps == 1
+
+
 def test_answers_follow_the_goal():
     rng = np.random.default_rng(0)
     series = make_series(rng)

@@ -267,3 +267,27 @@ def test_aeon_agrees():
     assert_holds(read_series(X, layout="channels first"), [each.T for each in X])
     X, _ = datasets.load_basic_motions(split="train")
     assert_holds(read_series(X, layout="channels first"), [each.T for each in X])
+
+
+def test_series_that_were_selected_one_by_one_are_joined_again() -> None:
+    rows = [np.ones((2, 1)), np.full((3, 1), np.nan), np.zeros((1, 1))]
+    whole = Series.of(rows, times=np.arange(6.0), ids=("a", "b", "c"), channels=("level",))
+    chosen = np.array([2, 0])
+    joined = read_series([whole[n] for n in chosen])
+    for found in (joined, whole[chosen], whole[[True, False, True]][::-1]):
+        np.testing.assert_array_equal(found.values, whole.take(chosen).values)
+        np.testing.assert_array_equal(found.times, [5.0, 0.0, 1.0])
+        assert (found.ids, found.channels) == (("c", "a"), ("level",))
+    assert read_series([Series.of(rows), Series.of(rows)]).lengths.tolist() == [2, 3, 1, 2, 3, 1]
+
+
+def test_series_of_different_kinds_are_not_joined() -> None:
+    plain = Series.of([np.ones((2, 1))])
+    others = {
+        "differ in channels": Series.of([np.ones((2, 2))]),
+        "some series have times": Series.of([np.ones((2, 1))], times=np.arange(2.0)),
+        "some series have ids": Series.of([np.ones((2, 1))], ids=("a",)),
+    }
+    for text, other in others.items():
+        with pytest.raises(ShapeError, match=text):
+            read_series([plain, other])

@@ -90,7 +90,6 @@ def _read(config: FitConfig) -> Table[Any]:
             fix="read the file at once with --read memory",
         )
     if config.read == "disk" or (config.read == "auto" and series_have_one and large(config.data)):
-        say(f"{config.data.name} is read from disk; --read memory reads it at once.")
         return read_larger(config.data, config.columns)
     return read_data(config.data, config.columns, forecast=config.task == "forecast")
 
@@ -213,9 +212,9 @@ def _show(
             say(note)
     else:
         note = (
-            f"{held:,} of {len(table.series):,} series: each is predicted by nets that have not "
-            "learned it. They stopped training by these series, and probabilities were calibrated "
-            "with them; new series may be predicted slightly worse."
+            f"{held:,} of {len(table.series):,} series are held out: each is predicted by nets "
+            "that have not learned it. These series may also have ended the training and set the "
+            "calibration, so new series may be predicted slightly worse."
         )
     setting = Setting(
         f"Training on {config.data.name}",

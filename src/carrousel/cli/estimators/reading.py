@@ -71,17 +71,24 @@ def read_larger(path: Path, columns: Columns) -> Table[TableDataset]:
     """Copy values to a temporary file from which batches are read.
 
     Raises:
-        SettingError: ``columns`` has no id, or other than one target.
+        SettingError: ``columns`` has no id, or other than one target; or the file is neither
+            Parquet nor Arrow.
         StoreError, CarrouselError: as :func:`read_data`.
     """
-    from carrousel.estimators.data.larger import TableDataset
+    from carrousel.estimators.data.larger import READERS, TableDataset
     from carrousel.estimators.data.table import Table
 
+    if path.is_file() and path.suffix.lower() not in READERS:
+        raise SettingError(
+            f"--read disk needs a Parquet or Arrow file, but {path.name} is neither",
+            fix="convert the file, or read it at once with --read memory",
+        )
     if columns.id is None or len(columns.target) != 1:
         raise SettingError(
             f"{path.name} is read from disk, which needs --id and one --target",
             fix="name both columns, or read the file at once with --read memory",
         )
+    say(f"{path.name} is read from disk; --read memory reads it at once.")
     data = TableDataset(
         path,
         id=columns.id,

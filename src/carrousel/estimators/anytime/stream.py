@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from carrousel.columns import as_times
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.anytime.early import StopRule
 from carrousel.estimators.anytime.stepping import open_ensemble
@@ -106,21 +107,23 @@ class LiveSeries:
         if self.decision is not None:
             self.decision.reset()
 
-    def push(self, row: Any, time: float | None = None) -> Any:
+    def push(self, row: Any, time: Any = None) -> Any:
         """Take the next row and return the prediction from the rows so far.
 
         Args:
             row: ``[I]`` values, NaN where one is missing; or a symbol (unknown ones count as
                 missing).
-            time: of the row, larger than the one before, in the unit of training; None: one usual
-                step later. Ignored if training had no times.
+            time: of the row, larger than the one before, in the unit of training, or a date if the
+                times of training were dates; None: one usual step later. Ignored if training had
+                no times.
 
         Returns:
             The answer; by default class probabilities ``[K]`` or values ``[O]``, a new array.
 
         Raises:
             ShapeError: the row has more or fewer values than the series of training.
-            DataError: a value is infinite, or time does not increase. The series is unchanged.
+            DataError: a value is infinite, or time is no time or does not increase. The series is
+                unchanged.
         """
         outputs = self.outputs(row, time)
         answer = self._default.copy() if self._answer is None else self._answer(outputs)
@@ -128,7 +131,7 @@ class LiveSeries:
             self.decision.push(answer)
         return answer
 
-    def outputs(self, row: Any, time: float | None = None) -> Annotated[Floats, "members O"]:
+    def outputs(self, row: Any, time: Any = None) -> Annotated[Floats, "members O"]:
         """Take the next row and return raw outputs in a buffer that the next row overwrites."""
         if self._numbers is not None:
             row = self._numbers.get(row, -1)
@@ -139,7 +142,7 @@ class LiveSeries:
         self.n_steps += 1
         return self._outputs
 
-    def _push_converted(self, row: Any, time: float | None) -> None:
+    def _push_converted(self, row: Any, time: Any) -> None:
         if self._n_symbols == 0:
             row = np.array(row, np.float64)
             if row.ndim == 0 and self._channels == 1:
@@ -150,11 +153,21 @@ class LiveSeries:
                     "channel",
                     argument="row",
                 )
+        if time is not None and np.asarray(time).dtype.kind not in "fiub":
+            time = _seconds(time)
         try:
             self._push(row, time)
         except ValueError as error:
             argument = "time" if str(error).startswith("time") else "row"
             raise DataError(str(error), argument=argument) from None
+
+
+def _seconds(time: Any) -> float:
+    """Convert a date or duration, as the times of training were converted."""
+    try:
+        return float(as_times(np.array([time], object))[0])
+    except DataError:
+        raise DataError(argument="time", got=time, expected="a number, date or duration") from None
 
 
 def _check_against_batch(ensemble: Ensemble, live: LiveSeries) -> None:

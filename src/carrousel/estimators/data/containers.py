@@ -13,7 +13,7 @@ data frame whose cells are series                      sktime's ``nested_univ``
 list of data frames or of ``pandas.Series``            sktime's ``df-list``: the index holds the times
 list of strings, or of lists of strings                series of symbols
 :class:`carrousel.Sequences`                           its inputs
-:class:`~carrousel.estimators.data.series.Series`      itself
+:class:`~carrousel.estimators.data.series.Series`      itself; a list of them is joined
 =====================================================  ============================================
 """  # noqa: E501
 
@@ -85,6 +85,8 @@ def read_series(
     check_choice("layout", layout, LAYOUTS)
     if isinstance(X, Series):
         return _known_alphabet(X, symbols)
+    if isinstance(X, list | tuple) and X and all(isinstance(each, Series) for each in X):
+        return _known_alphabet(Series.join(X), symbols)  # scikit-learn selects one by one
     if isinstance(X, Sequences):
         return _from_sequences(X)
     if is_frame(X):
@@ -208,8 +210,9 @@ def check_widths(rows: Sequence[Floats], name: str, layout: Layout = "time first
             raise ShapeError(
                 f"series {n} has {row.shape[1]} channels, but series 0 has {rows[0].shape[1]}",
                 argument=name,
-                fix=f"set {{layout={other}}} if an array's first axis is "
-                f"{'its channels' if layout == 'time first' else 'time'}"
+                fix=f"if an array's first axis is "
+                f"{'its channels' if layout == 'time first' else 'time'}, set {{layout={other}}} "
+                "of carrousel.estimators.data.containers.read_series"
                 if turned
                 else "give every series the same channels, with NaN where nothing was measured",
             )

@@ -96,7 +96,8 @@ def _column(cells: Array, column: str, name: str) -> Floats:
             f"{name} holds text or dates where numbers are expected",
             argument=name,
             column=column,
-            fix="convert the column to numbers, or leave it out with {channels}",
+            fix="convert the column to numbers, name it with {time} if it holds times, or leave it "
+            "out with {channels}",
         ) from error
 
 

@@ -86,6 +86,35 @@ class Series:
         names = tuple(f"x{n}" for n in range(values.shape[1]))
         return Series(values, offsets, **({"channels": names} | fields))  # type: ignore[arg-type]
 
+    @staticmethod
+    def join(parts: Sequence[Series]) -> Series:
+        """Concatenate series of the same kind, such as those that a cross-validation selected.
+
+        Raises:
+            ShapeError: parts differ in channels or symbols, or only some have times or ids.
+
+        >>> two = Series.of([[[1.0], [2.0]], [[3.0]]])
+        >>> Series.join([two[1], two[0]]).values.tolist()
+        [[3.0], [1.0], [2.0]]
+        """
+        first = parts[0]
+        for part in parts:
+            for what in ("channels", "symbols"):
+                if getattr(part, what) != getattr(first, what):
+                    found = f"{getattr(first, what)} and {getattr(part, what)}"
+                    raise ShapeError(f"series differ in {what}: {found}", argument="X")
+            for what in ("times", "ids"):
+                if (getattr(part, what) is None) != (getattr(first, what) is None):
+                    raise ShapeError(f"some series have {what}, others have none", argument="X")
+        lengths = np.concatenate([part.lengths for part in parts])
+        return replace(
+            first,
+            values=np.concatenate([part.values for part in parts]),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            times=None if first.times is None else np.concatenate([p.times for p in parts]),  # type: ignore[arg-type]
+            ids=None if first.ids is None else tuple(name for p in parts for name in p.ids or ()),
+        )
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -117,8 +146,10 @@ class Series:
         """Return what a message calls series ``n``."""
         return f"series {n}" if self.ids is None else f"series {self.ids[n]!r}"
 
-    def __getitem__(self, n: int) -> Series:
-        """Return series ``n`` alone, as views."""
+    def __getitem__(self, n: int | slice | Annotated[Ints, "indices"]) -> Series:
+        """Return series ``n`` alone, as views; or copies of those of a slice, indices or a mask."""
+        if not isinstance(n, int | np.integer):
+            return self.take(np.arange(len(self))[n])
         n = range(len(self))[n]
         low, high = int(self.offsets[n]), int(self.offsets[n + 1])
         return replace(

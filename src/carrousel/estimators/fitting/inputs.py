@@ -111,6 +111,7 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool) -> Series:
         try:
             table = validate_data(estimator, X, reset=reset, **_TABLE)
         except ValueError as error:
+            _explain_text(X, error)
             if reset or "features" not in str(error):
                 raise
             raise ShapeError(
@@ -119,7 +120,23 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool) -> Series:
                 fix="pass a list of arrays to predict series of other lengths",
             ) from error
         return read_series(np.asarray(table))
-    return read_series(check_array(X, input_name="X", estimator=estimator, **_TABLE))
+    try:
+        table = check_array(X, input_name="X", estimator=estimator, **_TABLE)
+    except ValueError as error:
+        _explain_text(X, error)
+        raise
+    return read_series(table)
+
+
+def _explain_text(X: Any, error: ValueError) -> None:
+    """Raise another error if ``X`` is a data frame with text: often its rows are steps."""
+    if hasattr(X, "columns") and "could not convert string" in str(error):
+        raise DataTypeError(
+            "X is a data frame with text, but each of its rows is read as a series of numbers",
+            argument="X",
+            fix="if its rows are steps, pass the series of "
+            "carrousel.estimators.data.table.read_table; else convert text to numbers",
+        ) from error
 
 
 def _set_channels(estimator: Any, channels: int) -> None:
@@ -135,6 +152,8 @@ def is_table(X: Any) -> bool:
     (True, True)
     >>> is_table(np.zeros((3, 5, 2))), is_table([[1.0], [2.0, 3.0]]), is_table([np.zeros(5)] * 3)
     (False, False, False)
+    >>> is_table(np.zeros(5))
+    False
     """
     if isinstance(X, Series):
         return False
@@ -145,6 +164,8 @@ def is_table(X: Any) -> bool:
         index, first = getattr(X, "index", None), X.iloc[0, 0] if _has_cells(X) else 0.0
         return getattr(index, "nlevels", 1) == 1 and np.ndim(first) == 0
     if hasattr(X, "ndim") and not hasattr(X, "toarray"):
+        if X.ndim == 1 and X.dtype.kind in "biuf":
+            return False  # read_series explains how to pass one series
         strings = getattr(X, "dtype", None) is not None and X.dtype.kind in "US"
         nested = X.ndim == 1 and X.dtype == object and len(X) > 0 and np.ndim(X[0]) > 0
         return X.ndim <= 2 and not strings and not nested

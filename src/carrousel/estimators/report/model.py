@@ -62,7 +62,8 @@ def learning_section(histories: Sequence[Sequence[Epoch]]) -> Section | None:
     }
     text = (
         "Mean loss of the series of an epoch, with the random gaps of training, and of the series "
-        "held out, without them. The weights with the smallest held-out loss are kept."
+        "held out, without them. The last weights are kept, unless at least 20 held-out series "
+        "were clearly better predicted before."
     )
     return Section("learning", "Learning curves", text, (Figure("lines", data, text),))
 
