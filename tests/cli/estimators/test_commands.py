@@ -243,7 +243,7 @@ def test_a_fit_from_disk_is_the_fit_in_memory(call, data, tmp_path, monkeypatch)
     import pyarrow.parquet
 
     table = pyarrow.csv.read_csv(data)
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").mkdir(exist_ok=True)
     pyarrow.parquet.write_table(
         table.sort_by([("who", "ascending"), ("t", "ascending")]), "a.parquet"
     )
@@ -301,7 +301,7 @@ def test_names_times_and_values_keep_their_digits(call, tmp_path, task):
 
 @each("flag", ["--out", "--report"])
 def test_a_folder_as_output_is_refused_before_training(call, data, tmp_path, flag):
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").mkdir(exist_ok=True)
     paths = {"--out": "m.st", "--report": "r.html"} | {flag: tmp_path / "folder"}
     named = [word for pair in paths.items() for word in pair]
     found = call("fit", data, *COLUMNS, "--target", "label", *SMALL, *named)
