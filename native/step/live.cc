@@ -11,6 +11,7 @@ namespace carrousel {
 namespace {
 
 constexpr Index kLanes = 4, kBlock = 4;  // floats of a vector, vectors of a block
+constexpr double kFarthest = 1e15;       // as in estimators/net/features.py
 typedef float Four __attribute__((vector_size(16)));
 typedef float Loose __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -79,6 +80,9 @@ void LiveFeatures::row(const Real* values, const double* time, float* into) {
     const double value = static_cast<double>(values[i]);
     if (std::isinf(value)) refuse("row has an infinite value in channel ", i);
     z_[k] = (value - mean[k]) / scale[k];
+    if (std::abs(z_[k]) > kFarthest)
+      refuse("row has ", value, " in channel ", i, ", more than 1e15 standard deviations from the "
+             "mean of training");
     gap |= std::isnan(value);
   }
   const double now = since(time);

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carrousel import DataError, LSTMClassifier, SettingError, ShapeError
+from carrousel import DataError, DivergedError, LSTMClassifier, SettingError, ShapeError
 from carrousel.estimators.data.schema import SymbolWarning
 from carrousel.estimators.fitting.parts import held_out_parts
 
@@ -163,3 +163,51 @@ def test_errors_name_what_is_wrong(data, model):
     with pytest.raises(ShapeError, match=r"expecting 5 features.*list of arrays"):
         table.predict(np.zeros((2, 4)))
     assert len(table.predict([np.zeros(4), np.zeros(7)])) == 2
+
+
+def test_values_too_far_from_training_are_refused_at_the_end_and_in_a_stream(data, model):
+    """They would overflow float32, and NaN probabilities would look like the first class."""
+    live = model.stream()
+    before = live.push([0.0, 1.0])
+    for value in (1e16, 1e39, -1e140):
+        with pytest.raises(DataError, match="standard deviations"):
+            model.predict([np.array([[0.0, value]])])
+        with pytest.raises(DataError, match="standard deviations"):
+            live.push([0.0, value])
+    assert live.n_steps == 1
+    far = np.array([[0.0, 1.0], [0.0, 1e13]])
+    np.testing.assert_allclose(live.push(far[1]), model.predict_proba([far])[0], atol=1e-5)
+    np.testing.assert_allclose(before, model.predict_proba([far[:1]])[0], atol=1e-6)
+    with pytest.raises(DataError, match="in magnitude"):
+        LSTMClassifier(**SMALL).fit([x * 1e200 for x in data[0]], data[1])
+
+
+@pytest.mark.parametrize("settings", [{"learning_rate": 1e10}, {"weight_decay": 1e9}])
+def test_weights_that_diverge_are_an_error(data, settings):
+    with pytest.raises(DivergedError, match="not finite"):
+        LSTMClassifier(**SMALL | settings).fit(*data)
+
+
+def test_masked_labels_weights_and_groups_are_missing(data, model):
+    X, y = data
+    mask = np.arange(len(X)) < 3
+    with pytest.raises(DataError, match="label of series 0 is missing"):
+        LSTMClassifier(**SMALL).fit(X, np.ma.array((y == "up").astype(int), mask=mask))
+    with pytest.raises(DataError, match="label of series 0 is missing"):
+        LSTMClassifier(**SMALL).fit(X, np.ma.array(y, mask=mask))
+    with pytest.raises(DataError, match="group of series 0 is missing"):
+        LSTMClassifier(**SMALL).fit(X, y, groups=np.ma.array(np.arange(len(X)), mask=mask))
+    with pytest.raises((DataError, ShapeError)):
+        LSTMClassifier(**SMALL).fit(X, y, sample_weight=np.ma.array(np.ones(len(X)), mask=mask))
+    unmasked = LSTMClassifier(**SMALL).fit(X, np.ma.array(y, mask=False))
+    assert type(unmasked.classes_) is np.ndarray
+    np.testing.assert_array_equal(unmasked.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_live_row_is_read_as_a_series_is(model):
+    missing = model.predict_proba([np.full((1, 2), np.nan)])[0]
+    masked = model.stream().push(np.ma.array([9.0, 9.0], mask=True))
+    np.testing.assert_allclose(masked, missing, atol=1e-6)
+    for row in (["1", "2"], ["a", 1], np.array([1j, 2]), [[1], [2, 3]]):
+        with pytest.raises((DataError, ShapeError)):
+            model.stream().push(row)

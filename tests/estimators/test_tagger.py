@@ -123,3 +123,19 @@ def test_bad_targets_are_named(data):
         LSTMTagger(**SMALL).fit(X, [np.full(len(x), -1) for x in X])
     with pytest.raises(SettingError, match="class_weight"):
         LSTMTagger(**SMALL, task="values", class_weight="balanced").fit(X, y)
+
+
+def test_a_label_is_not_cut_to_the_length_of_the_classes():
+    """A score must not count "abc" as "a" because another step has no label."""
+    X = [np.array([[0.0], [1.0], [2.0]])] * 2 + [np.array([[1.0], [0.0]])]
+    y = [np.where(x[:, 0] > 0, "b", "a") for x in X]
+    model = LSTMTagger(hidden_size=4, members=1, max_steps=2, random_state=0).fit(X, y)
+    assert model.score(X, [["abc", "bcd", None], ["abc", "bcd", None], ["abc", "bcd"]]) == 0.0
+
+
+def test_masked_and_pandas_missing_labels_are_not_learned():
+    pandas = pytest.importorskip("pandas")
+    X = [np.array([[0.0], [1.0], [2.0]])] * 2 + [np.array([[1.0], [0.0]])]
+    y = [np.ma.array([7, 1, 2], mask=[1, 0, 0]), [1, 2, pandas.NA], [1, 2]]
+    model = LSTMTagger(hidden_size=4, members=1, max_steps=2, random_state=0).fit(X, y)
+    assert model.classes_.tolist() == [1, 2]

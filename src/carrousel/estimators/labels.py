@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from carrousel.checks import suggestion
+from carrousel.columns import is_missing
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.shapes import Array, Bools, Floats, Ints
 
@@ -36,7 +37,7 @@ def known_labels(
             fix="set {task=values} for values",
         )
     if steps.dtype == object:
-        known = np.array([each is not None and each == each for each in steps], bool)
+        known = np.array([not is_missing(each) for each in steps], bool)
         plain = np.array(steps[known].tolist())
         if len(plain) and plain.dtype.kind in "iufb":
             found = np.full(len(steps), -1, plain.dtype)

@@ -257,5 +257,5 @@ class LSTMTagger(SequenceEstimator):
         metric = accuracy_score if self.task == "labels" else r2_score
         true = steps[known]
         if true.dtype == object:
-            true = true.astype(self.classes_.dtype)
+            true = np.array(true.tolist())  # not of the type of classes, which may be shorter
         return float(metric(true, found[known], sample_weight=weights[known]))

@@ -243,7 +243,7 @@ def test_a_fit_from_disk_is_the_fit_in_memory(call, data, tmp_path, monkeypatch)
     import pyarrow.parquet
 
     table = pyarrow.csv.read_csv(data)
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").mkdir(exist_ok=True)
     pyarrow.parquet.write_table(
         table.sort_by([("who", "ascending"), ("t", "ascending")]), "a.parquet"
     )
@@ -281,3 +281,33 @@ def test_a_fit_from_disk_is_the_fit_in_memory(call, data, tmp_path, monkeypatch)
     found = call("fit", data, *words, "--read", "disk", "--out", "b.safetensors")
     assert found.code != 0
     assert "needs a Parquet or Arrow file" in " ".join(found.err.split())
+
+
+@each("task", ["class", "value"])
+def test_names_times_and_values_keep_their_digits(call, tmp_path, task):
+    """Names that differ in the eighth digit, seconds since 1970, and values with a large mean."""
+    rng = np.random.default_rng(0)
+    names, times = 1234567.5 + np.arange(8) / 4, 1733072415.25 + np.arange(3)
+    target = [f"c{n % 2}" if task == "class" else 1e9 + n for n in range(8)]
+    rows = [(n, t, rng.normal(), y) for n, y in zip(names, target, strict=True) for t in times]
+    with (tmp_path / "d.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("who", "t", "x", "y"), *rows])
+    words = (*COLUMNS, "--target", "y", "--task", task, *SMALL, "--out", "m.st")
+    assert call("fit", tmp_path / "d.csv", *words).code == 0
+    found = rows_of(call("predict", "m.st", tmp_path / "d.csv", "--at", "every").out)
+    assert [float(row["series"]) for row in found] == np.repeat(names, 3).tolist()
+    assert [float(row["time"]) for row in found] == np.tile(times, 8).tolist()
+    if task == "value":
+        model = load_model("m.st")
+        assert len({row["y"] for row in found}) > 1, model
+
+
+@each("flag", ["--out", "--report"])
+def test_a_folder_as_output_is_refused_before_training(call, data, tmp_path, flag):
+    (tmp_path / "folder").mkdir(exist_ok=True)
+    paths = {"--out": "m.st", "--report": "r.html"} | {flag: tmp_path / "folder"}
+    named = [word for pair in paths.items() for word in pair]
+    found = call("fit", data, *COLUMNS, "--target", "label", *SMALL, *named)
+    assert found.code == 2
+    assert "is a folder" in found.err
+    assert "member" not in found.err

@@ -103,3 +103,23 @@ def test_series_in_training_and_test():
     check_apart(["a"], ["b"])
     with pytest.raises(DataError, match=r"4 ids occur.*1, 2, 3, \.\.\."):
         check_apart(range(5), [1, 2, 3, 4, 9])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([b"a", b"b"]),
+        np.array(["2020", "2021"], "datetime64[Y]"),
+        np.array([b"a", "b"], object),
+        np.array([1.0, np.inf]),
+    ],
+)
+def test_labels_that_no_file_can_hold_are_refused(labels):
+    with pytest.raises(DataTypeError, match="text, whole numbers or truth values"):
+        check_labels(labels, Series.of([[[1.0]], [[2.0]]]))
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e200, -1.7e308])
+def test_targets_whose_variance_would_be_infinite_are_refused(value):
+    with pytest.raises(DataError, match="infinite, or above"):
+        check_targets([1.0, value], Series.of([[[1.0]], [[2.0]]]))

@@ -124,3 +124,12 @@ def test_sequences_from_a_frame_are_those_from_lists(kind):
             Sequences.from_frame(frame, id="who", inputs=inputs, target="age")
     with pytest.raises(ShapeError, match="column 'ill'"):
         Sequences.from_frame(frame, id="who", inputs=["t", "ill"], target="age")
+
+
+@pytest.mark.parametrize("bad", ["oops", "1,5", "-"])
+def test_a_text_among_numbers_does_not_make_symbols_of_a_column(bad):
+    cells = [bad, "0.5", "0.25", "12"]
+    with pytest.raises(DataTypeError, match=r"as text|among numbers"):
+        read_table(pa.table({"who": [1, 1, 2, 2], "x": cells}), id="who")
+    digits = pa.table({"who": [1, 1, 2, 2], "x": ["1", "2", "9", "f"]})
+    assert read_table(digits, id="who").series.symbols == ("1", "2", "9", "f")

@@ -54,8 +54,12 @@ class _Checked:
                 if same_file(path, before):
                     raise SettingError(f"{other} and {flag} are the same file {path}")
         for flag, path in paths:
-            if flag.startswith("--") and not path.absolute().parent.is_dir():
+            if not flag.startswith("--"):
+                continue
+            if not path.absolute().parent.is_dir():
                 raise SettingError(f"{flag} {path}: folder {path.parent} does not exist")
+            if path.is_dir():  # found before a training, not after it
+                raise SettingError(f"{flag} {path} is a folder", fix="name a file")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,7 +150,7 @@ def _free(name: str, taken: Rows) -> str:
 
 def _write(rows: Rows, config: PredictConfig) -> None:
     n = len(next(iter(rows.values())))
-    listed = {name: _plain(values) for name, values in rows.items()}
+    listed = {name: _plain(values, _is_probability(name)) for name, values in rows.items()}
     if config.as_json:
         names = list(listed)
         put_json([dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)])
@@ -163,13 +163,23 @@ def _write(rows: Rows, config: PredictConfig) -> None:
         say(f"{count(n, 'row')} written: {config.out}")
 
 
-def _plain(values: Any) -> list[Any]:
-    """Return values as what JSON and CSV hold; probabilities and values with six digits."""
+def _is_probability(name: str) -> bool:
+    return name == "probability" or name.startswith("p(")
+
+
+def _plain(values: Any, rounded: bool = False) -> list[Any]:
+    """Return values as what JSON and CSV hold, if ``rounded`` with six digits.
+
+    Names, times and values in the user's units keep all digits.
+
+    >>> _plain([1733072415.25, 1 / 3]), _plain([1 / 3], rounded=True)
+    ([1733072415.25, 0.3333333333333333], [0.333333])
+    """
     found = []
     for value in values:
         value = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, float):
-            value = float(f"{value:.6g}") if np.isfinite(value) else None
+            value = (float(f"{value:.6g}") if rounded else value) if np.isfinite(value) else None
         elif not (value is None or isinstance(value, bool | int | str)):
             value = str(value)
         found.append(value)

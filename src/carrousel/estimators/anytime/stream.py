@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from carrousel.columns import as_times
-from carrousel.errors import DataError, SettingError, ShapeError
+from carrousel.errors import DataError, DataTypeError, SettingError, ShapeError
 from carrousel.estimators.anytime.early import StopRule
 from carrousel.estimators.anytime.stepping import open_ensemble
+from carrousel.estimators.data.cells import as_floats
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.goals import ClassGoal, TagGoal
@@ -122,8 +123,8 @@ class LiveSeries:
 
         Raises:
             ShapeError: the row has more or fewer values than the series of training.
-            DataError: a value is infinite, or time is no time or does not increase. The series is
-                unchanged.
+            DataError: a value is infinite, not a number, or more than 1e15 standard deviations from
+                those of training; or time is no time or does not increase. The series is unchanged.
         """
         outputs = self.outputs(row, time)
         answer = self._default.copy() if self._answer is None else self._answer(outputs)
@@ -134,7 +135,9 @@ class LiveSeries:
     def outputs(self, row: Any, time: Any = None) -> Annotated[Floats, "members O"]:
         """Take the next row and return raw outputs in a buffer that the next row overwrites."""
         if self._numbers is not None:
-            row = self._numbers.get(row, -1)
+            row = self._number_of(row)
+        elif isinstance(row, np.ma.MaskedArray):  # its buffer has the values under the mask
+            row = as_floats(row, "row", "row")
         try:
             self._push(row, time)
         except ValueError:  # a list, whole numbers, or a wrong row: convert it, or explain
@@ -142,9 +145,18 @@ class LiveSeries:
         self.n_steps += 1
         return self._outputs
 
+    def _number_of(self, symbol: Any) -> int:
+        """Return the number of a symbol, -1 for an unknown one."""
+        try:
+            return self._numbers.get(symbol, -1)  # type: ignore[union-attr]
+        except TypeError:
+            raise DataTypeError(
+                f"row is {symbol!r:.40}, expected one symbol", argument="row"
+            ) from None
+
     def _push_converted(self, row: Any, time: Any) -> None:
         if self._n_symbols == 0:
-            row = np.array(row, np.float64)
+            row = as_floats(row, "row", "row").astype(np.float64)
             if row.ndim == 0 and self._channels == 1:
                 row = row.reshape(1)
             if row.shape != (self._channels,):

@@ -10,7 +10,7 @@ import numpy as np
 
 from carrousel.columns import check_ascending, is_missing
 from carrousel.errors import DataError, DataTypeError, ShapeError
-from carrousel.estimators.data.containers import check_values
+from carrousel.estimators.data.containers import LARGEST, check_values, too_large
 from carrousel.estimators.data.larger import TableDataset
 from carrousel.estimators.data.series import Series, Source
 from carrousel.shapes import Array, Bools, Floats
@@ -115,9 +115,24 @@ def check_labels(y: Any, series: Source, name: str = "y", *, one_class: bool = F
             argument=name,
             fix="use a regressor for values, or convert labels to text",
         )
+    _check_kinds(labels, name)
     if not one_class:
         check_two_classes(labels.tolist(), name)
     return labels
+
+
+def _check_kinds(labels: Annotated[Array, "N"], name: str) -> None:
+    """Raise DataTypeError for a label that a file of the model could not hold."""
+    cells = labels.tolist() if labels.dtype.kind in "OfSVMm" else ()
+    for label in cells:
+        whole = isinstance(label, float | np.floating) and np.isfinite(label)
+        if not whole and not isinstance(label, str | int | np.integer | np.bool_):
+            raise DataTypeError(
+                f"{name} holds the label {label!r:.40} of type {type(label).__name__}, expected "
+                "text, whole numbers or truth values",
+                argument=name,
+                fix="convert labels to text; text in files must be UTF-8",
+            )
 
 
 def check_two_classes(labels: Iterable[Hashable], name: str = "y") -> None:
@@ -141,7 +156,7 @@ def check_targets(y: Any, series: Source, name: str = "y") -> Annotated[Floats, 
 
     Raises:
         ShapeError: ``y`` has another length than there are series.
-        DataError: a target is missing or infinite.
+        DataError: a target is missing, infinite or above 1e150 in magnitude.
         DataTypeError: a target is not a number.
 
     >>> check_targets([1, 2.5], Series.of([[[1.0]], [[2.0]]])).tolist()
@@ -157,11 +172,14 @@ def check_targets(y: Any, series: Source, name: str = "y") -> Annotated[Floats, 
     _refuse_missing(given, series, name, "target")
     try:
         targets = given.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataTypeError(f"{name} holds what is not a number", argument=name) from None
-    for row in np.flatnonzero(np.isinf(targets.reshape(len(targets), -1)).any(axis=1)):
+    if targets.ndim == 2 and not targets.shape[1]:
+        raise ShapeError(f"{name} has shape {targets.shape}, expected a target", argument=name)
+    for row in np.flatnonzero(too_large(targets.reshape(len(targets), -1)).any(axis=1)):
         raise DataError(
-            f"the target of {series.name(int(row))} is infinite. {name} contains infinity",
+            f"the target of {series.name(int(row))} is infinite, or above {LARGEST:g} in "
+            f"magnitude. {name} contains infinity",
             argument=name,
             fix="drop the series, or limit the target",
         )
@@ -285,7 +303,16 @@ of them
 
 
 def _plain(given: Any) -> Array:
-    """Convert labels to an array in which None stays None and text stays text."""
+    """Convert labels to an array in which None stays None and text stays text.
+
+    Masked cells become None.
+    """
+    if isinstance(given, np.ma.MaskedArray):
+        plain = np.ma.getdata(given)
+        if np.ma.getmaskarray(given).any():
+            plain = plain.astype(object)
+            plain[np.ma.getmaskarray(given)] = None
+        return plain
     if isinstance(given, np.ndarray):
         return given
     if isinstance(given, Sequence) and not isinstance(given, str):

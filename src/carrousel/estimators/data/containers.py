@@ -33,10 +33,12 @@ from carrousel.estimators.data.layouts import is_pandas, read_frame, read_indexe
 from carrousel.estimators.data.series import Series
 from carrousel.frames import is_frame
 from carrousel.sequences import Sequences
-from carrousel.shapes import Array, Floats
+from carrousel.shapes import Array, Bools, Floats
 
 Layout = Literal["time first", "channels first"]
 LAYOUTS = ("time first", "channels first")
+LARGEST = 1e150
+"""Magnitude of values and targets at most."""
 
 
 def read_series(
@@ -279,15 +281,37 @@ def _read_times(times: Sequence[Any], series: Series, name: str) -> Floats:
     return joined
 
 
+def too_large(values: Floats) -> Annotated[Bools, "..."]:
+    """Return which values are infinite, or so large that variances would be infinite.
+
+    >>> too_large(np.array([1.0, np.nan, -np.inf, 1e200])).tolist()
+    [False, False, True, True]
+    """
+    if values.dtype == np.float32:  # its largest number has a finite square in float64
+        return np.isinf(values)
+    return np.abs(values) > LARGEST
+
+
 def check_values(series: Series, name: str = "X") -> None:
-    """Raise :class:`DataError` if a value is infinite; the message names series and channel."""
-    if series.symbolic or not np.isinf(series.values).any():
+    """Raise :class:`DataError` if a value is infinite or its square is.
+
+    The message names series and channel.
+    """
+    if series.symbolic:
         return
-    step, channel = (int(each[0]) for each in np.nonzero(np.isinf(series.values)))
+    bad = too_large(series.values)
+    if not bad.any():
+        return
+    step, channel = (int(each[0]) for each in np.nonzero(bad))
     n = int(np.searchsorted(series.offsets, step, side="right")) - 1
     raise DataError(
         f"{series.name(n)} of {name}, step {step - int(series.offsets[n])}: the value is "
-        f"{series.values[step, channel]}, infinity is not allowed",
+        f"{series.values[step, channel]}, "
+        + (
+            "infinity is not allowed"
+            if np.isinf(series.values[step, channel])
+            else f"expected at most {LARGEST:g} in magnitude"
+        ),
         argument=name,
         column=series.channels[channel],
         fix="replace it by NaN if it is missing",

@@ -77,6 +77,8 @@ def series_of(
                 column=columns[0],
                 fix="choose the columns with {channels}, or convert text to numbers",
             )
+        if symbols is None:
+            _refuse_numbers_as_text(first, columns[0], name)
         alphabet = None if symbols in (True, None) else symbols
         values, found = encode_symbols([first], alphabet, name)  # type: ignore[arg-type]
         return Series(values, long.offsets, (columns[0],), symbols=found, **fields)
@@ -86,6 +88,32 @@ def series_of(
         tuple(columns),
         **fields,
     )
+
+
+def _refuse_numbers_as_text(cells: Array, column: str, name: str) -> None:
+    """Raise DataTypeError if most texts are numbers: another text made symbols of all of them.
+
+    Texts of one character each, such as digits of base 16, are symbols.
+    """
+    texts = [cell for cell in cells.tolist() if isinstance(cell, str)]
+    others = [text for text in texts if not _is_number(text)]
+    if 2 * len(others) >= len(texts) or all(len(text) == 1 for text in texts):
+        return
+    held = f"{others[0]!r:.40} among numbers" if others else f"numbers as text, {texts[0]!r:.40}"
+    raise DataTypeError(
+        f"{name} holds {held} ({len(others)} of {len(texts)} texts are not numbers)",
+        argument=name,
+        column=column,
+        fix="correct the cells, leave them empty if they are missing, or rename the symbols",
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _column(cells: Array, column: str, name: str) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 
 from carrousel.columns import as_times
 from carrousel.errors import DataError, StoreError
+from carrousel.estimators.data.containers import LARGEST, too_large
 from carrousel.estimators.data.files import import_arrow
 from carrousel.estimators.data.running import Running, RunningMedian
 from carrousel.shapes import Array, Bools, Floats, Ints
@@ -153,11 +154,12 @@ class Scan:
         new = self._index(batch)
         columns = [_floats(batch.column(name), self.wide) for name in self.channels]
         values = np.stack(columns, axis=1)
-        infinite = np.isinf(values)
-        if infinite.any():
-            row, channel = (int(each[0]) for each in np.nonzero(infinite))
+        large = too_large(values)
+        if large.any():
+            row, channel = (int(each[0]) for each in np.nonzero(large))
             raise DataError(
-                f"the value is {values[row, channel]}, infinity is not allowed",
+                f"the value is {values[row, channel]}, infinity is not allowed, nor are magnitudes "
+                f"above {LARGEST:g}",
                 row=self.rows + row,
                 column=self.channels[channel],
                 fix="replace it by NaN if it is missing",

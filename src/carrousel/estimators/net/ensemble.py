@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 
+from carrousel.errors import DivergedError
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.batches import in_order
 from carrousel.estimators.net.features import Features
@@ -48,6 +49,10 @@ class Ensemble:
             series: checked series.
             at: ``"end"``: ``[N, members, O]``; ``"every step"``: ``[steps, members, O]`` in the
                 order of ``series.values``.
+
+        Raises:
+            DataError: a value is too far from those of training.
+            DivergedError: an output is not finite.
         """
         every = at == "every step"
         shape = (series.n_steps if every else len(series), len(self.members), self.goal.n_outputs)
@@ -64,4 +69,9 @@ class Ensemble:
                 for column, one in enumerate(some):
                     low, high = series.offsets[one], series.offsets[one + 1]
                     out[low:high, m] = found[: high - low, column]
+        if not np.isfinite(out).all():
+            raise DivergedError(
+                "outputs of the nets are not finite",
+                fix="train with a smaller {learning_rate}, {weight_decay} and {noise}",
+            )
         return out

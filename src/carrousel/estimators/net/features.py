@@ -7,9 +7,16 @@ from typing import Annotated
 
 import numpy as np
 
+from carrousel.errors import DataError
 from carrousel.estimators.data.larger import Statistics
 from carrousel.estimators.data.series import Series
 from carrousel.shapes import Array, Bools, Floats, Ints
+
+FARTHEST = 1e15
+"""Standard deviations from the mean of training; float32 squares of larger values overflow.
+
+``native/step/live.cc`` has the same limit.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,9 @@ class Features:
 
         Returns:
             float32 ``[T, B, F]``, or int64 ``[T, B]`` for symbols (0: missing), and int64 ``[B]``.
+
+        Raises:
+            DataError: a value is more than :data:`FARTHEST` standard deviations from the mean.
         """
         lengths = series.lengths[indices]
         T, starts = int(lengths.max()), series.offsets[indices]
@@ -86,6 +96,7 @@ class Features:
         if self.n_symbols:
             return series.values[steps].astype(np.int64) + 1, lengths
         z = (series.values[steps] - self.mean) / self.scale
+        self._check_distances(z, series, indices)
         since = np.arange(T, dtype=np.float64)[:, None]
         if self.timed and series.times is not None:
             since = (series.times[steps] - series.times[starts]) / self.unit
@@ -99,6 +110,25 @@ class Features:
             inputs[0, :, -1] = 0.0
             inputs[1:, :, -1] = np.log1p(np.maximum(np.diff(since, axis=0), 0.0))
         return inputs, lengths
+
+    def _check_distances(
+        self, z: Annotated[Floats, "T B I"], series: Series, indices: Annotated[Ints, "B"]
+    ) -> None:
+        """Raise DataError for a value that would overflow the float32 of the nets."""
+        far = np.abs(z) > FARTHEST  # False for NaN
+        if not far.any():
+            return
+        step, column, channel = (int(each[0]) for each in np.nonzero(far))
+        n = int(indices[column])
+        raise DataError(
+            f"{series.name(n)}, step {step}: the value is "
+            f"{series.values[series.offsets[n] + step, channel]:.6g}, more than {FARTHEST:.0e} "
+            f"standard deviations from those of training ({self.mean[channel]:.6g} +- "
+            f"{self.scale[channel]:.6g})",
+            argument="X",
+            column=series.channels[channel],
+            fix="replace it by NaN if it is wrong, or train with such values",
+        )
 
 
 def filled(

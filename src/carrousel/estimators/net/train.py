@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
+from carrousel.errors import DivergedError
 from carrousel.estimators.data.series import Source
 from carrousel.estimators.net.augment import Augmentation, RandomChanges
 from carrousel.estimators.net.batches import Batch, in_order, make_batch, orders
@@ -118,6 +119,11 @@ def train_net(
     except KeyboardInterrupt:
         loop.stopped = "interrupted"
     loop.choose_weights()
+    if not all(bool(torch.isfinite(weight).all()) for weight in net.parameters()):
+        raise DivergedError(
+            f"training of net {member} diverged: its weights are not finite",
+            fix="choose a smaller {learning_rate}, {weight_decay} or {noise}",
+        )
     net.dropout.generator = None
     round_to_half(net)
     return Member(net.eval(), loop.history, held, loop.stopped)
