@@ -12,7 +12,7 @@ JOBS ?= auto
 ARGS ?=
 # Share of the examples of each property that `make unit` tries, and `make sanitize`.
 EXAMPLES ?= 0.15
-SANITIZED_EXAMPLES ?= 0.08
+SANITIZED_EXAMPLES ?= 0.05
 # Kernels under the sanitizers: PLAIN, or ON for all instruction sets.
 SANITIZED ?= PLAIN
 # The folder of benchmarks/ that `make bench` runs, for example `make bench BENCH=sequence`.

@@ -114,7 +114,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from data, its characters that a terminal or reader would act upon as escapes.
+    r"""A text from data, its characters that a terminal or reader would act upon as escapes.
 
     >>> printable("red\x1b[31m, \u202eright to left"), printable("Zürich")
     ('red\\x1b[31m, \\u202eright to left', 'Zürich')

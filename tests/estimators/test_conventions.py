@@ -99,10 +99,11 @@ def test_cross_validation_by_groups_and_routed_metadata():
     X, y = some_series()
     groups = np.arange(len(X)) % 4
     with config_context(enable_metadata_routing=True):
-        model = LSTMClassifier(**SMALL).set_fit_request(groups=True, sample_weight=True)
+        model: Any = LSTMClassifier(**SMALL)
+        model.set_fit_request(groups=True, sample_weight=True)
         params = {"groups": groups, "sample_weight": np.ones(len(X))}
         scores = cross_val_score(
-            model.set_score_request(sample_weight=True),  # pyright: ignore[reportOptionalMemberAccess]
+            model.set_score_request(sample_weight=True),
             X,
             y,
             cv=GroupKFold(2),

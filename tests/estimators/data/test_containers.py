@@ -274,7 +274,7 @@ def test_series_that_were_selected_one_by_one_are_joined_again() -> None:
     whole = Series.of(rows, times=np.arange(6.0), ids=("a", "b", "c"), channels=("level",))
     chosen = np.array([2, 0])
     joined = read_series([whole[n] for n in chosen])
-    for found in (joined, whole[chosen], whole[[True, False, True]][::-1]):
+    for found in (joined, whole[chosen], whole[np.array([True, False, True])][::-1]):
         np.testing.assert_array_equal(found.values, whole.take(chosen).values)
         np.testing.assert_array_equal(found.times, [5.0, 0.0, 1.0])
         assert (found.ids, found.channels) == (("c", "a"), ("level",))
