@@ -242,7 +242,7 @@ def _as_units(columns: Sequence[Array], names: Sequence[str], missing: bool = Fa
     for values, name in zip(columns, names, strict=True):
         if values.dtype.kind not in "fiub":
             raise ShapeError(
-                "text or dates stand beside other columns, expected numbers",
+                "the column holds text or dates, expected numbers",
                 column=name,
                 fix="choose one column of text, or columns of numbers",
             )

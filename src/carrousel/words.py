@@ -114,7 +114,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text from data, its characters that a terminal or reader would act upon as escapes.
+    r"""Return a text from data with control characters replaced by their escape sequences.
 
     >>> printable("red\x1b[31m, \u202eright to left"), printable("Zürich")
     ('red\\x1b[31m, \\u202eright to left', 'Zürich')

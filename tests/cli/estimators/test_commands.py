@@ -311,3 +311,15 @@ def test_a_folder_as_output_is_refused_before_training(call, data, tmp_path, fla
     assert found.code == 2
     assert "is a folder" in found.err
     assert "member" not in found.err
+
+
+def test_a_ts_file_needs_no_name_of_its_target(call, tmp_path):
+    lines = ["@problemname waves", "@timestamps false", "@univariate true", "@equallength true"]
+    lines += ["@serieslength 4", "@classlabel true up down", "@data"]
+    rng = np.random.default_rng(0)
+    for n in range(20):
+        row = rng.normal(size=4) + (2 if n % 2 else -2)
+        lines.append(",".join(f"{value:.3f}" for value in row) + (":up" if n % 2 else ":down"))
+    (tmp_path / "waves.ts").write_text("\n".join(lines) + "\n")
+    assert call("fit", tmp_path / "waves.ts", *SMALL, "--out", "w.st").code == 0
+    assert load_model("w.st").classes_.tolist() == ["down", "up"]

@@ -72,7 +72,7 @@ class FitConfig(_Checked):
         DATA,
         "Column to predict; constant within a series, or one label for each step. Several columns "
         "of numbers: A,B or the option again. With --task forecast: columns to forecast, default "
-        "all.",
+        "all. A .ts file holds its target.",
         "COLUMN",
     )
     id: str | None = option(None, DATA, "Column that names the series of a row.", "COLUMN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,8 @@ def fit(config: FitConfig) -> None:
     A part of the series is held out of each net. The figures shown are those on held-out series.
     """
     config.check()
+    if config.data.suffix == ".ts" and not config.target and config.task != "forecast":
+        config = replace(config, target=["target"])  # such a file has one target, without a name
     _check_task(config)
     check_report_extra(config.report)
     with warnings_as_messages():

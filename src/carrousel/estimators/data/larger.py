@@ -301,7 +301,7 @@ def _dtype(schema: Any, channels: Sequence[str]) -> Any:
     """Return float32 if all channels are at most that precise, else float64."""
     types = import_arrow("pyarrow.types")
     if not channels:
-        raise ShapeError("the data set has no channels beside its id, time and target")
+        raise ShapeError("the data set has no channels other than its id, time and target")
     for name in channels:
         kind = schema.field(name).type
         accepted = (types.is_floating, types.is_integer, types.is_boolean, types.is_null)

@@ -66,7 +66,7 @@ def series_of(
     """Convert the columns of a long table to channels; a single column of text to symbols."""
     columns = list(long.columns)
     if not columns:
-        raise ShapeError(f"{name} has no channels beside its id and time", argument=name)
+        raise ShapeError(f"{name} has no channels other than its id and time", argument=name)
     fields: dict[str, Any] = {"named": True, "times": long.times, "ids": long.ids}
     first = long.columns[columns[0]]
     if symbols or (symbols is None and has_text(first)):

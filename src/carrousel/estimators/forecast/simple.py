@@ -52,7 +52,7 @@ def simple_forecasts(
     """
     seen = np.isfinite(values)
     x = carried(values, seen)
-    ahead = np.arange(1, horizon + 1)[:, None]  # [horizon, 1], beside [J]
+    ahead = np.arange(1, horizon + 1)[:, None]  # [horizon, 1], broadcast over [J]
     found = np.empty((*x.shape[:2], horizon, x.shape[2], len(names(season))))
     scale, runs = _smoothed(x, seen, 24 if season is None else max(24, 4 * season))
     steps = np.maximum(np.cumsum(seen, axis=0) - 1, 1)[..., None, :]
