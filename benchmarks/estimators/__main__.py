@@ -8,7 +8,7 @@ default to ``benchmarks/results/estimators.json``. Saved figures are not compute
 data sets comes first, then the second. Several processes may work on the same file.
 ``python -m tools.pages`` makes ``docs/estimators_results.md`` from it.
 
-``--set members=1`` adds ours with other settings under a name of its own.
+``--set members=1`` adds ours with other settings under a separate name.
 
 The data are files of packages, which are downloaded when they are first needed; see
 ``benchmarks/streams/real/packages.py``. Contenders whose package is not installed are skipped.
@@ -18,15 +18,14 @@ InceptionTime needs TensorFlow, in the environment that ``benchmarks/README.md``
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common import machine
+from benchmarks.common.options import setting
 from benchmarks.common.results import RESULTS, load, update
 from benchmarks.estimators.contenders.lineup import CONTENDERS, OURS, Contender
 from benchmarks.estimators.contenders.ours import Ours
@@ -114,7 +113,7 @@ def keep(path: Path, unit: Unit, facts: Mapping[str, Any], found: Mapping[str, A
 
     def change(saved: dict[str, Any]) -> None:
         saved["machine"] = machine.describe()
-        saved.setdefault("packages", {}).update(_versions())
+        saved.setdefault("packages", {}).update(machine.versions(PACKAGES))
         mine = saved.setdefault("sets", {}).setdefault(unit.problem, {})
         if mine.get("fingerprint") != facts["fingerprint"]:
             mine["rows"] = {}
@@ -125,32 +124,13 @@ def keep(path: Path, unit: Unit, facts: Mapping[str, Any], found: Mapping[str, A
     update(path, change)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """Read ``name=value``; the value is a Python literal, or else a text."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--only", action="append", default=[], metavar="SET", help="one data set; repeat for more")
     add("--contender", action="append", default=[], metavar="NAME", help="one contender; repeat")
     add("--again", action="append", default=[], metavar="NAME", help="compute this one again")
-    add("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE")
+    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE")
     add("--seeds", type=int, default=SEEDS, help="number of seeds (default: %(default)s)")
     add("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     add("--json", metavar="FILE", help=f"default: benchmarks/results/{SAVED.name}")

@@ -200,7 +200,7 @@ def measure(data: DataSet, method: Naive | Boosting | Ours) -> dict[str, object]
 
 
 def developed(data: DataSet) -> DataSet:
-    """Return the training part alone, with a test part of its own."""
+    """Return the training part alone, divided into a learned part and a test part."""
     series = data.learned
     if data.others is not None:
         third = len(series) // 3
@@ -243,7 +243,7 @@ def main() -> None:
                 f"{row['coverage']:7.2f}{row['fit_s']:8.1f}{row['forecast_s']:7.2f}",
                 flush=True,
             )
-            if args.save:  # after every row, so that an interrupted run keeps what it has
+            if args.save:  # after every row, so that an interrupted run loses one row at most
                 found = {"rows": rows, "machine": machine.describe()}
                 args.save.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -128,7 +128,8 @@ class Live {
     for (const double scale : features_.scale)
       if (!(scale > 0)) refuse("scale holds ", scale, ", expected numbers above 0");
     features_.timed = setting<bool>(d, "timed"), features_.unit = setting<double>(d, "unit");
-    if (!(features_.unit > 0)) refuse("unit is ", features_.unit, ", expected a number above 0");
+    if (!(features_.unit > 0 && std::isfinite(features_.unit)))
+      refuse("unit is ", features_.unit, ", expected a finite number above 0");
   }
 
   void take_net(nb::dict d) {
@@ -179,6 +180,8 @@ class Live {
       net.gain = part("gain", filters, net.filters.padded());
       net.shift = part("shift", filters, net.filters.padded());
       net.epsilon = setting<double>(d, "epsilon");
+      if (!(net.epsilon >= 0 && std::isfinite(net.epsilon)))
+        refuse("epsilon is ", net.epsilon, ", expected a finite number of at least 0");
     }
     net.readout = matrix_of("readout", outputs, 2 * net.states + net.inner);
     net.readout_bias = part("readout_bias", outputs, net.readout.padded());

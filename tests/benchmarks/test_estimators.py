@@ -159,7 +159,7 @@ def test_padding_is_zero_after_the_end_and_cuts_longer_series():
 
 
 class Recorder:
-    """Stands for a classifier of aeon and keeps what it is given."""
+    """Stands for a classifier of aeon and records its arguments."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -173,7 +173,7 @@ class Recorder:
 
 
 def test_classifiers_of_one_length_get_prefixes_and_nothing_later():
-    """What comes after a cut does not change what the model gets."""
+    """Values after a cut do not change the model's input."""
     data = example()
     for kind in (rockets.Whole, rockets.OnePerCut, rockets.OnPrefixes):
         model = kind(0, Recorder)

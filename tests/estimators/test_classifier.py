@@ -153,7 +153,8 @@ def test_errors_name_what_is_wrong(data, model):
         model.predict(X, at=1.5)
     for name, value in (
         *(("hidden_size", 0), ("gaps", 1.0), ("learning_rate", -1.0), ("members", 0)),
-        *(("max_seconds", 0), ("class_weight", {"sideways": 2.0})),
+        *(("max_seconds", 0), ("class_weight", {"sideways": 2.0}), ("n_jobs", 0), ("warp", 1e9)),
+        *(("validation_fraction", 0.99), ("validation_fraction", -0.1)),
     ):
         with pytest.raises(SettingError, match=name):
             LSTMClassifier(**{**SMALL, name: value}).fit(X, y)

@@ -139,3 +139,17 @@ def test_masked_and_pandas_missing_labels_are_not_learned():
     y = [np.ma.array([7, 1, 2], mask=[1, 0, 0]), [1, 2, pandas.NA], [1, 2]]
     model = LSTMTagger(hidden_size=4, members=1, max_steps=2, random_state=0).fit(X, y)
     assert model.classes_.tolist() == [1, 2]
+
+
+def test_values_without_a_finite_variance_are_refused():
+    X = [np.arange(4.0)[:, None]] * 3
+    y = [np.arange(4.0) for _ in X]
+    for value, message in (
+        (1e300, "a step of series 1 is infinite, or above"),
+        (np.inf, "infinit"),
+    ):
+        y[1] = np.array([0.0, np.nan, value, 1.0])
+        with pytest.raises(ValueError, match=message):
+            LSTMTagger(**SMALL, task="values").fit(X, y)
+    with pytest.raises(DataError, match="values of y differ"):
+        LSTMTagger(**SMALL, task="values").fit(X, [1e-310 * np.arange(4.0)] * 3)

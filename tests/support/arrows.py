@@ -94,10 +94,12 @@ ROOMS = {
     "estimators.saving": (
         *("estimators.anytime", "estimators.data", "estimators.forecast", "estimators.net"),
     ),
-    "estimators.base": (
-        *("estimators.anytime", "estimators.explain"),
+    "estimators.settings": (
         *("estimators.data", "estimators.fitting", "estimators.net", "estimators.saving"),
-        "estimators.targets",
+    ),
+    "estimators.base": (
+        *("estimators.anytime", "estimators.data", "estimators.explain", "estimators.fitting"),
+        *("estimators.net", "estimators.settings", "estimators.targets"),
     ),
     "estimators.classifier": (
         "estimators.documented",
@@ -106,8 +108,8 @@ ROOMS = {
     ),
     "estimators.forecaster": (
         "estimators.documented",
-        *("estimators.base", "estimators.data", "estimators.fitting"),
-        *("estimators.forecast", "estimators.net"),
+        *("estimators.data", "estimators.fitting", "estimators.forecast", "estimators.net"),
+        "estimators.settings",
     ),
     "estimators.regressor": (
         "estimators.documented",

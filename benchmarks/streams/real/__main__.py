@@ -26,7 +26,6 @@ skipped.
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +36,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.common import machine
+from benchmarks.common.options import setting
 from benchmarks.common.results import RESULTS, load, update
 from benchmarks.streams import made_up
 from benchmarks.streams.data import fingerprint
@@ -169,22 +169,13 @@ def _place(name: str) -> int:
     return [*STREAMS, *made_up.STREAMS].index(name)
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    """Read ``name=value``; the value is a Python literal, or else a text."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--only", action="append", default=[], metavar="STREAM", help="one stream; repeat for more")
     add("--contender", action="append", default=[], metavar="NAME", help="one contender; repeat")
     add("--again", action="append", default=[], metavar="NAME", help="compute this one again")
-    add("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE")
+    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE")
     add("--seeds", type=int, help="number of seeds (default: by contender)")
     add("--rows", type=int, help="only the first rows of each stream, to check that it runs")
     add("--made-up", action="store_true", help="the streams on which defaults are chosen")

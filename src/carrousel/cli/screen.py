@@ -47,7 +47,7 @@ def put_json(value: Any) -> None:
 def say(message: str, *, command: str = "") -> None:
     """Write a message to standard error, followed by a command on a line that is never wrapped.
 
-    Characters that a terminal would act upon are written as escapes, since data may contain them.
+    Control characters are replaced by escape sequences, because data may contain them.
     """
     from carrousel.words import printable
 

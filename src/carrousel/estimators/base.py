@@ -1,31 +1,27 @@
-"""Base class of the estimators: settings, training of an ensemble, outputs, files."""
+"""Base class of estimators that learn a target: training, outputs, streams, explanations."""
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from carrousel.checks import check_choice, check_int, check_number
+from carrousel.checks import check_choice
 from carrousel.errors import DataError, SettingError
-from carrousel.estimators import saving
 from carrousel.estimators.anytime.stream import LiveSeries
 from carrousel.estimators.data.checks import check_groups, check_weights
 from carrousel.estimators.data.larger import TableDataset
-from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series, Source
 from carrousel.estimators.data.views import blocks
 from carrousel.estimators.explain.explain import Explanation, explain
 from carrousel.estimators.explain.occlusion import Importances, feature_importances
 from carrousel.estimators.fitting.examples import Examples, numbered
 from carrousel.estimators.fitting.inputs import (
+    At,
     check_source,
     features_of,
     first_steps,
@@ -33,26 +29,24 @@ from carrousel.estimators.fitting.inputs import (
     read_source,
     schema_of,
 )
-from carrousel.estimators.fitting.members import seconds_of_member, train_members
+from carrousel.estimators.fitting.members import train_members
 from carrousel.estimators.fitting.parts import bounded_fraction
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import NetConfig, usual_dilation
-from carrousel.estimators.net.train import Epoch, TrainConfig, default_steps
+from carrousel.estimators.net.train import TrainConfig, default_steps
+from carrousel.estimators.settings import NetEstimator
 from carrousel.estimators.targets import Units
-from carrousel.shapes import Array, Bools, Floats, Ints
+from carrousel.shapes import Array, Floats, Ints
 
-Model = TypeVar("Model", bound="NetEstimator")
 _STEPS_JUDGED = 2**18
 _LEAST_JUDGED = 24
 """Held-out steps, and at least so many series, by which channels are judged at the end of a fit.
 
 The time for them is a small part of that of the training.
 """
-At = Literal["end", "every step"] | float
-"""When to answer: at the end, at every step, after a number of steps, or after a share of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,95 +64,6 @@ class Targets:
     strata: Annotated[Ints, "N"]
     weights: Annotated[Floats, "N"]
     goal: Goal
-
-
-class NetEstimator(BaseEstimator):
-    """Settings, their checks, and files: what all estimators have in common."""
-
-    hidden_size: int
-    num_layers: int
-    window: int
-    bidirectional: bool | Literal["auto"]
-    members: int
-    max_steps: int | None
-    max_seconds: float | None
-    learning_rate: float
-    batch_size: int
-    weight_decay: float
-    dropout: float
-    gaps: float
-    noise: float
-    warp: float
-    validation_fraction: float
-    warm_start: bool
-    n_jobs: int | None
-    random_state: Any
-    verbose: int
-
-    ensemble_: Ensemble
-    schema_: Schema
-    history_: list[Epoch]
-    n_features_in_: int
-    n_iter_: int
-    held_out_: Annotated[Bools, "N members"]
-    feature_importances_: Annotated[Floats, "I"]
-    _from_table: bool
-    _saved: tuple[str, ...] = ()
-    """Fitted attributes of the class that belong into a file."""
-
-    def _keep(self, given: Mapping[str, Any]) -> None:
-        """Set the parameters of the constructor, as they were given, as attributes."""
-        vars(self).update({name: value for name, value in given.items() if name != "self"})
-
-    def _check_settings(self) -> None:
-        """Raise an error that names the setting which is out of range."""
-        for name in ("hidden_size", "num_layers", "window", "members", "batch_size"):
-            check_int(name, getattr(self, name), minimum=1)
-        if self.max_steps is not None:
-            check_int("max_steps", self.max_steps, minimum=1)
-        if self.max_seconds is not None:
-            check_number("max_seconds", self.max_seconds, above=0.0)
-        check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in {"weight_decay", "noise", "warp"} & self.get_params(deep=False).keys():
-            check_number(name, getattr(self, name), least=0.0)
-        for name in ("dropout", "gaps", "validation_fraction"):
-            if not check_number(name, getattr(self, name), least=0.0) < 1.0:
-                raise SettingError(
-                    argument=name,
-                    got=getattr(self, name),
-                    expected="a share from 0, below 1",
-                )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one file in the safetensors format, without pickle.
-
-        Weights are stored in half precision if that changes none of them. A ``random_state`` that
-        is not a number is stored as None.
-
-        Raises:
-            NotFittedError: the model is not fitted.
-            UnwritableError: the folder does not exist or is full.
-        """
-        check_is_fitted(self, "ensemble_")
-        saving.save(path, self, self._saved)
-
-    @classmethod
-    def load(cls: type[Model], path: str | os.PathLike[str]) -> Model:
-        """Read a model that :meth:`save` wrote. No code in the file is executed.
-
-        Raises:
-            CheckpointError: the file is of another kind, damaged, or of a newer version.
-            FileNotFoundError: the file does not exist.
-        """
-        return saving.load(path, cls)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.target_tags.required = True
-        return tags
 
 
 class SequenceEstimator(NetEstimator, ABC):
@@ -211,16 +116,14 @@ class SequenceEstimator(NetEstimator, ABC):
             self._training(examples.series.lengths, again),
             members=self.members,
             fraction=bounded_fraction(self.validation_fraction, examples.series.lengths),
-            rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
+            rng=self._rng(),
             n_jobs=self.n_jobs,
             start=[member.net for member in self.ensemble_.members] if again else None,
             verbose=self.verbose,
         )
-        self.ensemble_ = Ensemble(features, targets.goal, members)
+        self._keep_ensemble(Ensemble(features, targets.goal, members))
         if not again:
             self.schema_ = schema_of(series)
-        self.history_ = [epoch for member in members for epoch in member.history]
-        self.n_iter_ = max((epoch.step for epoch in self.history_), default=0)
         held = np.stack([member.held for member in members], axis=1)
         self.held_out_ = examples.held_out(held)
         self._finish(examples)
@@ -245,14 +148,8 @@ class SequenceEstimator(NetEstimator, ABC):
         steps = self.max_steps
         if steps is None and again:
             steps = max(1, default_steps(lengths, self.batch_size) // 10)
-        return TrainConfig(
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise),
-            seconds=seconds_of_member(self.max_seconds, self.members, self.n_jobs),
-        )
+        changes = Augmentation(self.gaps, self.warp, self.noise, 0.7 * self.noise)
+        return self._train_config(steps, changes)
 
     def _read_new(self, X: Any) -> Series:
         """Read series that the fitted model is applied to, with the alphabet of training."""

@@ -12,11 +12,12 @@ from carrousel.checks import check_number
 from carrousel.errors import SettingError
 from carrousel.estimators.anytime.calibrate import calibrate, held_out, probabilities
 from carrousel.estimators.anytime.early import StopRule, choose_rule
-from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.base import SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_labels, check_two_classes
 from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.inputs import At
 from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Floats, Ints
@@ -46,7 +47,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             are held out.
 
     Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000;
-    the convolution beside the LSTM is that of Karim et al. 2018, made causal; the temperature of
+    the convolution next to the LSTM is that of Karim et al. 2018, made causal; the temperature of
     Guo et al. 2017; the costs of early decisions of Dachraoui, Bondu & Cornuejols 2015.
 
     >>> rng = np.random.default_rng(0)

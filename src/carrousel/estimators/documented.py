@@ -13,15 +13,15 @@ PARAMETERS: Mapping[str, str] = {
     "hidden_size": "memory cells of a layer. 64 suit hundreds to thousands of series; time grows "
     "with the square.",
     "num_layers": "layers of LSTM. A second one rarely helps with fewer than thousands of series.",
-    "window": "steps that the convolution sees, at distances that grow with the length of the "
+    "window": "steps that the convolution reads, at distances that grow with the length of the "
     "series; 1: no convolution. It finds local shapes, which an LSTM learns slowly.",
     "bidirectional": "whether a second LSTM reads from the end. Answers at a step then need the "
     "whole series, and ``stream`` is not available.",
     "members": "nets of the ensemble. Their mean is better than one of them, and their held-out "
     "parts differ. Time and size of the file grow in proportion.",
     "max_steps": "updates of each net's weights at most; None: 60 passes over the series, at least "
-    "600 updates and at most 6,000, fewer if series are so long that these would take hours. "
-    "Training ends earlier if held-out series stop improving.",
+    "600 updates and at most 6,000, and no more than 6 million steps of series in all. "
+    "Training ends earlier if at least 20 held-out series are predicted worse for long.",
     "max_seconds": "seconds of wall time for the training of all members; None: no limit. Members "
     "that are trained one after the other share it. With it, a result depends on the machine.",
     "learning_rate": "the largest rate of AdamW; it rises over the first tenth of the updates, and "
@@ -34,10 +34,11 @@ PARAMETERS: Mapping[str, str] = {
     "noise": "standard deviation of noise added in training, in units of the root mean square "
     "change of a channel from step to step; 0: none.",
     "warp": "standard deviation of the logarithm of random speeds at which training series are "
-    "read; 0: none.",
-    "validation_fraction": "share of the series that each member holds out, from 0, below 1; at "
-    "most 5,000 series, and beyond 1,000 series at most 200,000 steps. These end its training in "
-    "time and calibrate it. 0: none, and then nothing is calibrated.",
+    "read, at most 1; 0: none.",
+    "validation_fraction": "share of the series that each member holds out, at most 0.5; at "
+    "most 5,000 series, and beyond 1,000 series at most 200,000 steps. They calibrate the "
+    "probabilities. If they are 20 or more, they also end the training and choose the weights "
+    "that are kept. 0: none, and then nothing is calibrated.",
     "class_weight": 'None: 1; ``"balanced"``: weights that make up for unequal numbers; or a '
     "mapping from labels to weights, 1 where left out.",
     "warm_start": "whether ``fit`` continues from the weights of the last fit.",
@@ -51,7 +52,7 @@ PARAMETERS: Mapping[str, str] = {
 ATTRIBUTES: Mapping[str, str] = {
     "ensemble_": "the trained nets, with their features and temperature.",
     "schema_": "channels, symbols and times of the training series.",
-    "history_": "losses after each epoch of each member.",
+    "history_": "about 40 records of the losses of each member.",
     "n_features_in_": "columns of a table, or channels of anything else.",
     "feature_names_in_": "names of the columns, if ``fit`` got a table with names.",
     "n_iter_": "updates of the member that was trained longest.",

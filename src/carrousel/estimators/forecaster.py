@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from carrousel.checks import check_choice
 from carrousel.errors import ShapeError
-from carrousel.estimators.base import At, NetEstimator
 from carrousel.estimators.data.checks import check_groups, check_series, check_weights
 from carrousel.estimators.data.schema import Schema
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples, numbered
-from carrousel.estimators.fitting.inputs import first_steps, read_inputs
-from carrousel.estimators.fitting.members import seconds_of_member
+from carrousel.estimators.fitting.inputs import At, first_steps, read_inputs
 from carrousel.estimators.forecast.fit import fit_model
 from carrousel.estimators.forecast.inputs import Layout
 from carrousel.estimators.forecast.model import ForecastModel
@@ -27,7 +24,7 @@ from carrousel.estimators.forecast.training import Settings
 from carrousel.estimators.net.augment import Augmentation
 from carrousel.estimators.net.net import NetConfig
 from carrousel.estimators.net.quantiles import check_quantiles
-from carrousel.estimators.net.train import TrainConfig
+from carrousel.estimators.settings import NetEstimator
 from carrousel.shapes import Floats
 
 
@@ -145,23 +142,15 @@ class LSTMForecaster(NetEstimator):
                 NetConfig(
                     1, 1, self.hidden_size, self.num_layers, self.window, dropout=self.dropout
                 ),
-                TrainConfig(
-                    steps=self.max_steps,
-                    batch_size=self.batch_size,
-                    learning_rate=self.learning_rate,
-                    weight_decay=self.weight_decay,
-                    augmentation=Augmentation(self.gaps, 0.0, self.noise, 0.0),
-                    seconds=seconds_of_member(self.max_seconds, self.members, self.n_jobs),
-                ),
+                self._train_config(self.max_steps, Augmentation(self.gaps, 0.0, self.noise, 0.0)),
                 self.n_jobs,
                 self.verbose,
             ),
-            np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
+            self._rng(),
         )
-        self.layout_, self.ensemble_, self.stretches_ = layout, model.ensemble, model.factors
+        self.layout_, self.stretches_ = layout, model.factors
+        self._keep_ensemble(model.ensemble)
         self.schema_ = Schema.of(series)
-        self.history_ = [each for member in self.ensemble_.members for each in member.history]
-        self.n_iter_ = max(epoch.step for epoch in self.history_)
         return self
 
     def predict(self, X: Any, future: Any = None, at: At = "end") -> Any:

@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from carrousel.errors import ShapeError
-from carrousel.estimators.base import At, SequenceEstimator, Targets
+from carrousel.estimators.base import SequenceEstimator, Targets
 from carrousel.estimators.data.checks import check_targets
 from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
+from carrousel.estimators.fitting.inputs import At
 from carrousel.estimators.net.goals import ValueGoal
 from carrousel.estimators.targets import Units, quantiles, scales
 from carrousel.shapes import Floats

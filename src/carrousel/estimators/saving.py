@@ -140,7 +140,7 @@ def _read(path: str | os.PathLike[str], writer: str) -> tuple[dict[str, Any], by
         KEY,
         FORMAT,
         writer=writer,
-        instead="OnlineLSTM.load and carrousel.nn.load read files of their own",
+        instead="OnlineLSTM.load and carrousel.nn.load read other kinds of files",
     )
 
 

@@ -14,7 +14,7 @@ from carrousel.checks import check_choice
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.estimators.anytime.calibrate import probabilities
 from carrousel.estimators.base import SequenceEstimator, Targets
-from carrousel.estimators.data.checks import check_two_classes, check_weights
+from carrousel.estimators.data.checks import check_magnitudes, check_two_classes, check_weights
 from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
@@ -156,6 +156,8 @@ class LSTMTagger(SequenceEstimator):
                 f"{len(self.target_mean_)}",
                 argument="y",
             )
+        owner = np.repeat(np.arange(len(series)), series.lengths)
+        check_magnitudes(table, lambda step: f"a step of {series.name(int(owner[step]))}")
         if not again:
             self._flat = steps.ndim == 1
         strata = np.zeros(len(series), np.int64)

@@ -22,7 +22,7 @@ class Units:
 
     Args:
         mean, scale: ``[K]``, by which the targets were standardised.
-        flat: whether there is one target, without an axis of its own.
+        flat: whether there is one target, without a separate axis.
 
     >>> Units(np.array([5.0]), np.array([2.0]), flat=True).values(np.array([[[0.0], [1.0]]]))
     array([6.])

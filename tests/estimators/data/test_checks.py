@@ -123,3 +123,16 @@ def test_labels_that_no_file_can_hold_are_refused(labels):
 def test_targets_whose_variance_would_be_infinite_are_refused(value):
     with pytest.raises(DataError, match="infinite, or above"):
         check_targets([1.0, value], Series.of([[[1.0]], [[2.0]]]))
+
+
+def test_values_that_differ_too_little_for_a_variance_are_refused():
+    """Their channel would count as constant, and targets would be in wrong units."""
+    tiny = 1e-310 * np.arange(3.0)
+    two = Series.of([np.column_stack([np.arange(3.0), tiny])])
+    with pytest.raises(DataError, match=r"column 'x1'.*differ by at most 2e-310.*smaller unit"):
+        check_series(two)
+    rows = Series.of([[[1.0]]] * 3)
+    with pytest.raises(DataError, match="values of y differ"):
+        check_targets(tiny, rows)
+    assert check_targets(np.zeros(3), rows).tolist() == [[0.0]] * 3
+    assert check_targets([0.0, 1e-140, 1.0], rows).ravel().tolist() == [0.0, 1e-140, 1.0]

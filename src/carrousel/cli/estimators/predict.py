@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Rows = dict[str, Any]
 """Column -> values, one for each row of the output."""
 CONFIDENCE = 0.9
-"""Probability at which early answers stop if the model has no rule of its own."""
+"""Probability at which early answers stop if the model has no stop rule."""
 
 
 @with_options(PredictConfig)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Annotated, Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from carrousel.estimators.data.series import Series
 from carrousel.estimators.net.ensemble import Ensemble
 from carrousel.estimators.net.goals import ClassGoal, TagGoal
 from carrousel.shapes import Array, Floats
+
+_CHECKED: WeakSet[Ensemble] = WeakSet()
+"""Ensembles whose live step was compared with their nets; it takes as long as 10,000 rows."""
 
 
 class LiveSeries:
@@ -92,7 +96,9 @@ class LiveSeries:
         self._channels = len(ensemble.features.mean)
         self.n_steps = 0
         self.decision = None if rule is None else rule.watch(labels)
-        _check_against_batch(ensemble, self)
+        if ensemble not in _CHECKED:
+            _check_against_batch(ensemble, self)
+            _CHECKED.add(ensemble)
 
     @property
     def label(self) -> Any:

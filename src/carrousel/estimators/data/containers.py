@@ -39,6 +39,8 @@ Layout = Literal["time first", "channels first"]
 LAYOUTS = ("time first", "channels first")
 LARGEST = 1e150
 """Magnitude of values and targets at most."""
+SMALLEST = 1e-150
+"""Difference of the largest and the smallest value of a channel or target at least, unless 0."""
 
 
 def read_series(
@@ -290,6 +292,18 @@ def too_large(values: Floats) -> Annotated[Bools, "..."]:
     if values.dtype == np.float32:  # its largest number has a finite square in float64
         return np.isinf(values)
     return np.abs(values) > LARGEST
+
+
+def refuse_tiny(low: float, high: float, name: str, column: str | None = None) -> None:
+    """Raise :class:`DataError` if values differ by so little that their variance would be 0."""
+    if 0.0 < high - low < SMALLEST:
+        raise DataError(
+            f"values of {name} differ by at most {high - low:.3g}, expected none or at least "
+            f"{SMALLEST:g}",
+            argument=name,
+            column=column,
+            fix="use a smaller unit, so that the numbers are larger",
+        )
 
 
 def check_values(series: Series, name: str = "X") -> None:

@@ -95,7 +95,7 @@ class PerSeries:
         self._last = found[-1]
 
     def _numbers(self, column: Any) -> Annotated[Floats, "rows"]:
-        """Return floats as float64 (NaN: missing); other values as numbers of their own."""
+        """Return floats as float64 (NaN: missing); number other values in order of appearance."""
         if import_arrow("pyarrow.types").is_floating(column.type):
             return column.to_numpy(zero_copy_only=False).astype(np.float64)
         coded = column.dictionary_encode()

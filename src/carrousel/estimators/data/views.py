@@ -19,7 +19,7 @@ def blocks(
 ) -> Iterator[Annotated[Ints, "some"]]:
     """Yield the positions of consecutive series that together have at most ``steps`` steps.
 
-    None: :data:`BLOCK`. A longer series is a block of its own.
+    None: :data:`BLOCK`. A longer series is a block alone.
 
     >>> [some.tolist() for some in blocks(np.array([2, 2, 5, 1]), steps=4)]
     [[0, 1], [2], [3]]

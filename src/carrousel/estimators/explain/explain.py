@@ -35,7 +35,7 @@ class Explanation:
         direct: ``[T, O]``, the share of a step's input to the LSTM in the mean that the read-out
             sees.
         kept: ``[T]``, the mean over cells of the product of the forget gates from the step after
-            this one to ``at``. 1: nothing of the step is forgotten. NaN after ``at``.
+            this one to ``at``. 1: the step is kept entirely. NaN after ``at``.
         output: which output ``channels`` belongs to.
         channels: ``[T, I]``, gradient times input, of the channel's value and its age together. It
             is an approximation, whose baseline is the mean of the channel.

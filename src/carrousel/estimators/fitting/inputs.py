@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
@@ -20,6 +20,8 @@ from carrousel.estimators.data.series import Series, Source
 from carrousel.estimators.net.features import Features
 from carrousel.shapes import Array
 
+At = Literal["end", "every step"] | float
+"""When to answer: at the end, at every step, after a number of steps, or after a share of them."""
 _TABLE: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
 

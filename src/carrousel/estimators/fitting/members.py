@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -13,11 +13,11 @@ import numpy as np
 from carrousel.estimators.data.series import Series
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.parts import held_out_parts
-from carrousel.estimators.fitting.progress import Progress
+from carrousel.estimators.fitting.progress import progress
 from carrousel.estimators.net.features import Features
 from carrousel.estimators.net.goals import Goal
 from carrousel.estimators.net.net import AnytimeNet, NetConfig
-from carrousel.estimators.net.train import Member, TrainConfig, train_net
+from carrousel.estimators.net.train import Epoch, Member, TrainConfig, train_net
 from carrousel.shapes import Bools
 
 _DILATIONS = (1.0, 0.5, 2.0)  # nets that see different spans of time err differently
@@ -84,9 +84,9 @@ def train_members(
     common = (examples.series, examples.targets, weights, goal, features)
     seeds = rng.integers(2**31, size=members)
     found: list[Member] = []
-    with Progress(members, shown=bool(verbose)) as progress:
+    with progress(members, shown=bool(verbose)) as show:
 
-        def one(m: int, on_epoch: Progress | None = None) -> Member:
+        def one(m: int, on_epoch: Callable[[Epoch], None] | None = None) -> Member:
             return train_net(
                 *common,
                 replace(sizes, dilation=max(1, int(sizes.dilation * _DILATIONS[m % 3]))),
@@ -100,7 +100,7 @@ def train_members(
 
         if _at_once(n_jobs) == 1 or members == 1:
             for m in range(members):
-                found.append(one(m, progress))
+                found.append(one(m, show))
                 if found[-1].stopped == "interrupted":
                     break
             return found
@@ -111,5 +111,5 @@ def train_members(
         results = cast("Iterable[Member]", parallel(tasks))
         for member in results:
             found.append(member)
-            progress(member.history[-1])
+            show(member.history[-1])
     return found

@@ -25,7 +25,7 @@ def held_out_parts(
 
     Args:
         strata: ``[N]``, classes, from 0.
-        groups: ``[N]``, or None: each series is a group of its own.
+        groups: ``[N]``, or None: each series is a separate group.
         fraction: share of the series that a member holds out; 0: none.
         members: number of members.
         rng: source of the random order.

@@ -42,8 +42,8 @@ def fit_few(
 ) -> ForecastModel:
     """Fit the mixture and, if they forecast better from later origins, nets.
 
-    A net is trained before each of :data:`FOLDS` stretches of origins and judged there beside the
-    mixture. The nets get a share if their gain exceeds its standard error over the stretches.
+    A net is trained before each of :data:`FOLDS` stretches of origins and compared there with
+    the mixture. The nets get a share if their gain exceeds its standard error over the stretches.
     Forecasts from these origins then correct the quantiles. Without held-out steps, the nets get
     the whole share and nothing is corrected.
 

@@ -86,7 +86,7 @@ class Training:
         held: Annotated[Bools, "segments"] | None = None,
         members: int | None = None,
     ) -> list[Member]:
-        """Train the members, or so many; all hold out ``held``, or each a part of its own."""
+        """Train ``members`` nets (None: all). All hold out ``held``; None: each another part."""
         s = self.settings
         count = s.members if members is None else members
         return train_members(

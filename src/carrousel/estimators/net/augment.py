@@ -129,6 +129,6 @@ def _warped(
     low = position.astype(np.int64)
     share = (position - low)[:, None]
     low += np.repeat(starts, lengths)
-    high = np.minimum(low + 1, np.repeat(series.offsets[1:] - 1, lengths))
+    high = np.minimum(low + 1, series.n_steps - 1)  # the next series only with a share of 0
     between = values[low] * (1.0 - share) + values[high] * share
     return np.where(share == 0.0, values[low], between)

@@ -53,7 +53,7 @@ def make_batch(
     if changes is not None and not some.symbolic:
         some, keep = changes.draw(some, warped=not per_step)
     inputs, lengths = features.batch(some, np.arange(len(indices)), keep)
-    goal = padded(targets, source.lengths, indices) if per_step else targets[indices]
+    goal = padded(targets, source.offsets, indices) if per_step else targets[indices]
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(lengths),
@@ -62,13 +62,14 @@ def make_batch(
     )
 
 
-def padded(targets: Array, lengths: Annotated[Ints, "N"], indices: Annotated[Ints, "B"]) -> Array:
+def padded(targets: Array, offsets: Annotated[Ints, "N+1"], indices: Annotated[Ints, "B"]) -> Array:
     """Return targets of every step ``[T, B, ...]``; padding is -1 (classes) or NaN (values)."""
-    starts, some = np.cumsum(lengths) - lengths, lengths[indices]
+    starts, ends = offsets[indices], offsets[indices + 1]
     none = -1 if np.issubdtype(targets.dtype, np.integer) else np.nan
-    out = np.full((int(some.max()), len(indices), *targets.shape[1:]), none, targets.dtype)
-    for column, n in enumerate(indices):
-        out[: some[column], column] = targets[starts[n] : starts[n] + some[column]]
+    T = int((ends - starts).max())
+    out = np.full((T, len(indices), *targets.shape[1:]), none, targets.dtype)
+    for column, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        out[: end - start, column] = targets[start:end]
     return out
 
 

@@ -53,7 +53,7 @@ def usual_dilation(lengths: Annotated[Ints, "N"], window: int) -> int:
 
 
 class SeededDropout(nn.Module):
-    """Dropout whose random numbers come from a generator of its own, so that threads do not mix.
+    """Dropout with a private generator, so that threads do not use each other's random numbers.
 
     Args:
         probability: of zeroing a component, while training; the others grow in proportion.

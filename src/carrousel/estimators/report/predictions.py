@@ -22,7 +22,7 @@ class ClassPredictions:
         truth: numbers of the true classes, ``[N]``, or ``[steps]`` if ``per_step``; -1: none, or a
             class that the model does not have.
         classes: names of the ``K`` classes.
-        per_step: whether each step has a class of its own.
+        per_step: whether each step has a class.
         unknown: labels of classes that the model does not have.
     """
 
@@ -59,7 +59,7 @@ class ValuePredictions:
         outputs: ``[steps, O]``, predictions given the steps so far.
         truth: true values, ``[N, O]``, or ``[steps, O]`` if ``per_step``; NaN: none.
         targets: names of the ``O`` targets.
-        per_step: whether each step has values of its own.
+        per_step: whether each step has values.
     """
 
     series: Series

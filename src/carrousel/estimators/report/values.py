@@ -21,7 +21,7 @@ from carrousel.words import number
 
 HARDEST = 12
 MOST_TARGETS = 6
-"""Targets with plots of their own at most."""
+"""Number of targets that are plotted, at most."""
 BINS = 30
 
 
