@@ -13,6 +13,7 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import InputError, SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
 from carrousel.nn import options as check
+from carrousel.nn.call import observe
 from carrousel.nn.call.eager import step_eagerly
 from carrousel.nn.call.inputs import (
     State,
@@ -153,13 +154,15 @@ class StepCell(TorchCell):
             keep_h = zone_mask(zone_h, (1, *h.shape), x.device)
             keep_s = zone_mask(zone_s, (1, *s.shape), x.device)
             zone_h = zone_s = 0.0
-        result = layer(
-            LayerInputs(
-                x=x.unsqueeze(0), h0=h, s0=s, keep_h=keep_h, keep_s=keep_s, **weights._asdict()
-            ),
-            self.recurrence,
-            LayerOptions(zone_h=zone_h, zone_s=zone_s),
+        inputs = LayerInputs(
+            x=x.unsqueeze(0), h0=h, s0=s, keep_h=keep_h, keep_s=keep_s, **weights._asdict()
         )
+        options = LayerOptions(zone_h=zone_h, zone_s=zone_s)
+        observer = observe.current()
+        if observer is not None:
+            result = observer.run(self, (0, 0), inputs, self.recurrence, options)
+        else:
+            result = layer(inputs, self.recurrence, options)
         return result.h, result.s
 
     def _read_state(self, who: str, hx: Any, dims: int, x: Tensor) -> tuple[Tensor, Tensor]:

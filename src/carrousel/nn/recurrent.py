@@ -18,6 +18,7 @@ from carrousel.contracts import Recurrence
 from carrousel.errors import SettingError
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn import options as check
+from carrousel.nn.call import observe
 from carrousel.nn.call.eager import run_eagerly
 from carrousel.nn.call.inputs import (
     CallArguments,
@@ -316,27 +317,28 @@ class Recurrent(TorchLayer):
         recompute = self.recompute
         if isinstance(recompute, str):
             recompute = math.ceil(math.sqrt(T))
-        return layer(
-            LayerInputs(
-                x=x,
-                h0=h0,
-                s0=s0,
-                drop=drop,
-                flags=flags,
-                keep_h=keep_h,
-                keep_s=keep_s,
-                **weights._asdict(),
-            ),
-            self.recurrence,
-            LayerOptions(
-                reverse=bool(direction),
-                gradient=self.gradient,
-                recompute=recompute,
-                zone_h=zone_h,
-                zone_s=zone_s,
-                record=record,
-            ),
+        inputs = LayerInputs(
+            x=x,
+            h0=h0,
+            s0=s0,
+            drop=drop,
+            flags=flags,
+            keep_h=keep_h,
+            keep_s=keep_s,
+            **weights._asdict(),
         )
+        options = LayerOptions(
+            reverse=bool(direction),
+            gradient=self.gradient,
+            recompute=recompute,
+            zone_h=zone_h,
+            zone_s=zone_s,
+            record=record,
+        )
+        observer = observe.current()
+        if observer is not None:
+            return observer.run(self, (index, direction), inputs, self.recurrence, options)
+        return layer(inputs, self.recurrence, options)
 
     def _first_state(
         self, x: Tensor, call: CallArguments, which: int, weights: LayerWeights

@@ -17,6 +17,7 @@ from torch.nn.functional import dropout as drop_between
 from carrousel.contracts import Recurrence
 from carrousel.kernels.autograd.ops import ORDINARY, is_eager
 from carrousel.kernels.autograd.unmasked import engine_of, run_unmasked
+from carrousel.nn.call import observe
 from carrousel.nn.call.inputs import State
 from carrousel.nn.call.layered import Layered
 
@@ -62,6 +63,7 @@ def _is_ordinary(input: Any, dimensions: int) -> bool:
         type(input) in ORDINARY
         and input.dim() == dimensions
         and is_eager()
+        and observe.OBSERVER.get() is None
         and not torch.is_autocast_enabled("cpu")
         and not input.is_neg()
     )

@@ -1,0 +1,73 @@
+"""Everything that was measured in one inspection, as the rules of verdicts see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from carrousel.inspection.measures.dynamics import Dynamics, dynamics
+from carrousel.inspection.measures.gradients import Gradients, gradients
+from carrousel.inspection.measures.memory import UnitMemory, UsedMemory, log_grid, memories
+from carrousel.inspection.measures.reach import Reach, reaches
+from carrousel.inspection.measures.units import Units, units
+from carrousel.inspection.record.recording import Recording
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller said about the task and the training.
+
+    Args:
+        lag: time lag of the task in steps; None: unknown.
+        clip: largest norm of a gradient in training; None: no clipping.
+        truncation: steps of truncated backpropagation; None: not truncated.
+        optimizer: the optimizer of the training; None: unknown.
+    """
+
+    lag: int | None = None
+    clip: float | None = None
+    truncation: int | None = None
+    optimizer: object | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Measures of one recorded call.
+
+    Args:
+        recording: the call.
+        asked: what the caller said.
+        flows: errors of the read step, for each track.
+        reach, used, unit_memory, units, dynamics, gradients: see the measures.
+    """
+
+    recording: Recording
+    asked: Asked
+    flows: list[tuple[Tensor, Tensor]]
+    reach: list[Reach]
+    used: UsedMemory | None
+    unit_memory: list[UnitMemory]
+    units: list[Units]
+    dynamics: list[Dynamics]
+    gradients: Gradients
+
+
+def gather(recording: Recording, asked: Asked) -> Evidence:
+    """Measure everything."""
+    flows = recording.flow()
+    longest = max(int(source.steps.max()) for source in recording.sources)
+    used, unit_memory = None, list[UnitMemory]()
+    if recording.sources[0].track.n_sequences > 1 and longest > 0:
+        used, unit_memory = memories(recording, log_grid(longest - 1))
+    return Evidence(
+        recording,
+        asked,
+        flows,
+        reaches(recording, flows),
+        used,
+        unit_memory,
+        units(recording),
+        dynamics(recording, flows),
+        gradients(recording, asked.clip),
+    )

@@ -1,0 +1,3 @@
+"""Records every state of the recurrent parts of a model while it runs, and their errors."""
+
+from __future__ import annotations

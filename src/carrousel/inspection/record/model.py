@@ -1,0 +1,156 @@
+"""A model with its data and loss, run as often as needed and left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carrousel.errors import InputError, SettingError
+from carrousel.inspection.record.unchanged import unchanged
+from carrousel.nn.call.observe import Observer, observed_by
+from carrousel.nn.cells import StepCell
+from carrousel.nn.recurrent import Recurrent
+from carrousel.nn.replace import KINDS
+
+Loss = Callable[[Any], Tensor]
+
+
+class Subject:
+    """What is inspected: a model, the data of one call, and its loss.
+
+    Args:
+        model: a module, or a function that calls modules of ``parts``.
+        inputs: argument of the call; a tuple has several, a mapping has keyword arguments.
+        loss: takes the output and returns a scalar.
+        parts: module that contains the recurrent modules if ``model`` is a function.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        inputs: Any,
+        loss: Loss,
+        parts: torch.nn.Module | None = None,
+    ) -> None:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise InputError(
+                "the model is compiled by TorchScript, which hides its states",
+                argument="module",
+                fix="inspect the model before torch.jit.script or torch.jit.trace",
+            )
+        if not callable(model):
+            raise InputError(argument="module", got=model, expected="a torch.nn.Module")
+        if not callable(loss):
+            raise InputError(
+                argument="loss", got=loss, expected="a function of the output that returns a scalar"
+            )
+        self.model, self.loss = model, loss
+        self.module = parts or (model if isinstance(model, torch.nn.Module) else torch.nn.Module())
+        self.inputs = _usable(inputs)
+        self.converted = _converted(self.module)
+        self.names = {
+            self.converted.get(one, one): name for name, one in self.module.named_modules()
+        }
+
+    def output(self, observer: Observer | None = None, inputs: Any = None) -> Any:
+        """Call the model, its recurrent modules under an observer; changes are not undone."""
+        given = self.inputs if inputs is None else inputs
+        with _exchanged(self.module, self.converted):
+            model = self.converted.get(self.model, self.model)  # type: ignore[call-overload]
+            if observer is None:
+                return _call(model, given)
+            with observed_by(observer):
+                return _call(model, given)
+
+    def value(self, observer: Observer | None = None, inputs: Any = None) -> Tensor:
+        """Return the loss of a call.
+
+        Raises:
+            InputError: it is not one finite number.
+        """
+        found = self.loss(self.output(observer, inputs))
+        if not isinstance(found, Tensor) or found.numel() != 1 or not found.is_floating_point():
+            raise InputError(
+                argument="loss", got=_described(found), expected="a function that returns a scalar"
+            )
+        if not bool(torch.isfinite(found)):
+            raise InputError(
+                f"the loss is {float(found)}",
+                argument="loss",
+                fix="inspect a state of the model before its weights diverged, or finite inputs",
+            )
+        return found.reshape(())
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Undo all changes of the model and of torch's random numbers at the end."""
+        with unchanged(self.module):
+            yield
+
+
+def _call(model: Callable[..., Any], inputs: Any) -> Any:
+    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
+        return model(*inputs)
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(inputs)
+
+
+def _usable(value: Any) -> Any:
+    """Return inputs that a graph may keep: tensors of inference mode are copied."""
+    if isinstance(value, Tensor):
+        return value.clone() if value.is_inference() else value
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(_usable(one) for one in value)
+    if isinstance(value, Mapping):
+        return {name: _usable(one) for name, one in value.items()}
+    return value
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    return type(value).__name__
+
+
+def _converted(model: torch.nn.Module) -> dict[Any, Recurrent | StepCell]:
+    """Return a module of this package for each recurrent module of torch, with its parameters."""
+    kinds = {kind.TORCH: kind for kind in KINDS}
+    found: dict[Any, Recurrent | StepCell] = {}
+    for name, one in model.named_modules():
+        for theirs, kind in kinds.items():
+            if not isinstance(one, theirs) or isinstance(one, Recurrent | StepCell):
+                continue
+            try:
+                found[one] = kind.from_torch(one)
+            except SettingError as error:
+                raise InputError(
+                    f"{name or 'the module'}: {error.problem or error.text(fix=False)}",
+                    argument="module",
+                    fix="mark its states with carrousel.inspection.state in a loop of your own",
+                ) from error
+    return found
+
+
+@contextmanager
+def _exchanged(model: torch.nn.Module, converted: Mapping[Any, torch.nn.Module]) -> Iterator[None]:
+    """Put converted modules in the place of torch's inside a model."""
+    places = [
+        (parent._modules, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if child in converted
+    ]
+    try:
+        for children, name, child in places:
+            new = converted[child]
+            new.training = child.training  # type: ignore[union-attr]
+            children[name] = new
+        yield
+    finally:
+        for children, name, child in places:
+            children[name] = child

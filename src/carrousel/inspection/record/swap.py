@@ -1,0 +1,207 @@
+"""A second call in which each sequence continues from the state of another sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from carrousel.contracts import Recurrence
+from carrousel.inspection.record.recorder import Recorder
+from carrousel.inspection.record.recording import Recording, last_steps
+from carrousel.inspection.record.track import Track
+from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
+from carrousel.nn.cells import StepCell
+
+
+@dataclass(eq=False)
+class Window:
+    """Steps of a track that follow the exchange of states.
+
+    Attributes:
+        track: as recorded without an exchange.
+        rows: ``[V]``, sequences whose state is exchanged.
+        steps: ``[k + 1, V]``, indices of the steps after the exchange.
+        h: ``[k + 1, V, H]``, their hidden states after the exchange; None: the part did not run.
+        s: ``[k + 1, V, S]``, likewise.
+    """
+
+    track: Track
+    rows: Annotated[Tensor, "V"]
+    steps: Annotated[Tensor, "k V"]
+    h: Tensor | None = None
+    s: Tensor | None = None
+
+    def recorded(self) -> tuple[Tensor, Tensor]:
+        """Return the states of the same steps without the exchange."""
+        return (
+            self.track.values("h")[self.steps, self.rows],
+            self.track.values("s")[self.steps, self.rows],
+        )
+
+
+def swapped(recording: Recording, lag: int) -> tuple[float, list[Window]]:
+    """Run the model again; the history beyond a lag is that of another sequence.
+
+    Each sequence keeps its inputs from ``lag`` steps before the step that the loss reads. Its state
+    before them is replaced by that of the next sequence of the batch, at the same lag. Outputs of
+    a layer at other steps than the read one stay as they were, so that only the loss of the read
+    step changes. In a loop of cells or named states all later steps change.
+
+    Args:
+        recording: of the undisturbed call.
+        lag: ``k``, number of steps.
+
+    Returns:
+        The loss, and a window for each track. Sequences that are not longer than the lag are
+        left as they are.
+    """
+    subject = recording.subject
+    swap = _Swap(recording, lag)
+    with subject.kept(), torch.inference_mode(False), torch.no_grad():
+        loss = float(subject.loss(subject.output(swap)))
+    return loss, list(swap.windows.values())
+
+
+def read_steps(recording: Recording, track: Track) -> Annotated[Tensor, "B"]:
+    """Return the index in a track of the step that the loss reads; -1: none.
+
+    For a part that the loss does not read itself it is the step of the same time, or the last step
+    if the track has another number of steps.
+    """
+    for source in recording.sources:
+        if source.track is track:
+            return source.steps
+    main = recording.sources[0]
+    if len(main.track) != len(track) or main.track.n_sequences != track.n_sequences:
+        return last_steps(track)
+    flip = main.track.part.reverse != track.part.reverse
+    return torch.where(main.steps >= 0, len(track) - 1 - main.steps, -1) if flip else main.steps
+
+
+class _Swap(Recorder):
+    """Observer that replays a recording up to the exchange. Recorder: named states find it."""
+
+    def __init__(self, recording: Recording, lag: int) -> None:
+        super().__init__(recording.recorder.names)
+        self.expected = iter(recording.recorder.calls)
+        self.mains = {id(source.track) for source in recording.sources}
+        self.windows: dict[int, Window] = {}
+        self.steps: dict[str, int] = {}
+        self.by_name = {t.part.name: t for t in recording.tracks if t.part.kind == "state"}
+        for track in recording.tracks:
+            steps = read_steps(recording, track)
+            before = steps - lag - 1
+            rows = torch.arange(track.n_sequences)[before >= 0]
+            window = before[rows] + torch.arange(1, lag + 2)[:, None]
+            self.windows[id(track)] = Window(track, rows, window)
+
+    def run(
+        self,
+        module: Any,
+        which: tuple[int, int],
+        inputs: LayerInputs,
+        recurrence: Recurrence,
+        options: LayerOptions,
+    ) -> LayerResult:
+        """Run one call of a layer or cell."""
+        track, first = next(self.expected)
+        window = self.windows[id(track)]
+        if isinstance(module, StepCell):
+            found = layer(inputs, recurrence, options)
+            h, s = self._exchanged(window, first, found.h, found.s)
+            return LayerResult(h[None], h, s)
+        return self._layer(window, first, inputs, recurrence, options)
+
+    def named(self, name: str, h: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the states of a step of a user's loop, exchanged where that is due."""
+        t = self.steps[name] = self.steps.get(name, -1) + 1
+        return self._exchanged(self.windows[id(self.by_name[name])], t, h, s)
+
+    def _exchanged(self, window: Window, t: int, h: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Exchange the states of the sequences whose window begins after step ``t``; keep both."""
+        if not len(window.rows):
+            return h, s
+        now = window.steps[0] == t + 1
+        if bool(now.any()):
+            h, s = h.clone(), s.clone()
+            to, source = window.rows[now], _next(window)
+            h[to], s[to] = (one[now] for one in source)
+        _store(window, t, h, s)
+        return h, s
+
+    def _layer(
+        self,
+        window: Window,
+        first: int,
+        inputs: LayerInputs,
+        recurrence: Recurrence,
+        options: LayerOptions,
+    ) -> LayerResult:
+        """Run the steps of a layer after the exchange, all sequences in step."""
+        track, T = window.track, inputs.x.shape[0]
+        mine = slice(first, first + T)
+        h, s = track.values("h"), track.values("s")
+        mask = track.mask()[mine, :, None]
+        if len(window.rows):
+            self._run_window(window, first, inputs, recurrence, options)
+            assert window.h is not None
+            assert window.s is not None
+            h[window.steps, window.rows], s[window.steps, window.rows] = window.h, window.s
+        out = torch.where(mask, h[mine], 0.0)
+        if id(track) in self.mains:  # other steps keep their outputs
+            others = torch.ones_like(mask)
+            read = window.steps[-1] - first if len(window.rows) else window.rows
+            inside = (read >= 0) & (read < T)
+            others[read[inside], window.rows[inside]] = False
+            out = torch.where(others, torch.where(mask, track.values("h")[mine], 0.0), out)
+        end = last_steps(track).clamp(first, first + T - 1)
+        rows = torch.arange(track.n_sequences)
+        out = out.flip(0) if options.reverse else out
+        return LayerResult(out, h[end, rows], s[end, rows])
+
+    def _run_window(
+        self,
+        window: Window,
+        first: int,
+        inputs: LayerInputs,
+        recurrence: Recurrence,
+        options: LayerOptions,
+    ) -> None:
+        """Compute the states after the exchange, with the inputs of this call."""
+        x = window.track.values("x")
+        T = inputs.x.shape[0]
+        x[first : first + T] = inputs.x.flip(0) if options.reverse else inputs.x
+        h, s = _next(window)
+        rows = window.rows
+        found = layer(
+            inputs._replace(
+                x=x[window.steps, rows].contiguous(),
+                h0=h,
+                s0=s,
+                flags=None,
+                drop=None if inputs.drop is None else inputs.drop[rows],
+                keep_h=None,
+                keep_s=None,
+            ),
+            recurrence,
+            options._replace(reverse=False, record=True, gradient="bptt", recompute=0),
+        )
+        window.h, window.s = found.out, found.states
+
+
+def _next(window: Window) -> tuple[Tensor, Tensor]:
+    """Return the states that the rows of a window get: those of the next row, at its own step."""
+    track, rows = window.track, window.rows.roll(-1)
+    before = window.steps[0].roll(-1) - 1
+    return track.values("h")[before, rows], track.values("s")[before, rows]
+
+
+def _store(window: Window, t: int, h: Tensor, s: Tensor) -> None:
+    """Keep the states of step ``t`` that lie in the window."""
+    if window.h is None or window.s is None:
+        window.h, window.s = (one.clone() for one in window.recorded())
+    n, row = (window.steps == t).nonzero(as_tuple=True)
+    window.h[n, row], window.s[n, row] = h[window.rows[row]], s[window.rows[row]]

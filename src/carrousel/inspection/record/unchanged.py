@@ -1,0 +1,60 @@
+"""Keeps a model, its gradients and the random numbers as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@contextmanager
+def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
+    """Undo what calls of a model change: buffers, attributes, ``grad``, mode, random numbers.
+
+    Parameters are only compared, since nothing here updates them in place; attributes that are
+    tensors get their old values back even if they were changed in place. Changes inside other
+    mutable attributes, such as lists that a model appends to, are undone one level deep.
+    """
+    modules = list(model.modules())
+    attributes = [_copied(one.__dict__) for one in modules]
+    tensors = [_values(one) for one in modules]
+    gradients = [(one, one.grad) for one in model.parameters()]
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices, enabled=rng):
+            yield
+    finally:
+        for module, before, values in zip(modules, attributes, tensors, strict=True):
+            module.__dict__.clear()
+            module.__dict__.update(before)
+            for tensor, value in values:
+                if not torch.equal(tensor, value):
+                    with torch.no_grad():
+                        tensor.copy_(value)
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+
+
+def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Copy an object's attributes, and one level inside those that hold others."""
+    kinds = (dict, list, set)
+    return {
+        name: value.copy() if isinstance(value, kinds) else value
+        for name, value in attributes.items()
+    }
+
+
+def _values(module: torch.nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return the tensors that a module holds besides parameters, each with a copy of its values."""
+    held = [*module._buffers.values(), *module.__dict__.values()]
+    for value in module.__dict__.values():
+        if isinstance(value, list | tuple):
+            held += value
+    return [(one, one.detach().clone()) for one in held if _is_plain(one)]
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and not isinstance(value, torch.nn.Parameter)
