@@ -20,8 +20,8 @@ from carrousel.shapes import Floats
 class Reach:
     """Norms of the error of the read step at earlier states of one part, by lag.
 
-    Lag 0 is the step that the loss reads. Rows are lags, columns sequences; NaN where a sequence is
-    not that long. Norms are absolute: divide by ``h[0]`` of the part that the loss reads to compare.
+    Lag 0 is the step that the loss reads. Rows are lags, columns sequences; NaN where a sequence
+    is not that long. Norms are absolute: divide by ``h[0]`` of the part that the loss reads.
 
     Args:
         part: name of the layer, direction or cell.
