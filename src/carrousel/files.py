@@ -7,13 +7,13 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from carrousel.errors import CheckpointError, UnwritableError
+from carrousel.errors import CarrouselError, CheckpointError, UnwritableError
 
 _MAX_HEADER = 100_000_000  # bytes; other readers of the format reject longer headers too
 
@@ -49,28 +49,52 @@ def write_whole(path: Path, data: bytes) -> None:
     if not path.name or "\0" in path.name or (path.exists() and not path.is_file()):
         kind = "a folder" if path.is_dir() else "no name of a file"
         raise UnwritableError(f"{path!s:.200} cannot be written: it is {kind}", fix="name a file")
+    with replaced(path) as temporary, open(temporary, "xb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yield a name for a temporary file, which replaces ``path`` at the end of the block.
+
+    It is in the folder of ``path`` and has its suffix. After an exception it is removed, and
+    ``path`` is left as it was.
+
+    Raises:
+        UnwritableError: the folder does not exist, is full or read-only.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replaced(Path(folder, "rows.csv")) as temporary:
+    ...         _ = temporary.write_text("a,b")
+    ...     Path(folder, "rows.csv").read_text()
+    'a,b'
+    """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part.{path.name}")
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):  # report the first error, not this one
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, CarrouselError):
             raise UnwritableError(
                 f"{path} cannot be written: {error.strerror or error}",
                 fix="name a file in a folder that exists, may be written to, and has room",
             ) from error
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)  # makes the new name durable as well
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)  # makes the new name durable as well
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -323,3 +324,32 @@ def test_a_ts_file_needs_no_name_of_its_target(call, tmp_path):
     (tmp_path / "waves.ts").write_text("\n".join(lines) + "\n")
     assert call("fit", tmp_path / "waves.ts", *SMALL, "--out", "w.st").code == 0
     assert load_model("w.st").classes_.tolist() == ["down", "up"]
+
+
+def test_a_full_disk_leaves_the_old_predictions(call, data, monkeypatch):
+    """Predictions replace a file as a whole or not at all."""
+    assert (
+        call(
+            "fit",
+            data,
+            *COLUMNS,
+            "--target",
+            "label",
+            "--channels",
+            "x,y",
+            *SMALL,
+            "--out",
+            "m.safetensors",
+        ).code
+        == 0
+    )
+    Path("p.csv").write_text("old", encoding="utf-8")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    found = call("predict", "m.safetensors", data, "--out", "p.csv")
+    assert (found.code, "No space left" in found.err) == (2, True)
+    assert Path("p.csv").read_text(encoding="utf-8") == "old"
+    assert [path.name for path in Path().iterdir() if "part" in path.name] == []

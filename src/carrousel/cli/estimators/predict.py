@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from carrousel.cli.estimators.reading import (
 from carrousel.cli.flags.option import with_options
 from carrousel.cli.screen import put_json, say
 from carrousel.errors import SettingError
+from carrousel.files import replaced
 from carrousel.words import count
 
 if TYPE_CHECKING:
@@ -157,10 +160,16 @@ def _write(rows: Rows, config: PredictConfig) -> None:
         return
     from carrousel.online import open_sink
 
-    with open_sink(config.out) as sink:
+    with _destination(config.out) as destination, open_sink(destination) as sink:
         sink.write(listed)
     if config.out is not None:
         say(f"{count(n, 'row')} written: {config.out}")
+
+
+def _destination(out: Path | None) -> AbstractContextManager[Path | None]:
+    """Return the place to write to: for a file, a temporary one that replaces it at the end."""
+    special = out is None or str(out) == "-" or (out.exists() and not out.is_file())
+    return nullcontext(out) if special else replaced(out)
 
 
 def _is_probability(name: str) -> bool:
