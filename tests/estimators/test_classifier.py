@@ -91,6 +91,9 @@ def test_partial_fit_continues_and_knows_classes_in_advance(data):
     assert three.predict_proba(X).shape == (30, 3)
     with pytest.raises(DataError, match="'new'"):
         three.partial_fit(X[:2], ["up", "new"])
+    for wrong in (["down", None], [0.0, np.nan], [["down", "up"]], [], "up", ["up", 1, ()]):
+        with pytest.raises(DataError, match="classes"):
+            LSTMClassifier(**SMALL).partial_fit(X, y, classes=wrong)
 
 
 def test_warm_start_begins_with_the_weights(data):

@@ -18,7 +18,7 @@ from carrousel.estimators.data.series import Source
 from carrousel.estimators.documented import documented
 from carrousel.estimators.fitting.examples import Examples
 from carrousel.estimators.fitting.inputs import At
-from carrousel.estimators.labels import ClassWeight, encode, weights_of_classes
+from carrousel.estimators.labels import ClassWeight, declared_classes, encode, weights_of_classes
 from carrousel.estimators.net.goals import ClassGoal
 from carrousel.shapes import Array, Floats, Ints
 
@@ -143,7 +143,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """
         again = hasattr(self, "ensemble_")
         if classes is not None:
-            self._declare(np.unique(classes), again)
+            self._declare(declared_classes(classes), again)
         self._fit(X, y, sample_weight, groups, again=again)
         return self
 

@@ -51,6 +51,35 @@ def known_labels(
     return steps, np.ones(len(steps), bool)
 
 
+def declared_classes(classes: Any) -> Annotated[Array, "K"]:
+    """Return the labels given as ``classes`` to ``partial_fit``, sorted, each once.
+
+    Raises:
+        DataError: a label is missing, labels cannot be compared, or there are none.
+
+    >>> declared_classes(["b", "a", "b"]).tolist()
+    ['a', 'b']
+    """
+    given = list(classes) if isinstance(classes, list | tuple | set | frozenset) else classes
+    try:
+        labels = np.asarray(given)
+    except ValueError:  # nested lists of unequal lengths
+        labels = np.empty((0, 0))
+    if labels.ndim != 1 or not labels.size:
+        raise DataError(argument="classes", got=classes, expected="a list of labels")
+    if labels.dtype.kind in "fO" and any(is_missing(label) for label in labels.tolist()):
+        raise DataError(
+            f"classes contain a missing label: {labels.tolist()!r:.200}",
+            argument="classes",
+            got=classes,
+            fix="leave it out",
+        )
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise DataError(argument="classes", got=classes, expected="labels of one type") from error
+
+
 def encode(labels: Array, classes: Array | None = None) -> tuple[Array, Ints]:
     """Return the classes, sorted, and the number of each label's class.
 
@@ -80,7 +109,7 @@ def encode(labels: Array, classes: Array | None = None) -> tuple[Array, Ints]:
         raise DataError(
             f"y contains the label {new[0]!r}, which is not among the classes",
             argument="y",
-            fix=f"{suggestion(str(new[0]), map(str, known))} New classes need a new fit",
+            fix=f"{suggestion(str(new[0]), map(str, known))} (new classes need a new fit)",
         )
     numbers = np.array([known[label] for label in found.tolist()], np.int64)
     return classes, numbers[codes]
