@@ -168,8 +168,9 @@ def _write(rows: Rows, config: PredictConfig) -> None:
 
 def _destination(out: Path | None) -> AbstractContextManager[Path | None]:
     """Return the place to write to: for a file, a temporary one that replaces it at the end."""
-    special = out is None or str(out) == "-" or (out.exists() and not out.is_file())
-    return nullcontext(out) if special else replaced(out)
+    if out is None or str(out) == "-" or (out.exists() and not out.is_file()):
+        return nullcontext(out)
+    return replaced(out)
 
 
 def _is_probability(name: str) -> bool:
