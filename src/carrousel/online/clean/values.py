@@ -139,9 +139,9 @@ def _number(value: Any) -> tuple[float, tuple[str, str] | None]:
 
 
 def _not_a_number(value: Any) -> tuple[str, str]:
-    comma = isinstance(value, str) and value.replace(",", ".", 1).strip() != value.strip()
     hint = ""
-    if comma and _number(value.replace(",", ".", 1))[1] is None:
+    one = isinstance(value, str) and value.count(",") == 1
+    if one and _number(value.replace(",", "."))[1] is None:
         hint = " (write decimals with a point)"
     return "not a number", f"value {shown(value)} is not a number{hint}"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def open_arrow(
         raise StoreError(f"{name} cannot be read: {error.strerror}") from error
     try:
         batches, names = _opened(pa, path, file)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         if path is not None:
             file.close()
         raise DataError(
@@ -95,13 +94,24 @@ def open_arrow(
 
 def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[str]]:
     if path is not None and file.read(6) == b"ARROW1":
-        reader = pa.ipc.open_file(pa.memory_map(os.fspath(path)))
+        # Not mapped into memory: a mapped file that is truncated kills the process.
+        reader = pa.ipc.open_file(file)
         each = (reader.get_batch(number) for number in range(reader.num_record_batches))
-        return each, reader.schema.names
+        return _valid(each), reader.schema.names
     if path is not None and file.seekable():
         file.seek(0)
     reader = pa.ipc.open_stream(file)
-    return iter(reader), reader.schema.names
+    return _valid(reader), reader.schema.names
+
+
+def _valid(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield record batches after a check of all their offsets, lengths and texts.
+
+    Arrow trusts these numbers: a damaged one would make it read foreign memory.
+    """
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
 
 
 class ArrowSource(Closing):
@@ -150,9 +160,23 @@ class ArrowSource(Closing):
         self.position = Position(
             line=first + count, row=self.position.row + count, fields=self.fields
         )
-        columns = [_plain(column) for column in taken.columns]
+        columns = [
+            self._plain(name, column)
+            for name, column in zip(self.fields, taken.columns, strict=True)
+        ]
         lines = range(first, first + count)
         return Batch(lines, self.fields, columns, (), self.position, self.name, unit="row")
+
+    def _plain(self, name: str, column: Any) -> Column:
+        pa = pyarrow()
+        try:
+            return _plain(column)
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise DataError(
+                f"column {name!r} of type {column.type} cannot be read: {_first_line(error)}",
+                source=self.name,
+                fix="convert it to numbers or text",
+            ) from error
 
     def _following(self) -> Any:
         pa = pyarrow()
@@ -168,7 +192,7 @@ class ArrowSource(Closing):
                     fix="resume with the same data",
                 ) from None
             raise
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             row = self.position.line
             self.close()
             problem = f"the Arrow data after row {row - 1} are broken: {_first_line(error)}"
