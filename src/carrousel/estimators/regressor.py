@@ -25,7 +25,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     """Predicts one or several values for sequences of unequal length, at their end or at any step.
 
     The nets are those of :class:`carrousel.LSTMClassifier`. They learn the mean of standardised
-    targets by squared errors at every step, the later steps more.
+    targets by squared errors at every step; the last step has half the weight.
 
     Attributes:
         target_mean_, target_scale_: ``[K]``, by which the targets are standardised for training.

@@ -103,18 +103,16 @@ def held_out(ensemble: Ensemble, series: Source) -> HeldOut:
 
 
 def step_weights(lengths: Annotated[Ints, "N"], *, end: float = 0.5) -> Annotated[Floats, "steps"]:
-    """Return weights of the steps of each series, which sum to 1: later steps count more.
+    """Return weights of the steps of each series, which sum to 1: the last one has ``end``.
 
     They are those of :func:`carrousel.estimators.net.goals.over_steps`.
 
     >>> step_weights(np.array([1, 2])).round(3).tolist()
-    [1.0, 0.167, 0.833]
+    [1.0, 0.25, 0.75]
     """
     lengths = np.asarray(lengths, np.int64)
-    ends = np.cumsum(lengths)
-    number = np.arange(1, ends[-1] + 1 if len(ends) else 1) - np.repeat(ends - lengths, lengths)
-    weights = (1.0 - end) * number / np.repeat(lengths * (lengths + 1) / 2, lengths)
-    weights[ends - 1] += end
+    weights = np.repeat((1.0 - end) / lengths, lengths)
+    weights[np.cumsum(lengths) - 1] += end
     return weights
 
 

@@ -35,15 +35,13 @@ class Goal(Protocol):
 
 
 def over_steps(losses: Tensor, lengths: Tensor, *, end: float = 0.5) -> Annotated[Tensor, "B"]:
-    """Average the losses ``[T, B]`` of every step of a series: later steps count more.
+    """Average the losses ``[T, B]`` of all steps of a series; ``end`` is the weight of the last.
 
-    The step after a share ``q`` of a series has weight ``q``, and the last step has ``end`` of the
-    whole.
+    >>> over_steps(torch.tensor([[4.0], [0.0], [2.0], [9.0]]), torch.tensor([3]))
+    tensor([2.])
     """
-    T = len(losses)
-    share = torch.arange(1, T + 1, dtype=losses.dtype)[:, None] / lengths
-    share = torch.where(share <= 1.0 + 1e-6, share, torch.zeros(()))
-    every = (losses * share).sum(0) / share.sum(0)
+    inside = torch.arange(len(losses))[:, None] < lengths
+    every = torch.where(inside, losses, torch.zeros(())).sum(0) / lengths
     last = losses.gather(0, (lengths - 1)[None])[0]
     return (1.0 - end) * every + end * last
 
