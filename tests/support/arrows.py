@@ -5,7 +5,7 @@ from __future__ import annotations
 # A module imports from the ranks before its own. Names are first components below `carrousel`.
 RANKS = (
     ("errors", "shapes"),
-    ("arrays", "checks", "files", "words"),
+    ("arrays", "checks", "files", "memory", "words"),
     ("columns",),
     ("frames",),
     ("sequences",),

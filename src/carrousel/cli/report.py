@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carrousel.cli.screen import put_report, say, write_text
+from carrousel.files import check_distinct
 
 
 def report(
@@ -28,6 +29,7 @@ def report(
     from carrousel.experiments.store.store import Store
 
     with Store(folder, read_only=True) as store:
+        check_distinct([("DIR", store.path), ("--html", html), ("--markdown", markdown)])
         found = collect(store, EVERYTHING)
     if html is not None:
         from carrousel.experiments.report.html import html as page

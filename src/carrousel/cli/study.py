@@ -32,6 +32,7 @@ from carrousel.cli.running import Finished, open_store, run_all
 from carrousel.cli.screen import console_of, put_json, say, write_text
 from carrousel.cli.selection import PAPER, select
 from carrousel.errors import MissingExtraError, SettingError
+from carrousel.files import check_distinct
 from carrousel.words import count
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def study(
         _show_settings(row, as_json)
         return
     number = trials or row.published.trials
-    _check_files(plot, markdown)
+    _check_files(out, plot, markdown)
     points, done = request.points(row), None
     with _workers(run) if points else nullcontext(), _store(out, not points) as store:
         if points:
@@ -196,8 +197,12 @@ def _say_how_it_ran(done: Finished) -> None:
         say(done.efficiency)
 
 
-def _check_files(plot: Path | None, markdown: Path | None) -> None:
+def _check_files(out: Path | None, plot: Path | None, markdown: Path | None) -> None:
     """Raise if a file cannot be written, before the trials run."""
+    from carrousel.experiments.store.store import FILE_NAME
+
+    store = None if out is None else out / FILE_NAME
+    check_distinct([("the store", store), ("--plot", plot), ("--markdown", markdown)])
     for option, path in (("--plot", plot), ("--markdown", markdown)):
         if path is not None and not path.absolute().parent.is_dir():
             raise SettingError(

@@ -98,7 +98,7 @@ def test_wrong_starts_are_refused(call, folder):
             "--cells is 8, expected 4 as at the first row",
         ),
         (("--start-from", "old", *SAVE, "--task", "binary"), "'regression', the task of the model"),
-        (("--start-from", "c", *SAVE), "--checkpoint and --start-from are the same file"),
+        (("--start-from", "c", *SAVE), "--start-from and --checkpoint are the same file"),
     ):
         with case(more):
             found = call("stream", *words, *more)

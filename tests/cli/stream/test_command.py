@@ -71,7 +71,7 @@ WRONG = {
     ("--target", "level", "--streams", "3"): "--streams needs --key COLUMN",
     ("--target", "level", "--resume"): "--resume needs --checkpoint FILE",
     ("--target", "level", "--quiet"): "--quiet and --out old.csv contradict each other",
-    ("--target", "level", "--checkpoint", "rows.csv"): "--checkpoint and SOURCE are the same file",
+    ("--target", "level", "--checkpoint", "rows.csv"): "SOURCE and --checkpoint are the same file",
     ("--target", "level", "--checkpoint", "a/b"): "folder a does not exist",
     ("--target", "level", "--gradient", "bptt"): "bptt",
     ("--target", "at", "--ignore", "level,noise,colour"): "remains as an input",

@@ -48,9 +48,9 @@ def test_wrong_options_are_refused(call, folder):
     for more, told in (
         (("--metrics", "-"), "--metrics - writes to standard output, as predictions"),
         (("--metrics", "-", "--quiet", "--json"), "--metrics - writes to standard output"),
-        (("--metrics", "rows.csv"), "--metrics and SOURCE are the same file"),
-        (("--metrics", "o", "--out", "o"), "--metrics and --out are the same file"),
-        (("--metrics", "c", "--checkpoint", "c"), "--checkpoint and --metrics are the same file"),
+        (("--metrics", "rows.csv"), "SOURCE and --metrics are the same file"),
+        (("--metrics", "o", "--out", "o"), "--out and --metrics are the same file"),
+        (("--metrics", "c", "--checkpoint", "c"), "--metrics and --checkpoint are the same file"),
         (("--metrics-every", 0), "--metrics-every is 0, expected a whole number of at least 1"),
         (("--no-calendar",), "--no-calendar needs --time COLUMN"),
     ):

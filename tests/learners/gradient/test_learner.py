@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrousel import memory
 from carrousel.contracts import Cell, Gradient, Init, Network, Simple, Training
 from carrousel.errors import SettingError, UnknownNameError
 from carrousel.kernels import ReferenceKernel, default_kernel
@@ -158,15 +159,24 @@ def test_unbounded_back_propagation_cannot_update_at_each_step():
         GradientLearner(NETWORK, STEP, kernel=ReferenceKernel(), gradient=name)
 
 
-@each("lanes", [1, 3])
-def test_more_than_64_gib_are_refused_before_they_are_allocated(lanes):
-    network = Network(1, 1, Simple(4096))
-    wanted = lanes * 8 * 4096 * 4096 * (1 + 4096 + 1)
-    with pytest.raises(SettingError, match=f"'rtrl' would keep {wanted:,} bytes") as refusal:
-        learner_named("rtrl")(network, SEQUENCE, lanes)
-    assert f"{wanted / 2**30:,.0f} GiB, at most 64 are allowed" in str(refusal.value)
+def test_more_memory_than_there_is_is_refused_before_it_is_allocated():
+    network = Network(1, 1, Simple(2**12))
+    wanted = 8 * 2**24 * (1 + 2**12 + 1)
+    with pytest.raises(SettingError, match="gradient is rtrl") as refusal:
+        learner_named("rtrl")(network, SEQUENCE, 1)
+    assert f"would need {wanted / 2**30:,.0f} GiB, but this process may use" in str(refusal.value)
     for other in ("'truncated'", "'bptt'", "'snap:1'", "'uoro'"):
         assert other in str(refusal.value)
+    with pytest.raises(SettingError, match=f"n_lanes is {10**10}"):
+        GradientLearner(NETWORK, STEP, 10**10)
+
+
+def test_a_sequence_that_back_propagation_cannot_remember_is_refused(monkeypatch):
+    learner = GradientLearner(NETWORK, SEQUENCE, gradient="bptt")
+    data = [batch()]
+    monkeypatch.setattr(memory, "usable_bytes", lambda: learner.nbytes)
+    with pytest.raises(SettingError, match="a sequence of"):
+        learner.learn(data)
 
 
 @names

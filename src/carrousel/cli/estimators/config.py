@@ -10,7 +10,7 @@ from typing import Any
 from carrousel.cli.flags.option import listed, option, options_of
 from carrousel.cli.options import SEED
 from carrousel.errors import SettingError
-from carrousel.files import same_file
+from carrousel.files import check_distinct
 
 DATA, TASK, MODEL, OUTPUT = "Data", "Task", "Model", "Output"
 
@@ -49,10 +49,7 @@ class _Checked:
             for name, each in options_of(type(self)).items()  # type: ignore[arg-type]
             if isinstance(getattr(self, name), Path)
         ]
-        for k, (flag, path) in enumerate(paths):
-            for other, before in paths[:k]:
-                if same_file(path, before):
-                    raise SettingError(f"{other} and {flag} are the same file {path}")
+        check_distinct(paths)
         for flag, path in paths:
             if not flag.startswith("--"):
                 continue

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from carrousel.cli.flags.option import KEPT
 from carrousel.cli.stream.config import OPTIONS, StreamConfig
 from carrousel.errors import SettingError
-from carrousel.files import same_file
+from carrousel.files import check_distinct
 
 
 def check(config: StreamConfig) -> None:
@@ -61,28 +60,19 @@ def _check_delimiter(config: StreamConfig) -> None:
 
 
 def _check_files(config: StreamConfig) -> None:
-    out = config.out
-    if out is not None and Path(out).exists() and same_file(Path(out), Path(config.source)):
-        raise SettingError(f"--out {config.out} is the file that is read; name another")
-    for option, other in (("SOURCE", config.source), ("--out", config.out)):
-        metrics = config.metrics
-        if metrics is None or other is None or "-" in (metrics, other):
-            continue
-        if same_file(Path(metrics), Path(other)):
-            raise SettingError(f"--metrics and {option} are the same file {other}; name another")
+    written = {"--out": config.out, "--metrics": config.metrics, "--checkpoint": config.checkpoint}
+    check_distinct(
+        [
+            ("SOURCE", config.source),
+            ("--start-from", config.start_from),
+            *((option, None if str(name) == "-" else name) for option, name in written.items()),
+        ]
+    )
     path = config.checkpoint
     if path is None:
         return
     if not path.absolute().parent.is_dir():
         raise SettingError(f"--checkpoint {path}: folder {path.parent} does not exist")
-    for option, other in (
-        ("--out", config.out),
-        ("SOURCE", config.source),
-        ("--start-from", config.start_from),
-        ("--metrics", config.metrics),
-    ):
-        if other is not None and same_file(Path(other), path):
-            raise SettingError(f"--checkpoint and {option} are the same file {other}")
     if path.exists() and not config.resume:
         raise SettingError(
             f"--checkpoint {path} exists; continue it with --resume, remove it, or name another"

@@ -33,6 +33,7 @@ from carrousel.errors import StoreError
 from carrousel.experiments.run.clusters import BACKENDS as BACKENDS
 from carrousel.experiments.run.clusters import Backend, cluster
 from carrousel.experiments.run.lanes import LaneUse, Share, Slice, advance
+from carrousel.experiments.run.orphans import end_with_parent
 from carrousel.experiments.run.queue import Queue
 from carrousel.experiments.run.trial import TrialPlan, TrialState
 from carrousel.experiments.store.code import code_of
@@ -336,6 +337,11 @@ class _Clock:
             self._save()
 
 
+def _advance_in_worker(share: Share, seconds: float) -> Slice:
+    end_with_parent()
+    return advance(share, seconds)
+
+
 @contextmanager
 def _workers(
     jobs: int | None, backend: str, address: str | None
@@ -355,7 +361,7 @@ def _workers(
         joblib.parallel_config("loky", inner_max_num_threads=1),  # one core per worker
         joblib.Parallel(n_jobs=jobs, max_nbytes=None) as parallel,  # no memory-mapped arrays
     ):
-        task = joblib.delayed(advance)
+        task = joblib.delayed(_advance_in_worker)
 
         def advance_all(shares: Sequence[Share], seconds: float) -> list[Slice]:
             return cast(list[Slice], parallel(task(each, seconds) for each in shares))

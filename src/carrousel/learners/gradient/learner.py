@@ -19,11 +19,9 @@ from carrousel.learners.gradient.rules import RULES
 from carrousel.learners.gradient.schedule import without_schedule
 from carrousel.learners.gradient.updates import GradientLanes, Updates
 from carrousel.learners.lanes import check_lane, check_parts, generator_words, restored_generator
+from carrousel.memory import check_memory
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
-
-MOST_BYTES = 2**36
-"""Memory that all lanes of a learner may need between time steps: 64 GiB."""
 
 
 class GradientLearner:
@@ -55,8 +53,8 @@ class GradientLearner:
 
     Raises:
         SettingError: ``n_lanes`` is below 1, a lane number is out of range, the gradient cannot
-            drive this network or update, or would need more than 64 GiB; or ``gradient`` or
-            ``rule`` contradicts ``training``.
+            drive this network or update, or would need more memory than this process may use; or
+            ``gradient`` or ``rule`` contradicts ``training``.
         ShapeError: ``data`` has another number of parts than there are lanes.
         DataError: data are not finite, or symbols are outside their alphabet.
 
@@ -221,15 +219,21 @@ def check_training(network: Network, training: Training, gradient: Gradient, n_l
             expected="0",
         )
     training.factors.check(network)
-    needed = 8 * n_lanes * gradient_numbers(network, gradient, longest=0)
-    if needed > MOST_BYTES:
-        raise SettingError(
-            f"gradient {gradient.name!r} would keep {needed:,} bytes between time steps "
-            f"({needed / 2**30:,.0f} GiB, at most 64 are allowed)",
-            argument="gradient",
-            got=gradient.name,
-            fix="'truncated', 'bptt', 'snap:1' and 'uoro' need less",
-        )
+    kept = 8 * gradient_numbers(network, gradient, longest=0)
+    check_memory(
+        "what it keeps between time steps",
+        kept,
+        argument="gradient",
+        got=gradient.name,
+        fix="'truncated', 'bptt', 'snap:1' and 'uoro' need less",
+    )
+    check_memory(
+        "weights, and what the gradient keeps between time steps,",
+        n_lanes * (kept + 8 * network.n_weights),
+        argument="n_lanes",
+        got=n_lanes,
+        fix="take fewer lanes",
+    )
 
 
 def _gradient(training: object, gradient: Gradient | str | None) -> Gradient:

@@ -9,6 +9,7 @@ import numpy as np
 
 from carrousel.contracts import Batches, Errors, Gradient, Kernel, Network, Training
 from carrousel.kernels import gradient_numbers
+from carrousel.memory import check_memory
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats, Ints
 
@@ -36,6 +37,13 @@ class GradientLanes:
         for part in data:
             if part is not None:
                 self._longest = max(self._longest, int(part.lengths.max(initial=0)))
+        check_memory(
+            f"gradient {self.gradient.name!r}",
+            self.nbytes,
+            argument="data",
+            got=f"a sequence of {self._longest:,} steps",
+            fix="take 'truncated' or 'bptt:h', or shorter sequences",
+        )
 
     @property
     def nbytes(self) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 from carrousel.checks import check_int, check_number
+from carrousel.files import held
 from carrousel.online.clean.cleaner import OnError
 from carrousel.online.evaluation.check import (
     check_model,
@@ -182,7 +184,8 @@ def evaluate(
     if resume is not None:
         session.resume(resume)
     try:
-        failure = session.finish(session.run())
+        with nullcontext() if path is None else held(path):
+            failure = session.finish(session.run())
     finally:
         writer.close()
         records.close()

@@ -11,11 +11,13 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from carrousel.errors import DataError, SettingError, StoreError
+from carrousel.files import held
 from carrousel.online.closing import Closing
 from carrousel.online.sinks.forms import FORMATS, check_columns
 from carrousel.online.sinks.forms import Columns as Columns
@@ -68,12 +70,22 @@ class FileSink(Closing):
         self.format, self._format = format, FORMATS[format]()
         self._size = start or 0
         self._fd = -1
+        self._lock = ExitStack()
         if path is None:
             sys.stdout.flush()
         else:
             self._fd = self._open(path, start)
 
     def _open(self, path: Path, start: int | None) -> int:
+        if path.is_file() or not path.exists():  # several may write to a pipe or a device
+            self._lock.enter_context(held(path))
+        try:
+            return self._opened(path, start)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _opened(self, path: Path, start: int | None) -> int:
         try:
             mode = os.O_RDWR if start else os.O_WRONLY
             opened = os.open(path, mode | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -152,6 +164,7 @@ class FileSink(Closing):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        self._lock.close()
 
 
 def _unwritable(name: str, error: OSError) -> StoreError:

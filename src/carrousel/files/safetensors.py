@@ -1,100 +1,18 @@
-"""Files: atomic writes, and safetensors files with a header and a checksum of ours."""
+"""Safetensors files with a JSON header and a checksum of ours."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import zlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from carrousel.errors import CarrouselError, CheckpointError, UnwritableError
+from carrousel.errors import CheckpointError
 
 _MAX_HEADER = 100_000_000  # bytes; other readers of the format reject longer headers too
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Return whether two paths, of files that may not exist yet, lead to the same file.
-
-    >>> same_file(Path("a/../rows.csv"), Path("rows.csv")), same_file(Path("a"), Path("b"))
-    (True, False)
-    """
-    try:
-        return one.resolve() == other.resolve() or one.samefile(other)
-    except (OSError, ValueError):  # one does not exist, or is the address of something else
-        return False
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically: at any moment ``path`` is the old file or the new one.
-
-    The data are written to a temporary file in the same folder, which then replaces ``path``. If
-    ``path`` is a symbolic link, its target is replaced.
-
-    Raises:
-        UnwritableError: the folder does not exist, is full or read-only, or ``path`` is a folder
-            or a device.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "model"), b"weights")
-    ...     Path(folder, "model").read_bytes()
-    b'weights'
-    """
-    if not path.name or "\0" in path.name or (path.exists() and not path.is_file()):
-        kind = "a folder" if path.is_dir() else "no name of a file"
-        raise UnwritableError(f"{path!s:.200} cannot be written: it is {kind}", fix="name a file")
-    with replaced(path) as temporary, open(temporary, "xb") as file:
-        file.write(data)
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Yield a name for a temporary file, which replaces ``path`` at the end of the block.
-
-    It is in the folder of ``path`` and has its suffix. After an exception it is removed, and
-    ``path`` is left as it was.
-
-    Raises:
-        UnwritableError: the folder does not exist, is full or read-only.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replaced(Path(folder, "rows.csv")) as temporary:
-    ...         _ = temporary.write_text("a,b")
-    ...     Path(folder, "rows.csv").read_text()
-    'a,b'
-    """
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part.{path.name}")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # report the first error, not this one
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, CarrouselError):
-            raise UnwritableError(
-                f"{path} cannot be written: {error.strerror or error}",
-                fix="name a file in a folder that exists, may be written to, and has room",
-            ) from error
-        raise
-    _sync(path.parent)  # makes the new name durable as well
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
