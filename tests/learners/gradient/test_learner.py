@@ -174,7 +174,8 @@ def test_more_memory_than_there_is_is_refused_before_it_is_allocated():
 def test_a_sequence_that_back_propagation_cannot_remember_is_refused(monkeypatch):
     learner = GradientLearner(NETWORK, SEQUENCE, gradient="bptt")
     data = [batch()]
-    monkeypatch.setattr(memory, "usable_bytes", lambda: learner.nbytes)
+    before = learner.nbytes
+    monkeypatch.setattr(memory, "usable_bytes", lambda: before)
     with pytest.raises(SettingError, match="a sequence of"):
         learner.learn(data)
 
