@@ -292,8 +292,19 @@ def test_a_file_that_changed_before_the_position_is_refused(tmp_path):
 
 def test_a_pipe_that_ends_before_the_position_is_refused():
     end = Position(line=5, offset=8, fields=("x",))
-    with pytest.raises(DataError, match="ended 2 lines before"):
+    with pytest.raises(DataError, match="ended 4 bytes before"):
         piped(b"x\n1\n", format="csv", start=end)
+
+
+def test_a_pipe_that_sends_other_data_is_refused():
+    """Skipping as many lines as were read before would lose rows of new data."""
+    text = b"x\n" + b"".join(b"%d\n" % n for n in range(500))
+    batches = piped(text, format="csv")
+    end = batches[0].end
+    assert piped(text + b"7\n8\n", format="csv", start=end)[0].columns[0] == ("7", "8")
+    for other in (b"y\n" + text[2:], text.replace(b"499", b"498"), text[:-4] + b"7\n8\n9\n"):
+        with pytest.raises(DataError, match="are not those that were read before"):
+            piped(other, format="csv", start=end)
 
 
 def test_standard_input_may_be_replaced(monkeypatch):

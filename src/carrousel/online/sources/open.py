@@ -63,7 +63,7 @@ def open_rows(
         fields: names of the fields. None: from the header line of CSV, or the keys of the first
             object of JSON, in its order.
         start: resume after the batch that has this ``end``. For standard input and pipes the caller
-            sends everything again, and lines before the position are skipped.
+            sends everything again, and what precedes the position is compared and skipped.
         delimiter: one character between values of CSV; None: a tab for ``.tsv``, else a comma.
         idle: seconds of waiting without a row after which the source ends; None: it never does.
         stop: a function or a ``threading.Event`` that ends the source, also while it waits.

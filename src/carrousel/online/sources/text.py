@@ -23,6 +23,10 @@ _BOM = b"\xef\xbb\xbf"
 _AROUND = 512  # bytes at the beginning and before a position that identify a file
 _LONGEST = 1 << 24  # most bytes of a line; a longer one is not text
 _MOST_BROKEN = 1000  # rows at the beginning without a valid one, after which reading fails
+_REPLAY = (
+    "send the same data from their beginning; to learn new data only, begin another stream with "
+    "this checkpoint as its start (start=..., --start-from)"
+)
 
 
 class TextSource(Closing):
@@ -45,7 +49,7 @@ class TextSource(Closing):
         self._header_due = format.header  # the next record names the fields
         self._header_again = False  # the next record may repeat the header
         self._ended = False
-        self._skip = 0  # lines of a replayed source to skip
+        self._skip = 0  # bytes of a replayed source to skip
         self._position = Position(fields=fields)
         if start is not None:
             self._resume(start, follow=follow)
@@ -204,9 +208,9 @@ class TextSource(Closing):
     def _check_ended(self) -> None:
         if self._skip:
             raise DataError(
-                f"the source ended {self._skip} lines before the position to resume from",
+                f"the source ended {self._skip} bytes before the position to resume from",
                 source=self.name,
-                fix="send it again from its beginning",
+                fix=_REPLAY,
             )
         if self._header_due:
             expected = "a first line with the names of the fields"
@@ -222,7 +226,7 @@ class TextSource(Closing):
             return
         self._header_due = False
         if not self._data.can_seek:
-            self._skip, self._position = start.line - 1, start
+            self._skip, self._position = start.offset, start
             return
         around = self._data.seek(start.offset)
         if around and _digest(around) == start.mark:
@@ -239,14 +243,20 @@ class TextSource(Closing):
         self._start_new_file()
 
     def _after_skipped(self, data: bytes) -> bytes:
-        """Return the bytes after the lines to skip."""
-        if self._skip:
-            n_lines = data.count(b"\n")
-            if n_lines < self._skip:
-                self._skip -= n_lines
-                return b""
-            data = data[len(_first_lines(data, self._skip)) :]
-            self._skip = 0
+        """Return the bytes after those to skip, which must be those that were read before."""
+        if not self._skip:
+            return data
+        taken, data = data[: self._skip], data[self._skip :]
+        self._skip -= len(taken)
+        self._head = (self._head + taken[:_AROUND])[:_AROUND]
+        self._last = (self._last + taken[-_AROUND:])[-_AROUND:]
+        mark = self._position.mark
+        if not self._skip and mark and _digest(self._head + self._last) != mark:
+            raise DataError(
+                f"its first {self._position.line - 1} lines are not those that were read before",
+                source=self.name,
+                fix=_REPLAY,
+            )
         return data
 
 
