@@ -12,9 +12,8 @@ from carrousel.cli.screen import write_text
 from carrousel.errors import UnwritableError
 
 
-def test_a_file_is_replaced_with_the_usual_permissions(tmp_path):
+def test_a_file_has_the_usual_permissions(tmp_path):
     path = tmp_path / "page.html"
-    path.write_text("before")
     before = os.umask(0o027)
     try:
         write_text(path, "after – ±")  # noqa: RUF001

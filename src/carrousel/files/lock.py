@@ -29,9 +29,10 @@ def held(path: Path) -> Iterator[None]:
     The lock is a hidden file next to it with the process number and the command. The system
     releases it when the process ends, however it ends.
 
+    There is no lock in a folder that may not be written to, nor on a file system without locks.
+
     Raises:
         HeldError: another process, or another call in this process, holds it.
-        UnwritableError: the folder does not exist or may not be written to.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, held(Path(folder, "out.csv")):
@@ -44,20 +45,18 @@ def held(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            place.unlink()  # while it is locked: whoever has opened it before tries again
-        os.close(opened)
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                place.unlink()  # while it is locked: whoever has opened it before tries again
+            os.close(opened)
 
 
-def _acquired(place: Path, path: Path) -> int:
+def _acquired(place: Path, path: Path) -> int | None:
     while True:
         try:
             opened = os.open(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        except OSError as error:
-            raise UnwritableError(
-                f"{path} cannot be written: {error.strerror}",
-                fix="name a file in a folder that exists and may be written to",
-            ) from error
+        except OSError:  # writing the file itself reports what is wrong
+            return None
         if fcntl is None:
             return opened
         try:
@@ -66,7 +65,8 @@ def _acquired(place: Path, path: Path) -> int:
             holder = _holder(opened)
             os.close(opened)
             raise HeldError(
-                f"{path} is being written by {holder}",
+                f"it is being written by {holder}",
+                source=str(path),
                 fix="wait until it ends, or name another file",
             ) from error
         except OSError:  # a file system without locks

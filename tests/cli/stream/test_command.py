@@ -91,7 +91,7 @@ def test_wrong_calls_name_the_problem_and_replace_no_file(call, folder):
 UNUSABLE = {
     ("none.csv", "--target", "level"): "none.csv does not exist",
     ("rows.csv", "--target", "level", "--json"): "standard output holds JSON only",
-    ("rows.csv", "--target", "level", "--out", "rows.csv"): "the file that is read",
+    ("rows.csv", "--target", "level", "--out", "rows.csv"): "are the same file rows.csv",
     ("rows.csv", "--target", "level", "--out", "a/b.csv"): "a/b.csv cannot be written",
     ("rows.csv", "--target", "level", "--out", "o.parquet"): "o.parquet",
 }

@@ -38,10 +38,11 @@ def test_a_checkpoint_replaces_neither_source_nor_sink_nor_a_folder(tmp_path):
         with open_rows(path) as rows, pytest.raises(SettingError) as raised:
             evaluate(learner, rows, target="level", checkpoint=tmp_path / name)
         assert raised.value.argument == "checkpoint", name
-    with open_sink(out) as sink:
-        for given in (sink, lambda: open_sink(out)):
-            with pytest.raises(SettingError, match=r"another file than .*out.csv, which is writ"):
-                evaluate(learner, COLUMNS, target="level", sink=given, checkpoint=out)
+    why = r"another file than .*out.csv, which is writ"
+    with open_sink(out) as sink, pytest.raises(SettingError, match=why):
+        evaluate(learner, COLUMNS, target="level", sink=sink, checkpoint=out)
+    with pytest.raises(SettingError, match=why):
+        evaluate(learner, COLUMNS, target="level", sink=lambda: open_sink(out), checkpoint=out)
     assert learner.n_steps_ == 0
     assert path.read_bytes() == before
     evaluate(learner, COLUMNS, target="level", checkpoint=tmp_path / "rows")

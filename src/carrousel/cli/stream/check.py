@@ -60,14 +60,10 @@ def _check_delimiter(config: StreamConfig) -> None:
 
 
 def _check_files(config: StreamConfig) -> None:
-    written = {"--out": config.out, "--metrics": config.metrics, "--checkpoint": config.checkpoint}
-    check_distinct(
-        [
-            ("SOURCE", config.source),
-            ("--start-from", config.start_from),
-            *((option, None if str(name) == "-" else name) for option, name in written.items()),
-        ]
-    )
+    named = {"--out": config.out, "--metrics": config.metrics, "--checkpoint": config.checkpoint}
+    written = [(option, None if str(name) == "-" else name) for option, name in named.items()]
+    check_distinct([("SOURCE", config.source), *written])
+    check_distinct([("--start-from", config.start_from), *written])
     path = config.checkpoint
     if path is None:
         return

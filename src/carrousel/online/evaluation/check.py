@@ -166,9 +166,13 @@ def check_path(checkpoint: str | os.PathLike[str] | None, rows: object) -> Path 
 def check_other_file(path: Path, other: RowSource | Sink) -> None:
     """Raise SettingError if the file of a checkpoint is that of a source or a sink."""
     if same_file(path, Path(other.name)):
-        use = "written to" if isinstance(other, Sink) else "read"
-        raise SettingError(
-            argument="checkpoint",
-            got=str(path),
-            expected=f"another file than {other.name}, which is {use}",
-        )
+        raise other_file(path, other.name, "written to" if isinstance(other, Sink) else "read")
+
+
+def other_file(path: Path, name: str, use: str) -> SettingError:
+    """Return the error about a checkpoint whose file is used for something else."""
+    return SettingError(
+        argument="checkpoint",
+        got=str(path),
+        expected=f"another file than {name}, which is {use}",
+    )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from carrousel.errors import SettingError
-from carrousel.online.evaluation.check import check_other_file, not_a_sink
+from carrousel.files import HeldError, same_file
+from carrousel.online.evaluation.check import check_other_file, not_a_sink, other_file
 from carrousel.online.sinks.file import Sink, SinkPosition
 
 DIGITS = 9
@@ -52,11 +53,21 @@ class LazySink:
         and nothing is learned if it cannot be opened.
         """
         if self._sink is None and self._open is not None:
-            opened = self._open()
+            opened = self._opened()
             if not isinstance(opened, Sink):
                 raise not_a_sink(opened, self.what)
             self._sink, self._opened_here = opened, True
             self._check()
+
+    def _opened(self) -> object:
+        assert self._open is not None
+        try:
+            return self._open()
+        except HeldError as error:
+            path = self._checkpoint
+            if path is not None and error.source and same_file(path, Path(error.source)):
+                raise other_file(path, error.source, "written to") from error
+            raise
 
     def _check(self) -> None:
         if self._sink is not None and self.formats and self._sink.format not in self.formats:
