@@ -69,6 +69,11 @@ def test_check_number_names_its_bound():
         check_number("rate", -1.0, least=0.0)
 
 
+def test_a_whole_number_beyond_all_floats_is_not_finite():
+    with pytest.raises(SettingError, match="expected a finite number"):
+        check_number("rate", 10**400, least=0.0)
+
+
 @given(st.text() | st.none() | st.integers())
 def test_check_choice_accepts_exactly_its_names(value):
     names = ("step", "sequence", "epoch")
@@ -87,3 +92,5 @@ def test_suggestions():
         "'2c-2'",
     ]
     assert suggestion("nonsense", ["a", "b"]) == "expected one of 'a', 'b'"
+    many = suggestion("nonsense", [f"{n}" for n in range(100, 185)])
+    assert many.endswith("'110', '111', or 73 others")

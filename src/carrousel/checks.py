@@ -57,11 +57,18 @@ def check_number(
     bound = f" above {above}" if above is not None else ""
     bound = f" of at least {least}" if least is not None else bound
     number = isinstance(value, int | float | np.integer | np.floating)
-    if isinstance(value, bool) or not number or not np.isfinite(value):
+    if isinstance(value, bool) or not number or not _is_finite(value):
         raise SettingError(argument=name, got=value, expected=f"a finite number{bound}")
     if (above is not None and not value > above) or (least is not None and not value >= least):
         raise SettingError(argument=name, got=_plain(value), expected=f"a finite number{bound}")
     return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
@@ -88,8 +95,12 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     )
 
 
+MOST_NAMES = 12
+"""Names that a message lists."""
+
+
 def suggestion(wrong: str, names: Iterable[str]) -> str:
-    """Return a question with the names nearest to a wrong one, or the list of all names.
+    """Return a question with the names nearest to a wrong one, or a list of names.
 
     >>> suggestion("4_1", ["4-1", "4-2", "6a"])
     "did you mean '4-1'?"
@@ -98,4 +109,6 @@ def suggestion(wrong: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(repr(name) for name in near) + "?"
-    return "expected one of " + ", ".join(repr(name) for name in names)
+    first = ", ".join(repr(name) for name in names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"expected one of {first}" + (f", or {more} others" if more > 0 else "")

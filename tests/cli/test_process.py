@@ -124,3 +124,21 @@ def imported_by(words: Sequence[str]) -> set[str]:
 def test_help_and_lists_import_nothing_slow(words):
     heavy = {"joblib", "plotly", "jinja2", "torch", "sklearn", "pandas", "scipy", "matplotlib"}
     assert imported_by(words) & heavy == set()
+
+
+def test_a_full_or_closed_standard_stream_is_one_line(tmp_path):
+    """Neither a traceback nor a warning of the interpreter at its end."""
+    (tmp_path / "rows.csv").write_text("level\n1\n2\n3\n", encoding="utf-8")
+    learn = f"{sys.executable} -m carrousel stream"
+    for command, said in (
+        (f"{sys.executable} -m carrousel list --json > /dev/full", "standard output cannot be"),
+        (f"{learn} rows.csv --predict-next level > /dev/full", "standard output cannot be"),
+        (f"{learn} - --predict-next level <&-", "standard input is closed"),
+        (f"{learn} rows.csv --predict-next level >&-", "standard output cannot be"),
+    ):
+        found = subprocess.run(
+            command, shell=True, capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert found.returncode in (1, 2), command
+        assert said in found.stderr, (command, found.stderr)
+        assert "Traceback" not in found.stderr, command

@@ -49,3 +49,8 @@ def test_streams_take_every_gradient_that_goes_forward():
                 Streaming(gradient=name)
         else:
             assert Streaming(gradient=name).gradient == name
+
+
+def test_endless_digits_are_no_gradient():
+    with pytest.raises(UnknownNameError, match="is unknown"):
+        Gradient.named("bptt:" + "9" * 5000)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,3 +270,9 @@ def test_descriptions_are_frozen_and_equal_by_value():
         field = dataclasses.fields(description)[0].name
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(description, field, 2)
+
+
+def test_a_cell_given_by_name_is_refused():
+    wrong: Any = "lstm"
+    with pytest.raises(SettingError, match="cell is 'lstm', expected a Cell or Simple"):
+        Network(1, 1, wrong)

@@ -191,7 +191,7 @@ OUTSIDE = {
     "sympy": ("nn.equations.*",),
     "numba": ("nn.equations.*",),
     "llvmlite": ("nn.equations.*",),
-    "sklearn": ("estimators*",),
+    "sklearn": ("estimators*", "online.model.conventions"),
     "river": ("online*",),
     "narwhals": ("columns", "frames"),
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
 from carrousel.cli.catalogue import list_, show
-from carrousel.cli.codes import DONE, WRONG_CALL
+from carrousel.cli.codes import DONE, FELL_SHORT, WRONG_CALL
 from carrousel.cli.estimators.fit import EXAMPLES as FIT_EXAMPLES
 from carrousel.cli.estimators.fit import fit
 from carrousel.cli.estimators.predict import predict
@@ -25,7 +26,7 @@ from carrousel.cli.estimators.score import score
 from carrousel.cli.flags.grouped_help import GroupedCommand
 from carrousel.cli.report import report
 from carrousel.cli.reproduce import reproduce
-from carrousel.cli.screen import say
+from carrousel.cli.screen import ClosedOutput, say
 from carrousel.cli.stream.command import EXAMPLES, stream
 from carrousel.cli.study import study
 from carrousel.errors import CarrouselError
@@ -44,18 +45,34 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line. An error of this package is shown as one line, with exit code 2."""
+    if sys.stdout is None:  # the program was started without it
+        sys.stdout = ClosedOutput()
     for output in (sys.stdout, sys.stderr):
         reconfigure = getattr(output, "reconfigure", None)
         if reconfigure:  # a terminal without Unicode shows "?"
             reconfigure(errors="replace")
     try:
-        app(prog_name="carrousel")
+        try:
+            app(prog_name="carrousel")
+        finally:
+            sys.stdout.flush()
     except CarrouselError as error:
         say(error.text(argument=_option_of(sys.argv[1:2])))
         sys.exit(WRONG_CALL)
     except BrokenPipeError:  # the reader of a pipe has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(DONE)
+    except OSError as error:  # a full device
+        _discard_output()
+        what = error.filename or "standard output cannot be written"
+        say(f"{what}: {error.strerror or error}")
+        sys.exit(FELL_SHORT)
+
+
+def _discard_output() -> None:
+    """Let the interpreter flush what is left of standard output into nothing."""
+    with suppress(OSError):  # closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _option_of(command: list[str]) -> Callable[[str], str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import sys
 from pathlib import Path
@@ -56,6 +58,14 @@ def say(message: str, *, command: str = "") -> None:
     console.print(message, markup=False, soft_wrap=not console.is_terminal)
     if command:
         console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+class ClosedOutput(io.TextIOBase):
+    """Standard output of a program that was started without it: writing to it is an error."""
+
+    def write(self, text: str) -> int:
+        """Raise OSError."""
+        raise OSError(errno.EBADF, "it is closed")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -190,7 +190,11 @@ class Gradient:
             UnknownNameError: the name is none of these.
         """
         kind, *numbers = name.split(":")
-        if kind not in _KINDS or len(numbers) > 2 or not all(n.isdecimal() for n in numbers):
+        if (
+            kind not in _KINDS
+            or len(numbers) > 2
+            or not all(n.isdecimal() and len(n) < 10 for n in numbers)
+        ):
             raise UnknownNameError(
                 f"gradient {name!r} is unknown",
                 argument="gradient",

@@ -100,6 +100,10 @@ class Network:
         check_int("n_outputs", self.n_outputs, minimum=1, maximum=2**24)
         check_choice("wiring", self.wiring, get_args(Wiring))
         memory = isinstance(self.cell, Cell)
+        if not isinstance(self.cell, Cell | Simple):
+            raise SettingError(
+                argument="cell", got=self.cell, expected="a Cell or Simple, such as Cell(2, 1)"
+            )
         fitting = CELL_WIRINGS if memory else SIMPLE_WIRINGS
         if self.wiring not in fitting:
             kind = "memory cells" if memory else "simple units"

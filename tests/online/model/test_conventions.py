@@ -112,3 +112,15 @@ def test_copies_are_independent(kind):
         other.run(X, y)
         assert knowledge(other) != before
         assert knowledge(learner) == before
+
+
+def test_scikit_learn_sees_the_kind_of_estimator():
+    base = pytest.importorskip("sklearn.base")
+    for task, found in (
+        ("multiclass", (True, False)),
+        ("binary", (True, False)),
+        ("regression", (False, True)),
+        ("next", (False, False)),
+    ):
+        model = OnlineLSTM(task)
+        assert (base.is_classifier(model), base.is_regressor(model)) == found, task

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carrousel import OnlineLSTM
+from carrousel.errors import DataError
 from carrousel.online.model.keys import Keys
 from support.online.cases import case
 from support.online.models import inside, knowledge
@@ -152,3 +154,9 @@ def test_keys_may_have_any_hashable_type():
             assert not isinstance(learner.keys[1], np.generic)
             learner.step([0.0], key=key)
             assert len(learner.keys) == 2
+
+
+def test_keys_that_are_no_list_are_refused():
+    for wrong in (5, "abc"):
+        with pytest.raises(DataError, match="one key for each row"):
+            OnlineLSTM().run([[1.0]] * 3, [1.0] * 3, keys=wrong)

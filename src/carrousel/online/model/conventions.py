@@ -1,6 +1,7 @@
 """Parameters, copies and files of a model, and the protocols of river and scikit-learn.
 
-Neither package is imported here. The base classes of river are looked up only if it is loaded.
+The base classes of river are looked up only if it is loaded; scikit-learn is imported only when it
+asks for tags.
 """
 
 from __future__ import annotations
@@ -213,6 +214,18 @@ class Conventions:
             raise AttributeError("_last_step")
         number = self.task == "regression"
         return _kind_of(river.MiniBatchRegressor if number else river.MiniBatchClassifier)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags of scikit-learn, which alone calls this."""
+        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+
+        classes, values = self.task in ("binary", "multiclass"), self.task == "regression"
+        return Tags(
+            estimator_type="classifier" if classes else "regressor" if values else None,
+            target_tags=TargetTags(required=self._supervised),
+            classifier_tags=ClassifierTags() if classes else None,
+            regressor_tags=RegressorTags() if values else None,
+        )
 
     @property
     def _supervised(self) -> bool:

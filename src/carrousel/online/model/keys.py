@@ -160,8 +160,10 @@ def listed_keys(keys: Any) -> list[Any] | None:
     """
     if keys is None:
         return None
-    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     expected = "texts, numbers, None or tuples"
+    if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+        raise DataError(argument="keys", got=keys, expected=f"one key for each row: {expected}")
+    names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     try:
         distinct = set(names)
     except TypeError as error:

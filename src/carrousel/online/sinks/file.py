@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TextIO, runtime_checkable
 
 from carrousel.errors import DataError, SettingError, StoreError
 from carrousel.files import held
@@ -181,11 +181,24 @@ def _truncate(opened: int, size: int) -> None:
             raise
 
 
+class _Encoded:
+    """A text stream as a stream of bytes in UTF-8."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text, self.flush = text, text.flush
+
+    def write(self, data: bytes) -> None:
+        self._text.write(data.decode("utf-8"))
+
+
 def _write_to_stdout(data: bytes) -> None:
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:  # sys.stdout was replaced by a text stream
-        sys.stdout.write(data.decode("utf-8"))
-        sys.stdout.flush()
-    else:
+        buffer = _Encoded(sys.stdout)
+    try:
         buffer.write(data)
         buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable("standard output", error) from error

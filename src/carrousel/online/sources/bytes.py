@@ -118,6 +118,8 @@ class ByteSource:
         self.is_file = self._file is None and stat.S_ISREG(os.fstat(self._fd).st_mode)
 
     def _standard_input(self) -> int:
+        if sys.stdin is None:  # Python was started without it
+            raise StoreError("standard input is closed", fix="name a file, or pipe rows into it")
         try:
             return sys.stdin.fileno()
         except (OSError, ValueError, AttributeError):  # sys.stdin was replaced and has no file
