@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +21,13 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     mutable attributes, such as lists that a model appends to, are undone one level deep.
     """
     modules = list(model.modules())
-    attributes = [_copied(one.__dict__) for one in modules]
+    attributes = [dict(one.__dict__) for one in modules]
+    contents = [
+        (value, value.copy())
+        for one in attributes
+        for value in one.values()
+        if isinstance(value, dict | list | set | deque)
+    ]
     tensors = [_values(one) for one in modules]
     gradients = [(one, one.grad) for one in model.parameters()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
@@ -27,24 +35,26 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
         with torch.random.fork_rng(devices=devices, enabled=rng):
             yield
     finally:
-        for module, before, values in zip(modules, attributes, tensors, strict=True):
+        for module, before in zip(modules, attributes, strict=True):
             module.__dict__.clear()
             module.__dict__.update(before)
-            for tensor, value in values:
-                if not torch.equal(tensor, value):
-                    with torch.no_grad():
-                        tensor.copy_(value)
+        for value, before in contents:
+            _refill(value, before)
+        for tensor, value in itertools.chain.from_iterable(tensors):
+            if not torch.equal(tensor, value):
+                with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+                    tensor.copy_(value)
         for parameter, gradient in gradients:
             parameter.grad = gradient
 
 
-def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Copy an object's attributes, and one level inside those that hold others."""
-    kinds = (dict, list, set)
-    return {
-        name: value.copy() if isinstance(value, kinds) else value
-        for name, value in attributes.items()
-    }
+def _refill(value: Any, before: Any) -> None:
+    """Give a dict, list, set or deque its old contents; it stays the same object."""
+    value.clear()
+    if isinstance(value, list | deque):
+        value.extend(before)
+    else:
+        value.update(before)
 
 
 def _values(module: torch.nn.Module) -> list[tuple[Tensor, Tensor]]:
