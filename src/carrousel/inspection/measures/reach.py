@@ -182,9 +182,9 @@ def _carrousel(track: Track, h: Tensor, s: Tensor) -> Annotated[Tensor, "T B"] |
     steps = torch.arange(len(track), device=error.device)[:, None]
     last = (error.any(-1) * steps).amax(0)
     rows = torch.arange(track.n_sequences, device=error.device)
-    logs = keeps.abs().double().log().masked_fill((steps > last)[..., None], 0.0)
-    # Shares of step t are the product of the factors of the steps after t.
-    later = logs.flip(0).cumsum(0).flip(0)
-    later = torch.cat([later[1:], torch.zeros_like(later[:1])])
-    start = error[last, rows].double()
-    return norms(start * later.exp()).masked_fill(steps > last, 0.0)
+    factors = keeps.double().masked_fill((steps > last)[..., None], 1.0)
+    # The share of a step is the product of the factors of the steps after it.
+    later = torch.ones_like(factors)
+    later[:-1] = factors[1:].flip(0).cumprod(0).flip(0)
+    squares = torch.einsum("tbc,bc->tb", later.square_(), error[last, rows].double() ** 2)
+    return squares.sqrt_().masked_fill_(steps > last, 0.0)
