@@ -20,9 +20,9 @@ def last(found: Any) -> Tensor:
     return read(found[0][-1])
 
 
-def _linear_net(factor: float) -> nn.Module:
+def _linear_net(factor: float) -> Any:
     """A relu net whose units all stay positive: the error shrinks by a factor at every step."""
-    net = nn.RNN(1, 2, nonlinearity="relu").double()
+    net: Any = nn.RNN(1, 2, nonlinearity="relu").double()
     with torch.no_grad():
         net.weight_hh_l0.copy_(factor * torch.eye(2, dtype=torch.float64))
         net.weight_ih_l0.fill_(0.1)
@@ -31,9 +31,9 @@ def _linear_net(factor: float) -> nn.Module:
     return net
 
 
-def _steady(forget: float) -> nn.Module:
+def _steady(forget: float) -> Any:
     """An LSTM whose gates do not depend on anything."""
-    net = nn.LSTM(1, 2).double()
+    net: Any = nn.LSTM(1, 2).double()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.zero_()
@@ -104,7 +104,7 @@ def test_the_carrousel_is_cut_by_resets_and_truncation() -> None:
 def test_the_exponent_is_that_of_products_of_jacobians() -> None:
     torch.manual_seed(2)
     for factor, steps in ((1.0, 200), (3.0, 400)):
-        net = nn.RNN(I, 6).double()
+        net: Any = nn.RNN(I, 6).double()
         with torch.no_grad():
             net.weight_hh_l0.mul_(factor)
         x = data(steps, 8, I)
@@ -175,7 +175,7 @@ def test_abused_cells_are_found() -> None:
 
 def test_gradients_by_block_add_up() -> None:
     torch.manual_seed(5)
-    net = nn.Sequential(cn.LSTM(I, H, num_layers=2, bidirectional=True)).double()
+    net: Any = nn.Sequential(cn.LSTM(I, H, num_layers=2, bidirectional=True)).double()
     found = inspect(net, data(), last, clip=1e-3).gradients
     assert len(found.blocks) == 16
     for name, blocks in found.blocks.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -52,8 +54,8 @@ def test_exchange_equals_a_call_with_exchanged_inputs() -> None:
     for net, is_layer in _nets():
         net, x = net.double(), data()
 
-        def loss(found: object) -> Tensor:
-            out = found[0] if is_layer else found  # type: ignore[index] # noqa: B023
+        def loss(found: Any) -> Tensor:
+            out = found[0] if is_layer else found  # noqa: B023
             return read(out[-1] if out.dim() == 3 else out)
 
         recording = record(Subject(net, x, loss))

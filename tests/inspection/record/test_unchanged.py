@@ -26,7 +26,7 @@ class Untidy(nn.Module):
         self.kept: Any = None
         self.seen: list[int] = []
         self.recent: deque[int] = deque(maxlen=2)
-        self.counts = {"calls": 0}
+        self.counts: dict[str, Any] = {"calls": 0}
         self.register_buffer("total", torch.zeros(()))
         self.fails = False
 
