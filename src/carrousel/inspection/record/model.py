@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._dynamo import OptimizedModule
 from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.errors import InputError, SettingError
@@ -57,7 +57,8 @@ class Subject:
         self.inputs = _usable(inputs)
         self.converted = _converted(self.module)
         self.names = {
-            self.converted.get(one, one): name for name, one in self.module.named_modules()
+            self.converted.get(one, one): name.replace("_orig_mod.", "")
+            for name, one in self.module.named_modules()
         }
 
     def output(self, observer: Observer | None = None, inputs: Any = None) -> Any:
@@ -70,7 +71,7 @@ class Subject:
 
     def _output(self, observer: Observer | None, inputs: Any) -> Any:
         given = self.inputs if inputs is None else inputs
-        with torch.compiler.set_stance("force_eager"), _exchanged(self.module, self.converted):
+        with _eager(), _exchanged(self.module, self.converted):
             model = self.converted.get(self.model, self.model)  # type: ignore[call-overload]
             if observer is None:
                 return _call(model, given)
@@ -107,13 +108,24 @@ class Subject:
             yield
 
 
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Run compiled modules and functions as they were before, since graphs hide their states."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
 def _unwrapped(model: Any) -> Any:
     """Return the model inside a wrapper of torch.
 
     Raises:
         InputError: a wrapper copies the model or waits for other processes.
     """
-    if isinstance(model, OptimizedModule):
+    compiler = sys.modules.get("torch._dynamo")  # its import takes a second
+    if compiler is not None and isinstance(model, compiler.OptimizedModule):
         return _unwrapped(model._orig_mod)
     several = isinstance(model, torch.nn.DataParallel) and len(model.device_ids) > 1
     if several or isinstance(model, torch.nn.parallel.DistributedDataParallel):
