@@ -30,6 +30,7 @@ class Saturation:
         candidate: share of flat values of the cell input, or of the hidden state of a simple
             recurrent net; None: its squashing function has other bounds.
         weights: root mean square over units of the norms of all weights to a unit.
+        fan_in: number of weights to a unit.
         biases: root mean square of the biases.
         inputs: root mean square of the inputs.
     """
@@ -40,6 +41,7 @@ class Saturation:
     open: float
     candidate: float | None
     weights: float
+    fan_in: int
     biases: float
     inputs: float
 
@@ -70,6 +72,7 @@ def _saturation(track: Track) -> Saturation | None:
         sum(high for _, high in sides) / max(1, len(sides)),
         _candidate({n: v[mask] for n, v in values.items() if n in CANDIDATES}),
         float(torch.stack(drive).sum(0).mean().sqrt()),
+        w_ih.shape[-1] + w_hh.shape[-1],
         0.0 if inputs.bias is None else _rms(inputs.bias.detach()),
         _rms(track.values("x")[mask]),
     )

@@ -165,7 +165,7 @@ def truncation(evidence: Evidence) -> list[Fault]:
 def vanishing(evidence: Evidence) -> list[Fault]:
     """The error dies before the lag, by forget gates or otherwise."""
     lag = evidence.asked.lag
-    if not lag or detached(evidence) or truncation(evidence):
+    if not lag:
         return []
     arrives = error_at(evidence, lag)
     if not arrives < DEAD:

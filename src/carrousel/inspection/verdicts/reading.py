@@ -54,6 +54,9 @@ def padding(evidence: Evidence) -> list[Fault]:
         padded = use.padded()
         if not padded.any():
             continue
+        if _is_unread(use):
+            found.append(_last_output(use, ~use.active & (use.last < use.n_steps - 1)))
+            continue
         rows = np.arange(use.n_sequences)
         at_end = (use.by_end > 0) & padded[use.last, rows]
         entered = (use.by_output > 0) & padded
@@ -66,9 +69,17 @@ def padding(evidence: Evidence) -> list[Fault]:
     return found
 
 
-def _is_over_time(use: PartUse) -> bool:
+def _is_unread(use: PartUse) -> bool:
+    """Whether a step behind the end is read: no error enters, but in the longest sequences."""
+    read = (use.by_output > 0).any(0)
+    whole = use.last == use.n_steps - 1
+    alike = bool((read == whole).all()) and not whole.all()
+    return alike and not use.active.all() and not use.by_end.any() and not _is_over_time(use, whole)
+
+
+def _is_over_time(use: PartUse, rows: np.ndarray | slice = slice(None)) -> bool:
     """Whether the loss reads several steps of most sequences."""
-    return float(np.median((use.by_output > 0).sum(0))) > 1
+    return float(np.median((use.by_output[:, rows] > 0).sum(0))) > 1
 
 
 def _leak(use: PartUse, rows: np.ndarray) -> Fault:

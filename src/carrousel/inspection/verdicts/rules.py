@@ -31,8 +31,22 @@ RULES: tuple[Rule, ...] = (
 )
 """Each returns the faults that it finds: causes before what may follow from them."""
 
+_CUT = frozenset({"batch_axis", "state_lost", "one_step", "detached", "truncation"})
+_SATURATED = frozenset({"dead_gates", "dead_states", "input_scale", "learning_rate"})
+CAUSES = {
+    "forget_bias": _CUT | _SATURATED,
+    "vanishing": _CUT | _SATURATED,
+    "exploding": _SATURATED,
+    "padding_in_state": frozenset({"batch_axis"}),
+    "last_output": frozenset({"batch_axis"}),
+    "loss_over_padding": frozenset({"batch_axis"}),
+}
+"""Faults that explain another, which is not listed beside them."""
+
 
 def faults(evidence: Evidence) -> tuple[Fault, ...]:
-    """Apply all rules; a fault that two of them find is listed once."""
-    found = {(one.name, one.part): one for rule in RULES for one in rule(evidence)}
-    return tuple(found.values())
+    """Apply all rules. A fault that two of them find, or that another explains, is left out."""
+    found = {(one.name, one.part): one for rule in reversed(RULES) for one in rule(evidence)}
+    names = {name for name, _ in found}
+    kept = [one for one in found.values() if not names & CAUSES.get(one.name, frozenset())]
+    return tuple(reversed(kept))

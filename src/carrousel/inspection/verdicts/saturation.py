@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from carrousel.inspection.verdicts.fault import Fault
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     from carrousel.inspection.evidence import Evidence
     from carrousel.inspection.measures.saturation import Saturation
 
-DEAD_SHARE = 0.8
-"""A gate is dead if its slope is nearly zero for more than 80 % of its values.
+DEAD_SHARE = 0.6
+"""Gates are dead if the slope of each is nearly zero for more than 60 % of its values.
 
 Trained nets hold single gates open or closed. All gates of a part are so only by accident.
 """
@@ -25,7 +26,10 @@ Usual initial values give norms of 0.6 to 1.5.
 LARGE_INPUTS = 5.0
 """Root mean square of inputs above which usual weights saturate a unit."""
 GROWN_BIASES = 1.0
-"""Initial biases are near zero, or near log(lag) in one gate; only learning makes all large."""
+"""Initial biases are near zero, or near log(lag) in one gate; learning makes all large.
+
+A large learning rate moves biases as far as weights: to more than half of the size of a weight.
+"""
 
 
 def saturated(evidence: Evidence) -> list[Fault]:
@@ -43,7 +47,8 @@ def _of(one: Saturation) -> list[Fault]:
     if dead_candidate:
         what += (" and " if what else "") + f"{100 * (one.candidate or 0):.0f} % of those of tanh"
     told = f"The derivative is nearly zero for {what}"
-    grown = one.biases > GROWN_BIASES and one.biases > 0.3 * one.weights / max(1.0, one.inputs)
+    size = one.weights / math.sqrt(one.fan_in)
+    grown = one.biases > max(GROWN_BIASES, 0.5 * size)
     if one.inputs > LARGE_INPUTS and one.weights < LARGE_WEIGHTS:
         return [
             Fault(
@@ -53,14 +58,15 @@ def _of(one: Saturation) -> list[Fault]:
                 "Standardise the inputs to mean 0 and variance 1.",
             )
         ]
-    if dead_candidate and grown:
+    if dead_candidate and grown and one.weights > LARGE_WEIGHTS:
         return [
             Fault(
                 "learning_rate",
                 one.part,
                 f"{told}: weights to a unit have grown to a norm of {one.weights:.3g}, and biases "
                 f"to {one.biases:.2g}.",
-                "Start again with a smaller learning rate, a tenth for example.",
+                "Start again with a smaller learning rate, a tenth for example, and with the usual "
+                "initial weights.",
             )
         ]
     if one.weights > LARGE_WEIGHTS:
