@@ -94,7 +94,9 @@ def _relu() -> Given:
 
 @_plant("detached")
 def _cell_loop() -> Given:
-    return Given(Loop(lambda t, s: detach(s) if t < T - 1 else s), numbers(B, T, I), squared(numbers(B, 1)))
+    return Given(
+        Loop(lambda t, s: detach(s) if t < T - 1 else s), numbers(B, T, I), squared(numbers(B, 1))
+    )
 
 
 @_plant("detached")
@@ -318,7 +320,9 @@ def _gru_after_other_calls() -> Given:
 
 @_plant("state_lost")
 def _cell_without_state() -> Given:
-    return Given(Loop(lambda t, s: None if t < T - 1 else s), numbers(B, T, I), squared(numbers(B, 1)))
+    return Given(
+        Loop(lambda t, s: None if t < T - 1 else s), numbers(B, T, I), squared(numbers(B, 1))
+    )
 
 
 @_plant("state_lost")

@@ -48,9 +48,7 @@ class Saturation:
 
 def saturations(recording: Recording) -> list[Saturation]:
     """Measure the saturation of each part that has weights."""
-    return [
-        found for track in recording.tracks if (found := _saturation(track)) is not None
-    ]
+    return [found for track in recording.tracks if (found := _saturation(track)) is not None]
 
 
 def _saturation(track: Track) -> Saturation | None:

@@ -171,8 +171,11 @@ def _mismatch(
         rolled = form.roll(-int(shift), 0)
         candidate = rolled[-1] if axis is None else rolled.transpose(0, axis)
         candidate = candidate.detach().clone().requires_grad_()
-        with torch.enable_grad():
-            loss = subject.loss(rebuild(candidate))
+        try:
+            with torch.enable_grad():
+                loss = subject.loss(rebuild(candidate))
+        except (RuntimeError, ValueError):  # probabilities outside of [0, 1], for example
+            return None
         if not loss.requires_grad:
             return None
         (error,) = torch.autograd.grad(loss, candidate, allow_unused=True)
@@ -188,10 +191,15 @@ def _mismatch(
 def _is_causal(subject: Subject, x: Tensor, out: Tensor, axis: int) -> bool:
     """Whether the outputs before the last step ignore the inputs of the last step."""
     other = x.transpose(0, axis).clone()
-    other[-1] = other[-1].roll(1, 0) if other.shape[1] > 1 else other[0]
+    low, high = other.min(), other.max()
+    if low == high:
+        return False  # not known
+    other[-1] = low + high - other[-1]
     with subject.kept(), torch.no_grad():
         before, _ = _main(subject.output())
-        changed, _ = _main(subject.output(inputs=_replaced(subject.inputs, other.transpose(0, axis))))
+        changed, _ = _main(
+            subject.output(inputs=_replaced(subject.inputs, other.transpose(0, axis)))
+        )
     assert before is not None
     assert changed is not None
     early = [one.transpose(0, axis)[: len(other) - 1] for one in (before, changed)]

@@ -59,7 +59,7 @@ def trial_steps(recording: Recording, optimizer: Any, clip: float | None) -> Tri
     if subject.model is not subject.module:
         return None
     try:
-        copy.deepcopy((subject.module, optimizer))
+        _copied(subject.module, optimizer)
     except (TypeError, RuntimeError):  # it holds a tensor with a graph, or an open file
         return None
     before = float(recording.loss.detach())
@@ -74,7 +74,7 @@ def _losses(
     """Return the loss after each step, with the learning rate times a factor."""
     with subject.kept(), torch.inference_mode(False), torch.enable_grad():
         random = torch.get_rng_state()
-        module, steps = copy.deepcopy((subject.module, optimizer))
+        module, steps = _copied(subject.module, optimizer)
         trial, found = Subject(module, subject.inputs, subject.loss), list[float]()
         for group in steps.param_groups:
             group["lr"] = group["lr"] * factor
@@ -84,7 +84,8 @@ def _losses(
             for one in module.parameters():
                 one.grad = None
             loss = trial.loss(trial.output())
-            loss.backward()
+            if loss.requires_grad:
+                loss.backward()
             if clip is not None:
                 torch.nn.utils.clip_grad_norm_(module.parameters(), clip)
             return loss
@@ -98,6 +99,18 @@ def _losses(
                 value = float(trial.loss(trial.output()))
             found.append(value if math.isfinite(value) else math.inf)
         return found
+
+
+def _copied(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """Return copies of both, the optimizer with the parameters of the new module."""
+    memo: dict[int, Any] = {}
+    new, steps = copy.deepcopy(module, memo), copy.deepcopy(optimizer, memo)
+    for name, value in optimizer.__dict__.items():  # what pickling leaves out, but no methods
+        if name not in steps.__dict__ and not callable(value):
+            steps.__dict__[name] = copy.deepcopy(value, memo)
+    return new, steps
 
 
 def _missing(subject: Subject, optimizer: torch.optim.Optimizer) -> list[str]:

@@ -138,7 +138,9 @@ def _array(values: Tensor) -> Floats:
 
 
 def _drift(
-    flat: Annotated[Floats, "N units"], steps: Annotated[Ints, "N"], spread: Annotated[Floats, "units"]
+    flat: Annotated[Floats, "N units"],
+    steps: Annotated[Ints, "N"],
+    spread: Annotated[Floats, "units"],
 ) -> Annotated[Floats, "units"]:
     """Return the slope of absolute states over the steps, relative to their spread."""
     if len(steps) < 2:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
+from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recorder import Recorder
-from carrousel.inspection.record.recording import Recording, last_steps
+from carrousel.inspection.record.recording import Recording, entering
 from carrousel.inspection.record.track import Track
+from carrousel.kernels.autograd.dispatch import LayerResult
 from carrousel.shapes import Floats, Ints
 
 
@@ -20,30 +22,31 @@ class PartUse:
 
     Args:
         part: name of the part.
+        key: the same for all tracks of a part; a call from a new state begins a track.
         kind: ``"layer"``, ``"cell"`` or ``"state"``.
         by_output: ``[T, B]``, norm of the error that enters through the output of each step.
-        by_end: ``[B]``, norm of the error that enters through the last state of a layer.
+        by_end: ``[T, B]``, norm of the error that enters through the last state that a call of a
+            layer returns, at the last step of each sequence in that call.
         last: ``[B]``, index of the last step of each sequence that is not masked.
         active: ``[T, B]`` bool, False where a step is masked, as in a packed sequence.
         padding: ``[B]``, number of steps at the end of each sequence that look like padding
             although they are not masked; see :func:`trailing`.
         joints: ``(step, "start" | "flows" | "detached")`` of each call of the part.
         starts_from_zero: whether the first state is zero.
-        learns: whether the recurrent weights are trainable.
-        largest_error: largest norm of the whole loss's error at any state of the part.
+        is_silent: whether no error reaches the part, although its weights are trainable.
     """
 
     part: str
+    key: object
     kind: str
     by_output: Annotated[Floats, "T B"]
-    by_end: Annotated[Floats, "B"]
+    by_end: Annotated[Floats, "T B"]
     last: Annotated[Ints, "B"]
     active: Annotated[np.ndarray, "T B"]
     padding: Annotated[Ints, "B"]
     joints: tuple[tuple[int, str], ...]
     starts_from_zero: bool
-    learns: bool
-    largest_error: float
+    is_silent: bool
 
     @property
     def n_steps(self) -> int:
@@ -60,6 +63,21 @@ class PartUse:
         steps = np.arange(self.n_steps)[:, None]
         return ~self.active | (steps >= self.n_steps - self.padding)
 
+    def entered(self) -> Annotated[np.ndarray, "T B"]:
+        """Return whether an error enters at each step."""
+        return (self.by_output > 0) | (self.by_end > 0)
+
+    def reachable(self) -> int:
+        """Return the largest lag at which an error can arrive: no detached state lies between.
+
+        Of a part that the loss does not read itself: the steps of the longest window, less one.
+        """
+        steps = np.flatnonzero(self.entered().any(1))
+        if not len(steps):
+            return max(self.windows()) - 1
+        cuts = np.array([0, *(step for step, joint in self.joints if joint == "detached")])
+        return int((steps - cuts[np.searchsorted(cuts, steps, "right") - 1]).max())
+
     def windows(self) -> list[int]:
         """Return the numbers of steps between detached states."""
         cuts = [step for step, joint in self.joints if joint == "detached"]
@@ -72,18 +90,21 @@ class Usage:
 
     Args:
         parts: one for each track, in the order of the call.
-        carried: parts whose first state in a second call is the last state of the first call.
+        carried: parts whose first state in a second call is the last state of the first call, with
+            the largest absolute value of that state.
+        cut_off: parts with trainable weights that change the loss but receive no error.
     """
 
     parts: list[PartUse]
-    carried: list[str]
+    carried: dict[str, float]
+    cut_off: list[str]
 
-    def runs(self) -> dict[str, list[PartUse]]:
+    def runs(self) -> list[list[PartUse]]:
         """Return the tracks of each part: more than one if a call began from a new state."""
-        found: dict[str, list[PartUse]] = {}
+        found: dict[object, list[PartUse]] = {}
         for use in self.parts:
-            found.setdefault(use.part, []).append(use)
-        return found
+            found.setdefault(use.key, []).append(use)
+        return list(found.values())
 
 
 def usage(recording: Recording) -> Usage:
@@ -97,40 +118,72 @@ def usage(recording: Recording) -> Usage:
         by_output = out.norm(dim=-1)
         if read.s is not None:
             by_output = by_output + read.s.norm(dim=-1)
-        ends = [] if read.end is None else [one for one in read.end if one is not None]
-        by_end = sum((one.norm(dim=-1) for one in ends), torch.zeros_like(by_output[0]))
+        by_end = entering(read) - by_output
         alike = len(track) == len(recording.tracks[0]) and track.n_sequences == len(padding)
         mask = track.mask()
         found.append(
             PartUse(
                 track.part.name,
+                track.part.name if track.part.kind == "state" else track.key,
                 track.part.kind,
                 _plain(by_output),
                 _plain(by_end),
-                last_steps(track).cpu().numpy(),
+                track.last_steps().cpu().numpy(),
                 mask.cpu().numpy(),
                 padding if alike and not track.part.reverse else np.zeros(len(mask[0]), int),
                 tuple(track.joints),
                 not bool(track.h0.any()) and not bool(track.s0.any()),
-                track.part.inputs is not None and track.part.inputs.w_hh.requires_grad,
-                max(float(h.norm(dim=-1).max()), float(_norm(s).max())),
+                _is_trained(recording, track) and not bool(h.any()) and not bool(s.any()),
             )
         )
-    return Usage(found, _carried(recording))
+    uses = Usage(found, _carried(recording), [])
+    for runs in uses.runs():
+        if all(use.is_silent for use in runs) and _matters(recording, runs[0].key):
+            uses.cut_off.append(runs[0].part)
+    return uses
+
+
+def _is_trained(recording: Recording, track: Track) -> bool:
+    """Whether a part has trainable weights and ran with gradients: no target net, for example."""
+    inputs = track.part.inputs
+    if inputs is None or not inputs.w_hh.requires_grad:
+        return False
+    calls = recording.recorder.returned.get(id(track), [])
+    tensors = [call.out for call in calls] + [h for h, _ in track.outputs]
+    return any(one.requires_grad for one in tensors)
+
+
+class _Without(Recorder):
+    """Observer that replaces the results of one part by zeros."""
+
+    def __init__(self, names: dict[Any, str], key: object) -> None:
+        super().__init__(names)
+        self.key = key
+
+    def run(self, module: Any, which: tuple[int, int], *arguments: Any) -> LayerResult:
+        """Run one call of a layer or cell."""
+        found = super().run(module, which, *arguments)
+        if (id(module), which) != self.key:
+            return found
+        return LayerResult(*(None if one is None else torch.zeros_like(one) for one in found))  # type: ignore[arg-type]
+
+
+def _matters(recording: Recording, key: object) -> bool:
+    """Whether the loss changes with the results of a part."""
+    subject = recording.subject
+    with torch.inference_mode(False), torch.no_grad():
+        changed = subject.loss(subject.output(_Without(subject.names, key)))
+    return not torch.equal(changed, recording.loss.detach())
 
 
 def _plain(values: torch.Tensor) -> np.ndarray:
     return values.detach().double().cpu().numpy()
 
 
-def _norm(values: torch.Tensor) -> torch.Tensor:
-    return values.norm(dim=-1) if values.shape[-1] else values.new_zeros(1)
-
-
 def _padding_of(track: Track) -> Annotated[Ints, "B"]:
     """Return the padding at the end of the sequences of the first part."""
     none = np.zeros(track.n_sequences, int)
-    if not track.x or track.part.reverse or not bool(track.mask().all()):
+    if not track.x or track.part.reverse or not track.is_whole:
         return none
     return trailing(_plain(track.values("x")))
 
@@ -163,30 +216,37 @@ def trailing(x: Annotated[Floats, "T B I"]) -> Annotated[Ints, "B"]:
     return padding if ragged and not elsewhere.any() else none
 
 
-def _carried(recording: Recording) -> list[str]:
+def _carried(recording: Recording) -> dict[str, float]:
     """Return the parts that begin a second call with the state in which the first one ended."""
-    subject, calls = recording.subject, list[dict[str, list[Track]]]()
-    with subject.kept(), torch.inference_mode(False), torch.no_grad():
+    subject = recording.subject
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
         random = torch.get_rng_state()
-        for _ in range(2):
-            torch.set_rng_state(random)
-            recorder = Recorder(subject.names)
-            subject.output(recorder)
-            tracks: dict[str, list[Track]] = {}
-            for track in recorder.tracks:
-                tracks.setdefault(track.part.name, []).append(track)
-            calls.append(tracks)
-    first, second = calls
-    return [name for name in first if name in second and _continues(first[name], second[name])]
+        subject.model(*args, **kwargs)
+        torch.set_rng_state(random)
+        return subject.model(*args, **kwargs)
+
+    both = Subject(twice, subject.inputs, subject.loss, subject.module)
+    recorder = Recorder(both.names)
+    with torch.inference_mode(False), torch.no_grad():
+        both.output(recorder)
+    found: dict[str, float] = {}
+    for track in recorder.tracks:
+        if track.part.kind == "state" and _differ(*(halves := track.values("h").chunk(2))):
+            found[track.part.name] = float((halves[1][0] - halves[0][0]).abs().max())
+    half = len(recorder.calls) // 2
+    ended = {track.key: track for track, _ in recorder.calls[:half]}
+    begun: set[Any] = set()
+    for track, first in recorder.calls[half:]:
+        if track.key in ended and track.key not in begun:
+            begun.add(track.key)
+            before = ended[track.key]
+            last = track.values("h")[first - 1] if before is track else before.last()[0]
+            state = track.before_call(first)[0]
+            if bool(state.any()) and not _differ(state, last):
+                found[before.part.name] = float(state.abs().max())
+    return found
 
 
-def _continues(first: list[Track], second: list[Track]) -> bool:
-    """Whether a part of the second call continues from the end of the first."""
-    ended, begun = first[-1], second[0]
-    if begun.part.kind == "state":  # its state before the first step is not known
-        return not _same(begun.h[0], first[0].h[0])
-    return bool(begun.h0.any()) and _same(begun.h0, ended.h[-1])
-
-
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b)
+def _differ(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.shape == b.shape and not torch.allclose(a, b)

@@ -111,22 +111,21 @@ def detached(evidence: Evidence) -> list[Fault]:
                 remedy,
             )
         )
-    return found or _silent(evidence)
+    return found or _cut_off(evidence)
 
 
-def _silent(evidence: Evidence) -> list[Fault]:
-    """Parts with trainable weights that no error reaches."""
+def _cut_off(evidence: Evidence) -> list[Fault]:
+    """Parts with trainable weights that change the loss but receive no error."""
     return [
         Fault(
             "detached",
-            name,
+            part,
             "No error reaches this part: the gradient of its weights is exactly zero, although "
-            "they are trainable.",
+            "they are trainable and the loss depends on its states.",
             "Remove detach() between it and the loss; freeze its weights with "
             "requires_grad_(False) if they should not learn.",
         )
-        for name, runs in evidence.usage.runs().items()
-        if all(use.learns and use.largest_error == 0.0 for use in runs)
+        for part in evidence.usage.cut_off
     ]
 
 
@@ -146,16 +145,17 @@ def truncation(evidence: Evidence) -> list[Fault]:
             "arrives at the step that matters."
         )
         return [Fault("truncation", "", told, remedy)]
-    windows = {use.part: use.windows() for use in evidence.usage.parts if len(use.windows()) > 1}
-    for part, lengths in windows.items():
-        if 1 < max(lengths) <= lag:
+    windowed = [use for use in evidence.usage.parts if len(use.windows()) > 1]
+    for use in windowed:
+        if max(use.windows()) > 1 and use.reachable() < lag:
             told = (
-                f"The state is detached every {count(max(lengths), 'step')}, but the lag is {lag}: "
-                "no error arrives at the step that matters."
+                f"The state is detached {count(len(use.windows()) - 1, 'time')} in "
+                f"{use.n_steps} steps: the error arrives at most {count(use.reachable(), 'step')} "
+                f"back, but the lag is {lag}."
             )
-            return [Fault("truncation", part, told, remedy)]
+            return [Fault("truncation", use.part, told, remedy)]
     cut = cut_of(evidence)
-    if not windows and cut is not None and 1 < cut <= lag:
+    if not windowed and cut is not None and 1 < cut <= lag:
         part = next(one.part for one in evidence.reach if one.is_read)
         told = f"The error is exactly zero from {cut} steps back on, but the lag is {lag}."
         return [Fault("truncation", part, told, remedy)]
@@ -171,8 +171,8 @@ def vanishing(evidence: Evidence) -> list[Fault]:
     if not arrives < DEAD:
         return []
     told = (
-        f"Of the error at the read step, {_tiny(arrives)} arrives {lag} steps back, where the "
-        f"task needs it; below {DEAD:.0e} the noise of other sequences hides it."
+        f"{_share(arrives)} of the error at the read step arrives {lag} steps back, where the task "
+        f"needs it (below {DEAD:.0e} other sequences hide it)"
     )
     n, read = next((n, one) for n, one in enumerate(evidence.reach) if one.is_read)
     keeps = evidence.recording.tracks[n].local.keeps
@@ -182,7 +182,7 @@ def vanishing(evidence: Evidence) -> list[Fault]:
             Fault(
                 "vanishing",
                 read.part,
-                f"{told} It halves every {small(round(half, 2))} steps.",
+                f"{told}: it halves every {small(round(half, 2))} steps.",
                 "Use an LSTM with forget gates near 1, or orthogonal recurrent weights.",
             )
         ]
@@ -195,8 +195,8 @@ def vanishing(evidence: Evidence) -> list[Fault]:
             Fault(
                 "vanishing",
                 read.part,
-                f"{told} The {gate} gates are open enough ({longest:.3f} in the best unit); the "
-                "error is lost on its way into the cells.",
+                f"{told}, although the {gate} gates stay open enough, at {longest:.3f} in the best "
+                "unit: the error is lost on its way into the cells.",
                 "Initialise the output gates and input gates nearer to 0.5, and look at the "
                 "saturation of the cells.",
             )
@@ -206,8 +206,8 @@ def vanishing(evidence: Evidence) -> list[Fault]:
         Fault(
             "forget_bias",
             read.part,
-            f"{told} The {gate} gates average {float(keeps[mask].mean()):.2f}, and "
-            f"{longest:.2f} in the unit that remembers best.",
+            f"{told}: the {gate} gates average {float(keeps[mask].mean()):.2f}, and {longest:.2f} in "
+            "the unit that remembers best.",
             f"Initialise the biases of the {gate} gates with about log(lag) = {bias:.1f}, and "
             "those of the input gates with the negative (Tallec & Ollivier 2018)."
             if gate == "forget"
@@ -238,5 +238,5 @@ def exploding(evidence: Evidence) -> list[Fault]:
     return found
 
 
-def _tiny(value: float) -> str:
-    return "nothing" if value == 0.0 else f"a share of {value:.1e}"
+def _share(value: float) -> str:
+    return "Nothing" if value == 0.0 else f"{value:.1e}"

@@ -57,8 +57,7 @@ def padding(evidence: Evidence) -> list[Fault]:
         if _is_unread(use):
             found.append(_last_output(use, ~use.active & (use.last < use.n_steps - 1)))
             continue
-        rows = np.arange(use.n_sequences)
-        at_end = (use.by_end > 0) & padded[use.last, rows]
+        at_end = ((use.by_end > 0) & padded).any(0)
         entered = (use.by_output > 0) & padded
         if at_end.any():
             found.append(_leak(use, at_end))
@@ -102,7 +101,11 @@ def _last_output(use: PartUse, entered: np.ndarray) -> Fault:
         use.part,
         f"The loss reads the output at a padded step in {rows.sum()} of {use.n_sequences} "
         "sequences"
-        + (": it is zero there, and no error enters." if masked else ", after their last valid one."),
+        + (
+            ": it is zero there, and no error enters."
+            if masked
+            else ", after their last valid one."
+        ),
         "Read the output of each sequence at its length - 1, for example with torch.gather, or "
         "the last state of a packed sequence.",
     )

@@ -43,9 +43,9 @@ def _of(one: Saturation) -> list[Fault]:
     dead_candidate = one.candidate is not None and one.candidate > DEAD_SHARE
     if not (dead_gates or (one.gates is None and dead_candidate)):
         return []
-    what = f"{100 * gates:.0f} % of the values of each gate" if gates is not None else ""
-    if dead_candidate:
-        what += (" and " if what else "") + f"{100 * (one.candidate or 0):.0f} % of those of tanh"
+    shares = [(gates, "each gate")] if gates is not None else []
+    shares += [(one.candidate, "tanh")] if one.candidate is not None and dead_candidate else []
+    what = " and ".join(f"{100 * share:.0f} % of the values of {name}" for share, name in shares)
     told = f"The derivative is nearly zero for {what}"
     size = one.weights / math.sqrt(one.fan_in)
     grown = one.biases > max(GROWN_BIASES, 0.5 * size)

@@ -25,19 +25,20 @@ def state_kept(evidence: Evidence) -> list[Fault]:
         Fault(
             "state_kept",
             part,
-            "A second call with the same data begins with the last state of the first call, so "
-            "that sequences see the end of others.",
+            "A second call with the same data begins with the last state of the first call (values "
+            f"up to {largest:.2g}), so that sequences see the end of others.",
             "Reset the state at the start of each sequence; if windows of long sequences follow "
             "each other on purpose, pass truncation=steps of a window to inspect.",
         )
-        for part in evidence.usage.carried
+        for part, largest in evidence.usage.carried.items()
     ]
 
 
 def state_lost(evidence: Evidence) -> list[Fault]:
     """Each call of a loop begins with a zero state."""
     found, lag = [], evidence.asked.lag
-    for part, runs in evidence.usage.runs().items():
+    for runs in evidence.usage.runs():
+        part = runs[0].part
         if runs[0].kind == "state" or not all(use.starts_from_zero for use in runs):
             continue
         longest = max(use.n_steps for use in runs)

@@ -74,12 +74,15 @@ def shifted_target(evidence: Evidence) -> list[Fault]:
         return []
     if shift == 0:
         step = "current input" if found.per_step else "last input"
-        told = f"The target is the {step}: the net can copy it and has nothing to remember."
+        told = (
+            f"The target is the {step} ({_fit(mismatch)}): the net can copy it and has nothing to "
+            "remember."
+        )
         remedy = (
             "Shift the target by one step: inputs x[:-1] and targets x[1:] along the axis of time."
         )
     elif lag is not None and abs(shift + lag) <= 3:
-        told = f"The target is the input {-shift} steps before, but the lag is {lag}."
+        told = f"The target is the input {-shift} steps before ({_fit(mismatch)}), but the lag is {lag}."
         remedy = f"Shift the target by {count(abs(shift + lag), 'step')}, or correct the lag."
     else:
         return []
@@ -94,7 +97,10 @@ def future_leak(evidence: Evidence) -> list[Fault]:
     shift, mismatch = found.best()
     if mismatch > MATCH or shift < 1 or not _is_alone(evidence):
         return []
-    told = f"The target is the input {count(shift, 'step')} later, and outputs depend on later inputs."
+    told = (
+        f"The target is the input {count(shift, 'step')} later ({_fit(mismatch)}), and outputs "
+        "depend on later inputs."
+    )
     remedy = "Use one direction for prediction; bidirectional layers see what they should predict."
     return [Fault("future_leak", "", told, remedy)]
 
@@ -103,3 +109,7 @@ def _is_alone(evidence: Evidence) -> bool:
     """Whether one shift matches, and not several, as with inputs that hardly change."""
     assert evidence.targets is not None
     return int((evidence.targets.mismatch <= MATCH).sum()) == 1
+
+
+def _fit(mismatch: float) -> str:
+    return f"mismatch {100 * mismatch:.2g} % of that of other steps"
