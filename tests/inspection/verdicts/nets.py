@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-B, T, I, H = 8, 20, 3, 12
+B, T, I, H = 8, 20, 3, 12  # noqa: E741  (the letters of shapes)
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class Loop(nn.Module):
         state = None
         for t, one in enumerate(x.unbind(1)):
             state = self.step(t, self.cell(one, state))
-            h = state[0] if state is not None else None
-        return self.head(h)
+        assert state is not None
+        return self.head(state[0])
 
 
 class Windows(nn.Module):

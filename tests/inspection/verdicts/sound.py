@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
+
 from inspection.verdicts.nets import (
     B,
     Gathered,
@@ -29,7 +31,6 @@ from inspection.verdicts.nets import (
     squared,
     trained,
 )
-from torch import Tensor, nn
 
 Build = Callable[[], Given]
 SOUND: dict[str, Build] = {}
