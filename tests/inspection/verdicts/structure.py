@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -61,7 +63,7 @@ def _rnn() -> Given:
 
 @plant("exploding")
 def _linear_regime() -> Given:
-    layer = nn.RNN(I, H, batch_first=True)
+    layer: Any = nn.RNN(I, H, batch_first=True)
     nn.init.orthogonal_(layer.weight_hh_l0)
     layer.weight_hh_l0.data *= 1.8
     net = Reader(scaled(scaled(layer, 0.0, "bias"), 0.0, "weight_ih"), last)
@@ -70,7 +72,7 @@ def _linear_regime() -> Given:
 
 @plant("exploding")
 def _relu() -> Given:
-    layer = nn.RNN(I, H, batch_first=True, nonlinearity="relu")
+    layer: Any = nn.RNN(I, H, batch_first=True, nonlinearity="relu")
     with torch.no_grad():
         layer.weight_hh_l0.copy_(2.0 * torch.eye(H))
     return Given(Reader(layer, last), numbers(B, T, I).abs(), squared(numbers(B, 1)))

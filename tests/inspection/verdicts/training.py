@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -56,7 +58,7 @@ def _gru_of_large_weights() -> Given:
 
 @plant("dead_gates")
 def _gates_alone() -> Given:
-    layer = nn.LSTM(I, H, batch_first=True)
+    layer: Any = nn.LSTM(I, H, batch_first=True)
     with torch.no_grad():
         for weights in (layer.weight_ih_l0, layer.weight_hh_l0):
             weights[: 2 * H] *= 100

@@ -123,8 +123,8 @@ def _time_axis(recording: Recording, x: Tensor) -> int | None:
         return None
     if T != B:
         return 0 if len(x) == T else 1
-    firsts = {getattr(one, "batch_first", None) for one in recording.subject.module.modules()}
-    known = firsts - {None}
+    modules = recording.subject.module.modules()
+    known = {bool(one.batch_first) for one in modules if hasattr(one, "batch_first")}
     return int(known.pop()) if len(known) == 1 else None
 
 
