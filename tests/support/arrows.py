@@ -79,7 +79,10 @@ ROOMS = {
     "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.report": (*("inspection.evidence", "inspection.measures", "inspection.verdicts"),),
-    "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
+    "inspection.run": (
+        *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
+        "inspection.verdicts",
+    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),
