@@ -76,11 +76,12 @@ ROOMS = {
         *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
     ),
     "inspection.measures": ("inspection.record",),
-    "inspection.verdicts": ("inspection.evidence",),
+    "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.report": (*("inspection.evidence", "inspection.measures", "inspection.verdicts"),),
     "inspection.run": (
         *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
+        "inspection.verdicts",
     ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
