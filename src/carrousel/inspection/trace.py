@@ -20,6 +20,7 @@ class Trace:
         s: further states ``[T, S]``; ``S`` may be 0.
         gates: activated gates by name, each ``[T, units]``.
         error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
+        reverse: whether the part processes the sequence from its last step to its first.
     """
 
     part: str
@@ -30,3 +31,4 @@ class Trace:
     gates: dict[str, Annotated[Floats, "T units"]]
     error_h: Annotated[Floats, "T H"]
     error_s: Annotated[Floats, "T S"]
+    reverse: bool = False

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.inspection.pictures import colours
-from carrousel.inspection.pictures.figure import Axis, Panel, Picture, Rule, linear
+from carrousel.inspection.pictures.figure import Axis, Panel, Picture, Rule, linear, superscript
 from carrousel.inspection.pictures.findings import Findings, order_of, short, unit_errors
 from carrousel.inspection.trace import Trace
 from carrousel.shapes import Floats
@@ -35,7 +35,7 @@ def errors(report: Findings) -> Picture | None:
         tuple(_panel(report, one, largest) for one in traces),
         scale=(
             colours.heat(np.linspace(0.0, 1.0, 64)),
-            f"10⁻⁶ of it{' or less' if largest > 0 else ''}",
+            f"10{superscript(-colours.DECADES)} of the largest or less",
             "largest error",
         ),
         beside=len(traces) > 1,
@@ -43,7 +43,7 @@ def errors(report: Findings) -> Picture | None:
 
 
 def _panel(report: Findings, trace: Trace, largest: float) -> Panel:
-    found = unit_errors(trace)[:, order_of(report, trace)]
+    found = in_time(trace, unit_errors(trace)[:, order_of(report, trace)])
     shares = colours.decades(pooled(found.T), largest)
     return Panel(
         short(trace.part),
@@ -58,16 +58,23 @@ def _panel(report: Findings, trace: Trace, largest: float) -> Panel:
 def time_axis(trace: Trace) -> Axis:
     """Return the axis of the steps of a trace, each of which is one wide."""
     n = len(trace.h)
-    return linear("step, in the order of processing", -0.5, n - 0.5, whole=True)
+    label = "step of the sequence" + (", which is processed backwards" if trace.reverse else "")
+    return linear(label, -0.5, n - 0.5, whole=True)
+
+
+def in_time(trace: Trace, values: Annotated[Floats, "T ..."]) -> Annotated[Floats, "T ..."]:
+    """Return values of a trace in the order of the sequence."""
+    return values[::-1] if trace.reverse else values
 
 
 def rules_of(report: Findings, trace: Trace) -> tuple[Rule, ...]:
     """Return the step that the loss reads, and the step that the lag asks for."""
     if trace.read < 0:
         return ()
-    found = [Rule(trace.read, "loss reads")]
+    places = in_time(trace, np.arange(len(trace.h)))
+    found = [Rule(float(places[trace.read]), "loss reads")]
     if report.lag is not None and 0 < report.lag <= trace.read:
-        found.append(Rule(trace.read - report.lag, f"{report.lag} before"))
+        found.append(Rule(float(places[trace.read - report.lag]), f"{report.lag:,} before"))
     return tuple(found)
 
 

@@ -202,8 +202,13 @@ def power(n: int) -> str:
     ('10⁻¹²', '0.1', '1,000')
     """
     if -2 <= n <= 3:
-        return f"{10.0**n:,g}" if n < 4 else ""
-    return "10" + str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"{10.0**n:,g}"
+    return "10" + superscript(n)
+
+
+def superscript(n: int) -> str:
+    """Return a whole number as an exponent."""
+    return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _round_step(least: float) -> float:

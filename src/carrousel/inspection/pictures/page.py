@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from carrousel.inspection.pictures import markup
-from carrousel.inspection.pictures.cells import cells
-from carrousel.inspection.pictures.curves import shared_axes, three_curves
-from carrousel.inspection.pictures.errors import errors
+from carrousel.inspection.pictures.curves import shared_axes
+from carrousel.inspection.pictures.every import NAMES, pictures
 from carrousel.inspection.pictures.figure import Axis, Picture
 from carrousel.inspection.pictures.findings import (
     Findings,
@@ -26,7 +25,6 @@ from carrousel.inspection.pictures.findings import (
     verdict,
 )
 from carrousel.inspection.pictures.tables import Table, tables
-from carrousel.inspection.pictures.traces import traces
 from carrousel.page.render import render
 from carrousel.words import count, number, printable
 
@@ -69,10 +67,9 @@ def page(snapshots: Sequence[tuple[str, Findings]], mode: Mode, title: str = "")
     """
     axes = shared_axes([report for _, report in snapshots])
     views = [view(label, report, axes, whole=mode != "slider") for label, report in snapshots]
-    names = ("curves", "errors", "cells", "traces")
     sections = [
         next(one.pictures[name] for one in reversed(views) if name in one.pictures)
-        for name in names
+        for name in NAMES
         if any(name in one.pictures for one in views)
     ]
     return render(
@@ -97,9 +94,6 @@ def style() -> str:
 
 def view(label: str, report: Findings, axes: tuple[Axis, Axis], *, whole: bool = True) -> View:
     """Return what a page shows of a report; without the traces unless it is ``whole``."""
-    made = [three_curves(report, axes), errors(report), cells(report)]
-    if whole:
-        made.append(traces(report))
     return View(
         printable(label),
         verdict(report),
@@ -113,7 +107,7 @@ def view(label: str, report: Findings, axes: tuple[Axis, Axis], *, whole: bool =
             )
             for one in report.faults
         ),
-        {one.name: one for one in made if one is not None},
+        pictures(report, axes, NAMES if whole else NAMES[:-1]),
         tuple(tables(report)),
     )
 
