@@ -83,9 +83,7 @@ ROOMS = {
         "inspection.pictures",
         "inspection.trace",
     ),
-    "inspection.pictures": (
-        *("inspection.measures", "inspection.trace", "inspection.verdicts"),
-    ),
+    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
     "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),

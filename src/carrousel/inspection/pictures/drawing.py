@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ COLOURS = {
     "soft": "#566072",
 }
 """The light colours of ``figure.css``."""
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "text.parse_math": False,  # names are no formulas
     "svg.fonttype": "path",
@@ -156,7 +156,12 @@ def _rows(keys: Sequence[Key]) -> list[list[Key]]:
 def _legend(part: SubFigure, keys: Sequence[Key], top: float, height: float) -> None:
     from matplotlib.lines import Line2D
 
-    marks = {"solid": ("-", ""), "dashed": ("--", ""), "dots": ("", "o"), "marked": ("-", "o")}
+    marks: dict[str, tuple[Any, str]] = {
+        "solid": ("-", ""),
+        "dashed": ("--", ""),
+        "dots": ("none", "o"),
+        "marked": ("-", "o"),
+    }
     for n, row in enumerate(_rows(keys)):
         handles = [
             Line2D(
@@ -164,7 +169,7 @@ def _legend(part: SubFigure, keys: Sequence[Key], top: float, height: float) -> 
                 [],
                 color=COLOURS[key.colour],
                 linewidth=2,
-                linestyle=marks[key.style][0] or "none",
+                linestyle=marks[key.style][0],
                 marker=marks[key.style][1],
                 markersize=5,
             )

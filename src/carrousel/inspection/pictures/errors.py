@@ -8,7 +8,7 @@ import numpy as np
 
 from carrousel.inspection.pictures import colours
 from carrousel.inspection.pictures.figure import Axis, Panel, Picture, Rule, linear, superscript
-from carrousel.inspection.pictures.findings import Findings, order_of, short, unit_errors
+from carrousel.inspection.pictures.findings import Findings, largest, order_of, short, unit_errors
 from carrousel.inspection.trace import Trace
 from carrousel.shapes import Floats
 from carrousel.words import count
@@ -24,7 +24,7 @@ def errors(report: Findings) -> Picture | None:
     traces = [one for one in report.traces if one.h.size][:MOST_PARTS]
     if not traces:
         return None
-    largest = max((float(np.nanmax(unit_errors(one))) for one in traces), default=0.0)
+    most = max(largest(unit_errors(one)) for one in traces)
     return Picture(
         "errors",
         "Where the error flows",
@@ -32,7 +32,7 @@ def errors(report: Findings) -> Picture | None:
         "first sequence. The colour is the size of the error of the loss that arrives there, on a "
         "logarithmic scale. Where it is dark, almost no error arrives, and training cannot "
         "change what the unit does." + _left_out(report),
-        tuple(_panel(report, one, largest) for one in traces),
+        tuple(_panel(report, one, most) for one in traces),
         scale=(
             colours.heat(np.linspace(0.0, 1.0, 64)),
             f"10{superscript(-colours.DECADES)} of the largest or less",
@@ -42,9 +42,9 @@ def errors(report: Findings) -> Picture | None:
     )
 
 
-def _panel(report: Findings, trace: Trace, largest: float) -> Panel:
+def _panel(report: Findings, trace: Trace, most: float) -> Panel:
     found = in_time(trace, unit_errors(trace)[:, order_of(report, trace)])
-    shares = colours.decades(pooled(found.T), largest)
+    shares = colours.decades(pooled(found.T), most)
     return Panel(
         short(trace.part),
         time_axis(trace),
@@ -71,7 +71,7 @@ def rules_of(report: Findings, trace: Trace) -> tuple[Rule, ...]:
     """Return the step that the loss reads, and the step that the lag asks for."""
     if trace.read < 0:
         return ()
-    places = in_time(trace, np.arange(len(trace.h)))
+    places = in_time(trace, np.arange(float(len(trace.h))))
     found = [Rule(float(places[trace.read]), "loss reads")]
     if report.lag is not None and 0 < report.lag <= trace.read:
         found.append(Rule(float(places[trace.read - report.lag]), f"{report.lag:,} before"))

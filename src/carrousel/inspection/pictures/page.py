@@ -15,7 +15,9 @@ from carrousel.inspection.pictures.figure import Axis, Picture
 from carrousel.inspection.pictures.findings import (
     Findings,
     at_lag,
+    curve_of,
     factor,
+    half_life_of,
     median_half_life,
     memory_of,
     read_part,
@@ -76,8 +78,8 @@ def page(snapshots: Sequence[tuple[str, Findings]], mode: Mode, title: str = "")
         TEMPLATES,
         plots=False,
         figure_style=style(),
-        title=title or views[-1].verdict,
-        heading=title,
+        title=printable(title) or views[-1].verdict,
+        heading=printable(title),
         views=views,
         mode=mode,
         sections=sections,
@@ -119,8 +121,8 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
         found.append((count(report.lag, "step"), "lag that the task asks for"))
     read = read_part(report)
     if read is not None:
-        found.append((steps(read.half_life()), "half-life of the error"))
-        left = at_lag(read.curve(), report.lag)
+        found.append((steps(half_life_of(read)), "half-life of the error"))
+        left = at_lag(curve_of(read), report.lag)
         if left == left:
             found.append((factor(left), "of the error arrives at that lag"))
         memory = memory_of(report, read.part)

@@ -22,6 +22,7 @@ from carrousel.inspection.pictures.figure import (
 )
 from carrousel.inspection.pictures.findings import (
     Findings,
+    largest,
     memory_of,
     order_of,
     read_part,
@@ -114,13 +115,13 @@ def _inputs(trace: Trace) -> list[Panel]:
         return []
     n, t = x.shape[1], np.arange(len(x), dtype=np.float64)
     if n > MOST_INPUTS:
-        largest = float(np.nanmax(np.abs(x))) or 1.0
         axis = Axis(count(n, "input"), 0.0, 1.0, ())
-        image = colours.signed(pooled(x.T / largest))
+        image = colours.signed(pooled(x.T / (largest(x) or 1.0)))
         return [
             Panel("Inputs", time_axis(trace), axis, image=image, height=min(9.0, 1.0 + 0.5 * n))
         ]
-    low, high = float(np.nanmin(x)), float(np.nanmax(x))
+    finite = x[np.isfinite(x)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     room = 0.06 * (high - low)
     lines = tuple(Line(f"input {k}", t, x[:, k], _INPUTS[k]) for k in range(n))
     y = linear("value", low - room, high + room, most=4)
@@ -144,8 +145,8 @@ def _states(trace: Trace, order: np.ndarray) -> Panel:
 
 def scales(values: Annotated[Floats, "T units"]) -> Annotated[Floats, "units"]:
     """Return the largest absolute value of each unit, no less than 1 % of the largest of all."""
-    each = np.nanmax(np.abs(values), axis=0)
-    return np.maximum(each, 0.01 * each.max() or 1.0)
+    each = np.array([largest(unit) for unit in values.T])
+    return np.maximum(each, 0.01 * largest(each) or 1.0)
 
 
 def _keeps(trace: Trace, order: np.ndarray) -> list[Panel]:
@@ -176,13 +177,13 @@ def _chosen(trace: Trace, order: np.ndarray) -> list[tuple[int, str]]:
 def _unit(report: Findings, trace: Trace, unit: int, why: str) -> Panel:
     state, values = states_of(trace)
     t = np.arange(len(values), dtype=np.float64)
-    largest = scales(values)[unit]
+    scale = scales(values)[unit]
     lines = [
         Line(f"{name} gate", t, gate[:, unit], _GATES[name])
         for name, gate in trace.gates.items()
         if name in _GATES and unit < gate.shape[1]
     ]
-    lines.append(Line(f"state {state}", t, values[:, unit] / largest, "ours"))
+    lines.append(Line(f"state {state}", t, values[:, unit] / scale, "ours"))
     memory = memory_of(report, trace.part)
     lives = memory.half_lives() if memory is not None else np.zeros(0)
     life = f", half-life {steps(float(lives[unit]))}" if unit < len(lives) else ""
