@@ -94,7 +94,7 @@ def test_a_page_has_its_parts_in_order(pages):
     sections = {
         "bidirectional": ["faults", "curves", "errors", "cells", "traces", "tables"],
         "beside": ["faults", "curves", "errors", "cells", "traces", "tables"],
-        "slider": ["curves", "errors", "cells", "faults", "tables"],
+        "slider": ["course", "curves", "errors", "cells", "faults", "tables"],
         "nothing measured": ["faults", "curves", "tables"],
     }
     for name, expected in sections.items():

@@ -33,7 +33,7 @@ from carrousel.inspection.pictures.findings import (
     used_until,
 )
 
-LOWEST, HIGHEST = 1e-12, 1e12
+LOWEST, HIGHEST = 1e-16, 1e16
 """Ends of the axis at most; a curve that goes on leaves the picture."""
 
 

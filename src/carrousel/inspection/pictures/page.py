@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from carrousel.inspection.pictures import markup
+from carrousel.inspection.pictures.course import course
 from carrousel.inspection.pictures.curves import shared_axes
 from carrousel.inspection.pictures.every import NAMES, pictures
 from carrousel.inspection.pictures.figure import Axis, Picture
@@ -81,6 +82,7 @@ def page(snapshots: Sequence[tuple[str, Findings]], mode: Mode, title: str = "")
         title=printable(title) or views[-1].verdict,
         heading=printable(title),
         views=views,
+        course=course(snapshots) if mode == "slider" else None,
         mode=mode,
         sections=sections,
         picture=markup.picture,

@@ -75,6 +75,7 @@ def traces(report: Findings) -> Picture | None:
     ]
     state = states_of(trace)[0]
     keys = [Key(f"state {state}, relative to the unit's largest", "ours")]
+    keys += [Key(line.name, line.colour) for line in panels[0].lines if panels[0].title == "Inputs"]
     keys += [Key(f"{name} gate", _GATES[name]) for name in trace.gates if name in _GATES]
     return Picture(
         "traces",
