@@ -76,7 +76,7 @@ ROOMS = {
         *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
     ),
     "inspection.measures": ("inspection.record",),
-    "inspection.verdicts": ("inspection.evidence",),
+    "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.report": (
         *("inspection.evidence", "inspection.measures", "inspection.verdicts"),
