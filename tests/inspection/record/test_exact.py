@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.inspection.leaves import errors_by_leaves
+from support.inspection.nets import NETS, Net
 
 from carrousel.inspection.record import fused, recorder
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import Recording, record
-from support.inspection.leaves import errors_by_leaves
-from support.inspection.nets import NETS, Net
 
 
 def _assert_equal(found: Any, expected: Any) -> None:
@@ -46,7 +46,9 @@ def test_errors_of_the_whole_loss_are_those_of_a_plain_loop(net: Net) -> None:
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
-def test_fused_path_agrees_with_single_steps(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fused_path_agrees_with_single_steps(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(4)
     subject = Subject(*net())
     first = record(subject)
@@ -85,9 +87,7 @@ def test_gradients_of_weights_are_those_of_the_model_itself(net: Net) -> None:
 def test_segments_that_are_computed_again_give_the_same_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    nets: list[Callable[..., Any]] = [
-        net for net in NETS if "zone" in net.__name__ or "reset" in net.__name__
-    ]
+    nets: list[Callable[..., Any]] = [net for net in NETS if "zone" in net.__name__ or "reset" in net.__name__]
     assert len(nets) >= 2
     for net in nets:
         torch.manual_seed(6)

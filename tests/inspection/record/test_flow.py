@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from support.inspection.nets import B, H, I, T, Loop, data, read
 from torch import nn
 
 from carrousel.inspection import state
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
-from support.inspection.nets import B, H, I, Loop, T, data, read
 
 
 def _linear(values: torch.Tensor) -> torch.Tensor:
@@ -83,9 +83,8 @@ def test_a_users_loop_equals_a_loop_with_leaves() -> None:
 
     recording = record(Subject(loop, x, read))
     leaves = [torch.zeros(B, H, dtype=torch.float64).requires_grad_() for _ in range(2 * T)]
-    errors = torch.autograd.grad(
-        read(loop(x, leaves=leaves)), leaves, materialize_grads=True, allow_unused=True
-    )
+    errors = torch.autograd.grad(read(loop(x, leaves=leaves)), leaves, materialize_grads=True,
+                                 allow_unused=True)
     ((h, s),) = recording.flow()
     np.testing.assert_allclose(h, torch.stack(errors[::2]), atol=1e-14)
     np.testing.assert_allclose(s, torch.stack(errors[1::2]), atol=1e-14)

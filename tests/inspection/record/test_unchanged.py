@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.inspection.nets import B, H, I, NETS, Net, data, read
 from torch import Tensor, nn
 
 from carrousel.inspection import inspect
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
-from support.inspection.nets import NETS, B, H, I, Net, data, read
 
 
 class Untidy(nn.Module):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
-
 from inspection.verdicts.nets import (
     B,
     Gathered,
@@ -32,6 +30,7 @@ from inspection.verdicts.nets import (
     squared,
     trained,
 )
+from torch import nn
 
 Build = Callable[[], Given]
 FAULTY: dict[str, Build] = {}

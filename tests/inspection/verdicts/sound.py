@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-
 from inspection.verdicts.nets import (
     B,
     Gathered,
@@ -31,6 +29,7 @@ from inspection.verdicts.nets import (
     squared,
     trained,
 )
+from torch import Tensor, nn
 
 Build = Callable[[], Given]
 SOUND: dict[str, Build] = {}

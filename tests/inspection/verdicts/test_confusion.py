@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from carrousel.inspection.verdicts.rules import RULES
 from inspection.verdicts.confusion import report
 from inspection.verdicts.faulty import FAULTY
 from inspection.verdicts.nets import Given
 from inspection.verdicts.sound import SOUND
+
+from carrousel.inspection.verdicts.rules import RULES
 
 
 @pytest.mark.parametrize("key", FAULTY)

@@ -7,12 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
-from carrousel.errors import InputError, SettingError
-from carrousel.inspection import inspect
-from carrousel.inspection.verdicts.flow import DEAD, EXPLODED
-from carrousel.inspection.verdicts.training import KEPT
 from inspection.verdicts.nets import (
     B,
     Given,
@@ -29,6 +23,12 @@ from inspection.verdicts.nets import (
     padded,
     squared,
 )
+from torch import Tensor, nn
+
+from carrousel.errors import InputError, SettingError
+from carrousel.inspection import inspect
+from carrousel.inspection.verdicts.flow import DEAD, EXPLODED
+from carrousel.inspection.verdicts.training import KEPT
 
 
 def names(given: Given) -> set[str]:

@@ -135,7 +135,7 @@ def _shifts(lag: int | None, per_step: bool, T: int) -> Annotated[Ints, "N"]:
     return np.array(sorted({s for s in [*near, *late] if -s <= longest}))
 
 
-def _forms(x: Annotated[Tensor, "T B ..."], O: int, dtype: torch.dtype) -> list[Tensor]:  # noqa: E741
+def _forms(x: Annotated[Tensor, "T B ..."], O: int, dtype: torch.dtype) -> list[Tensor]:  # noqa: E741, N803
     """Return inputs in the form of outputs ``[T, B, O]``: as they are, or as certain logits."""
     symbols = x[..., 0] if x.dim() == 3 and x.shape[-1] == 1 else x
     found = list[Tensor]()
