@@ -190,6 +190,15 @@ def steps(amount: float) -> str:
     return count(round(amount), "step")
 
 
+def lived(half_life: float) -> str:
+    """Return the half-life of a unit's state, which was measured for a limited time, as text.
+
+    >>> lived(3.0), lived(float("inf"))
+    ('3 steps', 'longer than measured')
+    """
+    return "longer than measured" if math.isinf(half_life) else steps(half_life)
+
+
 def factor(value: float) -> str:
     """Return a positive number of any size with two digits.
 
