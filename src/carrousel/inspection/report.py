@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +116,15 @@ class Report:
         """
         write_whole(Path(path), drawn([("", self)], names_of(picture), "svg"))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, traces: bool = True) -> dict[str, Any]:
         """Return all fields as what JSON can hold, with the verdict as a sentence.
 
         Arrays are lists of numbers with seven significant digits. NaN is None, and infinities are
         the strings ``"inf"`` and ``"-inf"``.
+
+        Args:
+            traces: whether states and gates of the first sequence are included. They are the
+                largest part by far.
 
         >>> import torch
         >>> from carrousel.inspection import inspect
@@ -131,7 +135,8 @@ class Report:
         >>> Report.from_dict(data).to_dict() == data
         True
         """
-        return {"format": FORMAT, "verdict": verdict(self), **to_plain(self)}
+        kept = self if traces else replace(self, traces=())
+        return {"format": FORMAT, "verdict": verdict(self), **to_plain(kept)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
@@ -152,15 +157,19 @@ class Report:
             )
         return from_plain(cls, dict(data))
 
-    def save_json(self, path: str | os.PathLike[str]) -> None:
+    def save_json(self, path: str | os.PathLike[str], *, traces: bool = True) -> None:
         """Write :meth:`to_dict` to a file.
+
+        Args:
+            path: the file, which is replaced if it exists.
+            traces: as there.
 
         Raises:
             UnwritableError: the file cannot be written.
 
         >>> report.save_json("net.json")  # doctest: +SKIP
         """
-        write_whole(Path(path), text_of(self.to_dict()).encode())
+        write_whole(Path(path), text_of(self.to_dict(traces=traces)).encode())
 
     def sentence(self) -> str:
         """Return the verdict in one sentence.

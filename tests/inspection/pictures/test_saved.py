@@ -59,6 +59,12 @@ def test_the_verdict_is_part_of_the_file_and_unknown_fields_are_ignored():
     same(made(), Report.from_dict({**data, "later": 1}))
 
 
+def test_traces_may_be_left_out():
+    report = Report.from_dict(made().to_dict(traces=False))
+    assert report.traces == ()
+    same(made().reach, report.reach)
+
+
 def test_other_data_are_refused():
     good = made().to_dict()
     wrong = [

@@ -26,7 +26,8 @@ from carrousel.inspection.pictures.findings import Findings, short
 
 def cells(report: Findings) -> Picture | None:
     """Draw half-lives and mean gates of the units; None: no memory was measured."""
-    memories = [one for one in report.unit_memory if one.difference.size][:MOST_PARTS]
+    memories = [one for one in report.unit_memory if one.difference.size]
+    memories = [one for one in memories if not np.isnan(one.half_lives()).all()][:MOST_PARTS]
     if not memories:
         return None
     longest = max(float(len(one.difference)) for one in memories)

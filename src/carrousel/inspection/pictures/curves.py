@@ -161,7 +161,7 @@ def _used(report: Findings) -> list[tuple[Line | None, Key]]:
 
 def _halves(half_life: float, whose: str = "") -> str:
     if math.isnan(half_life):
-        return "unknown"
+        return "not measured"
     if math.isinf(half_life):
         return f"{whose}half-life longer than measured" if whose else "does not decay"
     if half_life <= 0.0:

@@ -15,6 +15,7 @@ from carrousel.inspection.measures.reach import Reach
 from carrousel.inspection.measures.units import Units
 from carrousel.inspection.trace import Trace
 from carrousel.inspection.verdicts.fault import Fault
+from carrousel.inspection.verdicts.sentence import ROUNDED
 from carrousel.shapes import Floats, Ints
 from carrousel.words import count, printable
 
@@ -124,10 +125,14 @@ def median_half_life(memory: UnitMemory) -> float:
 
 
 def change_of(used: UsedMemory) -> Annotated[Floats, "N"]:
-    """Return by how much foreign history changes the loss; NaN where that is not a number."""
+    """Return by how much foreign history changes the loss, 0 where that may be rounding.
+
+    NaN where it is not a number.
+    """
     with np.errstate(invalid="ignore"):
         change = np.abs(used.increase())
-    return np.where(np.isfinite(change), change, np.nan)
+    change = np.where(np.isfinite(change), change, np.nan)
+    return np.where(change > ROUNDED * abs(used.undisturbed), change, 0.0 * change)
 
 
 def used_until(used: UsedMemory) -> float:
@@ -137,7 +142,7 @@ def used_until(used: UsedMemory) -> float:
     """
     change = change_of(used)
     most = max([0.0, *change[~np.isnan(change)]])
-    if not most > 1e-6 * max(1e-30, abs(used.undisturbed)):
+    if most == 0.0:
         return math.nan
     return float(used.lags[np.flatnonzero(change >= 0.5 * most)[-1]])
 

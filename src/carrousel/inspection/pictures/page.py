@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -126,13 +127,14 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
     if read is not None:
         found.append((steps(half_life_of(read)), "half-life of the error"))
         left = at_lag(curve_of(read), report.lag)
-        if left == left:
+        if not math.isnan(left):
             found.append((factor(left), "of the error arrives at that lag"))
         memory = memory_of(report, read.part)
-        if memory is not None:
-            found.append((lived(median_half_life(memory)), "median half-life of a unit's state"))
+        life = math.nan if memory is None else median_half_life(memory)
+        if not math.isnan(life):
+            found.append((lived(life), "median half-life of a unit's state"))
     if report.used is not None:
         until = used_until(report.used)
-        text = "none" if until != until else f"lag {until:,.0f}"
+        text = "none" if math.isnan(until) else f"lag {until:,.0f}"
         found.append((text, "furthest history that the loss uses by half"))
     return found
