@@ -78,7 +78,12 @@ ROOMS = {
     "inspection.measures": ("inspection.record",),
     "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
-    "inspection.report": (*("inspection.evidence", "inspection.measures", "inspection.verdicts"),),
+    "inspection.report": (
+        *("inspection.evidence", "inspection.measures", "inspection.verdicts"),
+        "inspection.pictures",
+        "inspection.trace",
+    ),
+    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
     "inspection.run": (
         *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
         "inspection.verdicts",
