@@ -59,4 +59,8 @@ def inspect(
         truncation = check_int("truncation", truncation, minimum=1)
     subject = Subject(module, inputs, loss)
     with subject.kept():
-        return report_of(gather(record(subject), Asked(lag, clip, truncation, optimizer)))
+        recording = record(subject)
+        try:
+            return report_of(gather(recording, Asked(lag, clip, truncation, optimizer)))
+        finally:
+            recording.release()

@@ -79,7 +79,7 @@ class Subject:
             )
         if not bool(torch.isfinite(found)):
             raise InputError(
-                f"the loss is {float(found)}",
+                f"the loss is {float(found.detach())}",
                 argument="loss",
                 fix="inspect a state of the model before its weights diverged, or finite inputs",
             )

@@ -180,6 +180,14 @@ class Recorder:
             track.error_h = [None] * len(track)
             track.error_s = [None] * len(track)
 
+    def release(self) -> None:
+        """Let go of the graph. Its taps hold the recorder: a cycle that Python does not collect."""
+        self.whole.clear()
+        self.ends.clear()
+        for track in self.tracks:
+            track.outputs.clear()
+            track.part.inputs = None
+
     def state_keeper(self, track: Track, t: int) -> Callable[..., bool]:
         """Return the function that a tap calls with the errors of the states after step ``t``."""
 
