@@ -80,6 +80,9 @@ ROOMS = {
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.report": (*("inspection.evidence", "inspection.measures", "inspection.verdicts"),),
     "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
+    "inspection.training": (
+        *("inspection.measures", "inspection.record", "inspection.report", "inspection.run"),
+    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),
@@ -197,6 +200,9 @@ OUTSIDE = {
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
     "matplotlib": ("inspection*", "experiments.study.survival_plot"),
+    "lightning": ("inspection.training.lightning",),
+    "pytorch_lightning": ("inspection.training.lightning",),
+    "skorch": ("inspection.training.skorch",),
     "onnx": ("nn.onnx.*",),
     "opacus": ("nn.drop_in.privacy",),
 }

@@ -18,13 +18,17 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
 
     Parameters are not restored, since nothing here updates them in place; attributes that are
     tensors get their old values back even if they were changed in place. Changes inside other
-    mutable attributes, such as lists that a model appends to, are undone one level deep.
+    mutable attributes, such as lists that a model appends to, are undone one level deep. Hooks of
+    parameters do not run: those of a training must not see the gradients of an inspection.
 
     What has not changed is not touched: dictionaries of hooks stay the same objects, so that
     handles of hooks remain valid and ``torch.compile`` need not compile again.
     """
     kept = [_Kept(one) for one in model.modules()]
     gradients = [(one, one.grad) for one in model.parameters()]
+    hooks = [(h, _items(h)) for one in model.parameters() if (h := one._backward_hooks)]
+    for holder, _ in hooks:
+        holder.clear()
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  models may use this one
     try:
@@ -33,6 +37,8 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     finally:
         for one in kept:
             one.restore()
+        for holder, items in hooks:
+            holder.update(items)
         for parameter, gradient in gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
