@@ -31,7 +31,8 @@ class ReachCallback(_Callback):
         options: further arguments of :class:`ReachRecorder`, such as ``{"every": 100}``.
 
     Attributes:
-        recorder_: the recorder; None before the first batch.
+        recorder_: the recorder; None before the first batch, and after pickling.
+        step_: number of updates of the weights.
 
     Raises:
         MissingExtraError: ``skorch`` is not installed.
@@ -56,10 +57,14 @@ class ReachCallback(_Callback):
             )
         self.sink, self.sequences, self.current, self.options = sink, sequences, current, options
         self.recorder_: ReachRecorder | None = None
+        self.step_ = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"recorder_": None}  # its loss is a function that cannot be pickled
 
     def initialize(self) -> ReachCallback:
         """Begin anew with the next batch."""
-        self.recorder_ = None
+        self.recorder_, self.step_ = None, 0
         return self
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: Any = None, **_: Any) -> None:
@@ -73,7 +78,8 @@ class ReachCallback(_Callback):
                 net.module_, *fixed, sink=self.sink, **(self.options or {})
             )
         inputs, loss = self._subject(net, batch) if self.current else (None, None)
-        self.recorder_.step(inputs=inputs, loss=loss)
+        self.recorder_.step(self.step_, inputs=inputs, loss=loss)
+        self.step_ += 1
 
     def _subject(self, net: Any, batch: Any) -> tuple[Any, Loss]:
         """Return the arguments of the module, and the loss of its output."""
