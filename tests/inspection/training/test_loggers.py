@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ CURVE = np.array([1.0, 0.5, 0.25, 0.0])
 ROWS = [
     Measurement(10, 0.0, {"reach/half_life": 1.5, "gates/saturated": 0.25}, CURVE),
     Measurement(20, 1.0, {"reach/half_life": math.inf, "gates/saturated": 0.5}, CURVE[:0]),
-    Measurement(30, 2.0, {"reach/half_life": 0.0, "gates/saturated": 0.75}, np.array([1.0, math.inf])),
+    Measurement(
+        30, 2.0, {"reach/half_life": 0.0, "gates/saturated": 0.75}, np.array([1.0, math.inf])
+    ),
 ]
 
 
@@ -26,11 +29,11 @@ class Spy:
     def __init__(self) -> None:
         self.calls: list[tuple] = []
 
-    def add_scalar(self, *arguments) -> None:
-        self.calls.append(arguments)
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        self.calls.append((tag, scalar_value, global_step))
 
-    def add_histogram_raw(self, tag, **fields) -> None:
-        self.calls.append((tag, fields))
+    def add_histogram_raw(self, *arguments: Any, **fields: Any) -> None:
+        self.calls.append((*arguments, fields))
 
     def log(self, values, step) -> None:
         self.calls.append((values, step))
@@ -66,7 +69,9 @@ def test_a_writer_receives_the_curve_by_lag_if_it_is_finite():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_reads_the_scalars_and_the_curve(tmp_path):
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # pyright: ignore[reportMissingImports]
+        EventAccumulator,
+    )
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(tmp_path)) as writer:

@@ -28,7 +28,7 @@ class Module(torch.nn.Module):
 
 def fit(callbacks, **inputs):
     """Train two epochs of five batches, with a validation after each."""
-    from skorch import NeuralNetClassifier
+    from skorch import NeuralNetClassifier  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

@@ -17,18 +17,7 @@ class Writer(Protocol):
         """Write one number."""
         ...
 
-    def add_histogram_raw(
-        self,
-        tag: str,
-        min: float,
-        max: float,
-        num: int,
-        sum: float,
-        sum_squares: float,
-        bucket_limits: list[float],
-        bucket_counts: list[float],
-        global_step: int,
-    ) -> None:
+    def add_histogram_raw(self, *arguments: Any, **fields: Any) -> None:
         """Write a histogram of given buckets."""
         ...
 
