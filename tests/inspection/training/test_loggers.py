@@ -96,6 +96,7 @@ def test_wandb_stores_the_history(tmp_path, monkeypatch):
         folder = Path(run.dir).parent
         for row in ROWS:
             WandbRun(run)(row)
+    wandb.teardown()  # waits until the file is written
     (path,) = folder.glob("*.wandb")
     found = history(path)
     assert [one["_step"] for one in found] == [10, 20, 30]
