@@ -84,6 +84,9 @@ ROOMS = {
         "inspection.trace",
     ),
     "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
+    "inspection.training": (
+        *("inspection.measures", "inspection.record", "inspection.report", "inspection.run"),
+    ),
     "inspection.run": (
         *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
         "inspection.verdicts",
@@ -205,6 +208,9 @@ OUTSIDE = {
     "pyarrow": ("online.sources.*", "online.sinks.*", "online.clean.*"),
     "confluent_kafka": ("online.kafka", "online.sources.kafka", "online.sinks.kafka"),
     "matplotlib": ("inspection*", "experiments.study.survival_plot"),
+    "lightning": ("inspection.training.lightning",),
+    "pytorch_lightning": ("inspection.training.lightning",),
+    "skorch": ("inspection.training.skorch",),
     "onnx": ("nn.onnx.*",),
     "opacus": ("nn.drop_in.privacy",),
 }

@@ -78,7 +78,10 @@ def inspect(
         recording = record(subject)
         longest = max(int(source.steps.max()) for source in recording.sources)
         asked = Asked(lag, clip, truncation, optimizer, batch_size)
-        report = report_of(gather(recording, asked))
+        try:
+            report = report_of(gather(recording, asked))
+        finally:
+            recording.release()
     if lag is not None and longest < lag and not SHORTENING & {one.name for one in report.faults}:
         raise InputError(
             f"the loss reads step {longest} (from 0) at the latest, so a lag of {lag} steps cannot "

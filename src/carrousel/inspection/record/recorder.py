@@ -217,6 +217,14 @@ class Recorder:
             track.error_s.clear()
             track.error_start.clear()
 
+    def release(self) -> None:
+        """Let go of the graph. Its taps hold the recorder: a cycle that Python does not collect."""
+        self.returned.clear()
+        for track in self.tracks:
+            track.outputs.clear()
+            track.calls.clear()
+            track.part.inputs = None
+
     def state_keeper(self, track: Track, t: int) -> Callable[..., bool]:
         """Return the function that a tap calls with the errors of the states after step ``t``."""
 

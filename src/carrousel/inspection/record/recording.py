@@ -128,6 +128,10 @@ class Recording:
                 return False
         return True
 
+    def release(self) -> None:
+        """Let go of the graph, so that its memory is freed; :meth:`flow` cannot be called again."""
+        self.recorder.release()
+
     def _backward(
         self, outputs: list[Tensor], errors: list[Tensor], learning: list[Tensor] | None = None
     ) -> Backward:
@@ -152,10 +156,20 @@ class Recording:
 def record(subject: Subject) -> Recording:
     """Run a model once and find where its loss reads the recurrent parts.
 
+    Call :meth:`Recording.release` at the end.
+
     Raises:
         InputError: the model has no recurrent part, or the loss depends on none.
     """
     recorder = Recorder(subject.names)
+    try:
+        return _recorded(subject, recorder)
+    except BaseException:
+        recorder.release()
+        raise
+
+
+def _recorded(subject: Subject, recorder: Recorder) -> Recording:
     with torch.inference_mode(False), torch.enable_grad():
         loss = subject.value(recorder)
     if not recorder.tracks:

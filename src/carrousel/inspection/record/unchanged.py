@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,8 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
 
     Buffers and attributes that are tensors are replaced by copies meanwhile, so that a graph of the
     call stays valid. Changes inside other mutable attributes, such as lists that a model appends
-    to, are undone one level deep. Parameters are left alone, since nothing here updates them.
+    to, are undone one level deep. Parameters are left alone, since nothing here updates them. Their
+    hooks do not run: those of a training must not see the gradients of an inspection.
     """
     modules = list(model.modules())
     attributes = [dict(one.__dict__) for one in modules]
@@ -30,6 +33,10 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     ]
     tensors = [_inside(one) for one in attributes]
     gradients = [(one, one.grad) for one in model.parameters()]
+    hooks = [(one, list(one.items())) for p in model.parameters() if (one := p._backward_hooks)]
+    for holder, _ in hooks:
+        holder.clear()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002  models may use this one
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     _copy_tensors(modules)
     try:
@@ -45,8 +52,13 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
             if not torch.equal(tensor, value):
                 with torch.inference_mode(tensor.is_inference()), torch.no_grad():
                     tensor.copy_(value)
+        for holder, items in hooks:
+            holder.update(items)
         for parameter, gradient in gradients:
             parameter.grad = gradient
+        if rng:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
 
 
 def _refill(value: Any, before: Any) -> None:
