@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from carrousel.inspection.lag import cosines_by_lag as cosines_by_lag
     from carrousel.inspection.lag import errors_by_lag as errors_by_lag
     from carrousel.inspection.measures.needed import needed_lag as needed_lag
+    from carrousel.inspection.pictures.snapshots import Snapshots as Snapshots
+    from carrousel.inspection.pictures.snapshots import compare as compare
     from carrousel.inspection.record.marks import state as state
     from carrousel.inspection.report import Report as Report
     from carrousel.inspection.run import inspect as inspect
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Fault": "verdicts.fault",
     "Report": "report",
+    "Snapshots": "pictures.snapshots",
+    "compare": "pictures.snapshots",
     "cosines_by_lag": "lag",
     "credit_of_writes": "writes",
     "errors_by_lag": "lag",
@@ -38,6 +42,8 @@ _WITHOUT_TORCH = ("Fault", "cosines_by_lag", "credit_of_writes", "errors_by_lag"
 __all__ = [
     "Fault",
     "Report",
+    "Snapshots",
+    "compare",
     "cosines_by_lag",
     "credit_of_writes",
     "errors_by_lag",

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError
+from carrousel.files import write_whole
 from carrousel.inspection.evidence import Evidence
 from carrousel.inspection.measures.dynamics import Dynamics
 from carrousel.inspection.measures.gradients import Gradients
 from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
 from carrousel.inspection.measures.reach import Reach, lags_of
 from carrousel.inspection.measures.units import Units
+from carrousel.inspection.pictures.drawing import drawn
+from carrousel.inspection.pictures.every import Name, names_of
+from carrousel.inspection.pictures.findings import verdict
+from carrousel.inspection.pictures.notebook import fragment
+from carrousel.inspection.pictures.page import page
+from carrousel.inspection.pictures.saved import FORMAT, from_plain, text_of, to_plain
+from carrousel.inspection.pictures.text import text
+from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.rules import faults
 from carrousel.shapes import Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """One sequence in one part, for pictures; steps are in the order of processing.
-
-    Args:
-        part: name of the part.
-        read: index of the step that the loss reads; -1: none.
-        x: inputs, ``[T, I]``; empty for a named state.
-        h: hidden states ``[T, H]``.
-        s: further states ``[T, S]``; ``S`` may be 0.
-        gates: activated gates by name, each ``[T, units]``.
-        error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
-        outputs: outputs of the network ``[T, O]``; None: not recorded.
-        target: target of the read step ``[O]``; None: not recorded.
-    """
-
-    part: str
-    read: int
-    x: Annotated[Floats, "T I"]
-    h: Annotated[Floats, "T H"]
-    s: Annotated[Floats, "T S"]
-    gates: dict[str, Annotated[Floats, "T units"]]
-    error_h: Annotated[Floats, "T H"]
-    error_s: Annotated[Floats, "T S"]
-    outputs: Annotated[Floats, "T O"] | None = None
-    target: Annotated[Floats, "O"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +63,104 @@ class Report:
         """Return the reach of the part that the loss reads, forwards if there are two."""
         return next(one for one in self.reach if one.is_read)
 
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Report: {verdict(self)}>"
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page with verdicts, pictures and tables.
+
+        It is one file that loads nothing, light or dark as the reader prefers.
+
+        Args:
+            path: the file, which is replaced if it exists.
+
+        Raises:
+            MissingExtraError: jinja2 is not installed.
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_html("net.html")  # doctest: +SKIP
+        """
+        write_whole(Path(path), page([("", self)], "one").encode())
+
+    def save_png(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
+        """Write pictures as an image, for slides and papers.
+
+        Args:
+            path: the file, which is replaced if it exists.
+            picture: ``"curves"`` by lag, ``"errors"`` of each unit by time, ``"cells"`` by
+                half-life, or ``"traces"`` of one sequence; None: all of them.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            UnknownNameError: there is no such picture.
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_png("net.png")  # doctest: +SKIP
+        """
+        write_whole(Path(path), drawn([("", self)], names_of(picture)))
+
+    def save_svg(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
+        """Write the image of :meth:`save_png` as a drawing that can be enlarged.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            UnknownNameError: there is no such picture.
+            UnwritableError: the file cannot be written.
+        """
+        write_whole(Path(path), drawn([("", self)], names_of(picture), "svg"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as what JSON can hold, with the verdict as a sentence.
+
+        Arrays are lists of numbers with seven significant digits. NaN is None, and infinities are
+        the strings ``"inf"`` and ``"-inf"``.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> report = inspect(torch.nn.GRU(1, 2), torch.ones(5, 3, 1), lambda out: out[0][-1].sum())
+        >>> data = report.to_dict()
+        >>> data["format"], len(data["reach"][0]["h"])
+        (1, 5)
+        >>> Report.from_dict(data).to_dict() == data
+        True
+        """
+        return {"format": FORMAT, "verdict": verdict(self), **to_plain(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """Return the report that :meth:`to_dict` has made plain.
+
+        Args:
+            data: also what ``json.load`` returns for a file of :meth:`save_json`.
+
+        Raises:
+            DataError: it is none, or was written by a later version.
+        """
+        found = data.get("format") if isinstance(data, Mapping) else None
+        if found != FORMAT:
+            raise DataError(
+                f"the data have format {found!r}, expected {FORMAT}",
+                argument="data",
+                fix="give what to_dict returned, or update carrousel if a later version wrote it",
+            )
+        return from_plain(cls, dict(data))
+
+    def save_json(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`to_dict` to a file.
+
+        Raises:
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_json("net.json")  # doctest: +SKIP
+        """
+        write_whole(Path(path), text_of(self.to_dict()).encode())
+
 
 def report_of(evidence: Evidence) -> Report:
     """Return the report on what was measured."""
@@ -110,6 +193,7 @@ def _traces(evidence: Evidence) -> tuple[Trace, ...]:
                 {name: _first(gate) for name, gate in track.local.gates.items()},
                 _first(h),
                 _first(s),
+                track.part.reverse,
             )
         )
     return tuple(found)
