@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
@@ -13,33 +12,10 @@ from carrousel.inspection.measures.gradients import Gradients
 from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
 from carrousel.inspection.measures.reach import Reach, lags_of
 from carrousel.inspection.measures.units import Units
+from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.rules import faults
 from carrousel.shapes import Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """One sequence in one part, for pictures; steps are in the order of processing.
-
-    Args:
-        part: name of the part.
-        read: index of the step that the loss reads; -1: none.
-        x: inputs, ``[T, I]``; empty for a named state.
-        h: hidden states ``[T, H]``.
-        s: further states ``[T, S]``; ``S`` may be 0.
-        gates: activated gates by name, each ``[T, units]``.
-        error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
-    """
-
-    part: str
-    read: int
-    x: Annotated[Floats, "T I"]
-    h: Annotated[Floats, "T H"]
-    s: Annotated[Floats, "T S"]
-    gates: dict[str, Annotated[Floats, "T units"]]
-    error_h: Annotated[Floats, "T H"]
-    error_s: Annotated[Floats, "T S"]
 
 
 @dataclass(frozen=True, eq=False)

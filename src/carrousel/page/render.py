@@ -11,22 +11,28 @@ from carrousel.errors import MissingExtraError
 SHARED = Path(__file__).parent / "templates"
 
 
-def render(folder: Path, **values: Any) -> str:
+def render(folder: Path, *, plots: bool = True, **values: Any) -> str:
     """Return the page made from ``report.html``, ``report.css`` and ``report.js`` of a folder.
 
     The template extends ``page.html``, the frame of every page. Values are escaped, except those
-    that a template marks as safe. The page contains plotly.js, so that it loads nothing.
+    that a template marks as safe. The page contains all that it needs, so that it loads nothing.
 
     Args:
         folder: contains the three files.
+        plots: whether the page contains plotly.js, which is large, and draws with it.
         values: variables of the template.
 
     Raises:
-        MissingExtraError: jinja2 or plotly is not installed.
+        MissingExtraError: jinja2, or plotly if it is needed, is not installed.
     """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from plotly.offline import get_plotlyjs
+
+        plotly = ""
+        if plots:
+            from plotly.offline import get_plotlyjs
+
+            plotly = get_plotlyjs()
     except ImportError as error:
         raise MissingExtraError(
             f"the HTML report needs {error.name}",
@@ -46,7 +52,7 @@ def render(folder: Path, **values: Any) -> str:
         for end in ("css", "js")
     )
     return environment.get_template("report.html").render(
-        plotly=get_plotlyjs(), style=style, script=script, **values
+        plotly=plotly, style=style, script=script, **values
     )
 
 

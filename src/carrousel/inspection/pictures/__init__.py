@@ -1,0 +1,3 @@
+"""Pictures, pages and saved forms of a report."""
+
+from __future__ import annotations
