@@ -72,6 +72,7 @@ ROOMS = {
     "online.sources": ("online.closing", "online.kafka"),
     "online.sinks": ("online.closing", "online.kafka", "online.sources"),
     "online.clean": ("online.sources",),
+    "online.inspection": ("online.model",),
     "online.evaluation": (
         *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
     ),
@@ -80,6 +81,8 @@ ROOMS = {
     "inspection.verdicts": ("inspection.evidence",),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.report": (*("inspection.evidence", "inspection.measures", "inspection.verdicts"),),
+    "inspection.lag": ("inspection.networks",),
+    "inspection.networks": (*("inspection.measures", "inspection.report", "inspection.verdicts"),),
     "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
@@ -87,6 +90,7 @@ ROOMS = {
     "experiments.recipes": ("experiments.catalogue", "experiments.store"),
     "experiments.run": ("experiments.stopping", "experiments.store"),
     "experiments.judge": ("experiments.store",),
+    "experiments.inspection": (*("experiments.catalogue", "experiments.run", "experiments.store"),),
     "experiments.report": ("experiments.judge", "experiments.store"),
     "experiments.study": (
         *("experiments.judge", "experiments.recipes", "experiments.report"),

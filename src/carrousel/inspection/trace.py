@@ -20,6 +20,8 @@ class Trace:
         s: further states ``[T, S]``; ``S`` may be 0.
         gates: activated gates by name, each ``[T, units]``.
         error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
+        outputs: outputs of the network ``[T, O]``; None: not recorded.
+        target: target of the read step ``[O]``; None: not recorded.
     """
 
     part: str
@@ -30,3 +32,5 @@ class Trace:
     gates: dict[str, Annotated[Floats, "T units"]]
     error_h: Annotated[Floats, "T H"]
     error_s: Annotated[Floats, "T S"]
+    outputs: Annotated[Floats, "T O"] | None = None
+    target: Annotated[Floats, "O"] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -78,20 +79,38 @@ def _units(track: Track) -> Units:
     mask = track.mask().cpu().numpy()
     values = track.values(name).double().cpu().numpy()
     gates = {
-        gate: _gate(found.double().cpu().numpy()[mask])
+        gate: found.double().cpu().numpy()[mask]
         for gate, found in track.local.gates.items()
         if gate not in ("cell", "new", "net")
     }
-    flat = values[mask]
-    spread = flat.std(axis=0)
     steps = np.arange(len(values))[:, None].repeat(values.shape[1], axis=1)[mask]
+    return units_of(track.part.name, gates, "c" if name == "s" else "h", values[mask], steps)
+
+
+def units_of(
+    part: str,
+    gates: Mapping[str, Annotated[Floats, "N units"]],
+    state: str,
+    flat: Annotated[Floats, "N units"],
+    steps: Annotated[Ints, "N"],
+) -> Units:
+    """Describe the units of one part from the values at all its steps.
+
+    Args:
+        part: name of the part.
+        gates: activated gates by name.
+        state: ``"c"`` or ``"h"``.
+        flat: the states.
+        steps: time of each row, from the start of its sequence.
+    """
+    spread = flat.std(axis=0)
     centred = steps - steps.mean()
     slope = (centred[:, None] * np.abs(flat)).mean(axis=0) / max(1e-12, float((centred**2).mean()))
     drift = slope / np.maximum(spread, 1e-12)
     return Units(
-        track.part.name,
-        gates,
-        "c" if name == "s" else "h",
+        part,
+        {name: _gate(values) for name, values in gates.items()},
+        state,
         spread,
         flat.mean(axis=0),
         drift,
