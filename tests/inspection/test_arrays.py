@@ -40,7 +40,7 @@ def test_without_targets_the_loss_is_the_squared_norm_of_the_last_output():
                 found = loss(model(**inputs))
                 total = 0.0
                 for n, steps in enumerate(lengths.tolist()):
-                    one = torch.as_tensor(x[:steps, n], dtype=layer.weight_ih_l0.dtype)
+                    one = torch.as_tensor(x[:steps, n], dtype=next(layer.parameters()).dtype)
                     total += layer(one)[0][-1].square().sum().item()
                 np.testing.assert_allclose(found.item(), total / B, rtol=1e-5)
 

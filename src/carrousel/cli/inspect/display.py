@@ -125,8 +125,8 @@ def _memory(report: Report) -> list[str]:
         found.append(
             "Used memory: none; foreign history does not raise the loss."
             if math.isnan(until)
-            else f"Used memory: {count(round(until), 'step')}; foreign history further back raises "
-            "the loss by less than half of the most."
+            else f"Used memory: up to lag {until:,.0f}; foreign history further back raises the "
+            "loss by less than half of the most."
         )
     return ["", *found]
 

@@ -98,7 +98,7 @@ def _kept(config: InspectConfig, row: Experiment) -> Iterator[Store]:
 
     assert config.data is not None
     with Store(config.data, read_only=True) as store:
-        if store.kept(row.name, seed=config.seed, index=config.trial) is None:
+        if store.kept(row, seed=config.seed, index=config.trial) is None:
             words = shlex.join(["--seed", str(config.seed), "--out", str(config.data)])
             raise SettingError(
                 f"{config.data} has no weights of trial {config.trial} of {row.name} with seed "
