@@ -175,6 +175,6 @@ def test_damaged_weights_are_a_store_error(tmp_path: Path, damage: str):
             damage = "CREATE TABLE weights (number INTEGER)"
         db.execute(damage)
     with Store(tmp_path) as store:
-        with pytest.raises(StoreError, match="damaged|columns"):
+        with pytest.raises(StoreError, match=r"damaged|columns"):
             store.kept(experiment, seed=7, index=0)
         assert len(store.trials(experiment.name)) == 1
