@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from carrousel.inspection.lag import cosines_by_lag as cosines_by_lag
 from carrousel.inspection.lag import errors_by_lag as errors_by_lag
+from carrousel.inspection.pictures.snapshots import Snapshots as Snapshots
+from carrousel.inspection.pictures.snapshots import compare as compare
 from carrousel.inspection.record.marks import state as state
 from carrousel.inspection.report import Report as Report
 from carrousel.inspection.run import inspect as inspect
@@ -14,6 +16,8 @@ from carrousel.inspection.writes import writes_of as writes_of
 __all__ = [
     "Fault",
     "Report",
+    "Snapshots",
+    "compare",
     "cosines_by_lag",
     "credit_of_writes",
     "errors_by_lag",

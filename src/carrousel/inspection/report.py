@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from carrousel.errors import DataError
+from carrousel.files import write_whole
 from carrousel.inspection.evidence import Evidence
 from carrousel.inspection.measures.dynamics import Dynamics
 from carrousel.inspection.measures.gradients import Gradients
 from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
 from carrousel.inspection.measures.reach import Reach, lags_of
 from carrousel.inspection.measures.units import Units
+from carrousel.inspection.pictures.drawing import drawn
+from carrousel.inspection.pictures.findings import verdict
+from carrousel.inspection.pictures.notebook import fragment
+from carrousel.inspection.pictures.page import page
+from carrousel.inspection.pictures.saved import FORMAT, from_plain, text_of, to_plain
+from carrousel.inspection.pictures.text import text
 from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.rules import faults
@@ -49,6 +61,97 @@ class Report:
     def read_reach(self) -> Reach:
         """Return the reach of the part that the loss reads, forwards if there are two."""
         return next(one for one in self.reach if one.is_read)
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Report: {verdict(self)}>"
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page with verdicts, pictures and tables.
+
+        It is one file that loads nothing, light or dark as the reader prefers.
+
+        Args:
+            path: the file, which is replaced if it exists.
+
+        Raises:
+            MissingExtraError: jinja2 is not installed.
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_html("net.html")  # doctest: +SKIP
+        """
+        write_whole(Path(path), page([("", self)], "one").encode())
+
+    def save_png(self, path: str | os.PathLike[str]) -> None:
+        """Write the pictures as one image, for slides and papers.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_png("net.png")  # doctest: +SKIP
+        """
+        write_whole(Path(path), drawn([("", self)]))
+
+    def save_svg(self, path: str | os.PathLike[str]) -> None:
+        """Write the same image as :meth:`save_png` as a drawing that can be enlarged.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            UnwritableError: the file cannot be written.
+        """
+        write_whole(Path(path), drawn([("", self)], "svg"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as what JSON can hold, with the verdict as a sentence.
+
+        Arrays are lists of numbers with seven significant digits. NaN is None, and infinities are
+        the strings ``"inf"`` and ``"-inf"``.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> report = inspect(torch.nn.GRU(1, 2), torch.ones(5, 3, 1), lambda out: out[0][-1].sum())
+        >>> data = report.to_dict()
+        >>> data["format"], len(data["reach"][0]["h"])
+        (1, 5)
+        >>> Report.from_dict(data).to_dict() == data
+        True
+        """
+        return {"format": FORMAT, "verdict": verdict(self), **to_plain(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """Return the report that :meth:`to_dict` has made plain.
+
+        Args:
+            data: also what ``json.load`` returns for a file of :meth:`save_json`.
+
+        Raises:
+            DataError: it is none, or was written by a later version.
+        """
+        found = data.get("format") if isinstance(data, Mapping) else None
+        if found != FORMAT:
+            raise DataError(
+                f"the data have format {found!r}, expected {FORMAT}",
+                argument="data",
+                fix="give what to_dict returned, or update carrousel if a later version wrote it",
+            )
+        return from_plain(cls, dict(data))
+
+    def save_json(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`to_dict` to a file.
+
+        Raises:
+            UnwritableError: the file cannot be written.
+
+        >>> report.save_json("net.json")  # doctest: +SKIP
+        """
+        write_whole(Path(path), text_of(self.to_dict()).encode())
 
 
 def report_of(evidence: Evidence) -> Report:

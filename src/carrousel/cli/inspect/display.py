@@ -141,5 +141,5 @@ def _faults(report: Report) -> list[RenderableType]:
     for place, fault in enumerate(report.faults, 1):
         where = f" in {fault.part}" if fault.part else ""
         found.append(Text(printable(f"{place}. {fault.name}{where}"), "bold"))
-        found += [Padding(Text(printable(t)), (0, 0, 0, 3)) for t in (fault.evidence, fault.remedy)]
+        found += [Padding(Text(printable(t)), (0, 0, 0, 3), expand=False) for t in (fault.evidence, fault.remedy)]
     return found

@@ -47,18 +47,18 @@ def three_curves(report: Findings, axes: tuple[Axis, Axis] | None = None) -> Pic
         rules.append(Rule(report.lag, f"lag asked: {report.lag}"))
     rules.append(Rule(0.5, "half", "y", is_quiet=True))
     read = read_part(report)
-    part = f" of {short(read.part)}" if read else ""
+    part = f"{short(read.part)}: " if read else ""
     return Picture(
         "curves",
         "How far back the net can learn, remembers, and looks",
-        "All curves are relative to their largest value at the step that the loss reads, or near "
-        "it. A straight line is exponential decay: each step back multiplies by the same factor."
+        "All curves start near 1. A straight line is exponential decay: each step back multiplies "
+        "by the same factor. A curve above 1 grows."
         + (
             " A net learns and uses a lag only if the curves are still high at the dashed line."
             if report.lag is not None
             else ""
         ),
-        (Panel(f"Size relative to lag 0{part}", x, y, lines, tuple(rules), height=23.0),),
+        (Panel(f"{part}size relative to lag 0", x, y, lines, tuple(rules), height=23.0),),
         keys,
     )
 
@@ -73,12 +73,14 @@ def shared_axes(reports: Sequence[Findings]) -> tuple[Axis, Axis]:
         for line in lines:
             seen = line.y[np.isfinite(line.y) & (line.y > 0)]
             # Used memory is the difference of two losses: small values are noise.
-            positive += [max(float(one), 1e-4) if line.style == "marked" else float(one) for one in seen]
+            positive += [
+                max(float(one), 1e-4) if line.style == "marked" else float(one) for one in seen
+            ]
     low = 10.0 ** math.floor(math.log10(max(min(positive), LOWEST)))
     high = 10.0 ** math.ceil(math.log10(min(max(positive), HIGHEST)) - 0.05)
     return (
         linear("lag: steps before the step that the loss reads", 0.0, longest, whole=True),
-        logarithmic("relative size", min(low, 1e-2), max(2.0, high)),
+        logarithmic("relative size", min(low, 0.1), max(2.0, high)),
     )
 
 
@@ -127,7 +129,7 @@ def _memory(report: Findings) -> list[tuple[Line | None, Key]]:
     key = Key(
         "State's memory",
         "good",
-        figure=_halves(median_half_life(memory), "half of the units: "),
+        figure=_halves(median_half_life(memory), "median "),
         definition="how much two states still differ that had different pasts, after so many "
         "equal inputs (mean absolute difference, relative to lag 0).",
     )
@@ -158,7 +160,7 @@ def _halves(half_life: float, whose: str = "") -> str:
     if math.isnan(half_life):
         return "unknown"
     if math.isinf(half_life):
-        return f"{whose}does not decay" if not whose else f"{whose}longer than measured"
+        return f"{whose}half-life longer than measured" if whose else "does not decay"
     if half_life <= 0.0:
         return "gone after one step"
     return f"{whose}half-life {steps(half_life)}"

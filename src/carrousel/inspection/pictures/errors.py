@@ -30,8 +30,8 @@ def errors(report: Findings) -> Picture | None:
         "Where the error flows",
         "Each row is a unit, those with the longest memory on top; each column is a step of the "
         "first sequence. The colour is the size of the error of the loss that arrives there, on a "
-        "logarithmic scale. Where it is dark, training cannot change what the unit does."
-        + _left_out(report),
+        "logarithmic scale. Where it is dark, almost no error arrives, and training cannot "
+        "change what the unit does." + _left_out(report),
         tuple(_panel(report, one, largest) for one in traces),
         scale=(
             colours.heat(np.linspace(0.0, 1.0, 64)),

@@ -10,6 +10,7 @@ import numpy as np
 
 from carrousel.shapes import Floats
 
+MINUS = "\N{MINUS SIGN}"
 Colour = Literal["ours", "paper", "good", "bad", "ink", "soft"]
 """A colour by its role, as in ``page.css``; each has a light and a dark value."""
 
@@ -66,7 +67,6 @@ class Line:
         x, y: points ``[N]``; NaN breaks the curve.
         colour: by role.
         style: ``"dots"`` draws points alone, ``"marked"`` points and a line.
-        thin: whether it is drawn behind others, for many curves in one panel.
     """
 
     name: str
@@ -74,7 +74,6 @@ class Line:
     y: Annotated[Floats, "N"]
     colour: Colour = "ours"
     style: Literal["solid", "dashed", "dots", "marked"] = "solid"
-    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,10 @@ def logarithmic(label: str, low: float, high: float) -> Axis:
         label,
         low,
         high,
-        tuple(Tick(10.0**n, power(n), is_fine=len(decades) > 5 and k % 2 == 1) for k, n in enumerate(decades)),
+        tuple(
+            Tick(10.0**n, power(n), is_fine=len(decades) > 5 and k % 2 == 1)
+            for k, n in enumerate(decades)
+        ),
         log=True,
     )
 
@@ -212,4 +214,4 @@ def _round_step(least: float) -> float:
 def _plain(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.3g}"
-    return f"{value + 0.0:,.10g}".replace("-", "−")
+    return f"{value + 0.0:,.10g}".replace("-", MINUS)

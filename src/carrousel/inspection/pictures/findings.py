@@ -173,6 +173,10 @@ def verdict(report: Findings) -> str:
         return str(sentence())
     if report.faults:
         others = len(report.faults) - 1
-        more = f" There {'is' if others == 1 else 'are'} {count(others, 'other fault')}." if others else ""
+        more = (
+            f" There {'is' if others == 1 else 'are'} {count(others, 'other fault')}."
+            if others
+            else ""
+        )
         return f"{printable(report.faults[0].evidence)}{more}"
     return "No fault was found."

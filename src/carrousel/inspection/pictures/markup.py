@@ -70,8 +70,10 @@ def _panel(panel: Panel) -> str:
         if panel.image is not None
         else ""
     )
-    head = escape(panel.title) if y.label in ("relative size", "gate", "relative") else (
-        f"{escape(panel.title)} <span>({escape(y.label)})</span>"
+    head = (
+        escape(panel.title)
+        if y.label in ("relative size", "gate", "relative")
+        else (f"{escape(panel.title)} <span>({escape(y.label)})</span>")
     )
     x_axis = (
         f'<div class="xticks">{_ticks(x, "left")}</div><div class="xlabel">{escape(x.label)}</div>'
@@ -84,8 +86,8 @@ def _panel(panel: Panel) -> str:
     if any(rule.text and rule.along == "x" for rule in panel.rules):
         kinds += " labelled"
     axis = (
-        f'data-low="{x.low!r}" data-high="{x.high!r}" data-ylow="{y.low!r}" data-yhigh="{y.high!r}" '
-        f'data-log="{int(y.log)}" data-x="{escape(x.label)}"'
+        f'data-low="{x.low!r}" data-high="{x.high!r}" '
+        f'data-ylow="{y.low!r}" data-yhigh="{y.high!r}" data-log="{int(y.log)}" data-x="{escape(x.label)}"'
     )
     return (
         f'<figure class="panel" role="img" aria-label="{escape(described)}">'
@@ -127,7 +129,7 @@ def _line(panel: Panel, line: Line) -> str:
         path.append(f"{pen}{right:.1f},{down:.1f}")
         dots.append(f"M{right:.1f},{down:.1f}h0")
         pen = "L"
-    kind = f'class="{line.colour}{" thin" if line.thin else ""}{" dashed" if line.style == "dashed" else ""}"'
+    kind = f'class="{line.colour}{" dashed" if line.style == "dashed" else ""}"'
     name = f'data-name="{escape(line.name)}"'
     found = ""
     if line.style != "dots" and len(path) > 1:

@@ -12,7 +12,6 @@ from carrousel.inspection.pictures.findings import (
     carrousel_curve,
     factor,
     median_half_life,
-    memory_of,
     short,
     steps,
 )
@@ -138,8 +137,8 @@ def dynamics(report: Findings) -> Table:
         )
     return Table(
         "Dynamics and units",
-        "A Lyapunov exponent below 0 means that errors shrink by that logarithm in each step, above "
-        "0 that they grow. Error at the start: what is left at the initial state.",
+        "A Lyapunov exponent below 0 means that errors shrink by that logarithm in each step, "
+        "above 0 that they grow. Error at the start: what is left at the initial state.",
         (
             *("part", "spectral radius", "Lyapunov exponent", "error at the start"),
             *("constant units", "pairs of equal units", "largest state"),

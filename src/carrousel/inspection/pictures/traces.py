@@ -9,6 +9,7 @@ import numpy as np
 from carrousel.inspection.pictures import colours
 from carrousel.inspection.pictures.errors import pooled, rules_of, time_axis
 from carrousel.inspection.pictures.figure import (
+    MINUS,
     Axis,
     Colour,
     Key,
@@ -70,9 +71,13 @@ def traces(report: Findings) -> Picture | None:
     return Picture(
         "traces",
         f"One sequence in {short(trace.part)}",
-        f"From top to bottom: the inputs; the state {state} of every unit (blue is negative, orange "
-        "positive), those with the longest memory on top"
-        + ("; the gate that keeps the state (light: kept, dark: forgotten)" if _keeps(trace, order) else "")
+        f"From top to bottom: the inputs; the state {state} of every unit (blue is negative, "
+        "orange positive), those with the longest memory on top"
+        + (
+            "; the gate that keeps the state (light: kept, dark: forgotten)"
+            if _keeps(trace, order)
+            else ""
+        )
         + "; and single units. A unit that stores something keeps its colour from the input that "
         "matters until the loss reads it.",
         tuple(panels),
@@ -89,7 +94,9 @@ def _inputs(trace: Trace) -> list[Panel]:
         largest = float(np.nanmax(np.abs(x))) or 1.0
         axis = Axis(count(n, "input"), 0.0, 1.0, ())
         image = colours.signed(pooled(x.T / largest))
-        return [Panel("Inputs", time_axis(trace), axis, image=image, height=min(9.0, 1.0 + 0.5 * n))]
+        return [
+            Panel("Inputs", time_axis(trace), axis, image=image, height=min(9.0, 1.0 + 0.5 * n))
+        ]
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
     room = 0.06 * (high - low)
     lines = tuple(Line(f"input {k}", t, x[:, k], _INPUTS[k]) for k in range(n))
@@ -100,7 +107,9 @@ def _inputs(trace: Trace) -> list[Panel]:
 def _states(trace: Trace, order: np.ndarray) -> Panel:
     name, values = states_of(trace)
     largest = float(np.nanmax(np.abs(values))) or 1.0
-    image = colours.signed(pooled((values[:, order] if len(order) == values.shape[1] else values).T / largest))
+    image = colours.signed(
+        pooled((values[:, order] if len(order) == values.shape[1] else values).T / largest)
+    )
     return Panel(
         f"State {name}, up to {largest:.3g}",
         time_axis(trace),
@@ -149,5 +158,10 @@ def _unit(report: Findings, trace: Trace, unit: int, why: str) -> Panel:
     memory = memory_of(report, trace.part)
     lives = memory.half_lives() if memory is not None else np.zeros(0)
     life = f", half-life {steps(float(lives[unit]))}" if unit < len(lives) else ""
-    y = Axis("relative", -1.08, 1.08, tuple(Tick(v, s) for v, s in ((-1, "−1"), (0, "0"), (1, "1"))))
+    y = Axis(
+        "relative",
+        -1.08,
+        1.08,
+        tuple(Tick(v, s) for v, s in ((-1, f"{MINUS}1"), (0, "0"), (1, "1"))),
+    )
     return Panel(f"Unit {unit}: {why}{life}", time_axis(trace), y, tuple(lines), height=7.0)
