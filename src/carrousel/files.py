@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,6 +81,30 @@ def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int
         values = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
         check = zlib.crc32(values.data, check)
     return check
+
+
+def header_key(path: str | os.PathLike[str], known: Iterable[str]) -> str | None:
+    """Return which of the known keys a safetensors file has in its metadata; None: none of them.
+
+    Only the beginning of the file is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            beginning = file.read(min(length, _MAX_HEADER))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        metadata = json.loads(beginning)["__metadata__"]
+        return next((key for key in known if key in metadata), None)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def read_whole(

@@ -76,6 +76,7 @@ ROOMS = {
     "online.evaluation": (
         *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
     ),
+    "inspection.arrays": (),
     "inspection.measures": ("inspection.record",),
     "inspection.verdicts": ("inspection.evidence",),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
@@ -142,6 +143,9 @@ ROOMS = {
         *("estimators.classifier", "estimators.forecaster", "estimators.regressor"),
         *("estimators.saving", "estimators.tagger"),
     ),
+    "estimators.inspecting": (
+        *("estimators.data", "estimators.fitting", "estimators.forecast", "estimators.net"),
+    ),
     "estimators.report": (
         *("estimators.anytime", "estimators.catalogue", "estimators.data"),
         "estimators.fitting",
@@ -160,6 +164,10 @@ ROOMS = {
     ),
     "cli.estimators": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
     "cli.stream": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
+    "cli.inspect": (
+        *("cli.codes", "cli.estimators", "cli.flags", "cli.options", "cli.screen"),
+        *("cli.selection", "cli.stream"),
+    ),
 }
 
 # Everything from outside the standard library, and the modules that may import it.

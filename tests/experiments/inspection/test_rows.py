@@ -105,6 +105,8 @@ def test_progress_is_reported_and_time_is_limited():
     assert seen[-1].budget == EXPERIMENTS["4-1"].budget
     assert seen[-1].error is not None
     assert [one.sequences for one in seen] == sorted(one.sequences for one in seen)
+    stopped = train_row("4-1", on_progress=seen.append, stop=lambda: len(seen) > 3)
+    assert stopped.ending == "stopped"
 
 
 def test_bad_calls_are_named():

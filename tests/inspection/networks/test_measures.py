@@ -187,6 +187,14 @@ def test_reports_describe_gates_states_and_traces():
     np.testing.assert_allclose(trace.outputs[-1], predicted[0], rtol=1e-12)
     assert dynamics.spectral_radius is not None
     assert report.gradients.kept() < 1
+    blocks = NETWORKS["memory cells"]
+    weights, data = drawn(blocks, 10)
+    report = inspect_network(blocks, weights, data)
+    assert report.units[0].gates["input"].mean.shape == (2,)
+    gate = report.traces[0].gates["input"]  # one for each cell
+    np.testing.assert_array_equal(gate[:, [0, 2]], gate[:, [1, 3]])
+    assert gate.shape == report.traces[0].s.shape
+    report = inspect_network(network, *drawn(network, 10), clip=1e-9)
     norms = report.gradients.norms
     assert "hidden_inputs.forget_gates" in norms
     assert "output_bias" in norms

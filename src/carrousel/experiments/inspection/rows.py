@@ -113,6 +113,7 @@ def inspect_row(
     test_sequences: int = SEQUENCES,
     gradient: str | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
+    stop: Callable[[], bool] = bool,
 ) -> Report:
     """Train a trial of a row, or take its kept weights, and report on its net.
 
@@ -131,6 +132,7 @@ def inspect_row(
         store=store,
         test_sequences=test_sequences,
         on_progress=on_progress,
+        stop=stop,
     )
     return found.inspect(gradient)
 
@@ -145,6 +147,7 @@ def train_row(
     store: Store | None = None,
     test_sequences: int = SEQUENCES,
     on_progress: Callable[[TrainingProgress], None] | None = None,
+    stop: Callable[[], bool] = bool,
 ) -> TrainedRow:
     """Return the net of a trial: from the store if it is kept there, else trained now.
 
@@ -159,6 +162,7 @@ def train_row(
             :func:`carrousel.experiments.run.runner.run_rows`); it is not changed.
         test_sequences: number of test sequences; tasks may have fewer.
         on_progress: called about four times a second while the trial is trained.
+        stop: asked as often; returning True stops the training.
 
     Raises:
         UnknownNameError: there is no such row.
@@ -187,7 +191,15 @@ def train_row(
     net = _kept(row, seed, index, sequences, store)
     source: Literal["trained", "kept"] = "trained" if net is None else "kept"
     if net is None:
-        net = train(row, seed, index, sequences=sequences, seconds=seconds, on_progress=on_progress)
+        net = train(
+            row,
+            seed,
+            index,
+            sequences=sequences,
+            seconds=seconds,
+            on_progress=on_progress,
+            stop=stop,
+        )
     if not net.has_cells:
         raise SettingError(
             f"after {net.sequences} training sequences, cells have not joined the net of "

@@ -62,6 +62,7 @@ def train(
     sequences: int | None = None,
     seconds: float | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
+    stop: Callable[[], bool] = bool,
 ) -> TrainedNet:
     """Train a trial of a row that learns by a gradient.
 
@@ -74,6 +75,7 @@ def train(
         sequences: training sequences after which the trial is stopped; None: at its end.
         seconds: wall time after which it is stopped; None: no limit.
         on_progress: called about four times a second.
+        stop: asked as often; returning True stops the training.
 
     Raises:
         DivergedError: weights are no longer finite.
@@ -100,7 +102,7 @@ def train(
             return _ended(experiment, trial, found.kept)
         [paused] = found.paused
         spent = report(paused.sequences, paused.curve.points())
-        if seconds is not None and spent >= seconds:
+        if stop() or (seconds is not None and spent >= seconds):
             return _stopped(experiment, paused)
         share = Share({0: plan}, (paused,), ())
 

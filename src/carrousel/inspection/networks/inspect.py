@@ -37,7 +37,7 @@ def inspect_network(
     The loss of a sequence is that of its last target: half the squared error, or the
     cross-entropy. Each sequence ends there; later steps are left out. The report has one part,
     ``"hidden"``. In its reach, ``h`` are all hidden units, gates too. A trace shows as ``h`` the
-    units that feed the outputs.
+    units that feed the outputs, and a block's gates once for each of its cells.
 
     Args:
         network: memory cells or simple units, in any wiring but ``"sparse"``.

@@ -62,10 +62,14 @@ def examine(
 
 
 def _trace(one: Pass) -> Trace:
-    """Return the first sequence for pictures; its ``h`` are the units that feed the outputs."""
+    """Return the first sequence for pictures; its ``h`` are the units that feed the outputs.
+
+    Gates are repeated for each cell of their block.
+    """
     net, units = one.net, one.net.network.cell.n_units
+    size = getattr(net.network.cell, "block_size", 1)
     gates = {
-        measures.GATES[group]: one.y[:, list(places)]
+        measures.GATES[group]: np.repeat(one.y[:, list(places)], size, axis=1)
         for group, places in net.network.cell.groups.items()
         if group in measures.GATES
     }

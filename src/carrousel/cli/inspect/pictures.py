@@ -1,0 +1,14 @@
+"""Files of pictures that `carrousel inspect` writes."""
+
+from __future__ import annotations
+
+from carrousel.cli.inspect.config import InspectConfig
+from carrousel.cli.inspect.inspected import Inspected
+from carrousel.cli.screen import say
+
+
+def write_pictures(config: InspectConfig, found: Inspected) -> None:
+    """Write the page and the picture that are wanted, and say where."""
+    for path in (config.html, config.png):
+        if path is not None:
+            say(f"written: {path}")
