@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carrousel.errors import DataError
 from carrousel.shapes import Floats, Ints
@@ -21,9 +25,7 @@ COLUMNS = 20_000
 """Largest number of features; beyond it, lags are thinned out on a logarithmic grid."""
 
 
-def needed_lag(
-    inputs: Any, targets: Any, *, batch_first: bool = True, seed: int = 0
-) -> int | None:
+def needed_lag(inputs: Any, targets: Any, *, batch_first: bool = True, seed: int = 0) -> int | None:
     """Return how many steps before the last one the targets depend on inputs, at least.
 
     Features are the inputs at single lags, and means over ranges of lags of the inputs and of the
@@ -72,6 +74,42 @@ def needed_lag(
     return _largest(features, goal, lags, rng)
 
 
+def lag_of_data(inputs: Any, targets: Any, module: torch.nn.Module) -> int | None:
+    """Return :func:`needed_lag` of the first tensor of the inputs that has the targets' sequences.
+
+    Args:
+        inputs: argument of a model's call.
+        targets: ``[B, ...]``, or ``[T, B, K]`` if the layers take ``[T, B, I]``.
+        module: the model, whose layers decide if both axes of the inputs have that length.
+
+    Raises:
+        DataError: there is no such tensor.
+    """
+    shape = tuple(np.shape(targets))
+    first = [bool(one.batch_first) for one in module.modules() if hasattr(one, "batch_first")]
+    orders = (True, False) if not first or first[0] else (False, True)
+    for value in _tensors(inputs):
+        for batch_first in orders if value.dim() in (2, 3) else ():
+            axis = 1 if len(shape) == 3 and not batch_first else 0
+            if shape and value.shape[0 if batch_first else 1] == shape[axis]:
+                return needed_lag(value, targets, batch_first=batch_first)
+    raise DataError(
+        f"targets have shape {shape}, and no tensor of the inputs has as many sequences",
+        argument="targets",
+        fix="give {lag} instead",
+    )
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, PackedSequence):
+        value = pad_packed_sequence(value, batch_first=True)[0]
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(one)
+
+
 def _arrays(inputs: Any, targets: Any, batch_first: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs ``[B, T, I]`` and targets ``[B, T or 1, K]``."""
     x, y = (_array(name, one) for name, one in (("inputs", inputs), ("targets", targets)))
@@ -112,9 +150,7 @@ def _symbols(values: np.ndarray) -> Floats:
     return (values[..., None] == known).astype(np.float64)
 
 
-def _rows(
-    x: Floats, y: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats, Ints] | None:
+def _rows(x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Ints] | None:
     """Return inputs ``[N, T, I]``, targets ``[N, K]`` and the step of each target ``[N]``."""
     B, T = x.shape[:2]
     if y.shape[1] == 1:
@@ -150,7 +186,7 @@ def _features(x: Floats, at: Ints) -> tuple[Ints, Annotated[Floats, "N features"
     ranges = np.array([0, *(2**n for n in range(1, 40) if 2**n <= longest), longest + 1])
     means = [
         (sums[rows[:, 0], at - begin + 1] - sums[rows[:, 0], at - end + 1]) / (end - begin)
-        for begin, end in zip(ranges[:-1], ranges[1:], strict=True)
+        for begin, end in pairwise(ranges)
     ]
     parts = [found[0].reshape(len(x), -1), np.stack(means, axis=1).reshape(len(x), -1)]
     lags = [single.repeat(channels), ranges[:-1].repeat(wide.shape[2])]
@@ -163,7 +199,9 @@ def _standard(values: Annotated[Floats, "N n"]) -> Annotated[Floats, "N n"]:
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     whole = np.linalg.norm(values, axis=0)
-    return np.where(length > 1e-9 * np.maximum(whole, 1e-300), centred / np.maximum(length, 1e-300), 0.0)
+    return np.where(
+        length > 1e-9 * np.maximum(whole, 1e-300), centred / np.maximum(length, 1e-300), 0.0
+    )
 
 
 def _largest(
