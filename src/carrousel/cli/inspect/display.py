@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from carrousel.inspection import Report
-    from carrousel.inspection.measures.units import Gate
+    from carrousel.inspection.results.units import Gate
 
 MOST_PARTS = 12
 """Lines of the table at most."""
@@ -141,5 +141,8 @@ def _faults(report: Report) -> list[RenderableType]:
     for place, fault in enumerate(report.faults, 1):
         where = f" in {fault.part}" if fault.part else ""
         found.append(Text(printable(f"{place}. {fault.name}{where}"), "bold"))
-        found += [Padding(Text(printable(t)), (0, 0, 0, 3), expand=False) for t in (fault.evidence, fault.remedy)]
+        found += [
+            Padding(Text(printable(t)), (0, 0, 0, 3), expand=False)
+            for t in (fault.evidence, fault.remedy)
+        ]
     return found

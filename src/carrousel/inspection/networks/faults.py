@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from carrousel.contracts import SQUASHES, Cell
-from carrousel.inspection.measures.units import SATURATED
 from carrousel.inspection.networks.flow import depth_of
 from carrousel.inspection.networks.passes import Pass
 from carrousel.inspection.report import Report
+from carrousel.inspection.results.units import SATURATED
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.kernels.reference.layers import slope, squash
 from carrousel.words import count

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.inspection.measures.dynamics import Dynamics
-from carrousel.inspection.measures.gradients import Gradients
-from carrousel.inspection.measures.memory import UnitMemory, UsedMemory, log_grid
-from carrousel.inspection.measures.reach import Reach, geometric
-from carrousel.inspection.measures.units import Units, units_of
 from carrousel.inspection.networks.passes import Case, Pass
+from carrousel.inspection.results.dynamics import Dynamics
+from carrousel.inspection.results.gradients import Gradients
+from carrousel.inspection.results.memory import UnitMemory, UsedMemory, log_grid
+from carrousel.inspection.results.reach import Reach, geometric
+from carrousel.inspection.results.units import Units, units_of
 from carrousel.kernels.reference.layers import Weights
 from carrousel.shapes import Floats
 
