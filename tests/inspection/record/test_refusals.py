@@ -14,6 +14,7 @@ from torch import nn
 import carrousel.nn as cn
 from carrousel.errors import CarrouselError, InputError
 from carrousel.inspection import inspect, state
+from carrousel.nn.quantized import quantize
 from support.inspection.nets import B, H, I, T, data, read
 
 
@@ -58,6 +59,11 @@ def test_compiled_layers_and_old_weight_norm_are_refused() -> None:
     _fails("compiled by TorchScript", traced, data(), last)
     scripted = torch.jit.script(nn.LSTM(I, H).double())
     _fails("compiled by TorchScript", nn.Sequential(scripted), data(), last)
+
+
+def test_quantised_layers() -> None:
+    net = nn.Sequential(quantize(cn.LSTM(I, H)))
+    _fails("0 is quantised, so no errors flow through it", net, data().float(), last)
 
 
 def test_losses() -> None:

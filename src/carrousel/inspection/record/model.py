@@ -13,9 +13,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.errors import InputError, SettingError
 from carrousel.inspection.record.finite import check_weights, where_not_finite
+from carrousel.inspection.record.referred import modules_of
 from carrousel.inspection.record.unchanged import unchanged
 from carrousel.nn.call.observe import Observer, observed_by
 from carrousel.nn.cells import StepCell
+from carrousel.nn.quantized import Quantized
 from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.replace import KINDS
 
@@ -29,7 +31,8 @@ class Subject:
         model: a module, or a function that calls modules of ``parts``.
         inputs: argument of the call; a tuple has several, a mapping has keyword arguments.
         loss: takes the output and returns a scalar.
-        parts: module that contains the recurrent modules if ``model`` is a function.
+        parts: module that contains the recurrent modules if ``model`` is a function; None: those
+            that the function refers to by name, or the module of which it is a method.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Subject:
                 argument="loss", got=loss, expected="a function of the output that returns a scalar"
             )
         self.model, self.loss = model, loss
-        self.module = parts or (model if isinstance(model, torch.nn.Module) else torch.nn.Module())
+        self.module = parts or (model if isinstance(model, torch.nn.Module) else modules_of(model))
         check_weights(self.module)
         self.inputs = _usable(inputs)
         self.converted = _converted(self.module)
@@ -165,6 +168,12 @@ def _converted(model: torch.nn.Module) -> dict[Any, Recurrent | StepCell]:
     for name, one in model.named_modules():
         if getattr(one, "original_name", None) in {theirs.__name__ for theirs in kinds}:
             raise _scripted(name)  # only modules of TorchScript have this attribute
+        if isinstance(one, Quantized):
+            raise InputError(
+                f"{name or 'the module'} is quantised, so no errors flow through it",
+                argument="module",
+                fix="inspect the model before it is quantised",
+            )
         for theirs, kind in kinds.items():
             if not isinstance(one, theirs) or isinstance(one, Recurrent | StepCell):
                 continue
@@ -197,7 +206,11 @@ def _exchanged(model: torch.nn.Module, converted: Mapping[Any, torch.nn.Module])
             new = converted[child]
             new.training = child.training  # type: ignore[union-attr]
             children[name] = new
+        for child, new in converted.items():  # also if they are called by another reference
+            child.__dict__["forward"] = new.forward
         yield
     finally:
+        for child in converted:
+            child.__dict__.pop("forward", None)
         for children, name, child in places:
             children[name] = child

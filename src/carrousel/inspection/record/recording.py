@@ -162,7 +162,8 @@ def record(subject: Subject) -> Recording:
         raise InputError(
             "no recurrent layer, cell or named state ran during the call",
             argument="module",
-            fix="name the states of a loop of your own with carrousel.inspection.state",
+            fix="pass a torch.nn.Module that contains the layers, or name the states of a loop of "
+            "your own with carrousel.inspection.state",
         )
     if loss.requires_grad:
         recorder.blocking = True
