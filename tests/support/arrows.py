@@ -81,7 +81,11 @@ ROOMS = {
         "inspection.record",
         "inspection.results",
     ),
-    "inspection.verdicts": ("inspection.evidence",),
+    "inspection.verdicts": (
+        "inspection.evidence",
+        "inspection.measures",
+        "inspection.results",
+    ),
     "inspection.evidence": (
         "inspection.measures",
         "inspection.record",
@@ -118,6 +122,7 @@ ROOMS = {
         "inspection.record",
         "inspection.report",
         "inspection.reporting",
+        "inspection.verdicts",
     ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),

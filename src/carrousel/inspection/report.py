@@ -24,6 +24,7 @@ from carrousel.inspection.results.reach import Reach
 from carrousel.inspection.results.units import Units
 from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
+from carrousel.inspection.verdicts.sentence import sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,17 @@ class Report:
 
     def __str__(self) -> str:
         return text(self)
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> net, x = torch.nn.LSTM(2, 4, batch_first=True), torch.zeros(3, 1, 2)
+        >>> inspect(net, x, lambda output: output[0][:, -1].sum()).sentence()[:37]
+        '1 fault, one_step: The part processes'
+        """
+        return sentence(self.faults, self.read_reach(), self.used, self.lag)
 
     def __repr__(self) -> str:
         return f"<Report: {verdict(self)}>"
