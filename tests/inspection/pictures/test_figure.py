@@ -93,7 +93,7 @@ def test_a_backward_part_is_shown_in_the_order_of_the_sequence():
     assert shown.panels[1].rules[0].at == len(light) - 1
 
 
-def test_curves_fit_their_axes_and_used_memory_needs_a_rise():
+def test_curves_fit_their_axes_and_used_memory_needs_a_change():
     report = of_net()
     panel = three_curves(report).panels[0]
     for line in panel.lines:
@@ -101,10 +101,10 @@ def test_curves_fit_their_axes_and_used_memory_needs_a_rise():
         assert (panel.y.place(line.y[line.y > 1e-4]) >= 0.0).all()
     worse = made()
     assert worse.used is not None
-    worse.used.loss[:] = 0.05
+    worse.used.loss[:] = worse.used.undisturbed
     assert np.isnan(used_until(worse.used))
     assert [key.figure for key in three_curves(worse).keys if key.name == "Used memory"] == [
-        "none: foreign history does not raise the loss"
+        "none: foreign history does not change the loss"
     ]
     x, _ = shared_axes([made(T=5, lag=None), made(T=50, lag=None)])
     assert x.high == 49.0

@@ -20,6 +20,7 @@ from carrousel.inspection.pictures.figure import (
 from carrousel.inspection.pictures.findings import (
     Findings,
     carrousel_curve,
+    change_of,
     curve_of,
     half_life_of,
     largest,
@@ -27,7 +28,6 @@ from carrousel.inspection.pictures.findings import (
     median_half_life,
     memory_of,
     read_part,
-    rise_of,
     short,
     steps,
     used_until,
@@ -146,15 +146,15 @@ def _used(report: Findings) -> list[tuple[Line | None, Key]]:
         return []
     until = used_until(used)
     definition = (
-        "how much the loss rises if everything further back than this lag is replaced by another "
-        "sequence's history (relative to the largest rise)."
+        "how much the loss changes (it rises, in a net that has learned) if everything further "
+        "back than this lag is another sequence's history (relative to the largest change)."
     )
     if math.isnan(until):
-        figure = "none: foreign history does not raise the loss"
+        figure = "none: foreign history does not change the loss"
         return [(None, Key("Used memory", "paper", "marked", figure, definition))]
-    rise = rise_of(used)
+    change = change_of(used)
     lags = used.lags.astype(np.float64)
-    line = Line("used memory", lags, rise / largest(np.maximum(rise, 0.0)), "paper", "marked")
+    line = Line("used memory", lags, change / largest(change), "paper", "marked")
     figure = f"above half up to lag {until:,.0f}"
     return [(line, Key("Used memory", "paper", "marked", figure, definition))]
 

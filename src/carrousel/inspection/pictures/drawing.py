@@ -265,7 +265,7 @@ def _rules(axes: Axes, panel: Panel) -> None:
         if panel.image is not None:
             axes.axvline(rule.at, color="#000000", linewidth=3.2)
             shown = {"color": "#ffffff", "linewidth": 1.6}
-        axes.axvline(rule.at, **shown)
+        axes.axvline(rule.at, clip_on=False, **shown)
         side = "right" if float(panel.x.place(rule.at)) > 0.7 else "left"
         axes.text(
             rule.at,

@@ -45,6 +45,7 @@ class Findings(Protocol):
     def traces(self) -> Sequence[Trace]: ...
     @property
     def faults(self) -> Sequence[Fault]: ...
+    def sentence(self) -> str: ...
 
 
 def read_part(report: Findings) -> Reach | None:
@@ -122,23 +123,23 @@ def median_half_life(memory: UnitMemory) -> float:
     return float(np.median(lives)) if len(lives) else math.nan
 
 
-def rise_of(used: UsedMemory) -> Annotated[Floats, "N"]:
-    """Return by how much the loss rises; NaN where it is not a number."""
+def change_of(used: UsedMemory) -> Annotated[Floats, "N"]:
+    """Return by how much foreign history changes the loss; NaN where that is not a number."""
     with np.errstate(invalid="ignore"):
-        rise = used.increase()
-    return np.where(np.isfinite(rise), rise, np.nan)
+        change = np.abs(used.increase())
+    return np.where(np.isfinite(change), change, np.nan)
 
 
 def used_until(used: UsedMemory) -> float:
-    """Return the greatest lag at which foreign history raises the loss by half of the most.
+    """Return the greatest lag at which foreign history changes the loss by half of the most.
 
-    NaN: it does not raise the loss at any lag.
+    NaN: it does not change the loss at any lag.
     """
-    rise = rise_of(used)
-    most = max([0.0, *rise[~np.isnan(rise)]])
+    change = change_of(used)
+    most = max([0.0, *change[~np.isnan(change)]])
     if not most > 1e-6 * max(1e-30, abs(used.undisturbed)):
         return math.nan
-    return float(used.lags[np.flatnonzero(rise >= 0.5 * most)[-1]])
+    return float(used.lags[np.flatnonzero(change >= 0.5 * most)[-1]])
 
 
 def order_of(report: Findings, trace: Trace) -> Ints:
@@ -189,6 +190,15 @@ def steps(amount: float) -> str:
     return count(round(amount), "step")
 
 
+def lived(half_life: float) -> str:
+    """Return the half-life of a unit's state, which was measured for a limited time, as text.
+
+    >>> lived(3.0), lived(float("inf"))
+    ('3 steps', 'longer than measured')
+    """
+    return "longer than measured" if math.isinf(half_life) else steps(half_life)
+
+
 def factor(value: float) -> str:
     """Return a positive number of any size with two digits.
 
@@ -205,15 +215,7 @@ def at_lag(curve: Annotated[Floats, "K"], lag: int | None) -> float:
 
 def verdict(report: Findings) -> str:
     """Return the verdict as a sentence."""
-    sentence = getattr(report, "sentence", None)
-    if callable(sentence):
-        return str(sentence())
-    if report.faults:
-        others = len(report.faults) - 1
-        more = (
-            f" There {'is' if others == 1 else 'are'} {count(others, 'other fault')}."
-            if others
-            else ""
-        )
-        return f"{printable(report.faults[0].evidence)}{more}"
-    return "No fault was found."
+    if not any(one.is_read for one in report.reach):
+        return "No part that the loss reads was recorded."
+    with np.errstate(all="ignore"):
+        return printable(report.sentence())

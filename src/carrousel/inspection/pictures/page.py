@@ -19,6 +19,7 @@ from carrousel.inspection.pictures.findings import (
     curve_of,
     factor,
     half_life_of,
+    lived,
     median_half_life,
     memory_of,
     read_part,
@@ -129,7 +130,7 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
             found.append((factor(left), "of the error arrives at that lag"))
         memory = memory_of(report, read.part)
         if memory is not None:
-            found.append((steps(median_half_life(memory)), "median half-life of a unit's state"))
+            found.append((lived(median_half_life(memory)), "median half-life of a unit's state"))
     if report.used is not None:
         until = used_until(report.used)
         text = "none" if until != until else f"lag {until:,.0f}"

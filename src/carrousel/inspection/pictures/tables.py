@@ -13,6 +13,7 @@ from carrousel.inspection.pictures.findings import (
     curve_of,
     factor,
     half_life_of,
+    lived,
     median_half_life,
     rate_of,
     short,
@@ -85,9 +86,9 @@ def half_lives(report: Findings) -> Table:
                 short(one.part),
                 one.state,
                 f"{len(lives)}",
-                _lived(lives[0]),
-                _lived(median_half_life(one)),
-                _lived(lives[-1]),
+                lived(float(lives[0])),
+                lived(median_half_life(one)),
+                lived(float(lives[-1])),
                 above,
             )
         )
@@ -165,10 +166,6 @@ def gradients(report: Findings) -> Table:
         ("parameter", "norm", "share of the square"),
         tuple(rows),
     )
-
-
-def _lived(value: float) -> str:
-    return "longer than measured" if np.isinf(value) else steps(float(value))
 
 
 def _percent(share: float) -> str:

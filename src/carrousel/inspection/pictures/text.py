@@ -10,6 +10,7 @@ from carrousel.inspection.pictures.findings import (
     curve_of,
     factor,
     half_life_of,
+    lived,
     median_half_life,
     memory_of,
     read_part,
@@ -45,7 +46,7 @@ def text(report: Findings) -> str:
                 one.cell,
                 steps(half_life_of(one)),
                 factor(at_lag(curve, at)),
-                ABSENT if memory is None else steps(median_half_life(memory)),
+                ABSENT if memory is None else lived(median_half_life(memory)),
                 ", ".join(full) or ABSENT,
             )
         )
@@ -63,7 +64,7 @@ def summary(report: Findings) -> tuple[str, ...]:
         return loss, ABSENT, ABSENT, ABSENT, n_faults
     curve, memory = curve_of(read), memory_of(report, read.part)
     at = report.lag if report.lag is not None else len(curve) - 1
-    life = ABSENT if memory is None else steps(median_half_life(memory))
+    life = ABSENT if memory is None else lived(median_half_life(memory))
     return loss, steps(half_life_of(read)), factor(at_lag(curve, at)), life, n_faults
 
 

@@ -23,12 +23,12 @@ from carrousel.inspection.pictures.figure import (
 from carrousel.inspection.pictures.findings import (
     Findings,
     largest,
+    lived,
     memory_of,
     order_of,
     read_part,
     short,
     states_of,
-    steps,
     unit_errors,
 )
 from carrousel.inspection.trace import Trace
@@ -187,7 +187,7 @@ def _unit(report: Findings, trace: Trace, unit: int, why: str) -> Panel:
     lines.append(Line(f"state {state}", t, values[:, unit] / scale, "ours"))
     memory = memory_of(report, trace.part)
     lives = memory.half_lives() if memory is not None else np.zeros(0)
-    life = f", half-life {steps(float(lives[unit]))}" if unit < len(lives) else ""
+    life = f", half-life {lived(float(lives[unit]))}" if unit < len(lives) else ""
     y = Axis(
         "relative",
         -1.08,
