@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,34 @@ def test_an_estimator_on_its_data(call, tmp_path, words, loss):
         assert report["subject"].startswith("Net 1 of 2 of the LSTM")
         assert loss in report["loss_is"]
         assert report["loss"] > 0
+
+
+def test_pictures_are_written_where_they_are_wanted(call, layers):
+    words = ("inspect", "lstm.safetensors", "x.npy")
+    found = call(*words, "--html", "page.html", "--png", "picture.png")
+    assert found.code == 0, found.err
+    assert found.err.splitlines() == ["written: page.html", "written: picture.png"]
+    assert (layers / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (layers / "picture.png").read_bytes().startswith(b"\x89PNG")
+    plain = call(*words)
+    assert plain.out == found.out
+    assert plain.err.splitlines()[-1].endswith("lstm.safetensors x.npy --html report.html")
+
+
+@each("flag, package", [("--html", "jinja2"), ("--png", "matplotlib")])
+def test_a_missing_package_is_found_before_anything_runs(call, layers, monkeypatch, flag, package):
+    module = sys.modules["carrousel.cli.inspect.config"]
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    found = call("inspect", "absent.py:build", flag, "x")
+    assert (found.code, found.out) == (2, "")
+    assert f"{flag} needs {package}, which is not installed" in found.err
+
+
+def test_without_torch(call, layers, monkeypatch):
+    module = sys.modules["carrousel.cli.inspect.command"]
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    found = call("inspect", "lstm.safetensors", "x.npy")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == (
+        "carrousel inspect needs torch, which is not installed; pip install 'carrousel[torch]'\n"
+    )

@@ -86,7 +86,18 @@ def _target(config: InspectConfig) -> Inspected:
     """Inspect the model that a function of the user's returns."""
     config.refuse(
         "a function in Python",
-        *("data", "target", "predict_next", "id", "key", "time", "channels", "series", "steps"),
+        *(
+            "data",
+            "target",
+            "predict_next",
+            "id",
+            "key",
+            "stream",
+            "time",
+            "channels",
+            "series",
+            "steps",
+        ),
         *("recipe", "trial", "sequences", "gradient"),
     )
     call = call_of(config.what)

@@ -22,15 +22,8 @@ MOST_PARTS = 12
 
 def as_json(found: Inspected) -> dict[str, Any]:
     """Return everything as a value that JSON can hold."""
-    from carrousel.inspection.pictures.findings import verdict
-
-    return {
-        "subject": found.subject,
-        "loss_is": found.loss,
-        "stopped": found.stopped or None,
-        "verdict": verdict(found.report),
-        **found.report.to_dict(),
-    }
+    head = {"subject": found.subject, "loss_is": found.loss, "stopped": found.stopped or None}
+    return {**head, **found.report.to_dict()}
 
 
 def put_inspected(found: Inspected) -> None:
@@ -141,5 +134,8 @@ def _faults(report: Report) -> list[RenderableType]:
     for place, fault in enumerate(report.faults, 1):
         where = f" in {fault.part}" if fault.part else ""
         found.append(Text(printable(f"{place}. {fault.name}{where}"), "bold"))
-        found += [Padding(Text(printable(t)), (0, 0, 0, 3), expand=False) for t in (fault.evidence, fault.remedy)]
+        found += [
+            Padding(Text(printable(t)), (0, 0, 0, 3), expand=False)
+            for t in (fault.evidence, fault.remedy)
+        ]
     return found

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from carrousel.cli.inspect.config import InspectConfig
@@ -41,7 +42,7 @@ def inspect_trial(config: InspectConfig) -> Inspected:
     """Inspect a trial of a row on test sequences."""
     config.refuse(
         "a row of the paper",
-        *("target", "predict_next", "id", "key", "time", "channels", "series", "steps"),
+        *("target", "predict_next", "id", "key", "stream", "time", "channels", "series", "steps"),
         *("clip", "truncation"),
     )
     row = row_of(config)
@@ -65,15 +66,13 @@ def _trained(config: InspectConfig, row: Experiment) -> tuple[TrainedRow, str]:
     from carrousel.experiments.inspection import train_row
     from carrousel.experiments.report.progress import ProgressBars
 
-    given = {"seed": config.seed, "index": config.trial}
+    train = partial(train_row, row, seed=config.seed, index=config.trial)
     if config.data is not None:
         with _kept(config, row) as store:
-            return train_row(row, **given, store=store), ""
-    say(f"Training a trial of {row.name}, seed {config.seed}. Ctrl-C stops and inspects it.")
-    with (
-        StopSignals() as stop,
-        ProgressBars(console_of(sys.stderr), [row.name]) as bars,
-    ):
+            return train(store=store), ""
+    console = console_of(sys.stderr)
+    with StopSignals() as stop, ProgressBars(console, [row.name]) as bars:
+        say(f"Training a trial of {row.name}, seed {config.seed}. Ctrl-C stops and inspects it.")
         bars.add(row, trials=1, ended=0)
 
         def show(now: TrainingProgress) -> None:
@@ -82,7 +81,7 @@ def _trained(config: InspectConfig, row: Experiment) -> tuple[TrainedRow, str]:
             )
             bars.show(seconds=now.seconds, lanes_busy=None)
 
-        trained = train_row(row, **given, sequences=config.sequences, on_progress=show, stop=stop)
+        trained = train(sequences=config.sequences, on_progress=show, stop=stop)
     return trained, f"Stopped by {stop.received}." if stop.received else ""
 
 
@@ -99,10 +98,12 @@ def _kept(config: InspectConfig, row: Experiment) -> Iterator[Store]:
     assert config.data is not None
     with Store(config.data, read_only=True) as store:
         if store.kept(row, seed=config.seed, index=config.trial) is None:
-            words = shlex.join(["--seed", str(config.seed), "--out", str(config.data)])
+            least = ["--trials", str(config.trial + 1), "--keep-weights"]
+            words = ["carrousel", "reproduce", row.name, *least]
+            words += ["--seed", str(config.seed), "--out", str(config.data)]
             raise SettingError(
                 f"{config.data} has no weights of trial {config.trial} of {row.name} with seed "
                 f"{config.seed}",
-                fix=f"carrousel reproduce {row.name} --keep-weights {words} keeps them",
+                fix=f"keep them with {shlex.join(words)}",
             )
         yield store
